@@ -4,22 +4,28 @@
 use std::{collections::BTreeSet, env, error::Error, fmt::Write, fs, path::PathBuf};
 
 use prost_reflect::{
-    Cardinality, DescriptorPool, DynamicMessage, ExtensionDescriptor, FieldDescriptor, Kind,
-    MessageDescriptor, Value,
+    Cardinality, DescriptorPool, DynamicMessage, ExtensionDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value,
 };
 
 /// Messages with rules that buf.validate cannot say; `model::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 6] =
-    ["Account", "DateSpan", "ListReportsRequest", "OfficeTerm", "Participation", "Story"];
+const CROSS_FIELD: [&str; 8] = [
+    "Account",
+    "AddReportRequest",
+    "CreateMeetingRequest",
+    "DateSpan",
+    "ListReportsRequest",
+    "OfficeTerm",
+    "Participation",
+    "Story",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=migrations");
     let out = PathBuf::from(env::var("OUT_DIR")?);
 
-    let mut files: Vec<_> = fs::read_dir("proto/readout/v1")?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
+    let mut files: Vec<_> =
+        fs::read_dir("proto/readout/v1")?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     files.sort();
     let mut compiler = protox::Compiler::new(["proto", "proto/third_party"])?;
     compiler.include_imports(true).include_source_info(true);
@@ -68,11 +74,7 @@ fn rules(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
             }
         }
         if CROSS_FIELD.contains(&message.name()) {
-            writeln!(
-                check,
-                "        crate::model::cross_field::{}(self, at, out);",
-                snake(message.name())
-            )?;
+            writeln!(check, "        crate::model::cross_field::{}(self, at, out);", snake(message.name()))?;
         }
         let ty = rust_path(&message);
         write!(
@@ -85,10 +87,7 @@ fn rules(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
 }
 
 /// The checks of one field: what its rules say, and what its type or name implies.
-fn check_field(
-    field: &FieldDescriptor,
-    validate: &ExtensionDescriptor,
-) -> Result<String, Box<dyn Error>> {
+fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Result<String, Box<dyn Error>> {
     let options = field.options();
     let rules = options.get_extension(validate);
     let mut rules = Rules::of(rules.as_message().ok_or("buf.validate.field is a message")?, field);
@@ -106,9 +105,7 @@ fn check_field(
     let value = format!("self.{}", ident(field));
     let mut code = String::new();
     if field.is_map() {
-        let Kind::Message(entry) = field.kind() else {
-            unreachable!("a map field is of its entry")
-        };
+        let Kind::Message(entry) = field.kind() else { unreachable!("a map field is of its entry") };
         let mut map = rules.take_message("map");
         let (mut keys, mut values) = (map.take_message("keys"), map.take_message("values"));
         if let Some(most) = map.take("max_pairs") {
@@ -136,10 +133,7 @@ fn check_field(
         let item = check_value("value", field, &mut items)?;
         items.finish()?;
         if !item.is_empty() {
-            writeln!(
-                code,
-                "for (index, value) in {value}.iter().enumerate() {{ let at = &at.index(index);\n{item}}}"
-            )?;
+            writeln!(code, "for (index, value) in {value}.iter().enumerate() {{ let at = &at.index(index);\n{item}}}")?;
         }
     } else if let Kind::Message(_) = field.kind() {
         if field.containing_oneof().is_some() {
@@ -160,37 +154,26 @@ fn check_field(
             writeln!(code, "let value = &{value};")?;
         }
         match (required, ignore == IF_ZERO_VALUE) {
-            (true, _) => {
-                writeln!(code, "if {zero} {{ rule::required(at, out); }} else {{ {checks} }}")?
-            }
+            (true, _) => writeln!(code, "if {zero} {{ rule::required(at, out); }} else {{ {checks} }}")?,
             (false, true) => writeln!(code, "if !({zero}) {{ {checks} }}")?,
             (false, false) => code.push_str(&checks),
         }
     }
     rules.finish()?;
-    Ok(if code.is_empty() {
-        code
-    } else {
-        format!("        {{ let at = &at.field({name:?});\n{code}}}\n")
-    })
+    Ok(if code.is_empty() { code } else { format!("        {{ let at = &at.field({name:?});\n{code}}}\n") })
 }
 
 /// The checks of one value (a field, an item, a map's key or value); `value` is an expression of reference type.
-fn check_value(
-    value: &str,
-    field: &FieldDescriptor,
-    rules: &mut Rules,
-) -> Result<String, Box<dyn Error>> {
+fn check_value(value: &str, field: &FieldDescriptor, rules: &mut Rules) -> Result<String, Box<dyn Error>> {
     let mut code = String::new();
-    let each =
-        |code: &mut String, rules: &mut Rules, names: &[&str]| -> Result<(), Box<dyn Error>> {
-            for rule in names {
-                if let Some(limit) = rules.take(rule) {
-                    writeln!(code, "rule::{rule}(*{value}, {}, at, out);", number(&limit))?;
-                }
+    let each = |code: &mut String, rules: &mut Rules, names: &[&str]| -> Result<(), Box<dyn Error>> {
+        for rule in names {
+            if let Some(limit) = rules.take(rule) {
+                writeln!(code, "rule::{rule}(*{value}, {}, at, out);", number(&limit))?;
             }
-            Ok(())
-        };
+        }
+        Ok(())
+    };
     match field.kind() {
         Kind::String => {
             writeln!(code, "rule::no_nul({value}, at, out);")?;
@@ -221,15 +204,9 @@ fn check_value(
         Kind::Enum(ty) => {
             let mut rule = rules.take_message("enum");
             if rule.take_bool("defined_only") {
-                writeln!(
-                    code,
-                    "rule::defined_only({}::try_from(*{value}).is_ok(), at, out);",
-                    rust_enum(&ty)
-                )?;
+                writeln!(code, "rule::defined_only({}::try_from(*{value}).is_ok(), at, out);", rust_enum(&ty))?;
             } else {
-                return Err(
-                    format!("{}: an enum field needs defined_only", field.full_name()).into()
-                );
+                return Err(format!("{}: an enum field needs defined_only", field.full_name()).into());
             }
             if let Some(values) = rule.take("not_in") {
                 for value_not in values.as_list().unwrap_or_default() {
@@ -267,11 +244,7 @@ impl Rules {
     }
 
     fn new(owner: String, rules: Option<DynamicMessage>) -> Self {
-        let left = rules
-            .iter()
-            .flat_map(DynamicMessage::fields)
-            .map(|(field, _)| field.name().to_owned())
-            .collect();
+        let left = rules.iter().flat_map(DynamicMessage::fields).map(|(field, _)| field.name().to_owned()).collect();
         Self { owner, rules, left }
     }
 
@@ -295,27 +268,20 @@ impl Rules {
         if self.left.is_empty() {
             return Ok(());
         }
-        Err(format!(
-            "{}: declared but not enforced: {:?}; teach build.rs the rule",
-            self.owner, self.left
-        )
-        .into())
+        Err(format!("{}: declared but not enforced: {:?}; teach build.rs the rule", self.owner, self.left).into())
     }
 }
 
 /// Answers are ours to make, not to check.
 fn is_answer(message: &MessageDescriptor) -> bool {
-    message.name().ends_with("Response")
-        || message.parent_message().is_some_and(|parent| is_answer(&parent))
+    message.name().ends_with("Response") || message.parent_message().is_some_and(|parent| is_answer(&parent))
 }
 
 fn is_output_only(field: &FieldDescriptor, behavior: &ExtensionDescriptor) -> bool {
     const OUTPUT_ONLY: i32 = 3;
     let options = field.options();
     let behaviors = options.get_extension(behavior);
-    behaviors
-        .as_list()
-        .is_some_and(|list| list.iter().any(|one| one.as_enum_number() == Some(OUTPUT_ONLY)))
+    behaviors.as_list().is_some_and(|list| list.iter().any(|one| one.as_enum_number() == Some(OUTPUT_ONLY)))
 }
 
 fn clear_part(field: &FieldDescriptor) -> String {

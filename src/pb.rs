@@ -24,8 +24,7 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/readout
 /// The same, parsed: for field paths and for ProtoJSON.
 pub fn pool() -> &'static prost_reflect::DescriptorPool {
     use std::sync::LazyLock;
-    static POOL: LazyLock<prost_reflect::DescriptorPool> = LazyLock::new(|| {
-        prost_reflect::DescriptorPool::decode(DESCRIPTORS).expect("build.rs wrote it")
-    });
+    static POOL: LazyLock<prost_reflect::DescriptorPool> =
+        LazyLock::new(|| prost_reflect::DescriptorPool::decode(DESCRIPTORS).expect("build.rs wrote it"));
     &POOL
 }

@@ -1,1 +1,6 @@
+//! Tests through the front door: gRPC to a real service on a real PostgreSQL. One binary, one private cluster for all
+//! tests, a database of its own for each.
 
+mod support;
+
+mod article;

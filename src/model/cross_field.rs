@@ -1,9 +1,250 @@
-//! Rules that span several fields of one message; the rules of single fields are declared in the contract.
-use super::rules::{Path, Violations};
-use crate::pb;
-pub fn account(_: &pb::Account, _: &Path<'_>, _: &mut Violations) {}
-pub fn date_span(_: &pb::DateSpan, _: &Path<'_>, _: &mut Violations) {}
-pub fn list_reports_request(_: &pb::ListReportsRequest, _: &Path<'_>, _: &mut Violations) {}
-pub fn office_term(_: &pb::OfficeTerm, _: &Path<'_>, _: &mut Violations) {}
-pub fn participation(_: &pb::Participation, _: &Path<'_>, _: &mut Violations) {}
-pub fn story(_: &pb::Story, _: &Path<'_>, _: &mut Violations) {}
+//! Rules that span several fields of one message; the rules of single fields are declared in the contract. `build.rs`
+//! lists the messages, and has the checks of each message end with its function here.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::NaiveDate;
+
+use super::{
+    dates,
+    rules::{Check, Path, Violations},
+};
+use crate::pb::{self, participation::Role};
+
+/// Ends not before it starts, neither in days nor, on a single day, in hours.
+pub fn date_span(span: &pb::DateSpan, at: &Path<'_>, out: &mut Violations) {
+    ordered(span.start.as_ref(), span.end.as_ref(), at, out);
+    if span.end.is_some() && span.start.is_none() {
+        out.add(&at.field("start"), "is required with an end");
+    }
+    let clock = |time: &pb::TimeOfDay| (time.hours, time.minutes, time.seconds, time.nanos);
+    let is_one_day = span.end.is_none() || span.end == span.start;
+    if let (Some(start), Some(end)) = (&span.start_time, &span.end_time)
+        && is_one_day
+        && clock(end) < clock(start)
+    {
+        out.add(&at.field("end_time"), "must not be before start_time on a single day");
+    }
+}
+
+/// Ends not before it starts.
+pub fn office_term(term: &pb::OfficeTerm, at: &Path<'_>, out: &mut Violations) {
+    ordered(term.start.as_ref(), term.end.as_ref(), at, out);
+}
+
+fn ordered(start: Option<&pb::Date>, end: Option<&pb::Date>, at: &Path<'_>, out: &mut Violations) {
+    let day = |date: Option<&pb::Date>, of: fn(&pb::Date) -> Option<NaiveDate>| date.and_then(of);
+    // A partial date may end within its month or year: only an end that is wholly before the start is wrong.
+    if let (Some(start), Some(end)) = (day(start, dates::first_day), day(end, dates::last_day))
+        && end < start
+    {
+        out.add(&at.field("end"), "must not be before start");
+    }
+}
+
+/// Says who it is.
+pub fn participation(one: &pb::Participation, at: &Path<'_>, out: &mut Violations) {
+    if one.participant.is_empty() && one.name_as_written.is_empty() && one.delegation.is_empty() {
+        out.add(at, "must have a participant, a name_as_written or a delegation");
+    }
+}
+
+/// Every local id is there once, and every reference finds one.
+pub fn account(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
+    let lists = (at.field("participations"), at.field("delegations"), at.field("statements"));
+    let participations = ids(account.participations.iter().map(|one| one.id.as_str()), "id", &lists.0, out);
+    let delegations = ids(account.delegations.iter().map(|one| one.id.as_str()), "id", &lists.1, out);
+    let statements = ids(account.statements.iter().map(|one| one.id.as_str()), "id", &lists.2, out);
+
+    let refers = |ids: &HashMap<&str, usize>, id: &str, at: &Path<'_>, what: &str, out: &mut Violations| {
+        if !id.is_empty() && !ids.contains_key(id) {
+            out.add(at, format!("is the id of no {what} of this account"));
+        }
+    };
+    refers(&participations, &account.initiator, &at.field("initiator"), "participation", out);
+    if let Some(announcement) = &account.announcement {
+        let at = at.field("announcement");
+        refers(&participations, &announcement.participation, &at.field("participation"), "participation", out);
+    }
+    for (index, one) in account.participations.iter().enumerate() {
+        let at = lists.0.index(index);
+        refers(&delegations, &one.delegation, &at.field("delegation"), "delegation", out);
+        refers(&participations, &one.on_behalf_of, &at.field("on_behalf_of"), "participation", out);
+        if !one.on_behalf_of.is_empty() && one.on_behalf_of == one.id {
+            out.add(&at.field("on_behalf_of"), "must be another participation");
+        }
+        if one.roles().any(|role| role == Role::HeadOfDelegation)
+            && let Some(&delegation) = delegations.get(one.delegation.as_str())
+            && account.delegations[delegation].head != one.id
+        {
+            out.add(
+                &at.field("roles"),
+                format!("say HEAD_OF_DELEGATION, but delegations[{delegation}].head is another participation or none"),
+            );
+        }
+    }
+    for (index, one) in account.delegations.iter().enumerate() {
+        let at = lists.1.index(index);
+        let at = at.field("head");
+        refers(&participations, &one.head, &at, "participation", out);
+        if let Some(&head) = participations.get(one.head.as_str()) {
+            let head = &account.participations[head];
+            if head.delegation != one.id || !head.roles().any(|role| role == Role::HeadOfDelegation) {
+                out.add(&at, "must name a participation of this delegation with the role HEAD_OF_DELEGATION");
+            }
+        }
+    }
+    for (index, one) in account.statements.iter().enumerate() {
+        let at = lists.2.index(index);
+        for (list, ids) in [("speakers", &one.speakers), ("addressees", &one.addressees)] {
+            let at = at.field(list);
+            for (index, id) in ids.iter().enumerate() {
+                refers(&participations, id, &at.index(index), "participation", out);
+            }
+        }
+        refers(&statements, &one.continues, &at.field("continues"), "statement", out);
+    }
+    if let Some(index) = circle(account, &statements) {
+        let at = lists.2.index(index);
+        out.add(&at.field("continues"), "must not lead back to its own statement");
+    }
+}
+
+/// The ids or keys of a list, with where each stands.
+fn ids<'a>(
+    ids: impl Iterator<Item = &'a str>,
+    field: &str,
+    at: &Path<'_>,
+    out: &mut Violations,
+) -> HashMap<&'a str, usize> {
+    let mut seen = HashMap::new();
+    for (index, id) in ids.enumerate() {
+        if id.is_empty() {
+            continue;
+        }
+        if seen.contains_key(id) {
+            out.add(&at.index(index).field(field), format!("repeats an earlier {field} of this list"));
+        } else {
+            seen.insert(id, index);
+        }
+    }
+    seen
+}
+
+/// A statement from which `continues` leads back to itself.
+fn circle(account: &pb::Account, statements: &HashMap<&str, usize>) -> Option<usize> {
+    let mut cleared = vec![false; account.statements.len()];
+    for first in 0..account.statements.len() {
+        let mut walked = Vec::new();
+        let mut here = Some(first);
+        while let Some(index) = here.filter(|&index| !cleared[index]) {
+            if walked.contains(&index) {
+                return Some(index);
+            }
+            walked.push(index);
+            here = statements.get(account.statements[index].continues.as_str()).copied();
+        }
+        for index in walked {
+            cleared[index] = true;
+        }
+    }
+    None
+}
+
+/// Every `#key` is defined, every participant key is used, and no key is there twice.
+pub fn story(story: &pb::Story, at: &Path<'_>, out: &mut Violations) {
+    let lists = (at.field("participants"), at.field("reports"));
+    let participants = ids(story.participants.iter().map(|one| one.key.as_str()), "key", &lists.0, out);
+    let reports = ids(story.reports.iter().map(|one| one.key.as_str()), "key", &lists.1, out);
+    let mut used = HashSet::new();
+    for (index, report) in story.reports.iter().enumerate() {
+        let Some(account) = &report.account else { continue };
+        let at = lists.1.index(index);
+        let at = at.field("account");
+        let (of_participants, of_reports) = account_keys(account);
+        for (index, key) in of_participants {
+            used.insert(key);
+            if !participants.contains_key(key) {
+                let at = at.field("participations");
+                out.add(&at.index(index).field("participant"), "is the key of no participant of this story");
+            }
+        }
+        for (index, key) in of_reports {
+            if !reports.contains_key(key) {
+                let at = at.field("links");
+                out.add(&at.index(index).field("meeting"), "is the key of no report of this story");
+            }
+        }
+    }
+    for (index, one) in story.participants.iter().enumerate() {
+        let at = lists.0.index(index);
+        if !one.key.is_empty() && !used.contains(one.key.as_str()) {
+            out.add(&at.field("key"), "is used by no participation of this story");
+        }
+        let at = at.field("participant");
+        match &one.participant {
+            None => out.add(&at, "is required"),
+            Some(given) if !given.name.is_empty() => name(&given.name, "participants", &at.field("name"), out),
+            Some(participant) => participant.check(&at, out),
+        }
+    }
+}
+
+/// The `#key`s of an account with where they stand: those of its participations, and those of its links.
+fn account_keys(account: &pb::Account) -> (Vec<(usize, &str)>, Vec<(usize, &str)>) {
+    let participations = account.participations.iter().map(|one| one.participant.as_str());
+    let links = account.links.iter().map(|one| one.meeting.as_str());
+    (keys(participations), keys(links))
+}
+
+fn keys<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(usize, &'a str)> {
+    names.enumerate().filter_map(|(index, name)| Some((index, name.strip_prefix('#')?))).collect()
+}
+
+fn name(name: &str, collection: &str, at: &Path<'_>, out: &mut Violations) {
+    let id = name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/'));
+    if !id.is_some_and(|id| id.len() == 36 && uuid::Uuid::try_parse(id).is_ok()) {
+        out.add(at, format!("must be a name such as {collection}/0198f2d1-7c0e-7000-8000-0123456789ab"));
+    }
+}
+
+/// A meeting is made with the account of its first report.
+pub fn create_meeting_request(request: &pb::CreateMeetingRequest, at: &Path<'_>, out: &mut Violations) {
+    let Some(meeting) = &request.meeting else { return };
+    let at = at.field("meeting");
+    let at = at.field("account");
+    match &meeting.account {
+        None => out.add(&at, "is required"),
+        Some(account) => no_keys(account, &at, out),
+    }
+}
+
+/// A report is given by an article.
+pub fn add_report_request(request: &pb::AddReportRequest, at: &Path<'_>, out: &mut Violations) {
+    let Some(report) = &request.report else { return };
+    let at = at.field("report");
+    if report.article.is_empty() {
+        out.add(&at.field("article"), "is required");
+    }
+    if let Some(account) = &report.account {
+        no_keys(account, &at.field("account"), out);
+    }
+}
+
+/// Keys stand for names inside a story only.
+fn no_keys(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
+    let (participations, links) = account_keys(account);
+    for (list, field, keys) in [("participations", "participant", participations), ("links", "meeting", links)] {
+        let at = at.field(list);
+        for (index, _) in keys {
+            out.add(&at.index(index).field(field), "must be a resource name: a #key is one of a story");
+        }
+    }
+}
+
+/// Asks for the reports of something.
+pub fn list_reports_request(request: &pb::ListReportsRequest, at: &Path<'_>, out: &mut Violations) {
+    if request.meeting.is_empty() && request.article.is_empty() {
+        out.add(&at.field("meeting"), "is required, or article");
+    }
+}

@@ -1,7 +1,14 @@
+//! Pure rules on the messages of the contract. No SQL, no gRPC: whoever knows neither can read this.
+
+pub mod article;
 pub mod cross_field;
+pub mod dates;
+pub mod evidence;
+pub mod filter;
+pub mod matching;
+pub mod meeting;
+pub mod names;
+pub mod report;
+pub mod resource;
 pub mod rules;
-pub mod dates {
-    pub fn check_date(_: &crate::pb::Date) -> Result<(), &'static str> {
-        Ok(())
-    }
-}
+pub mod settle;

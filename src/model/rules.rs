@@ -7,7 +7,10 @@ use std::{fmt, sync::LazyLock};
 
 use regex_lite::Regex;
 
-use crate::{model::dates, pb};
+use crate::{
+    model::dates,
+    pb::{self, ErrorReason},
+};
 
 /// Checks a message against the rules of the contract.
 pub trait Check {
@@ -83,31 +86,67 @@ pub struct Violation {
     pub field: String,
     /// What is wrong, as a sentence that goes on from the field's name.
     pub description: String,
+    /// The reason that a request with this violation alone is refused for.
+    pub reason: ErrorReason,
 }
 
 /// All broken rules of a request, in the order of its fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Violations(Vec<Violation>);
+pub struct Violations {
+    told: Vec<Violation>,
+    bytes: usize,
+    untold: usize,
+}
 
 impl Violations {
-    /// A status has to fit into HTTP/2 headers, so no more than this many are told.
-    pub const MOST: usize = 50;
+    /// A status travels in HTTP/2 headers, of which common clients take no more than 8 KiB, in base64: past so many
+    /// bytes violations are only counted.
+    pub const MOST_BYTES: usize = 4 * 1024;
+    /// A path may hold a map's key: it is cut after so many characters.
+    const LONGEST_PATH: usize = 200;
 
-    /// Adds one.
+    /// Adds a broken rule.
     pub fn add(&mut self, at: &Path<'_>, description: impl Into<String>) {
-        if self.0.len() < Self::MOST {
-            // A path may hold a caller's map key: kept short for the same reason.
-            let mut field = at.to_string();
-            if let Some((cut, _)) = field.char_indices().nth(200) {
-                field.truncate(cut);
-            }
-            self.0.push(Violation { field, description: description.into() });
+        self.add_as(ErrorReason::InvalidField, at, description);
+    }
+
+    /// Adds a broken rule that has a reason of its own.
+    pub fn add_as(&mut self, reason: ErrorReason, at: &Path<'_>, description: impl Into<String>) {
+        if self.bytes > Self::MOST_BYTES {
+            self.untold += 1;
+            return;
         }
+        let mut field = at.to_string();
+        if let Some((cut, _)) = field.char_indices().nth(Self::LONGEST_PATH) {
+            field.truncate(cut);
+        }
+        let description = description.into();
+        self.bytes += field.len() + description.len() + 8;
+        self.told.push(Violation { field, description, reason });
+    }
+
+    /// How many there are beyond those that are told.
+    pub fn untold(&self) -> usize {
+        self.untold
+    }
+
+    /// They, in the order of fields.
+    pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
+        self.told.iter()
+    }
+
+    /// The reason of them all: that of the first, but a malformed field goes before wrong evidence.
+    pub fn reason(&self) -> ErrorReason {
+        let reasons = || self.told.iter().map(|one| one.reason);
+        reasons()
+            .find(|reason| *reason == ErrorReason::InvalidField)
+            .or_else(|| reasons().next())
+            .unwrap_or(ErrorReason::InvalidField)
     }
 
     /// Whether nothing is broken.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.told.is_empty()
     }
 
     /// They, as a result.
@@ -121,7 +160,7 @@ impl IntoIterator for Violations {
     type IntoIter = std::vec::IntoIter<Violation>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.told.into_iter()
     }
 }
 
@@ -260,24 +299,14 @@ mod rule {
         }
     }
 
-    pub fn gte<T: PartialOrd + fmt::Display>(
-        value: T,
-        limit: T,
-        at: &Path<'_>,
-        out: &mut Violations,
-    ) {
+    pub fn gte<T: PartialOrd + fmt::Display>(value: T, limit: T, at: &Path<'_>, out: &mut Violations) {
         // Negated, so that NaN is refused.
         if !(value >= limit) {
             out.add(at, format!("must be at least {limit}"));
         }
     }
 
-    pub fn lte<T: PartialOrd + fmt::Display>(
-        value: T,
-        limit: T,
-        at: &Path<'_>,
-        out: &mut Violations,
-    ) {
+    pub fn lte<T: PartialOrd + fmt::Display>(value: T, limit: T, at: &Path<'_>, out: &mut Violations) {
         if !(value <= limit) {
             out.add(at, format!("must be at most {limit}"));
         }

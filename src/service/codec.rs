@@ -8,6 +8,8 @@ use tonic::{
     codec::{DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
+use super::status;
+
 /// The codec of every generated service and client.
 #[derive(Debug, Clone, Copy)]
 pub struct Codec<E, D>(PhantomData<(E, D)>);
@@ -42,7 +44,8 @@ impl<E: Message, D> Encoder for Codec<E, D> {
     type Error = Status;
 
     fn encode(&mut self, item: E, buf: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        item.encode(buf).map_err(|error| Status::internal(error.to_string()))
+        // The buffer grows.
+        item.encode(buf).map_err(|_| status::defect())
     }
 }
 
@@ -51,6 +54,6 @@ impl<E, D: Message + Default> Decoder for Codec<E, D> {
     type Error = Status;
 
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<D>, Status> {
-        D::decode(buf).map(Some).map_err(|error| Status::invalid_argument(error.to_string()))
+        D::decode(buf).map(Some).map_err(|error| status::malformed(&error.to_string()))
     }
 }

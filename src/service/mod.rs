@@ -1,1 +1,152 @@
+//! The gRPC services, one file each: decode, call, encode. `status` is the only place that names status codes,
+//! `layer` what every call passes through.
+
+pub mod article;
+pub mod call;
 pub mod codec;
+pub mod ingest;
+pub mod layer;
+pub mod meeting;
+pub mod page;
+pub mod participant;
+pub mod report;
+pub mod status;
+pub mod story;
+
+use std::{fmt::Display, future::Future};
+
+use tokio_util::sync::CancellationToken;
+use tonic::{Response, metadata::MetadataValue};
+use uuid::Uuid;
+
+use self::{page::TokenKey, status::Refusal};
+use crate::{
+    feed::{Committer, Turns, committer::Verdict},
+    model::resource::Resource,
+    store::{
+        Doc, Store, StoreError,
+        change::{self, Position},
+        write::Write,
+    },
+};
+
+/// What the services share.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// For reads.
+    pub store: Store,
+    /// For writes.
+    pub committer: Committer,
+    /// Who is writing to which meeting.
+    pub turns: Turns,
+    /// Check sums of page tokens.
+    pub token_key: TokenKey,
+    /// Ends the streams when the service stops.
+    pub stopping: CancellationToken,
+}
+
+/// A call that was checked, and what it would write.
+pub enum Prepared<T> {
+    /// To be written.
+    Write(T, Vec<Write>),
+    /// Nothing to be written: it was there.
+    Unchanged(T),
+    /// Nothing to be written: the caller only wanted to know.
+    Validated(T),
+}
+
+/// How often a write is prepared anew when others come first. Each round somebody wins, so that it takes as many
+/// rounds as there are writes that fight for one name; more than this is no fight but a fault.
+const ROUNDS: usize = 100;
+
+impl Api {
+    /// Prepares a write and commits it, again when what it relied on has changed meanwhile. Answers the position of
+    /// each write; of an unchanged record, one at which it was there.
+    pub async fn write<T, F>(&self, mut prepare: impl FnMut() -> F) -> Result<(T, Vec<Position>), Refusal>
+    where
+        F: Future<Output = Result<Prepared<T>, Refusal>>,
+    {
+        for _ in 0..ROUNDS {
+            match prepare().await? {
+                Prepared::Validated(answer) => return Ok((answer, Vec::new())),
+                Prepared::Unchanged(answer) => {
+                    return Ok((answer, vec![change::head(self.store.reads()).await?]));
+                }
+                Prepared::Write(answer, writes) => match self.committer.submit(writes).await? {
+                    Verdict::Committed(positions) => return Ok((answer, positions)),
+                    Verdict::Stale => {}
+                },
+            }
+        }
+        Err(Refusal::Contention)
+    }
+
+    /// The same, as the response to a unary call.
+    pub async fn respond<T, F>(&self, prepare: impl FnMut() -> F) -> Result<Response<T>, tonic::Status>
+    where
+        F: Future<Output = Result<Prepared<T>, Refusal>>,
+    {
+        let (answer, positions) = self.write(prepare).await?;
+        let mut response = Response::new(answer);
+        if let Some(position) = positions.last() {
+            response.metadata_mut().insert("readout-position", ascii(position));
+        }
+        Ok(response)
+    }
+}
+
+fn ascii(value: impl Display) -> MetadataValue<tonic::metadata::Ascii> {
+    // Positions are digits, letters and a dot.
+    MetadataValue::try_from(value.to_string()).unwrap_or(MetadataValue::from_static(""))
+}
+
+/// The records of these docs, in the order in which their ids were asked for; none if one is not there.
+fn in_order<R: Resource>(ids: &[Uuid], docs: &[Doc]) -> Result<Vec<R>, Refusal> {
+    let find = |id: &Uuid| {
+        let doc = docs.iter().find(|doc| doc.id == *id);
+        let doc = doc.ok_or_else(|| Refusal::NotFound(R::COLLECTION.name(*id)))?;
+        Ok(doc.decode::<R>()?)
+    };
+    ids.iter().map(find).collect()
+}
+
+/// The ids in names that the contract's rules have checked.
+fn ids<R: Resource>(names: &[String]) -> Vec<Uuid> {
+    names.iter().filter_map(|name| R::COLLECTION.id(name)).collect()
+}
+
+/// The id in a name that the contract's rules have checked.
+fn id<R: Resource>(name: &str) -> Result<Uuid, Refusal> {
+    R::COLLECTION.id(name).ok_or_else(|| Refusal::NotFound(name.to_owned()))
+}
+
+/// The id that a create request asks for, or a new one.
+fn new_id(asked: &str) -> Uuid {
+    Uuid::try_parse(asked).unwrap_or_else(|_| Uuid::now_v7())
+}
+
+/// Whether records of these ids are there; the first that is not is the refusal.
+async fn must_exist<R: Resource>(store: &Store, ids: &[Uuid]) -> Result<(), Refusal> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let existing = store.existing::<R>(ids).await?;
+    match ids.iter().find(|id| !existing.contains(id)) {
+        Some(id) => Err(Refusal::NotFound(R::COLLECTION.name(*id))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses an id that is taken. Only one that the caller chose can be.
+async fn must_be_free<R: Resource>(store: &Store, asked: &str, id: Uuid) -> Result<(), Refusal> {
+    if !asked.is_empty() && store.existing::<R>(&[id]).await?.contains(&id) {
+        return Err(Refusal::DuplicateId(R::COLLECTION.name(id)));
+    }
+    Ok(())
+}
+
+impl From<StoreError> for tonic::Status {
+    fn from(error: StoreError) -> Self {
+        Refusal::from(error).into()
+    }
+}

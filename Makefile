@@ -1,0 +1,63 @@
+# `make` lists the targets; `bash .ci/run` is the whole check on a clean machine.
+
+# A running service: host:port, or an http:// address.
+SERVER ?= 127.0.0.1:50051
+HOST_PORT := $(patsubst http://%,%,$(SERVER))
+
+# More arguments for `readout serve`: make run ARGS="--help"
+ARGS ?=
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+READOUT := $(TARGET)/release/readout
+VENV := $(TARGET)/clients
+BUF := npx --yes @bufbuild/buf@1.75.0
+
+# A clean machine builds what was committed.
+LOCKED := $(if $(CI),--locked)
+
+.PHONY: help run build test lint demo clients rust postgres
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(if $(DATABASE_URL)$(READOUT_POSTGRES_BIN),,postgres) build ## Build, and serve from a private database (or the one of DATABASE_URL)
+	exec $(READOUT) serve $(ARGS)
+
+build: rust ## Build the release binary
+	cargo build --release $(LOCKED)
+
+test: postgres rust ## Run the tests
+	cargo test $(LOCKED)
+
+lint: rust ## Check the format and the lints of the code and of the contract
+	cargo fmt --check
+	cargo clippy --all-targets $(LOCKED) -- -D warnings
+	@if command -v npx >/dev/null; then \
+	  cd proto && $(BUF) lint && $(BUF) format -d --exit-code --path readout; \
+	elif [ -n "$(CI)" ]; then \
+	  echo "lint: the contract is checked with buf, which needs npx: install Node.js" >&2; exit 1; \
+	else \
+	  echo "lint: npx is not installed, so the contract was not checked" >&2; \
+	fi
+
+# The import reads a Story a line; no string of JSON holds a raw line break, so all of them can go.
+demo: build ## Import the sample stories into a running service (SERVER=host:port)
+	tr -d '\n' <tests/data/azernews.story.json | $(READOUT) import --server http://$(HOST_PORT) -
+	$(READOUT) import --server http://$(HOST_PORT) tests/data/stories.ndjson.gz
+
+clients: $(VENV)/ready ## Talk to a running service with grpcio and buf, by reflection (SERVER=host:port)
+	$(VENV)/bin/python tests/clients/grpcio_session.py $(HOST_PORT)
+	$(BUF) curl --protocol grpc --http2-prior-knowledge -d '{"pageSize": 1}' \
+	  http://$(HOST_PORT)/readout.v1.MeetingService/ListMeetings
+
+$(VENV)/ready: tests/clients/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+rust:
+	@command -v cargo >/dev/null || { echo "readout is built with Rust: install it from https://rustup.rs, then try again" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "readout is built with a C compiler too: install gcc or clang, then try again" >&2; exit 1; }
+
+postgres:
+	@bash .ci/postgres

@@ -1,0 +1,73 @@
+//! `readout import`: writes files of stories, or of an export's records, into a running service.
+
+mod lines;
+mod records;
+mod stories;
+mod tally;
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::{Context, Result, bail};
+
+use self::{lines::Lines, tally::Tally};
+use super::{Clients, EXPORT_FORMAT, EXPORT_RECORD, json};
+use crate::{
+    config,
+    pb::{self, export_record::Record},
+};
+
+/// Records of an export on their way at a time, for each stream of stories that there would be.
+const RECORDS_PER_STREAM: u16 = 16;
+
+/// Imports all files, one after another. An error: it could not start, or could not go on.
+pub async fn run(args: config::Import) -> Result<ExitCode> {
+    for file in &args.files {
+        lines::check(file).with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    let clients = Clients::connect(&args.server.server).await?;
+    let tally = Arc::new(Tally::new());
+    let outcome = import(&args, &clients, &tally).await;
+    let all_accepted = tally.finish(args.output);
+    outcome?;
+    Ok(if all_accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn import(args: &config::Import, clients: &Clients, tally: &Arc<Tally>) -> Result<()> {
+    for file in &args.files {
+        let mut lines = Lines::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+        match lines.peek().await.and_then(|first| export_format(first.text.as_ref().ok()?)) {
+            None => stories::import(lines, clients, tally, args.concurrency).await?,
+            Some(format) if format == EXPORT_FORMAT => {
+                let lanes = args.concurrency * RECORDS_PER_STREAM;
+                records::import(lines, clients, tally, lanes).await?;
+            }
+            Some(format) => {
+                bail!("{} is an export of format {format:?}, and only {EXPORT_FORMAT:?} can be read", file.display())
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The format that the first line of an export tells; none if the line is not the header of an export.
+fn export_format(line: &str) -> Option<String> {
+    match json::parse::<pb::ExportRecord>(EXPORT_RECORD, line).ok()?.record? {
+        Record::Header(header) => Some(header.format),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_header_makes_a_file_an_export() {
+        let header = r#"{"header":{"format":"readout.v1"}}"#;
+        assert_eq!(export_format(header).as_deref(), Some("readout.v1"));
+        assert_eq!(export_format(r#"{"header":{}}"#).as_deref(), Some(""));
+        for other in ["", "{}", "nonsense", r#"{"article":{"uri":"urn:x"}}"#, r#"{"reports":[]}"#] {
+            assert_eq!(export_format(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The whole configuration: one line per concern, as a flag, an environment variable, a default and its help.
+
+use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Keeps records of diplomatic meetings as news articles tell them.
+#[derive(Debug, Parser)]
+#[command(name = "readout", version)]
+pub struct Args {
+    #[command(flatten)]
+    pub log: Log,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service, until SIGTERM or ctrl-c; a second signal ends it at once
+    Serve(Serve),
+    /// Bring the database to the schema of this version, then end
+    Migrate(Database),
+    /// Write stories, or an export, into a running service
+    #[command(after_long_help = IMPORT)]
+    Import(Import),
+    /// Write all participants, articles and reports of a running service to standard output
+    #[command(after_long_help = EXPORT)]
+    Export(Export),
+}
+
+/// What is told on standard error, and how.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Log")]
+pub struct Log {
+    /// How log lines look; auto is text on a terminal and JSON elsewhere
+    #[arg(long, global = true, env = "READOUT_LOG_FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+    /// What is logged: a level, or a filter such as `info,readout::store=debug`
+    #[arg(long, global = true, env = "READOUT_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Auto,
+    Text,
+    Json,
+}
+
+/// The service.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Serve {
+    /// Address and port to listen on
+    #[arg(long, env = "READOUT_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// Seconds that open calls get to end after the signal to stop
+    #[arg(long, env = "READOUT_DRAIN_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
+    pub drain_timeout: Duration,
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// Where the records are.
+#[derive(Clone, clap::Args)]
+#[command(next_help_heading = "Database")]
+pub struct Database {
+    /// An existing PostgreSQL database, as postgres://user:password@host/name; default: a private one of our own
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Where the private database is kept
+    #[arg(long, env = "READOUT_DATA_DIR", default_value_os_t = data_dir(), value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Where `initdb` and `postgres` are, for the private database; default: the newest version installed
+    #[arg(long, env = "READOUT_POSTGRES_BIN", value_name = "DIR")]
+    pub postgres_bin: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Database {
+    /// Without the url, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("database_url", &self.database_url.as_ref().map(|_| "***"))
+            .field("data_dir", &self.data_dir)
+            .field("postgres_bin", &self.postgres_bin)
+            .finish()
+    }
+}
+
+/// A running service, for the commands that are its clients.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Server {
+    /// The service
+    #[arg(long, env = "READOUT_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
+    pub server: String,
+}
+
+/// The import.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Import {
+    /// Files of one JSON message per line, plain or gzip; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub server: Server,
+    /// Streams of stories at a time; 16 times as many records of an export
+    #[arg(long, env = "READOUT_CONCURRENCY", default_value = "4", value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub concurrency: u16,
+    /// How the totals are told: text on standard error, or one line of JSON on standard output
+    #[arg(long, env = "READOUT_OUTPUT", default_value = "text")]
+    pub output: Output,
+}
+
+/// How the totals of an import are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+}
+
+/// The export.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Export {
+    #[command(flatten)]
+    pub server: Server,
+}
+
+const IMPORT: &str = "\
+Each line is a readout.v1.Story in canonical ProtoJSON or, in a file that begins with the header of an export, a \
+readout.v1.ExportRecord. A repeated import is safe: what is there is found and left as it is.
+
+Records of an export keep their names. One that refers to a record further on waits until the rest of its sort is \
+written.
+
+Totals: `stories` counts the accepted lines that are stories. `articles`, `meetings`, `reports` and `participants` \
+count the distinct resources that the accepted lines led to; of these, `created` did not exist before this import and \
+`matched` did. `failed` counts the lines that were refused or could not be read; each is told on standard error with \
+its file, line and reason.
+
+Exit status: 0 all lines were accepted, 1 some failed, 2 the import could not start or had to be broken off.";
+
+const EXPORT: &str = "\
+The first line is a header; then come participants and articles in the order of their names, and reports in the order \
+of their meetings' names and their own, each a readout.v1.ExportRecord in canonical ProtoJSON. What the service \
+derives (settled accounts, revisions, times, hashes) is left out. `readout import` reads it back under the same \
+names, and an export of that has the same bytes.
+
+Evidence that could not be checked again is left out and counted on standard error: quotes that no longer stand in \
+their article's text, and those of articles whose text is withheld.";
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "must be a number of seconds such as 10 or 0.5".to_owned())
+}
+
+/// `$XDG_DATA_HOME/readout`, by default `~/.local/share/readout` (XDG Base Directory Specification).
+fn data_dir() -> PathBuf {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib"))
+        .join("readout")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_database_url_is_not_printed() {
+        let args = Args::try_parse_from(["readout", "serve", "--database-url", "postgres://u:s3cret@h/d"]);
+        let text = format!("{:?}", args.expect("is well formed"));
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+
+    #[test]
+    fn seconds_are_any_non_negative_number() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["-1", "ten", "NaN", "1e300"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Who the database runs as. PostgreSQL refuses root, so a service that runs as root hands its database to an unprivileged user.
+
+use std::{
+    fs, io,
+    os::unix::{
+        fs::{MetadataExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::EmbeddedError;
+
+const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
+
+/// The service's own user, or the one it steps down to when it is root.
+#[derive(Clone, Debug)]
+pub(super) enum Account {
+    Own,
+    Other { name: String, uid: u32, gid: u32 },
+}
+
+impl Account {
+    /// The account for the cluster at `data`. An existing one stays with the user who owns it: it may have been made
+    /// before a user `postgres` existed.
+    pub(super) fn for_cluster(data: &Path) -> Result<Self, EmbeddedError> {
+        if !is_root() {
+            return Ok(Self::Own);
+        }
+        if let Ok(owner) = fs::metadata(data)
+            && owner.uid() != 0
+        {
+            return Ok(Self::Other { name: owner.uid().to_string(), uid: owner.uid(), gid: owner.gid() });
+        }
+        CANDIDATES
+            .iter()
+            .find_map(|name| {
+                Some(Self::Other { name: (*name).to_owned(), uid: id(&["-u", name])?, gid: id(&["-g", name])? })
+            })
+            .ok_or(EmbeddedError::NoAccount)
+    }
+
+    /// A command that runs as this user, in `dir`, with none of the service's environment: neither its secrets nor a
+    /// stray PGPORT or LC_ALL should reach the database.
+    pub(super) fn command(&self, program: &Path, dir: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(dir).env_clear().env("LC_ALL", "C");
+        for name in ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        if let Self::Other { uid, gid, .. } = self {
+            // root's supplementary groups go too: std clears them when it sets a uid and no groups are given
+            command.uid(*uid).gid(*gid);
+        }
+        command
+    }
+
+    pub(super) fn give(&self, path: &Path) -> Result<(), EmbeddedError> {
+        match self {
+            Self::Own => Ok(()),
+            Self::Other { uid, gid, .. } => {
+                chown(path, Some(*uid), Some(*gid)).map_err(EmbeddedError::io("change the owner of", path))
+            }
+        }
+    }
+
+    /// Tells apart "cannot enter a directory on the way" from the obscure failures that it causes later.
+    pub(super) fn check_reach(&self, program: &Path, dir: &Path) -> Result<(), EmbeddedError> {
+        let Self::Other { name, uid, gid } = self else {
+            return Ok(());
+        };
+        let Err(error) = self.command(program, dir).arg("--version").output() else {
+            return Ok(());
+        };
+        if error.kind() != io::ErrorKind::PermissionDenied {
+            return Err(EmbeddedError::io("run", program)(error));
+        }
+        Err(EmbeddedError::NotReachable {
+            user: name.clone(),
+            dir: first_closed(dir, *uid, *gid)
+                .or_else(|| first_closed(program.parent()?, *uid, *gid))
+                .unwrap_or_else(|| dir.to_owned()),
+        })
+    }
+}
+
+/// The outermost directory on the way to `dir` that the user may not search.
+fn first_closed(dir: &Path, uid: u32, gid: u32) -> Option<PathBuf> {
+    let mut ancestors: Vec<_> = dir.ancestors().collect();
+    ancestors.reverse();
+    let closed = ancestors.into_iter().find(|ancestor| {
+        fs::metadata(ancestor).is_ok_and(|directory| {
+            let search = match (directory.uid() == uid, directory.gid() == gid) {
+                (true, _) => 0o100,
+                (false, true) => 0o010,
+                (false, false) => 0o001,
+            };
+            directory.mode() & search == 0
+        })
+    })?;
+    Some(closed.to_owned())
+}
+
+pub(super) fn is_root() -> bool {
+    id(&["-u"]) == Some(0)
+}
+
+/// `id` rather than `geteuid` and `/etc/passwd`: no unsafe code, and it knows users from LDAP and macOS directories too.
+fn id(arguments: &[&str]) -> Option<u32> {
+    let output = Command::new("id").args(arguments).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}

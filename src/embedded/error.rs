@@ -1,0 +1,85 @@
+//! What can go wrong around the embedded database, each said so that the reader knows what to do next.
+
+use std::{io, path::PathBuf, time::Duration};
+
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    #[error(
+        "no PostgreSQL server ({minimum} or newer) is installed: install one \
+         (`apt install postgresql`, `dnf install postgresql-server` or `brew install postgresql@17`), \
+         name its directory with --postgres-bin, or name a running server with DATABASE_URL"
+    )]
+    NoServer { minimum: u32 },
+
+    #[error(
+        "{} holds no PostgreSQL server ({minimum} or newer): --postgres-bin takes the directory \
+         that contains initdb, pg_ctl and postgres", dir.display()
+    )]
+    NoServerIn { dir: PathBuf, minimum: u32 },
+
+    #[error(
+        "data directory {} was made by PostgreSQL {needed}, but only {found} is installed: \
+         install the PostgreSQL {needed} server, or dump the data with version {needed} \
+         (pg_dump) and restore it into a new --data-dir", dir.display()
+    )]
+    OtherVersion { dir: PathBuf, needed: String, found: String },
+
+    #[error(
+        "data directory {} is in use by another readout (pid {pid}): stop it, \
+         or choose another with --data-dir", dir.display()
+    )]
+    InUse { dir: PathBuf, pid: String },
+
+    #[error(
+        "{} exists but is not a PostgreSQL cluster: move it away, \
+         or choose another directory with --data-dir", dir.display()
+    )]
+    NotACluster { dir: PathBuf },
+
+    #[error(
+        "user {user} cannot enter {}, and the database never runs as root: \
+         run `chmod o+x` on it, choose another --data-dir, or do not start readout as root", dir.display()
+    )]
+    NotReachable { user: String, dir: PathBuf },
+
+    #[error(
+        "readout runs as root, which PostgreSQL refuses, and there is neither a user `postgres` \
+         nor `nobody` to run it as: start readout as an ordinary user"
+    )]
+    NoAccount,
+
+    #[error(
+        "no directory is short enough for a Unix socket ({limit} bytes, {} tried last): \
+         choose a shorter --data-dir or TMPDIR", dir.display()
+    )]
+    SocketPath { dir: PathBuf, limit: usize },
+
+    #[error("initdb could not make a database: {output}")]
+    Initdb { output: String },
+
+    #[error(
+        "postgres (pid {pid}), left in {} by an earlier readout, does not stop: \
+         end that process, then start again", dir.display()
+    )]
+    Orphan { pid: u32, dir: PathBuf },
+
+    #[error("postgres ended while it was starting ({status}); {} says:\n{tail}", log.display())]
+    Ended { status: String, log: PathBuf, tail: String },
+
+    #[error("postgres did not answer within {after:?}; {} says:\n{tail}", log.display())]
+    Silent { after: Duration, log: PathBuf, tail: String },
+
+    #[error("the embedded database refused a connection")]
+    Database(#[from] sqlx::Error),
+
+    #[error("cannot {action} {}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+}
+
+impl EmbeddedError {
+    /// For `map_err`: `.map_err(EmbeddedError::io("read", &path))`.
+    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

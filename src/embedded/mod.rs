@@ -1,0 +1,186 @@
+//! The database that Readout brings along when no `DATABASE_URL` is given: a private PostgreSQL cluster in one
+//! directory, run by the installed server programs, reached through a Unix socket only, started and stopped with the service.
+//!
+//! `binaries` finds the programs, `account` decides who they run as, `cluster` owns the directory,
+//! `socket` the way in, `server` the running process.
+
+mod account;
+mod binaries;
+mod cluster;
+mod error;
+mod server;
+mod socket;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+
+pub use self::error::EmbeddedError;
+use self::{cluster::Cluster, server::Server};
+
+/// Between two attempts to bring a lost database back: the first pause, doubled up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A server that lived this long was healthy: the pauses start over after it.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of `initdb`, `pg_ctl` and `postgres`. Default: the newest that is installed in the usual places.
+    pub postgres_bin: Option<PathBuf>,
+    /// Further server settings, name and value, that win over Readout's own.
+    pub settings: Vec<(String, String)>,
+    /// How long a server may take until it answers. Crash recovery, during which it answers "not yet", does not count.
+    pub start_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { postgres_bin: None, settings: Vec::new(), start_timeout: Duration::from_secs(60) }
+    }
+}
+
+/// A PostgreSQL cluster that Readout owns, with its server running; a task watches the server and restarts it when it dies.
+///
+/// Dropped without [`stop`](Self::stop), it still asks the server to shut down, without waiting for it.
+#[derive(Debug)]
+pub struct Embedded {
+    connect_options: PgConnectOptions,
+    url: String,
+    // never sent on while `self` lives: a message and a drop both mean "stop"
+    stop: oneshot::Sender<()>,
+    watcher: JoinHandle<()>,
+}
+
+impl Embedded {
+    /// Locks `data_dir`, makes a cluster there unless there is one, stops a server that a killed service left behind,
+    /// starts one, waits until it accepts connections, and creates the database `readout` if it is missing.
+    pub async fn start(data_dir: &Path, options: Options) -> Result<Self, EmbeddedError> {
+        let cluster = Arc::new(Cluster::open(data_dir, options).await?);
+        let server = Server::start(&cluster).await?;
+        if let Err(error) = create_database(&cluster).await {
+            server.stop().await;
+            return Err(error.into());
+        }
+
+        let (stop, stopped) = oneshot::channel();
+        Ok(Self {
+            connect_options: cluster.connect_options().database(cluster::NAME),
+            url: cluster.url(),
+            stop,
+            watcher: tokio::spawn(watch(cluster, server, stopped)),
+        })
+    }
+
+    /// Connects through the private socket as the cluster's superuser, `readout`, to the database `readout`.
+    pub fn connect_options(&self) -> PgConnectOptions {
+        self.connect_options.clone()
+    }
+
+    /// For people and their tools: `psql <url>`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Shuts the server down and waits until it is gone: within 30 seconds by a fast shutdown, else by an immediate
+    /// one, which costs no data but a recovery at the next start. Open connections are cut: close the pool first.
+    pub async fn stop(self) {
+        // the watcher only ends early when its runtime does, and then `Server`'s drop has asked for the shutdown
+        let _ = self.stop.send(());
+        let _ = self.watcher.await;
+    }
+}
+
+/// `/var/lib/readout` for root, else the platform's directory for a user's application data.
+pub fn default_data_dir() -> PathBuf {
+    if account::is_root() {
+        return PathBuf::from("/var/lib/readout");
+    }
+    let home = std::env::home_dir().unwrap_or_default();
+    if cfg!(target_os = "macos") {
+        return home.join("Library/Application Support/readout");
+    }
+    std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        // the XDG base directory specification: a relative path is to be ignored
+        .filter(|path| path.is_absolute())
+        .unwrap_or_else(|| home.join(".local/share"))
+        .join("readout")
+}
+
+async fn create_database(cluster: &Cluster) -> Result<(), sqlx::Error> {
+    let mut connection = cluster.connect_options().connect().await?;
+    let exists = sqlx::query_scalar::<_, i32>("select 1 from pg_database where datname = $1")
+        .bind(cluster::NAME)
+        .fetch_optional(&mut connection)
+        .await?;
+    if exists.is_none() {
+        sqlx::query("create database readout").execute(&mut connection).await?;
+    }
+    connection.close().await
+}
+
+/// Restarts the server whenever it ends, until told to stop.
+async fn watch(cluster: Arc<Cluster>, mut server: Server, mut stop: oneshot::Receiver<()>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let started = Instant::now();
+        tokio::select! {
+            biased;
+            _ = &mut stop => return server.stop().await,
+            status = server.ended() => tracing::error!(status, "the embedded database ended; restarting it"),
+        }
+        if started.elapsed() > HEALTHY_AFTER {
+            pause = FIRST_PAUSE;
+        }
+
+        let restarted = tokio::select! {
+            biased;
+            _ = &mut stop => None,
+            server = restart(&cluster, &mut pause) => Some(server),
+        };
+        match restarted {
+            Some(restarted) => server = restarted,
+            // the attempt that was dropped may have started a server; it is an orphan like any other
+            None => {
+                if let Err(error) = cluster.clear().await {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the embedded database may still be running"
+                    );
+                }
+                return;
+            }
+        }
+    }
+}
+
+async fn restart(cluster: &Arc<Cluster>, pause: &mut Duration) -> Server {
+    loop {
+        sleep(*pause).await;
+        *pause = LONGEST_PAUSE.min(*pause * 2);
+        match Server::start(cluster).await {
+            Ok(server) => {
+                tracing::info!("the embedded database is back");
+                return server;
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    ?pause,
+                    "the embedded database does not come back; trying again"
+                );
+            }
+        }
+    }
+}

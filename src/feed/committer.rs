@@ -1,0 +1,186 @@
+//! Group commit. One task takes what is queued, writes it in one transaction, and answers each caller. There is no
+//! timer: a batch forms while the one before it is being flushed.
+//!
+//! Since the transaction is the task's and not the handler's, a client that goes away can neither cancel it half-way
+//! nor leave a connection inside of it.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::store::{
+    Store, StoreError,
+    change::Position,
+    write::{Claim, Outcome, Write, commit},
+};
+
+/// A batch has at most so many submissions and, but for a single larger one, so many bytes.
+const BATCH_SUBMISSIONS: usize = 256;
+const BATCH_BYTES: usize = 1024 * 1024;
+/// What may wait in the queue, in KiB; whoever comes then waits to be let in.
+const QUEUE_KIB: usize = 16 * 1024;
+const QUEUE_SUBMISSIONS: usize = 4096;
+/// How often a batch that was in another transaction's way is tried.
+const ATTEMPTS: usize = 5;
+
+/// What became of a submission.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is durable; the position of each write's last change.
+    Committed(Vec<Position>),
+    /// Something that it relied on has changed since it was prepared. Nothing was written: prepare it anew.
+    Stale,
+}
+
+/// Writes that commit together or not at all.
+struct Submission {
+    writes: Vec<Write>,
+    weight: usize,
+    reply: oneshot::Sender<Result<Verdict, Arc<StoreError>>>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Hands writes to the committer.
+#[derive(Debug, Clone)]
+pub struct Committer {
+    queue: mpsc::Sender<Submission>,
+    room: Arc<Semaphore>,
+}
+
+/// Why a submission was not answered with a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The service is stopping.
+    #[error("the service is stopping")]
+    Stopping,
+    /// The database failed; several submissions may have shared the failure.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+}
+
+impl Committer {
+    /// Starts the task. It ends when all clones of the committer are gone and the queue is empty.
+    pub fn start(store: Store) -> (Self, tokio::task::JoinHandle<()>) {
+        let (queue, submissions) = mpsc::channel(QUEUE_SUBMISSIONS);
+        let task = tokio::spawn(run(store, submissions));
+        (Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB)) }, task)
+    }
+
+    /// Writes, atomically. Dropping the future before the submission is taken from the queue drops the submission;
+    /// after that it commits.
+    pub async fn submit(&self, writes: Vec<Write>) -> Result<Verdict, SubmitError> {
+        let weight: usize = writes.iter().map(Write::weight).sum();
+        let kib = (weight / 1024 + 1).min(QUEUE_KIB) as u32; // at most QUEUE_KIB: it fits
+        let stopping = |_| SubmitError::Stopping;
+        let room = Arc::clone(&self.room).acquire_many_owned(kib).await.map_err(|_| SubmitError::Stopping)?;
+        let (reply, verdict) = oneshot::channel();
+        let submission = Submission { writes, weight, reply, _room: room };
+        self.queue.send(submission).await.map_err(|_| SubmitError::Stopping)?;
+        Ok(verdict.await.map_err(stopping)??)
+    }
+}
+
+async fn run(store: Store, mut queue: mpsc::Receiver<Submission>) {
+    let mut held = VecDeque::new();
+    loop {
+        if held.is_empty() {
+            match queue.recv().await {
+                Some(submission) => held.push_back(submission),
+                None => return,
+            }
+        }
+        while held.len() < BATCH_SUBMISSIONS {
+            match queue.try_recv() {
+                Ok(submission) => held.push_back(submission),
+                Err(_) => break,
+            }
+        }
+        let batch = take_batch(&mut held);
+        if !batch.is_empty() {
+            write(&store, batch).await;
+        }
+    }
+}
+
+/// Takes as many submissions as go into one transaction. One that claims what an earlier one claims too comes too
+/// late; one whose caller has gone is forgotten.
+fn take_batch(held: &mut VecDeque<Submission>) -> Vec<Submission> {
+    let mut batch: Vec<Submission> = Vec::new();
+    let mut claimed: HashSet<Claim> = HashSet::new();
+    let mut bytes = 0;
+    while batch.len() < BATCH_SUBMISSIONS {
+        let Some(next) = held.front() else { break };
+        if !batch.is_empty() && bytes + next.weight > BATCH_BYTES {
+            break;
+        }
+        let Some(submission) = held.pop_front() else { break };
+        if submission.reply.is_closed() {
+            continue;
+        }
+        let claims: Vec<Claim> = submission.writes.iter().flat_map(Write::claims).collect();
+        if claims.iter().any(|claim| claimed.contains(claim)) {
+            answer(submission, Ok(Verdict::Stale));
+            continue;
+        }
+        claimed.extend(claims);
+        claimed.extend(submission.writes.iter().flat_map(Write::names).map(Claim::Name));
+        bytes += submission.weight;
+        batch.push(submission);
+    }
+    batch
+}
+
+/// Commits a batch; whoever lost a claim is sent back, and a write that the database refuses fails alone.
+async fn write(store: &Store, mut batch: Vec<Submission>) {
+    let mut attempts = 0;
+    while !batch.is_empty() {
+        let writes: Vec<&Write> = batch.iter().flat_map(|submission| &submission.writes).collect();
+        match commit(store.writes(), &writes).await {
+            Ok(Outcome::Committed(positions)) => {
+                let mut positions = positions.into_iter();
+                for submission in batch {
+                    let of_submission = positions.by_ref().take(submission.writes.len()).collect();
+                    answer(submission, Ok(Verdict::Committed(of_submission)));
+                }
+                return;
+            }
+            Ok(Outcome::Lost(lost)) => {
+                let is_lost =
+                    |one: &Submission| one.writes.iter().flat_map(Write::claims).any(|claim| lost.contains(&claim));
+                let (losers, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_lost);
+                // Were there a claim of nobody's, the same batch would lose it for ever.
+                let (losers, others) = if losers.is_empty() { (others, losers) } else { (losers, others) };
+                batch = others;
+                for loser in losers {
+                    answer(loser, Ok(Verdict::Stale));
+                }
+            }
+            Err(StoreError::Contention(error)) if attempts < ATTEMPTS => {
+                tracing::debug!(%error, "another transaction was in the way of a batch");
+                attempts += 1;
+            }
+            Err(StoreError::Defect(error)) if batch.len() > 1 => {
+                tracing::warn!(%error, writes = batch.len(), "a batch was refused, its writes are tried one by one");
+                for submission in batch {
+                    Box::pin(write(store, vec![submission])).await;
+                }
+                return;
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for submission in batch {
+                    answer(submission, Err(Arc::clone(&error)));
+                }
+                return;
+            }
+        }
+    }
+}
+
+fn answer(submission: Submission, verdict: Result<Verdict, Arc<StoreError>>) {
+    // A caller who has gone does not want to know.
+    let _ = submission.reply.send(verdict);
+}

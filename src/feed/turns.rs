@@ -1,0 +1,36 @@
+//! Writes to one record take turns within an instance: 64 concurrent reports of one meeting would otherwise all be
+//! prepared on the same revision, and all but one of them again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use tokio::sync::OwnedMutexGuard;
+use uuid::Uuid;
+
+type Turn = tokio::sync::Mutex<()>;
+
+/// Who is writing to which record.
+#[derive(Debug, Default, Clone)]
+pub struct Turns(Arc<Mutex<HashMap<Uuid, Weak<Turn>>>>);
+
+impl Turns {
+    /// Waits for the others who write to this record; they come after whoever holds the guard.
+    pub async fn take(&self, id: Uuid) -> OwnedMutexGuard<()> {
+        let turn = {
+            // Nothing panics while the map is held.
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if turns.len() > 1_000 {
+                turns.retain(|_, turn| turn.strong_count() > 0);
+            }
+            let known = turns.get(&id).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let turn = Arc::new(Turn::default());
+                turns.insert(id, Arc::downgrade(&turn));
+                turn
+            })
+        };
+        turn.lock_owned().await
+    }
+}

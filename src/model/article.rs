@@ -1,0 +1,135 @@
+//! Rules on articles: the text in its stored form, and when two articles say the same.
+
+use sha2::{Digest, Sha256};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use crate::pb::{self, Article, article::TextRights};
+
+/// A text in the form in which Readout stores and quotes it: Unicode NFC.
+pub fn nfc(text: &mut String) {
+    if !is_nfc(text) {
+        *text = text.nfc().collect();
+    }
+}
+
+/// The text's key in storage, and its `text_sha256`.
+pub type TextHash = [u8; 32];
+
+/// SHA-256 of a text in UTF-8.
+pub fn text_hash(text: &str) -> TextHash {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Reads `Article.text_sha256`.
+pub fn parse_text_hash(hex: &str) -> Option<TextHash> {
+    let mut hash = TextHash::default();
+    if hex.len() != 64 || !hex.is_ascii() {
+        return None;
+    }
+    for (byte, digits) in hash.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// Brings an article that a caller sent into its stored form: the text in NFC, which is measured, hashed and taken
+/// out of the article. Answers the text, also one that may not be kept (see `keeps_text`).
+pub fn take_text(article: &mut Article) -> String {
+    let mut text = std::mem::take(&mut article.text);
+    nfc(&mut text);
+    article.text_length = 0;
+    article.text_sha256.clear();
+    if !text.is_empty() {
+        if article.text_rights() == TextRights::Unspecified {
+            article.set_text_rights(TextRights::FullText);
+        }
+        // At most 1 MiB: the number fits.
+        article.text_length = text.chars().count() as i32;
+        article.text_sha256 = text_hash(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    }
+    text
+}
+
+/// Whether the article's text may be stored and shown.
+pub fn keeps_text(article: &Article) -> bool {
+    article.text_rights() != TextRights::Withheld
+}
+
+/// Whether `sent`, in its stored form, tells nothing that `stored` does not. When it was fetched is no part of what
+/// an article says, and a withheld text need not be sent again.
+pub fn same_content(sent: &Article, stored: &Article) -> bool {
+    content(sent, stored) == content(stored, stored)
+}
+
+fn content(article: &Article, stored: &Article) -> Article {
+    let mut content = article.clone();
+    for output in [&mut content.name, &mut content.etag] {
+        output.clear();
+    }
+    content.revision = 0;
+    content.create_time = None;
+    content.update_time = None;
+    content.retrieve_time = None;
+    if !keeps_text(article) && content.text_sha256.is_empty() {
+        carry_withheld_text(&mut content, stored);
+    }
+    content
+}
+
+/// A withheld text that is not sent again is still the text that was measured before.
+pub fn carry_withheld_text(article: &mut Article, stored: &Article) {
+    article.text_length = stored.text_length;
+    article.text_sha256.clone_from(&stored.text_sha256);
+}
+
+/// All URIs of an article: `uri`, then the alternate ones.
+pub fn uris(article: &Article) -> impl Iterator<Item = &str> {
+    std::iter::once(&article.uri).chain(&article.alternate_uris).map(String::as_str)
+}
+
+/// The article in the BASIC view.
+pub fn basic(mut article: Article) -> Article {
+    article.text.clear();
+    article
+}
+
+/// The region of the publisher, if there is one.
+pub fn publisher_region(article: &Article) -> Option<&str> {
+    let publisher: &pb::Publisher = article.publisher.as_ref()?;
+    Some(publisher.region_code.as_str()).filter(|code| !code.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_stored_in_nfc_and_measured_in_code_points() {
+        let mut article = Article { text: "Cafe\u{301} 東京 🕊".into(), ..Default::default() };
+        let text = take_text(&mut article);
+        assert_eq!(text, "Café 東京 🕊");
+        assert_eq!(article.text_length, 9);
+        assert_eq!(article.text_rights(), TextRights::FullText);
+        assert_eq!(parse_text_hash(&article.text_sha256), Some(text_hash(&text)));
+    }
+
+    #[test]
+    fn when_it_was_fetched_is_no_difference() {
+        let stored = Article { uri: "urn:a".into(), revision: 3, ..Default::default() };
+        let mut sent = Article { uri: "urn:a".into(), retrieve_time: Some(Default::default()), ..Default::default() };
+        assert!(same_content(&sent, &stored));
+        sent.title = "Another".into();
+        assert!(!same_content(&sent, &stored));
+    }
+
+    #[test]
+    fn a_withheld_text_need_not_be_sent_again() {
+        let mut stored = Article { text: "secret".into(), ..Default::default() };
+        stored.set_text_rights(TextRights::Withheld);
+        take_text(&mut stored);
+        let mut sent = Article::default();
+        sent.set_text_rights(TextRights::Withheld);
+        take_text(&mut sent);
+        assert!(same_content(&sent, &stored));
+    }
+}

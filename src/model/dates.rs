@@ -1,0 +1,273 @@
+//! Calendar dates that may be partial, and spans of them.
+//!
+//! A `google.type.Date` is a year, a year and month, or a full date of the (proleptic) Gregorian calendar;
+//! a month or day of 0 is unknown. As text they are those of ISO 8601: "2020", "2020-09", "2020-09-04".
+
+use chrono::NaiveDate;
+
+use crate::pb;
+
+/// Whether a date exists, whole or partial: a year from 1 to 9999, a month that is 0 or 1 to 12, and a day that is
+/// 0 or a day of that month. Years without a month, and months without a day, are partial dates; the
+/// "month and day without a year" of `google.type.Date` is refused.
+pub fn check_date(date: &pb::Date) -> Result<(), &'static str> {
+    if !(1..=9999).contains(&date.year) {
+        return Err("must have a year from 1 to 9999");
+    }
+    if !(0..=12).contains(&date.month) {
+        return Err("must have a month from 1 to 12, or 0 for a year alone");
+    }
+    if date.month == 0 && date.day != 0 {
+        return Err("must have a month, as it has a day");
+    }
+    match first_day(date) {
+        Some(_) => Ok(()),
+        None => Err("must have a day that exists in its month, or 0 for a month or year alone"),
+    }
+}
+
+/// The first day that a date covers: of its year or month, where that is all it tells. None if it does not exist.
+pub fn first_day(date: &pb::Date) -> Option<NaiveDate> {
+    let or_first = |part: i32| if part == 0 { 1 } else { part };
+    // A day without a month has no meaning, rather than that of a day in January.
+    if !(1..=9999).contains(&date.year) || (date.month == 0 && date.day != 0) {
+        return None;
+    }
+    let month = or_first(date.month).try_into().ok()?;
+    let day = or_first(date.day).try_into().ok()?;
+    NaiveDate::from_ymd_opt(date.year, month, day)
+}
+
+/// The last day that a date covers: of its year or month, where that is all it tells. None if it does not exist.
+pub fn last_day(date: &pb::Date) -> Option<NaiveDate> {
+    let first = first_day(date)?;
+    match (date.month, date.day) {
+        (0, _) => NaiveDate::from_ymd_opt(date.year, 12, 31),
+        (month, 0) => {
+            let month = month.try_into().ok()?;
+            (28..=31).rev().find_map(|day| NaiveDate::from_ymd_opt(date.year, month, day))
+        }
+        _ => Some(first),
+    }
+}
+
+/// The first and the last day of a span, both inclusive. Without an end it is what its start covers. None if it has
+/// no start, whatever else it tells, or if one of its dates does not exist.
+pub fn span(span: &pb::DateSpan) -> Option<(NaiveDate, NaiveDate)> {
+    let start = span.start.as_ref()?;
+    let end = span.end.as_ref().unwrap_or(start);
+    Some((first_day(start)?, last_day(end)?))
+}
+
+/// Whether `fine` tells more of the same date: 2020 and 2020-08 contain 2020-08-24. No date contains itself.
+pub fn date_contains(coarse: &pb::Date, fine: &pb::Date) -> bool {
+    let same_year = coarse.year == fine.year;
+    let same_month = same_year && coarse.month == fine.month;
+    (same_year && coarse.month == 0 && fine.month != 0) || (same_month && coarse.day == 0 && fine.day != 0)
+}
+
+/// Whether `fine` tells more of the same span and nothing else: a date of it is finer, a time of day or its zone
+/// is told, or it is not approximate. No span contains itself, and none without a start contains or is contained.
+///
+/// It is a matter of precision, not of extent: 2020-08 contains 2020-08-24 and 2020-08-24 to 2020-08-27, but
+/// the visit from 2020-08-24 to 2020-08-27 does not contain talks on 2020-08-24. These contradict each other.
+pub fn contains(coarse: &pb::DateSpan, fine: &pb::DateSpan) -> bool {
+    let (Some(coarse_days), Some(fine_days)) = (days(coarse), days(fine)) else { return false };
+    let holds = |coarse: &pb::Date, fine: &pb::Date| coarse == fine || date_contains(coarse, fine);
+    if !holds(&coarse_days.0, &fine_days.0) || !holds(&coarse_days.1, &fine_days.1) {
+        return false;
+    }
+    if coarse_days != fine_days {
+        return true;
+    }
+    let zone = |span: &pb::DateSpan| !span.time_zone.is_empty();
+    let no_more = |coarse_has: bool, same: bool| !coarse_has || same;
+    no_more(coarse.start_time.is_some(), coarse.start_time == fine.start_time)
+        && no_more(coarse.end_time.is_some(), coarse.end_time == fine.end_time)
+        && no_more(zone(coarse), coarse.time_zone == fine.time_zone)
+        && no_more(!coarse.approximate, !fine.approximate)
+        && key(coarse) != key(fine)
+}
+
+/// What a span says of when, for comparing: all of it but how that is known (`basis`) and the words (`literal`).
+/// An end that repeats the start says nothing.
+pub fn key(span: &pb::DateSpan) -> impl Eq + std::hash::Hash + use<> {
+    let end = span.end.or(span.start);
+    let times = (span.start_time, span.end_time, span.time_zone.clone());
+    (span.start, end, times, span.approximate)
+}
+
+fn days(span: &pb::DateSpan) -> Option<(pb::Date, pb::Date)> {
+    let start = span.start?;
+    Some((start, span.end.unwrap_or(start)))
+}
+
+/// Reads a date of a filter, "2020", "2020-09" or "2020-09-04": the first and the last day that it covers.
+/// Calendar dates of ISO 8601 in extended format, years 0001 to 9999; anything else is None.
+pub fn parse(text: &str) -> Option<(NaiveDate, NaiveDate)> {
+    let number = |part: Option<&str>, digits: usize| match part {
+        None => Some(0),
+        Some(part) if part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()) => {
+            // Zero stands for "not told" in the message, but is no month or day in ISO 8601.
+            part.parse().ok().filter(|&number: &i32| number != 0)
+        }
+        Some(_) => None,
+    };
+    let mut parts = text.splitn(3, '-');
+    let date =
+        pb::Date { year: number(parts.next(), 4)?, month: number(parts.next(), 2)?, day: number(parts.next(), 2)? };
+    Some((first_day(&date)?, last_day(&date)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn date(year: i32, month: i32, day: i32) -> pb::Date {
+        pb::Date { year, month, day }
+    }
+
+    fn day(year: i32, month: u32, day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(year, month, day).expect("a day of the test")
+    }
+
+    fn from_to(start: pb::Date, end: Option<pb::Date>) -> pb::DateSpan {
+        pb::DateSpan { start: Some(start), end, ..Default::default() }
+    }
+
+    #[test]
+    fn only_dates_that_exist_pass() {
+        for (year, month, day) in [(1, 0, 0), (9999, 12, 31), (2020, 2, 29), (2000, 2, 29), (2020, 9, 0)] {
+            assert_eq!(check_date(&date(year, month, day)), Ok(()), "{year}-{month}-{day}");
+        }
+        for (year, month, day) in [
+            (0, 0, 0),
+            (0, 9, 4),
+            (10_000, 0, 0),
+            (-1, 1, 1),
+            (2020, 13, 1),
+            (2020, -1, 0),
+            (2020, 0, 4),
+            (2020, 9, 31),
+            (2020, 9, -1),
+            (2021, 2, 29),
+            (1900, 2, 29),
+            (i32::MAX, i32::MAX, i32::MAX),
+            (2020, 9, i32::MIN),
+        ] {
+            assert!(check_date(&date(year, month, day)).is_err(), "{year}-{month}-{day}");
+            assert_eq!(first_day(&date(year, month, day)), None, "{year}-{month}-{day}");
+            assert_eq!(last_day(&date(year, month, day)), None, "{year}-{month}-{day}");
+        }
+    }
+
+    #[test]
+    fn a_partial_date_covers_its_month_or_year() {
+        let covered = |date| (first_day(&date), last_day(&date));
+        let days = |first, last| (Some(first), Some(last));
+        assert_eq!(covered(date(2020, 0, 0)), days(day(2020, 1, 1), day(2020, 12, 31)));
+        assert_eq!(covered(date(2020, 2, 0)), days(day(2020, 2, 1), day(2020, 2, 29)));
+        assert_eq!(covered(date(9999, 12, 0)), days(day(9999, 12, 1), day(9999, 12, 31)));
+        assert_eq!(covered(date(2020, 8, 24)), days(day(2020, 8, 24), day(2020, 8, 24)));
+    }
+
+    #[test]
+    fn a_span_ends_inclusively_or_is_its_start() {
+        assert_eq!(span(&from_to(date(2020, 8, 0), None)), Some((day(2020, 8, 1), day(2020, 8, 31))));
+        assert_eq!(
+            span(&from_to(date(2020, 8, 24), Some(date(2020, 9, 0)))),
+            Some((day(2020, 8, 24), day(2020, 9, 30)))
+        );
+        let no_start = pb::DateSpan { end: Some(date(2020, 8, 24)), ..Default::default() };
+        assert_eq!(span(&no_start), None);
+    }
+
+    #[test]
+    fn a_coarse_date_contains_a_finer_one_and_not_itself() {
+        assert!(date_contains(&date(2020, 8, 0), &date(2020, 8, 24)));
+        assert!(date_contains(&date(2020, 0, 0), &date(2020, 8, 24)));
+        assert!(date_contains(&date(2020, 0, 0), &date(2020, 8, 0)));
+        assert!(!date_contains(&date(2020, 8, 0), &date(2020, 8, 0)));
+        assert!(!date_contains(&date(2020, 8, 24), &date(2020, 8, 0)));
+        assert!(!date_contains(&date(2020, 8, 0), &date(2020, 9, 4)));
+        assert!(!date_contains(&date(2019, 0, 0), &date(2020, 9, 4)));
+    }
+
+    #[test]
+    fn containing_a_span_is_a_matter_of_precision_not_of_extent() {
+        let august = from_to(date(2020, 8, 0), None);
+        let visit = from_to(date(2020, 8, 24), Some(date(2020, 8, 27)));
+        let talks = from_to(date(2020, 8, 24), None);
+        let at_two =
+            pb::DateSpan { start_time: Some(pb::TimeOfDay { hours: 14, ..Default::default() }), ..talks.clone() };
+        let about = pb::DateSpan { approximate: true, ..talks.clone() };
+        assert!(contains(&august, &visit) && contains(&august, &talks));
+        assert!(!contains(&visit, &talks) && !contains(&talks, &visit));
+        assert!(contains(&talks, &at_two) && !contains(&at_two, &talks));
+        assert!(contains(&about, &talks) && !contains(&talks, &about));
+        assert!(contains(&august, &about) && !contains(&at_two, &about));
+    }
+
+    #[test]
+    fn filter_dates_are_read_strictly() {
+        assert_eq!(parse("2020"), Some((day(2020, 1, 1), day(2020, 12, 31))));
+        assert_eq!(parse("2020-09"), Some((day(2020, 9, 1), day(2020, 9, 30))));
+        assert_eq!(parse("2020-09-04"), Some((day(2020, 9, 4), day(2020, 9, 4))));
+        for text in [
+            "",
+            "-",
+            "20",
+            "0000",
+            "12020",
+            "2020-",
+            "2020-9",
+            "2020-00",
+            "2020-13",
+            "2020-09-",
+            "2020-09-00",
+            "2020-09-31",
+            "2020-09-04-",
+            "2020-09-04T00",
+            "+020",
+            "2020-+9",
+            " 2020",
+            "２０２０",
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    fn any_span() -> impl Strategy<Value = pb::DateSpan> {
+        let part = || (2020..2022, 0..3, 0..3).prop_map(|(y, m, d)| date(y, m, if m == 0 { 0 } else { d }));
+        let time = || proptest::option::of((0..2).prop_map(|hours| pb::TimeOfDay { hours, ..Default::default() }));
+        let end = proptest::option::of(part());
+        (proptest::option::of(part()), end, time(), time(), any::<bool>()).prop_map(
+            |(start, end, start_time, end_time, approximate)| pb::DateSpan {
+                start,
+                end,
+                start_time,
+                end_time,
+                approximate,
+                ..Default::default()
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn containing_is_a_strict_order(a in any_span(), b in any_span(), c in any_span()) {
+            prop_assert!(!contains(&a, &a));
+            prop_assert!(!(contains(&a, &b) && contains(&b, &a)));
+            prop_assert!(!(contains(&a, &b) && contains(&b, &c)) || contains(&a, &c));
+        }
+
+        #[test]
+        fn what_check_date_accepts_covers_days(y in -1..3000, m in -1..14, d in -1..33) {
+            let date = date(y, m, d);
+            prop_assert_eq!(check_date(&date).is_ok(), first_day(&date).is_some());
+            prop_assert!(first_day(&date) <= last_day(&date));
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Evidence: the words of the article that support a field. A quote that does not stand in the text is refused, so an
+//! extractor cannot invent its evidence.
+
+use prost::Message;
+use prost_reflect::{Cardinality, DynamicMessage, Kind, MessageDescriptor, ReflectMessage, Value};
+
+use super::{
+    article::nfc,
+    rules::{Path, Violations},
+};
+use crate::pb::{self, Account, ErrorReason, Evidence};
+
+/// A stored text, in which code points can be counted without walking it from the start each time.
+pub struct Text<'a> {
+    text: &'a str,
+    /// Byte offset of every `STRIDE`th code point.
+    marks: Vec<usize>,
+}
+
+const STRIDE: usize = 256;
+
+impl<'a> Text<'a> {
+    /// Reads a text in NFC.
+    pub fn new(text: &'a str) -> Self {
+        let marks = text.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect();
+        Self { text, marks }
+    }
+
+    /// Byte offset of a code point; the text's end counts as one.
+    fn byte(&self, code_point: usize) -> Option<usize> {
+        let Some(&mark) = self.marks.get(code_point / STRIDE) else {
+            let is_end = code_point == self.text.chars().count();
+            return is_end.then_some(self.text.len());
+        };
+        let mut left = self.text[mark..].char_indices().map(|(byte, _)| mark + byte);
+        left.nth(code_point % STRIDE).or_else(|| {
+            let at_end = self.text[mark..].chars().count() == code_point % STRIDE;
+            at_end.then_some(self.text.len())
+        })
+    }
+
+    /// The code point at a byte offset.
+    fn code_point(&self, byte: usize) -> usize {
+        let mark = self.marks.partition_point(|&mark| mark <= byte).saturating_sub(1);
+        let start = self.marks.get(mark).copied().unwrap_or(0);
+        mark * STRIDE + self.text[start..byte].chars().count()
+    }
+
+    /// The words from one code point to another.
+    pub fn words(&self, start: usize, end: usize) -> Option<&'a str> {
+        self.text.get(self.byte(start)?..self.byte(end)?)
+    }
+
+    /// Where `quote` stands, as code points: nowhere, once, or more often.
+    fn find(&self, quote: &str) -> Found {
+        let Some(first) = self.text.find(quote) else { return Found::Nowhere };
+        let next = first + self.text[first..].chars().next().map_or(1, char::len_utf8);
+        if self.text[next..].contains(quote) {
+            return Found::Often;
+        }
+        let start = self.code_point(first);
+        Found::Once(start, start + quote.chars().count())
+    }
+}
+
+enum Found {
+    Nowhere,
+    Once(usize, usize),
+    Often,
+}
+
+/// Whether a piece of evidence stands in the text at its offsets.
+pub fn holds(evidence: &Evidence, text: &Text<'_>) -> bool {
+    let (Ok(start), Ok(end)) = (usize::try_from(evidence.start), usize::try_from(evidence.end)) else {
+        return false;
+    };
+    start < end && text.words(start, end) == Some(evidence.quote.as_str())
+}
+
+/// Checks evidence against the account that it supports and the text that it quotes, and completes it: fields in
+/// proto names, quotes in NFC, offsets of quotes that came without. `text` is `None` where there is none to check
+/// against. `at` is where the list stands in the request.
+pub fn check(
+    evidence: &mut [Evidence],
+    account: &Account,
+    text: Option<&Text<'_>>,
+    at: &Path<'_>,
+    out: &mut Violations,
+) {
+    if evidence.is_empty() {
+        return;
+    }
+    let account = Fields::of(account);
+    for (index, one) in evidence.iter_mut().enumerate() {
+        let at = &at.index(index);
+        match account.resolve(&one.field) {
+            Ok(field) => one.field = field,
+            Err(why) => out.add(&at.field("field"), why),
+        }
+        nfc(&mut one.quote);
+        let at = &at.field("quote");
+        let Some(text) = text else {
+            out.add_as(ErrorReason::EvidenceUnverifiable, at, "the article has no text to check it against");
+            continue;
+        };
+        if (one.start, one.end) != (0, 0) {
+            if !holds(one, text) {
+                let why = format!("these words do not stand at {} to {} of the text", one.start, one.end);
+                out.add_as(ErrorReason::EvidenceNotFound, at, why);
+            }
+            continue;
+        }
+        match text.find(&one.quote) {
+            // At most 1 MiB of text: the offsets fit.
+            Found::Once(start, end) => (one.start, one.end) = (start as i32, end as i32),
+            Found::Nowhere => out.add_as(ErrorReason::EvidenceNotFound, at, "these words do not stand in the text"),
+            Found::Often => out.add_as(
+                ErrorReason::EvidenceAmbiguous,
+                at,
+                "these words stand in the text more than once: give start and end",
+            ),
+        }
+    }
+}
+
+/// An account whose fields can be looked up by path.
+struct Fields(DynamicMessage);
+
+impl Fields {
+    fn of(account: &Account) -> Self {
+        let descriptor = account_descriptor();
+        let message = DynamicMessage::decode(descriptor, account.encode_to_vec().as_slice());
+        Self(message.expect("an account has the fields of an account"))
+    }
+
+    /// The path in proto names of a field that is there and set.
+    fn resolve(&self, path: &str) -> Result<String, &'static str> {
+        let mut resolved = String::with_capacity(path.len());
+        let mut message = self.0.clone();
+        let mut steps = path.split('.').peekable();
+        while let Some(step) = steps.next() {
+            let (name, index) = split_index(step)?;
+            let field = message
+                .descriptor()
+                .get_field_by_name(name)
+                .or_else(|| message.descriptor().get_field_by_json_name(name))
+                .ok_or("is no field of an account")?;
+            if !resolved.is_empty() {
+                resolved.push('.');
+            }
+            resolved.push_str(field.name());
+            if !message.has_field(&field) {
+                return Err("names a field that is not set");
+            }
+            let mut value = message.get_field(&field).into_owned();
+            if let Some(index) = index {
+                if field.cardinality() != Cardinality::Repeated {
+                    return Err("has an index on a field that is not a list");
+                }
+                let item = value.as_list().and_then(|list| list.get(index).cloned());
+                value = item.ok_or("has an index past the end of the list")?;
+                resolved.push_str(&format!("[{index}]"));
+            }
+            if steps.peek().is_some() {
+                let Value::Message(inner) = value else {
+                    return Err(match field.kind() {
+                        Kind::Message(_) => "needs an index on the list",
+                        _ => "goes on after a field that has no parts",
+                    });
+                };
+                message = inner;
+            }
+        }
+        Ok(resolved)
+    }
+}
+
+fn account_descriptor() -> MessageDescriptor {
+    pb::pool().get_message_by_name("readout.v1.Account").expect("the contract has accounts")
+}
+
+/// `roles[1]` as `("roles", Some(1))`.
+fn split_index(step: &str) -> Result<(&str, Option<usize>), &'static str> {
+    const MALFORMED: &str = "must be a path such as participations[0].name_as_written";
+    let Some((name, rest)) = step.split_once('[') else { return Ok((step, None)) };
+    let digits = rest.strip_suffix(']').ok_or(MALFORMED)?;
+    if digits.is_empty() || digits.len() > 4 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(MALFORMED);
+    }
+    Ok((name, digits.parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pb::{DateSpan, Participation};
+
+    const TEXT: &str = "Président İlham Əliyev met Sergey Shoigu. Shoigu thanked him.";
+
+    fn account() -> Account {
+        Account {
+            title: "Reception".into(),
+            date: Some(DateSpan { literal: "on Monday".into(), ..Default::default() }),
+            participations: vec![Participation { id: "a".into(), roles: vec![2, 10], ..Default::default() }],
+            ..Default::default()
+        }
+    }
+
+    fn checked(field: &str, quote: &str, start: i32, end: i32) -> (Evidence, Violations) {
+        let mut evidence = [Evidence { field: field.into(), quote: quote.into(), start, end }];
+        let mut out = Violations::default();
+        check(&mut evidence, &account(), Some(&Text::new(TEXT)), &Path::ROOT.field("evidence"), &mut out);
+        let [evidence] = evidence;
+        (evidence, out)
+    }
+
+    #[track_caller]
+    fn refused(field: &str, quote: &str, start: i32, end: i32) -> (ErrorReason, String) {
+        let violation = checked(field, quote, start, end).1.into_iter().next().expect("refused");
+        (violation.reason, violation.field)
+    }
+
+    #[test]
+    fn offsets_are_filled_in_for_a_quote_that_stands_once() {
+        let (evidence, out) = checked("title", "Əliyev", 0, 0);
+        assert!(out.is_empty());
+        assert_eq!((evidence.start, evidence.end), (16, 22));
+    }
+
+    #[test]
+    fn a_quote_is_compared_in_nfc() {
+        let (evidence, out) = checked("title", "Pre\u{301}sident", 0, 9);
+        assert!(out.is_empty());
+        assert_eq!(evidence.quote, "Président");
+    }
+
+    #[test]
+    fn words_that_are_not_there_or_elsewhere_are_refused() {
+        let at = "evidence[0].quote".to_owned();
+        assert_eq!(refused("title", "Lavrov", 0, 0), (ErrorReason::EvidenceNotFound, at.clone()));
+        assert_eq!(refused("title", "Əliyev", 15, 21), (ErrorReason::EvidenceNotFound, at.clone()));
+        assert_eq!(refused("title", "him.", 57, 99), (ErrorReason::EvidenceNotFound, at.clone()));
+        assert_eq!(refused("title", "Əliyev", 22, 16), (ErrorReason::EvidenceNotFound, at.clone()));
+        assert_eq!(refused("title", "Shoigu", 0, 0), (ErrorReason::EvidenceAmbiguous, at));
+    }
+
+    #[test]
+    fn fields_are_stored_in_proto_names_and_must_be_set() {
+        assert_eq!(checked("participations[0].roles[1]", "met", 0, 0).0.field, "participations[0].roles[1]");
+        let mut account = account();
+        account.participations[0].name_as_written = "x".into();
+        assert_eq!(
+            Fields::of(&account).resolve("participations[0].nameAsWritten"),
+            Ok("participations[0].name_as_written".into())
+        );
+        let bad = [
+            "",
+            ".",
+            "nothing",
+            "summary",
+            "participations[1]",
+            "participations[-1]",
+            "participations[0",
+            "title[0]",
+            "participations.id",
+            "title.x",
+            "date.literal.",
+            "participations[0].roles[2]",
+        ];
+        for field in bad {
+            assert_eq!(refused(field, "met", 0, 0), (ErrorReason::InvalidField, "evidence[0].field".into()), "{field}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn code_points_and_bytes_agree(text in "[aéə東🕊]{0,600}", at in 0usize..700) {
+            let counted = Text::new(&text);
+            let expected = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(at);
+            prop_assert_eq!(counted.byte(at), expected);
+            if let Some(byte) = expected {
+                prop_assert_eq!(counted.code_point(byte), at);
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The fields by which each collection can be filtered, and what they can be compared with: one table each.
+
+use strsim::osa_distance;
+use uuid::Uuid;
+
+use super::{Comparison, DateRange, FilterError, Order};
+use crate::{
+    model::{dates, names},
+    pb::{account, participant},
+};
+
+/// A field of a collection.
+pub struct Field {
+    /// Its name in filters.
+    pub name: &'static str,
+    /// What it can be compared with.
+    pub values: Values,
+}
+
+/// What a field can be compared with, and the comparison that this makes. Only dates have an order.
+#[derive(Clone, Copy)]
+pub enum Values {
+    /// An enum value by name. Gives the name of a number and the comparison, or `None` if there is none.
+    Enum(fn(i32) -> Option<(&'static str, Comparison)>),
+    /// An ISO 3166-1 alpha-2 code, or XK.
+    Region(fn(String) -> Comparison),
+    /// The name of a resource in this collection.
+    Resource(&'static str, fn(Uuid) -> Comparison),
+    /// Any text.
+    Text(fn(String) -> Comparison),
+    /// A year, month or day.
+    Date(fn(Order, DateRange) -> Comparison),
+}
+
+use Comparison::*;
+use Values::*;
+
+/// The fields of meetings.
+pub static MEETINGS: &[Field] = &[
+    Field { name: "kind", values: Enum(meeting_kind) },
+    Field { name: "status", values: Enum(meeting_status) },
+    Field { name: "region", values: Region(MeetingRegion) },
+    Field { name: "place.region", values: Region(PlaceRegion) },
+    Field { name: "participant", values: Resource("participants", Participant) },
+    Field { name: "article", values: Resource("articles", Article) },
+    Field { name: "topic", values: Text(Topic) },
+    Field { name: "date", values: Date(MeetingDate) },
+];
+
+/// The fields of participants.
+pub static PARTICIPANTS: &[Field] = &[
+    Field { name: "kind", values: Enum(participant_kind) },
+    Field { name: "region", values: Region(ParticipantRegion) },
+    Field { name: "name", values: Text(|name| Name(names::key(&name))) },
+];
+
+/// The fields of articles.
+pub static ARTICLES: &[Field] = &[
+    Field { name: "uri", values: Text(Uri) },
+    Field { name: "publisher.region", values: Region(PublisherRegion) },
+    Field { name: "language", values: Text(Language) },
+    Field { name: "section", values: Text(Section) },
+    Field { name: "publish_date", values: Date(PublishDate) },
+];
+
+fn meeting_kind(number: i32) -> Option<(&'static str, Comparison)> {
+    let kind = account::Kind::try_from(number).ok()?;
+    Some((kind.as_str_name(), MeetingKind(kind)))
+}
+
+fn meeting_status(number: i32) -> Option<(&'static str, Comparison)> {
+    let status = account::Status::try_from(number).ok()?;
+    Some((status.as_str_name(), MeetingStatus(status)))
+}
+
+fn participant_kind(number: i32) -> Option<(&'static str, Comparison)> {
+    let kind = participant::Kind::try_from(number).ok()?;
+    Some((kind.as_str_name(), ParticipantKind(kind)))
+}
+
+impl Values {
+    /// The comparison with a literal as written, quotes and escapes resolved; `None` if it is none of these values.
+    pub(super) fn equal(self, literal: &str) -> Option<Comparison> {
+        match self {
+            Self::Enum(value) => named(value).find(|(name, _)| *name == literal).map(|(_, comparison)| comparison),
+            Self::Region(comparison) => is_region(literal).then(|| comparison(literal.to_owned())),
+            Self::Resource(collection, comparison) => id(collection, literal).map(comparison),
+            Self::Text(comparison) => Some(comparison(literal.to_owned())),
+            Self::Date(_) => self.ordered(Order::In, literal),
+        }
+    }
+
+    /// The comparison of dates with a literal; `None` if it is no date, or the field is none.
+    pub(super) fn ordered(self, order: Order, literal: &str) -> Option<Comparison> {
+        match self {
+            Self::Date(comparison) => {
+                let (first, last) = dates::parse(literal)?;
+                Some(comparison(order, DateRange { first, last }))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a literal has to be, for an error message.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Enum(value) => {
+                let names: Vec<_> = named(value).map(|(name, _)| name).collect();
+                format!("one of {}", names.join(", "))
+            }
+            Self::Region(_) => "an ISO 3166-1 alpha-2 code in upper case, or XK".to_owned(),
+            Self::Resource(collection, _) => {
+                format!("a resource name such as \"{collection}/0198f2d1-7c0e-7000-8000-0123456789ab\"")
+            }
+            Self::Text(_) => "a text in quotes".to_owned(),
+            Self::Date(_) => "a year, month or day such as \"2020\", \"2020-09\" or \"2020-09-04\"".to_owned(),
+        }
+    }
+}
+
+/// The values of an enum without the unspecified one, which stands for an unset field.
+fn named(value: fn(i32) -> Option<(&'static str, Comparison)>) -> impl Iterator<Item = (&'static str, Comparison)> {
+    // Far more than any enum of the contract has; gaps are fine.
+    (1..256).filter_map(value)
+}
+
+fn is_region(code: &str) -> bool {
+    code == "XK" || rust_iso3166::from_alpha2(code).is_some()
+}
+
+fn id(collection: &str, name: &str) -> Option<Uuid> {
+    let id = name.strip_prefix(collection)?.strip_prefix('/')?;
+    Uuid::try_parse(id).ok().filter(|_| id.len() == 36)
+}
+
+/// The field of that name.
+pub(super) fn find(fields: &'static [Field], name: &str, position: usize) -> Result<&'static Field, FilterError> {
+    fields.iter().find(|field| field.name == name).ok_or_else(|| FilterError::UnknownField {
+        position,
+        field: name.chars().take(FilterError::MOST_ECHOED).collect(),
+        nearest: nearest(fields, name),
+    })
+}
+
+/// The field whose name is a few slips of the pen away (one in three letters), if any is.
+fn nearest(fields: &'static [Field], name: &str) -> Option<&'static str> {
+    // The distance costs the product of the lengths.
+    if name.len() > FilterError::MOST_ECHOED {
+        return None;
+    }
+    let slips = |field: &Field| osa_distance(field.name, name);
+    let field = fields.iter().min_by_key(|field| slips(field))?;
+    (3 * slips(field) <= field.name.len().max(name.len())).then_some(field.name)
+}

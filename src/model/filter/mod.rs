@@ -1,0 +1,80 @@
+//! Filters of lists and streams: the language of AIP-160, read into a typed tree.
+//!
+//! `OR` binds tighter than `AND`, as the AIP has it: `a AND b OR c` is `a AND (b OR c)`. Comparisons with nothing
+//! but white space between them are joined as by `AND`. An unset field satisfies no comparison, `NOT` knows only
+//! true and false, and `a != b` is `NOT a = b`; so the tree has no "not equal". `*` is a letter like any other.
+
+mod error;
+mod fields;
+mod parse;
+mod range;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use uuid::Uuid;
+
+pub use self::{
+    error::FilterError,
+    fields::{ARTICLES, Field, MEETINGS, PARTICIPANTS, Values},
+    parse::{MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, parse},
+    range::{DateRange, Order},
+};
+use crate::pb;
+
+/// What a resource must be for a list to have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// All of these; without any, everything.
+    And(Vec<Filter>),
+    /// One of these at least; without any, nothing.
+    Or(Vec<Filter>),
+    /// Whatever this is not.
+    Not(Box<Filter>),
+    /// What compares so.
+    Compare(Comparison),
+}
+
+impl Filter {
+    /// The empty filter.
+    pub const EVERYTHING: Self = Self::And(Vec::new());
+}
+
+/// A field and what it is compared with: equal to it, where no [`Order`] says otherwise.
+///
+/// Whoever applies filters matches on this, so that a new field breaks the build until it is decided about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// `kind` of a meeting.
+    MeetingKind(pb::account::Kind),
+    /// `status` of a meeting.
+    MeetingStatus(pb::account::Status),
+    /// `region` of a meeting: a participation PRESENT, REMOTE or REPRESENTED has it.
+    MeetingRegion(String),
+    /// `place.region` of a meeting.
+    PlaceRegion(String),
+    /// `participant` of a meeting.
+    Participant(Uuid),
+    /// `article` of a meeting: one of its reports is from it.
+    Article(Uuid),
+    /// `topic` of a meeting.
+    Topic(String),
+    /// `date` of a meeting.
+    MeetingDate(Order, DateRange),
+    /// `kind` of a participant.
+    ParticipantKind(pb::participant::Kind),
+    /// `region` of a participant.
+    ParticipantRegion(String),
+    /// `name` of a participant: the normalised key of its display name or of another of its names.
+    Name(String),
+    /// `uri` of an article, or one of its alternate uris.
+    Uri(String),
+    /// `publisher.region` of an article.
+    PublisherRegion(String),
+    /// `language` of an article.
+    Language(String),
+    /// `section` of an article.
+    Section(String),
+    /// `publish_date` of an article.
+    PublishDate(Order, DateRange),
+}

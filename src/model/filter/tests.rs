@@ -1,0 +1,327 @@
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::{Comparison::*, *};
+use crate::{
+    model::dates,
+    pb::account::{Kind, Status},
+};
+
+const ID: &str = "0198f2d1-7c0e-7000-8000-0123456789ab";
+const A_DATE: &str = "a year, month or day such as \"2020\", \"2020-09\" or \"2020-09-04\"";
+
+fn meetings(text: &str) -> Result<Filter, FilterError> {
+    parse(MEETINGS, text)
+}
+
+fn read(text: &str) -> Filter {
+    meetings(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn refused(text: &str) -> FilterError {
+    meetings(text).expect_err(text)
+}
+
+fn is(comparison: Comparison) -> Filter {
+    Filter::Compare(comparison)
+}
+
+fn topic(topic: &str) -> Filter {
+    is(Topic(topic.to_owned()))
+}
+
+fn not(filter: Filter) -> Filter {
+    Filter::Not(Box::new(filter))
+}
+
+fn days(literal: &str) -> DateRange {
+    let (first, last) = dates::parse(literal).expect("a date");
+    DateRange { first, last }
+}
+
+#[test]
+fn an_empty_filter_is_everything() {
+    assert_eq!(read(""), Filter::EVERYTHING);
+    assert_eq!(read(" \n\t"), Filter::EVERYTHING);
+}
+
+#[test]
+fn every_field_of_meetings_is_read_with_its_type() {
+    let id = Uuid::try_parse(ID).expect("a uuid");
+    for (text, comparison) in [
+        ("kind = \"TALKS\"".to_owned(), MeetingKind(Kind::Talks)),
+        ("kind=STATEMENT_ONLY".to_owned(), MeetingKind(Kind::StatementOnly)),
+        ("status = 'HELD'".to_owned(), MeetingStatus(Status::Held)),
+        ("region = AZ".to_owned(), MeetingRegion("AZ".to_owned())),
+        ("place.region = \"XK\"".to_owned(), PlaceRegion("XK".to_owned())),
+        (format!("participant = \"participants/{ID}\""), Participant(id)),
+        (format!("article = articles/{ID}"), Article(id)),
+        ("topic = \"peace\"".to_owned(), Topic("peace".to_owned())),
+        ("date = 2020-09".to_owned(), MeetingDate(Order::In, days("2020-09"))),
+    ] {
+        assert_eq!(read(&text), is(comparison), "{text}");
+    }
+}
+
+#[test]
+fn every_field_of_participants_and_articles_is_read_with_its_type() {
+    for (text, comparison) in [
+        ("kind = PERSON", ParticipantKind(pb::participant::Kind::Person)),
+        ("region = \"RU\"", ParticipantRegion("RU".to_owned())),
+        ("name = \"Karim  VALIYEV\"", Name("karim valiyev".to_owned())),
+    ] {
+        assert_eq!(parse(PARTICIPANTS, text), Ok(is(comparison)), "{text}");
+    }
+    for (text, comparison) in [
+        ("uri = \"https://example.org/a?b=1\"", Uri("https://example.org/a?b=1".to_owned())),
+        ("publisher.region = AZ", PublisherRegion("AZ".to_owned())),
+        ("language = az-Latn", Language("az-Latn".to_owned())),
+        ("section = \"it's \\\"*\\\"\"", Section("it's \"*\"".to_owned())),
+        ("publish_date >= \"2020\"", PublishDate(Order::InOrAfter, days("2020"))),
+    ] {
+        assert_eq!(parse(ARTICLES, text), Ok(is(comparison)), "{text}");
+    }
+}
+
+#[test]
+fn dates_have_an_order() {
+    for (operator, order) in [
+        ("<", Order::Before),
+        ("<=", Order::BeforeOrIn),
+        ("=", Order::In),
+        (">=", Order::InOrAfter),
+        (">", Order::After),
+    ] {
+        let date = is(MeetingDate(order, days("2020-09-04")));
+        assert_eq!(read(&format!("date {operator} \"2020-09-04\"")), date, "{operator}");
+    }
+}
+
+#[test]
+fn unequal_is_not_equal() {
+    assert_eq!(read("topic != peace"), not(topic("peace")));
+    assert_eq!(read("date != 2020"), not(is(MeetingDate(Order::In, days("2020")))));
+}
+
+#[test]
+fn or_binds_tighter_than_and() {
+    let [a, b, c] = ["a", "b", "c"].map(topic);
+    assert_eq!(
+        read("topic = a AND topic = b OR topic = c"),
+        Filter::And(vec![a.clone(), Filter::Or(vec![b.clone(), c.clone()])])
+    );
+    assert_eq!(
+        read("topic = a OR topic = b AND topic = c"),
+        Filter::And(vec![Filter::Or(vec![a.clone(), b.clone()]), c.clone()])
+    );
+    assert_eq!(read("(topic = a AND topic = b) OR topic = c"), Filter::Or(vec![Filter::And(vec![a, b]), c]));
+}
+
+#[test]
+fn not_and_minus_bind_to_the_one_term_that_follows() {
+    let [a, b] = ["a", "b"].map(topic);
+    assert_eq!(read("NOT topic = a OR -topic = b"), Filter::Or(vec![not(a.clone()), not(b.clone())]));
+    assert_eq!(read("NOT (topic = a OR topic = b)"), not(Filter::Or(vec![a, b])));
+}
+
+#[test]
+fn white_space_joins_as_and_does() {
+    assert_eq!(read("topic = a topic=b"), Filter::And(vec![topic("a"), topic("b")]));
+}
+
+#[test]
+fn syntax_errors_say_what_was_expected_and_where() {
+    for (text, at, message) in [
+        ("kind =", 6, "expected a field or a value"),
+        ("kind = = TALKS", 7, "expected a field or a value"),
+        ("kind == TALKS", 6, "expected a field or a value"),
+        ("topic = \"ä\" AND", 13, "unexpected keyword AND"),
+        ("OR kind = TALKS", 0, "unexpected keyword OR"),
+        ("(kind = TALKS", 13, "expected ')'"),
+        ("kind = TALKS)", 12, "expected AND, OR or the end; text with spaces or punctuation needs quotes"),
+        ("topic = a:b", 9, "expected AND, OR or the end; text with spaces or punctuation needs quotes"),
+        ("kind = TALKS AND topic = \"peace", 25, "this quote is not closed"),
+        ("\"kind\" = TALKS", 0, "expected the name of a field, without quotes"),
+        ("topic = \"a\0\"", 10, "U+0000 is not allowed"),
+        ("NOT(kind = TALKS)", 3, "expected a space between AND, OR or NOT and the bracket"),
+        ("topic = \"NOT(\" OR(kind = TALKS)", 17, "expected a space between AND, OR or NOT and the bracket"),
+    ] {
+        let expected = FilterError::Syntax { position: at, message: message.to_owned() };
+        assert_eq!(refused(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_unknown_field_is_told_with_the_nearest_one() {
+    for (text, position, field, nearest) in [
+        ("knd = TALKS", 0, "knd", Some("kind")),
+        ("kind = TALKS AND NOT (topic = \"ö\" OR -Status = HELD)", 39, "Status", Some("status")),
+        ("place.region_code = AZ", 0, "place.region_code", Some("place.region")),
+        ("participants = x", 0, "participants", Some("participant")),
+        ("section = x", 0, "section", None),
+        ("2.5 = x", 0, "2.5", None),
+    ] {
+        let error = FilterError::UnknownField { position, field: field.to_owned(), nearest };
+        assert_eq!(refused(text), error, "{text}");
+    }
+}
+
+#[test]
+fn an_error_repeats_little_of_the_input() {
+    let long = "ж".repeat(4000);
+    let FilterError::UnknownField { field, nearest, .. } = refused(&format!("{long} = 1")) else {
+        panic!("{long} is no field");
+    };
+    assert_eq!((field.chars().count(), nearest), (FilterError::MOST_ECHOED, None));
+    assert!(!refused(&format!("region = {long}")).to_string().contains('ж'));
+    assert!(!refused(&format!("region : {long}")).to_string().contains('ж'));
+}
+
+#[test]
+fn a_value_that_the_field_can_never_have_is_refused() {
+    let wrong_id = format!("article = \"participants/{ID}\"");
+    for (text, at, expected) in [
+        ("status = DONE", 9, "one of PLANNED, HELD, POSTPONED, CANCELLED, DENIED"),
+        ("status = held", 9, "one of PLANNED, HELD, POSTPONED, CANCELLED, DENIED"),
+        ("topic = x status != STATUS_UNSPECIFIED", 20, "one of PLANNED, HELD, POSTPONED, CANCELLED, DENIED"),
+        ("region = az", 9, "an ISO 3166-1 alpha-2 code in upper case, or XK"),
+        ("place.region =  \"*\"", 16, "an ISO 3166-1 alpha-2 code in upper case, or XK"),
+        ("region = \"\"", 9, "an ISO 3166-1 alpha-2 code in upper case, or XK"),
+        (&wrong_id, 10, "a resource name such as \"articles/0198f2d1-7c0e-7000-8000-0123456789ab\""),
+        (
+            "participant = participants/0198f2d17c0e700080000123456789ab",
+            14,
+            "a resource name such as \"participants/0198f2d1-7c0e-7000-8000-0123456789ab\"",
+        ),
+        ("topic = a.b", 8, "a text in quotes"),
+        ("date >= \"2020-13\"", 8, A_DATE),
+        ("date = yesterday", 7, A_DATE),
+    ] {
+        let error = refused(text);
+        let FilterError::BadValue { position, expected: told, .. } = &error else {
+            panic!("{text}: {error}");
+        };
+        assert_eq!((*position, told.as_str()), (at, expected), "{text}");
+    }
+}
+
+#[test]
+fn what_the_grammar_has_but_this_does_not_is_refused() {
+    for (text, at, expected) in [
+        ("kind < TALKS", 5, "< cannot be used here; use = or !="),
+        ("region>=\"AZ\"", 6, ">= cannot be used here; use = or !="),
+        ("kind = TALKS OR topic : peace", 22, ": cannot be used here; use = or !="),
+        ("date:2020", 4, ": cannot be used here; use =, !=, <, <=, > or >="),
+        ("region = ( AZ OR RU )", 9, "a value in brackets cannot be used here"),
+        ("NOT between(\"AZ\", \"RU\")", 4, "a function cannot be used here"),
+        ("(participant((region = \"RU\")))", 1, "a function cannot be used here"),
+        ("between(\"AZ\") = true", 0, "a function cannot be used here"),
+        ("date = now()", 7, "a function cannot be used here"),
+        ("topic = peace talks", 14, "a value on its own cannot be used here"),
+        ("kind = TALKS and status = HELD", 13, "a value on its own cannot be used here"),
+        ("kind = TALKS && status = HELD", 13, "a value on its own cannot be used here"),
+    ] {
+        let error = refused(text);
+        assert!(matches!(error, FilterError::UnsupportedOperator { .. }), "{text}: {error}");
+        assert_eq!(error.position(), Some(at), "{text}");
+        let told = error.to_string();
+        assert!(told.starts_with(&format!("at byte {at}: {expected}")), "{text}: {told}");
+    }
+}
+
+#[test]
+fn limits_hold_at_their_edges() {
+    let comparisons = |count| vec!["topic = a"; count].join(" OR ");
+    assert!(meetings(&comparisons(MAX_COMPARISONS)).is_ok());
+    let error = FilterError::TooComplex { what: "comparisons", most: MAX_COMPARISONS };
+    assert_eq!(refused(&comparisons(MAX_COMPARISONS + 1)), error);
+    assert_eq!(error.to_string(), "a filter has at most 200 comparisons");
+
+    let nested = |depth| format!("{}topic = a{}", "(".repeat(depth), ")".repeat(depth));
+    assert_eq!(meetings(&nested(MAX_DEPTH)), Ok(topic("a")));
+    let error = FilterError::TooComplex { what: "brackets around one another", most: MAX_DEPTH };
+    assert_eq!(refused(&nested(MAX_DEPTH + 1)), error);
+
+    let text = |bytes| format!("topic = {}", "a".repeat(bytes - 8));
+    assert!(meetings(&text(MAX_BYTES)).is_ok());
+    let error = FilterError::TooComplex { what: "bytes", most: MAX_BYTES };
+    assert_eq!(refused(&text(MAX_BYTES + 1)), error);
+    assert_eq!(error.position(), None);
+}
+
+#[test]
+fn every_field_can_tell_what_it_is_compared_with() {
+    for field in [MEETINGS, PARTICIPANTS, ARTICLES].into_iter().flatten() {
+        assert!(!field.values.expected().is_empty(), "{}", field.name);
+    }
+    let Some(kind) = MEETINGS.iter().find(|field| field.name == "kind") else { unreachable!() };
+    let told = kind.values.expected();
+    assert!(told.starts_with("one of TALKS, PHONE_CALL,") && told.ends_with(", OTHER"), "{told}");
+}
+
+/// Well-formed filters in which white space, brackets, quotes and signs stand in many ways.
+fn filters() -> impl Strategy<Value = String> {
+    let comparison = prop::sample::select(vec![
+        "topic=a",
+        "place.region\t!=  AZ",
+        "topic = 'AND (\\' OR '",
+        "topic = \"-\\\"NOT (\"",
+        "topic = -AND",
+        "topic = -",
+        "topic = ORDER",
+        "date >= 2020-09",
+        "topic = 2.5",
+        "topic = «ж»",
+    ])
+    .prop_map(str::to_owned);
+    comparison.prop_recursive(4, 24, 3, |inner| {
+        let two = (inner.clone(), inner.clone());
+        prop_oneof![
+            two.clone().prop_map(|(a, b)| format!("{a}  AND {b}")),
+            two.clone().prop_map(|(a, b)| format!("({a})\nOR ( {b} )")),
+            two.prop_map(|(a, b)| format!("{a} {b}")),
+            inner.clone().prop_map(|a| format!("NOT  ({a})")),
+            inner.prop_map(|a| format!("-({a})")),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn positions_are_right_wherever_the_error_stands(
+        before in filters(),
+        after in filters(),
+        sign in prop::sample::select(vec!["", "-", "NOT ", "NOT (-", "(("]),
+    ) {
+        let brackets = ")".repeat(sign.matches('(').count());
+        for wrong in ["bogus = 1", "region = bogus", "topic < bogus", "bogus"] {
+            let text = format!("{before} AND ({sign}{wrong}{brackets} OR ({after}))");
+            let at = before.len() + " AND (".len() + sign.len();
+            let at = at + match wrong {
+                "region = bogus" => "region = ".len(),
+                "topic < bogus" => "topic ".len(),
+                _ => 0,
+            };
+            prop_assert_eq!(refused(&text).position(), Some(at), "{}", text);
+        }
+        let both = format!("{before} AND {after}");
+        prop_assert!(meetings(&both).is_ok());
+    }
+
+    #[test]
+    fn no_text_makes_it_panic_or_point_outside(
+        text in prop_oneof![".{0,60}", "([a-z]{1,3}|kind|date|AND|OR|NOT|[ ().,=<>!:\"'\\\\*-]){0,30}"],
+    ) {
+        if let Err(error) = meetings(&text) {
+            let position = error.position().unwrap_or_default();
+            prop_assert!(text.is_char_boundary(position), "{error}");
+            prop_assert!(error.to_string().chars().count() < 600);
+        }
+    }
+
+    #[test]
+    fn any_text_can_be_quoted(text in "[^\0]{0,40}") {
+        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+        prop_assert_eq!(meetings(&format!("topic = \"{quoted}\"")), Ok(topic(&text)));
+    }
+}

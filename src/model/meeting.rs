@@ -1,0 +1,25 @@
+//! A meeting as its reports make it.
+
+use std::collections::BTreeSet;
+
+use super::settle::{Told, settle, unite};
+use crate::pb::Meeting;
+
+/// A meeting has at most so many reports.
+pub const MOST_REPORTS: usize = 1_000;
+
+/// Settles a meeting on its reports: the account, without what `with_statements` adds, and the counts.
+pub fn settle_on(meeting: &mut Meeting, told: &[Told<'_>]) {
+    meeting.account = Some(settle(told));
+    let articles: BTreeSet<&str> = told.iter().map(|one| one.report.article.as_str()).collect();
+    // At most 1,000 of both: the numbers fit.
+    meeting.report_count = told.len() as i32;
+    meeting.article_count = articles.len() as i32;
+}
+
+/// The meeting in the FULL view: with the statements, outcomes and links of its reports.
+pub fn with_statements(mut meeting: Meeting, told: &[Told<'_>]) -> Meeting {
+    let account = meeting.account.get_or_insert_default();
+    (account.statements, account.outcomes, account.links) = unite(told);
+    meeting
+}

@@ -1,0 +1,112 @@
+//! When two names, or other short texts, are the same but for how they are written.
+
+use caseless::Caseless;
+use unicode_normalization::UnicodeNormalization;
+
+/// What a text is compared by: compatibility-normalised, fully case-folded, without characters that are not seen,
+/// and with white space squeezed and trimmed. Empty if nothing can be seen of it. `key(key(x)) == key(x)`.
+///
+/// It is the compatibility caseless match of the Unicode Standard (section 3.13, D146) in NFKC, without
+/// default-ignorable code points as in NFKC_Casefold: soft hyphens and zero-width spaces survive in scraped text.
+pub fn key(text: &str) -> String {
+    if text.is_ascii() {
+        return squeeze(&text.to_ascii_lowercase());
+    }
+    // Folding may leave text that is not normal and normalising may leave upper case, so twice.
+    let folded: String = text
+        .chars()
+        .filter(|&c| !is_ignorable(c))
+        .nfd()
+        .default_case_fold()
+        .nfkd()
+        .default_case_fold()
+        .nfkc()
+        .collect();
+    squeeze(&folded)
+}
+
+fn squeeze(text: &str) -> String {
+    let mut squeezed = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !squeezed.is_empty() {
+            squeezed.push(' ');
+        }
+        squeezed.push_str(word);
+    }
+    squeezed
+}
+
+/// Default_Ignorable_Code_Point of Unicode 16, DerivedCoreProperties.txt.
+fn is_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ways_of_writing_one_name_have_one_key() {
+        for (a, b) in [
+            ("Karim  Valiyev ", "\tkarim valiyev"),
+            ("KARIM\u{a0}VALIYEV", "karim valiyev"),
+            ("Vali\u{ad}yev\u{200b}", "valiyev"),
+            ("Straße", "STRASSE"),
+            ("Σίσυφος", "ΣΊΣΥΦΟΣ"),
+            ("Ə\u{301}", "ə\u{301}"),
+            ("\u{e9}", "E\u{301}"),
+            ("\u{1fc3}", "\u{3b7}\u{345}"),
+            ("ﬁ", "FI"),
+            ("Ⅷ", "viii"),
+            ("Ｋａｒｉｍ", "karim"),
+            ("Валиев", "ВАЛИЕВ"),
+        ] {
+            assert_eq!(key(a), key(b), "{a:?} and {b:?}");
+        }
+    }
+
+    #[test]
+    fn different_names_have_different_keys() {
+        for (a, b) in [("Kərim", "Kerim"), ("Veliyev", "Valiyev"), ("ı", "i"), ("a b", "ab")] {
+            assert_ne!(key(a), key(b), "{a:?} and {b:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_seen_has_an_empty_key() {
+        assert_eq!(key(" \t\u{a0}\u{3000}\u{200b}"), "");
+    }
+
+    #[test]
+    fn a_key_is_its_own_key_for_every_character_of_living_scripts() {
+        for c in ('\0'..='\u{33ff}').chain('\u{f900}'..='\u{ffff}').chain('\u{1d400}'..='\u{1d7ff}') {
+            // Beside a combining mark and a space, where normalising and squeezing could move something.
+            for text in [format!("{c}"), format!("x{c}\u{345}\u{301}"), format!("x {c} ")] {
+                let once = key(&text);
+                assert_eq!(key(&once), once, "{text:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn a_key_is_its_own_key(text in any::<String>()) {
+            let once = key(&text);
+            prop_assert_eq!(key(&once), once);
+        }
+
+        #[test]
+        fn letter_case_does_not_matter(text in "[a-zA-Zа-яА-Яα-ωΑ-Ω ]{0,20}") {
+            prop_assert_eq!(key(&text.to_uppercase()), key(&text.to_lowercase()));
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What all resources have in common: a collection, a name, a revision and its marks.
+
+use std::time::SystemTime;
+
+use prost::Message;
+use prost_types::Timestamp;
+use uuid::Uuid;
+
+use crate::pb;
+
+/// The collections, in the order in which the changes of one write stand. The numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(i16)]
+pub enum Collection {
+    /// `participants/{uuid}`
+    Participants = 1,
+    /// `articles/{uuid}`
+    Articles = 2,
+    /// `reports/{uuid}`
+    Reports = 3,
+    /// `meetings/{uuid}`
+    Meetings = 4,
+}
+
+impl Collection {
+    /// The first part of its resources' names.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Participants => "participants",
+            Self::Articles => "articles",
+            Self::Reports => "reports",
+            Self::Meetings => "meetings",
+        }
+    }
+
+    /// The name of a resource of this collection (AIP-122).
+    pub fn name(self, id: Uuid) -> String {
+        format!("{}/{id}", self.as_str())
+    }
+
+    /// The id in a resource name; `None` for the name of another collection, and for what is no name.
+    pub fn id(self, name: &str) -> Option<Uuid> {
+        let id = name.strip_prefix(self.as_str())?.strip_prefix('/')?;
+        Uuid::try_parse(id).ok().filter(|_| id.len() == 36)
+    }
+}
+
+/// The version of the contract that this binary writes. It grows when a field or enum value is added: an older
+/// binary would drop what it does not know.
+pub const CONTRACT: i16 = 1;
+
+/// A record that has a name and revisions.
+pub trait Resource: Message + Default + Clone + 'static {
+    /// Where it belongs.
+    const COLLECTION: Collection;
+
+    /// Its resource name; empty before it has one.
+    fn name(&self) -> &str;
+    /// Its etag.
+    fn etag(&self) -> &str;
+    /// Its revision, from 1; 0 before it has one.
+    fn revision(&self) -> i64;
+    /// The marks that the service sets.
+    fn marks(&mut self) -> Marks<'_>;
+
+    /// The id in its name.
+    fn id(&self) -> Option<Uuid> {
+        Self::COLLECTION.id(self.name())
+    }
+
+    /// Makes it the first revision of a new resource.
+    fn begin(&mut self, id: Uuid, now: SystemTime) {
+        let marks = self.marks();
+        *marks.name = Self::COLLECTION.name(id);
+        *marks.revision = 1;
+        *marks.create_time = Some(timestamp(now));
+        *marks.update_time = Some(timestamp(now));
+        self.seal();
+    }
+
+    /// Makes it the revision after `previous`.
+    fn succeed(&mut self, previous: &Self, now: SystemTime) {
+        let mut previous = previous.clone();
+        let before = previous.marks();
+        let marks = self.marks();
+        *marks.name = before.name.clone();
+        *marks.revision = *before.revision + 1;
+        *marks.create_time = *before.create_time;
+        *marks.update_time = Some(timestamp(now));
+        self.seal();
+    }
+
+    /// Sets the etag: a hash over everything else, so that equal etags mean equal records.
+    fn seal(&mut self) {
+        self.marks().etag.clear();
+        let hash = blake3::hash(&self.encode_to_vec());
+        *self.marks().etag = hash.to_hex()[..16].to_owned();
+    }
+}
+
+/// The fields that `Resource` writes.
+pub struct Marks<'a> {
+    /// Resource name.
+    pub name: &'a mut String,
+    /// Etag (AIP-154).
+    pub etag: &'a mut String,
+    /// Revision, from 1.
+    pub revision: &'a mut i64,
+    /// When the resource was first written.
+    pub create_time: &'a mut Option<Timestamp>,
+    /// When this revision was written.
+    pub update_time: &'a mut Option<Timestamp>,
+}
+
+macro_rules! resource {
+    ($message:ty, $collection:ident) => {
+        impl Resource for $message {
+            const COLLECTION: Collection = Collection::$collection;
+
+            fn name(&self) -> &str {
+                &self.name
+            }
+
+            fn etag(&self) -> &str {
+                &self.etag
+            }
+
+            fn revision(&self) -> i64 {
+                self.revision
+            }
+
+            fn marks(&mut self) -> Marks<'_> {
+                Marks {
+                    name: &mut self.name,
+                    etag: &mut self.etag,
+                    revision: &mut self.revision,
+                    create_time: &mut self.create_time,
+                    update_time: &mut self.update_time,
+                }
+            }
+        }
+    };
+}
+
+resource!(pb::Participant, Participants);
+resource!(pb::Article, Articles);
+resource!(pb::Report, Reports);
+resource!(pb::Meeting, Meetings);
+
+/// To the microsecond, which is what Postgres keeps.
+fn timestamp(time: SystemTime) -> Timestamp {
+    let mut timestamp = Timestamp::from(time);
+    timestamp.nanos -= timestamp.nanos % 1_000;
+    timestamp
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_another_collection_has_no_id_here() {
+        let id = Uuid::now_v7();
+        let name = Collection::Articles.name(id);
+        assert_eq!(Collection::Articles.id(&name), Some(id));
+        assert_eq!(Collection::Meetings.id(&name), None);
+        assert_eq!(Collection::Articles.id(&format!("articles/{}", id.simple())), None);
+        assert_eq!(Collection::Articles.id("articles/"), None);
+    }
+
+    #[test]
+    fn an_etag_follows_the_content() {
+        let now = SystemTime::now();
+        let id = Uuid::now_v7();
+        let mut one = pb::Participant { display_name: "Kerim Veliyev".into(), ..Default::default() };
+        let mut two = pb::Participant { display_name: "Karim Valiyev".into(), ..Default::default() };
+        one.begin(id, now);
+        two.begin(id, now);
+        assert_ne!(one.etag, two.etag);
+        let mut next = one.clone();
+        next.succeed(&one, now);
+        assert_eq!(next.revision, 2);
+        assert_ne!(next.etag, one.etag);
+    }
+}

@@ -1,0 +1,145 @@
+//! The settled ids: which participations and delegations of different reports are the same.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use uuid::Uuid;
+
+use super::{Told, delegations};
+use crate::{model::names, pb};
+
+/// The reports by rank, and what is the same in them.
+pub struct Ids<'a> {
+    pub readings: Vec<Reading<'a>>,
+    /// Settled ids of the participations, in the order in which the readings first tell them.
+    pub participations: Vec<String>,
+    /// Settled ids of the delegations, in the same order.
+    pub delegations: Vec<String>,
+}
+
+/// One report, with the settled participation and delegation that each of its own is.
+pub struct Reading<'a> {
+    pub report: &'a pb::Report,
+    pub account: &'a pb::Account,
+    pub origin: Uuid,
+    /// Index into `Ids::participations`, by position in the account.
+    pub participations: Vec<usize>,
+    /// Index into `Ids::delegations`, by position in the account.
+    pub delegations: Vec<usize>,
+    participation_by_id: HashMap<&'a str, usize>,
+    delegation_by_id: HashMap<&'a str, usize>,
+}
+
+impl Reading<'_> {
+    /// The settled participation that a reference of the account means.
+    pub fn participation(&self, id: &str) -> Option<usize> {
+        self.participation_by_id.get(id).copied()
+    }
+
+    /// The settled delegation that a reference of the account means.
+    pub fn delegation(&self, id: &str) -> Option<usize> {
+        self.delegation_by_id.get(id).copied()
+    }
+}
+
+/// Who takes part: two participations are one if this is the same.
+#[derive(PartialEq, Eq, Hash)]
+enum Who<'a> {
+    Participant(&'a str),
+    Name(String),
+    /// A delegation itself, by its place in `Ids::delegations`.
+    Delegation(usize),
+}
+
+impl<'a> Ids<'a> {
+    pub fn of(told: &[Told<'a>]) -> Self {
+        let mut ids = Ids { readings: ranked(told), participations: Vec::new(), delegations: Vec::new() };
+        ids.name_delegations();
+        ids.name_participations();
+        ids
+    }
+
+    fn name_delegations(&mut self) {
+        for (index, (id, members)) in delegations::unite(&self.readings).into_iter().enumerate() {
+            self.delegations.push(id);
+            for member in members {
+                let reading = &mut self.readings[member.teller];
+                reading.delegations[member.position] = index;
+                reading.delegation_by_id.entry(&member.delegation.id).or_insert(index);
+            }
+        }
+    }
+
+    fn name_participations(&mut self) {
+        let mut known: HashMap<Who<'a>, usize> = HashMap::new();
+        for reading in &mut self.readings {
+            for participation in &reading.account.participations {
+                let who = who(participation, reading);
+                let index = match known.entry(who) {
+                    Entry::Occupied(entry) => *entry.get(),
+                    Entry::Vacant(entry) => {
+                        self.participations.push(bounded(match entry.key() {
+                            Who::Participant(uuid) => (*uuid).to_owned(),
+                            Who::Name(key) => format!("name:{key}"),
+                            Who::Delegation(at) => format!("delegation:{}", self.delegations[*at]),
+                        }));
+                        *entry.insert(self.participations.len() - 1)
+                    }
+                };
+                reading.participations.push(index);
+                reading.participation_by_id.entry(&participation.id).or_insert(index);
+            }
+        }
+    }
+}
+
+fn who<'a>(participation: &'a pb::Participation, reading: &Reading<'_>) -> Who<'a> {
+    if !participation.participant.is_empty() {
+        let name = &participation.participant;
+        return Who::Participant(name.strip_prefix("participants/").unwrap_or(name));
+    }
+    let key = names::key(&participation.name_as_written);
+    match reading.delegation(&participation.delegation) {
+        Some(at) if key.is_empty() => Who::Delegation(at),
+        _ => Who::Name(key),
+    }
+}
+
+/// The reports in the order of their rank, each once; those without an account tell nothing.
+fn ranked<'a>(told: &[Told<'a>]) -> Vec<Reading<'a>> {
+    let mut told: Vec<(&Told<'a>, &'a pb::Account)> =
+        told.iter().filter_map(|told| Some((told, told.report.account.as_ref()?))).collect();
+    told.sort_unstable_by_key(|(told, _)| {
+        let unknown_last = (told.publish_date.is_none(), told.publish_date);
+        (unknown_last, told.uri, &told.report.content_hash, &told.report.name)
+    });
+    told.dedup_by(|(later, later_account), (earlier, account)| {
+        later.uri == earlier.uri && later.report.content_hash == earlier.report.content_hash && later_account == account
+    });
+    let reading = |(told, account): (&Told<'a>, &'a pb::Account)| Reading {
+        report: told.report,
+        account,
+        origin: told.origin,
+        participations: Vec::with_capacity(account.participations.len()),
+        delegations: vec![0; account.delegations.len()],
+        participation_by_id: HashMap::with_capacity(account.participations.len()),
+        delegation_by_id: HashMap::with_capacity(account.delegations.len()),
+    };
+    told.into_iter().map(reading).collect()
+}
+
+/// The contract's limit for the id of a participation or delegation.
+const MAX_CHARS: usize = 512;
+
+/// An id that keeps to the limit: one that is too long ends in its hash, so that different ids stay different.
+pub fn bounded(mut id: String) -> String {
+    if id.len() <= MAX_CHARS || id.chars().count() <= MAX_CHARS {
+        return id;
+    }
+    let hash = blake3::hash(id.as_bytes()).to_hex();
+    if let Some((cut, _)) = id.char_indices().nth(MAX_CHARS - 1 - hash.len()) {
+        id.truncate(cut);
+    }
+    id.push('~');
+    id.push_str(&hash);
+    id
+}

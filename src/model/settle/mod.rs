@@ -1,0 +1,151 @@
+//! What the store settles on where several reports tell of one meeting: a pure function of them.
+//!
+//! `choice` weighs the values of one field, `ids` says which participations and delegations of different reports
+//! are the same, the other files settle one noun each.
+
+mod choice;
+mod dates;
+mod delegations;
+mod ids;
+mod participations;
+mod statements;
+#[cfg(test)]
+mod tests;
+
+use chrono::NaiveDate;
+use uuid::Uuid;
+
+use self::{
+    choice::{Claim, Scale},
+    ids::Ids,
+};
+use crate::{
+    model::{dates::key as span_key, names},
+    pb,
+};
+
+pub use self::statements::unite;
+
+/// One report, with what settling needs to know of its article.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// The report; `#keys` in it are resolved.
+    pub report: &'a pb::Report,
+    /// The first article of its article's group of copies. Copies count as one source.
+    pub origin: Uuid,
+    /// When the article was published: the first day, of a partial date. None is taken as later than any day.
+    pub publish_date: Option<NaiveDate>,
+    /// The article's uri.
+    pub uri: &'a str,
+}
+
+/// The account that the store settles on, without statements, outcomes and links (`unite` gives those).
+///
+/// Each field is chosen by itself, from the values that the reports tell of it; an unset value is none:
+/// 1. drop inferred values if any is stated (dates only, by their basis);
+/// 2. drop values that contain a finer one: 2020-08 beside 2020-08-24, an office with a title alone beside the
+///    same title with its organization;
+/// 3. the value of most independent sources, that is of most distinct origins;
+/// 4. the value of the first report in rank: earliest publish date (unknown last), then smallest article uri, then
+///    smallest content hash; within one report, the first in its order.
+///
+/// Texts are one value if their `names::key` is, dates if they mean the same time; the wording is then that of the
+/// first report in rank. `date`, `announcement` and `office` are values as a whole, a place is four fields. Topics
+/// and roles unite.
+///
+/// Participations unite by participant, by name while unresolved. The settled id is the participant's uuid,
+/// `name:<key of the name>`, or `delegation:<settled id>` for a delegation that itself acts; see `delegations`
+/// for theirs. All references are rewritten to settled ids, and one that nothing answers is left out, as is a
+/// participation's reference to itself. Participations and delegations stand in the order in which the reports,
+/// by rank, first tell them.
+///
+/// A delegation has one head, who belongs to it: a participation that is told as head of another delegation, or
+/// of this one by fewer, loses the role HEAD_OF_DELEGATION.
+///
+/// The result depends neither on the order of `told` nor on repetitions in it, and it settles to itself:
+/// if a report's account is the result, settling that report alone gives the result again.
+pub fn settle(told: &[Told<'_>]) -> pb::Account {
+    let ids = Ids::of(told);
+    let scale = Scale::of(&ids.readings);
+    let mut delegations = delegations::settle(&ids, &scale);
+    let mut participations = participations::settle(&ids, &scale);
+    delegations::settle_heads(&ids, &scale, &mut delegations, &mut participations);
+
+    let accounts = || ids.readings.iter().enumerate().map(|(teller, reading)| (teller, reading.account));
+    let number = |field: fn(&pb::Account) -> i32| scale.number(accounts().map(|(t, account)| Claim(t, field(account))));
+    let text = |field: fn(&pb::Account) -> &str| scale.text(accounts().map(|(t, account)| Claim(t, field(account))));
+    let date = accounts().filter_map(|(t, account)| Some(Claim(t, account.date.as_ref()?)));
+    let initiator = ids
+        .readings
+        .iter()
+        .enumerate()
+        .filter_map(|(teller, reading)| Some(Claim(teller, reading.participation(&reading.account.initiator)?)));
+
+    // Every field is named, so that a new one of the contract breaks the build until it is settled here.
+    pb::Account {
+        kind: number(|account| account.kind),
+        status: number(|account| account.status),
+        title: text(|account| &account.title),
+        summary: text(|account| &account.summary),
+        topics: united(accounts().flat_map(|(_, account)| account.topics.iter().cloned())),
+        date: dates::settle(&scale, date),
+        place: place(&ids, &scale),
+        announcement: announcement(&ids, &scale),
+        delegations,
+        participations,
+        initiator: scale.value(initiator, |it| *it).map(|it| ids.participations[it].clone()).unwrap_or_default(),
+        statements: Vec::new(),
+        outcomes: Vec::new(),
+        links: Vec::new(),
+    }
+}
+
+fn place(ids: &Ids<'_>, scale: &Scale) -> Option<pb::Place> {
+    let places = || {
+        let readings = ids.readings.iter().enumerate();
+        readings.filter_map(|(teller, reading)| Some((teller, reading.account.place.as_ref()?)))
+    };
+    let text = |field: fn(&pb::Place) -> &str| scale.text(places().map(|(t, place)| Claim(t, field(place))));
+    let location = places().filter_map(|(teller, place)| Some(Claim(teller, place.location?)));
+    // Adding zero makes the two zeros one.
+    let bits = |at: &pb::LatLng| ((at.latitude + 0.0).to_bits(), (at.longitude + 0.0).to_bits());
+    let settled = pb::Place {
+        venue: text(|place| &place.venue),
+        locality: text(|place| &place.locality),
+        region_code: text(|place| &place.region_code),
+        location: scale.value(location, bits),
+    };
+    (settled != pb::Place::default()).then_some(settled)
+}
+
+fn announcement(ids: &Ids<'_>, scale: &Scale) -> Option<pb::Announcement> {
+    let claims = ids.readings.iter().enumerate().filter_map(|(teller, reading)| {
+        let pb::Announcement { by, participation, verb, date } = reading.account.announcement.as_ref()?;
+        let participation = reading.participation(participation);
+        let date = date.as_ref().filter(|date| **date != pb::DateSpan::default());
+        let has_words = [by, verb].iter().any(|text| !names::key(text).is_empty());
+        if !has_words && participation.is_none() && date.is_none() {
+            return None;
+        }
+        let told = pb::Announcement {
+            by: by.clone(),
+            participation: participation.map(|it| ids.participations[it].clone()).unwrap_or_default(),
+            verb: verb.clone(),
+            date: date.cloned(),
+        };
+        Some(Claim(teller, told))
+    });
+    let key = |told: &pb::Announcement| {
+        let pb::Announcement { by, participation, verb, date } = told;
+        (names::key(by), participation.clone(), names::key(verb), date.as_ref().map(span_key))
+    };
+    scale.value(claims, key)
+}
+
+/// The items of several reports, each once, in an order of their own.
+fn united<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.sort_unstable();
+    items.dedup();
+    items
+}

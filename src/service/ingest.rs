@@ -1,0 +1,240 @@
+//! IngestService.
+
+use std::{collections::HashSet, future::poll_fn, pin::Pin, task::Poll};
+
+use futures_util::{StreamExt, stream};
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    Api,
+    status::Refusal,
+    story::{Ingested, Sent, prepare},
+};
+use crate::{
+    model::article::uris,
+    pb::{
+        IngestStoriesRequest, IngestStoriesResponse, IngestStoryRequest, IngestStoryResponse,
+        ingest_service_server::IngestService, ingest_stories_response::Outcome,
+    },
+    store::{StoreError, change::Position},
+};
+
+/// A chunk of a stream has at most so many stories and, but for a single larger one, so many bytes.
+const CHUNK_STORIES: usize = 64;
+const CHUNK_BYTES: usize = 512 * 1024;
+
+#[tonic::async_trait]
+impl IngestService for Api {
+    async fn ingest_story(
+        &self,
+        request: Request<IngestStoryRequest>,
+    ) -> Result<Response<IngestStoryResponse>, Status> {
+        let story = [Sent::read(request.into_inner(), "readout.v1.IngestService/IngestStory")?];
+        let _turns = self.take_turns(&story[0]).await;
+        let (mut ingested, positions) = self.write(|| prepare(self, &story)).await?;
+        let (answer, _) = ingested.pop().ok_or(Refusal::Contention)?;
+        let mut response = Response::new(answer?);
+        if let Some(position) = positions.last().filter(|_| !story[0].validate_only) {
+            response.metadata_mut().insert("readout-position", super::ascii(position));
+        }
+        Ok(response)
+    }
+
+    type IngestStoriesStream = Pin<Box<dyn Stream<Item = Result<IngestStoriesResponse, Status>> + Send>>;
+
+    async fn ingest_stories(
+        &self,
+        request: Request<Streaming<IngestStoriesRequest>>,
+    ) -> Result<Response<Self::IngestStoriesStream>, Status> {
+        // A task of its own: what it has begun to write it also reports, whether or not anybody listens.
+        let (answers, receiver) = mpsc::channel(CHUNK_STORIES);
+        tokio::spawn(ingest(self.clone(), request.into_inner(), answers));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+/// Ingests a stream until it ends, or nobody listens. No story is read before the chunk before it was answered, so that
+/// flow control reaches back to the client, and memory is bounded by one chunk.
+async fn ingest(
+    api: Api,
+    stories: Streaming<IngestStoriesRequest>,
+    answers: mpsc::Sender<Result<IngestStoriesResponse, Status>>,
+) {
+    let mut chunks = Chunks { stories, ahead: None, broken: None };
+    let mut index = 0;
+    loop {
+        let chunk = tokio::select! {
+            chunk = chunks.next() => chunk,
+            () = api.stopping.cancelled() => Err(Refusal::Stopping.into()),
+        };
+        let chunk = match chunk {
+            Ok(chunk) if chunk.is_empty() => return,
+            Ok(chunk) => chunk,
+            Err(status) => {
+                // The client's stream broke: there may be nobody to tell.
+                let _ = answers.send(Err(super::status::complete(status))).await;
+                return;
+            }
+        };
+        for (outcome, position) in write(&api, chunk).await {
+            let position = position.map(|position| position.to_string()).unwrap_or_default();
+            let outcome = match outcome {
+                Ok(result) => Outcome::Result(result),
+                Err(refusal) => Outcome::Status(rpc_status(&refusal.into())),
+            };
+            let answer = IngestStoriesResponse { index, position, outcome: Some(outcome) };
+            if answers.send(Ok(answer)).await.is_err() {
+                return;
+            }
+            index += 1;
+        }
+    }
+}
+
+type Told = (Result<IngestStoryResponse, Refusal>, Option<Position>);
+
+/// Writes a chunk. Stories that could not be read keep their places.
+async fn write(api: &Api, chunk: Vec<Result<Sent, Refusal>>) -> Vec<Told> {
+    let mut refused = Vec::with_capacity(chunk.len());
+    let mut stories = Vec::with_capacity(chunk.len());
+    for story in chunk {
+        match story {
+            Ok(story) => {
+                stories.push(story);
+                refused.push(None);
+            }
+            Err(refusal) => refused.push(Some(refusal)),
+        }
+    }
+    let mut told = write_stories(api, stories).await.into_iter();
+    let in_place = |refusal| match refusal {
+        Some(refusal) => (Err(refusal), None),
+        None => told.next().unwrap_or((Err(Refusal::Contention), None)),
+    };
+    refused.into_iter().map(in_place).collect()
+}
+
+async fn write_stories(api: &Api, stories: Vec<Sent>) -> Vec<Told> {
+    if stories.is_empty() {
+        return Vec::new();
+    }
+    let _turns = api.take_turns(&stories[0]).await;
+    match api.write(|| prepare(api, &stories)).await {
+        Ok((ingested, positions)) => {
+            let validated = stories.iter().map(|story| story.validate_only);
+            ingested.into_iter().zip(validated).map(|(one, validated)| place(one, validated, &positions)).collect()
+        }
+        Err(Refusal::Store(error)) if stories.len() > 1 && matches!(*error, StoreError::Defect(_)) => {
+            // One of them is refused by the database: the others shall not suffer.
+            let singly = stream::iter(stories).then(|story| Box::pin(write_stories(api, vec![story])));
+            singly.collect::<Vec<_>>().await.into_iter().flatten().collect()
+        }
+        Err(refusal) => stories.iter().map(|_| (Err(refusal.clone()), None)).collect(),
+    }
+}
+
+/// A story's answer with its position; one that wrote nothing was there at the last.
+fn place((answer, own): Ingested, validated: bool, positions: &[Position]) -> Told {
+    let position = match own {
+        Some(own) => positions.get(own),
+        None => positions.last(),
+    };
+    let position = position.filter(|_| answer.is_ok() && !validated).cloned();
+    (answer, position)
+}
+
+impl Api {
+    /// Waits for others who write to the meetings that the story adds to.
+    async fn take_turns(&self, story: &Sent) -> Vec<tokio::sync::OwnedMutexGuard<()>> {
+        let mut meetings: Vec<_> = story.reports.iter().filter_map(|one| one.meeting).collect();
+        // In one order for all, so that two stories cannot wait for each other.
+        meetings.sort_unstable();
+        meetings.dedup();
+        let mut turns = Vec::with_capacity(meetings.len());
+        for meeting in meetings {
+            turns.push(self.turns.take(meeting).await);
+        }
+        turns
+    }
+}
+
+/// A stream of stories, in chunks of those that have arrived already.
+struct Chunks {
+    stories: Streaming<IngestStoriesRequest>,
+    /// One that has been read and begins the next chunk.
+    ahead: Option<(Result<Sent, Refusal>, usize)>,
+    /// How the stream broke, after the last chunk.
+    broken: Option<Status>,
+}
+
+impl Chunks {
+    /// The next chunk, empty at the end. No two of its stories have a uri in common, and one that adds to a meeting is
+    /// alone: each sees what is written before it.
+    async fn next(&mut self) -> Result<Vec<Result<Sent, Refusal>>, Status> {
+        if let Some(status) = self.broken.take() {
+            return Err(status);
+        }
+        let first = match self.ahead.take() {
+            Some(first) => first,
+            None => match self.stories.message().await? {
+                Some(request) => read(request),
+                None => return Ok(Vec::new()),
+            },
+        };
+        let mut seen = HashSet::new();
+        let mut bytes = first.1;
+        let mut is_alone = !joins(&first.0, &mut seen);
+        let mut chunk = vec![first.0];
+        while chunk.len() < CHUNK_STORIES && bytes < CHUNK_BYTES && !is_alone {
+            // Whatever has not arrived does not hold up what has.
+            let arrived = poll_fn(|context| Poll::Ready(self.stories.poll_next_unpin(context))).await;
+            let request = match arrived {
+                Poll::Ready(Some(Ok(request))) => request,
+                Poll::Ready(Some(Err(status))) => {
+                    self.broken = Some(status);
+                    break;
+                }
+                // The end is met again when the stream is read next.
+                Poll::Ready(None) | Poll::Pending => break,
+            };
+            let (story, size) = read(request);
+            bytes += size;
+            is_alone = !joins(&story, &mut seen);
+            if is_alone || bytes > CHUNK_BYTES {
+                self.ahead = Some((story, size));
+                break;
+            }
+            chunk.push(story);
+        }
+        Ok(chunk)
+    }
+}
+
+/// Whether a story can be prepared together with those before it.
+fn joins(story: &Result<Sent, Refusal>, seen: &mut HashSet<String>) -> bool {
+    let Ok(story) = story else { return true };
+    let mut is_new = true;
+    for uri in uris(&story.article).collect::<HashSet<_>>() {
+        is_new &= seen.insert(uri.to_owned());
+    }
+    is_new && !story.names_meetings()
+}
+
+fn read(request: IngestStoriesRequest) -> (Result<Sent, Refusal>, usize) {
+    let size = request.encoded_len();
+    let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching } = request;
+    let request = IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching };
+    (Sent::read(request, "readout.v1.IngestService/IngestStories"), size)
+}
+
+/// What a status has for the wire, with its details.
+fn rpc_status(status: &Status) -> tonic_types::pb::Status {
+    tonic_types::pb::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::pb::Status {
+        code: status.code() as i32,
+        message: status.message().to_owned(),
+        details: Vec::new(),
+    })
+}

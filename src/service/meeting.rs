@@ -1,0 +1,273 @@
+//! MeetingService.
+
+use std::{pin::Pin, time::SystemTime};
+
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::{
+    Api, Prepared,
+    call::{Call, check},
+    id, ids, in_order, must_be_free, new_id,
+    page::{Cursor, chunks},
+    report::{Telling, complete, must_have_room, source, tellings},
+    status::{MESSAGE_BYTES, Refusal},
+};
+use crate::{
+    model::{
+        filter::{self, Filter},
+        meeting::{settle_on, with_statements},
+        resource::{Collection, Resource},
+        rules::{ClearOutput, Path},
+        settle::Told,
+    },
+    pb::{
+        AddReportRequest, BatchGetMeetingsRequest, BatchGetMeetingsResponse, CreateMeetingRequest, GetMeetingRequest,
+        GetReportRequest, ListMeetingsRequest, ListMeetingsResponse, ListReportsRequest, ListReportsResponse, Meeting,
+        Report, View, meeting_service_server::MeetingService,
+    },
+    store::{
+        Table, change,
+        list::{PAGE_BYTES, list},
+        meeting, report,
+        write::{Put, Write},
+    },
+};
+
+#[tonic::async_trait]
+impl MeetingService for Api {
+    async fn create_meeting(&self, request: Request<CreateMeetingRequest>) -> Result<Response<Meeting>, Status> {
+        let mut request = request.into_inner();
+        let call = Call::new("readout.v1.MeetingService/CreateMeeting", &request.request_id, &request);
+        request.clear_output();
+        check(&request).map_err(Refusal::from)?;
+        self.respond(|| prepare_meeting(self, &call, &request)).await
+    }
+
+    async fn add_report(&self, request: Request<AddReportRequest>) -> Result<Response<Report>, Status> {
+        let mut request = request.into_inner();
+        let call = Call::new("readout.v1.MeetingService/AddReport", &request.request_id, &request);
+        request.clear_output();
+        check(&request).map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Meeting>(&request.meeting)?).await;
+        self.respond(|| prepare_report(self, &call, &request)).await
+    }
+
+    async fn get_meeting(&self, request: Request<GetMeetingRequest>) -> Result<Response<Meeting>, Status> {
+        let request = request.into_inner();
+        check(&request).map_err(Refusal::from)?;
+        let id = id::<Meeting>(&request.name)?;
+        let mut meetings = read(self, &[id], request.view()).await?;
+        meetings.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
+    }
+
+    async fn batch_get_meetings(
+        &self,
+        request: Request<BatchGetMeetingsRequest>,
+    ) -> Result<Response<BatchGetMeetingsResponse>, Status> {
+        let request = request.into_inner();
+        check(&request).map_err(Refusal::from)?;
+        let meetings = read(self, &ids::<Meeting>(&request.names), request.view()).await?;
+        Ok(Response::new(BatchGetMeetingsResponse { meetings }))
+    }
+
+    async fn list_meetings(
+        &self,
+        request: Request<ListMeetingsRequest>,
+    ) -> Result<Response<ListMeetingsResponse>, Status> {
+        let (cursor, filter, view) = question(self, &request.into_inner())?;
+        Ok(Response::new(page(self, &cursor, &filter, view).await?))
+    }
+
+    type StreamMeetingsStream = Pin<Box<dyn Stream<Item = Result<ListMeetingsResponse, Status>> + Send>>;
+
+    async fn stream_meetings(
+        &self,
+        request: Request<ListMeetingsRequest>,
+    ) -> Result<Response<Self::StreamMeetingsStream>, Status> {
+        let (cursor, filter, view) = question(self, &request.into_inner())?;
+        let api = self.clone();
+        let chunks = chunks(self, cursor, move |cursor| {
+            let (api, filter) = (api.clone(), filter.clone());
+            async move {
+                let page = page(&api, &cursor, &filter, view).await?;
+                let last = page.meetings.last().and_then(Resource::id);
+                let more = !page.next_page_token.is_empty();
+                Ok((page, last.filter(|_| more)))
+            }
+        });
+        Ok(Response::new(Box::pin(chunks)))
+    }
+
+    async fn get_report(&self, request: Request<GetReportRequest>) -> Result<Response<Report>, Status> {
+        let request = request.into_inner();
+        check(&request).map_err(Refusal::from)?;
+        let id = id::<Report>(&request.name)?;
+        let docs = report::get(self.store.reads(), &[id]).await?;
+        let mut reports = in_order(&[id], &docs)?;
+        reports.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
+    }
+
+    async fn list_reports(
+        &self,
+        request: Request<ListReportsRequest>,
+    ) -> Result<Response<ListReportsResponse>, Status> {
+        let request = request.into_inner();
+        check(&request).map_err(Refusal::from)?;
+        let cursor = Cursor::of(&request, self.token_key)?;
+        let (meeting, article) = (Collection::Meetings.id(&request.meeting), Collection::Articles.id(&request.article));
+        let page = report::list(self.store.reads(), meeting, article, cursor.after, cursor.size).await?;
+        let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
+        let reports = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
+        Ok(Response::new(ListReportsResponse { reports, next_page_token }))
+    }
+}
+
+async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest) -> Result<Prepared<Meeting>, Refusal> {
+    if let Some(answer) = call.answered(&api.store).await? {
+        return Ok(Prepared::Unchanged(answer));
+    }
+    let (meeting_id, report_id) = (new_id(&request.meeting_id), new_id(&request.report_id));
+    must_be_free::<Meeting>(&api.store, &request.meeting_id, meeting_id).await?;
+    must_be_free::<Report>(&api.store, &request.report_id, report_id).await?;
+
+    let mut meeting = request.meeting.clone().unwrap_or_default();
+    let source = source(api, &request.source_article).await?;
+    let report = Report {
+        account: meeting.account.take(),
+        article: request.source_article.clone(),
+        prominence: request.prominence,
+        evidence: request.evidence.clone(),
+        extractor: request.extractor.clone(),
+        ..Default::default()
+    };
+    let mut report = complete(api, report, &source, &Path::ROOT.field("evidence")).await?;
+    let now = SystemTime::now();
+    if !request.validate_only {
+        report.meeting = Collection::Meetings.name(meeting_id);
+        report.begin(report_id, now);
+    }
+    let telling = Telling::new(report, &source.article, source.origin);
+    settle_on(&mut meeting, &[telling.told()]);
+    if request.validate_only {
+        meeting.name.clear();
+        return Ok(Prepared::Validated(with_statements(meeting, &[telling.told()])));
+    }
+    meeting.begin(meeting_id, now);
+    let answer = with_statements(meeting.clone(), &[telling.told()]);
+    let write = Write {
+        actor: call.actor.clone(),
+        request_id: call.request_id.clone(),
+        answer: call.remember(&answer),
+        reports: vec![Put::new(report_id, telling.report)],
+        meetings: vec![Put::new(meeting_id, meeting)],
+        ..Default::default()
+    };
+    Ok(Prepared::Write(answer, vec![write]))
+}
+
+async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> Result<Prepared<Report>, Refusal> {
+    if let Some(answer) = call.answered(&api.store).await? {
+        return Ok(Prepared::Unchanged(answer));
+    }
+    let meeting_id = id::<Meeting>(&request.meeting)?;
+    let report_id = new_id(&request.report_id);
+    must_be_free::<Report>(&api.store, &request.report_id, report_id).await?;
+    let docs = meeting::get(api.store.reads(), &[meeting_id]).await?;
+    let former: Option<Meeting> = docs.first().map(|doc| doc.decode_to_rewrite()).transpose()?;
+    if former.is_none() && !request.allow_missing {
+        return Err(Refusal::NotFound(request.meeting.clone()));
+    }
+
+    let sent = request.report.clone().unwrap_or_default();
+    let source = source(api, &sent.article).await?;
+    let at = Path::ROOT.field("report");
+    let mut report = complete(api, sent, &source, &at.field("evidence")).await?;
+    if let Some(former) = &former {
+        must_have_room(former, 1)?;
+    }
+    report.meeting.clone_from(&request.meeting);
+    if request.validate_only {
+        report.name.clear();
+        return Ok(Prepared::Validated(report));
+    }
+    let now = SystemTime::now();
+    report.begin(report_id, now);
+    let mut of_meeting = tellings(api, &[meeting_id]).await?.remove(&meeting_id).unwrap_or_default();
+    of_meeting.push(Telling::new(report.clone(), &source.article, source.origin));
+    let told: Vec<Told<'_>> = of_meeting.iter().map(Telling::told).collect();
+    let meeting = match former {
+        Some(former) => reported(meeting_id, &former, &told, now),
+        None => {
+            let mut meeting = Meeting::default();
+            settle_on(&mut meeting, &told);
+            meeting.begin(meeting_id, now);
+            Put::new(meeting_id, meeting)
+        }
+    };
+    let write = Write {
+        actor: call.actor.clone(),
+        request_id: call.request_id.clone(),
+        answer: call.remember(&report),
+        reports: vec![Put::new(report_id, report.clone())],
+        meetings: vec![meeting],
+        ..Default::default()
+    };
+    Ok(Prepared::Write(report, vec![write]))
+}
+
+/// The revision of a meeting that has one or more reports more than before.
+pub(super) fn reported(id: Uuid, former: &Meeting, told: &[Told<'_>], now: SystemTime) -> Put<Meeting> {
+    let mut meeting = former.clone();
+    settle_on(&mut meeting, told);
+    meeting.succeed(former, now);
+    Put::next(id, meeting, change::Kind::Reported)
+}
+
+/// Reads meetings by id, in this order.
+async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Meeting>, Refusal> {
+    let docs = meeting::get(api.store.reads(), ids).await?;
+    let mut bytes: usize = docs.iter().map(|doc| doc.bytes.len() + 16).sum();
+    let meetings = in_order(ids, &docs)?;
+    if view != View::Basic {
+        bytes += report::sizes(api.store.reads(), ids).await?.values().sum::<usize>();
+    }
+    if bytes > MESSAGE_BYTES {
+        return Err(Refusal::TooLarge);
+    }
+    if view == View::Basic { Ok(meetings) } else { with_reports(api, meetings).await }
+}
+
+async fn with_reports(api: &Api, meetings: Vec<Meeting>) -> Result<Vec<Meeting>, Refusal> {
+    let ids: Vec<Uuid> = meetings.iter().filter_map(Resource::id).collect();
+    let tellings = tellings(api, &ids).await?;
+    let none = Vec::new();
+    let full = |meeting: Meeting| {
+        let of_meeting = meeting.id().and_then(|id| tellings.get(&id)).unwrap_or(&none);
+        let told: Vec<Told<'_>> = of_meeting.iter().map(Telling::told).collect();
+        with_statements(meeting, &told)
+    };
+    Ok(meetings.into_iter().map(full).collect())
+}
+
+fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Filter, View), Refusal> {
+    check(request)?;
+    let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?;
+    Ok((Cursor::of(request, api.token_key)?, filter, request.view()))
+}
+
+async fn page(api: &Api, cursor: &Cursor, filter: &Filter, view: View) -> Result<ListMeetingsResponse, Refusal> {
+    let mut page = list(api.store.reads(), Table::Meeting, filter, cursor.after, cursor.size).await?;
+    if view == View::Full {
+        let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
+        let sizes = report::sizes(api.store.reads(), &ids).await?;
+        page.cut(|doc| sizes.get(&doc.id).copied().unwrap_or(0), PAGE_BYTES);
+    }
+    let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
+    let mut meetings: Vec<Meeting> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
+    if view == View::Full {
+        meetings = with_reports(api, meetings).await?;
+    }
+    Ok(ListMeetingsResponse { meetings, next_page_token })
+}

@@ -1,0 +1,290 @@
+//! Every way in which a call can fail, and the status that tells it: the only place that names status codes.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::{
+    feed::committer::SubmitError,
+    model::{filter::FilterError, meeting::MOST_REPORTS, rules::Violations},
+    pb::ErrorReason,
+    store::StoreError,
+};
+
+/// Largest message, sent or received.
+pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// The domain of our reasons.
+const DOMAIN: &str = "readout.v1";
+
+/// Why a call was refused or failed.
+#[derive(Debug, Clone)]
+pub enum Refusal {
+    /// Fields break rules.
+    Invalid(Violations),
+    /// The filter cannot be used.
+    Filter(FilterError),
+    /// The page token is not ours, or another request's.
+    PageToken,
+    /// The request id came with another body before.
+    RequestIdReused(String),
+    /// There is no such resource.
+    NotFound(String),
+    /// The id asked for is taken.
+    DuplicateId(String),
+    /// An article has the uri.
+    DuplicateArticle {
+        /// That article.
+        name: String,
+        /// The uri.
+        uri: String,
+    },
+    /// A participant has the external id.
+    DuplicateExternalId {
+        /// That participant.
+        name: String,
+        /// The catalogue.
+        scheme: String,
+        /// The id in it.
+        value: String,
+    },
+    /// The article gave the report before.
+    DuplicateReport(String),
+    /// The article of a story is there with other content.
+    ArticleDiffers {
+        /// That article.
+        name: String,
+        /// Its uri.
+        uri: String,
+    },
+    /// The meeting is full.
+    TooManyReports(String),
+    /// The answer would be over the message limit.
+    TooLarge,
+    /// Others went first again and again.
+    Contention,
+    /// The service is stopping.
+    Stopping,
+    /// The database.
+    Store(Arc<StoreError>),
+}
+
+impl From<Violations> for Refusal {
+    fn from(violations: Violations) -> Self {
+        Self::Invalid(violations)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<SubmitError> for Refusal {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Stopping => Self::Stopping,
+            SubmitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        use ErrorReason as Reason;
+        match refusal {
+            Refusal::Invalid(violations) => invalid(violations),
+            Refusal::Filter(error) => filter(&error),
+            Refusal::PageToken => field(
+                Reason::InvalidPageToken,
+                "page_token",
+                "was not given out by this service, or for a request with other fields",
+            ),
+            Refusal::RequestIdReused(id) => status(
+                Code::InvalidArgument,
+                Reason::RequestIdReused,
+                format!("the request id {id:?} was used before with another body"),
+                [("request_id", id)],
+            ),
+            Refusal::NotFound(name) => {
+                status(Code::NotFound, Reason::ResourceNotFound, format!("{name} does not exist"), [("name", name)])
+            }
+            Refusal::DuplicateId(name) => {
+                status(Code::AlreadyExists, Reason::DuplicateId, format!("{name} exists already"), [("name", name)])
+            }
+            Refusal::DuplicateArticle { name, uri } => status(
+                Code::AlreadyExists,
+                Reason::DuplicateArticle,
+                format!("{name} has this uri already"),
+                [("name", name), ("uri", uri)],
+            ),
+            Refusal::DuplicateExternalId { name, scheme, value } => status(
+                Code::AlreadyExists,
+                Reason::DuplicateExternalId,
+                format!("{name} has this external id already"),
+                [("name", name), ("scheme", scheme), ("value", value)],
+            ),
+            Refusal::DuplicateReport(name) => status(
+                Code::AlreadyExists,
+                Reason::DuplicateReport,
+                format!("the article gave the same report before: {name}"),
+                [("name", name)],
+            ),
+            Refusal::ArticleDiffers { name, uri } => status(
+                Code::AlreadyExists,
+                Reason::ArticleDiffers,
+                format!("{name} has this uri and other content: set allow_update to make a new revision of it"),
+                [("name", name), ("uri", uri)],
+            ),
+            Refusal::TooManyReports(name) => status(
+                Code::FailedPrecondition,
+                Reason::TooManyReports,
+                format!("{name} has {MOST_REPORTS} reports, and cannot have more"),
+                [("name", name), ("limit", MOST_REPORTS.to_string())],
+            ),
+            Refusal::TooLarge => too_large("the answer is"),
+            Refusal::Contention => {
+                status(Code::Aborted, Reason::Contention, "other writes to the same records went first", [])
+            }
+            Refusal::Stopping => retry_later(Reason::ShuttingDown, "the service is stopping"),
+            Refusal::Store(error) => store(&error),
+        }
+    }
+}
+
+/// The status of a message that is no protobuf.
+pub fn malformed(why: &str) -> Status {
+    status(Code::InvalidArgument, ErrorReason::MalformedMessage, format!("not a valid message: {why}"), [])
+}
+
+/// The status of an unexpected failure. What happened is in the log.
+pub fn defect() -> Status {
+    status(Code::Internal, ErrorReason::Defect, "a defect of the service: see its log", [])
+}
+
+/// Completes a status that came from below the handlers, without a reason.
+pub fn complete(bare: Status) -> Status {
+    if !bare.details().is_empty() {
+        return bare;
+    }
+    match bare.code() {
+        Code::Ok => bare,
+        // tonic's word for a message over the limit; gRPC's is RESOURCE_EXHAUSTED.
+        Code::OutOfRange | Code::ResourceExhausted => too_large("the message is"),
+        Code::Unimplemented => status(Code::Unimplemented, ErrorReason::UnknownMethod, "there is no such method", []),
+        Code::DeadlineExceeded | Code::Cancelled => {
+            status(bare.code(), ErrorReason::Deadline, bare.message().to_owned(), [])
+        }
+        Code::Unavailable => retry_later(ErrorReason::ShuttingDown, bare.message()),
+        Code::Internal if bare.message().contains("compress") || bare.message().contains("message") => {
+            malformed("it ends too early, or its compression is not known")
+        }
+        code => {
+            tracing::warn!(?code, message = bare.message(), "a status without a reason");
+            status(code, ErrorReason::Defect, bare.message().to_owned(), [])
+        }
+    }
+}
+
+fn invalid(violations: Violations) -> Status {
+    let reason = violations.reason();
+    let untold = violations.untold();
+    let others = violations.iter().count() - 1 + untold;
+    let first = violations.iter().next().map(|one| format!("{} {}", one.field, one.description)).unwrap_or_default();
+    let message = if others == 0 { first } else { format!("{first} (and {others} more, see the details)") };
+    let mut fields: Vec<_> =
+        violations.into_iter().map(|one| FieldViolation::new(one.field, one.description)).collect();
+    if untold > 0 {
+        fields.push(FieldViolation::new("", format!("and {untold} more")));
+    }
+    with_fields(reason, message, fields, [])
+}
+
+fn filter(error: &FilterError) -> Status {
+    let mut metadata: Vec<_> =
+        error.position().map(|position| ("position", position.to_string())).into_iter().collect();
+    let mut reason = ErrorReason::InvalidFilter;
+    if let FilterError::UnknownField { field, nearest, .. } = error {
+        reason = ErrorReason::UnknownFilterField;
+        metadata.push(("field", field.clone()));
+        metadata.extend(nearest.iter().map(|nearest| ("nearest", (*nearest).to_owned())));
+    }
+    let message = format!("filter: {error}");
+    with_fields(reason, message, vec![FieldViolation::new("filter", error.to_string())], metadata)
+}
+
+fn field(reason: ErrorReason, field: &str, description: &str) -> Status {
+    with_fields(reason, format!("{field} {description}"), vec![FieldViolation::new(field, description)], [])
+}
+
+fn too_large(what: &str) -> Status {
+    status(
+        Code::ResourceExhausted,
+        ErrorReason::MessageTooLarge,
+        format!("{what} larger than {MESSAGE_BYTES} bytes"),
+        [("limit_bytes", MESSAGE_BYTES.to_string())],
+    )
+}
+
+fn store(error: &StoreError) -> Status {
+    // The one place where a failure of the database is logged.
+    match error {
+        StoreError::NewerContract(name) => {
+            let metadata = [("name", name.clone())];
+            return status(Code::FailedPrecondition, ErrorReason::NewerContract, error.to_string(), metadata);
+        }
+        StoreError::Contention(_) => {
+            return status(Code::Aborted, ErrorReason::Contention, "other writes to the same records went first", []);
+        }
+        StoreError::TimedOut(_) => {
+            return status(Code::DeadlineExceeded, ErrorReason::Deadline, "the call took longer than it may", []);
+        }
+        StoreError::Unavailable(cause) | StoreError::Unknown(cause) => {
+            tracing::warn!(%error, %cause, "the database failed a call");
+        }
+        StoreError::Damaged(_) => tracing::error!(%error),
+        StoreError::Defect(cause) => tracing::error!(%error, %cause),
+    }
+    match error {
+        StoreError::Unavailable(_) => retry_later(ErrorReason::DatabaseUnavailable, "the database is not available"),
+        StoreError::Unknown(_) => retry_later(
+            ErrorReason::DatabaseUnavailable,
+            "the database went away during the write, which may have been done: repeat it with the same request_id",
+        ),
+        _ => defect(),
+    }
+}
+
+fn retry_later(reason: ErrorReason, message: &str) -> Status {
+    let mut details = info(reason, []);
+    details.set_retry_info(Some(Duration::from_secs(1)));
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+fn status(
+    code: Code,
+    reason: ErrorReason,
+    message: impl Into<String>,
+    metadata: impl IntoIterator<Item = (&'static str, String)>,
+) -> Status {
+    Status::with_error_details(code, message, info(reason, metadata))
+}
+
+fn with_fields(
+    reason: ErrorReason,
+    message: String,
+    fields: Vec<FieldViolation>,
+    metadata: impl IntoIterator<Item = (&'static str, String)>,
+) -> Status {
+    let mut details = info(reason, metadata);
+    details.set_bad_request(fields);
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+fn info(reason: ErrorReason, metadata: impl IntoIterator<Item = (&'static str, String)>) -> ErrorDetails {
+    // Headers are bounded, see `Violations::MOST_BYTES`; a uri may be 2,048 bytes long, and that is the longest.
+    let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    ErrorDetails::with_error_info(reason.as_str_name(), DOMAIN, metadata)
+}

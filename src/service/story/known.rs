@@ -1,0 +1,135 @@
+//! What the store knows of the things that stories speak of, read for a whole chunk of them at once.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use super::sent::Sent;
+use crate::{
+    model::{
+        article::uris,
+        report::participants,
+        resource::{Collection, Resource},
+    },
+    pb::{Article, IngestStoryResponse, Meeting, Participant, Report},
+    service::{
+        Api,
+        report::{Telling, tellings},
+        status::Refusal,
+    },
+    store::{Doc, article, meeting, participant, report},
+};
+
+/// What is there.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// What the same request was answered before.
+    pub answers: Vec<Option<Result<IngestStoryResponse, Refusal>>>,
+    /// Articles by uri.
+    pub uris: HashMap<String, Uuid>,
+    /// Articles, with their docs.
+    pub articles: HashMap<Uuid, (Article, Doc)>,
+    /// First articles of groups of copies, by article.
+    pub origins: HashMap<Uuid, Uuid>,
+    /// Reports by article and content hash.
+    pub reports: HashMap<(Uuid, String), Report>,
+    /// Who has a normalised name, with the version at which that is so; the oldest first.
+    pub names: HashMap<String, (i64, Vec<Participant>)>,
+    /// Who has an external id.
+    pub external_ids: HashMap<(String, String), Participant>,
+    /// Those of the participants named who are there.
+    pub participants: HashSet<Uuid>,
+    /// Meetings that reports are to be added to.
+    pub meetings: HashMap<Uuid, (Meeting, Doc)>,
+    /// Their reports.
+    pub tellings: HashMap<Uuid, Vec<Telling>>,
+}
+
+impl Known {
+    /// Reads all that these stories may find.
+    pub async fn of(api: &Api, stories: &[Sent]) -> Result<Self, Refusal> {
+        let pool = api.store.reads();
+        let mut known = Self::default();
+        for story in stories {
+            let answer = match story.call.answered(&api.store).await {
+                Err(refusal @ Refusal::RequestIdReused(_)) => Some(Err(refusal)),
+                answered => answered?.map(Ok),
+            };
+            known.answers.push(answer);
+        }
+
+        let asked: Vec<&str> = stories.iter().flat_map(|story| uris(&story.article)).collect();
+        known.uris = article::find(pool, &asked).await?;
+        let sources = stories.iter().filter_map(|story| Collection::Articles.id(&story.article.syndicated_from));
+        let ids: Vec<Uuid> = known.uris.values().copied().chain(sources).collect();
+        if !ids.is_empty() {
+            known.origins = article::origins(pool, &ids).await?;
+            known.articles = decoded(article::get(pool, &ids).await?)?;
+            known.reports = known.given_before(api, stories).await?;
+        }
+        known.find_participants(api, stories).await?;
+
+        let asked: Vec<Uuid> =
+            stories.iter().flat_map(|story| story.reports.iter().filter_map(|one| one.meeting)).collect();
+        if !asked.is_empty() {
+            known.meetings = decoded(meeting::get(pool, &asked).await?)?;
+            known.tellings = tellings(api, &asked).await?;
+        }
+        Ok(known)
+    }
+
+    /// The reports that known articles gave before.
+    async fn given_before(&self, api: &Api, stories: &[Sent]) -> Result<HashMap<(Uuid, String), Report>, Refusal> {
+        let contents: Vec<(Uuid, &str)> = stories
+            .iter()
+            .flat_map(|story| {
+                let articles = uris(&story.article).filter_map(|uri| self.uris.get(uri).copied());
+                let hashes = story.reports.iter().map(|one| one.report.content_hash.as_str());
+                articles.take(1).flat_map(move |article| hashes.clone().map(move |hash| (article, hash)))
+            })
+            .collect();
+        if contents.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let docs = report::find(api.store.reads(), &contents).await?;
+        docs.into_iter().map(|(content, doc)| Ok((content, doc.decode()?))).collect()
+    }
+
+    async fn find_participants(&mut self, api: &Api, stories: &[Sent]) -> Result<(), Refusal> {
+        let pool = api.store.reads();
+        let new = || stories.iter().flat_map(Sent::new_participants);
+
+        let keys: HashSet<String> = new().flat_map(participant::keys).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        if !keys.is_empty() {
+            for (key, namesakes) in participant::find_by_names(pool, &keys).await? {
+                let docs: Vec<Participant> = namesakes.docs.iter().map(Doc::decode).collect::<Result<_, _>>()?;
+                self.names.insert(key, (namesakes.version, docs));
+            }
+        }
+        let ids: Vec<(&str, &str)> =
+            new().flat_map(|one| one.external_ids.iter().map(|id| (id.scheme.as_str(), id.value.as_str()))).collect();
+        if !ids.is_empty() {
+            for (id, doc) in participant::find_by_external_ids(pool, &ids).await? {
+                self.external_ids.insert(id, doc.decode()?);
+            }
+        }
+
+        let in_accounts = stories
+            .iter()
+            .flat_map(|story| story.reports.iter().filter_map(|one| one.report.account.as_ref()))
+            .flat_map(participants);
+        let given = stories.iter().flat_map(|story| &story.participants);
+        let given = given.filter_map(|(_, participant)| participant.id());
+        let parents = new().filter_map(|one| Collection::Participants.id(&one.parent));
+        let named: Vec<Uuid> = in_accounts.chain(given).chain(parents).collect();
+        if !named.is_empty() {
+            self.participants = api.store.existing::<Participant>(&named).await?;
+        }
+        Ok(())
+    }
+}
+
+fn decoded<R: Resource>(docs: Vec<Doc>) -> Result<HashMap<Uuid, (R, Doc)>, Refusal> {
+    docs.into_iter().map(|doc| Ok((doc.id, (doc.decode()?, doc)))).collect()
+}

@@ -1,0 +1,266 @@
+//! Stories on their way in: what a story makes of what is there. `sent` checks a story by itself, `known` looks up what
+//! it speaks of, `cast` says who its participants are; here it becomes a write.
+//!
+//! A chunk of stories is prepared at once: each sees what the ones before it make, and all commit together.
+
+mod cast;
+mod known;
+mod sent;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::SystemTime,
+};
+
+use uuid::Uuid;
+
+pub use self::sent::Sent;
+use self::{cast::Cast, known::Known};
+use super::{
+    Api, Prepared,
+    article::put_new,
+    meeting::reported,
+    report::{Telling, must_have_room},
+    status::Refusal,
+};
+use crate::{
+    model::{
+        article::{carry_withheld_text, keeps_text, same_content, uris},
+        meeting::settle_on,
+        resource::{Collection, Resource},
+        settle::Told,
+    },
+    pb::{
+        Account, Article, IngestStoryResponse, Meeting,
+        ingest_story_response::{MeetingResult, Outcome, ParticipantResult},
+    },
+    store::{
+        change,
+        write::{Put, PutArticle, Write},
+    },
+};
+
+/// What became of one story: its answer, and which of the chunk's writes is its own.
+pub type Ingested = (Result<IngestStoryResponse, Refusal>, Option<usize>);
+
+/// Prepares a chunk of stories. No two of them have a uri in common, and one that adds to a meeting is alone.
+pub async fn prepare(api: &Api, stories: &[Sent]) -> Result<Prepared<Vec<Ingested>>, Refusal> {
+    let mut known = Known::of(api, stories).await?;
+    let now = SystemTime::now();
+    let mut writes = Vec::new();
+    let mut ingested = Vec::with_capacity(stories.len());
+    for (story, answer) in stories.iter().zip(std::mem::take(&mut known.answers)) {
+        if let Some(answer) = answer {
+            ingested.push((answer, None));
+            continue;
+        }
+        let (answer, write) = match tell(story, &known, now) {
+            Ok((answer, write)) => (answer, write),
+            Err(refusal) => {
+                ingested.push((Err(refusal), None));
+                continue;
+            }
+        };
+        let own = write.map(|mut write| {
+            known.remember(&write);
+            write.answer = story.call.remember(&answer);
+            writes.push(write);
+            writes.len() - 1
+        });
+        ingested.push((Ok(answer), own));
+    }
+    Ok(if writes.is_empty() { Prepared::Unchanged(ingested) } else { Prepared::Write(ingested, writes) })
+}
+
+/// What a story makes of what is known, and its answer; nothing is written if all was there, or if it is only checked.
+fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResponse, Option<Write>), Refusal> {
+    let article = find_article(story, known)?;
+    let article_id = article.id();
+    let mut cast = Cast::of(story, known, article_id)?;
+
+    // Where each report belongs: links name the meetings of other reports by their keys.
+    let mut places = Vec::with_capacity(story.reports.len());
+    for sent in &story.reports {
+        let before = known.reports.get(&(article_id, sent.report.content_hash.clone()));
+        let meeting = match (before, sent.meeting) {
+            (Some(report), _) => Collection::Meetings.id(&report.meeting),
+            (None, Some(meeting)) if !known.meetings.contains_key(&meeting) => {
+                return Err(Refusal::NotFound(Collection::Meetings.name(meeting)));
+            }
+            (None, given) => given,
+        };
+        places.push((before, meeting.unwrap_or_else(Uuid::now_v7)));
+    }
+    let meeting_names: HashMap<&str, String> = story
+        .reports
+        .iter()
+        .zip(&places)
+        .map(|(sent, (_, meeting))| (sent.key.as_str(), Collection::Meetings.name(*meeting)))
+        .collect();
+
+    let mut write =
+        Write { actor: story.call.actor.clone(), request_id: story.call.request_id.clone(), ..Default::default() };
+    let mut answer = IngestStoryResponse { article: Collection::Articles.name(article_id), ..Default::default() };
+    answer.set_article_outcome(article.outcome());
+    let (record, origin) = article.put(story, known, now, &mut write);
+
+    let mut added: BTreeMap<Uuid, Vec<Telling>> = BTreeMap::new();
+    for (sent, (before, meeting)) in story.reports.iter().zip(&places) {
+        let mut result = MeetingResult { key: sent.key.clone(), ..Default::default() };
+        result.meeting = Collection::Meetings.name(*meeting);
+        if let Some(report) = before {
+            result.report.clone_from(&report.name);
+            result.set_outcome(Outcome::Matched);
+            answer.meetings.push(result);
+            continue;
+        }
+        let mut report = sent.report.clone();
+        report.article.clone_from(&answer.article);
+        report.article_revision = record.revision;
+        report.meeting.clone_from(&result.meeting);
+        let account = report.account.get_or_insert_default();
+        cast.name(account);
+        name_links(account, &meeting_names);
+        let id = Uuid::now_v7();
+        report.begin(id, now);
+        result.report.clone_from(&report.name);
+        result.set_outcome(if sent.meeting.is_some() { Outcome::Given } else { Outcome::Created });
+        answer.meetings.push(result);
+        write.reports.push(Put::new(id, report.clone()));
+        added.entry(*meeting).or_default().push(Telling::new(report, &record, origin));
+    }
+    for (meeting, tellings) in added {
+        write.meetings.push(put_meeting(meeting, &tellings, known, now)?);
+    }
+    answer.participants = cast.results();
+    answer.warnings = std::mem::take(&mut cast.warnings);
+    write.participants = cast.created(now);
+
+    let is_new = !(write.articles.is_empty() && write.participants.is_empty() && write.reports.is_empty());
+    if story.validate_only {
+        unname(&mut answer);
+        return Ok((answer, None));
+    }
+    Ok((answer, is_new.then_some(write)))
+}
+
+/// The article of a story, as it is found.
+enum Found<'a> {
+    New(Uuid),
+    Same(Uuid, &'a Article),
+    Changed(Uuid, Article),
+}
+
+fn find_article<'a>(story: &Sent, known: &'a Known) -> Result<Found<'a>, Refusal> {
+    let source = Collection::Articles.id(&story.article.syndicated_from);
+    if source.is_some_and(|source| !known.origins.contains_key(&source)) {
+        return Err(Refusal::NotFound(story.article.syndicated_from.clone()));
+    }
+    let mut owners = uris(&story.article).filter_map(|uri| Some((uri, *known.uris.get(uri)?)));
+    let Some((uri, id)) = owners.next() else { return Ok(Found::New(Uuid::now_v7())) };
+    if let Some((uri, other)) = owners.find(|(_, other)| *other != id) {
+        let name = Collection::Articles.name(other);
+        return Err(Refusal::DuplicateArticle { name, uri: uri.to_owned() });
+    }
+    let missing = || Refusal::NotFound(Collection::Articles.name(id));
+    let (stored, doc) = known.articles.get(&id).ok_or_else(missing)?;
+    if same_content(&story.article, stored) {
+        return Ok(Found::Same(id, stored));
+    }
+    if !story.allow_update {
+        return Err(Refusal::ArticleDiffers { name: stored.name.clone(), uri: uri.to_owned() });
+    }
+    Ok(Found::Changed(id, doc.decode_to_rewrite()?))
+}
+
+impl Found<'_> {
+    fn id(&self) -> Uuid {
+        match *self {
+            Self::New(id) | Self::Same(id, _) | Self::Changed(id, _) => id,
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::New(_) => Outcome::Created,
+            Self::Same(..) => Outcome::Matched,
+            Self::Changed(..) => Outcome::Updated,
+        }
+    }
+
+    /// The article as it will be, and the first of its group of copies.
+    fn put(self, story: &Sent, known: &Known, now: SystemTime, write: &mut Write) -> (Article, Uuid) {
+        let id = self.id();
+        let source = Collection::Articles.id(&story.article.syndicated_from);
+        let origin = source.and_then(|source| known.origins.get(&source).copied()).unwrap_or(id);
+        let mut article = story.article.clone();
+        match self {
+            Self::New(_) => {
+                article.begin(id, now);
+                write.articles.push(put_new(id, article.clone(), origin, &story.text));
+            }
+            Self::Same(_, stored) => return (stored.clone(), known.origins.get(&id).copied().unwrap_or(id)),
+            Self::Changed(_, former) => {
+                if !keeps_text(&article) && story.text.is_empty() {
+                    carry_withheld_text(&mut article, &former);
+                }
+                article.succeed(&former, now);
+                let keep = keeps_text(&article) && !story.text.is_empty();
+                write.articles.push(PutArticle {
+                    text: keep.then(|| story.text.clone()),
+                    put: Put::next(id, article.clone(), change::Kind::Updated),
+                    origin,
+                    former_uris: uris(&former).map(str::to_owned).collect(),
+                });
+            }
+        }
+        (article, origin)
+    }
+}
+
+/// A meeting with the reports that a story adds to it.
+fn put_meeting(id: Uuid, added: &[Telling], known: &Known, now: SystemTime) -> Result<Put<Meeting>, Refusal> {
+    let mut told: Vec<Told<'_>> = added.iter().map(Telling::told).collect();
+    let Some((_, doc)) = known.meetings.get(&id) else {
+        let mut meeting = Meeting::default();
+        settle_on(&mut meeting, &told);
+        meeting.begin(id, now);
+        return Ok(Put::new(id, meeting));
+    };
+    let former: Meeting = doc.decode_to_rewrite()?;
+    must_have_room(&former, added.len())?;
+    told.extend(known.tellings.get(&id).into_iter().flatten().map(Telling::told));
+    Ok(reported(id, &former, &told, now))
+}
+
+fn name_links(account: &mut Account, meetings: &HashMap<&str, String>) {
+    for link in &mut account.links {
+        if let Some(name) = link.meeting.strip_prefix('#').and_then(|key| meetings.get(key)) {
+            link.meeting.clone_from(name);
+        }
+    }
+}
+
+/// What is only checked has no name yet.
+fn unname(answer: &mut IngestStoryResponse) {
+    if answer.article_outcome() == Outcome::Created {
+        answer.article.clear();
+    }
+    for one in &mut answer.participants {
+        if one.outcome() == Outcome::Created {
+            one.name.clear();
+        }
+    }
+    for one in &mut answer.meetings {
+        match one.outcome() {
+            Outcome::Created => (one.meeting, one.report) = Default::default(),
+            Outcome::Given => one.report.clear(),
+            _ => {}
+        }
+    }
+}
+
+/// As an answer tells of a participant.
+fn result(key: &str, id: Uuid, outcome: Outcome) -> ParticipantResult {
+    ParticipantResult { key: key.to_owned(), name: Collection::Participants.name(id), outcome: outcome.into() }
+}

@@ -1,0 +1,258 @@
+//! Articles: docs without their texts, the columns that filters ask about, and the uris that tell one from another.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::NaiveDate;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{
+    Doc, StoreError, Table, Tx, docs,
+    write::{Claim, PutArticle},
+};
+use crate::{
+    model::{
+        article::{keeps_text, parse_text_hash, publisher_region, uris},
+        dates,
+        resource::{CONTRACT, Collection},
+    },
+    pb::Article,
+};
+
+/// The articles of these ids, without texts, in no order; those that are not there are left out.
+pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
+    docs(pool, Table::Article, ids).await
+}
+
+/// The texts of these articles, where there is one to show.
+pub async fn texts(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
+    let texts: Vec<(Uuid, String)> = sqlx::query_as(
+        "select article.id, article_text.body
+         from article
+         join article_text on article_text.sha256 = article.text_sha256
+         where article.id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    Ok(texts.into_iter().collect())
+}
+
+/// How many bytes the texts of these articles have, where there is one to show.
+pub async fn text_sizes(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, usize>, StoreError> {
+    let sizes: Vec<(Uuid, i32)> = sqlx::query_as(
+        "select article.id, octet_length(article_text.body)
+         from article
+         join article_text on article_text.sha256 = article.text_sha256
+         where article.id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    Ok(sizes.into_iter().map(|(id, size)| (id, usize::try_from(size).unwrap_or(0))).collect())
+}
+
+/// The articles that have these uris.
+pub async fn find(pool: &PgPool, uris: &[&str]) -> Result<HashMap<String, Uuid>, StoreError> {
+    let found: Vec<(String, Uuid)> =
+        sqlx::query_as("select uri, article from article_uri where uri = any($1)").bind(uris).fetch_all(pool).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// The first articles of the groups of copies that these belong to.
+pub async fn origins(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>, StoreError> {
+    let found: Vec<(Uuid, Uuid)> =
+        sqlx::query_as("select id, origin from article where id = any($1)").bind(ids).fetch_all(pool).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// The uris that an article gets and did not have.
+pub(super) fn new_uris(one: &PutArticle) -> impl Iterator<Item = &str> {
+    let mut seen = HashSet::new();
+    uris(&one.put.record).filter(move |uri| !one.former_uris.iter().any(|former| former == uri) && seen.insert(*uri))
+}
+
+/// Claims uris; those that a new revision no longer has become free first.
+pub(super) async fn claim_uris(
+    tx: Tx<'_>,
+    articles: &[&PutArticle],
+    lost: &mut HashSet<Claim>,
+) -> Result<(), StoreError> {
+    let mut freed: Vec<&str> = articles
+        .iter()
+        .flat_map(|one| {
+            let kept: HashSet<_> = uris(&one.put.record).collect();
+            one.former_uris.iter().map(String::as_str).filter(move |uri| !kept.contains(uri))
+        })
+        .collect();
+    freed.sort_unstable();
+    if !freed.is_empty() {
+        sqlx::query("delete from article_uri where uri = any($1)").bind(freed).execute(&mut *tx).await?;
+    }
+
+    let mut claims: Vec<(&str, Uuid)> =
+        articles.iter().flat_map(|one| new_uris(one).map(|uri| (uri, one.put.id))).collect();
+    if claims.is_empty() {
+        return Ok(());
+    }
+    claims.sort_unstable();
+    let (uris, ids): (Vec<&str>, Vec<Uuid>) = claims.into_iter().unzip();
+    let claimed: HashSet<String> = sqlx::query_scalar(
+        "insert into article_uri (uri, article)
+         select one.uri, one.article
+         from unnest($1::text[], $2::uuid[]) as one (uri, article)
+         on conflict on constraint article_uri_pkey do nothing
+         returning uri",
+    )
+    .bind(&uris)
+    .bind(ids)
+    .fetch_all(&mut *tx)
+    .await?
+    .into_iter()
+    .collect();
+    lost.extend(uris.iter().filter(|uri| !claimed.contains(**uri)).map(|uri| Claim::Uri((*uri).to_owned())));
+    Ok(())
+}
+
+/// Inserts the new articles and locks those that are to be replaced.
+pub(super) async fn claim(tx: Tx<'_>, articles: &[&PutArticle], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+    let new: Vec<_> = articles.iter().copied().filter(|one| one.put.replaces.is_none()).collect();
+    if !new.is_empty() {
+        let rows = Rows::of(&new);
+        let claimed: HashSet<Uuid> = sqlx::query_scalar(
+            "insert into article (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
+                                  section, publish_from, publish_to)
+             select one.*
+             from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
+                         $8::text[], $9::text[], $10::date[], $11::date[])
+                      as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
+                              section, publish_from, publish_to)
+             on conflict on constraint article_pkey do nothing
+             returning id",
+        )
+        .bind(&rows.ids)
+        .bind(rows.revisions)
+        .bind(rows.contracts)
+        .bind(rows.docs)
+        .bind(rows.origins)
+        .bind(rows.text_hashes)
+        .bind(rows.regions)
+        .bind(rows.languages)
+        .bind(rows.sections)
+        .bind(rows.publish_from)
+        .bind(rows.publish_to)
+        .fetch_all(&mut *tx)
+        .await?
+        .into_iter()
+        .collect();
+        let taken = rows.ids.iter().filter(|id| !claimed.contains(id));
+        lost.extend(taken.map(|id| Claim::Record(Collection::Articles, *id)));
+    }
+
+    let old: HashMap<Uuid, i64> = articles.iter().filter_map(|one| Some((one.put.id, one.put.replaces?))).collect();
+    if !old.is_empty() {
+        let locked: Vec<(Uuid, i64)> =
+            sqlx::query_as("select id, revision from article where id = any($1) order by id for update")
+                .bind(old.keys().copied().collect::<Vec<_>>())
+                .fetch_all(&mut *tx)
+                .await?;
+        let unchanged: HashSet<Uuid> =
+            locked.into_iter().filter(|(id, revision)| old.get(id) == Some(revision)).map(|(id, _)| id).collect();
+        let changed = old.keys().filter(|id| !unchanged.contains(id));
+        lost.extend(changed.map(|id| Claim::Record(Collection::Articles, *id)));
+    }
+    Ok(())
+}
+
+/// Puts the next revisions in the place of those that were locked, which are kept as superseded.
+pub(super) async fn update(tx: Tx<'_>, articles: &[&PutArticle]) -> Result<(), StoreError> {
+    let next: Vec<_> = articles.iter().copied().filter(|one| one.put.replaces.is_some()).collect();
+    if next.is_empty() {
+        return Ok(());
+    }
+    let rows = Rows::of(&next);
+    sqlx::query(
+        "insert into superseded (collection, id, revision, contract, doc)
+         select $1, id, revision, contract, doc
+         from article
+         where id = any($2)",
+    )
+    .bind(Collection::Articles as i16)
+    .bind(&rows.ids)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query(
+        "update article
+         set revision = one.revision,
+             contract = one.contract,
+             doc = one.doc,
+             origin = one.origin,
+             text_sha256 = one.text_sha256,
+             publisher_region = one.publisher_region,
+             language_code = one.language_code,
+             section = one.section,
+             publish_from = one.publish_from,
+             publish_to = one.publish_to
+         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
+                     $8::text[], $9::text[], $10::date[], $11::date[])
+                  as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code, section,
+                          publish_from, publish_to)
+         where article.id = one.id",
+    )
+    .bind(rows.ids)
+    .bind(rows.revisions)
+    .bind(rows.contracts)
+    .bind(rows.docs)
+    .bind(rows.origins)
+    .bind(rows.text_hashes)
+    .bind(rows.regions)
+    .bind(rows.languages)
+    .bind(rows.sections)
+    .bind(rows.publish_from)
+    .bind(rows.publish_to)
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Columns of `article`, one entry an article.
+struct Rows<'a> {
+    ids: Vec<Uuid>,
+    revisions: Vec<i64>,
+    contracts: Vec<i16>,
+    docs: Vec<&'a [u8]>,
+    origins: Vec<Uuid>,
+    text_hashes: Vec<Option<Vec<u8>>>,
+    regions: Vec<Option<&'a str>>,
+    languages: Vec<Option<&'a str>>,
+    sections: Vec<Option<&'a str>>,
+    publish_from: Vec<Option<NaiveDate>>,
+    publish_to: Vec<Option<NaiveDate>>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(articles: &[&'a PutArticle]) -> Self {
+        fn column<'a, T>(articles: &[&'a PutArticle], of: impl Fn(&'a Article) -> T) -> Vec<T> {
+            articles.iter().map(|one| of(&one.put.record)).collect()
+        }
+        fn set(text: &str) -> Option<&str> {
+            Some(text).filter(|text| !text.is_empty())
+        }
+        Self {
+            ids: articles.iter().map(|one| one.put.id).collect(),
+            revisions: column(articles, |article| article.revision),
+            contracts: vec![CONTRACT; articles.len()],
+            docs: articles.iter().map(|one| one.put.doc.as_slice()).collect(),
+            origins: articles.iter().map(|one| one.origin).collect(),
+            text_hashes: column(articles, |article| {
+                let hash = parse_text_hash(&article.text_sha256).filter(|_| keeps_text(article));
+                hash.map(|hash| hash.to_vec())
+            }),
+            regions: column(articles, publisher_region),
+            languages: column(articles, |article| set(&article.language_code)),
+            sections: column(articles, |article| set(&article.section)),
+            publish_from: column(articles, |article| article.publish_date.as_ref().and_then(dates::first_day)),
+            publish_to: column(articles, |article| article.publish_date.as_ref().and_then(dates::last_day)),
+        }
+    }
+}

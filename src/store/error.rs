@@ -1,0 +1,65 @@
+//! What can go wrong with the database, sorted by what one can do about it.
+
+use sqlx::error::DatabaseError;
+
+/// An error of the store. Nothing of the database's own words reaches a client; they go to the log.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, or is not there for us: repeat later.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// Another transaction was in the way: repeat at once.
+    #[error("another transaction was in the way")]
+    Contention(#[source] sqlx::Error),
+    /// A statement took longer than it may.
+    #[error("the statement took too long")]
+    TimedOut(#[source] sqlx::Error),
+    /// The connection was lost while a transaction was being committed: it may have been, or not.
+    #[error("it is not known whether the transaction was committed")]
+    Unknown(#[source] sqlx::Error),
+    /// A newer release wrote the record.
+    #[error("a newer release wrote {0}: upgrade this instance")]
+    NewerContract(String),
+    /// The bytes of a record are not one.
+    #[error("the stored record {0} cannot be read")]
+    Damaged(String),
+    /// A defect: a statement that should not fail did.
+    #[error("a statement failed")]
+    Defect(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error::*;
+        match &error {
+            PoolTimedOut | PoolClosed | WorkerCrashed | Io(_) | Tls(_) | Protocol(_) => Self::Unavailable(error),
+            Database(cause) => match sqlstate(cause.as_ref()).as_str() {
+                // deadlock, serialization failure, lock timeout
+                "40P01" | "40001" | "55P03" => Self::Contention(error),
+                "57014" => Self::TimedOut(error),
+                // connection exceptions; shutdown, crash, cannot connect now; too many connections, out of disk or memory;
+                // idle in transaction too long; read only
+                state if state.starts_with("08") || state.starts_with("57P") || state.starts_with("53") => {
+                    Self::Unavailable(error)
+                }
+                "25P03" | "25006" => Self::Unavailable(error),
+                _ => Self::Defect(error),
+            },
+            _ => Self::Defect(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// The same error of a COMMIT: whoever cannot be heard may have done it.
+    pub fn of_commit(error: sqlx::Error) -> Self {
+        match Self::from(error) {
+            Self::Unavailable(error) => Self::Unknown(error),
+            other => other,
+        }
+    }
+}
+
+fn sqlstate(error: &dyn DatabaseError) -> String {
+    error.code().unwrap_or_default().into_owned()
+}

@@ -1,0 +1,217 @@
+//! Meetings: docs, the columns that filters ask about, and the index tables of who, where and what about.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use chrono::NaiveDate;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{
+    Doc, StoreError, Table, Tx, docs,
+    write::{Claim, Put},
+};
+use crate::{
+    model::{
+        dates,
+        resource::{CONTRACT, Collection},
+    },
+    pb::{Account, Meeting, participation::Presence},
+};
+
+/// The meetings of these ids, in no order; those that are not there are left out.
+pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
+    docs(pool, Table::Meeting, ids).await
+}
+
+/// Inserts the new meetings and locks those that are to be replaced.
+pub(super) async fn claim(tx: Tx<'_>, meetings: &[&Put<Meeting>], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+    let new: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_none()).collect();
+    if !new.is_empty() {
+        let rows = Rows::of(&new);
+        let claimed: HashSet<Uuid> = sqlx::query_scalar(
+            "insert into meeting (id, revision, contract, doc, kind, status, date_from, date_to, place_region)
+             select one.*
+             from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
+                         $7::date[], $8::date[], $9::text[])
+                      as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region)
+             on conflict on constraint meeting_pkey do nothing
+             returning id",
+        )
+        .bind(&rows.ids)
+        .bind(rows.revisions)
+        .bind(rows.contracts)
+        .bind(rows.docs)
+        .bind(rows.kinds)
+        .bind(rows.statuses)
+        .bind(rows.date_from)
+        .bind(rows.date_to)
+        .bind(rows.regions)
+        .fetch_all(&mut *tx)
+        .await?
+        .into_iter()
+        .collect();
+        let taken = rows.ids.iter().filter(|id| !claimed.contains(id));
+        lost.extend(taken.map(|id| Claim::Record(Collection::Meetings, *id)));
+    }
+
+    let old: HashMap<Uuid, i64> = meetings.iter().filter_map(|one| Some((one.id, one.replaces?))).collect();
+    if !old.is_empty() {
+        let locked: Vec<(Uuid, i64)> =
+            sqlx::query_as("select id, revision from meeting where id = any($1) order by id for update")
+                .bind(old.keys().copied().collect::<Vec<_>>())
+                .fetch_all(&mut *tx)
+                .await?;
+        let unchanged: HashSet<Uuid> =
+            locked.into_iter().filter(|(id, revision)| old.get(id) == Some(revision)).map(|(id, _)| id).collect();
+        let changed = old.keys().filter(|id| !unchanged.contains(id));
+        lost.extend(changed.map(|id| Claim::Record(Collection::Meetings, *id)));
+    }
+    Ok(())
+}
+
+/// Puts the next revisions in the place of those that were locked, which are kept as superseded.
+pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(), StoreError> {
+    let next: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_some()).collect();
+    if next.is_empty() {
+        return Ok(());
+    }
+    let rows = Rows::of(&next);
+    sqlx::query(
+        "insert into superseded (collection, id, revision, contract, doc)
+         select $1, id, revision, contract, doc
+         from meeting
+         where id = any($2)",
+    )
+    .bind(Collection::Meetings as i16)
+    .bind(&rows.ids)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query(
+        "update meeting
+         set revision = one.revision,
+             contract = one.contract,
+             doc = one.doc,
+             kind = one.kind,
+             status = one.status,
+             date_from = one.date_from,
+             date_to = one.date_to,
+             place_region = one.place_region
+         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
+                     $7::date[], $8::date[], $9::text[])
+                  as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region)
+         where meeting.id = one.id",
+    )
+    .bind(&rows.ids)
+    .bind(rows.revisions)
+    .bind(rows.contracts)
+    .bind(rows.docs)
+    .bind(rows.kinds)
+    .bind(rows.statuses)
+    .bind(rows.date_from)
+    .bind(rows.date_to)
+    .bind(rows.regions)
+    .execute(&mut *tx)
+    .await?;
+    for table in [
+        "delete from meeting_participant where meeting = any($1)",
+        "delete from meeting_region where meeting = any($1)",
+        "delete from meeting_topic where meeting = any($1)",
+    ] {
+        sqlx::query(table).bind(&rows.ids).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// Writes the index tables.
+pub(super) async fn index(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(), StoreError> {
+    fn pairs<T: Ord>(meetings: &[&Put<Meeting>], of: impl Fn(&Account) -> BTreeSet<T>) -> (Vec<T>, Vec<Uuid>) {
+        let accounts = meetings.iter().filter_map(|one| Some((one.record.account.as_ref()?, one.id)));
+        accounts.flat_map(|(account, id)| of(account).into_iter().map(move |value| (value, id))).unzip()
+    }
+
+    let (participants, ids) = pairs(meetings, participants);
+    if !ids.is_empty() {
+        sqlx::query(
+            "insert into meeting_participant (participant, meeting)
+             select one.participant, one.meeting
+             from unnest($1::uuid[], $2::uuid[]) as one (participant, meeting)",
+        )
+        .bind(participants)
+        .bind(ids)
+        .execute(&mut *tx)
+        .await?;
+    }
+    let (regions, ids) = pairs(meetings, regions);
+    if !ids.is_empty() {
+        sqlx::query(
+            "insert into meeting_region (region_code, meeting)
+             select one.region_code, one.meeting
+             from unnest($1::text[], $2::uuid[]) as one (region_code, meeting)",
+        )
+        .bind(regions)
+        .bind(ids)
+        .execute(&mut *tx)
+        .await?;
+    }
+    let (topics, ids) = pairs(meetings, |account| account.topics.iter().cloned().collect());
+    if !ids.is_empty() {
+        sqlx::query(
+            "insert into meeting_topic (topic, meeting)
+             select one.topic, one.meeting
+             from unnest($1::text[], $2::uuid[]) as one (topic, meeting)",
+        )
+        .bind(topics)
+        .bind(ids)
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+fn participants(account: &Account) -> BTreeSet<Uuid> {
+    account.participations.iter().filter_map(|one| Collection::Participants.id(&one.participant)).collect()
+}
+
+/// Of those who were there, in person, remotely or through somebody else.
+fn regions(account: &Account) -> BTreeSet<String> {
+    let was_there = |presence| matches!(presence, Presence::Present | Presence::Remote | Presence::Represented);
+    let there = account.participations.iter().filter(|one| was_there(one.presence()));
+    there.map(|one| one.region_code.clone()).filter(|code| !code.is_empty()).collect()
+}
+
+/// Columns of `meeting`, one entry a meeting.
+struct Rows<'a> {
+    ids: Vec<Uuid>,
+    revisions: Vec<i64>,
+    contracts: Vec<i16>,
+    docs: Vec<&'a [u8]>,
+    kinds: Vec<Option<i16>>,
+    statuses: Vec<Option<i16>>,
+    date_from: Vec<Option<NaiveDate>>,
+    date_to: Vec<Option<NaiveDate>>,
+    regions: Vec<Option<&'a str>>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(meetings: &[&'a Put<Meeting>]) -> Self {
+        fn column<'a, T>(meetings: &[&'a Put<Meeting>], of: impl Fn(&'a Account) -> Option<T>) -> Vec<Option<T>> {
+            meetings.iter().map(|one| one.record.account.as_ref().and_then(&of)).collect()
+        }
+        // Unspecified is unset; the numbers of the contract are small.
+        let set = |number: i32| i16::try_from(number).ok().filter(|number| *number != 0);
+        let span = |account: &Account| account.date.as_ref().and_then(dates::span);
+        Self {
+            ids: meetings.iter().map(|one| one.id).collect(),
+            revisions: meetings.iter().map(|one| one.record.revision).collect(),
+            contracts: vec![CONTRACT; meetings.len()],
+            docs: meetings.iter().map(|one| one.doc.as_slice()).collect(),
+            kinds: column(meetings, |account| set(account.kind)),
+            statuses: column(meetings, |account| set(account.status)),
+            date_from: column(meetings, |account| span(account).map(|(from, _)| from)),
+            date_to: column(meetings, |account| span(account).map(|(_, to)| to)),
+            regions: column(meetings, |account| {
+                account.place.as_ref().map(|place| place.region_code.as_str()).filter(|code| !code.is_empty())
+            }),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! PostgreSQL: the only place with SQL. One file per noun; `write` puts a batch of writes into one transaction, `list`
+//! pages by keyset, `error` is the only place that reads SQLSTATEs.
+//!
+//! A record is kept whole, as the bytes of its message (`doc`), beside the columns and index tables that queries ask
+//! about. Those are derived: the functions named `index` here say how.
+
+pub mod article;
+pub mod change;
+pub mod error;
+pub mod filter;
+pub mod list;
+pub mod meeting;
+pub mod migrate;
+pub mod participant;
+pub mod report;
+pub mod request;
+pub mod text;
+pub mod write;
+
+use std::{collections::HashSet, time::Duration};
+
+use sqlx::{
+    PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use uuid::Uuid;
+
+pub use self::error::StoreError;
+use crate::model::resource::{CONTRACT, Collection, Resource};
+
+/// How many connections do what. Reads and the committer do not wait for each other.
+const READERS: u32 = 6;
+const COMMITTERS: u32 = 2;
+/// A caller rather hears UNAVAILABLE than waits longer for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The database, seen by those who read.
+#[derive(Debug, Clone)]
+pub struct Store {
+    reads: PgPool,
+    writes: PgPool,
+}
+
+impl Store {
+    /// Pools on a migrated database. Connections are made when they are first needed.
+    pub fn new(options: PgConnectOptions) -> Self {
+        // Nobody holds a lock, or works for somebody who has long gone, for longer than these.
+        let options = options.application_name("readout").options([
+            ("statement_timeout", "30s"),
+            ("lock_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "2s"),
+        ]);
+        let pool = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
+        Self {
+            reads: pool(READERS).connect_lazy_with(options.clone()),
+            writes: pool(COMMITTERS).connect_lazy_with(options),
+        }
+    }
+
+    /// For reads: single statements only. A transaction begun here could be left open by a caller who goes away
+    /// (transact-rs/sqlx#4385); whatever needs one runs in a task of its own, on `writes`.
+    pub fn reads(&self) -> &PgPool {
+        &self.reads
+    }
+
+    /// For the committer.
+    pub fn writes(&self) -> &PgPool {
+        &self.writes
+    }
+
+    /// Which of these ids are those of records.
+    pub async fn existing<R: Resource>(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
+        let statement = match R::COLLECTION {
+            Collection::Participants => "select id from participant where id = any($1)",
+            Collection::Articles => "select id from article where id = any($1)",
+            Collection::Reports => "select id from report where id = any($1)",
+            Collection::Meetings => "select id from meeting where id = any($1)",
+        };
+        let found: Vec<Uuid> = sqlx::query_scalar(statement).bind(ids).fetch_all(&self.reads).await?;
+        Ok(found.into_iter().collect())
+    }
+
+    /// The key of this database's page tokens.
+    pub async fn token_key(&self) -> Result<[u8; 32], StoreError> {
+        let key: Vec<u8> = sqlx::query_scalar("select token_key from feed").fetch_one(&self.reads).await?;
+        key.try_into().map_err(|_| StoreError::Damaged("the feed's token_key".to_owned()))
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("select 1").execute(&self.reads).await?;
+        Ok(())
+    }
+
+    /// Waits for connections in use to be given back, and closes all.
+    pub async fn close(&self) {
+        self.reads.close().await;
+        self.writes.close().await;
+    }
+}
+
+/// A record as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Doc {
+    /// Its id.
+    pub id: Uuid,
+    /// Which version of the contract wrote it.
+    pub contract: i16,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Doc {
+    /// Reads the record.
+    pub fn decode<R: Resource>(&self) -> Result<R, StoreError> {
+        R::decode(self.bytes.as_slice()).map_err(|_| StoreError::Damaged(R::COLLECTION.name(self.id)))
+    }
+
+    /// Reads the record in order to write its next revision: one that a newer contract wrote is left alone, since this
+    /// binary would lose the fields that it does not know.
+    pub fn decode_to_rewrite<R: Resource>(&self) -> Result<R, StoreError> {
+        if self.contract > CONTRACT {
+            return Err(StoreError::NewerContract(R::COLLECTION.name(self.id)));
+        }
+        self.decode()
+    }
+}
+
+/// Makes a `Doc` of a row with the columns `id, contract, doc`.
+impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for Doc {
+    fn from_row(row: &'r sqlx::postgres::PgRow) -> sqlx::Result<Self> {
+        use sqlx::Row;
+        Ok(Self { id: row.try_get("id")?, contract: row.try_get("contract")?, bytes: row.try_get("doc")? })
+    }
+}
+
+/// The record's current docs by id, in no order; those that are not there are left out. `table` is one of ours.
+pub(crate) async fn docs(pool: &PgPool, table: Table, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
+    let docs = sqlx::query_as(table.select_docs()).bind(ids).fetch_all(pool).await?;
+    Ok(docs)
+}
+
+/// A table of records.
+#[derive(Debug, Clone, Copy)]
+pub enum Table {
+    /// Articles, without their texts.
+    Article,
+    /// Participants.
+    Participant,
+    /// Meetings.
+    Meeting,
+    /// Reports.
+    Report,
+}
+
+impl Table {
+    const fn select_docs(self) -> &'static str {
+        match self {
+            Self::Article => "select id, contract, doc from article where id = any($1)",
+            Self::Participant => "select id, contract, doc from participant where id = any($1)",
+            Self::Meeting => "select id, contract, doc from meeting where id = any($1)",
+            Self::Report => "select id, contract, doc from report where id = any($1)",
+        }
+    }
+}
+
+/// The connection of the transaction that a batch is written in.
+pub(crate) type Tx<'a> = &'a mut PgConnection;

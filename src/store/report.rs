@@ -1,0 +1,162 @@
+//! Reports: docs, the meeting and the article that each belongs to, and the content that an article gives once.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::NaiveDate;
+use sqlx::{FromRow, PgPool};
+use uuid::Uuid;
+
+use super::{
+    Doc, StoreError, Table, Tx, docs,
+    list::{PAGE_BYTES, Page},
+    write::{Claim, Put},
+};
+use crate::{
+    model::{
+        article::parse_text_hash,
+        resource::{CONTRACT, Collection},
+    },
+    pb::Report,
+};
+
+/// The reports of these ids, in no order; those that are not there are left out.
+pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
+    docs(pool, Table::Report, ids).await
+}
+
+/// A report, with what settling needs to know of its article.
+#[derive(Debug, Clone, FromRow)]
+pub struct Told {
+    /// The report.
+    #[sqlx(flatten)]
+    pub doc: Doc,
+    /// The meeting that it tells of.
+    pub meeting: Uuid,
+    /// The first article of its article's group of copies.
+    pub origin: Uuid,
+    /// First day of its article's publication date.
+    pub publish_from: Option<NaiveDate>,
+    /// Bytes of its article's doc, which has the uri.
+    pub article_doc: Vec<u8>,
+}
+
+/// All reports of these meetings, in the order of their names.
+pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<Told>, StoreError> {
+    let reports = sqlx::query_as(
+        "select report.id, report.contract, report.doc, report.meeting, article.origin, article.publish_from,
+                article.doc as article_doc
+         from report
+         join article on article.id = report.article
+         where report.meeting = any($1)
+         order by report.id",
+    )
+    .bind(meetings)
+    .fetch_all(pool)
+    .await?;
+    Ok(reports)
+}
+
+/// How many bytes the reports of these meetings have together.
+pub async fn sizes(pool: &PgPool, meetings: &[Uuid]) -> Result<HashMap<Uuid, usize>, StoreError> {
+    let sizes: Vec<(Uuid, i64)> = sqlx::query_as(
+        "select meeting, sum(octet_length(doc))
+         from report
+         where meeting = any($1)
+         group by meeting",
+    )
+    .bind(meetings)
+    .fetch_all(pool)
+    .await?;
+    Ok(sizes.into_iter().map(|(id, size)| (id, usize::try_from(size).unwrap_or(0))).collect())
+}
+
+/// The reports that articles gave with this content, by article and `content_hash`.
+pub async fn find(pool: &PgPool, contents: &[(Uuid, &str)]) -> Result<HashMap<(Uuid, String), Doc>, StoreError> {
+    let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
+        contents.iter().map(|(article, hash)| (*article, content_hash(hash))).unzip();
+    let rows: Vec<(Uuid, String, Uuid, i16, Vec<u8>)> = sqlx::query_as(
+        "select report.article, encode(report.content_hash, 'hex'), report.id, report.contract, report.doc
+         from unnest($1::uuid[], $2::bytea[]) as asked (article, content_hash)
+         join report on report.article = asked.article and report.content_hash = asked.content_hash",
+    )
+    .bind(articles)
+    .bind(hashes)
+    .fetch_all(pool)
+    .await?;
+    let entry = |(article, hash, id, contract, bytes)| ((article, hash), Doc { id, contract, bytes });
+    Ok(rows.into_iter().map(entry).collect())
+}
+
+/// A page of the reports of a meeting, of an article, or of both, in the order of names: at most `limit` after `after`.
+pub async fn list(
+    pool: &PgPool,
+    meeting: Option<Uuid>,
+    article: Option<Uuid>,
+    after: Uuid,
+    limit: usize,
+) -> Result<Page, StoreError> {
+    // Bounded by bytes too: a report is at most as large as a message, and a page of the largest would be gigabytes.
+    let rows = sqlx::query_as(
+        "select id, contract, doc, found
+         from (
+             select id, contract, doc, count(*) over () as found,
+                    sum(octet_length(doc)) over (order by id) - octet_length(doc) as bytes_before
+             from (
+                 select id, contract, doc
+                 from report
+                 where ($1::uuid is null or meeting = $1)
+                   and ($2::uuid is null or article = $2)
+                   and id > $3
+                 order by id
+                 limit $4
+             ) as page
+         ) as page
+         where bytes_before < $5
+         order by id",
+    )
+    .bind(meeting)
+    .bind(article)
+    .bind(after)
+    .bind(limit as i64 + 1) // a page has at most 1,000: it fits
+    .bind(PAGE_BYTES)
+    .fetch_all(pool)
+    .await?;
+    Ok(Page::of(rows, limit))
+}
+
+/// Inserts the reports, all of which are new.
+pub(super) async fn claim(tx: Tx<'_>, reports: &[&Put<Report>], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+    if reports.is_empty() {
+        return Ok(());
+    }
+    fn column<'a, T>(reports: &[&'a Put<Report>], of: impl Fn(&'a Put<Report>) -> T) -> Vec<T> {
+        reports.iter().copied().map(of).collect()
+    }
+    let claimed: HashSet<Uuid> = sqlx::query_scalar(
+        "insert into report (id, revision, contract, doc, meeting, article, content_hash)
+         select one.*
+         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::uuid[], $7::bytea[])
+                  as one (id, revision, contract, doc, meeting, article, content_hash)
+         on conflict do nothing
+         returning id",
+    )
+    .bind(column(reports, |one| one.id))
+    .bind(column(reports, |one| one.record.revision))
+    .bind(vec![CONTRACT; reports.len()])
+    .bind(column(reports, |one| one.doc.as_slice()))
+    .bind(column(reports, |one| Collection::Meetings.id(&one.record.meeting)))
+    .bind(column(reports, |one| Collection::Articles.id(&one.record.article)))
+    .bind(column(reports, |one| content_hash(&one.record.content_hash)))
+    .fetch_all(&mut *tx)
+    .await?
+    .into_iter()
+    .collect();
+    // Either the id or the content is taken; the write that lost is prepared anew and finds out which.
+    let taken = reports.iter().filter(|one| !claimed.contains(&one.id));
+    lost.extend(taken.map(|one| Claim::Record(Collection::Reports, one.id)));
+    Ok(())
+}
+
+fn content_hash(hex: &str) -> Vec<u8> {
+    parse_text_hash(hex).unwrap_or_default().to_vec()
+}

@@ -1,0 +1,252 @@
+//! The one way in: a batch of writes as one transaction.
+//!
+//! A write is prepared outside of any transaction, from what its handler has read. What it relies on (an id, a uri, a
+//! name is free; a record still has the revision that was read) it *claims*. A batch first claims, in an order that all
+//! instances share, then writes its rows, and last takes the feed's lock, positions and commits. A claim that fails
+//! rolls everything back, and says whose it was: those are prepared anew.
+
+use std::collections::{BTreeMap, HashSet};
+
+use sqlx::{Connection, PgPool};
+use uuid::Uuid;
+
+use super::{StoreError, article, change, meeting, participant, report, request, text};
+use crate::{
+    model::resource::{Collection, Resource},
+    pb::{Article, Meeting, Participant, Report},
+};
+
+/// All that one call writes. Atomic.
+#[derive(Debug, Default)]
+pub struct Write {
+    /// Who asked for it.
+    pub actor: String,
+    /// The caller's id for the request; empty without one.
+    pub request_id: String,
+    /// What a repeated request is answered; only with a `request_id`.
+    pub answer: Option<Answer>,
+    /// Participants, new or replaced.
+    pub participants: Vec<PutParticipant>,
+    /// Articles, new or replaced.
+    pub articles: Vec<PutArticle>,
+    /// Reports, new.
+    pub reports: Vec<Put<Report>>,
+    /// Meetings, new or replaced.
+    pub meetings: Vec<Put<Meeting>>,
+}
+
+/// The answer to a request, for callers who repeat it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Full name of the method.
+    pub method: &'static str,
+    /// Tells the same body from another.
+    pub body_hash: [u8; 32],
+    /// The answer's bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A record to be written, with its bytes.
+#[derive(Debug)]
+pub struct Put<R> {
+    /// Its id.
+    pub id: Uuid,
+    /// The record.
+    pub record: R,
+    /// The record's bytes.
+    pub doc: Vec<u8>,
+    /// The revision that it replaces; `None` for a new record.
+    pub replaces: Option<i64>,
+    /// What the feed says of it.
+    pub kind: change::Kind,
+}
+
+impl<R: Resource> Put<R> {
+    /// A new record, which `begin` was called on.
+    pub fn new(id: Uuid, record: R) -> Self {
+        Self { id, doc: record.encode_to_vec(), record, replaces: None, kind: change::Kind::Created }
+    }
+
+    /// The next revision of a record, which `succeed` was called on.
+    pub fn next(id: Uuid, record: R, kind: change::Kind) -> Self {
+        Self { id, doc: record.encode_to_vec(), replaces: Some(record.revision() - 1), record, kind }
+    }
+
+    fn change(&self) -> change::Entry {
+        change::Entry { collection: R::COLLECTION, id: self.id, kind: self.kind, revision: self.record.revision() }
+    }
+}
+
+/// An article to be written, with what stands outside of its doc.
+#[derive(Debug)]
+pub struct PutArticle {
+    /// The article, without its text.
+    pub put: Put<Article>,
+    /// The first article of its group of copies.
+    pub origin: Uuid,
+    /// Its text, where that is to be kept.
+    pub text: Option<String>,
+    /// URIs that the revision before had.
+    pub former_uris: Vec<String>,
+}
+
+/// A participant to be written, with what its preparation relied on.
+#[derive(Debug)]
+pub struct PutParticipant {
+    /// The participant.
+    pub put: Put<Participant>,
+    /// The normalised names of which no participant was found, with the version at which that was so; empty where
+    /// it does not matter who else has the name.
+    pub absent: Vec<(String, i64)>,
+}
+
+/// Something that a write relies on, and that no other may have taken meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Claim {
+    /// Actor, method and request id.
+    Request(String, &'static str, String),
+    /// The uri of an article.
+    Uri(String),
+    /// Scheme and value of a participant's external id.
+    ExternalId(String, String),
+    /// A normalised name that nobody had.
+    Name(String),
+    /// A record, as new or at a revision.
+    Record(Collection, Uuid),
+    /// The content of an article's report.
+    Content(Uuid, String),
+}
+
+impl Write {
+    /// What it relies on.
+    pub fn claims(&self) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        if let Some(answer) = &self.answer {
+            claims.push(Claim::Request(self.actor.clone(), answer.method, self.request_id.clone()));
+        }
+        for one in &self.participants {
+            claims.push(Claim::Record(Collection::Participants, one.put.id));
+            claims.extend(one.absent.iter().map(|(key, _)| Claim::Name(key.clone())));
+            if one.put.replaces.is_none() {
+                let ids = one.put.record.external_ids.iter();
+                claims.extend(ids.map(|id| Claim::ExternalId(id.scheme.clone(), id.value.clone())));
+            }
+        }
+        for one in &self.articles {
+            claims.push(Claim::Record(Collection::Articles, one.put.id));
+            claims.extend(article::new_uris(one).map(|uri| Claim::Uri(uri.to_owned())));
+        }
+        for one in &self.reports {
+            claims.push(Claim::Record(Collection::Reports, one.id));
+            if let Some(article) = Collection::Articles.id(&one.record.article) {
+                claims.push(Claim::Content(article, one.record.content_hash.clone()));
+            }
+        }
+        claims.extend(self.meetings.iter().map(|one| Claim::Record(Collection::Meetings, one.id)));
+        claims
+    }
+
+    /// Names that participants get, whether or not the write relies on their absence: whoever relies on it in the same
+    /// batch comes too late.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.participants
+            .iter()
+            .filter(|one| one.put.replaces.is_none())
+            .flat_map(|one| participant::keys(&one.put.record))
+    }
+
+    /// Bytes that it brings to the database, roughly.
+    pub fn weight(&self) -> usize {
+        let participants = self.participants.iter().map(|one| one.put.doc.len());
+        let articles = self.articles.iter().map(|one| one.put.doc.len() + one.text.as_ref().map_or(0, String::len));
+        let reports = self.reports.iter().map(|one| one.doc.len());
+        let meetings = self.meetings.iter().map(|one| one.doc.len());
+        participants.chain(articles).chain(reports).chain(meetings).sum()
+    }
+
+    fn changes(&self) -> impl Iterator<Item = change::Entry> {
+        let participants = self.participants.iter().map(|one| one.put.change());
+        let articles = self.articles.iter().map(|one| one.put.change());
+        let reports = self.reports.iter().map(Put::change);
+        let meetings = self.meetings.iter().map(Put::change);
+        participants.chain(articles).chain(reports).chain(meetings)
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All of it is durable; the position of each write's last change.
+    Committed(Vec<change::Position>),
+    /// None of it was written, since these were taken or have changed.
+    Lost(HashSet<Claim>),
+}
+
+/// Writes a batch. No two of its writes may claim the same.
+pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
+    let mut connection = pool.acquire().await?;
+    let mut tx = connection.begin().await?;
+    let lost = claim(&mut tx, batch).await?;
+    if !lost.is_empty() {
+        tx.rollback().await?;
+        return Ok(Outcome::Lost(lost));
+    }
+
+    let participants: Vec<_> = batch.iter().flat_map(|write| &write.participants).collect();
+    let articles: Vec<_> = batch.iter().flat_map(|write| &write.articles).collect();
+    let meetings: Vec<_> = batch.iter().flat_map(|write| &write.meetings).collect();
+    text::insert(&mut tx, &articles).await?;
+    article::update(&mut tx, &articles).await?;
+    participant::index(&mut tx, &participants).await?;
+    meeting::update(&mut tx, &meetings).await?;
+    meeting::index(&mut tx, &meetings).await?;
+
+    let changes: Vec<_> = batch
+        .iter()
+        .map(|write| change::OfWrite {
+            actor: &write.actor,
+            request_id: &write.request_id,
+            entries: write.changes().collect(),
+        })
+        .collect();
+    let positions = change::append(&mut tx, &changes).await?;
+    tx.commit().await.map_err(StoreError::of_commit)?;
+    Ok(Outcome::Committed(positions))
+}
+
+/// Claims everything, each kind in sorted order and the kinds in this one, so that two instances cannot wait for each
+/// other. Answers what could not be claimed.
+async fn claim(tx: super::Tx<'_>, batch: &[&Write]) -> Result<HashSet<Claim>, StoreError> {
+    let mut lost = HashSet::new();
+
+    let requests: BTreeMap<_, _> = batch
+        .iter()
+        .filter_map(|write| {
+            let answer = write.answer.as_ref()?;
+            Some(((write.actor.as_str(), answer.method, write.request_id.as_str()), answer))
+        })
+        .collect();
+    request::claim(tx, &requests, &mut lost).await?;
+
+    let mut articles: Vec<_> = batch.iter().flat_map(|write| &write.articles).collect();
+    articles.sort_by_key(|one| one.put.id);
+    article::claim_uris(tx, &articles, &mut lost).await?;
+
+    let mut participants: Vec<_> = batch.iter().flat_map(|write| &write.participants).collect();
+    participants.sort_by_key(|one| one.put.id);
+    participant::claim_external_ids(tx, &participants, &mut lost).await?;
+    participant::claim_names(tx, &participants, &mut lost).await?;
+    participant::claim(tx, &participants, &mut lost).await?;
+
+    article::claim(tx, &articles, &mut lost).await?;
+
+    let mut meetings: Vec<_> = batch.iter().flat_map(|write| &write.meetings).collect();
+    meetings.sort_by_key(|one| one.id);
+    meeting::claim(tx, &meetings, &mut lost).await?;
+
+    let mut reports: Vec<_> = batch.iter().flat_map(|write| &write.reports).collect();
+    reports
+        .sort_by(|a, b| (&a.record.article, &a.record.content_hash).cmp(&(&b.record.article, &b.record.content_hash)));
+    report::claim(tx, &reports, &mut lost).await?;
+    Ok(lost)
+}

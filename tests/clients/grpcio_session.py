@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""The README's session, as a client that shares no code with Readout.
+
+It knows addresses and names only: every message is built from what server reflection tells. Run it with
+`make clients`, or give it the address of a running service. It leaves one participant and one story behind.
+"""
+
+import argparse
+import copy
+import json
+import pathlib
+import sys
+import uuid
+
+import grpc
+from google.protobuf import descriptor_pool, json_format, message_factory
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from grpc_status import rpc_status
+
+STORY = pathlib.Path(__file__).resolve().parent.parent / "data" / "azernews.story.json"
+DEADLINE = 30  # seconds, for each call
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("address", nargs="?", default="127.0.0.1:50051", help="host:port (default %(default)s)")
+    address = parser.parse_args().address
+    story = json.loads(STORY.read_text(encoding="utf-8"))
+
+    with grpc.insecure_channel(address) as channel:
+        check_health(channel)
+        api = Api(channel)
+        create_participant(api)
+        ingested = ingest_story(api, story)
+        get_meeting(api, ingested)
+        list_meetings(api, ingested)
+        see_every_violation(api)
+        see_invented_evidence_refused(api, story)
+    print("OK")
+
+
+class Api:
+    """Calls unary methods with ProtoJSON objects, by descriptors that the server sends."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.database = ProtoReflectionDescriptorDatabase(channel)
+        self.pool = descriptor_pool.DescriptorPool(self.database)
+
+    def services(self):
+        return list(self.database.get_services())
+
+    def call(self, method, request):
+        """`method` is `MeetingService.GetMeeting`, of the package `readout.v1`."""
+        service, name = method.split(".")
+        descriptor = self.pool.FindServiceByName(f"readout.v1.{service}").FindMethodByName(name)
+        request_class = message_factory.GetMessageClass(descriptor.input_type)
+        response_class = message_factory.GetMessageClass(descriptor.output_type)
+        send = self.channel.unary_unary(
+            f"/readout.v1.{service}/{name}",
+            request_serializer=request_class.SerializeToString,
+            response_deserializer=response_class.FromString,
+        )
+        message = json_format.ParseDict(request, request_class(), descriptor_pool=self.pool)
+        response = send(message, timeout=DEADLINE)
+        return json_format.MessageToDict(response, descriptor_pool=self.pool)
+
+    def refusal(self, method, request):
+        """The status code and the unpacked details of a call that must fail."""
+        try:
+            answer = self.call(method, request)
+        except grpc.RpcError as error:
+            # None without details; raises where code or message differ from those in `grpc-status-details-bin`
+            status = rpc_status.from_call(error)
+            expect(status is not None, f"{method}: no error details: {error.code()} {error.details()}")
+            return error.code(), unpack(status.details)
+        raise Unexpected(f"{method} took a bad request: {answer}")
+
+
+def check_health(channel):
+    stub = health_pb2_grpc.HealthStub(channel)
+    answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE)
+    expect(answer.status == health_pb2.HealthCheckResponse.SERVING, f"not serving: {answer}")
+    say("health", "SERVING")
+
+
+def create_participant(api):
+    services = api.services()
+    expect("readout.v1.ParticipantService" in services, f"not listed by reflection: {services}")
+    request = {
+        "participant": {
+            "kind": "ORGANIZATION",
+            "displayName": "Ministry of Defence of Azerbaijan",
+            "regionCode": "AZ",
+            "names": [{"text": "Azərbaycan Respublikasının Müdafiə Nazirliyi", "languageCode": "az", "kind": "OFFICIAL"}],
+        },
+        "requestId": str(uuid.uuid4()),
+    }
+    created = api.call("ParticipantService.CreateParticipant", request)
+    expect(created["name"].startswith("participants/"), created)
+    expect(created["names"] == request["participant"]["names"], created)
+    expect(created["revision"] == "1" and created["createTime"], created)
+    repeated = api.call("ParticipantService.CreateParticipant", request)
+    expect(repeated == created, f"the same request id, another answer: {created} {repeated}")
+    say("CreateParticipant", created["name"])
+
+
+def ingest_story(api, story):
+    answer = api.call("IngestService.IngestStory", {"story": story})
+    for part in ("participants", "reports"):
+        told = answer["meetings" if part == "reports" else part]
+        expect([one["key"] for one in told] == [one["key"] for one in story[part]], f"{part}: {answer}")
+    again = api.call("IngestService.IngestStory", {"story": story})
+    expect([one["meeting"] for one in again["meetings"]] == [one["meeting"] for one in answer["meetings"]], again)
+    outcomes = {again["articleOutcome"]} | {one["outcome"] for one in again["participants"] + again["meetings"]}
+    expect(outcomes == {"MATCHED"}, f"the same story again is not MATCHED: {again}")
+    say("IngestStory", f"{answer['article']}, {len(answer['meetings'])} meetings, {answer['articleOutcome']}")
+    return answer
+
+
+def get_meeting(api, ingested):
+    name = meeting_of(ingested, "talks")
+    meeting = api.call("MeetingService.GetMeeting", {"name": name})
+    account = meeting["account"]
+    expect(meeting["name"] == name and account["kind"] == "TALKS" and account["status"] == "HELD", meeting)
+    expect(account["date"]["basis"] == "INFERRED_FROM_ANNOUNCEMENT", account["date"])
+    names = {one["nameAsWritten"] for one in account["participations"]}
+    expect({"Kerim Veliyev", "Ruslan Tsalikov"} <= names, names)
+    expect(account["statements"], "a full view without statements")
+    say("GetMeeting", f"{name}, {len(names)} participations, {len(account['statements'])} statements")
+
+
+def list_meetings(api, ingested):
+    of_article = f'article = "{ingested["article"]}"'
+    page = api.call("MeetingService.ListMeetings", {"filter": of_article})
+    listed = sorted(one["name"] for one in page["meetings"])
+    expect(listed == sorted(one["meeting"] for one in ingested["meetings"]), f"{of_article}: {listed}")
+
+    narrow = f'{of_article} AND kind = "TALKS" AND region = "AZ" AND region = "RU" AND date >= "2020-09-01"'
+    page = api.call("MeetingService.ListMeetings", {"filter": narrow})
+    listed = [one["name"] for one in page["meetings"]]
+    expect(listed == [meeting_of(ingested, "talks")], f"{narrow}: {listed}")
+    say("ListMeetings", narrow)
+
+
+def see_every_violation(api):
+    code, details = api.refusal("ParticipantService.CreateParticipant", {"participant": {"regionCode": "??"}})
+    expect(code is grpc.StatusCode.INVALID_ARGUMENT, code)
+    info = details["google.rpc.ErrorInfo"]
+    expect((info.domain, info.reason) == ("readout.v1", "INVALID_FIELD"), info)
+    fields = {one.field for one in details["google.rpc.BadRequest"].field_violations}
+    expect(fields == {"participant.kind", "participant.display_name", "participant.region_code"}, fields)
+    say("CreateParticipant", f"refused: {info.reason} {sorted(fields)}")
+
+
+def see_invented_evidence_refused(api, story):
+    invented = copy.deepcopy(story)
+    invented["reports"][0]["evidence"][0]["quote"] = "signed an alliance"
+    code, details = api.refusal("IngestService.IngestStory", {"story": invented, "validateOnly": True})
+    expect(code is grpc.StatusCode.INVALID_ARGUMENT, code)
+    info = details["google.rpc.ErrorInfo"]
+    expect((info.domain, info.reason) == ("readout.v1", "EVIDENCE_NOT_FOUND"), info)
+    fields = [one.field for one in details["google.rpc.BadRequest"].field_violations]
+    expect(len(fields) == 1 and fields[0].startswith("story.reports[0].evidence[0]"), fields)
+    say("IngestStory", f"refused: {info.reason} {fields}")
+
+
+def meeting_of(ingested, key):
+    return next(one["meeting"] for one in ingested["meetings"] if one["key"] == key)
+
+
+def unpack(details):
+    unpacked = {}
+    for detail in details:
+        kind = detail.TypeName()
+        message = getattr(error_details_pb2, kind.removeprefix("google.rpc."))()
+        expect(detail.Unpack(message), f"{kind} does not parse")
+        unpacked[kind] = message
+    return unpacked
+
+
+class Unexpected(Exception):
+    pass
+
+
+def expect(truth, otherwise):
+    # `assert` would be dropped under -O
+    if not truth:
+        raise Unexpected(otherwise)
+
+
+def say(step, what):
+    print(f"{step:18} {what}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except grpc.RpcError as error:
+        sys.exit(f"FAILED: {error.code().name}: {error.details()}")
+    except Unexpected as error:
+        sys.exit(f"FAILED: {error}")

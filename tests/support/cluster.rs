@@ -1,0 +1,93 @@
+//! The cluster that all tests of a run share: made at first use, gone when the run ends, however it ends.
+
+use std::{
+    process::{Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use readout::{
+    embedded::{Embedded, Options},
+    store::migrate::migrate,
+};
+use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
+
+const TEMPLATE: &str = "readout_template";
+
+struct Cluster {
+    admin: PgConnectOptions,
+    _runtime: tokio::runtime::Runtime,
+    _embedded: Embedded,
+}
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// A new database with the schema of this version.
+pub async fn database() -> PgConnectOptions {
+    database_from(TEMPLATE).await
+}
+
+/// A new database without any schema.
+pub async fn empty_database() -> PgConnectOptions {
+    database_from("template0").await
+}
+
+async fn database_from(template: &str) -> PgConnectOptions {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let admin = admin().await;
+    let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    // Two at a time would find each other connected to the template.
+    let _making = MAKING.lock().await;
+    let mut connection = admin.connect().await.expect("the cluster answers");
+    let statement = format!("create database {name} template {template}");
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("a new database");
+    connection.close().await.expect("closed");
+    admin.clone().database(&name)
+}
+
+async fn admin() -> &'static PgConnectOptions {
+    let cluster = tokio::task::spawn_blocking(|| CLUSTER.get_or_init(start)).await.expect("started");
+    &cluster.admin
+}
+
+fn start() -> Cluster {
+    let directory = tempfile::Builder::new().prefix("readout-test-").tempdir().expect("a directory").keep();
+    #[cfg(unix)]
+    {
+        // As root the server runs as somebody else, who has to get in.
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o711)).expect("ours");
+    }
+    // A static is never dropped: this child sees the end of our process as the end of its input.
+    let reaper = "cat >/dev/null; kill -QUIT $(head -n 1 \"$1\"/postgres/postmaster.pid); rm -rf \"$1\"";
+    Command::new("sh")
+        .args(["-c", reaper, "reaper"])
+        .arg(&directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(|child| std::mem::forget(child.stdin))
+        .expect("sh is there");
+
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let settings = [("fsync", "off"), ("synchronous_commit", "off"), ("max_connections", "400"), ("autovacuum", "off")];
+    let options = Options {
+        settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        ..Options::default()
+    };
+    let embedded = runtime.block_on(async {
+        let embedded = Embedded::start(&directory, options).await.expect("PostgreSQL starts");
+        let admin = embedded.connect_options();
+        let mut connection = admin.connect().await.expect("it answers");
+        sqlx::query("create database readout_template").execute(&mut connection).await.expect("the template");
+        connection.close().await.expect("closed");
+        migrate(&admin.database(TEMPLATE)).await.expect("migrated");
+        embedded
+    });
+    Cluster { admin: embedded.connect_options(), _runtime: runtime, _embedded: embedded }
+}

@@ -1,0 +1,10 @@
+//! What the tests stand on.
+
+pub mod cluster;
+pub mod service;
+pub mod status;
+
+pub use self::{
+    service::Service,
+    status::{Refused, metadata_of, reason_of},
+};

@@ -1,0 +1,72 @@
+//! A service in this process, on a database of its own.
+
+use std::{net::SocketAddr, time::Duration};
+
+use readout::{
+    pb::{
+        article_service_client::ArticleServiceClient, ingest_service_client::IngestServiceClient,
+        meeting_service_client::MeetingServiceClient, participant_service_client::ParticipantServiceClient,
+    },
+    server,
+};
+use sqlx::postgres::PgConnectOptions;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::transport::Channel;
+
+use super::cluster;
+
+/// A running service, and clients of it.
+pub struct Service {
+    pub address: SocketAddr,
+    pub database: PgConnectOptions,
+    pub articles: ArticleServiceClient<Channel>,
+    pub participants: ParticipantServiceClient<Channel>,
+    pub meetings: MeetingServiceClient<Channel>,
+    pub ingest: IngestServiceClient<Channel>,
+    shutdown: oneshot::Sender<()>,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Service {
+    /// On a database of its own.
+    pub async fn start() -> Self {
+        Self::start_on(cluster::database().await).await
+    }
+
+    /// On this migrated database, perhaps beside others.
+    pub async fn start_on(database: PgConnectOptions) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (shutdown, stopped) = oneshot::channel::<()>();
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(server::serve(listener, database.clone(), Duration::from_secs(5), stopped));
+        let channel = connect(address).await;
+        Self {
+            address,
+            database,
+            articles: ArticleServiceClient::new(channel.clone()),
+            participants: ParticipantServiceClient::new(channel.clone()),
+            meetings: MeetingServiceClient::new(channel.clone()),
+            ingest: IngestServiceClient::new(channel),
+            shutdown,
+            task,
+        }
+    }
+
+    /// A connection of its own.
+    pub async fn channel(&self) -> Channel {
+        connect(self.address).await
+    }
+
+    /// Stops as at SIGTERM, and answers when it has.
+    pub async fn stop(self) {
+        let _ = self.shutdown.send(());
+        self.task.await.expect("no panic").expect("a clean end");
+    }
+}
+
+async fn connect(address: SocketAddr) -> Channel {
+    Channel::from_shared(format!("http://{address}")).expect("a url").connect().await.expect("it listens")
+}
