@@ -8,13 +8,14 @@ use prost_reflect::{
 };
 
 /// Messages with rules that buf.validate cannot say; `model::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 8] = [
+const CROSS_FIELD: [&str; 9] = [
     "Account",
     "AddReportRequest",
     "CreateMeetingRequest",
     "DateSpan",
     "ListReportsRequest",
     "OfficeTerm",
+    "Participant",
     "Participation",
     "Story",
 ];
@@ -141,7 +142,7 @@ fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Resul
             rules.finish()?;
             return Ok(String::new());
         }
-        write!(code, "if let Some(value) = &{value} {{ {} }}", "value.check(at, out);")?;
+        write!(code, "if let Some(value) = &{value} {{ value.check(at, out); }}")?;
         writeln!(code, "{}", if required { " else { rule::required(at, out); }" } else { "" })?;
     } else if field.containing_oneof().is_none() {
         let zero = match field.kind() {

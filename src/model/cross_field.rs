@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::NaiveDate;
 
 use super::{
-    dates,
+    dates, names,
     rules::{Check, Path, Violations},
 };
 use crate::pb::{self, participation::Role};
@@ -44,8 +44,16 @@ fn ordered(start: Option<&pb::Date>, end: Option<&pb::Date>, at: &Path<'_>, out:
 
 /// Says who it is.
 pub fn participation(one: &pb::Participation, at: &Path<'_>, out: &mut Violations) {
-    if one.participant.is_empty() && one.name_as_written.is_empty() && one.delegation.is_empty() {
+    let is_named = !names::key(&one.name_as_written).is_empty();
+    if one.participant.is_empty() && one.delegation.is_empty() && !is_named {
         out.add(at, "must have a participant, a name_as_written or a delegation");
+    }
+}
+
+/// Has a name that can be seen.
+pub fn participant(one: &pb::Participant, at: &Path<'_>, out: &mut Violations) {
+    if !one.display_name.is_empty() && names::key(&one.display_name).is_empty() {
+        out.add(&at.field("display_name"), "must have a letter or another visible character");
     }
 }
 
@@ -191,13 +199,16 @@ pub fn story(story: &pb::Story, at: &Path<'_>, out: &mut Violations) {
 }
 
 /// The `#key`s of an account with where they stand: those of its participations, and those of its links.
-fn account_keys(account: &pb::Account) -> (Vec<(usize, &str)>, Vec<(usize, &str)>) {
+fn account_keys(account: &pb::Account) -> (Keys<'_>, Keys<'_>) {
     let participations = account.participations.iter().map(|one| one.participant.as_str());
     let links = account.links.iter().map(|one| one.meeting.as_str());
     (keys(participations), keys(links))
 }
 
-fn keys<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(usize, &'a str)> {
+/// Keys, each with its place in a list.
+type Keys<'a> = Vec<(usize, &'a str)>;
+
+fn keys<'a>(names: impl Iterator<Item = &'a str>) -> Keys<'a> {
     names.enumerate().filter_map(|(index, name)| Some((index, name.strip_prefix('#')?))).collect()
 }
 

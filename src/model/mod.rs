@@ -1,6 +1,7 @@
 //! Pure rules on the messages of the contract. No SQL, no gRPC: whoever knows neither can read this.
 
 pub mod article;
+pub mod codes;
 pub mod cross_field;
 pub mod dates;
 pub mod evidence;

@@ -35,7 +35,11 @@ use crate::{
 impl ArticleService for Api {
     async fn create_article(&self, request: Request<CreateArticleRequest>) -> Result<Response<Article>, Status> {
         let mut request = request.into_inner();
-        let call = Call::new("readout.v1.ArticleService/CreateArticle", &request.request_id, &request);
+        let call = Call::new(
+            "readout.v1.ArticleService/CreateArticle",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
         if let Some(article) = &mut request.article {
             article.clear_output();
             nfc(&mut article.text);

@@ -24,8 +24,9 @@ pub struct Call {
 pub const ANONYMOUS: &str = "anonymous";
 
 impl Call {
-    /// A call of `method` with this request.
-    pub fn new(method: &'static str, request_id: &str, request: &impl Message) -> Self {
+    /// A call of `method` with this request. One that is only validated is not remembered, and answers nobody else.
+    pub fn new(method: &'static str, (request_id, validate_only): (&str, bool), request: &impl Message) -> Self {
+        let request_id = if validate_only { "" } else { request_id };
         let body_hash = match request_id {
             "" => [0; 32],
             _ => *blake3::hash(&request.encode_to_vec()).as_bytes(),

@@ -39,7 +39,11 @@ use crate::{
 impl MeetingService for Api {
     async fn create_meeting(&self, request: Request<CreateMeetingRequest>) -> Result<Response<Meeting>, Status> {
         let mut request = request.into_inner();
-        let call = Call::new("readout.v1.MeetingService/CreateMeeting", &request.request_id, &request);
+        let call = Call::new(
+            "readout.v1.MeetingService/CreateMeeting",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
         request.clear_output();
         check(&request).map_err(Refusal::from)?;
         self.respond(|| prepare_meeting(self, &call, &request)).await
@@ -47,7 +51,8 @@ impl MeetingService for Api {
 
     async fn add_report(&self, request: Request<AddReportRequest>) -> Result<Response<Report>, Status> {
         let mut request = request.into_inner();
-        let call = Call::new("readout.v1.MeetingService/AddReport", &request.request_id, &request);
+        let call =
+            Call::new("readout.v1.MeetingService/AddReport", (&request.request_id, request.validate_only), &request);
         request.clear_output();
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Meeting>(&request.meeting)?).await;

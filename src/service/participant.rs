@@ -37,7 +37,11 @@ impl ParticipantService for Api {
         request: Request<CreateParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
         let mut request = request.into_inner();
-        let call = Call::new("readout.v1.ParticipantService/CreateParticipant", &request.request_id, &request);
+        let call = Call::new(
+            "readout.v1.ParticipantService/CreateParticipant",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
         if let Some(participant) = &mut request.participant {
             participant.clear_output();
         }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Comparison, DateRange, FilterError, Order};
 use crate::{
-    model::{dates, names},
+    model::{codes::is_region, dates, names, resource::Collection},
     pb::{account, participant},
 };
 
@@ -25,7 +25,7 @@ pub enum Values {
     /// An ISO 3166-1 alpha-2 code, or XK.
     Region(fn(String) -> Comparison),
     /// The name of a resource in this collection.
-    Resource(&'static str, fn(Uuid) -> Comparison),
+    Resource(Collection, fn(Uuid) -> Comparison),
     /// Any text.
     Text(fn(String) -> Comparison),
     /// A year, month or day.
@@ -41,8 +41,8 @@ pub static MEETINGS: &[Field] = &[
     Field { name: "status", values: Enum(meeting_status) },
     Field { name: "region", values: Region(MeetingRegion) },
     Field { name: "place.region", values: Region(PlaceRegion) },
-    Field { name: "participant", values: Resource("participants", Participant) },
-    Field { name: "article", values: Resource("articles", Article) },
+    Field { name: "participant", values: Resource(Collection::Participants, Participant) },
+    Field { name: "article", values: Resource(Collection::Articles, Article) },
     Field { name: "topic", values: Text(Topic) },
     Field { name: "date", values: Date(MeetingDate) },
 ];
@@ -84,7 +84,7 @@ impl Values {
         match self {
             Self::Enum(value) => named(value).find(|(name, _)| *name == literal).map(|(_, comparison)| comparison),
             Self::Region(comparison) => is_region(literal).then(|| comparison(literal.to_owned())),
-            Self::Resource(collection, comparison) => id(collection, literal).map(comparison),
+            Self::Resource(collection, comparison) => collection.id(literal).map(comparison),
             Self::Text(comparison) => Some(comparison(literal.to_owned())),
             Self::Date(_) => self.ordered(Order::In, literal),
         }
@@ -110,6 +110,7 @@ impl Values {
             }
             Self::Region(_) => "an ISO 3166-1 alpha-2 code in upper case, or XK".to_owned(),
             Self::Resource(collection, _) => {
+                let collection = collection.as_str();
                 format!("a resource name such as \"{collection}/0198f2d1-7c0e-7000-8000-0123456789ab\"")
             }
             Self::Text(_) => "a text in quotes".to_owned(),
@@ -122,15 +123,6 @@ impl Values {
 fn named(value: fn(i32) -> Option<(&'static str, Comparison)>) -> impl Iterator<Item = (&'static str, Comparison)> {
     // Far more than any enum of the contract has; gaps are fine.
     (1..256).filter_map(value)
-}
-
-fn is_region(code: &str) -> bool {
-    code == "XK" || rust_iso3166::from_alpha2(code).is_some()
-}
-
-fn id(collection: &str, name: &str) -> Option<Uuid> {
-    let id = name.strip_prefix(collection)?.strip_prefix('/')?;
-    Uuid::try_parse(id).ok().filter(|_| id.len() == 36)
 }
 
 /// The field of that name.

@@ -3,10 +3,7 @@
 //! First the values with their tellers (`candidates`), then the choice among them (`choose`): the losers are what a
 //! disagreement consists of.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    hash::Hash,
-};
+use std::{collections::HashMap, hash::Hash};
 
 use uuid::Uuid;
 
@@ -76,15 +73,12 @@ impl Scale {
 
 /// The distinct values of claims in order of rank, in the order in which they were first told.
 pub fn candidates<T, K: Eq + Hash>(claims: impl Iterator<Item = Claim<T>>, key: impl Fn(&T) -> K) -> Vec<Candidate<T>> {
-    let mut candidates = Vec::new();
-    let mut by_key = HashMap::new();
+    let mut candidates: Vec<Candidate<T>> = Vec::new();
+    let mut keys = Keys::new();
     for Claim(teller, value) in claims {
-        match by_key.entry(key(&value)) {
-            Entry::Vacant(entry) => {
-                entry.insert(candidates.len());
-                candidates.push(Candidate { value, tellers: vec![teller] });
-            }
-            Entry::Occupied(entry) => candidates[*entry.get()].tellers.push(teller),
+        match candidates.get_mut(keys.place(key(&value))) {
+            Some(candidate) => candidate.tellers.push(teller),
+            None => candidates.push(Candidate { value, tellers: vec![teller] }),
         }
     }
     candidates
@@ -94,18 +88,43 @@ pub fn candidates<T, K: Eq + Hash>(claims: impl Iterator<Item = Claim<T>>, key: 
 /// once for each wording and not for each claim.
 pub fn merged<T, K: Eq + Hash>(wordings: Vec<Candidate<T>>, key: impl Fn(&T) -> Option<K>) -> Vec<Candidate<T>> {
     let mut merged: Vec<Candidate<T>> = Vec::new();
-    let mut by_key = HashMap::new();
+    let mut keys = Keys::new();
     for wording in wordings {
         let Some(key) = key(&wording.value) else { continue };
-        match by_key.entry(key) {
-            Entry::Vacant(entry) => {
-                entry.insert(merged.len());
-                merged.push(wording);
-            }
-            Entry::Occupied(entry) => merged[*entry.get()].tellers.extend(wording.tellers),
+        match merged.get_mut(keys.place(key)) {
+            Some(candidate) => candidate.tellers.extend(wording.tellers),
+            None => merged.push(wording),
         }
     }
     merged
+}
+
+/// Distinct keys in the order of their coming.
+struct Keys<K> {
+    few: Vec<K>,
+    more: HashMap<K, usize>,
+}
+
+impl<K: Eq + Hash> Keys<K> {
+    /// So many are found faster by looking at each than by hashing, and a field seldom has more values.
+    const FEW: usize = 8;
+
+    fn new() -> Self {
+        Keys { few: Vec::new(), more: HashMap::new() }
+    }
+
+    /// The place of a key: that of its equal, or the next one.
+    fn place(&mut self, key: K) -> usize {
+        if let Some(place) = self.few.iter().position(|one| *one == key) {
+            return place;
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(key);
+            return self.few.len() - 1;
+        }
+        let next = Self::FEW + self.more.len();
+        *self.more.entry(key).or_insert(next)
+    }
 }
 
 /// Without the values that contain a finer one. `contains` is a strict order.

@@ -160,13 +160,13 @@ pub fn settle_heads(
     let mut of_this: Vec<Vec<Claim<usize>>> = delegations.iter().map(|_| Vec::new()).collect();
     let mut of_some: Vec<Vec<Claim<usize>>> = delegations.iter().map(|_| Vec::new()).collect();
     for (teller, reading) in ids.readings.iter().enumerate() {
-        for (told, &who) in reading.account.participations.iter().zip(&reading.participations) {
-            let Some(&at) = by_id.get(participations[who].delegation.as_str()) else { continue };
-            if !told.roles.contains(&(Role::HeadOfDelegation as i32)) {
+        for part in &reading.parts {
+            if !part.told.roles.contains(&(Role::HeadOfDelegation as i32)) {
                 continue;
             }
-            let claims = if reading.delegation(&told.delegation) == Some(at) { &mut of_this } else { &mut of_some };
-            claims[at].push(Claim(teller, who));
+            let Some(&at) = by_id.get(participations[part.who].delegation.as_str()) else { continue };
+            let claims = if part.delegation == Some(at) { &mut of_this } else { &mut of_some };
+            claims[at].push(Claim(teller, part.who));
         }
     }
     let heads: Vec<Option<usize>> = of_this
@@ -180,7 +180,7 @@ pub fn settle_heads(
     }
     for (who, participation) in participations.iter_mut().enumerate() {
         let Some(&at) = by_id.get(participation.delegation.as_str()) else { continue };
-        if heads[at].is_none() {
+        if heads[at] != Some(who) {
             participation.roles.retain(|&role| role != Role::HeadOfDelegation as i32);
         }
     }

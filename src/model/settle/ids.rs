@@ -21,23 +21,36 @@ pub struct Reading<'a> {
     pub report: &'a pb::Report,
     pub account: &'a pb::Account,
     pub origin: Uuid,
-    /// Index into `Ids::participations`, by position in the account.
-    pub participations: Vec<usize>,
+    pub parts: Vec<Part<'a>>,
     /// Index into `Ids::delegations`, by position in the account.
     pub delegations: Vec<usize>,
-    participation_by_id: HashMap<&'a str, usize>,
-    delegation_by_id: HashMap<&'a str, usize>,
+    /// Local id and index into `Ids::participations`, in the order of the former.
+    by_id: Vec<(&'a str, usize)>,
+}
+
+/// A participation of one report.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    pub told: &'a pb::Participation,
+    /// Index into `Ids::participations`.
+    pub who: usize,
+    /// Index into `Ids::delegations`.
+    pub delegation: Option<usize>,
 }
 
 impl Reading<'_> {
     /// The settled participation that a reference of the account means.
     pub fn participation(&self, id: &str) -> Option<usize> {
-        self.participation_by_id.get(id).copied()
+        if id.is_empty() {
+            return None;
+        }
+        let at = self.by_id.binary_search_by(|(one, _)| (*one).cmp(id)).ok()?;
+        Some(self.by_id[at].1)
     }
 
-    /// The settled delegation that a reference of the account means.
-    pub fn delegation(&self, id: &str) -> Option<usize> {
-        self.delegation_by_id.get(id).copied()
+    fn delegation(&self, id: &str) -> Option<usize> {
+        let told = self.account.delegations.iter().zip(&self.delegations);
+        told.filter(|(delegation, _)| delegation.id == id && !id.is_empty()).map(|(_, &at)| at).next()
     }
 }
 
@@ -62,9 +75,7 @@ impl<'a> Ids<'a> {
         for (index, (id, members)) in delegations::unite(&self.readings).into_iter().enumerate() {
             self.delegations.push(id);
             for member in members {
-                let reading = &mut self.readings[member.teller];
-                reading.delegations[member.position] = index;
-                reading.delegation_by_id.entry(&member.delegation.id).or_insert(index);
+                self.readings[member.teller].delegations[member.position] = index;
             }
         }
     }
@@ -72,9 +83,9 @@ impl<'a> Ids<'a> {
     fn name_participations(&mut self) {
         let mut known: HashMap<Who<'a>, usize> = HashMap::new();
         for reading in &mut self.readings {
-            for participation in &reading.account.participations {
-                let who = who(participation, reading);
-                let index = match known.entry(who) {
+            for told in &reading.account.participations {
+                let delegation = reading.delegation(&told.delegation);
+                let who = match known.entry(who(told, delegation)) {
                     Entry::Occupied(entry) => *entry.get(),
                     Entry::Vacant(entry) => {
                         self.participations.push(bounded(match entry.key() {
@@ -85,20 +96,20 @@ impl<'a> Ids<'a> {
                         *entry.insert(self.participations.len() - 1)
                     }
                 };
-                reading.participations.push(index);
-                reading.participation_by_id.entry(&participation.id).or_insert(index);
+                reading.parts.push(Part { told, who, delegation });
+                reading.by_id.push((&told.id, who));
             }
+            reading.by_id.sort_unstable();
         }
     }
 }
 
-fn who<'a>(participation: &'a pb::Participation, reading: &Reading<'_>) -> Who<'a> {
-    if !participation.participant.is_empty() {
-        let name = &participation.participant;
-        return Who::Participant(name.strip_prefix("participants/").unwrap_or(name));
+fn who(told: &pb::Participation, delegation: Option<usize>) -> Who<'_> {
+    if !told.participant.is_empty() {
+        return Who::Participant(told.participant.strip_prefix("participants/").unwrap_or(&told.participant));
     }
-    let key = names::key(&participation.name_as_written);
-    match reading.delegation(&participation.delegation) {
+    let key = names::key(&told.name_as_written);
+    match delegation {
         Some(at) if key.is_empty() => Who::Delegation(at),
         _ => Who::Name(key),
     }
@@ -119,10 +130,9 @@ fn ranked<'a>(told: &[Told<'a>]) -> Vec<Reading<'a>> {
         report: told.report,
         account,
         origin: told.origin,
-        participations: Vec::with_capacity(account.participations.len()),
+        parts: Vec::with_capacity(account.participations.len()),
         delegations: vec![0; account.delegations.len()],
-        participation_by_id: HashMap::with_capacity(account.participations.len()),
-        delegation_by_id: HashMap::with_capacity(account.delegations.len()),
+        by_id: Vec::with_capacity(account.participations.len()),
     };
     told.into_iter().map(reading).collect()
 }

@@ -8,6 +8,8 @@ mod dates;
 mod delegations;
 mod ids;
 mod participations;
+#[cfg(test)]
+mod properties;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -59,8 +61,9 @@ pub struct Told<'a> {
 /// participation's reference to itself. Participations and delegations stand in the order in which the reports,
 /// by rank, first tell them.
 ///
-/// A delegation has one head, who belongs to it: a participation that is told as head of another delegation, or
-/// of this one by fewer, loses the role HEAD_OF_DELEGATION.
+/// A delegation has one head, who belongs to it: chosen from those told as its head or, if none of them settled in
+/// it, from those in it who are told as head elsewhere or of no delegation. All others in it lose the role
+/// HEAD_OF_DELEGATION, so that `head` and roles agree as the contract wants.
 ///
 /// The result depends neither on the order of `told` nor on repetitions in it, and it settles to itself:
 /// if a report's account is the result, settling that report alone gives the result again.

@@ -2,53 +2,49 @@
 
 use super::{
     choice::{Candidate, Claim, Scale, candidates, finest, merged},
-    ids::{Ids, Reading},
+    ids::{Ids, Part, Reading},
     united,
 };
 use crate::{model::names, pb};
 
 /// What one report tells of a participation.
-#[derive(Clone, Copy)]
-struct Part<'r, 'a> {
+struct Telling<'r, 'a> {
     teller: usize,
     reading: &'r Reading<'a>,
-    told: &'a pb::Participation,
+    part: &'r Part<'a>,
 }
 
 /// The settled participations, in the order of `Ids::participations`. Their roles are all that were told.
 pub fn settle(ids: &Ids<'_>, scale: &Scale) -> Vec<pb::Participation> {
-    let mut parts: Vec<Vec<Part<'_, '_>>> = vec![Vec::new(); ids.participations.len()];
+    let mut tellings: Vec<Vec<Telling<'_, '_>>> = ids.participations.iter().map(|_| Vec::new()).collect();
     for (teller, reading) in ids.readings.iter().enumerate() {
-        for (told, &who) in reading.account.participations.iter().zip(&reading.participations) {
-            parts[who].push(Part { teller, reading, told });
+        for part in &reading.parts {
+            tellings[part.who].push(Telling { teller, reading, part });
         }
     }
-    parts.iter().enumerate().map(|(who, parts)| settle_one(who, parts, ids, scale)).collect()
+    tellings.iter().enumerate().map(|(who, tellings)| settle_one(who, tellings, ids, scale)).collect()
 }
 
-fn settle_one(who: usize, parts: &[Part<'_, '_>], ids: &Ids<'_>, scale: &Scale) -> pb::Participation {
-    let text = |field: fn(&pb::Participation) -> &str| {
-        scale.text(parts.iter().map(|part| Claim(part.teller, field(part.told))))
-    };
-    let number = |field: fn(&pb::Participation) -> i32| {
-        scale.number(parts.iter().map(|part| Claim(part.teller, field(part.told))))
-    };
-    let delegation =
-        parts.iter().filter_map(|part| Some(Claim(part.teller, part.reading.delegation(&part.told.delegation)?)));
-    let on_behalf_of = parts
+fn settle_one(who: usize, tellings: &[Telling<'_, '_>], ids: &Ids<'_>, scale: &Scale) -> pb::Participation {
+    let told = || tellings.iter().map(|telling| (telling.teller, telling.part.told));
+    let text = |field: fn(&pb::Participation) -> &str| scale.text(told().map(|(t, told)| Claim(t, field(told))));
+    let number = |field: fn(&pb::Participation) -> i32| scale.number(told().map(|(t, told)| Claim(t, field(told))));
+    let delegation = tellings.iter().filter_map(|it| Some(Claim(it.teller, it.part.delegation?)));
+    let on_behalf_of = tellings
         .iter()
-        .filter_map(|part| Some(Claim(part.teller, part.reading.participation(&part.told.on_behalf_of)?)))
+        .filter_map(|it| Some(Claim(it.teller, it.reading.participation(&it.part.told.on_behalf_of)?)))
         .filter(|Claim(_, whom)| *whom != who);
+    let offices = told().filter_map(|(teller, told)| Some(Claim(teller, told.office.as_ref()?)));
     let id_in = |ids: &[String], at: Option<usize>| at.map(|at| ids[at].clone()).unwrap_or_default();
 
     pb::Participation {
         id: ids.participations[who].clone(),
         // All are the same: it is what they are united by, or empty.
-        participant: parts.first().map(|part| part.told.participant.clone()).unwrap_or_default(),
+        participant: told().next().map(|(_, told)| told.participant.clone()).unwrap_or_default(),
         name_as_written: text(|told| &told.name_as_written),
-        roles: united(parts.iter().flat_map(|part| part.told.roles.iter().copied())),
+        roles: united(told().flat_map(|(_, told)| told.roles.iter().copied())),
         presence: number(|told| told.presence),
-        office: office(parts, scale),
+        office: office(scale, offices),
         rank: text(|told| &told.rank),
         region_code: text(|told| &told.region_code),
         delegation: id_in(&ids.delegations, scale.value(delegation, |at| *at)),
@@ -59,9 +55,8 @@ fn settle_one(who: usize, parts: &[Part<'_, '_>], ids: &Ids<'_>, scale: &Scale) 
 /// An office's fields as they compare: title, organization, region, seniority.
 type OfficeKey = (String, String, String, i32);
 
-fn office(parts: &[Part<'_, '_>], scale: &Scale) -> Option<pb::Office> {
-    let told = parts.iter().filter_map(|part| Some(Claim(part.teller, part.told.office.as_ref()?)));
-    let wordings = candidates(told, |office| *office)
+fn office<'a>(scale: &Scale, claims: impl Iterator<Item = Claim<&'a pb::Office>>) -> Option<pb::Office> {
+    let wordings = candidates(claims, |office| *office)
         .into_iter()
         .map(|Candidate { value, tellers }| Candidate { value: (key(value), value), tellers });
     let offices = merged(wordings.collect(), |(key, _)| Some(key.clone()).filter(|key| *key != OfficeKey::default()));

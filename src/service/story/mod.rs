@@ -148,7 +148,7 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
 enum Found<'a> {
     New(Uuid),
     Same(Uuid, &'a Article),
-    Changed(Uuid, Article),
+    Changed(Uuid, Box<Article>),
 }
 
 fn find_article<'a>(story: &Sent, known: &'a Known) -> Result<Found<'a>, Refusal> {
@@ -170,7 +170,7 @@ fn find_article<'a>(story: &Sent, known: &'a Known) -> Result<Found<'a>, Refusal
     if !story.allow_update {
         return Err(Refusal::ArticleDiffers { name: stored.name.clone(), uri: uri.to_owned() });
     }
-    Ok(Found::Changed(id, doc.decode_to_rewrite()?))
+    Ok(Found::Changed(id, Box::new(doc.decode_to_rewrite()?)))
 }
 
 impl Found<'_> {

@@ -45,7 +45,7 @@ pub struct SentReport {
 impl Sent {
     /// Reads a request; `method` is the one that it came by.
     pub fn read(mut request: IngestStoryRequest, method: &'static str) -> Result<Self, Refusal> {
-        let call = Call::new(method, &request.request_id, &request);
+        let call = Call::new(method, (&request.request_id, request.validate_only), &request);
         request.clear_output();
         if let Some(article) = request.story.as_mut().and_then(|story| story.article.as_mut()) {
             nfc(&mut article.text);
