@@ -1,4 +1,60 @@
-//! Readout.
+//! Readout keeps structured records of diplomatic and governmental meetings as news articles tell them: who met whom,
+//! when, where, in what office, and what was said, each fact traced to the words that say it.
+//!
+//! # Two ideas
+//!
+//! *Articles tell, meetings are settled.* A [`Report`](pb::Report) is the account that one article gives of one event;
+//! it is never edited. A [`Meeting`](pb::Meeting) is what the store settles on: a pure function
+//! ([`model::settle`]) of its reports.
+//!
+//! *The record is its protobuf message.* Postgres keeps each record whole, as bytes, and beside it only the columns and
+//! index tables that queries ask about, written in the same transaction. A new field needs no migration until somebody
+//! filters by it.
+//!
+//! # The map
+//!
+//! | where | what | knows |
+//! |---|---|---|
+//! | `proto/readout/v1` | the contract: messages, services, rules, error reasons | |
+//! | [`pb`] | the generated code, and the descriptors | |
+//! | [`model`] | pure rules on the messages: declared and cross-field rules, evidence, names, dates, settle, filters | `pb` |
+//! | [`store`] | the only SQL, one file per noun; `store/write.rs` is the transaction of a batch | `model` |
+//! | [`feed`] | the write path: group commit, turns | `store` |
+//! | [`service`] | one file per gRPC service: decode, call, encode; `status.rs` has every way to fail | `model`, `feed`, `store` |
+//! | [`server`] | the life of a service: database, migrations, listener, drain | all of these |
+//! | [`embedded`] | the private PostgreSQL that serves when no other is given | |
+//! | [`config`], [`telemetry`], [`cli`] | the command line: `serve`, `migrate`, and the clients `import` and `export` | |
+//!
+//! Nothing points back up this table. The same noun has the same file name in every folder: what an article is stands in
+//! `article.proto`, `model/article.rs`, `store/article.rs`, `service/article.rs` and `tests/article.rs`.
+//!
+//! # The way of a call that writes
+//!
+//! 1. `service/codec.rs` decodes the request, `service/participant.rs` forgets what the caller wrote into output-only
+//!    fields and has it checked ([`model::rules::Check`], written by `build.rs` from the rules in the `.proto`).
+//! 2. A *preparation* reads what the write depends on, outside of any transaction, and makes a
+//!    [`store::write::Write`]: the new docs, and what they rely on (this id is free, that meeting is at revision 3,
+//!    nobody has this name).
+//! 3. [`feed::Committer`] puts it into a transaction together with whatever else has arrived: claims, rows, then the
+//!    feed's lock, dense positions, commit. A write whose claims are lost is prepared anew ([`service::Api::write`]).
+//! 4. The answer carries the position of the write in the metadata `readout-position`.
+//!
+//! # The way of a story
+//!
+//! `service/ingest.rs` takes what has arrived of a stream as a chunk; `service/story/sent.rs` checks each story by
+//! itself and its evidence against its text; `known.rs` looks up everything that the chunk speaks of at once; `cast.rs`
+//! says who its participants are; `service/story/mod.rs` makes writes of it, one a story, which commit together.
+//!
+//! # How to add …
+//!
+//! … *a field*: in the `.proto`, with its comment and rules. That is all, until somebody filters by it: then a column or
+//! index table in a migration, filled in `store/<noun>.rs`, and a line in the table of `model/filter/fields.rs`. Raise
+//! [`model::resource::CONTRACT`], so that older instances leave such records alone.
+//!
+//! … *a rule*: in the `.proto`; `build.rs` refuses to build with a rule that it does not enforce. A rule over several
+//! fields is a function in `model/cross_field.rs`, and a line in `build.rs`.
+//!
+//! … *a way to fail*: in `error_reason.proto` with an example, and in `service/status.rs`.
 
 pub mod cli;
 pub mod config;

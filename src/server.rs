@@ -88,10 +88,10 @@ impl Database {
     }
 }
 
-/// A service with the message limits of the contract.
+/// A service with the message limit of the contract. What is answered is bounded where it is read.
 macro_rules! bounded {
     ($server:ident, $api:expr) => {
-        $server::new($api.clone()).max_decoding_message_size(MESSAGE_BYTES).max_encoding_message_size(MESSAGE_BYTES)
+        $server::new($api.clone()).max_decoding_message_size(MESSAGE_BYTES)
     };
 }
 

@@ -1,6 +1,8 @@
 //! Evidence: the words of the article that support a field. A quote that does not stand in the text is refused, so an
 //! extractor cannot invent its evidence.
 
+use std::cell::Cell;
+
 use prost::Message;
 use prost_reflect::{Cardinality, DynamicMessage, Kind, MessageDescriptor, ReflectMessage, Value};
 
@@ -15,28 +17,32 @@ pub struct Text<'a> {
     text: &'a str,
     /// Byte offset of every `STRIDE`th code point.
     marks: Vec<usize>,
+    /// How many code points it has.
+    len: usize,
+    /// How many bytes may still be searched for quotes without offsets.
+    budget: Cell<usize>,
 }
 
 const STRIDE: usize = 256;
+
+/// Looking for a quote costs the length of the text. All quotes of a call together may cost so much, half a second or so;
+/// half a million short quotes in a text of a mebibyte would take minutes.
+const SEARCH_BYTES: usize = 512 * 1024 * 1024;
 
 impl<'a> Text<'a> {
     /// Reads a text in NFC.
     pub fn new(text: &'a str) -> Self {
         let marks = text.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect();
-        Self { text, marks }
+        Self { text, marks, len: text.chars().count(), budget: Cell::new(SEARCH_BYTES) }
     }
 
     /// Byte offset of a code point; the text's end counts as one.
     fn byte(&self, code_point: usize) -> Option<usize> {
-        let Some(&mark) = self.marks.get(code_point / STRIDE) else {
-            let is_end = code_point == self.text.chars().count();
-            return is_end.then_some(self.text.len());
-        };
-        let mut left = self.text[mark..].char_indices().map(|(byte, _)| mark + byte);
-        left.nth(code_point % STRIDE).or_else(|| {
-            let at_end = self.text[mark..].chars().count() == code_point % STRIDE;
-            at_end.then_some(self.text.len())
-        })
+        if code_point >= self.len {
+            return (code_point == self.len).then_some(self.text.len());
+        }
+        let mark = *self.marks.get(code_point / STRIDE)?;
+        self.text[mark..].char_indices().nth(code_point % STRIDE).map(|(byte, _)| mark + byte)
     }
 
     /// The code point at a byte offset.
@@ -53,6 +59,10 @@ impl<'a> Text<'a> {
 
     /// Where `quote` stands, as code points: nowhere, once, or more often.
     fn find(&self, quote: &str) -> Found {
+        match self.budget.get().checked_sub(self.text.len()) {
+            Some(left) => self.budget.set(left),
+            None => return Found::TooCostly,
+        }
         let Some(first) = self.text.find(quote) else { return Found::Nowhere };
         let next = first + self.text[first..].chars().next().map_or(1, char::len_utf8);
         if self.text[next..].contains(quote) {
@@ -67,6 +77,7 @@ enum Found {
     Nowhere,
     Once(usize, usize),
     Often,
+    TooCostly,
 }
 
 /// Whether a piece of evidence stands in the text at its offsets.
@@ -119,6 +130,9 @@ pub fn check(
                 at,
                 "these words stand in the text more than once: give start and end",
             ),
+            Found::TooCostly => {
+                out.add(at, "is one of too many quotes to look for in so long a text: give start and end")
+            }
         }
     }
 }
@@ -244,6 +258,19 @@ mod tests {
         assert_eq!(refused("title", "him.", 57, 99), (ErrorReason::EvidenceNotFound, at.clone()));
         assert_eq!(refused("title", "Əliyev", 22, 16), (ErrorReason::EvidenceNotFound, at.clone()));
         assert_eq!(refused("title", "Shoigu", 0, 0), (ErrorReason::EvidenceAmbiguous, at));
+    }
+
+    #[test]
+    fn quotes_that_would_take_minutes_to_look_for_are_refused() {
+        let text = "x".repeat(1024 * 1024);
+        let one = Evidence { field: "title".into(), quote: "x".into(), ..Default::default() };
+        let mut out = Violations::default();
+        let counted = Text::new(&text);
+        counted.budget.set(2 * text.len());
+        check(&mut vec![one; 3], &account(), Some(&counted), &Path::ROOT, &mut out);
+        let reasons: Vec<_> = out.into_iter().map(|one| one.reason).collect();
+        let often = ErrorReason::EvidenceAmbiguous;
+        assert_eq!(reasons, [often, often, ErrorReason::InvalidField]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::{
     },
     store::{
         Table, article,
-        list::{PAGE_BYTES, list},
+        list::list,
         write::{Put, PutArticle, Write},
     },
 };
@@ -184,7 +184,7 @@ async fn page(api: &Api, cursor: &Cursor, filter: &Filter, view: View) -> Result
     if view == View::Full {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = article::text_sizes(api.store.reads(), &ids).await?;
-        page.cut(|doc| sizes.get(&doc.id).copied().unwrap_or(0), PAGE_BYTES);
+        page.cut(|doc| sizes.get(&doc.id).copied().unwrap_or(0));
     }
     let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
     let mut articles: Vec<Article> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;

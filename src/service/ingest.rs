@@ -171,8 +171,8 @@ struct Chunks {
 }
 
 impl Chunks {
-    /// The next chunk, empty at the end. No two of its stories have a uri in common, and one that adds to a meeting is
-    /// alone: each sees what is written before it.
+    /// The next chunk, empty at the end. No two of its stories have a uri or a request id in common, and one that adds to
+    /// a meeting is alone: each sees what is written before it.
     async fn next(&mut self) -> Result<Vec<Result<Sent, Refusal>>, Status> {
         if let Some(status) = self.broken.take() {
             return Err(status);
@@ -216,10 +216,13 @@ impl Chunks {
 /// Whether a story can be prepared together with those before it.
 fn joins(story: &Result<Sent, Refusal>, seen: &mut HashSet<String>) -> bool {
     let Ok(story) = story else { return true };
-    let mut is_new = true;
-    for uri in uris(&story.article).collect::<HashSet<_>>() {
-        is_new &= seen.insert(uri.to_owned());
-    }
+    let request_id = Some(story.call.request_id.as_str()).filter(|id| !id.is_empty());
+    let claims: HashSet<String> = uris(&story.article)
+        .map(|uri| format!("uri {uri}"))
+        .chain(request_id.map(|id| format!("request {id}")))
+        .collect();
+    let is_new = claims.is_disjoint(seen);
+    seen.extend(claims);
     is_new && !story.names_meetings()
 }
 

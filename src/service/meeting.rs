@@ -29,7 +29,7 @@ use crate::{
     },
     store::{
         Table, change,
-        list::{PAGE_BYTES, list},
+        list::list,
         meeting, report,
         write::{Put, Write},
     },
@@ -267,7 +267,7 @@ async fn page(api: &Api, cursor: &Cursor, filter: &Filter, view: View) -> Result
     if view == View::Full {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = report::sizes(api.store.reads(), &ids).await?;
-        page.cut(|doc| sizes.get(&doc.id).copied().unwrap_or(0), PAGE_BYTES);
+        page.cut(|doc| sizes.get(&doc.id).copied().unwrap_or(0));
     }
     let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
     let mut meetings: Vec<Meeting> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;

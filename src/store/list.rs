@@ -61,13 +61,17 @@ impl Page {
         let found = rows.first().map_or(0, |row| usize::try_from(row.found).unwrap_or(0));
         let mut docs: Vec<Doc> = rows.into_iter().map(|row| row.doc).collect();
         docs.truncate(limit);
-        Self { more: found > docs.len(), docs }
+        let mut page = Self { more: found > docs.len(), docs };
+        // The query stops after the record that passes the limit, so that it finds one at all.
+        page.cut(|_| 0);
+        page
     }
 
-    /// Ends the page earlier where what comes with its records (texts, reports) makes it larger than `most` bytes.
-    pub fn cut(&mut self, beside: impl Fn(&Doc) -> usize, most: i64) {
+    /// Ends the page before it passes `PAGE_BYTES`, with what comes `beside` each record (its text, its reports), but
+    /// not before the first record.
+    pub fn cut(&mut self, beside: impl Fn(&Doc) -> usize) {
         let mut bytes = 0;
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let most = usize::try_from(PAGE_BYTES).unwrap_or(usize::MAX);
         let fits = |doc: &Doc| {
             let before = bytes;
             bytes += doc.bytes.len() + beside(doc);

@@ -86,9 +86,9 @@ impl Store {
         key.try_into().map_err(|_| StoreError::Damaged("the feed's token_key".to_owned()))
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers. Asked where long reads cannot be in the way.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("select 1").execute(&self.reads).await?;
+        sqlx::query("select 1").execute(&self.writes).await?;
         Ok(())
     }
 
