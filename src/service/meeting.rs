@@ -199,7 +199,10 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     }
     let now = SystemTime::now();
     report.begin(report_id, now);
-    let mut of_meeting = tellings(api, &[meeting_id]).await?.remove(&meeting_id).unwrap_or_default();
+    let mut of_meeting = match former {
+        Some(_) => tellings(api, &[meeting_id]).await?.remove(&meeting_id).unwrap_or_default(),
+        None => Vec::new(),
+    };
     of_meeting.push(Telling::new(report.clone(), &source.article, source.origin));
     let told: Vec<Told<'_>> = of_meeting.iter().map(Telling::told).collect();
     let meeting = match former {

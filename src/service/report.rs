@@ -67,10 +67,8 @@ pub struct Source {
 pub async fn source(api: &Api, name: &str) -> Result<Source, Refusal> {
     let missing = || Refusal::NotFound(name.to_owned());
     let id = Collection::Articles.id(name).ok_or_else(missing)?;
-    let docs = article::get(api.store.reads(), &[id]).await?;
-    let article = docs.first().ok_or_else(missing)?.decode()?;
-    let text = article::texts(api.store.reads(), &[id]).await?.remove(&id);
-    let origin = article::origins(api.store.reads(), &[id]).await?.remove(&id).unwrap_or(id);
+    let (doc, origin, text) = article::source(api.store.reads(), id).await?.ok_or_else(missing)?;
+    let article = doc.decode()?;
     Ok(Source { article, origin, text })
 }
 

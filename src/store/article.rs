@@ -24,6 +24,21 @@ pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Table::Article, ids).await
 }
 
+/// An article with what its reports need of it: the first article of its group of copies, and its text, where there is
+/// one to check evidence against.
+pub async fn source(pool: &PgPool, id: Uuid) -> Result<Option<(Doc, Uuid, Option<String>)>, StoreError> {
+    let found: Option<(i16, Vec<u8>, Uuid, Option<String>)> = sqlx::query_as(
+        "select article.contract, article.doc, article.origin, article_text.body
+         from article
+         left join article_text on article_text.sha256 = article.text_sha256
+         where article.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await?;
+    Ok(found.map(|(contract, bytes, origin, text)| (Doc { id, contract, bytes }, origin, text)))
+}
+
 /// The texts of these articles, where there is one to show.
 pub async fn texts(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
     let texts: Vec<(Uuid, String)> = sqlx::query_as(
