@@ -34,7 +34,9 @@ pub enum MigrationError {
 
 /// Applies the migrations that the database does not have yet, under sqlx's lock.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), MigrationError> {
-    let mut connection = options.clone().application_name("readout-migrate").connect().await?;
+    // sqlx asks for its table whether or not it is there, and the server would remark on that at every start.
+    let options = options.clone().application_name("readout-migrate").options([("client_min_messages", "warning")]);
+    let mut connection = options.connect().await?;
     let result = migrate_on(&mut connection).await;
     // An error on the way out changes nothing.
     let _ = sqlx::Connection::close(connection).await;
