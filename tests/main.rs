@@ -4,3 +4,6 @@
 mod support;
 
 mod article;
+mod embedded;
+mod migrate;
+mod recovery;

@@ -1,6 +1,8 @@
 //! What the tests stand on.
 
 pub mod cluster;
+pub mod data_dir;
+pub mod program;
 pub mod service;
 pub mod status;
 

@@ -67,6 +67,7 @@ impl Service {
     }
 }
 
-async fn connect(address: SocketAddr) -> Channel {
+/// A new connection to a service.
+pub async fn connect(address: SocketAddr) -> Channel {
     Channel::from_shared(format!("http://{address}")).expect("a url").connect().await.expect("it listens")
 }

@@ -1,0 +1,93 @@
+//! The database's schema: brought up to date once, whoever starts, and never touched when it is newer.
+
+use readout::{
+    pb::{Article, CreateArticleRequest, GetArticleRequest, article_service_client::ArticleServiceClient},
+    store::migrate::migrate,
+};
+use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
+
+use crate::support::{
+    cluster::{database, empty_database},
+    program::{Program, messages, run},
+};
+
+/// Version, checksum and time of all migrations that were applied.
+async fn applied(database: &PgConnectOptions) -> Vec<(i64, Vec<u8>, String)> {
+    let mut connection = database.connect().await.unwrap();
+    let query = "select version, checksum, installed_on::text from _sqlx_migrations order by version";
+    let applied = sqlx::query_as(query).fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    applied
+}
+
+async fn execute(database: &PgConnectOptions, statement: &'static str) {
+    let mut connection = database.connect().await.unwrap();
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn instances_that_start_together_on_an_empty_database_all_serve() {
+    let database = empty_database().await;
+    let url = database.to_url_lossy();
+    let (first, second) = tokio::join!(Program::serve_on(url.as_str()), Program::serve_on(url.as_str()));
+    let one = ArticleServiceClient::new(first.channel().await);
+    let other = ArticleServiceClient::new(second.channel().await);
+    for (uri, mut writer, mut reader) in [("urn:a", one.clone(), other.clone()), ("urn:b", other, one)] {
+        let article = Some(Article { uri: uri.into(), ..Default::default() });
+        let request = CreateArticleRequest { article, ..Default::default() };
+        let written = writer.create_article(request).await.unwrap().into_inner();
+        let request = GetArticleRequest { name: written.name.clone(), ..Default::default() };
+        assert_eq!(reader.get_article(request).await.unwrap().into_inner(), written);
+    }
+    tokio::join!(first.stop(), second.stop());
+}
+
+#[tokio::test]
+async fn many_migrations_at_once_take_turns() {
+    let database = empty_database().await;
+    let all = futures_util::future::join_all((0..8).map(|_| migrate(&database))).await;
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_up_to_date_is_left_as_it_is() {
+    let database = empty_database().await;
+    let url = database.to_url_lossy();
+    let migrate = ["migrate", "--database-url", url.as_str()];
+    let first = run(migrate).await;
+    assert_eq!(first.code, Some(0), "{first:?}");
+    execute(&database, "insert into article_uri values ('urn:kept', gen_random_uuid())").await;
+    let before = applied(&database).await;
+    assert!(!before.is_empty());
+
+    let second = run(migrate).await;
+    assert_eq!(second.code, Some(0), "{second:?}");
+    assert!(second.stderr.contains("the database is up to date"), "{second:?}");
+    assert_eq!(applied(&database).await, before);
+    let mut connection = database.connect().await.unwrap();
+    let kept: i64 = sqlx::query_scalar("select count(*) from article_uri").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(kept, 1);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_with_both_versions() {
+    let database = database().await;
+    let known = applied(&database).await.last().unwrap().0;
+    let future = "insert into _sqlx_migrations values (99990101000000, 'of the future', now(), true, '\\x00', 1)";
+    execute(&database, future).await;
+    let before = applied(&database).await;
+
+    let url = database.to_url_lossy();
+    let sentence = format!(
+        "the database has schema version 99990101000000, this readout knows versions up to {known}: \
+         start a newer readout"
+    );
+    for command in ["migrate", "serve"] {
+        let refused = run([command, "--database-url", url.as_str()]).await;
+        assert_eq!(refused.code, Some(1), "{command}: {refused:?}");
+        let log: Vec<_> = refused.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(messages(&log), sentence, "{command}");
+    }
+    assert_eq!(applied(&database).await, before);
+}
