@@ -106,7 +106,8 @@ pub async fn serve(
     let address: SocketAddr = listener.local_addr()?;
     let store = Store::new(database);
     let token_key = TokenKey(store.token_key().await?);
-    let (committer, committing) = Committer::start(store.clone());
+    let closing = CancellationToken::new();
+    let (committer, committing) = Committer::start(store.clone(), closing.clone());
     let stopping = CancellationToken::new();
     let api = Api { store: store.clone(), committer, turns: Turns::default(), token_key, stopping: stopping.clone() };
 
@@ -149,6 +150,8 @@ pub async fn serve(
     for chore in chores {
         chore.abort();
     }
+    // Calls that were cut may still hold the committer, and have nothing more to give it.
+    closing.cancel();
     flush(committing).await;
     // A read that nobody waits for any more need not be waited for either.
     let _ = time::timeout(FLUSH_TIMEOUT, store.close()).await;

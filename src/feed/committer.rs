@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::store::{
     Store, StoreError,
@@ -62,10 +63,11 @@ pub enum SubmitError {
 }
 
 impl Committer {
-    /// Starts the task. It ends when all clones of the committer are gone and the queue is empty.
-    pub fn start(store: Store) -> (Self, tokio::task::JoinHandle<()>) {
+    /// Starts the task. It ends when the queue is empty, and `closing` is cancelled or all clones of the committer are
+    /// gone.
+    pub fn start(store: Store, closing: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, submissions) = mpsc::channel(QUEUE_SUBMISSIONS);
-        let task = tokio::spawn(run(store, submissions));
+        let task = tokio::spawn(run(store, submissions, closing));
         (Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB)) }, task)
     }
 
@@ -83,13 +85,16 @@ impl Committer {
     }
 }
 
-async fn run(store: Store, mut queue: mpsc::Receiver<Submission>) {
+async fn run(store: Store, mut queue: mpsc::Receiver<Submission>, closing: CancellationToken) {
     let mut held = VecDeque::new();
     loop {
         if held.is_empty() {
-            match queue.recv().await {
-                Some(submission) => held.push_back(submission),
-                None => return,
+            tokio::select! {
+                submission = queue.recv() => match submission {
+                    Some(submission) => held.push_back(submission),
+                    None => return,
+                },
+                () = closing.cancelled(), if !queue.is_closed() => queue.close(),
             }
         }
         while held.len() < BATCH_SUBMISSIONS {
