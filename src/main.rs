@@ -5,7 +5,7 @@ use std::process::{self, ExitCode};
 use clap::Parser;
 use readout::{
     cli,
-    config::{Args, Command},
+    config::{Args, Command, Log},
     server, telemetry,
 };
 use tokio::{
@@ -22,7 +22,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init(&args.log)?;
+    let Log { log, .. } = &args.log;
+    telemetry::init(&args.log).map_err(|error| anyhow::anyhow!("--log {log:?} is not a filter: {error}"))?;
     match args.command {
         Command::Serve(serve) => Ok(logged(server::run(serve, shutdown()?).await)),
         Command::Migrate(database) => Ok(logged(server::migrate(database).await)),
