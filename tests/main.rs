@@ -7,3 +7,4 @@ mod article;
 mod embedded;
 mod migrate;
 mod recovery;
+mod serve;

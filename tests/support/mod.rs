@@ -5,6 +5,7 @@ pub mod data_dir;
 pub mod program;
 pub mod service;
 pub mod status;
+pub mod stories;
 
 pub use self::{
     service::Service,

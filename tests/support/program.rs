@@ -22,10 +22,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts a service on a free port, with a private database in the directory and perhaps more arguments.
+    /// Starts a service on a free port, with a private database in the directory and these arguments.
     pub fn start(dir: &DataDir, args: &[&str]) -> Self {
-        let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", dir.as_str()];
-        let mut command = command(serve.iter().chain(args));
+        let mut command = command(["serve"].iter().chain(args));
+        command.env("READOUT_LISTEN", "127.0.0.1:0").env("READOUT_DATA_DIR", dir.path());
         // Where it is found by whoever tidies up.
         Self::spawn(command.current_dir(dir.path()))
     }

@@ -1,0 +1,241 @@
+//! `readout serve`, the real program: how it starts, what it refuses, and that it ends.
+
+use std::{fs, net::TcpListener};
+
+use readout::pb::{
+    Article, CreateArticleRequest, IngestStoriesRequest, ListArticlesRequest, ListArticlesResponse, View,
+    article_service_client::ArticleServiceClient, ingest_service_client::IngestServiceClient,
+};
+use tonic::{
+    Code, Streaming,
+    transport::{Channel, Endpoint},
+};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+use crate::support::{
+    data_dir::{DataDir, eventually, kill, patiently},
+    program::{Program, messages, run},
+    service::connect,
+};
+
+fn create(article: Article) -> CreateArticleRequest {
+    CreateArticleRequest { article: Some(article), ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_service_makes_its_database_and_finds_it_again() {
+    let dir = DataDir::new();
+    let below = dir.path().join("made/by/it");
+    // Below a directory that the database, run by another user, can pass through.
+    fs::create_dir(dir.path().join("made")).unwrap();
+    let args = ["--data-dir", below.to_str().unwrap()];
+    let serve = async || Program::start(&dir, &args);
+
+    let service = serve().await;
+    let mut articles = ArticleServiceClient::new(service.channel().await);
+    let article = Article { uri: "urn:kept".into(), text: "Words.".into(), ..Default::default() };
+    let created = articles.create_article(create(article)).await.unwrap().into_inner();
+    service.stop().await;
+
+    let service = serve().await;
+    let mut articles = ArticleServiceClient::new(service.channel().await);
+    let request = ListArticlesRequest { view: View::Full.into(), ..Default::default() };
+    let listed = articles.list_articles(request).await.unwrap().into_inner();
+    assert_eq!(listed.articles, [created]);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_signals_to_stop_end_the_service_and_its_database() {
+    let dir = DataDir::with_database().await;
+    for signal in ["TERM", "INT"] {
+        let service = Program::serve(&dir).await;
+        assert!(!dir.servers().is_empty());
+        service.signal(signal);
+        let (code, log) = service.ended().await;
+        assert_eq!(code, Some(0), "{log:#?}");
+        assert_eq!(dir.servers(), [0; 0], "{signal}");
+        assert!(messages(&log).ends_with("\nstopped"), "{log:#?}");
+        assert!(log.iter().all(|line| line["level"] == "INFO"), "{log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_starting_can_be_stopped() {
+    let dir = DataDir::with_database().await;
+    let service = Program::start(&dir, &[]);
+    // Taken before anything else is done, so the signal is caught from then on.
+    eventually("it has begun", async || dir.path().join("lock").exists()).await;
+    service.stop().await;
+    assert_eq!(dir.servers(), [0; 0]);
+}
+
+#[tokio::test]
+async fn an_idle_stream_is_told_and_does_not_hold_up_the_end() {
+    let dir = DataDir::with_database().await;
+    let service = Program::start(&dir, &["--drain-timeout", "600"]);
+    let mut ingest = IngestServiceClient::new(service.channel().await);
+    let idle = futures_util::stream::pending::<IngestStoriesRequest>();
+    let mut answers = ingest.ingest_stories(idle).await.unwrap().into_inner();
+
+    service.signal("TERM");
+    let told = patiently("an answer", answers.message()).await.unwrap_err();
+    assert_eq!(told.code(), Code::Unavailable);
+    let (code, log) = service.ended().await;
+    assert_eq!(code, Some(0), "{log:#?}");
+    assert!(log.iter().all(|line| line["level"] == "INFO"), "{log:#?}");
+    assert_eq!(dir.servers(), [0; 0]);
+}
+
+/// A stream of 16 MiB to a client that does not take more than 64 KiB of it.
+async fn stuck_stream(service: &Program) -> Streaming<ListArticlesResponse> {
+    let address = service.address().await;
+    let mut articles = ArticleServiceClient::new(connect(address).await);
+    for number in 0..16 {
+        let text = "x".repeat(1024 * 1024);
+        let article = Article { uri: format!("urn:{number}"), text, ..Default::default() };
+        articles.create_article(create(article)).await.unwrap();
+    }
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let narrow: Channel = endpoint.initial_stream_window_size(65_535).connect().await.unwrap();
+    let mut articles = ArticleServiceClient::new(narrow).max_decoding_message_size(8 << 20);
+    let request = ListArticlesRequest { view: View::Full.into(), ..Default::default() };
+    articles.stream_articles(request).await.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off_after_the_drain_timeout() {
+    let dir = DataDir::with_database().await;
+    let service = Program::start(&dir, &["--drain-timeout", "0.5"]);
+    let mut stuck = stuck_stream(&service).await;
+
+    service.signal("TERM");
+    let (code, log) = service.ended().await;
+    assert_eq!(code, Some(0), "{log:#?}");
+    let warnings: Vec<_> = log.iter().filter(|line| line["level"] != "INFO").cloned().collect();
+    assert_eq!(messages(&warnings), "calls were still open and have been cut", "{log:#?}");
+    assert_eq!(dir.servers(), [0; 0]);
+    while let Ok(page) = patiently("the end of the stream", stuck.message()).await {
+        assert!(page.is_some(), "a cut stream must not look complete");
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_service_at_once_and_the_next_one_takes_over() {
+    let dir = DataDir::with_database().await;
+    let service = Program::start(&dir, &["--drain-timeout", "600"]);
+    let _stuck = stuck_stream(&service).await;
+
+    service.signal("TERM");
+    service.logged("stopping; a second signal ends the process at once").await;
+    service.signal("TERM");
+    let (code, log) = service.ended().await;
+    assert_eq!(code, Some(128 + 15), "{log:#?}");
+
+    let service = Program::serve(&dir).await;
+    let mut articles = ArticleServiceClient::new(service.channel().await);
+    let request = ListArticlesRequest::default();
+    assert_eq!(articles.list_articles(request).await.unwrap().into_inner().articles.len(), 16);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn health_follows_the_database() {
+    let dir = DataDir::with_database().await;
+    let service = Program::serve(&dir).await;
+    let mut health = HealthClient::new(service.channel().await);
+    let of = |service: &str| HealthCheckRequest { service: service.into() };
+    let mut whole = health.watch(of("")).await.unwrap().into_inner();
+    let mut one = health.watch(of("readout.v1.MeetingService")).await.unwrap().into_inner();
+    let mut next = async || {
+        let (whole, one) = tokio::join!(whole.message(), one.message());
+        let (whole, one) = (whole.unwrap().unwrap().status(), one.unwrap().unwrap().status());
+        assert_eq!(whole, one);
+        whole
+    };
+    assert_eq!(patiently("the first status", next()).await, ServingStatus::Serving);
+
+    // It cannot come back before the test lets it.
+    let (there, away) = (dir.path().join("postgres"), dir.path().join("away"));
+    let postmaster = dir.postmaster();
+    fs::rename(&there, &away).unwrap();
+    kill(postmaster);
+    let mut articles = ArticleServiceClient::new(service.channel().await);
+    let mut list = async || articles.list_articles(ListArticlesRequest::default()).await;
+    let (status, refused) = patiently("the loss shows", async { tokio::join!(next(), list()) }).await;
+    assert_eq!(status, ServingStatus::NotServing);
+    assert_eq!(refused.unwrap_err().code(), Code::Unavailable);
+
+    fs::rename(&away, &there).unwrap();
+    assert_eq!(patiently("the return shows", next()).await, ServingStatus::Serving);
+    list().await.unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_service_on_the_same_directory_is_refused() {
+    let dir = DataDir::with_database().await;
+    let first = Program::serve(&dir).await;
+    let (code, log) = Program::start(&dir, &[]).ended().await;
+    assert_eq!(code, Some(1), "{log:#?}");
+    let sentence = format!(
+        "data directory {} is in use by another readout (pid {}): stop it, or choose another with --data-dir",
+        dir.as_str(),
+        first.pid()
+    );
+    assert_eq!(messages(&log), sentence);
+
+    let mut articles = ArticleServiceClient::new(first.channel().await);
+    articles.list_articles(ListArticlesRequest::default()).await.unwrap();
+    first.stop().await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_and_leaves_no_database_behind() {
+    let dir = DataDir::with_database().await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, log) = Program::start(&dir, &["--listen", &address]).ended().await;
+    assert_eq!(code, Some(1), "{log:#?}");
+    assert!(messages(&log).contains(&format!("cannot listen on {address}: ")), "{log:#?}");
+    assert_eq!(dir.servers(), [0; 0]);
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_told_without_the_password() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for command in ["serve", "migrate"] {
+        let url = format!("postgres://readout:s3cret@{nobody}/readout");
+        let refused = run([command, "--database-url", &url]).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains("the database cannot be reached: "), "{refused:?}");
+        assert!(!refused.stderr.contains("s3cret"), "{refused:?}");
+
+        let refused = run([command, "--database-url", "postgres://readout:s3cret@[/"]).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains("DATABASE_URL is not a valid PostgreSQL url"), "{refused:?}");
+        assert!(!refused.stderr.contains("s3cret"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_that_make_no_sense_are_told_and_nothing_is_started() {
+    let dir = DataDir::new();
+    for (args, told) in [
+        (vec!["serve", "--lisen", "127.0.0.1:0"], "'--lisen'"),
+        (vec!["serve", "--listen", "localhost"], "'localhost' for '--listen <ADDR>'"),
+        (vec!["serve", "--drain-timeout", "soon"], "must be a number of seconds such as 10 or 0.5"),
+        (vec!["serve", "--drain-timeout", "-1"], "'-1'"),
+        (vec!["serve", "--log-format", "xml"], "'xml' for '--log-format <LOG_FORMAT>'"),
+        (vec!["serve", "--log", "readout=loud"], "--log \"readout=loud\" is not a filter: "),
+        (vec!["surf"], "'surf'"),
+        (vec![], "Usage: readout"),
+    ] {
+        let data_dir = if args.first() == Some(&"serve") { vec!["--data-dir", dir.as_str()] } else { vec![] };
+        let refused = run(args.iter().chain(&data_dir)).await;
+        assert_eq!(refused.code, Some(2), "{args:?}: {refused:?}");
+        assert!(refused.stderr.contains(told), "{args:?}: {refused:?}");
+        assert_eq!(refused.stdout, "");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,37 @@
+//! The sample stories.
+
+use std::{fs::File, io::Read, path::PathBuf};
+
+use flate2::read::GzDecoder;
+use readout::{
+    cli::json,
+    pb::{IngestStoriesRequest, Story},
+};
+
+/// A file of the test data.
+pub fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+/// The article that the service was conceived from, as one line.
+pub fn azernews_line() -> String {
+    std::fs::read_to_string(path("azernews.story.json")).expect("it is there").replace('\n', "")
+}
+
+/// The real stories as lines, without their ends.
+pub fn lines() -> Vec<String> {
+    let mut lines = String::new();
+    let packed = File::open(path("stories.ndjson.gz")).expect("it is there");
+    GzDecoder::new(packed).read_to_string(&mut lines).expect("gzip");
+    lines.lines().map(str::to_owned).collect()
+}
+
+/// A line as a story.
+pub fn story(line: &str) -> Story {
+    json::parse("readout.v1.Story", line).expect("a story")
+}
+
+/// The request of a stream that writes a story.
+pub fn request(story: &Story) -> IngestStoriesRequest {
+    IngestStoriesRequest { story: Some(story.clone()), ..Default::default() }
+}
