@@ -137,7 +137,8 @@ pub async fn serve(
     let result = tokio::select! {
         result = &mut server => result,
         () = &mut shutdown => {
-            set_health(&health, ServingStatus::NotServing).await;
+            chores.iter().for_each(JoinHandle::abort);
+            end_health(health).await;
             stopping.cancel();
             // An open stream of somebody who does not read could hold up the end for ever (hyperium/hyper#4170).
             time::timeout(drain, &mut server).await.unwrap_or_else(|_| {
@@ -147,9 +148,7 @@ pub async fn serve(
         }
     };
     stopping.cancel();
-    for chore in chores {
-        chore.abort();
-    }
+    chores.iter().for_each(JoinHandle::abort);
     // Calls that were cut may still hold the committer, and have nothing more to give it.
     closing.cancel();
     flush(committing).await;
@@ -185,11 +184,23 @@ async fn watch_health(health: HealthReporter, store: Store) {
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    let services = pb::pool().services().filter(|service| service.package_name() == "readout.v1");
-    let names = services.map(|service| service.full_name().to_owned()).chain([String::new()]);
-    for name in names {
+    for name in health_names() {
         health.set_service_status(name, status).await;
     }
+}
+
+/// Tells those who watch, and ends their streams, which would keep the service from ending.
+async fn end_health(mut health: HealthReporter) {
+    set_health(&health, ServingStatus::NotServing).await;
+    for name in health_names() {
+        health.clear_service_status(&name).await;
+    }
+}
+
+/// What health is told of: each service, and the whole.
+fn health_names() -> impl Iterator<Item = String> {
+    let services = pb::pool().services().filter(|service| service.package_name() == "readout.v1");
+    services.map(|service| service.full_name().to_owned()).chain([String::new()])
 }
 
 async fn forget(store: Store) {
