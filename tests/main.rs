@@ -4,6 +4,7 @@
 mod support;
 
 mod article;
+mod crash;
 mod embedded;
 mod migrate;
 mod recovery;
