@@ -208,7 +208,7 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     let meeting = match former {
         Some(former) => reported(meeting_id, &former, &told, now),
         None => {
-            let mut meeting = Meeting::default();
+            let mut meeting = Meeting { labels: request.meeting_labels.clone(), ..Default::default() };
             settle_on(&mut meeting, &told);
             meeting.begin(meeting_id, now);
             Put::new(meeting_id, meeting)
