@@ -247,7 +247,7 @@ impl Writer {
 
     /// Whether a meeting is not there yet. Only for the first of its reports, as nothing else would tell.
     async fn is_new(&self, meeting: &str) -> Result<bool, Status> {
-        if self.tally.knows(meeting) {
+        if self.tally.knows_meeting(meeting) {
             return Ok(false);
         }
         let request = GetMeetingRequest { name: meeting.to_owned(), view: View::Basic.into() };

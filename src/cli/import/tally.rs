@@ -50,9 +50,9 @@ impl Tally {
         self.bar.suspend(|| eprintln!("{at}: {what}"));
     }
 
-    /// Whether a line has led to this resource already.
-    pub fn knows(&self, name: &str) -> bool {
-        self.totals().knows(name)
+    /// Whether a line has led to this meeting already.
+    pub fn knows_meeting(&self, name: &str) -> bool {
+        self.totals().knows_meeting(name)
     }
 
     /// Tells the totals; answers whether all lines were accepted.
@@ -126,10 +126,9 @@ impl Totals {
         Ok(())
     }
 
-    fn knows(&self, name: &str) -> bool {
-        name.split_once('/')
-            .and_then(|(_, id)| Uuid::try_parse(id).ok())
-            .is_some_and(|id| self.kinds().iter().any(|resources| resources.contains_key(&id)))
+    fn knows_meeting(&self, name: &str) -> bool {
+        let id = name.strip_prefix("meetings/").and_then(|id| Uuid::try_parse(id).ok());
+        id.is_some_and(|id| self.meetings.contains_key(&id))
     }
 
     fn kinds(&self) -> [&Resources; 4] {
