@@ -7,7 +7,7 @@ mod retry;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::pb::{
@@ -53,7 +53,8 @@ impl Clients {
             .with_context(|| format!("{server} is not the address of a service"))?
             .connect()
             .await
-            .with_context(|| format!("no connection to {server}"))?;
+            // Of its layers only the innermost says something.
+            .map_err(|error| anyhow!("no connection to {server}: {}", Error::new(error).root_cause()))?;
         macro_rules! client {
             ($client:ident) => {
                 $client::new(channel.clone())
