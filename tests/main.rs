@@ -4,8 +4,10 @@
 mod support;
 
 mod article;
+mod cli;
 mod crash;
 mod embedded;
+mod export;
 mod migrate;
 mod recovery;
 mod serve;

@@ -1,0 +1,214 @@
+//! An export is the whole: read into an empty service, it makes a service whose export has the same bytes.
+
+use std::fs;
+
+use prost_types::Timestamp;
+use readout::{
+    model::rules::ClearOutput,
+    pb::{
+        Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, Date,
+        Evidence, ExternalId, IngestStoryRequest, Link, ListMeetingsRequest, Meeting, OfficeTerm, Participant,
+        ParticipantName, Participation, Report, Story, StoryReport, account::Kind, article::TextRights, link,
+        participant, participant_name,
+    },
+};
+use tempfile::tempdir;
+
+use crate::support::{
+    Service,
+    program::{Ran, run},
+    stories,
+};
+
+/// An id by which something comes first, or last, in an export.
+fn id(letter: char) -> String {
+    "00000000-0000-4000-8000-000000000000".replace('0', &letter.to_string())
+}
+
+fn labels(label: &str) -> std::collections::BTreeMap<String, String> {
+    ["z", "a", "m"].map(|key| (key.to_owned(), label.to_owned())).into()
+}
+
+async fn export(service: &Service) -> Ran {
+    run(["export", "--server", &service.address.to_string()]).await
+}
+
+async fn import(service: &Service, file: &std::path::Path) -> Ran {
+    run(["import", "--server", &service.address.to_string(), "--output", "json", file.to_str().unwrap()]).await
+}
+
+/// Those who are part of somebody further on.
+async fn participants(service: &mut Service) {
+    let mut parent = String::new();
+    // Written in the order that is needed, exported in the reverse one.
+    for letter in ['f', 'b', '1', '0'] {
+        let participant = Participant {
+            kind: participant::Kind::Organization.into(),
+            display_name: format!("Ministry {letter} \u{202e}\"ñ\"\\\n"),
+            names: vec![ParticipantName {
+                text: "Müdafiə Nazirliyi".into(),
+                language_code: "az-Latn".into(),
+                kind: participant_name::Kind::Official.into(),
+            }],
+            region_code: "AZ".into(),
+            offices: vec![OfficeTerm {
+                title: "Minister".into(),
+                start: Some(Date { year: 2013, month: 10, day: 0 }),
+                ..Default::default()
+            }],
+            parent,
+            external_ids: vec![ExternalId { scheme: "wikidata".into(), value: format!("Q{letter}") }],
+            note: "Two\nlines.".into(),
+            labels: labels("participant"),
+            ..Default::default()
+        };
+        let participant_id = id(letter);
+        let participant = Some(participant);
+        let request = CreateParticipantRequest { participant, participant_id, ..Default::default() };
+        parent = service.participants.create_participant(request).await.unwrap().into_inner().name;
+    }
+}
+
+/// Copies of an article further on, and meetings that several of them tell of.
+async fn articles_and_meetings(service: &mut Service) {
+    let mut source = String::new();
+    for letter in ['f', 'b', '0'] {
+        let article = Article {
+            uri: format!("urn:copy:{letter}"),
+            alternate_uris: vec![format!("urn:mirror:{letter}")],
+            text: "Veliyev met Tsalikov. They agreed.".into(),
+            publish_time: Some(Timestamp { seconds: 1_599_220_800, nanos: 123_000_000 }),
+            syndicated_from: source,
+            labels: labels("article"),
+            ..Default::default()
+        };
+        let request = CreateArticleRequest { article: Some(article), article_id: id(letter), ..Default::default() };
+        source = service.articles.create_article(request).await.unwrap().into_inner().name;
+    }
+    for (letter, first) in [('e', 'b'), ('1', '0')] {
+        let account = |title: &str| Account { kind: Kind::Talks.into(), title: title.into(), ..Default::default() };
+        let quote = |quote: &str| Evidence { field: "title".into(), quote: quote.into(), ..Default::default() };
+        let meeting = Meeting { labels: labels("meeting"), account: Some(account("met")), ..Default::default() };
+        let request = CreateMeetingRequest {
+            meeting: Some(meeting),
+            meeting_id: id(letter),
+            source_article: format!("articles/{}", id(first)),
+            evidence: vec![quote("met")],
+            ..Default::default()
+        };
+        let meeting = service.meetings.create_meeting(request).await.unwrap().into_inner().name;
+        for (letter, title) in [('f', "Tsalikov"), ('0', "agreed")] {
+            let article = format!("articles/{}", id(letter));
+            let mut account = account(title);
+            // Of each other, so that one of them is not there yet.
+            let link = |letter| Link {
+                kind: link::Kind::Precedes.into(),
+                meeting: format!("meetings/{}", id(letter)),
+                ..Default::default()
+            };
+            account.links = if first == '0' { vec![link('e')] } else { vec![] };
+            account.participations = vec![Participation {
+                id: "p".into(),
+                participant: format!("participants/{}", id('f')),
+                ..Default::default()
+            }];
+            let report = Report {
+                article,
+                account: Some(account),
+                evidence: vec![quote(title)],
+                labels: labels(&format!("{meeting} {title}")),
+                ..Default::default()
+            };
+            let request = AddReportRequest { meeting: meeting.clone(), report: Some(report), ..Default::default() };
+            service.meetings.add_report(request).await.unwrap();
+        }
+    }
+}
+
+/// A story that quotes its article.
+fn told(uri: &str, text: &str, quote: &str) -> Story {
+    let account = Account { kind: Kind::Talks.into(), title: quote.into(), ..Default::default() };
+    let evidence = Evidence { field: "title".into(), quote: quote.into(), ..Default::default() };
+    Story {
+        article: Some(Article { uri: uri.into(), text: text.into(), ..Default::default() }),
+        reports: vec![StoryReport {
+            key: "talks".into(),
+            account: Some(account),
+            evidence: vec![evidence],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+async fn ingest(service: &mut Service, story: Story) {
+    let request = IngestStoryRequest { story: Some(story), allow_update: true, ..Default::default() };
+    service.ingest.ingest_story(request).await.unwrap();
+}
+
+/// An article that was rewritten, so that one of its quotes is no longer there, and one whose text is not.
+async fn lost_words(service: &mut Service) {
+    ingest(service, told("urn:rewritten", "They met at noon.", "noon")).await;
+    ingest(service, told("urn:rewritten", "They met, and met again: déjà vu at six.", "déjà vu")).await;
+    let mut withheld = told("urn:withheld", "They met in secret.", "in secret");
+    withheld.article.as_mut().unwrap().set_text_rights(TextRights::Withheld);
+    ingest(service, withheld).await;
+}
+
+/// What the meetings of a service say.
+async fn settled(service: &mut Service) -> Vec<Meeting> {
+    let request = ListMeetingsRequest { page_size: 1_000, ..Default::default() };
+    let mut meetings = service.meetings.list_meetings(request).await.unwrap().into_inner().meetings;
+    for meeting in &mut meetings {
+        let counts = (meeting.report_count, meeting.article_count);
+        meeting.clear_output();
+        (meeting.report_count, meeting.article_count) = counts;
+    }
+    meetings
+}
+
+#[tokio::test]
+async fn an_imported_export_is_exported_with_the_same_bytes_and_settles_alike() {
+    let mut source = Service::start().await;
+    let dir = tempdir().unwrap();
+    let (file, sample) = (dir.path().join("export.ndjson"), dir.path().join("stories.ndjson"));
+    let lines = [vec![stories::azernews_line()], stories::lines()[..150].to_vec()].concat();
+    fs::write(&sample, lines.join("\n")).unwrap();
+    assert_eq!(import(&source, &sample).await.code, Some(0));
+    participants(&mut source).await;
+    articles_and_meetings(&mut source).await;
+    lost_words(&mut source).await;
+
+    let exported = export(&source).await;
+    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    assert!(exported.stderr.contains("left out 1 quotes that no longer stand in their article's text\n"));
+    assert!(exported.stderr.contains("left out 1 quotes of articles whose text is withheld\n"));
+    assert_eq!(export(&source).await.stdout, exported.stdout);
+    fs::write(&file, &exported.stdout).unwrap();
+
+    let mut copy = Service::start().await;
+    let imported = import(&copy, &file).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let records = exported.stdout.lines().count() - 1;
+    let meetings = settled(&mut source).await;
+    let created = records + meetings.len();
+    assert!(imported.stdout.contains(&format!(r#","created":{created},"matched":0,"failed":0}}"#)), "{imported:?}");
+
+    let again = export(&copy).await;
+    assert_eq!(again.code, Some(0));
+    let differing = exported.stdout.lines().zip(again.stdout.lines()).find(|(one, other)| one != other);
+    assert_eq!(differing, None);
+    assert!(again.stdout == exported.stdout, "the bytes are the same");
+    assert_eq!(settled(&mut copy).await, meetings);
+
+    let repeated = import(&copy, &file).await;
+    assert!(repeated.stdout.contains(&format!(r#","created":0,"matched":{created},"failed":0}}"#)), "{repeated:?}");
+    assert!(export(&copy).await.stdout == exported.stdout, "a repeated import changes nothing");
+}
+
+#[tokio::test]
+async fn an_export_of_nothing_is_its_header() {
+    let service = Service::start().await;
+    let exported = export(&service).await;
+    assert_eq!((exported.code, exported.stdout.as_str()), (Some(0), "{\"header\":{\"format\":\"readout.v1\"}}\n"));
+}
