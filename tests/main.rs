@@ -8,6 +8,7 @@ mod cli;
 mod crash;
 mod embedded;
 mod export;
+mod memory;
 mod migrate;
 mod recovery;
 mod serve;

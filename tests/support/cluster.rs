@@ -1,11 +1,8 @@
 //! The cluster that all tests of a run share: made at first use, gone when the run ends, however it ends.
 
-use std::{
-    process::{Command, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU32, Ordering},
 };
 
 use readout::{
@@ -14,12 +11,16 @@ use readout::{
 };
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 
+use super::data_dir::DataDir;
+
 const TEMPLATE: &str = "readout_template";
 
 struct Cluster {
     admin: PgConnectOptions,
     _runtime: tokio::runtime::Runtime,
     _embedded: Embedded,
+    // Never dropped, but gone with the process.
+    _directory: DataDir,
 }
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -54,25 +55,7 @@ async fn admin() -> &'static PgConnectOptions {
 }
 
 fn start() -> Cluster {
-    let directory = tempfile::Builder::new().prefix("readout-test-").tempdir().expect("a directory").keep();
-    #[cfg(unix)]
-    {
-        // As root the server runs as somebody else, who has to get in.
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o711)).expect("ours");
-    }
-    // A static is never dropped: this child sees the end of our process as the end of its input.
-    let reaper = "cat >/dev/null; kill -QUIT $(head -n 1 \"$1\"/postgres/postmaster.pid); rm -rf \"$1\"";
-    Command::new("sh")
-        .args(["-c", reaper, "reaper"])
-        .arg(&directory)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map(|child| std::mem::forget(child.stdin))
-        .expect("sh is there");
-
+    let directory = DataDir::new();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let settings = [("fsync", "off"), ("synchronous_commit", "off"), ("max_connections", "400"), ("autovacuum", "off")];
@@ -81,7 +64,7 @@ fn start() -> Cluster {
         ..Options::default()
     };
     let embedded = runtime.block_on(async {
-        let embedded = Embedded::start(&directory, options).await.expect("PostgreSQL starts");
+        let embedded = Embedded::start(directory.path(), options).await.expect("PostgreSQL starts");
         let admin = embedded.connect_options();
         let mut connection = admin.connect().await.expect("it answers");
         sqlx::query("create database readout_template").execute(&mut connection).await.expect("the template");
@@ -89,5 +72,5 @@ fn start() -> Cluster {
         migrate(&admin.database(TEMPLATE)).await.expect("migrated");
         embedded
     });
-    Cluster { admin: embedded.connect_options(), _runtime: runtime, _embedded: embedded }
+    Cluster { admin: embedded.connect_options(), _runtime: runtime, _embedded: embedded, _directory: directory }
 }

@@ -18,17 +18,23 @@ use tokio::sync::OnceCell;
 /// Much longer than anything takes; a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits for the end of its input, ends all that works in the directory, and removes it.
+/// Waits for the end of its input, ends all that works in the directory, and removes it. Asked to quit, a server still
+/// gives back its shared memory.
 const REAPER: &str = r#"
 cat >/dev/null
-found=1
-while [ $found ]; do
+signal=QUIT
+while :; do
   found=
   for process in /proc/[0-9]*; do
     case $(readlink "$process/cwd") in
-      "$1" | "$1"/*) kill -9 "${process#/proc/}" && found=1 ;;
+      "$1" | "$1"/*) found="$found ${process#/proc/}" ;;
     esac
   done
+  [ "$found" ] || break
+  kill -$signal $found
+  [ $signal = KILL ] || sleep 0.2
+  waited=x$waited
+  [ $waited = xxxxxxxxxxxxxxxxxxxx ] && signal=KILL
 done
 rm -rf "$1"
 "#;
