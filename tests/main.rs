@@ -12,3 +12,4 @@ mod memory;
 mod migrate;
 mod recovery;
 mod serve;
+mod participant;

@@ -3,6 +3,8 @@
 pub mod cluster;
 pub mod data_dir;
 pub mod program;
+pub mod contents;
+pub mod make;
 pub mod service;
 pub mod status;
 pub mod stories;

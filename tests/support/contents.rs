@@ -1,0 +1,76 @@
+//! All that a service holds, to tell that a call wrote all of something, or nothing.
+
+use readout::pb::{
+    Article, GetMeetingRequest, ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest,
+    Meeting, Participant, Report, View,
+};
+use sqlx::{Connection, PgConnection};
+
+use super::Service;
+
+/// In the order of names. Each record has its revision, so that equal contents mean that nothing was written.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Contents {
+    pub articles: Vec<Article>,
+    pub participants: Vec<Participant>,
+    pub meetings: Vec<Meeting>,
+    pub reports: Vec<Report>,
+    /// How many changes the feed has.
+    pub changes: i64,
+}
+
+impl Service {
+    /// Reads everything.
+    pub async fn contents(&self) -> Contents {
+        let mut contents = Contents::default();
+        let all = ListArticlesRequest { view: View::Full.into(), page_size: 1_000, ..Default::default() };
+        let mut pages = self.articles.clone().stream_articles(all).await.expect("articles").into_inner();
+        while let Some(page) = pages.message().await.expect("articles") {
+            contents.articles.extend(page.articles);
+        }
+        let all = ListParticipantsRequest { page_size: 1_000, ..Default::default() };
+        let mut pages = self.participants.clone().stream_participants(all).await.expect("participants").into_inner();
+        while let Some(page) = pages.message().await.expect("participants") {
+            contents.participants.extend(page.participants);
+        }
+        let all = ListMeetingsRequest { view: View::Full.into(), page_size: 1_000, ..Default::default() };
+        let mut pages = self.meetings.clone().stream_meetings(all).await.expect("meetings").into_inner();
+        while let Some(page) = pages.message().await.expect("meetings") {
+            contents.meetings.extend(page.meetings);
+        }
+        for article in &contents.articles {
+            contents.reports.extend(self.reports_of(&article.name).await);
+        }
+        contents.changes = self.count("select count(*) from change").await;
+        contents
+    }
+
+    /// All reports of a meeting or of an article.
+    pub async fn reports_of(&self, name: &str) -> Vec<Report> {
+        let mut request = ListReportsRequest { page_size: 1_000, ..Default::default() };
+        if name.starts_with("meetings/") { &mut request.meeting } else { &mut request.article }.push_str(name);
+        let mut reports = Vec::new();
+        loop {
+            let page = self.meetings.clone().list_reports(request.clone()).await.expect("reports").into_inner();
+            reports.extend(page.reports);
+            if page.next_page_token.is_empty() {
+                return reports;
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    /// A meeting with its statements.
+    pub async fn meeting(&self, name: &str) -> Meeting {
+        let request = GetMeetingRequest { name: name.into(), ..Default::default() };
+        self.meetings.clone().get_meeting(request).await.expect("it is there").into_inner()
+    }
+
+    /// The only value that a query answers.
+    pub async fn count(&self, query: &'static str) -> i64 {
+        let mut connection = PgConnection::connect_with(&self.database).await.expect("the database answers");
+        let count = sqlx::query_scalar(query).fetch_one(&mut connection).await.expect("one count");
+        connection.close().await.expect("closed");
+        count
+    }
+}
