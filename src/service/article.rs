@@ -45,7 +45,14 @@ impl ArticleService for Api {
             nfc(&mut article.text);
         }
         check(&request).map_err(Refusal::from)?;
-        self.respond(|| prepare(self, &call, &request)).await
+        let prepare = || async {
+            match call.once(&self.store, prepare(self, &call, &request)).await? {
+                // It was remembered without its text.
+                Prepared::Unchanged(answer) => Ok(Prepared::Unchanged(with_texts(self, vec![answer]).await?.remove(0))),
+                prepared => Ok(prepared),
+            }
+        };
+        self.respond(prepare).await
     }
 
     async fn get_article(&self, request: Request<GetArticleRequest>) -> Result<Response<Article>, Status> {
@@ -96,9 +103,6 @@ impl ArticleService for Api {
 }
 
 async fn prepare(api: &Api, call: &Call, request: &CreateArticleRequest) -> Result<Prepared<Article>, Refusal> {
-    if let Some(answer) = call.answered::<Article>(&api.store).await? {
-        return Ok(Prepared::Unchanged(with_texts(api, vec![answer]).await?.remove(0)));
-    }
     let id = new_id(&request.article_id);
     must_be_free::<Article>(&api.store, &request.article_id, id).await?;
     let mut article = request.article.clone().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::status::Refusal;
+use super::{Prepared, status::Refusal};
 use crate::{
     model::rules::{Check, Violations},
     store::{Store, request, write::Answer},
@@ -46,6 +46,22 @@ impl Call {
         }
         // What another release answered with fields that this one does not know is still an answer.
         Ok(T::decode(answer.as_slice()).ok())
+    }
+
+    /// Prepares the answer to a request, unless it was answered before.
+    pub async fn once<T: Message + Default>(
+        &self,
+        store: &Store,
+        prepare: impl Future<Output = Result<Prepared<T>, Refusal>>,
+    ) -> Result<Prepared<T>, Refusal> {
+        if let Some(answer) = self.answered(store).await? {
+            return Ok(Prepared::Unchanged(answer));
+        }
+        match prepare.await {
+            // What was in its way may be what its own twin has written meanwhile.
+            Err(refusal) => self.answered(store).await?.map(Prepared::Unchanged).ok_or(refusal),
+            prepared => prepared,
+        }
     }
 
     /// The answer to remember with the write.

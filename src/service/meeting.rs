@@ -46,7 +46,7 @@ impl MeetingService for Api {
         );
         request.clear_output();
         check(&request).map_err(Refusal::from)?;
-        self.respond(|| prepare_meeting(self, &call, &request)).await
+        self.respond(|| call.once(&self.store, prepare_meeting(self, &call, &request))).await
     }
 
     async fn add_report(&self, request: Request<AddReportRequest>) -> Result<Response<Report>, Status> {
@@ -56,7 +56,7 @@ impl MeetingService for Api {
         request.clear_output();
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Meeting>(&request.meeting)?).await;
-        self.respond(|| prepare_report(self, &call, &request)).await
+        self.respond(|| call.once(&self.store, prepare_report(self, &call, &request))).await
     }
 
     async fn get_meeting(&self, request: Request<GetMeetingRequest>) -> Result<Response<Meeting>, Status> {
@@ -130,9 +130,6 @@ impl MeetingService for Api {
 }
 
 async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest) -> Result<Prepared<Meeting>, Refusal> {
-    if let Some(answer) = call.answered(&api.store).await? {
-        return Ok(Prepared::Unchanged(answer));
-    }
     let (meeting_id, report_id) = (new_id(&request.meeting_id), new_id(&request.report_id));
     must_be_free::<Meeting>(&api.store, &request.meeting_id, meeting_id).await?;
     must_be_free::<Report>(&api.store, &request.report_id, report_id).await?;
@@ -173,9 +170,6 @@ async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest)
 }
 
 async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> Result<Prepared<Report>, Refusal> {
-    if let Some(answer) = call.answered(&api.store).await? {
-        return Ok(Prepared::Unchanged(answer));
-    }
     let meeting_id = id::<Meeting>(&request.meeting)?;
     let report_id = new_id(&request.report_id);
     must_be_free::<Report>(&api.store, &request.report_id, report_id).await?;

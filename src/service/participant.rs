@@ -46,7 +46,7 @@ impl ParticipantService for Api {
             participant.clear_output();
         }
         check(&request).map_err(Refusal::from)?;
-        self.respond(|| prepare(self, &call, &request)).await
+        self.respond(|| call.once(&self.store, prepare(self, &call, &request))).await
     }
 
     async fn get_participant(&self, request: Request<GetParticipantRequest>) -> Result<Response<Participant>, Status> {
@@ -102,9 +102,6 @@ impl ParticipantService for Api {
 }
 
 async fn prepare(api: &Api, call: &Call, request: &CreateParticipantRequest) -> Result<Prepared<Participant>, Refusal> {
-    if let Some(answer) = call.answered(&api.store).await? {
-        return Ok(Prepared::Unchanged(answer));
-    }
     let id = new_id(&request.participant_id);
     must_be_free::<Participant>(&api.store, &request.participant_id, id).await?;
     let mut participant = request.participant.clone().unwrap_or_default();

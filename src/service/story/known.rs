@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::sent::Sent;
+use super::{answered, sent::Sent};
 use crate::{
     model::{
         article::uris,
@@ -51,11 +51,7 @@ impl Known {
         let pool = api.store.reads();
         let mut known = Self::default();
         for story in stories {
-            let answer = match story.call.answered(&api.store).await {
-                Err(refusal @ Refusal::RequestIdReused(_)) => Some(Err(refusal)),
-                answered => answered?.map(Ok),
-            };
-            known.answers.push(answer);
+            known.answers.push(answered(api, story).await?);
         }
 
         let asked: Vec<&str> = stories.iter().flat_map(|story| uris(&story.article)).collect();

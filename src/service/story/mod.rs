@@ -54,22 +54,29 @@ pub async fn prepare(api: &Api, stories: &[Sent]) -> Result<Prepared<Vec<Ingeste
             ingested.push((answer, None));
             continue;
         }
-        let (answer, write) = match tell(story, &known, now) {
-            Ok((answer, write)) => (answer, write),
-            Err(refusal) => {
-                ingested.push((Err(refusal), None));
-                continue;
+        match tell(story, &known, now) {
+            Ok((answer, Some(mut write))) => {
+                known.remember(&write);
+                write.answer = story.call.remember(&answer);
+                writes.push(write);
+                ingested.push((Ok(answer), Some(writes.len() - 1)));
             }
-        };
-        let own = write.map(|mut write| {
-            known.remember(&write);
-            write.answer = story.call.remember(&answer);
-            writes.push(write);
-            writes.len() - 1
-        });
-        ingested.push((Ok(answer), own));
+            // What it found, or what was in its way, may be what its own twin has written meanwhile.
+            found => {
+                let answer = answered(api, story).await?;
+                ingested.push((answer.unwrap_or(found.map(|(answer, _)| answer)), None));
+            }
+        }
     }
     Ok(if writes.is_empty() { Prepared::Unchanged(ingested) } else { Prepared::Write(ingested, writes) })
+}
+
+/// What the same request was answered before.
+async fn answered(api: &Api, story: &Sent) -> Result<Option<Result<IngestStoryResponse, Refusal>>, Refusal> {
+    match story.call.answered(&api.store).await {
+        Err(refusal @ Refusal::RequestIdReused(_)) => Ok(Some(Err(refusal))),
+        answered => Ok(answered?.map(Ok)),
+    }
 }
 
 /// What a story makes of what is known, and its answer; nothing is written if all was there, or if it is only checked.
