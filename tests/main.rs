@@ -12,4 +12,6 @@ mod memory;
 mod migrate;
 mod recovery;
 mod serve;
+mod meeting;
 mod participant;
+mod report;
