@@ -12,6 +12,7 @@ mod memory;
 mod migrate;
 mod recovery;
 mod serve;
+mod evidence;
 mod meeting;
 mod participant;
 mod report;
