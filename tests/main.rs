@@ -13,6 +13,8 @@ mod migrate;
 mod recovery;
 mod serve;
 mod evidence;
+mod ingest;
+mod matching;
 mod meeting;
 mod participant;
 mod report;

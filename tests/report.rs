@@ -297,7 +297,7 @@ async fn reports_are_listed_by_meeting_by_article_and_by_both() {
     assert_eq!(of_x.iter().map(|one| &one.article).collect::<Vec<_>>(), [&a, &b]);
     assert_eq!(of_a.iter().map(|one| &one.meeting).collect::<Vec<_>>(), [&x, &y]);
     assert_eq!(of_x[1], of_b);
-    assert_eq!(service.reports_of(&b).await, [of_b.clone()]);
+    assert_eq!(service.reports_of(&b).await, std::slice::from_ref(&of_b));
 
     let both = ListReportsRequest { meeting: x.clone(), article: b.clone(), ..Default::default() };
     let both = service.meetings.list_reports(both).await.unwrap().into_inner();
