@@ -14,6 +14,7 @@ mod recovery;
 mod serve;
 mod evidence;
 mod ingest;
+mod ingest_stream;
 mod matching;
 mod meeting;
 mod participant;

@@ -8,6 +8,7 @@ pub mod make;
 pub mod service;
 pub mod status;
 pub mod stories;
+pub mod stream;
 
 pub use self::{
     service::Service,
