@@ -294,21 +294,24 @@ async fn validate_only_writes_nothing_and_names_nothing_new() {
     assert_eq!(written.article_outcome(), Outcome::Created);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_duplicates_of_one_request_have_one_result() {
     let service = Service::start().await;
-    for round in 0..10 {
+    let other = Service::start_on(service.database.clone()).await;
+    // Often, as they have to meet between reading and writing.
+    for round in 0..20 {
         let story = story(&format!("urn:{round}"), &[person("Kerim Veliyev", "AZ")]);
         let request = IngestStoryRequest { request_id: format!("r-{round}"), ..ingest(story) };
-        let calls = (0..16).map(|_| {
-            let (mut ingest, request) = (service.ingest.clone(), request.clone());
-            async move { ingest.ingest_story(request).await.unwrap().into_inner() }
+        let calls = (0..32).map(|number| {
+            let mut ingest = if number % 2 == 0 { &service } else { &other }.ingest.clone();
+            let request = request.clone();
+            tokio::spawn(async move { ingest.ingest_story(request).await.unwrap().into_inner() })
         });
-        let answers = futures_util::future::join_all(calls).await;
+        let answers = futures_util::future::try_join_all(calls).await.unwrap();
         assert_eq!(answers[0].article_outcome(), Outcome::Created);
         assert!(answers.iter().all(|answer| *answer == answers[0]));
     }
-    assert_eq!(service.contents().await.articles.len(), 10);
+    assert_eq!(service.contents().await.articles.len(), 20);
     let other = IngestStoryRequest { request_id: "r-1".into(), ..ingest(two_meetings()) };
     let refused = service.ingest.clone().ingest_story(other).await.unwrap_err();
     assert_eq!(metadata_of(&refused, "request_id"), "r-1");

@@ -12,7 +12,6 @@ use readout::pb::{
     ErrorReason, Evidence, IngestStoriesRequest, Story, ingest_service_client::IngestServiceClient,
     ingest_story_response::Outcome,
 };
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, transport::Endpoint};
 use uuid::Uuid;
 
