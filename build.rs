@@ -8,9 +8,10 @@ use prost_reflect::{
 };
 
 /// Messages with rules that buf.validate cannot say; `model::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 9] = [
+const CROSS_FIELD: [&str; 10] = [
     "Account",
     "AddReportRequest",
+    "Article",
     "CreateMeetingRequest",
     "DateSpan",
     "ListReportsRequest",

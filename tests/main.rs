@@ -4,20 +4,21 @@
 mod support;
 
 mod article;
+mod azernews;
+mod bad_input;
 mod cli;
 mod crash;
 mod embedded;
-mod export;
-mod memory;
-mod migrate;
-mod recovery;
-mod serve;
-mod azernews;
 mod evidence;
+mod export;
 mod ingest;
 mod ingest_stream;
 mod matching;
 mod meeting;
+mod memory;
+mod migrate;
 mod participant;
+mod recovery;
 mod report;
+mod serve;
 mod stories;

@@ -42,6 +42,16 @@ fn ordered(start: Option<&pb::Date>, end: Option<&pb::Date>, at: &Path<'_>, out:
     }
 }
 
+fn external_ids(ids: &[pb::ExternalId], at: &Path<'_>, out: &mut Violations) {
+    let at = at.field("external_ids");
+    let mut seen = HashSet::new();
+    for (index, id) in ids.iter().enumerate() {
+        if !seen.insert((&id.scheme, &id.value)) {
+            out.add(&at.index(index), "repeats an earlier item");
+        }
+    }
+}
+
 /// Says who it is.
 pub fn participation(one: &pb::Participation, at: &Path<'_>, out: &mut Violations) {
     let is_named = !names::key(&one.name_as_written).is_empty();
@@ -50,8 +60,14 @@ pub fn participation(one: &pb::Participation, at: &Path<'_>, out: &mut Violation
     }
 }
 
-/// Has a name that can be seen.
+/// Has each external id once.
+pub fn article(article: &pb::Article, at: &Path<'_>, out: &mut Violations) {
+    external_ids(&article.external_ids, at, out);
+}
+
+/// Has a name that can be seen, and each external id once.
 pub fn participant(one: &pb::Participant, at: &Path<'_>, out: &mut Violations) {
+    external_ids(&one.external_ids, at, out);
     if !one.display_name.is_empty() && names::key(&one.display_name).is_empty() {
         out.add(&at.field("display_name"), "must have a letter or another visible character");
     }
@@ -112,7 +128,7 @@ pub fn account(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
         }
         refers(&statements, &one.continues, &at.field("continues"), "statement", out);
     }
-    if let Some(index) = circle(account, &statements) {
+    for index in circles(account, &statements) {
         let at = lists.2.index(index);
         out.add(&at.field("continues"), "must not lead back to its own statement");
     }
@@ -139,15 +155,17 @@ fn ids<'a>(
     seen
 }
 
-/// A statement from which `continues` leads back to itself.
-fn circle(account: &pb::Account, statements: &HashMap<&str, usize>) -> Option<usize> {
+/// Of each circle of statements that `continues` makes, the one that is met first.
+fn circles(account: &pb::Account, statements: &HashMap<&str, usize>) -> Vec<usize> {
+    let mut circles = Vec::new();
     let mut cleared = vec![false; account.statements.len()];
     for first in 0..account.statements.len() {
         let mut walked = Vec::new();
         let mut here = Some(first);
         while let Some(index) = here.filter(|&index| !cleared[index]) {
             if walked.contains(&index) {
-                return Some(index);
+                circles.push(index);
+                break;
             }
             walked.push(index);
             here = statements.get(account.statements[index].continues.as_str()).copied();
@@ -156,7 +174,7 @@ fn circle(account: &pb::Account, statements: &HashMap<&str, usize>) -> Option<us
             cleared[index] = true;
         }
     }
-    None
+    circles
 }
 
 /// Every `#key` is defined, every participant key is used, and no key is there twice.

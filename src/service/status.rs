@@ -15,6 +15,9 @@ use crate::{
 /// Largest message, sent or received.
 pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 
+/// What a message tells of the first violation, in bytes; the details tell it in full.
+const LONGEST_MESSAGE: usize = 300;
+
 /// The domain of our reasons.
 const DOMAIN: &str = "readout.v1";
 
@@ -192,7 +195,10 @@ fn invalid(violations: Violations) -> Status {
     let reason = violations.reason();
     let untold = violations.untold();
     let others = violations.iter().count() - 1 + untold;
-    let first = violations.iter().next().map(|one| format!("{} {}", one.field, one.description)).unwrap_or_default();
+    let mut first =
+        violations.iter().next().map(|one| format!("{} {}", one.field, one.description)).unwrap_or_default();
+    // The message travels twice, in the details and percent-encoded beside them.
+    first.truncate(first.floor_char_boundary(LONGEST_MESSAGE));
     let message = if others == 0 { first } else { format!("{first} (and {others} more, see the details)") };
     let mut fields: Vec<_> =
         violations.into_iter().map(|one| FieldViolation::new(one.field, one.description)).collect();

@@ -1,10 +1,11 @@
 //! What the tests stand on.
 
 pub mod cluster;
-pub mod data_dir;
-pub mod program;
 pub mod contents;
+pub mod data_dir;
 pub mod make;
+pub mod program;
+pub mod raw;
 pub mod service;
 pub mod status;
 pub mod stories;

@@ -1,0 +1,13 @@
+//! Bad input: every rule of the contract, and what a caller is told of a request that breaks it.
+
+mod account;
+mod base;
+mod broken;
+mod call;
+mod declared;
+mod implied;
+mod requests;
+mod size;
+mod story;
+mod walk;
+mod world;

@@ -1,0 +1,67 @@
+//! A valid request for every method of the contract, as messages whose fields can be looked through.
+
+use prost::Message;
+use prost_reflect::DynamicMessage;
+use readout::pb::{self, *};
+
+use super::{base, world::World};
+
+/// Methods such as `ArticleService/GetArticle`, each with a request that it takes.
+pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
+    let (articles, participants, meetings) = (&world.articles, &world.participants, &world.meetings);
+    let view = View::Basic.into();
+    let mut requests = vec![
+        of("ArticleService/CreateArticle", &base::create_article(world)),
+        of("ArticleService/GetArticle", &GetArticleRequest { name: articles[0].clone(), view }),
+        of("ArticleService/BatchGetArticles", &BatchGetArticlesRequest { names: articles.clone(), view }),
+        of("ParticipantService/CreateParticipant", &base::create_participant(world)),
+        of("ParticipantService/GetParticipant", &GetParticipantRequest { name: participants[0].clone() }),
+        of("ParticipantService/BatchGetParticipants", &BatchGetParticipantsRequest { names: participants.clone() }),
+        of("MeetingService/CreateMeeting", &base::create_meeting(world)),
+        of("MeetingService/GetMeeting", &GetMeetingRequest { name: meetings[0].clone(), view }),
+        of("MeetingService/BatchGetMeetings", &BatchGetMeetingsRequest { names: meetings.clone(), view }),
+        of("MeetingService/AddReport", &base::add_report(world)),
+        of("MeetingService/GetReport", &GetReportRequest { name: world.report.clone() }),
+        of("IngestService/IngestStory", &base::ingest(world)),
+    ];
+    requests.extend(lists(world).await);
+    requests
+}
+
+/// Lists, each with a token that the service gave out.
+async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
+    let service = &mut world.service;
+    let filter = "publish_date < 1900 OR NOT section = sport".into();
+    let mut articles = ListArticlesRequest { filter, page_size: 1, view: View::Full.into(), ..Default::default() };
+    let page = service.articles.list_articles(articles.clone()).await.unwrap().into_inner();
+    articles.page_token = page.next_page_token;
+
+    let mut participants =
+        ListParticipantsRequest { filter: "kind = PERSON".into(), page_size: 1, ..Default::default() };
+    let page = service.participants.list_participants(participants.clone()).await.unwrap().into_inner();
+    participants.page_token = page.next_page_token;
+
+    let filter = "NOT kind = TALKS".into();
+    let mut meetings = ListMeetingsRequest { filter, page_size: 1, view: View::Full.into(), ..Default::default() };
+    let page = service.meetings.list_meetings(meetings.clone()).await.unwrap().into_inner();
+    meetings.page_token = page.next_page_token;
+
+    let (meeting, article) = (world.meetings[0].clone(), world.articles[0].clone());
+    let reports = ListReportsRequest { meeting, article, page_size: 1, ..Default::default() };
+    let page = service.meetings.list_reports(reports.clone()).await.unwrap().into_inner();
+    let reports = ListReportsRequest { page_token: page.next_page_token, ..reports };
+    vec![
+        of("ArticleService/ListArticles", &articles),
+        of("ParticipantService/ListParticipants", &participants),
+        of("MeetingService/ListMeetings", &meetings),
+        of("MeetingService/ListReports", &reports),
+    ]
+}
+
+fn of(method: &'static str, request: &impl Message) -> (&'static str, DynamicMessage) {
+    let (service, name) = method.split_once('/').expect("a service and a method");
+    let service = pb::pool().get_service_by_name(&format!("readout.v1.{service}")).expect("a service");
+    let descriptor = service.methods().find(|one| one.name() == name).expect("a method").input();
+    let message = DynamicMessage::decode(descriptor, request.encode_to_vec().as_slice());
+    (method, message.expect("a message of its type"))
+}

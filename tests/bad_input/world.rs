@@ -1,0 +1,74 @@
+//! A service with a little of everything in it, for requests to name.
+
+use readout::pb::{
+    Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest,
+    ListReportsRequest, Meeting, Participant, Report, participant::Kind,
+};
+use tonic::{Status, transport::Channel};
+use tonic_types::StatusExt;
+
+use crate::support::{Service, raw};
+
+pub const TEXT: &str = "Karim Veliyev met Aleksandr Fomin in Baku.";
+
+pub struct World {
+    pub service: Service,
+    pub channel: Channel,
+    /// Two each. The first meeting has two reports, both of the first article.
+    pub articles: Vec<String>,
+    pub participants: Vec<String>,
+    pub meetings: Vec<String>,
+    pub report: String,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let mut service = Service::start().await;
+        let (mut articles, mut participants, mut meetings) = (Vec::new(), Vec::new(), Vec::new());
+        for one in ["a", "b"] {
+            let article = Article { uri: format!("urn:world:{one}"), text: TEXT.into(), ..Default::default() };
+            let request = CreateArticleRequest { article: Some(article), ..Default::default() };
+            articles.push(service.articles.create_article(request).await.unwrap().into_inner().name);
+
+            let mut participant = Participant { display_name: "Karim Veliyev".into(), ..Default::default() };
+            participant.set_kind(Kind::Person);
+            let request = CreateParticipantRequest { participant: Some(participant), ..Default::default() };
+            participants.push(service.participants.create_participant(request).await.unwrap().into_inner().name);
+
+            let account = Account { title: one.into(), ..Default::default() };
+            let meeting = Meeting { account: Some(account), ..Default::default() };
+            let request = CreateMeetingRequest {
+                meeting: Some(meeting),
+                source_article: articles[0].clone(),
+                ..Default::default()
+            };
+            meetings.push(service.meetings.create_meeting(request).await.unwrap().into_inner().name);
+        }
+        let account = Account { title: "c".into(), ..Default::default() };
+        let report = Report { article: articles[0].clone(), account: Some(account), ..Default::default() };
+        let request = AddReportRequest { meeting: meetings[0].clone(), report: Some(report), ..Default::default() };
+        service.meetings.add_report(request).await.unwrap();
+        let request = ListReportsRequest { meeting: meetings[0].clone(), ..Default::default() };
+        let reports = service.meetings.list_reports(request).await.unwrap().into_inner().reports;
+        let channel = service.channel().await;
+        Self { service, channel, articles, participants, meetings, report: reports[0].name.clone() }
+    }
+
+    /// What a call with this message is refused for; nothing if it is not.
+    pub async fn call(&self, method: &str, message: Vec<u8>) -> Vec<Told> {
+        match raw::unary(&self.channel, &format!("readout.v1.{method}"), message).await {
+            Ok(_) => Vec::new(),
+            Err(status) => told(&status),
+        }
+    }
+}
+
+/// A field and what is wrong with it.
+pub type Told = (String, String);
+
+/// The violations of a status, which must be there.
+#[track_caller]
+pub fn told(status: &Status) -> Vec<Told> {
+    let violations = status.get_details_bad_request().unwrap_or_else(|| panic!("not about fields: {status:?}"));
+    violations.field_violations.into_iter().map(|one| (one.field, one.description)).collect()
+}
