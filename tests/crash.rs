@@ -17,7 +17,10 @@ use readout::{
     },
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 use tonic::{Code, transport::Channel};
 
 use crate::support::{
@@ -28,6 +31,8 @@ use crate::support::{
 
 const STORIES: usize = 1_200;
 const STREAMS: usize = 4;
+/// Stories of a stream that are on their way at a time.
+const WINDOW: usize = 100;
 /// So many stories are acknowledged when something is killed; the second time the first ones are found again.
 const KILLS: [usize; 2] = [150, 700];
 
@@ -37,7 +42,7 @@ async fn service_and_database_killed_together_lose_nothing_and_leave_nothing_hal
     let import = Import::new();
     for acknowledged in KILLS {
         let service = Program::serve(&dir).await;
-        let streams = import.start(&service).await;
+        let streams = import.start(&service, acknowledged).await;
         import.reaches(acknowledged).await;
         // The service first: it would bring its database back.
         service.kill().await;
@@ -57,7 +62,7 @@ async fn a_killed_service_leaves_a_database_that_the_next_one_takes_over() {
     let import = Import::new();
     for acknowledged in KILLS {
         let service = Program::serve(&dir).await;
-        let streams = import.start(&service).await;
+        let streams = import.start(&service, acknowledged).await;
         import.reaches(acknowledged).await;
         service.kill().await;
         join_all(streams).await;
@@ -77,7 +82,7 @@ async fn a_service_outlives_its_database() {
     let import = Import::new();
     let service = Program::serve(&dir).await;
     for acknowledged in KILLS {
-        let streams = import.start(&service).await;
+        let streams = import.start(&service, acknowledged).await;
         import.reaches(acknowledged).await;
         dir.kill_servers();
         join_all(streams).await;
@@ -107,22 +112,22 @@ impl Import {
     fn new() -> Self {
         let all: Vec<_> = stories::lines().iter().map(|line| stories::story(line)).collect();
         let mut regions: HashMap<String, BTreeSet<&str>> = HashMap::new();
-        for one in all.iter().flat_map(people) {
-            regions.entry(names::key(&one.0)).or_default().extend((!one.1.is_empty()).then_some(one.1));
+        for (name, region) in all.iter().flat_map(people) {
+            regions.entry(names::key(name)).or_default().extend((!region.is_empty()).then_some(region));
         }
-        let is_clear = |story: &&Story| people(story).all(|one| regions[&names::key(&one.0)].len() < 2);
+        let is_clear = |story: &&Story| people(story).all(|(name, _)| regions[&names::key(name)].len() < 2);
         let stories: Vec<_> = all.iter().filter(is_clear).take(STORIES).cloned().collect();
         assert_eq!(stories.len(), STORIES);
         Self { stories: Arc::new(stories), acknowledged: watch::Sender::default() }
     }
 
-    /// Sends all stories, over several streams, each until it ends or breaks.
-    async fn start(&self, service: &Program) -> Vec<JoinHandle<()>> {
+    /// Sends all stories, over several streams, each until it ends or breaks; no more once so many are acknowledged.
+    async fn start(&self, service: &Program, most: usize) -> Vec<JoinHandle<()>> {
         let channel = service.channel().await;
         let each = STORIES.div_ceil(STREAMS);
         let stream = |first| {
             let stories = self.stories[first..STORIES.min(first + each)].to_vec();
-            tokio::spawn(send(channel.clone(), first, stories, self.acknowledged.clone()))
+            tokio::spawn(send(channel.clone(), first, stories, self.acknowledged.clone(), most))
         };
         (0..STORIES).step_by(each).map(stream).collect()
     }
@@ -184,13 +189,13 @@ impl Import {
     /// Sent again until all is acknowledged, the stories are there once.
     async fn comes_to_its_end(&self, service: &Program) {
         eventually("all stories are acknowledged", async || {
-            join_all(self.start(service).await).await;
+            join_all(self.start(service, usize::MAX).await).await;
             self.acknowledged.borrow().len() == STORIES
         })
         .await;
         self.is_kept_whole(service).await;
 
-        let names: BTreeSet<_> = self.stories.iter().flat_map(people).map(|one| names::key(&one.0)).collect();
+        let names: BTreeSet<_> = self.stories.iter().flat_map(people).map(|(name, _)| names::key(name)).collect();
         let database: PgConnectOptions = url(service).await.parse().expect("a url");
         let mut database = database.connect().await.expect("it answers");
         let stories = STORIES as i64;
@@ -212,10 +217,21 @@ fn people(story: &Story) -> impl Iterator<Item = (&String, &str)> {
     story.participants.iter().flat_map(|one| &one.participant).map(|one| (&one.display_name, one.region_code.as_str()))
 }
 
-async fn send(channel: Channel, first: usize, stories: Vec<Story>, acknowledged: watch::Sender<Acknowledged>) {
-    let requests: Vec<_> = stories.iter().map(stories::request).collect();
+async fn send(
+    channel: Channel,
+    first: usize,
+    stories: Vec<Story>,
+    acknowledged: watch::Sender<Acknowledged>,
+    most: usize,
+) {
+    let window = Arc::new(Semaphore::new(WINDOW));
+    let requests = stream::unfold((stories.into_iter(), window.clone()), async |(mut stories, window)| {
+        let story = stories.next()?;
+        window.acquire().await.ok()?.forget();
+        Some((stories::request(&story), (stories, window)))
+    });
     // A stream that breaks is what the test is about.
-    let Ok(answers) = IngestServiceClient::new(channel).ingest_stories(stream::iter(requests)).await else { return };
+    let Ok(answers) = IngestServiceClient::new(channel).ingest_stories(requests).await else { return };
     let mut answers = answers.into_inner();
     while let Ok(Some(answer)) = answers.message().await {
         let index = first + answer.index as usize;
@@ -232,6 +248,10 @@ async fn send(channel: Channel, first: usize, stories: Vec<Story>, acknowledged:
                 all.insert(index, (result, answer.position));
             }),
             Outcome::Status(status) => assert_eq!(Code::from(status.code), Code::Unavailable, "{status:?}"),
+        }
+        match acknowledged.borrow().len() < most {
+            true => window.add_permits(1),
+            false => window.close(),
         }
     }
 }

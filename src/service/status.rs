@@ -176,14 +176,17 @@ pub fn complete(bare: Status) -> Status {
         Code::Ok => bare,
         // tonic's word for a message over the limit; gRPC's is RESOURCE_EXHAUSTED.
         Code::OutOfRange | Code::ResourceExhausted => too_large("the message is"),
+        Code::Unimplemented if bare.message().contains("compressed") => {
+            let message = "the message is compressed in a way that is not known here";
+            status(Code::Unimplemented, ErrorReason::UnsupportedCompression, message, [])
+        }
         Code::Unimplemented => status(Code::Unimplemented, ErrorReason::UnknownMethod, "there is no such method", []),
         Code::DeadlineExceeded | Code::Cancelled => {
             status(bare.code(), ErrorReason::Deadline, bare.message().to_owned(), [])
         }
         Code::Unavailable => retry_later(ErrorReason::ShuttingDown, bare.message()),
-        Code::Internal if bare.message().contains("compress") || bare.message().contains("message") => {
-            malformed("it ends too early, or its compression is not known")
-        }
+        // Our own have details: this is tonic's word for a body that is no sequence of whole messages.
+        Code::Internal => malformed(bare.message()),
         code => {
             tracing::warn!(?code, message = bare.message(), "a status without a reason");
             status(code, ErrorReason::Defect, bare.message().to_owned(), [])

@@ -1,4 +1,4 @@
-//! A directory for a private database, and the processes that work in it. These are found through /proc.
+//! A directory for a private database, and the processes that work in it, which Linux tells.
 
 use std::{
     fs::{self, Permissions},
@@ -22,6 +22,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// gives back its shared memory.
 const REAPER: &str = r#"
 cat >/dev/null
+[ -e /proc/self ] || kill -QUIT "$(head -n 1 "$1/postgres/postmaster.pid")"
 signal=QUIT
 while :; do
   found=
@@ -146,9 +147,8 @@ pub fn signal(pid: u32, name: &str) -> io::Result<()> {
 }
 
 /// Waits for the end of something that should end.
-#[track_caller]
-pub fn patiently<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
-    async move { tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("in vain: {what}")) }
+pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("in vain: {what}"))
 }
 
 /// Looks again and again at something that gives no notice.
