@@ -28,9 +28,8 @@ fn statement(id: &str, text: &str) -> Statement {
 
 /// All pages of a list, concatenated; each but the last has `size` records.
 macro_rules! all_pages {
-    ($client:expr, $list:ident, $request:expr, $records:ident, $size:expr) => {{
-        let mut request = $request;
-        request.page_size = $size;
+    ($client:expr, $list:ident, $request:ident { $($field:ident: $value:expr)? }, $records:ident, $size:expr) => {{
+        let mut request = $request { page_size: $size, $($field: $value,)? ..Default::default() };
         let mut all = Vec::new();
         loop {
             let page = $client.$list(request.clone()).await.unwrap().into_inner();
@@ -48,10 +47,10 @@ macro_rules! all_pages {
 async fn pages_of_any_size_make_the_whole_in_the_order_of_names() {
     let mut service = filled().await;
     for size in [1, 2, 7, 23, 50] {
-        let articles = all_pages!(service.articles, list_articles, ListArticlesRequest::default(), articles, size);
-        let participants = ListParticipantsRequest::default();
-        let participants = all_pages!(service.participants, list_participants, participants, participants, size);
-        let meetings = all_pages!(service.meetings, list_meetings, ListMeetingsRequest::default(), meetings, size);
+        let articles = all_pages!(service.articles, list_articles, ListArticlesRequest {}, articles, size);
+        let participants =
+            all_pages!(service.participants, list_participants, ListParticipantsRequest {}, participants, size);
+        let meetings = all_pages!(service.meetings, list_meetings, ListMeetingsRequest {}, meetings, size);
         for names in [articles, participants, meetings] {
             assert_eq!(names.len(), 23);
             assert_eq!(names, names.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
@@ -70,8 +69,8 @@ async fn reports_of_one_meeting_come_in_pages() {
         service.ingest.ingest_story(make::ingest(story.clone())).await.unwrap();
     }
     for size in [1, 2, 7, 9, 50] {
-        let request = ListReportsRequest { meeting: first.meetings[0].meeting.clone(), ..Default::default() };
-        let names = all_pages!(service.meetings, list_reports, request, reports, size);
+        let meeting = first.meetings[0].meeting.clone();
+        let names = all_pages!(service.meetings, list_reports, ListReportsRequest { meeting: meeting }, reports, size);
         assert_eq!(names.len(), 9);
     }
 }

@@ -12,6 +12,7 @@ mod crash;
 mod embedded;
 mod evidence;
 mod export;
+mod filter;
 mod ingest;
 mod ingest_stream;
 mod list;

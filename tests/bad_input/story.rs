@@ -19,7 +19,9 @@ async fn refused(world: &mut World, edit: fn(&mut Story)) -> Vec<String> {
     refused.fields.iter().map(|field| field.strip_prefix("story.").unwrap().to_owned()).collect()
 }
 
-async fn all_refused(edits: &[(fn(&mut Story), &[&str])]) {
+type Edit = fn(&mut Story);
+
+async fn all_refused(edits: &[(Edit, &[&str])]) {
     let mut world = World::new().await;
     for (index, (edit, fields)) in edits.iter().enumerate() {
         assert_eq!(refused(&mut world, *edit).await, *fields, "edit {index}");
