@@ -47,7 +47,7 @@ async fn service_and_database_killed_together_lose_nothing_and_leave_nothing_hal
         // The service first: it would bring its database back.
         service.kill().await;
         dir.kill_servers();
-        join_all(streams).await;
+        ended(streams).await;
 
         let service = Program::serve(&dir).await;
         import.is_kept_whole(&service).await;
@@ -65,7 +65,7 @@ async fn a_killed_service_leaves_a_database_that_the_next_one_takes_over() {
         let streams = import.start(&service, acknowledged).await;
         import.reaches(acknowledged).await;
         service.kill().await;
-        join_all(streams).await;
+        ended(streams).await;
         let orphan = dir.postmaster();
 
         let service = Program::serve(&dir).await;
@@ -85,7 +85,7 @@ async fn a_service_outlives_its_database() {
         let streams = import.start(&service, acknowledged).await;
         import.reaches(acknowledged).await;
         dir.kill_servers();
-        join_all(streams).await;
+        ended(streams).await;
 
         let mut articles = ArticleServiceClient::new(service.channel().await);
         eventually("the database is back", async || {
@@ -189,7 +189,7 @@ impl Import {
     /// Sent again until all is acknowledged, the stories are there once.
     async fn comes_to_its_end(&self, service: &Program) {
         eventually("all stories are acknowledged", async || {
-            join_all(self.start(service, usize::MAX).await).await;
+            ended(self.start(service, usize::MAX).await).await;
             self.acknowledged.borrow().len() == STORIES
         })
         .await;
@@ -215,6 +215,12 @@ impl Import {
 /// Names and regions of a story's participants.
 fn people(story: &Story) -> impl Iterator<Item = (&String, &str)> {
     story.participants.iter().flat_map(|one| &one.participant).map(|one| (&one.display_name, one.region_code.as_str()))
+}
+
+async fn ended(streams: Vec<JoinHandle<()>>) {
+    for stream in patiently("the streams end", join_all(streams)).await {
+        stream.expect("what was answered is right");
+    }
 }
 
 async fn send(
