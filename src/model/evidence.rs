@@ -1,7 +1,7 @@
 //! Evidence: the words of the article that support a field. A quote that does not stand in the text is refused, so an
 //! extractor cannot invent its evidence.
 
-use std::cell::Cell;
+use std::{borrow::Cow, cell::Cell};
 
 use prost::Message;
 use prost_reflect::{Cardinality, DynamicMessage, Kind, MessageDescriptor, ReflectMessage, Value};
@@ -150,28 +150,26 @@ impl Fields {
     /// The path in proto names of a field that is there and set.
     fn resolve(&self, path: &str) -> Result<String, &'static str> {
         let mut resolved = String::with_capacity(path.len());
-        let mut message = self.0.clone();
+        let mut message = &self.0;
         let mut steps = path.split('.').peekable();
         while let Some(step) = steps.next() {
             let (name, index) = split_index(step)?;
-            let field = message
-                .descriptor()
-                .get_field_by_name(name)
-                .or_else(|| message.descriptor().get_field_by_json_name(name))
-                .ok_or("is no field of an account")?;
+            let descriptor = message.descriptor();
+            let field = descriptor.get_field_by_name(name).or_else(|| descriptor.get_field_by_json_name(name));
+            let field = field.ok_or("is no field of an account")?;
             if !resolved.is_empty() {
                 resolved.push('.');
             }
             resolved.push_str(field.name());
-            if !message.has_field(&field) {
+            // What is not set is answered as a default of its own.
+            let Cow::Borrowed(mut value) = message.get_field(&field) else {
                 return Err("names a field that is not set");
-            }
-            let mut value = message.get_field(&field).into_owned();
+            };
             if let Some(index) = index {
                 if field.cardinality() != Cardinality::Repeated {
                     return Err("has an index on a field that is not a list");
                 }
-                let item = value.as_list().and_then(|list| list.get(index).cloned());
+                let item = value.as_list().and_then(|list| list.get(index));
                 value = item.ok_or("has an index past the end of the list")?;
                 resolved.push_str(&format!("[{index}]"));
             }

@@ -25,7 +25,7 @@ use crate::{
         ListArticlesRequest, ListArticlesResponse, View, article_service_server::ArticleService,
     },
     store::{
-        Table, article,
+        article,
         list::list,
         write::{Put, PutArticle, Write},
     },
@@ -78,7 +78,7 @@ impl ArticleService for Api {
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<ListArticlesResponse>, Status> {
         let (cursor, filter, view) = question(self, &request.into_inner())?;
-        Ok(Response::new(page(self, &cursor, &filter, view).await?))
+        Ok(Response::new(page(self.clone(), cursor, filter, view).await?.0))
     }
 
     type StreamArticlesStream = Pin<Box<dyn Stream<Item = Result<ListArticlesResponse, Status>> + Send>>;
@@ -89,15 +89,7 @@ impl ArticleService for Api {
     ) -> Result<Response<Self::StreamArticlesStream>, Status> {
         let (cursor, filter, view) = question(self, &request.into_inner())?;
         let api = self.clone();
-        let chunks = chunks(self, cursor, move |cursor| {
-            let (api, filter) = (api.clone(), filter.clone());
-            async move {
-                let page = page(&api, &cursor, &filter, view).await?;
-                let last = page.articles.last().and_then(Resource::id);
-                let more = !page.next_page_token.is_empty();
-                Ok((page, last.filter(|_| more)))
-            }
-        });
+        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, filter.clone(), view));
         Ok(Response::new(Box::pin(chunks)))
     }
 }
@@ -183,17 +175,24 @@ fn question(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, Filter,
     Ok((Cursor::of(request, api.token_key)?, filter, request.view()))
 }
 
-async fn page(api: &Api, cursor: &Cursor, filter: &Filter, view: View) -> Result<ListArticlesResponse, Refusal> {
-    let mut page = list(api.store.reads(), Table::Article, filter, cursor.after, cursor.size).await?;
+/// A page, and after which id the next one begins, if there is one.
+async fn page(
+    api: Api,
+    cursor: Cursor,
+    filter: Filter,
+    view: View,
+) -> Result<(ListArticlesResponse, Option<Uuid>), Refusal> {
+    let mut page = list(api.store.reads(), Collection::Articles, &filter, cursor.after, cursor.size).await?;
     if view == View::Full {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = article::text_sizes(api.store.reads(), &ids).await?;
         page.cut(|doc| sizes.get(&doc.id).copied().unwrap_or(0));
     }
-    let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
+    let next = page.next();
+    let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
     let mut articles: Vec<Article> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
     if view == View::Full {
-        articles = with_texts(api, articles).await?;
+        articles = with_texts(&api, articles).await?;
     }
-    Ok(ListArticlesResponse { articles, next_page_token })
+    Ok((ListArticlesResponse { articles, next_page_token }, next))
 }

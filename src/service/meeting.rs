@@ -28,7 +28,7 @@ use crate::{
         Report, View, meeting_service_server::MeetingService,
     },
     store::{
-        Table, change,
+        change,
         list::list,
         meeting, report,
         write::{Put, Write},
@@ -82,7 +82,7 @@ impl MeetingService for Api {
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<ListMeetingsResponse>, Status> {
         let (cursor, filter, view) = question(self, &request.into_inner())?;
-        Ok(Response::new(page(self, &cursor, &filter, view).await?))
+        Ok(Response::new(page(self.clone(), cursor, filter, view).await?.0))
     }
 
     type StreamMeetingsStream = Pin<Box<dyn Stream<Item = Result<ListMeetingsResponse, Status>> + Send>>;
@@ -93,15 +93,7 @@ impl MeetingService for Api {
     ) -> Result<Response<Self::StreamMeetingsStream>, Status> {
         let (cursor, filter, view) = question(self, &request.into_inner())?;
         let api = self.clone();
-        let chunks = chunks(self, cursor, move |cursor| {
-            let (api, filter) = (api.clone(), filter.clone());
-            async move {
-                let page = page(&api, &cursor, &filter, view).await?;
-                let last = page.meetings.last().and_then(Resource::id);
-                let more = !page.next_page_token.is_empty();
-                Ok((page, last.filter(|_| more)))
-            }
-        });
+        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, filter.clone(), view));
         Ok(Response::new(Box::pin(chunks)))
     }
 
@@ -259,17 +251,24 @@ fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Filter,
     Ok((Cursor::of(request, api.token_key)?, filter, request.view()))
 }
 
-async fn page(api: &Api, cursor: &Cursor, filter: &Filter, view: View) -> Result<ListMeetingsResponse, Refusal> {
-    let mut page = list(api.store.reads(), Table::Meeting, filter, cursor.after, cursor.size).await?;
+/// A page, and after which id the next one begins, if there is one.
+async fn page(
+    api: Api,
+    cursor: Cursor,
+    filter: Filter,
+    view: View,
+) -> Result<(ListMeetingsResponse, Option<Uuid>), Refusal> {
+    let mut page = list(api.store.reads(), Collection::Meetings, &filter, cursor.after, cursor.size).await?;
     if view == View::Full {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = report::sizes(api.store.reads(), &ids).await?;
         page.cut(|doc| sizes.get(&doc.id).copied().unwrap_or(0));
     }
-    let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
+    let next = page.next();
+    let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
     let mut meetings: Vec<Meeting> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
     if view == View::Full {
-        meetings = with_reports(api, meetings).await?;
+        meetings = with_reports(&api, meetings).await?;
     }
-    Ok(ListMeetingsResponse { meetings, next_page_token })
+    Ok((ListMeetingsResponse { meetings, next_page_token }, next))
 }

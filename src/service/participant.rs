@@ -4,6 +4,7 @@ use std::{pin::Pin, time::SystemTime};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::{
     Api, Prepared,
@@ -23,7 +24,6 @@ use crate::{
         ListParticipantsRequest, ListParticipantsResponse, Participant, participant_service_server::ParticipantService,
     },
     store::{
-        Table,
         list::list,
         participant,
         write::{Put, PutParticipant, Write},
@@ -77,7 +77,7 @@ impl ParticipantService for Api {
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<ListParticipantsResponse>, Status> {
         let (cursor, filter) = question(self, &request.into_inner())?;
-        Ok(Response::new(page(self, &cursor, &filter).await?))
+        Ok(Response::new(page(self.clone(), cursor, filter).await?.0))
     }
 
     type StreamParticipantsStream = Pin<Box<dyn Stream<Item = Result<ListParticipantsResponse, Status>> + Send>>;
@@ -88,15 +88,7 @@ impl ParticipantService for Api {
     ) -> Result<Response<Self::StreamParticipantsStream>, Status> {
         let (cursor, filter) = question(self, &request.into_inner())?;
         let api = self.clone();
-        let chunks = chunks(self, cursor, move |cursor| {
-            let (api, filter) = (api.clone(), filter.clone());
-            async move {
-                let page = page(&api, &cursor, &filter).await?;
-                let last = page.participants.last().and_then(Resource::id);
-                let more = !page.next_page_token.is_empty();
-                Ok((page, last.filter(|_| more)))
-            }
-        });
+        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, filter.clone()));
         Ok(Response::new(Box::pin(chunks)))
     }
 }
@@ -141,9 +133,11 @@ fn question(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, Fil
     Ok((Cursor::of(request, api.token_key)?, filter))
 }
 
-async fn page(api: &Api, cursor: &Cursor, filter: &Filter) -> Result<ListParticipantsResponse, Refusal> {
-    let page = list(api.store.reads(), Table::Participant, filter, cursor.after, cursor.size).await?;
-    let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
+/// A page, and after which id the next one begins, if there is one.
+async fn page(api: Api, cursor: Cursor, filter: Filter) -> Result<(ListParticipantsResponse, Option<Uuid>), Refusal> {
+    let page = list(api.store.reads(), Collection::Participants, &filter, cursor.after, cursor.size).await?;
+    let next = page.next();
+    let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
     let participants = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
-    Ok(ListParticipantsResponse { participants, next_page_token })
+    Ok((ListParticipantsResponse { participants, next_page_token }, next))
 }

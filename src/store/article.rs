@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Table, Tx, docs,
+    Doc, StoreError, Tx, docs, revision,
     write::{Claim, PutArticle},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 
 /// The articles of these ids, without texts, in no order; those that are not there are left out.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
-    docs(pool, Table::Article, ids).await
+    docs(pool, Collection::Articles, ids).await
 }
 
 /// An article with what its reports need of it: the first article of its group of copies, and its text, where there is
@@ -164,19 +164,8 @@ pub(super) async fn claim(tx: Tx<'_>, articles: &[&PutArticle], lost: &mut HashS
         lost.extend(taken.map(|id| Claim::Record(Collection::Articles, *id)));
     }
 
-    let old: HashMap<Uuid, i64> = articles.iter().filter_map(|one| Some((one.put.id, one.put.replaces?))).collect();
-    if !old.is_empty() {
-        let locked: Vec<(Uuid, i64)> =
-            sqlx::query_as("select id, revision from article where id = any($1) order by id for update")
-                .bind(old.keys().copied().collect::<Vec<_>>())
-                .fetch_all(&mut *tx)
-                .await?;
-        let unchanged: HashSet<Uuid> =
-            locked.into_iter().filter(|(id, revision)| old.get(id) == Some(revision)).map(|(id, _)| id).collect();
-        let changed = old.keys().filter(|id| !unchanged.contains(id));
-        lost.extend(changed.map(|id| Claim::Record(Collection::Articles, *id)));
-    }
-    Ok(())
+    let old = articles.iter().filter_map(|one| Some((one.put.id, one.put.replaces?))).collect();
+    revision::claim(tx, Collection::Articles, &old, lost).await
 }
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded.
@@ -186,16 +175,7 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[&PutArticle]) -> Result<(), S
         return Ok(());
     }
     let rows = Rows::of(&next);
-    sqlx::query(
-        "insert into superseded (collection, id, revision, contract, doc)
-         select $1, id, revision, contract, doc
-         from article
-         where id = any($2)",
-    )
-    .bind(Collection::Articles as i16)
-    .bind(&rows.ids)
-    .execute(&mut *tx)
-    .await?;
+    revision::supersede(tx, Collection::Articles, &rows.ids).await?;
     sqlx::query(
         "update article
          set revision = one.revision,

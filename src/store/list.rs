@@ -3,8 +3,8 @@
 use sqlx::{PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Doc, StoreError, Table, filter};
-use crate::model::filter::Filter;
+use super::{Doc, StoreError, filter, table};
+use crate::model::{filter::Filter, resource::Collection};
 
 /// A page ends at this many bytes, and after at least one record.
 pub const PAGE_BYTES: i64 = 2 * 1024 * 1024;
@@ -19,13 +19,13 @@ pub struct Page {
 }
 
 /// At most `limit` records after `after` for which the filter is true.
-pub async fn list(pool: &PgPool, table: Table, wanted: &Filter, after: Uuid, limit: usize) -> Result<Page, StoreError> {
-    let table = match table {
-        Table::Article => "article",
-        Table::Participant => "participant",
-        Table::Meeting => "meeting",
-        Table::Report => "report",
-    };
+pub async fn list(
+    pool: &PgPool,
+    of: Collection,
+    wanted: &Filter,
+    after: Uuid,
+    limit: usize,
+) -> Result<Page, StoreError> {
     // The inner query finds the rows, the outer ones cut by bytes before any doc is fetched from where large ones are
     // kept apart.
     let mut query = QueryBuilder::<Postgres>::new(
@@ -37,7 +37,7 @@ pub async fn list(pool: &PgPool, table: Table, wanted: &Filter, after: Uuid, lim
                  select id, contract, doc
                  from ",
     );
-    query.push(table).push(" where id > ").push_bind(after).push(" and ");
+    query.push(table(of)).push(" where id > ").push_bind(after).push(" and ");
     filter::push(&mut query, wanted);
     // One more than asked for tells whether there are more; a page has at most 1,000: the number fits.
     query.push(" order by id limit ").push_bind(limit as i64 + 1);

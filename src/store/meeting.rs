@@ -1,13 +1,13 @@
 //! Meetings: docs, the columns that filters ask about, and the index tables of who, where and what about.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::NaiveDate;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Table, Tx, docs,
+    Doc, StoreError, Tx, docs, revision,
     write::{Claim, Put},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 
 /// The meetings of these ids, in no order; those that are not there are left out.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
-    docs(pool, Table::Meeting, ids).await
+    docs(pool, Collection::Meetings, ids).await
 }
 
 /// Inserts the new meetings and locks those that are to be replaced.
@@ -54,19 +54,8 @@ pub(super) async fn claim(tx: Tx<'_>, meetings: &[&Put<Meeting>], lost: &mut Has
         lost.extend(taken.map(|id| Claim::Record(Collection::Meetings, *id)));
     }
 
-    let old: HashMap<Uuid, i64> = meetings.iter().filter_map(|one| Some((one.id, one.replaces?))).collect();
-    if !old.is_empty() {
-        let locked: Vec<(Uuid, i64)> =
-            sqlx::query_as("select id, revision from meeting where id = any($1) order by id for update")
-                .bind(old.keys().copied().collect::<Vec<_>>())
-                .fetch_all(&mut *tx)
-                .await?;
-        let unchanged: HashSet<Uuid> =
-            locked.into_iter().filter(|(id, revision)| old.get(id) == Some(revision)).map(|(id, _)| id).collect();
-        let changed = old.keys().filter(|id| !unchanged.contains(id));
-        lost.extend(changed.map(|id| Claim::Record(Collection::Meetings, *id)));
-    }
-    Ok(())
+    let old = meetings.iter().filter_map(|one| Some((one.id, one.replaces?))).collect();
+    revision::claim(tx, Collection::Meetings, &old, lost).await
 }
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded.
@@ -76,16 +65,7 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
         return Ok(());
     }
     let rows = Rows::of(&next);
-    sqlx::query(
-        "insert into superseded (collection, id, revision, contract, doc)
-         select $1, id, revision, contract, doc
-         from meeting
-         where id = any($2)",
-    )
-    .bind(Collection::Meetings as i16)
-    .bind(&rows.ids)
-    .execute(&mut *tx)
-    .await?;
+    revision::supersede(tx, Collection::Meetings, &rows.ids).await?;
     sqlx::query(
         "update meeting
          set revision = one.revision,

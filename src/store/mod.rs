@@ -14,13 +14,14 @@ pub mod migrate;
 pub mod participant;
 pub mod report;
 pub mod request;
+mod revision;
 pub mod text;
 pub mod write;
 
 use std::{collections::HashSet, time::Duration};
 
 use sqlx::{
-    PgConnection, PgPool,
+    AssertSqlSafe, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use uuid::Uuid;
@@ -70,13 +71,8 @@ impl Store {
 
     /// Which of these ids are those of records.
     pub async fn existing<R: Resource>(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
-        let statement = match R::COLLECTION {
-            Collection::Participants => "select id from participant where id = any($1)",
-            Collection::Articles => "select id from article where id = any($1)",
-            Collection::Reports => "select id from report where id = any($1)",
-            Collection::Meetings => "select id from meeting where id = any($1)",
-        };
-        let found: Vec<Uuid> = sqlx::query_scalar(statement).bind(ids).fetch_all(&self.reads).await?;
+        let statement = format!("select id from {} where id = any($1)", table(R::COLLECTION));
+        let found: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids).fetch_all(&self.reads).await?;
         Ok(found.into_iter().collect())
     }
 
@@ -134,33 +130,19 @@ impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for Doc {
     }
 }
 
-/// The record's current docs by id, in no order; those that are not there are left out. `table` is one of ours.
-pub(crate) async fn docs(pool: &PgPool, table: Table, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
-    let docs = sqlx::query_as(table.select_docs()).bind(ids).fetch_all(pool).await?;
-    Ok(docs)
+/// The current docs of a collection by id, in no order; those that are not there are left out.
+pub(crate) async fn docs(pool: &PgPool, of: Collection, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
+    let statement = format!("select id, contract, doc from {} where id = any($1)", table(of));
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(ids).fetch_all(pool).await?)
 }
 
-/// A table of records.
-#[derive(Debug, Clone, Copy)]
-pub enum Table {
-    /// Articles, without their texts.
-    Article,
-    /// Participants.
-    Participant,
-    /// Meetings.
-    Meeting,
-    /// Reports.
-    Report,
-}
-
-impl Table {
-    const fn select_docs(self) -> &'static str {
-        match self {
-            Self::Article => "select id, contract, doc from article where id = any($1)",
-            Self::Participant => "select id, contract, doc from participant where id = any($1)",
-            Self::Meeting => "select id, contract, doc from meeting where id = any($1)",
-            Self::Report => "select id, contract, doc from report where id = any($1)",
-        }
+/// The table of a collection, for statements that all four have in common.
+pub(crate) const fn table(of: Collection) -> &'static str {
+    match of {
+        Collection::Participants => "participant",
+        Collection::Articles => "article",
+        Collection::Reports => "report",
+        Collection::Meetings => "meeting",
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Table, Tx, docs,
+    Doc, StoreError, Tx, docs,
     write::{Claim, PutParticipant},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 
 /// The participants of these ids, in no order; those that are not there are left out.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
-    docs(pool, Table::Participant, ids).await
+    docs(pool, Collection::Participants, ids).await
 }
 
 /// The normalised names and aliases of a participant.

@@ -7,7 +7,7 @@ use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Table, Tx, docs,
+    Doc, StoreError, Tx, docs,
     list::{PAGE_BYTES, Page},
     write::{Claim, Put},
 };
@@ -21,7 +21,7 @@ use crate::{
 
 /// The reports of these ids, in no order; those that are not there are left out.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
-    docs(pool, Table::Report, ids).await
+    docs(pool, Collection::Reports, ids).await
 }
 
 /// A report, with what settling needs to know of its article.

@@ -1,6 +1,9 @@
 //! Who the participants of a story are: those that it names, those that are found, and those who are new.
 
-use std::{collections::HashMap, time::SystemTime};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::SystemTime,
+};
 
 use uuid::Uuid;
 
@@ -34,8 +37,17 @@ struct Member<'a> {
     key: &'a str,
     id: Uuid,
     outcome: Outcome,
-    /// A new participant, and the versions of the names that nobody had who could be meant.
-    new: Option<(&'a Participant, Vec<(String, i64)>)>,
+    new: Option<New<'a>>,
+}
+
+/// A new participant.
+#[derive(Debug)]
+struct New<'a> {
+    participant: &'a Participant,
+    /// Its normalised names.
+    names: BTreeSet<String>,
+    /// Those of them that nobody had who could be meant, with the version at which that was so.
+    absent: Vec<(String, i64)>,
 }
 
 impl<'a> Cast<'a> {
@@ -85,20 +97,23 @@ impl<'a> Cast<'a> {
                 value: id.1,
             });
         }
+        let names = keys(sent);
         let absent = match matching {
             ParticipantMatching::None => Vec::new(),
-            _ => keys(sent).into_iter().map(|name| version(name, known)).collect(),
+            _ => names.iter().map(|name| (name.clone(), known.version(name))).collect(),
         };
-        Ok(Member { key, id: Uuid::now_v7(), outcome: Outcome::Created, new: Some((sent, absent)) })
+        let new = New { participant: sent, names, absent };
+        Ok(Member { key, id: Uuid::now_v7(), outcome: Outcome::Created, new: Some(new) })
     }
 
     /// The one who is meant, if somebody is there: by an external id, else the oldest of those who have a name of theirs.
     fn find_known(&mut self, key: &str, sent: &Participant, known: &Known) -> Option<Uuid> {
-        let of_story = self.members.iter().filter_map(|member| Some((member.id, member.new.as_ref()?.0)));
+        let mut of_story = self.members.iter().filter_map(|member| Some((member.id, member.new.as_ref()?)));
         let by_id = sent.external_ids.iter().find_map(|id| {
             let stored = known.external_ids.get(&(id.scheme.clone(), id.value.clone()));
             let stored = stored.and_then(|one| Some((one.id()?, one)));
-            stored.or_else(|| of_story.clone().find(|(_, one)| one.external_ids.contains(id)))
+            let new = || of_story.clone().map(|(id, new)| (id, new.participant));
+            stored.or_else(|| new().find(|(_, one)| one.external_ids.contains(id)))
         });
         if let Some((id, _)) = by_id.filter(|(_, one)| agrees(one, sent)) {
             return Some(id);
@@ -119,9 +134,8 @@ impl<'a> Cast<'a> {
                 .push(format!("participant {key:?}: {taken} was taken; {} could be meant, too", others.join(", ")));
         }
         let oldest = stored.first().and_then(|one| one.id());
-        let is_namesake = |one: &Participant| agrees(one, sent) && !keys(one).is_disjoint(&names);
-        let of_story = self.members.iter().filter_map(|member| Some((member.id, member.new.as_ref()?.0)));
-        oldest.or_else(|| of_story.clone().find(|(_, one)| is_namesake(one)).map(|(id, _)| id))
+        let is_namesake = |new: &New<'_>| !new.names.is_disjoint(&names) && agrees(new.participant, sent);
+        oldest.or_else(|| of_story.find(|(_, new)| is_namesake(new)).map(|(id, _)| id))
     }
 
     /// An external id that somebody else has already, who is not the one meant.
@@ -129,9 +143,10 @@ impl<'a> Cast<'a> {
         sent.external_ids.iter().find_map(|id| {
             let scheme_and_value = (id.scheme.clone(), id.value.clone());
             let stored = known.external_ids.get(&scheme_and_value).and_then(Resource::id);
-            let of_story = self.members.iter().find(|member| {
-                member.new.as_ref().is_some_and(|(participant, _)| participant.external_ids.contains(id))
-            });
+            let of_story = self
+                .members
+                .iter()
+                .find(|member| member.new.as_ref().is_some_and(|new| new.participant.external_ids.contains(id)));
             Some((scheme_and_value, stored.or(of_story.map(|member| member.id))?))
         })
     }
@@ -154,10 +169,10 @@ impl<'a> Cast<'a> {
     /// Those who are new.
     pub fn created(self, now: SystemTime) -> Vec<PutParticipant> {
         let new = self.members.into_iter().filter_map(|member| Some((member.id, member.new?)));
-        new.map(|(id, (participant, absent))| {
-            let mut participant = participant.clone();
+        new.map(|(id, new)| {
+            let mut participant = new.participant.clone();
             participant.begin(id, now);
-            PutParticipant { put: Put::new(id, participant), absent }
+            PutParticipant { put: Put::new(id, participant), absent: new.absent }
         })
         .collect()
     }
@@ -183,13 +198,12 @@ fn named_before<'a>(story: &'a Sent, known: &Known, article: Uuid) -> HashMap<&'
     named
 }
 
-/// A name with the version at which nobody had it who could be meant.
-fn version(name: String, known: &Known) -> (String, i64) {
-    let version = known.names.get(&name).map_or(0, |(version, _)| *version);
-    (name, version)
-}
-
 impl Known {
+    /// At which version of a name its namesakes were read.
+    fn version(&self, name: &str) -> i64 {
+        self.names.get(name).map_or(0, |(version, _)| *version)
+    }
+
     /// Lets the stories that come after see what a write makes.
     pub fn remember(&mut self, write: &Write) {
         for one in &write.participants {
