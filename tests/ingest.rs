@@ -319,6 +319,28 @@ async fn concurrent_duplicates_of_one_request_have_one_result() {
 }
 
 #[tokio::test]
+async fn a_request_that_changes_nothing_is_remembered_too() {
+    let mut service = Service::start().await;
+    let story = story("urn:a", &[person("Kerim Veliyev", "AZ")]);
+    service.ingest.ingest_story(ingest(story.clone())).await.unwrap();
+    let before = service.contents().await;
+
+    let request = IngestStoryRequest { request_id: "r-1".into(), ..ingest(story) };
+    let matched = service.ingest.ingest_story(request.clone()).await.unwrap();
+    // That of the newest change: participant, article, report, meeting.
+    let position = matched.metadata().get("readout-position").unwrap().to_str().unwrap();
+    assert!(position.ends_with(".4"), "{position}");
+    assert_eq!(matched.get_ref().article_outcome(), Outcome::Matched);
+    let again = service.ingest.ingest_story(request.clone()).await.unwrap();
+    assert_eq!(again.get_ref(), matched.get_ref());
+
+    let other = IngestStoryRequest { story: ingest(two_meetings()).story, ..request };
+    let refused = service.ingest.ingest_story(other).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::with(Code::InvalidArgument, ErrorReason::RequestIdReused));
+    assert_eq!(service.contents().await, before);
+}
+
+#[tokio::test]
 async fn an_article_may_tell_of_nothing() {
     let mut service = Service::start().await;
     let story = Story { article: Some(article("urn:a")), ..Default::default() };

@@ -59,11 +59,12 @@ pub struct OfWrite<'a> {
     pub actor: &'a str,
     /// The caller's id for the request.
     pub request_id: &'a str,
-    /// The changes; at least one.
+    /// The changes; none where the write only remembers what it answered.
     pub entries: Vec<Entry>,
 }
 
-/// Takes the feed's lock, gives the changes the next positions, and answers the last position of each write. The
+/// Takes the feed's lock, gives the changes the next positions, and answers the last position of each write (of one
+/// without changes, the position before it). The
 /// transaction must do nothing after it but commit.
 ///
 /// The lock and the insert are two statements: under READ COMMITTED each takes its snapshot when it begins, and the

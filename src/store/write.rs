@@ -16,7 +16,7 @@ use crate::{
     pb::{Article, Meeting, Participant, Report},
 };
 
-/// All that one call writes. Atomic.
+/// All that one call writes: records, or only the answer to remember. Atomic.
 #[derive(Debug, Default)]
 pub struct Write {
     /// Who asked for it.
@@ -118,6 +118,11 @@ pub enum Claim {
 }
 
 impl Write {
+    /// Whether there is nothing to be written.
+    pub fn is_empty(&self) -> bool {
+        self.answer.is_none() && self.changes().next().is_none()
+    }
+
     /// What it relies on.
     pub fn claims(&self) -> Vec<Claim> {
         let mut claims = Vec::new();

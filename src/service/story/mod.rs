@@ -54,21 +54,31 @@ pub async fn prepare(api: &Api, stories: &[Sent]) -> Result<Prepared<Vec<Ingeste
             ingested.push((answer, None));
             continue;
         }
-        match tell(story, &known, now) {
-            Ok((answer, Some(mut write))) => {
+        let told = tell(story, &known, now);
+        // What it found, or what was in its way, may be what its own twin has written meanwhile.
+        let has_written = told.as_ref().is_ok_and(|(_, write)| !write.is_empty());
+        if !has_written && let Some(answer) = answered(api, story).await? {
+            ingested.push((answer, None));
+            continue;
+        }
+        match told {
+            Ok((answer, mut write)) => {
                 known.remember(&write);
+                // The answer is remembered, also where there was nothing to write.
                 write.answer = story.call.remember(&answer);
-                writes.push(write);
-                ingested.push((Ok(answer), Some(writes.len() - 1)));
+                let own = (!write.is_empty()).then_some(writes.len());
+                writes.extend(own.map(|_| write));
+                ingested.push((Ok(answer), own));
             }
-            // What it found, or what was in its way, may be what its own twin has written meanwhile.
-            found => {
-                let answer = answered(api, story).await?;
-                ingested.push((answer.unwrap_or(found.map(|(answer, _)| answer)), None));
-            }
+            Err(refusal) => ingested.push((Err(refusal), None)),
         }
     }
     Ok(if writes.is_empty() { Prepared::Unchanged(ingested) } else { Prepared::Write(ingested, writes) })
+}
+
+/// A write of nothing yet.
+fn write_of(story: &Sent) -> Write {
+    Write { actor: story.call.actor.clone(), request_id: story.call.request_id.clone(), ..Default::default() }
 }
 
 /// What the same request was answered before.
@@ -79,8 +89,8 @@ async fn answered(api: &Api, story: &Sent) -> Result<Option<Result<IngestStoryRe
     }
 }
 
-/// What a story makes of what is known, and its answer; nothing is written if all was there, or if it is only checked.
-fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResponse, Option<Write>), Refusal> {
+/// What a story makes of what is known, and its answer; the write is empty if all was there, or if it is only checked.
+fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResponse, Write), Refusal> {
     let article = find_article(story, known)?;
     let article_id = article.id();
     let mut cast = Cast::of(story, known, article_id)?;
@@ -143,12 +153,11 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
     answer.warnings = std::mem::take(&mut cast.warnings);
     write.participants = cast.created(now);
 
-    let is_new = !(write.articles.is_empty() && write.participants.is_empty() && write.reports.is_empty());
     if story.validate_only {
         unname(&mut answer);
-        return Ok((answer, None));
+        return Ok((answer, write_of(story)));
     }
-    Ok((answer, is_new.then_some(write)))
+    Ok((answer, write))
 }
 
 /// The article of a story, as it is found.
