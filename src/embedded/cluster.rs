@@ -52,7 +52,7 @@ pub(super) struct Cluster {
     account: Account,
     binaries: Binaries,
     // last, so that it is released last
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Cluster {
@@ -258,7 +258,20 @@ fn prepare(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
     data_dir.canonicalize().map_err(EmbeddedError::io("open", data_dir))
 }
 
-fn lock(dir: &Path) -> Result<File, EmbeddedError> {
+/// The lock of a data directory.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Said in words: a program that another thread is just starting has a copy of the file for a moment, and closing
+    /// ours would leave the directory locked until it closes its own.
+    fn drop(&mut self) {
+        // Closing is what is left if that fails.
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(dir: &Path) -> Result<Lock, EmbeddedError> {
     let path = dir.join("lock");
     let mut file = OpenOptions::new()
         .read(true)
@@ -278,7 +291,7 @@ fn lock(dir: &Path) -> Result<File, EmbeddedError> {
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(EmbeddedError::io("write", path))?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 /// Makes a rename in `dir` survive a power cut.
