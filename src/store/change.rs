@@ -22,6 +22,10 @@ pub enum Kind {
     Updated = 2,
     /// A meeting has one more report.
     Reported = 3,
+    /// It was deleted.
+    Deleted = 4,
+    /// It is no longer deleted.
+    Undeleted = 5,
 }
 
 /// A place in the feed. Only meaningful together with the epoch: after a restore numbers are given again.
@@ -63,11 +67,16 @@ pub struct OfWrite<'a> {
     pub entries: Vec<Entry>,
 }
 
-/// Takes the feed's lock, gives the changes the next positions, and answers the last position of each write (of one
-/// without changes, the position before it). The
-/// transaction must do nothing after it but commit.
+/// Takes the feed's lock, until the transaction ends. A statement that follows sees all that earlier positions did.
+pub async fn lock(tx: Tx<'_>) -> Result<(), StoreError> {
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(FEED_LOCK).execute(tx).await?;
+    Ok(())
+}
+
+/// Gives the changes the next positions, and answers the last position of each write (of one without changes, the
+/// position before it). The transaction holds the feed's lock, and must do nothing after it but commit.
 ///
-/// The lock and the insert are two statements: under READ COMMITTED each takes its snapshot when it begins, and the
+/// The lock is taken by a statement of its own: under READ COMMITTED each takes its snapshot when it begins, and the
 /// highest position has to be read after the lock was obtained.
 pub async fn append(tx: Tx<'_>, writes: &[OfWrite<'_>]) -> Result<Vec<Position>, StoreError> {
     let count = writes.iter().map(|write| write.entries.len()).sum();
@@ -87,7 +96,6 @@ pub async fn append(tx: Tx<'_>, writes: &[OfWrite<'_>]) -> Result<Vec<Position>,
         }
     }
 
-    sqlx::query("select pg_advisory_xact_lock($1)").bind(FEED_LOCK).execute(&mut *tx).await?;
     let (epoch, mut number): (String, i64) = sqlx::query_as(
         "with head as (
              select greatest(coalesce(max(position), 0), (select floor from feed)) as position,

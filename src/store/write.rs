@@ -214,6 +214,7 @@ pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreErr
             entries: write.changes().collect(),
         })
         .collect();
+    change::lock(&mut tx).await?;
     let positions = change::append(&mut tx, &changes).await?;
     tx.commit().await.map_err(StoreError::of_commit)?;
     Ok(Outcome::Committed(positions))
