@@ -4,6 +4,8 @@ use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::store::retention::Retention;
+
 /// Keeps records of diplomatic meetings as news articles tell them.
 #[derive(Debug, Parser)]
 #[command(name = "readout", version)]
@@ -59,7 +61,47 @@ pub struct Serve {
     #[arg(long, env = "READOUT_DRAIN_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub drain_timeout: Duration,
     #[command(flatten)]
+    pub feed: Feed,
+    #[command(flatten)]
     pub database: Database,
+}
+
+/// The change feed.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Change feed")]
+pub struct Feed {
+    /// Seconds of silence after which those who watch get a sign of life
+    #[arg(long, env = "READOUT_FEED_HEARTBEAT", default_value = "10", value_name = "SECONDS", value_parser = some_seconds)]
+    pub feed_heartbeat: Duration,
+    /// Days for which changes are kept, at least; records are kept anyway
+    #[arg(long, env = "READOUT_FEED_KEEP_DAYS", default_value = "30", value_name = "DAYS", value_parser = days)]
+    pub feed_keep_days: Duration,
+    /// MiB of changes, with their index, past which the oldest are dropped sooner
+    #[arg(long, env = "READOUT_FEED_KEEP_MIB", default_value = "8192", value_name = "MIB")]
+    pub feed_keep_mib: u32,
+    /// Changes that are dropped at once, when the newest of them need not be kept
+    #[arg(long, env = "READOUT_FEED_RANGE", default_value = "250000", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub feed_range: u32,
+}
+
+impl Feed {
+    /// What is kept of it.
+    pub fn retention(&self) -> Retention {
+        Retention { age: self.feed_keep_days, bytes: u64::from(self.feed_keep_mib) << 20, range: self.feed_range }
+    }
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        let Retention { age, bytes, range } = Retention::default();
+        Self {
+            feed_heartbeat: Duration::from_secs(10),
+            feed_keep_days: age,
+            feed_keep_mib: u32::try_from(bytes >> 20).unwrap_or(u32::MAX),
+            feed_range: range,
+        }
+    }
 }
 
 /// Where the records are.
@@ -157,6 +199,20 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "must be a number of seconds such as 10 or 0.5".to_owned())
 }
 
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    seconds(text)
+        .and_then(|duration| if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) })
+}
+
+fn days(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .map(|days: f64| 24.0 * 60.0 * 60.0 * days)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|duration| *duration < Duration::from_secs(100 * 365 * 24 * 60 * 60))
+        .ok_or_else(|| "must be a number of days such as 30 or 0.5, less than 36500".to_owned())
+}
+
 /// `$XDG_DATA_HOME/readout`, by default `~/.local/share/readout` (XDG Base Directory Specification).
 fn data_dir() -> PathBuf {
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -182,6 +238,15 @@ mod tests {
         let args = Args::try_parse_from(["readout", "serve", "--database-url", "postgres://u:s3cret@h/d"]);
         let text = format!("{:?}", args.expect("is well formed"));
         assert!(!text.contains("s3cret"), "{text}");
+    }
+
+    #[test]
+    fn the_feed_of_the_command_line_is_the_default_one() {
+        let args = Args::try_parse_from(["readout", "serve"]).expect("is well formed");
+        let Command::Serve(serve) = args.command else { panic!("not serve") };
+        assert_eq!(serve.feed.retention(), Retention::default());
+        assert_eq!(serve.feed.feed_heartbeat, Feed::default().feed_heartbeat);
+        assert!(days("36500").is_err() && days("-1").is_err() && some_seconds("0").is_err());
     }
 
     #[test]

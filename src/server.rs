@@ -12,18 +12,26 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     config,
     embedded::{self, Embedded},
-    feed::{Committer, Turns},
+    feed::{Committer, Feed, Turns},
     pb::{
-        self, article_service_server::ArticleServiceServer, ingest_service_server::IngestServiceServer,
-        meeting_service_server::MeetingServiceServer, participant_service_server::ParticipantServiceServer,
+        self, article_service_server::ArticleServiceServer, change_service_server::ChangeServiceServer,
+        ingest_service_server::IngestServiceServer, meeting_service_server::MeetingServiceServer,
+        participant_service_server::ParticipantServiceServer,
     },
     service::{Api, layer::CompleteLayer, page::TokenKey, status::MESSAGE_BYTES},
-    store::{Store, migrate::migrate as migrate_database, request},
+    store::{
+        Store, StoreError,
+        migrate::migrate as migrate_database,
+        request,
+        retention::{self, Retention},
+    },
 };
 
 /// How often health asks the database, and how often old answers are forgotten.
 const HEALTH_PERIOD: Duration = Duration::from_secs(1);
 const FORGET_PERIOD: Duration = Duration::from_secs(60 * 60);
+/// How often old changes are dropped.
+const RETAIN_PERIOD: Duration = Duration::from_secs(60);
 /// An idle connection is asked whether somebody is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 /// What was taken into the queue gets so long to be written when the service ends.
@@ -49,7 +57,7 @@ async fn serve_on(
     migrate_database(&database.options).await?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    serve(listener, database.options.clone(), config.drain_timeout, shutdown).await
+    serve(listener, database.options.clone(), &config.feed, config.drain_timeout, shutdown).await
 }
 
 /// Brings the database to the schema of this version.
@@ -100,20 +108,27 @@ macro_rules! bounded {
 pub async fn serve(
     listener: TcpListener,
     database: PgConnectOptions,
+    feed: &config::Feed,
     drain: Duration,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     let store = Store::new(database);
     let token_key = TokenKey(store.token_key().await?);
-    let closing = CancellationToken::new();
-    let (committer, committing) = Committer::start(store.clone(), closing.clone());
-    let stopping = CancellationToken::new();
-    let api = Api { store: store.clone(), committer, turns: Turns::default(), token_key, stopping: stopping.clone() };
+    let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
+    let (heartbeat, retention) = (feed.feed_heartbeat, feed.retention());
+    let (feed, feeding) = Feed::start(store.clone(), stopping.clone()).await?;
+    let (committer, committing) = Committer::start(store.clone(), feed.clone(), retention, closing.clone());
+    let turns = Turns::default();
+    let api = Api { store: store.clone(), committer, feed, heartbeat, turns, token_key, stopping: stopping.clone() };
 
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::Serving).await;
-    let chores = [tokio::spawn(watch_health(health.clone(), store.clone())), tokio::spawn(forget(store.clone()))];
+    let chores = [
+        tokio::spawn(watch_health(health.clone(), store.clone())),
+        tokio::spawn(forget(store.clone())),
+        tokio::spawn(retain(store.clone(), retention)),
+    ];
 
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
@@ -125,6 +140,7 @@ pub async fn serve(
         .add_service(bounded!(ParticipantServiceServer, api))
         .add_service(bounded!(MeetingServiceServer, api))
         .add_service(bounded!(IngestServiceServer, api))
+        .add_service(bounded!(ChangeServiceServer, api))
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             stopping.clone().cancelled_owned(),
@@ -152,6 +168,9 @@ pub async fn serve(
     // Calls that were cut may still hold the committer, and have nothing more to give it.
     closing.cancel();
     flush(committing).await;
+    for task in feeding {
+        task.abort();
+    }
     // A read that nobody waits for any more need not be waited for either.
     let _ = time::timeout(FLUSH_TIMEOUT, store.close()).await;
     tracing::info!("stopped");
@@ -211,6 +230,23 @@ async fn forget(store: Store) {
             Err(error) => tracing::warn!(%error, "old answers to requests were not forgotten"),
         }
         time::sleep(FORGET_PERIOD).await;
+    }
+}
+
+/// Makes room for changes ahead, and drops those that need not be kept.
+async fn retain(store: Store, retention: Retention) {
+    loop {
+        let kept = async {
+            let made = retention::extend(store.feed(), retention, 0).await?;
+            Ok::<_, StoreError>((made, retention::drop_old(store.feed(), retention).await?))
+        };
+        match kept.await {
+            Ok((0, 0)) => {}
+            Ok((made, dropped)) => tracing::info!(made, dropped, "ranges of the change log"),
+            // Somebody reads what is to be dropped, say: the next time.
+            Err(error) => tracing::warn!(%error, "the change log was not tidied up"),
+        }
+        time::sleep(RETAIN_PERIOD).await;
     }
 }
 

@@ -11,8 +11,9 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::support::{Refused, Service, make, raw};
 
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "readout.v1.ArticleService",
+    "readout.v1.ChangeService",
     "readout.v1.IngestService",
     "readout.v1.MeetingService",
     "readout.v1.ParticipantService",

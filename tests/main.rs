@@ -6,6 +6,7 @@ mod support;
 mod article;
 mod azernews;
 mod bad_input;
+mod change;
 mod cli;
 mod contract;
 mod crash;

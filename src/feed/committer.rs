@@ -12,9 +12,11 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::Feed;
 use crate::store::{
     Store, StoreError,
     change::Position,
+    retention::{Retention, extend},
     write::{Claim, Outcome, Write, commit},
 };
 
@@ -65,9 +67,14 @@ pub enum SubmitError {
 impl Committer {
     /// Starts the task. It ends when the queue is empty, and `closing` is cancelled or all clones of the committer are
     /// gone.
-    pub fn start(store: Store, closing: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
+    pub fn start(
+        store: Store,
+        feed: Feed,
+        retention: Retention,
+        closing: CancellationToken,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, submissions) = mpsc::channel(QUEUE_SUBMISSIONS);
-        let task = tokio::spawn(run(store, submissions, closing));
+        let task = tokio::spawn(run(Writer { store, feed, retention }, submissions, closing));
         (Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB)) }, task)
     }
 
@@ -85,7 +92,14 @@ impl Committer {
     }
 }
 
-async fn run(store: Store, mut queue: mpsc::Receiver<Submission>, closing: CancellationToken) {
+/// What writing needs.
+struct Writer {
+    store: Store,
+    feed: Feed,
+    retention: Retention,
+}
+
+async fn run(writer: Writer, mut queue: mpsc::Receiver<Submission>, closing: CancellationToken) {
     let mut held = VecDeque::new();
     loop {
         if held.is_empty() {
@@ -105,7 +119,7 @@ async fn run(store: Store, mut queue: mpsc::Receiver<Submission>, closing: Cance
         }
         let batch = take_batch(&mut held);
         if !batch.is_empty() {
-            write(&store, batch).await;
+            write(&writer, batch).await;
         }
     }
 }
@@ -139,12 +153,13 @@ fn take_batch(held: &mut VecDeque<Submission>) -> Vec<Submission> {
 }
 
 /// Commits a batch; whoever lost a claim is sent back, and a write that the database refuses fails alone.
-async fn write(store: &Store, mut batch: Vec<Submission>) {
+async fn write(writer: &Writer, mut batch: Vec<Submission>) {
     let mut attempts = 0;
     while !batch.is_empty() {
         let writes: Vec<&Write> = batch.iter().flat_map(|submission| &submission.writes).collect();
-        match commit(store.writes(), &writes).await {
+        match commit(writer.store.writes(), &writes).await {
             Ok(Outcome::Committed(positions)) => {
+                positions.last().into_iter().for_each(|last| writer.feed.committed(last));
                 let mut positions = positions.into_iter();
                 for submission in batch {
                     let of_submission = positions.by_ref().take(submission.writes.len()).collect();
@@ -167,10 +182,18 @@ async fn write(store: &Store, mut batch: Vec<Submission>) {
                 tracing::debug!(%error, "another transaction was in the way of a batch");
                 attempts += 1;
             }
+            // Ranges are made ahead, but not always fast enough.
+            Err(StoreError::NoRange) if attempts < ATTEMPTS => {
+                attempts += 1;
+                let changes = writes.iter().map(|write| write.change_count()).sum();
+                if let Err(error) = extend(writer.store.writes(), writer.retention, changes).await {
+                    tracing::warn!(%error, "the change log was not extended");
+                }
+            }
             Err(StoreError::Defect(error)) if batch.len() > 1 => {
                 tracing::warn!(%error, writes = batch.len(), "a batch was refused, its writes are tried one by one");
                 for submission in batch {
-                    Box::pin(write(store, vec![submission])).await;
+                    Box::pin(write(writer, vec![submission])).await;
                 }
                 return;
             }

@@ -1,7 +1,13 @@
-//! The way into the database. Handlers prepare writes; the `committer` puts them into transactions, many at a time, and
-//! gives each its position in the change log.
+//! The way into the database and the way out. Handlers prepare writes; the `committer` puts them into transactions,
+//! many at a time, and gives each its position in the change log. The `tailer` reads the log, once for all who
+//! `follow`; what is newest is in the `ring`.
 
 pub mod committer;
+pub mod follow;
+pub mod ring;
+pub mod start;
+pub mod tailer;
+pub mod told;
 pub mod turns;
 
-pub use self::{committer::Committer, turns::Turns};
+pub use self::{committer::Committer, tailer::Feed, turns::Turns};

@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use chrono::NaiveDate;
 
 use super::{
-    dates, names,
+    change, dates, names,
     rules::{Check, Path, Violations},
 };
-use crate::pb::{self, participation::Role};
+use crate::pb::{self, participation::Role, watch_changes_request::Start};
 
 /// Ends not before it starts, neither in days nor, on a single day, in hours.
 pub fn date_span(span: &pb::DateSpan, at: &Path<'_>, out: &mut Violations) {
@@ -39,6 +39,30 @@ fn ordered(start: Option<&pb::Date>, end: Option<&pb::Date>, at: &Path<'_>, out:
         && end < start
     {
         out.add(&at.field("end"), "must not be before start");
+    }
+}
+
+/// Says where to begin.
+pub fn watch_changes_request(request: &pb::WatchChangesRequest, at: &Path<'_>, out: &mut Violations) {
+    start(request.start.as_ref(), at, out);
+}
+
+/// Says where to begin.
+pub fn list_changes_request(request: &pb::ListChangesRequest, at: &Path<'_>, out: &mut Violations) {
+    start(request.start.clone().map(change::start).as_ref(), at, out);
+}
+
+/// Whether a cursor or a position is one of ours, the feed knows.
+fn start(start: Option<&Start>, at: &Path<'_>, out: &mut Violations) {
+    match start {
+        None => out.add(&at.field("start"), "is required: one of cursor, after, start_time and origin"),
+        Some(Start::Cursor(_) | Start::After(_)) => {}
+        Some(Start::StartTime(time)) => time.check(&at.field("start_time"), out),
+        Some(Start::Origin(origin)) => match pb::Origin::try_from(*origin) {
+            Ok(pb::Origin::Unspecified) => out.add(&at.field("origin"), "is required"),
+            Ok(_) => {}
+            Err(_) => out.add(&at.field("origin"), "must be a defined value"),
+        },
     }
 }
 

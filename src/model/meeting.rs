@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::settle::{Told, settle, unite};
-use crate::pb::Meeting;
+use crate::pb::{Account, Meeting, participation::Presence};
 
 /// A meeting has at most so many reports.
 pub const MOST_REPORTS: usize = 1_000;
@@ -22,4 +22,11 @@ pub fn with_statements(mut meeting: Meeting, told: &[Told<'_>]) -> Meeting {
     let account = meeting.account.get_or_insert_default();
     (account.statements, account.outcomes, account.links) = unite(told);
     meeting
+}
+
+/// The regions of those who were there, in person, remotely or through somebody else; perhaps more than once.
+pub fn regions(account: &Account) -> impl Iterator<Item = &str> {
+    let was_there = |presence| matches!(presence, Presence::Present | Presence::Remote | Presence::Represented);
+    let there = account.participations.iter().filter(move |one| was_there(one.presence()));
+    there.map(|one| one.region_code.as_str()).filter(|code| !code.is_empty())
 }

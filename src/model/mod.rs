@@ -1,6 +1,7 @@
 //! Pure rules on the messages of the contract. No SQL, no gRPC: whoever knows neither can read this.
 
 pub mod article;
+pub mod change;
 pub mod codes;
 pub mod cross_field;
 pub mod dates;
@@ -9,6 +10,7 @@ pub mod filter;
 pub mod matching;
 pub mod meeting;
 pub mod names;
+pub mod participant;
 pub mod report;
 pub mod resource;
 pub mod rules;

@@ -23,6 +23,9 @@ pub enum Collection {
 }
 
 impl Collection {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Participants, Self::Articles, Self::Reports, Self::Meetings];
+
     /// The first part of its resources' names.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +45,19 @@ impl Collection {
     pub fn id(self, name: &str) -> Option<Uuid> {
         let id = name.strip_prefix(self.as_str())?.strip_prefix('/')?;
         Uuid::try_parse(id).ok().filter(|_| id.len() == 36)
+    }
+
+    /// The collection and the id in a resource name.
+    pub fn of(name: &str) -> Option<(Self, Uuid)> {
+        Self::ALL.into_iter().find_map(|one| Some((one, one.id(name)?)))
+    }
+}
+
+impl TryFrom<i16> for Collection {
+    type Error = ();
+
+    fn try_from(number: i16) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|one| *one as i16 == number).ok_or(())
     }
 }
 
@@ -146,6 +162,31 @@ resource!(pb::Participant, Participants);
 resource!(pb::Article, Articles);
 resource!(pb::Report, Reports);
 resource!(pb::Meeting, Meetings);
+
+/// A record of any collection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// A participant.
+    Participant(Box<pb::Participant>),
+    /// An article.
+    Article(Box<pb::Article>),
+    /// A report.
+    Report(Box<pb::Report>),
+    /// A meeting.
+    Meeting(Box<pb::Meeting>),
+}
+
+impl Record {
+    /// Reads the record of a collection.
+    pub fn decode(of: Collection, bytes: &[u8]) -> Result<Self, prost::DecodeError> {
+        Ok(match of {
+            Collection::Participants => Self::Participant(Box::new(pb::Participant::decode(bytes)?)),
+            Collection::Articles => Self::Article(Box::new(pb::Article::decode(bytes)?)),
+            Collection::Reports => Self::Report(Box::new(pb::Report::decode(bytes)?)),
+            Collection::Meetings => Self::Meeting(Box::new(pb::Meeting::decode(bytes)?)),
+        })
+    }
+}
 
 /// To the microsecond, which is what Postgres keeps.
 fn timestamp(time: SystemTime) -> Timestamp {

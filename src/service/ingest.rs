@@ -38,7 +38,7 @@ impl IngestService for Api {
         let (answer, _) = ingested.pop().ok_or(Refusal::Contention)?;
         let mut response = Response::new(answer?);
         if let Some(position) = positions.last().filter(|_| !story[0].validate_only) {
-            response.metadata_mut().insert("readout-position", super::ascii(position));
+            response.metadata_mut().insert(super::POSITION, super::ascii(position));
         }
         Ok(response)
     }

@@ -3,7 +3,9 @@
 
 pub mod article;
 pub mod call;
+pub mod change;
 pub mod codec;
+pub mod cursor;
 pub mod ingest;
 pub mod layer;
 pub mod meeting;
@@ -13,19 +15,19 @@ pub mod report;
 pub mod status;
 pub mod story;
 
-use std::{fmt::Display, future::Future};
+use std::{fmt::Display, future::Future, time::Duration};
 
 use tokio_util::sync::CancellationToken;
-use tonic::{Response, metadata::MetadataValue};
+use tonic::{Request, Response, metadata::MetadataValue};
 use uuid::Uuid;
 
 use self::{page::TokenKey, status::Refusal};
 use crate::{
-    feed::{Committer, Turns, committer::Verdict},
-    model::resource::Resource,
+    feed::{Committer, Feed, Turns, committer::Verdict},
+    model::{resource::Resource, rules::Check},
     store::{
         Doc, Store, StoreError,
-        change::{self, Position},
+        change::{Position, head},
         write::Write,
     },
 };
@@ -37,6 +39,10 @@ pub struct Api {
     pub store: Store,
     /// For writes.
     pub committer: Committer,
+    /// What was written, for those who follow.
+    pub feed: Feed,
+    /// After which silence they get a sign of life.
+    pub heartbeat: Duration,
     /// Who is writing to which meeting.
     pub turns: Turns,
     /// Check sums of page tokens.
@@ -59,7 +65,39 @@ pub enum Prepared<T> {
 /// rounds as there are writes that fight for one name; more than this is no fight but a fault.
 const ROUNDS: usize = 100;
 
+/// The metadata that says the position of a write, and that which says the least that a read must have.
+const POSITION: &str = "readout-position";
+const MIN_POSITION: &str = "readout-min-position";
+/// A read waits so long for the position that it must have.
+const MIN_POSITION_TIMEOUT: Duration = Duration::from_secs(2);
+
 impl Api {
+    /// The request of a read: checked, and not before the position that the caller wants it to have.
+    pub async fn read<R: Check>(&self, request: Request<R>) -> Result<R, Refusal> {
+        if let Some(position) = request.metadata().get(MIN_POSITION) {
+            let text = String::from_utf8_lossy(position.as_bytes()).into_owned();
+            let Some(position) = Position::parse(&text) else {
+                return Err(Refusal::Position { field: MIN_POSITION, position: text });
+            };
+            self.reach(&position).await?;
+        }
+        let request = request.into_inner();
+        call::check(&request)?;
+        Ok(request)
+    }
+
+    /// Waits until reads have a position.
+    async fn reach(&self, position: &Position) -> Result<(), Refusal> {
+        if self.feed.reach(position, MIN_POSITION_TIMEOUT).await? {
+            return Ok(());
+        }
+        let head = self.feed.head();
+        match head.epoch == position.epoch {
+            true => Err(Refusal::NotReached(head.to_string())),
+            false => Err(Refusal::EpochChanged(head.epoch.to_string())),
+        }
+    }
+
     /// Prepares a write and commits it, again when what it relied on has changed meanwhile. Answers the position of
     /// each write; of an unchanged record, one at which it was there.
     pub async fn write<T, F>(&self, mut prepare: impl FnMut() -> F) -> Result<(T, Vec<Position>), Refusal>
@@ -70,7 +108,7 @@ impl Api {
             match prepare().await? {
                 Prepared::Validated(answer) => return Ok((answer, Vec::new())),
                 Prepared::Unchanged(answer) => {
-                    return Ok((answer, vec![change::head(self.store.reads()).await?]));
+                    return Ok((answer, vec![head(self.store.reads()).await?]));
                 }
                 Prepared::Write(answer, writes) => match self.committer.submit(writes).await? {
                     Verdict::Committed(positions) => return Ok((answer, positions)),
@@ -89,7 +127,7 @@ impl Api {
         let (answer, positions) = self.write(prepare).await?;
         let mut response = Response::new(answer);
         if let Some(position) = positions.last() {
-            response.metadata_mut().insert("readout-position", ascii(position));
+            response.metadata_mut().insert(POSITION, ascii(position));
         }
         Ok(response)
     }

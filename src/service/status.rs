@@ -65,6 +65,32 @@ pub enum Refusal {
     TooManyReports(String),
     /// The answer would be over the message limit.
     TooLarge,
+    /// The cursor is not ours.
+    Cursor,
+    /// The cursor is of another filter.
+    CursorOfAnotherFilter,
+    /// A position is not one.
+    Position {
+        /// Where it was sent.
+        field: &'static str,
+        /// What was sent.
+        position: String,
+    },
+    /// Changes after the start are gone.
+    CursorExpired {
+        /// With it one could go on.
+        oldest_cursor: String,
+        /// When the oldest change kept was committed; empty where none is.
+        oldest_time: String,
+    },
+    /// The start is later than this newest position.
+    InFuture(String),
+    /// The position is of another epoch than this one.
+    EpochChanged(String),
+    /// What is read is only at this position.
+    NotReached(String),
+    /// Something that cannot be. It is in the log.
+    Defect,
     /// Others went first again and again.
     Contention,
     /// The service is stopping.
@@ -148,6 +174,41 @@ impl From<Refusal> for Status {
                 [("name", name), ("limit", MOST_REPORTS.to_string())],
             ),
             Refusal::TooLarge => too_large("the answer is"),
+            Refusal::Cursor => field(Reason::InvalidCursor, "cursor", "was not given out by this service"),
+            Refusal::CursorOfAnotherFilter => {
+                field(Reason::CursorOfAnotherFilter, "cursor", "was given out for another filter")
+            }
+            Refusal::Position { field, mut position } => {
+                position.truncate(position.floor_char_boundary(LONGEST_MESSAGE));
+                let description = "must be a position such as 5c9e71d0.1207";
+                let violations = vec![FieldViolation::new(field, description)];
+                let message = format!("{field} {description}");
+                with_fields(Reason::InvalidPosition, message, violations, [("position", position)])
+            }
+            Refusal::CursorExpired { oldest_cursor, oldest_time } => status(
+                Code::OutOfRange,
+                Reason::CursorExpired,
+                "changes after the start are no longer kept",
+                [("oldest_cursor", oldest_cursor), ("oldest_time", oldest_time)],
+            ),
+            Refusal::InFuture(head) => status(
+                Code::OutOfRange,
+                Reason::PositionInFuture,
+                "the start is later than the newest change",
+                [("position", head)],
+            ),
+            Refusal::EpochChanged(epoch) => status(
+                Code::FailedPrecondition,
+                Reason::EpochChanged,
+                "the database was restored or lost changes since: list again, then watch from as_of",
+                [("epoch", epoch)],
+            ),
+            Refusal::NotReached(position) => retry_later_with(
+                Reason::PositionNotReached,
+                "what is read does not have the position yet",
+                [("position", position)],
+            ),
+            Refusal::Defect => defect(),
             Refusal::Contention => {
                 status(Code::Aborted, Reason::Contention, "other writes to the same records went first", [])
             }
@@ -253,11 +314,13 @@ fn store(error: &StoreError) -> Status {
         StoreError::Unavailable(cause) | StoreError::Unknown(cause) => {
             tracing::warn!(%error, %cause, "the database failed a call");
         }
-        StoreError::Damaged(_) => tracing::error!(%error),
+        StoreError::Damaged(_) | StoreError::NoRange => tracing::error!(%error),
         StoreError::Defect(cause) => tracing::error!(%error, %cause),
     }
     match error {
-        StoreError::Unavailable(_) => retry_later(ErrorReason::DatabaseUnavailable, "the database is not available"),
+        StoreError::Unavailable(_) | StoreError::NoRange => {
+            retry_later(ErrorReason::DatabaseUnavailable, "the database is not available")
+        }
         StoreError::Unknown(_) => retry_later(
             ErrorReason::DatabaseUnavailable,
             "the database went away during the write, which may have been done: repeat it with the same request_id",
@@ -267,7 +330,15 @@ fn store(error: &StoreError) -> Status {
 }
 
 fn retry_later(reason: ErrorReason, message: &str) -> Status {
-    let mut details = info(reason, []);
+    retry_later_with(reason, message, [])
+}
+
+fn retry_later_with(
+    reason: ErrorReason,
+    message: &str,
+    metadata: impl IntoIterator<Item = (&'static str, String)>,
+) -> Status {
+    let mut details = info(reason, metadata);
     details.set_retry_info(Some(Duration::from_secs(1)));
     Status::with_error_details(Code::Unavailable, message, details)
 }

@@ -1,32 +1,18 @@
-//! The change log: dense positions in commit order.
+//! The change log: dense positions in commit order, and who reads them.
 
 use std::{fmt, sync::Arc};
 
-use sqlx::PgPool;
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{StoreError, Tx};
 use crate::model::resource::Collection;
+pub use crate::pb::change::Kind;
 
 /// Serialises the end of all transactions that write: whoever holds it gives out the next positions. Arbitrary, but
 /// the same in every instance.
 const FEED_LOCK: i64 = 0x5245_4144_4f55_5401;
-
-/// What happened to a resource. The numbers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i16)]
-pub enum Kind {
-    /// It is new.
-    Created = 1,
-    /// It has a new revision.
-    Updated = 2,
-    /// A meeting has one more report.
-    Reported = 3,
-    /// It was deleted.
-    Deleted = 4,
-    /// It is no longer deleted.
-    Undeleted = 5,
-}
 
 /// A place in the feed. Only meaningful together with the epoch: after a restore numbers are given again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +21,17 @@ pub struct Position {
     pub epoch: Arc<str>,
     /// Counts the changes, from 1; 0 is before the first.
     pub number: i64,
+}
+
+impl Position {
+    /// Reads `<epoch>.<number>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (epoch, number) = text.split_once('.')?;
+        let is_epoch = (1..=32).contains(&epoch.len()) && epoch.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = number.parse().ok().filter(|_| is_epoch && is_number)?;
+        Some(Self { epoch: epoch.into(), number })
+    }
 }
 
 impl fmt::Display for Position {
@@ -88,6 +85,7 @@ pub async fn append(tx: Tx<'_>, writes: &[OfWrite<'_>]) -> Result<Vec<Position>,
         for (index, entry) in write.entries.iter().enumerate() {
             collections.push(entry.collection as i16);
             ids.push(entry.id);
+            // The kinds of the contract are few: the number fits.
             kinds.push(entry.kind as i16);
             revisions.push(entry.revision);
             actors.push(write.actor);
@@ -132,11 +130,167 @@ pub async fn append(tx: Tx<'_>, writes: &[OfWrite<'_>]) -> Result<Vec<Position>,
     Ok(positions.collect())
 }
 
-/// The position of the newest change; a read that follows sees it and all before.
-pub async fn head(pool: &PgPool) -> Result<Position, StoreError> {
-    let (epoch, number): (String, i64) =
-        sqlx::query_as("select epoch, greatest(floor, coalesce((select max(position) from change), 0)) from feed")
+/// A change as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logged {
+    /// Its number in the epoch.
+    pub position: i64,
+    /// What it is of, and what happened.
+    pub collection: Collection,
+    /// The resource's id.
+    pub id: Uuid,
+    /// What happened.
+    pub kind: Kind,
+    /// The revision that the resource got.
+    pub revision: i64,
+    /// When it was committed; never decreases.
+    pub time: DateTime<Utc>,
+    /// Who asked for it.
+    pub actor: String,
+    /// The caller's id for the request.
+    pub request_id: String,
+    /// Whether it is the last of its write.
+    pub last: bool,
+}
+
+impl Logged {
+    /// Tells this change from another one that has its position in another line of history.
+    pub fn mark(&self) -> [u8; 8] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.id.as_bytes()).update(&self.revision.to_be_bytes());
+        hasher.update(&self.time.timestamp_micros().to_be_bytes()).update(&[self.kind as u8]);
+        let mut mark = [0; 8];
+        hasher.finalize_xof().fill(&mut mark);
+        mark
+    }
+}
+
+impl<'r> FromRow<'r, PgRow> for Logged {
+    fn from_row(row: &'r PgRow) -> sqlx::Result<Self> {
+        let unknown = |what: &str| sqlx::Error::Decode(format!("a {what} that this release does not know").into());
+        Ok(Self {
+            position: row.try_get("position")?,
+            collection: Collection::try_from(row.try_get::<i16, _>("collection")?)
+                .map_err(|()| unknown("collection"))?,
+            id: row.try_get("id")?,
+            // A kind of a newer release is told as unspecified rather than not at all.
+            kind: Kind::try_from(i32::from(row.try_get::<i16, _>("kind")?)).unwrap_or(Kind::Unspecified),
+            revision: row.try_get("revision")?,
+            time: row.try_get("time")?,
+            actor: row.try_get("actor")?,
+            request_id: row.try_get("request_id")?,
+            last: row.try_get("last")?,
+        })
+    }
+}
+
+/// Where the feed begins and ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// Names this line of history.
+    pub epoch: Arc<str>,
+    /// Positions up to it are gone.
+    pub floor: i64,
+    /// The newest position; the floor where there is none after it.
+    pub head: i64,
+}
+
+/// Some changes in their order, and where the feed began and ended when they were read.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// As of the same snapshot.
+    pub extent: Extent,
+    /// The changes after the position that was asked for.
+    pub changes: Vec<Logged>,
+}
+
+/// At most `limit` changes after a position.
+pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<Page, StoreError> {
+    // One statement, and so one snapshot: what is told of the whole holds for the changes.
+    let rows = sqlx::query(
+        "select feed.epoch, feed.floor,
+                greatest(feed.floor, (select max(position) from change)) as head,
+                next.position, next.collection, next.id, next.kind, next.revision, next.time, next.actor,
+                next.request_id, next.last
+         from feed
+         left join lateral (
+             select *
+             from change
+             where position > $1
+             order by position
+             limit $2
+         ) as next on true
+         order by next.position",
+    )
+    .bind(position)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    let first = rows.first().ok_or_else(|| StoreError::Damaged("feed".to_owned()))?;
+    let extent = Extent {
+        epoch: first.try_get::<String, _>("epoch")?.into(),
+        floor: first.try_get("floor")?,
+        head: first.try_get("head")?,
+    };
+    let is_there = |row: &&PgRow| row.try_get::<Option<i64>, _>("position").is_ok_and(|position| position.is_some());
+    let changes = rows.iter().filter(is_there).map(Logged::from_row).collect::<Result<_, _>>()?;
+    Ok(Page { extent, changes })
+}
+
+/// The change at a position, if it is kept.
+pub async fn at(pool: &PgPool, position: i64) -> Result<Option<Logged>, StoreError> {
+    let found = sqlx::query_as("select * from change where position = $1").bind(position).fetch_optional(pool).await?;
+    Ok(found)
+}
+
+/// Where the feed begins and ends.
+pub async fn extent(pool: &PgPool) -> Result<Extent, StoreError> {
+    let (epoch, floor, head): (String, i64, i64) =
+        sqlx::query_as("select epoch, floor, greatest(floor, (select max(position) from change)) from feed")
             .fetch_one(pool)
             .await?;
-    Ok(Position { epoch: epoch.into(), number })
+    Ok(Extent { epoch: epoch.into(), floor, head })
+}
+
+/// The position of the newest change; a read that follows sees it and all before.
+pub async fn head(pool: &PgPool) -> Result<Position, StoreError> {
+    let Extent { epoch, head, .. } = extent(pool).await?;
+    Ok(Position { epoch, number: head })
+}
+
+/// Ends the epoch, if it still is this one, and answers the one that holds then.
+pub async fn renew_epoch(pool: &PgPool, ended: &str) -> Result<Arc<str>, StoreError> {
+    sqlx::query("update feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8) where epoch = $1")
+        .bind(ended)
+        .execute(pool)
+        .await?;
+    let epoch: String = sqlx::query_scalar("select epoch from feed").fetch_one(pool).await?;
+    Ok(epoch.into())
+}
+
+/// Wakes the instances that listen, in the name of this one. Sent for itself, never within a write: it takes a lock that
+/// all who notify share.
+pub async fn notify(pool: &PgPool, instance: &str) -> Result<(), StoreError> {
+    sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(instance).execute(pool).await?;
+    Ok(())
+}
+
+/// What the instances of one database notify each other on.
+pub const CHANNEL: &str = "readout_change";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_read_as_it_is_written() {
+        let position = Position { epoch: "5c9e71d0".into(), number: 1207 };
+        assert_eq!(Position::parse(&position.to_string()), Some(position));
+        let long = format!("{}.1", "a".repeat(33));
+        for wrong in
+            ["", "7", ".7", "5c9e71d0", "5c9e71d0.", "a.-1", "a.+1", "a.1.2", "é.1", "a.9223372036854775808", &long]
+        {
+            assert_eq!(Position::parse(wrong), None, "{wrong:?}");
+        }
+    }
 }

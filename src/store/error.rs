@@ -23,6 +23,9 @@ pub enum StoreError {
     /// The bytes of a record are not one.
     #[error("the stored record {0} cannot be read")]
     Damaged(String),
+    /// The change log has no range for the next positions.
+    #[error("the change log must be extended")]
+    NoRange,
     /// A defect: a statement that should not fail did.
     #[error("a statement failed")]
     Defect(#[source] sqlx::Error),
@@ -36,6 +39,7 @@ impl From<sqlx::Error> for StoreError {
             Database(cause) => match sqlstate(cause.as_ref()).as_str() {
                 // deadlock, serialization failure, lock timeout
                 "40P01" | "40001" | "55P03" => Self::Contention(error),
+                "23514" if cause.table() == Some("change") && cause.constraint().is_none() => Self::NoRange,
                 "57014" => Self::TimedOut(error),
                 // connection exceptions; shutdown, crash, cannot connect now; too many connections, out of disk or memory;
                 // idle in transaction too long; read only

@@ -70,6 +70,12 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, wanted: 
         PublishDate(order, range) => {
             span(query, ["article.publish_from", "article.publish_to"], *order, *range, wanted);
         }
+        ReportMeeting(id) => column(query, "report.meeting", id, wanted),
+        ReportArticle(id) => column(query, "report.article", id, wanted),
+        ChangeCollection(of) => column(query, "change.collection", *of as i16, wanted),
+        ChangeKind(kind) => column(query, "change.kind", *kind as i16, wanted),
+        // An id belongs to one resource.
+        ChangeName(_, id) => column(query, "change.id", id, wanted),
     }
 }
 

@@ -13,9 +13,11 @@ use super::{
 use crate::{
     model::{
         dates,
+        meeting::regions,
+        report::participants,
         resource::{CONTRACT, Collection},
     },
-    pb::{Account, Meeting, participation::Presence},
+    pb::{Account, Meeting},
 };
 
 /// The meetings of these ids, in no order; those that are not there are left out.
@@ -109,7 +111,7 @@ pub(super) async fn index(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(), 
         accounts.flat_map(|(account, id)| of(account).into_iter().map(move |value| (value, id))).unzip()
     }
 
-    let (participants, ids) = pairs(meetings, participants);
+    let (participants, ids) = pairs(meetings, |account| participants(account).collect());
     if !ids.is_empty() {
         sqlx::query(
             "insert into meeting_participant (participant, meeting)
@@ -121,7 +123,7 @@ pub(super) async fn index(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(), 
         .execute(&mut *tx)
         .await?;
     }
-    let (regions, ids) = pairs(meetings, regions);
+    let (regions, ids) = pairs(meetings, |account| regions(account).map(str::to_owned).collect());
     if !ids.is_empty() {
         sqlx::query(
             "insert into meeting_region (region_code, meeting)
@@ -146,17 +148,6 @@ pub(super) async fn index(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(), 
         .await?;
     }
     Ok(())
-}
-
-fn participants(account: &Account) -> BTreeSet<Uuid> {
-    account.participations.iter().filter_map(|one| Collection::Participants.id(&one.participant)).collect()
-}
-
-/// Of those who were there, in person, remotely or through somebody else.
-fn regions(account: &Account) -> BTreeSet<String> {
-    let was_there = |presence| matches!(presence, Presence::Present | Presence::Remote | Presence::Represented);
-    let there = account.participations.iter().filter(|one| was_there(one.presence()));
-    there.map(|one| one.region_code.clone()).filter(|code| !code.is_empty()).collect()
 }
 
 /// Columns of `meeting`, one entry a meeting.

@@ -14,7 +14,8 @@ pub mod migrate;
 pub mod participant;
 pub mod report;
 pub mod request;
-mod revision;
+pub mod retention;
+pub mod revision;
 pub mod text;
 pub mod write;
 
@@ -32,6 +33,8 @@ use crate::model::resource::{CONTRACT, Collection, Resource};
 /// How many connections do what. Reads and the committer do not wait for each other.
 const READERS: u32 = 6;
 const COMMITTERS: u32 = 2;
+/// The tailer, the one who notifies, the one who listens.
+const FEEDERS: u32 = 3;
 /// A caller rather hears UNAVAILABLE than waits longer for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -40,6 +43,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Store {
     reads: PgPool,
     writes: PgPool,
+    feed: PgPool,
 }
 
 impl Store {
@@ -54,7 +58,9 @@ impl Store {
         let pool = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
         Self {
             reads: pool(READERS).connect_lazy_with(options.clone()),
-            writes: pool(COMMITTERS).connect_lazy_with(options),
+            writes: pool(COMMITTERS).connect_lazy_with(options.clone()),
+            // A notification need not outlive a crash: whoever hears it reads the table.
+            feed: pool(FEEDERS).connect_lazy_with(options.options([("synchronous_commit", "off")])),
         }
     }
 
@@ -67,6 +73,11 @@ impl Store {
     /// For the committer.
     pub fn writes(&self) -> &PgPool {
         &self.writes
+    }
+
+    /// For the tailer, and for chores.
+    pub fn feed(&self) -> &PgPool {
+        &self.feed
     }
 
     /// Which of these ids are those of records.
@@ -90,8 +101,7 @@ impl Store {
 
     /// Waits for connections in use to be given back, and closes all.
     pub async fn close(&self) {
-        self.reads.close().await;
-        self.writes.close().await;
+        tokio::join!(self.reads.close(), self.writes.close(), self.feed.close());
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{
-        names,
+        participant::keys,
         resource::{CONTRACT, Collection},
     },
     pb::Participant,
@@ -21,15 +21,6 @@ use crate::{
 /// The participants of these ids, in no order; those that are not there are left out.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Participants, ids).await
-}
-
-/// The normalised names and aliases of a participant.
-pub fn keys(participant: &Participant) -> BTreeSet<String> {
-    let aliases = participant.names.iter().map(|name| name.text.as_str());
-    let mut keys: BTreeSet<_> =
-        std::iter::once(participant.display_name.as_str()).chain(aliases).map(names::key).collect();
-    keys.remove("");
-    keys
 }
 
 /// Who has a normalised name.

@@ -2,11 +2,59 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
 use super::{StoreError, Tx, table, write::Claim};
 use crate::model::resource::Collection;
+
+/// One revision of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Version {
+    /// Its collection.
+    pub collection: Collection,
+    /// Its id.
+    pub id: Uuid,
+    /// Which revision.
+    pub revision: i64,
+}
+
+/// The docs of these versions, in their order; `None` for one that is not there. Ends before it passes `most_bytes`, but
+/// not before the first two.
+pub async fn docs(pool: &PgPool, versions: &[Version], most_bytes: i64) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    // As in a list, bytes are counted before any doc is fetched from where large ones are kept apart.
+    let docs = sqlx::query_scalar(
+        "select doc
+         from (
+             select number, doc, sum(coalesce(octet_length(doc), 0)) over (order by number) as bytes
+             from (
+                 select asked.number,
+                        coalesce(participant.doc, article.doc, report.doc, meeting.doc, superseded.doc) as doc
+                 from unnest($1::smallint[], $2::uuid[], $3::bigint[])
+                          with ordinality as asked (collection, id, revision, number)
+                 left join participant on asked.collection = 1 and participant.id = asked.id
+                                      and participant.revision = asked.revision
+                 left join article on asked.collection = 2 and article.id = asked.id
+                                  and article.revision = asked.revision
+                 left join report on asked.collection = 3 and report.id = asked.id
+                                 and report.revision = asked.revision
+                 left join meeting on asked.collection = 4 and meeting.id = asked.id
+                                  and meeting.revision = asked.revision
+                 left join superseded on superseded.collection = asked.collection and superseded.id = asked.id
+                                     and superseded.revision = asked.revision
+             ) as version
+         ) as version
+         where bytes <= $4 or number <= 2
+         order by number",
+    )
+    .bind(versions.iter().map(|one| one.collection as i16).collect::<Vec<_>>())
+    .bind(versions.iter().map(|one| one.id).collect::<Vec<_>>())
+    .bind(versions.iter().map(|one| one.revision).collect::<Vec<_>>())
+    .bind(most_bytes)
+    .fetch_all(pool)
+    .await?;
+    Ok(docs)
+}
 
 /// Locks records, in the order of their ids, that must still have these revisions; the others are lost.
 pub(super) async fn claim(

@@ -12,7 +12,10 @@ use uuid::Uuid;
 
 use super::{StoreError, article, change, meeting, participant, report, request, text};
 use crate::{
-    model::resource::{Collection, Resource},
+    model::{
+        participant::keys,
+        resource::{Collection, Resource},
+    },
     pb::{Article, Meeting, Participant, Report},
 };
 
@@ -154,10 +157,7 @@ impl Write {
     /// Names that participants get, whether or not the write relies on their absence: whoever relies on it in the same
     /// batch comes too late.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        self.participants
-            .iter()
-            .filter(|one| one.put.replaces.is_none())
-            .flat_map(|one| participant::keys(&one.put.record))
+        self.participants.iter().filter(|one| one.put.replaces.is_none()).flat_map(|one| keys(&one.put.record))
     }
 
     /// Bytes that it brings to the database, roughly.
@@ -167,6 +167,11 @@ impl Write {
         let reports = self.reports.iter().map(|one| one.doc.len());
         let meetings = self.meetings.iter().map(|one| one.doc.len());
         participants.chain(articles).chain(reports).chain(meetings).sum()
+    }
+
+    /// How many positions it takes.
+    pub fn change_count(&self) -> usize {
+        self.changes().count()
     }
 
     fn changes(&self) -> impl Iterator<Item = change::Entry> {

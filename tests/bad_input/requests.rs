@@ -23,6 +23,7 @@ pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         of("MeetingService/AddReport", &base::add_report(world)),
         of("MeetingService/GetReport", &GetReportRequest { name: world.report.clone() }),
         of("IngestService/IngestStory", &base::ingest(world)),
+        of("ChangeService/ListChanges", &list_changes()),
     ];
     requests.extend(lists(world).await);
     requests
@@ -56,6 +57,11 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         of("MeetingService/ListMeetings", &meetings),
         of("MeetingService/ListReports", &reports),
     ]
+}
+
+fn list_changes() -> ListChangesRequest {
+    let start = Some(list_changes_request::Start::StartTime(Default::default()));
+    ListChangesRequest { start, filter: "kind = CREATED".into(), include_resource: true, page_size: 1 }
 }
 
 fn of(method: &'static str, request: &impl Message) -> (&'static str, DynamicMessage) {

@@ -42,7 +42,8 @@ fn walk(request: &DynamicMessage, ty: &MessageDescriptor, places: &[Vec<Step>], 
             }
         }
         let Some(last) = set.last() else {
-            assert_eq!(field.kind(), Kind::Bool, "base.rs sets {} nowhere", field.full_name());
+            let may_be_unset = field.kind() == Kind::Bool || field.containing_oneof().is_some();
+            assert!(may_be_unset, "base.rs sets {} nowhere", field.full_name());
             continue;
         };
         let value = message(request, &last[..last.len() - 1]).get_field(&field).into_owned();

@@ -4,7 +4,7 @@ use readout::pb::{
     Article, GetMeetingRequest, ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest,
     Meeting, Participant, Report, View,
 };
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 use super::Service;
 
@@ -66,6 +66,11 @@ impl Service {
         self.meetings.clone().get_meeting(request).await.expect("it is there").into_inner()
     }
 
+    /// Does something to the database behind the service's back.
+    pub async fn execute(&self, statement: &'static str) {
+        execute(&self.database, statement).await;
+    }
+
     /// The only value that a query answers.
     pub async fn count(&self, query: &'static str) -> i64 {
         let mut connection = PgConnection::connect_with(&self.database).await.expect("the database answers");
@@ -73,4 +78,11 @@ impl Service {
         connection.close().await.expect("closed");
         count
     }
+}
+
+/// Does something to a database.
+pub async fn execute(database: &PgConnectOptions, statement: &'static str) {
+    let mut connection = PgConnection::connect_with(database).await.expect("the database answers");
+    sqlx::raw_sql(statement).execute(&mut connection).await.expect(statement);
+    connection.close().await.expect("closed");
 }

@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod contents;
 pub mod data_dir;
+pub mod follow;
 pub mod make;
 pub mod program;
 pub mod raw;

@@ -3,9 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use readout::{
+    config,
     pb::{
-        article_service_client::ArticleServiceClient, ingest_service_client::IngestServiceClient,
-        meeting_service_client::MeetingServiceClient, participant_service_client::ParticipantServiceClient,
+        article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
+        ingest_service_client::IngestServiceClient, meeting_service_client::MeetingServiceClient,
+        participant_service_client::ParticipantServiceClient,
     },
     server,
 };
@@ -23,6 +25,7 @@ pub struct Service {
     pub participants: ParticipantServiceClient<Channel>,
     pub meetings: MeetingServiceClient<Channel>,
     pub ingest: IngestServiceClient<Channel>,
+    pub changes: ChangeServiceClient<Channel>,
     shutdown: oneshot::Sender<()>,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -35,13 +38,20 @@ impl Service {
 
     /// On this migrated database, perhaps beside others.
     pub async fn start_on(database: PgConnectOptions) -> Self {
+        Self::start_with(database, config::Feed::default()).await
+    }
+
+    /// The same, with a feed that is kept so.
+    pub async fn start_with(database: PgConnectOptions, feed: config::Feed) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (shutdown, stopped) = oneshot::channel::<()>();
         let stopped = async {
             let _ = stopped.await;
         };
-        let task = tokio::spawn(server::serve(listener, database.clone(), Duration::from_secs(5), stopped));
+        let served = database.clone();
+        let task =
+            tokio::spawn(async move { server::serve(listener, served, &feed, Duration::from_secs(5), stopped).await });
         let channel = connect(address).await;
         Self {
             address,
@@ -49,7 +59,8 @@ impl Service {
             articles: ArticleServiceClient::new(channel.clone()),
             participants: ParticipantServiceClient::new(channel.clone()),
             meetings: MeetingServiceClient::new(channel.clone()),
-            ingest: IngestServiceClient::new(channel),
+            ingest: IngestServiceClient::new(channel.clone()),
+            changes: ChangeServiceClient::new(channel),
             shutdown,
             task,
         }

@@ -1,18 +1,20 @@
 //! The fields by which each collection can be filtered, and what they can be compared with: one table each.
 
+use std::{borrow::Cow, sync::LazyLock};
+
 use strsim::osa_distance;
 use uuid::Uuid;
 
 use super::{Comparison, DateRange, FilterError, Order};
 use crate::{
     model::{codes::is_region, dates, names, resource::Collection},
-    pb::{account, participant},
+    pb::{account, change, participant},
 };
 
 /// A field of a collection.
 pub struct Field {
     /// Its name in filters.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it can be compared with.
     pub values: Values,
 }
@@ -26,6 +28,10 @@ pub enum Values {
     Region(fn(String) -> Comparison),
     /// The name of a resource in this collection.
     Resource(Collection, fn(Uuid) -> Comparison),
+    /// The name of a resource in any collection.
+    AnyResource(fn(Collection, Uuid) -> Comparison),
+    /// A collection, as the first part of names.
+    Collection(fn(Collection) -> Comparison),
     /// Any text.
     Text(fn(String) -> Comparison),
     /// A year, month or day.
@@ -33,35 +39,58 @@ pub enum Values {
 }
 
 use Comparison::*;
-use Values::*;
+use Values::{Date, Enum, Region, Resource, Text};
 
 /// The fields of meetings.
 pub static MEETINGS: &[Field] = &[
-    Field { name: "kind", values: Enum(meeting_kind) },
-    Field { name: "status", values: Enum(meeting_status) },
-    Field { name: "region", values: Region(MeetingRegion) },
-    Field { name: "place.region", values: Region(PlaceRegion) },
-    Field { name: "participant", values: Resource(Collection::Participants, Participant) },
-    Field { name: "article", values: Resource(Collection::Articles, Article) },
-    Field { name: "topic", values: Text(Topic) },
-    Field { name: "date", values: Date(MeetingDate) },
+    Field { name: Cow::Borrowed("kind"), values: Enum(meeting_kind) },
+    Field { name: Cow::Borrowed("status"), values: Enum(meeting_status) },
+    Field { name: Cow::Borrowed("region"), values: Region(MeetingRegion) },
+    Field { name: Cow::Borrowed("place.region"), values: Region(PlaceRegion) },
+    Field { name: Cow::Borrowed("participant"), values: Resource(Collection::Participants, Participant) },
+    Field { name: Cow::Borrowed("article"), values: Resource(Collection::Articles, Article) },
+    Field { name: Cow::Borrowed("topic"), values: Text(Topic) },
+    Field { name: Cow::Borrowed("date"), values: Date(MeetingDate) },
 ];
 
 /// The fields of participants.
 pub static PARTICIPANTS: &[Field] = &[
-    Field { name: "kind", values: Enum(participant_kind) },
-    Field { name: "region", values: Region(ParticipantRegion) },
-    Field { name: "name", values: Text(|name| Name(names::key(&name))) },
+    Field { name: Cow::Borrowed("kind"), values: Enum(participant_kind) },
+    Field { name: Cow::Borrowed("region"), values: Region(ParticipantRegion) },
+    Field { name: Cow::Borrowed("name"), values: Text(|name| Name(names::key(&name))) },
 ];
 
 /// The fields of articles.
 pub static ARTICLES: &[Field] = &[
-    Field { name: "uri", values: Text(Uri) },
-    Field { name: "publisher.region", values: Region(PublisherRegion) },
-    Field { name: "language", values: Text(Language) },
-    Field { name: "section", values: Text(Section) },
-    Field { name: "publish_date", values: Date(PublishDate) },
+    Field { name: Cow::Borrowed("uri"), values: Text(Uri) },
+    Field { name: Cow::Borrowed("publisher.region"), values: Region(PublisherRegion) },
+    Field { name: Cow::Borrowed("language"), values: Text(Language) },
+    Field { name: Cow::Borrowed("section"), values: Text(Section) },
+    Field { name: Cow::Borrowed("publish_date"), values: Date(PublishDate) },
 ];
+
+/// The fields of changes: their own, and those of their resources, under the name of these. Which articles tell of a
+/// meeting does not stand in the meeting: the changes of its reports say so.
+pub static CHANGES: LazyLock<Vec<Field>> = LazyLock::new(|| {
+    let own = [
+        Field { name: "collection".into(), values: Values::Collection(ChangeCollection) },
+        Field { name: "kind".into(), values: Enum(change_kind) },
+        Field { name: "name".into(), values: Values::AnyResource(ChangeName) },
+        Field { name: "report.meeting".into(), values: Resource(Collection::Meetings, ReportMeeting) },
+        Field { name: "report.article".into(), values: Resource(Collection::Articles, ReportArticle) },
+    ];
+    let of = |resource: &'static str, fields: &'static [Field]| {
+        let fields = fields.iter().filter(move |field| (resource, &*field.name) != ("meeting", "article"));
+        fields.map(move |field| Field { name: format!("{resource}.{}", field.name).into(), values: field.values })
+    };
+    let resources = of("meeting", MEETINGS).chain(of("participant", PARTICIPANTS)).chain(of("article", ARTICLES));
+    own.into_iter().chain(resources).collect()
+});
+
+fn change_kind(number: i32) -> Option<(&'static str, Comparison)> {
+    let kind = change::Kind::try_from(number).ok()?;
+    Some((kind.as_str_name(), ChangeKind(kind)))
+}
 
 fn meeting_kind(number: i32) -> Option<(&'static str, Comparison)> {
     let kind = account::Kind::try_from(number).ok()?;
@@ -85,6 +114,13 @@ impl Values {
             Self::Enum(value) => named(value).find(|(name, _)| *name == literal).map(|(_, comparison)| comparison),
             Self::Region(comparison) => is_region(literal).then(|| comparison(literal.to_owned())),
             Self::Resource(collection, comparison) => collection.id(literal).map(comparison),
+            Self::AnyResource(comparison) => {
+                let (collection, id) = Collection::of(literal)?;
+                Some(comparison(collection, id))
+            }
+            Self::Collection(comparison) => {
+                Collection::ALL.into_iter().find(|one| one.as_str() == literal).map(comparison)
+            }
             Self::Text(comparison) => Some(comparison(literal.to_owned())),
             Self::Date(_) => self.ordered(Order::In, literal),
         }
@@ -113,6 +149,10 @@ impl Values {
                 let collection = collection.as_str();
                 format!("a resource name such as \"{collection}/0198f2d1-7c0e-7000-8000-0123456789ab\"")
             }
+            Self::AnyResource(_) => {
+                "a resource name such as \"meetings/0198f2d1-7c0e-7000-8000-0123456789ab\"".to_owned()
+            }
+            Self::Collection(_) => format!("one of {}", Collection::ALL.map(Collection::as_str).join(", ")),
             Self::Text(_) => "a text in quotes".to_owned(),
             Self::Date(_) => "a year, month or day such as \"2020\", \"2020-09\" or \"2020-09-04\"".to_owned(),
         }
@@ -140,7 +180,7 @@ fn nearest(fields: &'static [Field], name: &str) -> Option<&'static str> {
     if name.len() > FilterError::MOST_ECHOED {
         return None;
     }
-    let slips = |field: &Field| osa_distance(field.name, name);
+    let slips = |field: &Field| osa_distance(&field.name, name);
     let field = fields.iter().min_by_key(|field| slips(field))?;
-    (3 * slips(field) <= field.name.len().max(name.len())).then_some(field.name)
+    (3 * slips(field) <= field.name.len().max(name.len())).then_some(&*field.name)
 }

@@ -6,6 +6,7 @@
 
 mod error;
 mod fields;
+mod holds;
 mod parse;
 mod range;
 mod scan;
@@ -16,10 +17,12 @@ use uuid::Uuid;
 
 pub use self::{
     error::FilterError,
-    fields::{ARTICLES, Field, MEETINGS, PARTICIPANTS, Values},
+    fields::{ARTICLES, CHANGES, Field, MEETINGS, PARTICIPANTS, Values},
+    holds::Subject,
     parse::{MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, parse},
     range::{DateRange, Order},
 };
+use super::resource::Collection;
 use crate::pb;
 
 /// What a resource must be for a list to have it.
@@ -77,4 +80,14 @@ pub enum Comparison {
     Section(String),
     /// `publish_date` of an article.
     PublishDate(Order, DateRange),
+    /// `report.meeting` of a change.
+    ReportMeeting(Uuid),
+    /// `report.article` of a change.
+    ReportArticle(Uuid),
+    /// `collection` of a change.
+    ChangeCollection(Collection),
+    /// `kind` of a change.
+    ChangeKind(pb::change::Kind),
+    /// `name` of a change: that of its resource.
+    ChangeName(Collection, Uuid),
 }

@@ -127,7 +127,7 @@ impl Walk<'_> {
         }
     }
 
-    fn literal<'a>(&mut self, field: &Field, arg: &'a Arg, position: usize) -> Result<&'a str, FilterError> {
+    fn literal<'a>(&mut self, field: &'static Field, arg: &'a Arg, position: usize) -> Result<&'a str, FilterError> {
         match arg {
             Arg::Comparable(Comparable::Function(_)) => Err(self.function()),
             Arg::Composite(_) => Err(FilterError::UnsupportedOperator {
@@ -144,8 +144,8 @@ impl Walk<'_> {
     }
 }
 
-fn bad_value(field: &Field, position: usize) -> FilterError {
-    FilterError::BadValue { position, field: field.name, expected: field.values.expected() }
+fn bad_value(field: &'static Field, position: usize) -> FilterError {
+    FilterError::BadValue { position, field: &field.name, expected: field.values.expected() }
 }
 
 /// The order that a comparator asks for; `None` for plain (in)equality.

@@ -11,6 +11,7 @@ use super::{known::Known, result, sent::Sent};
 use crate::{
     model::{
         matching::agrees,
+        participant::keys,
         resource::{Collection, Resource},
     },
     pb::{
@@ -18,10 +19,7 @@ use crate::{
         ingest_story_response::{Outcome, ParticipantResult},
     },
     service::status::Refusal,
-    store::{
-        participant::keys,
-        write::{Put, PutParticipant, Write},
-    },
+    store::write::{Put, PutParticipant, Write},
 };
 
 /// The participants of a story, in its order.

@@ -8,6 +8,7 @@ use super::{answered, sent::Sent};
 use crate::{
     model::{
         article::uris,
+        participant::keys as participant_keys,
         report::participants,
         resource::{Collection, Resource},
     },
@@ -95,7 +96,7 @@ impl Known {
         let pool = api.store.reads();
         let new = || stories.iter().flat_map(Sent::new_participants);
 
-        let keys: HashSet<String> = new().flat_map(participant::keys).collect();
+        let keys: HashSet<String> = new().flat_map(participant_keys).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         if !keys.is_empty() {
             for (key, namesakes) in participant::find_by_names(pool, &keys).await? {

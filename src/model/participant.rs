@@ -1,0 +1,15 @@
+//! Rules on participants.
+
+use std::collections::BTreeSet;
+
+use super::names;
+use crate::pb::Participant;
+
+/// The normalised names and aliases of a participant.
+pub fn keys(participant: &Participant) -> BTreeSet<String> {
+    let aliases = participant.names.iter().map(|name| name.text.as_str());
+    let mut keys: BTreeSet<_> =
+        std::iter::once(participant.display_name.as_str()).chain(aliases).map(names::key).collect();
+    keys.remove("");
+    keys
+}
