@@ -29,6 +29,20 @@ pub enum Command {
     /// Write all participants, articles and reports of a running service to standard output
     #[command(after_long_help = EXPORT)]
     Export(Export),
+    /// Print the changes of a running service as they are committed, one JSON object a line
+    #[command(after_long_help = WATCH)]
+    Watch(Watch),
+    /// What an operator does to the database
+    #[command(subcommand)]
+    Admin(Admin),
+}
+
+/// What an operator does to the database.
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Begin a new epoch of the change feed: after a restore from a backup, so that nobody goes on with an old cursor
+    #[command(after_long_help = NEW_EPOCH)]
+    NewEpoch(Database),
 }
 
 /// What is told on standard error, and how.
@@ -169,6 +183,28 @@ pub struct Export {
     pub server: Server,
 }
 
+/// The watch.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Watch {
+    #[command(flatten)]
+    pub server: Server,
+    /// Where to begin: `beginning` (the oldest change kept), `now`, after a position, or at a time (RFC 3339)
+    #[arg(long, default_value = "now", value_name = "START")]
+    pub from: String,
+    /// Which changes, as `kind = CREATED AND meeting.region = "AZ"`
+    #[arg(long, default_value = "", value_name = "FILTER", hide_default_value = true)]
+    pub filter: String,
+    /// Print each change with its resource as of that revision
+    #[arg(long)]
+    pub include_resource: bool,
+    /// A file that keeps the cursor of what was printed; where it is there, it is where to begin, whatever `--from` says
+    #[arg(long, env = "READOUT_CURSOR_FILE", value_name = "FILE")]
+    pub cursor_file: Option<PathBuf>,
+    /// End when all changes that there are were printed
+    #[arg(long)]
+    pub until_caught_up: bool,
+}
+
 const IMPORT: &str = "\
 Each line is a readout.v1.Story in canonical ProtoJSON or, in a file that begins with the header of an export, a \
 readout.v1.ExportRecord. A repeated import is safe: what is there is found and left as it is.
@@ -191,6 +227,19 @@ names, and an export of that has the same bytes.
 
 Evidence that could not be checked again is left out and counted on standard error: quotes that no longer stand in \
 their article's text, and those of articles whose text is withheld.";
+
+const WATCH: &str = "\
+Each line is a readout.v1.Change in canonical ProtoJSON. A watch that is cut off, as when the service restarts, goes on \
+after the last line. With a cursor file so does the next run: a line may come twice, when a run was killed between \
+printing it and keeping its cursor, but none is left out. The cursor is that of one filter.
+
+Exit status: 0 with --until-caught-up, when that is so; 1 nobody reads the lines any more; 2 the watch could not start, \
+or cannot go on: its changes are no longer kept, or the database was restored.";
+
+const NEW_EPOCH: &str = "\
+A backup does not have the changes that came after it, and their positions will be given again. In a new epoch, cursors \
+and positions from before are refused with EPOCH_CHANGED, and whoever follows lists again instead of missing changes. \
+Instances that are running take it up at once. Prints the new epoch.";
 
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()

@@ -5,7 +5,7 @@ use std::process::{self, ExitCode};
 use clap::Parser;
 use readout::{
     cli,
-    config::{Args, Command, Log},
+    config::{Admin, Args, Command, Log},
     server, telemetry,
 };
 use tokio::{
@@ -29,6 +29,8 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Migrate(database) => Ok(logged(server::migrate(database).await)),
         Command::Import(import) => cli::import::run(import).await,
         Command::Export(export) => cli::export::run(export).await,
+        Command::Watch(watch) => cli::watch::run(watch).await,
+        Command::Admin(Admin::NewEpoch(database)) => Ok(logged(server::new_epoch(database).await)),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     service::{Api, layer::CompleteLayer, page::TokenKey, status::MESSAGE_BYTES},
     store::{
-        Store, StoreError,
+        Store, StoreError, change,
         migrate::migrate as migrate_database,
         request,
         retention::{self, Retention},
@@ -67,6 +67,21 @@ pub async fn migrate(config: config::Database) -> anyhow::Result<()> {
     database.close().await;
     result?;
     tracing::info!("the database is up to date");
+    Ok(())
+}
+
+/// Begins a new epoch of the change feed, and prints it.
+pub async fn new_epoch(config: config::Database) -> anyhow::Result<()> {
+    let database = Database::open(&config).await?;
+    let store = Store::new(database.options.clone());
+    let renewed = async {
+        let ended = change::extent(store.feed()).await?.epoch;
+        change::renew_epoch(store.feed(), &ended).await
+    };
+    let renewed = renewed.await;
+    store.close().await;
+    database.close().await;
+    println!("{}", renewed.context("the database has no change feed that could begin anew")?);
     Ok(())
 }
 

@@ -26,3 +26,4 @@ mod recovery;
 mod report;
 mod serve;
 mod stories;
+mod watch;

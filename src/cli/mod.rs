@@ -4,15 +4,17 @@ pub mod export;
 pub mod import;
 pub mod json;
 mod retry;
+pub mod watch;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use anyhow::{Context, Error, Result, anyhow};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::pb::{
-    article_service_client::ArticleServiceClient, ingest_service_client::IngestServiceClient,
-    meeting_service_client::MeetingServiceClient, participant_service_client::ParticipantServiceClient,
+    article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
+    ingest_service_client::IngestServiceClient, meeting_service_client::MeetingServiceClient,
+    participant_service_client::ParticipantServiceClient,
 };
 
 /// The largest message that the service takes.
@@ -31,6 +33,7 @@ const EXPORT_RECORD: &str = "readout.v1.ExportRecord";
 #[derive(Clone)]
 struct Clients {
     articles: ArticleServiceClient<Channel>,
+    changes: ChangeServiceClient<Channel>,
     ingest: IngestServiceClient<Channel>,
     meetings: MeetingServiceClient<Channel>,
     participants: ParticipantServiceClient<Channel>,
@@ -64,9 +67,15 @@ impl Clients {
         }
         Ok(Self {
             articles: client!(ArticleServiceClient),
+            changes: client!(ChangeServiceClient),
             ingest: client!(IngestServiceClient),
             meetings: client!(MeetingServiceClient),
             participants: client!(ParticipantServiceClient),
         })
     }
+}
+
+/// Whether nobody reads standard output any more.
+fn is_broken_pipe(error: &Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

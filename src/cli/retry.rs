@@ -10,12 +10,24 @@ use tonic_types::StatusExt;
 const MOST: u32 = 10;
 
 /// Counts the failures in a row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Backoff {
     failures: u32,
+    most: u32,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { failures: 0, most: MOST }
+    }
 }
 
 impl Backoff {
+    /// Never gives up on what may pass.
+    pub fn endless() -> Self {
+        Self { failures: 0, most: u32::MAX }
+    }
+
     /// Something worked.
     pub fn reset(&mut self) {
         self.failures = 0;
@@ -23,7 +35,7 @@ impl Backoff {
 
     /// Waits until it is worth trying again. An error, with the same status: it is not.
     pub async fn after(&mut self, status: Status) -> Result<(), Status> {
-        if !is_passing(&status) || self.failures == MOST {
+        if !is_passing(&status) || self.failures == self.most {
             return Err(status);
         }
         tokio::time::sleep(pause(self.failures)).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use readout::{
     config,
+    feed::ring::MOST_CHANGES,
     pb::{
         ErrorReason, WatchChangesRequest, change::Kind, change::Resource, notice, watch_changes_request::Start,
         watch_changes_response::Event,
@@ -146,6 +147,30 @@ async fn a_heartbeat_comes_after_many_changes_that_do_not_match() {
     assert_eq!(position(&heartbeat.position).1, 1_000);
     let Event::Notice(notice) = watch.next().await.unwrap() else { panic!("a notice") };
     assert_eq!(notice.kind(), notice::Kind::CaughtUp);
+}
+
+#[tokio::test]
+async fn who_falls_behind_the_ring_is_told_so_and_misses_nothing() {
+    let service = Service::start().await;
+    let mut slow = service.watch(all(now())).await;
+    slow.caught_up().await;
+    let mut fast = service.watch(all(now())).await;
+    fast.caught_up().await;
+    // Some are on their way to the client, which does not read them.
+    let count = MOST_CHANGES + 50_000;
+    let (ahead, ()) = tokio::join!(fast.changes(count), service.fill_feed(count));
+
+    let (mut numbers, mut notices) = (Vec::new(), Vec::new());
+    while notices.last() != Some(&notice::Kind::CaughtUp) {
+        match slow.next().await.expect("nobody is dropped for being slow") {
+            Event::Change(change) => numbers.push(number(&change)),
+            Event::Notice(notice) => notices.push(notice.kind()),
+            Event::Heartbeat(_) => panic!("it did not fall behind"),
+        }
+    }
+    assert_eq!(notices, [notice::Kind::FellBehind, notice::Kind::CaughtUp]);
+    assert_eq!(numbers, ahead.iter().map(number).collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=count as i64).collect::<Vec<_>>());
 }
 
 #[tokio::test]

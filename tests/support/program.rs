@@ -4,8 +4,8 @@ use std::{env, ffi::OsStr, net::SocketAddr, process::Stdio};
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    process::{Child, Command},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
     sync::watch,
 };
 use tonic::transport::Channel;
@@ -104,6 +104,33 @@ impl Program {
         self.signal("TERM");
         let (code, log) = self.ended().await;
         assert_eq!(code, Some(0), "{log:#?}");
+    }
+}
+
+/// A run of the program whose standard output is read line by line.
+pub struct Reader {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Reader {
+    pub fn start(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let mut command = command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.kill_on_drop(true).spawn().expect("it was built");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self { child, lines }
+    }
+
+    /// The next line, as JSON.
+    pub async fn line(&mut self) -> Value {
+        let line = patiently("a line", self.lines.next_line()).await.expect("ours").expect("it goes on");
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    /// Ends it without notice.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("ours");
     }
 }
 

@@ -8,14 +8,14 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use tonic::{Response, Status, Streaming};
 
 use self::evidence::Text;
 use super::{
-    Clients, EXPORT_FORMAT, EXPORT_RECORD, json,
+    Clients, EXPORT_FORMAT, EXPORT_RECORD, is_broken_pipe, json,
     retry::{self, Backoff, repeat},
 };
 use crate::{
@@ -258,8 +258,4 @@ impl Out {
         }
         Ok(())
     }
-}
-
-fn is_broken_pipe(error: &Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
