@@ -53,6 +53,8 @@ pub const CONTRACT: i16 = 1;
 pub trait Resource: Message + Default + Clone + 'static {
     /// Where it belongs.
     const COLLECTION: Collection;
+    /// Full name of its message.
+    const MESSAGE: &'static str;
 
     /// Its resource name; empty before it has one.
     fn name(&self) -> &str;
@@ -113,9 +115,10 @@ pub struct Marks<'a> {
 }
 
 macro_rules! resource {
-    ($message:ty, $collection:ident) => {
-        impl Resource for $message {
+    ($message:ident, $collection:ident) => {
+        impl Resource for pb::$message {
             const COLLECTION: Collection = Collection::$collection;
+            const MESSAGE: &'static str = concat!("readout.v1.", stringify!($message));
 
             fn name(&self) -> &str {
                 &self.name
@@ -142,10 +145,10 @@ macro_rules! resource {
     };
 }
 
-resource!(pb::Participant, Participants);
-resource!(pb::Article, Articles);
-resource!(pb::Report, Reports);
-resource!(pb::Meeting, Meetings);
+resource!(Participant, Participants);
+resource!(Article, Articles);
+resource!(Report, Reports);
+resource!(Meeting, Meetings);
 
 /// To the microsecond, which is what Postgres keeps.
 fn timestamp(time: SystemTime) -> Timestamp {
