@@ -9,6 +9,7 @@ mod bad_input;
 mod cli;
 mod contract;
 mod crash;
+mod delete;
 mod embedded;
 mod evidence;
 mod export;

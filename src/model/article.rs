@@ -69,6 +69,7 @@ fn content(article: &Article, stored: &Article) -> Article {
     content.revision = 0;
     content.create_time = None;
     content.update_time = None;
+    content.delete_time = None;
     content.retrieve_time = None;
     if !keeps_text(article) && content.text_sha256.is_empty() {
         carry_withheld_text(&mut content, stored);
