@@ -8,7 +8,7 @@ use prost_reflect::{
 };
 
 /// Messages with rules that buf.validate cannot say; `model::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 10] = [
+const CROSS_FIELD: [&str; 12] = [
     "Account",
     "AddReportRequest",
     "Article",
@@ -19,6 +19,8 @@ const CROSS_FIELD: [&str; 10] = [
     "Participant",
     "Participation",
     "Story",
+    "UpdateArticleRequest",
+    "UpdateParticipantRequest",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

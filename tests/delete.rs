@@ -1,93 +1,19 @@
 //! Deleting and undeleting, in every collection.
 
 use readout::pb::{
-    Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest,
-    DeleteArticleRequest, DeleteMeetingRequest, DeleteParticipantRequest, ErrorReason, ExternalId, GetArticleRequest,
-    ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest, Meeting, Participant, Report,
-    UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest, ingest_story_response::Outcome,
+    Article, CreateArticleRequest, CreateParticipantRequest, DeleteParticipantRequest, ErrorReason, GetArticleRequest,
+    ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest, Participant, UndeleteParticipantRequest,
+    ingest_story_response::Outcome,
 };
-use tonic::{Code, Response, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use crate::support::{
     Refused, Service,
-    make::{TEXT, article, ingest, person, present, story, talks},
-    metadata_of, reason_of,
+    make::{TEXT, article, ingest, person, present, story, talks, talks_of, wikidata},
+    metadata_of, reason_of, refused,
 };
-
-impl Service {
-    pub async fn create_article(&self, article: Article) -> Article {
-        let request = CreateArticleRequest { article: Some(article), ..Default::default() };
-        self.articles.clone().create_article(request).await.expect("a new article").into_inner()
-    }
-
-    pub async fn create_participant(&self, participant: Participant) -> Participant {
-        let request = CreateParticipantRequest { participant: Some(participant), ..Default::default() };
-        self.participants.clone().create_participant(request).await.expect("a new participant").into_inner()
-    }
-
-    /// A meeting as this article tells of it.
-    pub async fn create_meeting(&self, article: &Article, account: Account) -> Result<Meeting, Status> {
-        let request = CreateMeetingRequest {
-            meeting: Some(Meeting { account: Some(account), ..Default::default() }),
-            source_article: article.name.clone(),
-            ..Default::default()
-        };
-        self.meetings.clone().create_meeting(request).await.map(Response::into_inner)
-    }
-
-    async fn add_report(&self, meeting: &str, article: &str, account: Account) -> Result<Report, Status> {
-        let report = Report { article: article.into(), account: Some(account), ..Default::default() };
-        let request = AddReportRequest { meeting: meeting.into(), report: Some(report), ..Default::default() };
-        self.meetings.clone().add_report(request).await.map(Response::into_inner)
-    }
-
-    pub async fn delete_article(&self, name: &str) -> Result<Article, Status> {
-        let request = DeleteArticleRequest { name: name.into(), ..Default::default() };
-        self.articles.clone().delete_article(request).await.map(Response::into_inner)
-    }
-
-    async fn undelete_article(&self, name: &str) -> Result<Article, Status> {
-        let request = UndeleteArticleRequest { name: name.into(), ..Default::default() };
-        self.articles.clone().undelete_article(request).await.map(Response::into_inner)
-    }
-
-    pub async fn delete_participant(&self, name: &str) -> Result<Participant, Status> {
-        let request = DeleteParticipantRequest { name: name.into(), ..Default::default() };
-        self.participants.clone().delete_participant(request).await.map(Response::into_inner)
-    }
-
-    async fn undelete_participant(&self, name: &str) -> Result<Participant, Status> {
-        let request = UndeleteParticipantRequest { name: name.into(), ..Default::default() };
-        self.participants.clone().undelete_participant(request).await.map(Response::into_inner)
-    }
-
-    pub async fn delete_meeting(&self, name: &str) -> Result<Meeting, Status> {
-        let request = DeleteMeetingRequest { name: name.into(), ..Default::default() };
-        self.meetings.clone().delete_meeting(request).await.map(Response::into_inner)
-    }
-
-    async fn undelete_meeting(&self, name: &str) -> Result<Meeting, Status> {
-        let request = UndeleteMeetingRequest { name: name.into(), ..Default::default() };
-        self.meetings.clone().undelete_meeting(request).await.map(Response::into_inner)
-    }
-}
-
-/// Talks that this participant had.
-fn talks_of(title: &str, participant: &Participant) -> Account {
-    Account { participations: vec![present("p", &participant.name)], ..talks(title) }
-}
-
-fn wikidata(value: &str) -> Vec<ExternalId> {
-    vec![ExternalId { scheme: "wikidata".into(), value: value.into() }]
-}
-
-#[track_caller]
-fn refused(status: Status, code: Code, reason: ErrorReason, name: &str) {
-    assert_eq!(metadata_of(&status, "name"), name);
-    assert_eq!(Refused::from(status), Refused::with(code, reason));
-}
 
 #[track_caller]
 fn refused_as_deleted(status: Status, name: &str) {
@@ -407,76 +333,4 @@ async fn a_repeated_deletion_gets_the_first_answer_and_a_validated_one_writes_no
     service.undelete_participant(&one.name).await.unwrap();
     let again = service.participants.delete_participant(request).await.unwrap().into_inner();
     assert_eq!(again, first);
-}
-
-#[tokio::test]
-async fn of_concurrent_deletions_one_wins() {
-    let service = Service::start().await;
-    let other = Service::start_on(service.database.clone()).await;
-    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
-    let calls = (0..16).map(|call| [&service, &other][call % 2].delete_participant(&one.name));
-    let answers = futures_util::future::join_all(calls).await;
-    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
-    assert_eq!(won.len(), 1);
-    for status in lost {
-        refused(status.unwrap_err(), Code::NotFound, ErrorReason::AlreadyDeleted, &one.name);
-    }
-}
-
-/// Of each pair of calls one must win, and the other be refused for it.
-#[track_caller]
-fn one_wins<T, U>(deletion: Result<T, Status>, naming: Result<U, Status>) {
-    match (deletion, naming) {
-        (Ok(_), Err(status)) => assert_eq!(reason_of(&status), ErrorReason::ResourceDeleted, "{status:?}"),
-        (Err(status), Ok(_)) => assert_eq!(reason_of(&status), ErrorReason::StillNamed, "{status:?}"),
-        (deletion, naming) => panic!("deleted: {:?}, named: {:?}", deletion.err(), naming.err()),
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_deletes_and_whoever_names_the_same_never_both_win() {
-    let service = Service::start().await;
-    let other = Service::start_on(service.database.clone()).await;
-    let source = service.create_article(article("urn:source")).await;
-    for round in 0..24 {
-        let title = format!("talks {round}");
-        let mut people = Vec::new();
-        for of in ["report", "story", "part", "here"] {
-            people.push(service.create_participant(person(&format!("{of} {round}"), "AZ")).await);
-        }
-        let meeting = service.create_meeting(&source, talks(&title)).await.unwrap();
-        let first = service.create_article(article(&format!("urn:{round}"))).await;
-        let given = Participant { name: people[1].name.clone(), ..Default::default() };
-        let told = ingest(story(&format!("urn:story:{round}"), &[given]));
-        let mut stories = other.ingest.clone();
-        let part = Participant { parent: people[2].name.clone(), ..person(&format!("part of {round}"), "AZ") };
-        let part = CreateParticipantRequest { participant: Some(part), ..Default::default() };
-        let mut participants = other.participants.clone();
-
-        let deletions = async {
-            tokio::join!(
-                service.delete_participant(&people[0].name),
-                service.delete_participant(&people[1].name),
-                service.delete_participant(&people[2].name),
-                service.delete_participant(&people[3].name),
-                service.delete_article(&first.name),
-            )
-        };
-        let namings = async {
-            tokio::join!(
-                other.add_report(&meeting.name, &source.name, talks_of(&title, &people[0])),
-                stories.ingest_story(told),
-                participants.create_participant(part),
-                // Through the same instance, and so perhaps in the same transaction.
-                service.create_meeting(&source, talks_of(&title, &people[3])),
-                other.create_meeting(&first, talks(&title)),
-            )
-        };
-        let (deletions, namings) = tokio::join!(deletions, namings);
-        one_wins(deletions.0, namings.0);
-        one_wins(deletions.1, namings.1);
-        one_wins(deletions.2, namings.2);
-        one_wins(deletions.3, namings.3);
-        one_wins(deletions.4, namings.4);
-    }
 }

@@ -66,6 +66,17 @@ impl Mask {
         Self::Paths(routes)
     }
 
+    /// Whether it replaces a field of the resource, which `is_set` in the sent one or not.
+    pub fn replaces(&self, field: &str, is_set: bool) -> bool {
+        match self {
+            Self::Populated => is_set,
+            Self::All => true,
+            Self::Paths(routes) => {
+                routes.iter().any(|route| route.fields.first().is_some_and(|first| first.name() == field))
+            }
+        }
+    }
+
     /// The current resource with the masked fields of the sent one. What only the service sets stays as it is.
     pub fn apply<R: Resource>(&self, current: &R, sent: &R) -> R {
         let (mut merged, sent) = (reflect(current), reflect(sent));

@@ -11,20 +11,20 @@ use super::{
     call::{Call, check},
     id, ids, in_order, must_be_free, must_be_live, new_id,
     page::{Cursor, chunks},
-    revise::{revised, to_delete, to_undelete},
+    revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
     status::{MESSAGE_BYTES, Refusal},
 };
 use crate::{
     model::{
-        article::{keeps_text, nfc, parse_text_hash, take_text, uris},
+        article::{keeps_text, nfc, parse_text_hash, take_next_text, take_text, uris},
         filter,
         resource::{Collection, Deletable, Resource},
-        rules::ClearOutput,
+        rules::{ClearOutput, Path},
     },
     pb::{
         Article, BatchGetArticlesRequest, BatchGetArticlesResponse, CreateArticleRequest, DeleteArticleRequest,
-        GetArticleRequest, ListArticlesRequest, ListArticlesResponse, UndeleteArticleRequest, View,
-        article_service_server::ArticleService,
+        GetArticleRequest, ListArticlesRequest, ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest,
+        View, article_service_server::ArticleService,
     },
     store::{
         article, change,
@@ -47,13 +47,8 @@ impl ArticleService for Api {
             nfc(&mut article.text);
         }
         check(&request).map_err(Refusal::from)?;
-        let prepare = || async {
-            match call.once(&self.store, prepare(self, &call, &request)).await? {
-                // It was remembered without its text.
-                Prepared::Unchanged(answer) => Ok(Prepared::Unchanged(with_texts(self, vec![answer]).await?.remove(0))),
-                prepared => Ok(prepared),
-            }
-        };
+        let prepare =
+            || async { first_answer(self, call.once(&self.store, prepare(self, &call, &request)).await?).await };
         self.respond(prepare).await
     }
 
@@ -93,6 +88,32 @@ impl ArticleService for Api {
         let api = self.clone();
         let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, wanted.clone(), view));
         Ok(Response::new(Box::pin(chunks)))
+    }
+
+    async fn update_article(&self, request: Request<UpdateArticleRequest>) -> Result<Response<Article>, Status> {
+        let mut request = request.into_inner();
+        let call = Call::new(
+            "readout.v1.ArticleService/UpdateArticle",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
+        let mut etag = String::new();
+        if let Some(article) = &mut request.article {
+            etag = std::mem::take(&mut article.etag);
+            article.clear_output();
+            nfc(&mut article.text);
+        }
+        let update = Update::read(&request, (request.article.as_ref(), etag), request.update_mask.as_ref());
+        let update = update.map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Article>(&update.sent.name)?).await;
+        let prepare = || async {
+            first_answer(
+                self,
+                call.once(&self.store, prepare_update(self, &call, &update, request.validate_only)).await?,
+            )
+            .await
+        };
+        self.respond(prepare).await
     }
 
     async fn delete_article(&self, request: Request<DeleteArticleRequest>) -> Result<Response<Article>, Status> {
@@ -149,6 +170,44 @@ async fn prepare(api: &Api, call: &Call, request: &CreateArticleRequest) -> Resu
         ..Default::default()
     };
     Ok(Prepared::Write(answer, vec![write]))
+}
+
+/// Gives an answer that was remembered its text again.
+async fn first_answer(api: &Api, prepared: Prepared<Article>) -> Result<Prepared<Article>, Refusal> {
+    match prepared {
+        Prepared::Unchanged(answer) => Ok(Prepared::Unchanged(with_text(api, answer).await?)),
+        prepared => Ok(prepared),
+    }
+}
+
+async fn prepare_update(
+    api: &Api,
+    call: &Call,
+    update: &Update<Article>,
+    validate_only: bool,
+) -> Result<Prepared<Article>, Refusal> {
+    let at = Path::ROOT.field("article");
+    let (former, mut next) = update.merge(api, &at).await?;
+    let is_sent = update.mask.replaces("text", !update.sent.text.is_empty());
+    let text = take_next_text(&mut next, &former, is_sent);
+    if next == former {
+        let answer = with_text(api, former.clone()).await?;
+        return Ok(unchanged(call, validate_only, answer, &former));
+    }
+    let id = id::<Article>(&former.name)?;
+    must_have_own_uris(api, &next, id).await?;
+    if next.syndicated_from != former.syndicated_from {
+        must_be_a_place::<Article>(api, &source(&next), id, &at.field("syndicated_from")).await?;
+    }
+    let origin = origin(api, &next, id).await?;
+    next.succeed(&former, SystemTime::now());
+    let answer = match kept(&next, &text) {
+        Some(text) => Article { text, ..next.clone() },
+        None => with_text(api, next.clone()).await?,
+    };
+    let remembered = next.clone();
+    let put = |write: &mut Write| write.articles.push(put_next((next, former), origin, &text, change::Kind::Updated));
+    Ok(revised(call, validate_only, answer, &remembered, put))
 }
 
 async fn prepare_delete(api: &Api, call: &Call, request: &DeleteArticleRequest) -> Result<Prepared<Article>, Refusal> {
@@ -234,6 +293,10 @@ async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Article>, Refus
         return Err(Refusal::TooLarge);
     }
     with_texts(api, articles).await
+}
+
+async fn with_text(api: &Api, article: Article) -> Result<Article, Refusal> {
+    Ok(with_texts(api, vec![article]).await?.remove(0))
 }
 
 async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, Refusal> {

@@ -11,19 +11,19 @@ use super::{
     call::{Call, check},
     id, ids, in_order, must_be_free, must_be_live, new_id,
     page::{Cursor, chunks},
-    revise::{revised, to_delete, to_undelete},
+    revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
     status::{MESSAGE_BYTES, Refusal},
 };
 use crate::{
     model::{
         filter,
         resource::{Collection, Deletable, Resource},
-        rules::ClearOutput,
+        rules::{ClearOutput, Path},
     },
     pb::{
         BatchGetParticipantsRequest, BatchGetParticipantsResponse, CreateParticipantRequest, DeleteParticipantRequest,
         GetParticipantRequest, ListParticipantsRequest, ListParticipantsResponse, Participant,
-        UndeleteParticipantRequest, participant_service_server::ParticipantService,
+        UndeleteParticipantRequest, UpdateParticipantRequest, participant_service_server::ParticipantService,
     },
     store::{
         change,
@@ -95,6 +95,27 @@ impl ParticipantService for Api {
         Ok(Response::new(Box::pin(chunks)))
     }
 
+    async fn update_participant(
+        &self,
+        request: Request<UpdateParticipantRequest>,
+    ) -> Result<Response<Participant>, Status> {
+        let mut request = request.into_inner();
+        let call = Call::new(
+            "readout.v1.ParticipantService/UpdateParticipant",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
+        let mut etag = String::new();
+        if let Some(participant) = &mut request.participant {
+            etag = std::mem::take(&mut participant.etag);
+            participant.clear_output();
+        }
+        let update = Update::read(&request, (request.participant.as_ref(), etag), request.update_mask.as_ref());
+        let update = update.map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Participant>(&update.sent.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_update(self, &call, &update, request.validate_only))).await
+    }
+
     async fn delete_participant(
         &self,
         request: Request<DeleteParticipantRequest>,
@@ -147,6 +168,26 @@ async fn prepare(api: &Api, call: &Call, request: &CreateParticipantRequest) -> 
         ..Default::default()
     };
     Ok(Prepared::Write(answer, vec![write]))
+}
+
+async fn prepare_update(
+    api: &Api,
+    call: &Call,
+    update: &Update<Participant>,
+    validate_only: bool,
+) -> Result<Prepared<Participant>, Refusal> {
+    let at = Path::ROOT.field("participant");
+    let (former, mut next) = update.merge(api, &at).await?;
+    if next == former {
+        return Ok(unchanged(call, validate_only, next, &former));
+    }
+    let id = id::<Participant>(&former.name)?;
+    must_have_own_ids(api, &next, id).await?;
+    if next.parent != former.parent {
+        must_be_a_place::<Participant>(api, &parent(&next), id, &at.field("parent")).await?;
+    }
+    next.succeed(&former, SystemTime::now());
+    Ok(put_next(call, validate_only, next, former, change::Kind::Updated))
 }
 
 async fn prepare_delete(

@@ -1,15 +1,17 @@
-//! What the calls have in common that delete or undelete a record: they find it as it stands, in the state and
+//! What the calls have in common that update, delete or undelete a record: they find it as it stands, in the state and
 //! with the etag that the caller expects, and write its next revision.
 
 use std::collections::HashMap;
 
+use prost_types::FieldMask;
 use uuid::Uuid;
 
-use super::{Api, Prepared, call::Call, id, status::Refusal};
+use super::{Api, Prepared, call::Call, id, must_be_live, status::Refusal};
 use crate::{
     model::{
+        mask::Mask,
         resource::{Deletable, Resource},
-        rules::{Path, Violations},
+        rules::{Check, Path, Violations},
     },
     store::{docs, reference, write::Write},
 };
@@ -17,7 +19,47 @@ use crate::{
 /// How many of those who name a record a refusal to delete it tells.
 const MOST_NAMING: i64 = 10;
 
-/// A record that is to be deleted: it must be live, and nobody may name it.
+/// An update that was asked for.
+#[derive(Debug)]
+pub struct Update<R> {
+    /// What was sent: the fields to be replaced.
+    pub sent: R,
+    /// Which fields these are.
+    pub mask: Mask,
+    etag: String,
+}
+
+impl<R: Deletable + Check> Update<R> {
+    /// Reads a request to update `sent`, which came with this etag.
+    pub fn read(
+        request: &impl Check,
+        (sent, etag): (Option<&R>, String),
+        mask: Option<&FieldMask>,
+    ) -> Result<Self, Violations> {
+        let mut violations = request.violations();
+        let mask = Mask::read::<R>(mask, &Path::ROOT.field("update_mask"), &mut violations);
+        violations.into_result()?;
+        Ok(Self { sent: sent.cloned().unwrap_or_default(), mask, etag })
+    }
+
+    /// The record as it stands, which must be live, and as it is to be, which must keep the rules. `at` is where the
+    /// request has it.
+    pub async fn merge(&self, api: &Api, at: &Path<'_>) -> Result<(R, R), Refusal> {
+        let name = self.sent.name();
+        let current: R = current(api, name).await?;
+        if current.is_deleted() {
+            return Err(Refusal::Deleted(name.to_owned()));
+        }
+        let current = with_etag(current, &self.etag)?;
+        let merged = self.mask.apply(&current, &self.sent);
+        let mut violations = Violations::default();
+        merged.check(at, &mut violations);
+        violations.into_result()?;
+        Ok((current, merged))
+    }
+}
+
+/// A record that is to be deleted: it must be live, and nobody may name it. An empty etag is any.
 pub async fn to_delete<R: Deletable>(api: &Api, name: &str, etag: &str) -> Result<R, Refusal> {
     let current: R = current(api, name).await?;
     if current.is_deleted() {
@@ -68,6 +110,16 @@ pub fn revised<R: Resource>(
     Prepared::Write(answer, vec![write])
 }
 
+/// The answer to a call that changes nothing, which is remembered all the same.
+pub fn unchanged<R: Resource>(call: &Call, validate_only: bool, answer: R, remembered: &R) -> Prepared<R> {
+    let write = write_of(call, remembered);
+    match (validate_only, write.is_empty()) {
+        (true, _) => Prepared::Validated(answer),
+        (false, true) => Prepared::Unchanged(answer),
+        (false, false) => Prepared::Write(answer, vec![write]),
+    }
+}
+
 fn write_of<R: Resource>(call: &Call, remembered: &R) -> Write {
     let answer = call.remember(remembered);
     Write { actor: call.actor.clone(), request_id: call.request_id.clone(), answer, ..Default::default() }
@@ -85,4 +137,20 @@ pub fn must_not_lead_back(
         violations.add(at, "must not lead back to the record itself");
     }
     violations.into_result()
+}
+
+/// Refuses a place in a line that is not there, not live, or behind the record that is moved; `at` is where the request
+/// has it.
+pub async fn must_be_a_place<R: Deletable>(
+    api: &Api,
+    next: &[Uuid],
+    moved: Uuid,
+    at: &Path<'_>,
+) -> Result<(), Refusal> {
+    must_be_live::<R>(&api.store, next).await?;
+    if let Some(&next) = next.first() {
+        let line = reference::line(api.store.reads(), R::COLLECTION, &[next]).await?;
+        must_not_lead_back(&line, next, moved, at)?;
+    }
+    Ok(())
 }

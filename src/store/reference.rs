@@ -159,8 +159,8 @@ pub async fn naming(pool: &PgPool, of: Collection, id: Uuid, most: i64) -> Resul
     Ok(dependents(pool, of, &[id], most).await?.into_iter().map(|(_, name)| name).collect())
 }
 
-/// Who names each of these records, at most `most` for each: of a participant the meetings, also deleted ones, which can
-/// come back, and its live parts; of an article the reports and its live copies. A meeting is named by nobody.
+/// Who names each of these records, at most `most` for each: of a participant the meetings, also deleted ones, which
+/// can come back, and its live parts; of an article the reports and its live copies. A meeting is named by nobody.
 async fn dependents(
     executor: impl PgExecutor<'_>,
     of: Collection,

@@ -180,8 +180,8 @@ impl Write {
         self.claims().iter().any(is_lost) || reference::relied_on(self).iter().any(is_lost)
     }
 
-    /// Names that participants get or had, whether or not the write relies on their absence: whoever relies on it in the
-    /// same batch comes too late.
+    /// Names that participants get or had, whether or not the write relies on their absence: whoever relies on it in
+    /// the same batch comes too late.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.participants.iter().flat_map(participant::touched_names)
     }

@@ -3,15 +3,34 @@
 use prost_reflect::DynamicMessage;
 use readout::pb::*;
 
-use super::{requests::of, world::World};
+use super::{base, requests::of, world::World};
 
-/// Deletions of what nobody names, and the way back of what is deleted.
+/// Updates that replace everything, deletions of what nobody names, and the way back of what is deleted.
 pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
     let request_id = || "r".to_owned();
     let validate_only = true;
     let live = [&world.articles[1], &world.participants[1], &world.meetings[1]].map(String::clone);
     let [article, participant, meeting] = world.named_with_etags(live).await;
+    let everything = || Some(prost_types::FieldMask { paths: vec!["*".into()] });
     let mut requests = vec![
+        of(
+            "ArticleService/UpdateArticle",
+            &UpdateArticleRequest {
+                article: base::article(world).map(|one| Article { name: article.0.clone(), ..one }),
+                update_mask: everything(),
+                request_id: request_id(),
+                validate_only,
+            },
+        ),
+        of(
+            "ParticipantService/UpdateParticipant",
+            &UpdateParticipantRequest {
+                participant: base::participant(world).map(|one| Participant { name: participant.0.clone(), ..one }),
+                update_mask: everything(),
+                request_id: request_id(),
+                validate_only,
+            },
+        ),
         of(
             "ArticleService/DeleteArticle",
             &DeleteArticleRequest { name: article.0, etag: article.1, request_id: request_id(), validate_only },
