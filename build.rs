@@ -8,7 +8,7 @@ use prost_reflect::{
 };
 
 /// Messages with rules that buf.validate cannot say; `model::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 12] = [
+const CROSS_FIELD: [&str; 14] = [
     "Account",
     "AddReportRequest",
     "Article",
@@ -20,6 +20,8 @@ const CROSS_FIELD: [&str; 12] = [
     "Participant",
     "Participation",
     "Story",
+    "UpdateArticleRequest",
+    "UpdateParticipantRequest",
     "WatchChangesRequest",
 ];
 

@@ -168,8 +168,7 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                 return;
             }
             Ok(Outcome::Lost(lost)) => {
-                let is_lost =
-                    |one: &Submission| one.writes.iter().flat_map(Write::claims).any(|claim| lost.contains(&claim));
+                let is_lost = |one: &Submission| one.writes.iter().any(|write| write.has_lost(&lost));
                 let (losers, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_lost);
                 // Were there a claim of nobody's, the same batch would lose it for ever.
                 let (losers, others) = if losers.is_empty() { (others, losers) } else { (losers, others) };

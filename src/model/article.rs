@@ -50,6 +50,26 @@ pub fn take_text(article: &mut Article) -> String {
     text
 }
 
+/// The same for the next revision of an article, whose text was sent anew, or is left as it is.
+pub fn take_next_text(article: &mut Article, former: &Article, is_sent: bool) -> String {
+    if is_sent {
+        let text = take_text(article);
+        if text.is_empty() && !keeps_text(article) {
+            carry_withheld_text(article, former);
+        }
+        return text;
+    }
+    if keeps_text(article) && !keeps_text(former) {
+        // It was dropped, and may not be taken for one that is there.
+        article.text_length = 0;
+        article.text_sha256.clear();
+    }
+    if !article.text_sha256.is_empty() && article.text_rights() == TextRights::Unspecified {
+        article.set_text_rights(TextRights::FullText);
+    }
+    String::new()
+}
+
 /// Whether the article's text may be stored and shown.
 pub fn keeps_text(article: &Article) -> bool {
     article.text_rights() != TextRights::Withheld
@@ -69,6 +89,7 @@ fn content(article: &Article, stored: &Article) -> Article {
     content.revision = 0;
     content.create_time = None;
     content.update_time = None;
+    content.delete_time = None;
     content.retrieve_time = None;
     if !keeps_text(article) && content.text_sha256.is_empty() {
         carry_withheld_text(&mut content, stored);
@@ -111,6 +132,31 @@ mod tests {
         assert_eq!(article.text_length, 9);
         assert_eq!(article.text_rights(), TextRights::FullText);
         assert_eq!(parse_text_hash(&article.text_sha256), Some(text_hash(&text)));
+    }
+
+    #[test]
+    fn a_text_that_was_dropped_does_not_come_back_with_its_rights() {
+        let mut former = Article { text: "secret".into(), ..Default::default() };
+        former.set_text_rights(TextRights::Withheld);
+        take_text(&mut former);
+        let mut next = former.clone();
+        assert_eq!(take_next_text(&mut next, &former, false), "");
+        assert_eq!(next, former);
+        assert_eq!(take_next_text(&mut next, &former, true), "");
+        assert_eq!(next, former);
+        next.set_text_rights(TextRights::FullText);
+        assert_eq!(take_next_text(&mut next, &former, false), "");
+        assert_eq!((next.text_length, next.text_sha256.as_str()), (0, ""));
+    }
+
+    #[test]
+    fn a_text_that_is_left_as_it_is_keeps_its_measure_and_has_rights() {
+        let mut former = Article { text: "words".into(), ..Default::default() };
+        take_text(&mut former);
+        let mut next = former.clone();
+        next.set_text_rights(TextRights::Unspecified);
+        take_next_text(&mut next, &former, false);
+        assert_eq!(next, former);
     }
 
     #[test]

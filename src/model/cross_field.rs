@@ -261,6 +261,24 @@ fn name(name: &str, collection: &str, at: &Path<'_>, out: &mut Violations) {
     }
 }
 
+/// Names the article that it changes; the rules of articles are those of the outcome.
+pub fn update_article_request(request: &pb::UpdateArticleRequest, at: &Path<'_>, out: &mut Violations) {
+    let at = at.field("article");
+    match &request.article {
+        None => out.add(&at, "is required"),
+        Some(article) => name(&article.name, "articles", &at.field("name"), out),
+    }
+}
+
+/// Names the participant that it changes, likewise.
+pub fn update_participant_request(request: &pb::UpdateParticipantRequest, at: &Path<'_>, out: &mut Violations) {
+    let at = at.field("participant");
+    match &request.participant {
+        None => out.add(&at, "is required"),
+        Some(participant) => name(&participant.name, "participants", &at.field("name"), out),
+    }
+}
+
 /// A meeting is made with the account of its first report.
 pub fn create_meeting_request(request: &pb::CreateMeetingRequest, at: &Path<'_>, out: &mut Violations) {
     let Some(meeting) = &request.meeting else { return };

@@ -7,6 +7,7 @@ pub mod cross_field;
 pub mod dates;
 pub mod evidence;
 pub mod filter;
+pub mod mask;
 pub mod matching;
 pub mod meeting;
 pub mod names;

@@ -63,12 +63,14 @@ impl TryFrom<i16> for Collection {
 
 /// The version of the contract that this binary writes. It grows when a field or enum value is added: an older
 /// binary would drop what it does not know.
-pub const CONTRACT: i16 = 1;
+pub const CONTRACT: i16 = 2;
 
 /// A record that has a name and revisions.
 pub trait Resource: Message + Default + Clone + 'static {
     /// Where it belongs.
     const COLLECTION: Collection;
+    /// Full name of its message.
+    const MESSAGE: &'static str;
 
     /// Its resource name; empty before it has one.
     fn name(&self) -> &str;
@@ -114,6 +116,35 @@ pub trait Resource: Message + Default + Clone + 'static {
     }
 }
 
+/// A resource that can be deleted, and undeleted again.
+pub trait Deletable: Resource {
+    /// When it was deleted; none while it is live.
+    fn delete_time(&self) -> Option<&Timestamp>;
+    /// Sets when it was deleted.
+    fn set_delete_time(&mut self, time: Option<Timestamp>);
+
+    /// Whether it was deleted.
+    fn is_deleted(&self) -> bool {
+        self.delete_time().is_some()
+    }
+
+    /// The revision after this one, which is deleted.
+    fn deleted(&self, now: SystemTime) -> Self {
+        let mut deleted = self.clone();
+        deleted.set_delete_time(Some(timestamp(now)));
+        deleted.succeed(self, now);
+        deleted
+    }
+
+    /// The revision after this one, which is live again.
+    fn undeleted(&self, now: SystemTime) -> Self {
+        let mut undeleted = self.clone();
+        undeleted.set_delete_time(None);
+        undeleted.succeed(self, now);
+        undeleted
+    }
+}
+
 /// The fields that `Resource` writes.
 pub struct Marks<'a> {
     /// Resource name.
@@ -129,9 +160,10 @@ pub struct Marks<'a> {
 }
 
 macro_rules! resource {
-    ($message:ty, $collection:ident) => {
-        impl Resource for $message {
+    ($message:ident, $collection:ident) => {
+        impl Resource for pb::$message {
             const COLLECTION: Collection = Collection::$collection;
+            const MESSAGE: &'static str = concat!("readout.v1.", stringify!($message));
 
             fn name(&self) -> &str {
                 &self.name
@@ -158,10 +190,28 @@ macro_rules! resource {
     };
 }
 
-resource!(pb::Participant, Participants);
-resource!(pb::Article, Articles);
-resource!(pb::Report, Reports);
-resource!(pb::Meeting, Meetings);
+macro_rules! deletable {
+    ($message:ident) => {
+        impl Deletable for pb::$message {
+            fn delete_time(&self) -> Option<&Timestamp> {
+                self.delete_time.as_ref()
+            }
+
+            fn set_delete_time(&mut self, time: Option<Timestamp>) {
+                self.delete_time = time;
+            }
+        }
+    };
+}
+
+resource!(Participant, Participants);
+resource!(Article, Articles);
+resource!(Report, Reports);
+resource!(Meeting, Meetings);
+
+deletable!(Participant);
+deletable!(Article);
+deletable!(Meeting);
 
 /// A record of any collection.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,5 +272,19 @@ mod tests {
         next.succeed(&one, now);
         assert_eq!(next.revision, 2);
         assert_ne!(next.etag, one.etag);
+    }
+
+    #[test]
+    fn a_resource_is_deleted_and_live_again_each_with_a_revision() {
+        let now = SystemTime::now();
+        let mut one = pb::Participant { display_name: "Kerim Veliyev".into(), ..Default::default() };
+        one.begin(Uuid::now_v7(), now);
+        let deleted = one.deleted(now);
+        assert!(deleted.is_deleted() && !one.is_deleted());
+        assert_eq!((deleted.revision, deleted.delete_time), (2, deleted.update_time));
+        let again = deleted.undeleted(now);
+        assert_eq!((again.revision, again.delete_time), (3, None));
+        assert_eq!((&again.name, again.create_time), (&one.name, one.create_time));
+        assert_ne!(again.etag, deleted.etag);
     }
 }

@@ -9,24 +9,26 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::{Call, check},
-    id, ids, in_order, must_be_free, new_id,
+    id, ids, in_order, must_be_free, must_be_live, new_id,
     page::{Cursor, chunks},
+    revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
     status::{MESSAGE_BYTES, Refusal},
 };
 use crate::{
     model::{
-        article::{keeps_text, nfc, take_text, uris},
-        filter::{self, Filter},
-        resource::{Collection, Resource},
-        rules::ClearOutput,
+        article::{keeps_text, nfc, parse_text_hash, take_next_text, take_text, uris},
+        filter,
+        resource::{Collection, Deletable, Resource},
+        rules::{ClearOutput, Path},
     },
     pb::{
-        Article, BatchGetArticlesRequest, BatchGetArticlesResponse, CreateArticleRequest, GetArticleRequest,
-        ListArticlesRequest, ListArticlesResponse, View, article_service_server::ArticleService,
+        Article, BatchGetArticlesRequest, BatchGetArticlesResponse, CreateArticleRequest, DeleteArticleRequest,
+        GetArticleRequest, ListArticlesRequest, ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest,
+        View, article_service_server::ArticleService,
     },
     store::{
-        article,
-        list::list,
+        article, change,
+        list::{Wanted, list},
         write::{Put, PutArticle, Write},
     },
 };
@@ -45,13 +47,8 @@ impl ArticleService for Api {
             nfc(&mut article.text);
         }
         check(&request).map_err(Refusal::from)?;
-        let prepare = || async {
-            match call.once(&self.store, prepare(self, &call, &request)).await? {
-                // It was remembered without its text.
-                Prepared::Unchanged(answer) => Ok(Prepared::Unchanged(with_texts(self, vec![answer]).await?.remove(0))),
-                prepared => Ok(prepared),
-            }
-        };
+        let prepare =
+            || async { first_answer(self, call.once(&self.store, prepare(self, &call, &request)).await?).await };
         self.respond(prepare).await
     }
 
@@ -77,8 +74,8 @@ impl ArticleService for Api {
         &self,
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<ListArticlesResponse>, Status> {
-        let (cursor, filter, view) = question(self, &request.into_inner())?;
-        Ok(Response::new(page(self.clone(), cursor, filter, view).await?.0))
+        let (cursor, wanted, view) = question(self, &request.into_inner())?;
+        Ok(Response::new(page(self.clone(), cursor, wanted, view).await?.0))
     }
 
     type StreamArticlesStream = Pin<Box<dyn Stream<Item = Result<ListArticlesResponse, Status>> + Send>>;
@@ -87,10 +84,60 @@ impl ArticleService for Api {
         &self,
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<Self::StreamArticlesStream>, Status> {
-        let (cursor, filter, view) = question(self, &request.into_inner())?;
+        let (cursor, wanted, view) = question(self, &request.into_inner())?;
         let api = self.clone();
-        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, filter.clone(), view));
+        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, wanted.clone(), view));
         Ok(Response::new(Box::pin(chunks)))
+    }
+
+    async fn update_article(&self, request: Request<UpdateArticleRequest>) -> Result<Response<Article>, Status> {
+        let mut request = request.into_inner();
+        let call = Call::new(
+            "readout.v1.ArticleService/UpdateArticle",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
+        let mut etag = String::new();
+        if let Some(article) = &mut request.article {
+            etag = std::mem::take(&mut article.etag);
+            article.clear_output();
+            nfc(&mut article.text);
+        }
+        let update = Update::read(&request, (request.article.as_ref(), etag), request.update_mask.as_ref());
+        let update = update.map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Article>(&update.sent.name)?).await;
+        let prepare = || async {
+            first_answer(
+                self,
+                call.once(&self.store, prepare_update(self, &call, &update, request.validate_only)).await?,
+            )
+            .await
+        };
+        self.respond(prepare).await
+    }
+
+    async fn delete_article(&self, request: Request<DeleteArticleRequest>) -> Result<Response<Article>, Status> {
+        let request = request.into_inner();
+        let call = Call::new(
+            "readout.v1.ArticleService/DeleteArticle",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
+        check(&request).map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Article>(&request.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_delete(self, &call, &request))).await
+    }
+
+    async fn undelete_article(&self, request: Request<UndeleteArticleRequest>) -> Result<Response<Article>, Status> {
+        let request = request.into_inner();
+        let call = Call::new(
+            "readout.v1.ArticleService/UndeleteArticle",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
+        check(&request).map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Article>(&request.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
     }
 }
 
@@ -98,10 +145,8 @@ async fn prepare(api: &Api, call: &Call, request: &CreateArticleRequest) -> Resu
     let id = new_id(&request.article_id);
     must_be_free::<Article>(&api.store, &request.article_id, id).await?;
     let mut article = request.article.clone().unwrap_or_default();
-    let asked: Vec<&str> = uris(&article).collect();
-    if let Some((uri, owner)) = article::find(api.store.reads(), &asked).await?.into_iter().min() {
-        return Err(Refusal::DuplicateArticle { name: Collection::Articles.name(owner), uri });
-    }
+    must_have_own_uris(api, &article, id).await?;
+    must_be_live::<Article>(&api.store, &source(&article)).await?;
     let origin = origin(api, &article, id).await?;
     let text = take_text(&mut article);
     let shown = |mut article: Article| {
@@ -127,10 +172,102 @@ async fn prepare(api: &Api, call: &Call, request: &CreateArticleRequest) -> Resu
     Ok(Prepared::Write(answer, vec![write]))
 }
 
+/// Gives an answer that was remembered its text again.
+async fn first_answer(api: &Api, prepared: Prepared<Article>) -> Result<Prepared<Article>, Refusal> {
+    match prepared {
+        Prepared::Unchanged(answer) => Ok(Prepared::Unchanged(with_text(api, answer).await?)),
+        prepared => Ok(prepared),
+    }
+}
+
+async fn prepare_update(
+    api: &Api,
+    call: &Call,
+    update: &Update<Article>,
+    validate_only: bool,
+) -> Result<Prepared<Article>, Refusal> {
+    let at = Path::ROOT.field("article");
+    let (former, mut next) = update.merge(api, &at).await?;
+    let is_sent = update.mask.replaces("text", !update.sent.text.is_empty());
+    let text = take_next_text(&mut next, &former, is_sent);
+    if next == former {
+        let answer = with_text(api, former.clone()).await?;
+        return Ok(unchanged(call, validate_only, answer, &former));
+    }
+    let id = id::<Article>(&former.name)?;
+    must_have_own_uris(api, &next, id).await?;
+    if next.syndicated_from != former.syndicated_from {
+        must_be_a_place::<Article>(api, &source(&next), id, &at.field("syndicated_from")).await?;
+    }
+    let origin = origin(api, &next, id).await?;
+    next.succeed(&former, SystemTime::now());
+    let answer = match kept(&next, &text) {
+        Some(text) => Article { text, ..next.clone() },
+        None => with_text(api, next.clone()).await?,
+    };
+    let remembered = next.clone();
+    let put = |write: &mut Write| write.articles.push(put_next((next, former), origin, &text, change::Kind::Updated));
+    Ok(revised(call, validate_only, answer, &remembered, put))
+}
+
+async fn prepare_delete(api: &Api, call: &Call, request: &DeleteArticleRequest) -> Result<Prepared<Article>, Refusal> {
+    let former: Article = to_delete(api, &request.name, &request.etag).await?;
+    let next = former.deleted(SystemTime::now());
+    let origin = origin(api, &former, id::<Article>(&request.name)?).await?;
+    let put =
+        |write: &mut Write| write.articles.push(put_next((next.clone(), former), origin, "", change::Kind::Deleted));
+    Ok(revised(call, request.validate_only, next.clone(), &next, put))
+}
+
+async fn prepare_undelete(
+    api: &Api,
+    call: &Call,
+    request: &UndeleteArticleRequest,
+) -> Result<Prepared<Article>, Refusal> {
+    let former: Article = to_undelete(api, &request.name, &request.etag).await?;
+    let id = id::<Article>(&request.name)?;
+    must_have_own_uris(api, &former, id).await?;
+    must_be_live::<Article>(&api.store, &source(&former)).await?;
+    let next = former.undeleted(SystemTime::now());
+    let origin = origin(api, &former, id).await?;
+    let put =
+        |write: &mut Write| write.articles.push(put_next((next.clone(), former), origin, "", change::Kind::Undeleted));
+    Ok(revised(call, request.validate_only, next.clone(), &next, put))
+}
+
 /// A new article with its text, which is kept where it may be.
 pub(super) fn put_new(id: Uuid, article: Article, origin: Uuid, text: &str) -> PutArticle {
-    let keep = keeps_text(&article) && !text.is_empty();
-    PutArticle { text: keep.then(|| text.to_owned()), put: Put::new(id, article), origin, former_uris: Vec::new() }
+    PutArticle { text: kept(&article, text), put: Put::new(id, article), origin, former: None }
+}
+
+/// The next revision of an article, with the text that it was sent with, if it was.
+pub(super) fn put_next(
+    (article, former): (Article, Article),
+    origin: Uuid,
+    text: &str,
+    kind: change::Kind,
+) -> PutArticle {
+    let id = article.id().unwrap_or_default();
+    PutArticle { text: kept(&article, text), put: Put::next(id, article, kind), origin, former: Some(former) }
+}
+
+fn kept(article: &Article, text: &str) -> Option<String> {
+    (keeps_text(article) && !text.is_empty()).then(|| text.to_owned())
+}
+
+/// Refuses uris that another article has.
+async fn must_have_own_uris(api: &Api, article: &Article, id: Uuid) -> Result<(), Refusal> {
+    let asked: Vec<&str> = uris(article).collect();
+    let owners = article::find(api.store.reads(), &asked).await?;
+    match owners.into_iter().filter(|(_, owner)| *owner != id).min() {
+        Some((uri, owner)) => Err(Refusal::DuplicateArticle { name: Collection::Articles.name(owner), uri }),
+        None => Ok(()),
+    }
+}
+
+/// The article that this one is a copy of.
+fn source(article: &Article) -> Vec<Uuid> {
+    Collection::Articles.id(&article.syndicated_from).into_iter().collect()
 }
 
 /// The first article of the group of copies that this one belongs to: that of the article it was copied from, which
@@ -158,10 +295,18 @@ async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Article>, Refus
     with_texts(api, articles).await
 }
 
+async fn with_text(api: &Api, article: Article) -> Result<Article, Refusal> {
+    Ok(with_texts(api, vec![article]).await?.remove(0))
+}
+
 async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, Refusal> {
-    let ids: Vec<Uuid> = articles.iter().filter_map(Resource::id).collect();
-    let texts = article::texts(api.store.reads(), &ids).await?;
-    for article in &mut articles {
+    let of = |article: &Article| Some((article.id()?, parse_text_hash(&article.text_sha256)?));
+    let wanted: Vec<_> = articles.iter().filter(|one| keeps_text(one)).filter_map(of).collect();
+    if wanted.is_empty() {
+        return Ok(articles);
+    }
+    let texts = article::texts(api.store.reads(), &wanted).await?;
+    for article in articles.iter_mut().filter(|one| keeps_text(one)) {
         if let Some(text) = article.id().and_then(|id| texts.get(&id)) {
             article.text.clone_from(text);
         }
@@ -169,20 +314,21 @@ async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article
     Ok(articles)
 }
 
-fn question(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, Filter, View), Refusal> {
+fn question(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, Wanted, View), Refusal> {
     check(request)?;
     let filter = filter::parse(filter::ARTICLES, &request.filter).map_err(Refusal::Filter)?;
-    Ok((Cursor::of(request, api.token_key)?, filter, request.view()))
+    let wanted = Wanted { filter, show_deleted: request.show_deleted };
+    Ok((Cursor::of(request, api.token_key)?, wanted, request.view()))
 }
 
 /// A page, and after which id the next one begins, if there is one.
 async fn page(
     api: Api,
     cursor: Cursor,
-    filter: Filter,
+    wanted: Wanted,
     view: View,
 ) -> Result<(ListArticlesResponse, Option<Uuid>), Refusal> {
-    let mut page = list(api.store.reads(), Collection::Articles, &filter, cursor.after, cursor.size).await?;
+    let mut page = list(api.store.reads(), Collection::Articles, &wanted, cursor.after, cursor.size).await?;
     if view == View::Full {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = article::text_sizes(api.store.reads(), &ids).await?;

@@ -12,24 +12,26 @@ use super::{
     id, ids, in_order, must_be_free, new_id,
     page::{Cursor, chunks},
     report::{Telling, complete, must_have_room, source, tellings},
+    revise::{revised, to_delete, to_undelete},
     status::{MESSAGE_BYTES, Refusal},
 };
 use crate::{
     model::{
-        filter::{self, Filter},
+        filter,
         meeting::{settle_on, with_statements},
-        resource::{Collection, Resource},
+        resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
         settle::Told,
     },
     pb::{
-        AddReportRequest, BatchGetMeetingsRequest, BatchGetMeetingsResponse, CreateMeetingRequest, GetMeetingRequest,
-        GetReportRequest, ListMeetingsRequest, ListMeetingsResponse, ListReportsRequest, ListReportsResponse, Meeting,
-        Report, View, meeting_service_server::MeetingService,
+        AddReportRequest, BatchGetMeetingsRequest, BatchGetMeetingsResponse, CreateMeetingRequest,
+        DeleteMeetingRequest, GetMeetingRequest, GetReportRequest, ListMeetingsRequest, ListMeetingsResponse,
+        ListReportsRequest, ListReportsResponse, Meeting, Report, UndeleteMeetingRequest, View,
+        meeting_service_server::MeetingService,
     },
     store::{
         change,
-        list::list,
+        list::{Wanted, list},
         meeting, report,
         write::{Put, Write},
     },
@@ -81,8 +83,8 @@ impl MeetingService for Api {
         &self,
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<ListMeetingsResponse>, Status> {
-        let (cursor, filter, view) = question(self, &request.into_inner())?;
-        Ok(Response::new(page(self.clone(), cursor, filter, view).await?.0))
+        let (cursor, wanted, view) = question(self, &request.into_inner())?;
+        Ok(Response::new(page(self.clone(), cursor, wanted, view).await?.0))
     }
 
     type StreamMeetingsStream = Pin<Box<dyn Stream<Item = Result<ListMeetingsResponse, Status>> + Send>>;
@@ -91,9 +93,9 @@ impl MeetingService for Api {
         &self,
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<Self::StreamMeetingsStream>, Status> {
-        let (cursor, filter, view) = question(self, &request.into_inner())?;
+        let (cursor, wanted, view) = question(self, &request.into_inner())?;
         let api = self.clone();
-        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, filter.clone(), view));
+        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, wanted.clone(), view));
         Ok(Response::new(Box::pin(chunks)))
     }
 
@@ -118,6 +120,30 @@ impl MeetingService for Api {
         let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
         let reports = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
         Ok(Response::new(ListReportsResponse { reports, next_page_token }))
+    }
+
+    async fn delete_meeting(&self, request: Request<DeleteMeetingRequest>) -> Result<Response<Meeting>, Status> {
+        let request = request.into_inner();
+        let call = Call::new(
+            "readout.v1.MeetingService/DeleteMeeting",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
+        check(&request).map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Meeting>(&request.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_delete(self, &call, &request))).await
+    }
+
+    async fn undelete_meeting(&self, request: Request<UndeleteMeetingRequest>) -> Result<Response<Meeting>, Status> {
+        let request = request.into_inner();
+        let call = Call::new(
+            "readout.v1.MeetingService/UndeleteMeeting",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
+        check(&request).map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Meeting>(&request.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
     }
 }
 
@@ -170,6 +196,9 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     if former.is_none() && !request.allow_missing {
         return Err(Refusal::NotFound(request.meeting.clone()));
     }
+    if former.as_ref().is_some_and(Deletable::is_deleted) {
+        return Err(Refusal::Deleted(request.meeting.clone()));
+    }
 
     let sent = request.report.clone().unwrap_or_default();
     let source = source(api, &sent.article).await?;
@@ -211,6 +240,28 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     Ok(Prepared::Write(report, vec![write]))
 }
 
+async fn prepare_delete(api: &Api, call: &Call, request: &DeleteMeetingRequest) -> Result<Prepared<Meeting>, Refusal> {
+    let former: Meeting = to_delete(api, &request.name, &request.etag).await?;
+    let next = former.deleted(SystemTime::now());
+    Ok(put_next(call, request.validate_only, next, change::Kind::Deleted))
+}
+
+async fn prepare_undelete(
+    api: &Api,
+    call: &Call,
+    request: &UndeleteMeetingRequest,
+) -> Result<Prepared<Meeting>, Refusal> {
+    let former: Meeting = to_undelete(api, &request.name, &request.etag).await?;
+    let next = former.undeleted(SystemTime::now());
+    Ok(put_next(call, request.validate_only, next, change::Kind::Undeleted))
+}
+
+fn put_next(call: &Call, validate_only: bool, next: Meeting, kind: change::Kind) -> Prepared<Meeting> {
+    revised(call, validate_only, next.clone(), &next.clone(), |write| {
+        write.meetings.push(Put::next(next.id().unwrap_or_default(), next, kind));
+    })
+}
+
 /// The revision of a meeting that has one or more reports more than before.
 pub(super) fn reported(id: Uuid, former: &Meeting, told: &[Told<'_>], now: SystemTime) -> Put<Meeting> {
     let mut meeting = former.clone();
@@ -245,20 +296,21 @@ async fn with_reports(api: &Api, meetings: Vec<Meeting>) -> Result<Vec<Meeting>,
     Ok(meetings.into_iter().map(full).collect())
 }
 
-fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Filter, View), Refusal> {
+fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Wanted, View), Refusal> {
     check(request)?;
     let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?;
-    Ok((Cursor::of(request, api.token_key)?, filter, request.view()))
+    let wanted = Wanted { filter, show_deleted: request.show_deleted };
+    Ok((Cursor::of(request, api.token_key)?, wanted, request.view()))
 }
 
 /// A page, and after which id the next one begins, if there is one.
 async fn page(
     api: Api,
     cursor: Cursor,
-    filter: Filter,
+    wanted: Wanted,
     view: View,
 ) -> Result<(ListMeetingsResponse, Option<Uuid>), Refusal> {
-    let mut page = list(api.store.reads(), Collection::Meetings, &filter, cursor.after, cursor.size).await?;
+    let mut page = list(api.store.reads(), Collection::Meetings, &wanted, cursor.after, cursor.size).await?;
     if view == View::Full {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = report::sizes(api.store.reads(), &ids).await?;

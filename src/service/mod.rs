@@ -12,6 +12,7 @@ pub mod meeting;
 pub mod page;
 pub mod participant;
 pub mod report;
+mod revise;
 pub mod status;
 pub mod story;
 
@@ -24,7 +25,10 @@ use uuid::Uuid;
 use self::{page::TokenKey, status::Refusal};
 use crate::{
     feed::{Committer, Feed, Turns, committer::Verdict},
-    model::{resource::Resource, rules::Check},
+    model::{
+        resource::{Deletable, Resource},
+        rules::Check,
+    },
     store::{
         Doc, Store, StoreError,
         change::{Position, head},
@@ -163,16 +167,13 @@ fn new_id(asked: &str) -> Uuid {
     Uuid::try_parse(asked).unwrap_or_else(|_| Uuid::now_v7())
 }
 
-/// Whether records of these ids are there; the first that is not is the refusal.
-async fn must_exist<R: Resource>(store: &Store, ids: &[Uuid]) -> Result<(), Refusal> {
+/// Whether records of these ids are there and live; the first that is not is the refusal.
+async fn must_be_live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<(), Refusal> {
     if ids.is_empty() {
         return Ok(());
     }
-    let existing = store.existing::<R>(ids).await?;
-    match ids.iter().find(|id| !existing.contains(id)) {
-        Some(id) => Err(Refusal::NotFound(R::COLLECTION.name(*id))),
-        None => Ok(()),
-    }
+    let live = store.live::<R>(ids).await?;
+    ids.iter().try_for_each(|id| status::must_be_live(R::COLLECTION, *id, live.get(id)))
 }
 
 /// Refuses an id that is taken. Only one that the caller chose can be.

@@ -9,22 +9,25 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::{Call, check},
-    id, ids, in_order, must_be_free, must_exist, new_id,
+    id, ids, in_order, must_be_free, must_be_live, new_id,
     page::{Cursor, chunks},
+    revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
     status::{MESSAGE_BYTES, Refusal},
 };
 use crate::{
     model::{
-        filter::{self, Filter},
-        resource::{Collection, Resource},
-        rules::ClearOutput,
+        filter,
+        resource::{Collection, Deletable, Resource},
+        rules::{ClearOutput, Path},
     },
     pb::{
-        BatchGetParticipantsRequest, BatchGetParticipantsResponse, CreateParticipantRequest, GetParticipantRequest,
-        ListParticipantsRequest, ListParticipantsResponse, Participant, participant_service_server::ParticipantService,
+        BatchGetParticipantsRequest, BatchGetParticipantsResponse, CreateParticipantRequest, DeleteParticipantRequest,
+        GetParticipantRequest, ListParticipantsRequest, ListParticipantsResponse, Participant,
+        UndeleteParticipantRequest, UpdateParticipantRequest, participant_service_server::ParticipantService,
     },
     store::{
-        list::list,
+        change,
+        list::{Wanted, list},
         participant,
         write::{Put, PutParticipant, Write},
     },
@@ -76,8 +79,8 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<ListParticipantsResponse>, Status> {
-        let (cursor, filter) = question(self, &request.into_inner())?;
-        Ok(Response::new(page(self.clone(), cursor, filter).await?.0))
+        let (cursor, wanted) = question(self, &request.into_inner())?;
+        Ok(Response::new(page(self.clone(), cursor, wanted).await?.0))
     }
 
     type StreamParticipantsStream = Pin<Box<dyn Stream<Item = Result<ListParticipantsResponse, Status>> + Send>>;
@@ -86,10 +89,61 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<Self::StreamParticipantsStream>, Status> {
-        let (cursor, filter) = question(self, &request.into_inner())?;
+        let (cursor, wanted) = question(self, &request.into_inner())?;
         let api = self.clone();
-        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, filter.clone()));
+        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, wanted.clone()));
         Ok(Response::new(Box::pin(chunks)))
+    }
+
+    async fn update_participant(
+        &self,
+        request: Request<UpdateParticipantRequest>,
+    ) -> Result<Response<Participant>, Status> {
+        let mut request = request.into_inner();
+        let call = Call::new(
+            "readout.v1.ParticipantService/UpdateParticipant",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
+        let mut etag = String::new();
+        if let Some(participant) = &mut request.participant {
+            etag = std::mem::take(&mut participant.etag);
+            participant.clear_output();
+        }
+        let update = Update::read(&request, (request.participant.as_ref(), etag), request.update_mask.as_ref());
+        let update = update.map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Participant>(&update.sent.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_update(self, &call, &update, request.validate_only))).await
+    }
+
+    async fn delete_participant(
+        &self,
+        request: Request<DeleteParticipantRequest>,
+    ) -> Result<Response<Participant>, Status> {
+        let request = request.into_inner();
+        let call = Call::new(
+            "readout.v1.ParticipantService/DeleteParticipant",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
+        check(&request).map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Participant>(&request.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_delete(self, &call, &request))).await
+    }
+
+    async fn undelete_participant(
+        &self,
+        request: Request<UndeleteParticipantRequest>,
+    ) -> Result<Response<Participant>, Status> {
+        let request = request.into_inner();
+        let call = Call::new(
+            "readout.v1.ParticipantService/UndeleteParticipant",
+            (&request.request_id, request.validate_only),
+            &request,
+        );
+        check(&request).map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Participant>(&request.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
     }
 }
 
@@ -97,25 +151,14 @@ async fn prepare(api: &Api, call: &Call, request: &CreateParticipantRequest) -> 
     let id = new_id(&request.participant_id);
     must_be_free::<Participant>(&api.store, &request.participant_id, id).await?;
     let mut participant = request.participant.clone().unwrap_or_default();
-    let external_ids: Vec<_> =
-        participant.external_ids.iter().map(|id| (id.scheme.as_str(), id.value.as_str())).collect();
-    if !external_ids.is_empty() {
-        let owners = participant::find_by_external_ids(api.store.reads(), &external_ids).await?;
-        if let Some(((scheme, value), owner)) = owners.into_iter().min_by(|a, b| a.0.cmp(&b.0)) {
-            return Err(Refusal::DuplicateExternalId { name: Collection::Participants.name(owner.id), scheme, value });
-        }
-    }
-    must_exist::<Participant>(
-        &api.store,
-        &Collection::Participants.id(&participant.parent).into_iter().collect::<Vec<_>>(),
-    )
-    .await?;
+    must_have_own_ids(api, &participant, id).await?;
+    must_be_live::<Participant>(&api.store, &parent(&participant)).await?;
     if request.validate_only {
         participant.name.clear();
         return Ok(Prepared::Validated(participant));
     }
     participant.begin(id, SystemTime::now());
-    let put = PutParticipant { put: Put::new(id, participant), absent: Vec::new() };
+    let put = PutParticipant { put: Put::new(id, participant), absent: Vec::new(), former: None };
     let answer = put.put.record.clone();
     let write = Write {
         actor: call.actor.clone(),
@@ -127,15 +170,92 @@ async fn prepare(api: &Api, call: &Call, request: &CreateParticipantRequest) -> 
     Ok(Prepared::Write(answer, vec![write]))
 }
 
-fn question(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, Filter), Refusal> {
+async fn prepare_update(
+    api: &Api,
+    call: &Call,
+    update: &Update<Participant>,
+    validate_only: bool,
+) -> Result<Prepared<Participant>, Refusal> {
+    let at = Path::ROOT.field("participant");
+    let (former, mut next) = update.merge(api, &at).await?;
+    if next == former {
+        return Ok(unchanged(call, validate_only, next, &former));
+    }
+    let id = id::<Participant>(&former.name)?;
+    must_have_own_ids(api, &next, id).await?;
+    if next.parent != former.parent {
+        must_be_a_place::<Participant>(api, &parent(&next), id, &at.field("parent")).await?;
+    }
+    next.succeed(&former, SystemTime::now());
+    Ok(put_next(call, validate_only, next, former, change::Kind::Updated))
+}
+
+async fn prepare_delete(
+    api: &Api,
+    call: &Call,
+    request: &DeleteParticipantRequest,
+) -> Result<Prepared<Participant>, Refusal> {
+    let former: Participant = to_delete(api, &request.name, &request.etag).await?;
+    let next = former.deleted(SystemTime::now());
+    Ok(put_next(call, request.validate_only, next, former, change::Kind::Deleted))
+}
+
+async fn prepare_undelete(
+    api: &Api,
+    call: &Call,
+    request: &UndeleteParticipantRequest,
+) -> Result<Prepared<Participant>, Refusal> {
+    let former: Participant = to_undelete(api, &request.name, &request.etag).await?;
+    must_have_own_ids(api, &former, id::<Participant>(&request.name)?).await?;
+    must_be_live::<Participant>(&api.store, &parent(&former)).await?;
+    let next = former.undeleted(SystemTime::now());
+    Ok(put_next(call, request.validate_only, next, former, change::Kind::Undeleted))
+}
+
+fn put_next(
+    call: &Call,
+    validate_only: bool,
+    next: Participant,
+    former: Participant,
+    kind: change::Kind,
+) -> Prepared<Participant> {
+    revised(call, validate_only, next.clone(), &next.clone(), |write| {
+        let id = next.id().unwrap_or_default();
+        let put = PutParticipant { put: Put::next(id, next, kind), absent: Vec::new(), former: Some(former) };
+        write.participants.push(put);
+    })
+}
+
+/// Refuses external ids that another participant has.
+async fn must_have_own_ids(api: &Api, participant: &Participant, id: Uuid) -> Result<(), Refusal> {
+    let ids: Vec<_> = participant.external_ids.iter().map(|id| (id.scheme.as_str(), id.value.as_str())).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let owners = participant::find_by_external_ids(api.store.reads(), &ids).await?;
+    let others = owners.into_iter().filter(|(_, owner)| owner.id != id);
+    match others.min_by(|a, b| a.0.cmp(&b.0)) {
+        Some(((scheme, value), owner)) => {
+            Err(Refusal::DuplicateExternalId { name: Collection::Participants.name(owner.id), scheme, value })
+        }
+        None => Ok(()),
+    }
+}
+
+fn parent(participant: &Participant) -> Vec<Uuid> {
+    Collection::Participants.id(&participant.parent).into_iter().collect()
+}
+
+fn question(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, Wanted), Refusal> {
     check(request)?;
     let filter = filter::parse(filter::PARTICIPANTS, &request.filter).map_err(Refusal::Filter)?;
-    Ok((Cursor::of(request, api.token_key)?, filter))
+    let wanted = Wanted { filter, show_deleted: request.show_deleted };
+    Ok((Cursor::of(request, api.token_key)?, wanted))
 }
 
 /// A page, and after which id the next one begins, if there is one.
-async fn page(api: Api, cursor: Cursor, filter: Filter) -> Result<(ListParticipantsResponse, Option<Uuid>), Refusal> {
-    let page = list(api.store.reads(), Collection::Participants, &filter, cursor.after, cursor.size).await?;
+async fn page(api: Api, cursor: Cursor, wanted: Wanted) -> Result<(ListParticipantsResponse, Option<Uuid>), Refusal> {
+    let page = list(api.store.reads(), Collection::Participants, &wanted, cursor.after, cursor.size).await?;
     let next = page.next();
     let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
     let participants = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::{Api, must_exist, status::Refusal};
+use super::{Api, must_be_live, status::Refusal};
 use crate::{
     model::{
         dates, evidence,
         meeting::MOST_REPORTS,
         report::{content_hash, participants},
-        resource::{Collection, Resource},
+        resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
         settle::Told,
     },
@@ -63,17 +63,20 @@ pub struct Source {
     pub text: Option<String>,
 }
 
-/// Reads the article that a report is of.
+/// Reads the article that a report is of, which must be live.
 pub async fn source(api: &Api, name: &str) -> Result<Source, Refusal> {
     let missing = || Refusal::NotFound(name.to_owned());
     let id = Collection::Articles.id(name).ok_or_else(missing)?;
     let (doc, origin, text) = article::source(api.store.reads(), id).await?.ok_or_else(missing)?;
-    let article = doc.decode()?;
+    let article: Article = doc.decode()?;
+    if article.is_deleted() {
+        return Err(Refusal::Deleted(article.name));
+    }
     Ok(Source { article, origin, text })
 }
 
 /// Completes a report that was sent: its hash, its article's revision, its evidence, which is checked. `at` is where
-/// the list of evidence stands in the request. The participants that it names must be there.
+/// the list of evidence stands in the request. The participants that it names must be live.
 pub async fn complete(api: &Api, mut report: Report, source: &Source, at: &Path<'_>) -> Result<Report, Refusal> {
     report.content_hash = content_hash(&report);
     report.article_revision = source.article.revision;
@@ -83,7 +86,7 @@ pub async fn complete(api: &Api, mut report: Report, source: &Source, at: &Path<
     evidence::check(&mut report.evidence, account, text.as_ref(), at, &mut violations);
     violations.into_result()?;
     let named: Vec<Uuid> = participants(account).collect();
-    must_exist::<Participant>(&api.store, &named).await?;
+    must_be_live::<Participant>(&api.store, &named).await?;
 
     let id = source.article.id().unwrap_or_default();
     let content = [(id, report.content_hash.as_str())];

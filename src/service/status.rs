@@ -3,11 +3,12 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
+use uuid::Uuid;
 
 use crate::{
     feed::committer::SubmitError,
-    model::{filter::FilterError, meeting::MOST_REPORTS, rules::Violations},
+    model::{filter::FilterError, meeting::MOST_REPORTS, resource::Collection, rules::Violations},
     pb::ErrorReason,
     store::StoreError,
 };
@@ -60,6 +61,26 @@ pub enum Refusal {
         name: String,
         /// Its uri.
         uri: String,
+    },
+    /// It was deleted before.
+    AlreadyDeleted(String),
+    /// It is not deleted.
+    NotDeleted(String),
+    /// It is deleted, and cannot be changed or named.
+    Deleted(String),
+    /// It cannot be deleted.
+    StillNamed {
+        /// It.
+        name: String,
+        /// Some of those who name it.
+        by: Vec<String>,
+    },
+    /// The etag is not the current one.
+    EtagMismatch {
+        /// The resource.
+        name: String,
+        /// Its etag.
+        etag: String,
     },
     /// The meeting is full.
     TooManyReports(String),
@@ -167,6 +188,24 @@ impl From<Refusal> for Status {
                 format!("{name} has this uri and other content: set allow_update to make a new revision of it"),
                 [("name", name), ("uri", uri)],
             ),
+            Refusal::AlreadyDeleted(name) => {
+                let message = format!("{name} was deleted before");
+                status(Code::NotFound, Reason::AlreadyDeleted, message, [("name", name)])
+            }
+            Refusal::NotDeleted(name) => {
+                status(Code::AlreadyExists, Reason::NotDeleted, format!("{name} is not deleted"), [("name", name)])
+            }
+            Refusal::Deleted(name) => {
+                let message = format!("{name} is deleted: undelete it first");
+                status(Code::FailedPrecondition, Reason::ResourceDeleted, message, [("name", name)])
+            }
+            Refusal::StillNamed { name, by } => still_named(name, by),
+            Refusal::EtagMismatch { name, etag } => status(
+                Code::Aborted,
+                Reason::EtagMismatch,
+                format!("the etag is not that of {name} as it is: read it again"),
+                [("name", name), ("etag", etag)],
+            ),
             Refusal::TooManyReports(name) => status(
                 Code::FailedPrecondition,
                 Reason::TooManyReports,
@@ -215,6 +254,15 @@ impl From<Refusal> for Status {
             Refusal::Stopping => retry_later(Reason::ShuttingDown, "the service is stopping"),
             Refusal::Store(error) => store(&error),
         }
+    }
+}
+
+/// Refuses to name a record that is not there, or is not live.
+pub fn must_be_live(of: Collection, id: Uuid, live: Option<&bool>) -> Result<(), Refusal> {
+    match live {
+        Some(true) => Ok(()),
+        Some(false) => Err(Refusal::Deleted(of.name(id))),
+        None => Err(Refusal::NotFound(of.name(id))),
     }
 }
 
@@ -287,6 +335,17 @@ fn filter(error: &FilterError) -> Status {
 
 fn field(reason: ErrorReason, field: &str, description: &str) -> Status {
     with_fields(reason, format!("{field} {description}"), vec![FieldViolation::new(field, description)], [])
+}
+
+fn still_named(name: String, by: Vec<String>) -> Status {
+    let message = format!("{name} cannot be deleted while others name it, see the details");
+    let description = format!("names {name}");
+    let mut details = info(ErrorReason::StillNamed, [("name", name)]);
+    let reason = ErrorReason::StillNamed.as_str_name();
+    let violations: Vec<_> =
+        by.into_iter().map(|subject| PreconditionViolation::new(reason, subject, description.as_str())).collect();
+    details.set_precondition_failure(violations);
+    Status::with_error_details(Code::FailedPrecondition, message, details)
 }
 
 fn too_large(what: &str) -> Status {

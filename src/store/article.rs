@@ -1,20 +1,20 @@
 //! Articles: docs without their texts, the columns that filters ask about, and the uris that tell one from another.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx, docs, revision,
+    Doc, StoreError, Tx, docs, revision, time,
     write::{Claim, PutArticle},
 };
 use crate::{
     model::{
-        article::{keeps_text, parse_text_hash, publisher_region, uris},
+        article::{TextHash, keeps_text, parse_text_hash, publisher_region, uris},
         dates,
-        resource::{CONTRACT, Collection},
+        resource::{CONTRACT, Collection, Deletable},
     },
     pb::Article,
 };
@@ -39,15 +39,17 @@ pub async fn source(pool: &PgPool, id: Uuid) -> Result<Option<(Doc, Uuid, Option
     Ok(found.map(|(contract, bytes, origin, text)| (Doc { id, contract, bytes }, origin, text)))
 }
 
-/// The texts of these articles, where there is one to show.
-pub async fn texts(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
+/// The texts with these hashes of these articles, where they are there to show. Of a former revision too, unless its
+/// article has no text to show any more.
+pub async fn texts(pool: &PgPool, wanted: &[(Uuid, TextHash)]) -> Result<HashMap<Uuid, String>, StoreError> {
     let texts: Vec<(Uuid, String)> = sqlx::query_as(
         "select article.id, article_text.body
-         from article
-         join article_text on article_text.sha256 = article.text_sha256
-         where article.id = any($1)",
+         from unnest($1::uuid[], $2::bytea[]) as wanted (id, sha256)
+         join article on article.id = wanted.id and article.text_sha256 is not null
+         join article_text on article_text.sha256 = wanted.sha256",
     )
-    .bind(ids)
+    .bind(wanted.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<_>>())
     .fetch_all(pool)
     .await?;
     Ok(texts.into_iter().collect())
@@ -81,27 +83,34 @@ pub async fn origins(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>,
     Ok(found.into_iter().collect())
 }
 
-/// The uris that an article gets and did not have.
-pub(super) fn new_uris(one: &PutArticle) -> impl Iterator<Item = &str> {
-    let mut seen = HashSet::new();
-    uris(&one.put.record).filter(move |uri| !one.former_uris.iter().any(|former| former == uri) && seen.insert(*uri))
+/// The uris that an article has for itself: all of them while it is live.
+fn held_uris(article: &Article) -> BTreeSet<&str> {
+    if article.is_deleted() { BTreeSet::new() } else { uris(article).collect() }
 }
 
-/// Claims uris; those that a new revision no longer has become free first.
+fn former_uris(one: &PutArticle) -> BTreeSet<&str> {
+    one.former.as_ref().map(held_uris).unwrap_or_default()
+}
+
+/// The uris that an article gets and did not have.
+pub(super) fn new_uris(one: &PutArticle) -> impl Iterator<Item = &str> {
+    let former = former_uris(one);
+    held_uris(&one.put.record).into_iter().filter(move |uri| !former.contains(uri))
+}
+
+/// Claims uris; those that a revision no longer has become free first.
 pub(super) async fn claim_uris(
     tx: Tx<'_>,
     articles: &[&PutArticle],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
-    let mut freed: Vec<&str> = articles
-        .iter()
-        .flat_map(|one| {
-            let kept: HashSet<_> = uris(&one.put.record).collect();
-            one.former_uris.iter().map(String::as_str).filter(move |uri| !kept.contains(uri))
-        })
-        .collect();
-    freed.sort_unstable();
+    let freed = articles.iter().flat_map(|one| {
+        let kept = held_uris(&one.put.record);
+        former_uris(one).into_iter().filter(move |uri| !kept.contains(uri))
+    });
+    let freed: BTreeSet<&str> = freed.collect();
     if !freed.is_empty() {
+        let freed: Vec<&str> = freed.into_iter().collect();
         sqlx::query("delete from article_uri where uri = any($1)").bind(freed).execute(&mut *tx).await?;
     }
 
@@ -136,12 +145,12 @@ pub(super) async fn claim(tx: Tx<'_>, articles: &[&PutArticle], lost: &mut HashS
         let rows = Rows::of(&new);
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
             "insert into article (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
-                                  section, publish_from, publish_to)
+                                  section, publish_from, publish_to, syndicated_from)
              select one.*
              from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
-                         $8::text[], $9::text[], $10::date[], $11::date[])
+                         $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[])
                       as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
-                              section, publish_from, publish_to)
+                              section, publish_from, publish_to, syndicated_from)
              on conflict on constraint article_pkey do nothing
              returning id",
         )
@@ -156,6 +165,7 @@ pub(super) async fn claim(tx: Tx<'_>, articles: &[&PutArticle], lost: &mut HashS
         .bind(rows.sections)
         .bind(rows.publish_from)
         .bind(rows.publish_to)
+        .bind(rows.sources)
         .fetch_all(&mut *tx)
         .await?
         .into_iter()
@@ -187,11 +197,13 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[&PutArticle]) -> Result<(), S
              language_code = one.language_code,
              section = one.section,
              publish_from = one.publish_from,
-             publish_to = one.publish_to
+             publish_to = one.publish_to,
+             syndicated_from = one.syndicated_from,
+             delete_time = one.delete_time
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
-                     $8::text[], $9::text[], $10::date[], $11::date[])
+                     $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::timestamptz[])
                   as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code, section,
-                          publish_from, publish_to)
+                          publish_from, publish_to, syndicated_from, delete_time)
          where article.id = one.id",
     )
     .bind(rows.ids)
@@ -205,6 +217,8 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[&PutArticle]) -> Result<(), S
     .bind(rows.sections)
     .bind(rows.publish_from)
     .bind(rows.publish_to)
+    .bind(rows.sources)
+    .bind(rows.delete_times)
     .execute(&mut *tx)
     .await?;
     Ok(())
@@ -223,6 +237,8 @@ struct Rows<'a> {
     sections: Vec<Option<&'a str>>,
     publish_from: Vec<Option<NaiveDate>>,
     publish_to: Vec<Option<NaiveDate>>,
+    sources: Vec<Option<Uuid>>,
+    delete_times: Vec<Option<DateTime<Utc>>>,
 }
 
 impl<'a> Rows<'a> {
@@ -248,6 +264,8 @@ impl<'a> Rows<'a> {
             sections: column(articles, |article| set(&article.section)),
             publish_from: column(articles, |article| article.publish_date.as_ref().and_then(dates::first_day)),
             publish_to: column(articles, |article| article.publish_date.as_ref().and_then(dates::last_day)),
+            sources: column(articles, |article| Collection::Articles.id(&article.syndicated_from)),
+            delete_times: column(articles, |article| time(article.delete_time.as_ref())),
         }
     }
 }

@@ -9,6 +9,15 @@ use crate::model::{filter::Filter, resource::Collection};
 /// A page ends at this many bytes, and after at least one record.
 pub const PAGE_BYTES: i64 = 2 * 1024 * 1024;
 
+/// Which records are listed.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Those for which it is true.
+    pub filter: Filter,
+    /// Whether deleted ones, too.
+    pub show_deleted: bool,
+}
+
 /// Records, and whether there are more after them.
 #[derive(Debug)]
 pub struct Page {
@@ -18,11 +27,11 @@ pub struct Page {
     pub more: bool,
 }
 
-/// At most `limit` records after `after` for which the filter is true.
+/// At most `limit` of the records that are wanted, after `after`.
 pub async fn list(
     pool: &PgPool,
     of: Collection,
-    wanted: &Filter,
+    wanted: &Wanted,
     after: Uuid,
     limit: usize,
 ) -> Result<Page, StoreError> {
@@ -38,7 +47,10 @@ pub async fn list(
                  from ",
     );
     query.push(table(of)).push(" where id > ").push_bind(after).push(" and ");
-    filter::push(&mut query, wanted);
+    filter::push(&mut query, &wanted.filter);
+    if !wanted.show_deleted {
+        query.push(" and delete_time is null");
+    }
     // One more than asked for tells whether there are more; a page has at most 1,000: the number fits.
     query.push(" order by id limit ").push_bind(limit as i64 + 1);
     query.push(") as page) as page where bytes_before < ").push_bind(PAGE_BYTES).push(" order by id");

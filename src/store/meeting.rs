@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx, docs, revision,
+    Doc, StoreError, Tx, docs, revision, time,
     write::{Claim, Put},
 };
 use crate::{
@@ -77,10 +77,11 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
              status = one.status,
              date_from = one.date_from,
              date_to = one.date_to,
-             place_region = one.place_region
+             place_region = one.place_region,
+             delete_time = one.delete_time
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
-                     $7::date[], $8::date[], $9::text[])
-                  as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region)
+                     $7::date[], $8::date[], $9::text[], $10::timestamptz[])
+                  as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, delete_time)
          where meeting.id = one.id",
     )
     .bind(&rows.ids)
@@ -92,6 +93,7 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
     .bind(rows.date_from)
     .bind(rows.date_to)
     .bind(rows.regions)
+    .bind(rows.delete_times)
     .execute(&mut *tx)
     .await?;
     for table in [
@@ -161,6 +163,7 @@ struct Rows<'a> {
     date_from: Vec<Option<NaiveDate>>,
     date_to: Vec<Option<NaiveDate>>,
     regions: Vec<Option<&'a str>>,
+    delete_times: Vec<Option<DateTime<Utc>>>,
 }
 
 impl<'a> Rows<'a> {
@@ -183,6 +186,7 @@ impl<'a> Rows<'a> {
             regions: column(meetings, |account| {
                 account.place.as_ref().map(|place| place.region_code.as_str()).filter(|code| !code.is_empty())
             }),
+            delete_times: meetings.iter().map(|one| time(one.record.delete_time.as_ref())).collect(),
         }
     }
 }

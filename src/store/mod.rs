@@ -12,6 +12,7 @@ pub mod list;
 pub mod meeting;
 pub mod migrate;
 pub mod participant;
+pub mod reference;
 pub mod report;
 pub mod request;
 pub mod retention;
@@ -19,8 +20,12 @@ pub mod revision;
 pub mod text;
 pub mod write;
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
+use chrono::{DateTime, Utc};
 use sqlx::{
     AssertSqlSafe, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -28,7 +33,7 @@ use sqlx::{
 use uuid::Uuid;
 
 pub use self::error::StoreError;
-use crate::model::resource::{CONTRACT, Collection, Resource};
+use crate::model::resource::{CONTRACT, Collection, Deletable, Resource};
 
 /// How many connections do what. Reads and the committer do not wait for each other.
 const READERS: u32 = 6;
@@ -84,6 +89,14 @@ impl Store {
     pub async fn existing<R: Resource>(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
         let statement = format!("select id from {} where id = any($1)", table(R::COLLECTION));
         let found: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids).fetch_all(&self.reads).await?;
+        Ok(found.into_iter().collect())
+    }
+
+    /// Whether the records of these ids are live; those that are not there are left out.
+    pub async fn live<R: Deletable>(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, bool>, StoreError> {
+        let statement = format!("select id, delete_time is null from {} where id = any($1)", table(R::COLLECTION));
+        let found: Vec<(Uuid, bool)> =
+            sqlx::query_as(AssertSqlSafe(statement)).bind(ids).fetch_all(&self.reads).await?;
         Ok(found.into_iter().collect())
     }
 
@@ -154,6 +167,12 @@ pub(crate) const fn table(of: Collection) -> &'static str {
         Collection::Reports => "report",
         Collection::Meetings => "meeting",
     }
+}
+
+/// A time of a record as a column.
+fn time(time: Option<&prost_types::Timestamp>) -> Option<DateTime<Utc>> {
+    let time = time?;
+    DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)
 }
 
 /// The connection of the transaction that a batch is written in.

@@ -7,13 +7,13 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx, docs,
+    Doc, StoreError, Tx, docs, revision, time,
     write::{Claim, PutParticipant},
 };
 use crate::{
     model::{
         participant::keys,
-        resource::{CONTRACT, Collection},
+        resource::{CONTRACT, Collection, Deletable},
     },
     pb::Participant,
 };
@@ -77,19 +77,57 @@ pub async fn find_by_external_ids(
     Ok(rows.into_iter().map(entry).collect())
 }
 
-/// Claims the external ids of new participants.
+/// The external ids that a participant has for itself: all of them while it is live.
+fn held_ids(participant: &Participant) -> BTreeSet<(&str, &str)> {
+    let ids = participant.external_ids.iter().filter(|_| !participant.is_deleted());
+    ids.map(|id| (id.scheme.as_str(), id.value.as_str())).collect()
+}
+
+fn former_ids(one: &PutParticipant) -> BTreeSet<(&str, &str)> {
+    one.former.as_ref().map(held_ids).unwrap_or_default()
+}
+
+/// The external ids that a participant gets and did not have.
+pub(super) fn new_ids(one: &PutParticipant) -> impl Iterator<Item = (&str, &str)> {
+    let former = former_ids(one);
+    held_ids(&one.put.record).into_iter().filter(move |id| !former.contains(id))
+}
+
+/// The normalised names that a participant has or had: whoever relied on finding nobody must look again, also where
+/// only its kind or region has changed.
+pub(super) fn touched_names(one: &PutParticipant) -> BTreeSet<String> {
+    let mut names = keys(&one.put.record);
+    names.extend(one.former.iter().flat_map(keys));
+    names
+}
+
+/// Claims external ids; those that a revision no longer has become free first.
 pub(super) async fn claim_external_ids(
     tx: Tx<'_>,
     participants: &[&PutParticipant],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
-    let claims: BTreeMap<(&str, &str), Uuid> = participants
-        .iter()
-        .flat_map(|one| {
-            let ids = one.put.record.external_ids.iter();
-            ids.map(|id| ((id.scheme.as_str(), id.value.as_str()), one.put.id))
-        })
-        .collect();
+    let freed = participants.iter().flat_map(|one| {
+        let kept = held_ids(&one.put.record);
+        former_ids(one).into_iter().filter(move |id| !kept.contains(id))
+    });
+    let freed: BTreeSet<(&str, &str)> = freed.collect();
+    if !freed.is_empty() {
+        let (schemes, values): (Vec<&str>, Vec<&str>) = freed.into_iter().unzip();
+        sqlx::query(
+            "delete from participant_external_id
+             using unnest($1::text[], $2::text[]) as freed (scheme, value)
+             where participant_external_id.scheme = freed.scheme
+               and participant_external_id.value = freed.value",
+        )
+        .bind(schemes)
+        .bind(values)
+        .execute(&mut *tx)
+        .await?;
+    }
+
+    let claims: BTreeMap<(&str, &str), Uuid> =
+        participants.iter().flat_map(|one| new_ids(one).map(|id| (id, one.put.id))).collect();
     if claims.is_empty() {
         return Ok(());
     }
@@ -116,8 +154,8 @@ pub(super) async fn claim_external_ids(
     Ok(())
 }
 
-/// Claims the names of new participants. A name that was found free must still have the version at which it was; the
-/// version of every name grows.
+/// Claims names. One that was found free must still have the version at which it was; the version of every name that a
+/// participant has or had grows.
 pub(super) async fn claim_names(
     tx: Tx<'_>,
     participants: &[&PutParticipant],
@@ -147,8 +185,7 @@ pub(super) async fn claim_names(
 
     let given: BTreeSet<String> = participants
         .iter()
-        .filter(|one| one.put.replaces.is_none())
-        .flat_map(|one| keys(&one.put.record))
+        .flat_map(|one| touched_names(one))
         .filter(|key| !absent.contains_key(key.as_str()))
         .collect();
     if !given.is_empty() {
@@ -166,53 +203,84 @@ pub(super) async fn claim_names(
     Ok(())
 }
 
-/// Inserts the new participants.
+/// Inserts the new participants and locks those that are to be replaced.
 pub(super) async fn claim(
     tx: Tx<'_>,
     participants: &[&PutParticipant],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
-    if participants.is_empty() {
+    let new: Vec<_> = participants.iter().copied().filter(|one| one.put.replaces.is_none()).collect();
+    if !new.is_empty() {
+        let rows = Rows::of(&new);
+        let claimed: HashSet<Uuid> = sqlx::query_scalar(
+            "insert into participant (id, revision, contract, doc, kind, region_code, parent, create_time)
+             select one.*
+             from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::text[], $7::uuid[],
+                         $8::timestamptz[])
+                      as one (id, revision, contract, doc, kind, region_code, parent, create_time)
+             on conflict on constraint participant_pkey do nothing
+             returning id",
+        )
+        .bind(&rows.ids)
+        .bind(rows.revisions)
+        .bind(rows.contracts)
+        .bind(rows.docs)
+        .bind(rows.kinds)
+        .bind(rows.regions)
+        .bind(rows.parents)
+        .bind(rows.create_times)
+        .fetch_all(&mut *tx)
+        .await?
+        .into_iter()
+        .collect();
+        let taken = rows.ids.iter().filter(|id| !claimed.contains(id));
+        lost.extend(taken.map(|id| Claim::Record(Collection::Participants, *id)));
+    }
+
+    let old = participants.iter().filter_map(|one| Some((one.put.id, one.put.replaces?))).collect();
+    revision::claim(tx, Collection::Participants, &old, lost).await
+}
+
+/// Puts the next revisions in the place of those that were locked, which are kept as superseded.
+pub(super) async fn update(tx: Tx<'_>, participants: &[&PutParticipant]) -> Result<(), StoreError> {
+    let next: Vec<_> = participants.iter().copied().filter(|one| one.put.replaces.is_some()).collect();
+    if next.is_empty() {
         return Ok(());
     }
-    fn column<'a, T>(participants: &[&'a PutParticipant], of: impl Fn(&'a PutParticipant) -> T) -> Vec<T> {
-        participants.iter().copied().map(of).collect()
-    }
-    let ids = column(participants, |one| one.put.id);
-    let claimed: HashSet<Uuid> = sqlx::query_scalar(
-        "insert into participant (id, revision, contract, doc, kind, region_code, create_time)
-         select one.*
-         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::text[],
-                     $7::timestamptz[])
-                  as one (id, revision, contract, doc, kind, region_code, create_time)
-         on conflict on constraint participant_pkey do nothing
-         returning id",
+    let rows = Rows::of(&next);
+    revision::supersede(tx, Collection::Participants, &rows.ids).await?;
+    sqlx::query(
+        "update participant
+         set revision = one.revision,
+             contract = one.contract,
+             doc = one.doc,
+             kind = one.kind,
+             region_code = one.region_code,
+             parent = one.parent,
+             delete_time = one.delete_time
+         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::text[], $7::uuid[],
+                     $8::timestamptz[])
+                  as one (id, revision, contract, doc, kind, region_code, parent, delete_time)
+         where participant.id = one.id",
     )
-    .bind(&ids)
-    .bind(column(participants, |one| one.put.record.revision))
-    .bind(vec![CONTRACT; participants.len()])
-    .bind(column(participants, |one| one.put.doc.as_slice()))
-    // The kinds of the contract are few: the number fits.
-    .bind(column(participants, |one| one.put.record.kind as i16))
-    .bind(column(participants, |one| Some(one.put.record.region_code.as_str()).filter(|code| !code.is_empty())))
-    .bind(column(participants, |one| create_time(&one.put.record)))
-    .fetch_all(&mut *tx)
-    .await?
-    .into_iter()
-    .collect();
-    let taken = ids.iter().filter(|id| !claimed.contains(id));
-    lost.extend(taken.map(|id| Claim::Record(Collection::Participants, *id)));
+    .bind(&rows.ids)
+    .bind(rows.revisions)
+    .bind(rows.contracts)
+    .bind(rows.docs)
+    .bind(rows.kinds)
+    .bind(rows.regions)
+    .bind(rows.parents)
+    .bind(rows.delete_times)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("delete from participant_name where participant = any($1)").bind(rows.ids).execute(&mut *tx).await?;
     Ok(())
 }
 
-fn create_time(participant: &Participant) -> DateTime<Utc> {
-    let time = participant.create_time.unwrap_or_default();
-    DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).unwrap_or(0)).unwrap_or_default()
-}
-
-/// Writes the normalised names.
+/// Writes the normalised names of those who are live.
 pub(super) async fn index(tx: Tx<'_>, participants: &[&PutParticipant]) -> Result<(), StoreError> {
-    let names = participants.iter().flat_map(|one| keys(&one.put.record).into_iter().map(|key| (key, one.put.id)));
+    let live = participants.iter().filter(|one| !one.put.record.is_deleted());
+    let names = live.flat_map(|one| keys(&one.put.record).into_iter().map(|key| (key, one.put.id)));
     let (keys, ids): (Vec<String>, Vec<Uuid>) = names.unzip();
     if keys.is_empty() {
         return Ok(());
@@ -227,4 +295,37 @@ pub(super) async fn index(tx: Tx<'_>, participants: &[&PutParticipant]) -> Resul
     .execute(&mut *tx)
     .await?;
     Ok(())
+}
+
+/// Columns of `participant`, one entry a participant.
+struct Rows<'a> {
+    ids: Vec<Uuid>,
+    revisions: Vec<i64>,
+    contracts: Vec<i16>,
+    docs: Vec<&'a [u8]>,
+    kinds: Vec<i16>,
+    regions: Vec<Option<&'a str>>,
+    parents: Vec<Option<Uuid>>,
+    create_times: Vec<DateTime<Utc>>,
+    delete_times: Vec<Option<DateTime<Utc>>>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(participants: &[&'a PutParticipant]) -> Self {
+        fn column<'a, T>(participants: &[&'a PutParticipant], of: impl Fn(&'a Participant) -> T) -> Vec<T> {
+            participants.iter().map(|one| of(&one.put.record)).collect()
+        }
+        Self {
+            ids: participants.iter().map(|one| one.put.id).collect(),
+            revisions: column(participants, |one| one.revision),
+            contracts: vec![CONTRACT; participants.len()],
+            docs: participants.iter().map(|one| one.put.doc.as_slice()).collect(),
+            // The kinds of the contract are few: the number fits.
+            kinds: column(participants, |one| one.kind as i16),
+            regions: column(participants, |one| Some(one.region_code.as_str()).filter(|code| !code.is_empty())),
+            parents: column(participants, |one| Collection::Participants.id(&one.parent)),
+            create_times: column(participants, |one| time(one.create_time.as_ref()).unwrap_or_default()),
+            delete_times: column(participants, |one| time(one.delete_time.as_ref())),
+        }
+    }
 }

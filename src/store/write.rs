@@ -2,20 +2,17 @@
 //!
 //! A write is prepared outside of any transaction, from what its handler has read. What it relies on (an id, a uri, a
 //! name is free; a record still has the revision that was read) it *claims*. A batch first claims, in an order that all
-//! instances share, then writes its rows, and last takes the feed's lock, positions and commits. A claim that fails
-//! rolls everything back, and says whose it was: those are prepared anew.
+//! instances share, then writes its rows, and last takes the feed's lock, looks at what it names (see `reference`),
+//! positions and commits. A claim that fails rolls everything back, and says whose it was: those are prepared anew.
 
 use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{Connection, PgPool};
 use uuid::Uuid;
 
-use super::{StoreError, article, change, meeting, participant, report, request, text};
+use super::{StoreError, article, change, meeting, participant, reference, report, request, text};
 use crate::{
-    model::{
-        participant::keys,
-        resource::{Collection, Resource},
-    },
+    model::resource::{Collection, Resource},
     pb::{Article, Meeting, Participant, Report},
 };
 
@@ -89,8 +86,16 @@ pub struct PutArticle {
     pub origin: Uuid,
     /// Its text, where that is to be kept.
     pub text: Option<String>,
-    /// URIs that the revision before had.
-    pub former_uris: Vec<String>,
+    /// The revision that it replaces.
+    pub former: Option<Article>,
+}
+
+impl PutArticle {
+    /// Whether it becomes a copy of another article than before.
+    pub(super) fn moves(&self) -> bool {
+        let former = self.former.as_ref().map(|former| former.syndicated_from.as_str());
+        reference::moves(former, &self.put.record.syndicated_from)
+    }
 }
 
 /// A participant to be written, with what its preparation relied on.
@@ -101,6 +106,15 @@ pub struct PutParticipant {
     /// The normalised names of which no participant was found, with the version at which that was so; empty where
     /// it does not matter who else has the name.
     pub absent: Vec<(String, i64)>,
+    /// The revision that it replaces.
+    pub former: Option<Participant>,
+}
+
+impl PutParticipant {
+    /// Whether it becomes part of another participant than before.
+    pub(super) fn moves(&self) -> bool {
+        reference::moves(self.former.as_ref().map(|former| former.parent.as_str()), &self.put.record.parent)
+    }
 }
 
 /// Something that a write relies on, and that no other may have taken meanwhile.
@@ -118,6 +132,12 @@ pub enum Claim {
     Record(Collection, Uuid),
     /// The content of an article's report.
     Content(Uuid, String),
+    /// The lines of parents, or of copies, of which one is made longer.
+    Line(Collection),
+    /// A record that is named, and live.
+    Live(Collection, Uuid),
+    /// A record that is to be deleted, and that nobody names.
+    Unnamed(Collection, Uuid),
 }
 
 impl Write {
@@ -135,14 +155,14 @@ impl Write {
         for one in &self.participants {
             claims.push(Claim::Record(Collection::Participants, one.put.id));
             claims.extend(one.absent.iter().map(|(key, _)| Claim::Name(key.clone())));
-            if one.put.replaces.is_none() {
-                let ids = one.put.record.external_ids.iter();
-                claims.extend(ids.map(|id| Claim::ExternalId(id.scheme.clone(), id.value.clone())));
-            }
+            let ids = participant::new_ids(one);
+            claims.extend(ids.map(|(scheme, value)| Claim::ExternalId(scheme.to_owned(), value.to_owned())));
+            claims.extend(one.moves().then_some(Claim::Line(Collection::Participants)));
         }
         for one in &self.articles {
             claims.push(Claim::Record(Collection::Articles, one.put.id));
             claims.extend(article::new_uris(one).map(|uri| Claim::Uri(uri.to_owned())));
+            claims.extend(one.moves().then_some(Claim::Line(Collection::Articles)));
         }
         for one in &self.reports {
             claims.push(Claim::Record(Collection::Reports, one.id));
@@ -154,10 +174,16 @@ impl Write {
         claims
     }
 
-    /// Names that participants get, whether or not the write relies on their absence: whoever relies on it in the same
-    /// batch comes too late.
+    /// Whether it relies on something that was lost: what it claims, or what it names or deletes.
+    pub fn has_lost(&self, lost: &HashSet<Claim>) -> bool {
+        let is_lost = |claim: &Claim| lost.contains(claim);
+        self.claims().iter().any(is_lost) || reference::relied_on(self).iter().any(is_lost)
+    }
+
+    /// Names that participants get or had, whether or not the write relies on their absence: whoever relies on it in
+    /// the same batch comes too late.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        self.participants.iter().filter(|one| one.put.replaces.is_none()).flat_map(|one| keys(&one.put.record))
+        self.participants.iter().flat_map(participant::touched_names)
     }
 
     /// Bytes that it brings to the database, roughly.
@@ -196,7 +222,7 @@ pub enum Outcome {
 pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
-    let lost = claim(&mut tx, batch).await?;
+    let mut lost = claim(&mut tx, batch).await?;
     if !lost.is_empty() {
         tx.rollback().await?;
         return Ok(Outcome::Lost(lost));
@@ -207,6 +233,7 @@ pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreErr
     let meetings: Vec<_> = batch.iter().flat_map(|write| &write.meetings).collect();
     text::insert(&mut tx, &articles).await?;
     article::update(&mut tx, &articles).await?;
+    participant::update(&mut tx, &participants).await?;
     participant::index(&mut tx, &participants).await?;
     meeting::update(&mut tx, &meetings).await?;
     meeting::index(&mut tx, &meetings).await?;
@@ -220,6 +247,11 @@ pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreErr
         })
         .collect();
     change::lock(&mut tx).await?;
+    reference::check(&mut tx, batch, &mut lost).await?;
+    if !lost.is_empty() {
+        tx.rollback().await?;
+        return Ok(Outcome::Lost(lost));
+    }
     let positions = change::append(&mut tx, &changes).await?;
     tx.commit().await.map_err(StoreError::of_commit)?;
     Ok(Outcome::Committed(positions))

@@ -114,6 +114,17 @@ fn message(ty: &MessageDescriptor) -> Vec<Broken> {
                 })
                 .collect()
         }
+        "google.protobuf.FieldMask" => {
+            [(".paths[0]", 1, "is no field of"), (".paths", 1_001, "must have at most 1000 items")]
+                .iter()
+                .map(|(at, count, says)| {
+                    let mut message = DynamicMessage::new(ty.clone());
+                    let paths = vec![Value::String("nonsense".to_owned()); *count];
+                    message.set_field_by_name("paths", Value::List(paths));
+                    broken(at, Value::Message(message), says)
+                })
+                .collect()
+        }
         other => {
             assert!(other.starts_with("readout.v1."), "what must a {other} not be? Say it here");
             Vec::new()

@@ -7,6 +7,7 @@ mod call;
 mod declared;
 mod implied;
 mod requests;
+mod revisions;
 mod size;
 mod story;
 mod walk;

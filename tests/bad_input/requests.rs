@@ -4,7 +4,7 @@ use prost::Message;
 use prost_reflect::DynamicMessage;
 use readout::pb::{self, *};
 
-use super::{base, world::World};
+use super::{base, revisions, world::World};
 
 /// Methods such as `ArticleService/GetArticle`, each with a request that it takes.
 pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
@@ -25,6 +25,7 @@ pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         of("IngestService/IngestStory", &base::ingest(world)),
         of("ChangeService/ListChanges", &list_changes()),
     ];
+    requests.extend(revisions::all(world).await);
     requests.extend(lists(world).await);
     requests
 }
@@ -64,7 +65,8 @@ fn list_changes() -> ListChangesRequest {
     ListChangesRequest { start, filter: "kind = CREATED".into(), include_resource: true, page_size: 1 }
 }
 
-fn of(method: &'static str, request: &impl Message) -> (&'static str, DynamicMessage) {
+/// A request as a message of its method's input.
+pub fn of(method: &'static str, request: &impl Message) -> (&'static str, DynamicMessage) {
     let (service, name) = method.split_once('/').expect("a service and a method");
     let service = pb::pool().get_service_by_name(&format!("readout.v1.{service}")).expect("a service");
     let descriptor = service.methods().find(|one| one.name() == name).expect("a method").input();

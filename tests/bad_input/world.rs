@@ -2,12 +2,13 @@
 
 use readout::pb::{
     Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest,
-    ListReportsRequest, Meeting, Participant, Report, participant::Kind,
+    ErrorReason, GetArticleRequest, GetParticipantRequest, ListReportsRequest, Meeting, Participant, Report,
+    participant::Kind,
 };
 use tonic::{Status, transport::Channel};
 use tonic_types::StatusExt;
 
-use crate::support::{Service, raw};
+use crate::support::{Service, make, raw, reason_of};
 
 pub const TEXT: &str = "Karim Veliyev met Aleksandr Fomin in Baku.";
 
@@ -19,6 +20,8 @@ pub struct World {
     pub participants: Vec<String>,
     pub meetings: Vec<String>,
     pub report: String,
+    /// An article, a participant and a meeting that are deleted.
+    pub deleted: [String; 3],
 }
 
 impl World {
@@ -50,14 +53,37 @@ impl World {
         service.meetings.add_report(request).await.unwrap();
         let request = ListReportsRequest { meeting: meetings[0].clone(), ..Default::default() };
         let reports = service.meetings.list_reports(request).await.unwrap().into_inner().reports;
+        let meeting = Meeting { account: Some(Account::default()), ..Default::default() };
+        let source_article = articles[0].clone();
+        let request = CreateMeetingRequest { meeting: Some(meeting), source_article, ..Default::default() };
+        let meeting = service.meetings.create_meeting(request).await.unwrap().into_inner().name;
+        let article = service.create_article(make::article("urn:world:deleted")).await.name;
+        let participant = service.create_participant(make::person("Nobody", "")).await.name;
+        service.delete_article(&article).await.unwrap();
+        service.delete_participant(&participant).await.unwrap();
+        service.delete_meeting(&meeting).await.unwrap();
+        let deleted = [article, participant, meeting];
         let channel = service.channel().await;
-        Self { service, channel, articles, participants, meetings, report: reports[0].name.clone() }
+        Self { service, channel, articles, participants, meetings, report: reports[0].name.clone(), deleted }
+    }
+
+    /// An article, a participant and a meeting, each with its etag.
+    pub async fn named_with_etags(&self, [article, participant, meeting]: [String; 3]) -> [(String, String); 3] {
+        let request = GetArticleRequest { name: article.clone(), ..Default::default() };
+        let of_article = self.service.articles.clone().get_article(request).await.unwrap().into_inner().etag;
+        let request = GetParticipantRequest { name: participant.clone() };
+        let of_participant =
+            self.service.participants.clone().get_participant(request).await.unwrap().into_inner().etag;
+        let of_meeting = self.service.meeting(&meeting).await.etag;
+        [(article, of_article), (participant, of_participant), (meeting, of_meeting)]
     }
 
     /// What a call with this message is refused for; nothing if it is not.
     pub async fn call(&self, method: &str, message: Vec<u8>) -> Vec<Told> {
         match raw::unary(&self.channel, &format!("readout.v1.{method}"), message).await {
             Ok(_) => Vec::new(),
+            // As long as it may be, and of nothing.
+            Err(status) if reason_of(&status) == ErrorReason::EtagMismatch => Vec::new(),
             Err(status) => told(&status),
         }
     }

@@ -33,7 +33,7 @@ async fn service() -> (Service, String, String) {
     article.publish_date = Some(readout::pb::Date { year: 2020, month: 9, day: 4 });
     let answer = service.ingest.clone().ingest_story(ingest(story)).await.unwrap().into_inner();
     let meeting = answer.meetings[0].meeting.clone();
-    service.add_report(&meeting, &answer.article, "Again").await;
+    service.add_report(&meeting, &answer.article, make::talks("Again")).await.unwrap();
     (service, answer.article, meeting)
 }
 
@@ -83,9 +83,7 @@ async fn a_change_is_told_if_its_resource_matched_before_it() {
         }),
         ..make::talks("Dated")
     };
-    let report = readout::pb::Report { article, account: Some(account), ..Default::default() };
-    let request = readout::pb::AddReportRequest { meeting, report: Some(report), ..Default::default() };
-    service.meetings.clone().add_report(request).await.unwrap();
+    service.add_report(&meeting, &article, account).await.unwrap();
     // 3 is the meeting without a date, 5 the same with one.
     assert_eq!(told(&service, "collection = meetings AND meeting.date = 2020").await, [5]);
     assert_eq!(told(&service, "collection = meetings AND NOT meeting.date = 2020").await, [3, 5]);

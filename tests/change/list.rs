@@ -88,10 +88,7 @@ async fn a_page_of_resources_ends_at_2_mib_and_nothing_is_left_out() {
     for number in 0..200 {
         let mut account = crate::support::make::talks(&format!("Talks {number}"));
         account.summary = "x".repeat(8_000);
-        let report = readout::pb::Report { article: article.clone(), account: Some(account), ..Default::default() };
-        let request =
-            readout::pb::AddReportRequest { meeting: meeting.clone(), report: Some(report), ..Default::default() };
-        service.meetings.clone().add_report(request).await.unwrap();
+        service.add_report(&meeting, &article, account).await.unwrap();
     }
     let mut request = ListChangesRequest { page_size: 1_000, include_resource: true, ..list(beginning()) };
     let (mut numbers, mut pages) = (Vec::new(), 0);

@@ -7,10 +7,7 @@ mod start;
 mod watch;
 
 use futures_util::{StreamExt, stream};
-use readout::pb::{
-    AddReportRequest, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, Meeting, Participant,
-    Report,
-};
+use readout::pb::{CreateParticipantRequest, Participant};
 
 use crate::support::{
     Service,
@@ -44,21 +41,9 @@ impl Service {
 
     /// An article and a meeting that it tells of: their names.
     pub async fn article_and_meeting(&self) -> (String, String) {
-        let article = make::article("urn:article_and_meeting");
-        let request = CreateArticleRequest { article: Some(article), ..Default::default() };
-        let article = self.articles.clone().create_article(request).await.expect("created").into_inner().name;
-        let meeting = Meeting { account: Some(make::talks("Talks")), ..Default::default() };
-        let request =
-            CreateMeetingRequest { meeting: Some(meeting), source_article: article.clone(), ..Default::default() };
-        let meeting = self.meetings.clone().create_meeting(request).await.expect("created").into_inner().name;
-        (article, meeting)
-    }
-
-    /// One more report of a meeting.
-    pub async fn add_report(&self, meeting: &str, article: &str, title: &str) -> Report {
-        let report = Report { article: article.into(), account: Some(make::talks(title)), ..Default::default() };
-        let request = AddReportRequest { meeting: meeting.into(), report: Some(report), ..Default::default() };
-        self.meetings.clone().add_report(request).await.expect("added").into_inner()
+        let article = self.create_article(make::article("urn:article_and_meeting")).await;
+        let meeting = self.create_meeting(&article, make::talks("Talks")).await.expect("created");
+        (article.name, meeting.name)
     }
 
     /// As many changes of nobody, where only the feed matters.

@@ -56,7 +56,7 @@ async fn a_report_tells_of_itself_and_of_its_meeting() {
     let (article, meeting) = service.article_and_meeting().await;
     let mut watch = service.watch(WatchChangesRequest { include_resource: true, ..all(now()) }).await;
     watch.caught_up().await;
-    let report = service.add_report(&meeting, &article, "Again").await;
+    let report = service.add_report(&meeting, &article, make::talks("Again")).await.unwrap();
 
     let changes = watch.changes(2).await;
     assert_eq!((changes[0].kind(), &changes[0].name, changes[0].last), (Kind::Created, &report.name, false));
@@ -72,7 +72,7 @@ async fn a_resource_is_told_as_of_its_revision() {
     let service = Service::start().await;
     let (article, meeting) = service.article_and_meeting().await;
     for title in ["One", "Two", "Three"] {
-        service.add_report(&meeting, &article, title).await;
+        service.add_report(&meeting, &article, make::talks(title)).await.unwrap();
     }
     let request = WatchChangesRequest { include_resource: true, ..matching(beginning(), "collection = meetings") };
     let changes = service.watch(request).await.caught_up().await;

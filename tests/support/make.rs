@@ -1,8 +1,10 @@
 //! Records to send, with no more than what the contract requires and a test can hold on to.
 
+use std::collections::BTreeMap;
+
 use readout::pb::{
-    Account, Article, IngestStoriesRequest, IngestStoryRequest, Participant, Participation, Story, StoryParticipant,
-    StoryReport,
+    Account, Article, ExternalId, IngestStoriesRequest, IngestStoryRequest, Participant, Participation, Story,
+    StoryParticipant, StoryReport,
     account::{Kind, Status},
     participant::Kind as ParticipantKind,
     participation::Presence,
@@ -62,4 +64,17 @@ pub fn ingest(story: Story) -> IngestStoryRequest {
 /// The same in a stream.
 pub fn streamed(story: Story) -> IngestStoriesRequest {
     IngestStoriesRequest { story: Some(story), ..Default::default() }
+}
+
+/// Talks that this participant had.
+pub fn talks_of(title: &str, participant: &Participant) -> Account {
+    Account { participations: vec![present("p", &participant.name)], ..talks(title) }
+}
+
+pub fn wikidata(value: &str) -> Vec<ExternalId> {
+    vec![ExternalId { scheme: "wikidata".into(), value: value.into() }]
+}
+
+pub fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }

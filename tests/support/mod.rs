@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub mod calls;
 pub mod cluster;
 pub mod contents;
 pub mod data_dir;
@@ -14,5 +15,5 @@ pub mod stream;
 
 pub use self::{
     service::Service,
-    status::{Refused, metadata_of, reason_of},
+    status::{Refused, metadata_of, reason_of, refused},
 };

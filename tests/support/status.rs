@@ -55,3 +55,10 @@ pub fn metadata_of(status: &Status, key: &str) -> String {
     let info = status.get_details_error_info().unwrap_or_else(|| panic!("no reason in {status:?}"));
     info.metadata.get(key).cloned().unwrap_or_else(|| panic!("no {key} in {:?}", info.metadata))
 }
+
+/// A refusal for one resource, which its metadata names.
+#[track_caller]
+pub fn refused(status: Status, code: Code, reason: ErrorReason, name: &str) {
+    assert_eq!(metadata_of(&status, "name"), name);
+    assert_eq!(Refused::from(status), Refused::with(code, reason));
+}

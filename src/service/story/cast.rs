@@ -55,21 +55,18 @@ impl<'a> Cast<'a> {
         let mut cast = Self { members: Vec::with_capacity(story.participants.len()), warnings: Vec::new() };
         for (key, participant) in &story.participants {
             let member = match (participant.id(), before.get(key.as_str())) {
-                (Some(id), _) if known.participants.contains(&id) => {
+                (Some(id), _) => {
+                    known.must_be_live(id)?;
                     Member { key, id, outcome: Outcome::Given, new: None }
                 }
-                (Some(_), _) => return Err(Refusal::NotFound(participant.name.clone())),
                 (None, Some(&id)) => Member { key, id, outcome: Outcome::Matched, new: None },
                 (None, None) => cast.find(key, participant, story.matching, known)?,
             };
             cast.members.push(member);
         }
         let named = story.reports.iter().filter_map(|one| one.report.account.as_ref());
-        let mut named = named.flat_map(crate::model::report::participants);
-        match named.find(|id| !known.participants.contains(id)) {
-            Some(id) => Err(Refusal::NotFound(Collection::Participants.name(id))),
-            None => Ok(cast),
-        }
+        named.flat_map(crate::model::report::participants).try_for_each(|id| known.must_be_live(id))?;
+        Ok(cast)
     }
 
     fn find(
@@ -79,9 +76,8 @@ impl<'a> Cast<'a> {
         matching: ParticipantMatching,
         known: &Known,
     ) -> Result<Member<'a>, Refusal> {
-        let parent = Collection::Participants.id(&sent.parent);
-        if parent.is_some_and(|parent| !known.participants.contains(&parent)) {
-            return Err(Refusal::NotFound(sent.parent.clone()));
+        if let Some(parent) = Collection::Participants.id(&sent.parent) {
+            known.must_be_live(parent)?;
         }
         if matching != ParticipantMatching::None
             && let Some(id) = self.find_known(key, sent, known)
@@ -170,7 +166,7 @@ impl<'a> Cast<'a> {
         new.map(|(id, new)| {
             let mut participant = new.participant.clone();
             participant.begin(id, now);
-            PutParticipant { put: Put::new(id, participant), absent: new.absent }
+            PutParticipant { put: Put::new(id, participant), absent: new.absent, former: None }
         })
         .collect()
     }
@@ -204,6 +200,12 @@ impl Known {
 
     /// Lets the stories that come after see what a write makes.
     pub fn remember(&mut self, write: &Write) {
+        for one in &write.articles {
+            match Collection::Articles.id(&one.put.record.syndicated_from) {
+                Some(source) => self.sources.insert(one.put.id, source),
+                None => self.sources.remove(&one.put.id),
+            };
+        }
         for one in &write.participants {
             for name in keys(&one.put.record) {
                 self.names.entry(name).or_default().1.push(one.put.record.clone());
@@ -211,7 +213,7 @@ impl Known {
             for id in &one.put.record.external_ids {
                 self.external_ids.insert((id.scheme.clone(), id.value.clone()), one.put.record.clone());
             }
-            self.participants.insert(one.put.id);
+            self.participants.insert(one.put.id, true);
         }
     }
 }

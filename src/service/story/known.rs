@@ -16,9 +16,9 @@ use crate::{
     service::{
         Api,
         report::{Telling, tellings},
-        status::Refusal,
+        status::{Refusal, must_be_live},
     },
-    store::{Doc, article, meeting, participant, report},
+    store::{Doc, article, meeting, participant, reference, report},
 };
 
 /// What is there.
@@ -32,14 +32,16 @@ pub struct Known {
     pub articles: HashMap<Uuid, (Article, Doc)>,
     /// First articles of groups of copies, by article.
     pub origins: HashMap<Uuid, Uuid>,
+    /// What articles are copies of, for those that stories may make copies of others.
+    pub sources: HashMap<Uuid, Uuid>,
     /// Reports by article and content hash.
     pub reports: HashMap<(Uuid, String), Report>,
     /// Who has a normalised name, with the version at which that is so; the oldest first.
     pub names: HashMap<String, (i64, Vec<Participant>)>,
     /// Who has an external id.
     pub external_ids: HashMap<(String, String), Participant>,
-    /// Those of the participants named who are there.
-    pub participants: HashSet<Uuid>,
+    /// The participants named who are there, and whether they are live.
+    pub participants: HashMap<Uuid, bool>,
     /// Meetings that reports are to be added to.
     pub meetings: HashMap<Uuid, (Meeting, Doc)>,
     /// Their reports.
@@ -64,6 +66,12 @@ impl Known {
             known.articles = decoded(article::get(pool, &ids).await?)?;
             known.reports = known.given_before(api, stories).await?;
         }
+        let updates = stories.iter().filter(|story| story.allow_update && known.article(story).is_some());
+        let sources: Vec<Uuid> =
+            updates.filter_map(|story| Collection::Articles.id(&story.article.syndicated_from)).collect();
+        if !sources.is_empty() {
+            known.sources = reference::line(pool, Collection::Articles, &sources).await?;
+        }
         known.find_participants(api, stories).await?;
 
         let asked: Vec<Uuid> =
@@ -75,14 +83,23 @@ impl Known {
         Ok(known)
     }
 
+    /// The article that has a story's first known uri.
+    pub fn article(&self, story: &Sent) -> Option<Uuid> {
+        uris(&story.article).find_map(|uri| self.uris.get(uri).copied())
+    }
+
+    /// Refuses to name a participant who is not there, or is not live.
+    pub fn must_be_live(&self, participant: Uuid) -> Result<(), Refusal> {
+        must_be_live(Collection::Participants, participant, self.participants.get(&participant))
+    }
+
     /// The reports that known articles gave before.
     async fn given_before(&self, api: &Api, stories: &[Sent]) -> Result<HashMap<(Uuid, String), Report>, Refusal> {
         let contents: Vec<(Uuid, &str)> = stories
             .iter()
             .flat_map(|story| {
-                let articles = uris(&story.article).filter_map(|uri| self.uris.get(uri).copied());
                 let hashes = story.reports.iter().map(|one| one.report.content_hash.as_str());
-                articles.take(1).flat_map(move |article| hashes.clone().map(move |hash| (article, hash)))
+                self.article(story).into_iter().flat_map(move |article| hashes.clone().map(move |hash| (article, hash)))
             })
             .collect();
         if contents.is_empty() {
@@ -121,7 +138,7 @@ impl Known {
         let parents = new().filter_map(|one| Collection::Participants.id(&one.parent));
         let named: Vec<Uuid> = in_accounts.chain(given).chain(parents).collect();
         if !named.is_empty() {
-            self.participants = api.store.existing::<Participant>(&named).await?;
+            self.participants = api.store.live::<Participant>(&named).await?;
         }
         Ok(())
     }

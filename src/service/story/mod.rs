@@ -18,16 +18,18 @@ pub use self::sent::Sent;
 use self::{cast::Cast, known::Known};
 use super::{
     Api, Prepared,
-    article::put_new,
+    article::{put_new, put_next},
     meeting::reported,
     report::{Telling, must_have_room},
-    status::Refusal,
+    revise::must_not_lead_back,
+    status::{Refusal, must_be_live},
 };
 use crate::{
     model::{
         article::{carry_withheld_text, keeps_text, same_content, uris},
         meeting::settle_on,
-        resource::{Collection, Resource},
+        resource::{Collection, Deletable, Resource},
+        rules::Path,
         settle::Told,
     },
     pb::{
@@ -36,7 +38,7 @@ use crate::{
     },
     store::{
         change,
-        write::{Put, PutArticle, Write},
+        write::{Put, Write},
     },
 };
 
@@ -101,10 +103,12 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
         let before = known.reports.get(&(article_id, sent.report.content_hash.clone()));
         let meeting = match (before, sent.meeting) {
             (Some(report), _) => Collection::Meetings.id(&report.meeting),
-            (None, Some(meeting)) if !known.meetings.contains_key(&meeting) => {
-                return Err(Refusal::NotFound(Collection::Meetings.name(meeting)));
+            (None, Some(meeting)) => {
+                let live = known.meetings.get(&meeting).map(|(meeting, _)| !meeting.is_deleted());
+                must_be_live(Collection::Meetings, meeting, live.as_ref())?;
+                Some(meeting)
             }
-            (None, given) => given,
+            (None, None) => None,
         };
         places.push((before, meeting.unwrap_or_else(Uuid::now_v7)));
     }
@@ -169,8 +173,9 @@ enum Found<'a> {
 
 fn find_article<'a>(story: &Sent, known: &'a Known) -> Result<Found<'a>, Refusal> {
     let source = Collection::Articles.id(&story.article.syndicated_from);
-    if source.is_some_and(|source| !known.origins.contains_key(&source)) {
-        return Err(Refusal::NotFound(story.article.syndicated_from.clone()));
+    if let Some(source) = source {
+        let live = known.articles.get(&source).map(|(article, _)| !article.is_deleted());
+        must_be_live(Collection::Articles, source, live.as_ref())?;
     }
     let mut owners = uris(&story.article).filter_map(|uri| Some((uri, *known.uris.get(uri)?)));
     let Some((uri, id)) = owners.next() else { return Ok(Found::New(Uuid::now_v7())) };
@@ -185,6 +190,10 @@ fn find_article<'a>(story: &Sent, known: &'a Known) -> Result<Found<'a>, Refusal
     }
     if !story.allow_update {
         return Err(Refusal::ArticleDiffers { name: stored.name.clone(), uri: uri.to_owned() });
+    }
+    if let Some(source) = source {
+        let at = Path::ROOT.field("story");
+        must_not_lead_back(&known.sources, source, id, &at.field("article").field("syndicated_from"))?;
     }
     Ok(Found::Changed(id, Box::new(doc.decode_to_rewrite()?)))
 }
@@ -221,13 +230,7 @@ impl Found<'_> {
                     carry_withheld_text(&mut article, &former);
                 }
                 article.succeed(&former, now);
-                let keep = keeps_text(&article) && !story.text.is_empty();
-                write.articles.push(PutArticle {
-                    text: keep.then(|| story.text.clone()),
-                    put: Put::next(id, article.clone(), change::Kind::Updated),
-                    origin,
-                    former_uris: uris(&former).map(str::to_owned).collect(),
-                });
+                write.articles.push(put_next((article.clone(), *former), origin, &story.text, change::Kind::Updated));
             }
         }
         (article, origin)

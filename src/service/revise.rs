@@ -1,0 +1,156 @@
+//! What the calls have in common that update, delete or undelete a record: they find it as it stands, in the state and
+//! with the etag that the caller expects, and write its next revision.
+
+use std::collections::HashMap;
+
+use prost_types::FieldMask;
+use uuid::Uuid;
+
+use super::{Api, Prepared, call::Call, id, must_be_live, status::Refusal};
+use crate::{
+    model::{
+        mask::Mask,
+        resource::{Deletable, Resource},
+        rules::{Check, Path, Violations},
+    },
+    store::{docs, reference, write::Write},
+};
+
+/// How many of those who name a record a refusal to delete it tells.
+const MOST_NAMING: i64 = 10;
+
+/// An update that was asked for.
+#[derive(Debug)]
+pub struct Update<R> {
+    /// What was sent: the fields to be replaced.
+    pub sent: R,
+    /// Which fields these are.
+    pub mask: Mask,
+    etag: String,
+}
+
+impl<R: Deletable + Check> Update<R> {
+    /// Reads a request to update `sent`, which came with this etag.
+    pub fn read(
+        request: &impl Check,
+        (sent, etag): (Option<&R>, String),
+        mask: Option<&FieldMask>,
+    ) -> Result<Self, Violations> {
+        let mut violations = request.violations();
+        let mask = Mask::read::<R>(mask, &Path::ROOT.field("update_mask"), &mut violations);
+        violations.into_result()?;
+        Ok(Self { sent: sent.cloned().unwrap_or_default(), mask, etag })
+    }
+
+    /// The record as it stands, which must be live, and as it is to be, which must keep the rules. `at` is where the
+    /// request has it.
+    pub async fn merge(&self, api: &Api, at: &Path<'_>) -> Result<(R, R), Refusal> {
+        let name = self.sent.name();
+        let current: R = current(api, name).await?;
+        if current.is_deleted() {
+            return Err(Refusal::Deleted(name.to_owned()));
+        }
+        let current = with_etag(current, &self.etag)?;
+        let merged = self.mask.apply(&current, &self.sent);
+        let mut violations = Violations::default();
+        merged.check(at, &mut violations);
+        violations.into_result()?;
+        Ok((current, merged))
+    }
+}
+
+/// A record that is to be deleted: it must be live, and nobody may name it. An empty etag is any.
+pub async fn to_delete<R: Deletable>(api: &Api, name: &str, etag: &str) -> Result<R, Refusal> {
+    let current: R = current(api, name).await?;
+    if current.is_deleted() {
+        return Err(Refusal::AlreadyDeleted(name.to_owned()));
+    }
+    let current = with_etag(current, etag)?;
+    let by = reference::naming(api.store.reads(), R::COLLECTION, id::<R>(name)?, MOST_NAMING).await?;
+    if by.is_empty() { Ok(current) } else { Err(Refusal::StillNamed { name: name.to_owned(), by }) }
+}
+
+/// A record that is to be live again: it must be deleted.
+pub async fn to_undelete<R: Deletable>(api: &Api, name: &str, etag: &str) -> Result<R, Refusal> {
+    let current: R = current(api, name).await?;
+    match current.is_deleted() {
+        true => with_etag(current, etag),
+        false => Err(Refusal::NotDeleted(name.to_owned())),
+    }
+}
+
+async fn current<R: Resource>(api: &Api, name: &str) -> Result<R, Refusal> {
+    let found = docs(api.store.reads(), R::COLLECTION, &[id::<R>(name)?]).await?;
+    let doc = found.first().ok_or_else(|| Refusal::NotFound(name.to_owned()))?;
+    Ok(doc.decode_to_rewrite()?)
+}
+
+fn with_etag<R: Resource>(current: R, etag: &str) -> Result<R, Refusal> {
+    match etag.is_empty() || etag == current.etag() {
+        true => Ok(current),
+        false => Err(Refusal::EtagMismatch { name: current.name().to_owned(), etag: current.etag().to_owned() }),
+    }
+}
+
+/// The answer to a call that makes a revision, and the write of it, which `put` adds the revision to. What is only
+/// validated has no etag: nobody can expect it.
+pub fn revised<R: Resource>(
+    call: &Call,
+    validate_only: bool,
+    mut answer: R,
+    remembered: &R,
+    put: impl FnOnce(&mut Write),
+) -> Prepared<R> {
+    if validate_only {
+        answer.marks().etag.clear();
+        return Prepared::Validated(answer);
+    }
+    let mut write = write_of(call, remembered);
+    put(&mut write);
+    Prepared::Write(answer, vec![write])
+}
+
+/// The answer to a call that changes nothing, which is remembered all the same.
+pub fn unchanged<R: Resource>(call: &Call, validate_only: bool, answer: R, remembered: &R) -> Prepared<R> {
+    let write = write_of(call, remembered);
+    match (validate_only, write.is_empty()) {
+        (true, _) => Prepared::Validated(answer),
+        (false, true) => Prepared::Unchanged(answer),
+        (false, false) => Prepared::Write(answer, vec![write]),
+    }
+}
+
+fn write_of<R: Resource>(call: &Call, remembered: &R) -> Write {
+    let answer = call.remember(remembered);
+    Write { actor: call.actor.clone(), request_id: call.request_id.clone(), answer, ..Default::default() }
+}
+
+/// Refuses a place behind `next` for a record that is itself in the line behind it.
+pub fn must_not_lead_back(
+    line: &HashMap<Uuid, Uuid>,
+    next: Uuid,
+    moved: Uuid,
+    at: &Path<'_>,
+) -> Result<(), Violations> {
+    let mut violations = Violations::default();
+    if next == moved || reference::leads_back(line, next, moved) {
+        violations.add(at, "must not lead back to the record itself");
+    }
+    violations.into_result()
+}
+
+/// Refuses a place in a line that is not there, not live, or behind the record that is moved; `at` is where the request
+/// has it.
+pub async fn must_be_a_place<R: Deletable>(
+    api: &Api,
+    next: &[Uuid],
+    moved: Uuid,
+    at: &Path<'_>,
+) -> Result<(), Refusal> {
+    must_be_live::<R>(&api.store, next).await?;
+    if let Some(&next) = next.first() {
+        let line = reference::line(api.store.reads(), R::COLLECTION, &[next]).await?;
+        must_not_lead_back(&line, next, moved, at)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Valid requests that make a revision of what is there, with its etag.
+
+use prost_reflect::DynamicMessage;
+use readout::pb::*;
+
+use super::{base, requests::of, world::World};
+
+/// Updates that replace everything, deletions of what nobody names, and the way back of what is deleted.
+pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
+    let request_id = || "r".to_owned();
+    let validate_only = true;
+    let live = [&world.articles[1], &world.participants[1], &world.meetings[1]].map(String::clone);
+    let [article, participant, meeting] = world.named_with_etags(live).await;
+    let everything = || Some(prost_types::FieldMask { paths: vec!["*".into()] });
+    let mut requests = vec![
+        of(
+            "ArticleService/UpdateArticle",
+            &UpdateArticleRequest {
+                article: base::article(world).map(|one| Article { name: article.0.clone(), ..one }),
+                update_mask: everything(),
+                request_id: request_id(),
+                validate_only,
+            },
+        ),
+        of(
+            "ParticipantService/UpdateParticipant",
+            &UpdateParticipantRequest {
+                participant: base::participant(world).map(|one| Participant { name: participant.0.clone(), ..one }),
+                update_mask: everything(),
+                request_id: request_id(),
+                validate_only,
+            },
+        ),
+        of(
+            "ArticleService/DeleteArticle",
+            &DeleteArticleRequest { name: article.0, etag: article.1, request_id: request_id(), validate_only },
+        ),
+        of(
+            "ParticipantService/DeleteParticipant",
+            &DeleteParticipantRequest {
+                name: participant.0,
+                etag: participant.1,
+                request_id: request_id(),
+                validate_only,
+            },
+        ),
+        of(
+            "MeetingService/DeleteMeeting",
+            &DeleteMeetingRequest { name: meeting.0, etag: meeting.1, request_id: request_id(), validate_only },
+        ),
+    ];
+    let [article, participant, meeting] = world.named_with_etags(world.deleted.clone()).await;
+    requests.extend([
+        of(
+            "ArticleService/UndeleteArticle",
+            &UndeleteArticleRequest { name: article.0, etag: article.1, request_id: request_id(), validate_only },
+        ),
+        of(
+            "ParticipantService/UndeleteParticipant",
+            &UndeleteParticipantRequest {
+                name: participant.0,
+                etag: participant.1,
+                request_id: request_id(),
+                validate_only,
+            },
+        ),
+        of(
+            "MeetingService/UndeleteMeeting",
+            &UndeleteMeetingRequest { name: meeting.0, etag: meeting.1, request_id: request_id(), validate_only },
+        ),
+    ]);
+    requests
+}

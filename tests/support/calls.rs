@@ -1,0 +1,101 @@
+//! Calls that tests make again and again, with what they change and nothing else.
+
+use prost_types::FieldMask;
+use readout::pb::{
+    Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest,
+    DeleteArticleRequest, DeleteMeetingRequest, DeleteParticipantRequest, GetArticleRequest, ListParticipantsRequest,
+    Meeting, Participant, Report, UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest,
+    UpdateArticleRequest, UpdateParticipantRequest,
+};
+use tonic::{Response, Status};
+
+use super::Service;
+
+pub fn mask(paths: &[&str]) -> Option<FieldMask> {
+    Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
+}
+
+pub fn of_article(article: Article, paths: &[&str]) -> UpdateArticleRequest {
+    UpdateArticleRequest { article: Some(article), update_mask: mask(paths), ..Default::default() }
+}
+
+pub fn of_participant(participant: Participant, paths: &[&str]) -> UpdateParticipantRequest {
+    UpdateParticipantRequest { participant: Some(participant), update_mask: mask(paths), ..Default::default() }
+}
+
+impl Service {
+    pub async fn create_article(&self, article: Article) -> Article {
+        let request = CreateArticleRequest { article: Some(article), ..Default::default() };
+        self.articles.clone().create_article(request).await.expect("a new article").into_inner()
+    }
+
+    pub async fn create_participant(&self, participant: Participant) -> Participant {
+        let request = CreateParticipantRequest { participant: Some(participant), ..Default::default() };
+        self.participants.clone().create_participant(request).await.expect("a new participant").into_inner()
+    }
+
+    /// A meeting as this article tells of it.
+    pub async fn create_meeting(&self, article: &Article, account: Account) -> Result<Meeting, Status> {
+        let request = CreateMeetingRequest {
+            meeting: Some(Meeting { account: Some(account), ..Default::default() }),
+            source_article: article.name.clone(),
+            ..Default::default()
+        };
+        self.meetings.clone().create_meeting(request).await.map(Response::into_inner)
+    }
+
+    pub async fn add_report(&self, meeting: &str, article: &str, account: Account) -> Result<Report, Status> {
+        let report = Report { article: article.into(), account: Some(account), ..Default::default() };
+        let request = AddReportRequest { meeting: meeting.into(), report: Some(report), ..Default::default() };
+        self.meetings.clone().add_report(request).await.map(Response::into_inner)
+    }
+
+    pub async fn delete_article(&self, name: &str) -> Result<Article, Status> {
+        let request = DeleteArticleRequest { name: name.into(), ..Default::default() };
+        self.articles.clone().delete_article(request).await.map(Response::into_inner)
+    }
+
+    pub async fn undelete_article(&self, name: &str) -> Result<Article, Status> {
+        let request = UndeleteArticleRequest { name: name.into(), ..Default::default() };
+        self.articles.clone().undelete_article(request).await.map(Response::into_inner)
+    }
+
+    pub async fn delete_participant(&self, name: &str) -> Result<Participant, Status> {
+        let request = DeleteParticipantRequest { name: name.into(), ..Default::default() };
+        self.participants.clone().delete_participant(request).await.map(Response::into_inner)
+    }
+
+    pub async fn undelete_participant(&self, name: &str) -> Result<Participant, Status> {
+        let request = UndeleteParticipantRequest { name: name.into(), ..Default::default() };
+        self.participants.clone().undelete_participant(request).await.map(Response::into_inner)
+    }
+
+    pub async fn delete_meeting(&self, name: &str) -> Result<Meeting, Status> {
+        let request = DeleteMeetingRequest { name: name.into(), ..Default::default() };
+        self.meetings.clone().delete_meeting(request).await.map(Response::into_inner)
+    }
+
+    pub async fn undelete_meeting(&self, name: &str) -> Result<Meeting, Status> {
+        let request = UndeleteMeetingRequest { name: name.into(), ..Default::default() };
+        self.meetings.clone().undelete_meeting(request).await.map(Response::into_inner)
+    }
+
+    pub async fn update_article(&self, article: Article, paths: &[&str]) -> Result<Article, Status> {
+        self.articles.clone().update_article(of_article(article, paths)).await.map(Response::into_inner)
+    }
+
+    pub async fn update_participant(&self, participant: Participant, paths: &[&str]) -> Result<Participant, Status> {
+        self.participants.clone().update_participant(of_participant(participant, paths)).await.map(Response::into_inner)
+    }
+
+    pub async fn article(&self, name: &str) -> Article {
+        let request = GetArticleRequest { name: name.into(), ..Default::default() };
+        self.articles.clone().get_article(request).await.expect("it is there").into_inner()
+    }
+
+    pub async fn participants_where(&self, filter: &str) -> Vec<String> {
+        let request = ListParticipantsRequest { filter: filter.into(), ..Default::default() };
+        let list = self.participants.clone().list_participants(request).await.expect("a list").into_inner();
+        list.participants.into_iter().map(|one| one.display_name).collect()
+    }
+}
