@@ -36,7 +36,8 @@
 //!    [`store::write::Write`]: the new docs, and what they rely on (this id is free, that meeting is at revision 3,
 //!    nobody has this name).
 //! 3. [`feed::Committer`] puts it into a transaction together with whatever else has arrived: claims, rows, then the
-//!    feed's lock, dense positions, commit. A write whose claims are lost is prepared anew ([`service::Api::write`]).
+//!    feed's lock, a look at what it names ([`store::reference`]: all of it live), dense positions, commit. A write whose
+//!    claims are lost is prepared anew ([`service::Api::write`]).
 //! 4. The answer carries the position of the write in the metadata `readout-position`.
 //!
 //! # The way of a story

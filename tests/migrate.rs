@@ -1,14 +1,21 @@
 //! The database's schema: brought up to date once, whoever starts, and never touched when it is newer.
 
 use readout::{
-    pb::{Article, CreateArticleRequest, GetArticleRequest, article_service_client::ArticleServiceClient},
+    pb::{
+        Article, CreateArticleRequest, ErrorReason, GetArticleRequest, Participant,
+        article_service_client::ArticleServiceClient,
+    },
     store::migrate::migrate,
 };
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
+use tonic_types::StatusExt;
 
 use crate::support::{
+    Service,
     cluster::{database, empty_database},
+    make,
     program::{Program, messages, run},
+    reason_of,
 };
 
 /// Version, checksum and time of all migrations that were applied.
@@ -90,4 +97,37 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         assert_eq!(messages(&log), sentence, "{command}");
     }
     assert_eq!(applied(&database).await, before);
+}
+
+#[tokio::test]
+async fn what_records_are_part_or_copies_of_is_read_from_docs_that_were_there_before() {
+    let service = Service::start().await;
+    let state = service.create_participant(make::person("State", "AZ")).await;
+    let ministry = Participant { parent: state.name.clone(), note: "N".repeat(300), ..make::person("Ministry", "AZ") };
+    let ministry = service.create_participant(ministry).await;
+    let first = service.create_article(make::article("urn:a")).await;
+    let copy = Article { syndicated_from: first.name.clone(), ..make::article("urn:copy") };
+    let copy = service.create_article(copy).await;
+    let database = service.database.clone();
+    service.stop().await;
+
+    for statement in [
+        "alter table participant drop column delete_time, drop column parent",
+        "alter table article drop column delete_time, drop column syndicated_from",
+        "alter table meeting drop column delete_time",
+        "delete from _sqlx_migrations where version = 3",
+    ] {
+        execute(&database, statement).await;
+    }
+    migrate(&database).await.unwrap();
+    let service = Service::start_on(database).await;
+    for (refused, naming) in [
+        (service.delete_participant(&state.name).await.unwrap_err(), &ministry.name),
+        (service.delete_article(&first.name).await.unwrap_err(), &copy.name),
+    ] {
+        assert_eq!(reason_of(&refused), ErrorReason::StillNamed);
+        assert_eq!(&refused.get_details_precondition_failure().unwrap().violations[0].subject, naming);
+    }
+    assert_eq!(service.count("select count(*) from participant where parent is not null").await, 1);
+    assert_eq!(service.count("select count(*) from article where syndicated_from is not null").await, 1);
 }
