@@ -53,8 +53,7 @@ impl ArticleService for Api {
     }
 
     async fn get_article(&self, request: Request<GetArticleRequest>) -> Result<Response<Article>, Status> {
-        let request = request.into_inner();
-        check(&request).map_err(Refusal::from)?;
+        let request = self.read(request).await?;
         let id = id::<Article>(&request.name)?;
         let mut articles = read(self, &[id], request.view()).await?;
         articles.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
@@ -64,8 +63,7 @@ impl ArticleService for Api {
         &self,
         request: Request<BatchGetArticlesRequest>,
     ) -> Result<Response<BatchGetArticlesResponse>, Status> {
-        let request = request.into_inner();
-        check(&request).map_err(Refusal::from)?;
+        let request = self.read(request).await?;
         let articles = read(self, &ids::<Article>(&request.names), request.view()).await?;
         Ok(Response::new(BatchGetArticlesResponse { articles }))
     }
@@ -74,7 +72,7 @@ impl ArticleService for Api {
         &self,
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<ListArticlesResponse>, Status> {
-        let (cursor, wanted, view) = question(self, &request.into_inner())?;
+        let (cursor, wanted, view) = question(self, &self.read(request).await?)?;
         Ok(Response::new(page(self.clone(), cursor, wanted, view).await?.0))
     }
 
@@ -84,7 +82,7 @@ impl ArticleService for Api {
         &self,
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<Self::StreamArticlesStream>, Status> {
-        let (cursor, wanted, view) = question(self, &request.into_inner())?;
+        let (cursor, wanted, view) = question(self, &self.read(request).await?)?;
         let api = self.clone();
         let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, wanted.clone(), view));
         Ok(Response::new(Box::pin(chunks)))
@@ -315,10 +313,9 @@ async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article
 }
 
 fn question(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, Wanted, View), Refusal> {
-    check(request)?;
     let filter = filter::parse(filter::ARTICLES, &request.filter).map_err(Refusal::Filter)?;
     let wanted = Wanted { filter, show_deleted: request.show_deleted };
-    Ok((Cursor::of(request, api.token_key)?, wanted, request.view()))
+    Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
 }
 
 /// A page, and after which id the next one begins, if there is one.
@@ -336,9 +333,10 @@ async fn page(
     }
     let next = page.next();
     let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
+    let as_of = cursor.as_of.to_string();
     let mut articles: Vec<Article> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
     if view == View::Full {
         articles = with_texts(&api, articles).await?;
     }
-    Ok((ListArticlesResponse { articles, next_page_token }, next))
+    Ok((ListArticlesResponse { articles, next_page_token, as_of }, next))
 }

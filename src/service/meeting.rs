@@ -62,8 +62,7 @@ impl MeetingService for Api {
     }
 
     async fn get_meeting(&self, request: Request<GetMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let request = request.into_inner();
-        check(&request).map_err(Refusal::from)?;
+        let request = self.read(request).await?;
         let id = id::<Meeting>(&request.name)?;
         let mut meetings = read(self, &[id], request.view()).await?;
         meetings.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
@@ -73,8 +72,7 @@ impl MeetingService for Api {
         &self,
         request: Request<BatchGetMeetingsRequest>,
     ) -> Result<Response<BatchGetMeetingsResponse>, Status> {
-        let request = request.into_inner();
-        check(&request).map_err(Refusal::from)?;
+        let request = self.read(request).await?;
         let meetings = read(self, &ids::<Meeting>(&request.names), request.view()).await?;
         Ok(Response::new(BatchGetMeetingsResponse { meetings }))
     }
@@ -83,7 +81,7 @@ impl MeetingService for Api {
         &self,
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<ListMeetingsResponse>, Status> {
-        let (cursor, wanted, view) = question(self, &request.into_inner())?;
+        let (cursor, wanted, view) = question(self, &self.read(request).await?)?;
         Ok(Response::new(page(self.clone(), cursor, wanted, view).await?.0))
     }
 
@@ -93,15 +91,14 @@ impl MeetingService for Api {
         &self,
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<Self::StreamMeetingsStream>, Status> {
-        let (cursor, wanted, view) = question(self, &request.into_inner())?;
+        let (cursor, wanted, view) = question(self, &self.read(request).await?)?;
         let api = self.clone();
         let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, wanted.clone(), view));
         Ok(Response::new(Box::pin(chunks)))
     }
 
     async fn get_report(&self, request: Request<GetReportRequest>) -> Result<Response<Report>, Status> {
-        let request = request.into_inner();
-        check(&request).map_err(Refusal::from)?;
+        let request = self.read(request).await?;
         let id = id::<Report>(&request.name)?;
         let docs = report::get(self.store.reads(), &[id]).await?;
         let mut reports = in_order(&[id], &docs)?;
@@ -112,14 +109,14 @@ impl MeetingService for Api {
         &self,
         request: Request<ListReportsRequest>,
     ) -> Result<Response<ListReportsResponse>, Status> {
-        let request = request.into_inner();
-        check(&request).map_err(Refusal::from)?;
-        let cursor = Cursor::of(&request, self.token_key)?;
+        let request = self.read(request).await?;
+        let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
         let (meeting, article) = (Collection::Meetings.id(&request.meeting), Collection::Articles.id(&request.article));
         let page = report::list(self.store.reads(), meeting, article, cursor.after, cursor.size).await?;
         let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
+        let as_of = cursor.as_of.to_string();
         let reports = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
-        Ok(Response::new(ListReportsResponse { reports, next_page_token }))
+        Ok(Response::new(ListReportsResponse { reports, next_page_token, as_of }))
     }
 
     async fn delete_meeting(&self, request: Request<DeleteMeetingRequest>) -> Result<Response<Meeting>, Status> {
@@ -297,10 +294,9 @@ async fn with_reports(api: &Api, meetings: Vec<Meeting>) -> Result<Vec<Meeting>,
 }
 
 fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Wanted, View), Refusal> {
-    check(request)?;
     let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?;
     let wanted = Wanted { filter, show_deleted: request.show_deleted };
-    Ok((Cursor::of(request, api.token_key)?, wanted, request.view()))
+    Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
 }
 
 /// A page, and after which id the next one begins, if there is one.
@@ -318,9 +314,10 @@ async fn page(
     }
     let next = page.next();
     let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
+    let as_of = cursor.as_of.to_string();
     let mut meetings: Vec<Meeting> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
     if view == View::Full {
         meetings = with_reports(&api, meetings).await?;
     }
-    Ok((ListMeetingsResponse { meetings, next_page_token }, next))
+    Ok((ListMeetingsResponse { meetings, next_page_token, as_of }, next))
 }

@@ -9,6 +9,7 @@ use super::{Api, status::Refusal};
 use crate::{
     model::resource::Collection,
     pb::{ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest},
+    store::change::Position,
 };
 
 const DEFAULT_SIZE: i32 = 50;
@@ -50,13 +51,15 @@ pub struct Cursor {
     pub after: Uuid,
     /// How many records it may have.
     pub size: usize,
+    /// The position before the first page.
+    pub as_of: Position,
     key: TokenKey,
     request_hash: [u8; 16],
 }
 
 impl Cursor {
-    /// Reads where a checked request wants to begin.
-    pub fn of<R: Paged>(request: &R, key: TokenKey) -> Result<Self, Refusal> {
+    /// Reads where a checked request wants to begin. A first page is as of `head`.
+    pub fn of<R: Paged>(request: &R, key: TokenKey, head: Position) -> Result<Self, Refusal> {
         let mut question = request.clone();
         let (size, token) = question.paging();
         let (size, token) = (std::mem::take(size), std::mem::take(token));
@@ -66,29 +69,37 @@ impl Cursor {
         hasher.finalize_xof().fill(&mut request_hash);
 
         let size = if size == 0 { DEFAULT_SIZE } else { size.min(LARGEST_SIZE) };
-        let mut cursor = Self { after: Uuid::nil(), size: usize::try_from(size).unwrap_or(1), key, request_hash };
+        let size = usize::try_from(size).unwrap_or(1);
+        let mut cursor = Self { after: Uuid::nil(), size, as_of: head, key, request_hash };
         if !token.is_empty() {
-            cursor.after = cursor.read(&token).ok_or(Refusal::PageToken)?;
+            cursor.read(&token).ok_or(Refusal::PageToken)?;
         }
         Ok(cursor)
     }
 
-    /// The token of a page that begins after `after`: the id, then a keyed hash of it and of the request.
+    /// The token of a page that begins after `after`: the id, then a keyed hash of all that binds it, then the position.
     pub fn token(&self, after: Uuid) -> String {
-        format!("{}{}", after.simple(), blake3::Hash::from_bytes(self.check_sum(after)).to_hex())
+        let check_sum = blake3::Hash::from_bytes(self.check_sum(after, &self.as_of));
+        format!("{}{}{}", after.simple(), check_sum.to_hex(), self.as_of)
     }
 
-    fn read(&self, token: &str) -> Option<Uuid> {
-        let (id, check_sum) = token.split_at_checked(32)?;
-        let id = Uuid::try_parse(id).ok()?;
+    fn read(&mut self, token: &str) -> Option<()> {
+        let (id, rest) = token.split_at_checked(32)?;
+        let (check_sum, as_of) = rest.split_at_checked(64)?;
+        let (id, as_of) = (Uuid::try_parse(id).ok()?, Position::parse(as_of)?);
         let check_sum = blake3::Hash::from_hex(check_sum).ok()?;
         // Compared in constant time.
-        (check_sum == blake3::Hash::from_bytes(self.check_sum(id))).then_some(id)
+        if check_sum != blake3::Hash::from_bytes(self.check_sum(id, &as_of)) {
+            return None;
+        }
+        (self.after, self.as_of) = (id, as_of);
+        Some(())
     }
 
-    fn check_sum(&self, after: Uuid) -> [u8; 32] {
+    fn check_sum(&self, after: Uuid, as_of: &Position) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.key.0);
         hasher.update(&self.request_hash).update(after.as_bytes());
+        hasher.update(&as_of.number.to_be_bytes()).update(as_of.epoch.as_bytes());
         *hasher.finalize().as_bytes()
     }
 }
@@ -123,24 +134,29 @@ mod tests {
 
     const KEY: TokenKey = TokenKey([7; 32]);
 
+    fn head(number: i64) -> Position {
+        Position { epoch: "5c9e71d0".into(), number }
+    }
+
     #[test]
     fn a_token_is_bound_to_its_request_and_its_service() {
         let request = ListMeetingsRequest { filter: "kind = TALKS".into(), page_size: 10, ..Default::default() };
         let id = Uuid::now_v7();
-        let token = Cursor::of(&request, KEY).unwrap().token(id);
+        let token = Cursor::of(&request, KEY, head(7)).unwrap().token(id);
 
         let next = ListMeetingsRequest { page_token: token.clone(), page_size: 3, ..request.clone() };
-        assert_eq!(Cursor::of(&next, KEY).unwrap().after, id);
-        assert_eq!(Cursor::of(&next, KEY).unwrap().size, 3);
+        let cursor = Cursor::of(&next, KEY, head(9)).unwrap();
+        assert_eq!((cursor.after, cursor.size, cursor.as_of), (id, 3, head(7)));
 
         let other = ListMeetingsRequest { filter: "kind = VISIT".into(), ..next.clone() };
-        assert!(Cursor::of(&other, KEY).is_err());
-        assert!(Cursor::of(&next, TokenKey([8; 32])).is_err());
+        assert!(Cursor::of(&other, KEY, head(9)).is_err());
+        assert!(Cursor::of(&next, TokenKey([8; 32]), head(9)).is_err());
         let elsewhere = ListArticlesRequest { page_token: token.clone(), ..Default::default() };
-        assert!(Cursor::of(&elsewhere, KEY).is_err());
-        for forged in ["x", &token[1..], &token.replace(&token[..1], "g"), &"é".repeat(32)] {
+        assert!(Cursor::of(&elsewhere, KEY, head(9)).is_err());
+        let later = token.replace(".7", ".8");
+        for forged in ["x", &token[1..], &token.replace(&token[..1], "g"), &"é".repeat(32), &later, &token[..96]] {
             let forged = ListMeetingsRequest { page_token: forged.into(), ..next.clone() };
-            assert!(Cursor::of(&forged, KEY).is_err());
+            assert!(Cursor::of(&forged, KEY, head(9)).is_err());
         }
     }
 }

@@ -53,8 +53,7 @@ impl ParticipantService for Api {
     }
 
     async fn get_participant(&self, request: Request<GetParticipantRequest>) -> Result<Response<Participant>, Status> {
-        let request = request.into_inner();
-        check(&request).map_err(Refusal::from)?;
+        let request = self.read(request).await?;
         let id = id::<Participant>(&request.name)?;
         let docs = participant::get(self.store.reads(), &[id]).await?;
         let mut participants = in_order(&[id], &docs)?;
@@ -65,8 +64,7 @@ impl ParticipantService for Api {
         &self,
         request: Request<BatchGetParticipantsRequest>,
     ) -> Result<Response<BatchGetParticipantsResponse>, Status> {
-        let request = request.into_inner();
-        check(&request).map_err(Refusal::from)?;
+        let request = self.read(request).await?;
         let ids = ids::<Participant>(&request.names);
         let docs = participant::get(self.store.reads(), &ids).await?;
         if docs.iter().map(|doc| doc.bytes.len() + 16).sum::<usize>() > MESSAGE_BYTES {
@@ -79,7 +77,7 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<ListParticipantsResponse>, Status> {
-        let (cursor, wanted) = question(self, &request.into_inner())?;
+        let (cursor, wanted) = question(self, &self.read(request).await?)?;
         Ok(Response::new(page(self.clone(), cursor, wanted).await?.0))
     }
 
@@ -89,7 +87,7 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<Self::StreamParticipantsStream>, Status> {
-        let (cursor, wanted) = question(self, &request.into_inner())?;
+        let (cursor, wanted) = question(self, &self.read(request).await?)?;
         let api = self.clone();
         let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, wanted.clone()));
         Ok(Response::new(Box::pin(chunks)))
@@ -247,10 +245,9 @@ fn parent(participant: &Participant) -> Vec<Uuid> {
 }
 
 fn question(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, Wanted), Refusal> {
-    check(request)?;
     let filter = filter::parse(filter::PARTICIPANTS, &request.filter).map_err(Refusal::Filter)?;
     let wanted = Wanted { filter, show_deleted: request.show_deleted };
-    Ok((Cursor::of(request, api.token_key)?, wanted))
+    Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted))
 }
 
 /// A page, and after which id the next one begins, if there is one.
@@ -258,6 +255,7 @@ async fn page(api: Api, cursor: Cursor, wanted: Wanted) -> Result<(ListParticipa
     let page = list(api.store.reads(), Collection::Participants, &wanted, cursor.after, cursor.size).await?;
     let next = page.next();
     let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
+    let as_of = cursor.as_of.to_string();
     let participants = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
-    Ok((ListParticipantsResponse { participants, next_page_token }, next))
+    Ok((ListParticipantsResponse { participants, next_page_token, as_of }, next))
 }

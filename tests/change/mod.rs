@@ -1,6 +1,7 @@
 //! ChangeService: everybody is told every change once, in one order, and can go on anywhere.
 
 mod filter;
+mod hand_off;
 mod list;
 mod retention;
 mod start;
