@@ -19,11 +19,11 @@
 //! | [`pb`] | the generated code, and the descriptors | |
 //! | [`model`] | pure rules on the messages: declared and cross-field rules, evidence, names, dates, settle, filters | `pb` |
 //! | [`store`] | the only SQL, one file per noun; `store/write.rs` is the transaction of a batch | `model` |
-//! | [`feed`] | the write path: group commit, turns | `store` |
+//! | [`feed`] | the write path and the way out: group commit, turns; tailer, ring, those who follow | `store` |
 //! | [`service`] | one file per gRPC service: decode, call, encode; `status.rs` has every way to fail | `model`, `feed`, `store` |
 //! | [`server`] | the life of a service: database, migrations, listener, drain | all of these |
 //! | [`embedded`] | the private PostgreSQL that serves when no other is given | |
-//! | [`config`], [`telemetry`], [`cli`] | the command line: `serve`, `migrate`, and the clients `import` and `export` | |
+//! | [`config`], [`telemetry`], [`cli`] | the command line: `serve`, `migrate`, and the clients `import`, `export` and `watch` | |
 //!
 //! Nothing points back up this table. The same noun has the same file name in every folder: what an article is stands in
 //! `article.proto`, `model/article.rs`, `store/article.rs`, `service/article.rs` and `tests/article.rs`.
@@ -45,6 +45,16 @@
 //! `service/ingest.rs` takes what has arrived of a stream as a chunk; `service/story/sent.rs` checks each story by
 //! itself and its evidence against its text; `known.rs` looks up everything that the chunk speaks of at once; `cast.rs`
 //! says who its participants are; `service/story/mod.rs` makes writes of it, one a story, which commit together.
+//!
+//! # The way of a change
+//!
+//! 1. The transaction that writes a record also appends its changes to the log (`store/change.rs`), under the feed's lock
+//!    and the next positions.
+//! 2. The instance's [`feed::tailer`] reads the log once for all, asserts that no position is missing, and puts the
+//!    changes into the [`feed::ring`]. The committer wakes it, other instances notify it, and it looks by itself.
+//! 3. Each [`feed::follow::Follower`] takes from the ring what its client can take, or reads on from the log where the ring
+//!    is too short; `service/change.rs` makes messages of it, each with a cursor (`service/cursor.rs`).
+//! 4. `store/retention.rs` drops old ranges of the log; records and their revisions stay.
 //!
 //! # How to add …
 //!

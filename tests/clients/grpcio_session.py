@@ -2,7 +2,7 @@
 """The README's session, as a client that shares no code with Readout.
 
 It knows addresses and names only: every message is built from what server reflection tells. Run it with
-`make clients`, or give it the address of a running service. It leaves one participant and one story behind.
+`make clients`, or give it the address of a running service. It leaves one participant and one story behind, and one participant deleted.
 """
 
 import argparse
@@ -36,6 +36,7 @@ def main():
         ingested = ingest_story(api, story)
         get_meeting(api, ingested)
         list_meetings(api, ingested)
+        watch_changes(api)
         see_every_violation(api)
         see_invented_evidence_refused(api, story)
     print("OK")
@@ -66,6 +67,25 @@ class Api:
         message = json_format.ParseDict(request, request_class(), descriptor_pool=self.pool)
         response = send(message, timeout=DEADLINE)
         return json_format.MessageToDict(response, descriptor_pool=self.pool)
+
+    def stream(self, method, request):
+        """Messages of a method that answers a stream; the caller ends it by leaving the loop."""
+        service, name = method.split(".")
+        descriptor = self.pool.FindServiceByName(f"readout.v1.{service}").FindMethodByName(name)
+        request_class = message_factory.GetMessageClass(descriptor.input_type)
+        response_class = message_factory.GetMessageClass(descriptor.output_type)
+        send = self.channel.unary_stream(
+            f"/readout.v1.{service}/{name}",
+            request_serializer=request_class.SerializeToString,
+            response_deserializer=response_class.FromString,
+        )
+        message = json_format.ParseDict(request, request_class(), descriptor_pool=self.pool)
+        call = send(message, timeout=DEADLINE)
+        try:
+            for response in call:
+                yield json_format.MessageToDict(response, descriptor_pool=self.pool)
+        finally:
+            call.cancel()
 
     def refusal(self, method, request):
         """The status code and the unpacked details of a call that must fail."""
@@ -143,6 +163,23 @@ def list_meetings(api, ingested):
     listed = [one["name"] for one in page["meetings"]]
     expect(listed == [meeting_of(ingested, "talks")], f"{narrow}: {listed}")
     say("ListMeetings", narrow)
+
+
+def watch_changes(api):
+    page = api.call("ParticipantService.ListParticipants", {"pageSize": 1000})
+    watch = api.stream("ChangeService.WatchChanges", {"after": page["asOf"], "includeResource": True})
+    expect(next(watch)["notice"] == {"kind": "CAUGHT_UP"}, "nobody else writes, and there is something to catch up with")
+    created = api.call("ParticipantService.CreateParticipant", {"participant": {"kind": "STATE", "displayName": "Utopia"}})
+    message = next(watch)
+    change = message["change"]
+    expect((change["kind"], change["name"], change["participant"]) == ("CREATED", created["name"], created), change)
+    watch.close()
+    deleted = api.call("ParticipantService.DeleteParticipant", {"name": created["name"], "etag": created["etag"]})
+    watch = api.stream("ChangeService.WatchChanges", {"cursor": message["cursor"]})
+    change = next(watch)["change"]
+    expect((change["kind"], change["revision"]) == ("DELETED", deleted["revision"]), change)
+    watch.close()
+    say("WatchChanges", f"from {page['asOf']}, CREATED, and after its cursor DELETED")
 
 
 def see_every_violation(api):
