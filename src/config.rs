@@ -223,7 +223,7 @@ const EXPORT: &str = "\
 The first line is a header; then come participants and articles in the order of their names, and reports in the order \
 of their meetings' names and their own, each a readout.v1.ExportRecord in canonical ProtoJSON. What the service \
 derives (settled accounts, revisions, times, hashes) is left out. `readout import` reads it back under the same \
-names, and an export of that has the same bytes.
+names, and an export of that has the same bytes. Left out are also what is deleted and reports that were retracted.
 
 Evidence that could not be checked again is left out and counted on standard error: quotes that no longer stand in \
 their article's text, and those of articles whose text is withheld.";

@@ -26,6 +26,7 @@ mod participant;
 mod races;
 mod recovery;
 mod report;
+mod retract;
 mod serve;
 mod stories;
 mod update;

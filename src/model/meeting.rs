@@ -3,18 +3,24 @@
 use std::collections::BTreeSet;
 
 use super::settle::{Told, settle, unite};
-use crate::pb::{Account, Meeting, participation::Presence};
+use crate::pb::{Account, Meeting, meeting::Review, participation::Presence};
 
 /// A meeting has at most so many reports.
 pub const MOST_REPORTS: usize = 1_000;
 
-/// Settles a meeting on its reports: the account, without what `with_statements` adds, and the counts.
+/// Settles a meeting on its active reports: the account, without what `with_statements` adds, the counts, and whether it
+/// has any.
 pub fn settle_on(meeting: &mut Meeting, told: &[Told<'_>]) {
     meeting.account = Some(settle(told));
     let articles: BTreeSet<&str> = told.iter().map(|one| one.report.article.as_str()).collect();
     // At most 1,000 of both: the numbers fit.
     meeting.report_count = told.len() as i32;
     meeting.article_count = articles.len() as i32;
+    match (told.is_empty(), meeting.review()) {
+        (true, _) => meeting.set_review(Review::Retracted),
+        (false, Review::Unspecified | Review::Retracted) => meeting.set_review(Review::Unreviewed),
+        (false, Review::Unreviewed) => {}
+    }
 }
 
 /// The meeting in the FULL view: with the statements, outcomes and links of its reports.

@@ -11,6 +11,7 @@ use super::{
     call::{Call, check},
     id, ids, in_order, must_be_free, must_be_live, new_id,
     page::{Cursor, chunks},
+    retract::{self, Retracted},
     revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
     status::{MESSAGE_BYTES, Refusal},
 };
@@ -209,11 +210,20 @@ async fn prepare_update(
 }
 
 async fn prepare_delete(api: &Api, call: &Call, request: &DeleteArticleRequest) -> Result<Prepared<Article>, Refusal> {
-    let former: Article = to_delete(api, &request.name, &request.etag).await?;
-    let next = former.deleted(SystemTime::now());
-    let origin = origin(api, &former, id::<Article>(&request.name)?).await?;
-    let put =
-        |write: &mut Write| write.articles.push(put_next((next.clone(), former), origin, "", change::Kind::Deleted));
+    let id = id::<Article>(&request.name)?;
+    let now = SystemTime::now();
+    let retracted = match request.force {
+        true => retract::all_of(api, id, "the article was deleted", now).await?,
+        false => Retracted::default(),
+    };
+    let former: Article =
+        to_delete(api, &request.name, &request.etag, request.force.then_some(Collection::Reports)).await?;
+    let next = former.deleted(now);
+    let origin = origin(api, &former, id).await?;
+    let put = |write: &mut Write| {
+        write.articles.push(put_next((next.clone(), former), origin, "", change::Kind::Deleted));
+        (write.reports, write.meetings) = (retracted.reports, retracted.meetings);
+    };
     Ok(revised(call, request.validate_only, next.clone(), &next, put))
 }
 

@@ -238,7 +238,7 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
 }
 
 async fn prepare_delete(api: &Api, call: &Call, request: &DeleteMeetingRequest) -> Result<Prepared<Meeting>, Refusal> {
-    let former: Meeting = to_delete(api, &request.name, &request.etag).await?;
+    let former: Meeting = to_delete(api, &request.name, &request.etag, None).await?;
     let next = former.deleted(SystemTime::now());
     Ok(put_next(call, request.validate_only, next, change::Kind::Deleted))
 }

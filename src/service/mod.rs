@@ -12,6 +12,7 @@ pub mod meeting;
 pub mod page;
 pub mod participant;
 pub mod report;
+pub mod retract;
 mod revise;
 pub mod status;
 pub mod story;

@@ -193,7 +193,7 @@ async fn prepare_delete(
     call: &Call,
     request: &DeleteParticipantRequest,
 ) -> Result<Prepared<Participant>, Refusal> {
-    let former: Participant = to_delete(api, &request.name, &request.etag).await?;
+    let former: Participant = to_delete(api, &request.name, &request.etag, None).await?;
     let next = former.deleted(SystemTime::now());
     Ok(put_next(call, request.validate_only, next, former, change::Kind::Deleted))
 }

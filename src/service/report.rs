@@ -15,7 +15,7 @@ use crate::{
         rules::{Path, Violations},
         settle::Told,
     },
-    pb::{Article, Meeting, Participant, Report},
+    pb::{Article, Meeting, Participant, Report, report::State},
     store::{Doc, article, report},
 };
 
@@ -80,6 +80,7 @@ pub async fn source(api: &Api, name: &str) -> Result<Source, Refusal> {
 pub async fn complete(api: &Api, mut report: Report, source: &Source, at: &Path<'_>) -> Result<Report, Refusal> {
     report.content_hash = content_hash(&report);
     report.article_revision = source.article.revision;
+    report.set_state(State::Active);
     let mut violations = Violations::default();
     let text = source.text.as_deref().map(evidence::Text::new);
     let account = report.account.get_or_insert_default();

@@ -10,7 +10,7 @@ use super::{Api, Prepared, call::Call, id, must_be_live, status::Refusal};
 use crate::{
     model::{
         mask::Mask,
-        resource::{Deletable, Resource},
+        resource::{Collection, Deletable, Resource},
         rules::{Check, Path, Violations},
     },
     store::{docs, reference, write::Write},
@@ -59,14 +59,21 @@ impl<R: Deletable + Check> Update<R> {
     }
 }
 
-/// A record that is to be deleted: it must be live, and nobody may name it. An empty etag is any.
-pub async fn to_delete<R: Deletable>(api: &Api, name: &str, etag: &str) -> Result<R, Refusal> {
+/// A record that is to be deleted: it must be live, and nobody may name it, but for those of a collection that is
+/// dealt with in the same write. An empty etag is any.
+pub async fn to_delete<R: Deletable>(
+    api: &Api,
+    name: &str,
+    etag: &str,
+    but_for: Option<Collection>,
+) -> Result<R, Refusal> {
     let current: R = current(api, name).await?;
     if current.is_deleted() {
         return Err(Refusal::AlreadyDeleted(name.to_owned()));
     }
     let current = with_etag(current, etag)?;
-    let by = reference::naming(api.store.reads(), R::COLLECTION, id::<R>(name)?, MOST_NAMING).await?;
+    let mut by = reference::naming(api.store.reads(), R::COLLECTION, id::<R>(name)?, MOST_NAMING).await?;
+    by.retain(|name| but_for.is_none_or(|of| of.id(name).is_none()));
     if by.is_empty() { Ok(current) } else { Err(Refusal::StillNamed { name: name.to_owned(), by }) }
 }
 

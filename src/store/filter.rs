@@ -51,7 +51,12 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, wanted: 
         Participant(id) => {
             row(query, "select 1 from meeting_participant p where p.meeting = meeting.id and p.participant", id, wanted)
         }
-        Article(id) => row(query, "select 1 from report r where r.meeting = meeting.id and r.article", id, wanted),
+        Article(id) => row(
+            query,
+            "select 1 from report r where r.retract_time is null and r.meeting = meeting.id and r.article",
+            id,
+            wanted,
+        ),
         Topic(topic) => {
             row(query, "select 1 from meeting_topic t where t.meeting = meeting.id and t.topic", topic, wanted)
         }
@@ -147,7 +152,7 @@ mod tests {
             ),
             (
                 &format!("article != \"articles/{id}\""),
-                "not exists (select 1 from report r where r.meeting = meeting.id and r.article = $1)",
+                "not exists (select 1 from report r where r.retract_time is null and r.meeting = meeting.id and r.article = $1)",
             ),
             ("topic = peace", "exists (select 1 from meeting_topic t where t.meeting = meeting.id and t.topic = $1)"),
             ("date = 2020", "(meeting.date_from <= $1 and meeting.date_to >= $2)"),

@@ -49,7 +49,11 @@ pub async fn list(
     query.push(table(of)).push(" where id > ").push_bind(after).push(" and ");
     filter::push(&mut query, &wanted.filter);
     if !wanted.show_deleted {
-        query.push(" and delete_time is null");
+        query.push(match of {
+            // RETRACTED: no active report tells of it.
+            Collection::Meetings => " and delete_time is null and review <> 3",
+            _ => " and delete_time is null",
+        });
     }
     // One more than asked for tells whether there are more; a page has at most 1,000: the number fits.
     query.push(" order by id limit ").push_bind(limit as i64 + 1);

@@ -78,10 +78,12 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
              date_from = one.date_from,
              date_to = one.date_to,
              place_region = one.place_region,
-             delete_time = one.delete_time
+             delete_time = one.delete_time,
+             review = one.review
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
-                     $7::date[], $8::date[], $9::text[], $10::timestamptz[])
-                  as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, delete_time)
+                     $7::date[], $8::date[], $9::text[], $10::timestamptz[], $11::smallint[])
+                  as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, delete_time,
+                          review)
          where meeting.id = one.id",
     )
     .bind(&rows.ids)
@@ -94,6 +96,7 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
     .bind(rows.date_to)
     .bind(rows.regions)
     .bind(rows.delete_times)
+    .bind(rows.reviews)
     .execute(&mut *tx)
     .await?;
     for table in [
@@ -164,6 +167,7 @@ struct Rows<'a> {
     date_to: Vec<Option<NaiveDate>>,
     regions: Vec<Option<&'a str>>,
     delete_times: Vec<Option<DateTime<Utc>>>,
+    reviews: Vec<i16>,
 }
 
 impl<'a> Rows<'a> {
@@ -186,6 +190,8 @@ impl<'a> Rows<'a> {
             regions: column(meetings, |account| {
                 account.place.as_ref().map(|place| place.region_code.as_str()).filter(|code| !code.is_empty())
             }),
+            // The values of the contract are few: the number fits.
+            reviews: meetings.iter().map(|one| one.record.review as i16).collect(),
             delete_times: meetings.iter().map(|one| time(one.record.delete_time.as_ref())).collect(),
         }
     }

@@ -12,9 +12,12 @@ use super::{
     StoreError, Tx, change,
     write::{Claim, Write},
 };
-use crate::model::{
-    report::participants,
-    resource::{Collection, Deletable},
+use crate::{
+    model::{
+        report::participants,
+        resource::{Collection, Deletable},
+    },
+    pb::report::State,
 };
 
 /// Whether a put gives a record another place in a line: a parent, or what it is a copy of.
@@ -33,10 +36,11 @@ pub(super) fn relied_on(write: &Write) -> BTreeSet<Claim> {
     for one in write.articles.iter().filter(|one| !one.put.record.is_deleted()) {
         names(Collection::Articles, &one.put.record.syndicated_from);
     }
-    for one in &write.reports {
+    let reports = || write.reports.iter().filter(|one| one.record.state() != State::Retracted);
+    for one in reports() {
         names(Collection::Articles, &one.record.article);
     }
-    let accounts = write.reports.iter().filter_map(|one| one.record.account.as_ref());
+    let accounts = reports().filter_map(|one| one.record.account.as_ref());
     live.extend(accounts.flat_map(participants).map(|id| Claim::Live(Collection::Participants, id)));
 
     // What it writes itself it has claimed.
@@ -160,7 +164,7 @@ pub async fn naming(pool: &PgPool, of: Collection, id: Uuid, most: i64) -> Resul
 }
 
 /// Who names each of these records, at most `most` for each: of a participant the meetings, also deleted ones, which
-/// can come back, and its live parts; of an article the reports and its live copies. A meeting is named by nobody.
+/// can come back, and its live parts; of an article its live copies and its active reports. A meeting is named by nobody.
 async fn dependents(
     executor: impl PgExecutor<'_>,
     of: Collection,
@@ -191,17 +195,18 @@ async fn dependents(
             "select named.id, dependent.name
              from unnest($1::uuid[]) as named (id)
              cross join lateral (
-                 (select 'reports/' || report.id as name
-                  from report
-                  where report.article = named.id
-                  order by report.id
-                  limit $2)
-                 union all
-                 (select 'articles/' || copy.id
+                 (select 'articles/' || copy.id as name
                   from article as copy
                   where copy.syndicated_from = named.id
                     and copy.delete_time is null
                   order by copy.id
+                  limit $2)
+                 union all
+                 (select 'reports/' || report.id
+                  from report
+                  where report.article = named.id
+                    and report.retract_time is null
+                  order by report.id
                   limit $2)
                  limit $2
              ) as dependent"

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     Doc, StoreError, Tx, docs,
     list::{PAGE_BYTES, Page},
+    revision, time,
     write::{Claim, Put},
 };
 use crate::{
@@ -40,7 +41,7 @@ pub struct Told {
     pub article_doc: Vec<u8>,
 }
 
-/// All reports of these meetings, in the order of their names.
+/// All active reports of these meetings, in the order of their names.
 pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<Told>, StoreError> {
     let reports = sqlx::query_as(
         "select report.id, report.contract, report.doc, report.meeting, article.origin, article.publish_from,
@@ -48,6 +49,7 @@ pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<Told>, 
          from report
          join article on article.id = report.article
          where report.meeting = any($1)
+           and report.retract_time is null
          order by report.id",
     )
     .bind(meetings)
@@ -56,12 +58,28 @@ pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<Told>, 
     Ok(reports)
 }
 
-/// How many bytes the reports of these meetings have together.
+/// The active reports of an article, in the order of their names.
+pub async fn active_of(pool: &PgPool, article: Uuid) -> Result<Vec<Doc>, StoreError> {
+    let reports = sqlx::query_as(
+        "select id, contract, doc
+         from report
+         where article = $1
+           and retract_time is null
+         order by id",
+    )
+    .bind(article)
+    .fetch_all(pool)
+    .await?;
+    Ok(reports)
+}
+
+/// How many bytes the active reports of these meetings have together.
 pub async fn sizes(pool: &PgPool, meetings: &[Uuid]) -> Result<HashMap<Uuid, usize>, StoreError> {
     let sizes: Vec<(Uuid, i64)> = sqlx::query_as(
         "select meeting, sum(octet_length(doc))
          from report
          where meeting = any($1)
+           and retract_time is null
          group by meeting",
     )
     .bind(meetings)
@@ -124,13 +142,21 @@ pub async fn list(
     Ok(Page::of(rows, limit))
 }
 
-/// Inserts the reports, all of which are new.
+/// Inserts the new reports and locks those that are to be replaced.
 pub(super) async fn claim(tx: Tx<'_>, reports: &[&Put<Report>], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+    let old = reports.iter().filter_map(|one| Some((one.id, one.replaces?))).collect();
+    revision::claim(tx, Collection::Reports, &old, lost).await?;
+    let new: Vec<_> = reports.iter().copied().filter(|one| one.replaces.is_none()).collect();
+    insert(tx, &new, lost).await
+}
+
+fn column<'a, T>(reports: &[&'a Put<Report>], of: impl Fn(&'a Put<Report>) -> T) -> Vec<T> {
+    reports.iter().copied().map(of).collect()
+}
+
+async fn insert(tx: Tx<'_>, reports: &[&Put<Report>], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
     if reports.is_empty() {
         return Ok(());
-    }
-    fn column<'a, T>(reports: &[&'a Put<Report>], of: impl Fn(&'a Put<Report>) -> T) -> Vec<T> {
-        reports.iter().copied().map(of).collect()
     }
     let claimed: HashSet<Uuid> = sqlx::query_scalar(
         "insert into report (id, revision, contract, doc, meeting, article, content_hash)
@@ -154,6 +180,35 @@ pub(super) async fn claim(tx: Tx<'_>, reports: &[&Put<Report>], lost: &mut HashS
     // Either the id or the content is taken; the write that lost is prepared anew and finds out which.
     let taken = reports.iter().filter(|one| !claimed.contains(&one.id));
     lost.extend(taken.map(|one| Claim::Record(Collection::Reports, one.id)));
+    Ok(())
+}
+
+/// Puts the next revisions in the place of those that were locked, which are kept as superseded. Of a report only its
+/// state changes.
+pub(super) async fn update(tx: Tx<'_>, reports: &[&Put<Report>]) -> Result<(), StoreError> {
+    let next: Vec<_> = reports.iter().copied().filter(|one| one.replaces.is_some()).collect();
+    if next.is_empty() {
+        return Ok(());
+    }
+    let ids = column(&next, |one| one.id);
+    revision::supersede(tx, Collection::Reports, &ids).await?;
+    sqlx::query(
+        "update report
+         set revision = one.revision,
+             contract = one.contract,
+             doc = one.doc,
+             retract_time = one.retract_time
+         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::timestamptz[])
+                  as one (id, revision, contract, doc, retract_time)
+         where report.id = one.id",
+    )
+    .bind(ids)
+    .bind(column(&next, |one| one.record.revision))
+    .bind(vec![CONTRACT; next.len()])
+    .bind(column(&next, |one| one.doc.as_slice()))
+    .bind(column(&next, |one| time(one.record.retraction.as_ref().and_then(|one| one.time.as_ref()))))
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 

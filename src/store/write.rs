@@ -29,7 +29,7 @@ pub struct Write {
     pub participants: Vec<PutParticipant>,
     /// Articles, new or replaced.
     pub articles: Vec<PutArticle>,
-    /// Reports, new.
+    /// Reports, new or retracted.
     pub reports: Vec<Put<Report>>,
     /// Meetings, new or replaced.
     pub meetings: Vec<Put<Meeting>>,
@@ -166,7 +166,7 @@ impl Write {
         }
         for one in &self.reports {
             claims.push(Claim::Record(Collection::Reports, one.id));
-            if let Some(article) = Collection::Articles.id(&one.record.article) {
+            if let Some(article) = Collection::Articles.id(&one.record.article).filter(|_| one.replaces.is_none()) {
                 claims.push(Claim::Content(article, one.record.content_hash.clone()));
             }
         }
@@ -230,11 +230,13 @@ pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreErr
 
     let participants: Vec<_> = batch.iter().flat_map(|write| &write.participants).collect();
     let articles: Vec<_> = batch.iter().flat_map(|write| &write.articles).collect();
+    let reports: Vec<_> = batch.iter().flat_map(|write| &write.reports).collect();
     let meetings: Vec<_> = batch.iter().flat_map(|write| &write.meetings).collect();
     text::insert(&mut tx, &articles).await?;
     article::update(&mut tx, &articles).await?;
     participant::update(&mut tx, &participants).await?;
     participant::index(&mut tx, &participants).await?;
+    report::update(&mut tx, &reports).await?;
     meeting::update(&mut tx, &meetings).await?;
     meeting::index(&mut tx, &meetings).await?;
 

@@ -33,7 +33,13 @@ pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
         ),
         of(
             "ArticleService/DeleteArticle",
-            &DeleteArticleRequest { name: article.0, etag: article.1, request_id: request_id(), validate_only },
+            &DeleteArticleRequest {
+                name: article.0,
+                etag: article.1,
+                request_id: request_id(),
+                validate_only,
+                force: false,
+            },
         ),
         of(
             "ParticipantService/DeleteParticipant",

@@ -24,6 +24,7 @@ use crate::{
     pb::{
         ExportHeader, ExportRecord, ExportReport, GetArticleRequest, ListArticlesRequest, ListMeetingsRequest,
         ListParticipantsRequest, ListReportsRequest, Meeting, Report, View, article::TextRights, export_record::Record,
+        report::State,
     },
 };
 
@@ -135,6 +136,8 @@ async fn reports_page(clients: &Clients, meeting: &str, page_token: String) -> R
     let page = repeat(&clients.meetings, &request, async |mut client, request| client.list_reports(request).await);
     let page = page.await.map_err(retry::given_up)?;
     let (mut reports, mut left_out) = (page.reports, LeftOut::default());
+    // An import would make them count again.
+    reports.retain(|report| report.state() != State::Retracted);
     for report in &mut reports {
         if !report.evidence.is_empty() {
             left_out += keep_checkable(clients, report).await?;

@@ -35,6 +35,7 @@ use crate::{
     pb::{
         Account, Article, IngestStoryResponse, Meeting,
         ingest_story_response::{MeetingResult, Outcome, ParticipantResult},
+        report::State,
     },
     store::{
         change,
@@ -138,6 +139,7 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
         let mut report = sent.report.clone();
         report.article.clone_from(&answer.article);
         report.article_revision = record.revision;
+        report.set_state(State::Active);
         report.meeting.clone_from(&result.meeting);
         let account = report.account.get_or_insert_default();
         cast.name(account);
