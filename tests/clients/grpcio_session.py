@@ -55,37 +55,30 @@ class Api:
 
     def call(self, method, request):
         """`method` is `MeetingService.GetMeeting`, of the package `readout.v1`."""
-        service, name = method.split(".")
-        descriptor = self.pool.FindServiceByName(f"readout.v1.{service}").FindMethodByName(name)
-        request_class = message_factory.GetMessageClass(descriptor.input_type)
-        response_class = message_factory.GetMessageClass(descriptor.output_type)
-        send = self.channel.unary_unary(
-            f"/readout.v1.{service}/{name}",
-            request_serializer=request_class.SerializeToString,
-            response_deserializer=response_class.FromString,
-        )
-        message = json_format.ParseDict(request, request_class(), descriptor_pool=self.pool)
-        response = send(message, timeout=DEADLINE)
-        return json_format.MessageToDict(response, descriptor_pool=self.pool)
+        send, message = self.prepare(method, request, self.channel.unary_unary)
+        return json_format.MessageToDict(send(message, timeout=DEADLINE), descriptor_pool=self.pool)
 
     def stream(self, method, request):
-        """Messages of a method that answers a stream; the caller ends it by leaving the loop."""
-        service, name = method.split(".")
-        descriptor = self.pool.FindServiceByName(f"readout.v1.{service}").FindMethodByName(name)
-        request_class = message_factory.GetMessageClass(descriptor.input_type)
-        response_class = message_factory.GetMessageClass(descriptor.output_type)
-        send = self.channel.unary_stream(
-            f"/readout.v1.{service}/{name}",
-            request_serializer=request_class.SerializeToString,
-            response_deserializer=response_class.FromString,
-        )
-        message = json_format.ParseDict(request, request_class(), descriptor_pool=self.pool)
+        """Messages of a method that answers a stream, until the caller closes it."""
+        send, message = self.prepare(method, request, self.channel.unary_stream)
         call = send(message, timeout=DEADLINE)
         try:
             for response in call:
                 yield json_format.MessageToDict(response, descriptor_pool=self.pool)
         finally:
             call.cancel()
+
+    def prepare(self, method, request, kind):
+        service, name = method.split(".")
+        descriptor = self.pool.FindServiceByName(f"readout.v1.{service}").FindMethodByName(name)
+        request_class = message_factory.GetMessageClass(descriptor.input_type)
+        response_class = message_factory.GetMessageClass(descriptor.output_type)
+        send = kind(
+            f"/readout.v1.{service}/{name}",
+            request_serializer=request_class.SerializeToString,
+            response_deserializer=response_class.FromString,
+        )
+        return send, json_format.ParseDict(request, request_class(), descriptor_pool=self.pool)
 
     def refusal(self, method, request):
         """The status code and the unpacked details of a call that must fail."""
