@@ -13,6 +13,7 @@ mod crash;
 mod embedded;
 mod evidence;
 mod export;
+mod faults;
 mod filter;
 mod ingest;
 mod ingest_stream;
