@@ -181,13 +181,14 @@ async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
             tracing::warn!(ended = %before.extent.epoch, epoch = %page.extent.epoch, "the feed has another epoch");
             return begin_anew(shared).await.map(|()| true);
         }
-        if page.extent.head < last {
+        // The mark tells what a standby has written anew that took over without the tail.
+        if page.extent.head < last || !page.goes_on_from(before.mark) {
             tracing::error!(
                 known = last,
                 found = page.extent.head,
                 "the database has lost changes: a new epoch begins"
             );
-            change::renew_epoch(shared.store.feed(), &before.extent.epoch).await?;
+            change::renew_epoch(shared.store.writes(), &before.extent.epoch).await?;
             return begin_anew(shared).await.map(|()| true);
         }
         let Some(newest) = page.changes.last() else {
