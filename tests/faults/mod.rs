@@ -3,6 +3,7 @@
 //! of a run, and READOUT_FAULTS has words of the names of those that are wanted.
 
 mod chance;
+mod crowd;
 mod fleet;
 mod hand_made;
 mod history;
@@ -52,7 +53,7 @@ macro_rules! faults {
 }
 
 #[rustfmt::skip]
-const FAULTS: [Fault; 18] = faults! {
+const FAULTS: [Fault; 19] = faults! {
     "service killed, at any moment"                     service::killed, ordinary;
     "service frozen, with the feed's lock"              service::frozen;
     "database stopped, fast"                            postgres::stopped_fast;
@@ -68,7 +69,8 @@ const FAULTS: [Fault; 18] = faults! {
     "retention outruns readers"                         reader::outrun_by_retention;
     "begun around the head"                             reader::around_the_head;
     "1,000 watchers, one stuck, one slow"               reader::a_thousand;
-    "watcher behind the ring"                           reader::fallen_behind;
+    "watcher behind the ring"                           crowd::fallen_behind;
+    "tailer cut off within a page"                      crowd::cut_off;
     "dump and restore"                                  moved::restored;
     "standby promoted"                                  moved::promoted;
 };

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use readout::{
     pb::{
-        CreateParticipantRequest, ErrorReason, Participant, change_service_client::ChangeServiceClient,
-        participant_service_client::ParticipantServiceClient, watch_changes_request::Start as Asked,
+        ErrorReason, change_service_client::ChangeServiceClient, watch_changes_request::Start as Asked,
         watch_changes_response::Event,
     },
     store::retention::{Retention, drop_old, extend},
@@ -23,7 +21,7 @@ use super::{
 };
 use crate::support::{
     follow::{all, position},
-    make, metadata_of, reason_of,
+    metadata_of, reason_of,
 };
 
 /// Changes are dropped under those who read them, and some read so late that they are gone.
@@ -141,31 +139,4 @@ pub async fn a_thousand(plan: Plan) -> Outcome {
     let outcome = recording.end().await;
     fleet.stop().await;
     outcome
-}
-
-/// One is stuck for longer than the service keeps changes at hand, and reads on from the database.
-pub async fn fallen_behind(plan: Plan) -> Outcome {
-    // With their records, these are more than the ring holds.
-    const PEOPLE: usize = 3_500;
-    const AT_A_TIME: usize = 48;
-    let fleet = Fleet::start().await;
-    let mut recording = Recording::begin(&fleet, plan).await;
-    let shared = recording.shared.clone();
-    let mut stuck = Recorder::new(shared.clone(), plan.chance("stuck"), 0, fleet.doors(), "");
-    stuck.pace = Pace::Stuck;
-    stuck.include_resource = true;
-    recording.join(stuck.run());
-    recording.more(1).await;
-    let channel = connect(&fleet.doors()[0]).await.expect("it listens");
-    let add = |number: usize| {
-        let mut client = ParticipantServiceClient::new(channel.clone());
-        let note = "x".repeat(4_000);
-        let participant = Some(Participant { note, ..make::person(&format!("Crowd {number}"), "AZ") });
-        let request = CreateParticipantRequest { participant, ..Default::default() };
-        async move { client.create_participant(request).await.expect("created") }
-    };
-    stream::iter((0..PEOPLE).map(add)).buffer_unordered(AT_A_TIME).collect::<Vec<_>>().await;
-    let outcome = recording.end().await;
-    fleet.stop().await;
-    outcome.require(shared.fell_behind() > 0, || "nobody fell behind".to_owned())
 }
