@@ -40,7 +40,7 @@ struct Fault {
 }
 
 /// No fault takes longer.
-const LONGEST: Duration = Duration::from_secs(90);
+const LONGEST: Duration = Duration::from_secs(120);
 
 macro_rules! faults {
     ($($name:literal $run:path $(, $ordinary:ident)?;)*) => {
@@ -53,7 +53,7 @@ macro_rules! faults {
 }
 
 #[rustfmt::skip]
-const FAULTS: [Fault; 19] = faults! {
+const FAULTS: [Fault; 20] = faults! {
     "service killed, at any moment"                     service::killed, ordinary;
     "service frozen, with the feed's lock"              service::frozen;
     "database stopped, fast"                            postgres::stopped_fast;
@@ -65,6 +65,7 @@ const FAULTS: [Fault; 19] = faults! {
     "feed's lock held by a stranger"                    session::locked_out;
     "wire cut"                                          wire::cut, ordinary;
     "wire dead"                                         wire::dead;
+    "wire dead for good"                                wire::stranded;
     "wire slow"                                         wire::slow;
     "retention outruns readers"                         reader::outrun_by_retention;
     "begun around the head"                             reader::around_the_head;

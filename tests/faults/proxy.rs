@@ -27,6 +27,8 @@ struct State {
     wire: Wire,
     /// Grows when all connections are cut.
     cuts: u64,
+    /// Grows when all connections go dead for good.
+    strandings: u64,
     socket: PathBuf,
 }
 
@@ -41,7 +43,7 @@ impl Proxy {
     pub async fn to(socket: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let (state, _) = watch::channel(State { wire: Wire::Up, cuts: 0, socket });
+        let (state, _) = watch::channel(State { wire: Wire::Up, cuts: 0, strandings: 0, socket });
         let states = state.subscribe();
         tokio::spawn(async move {
             let mut ended = states.clone();
@@ -71,6 +73,11 @@ impl Proxy {
     /// Goes dead: connections stay, and nothing passes.
     pub fn go_dead(&self) {
         self.state.send_modify(|state| state.wire = Wire::Dead);
+    }
+
+    /// Leaves all connections dead for good, as when a machine or a router between has gone; new ones can be made.
+    pub fn strand(&self) {
+        self.state.send_modify(|state| state.strandings += 1);
     }
 
     /// What passes takes so much longer.
@@ -103,7 +110,7 @@ async fn gone(state: &mut watch::Receiver<State>) {
 }
 
 async fn carry(client: tokio::net::TcpStream, mut states: watch::Receiver<State>) {
-    let State { wire, cuts, socket } = states.borrow().clone();
+    let State { wire, cuts, strandings, socket } = states.borrow().clone();
     if wire == Wire::Down {
         return;
     }
@@ -113,8 +120,8 @@ async fn carry(client: tokio::net::TcpStream, mut states: watch::Receiver<State>
     let (database_reads, database_writes) = database.into_split();
     // A side that ends ends the other one with it, as the death of a process does.
     tokio::select! {
-        _ = pass(client_reads, database_writes, states.clone()) => {}
-        _ = pass(database_reads, client_writes, states.clone()) => {}
+        _ = pass(client_reads, database_writes, states.clone(), strandings) => {}
+        _ = pass(database_reads, client_writes, states.clone(), strandings) => {}
         _ = states.wait_for(|state| state.cuts != cuts) => {}
     }
 }
@@ -123,6 +130,7 @@ async fn pass(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
     mut states: watch::Receiver<State>,
+    strandings: u64,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -135,7 +143,7 @@ async fn pass(
             sleep(by).await;
         }
         // What was sent into a dead wire arrives when it is mended, as with TCP.
-        let _ = states.wait_for(|state| state.wire != Wire::Dead).await;
+        let _ = states.wait_for(|state| state.wire != Wire::Dead && state.strandings == strandings).await;
         to.write_all(&buffer[..count]).await?;
     }
 }

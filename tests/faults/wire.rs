@@ -2,16 +2,21 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use readout::pb::{CreateParticipantRequest, participant_service_client::ParticipantServiceClient};
 use sqlx::postgres::PgConnectOptions;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    fleet::Fleet,
+    fleet::{Door, Fleet},
     plan::Plan,
     proxy::Proxy,
     recorder::{Outcome, Recording},
+    writer::connect,
 };
-use crate::support::cluster;
+use crate::support::{cluster, data_dir::eventually, make};
+
+/// A batch is given up after 35 seconds.
+const LONGEST_STRANDED: Duration = Duration::from_secs(50);
 
 /// The socket of a database.
 pub fn socket(database: &PgConnectOptions) -> PathBuf {
@@ -84,4 +89,32 @@ pub async fn slow(plan: Plan) -> Outcome {
     let outcome = recording.end().await;
     fleet.stop().await;
     outcome
+}
+
+/// All connections go dead for good, and nobody is told: the instance gives them up and makes others.
+pub async fn stranded(plan: Plan) -> Outcome {
+    let (proxy, fleet) = fleet().await;
+    let recording = Recording::begin(&fleet, plan).await;
+    // On a slow wire everybody is in the middle of something.
+    proxy.slow_down(Duration::from_millis(30));
+    recording.more(50).await;
+    proxy.strand();
+    proxy.come_up();
+    let begun = Instant::now();
+    let door = fleet.instances[0].door();
+    eventually("the instance writes again", async || write(&door).await).await;
+    let took = begun.elapsed();
+    recording.more(50).await;
+    let outcome = recording.end().await;
+    fleet.stop().await;
+    outcome.require(took < LONGEST_STRANDED, || format!("the instance was stranded for {took:?}"))
+}
+
+/// Whether an instance writes.
+async fn write(door: &Door) -> bool {
+    let Some(channel) = connect(door).await else { return false };
+    let participant = Some(make::person("Somebody", "AZ"));
+    let request = CreateParticipantRequest { participant, ..Default::default() };
+    let mut client = ParticipantServiceClient::new(channel);
+    timeout(Duration::from_secs(1), client.create_participant(request)).await.is_ok_and(|written| written.is_ok())
 }
