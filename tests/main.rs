@@ -14,6 +14,7 @@ mod delete;
 mod embedded;
 mod evidence;
 mod export;
+mod faults;
 mod filter;
 mod ingest;
 mod ingest_stream;

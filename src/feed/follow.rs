@@ -206,7 +206,8 @@ pub async fn page(
     // Never closed.
     let _turn = catching_up.acquire().await;
     let page = change::after(store.reads(), place.position, most).await?;
-    if page.extent.epoch != place.epoch || page.extent.head < place.position {
+    let is_lost = page.extent.head < place.position || !page.goes_on_from(place.mark);
+    if is_lost || page.extent.epoch != place.epoch {
         return Err(FollowError::EpochChanged);
     }
     if page.extent.floor > place.position {

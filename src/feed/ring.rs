@@ -16,8 +16,14 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Adds the change after the newest, and lets go of the oldest where the ring is full.
+    /// Adds the change after the newest, and lets go of the oldest where the ring is full. One that is here already is
+    /// not added again: a tailer that was interrupted reads once more what it has pushed.
     pub fn push(&mut self, told: Arc<Told>) {
+        match self.changes.back().map(|newest| newest.change.position) {
+            Some(newest) if told.change.position <= newest => return,
+            Some(newest) if told.change.position > newest + 1 => self.clear(),
+            _ => {}
+        }
         self.bytes += told.weight();
         self.changes.push_back(told);
         while self.changes.len() > MOST_CHANGES || self.bytes > MOST_BYTES && self.changes.len() > 1 {
@@ -78,6 +84,18 @@ mod tests {
         assert_eq!(positions(ring.after(2, true, 10)), Some(vec![3, 4]));
         ring.push(told(5, false));
         assert_eq!(positions(ring.after(2, true, 10)), Some(vec![3, 4]));
+    }
+
+    #[test]
+    fn there_is_neither_a_hole_in_it_nor_a_change_twice() {
+        let mut ring = Ring::default();
+        for position in [5, 6, 7, 5, 6, 7, 8] {
+            ring.push(told(position, false));
+        }
+        assert_eq!(positions(ring.after(4, false, 10)), Some(vec![5, 6, 7, 8]));
+        ring.push(told(10, false));
+        assert_eq!(positions(ring.after(7, false, 10)), None);
+        assert_eq!(positions(ring.after(9, false, 10)), Some(vec![10]));
     }
 
     #[test]

@@ -38,6 +38,8 @@ const LONGEST_POLL: Duration = Duration::from_millis(250);
 const PACE: Duration = Duration::from_millis(1);
 /// Between two notifications of other instances.
 const NOTIFY_PACE: Duration = Duration::from_millis(5);
+/// Nothing that the tailer asks takes longer, unless the connection has gone dead.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a failure.
 const RETRY: Duration = Duration::from_millis(250);
 /// Reads of those who catch up, at a time.
@@ -156,10 +158,10 @@ impl Head {
 async fn tail(feed: Feed) {
     let mut poll = LONGEST_POLL;
     loop {
-        poll = match read_on(&feed.0).await {
-            Ok(true) => SHORTEST_POLL,
-            Ok(false) => LONGEST_POLL.min(2 * poll),
-            Err(error) => {
+        poll = match time::timeout(READ_TIMEOUT, read_on(&feed.0)).await.map_err(StoreError::silent) {
+            Ok(Ok(true)) => SHORTEST_POLL,
+            Ok(Ok(false)) => LONGEST_POLL.min(2 * poll),
+            Ok(Err(error)) | Err(error) => {
                 tracing::warn!(%error, "the feed could not be read");
                 time::sleep(RETRY).await;
                 continue;
@@ -181,13 +183,14 @@ async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
             tracing::warn!(ended = %before.extent.epoch, epoch = %page.extent.epoch, "the feed has another epoch");
             return begin_anew(shared).await.map(|()| true);
         }
-        if page.extent.head < last {
+        // The mark tells what a standby has written anew that took over without the tail.
+        if page.extent.head < last || !page.goes_on_from(before.mark) {
             tracing::error!(
                 known = last,
                 found = page.extent.head,
                 "the database has lost changes: a new epoch begins"
             );
-            change::renew_epoch(shared.store.feed(), &before.extent.epoch).await?;
+            change::renew_epoch(shared.store.writes(), &before.extent.epoch).await?;
             return begin_anew(shared).await.map(|()| true);
         }
         let Some(newest) = page.changes.last() else {
@@ -254,7 +257,8 @@ async fn begin_anew(shared: &Shared) -> Result<(), StoreError> {
 async fn notify(feed: Feed) {
     loop {
         feed.0.others.notified().await;
-        if let Err(error) = change::notify(feed.0.store.feed(), &feed.0.instance).await {
+        let notified = time::timeout(READ_TIMEOUT, change::notify(feed.0.store.feed(), &feed.0.instance)).await;
+        if let Err(error) = notified.map_err(StoreError::silent).flatten() {
             tracing::debug!(%error, "other instances were not notified");
         }
         time::sleep(NOTIFY_PACE).await;

@@ -200,8 +200,18 @@ pub struct Extent {
 pub struct Page {
     /// As of the same snapshot.
     pub extent: Extent,
+    /// The change at the position that was asked for, if it is kept.
+    pub before: Option<Logged>,
     /// The changes after the position that was asked for.
     pub changes: Vec<Logged>,
+}
+
+impl Page {
+    /// Whether these changes go on from the one that has this mark; zeros are any. If not, they are of another line of
+    /// history.
+    pub fn goes_on_from(&self, mark: [u8; 8]) -> bool {
+        mark == [0; 8] || self.before.as_ref().is_none_or(|before| before.mark() == mark)
+    }
 }
 
 /// At most `limit` changes after a position.
@@ -216,9 +226,9 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<Page, Sto
          left join lateral (
              select *
              from change
-             where position > $1
+             where position >= $1
              order by position
-             limit $2
+             limit $2 + 1
          ) as next on true
          order by next.position",
     )
@@ -233,8 +243,12 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<Page, Sto
         head: first.try_get("head")?,
     };
     let is_there = |row: &&PgRow| row.try_get::<Option<i64>, _>("position").is_ok_and(|position| position.is_some());
-    let changes = rows.iter().filter(is_there).map(Logged::from_row).collect::<Result<_, _>>()?;
-    Ok(Page { extent, changes })
+    let mut changes: Vec<_> = rows.iter().filter(is_there).map(Logged::from_row).collect::<Result<_, _>>()?;
+    let is_asked = |change: &Logged| change.position == position;
+    let before = changes.first().is_some_and(is_asked).then(|| changes.remove(0));
+    // A page is bounded: the limit fits.
+    changes.truncate(limit as usize);
+    Ok(Page { extent, before, changes })
 }
 
 /// The change at a position, if it is kept.

@@ -55,6 +55,11 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Nothing is heard from the database, which may never know that we have gone.
+    pub fn silent(elapsed: tokio::time::error::Elapsed) -> Self {
+        Self::Unavailable(sqlx::Error::Io(elapsed.into()))
+    }
+
     /// The same error of a COMMIT: whoever cannot be heard may have done it.
     pub fn of_commit(error: sqlx::Error) -> Self {
         match Self::from(error) {

@@ -27,9 +27,10 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use sqlx::{
-    AssertSqlSafe, PgConnection, PgPool,
+    AssertSqlSafe, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 use uuid::Uuid;
 
 pub use self::error::StoreError;
@@ -42,6 +43,10 @@ const COMMITTERS: u32 = 2;
 const FEEDERS: u32 = 3;
 /// A caller rather hears UNAVAILABLE than waits longer for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A database that is there answers sooner.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A batch takes no longer than a statement may; what takes longer is not heard of any more.
+pub const BATCH_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// The database, seen by those who read.
 #[derive(Debug, Clone)]
@@ -60,7 +65,12 @@ impl Store {
             ("lock_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "2s"),
         ]);
-        let pool = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
+        // A connection that somebody has given up, since nothing was heard from it, would be asked for ever whether it
+        // is all right, and its place be taken for as long.
+        let pool = |size| {
+            let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
+            pool.after_release(|connection, _| Box::pin(async { answers(connection).await.map(|()| true) }))
+        };
         Self {
             reads: pool(READERS).connect_lazy_with(options.clone()),
             writes: pool(COMMITTERS).connect_lazy_with(options.clone()),
@@ -108,7 +118,8 @@ impl Store {
 
     /// Whether the database answers. Asked where long reads cannot be in the way.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("select 1").execute(&self.writes).await?;
+        let asked = sqlx::query("select 1").execute(&self.writes);
+        timeout(ANSWER_TIMEOUT, asked).await.map_err(StoreError::silent)??;
         Ok(())
     }
 
@@ -116,6 +127,10 @@ impl Store {
     pub async fn close(&self) {
         tokio::join!(self.reads.close(), self.writes.close(), self.feed.close());
     }
+}
+
+async fn answers(connection: &mut PgConnection) -> sqlx::Result<()> {
+    timeout(ANSWER_TIMEOUT, connection.ping()).await.unwrap_or_else(|elapsed| Err(sqlx::Error::Io(elapsed.into())))
 }
 
 /// A record as it is stored.

@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{Connection, PgPool};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{StoreError, article, change, meeting, participant, reference, report, request, text};
+use super::{BATCH_TIMEOUT, StoreError, article, change, meeting, participant, reference, report, request, text};
 use crate::{
     model::resource::{Collection, Resource},
     pb::{Article, Meeting, Participant, Report},
@@ -220,6 +221,13 @@ pub enum Outcome {
 
 /// Writes a batch. No two of its writes may claim the same.
 pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
+    timeout(BATCH_TIMEOUT, commit_in_time(pool, batch)).await.unwrap_or_else(|elapsed| {
+        // It may have been its commit that was not answered.
+        Err(StoreError::Unknown(sqlx::Error::Io(elapsed.into())))
+    })
+}
+
+async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
     let mut lost = claim(&mut tx, batch).await?;

@@ -1,6 +1,9 @@
 //! Where one can begin, and what is said of other places.
 
-use readout::pb::{ErrorReason, ListChangesRequest, Origin, WatchChangesRequest, watch_changes_request::Start};
+use readout::pb::{
+    ErrorReason, ListChangesRequest, Origin, WatchChangesRequest, watch_changes_request::Start,
+    watch_changes_response::Event,
+};
 use tonic::{Code, Status};
 
 use crate::support::{
@@ -192,6 +195,33 @@ async fn a_tail_that_the_database_lost_begins_a_new_epoch() {
 }
 
 #[tokio::test]
+async fn a_tail_that_was_written_anew_between_two_looks_begins_a_new_epoch() {
+    let service = Service::start().await;
+    service.add_people(5).await;
+    let mut watch = service.watch(all(beginning())).await;
+    watch.caught_up().await;
+    // As when a standby takes over that had not got all, and somebody writes at once: the head is higher than before.
+    service
+        .execute(
+            "update change set revision = 2 where position > 3;
+             insert into change
+             select position + 5, collection, id, kind, 3, time, actor, request_id, last
+             from change
+             where position <= 5",
+        )
+        .await;
+    let ended = loop {
+        match watch.next().await {
+            Ok(Event::Change(change)) => panic!("{} follows on what is not there", change.position),
+            Ok(_) => {}
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((ended.code(), reason_of(&ended)), (Code::FailedPrecondition, ErrorReason::EpochChanged));
+    assert_eq!(service.watch(all(beginning())).await.caught_up().await.len(), 10);
+}
+
+#[tokio::test]
 async fn a_tail_that_was_lost_while_nobody_looked_is_found_by_its_cursors() {
     let service = Service::start().await;
     service.add_people(5).await;
@@ -222,7 +252,7 @@ async fn a_hole_is_never_skipped() {
     let mut watch = service.watch(all(beginning())).await;
     let status = loop {
         match watch.next().await {
-            Ok(readout::pb::watch_changes_response::Event::Change(change)) => assert!(number(&change) < 5),
+            Ok(Event::Change(change)) => assert!(number(&change) < 5),
             Ok(other) => panic!("{other:?}"),
             Err(status) => break status,
         }

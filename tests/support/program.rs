@@ -44,6 +44,14 @@ impl Program {
         program
     }
 
+    /// The same with further arguments; gone with the directory at the latest.
+    pub async fn serve_beside(dir: &DataDir, url: &str, args: &[&str]) -> Self {
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", url];
+        let program = Self::spawn(command(serve.iter().chain(args)).current_dir(dir.path()));
+        program.address().await;
+        program
+    }
+
     fn spawn(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("it was built");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
