@@ -1,6 +1,6 @@
 //! ArticleService.
 
-use std::{pin::Pin, time::SystemTime};
+use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -25,7 +25,7 @@ use crate::{
         ListArticlesRequest, ListArticlesResponse, View, article_service_server::ArticleService,
     },
     store::{
-        article,
+        Doc, article,
         list::list,
         write::{Put, PutArticle, Write},
     },
@@ -59,7 +59,9 @@ impl ArticleService for Api {
         let request = request.into_inner();
         check(&request).map_err(Refusal::from)?;
         let id = id::<Article>(&request.name)?;
-        let mut articles = read(self, &[id], request.view()).await?;
+        let doc = self.store.by_id().articles.get(id).await.map_err(Refusal::from)?;
+        let Some(doc) = doc else { return Err(Refusal::NotFound(request.name).into()) };
+        let mut articles = in_view(self, &[id], &[Arc::unwrap_or_clone(doc)], request.view()).await?;
         articles.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
     }
 
@@ -69,7 +71,9 @@ impl ArticleService for Api {
     ) -> Result<Response<BatchGetArticlesResponse>, Status> {
         let request = request.into_inner();
         check(&request).map_err(Refusal::from)?;
-        let articles = read(self, &ids::<Article>(&request.names), request.view()).await?;
+        let ids = ids::<Article>(&request.names);
+        let docs = article::get(self.store.reads(), &ids).await?;
+        let articles = in_view(self, &ids, &docs, request.view()).await?;
         Ok(Response::new(BatchGetArticlesResponse { articles }))
     }
 
@@ -141,10 +145,9 @@ pub(super) async fn origin(api: &Api, article: &Article, id: Uuid) -> Result<Uui
     origins.get(&source).copied().ok_or_else(|| Refusal::NotFound(article.syndicated_from.clone()))
 }
 
-/// Reads articles by id, in this order.
-async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Article>, Refusal> {
-    let docs = article::get(api.store.reads(), ids).await?;
-    let articles = in_order(ids, &docs)?;
+/// The articles of these ids, in this order, of which these are the docs.
+async fn in_view(api: &Api, ids: &[Uuid], docs: &[Doc], view: View) -> Result<Vec<Article>, Refusal> {
+    let articles = in_order(ids, docs)?;
     if view == View::Basic {
         return Ok(articles);
     }

@@ -168,8 +168,8 @@ async fn must_exist<R: Resource>(store: &Store, ids: &[Uuid]) -> Result<(), Refu
     if ids.is_empty() {
         return Ok(());
     }
-    let existing = store.existing::<R>(ids).await?;
-    match ids.iter().find(|id| !existing.contains(id)) {
+    let existing = store.by_id().existing.get_all(ids.iter().map(|id| (R::COLLECTION, *id)).collect()).await?;
+    match ids.iter().find(|id| !existing.contains_key(&(R::COLLECTION, **id))) {
         Some(id) => Err(Refusal::NotFound(R::COLLECTION.name(*id))),
         None => Ok(()),
     }

@@ -53,9 +53,9 @@ impl ParticipantService for Api {
         let request = request.into_inner();
         check(&request).map_err(Refusal::from)?;
         let id = id::<Participant>(&request.name)?;
-        let docs = participant::get(self.store.reads(), &[id]).await?;
-        let mut participants = in_order(&[id], &docs)?;
-        participants.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
+        let doc = self.store.by_id().participants.get(id).await.map_err(Refusal::from)?;
+        let doc = doc.ok_or(Refusal::NotFound(request.name))?;
+        Ok(Response::new(doc.decode()?))
     }
 
     async fn batch_get_participants(

@@ -111,6 +111,12 @@ impl From<StoreError> for Refusal {
     }
 }
 
+impl From<Arc<StoreError>> for Refusal {
+    fn from(error: Arc<StoreError>) -> Self {
+        Self::Store(error)
+    }
+}
+
 impl From<SubmitError> for Refusal {
     fn from(error: SubmitError) -> Self {
         match error {
