@@ -15,7 +15,7 @@ BUF := npx --yes @bufbuild/buf@1.75.0
 # A clean machine builds what was committed.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build test faults lint demo clients rust postgres
+.PHONY: help run build test faults bench lint demo clients rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: postgres rust ## Run the tests
 
 faults: postgres rust ## Put the change feed through every fault, some minutes (READOUT_SEED=number to repeat a run)
 	READOUT_FAULTS=$${READOUT_FAULTS:-all} cargo test $(LOCKED) --test it faults:: -- --nocapture
+
+bench: postgres rust ## Measure the service beside its baselines: one table, some four minutes
+	cargo bench $(LOCKED) --bench bench
 
 lint: rust ## Check the format and the lints of the code and of the contract
 	cargo fmt --check

@@ -18,7 +18,7 @@
 //! | `proto/readout/v1` | the contract: messages, services, rules, error reasons | |
 //! | [`pb`] | the generated code, and the descriptors | |
 //! | [`model`] | pure rules on the messages: declared and cross-field rules, evidence, names, dates, settle, filters | `pb` |
-//! | [`store`] | the only SQL, one file per noun; `store/write.rs` is the transaction of a batch | `model` |
+//! | [`store`] | the only SQL, one file per noun; `store/write.rs` is the transaction of a batch, `store/coalesce.rs` reads in batches | `model` |
 //! | [`feed`] | the write path and the way out: group commit, turns; tailer, ring, those who follow | `store` |
 //! | [`service`] | one file per gRPC service: decode, call, encode; `status.rs` has every way to fail | `model`, `feed`, `store` |
 //! | [`server`] | the life of a service: database, migrations, listener, drain | all of these |

@@ -8,6 +8,7 @@ mod azernews;
 mod bad_input;
 mod change;
 mod cli;
+mod connections;
 mod contract;
 mod crash;
 mod delete;

@@ -181,6 +181,11 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                 tracing::debug!(%error, "another transaction was in the way of a batch");
                 attempts += 1;
             }
+            // It was dead before the commit, whose own failure has another name: nothing was written.
+            Err(error) if error.is_of_connection() && attempts < ATTEMPTS => {
+                tracing::debug!(%error, "the connection of a batch was dead");
+                attempts += 1;
+            }
             // Ranges are made ahead, but not always fast enough.
             Err(StoreError::NoRange) if attempts < ATTEMPTS => {
                 attempts += 1;

@@ -108,6 +108,16 @@ pub fn uris(article: &Article) -> impl Iterator<Item = &str> {
     std::iter::once(&article.uri).chain(&article.alternate_uris).map(String::as_str)
 }
 
+/// The uri of an encoded article, without reading the rest of it.
+pub fn uri_of(article: &[u8]) -> Result<String, prost::DecodeError> {
+    #[derive(prost::Message)]
+    struct Uri {
+        #[prost(string, tag = "10")]
+        uri: String,
+    }
+    Ok(<Uri as prost::Message>::decode(article)?.uri)
+}
+
 /// The article in the BASIC view.
 pub fn basic(mut article: Article) -> Article {
     article.text.clear();
@@ -123,6 +133,12 @@ pub fn publisher_region(article: &Article) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_uri_is_read_alone() {
+        let article = Article { uri: "urn:a".into(), title: "A".into(), revision: 3, ..Default::default() };
+        assert_eq!(uri_of(&prost::Message::encode_to_vec(&article)).as_deref(), Ok("urn:a"));
+    }
 
     #[test]
     fn a_text_is_stored_in_nfc_and_measured_in_code_points() {

@@ -1,6 +1,6 @@
 //! ArticleService.
 
-use std::{pin::Pin, time::SystemTime};
+use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -28,7 +28,7 @@ use crate::{
         View, article_service_server::ArticleService,
     },
     store::{
-        article, change,
+        Doc, article, change,
         list::{Wanted, list},
         write::{Put, PutArticle, Write},
     },
@@ -56,7 +56,9 @@ impl ArticleService for Api {
     async fn get_article(&self, request: Request<GetArticleRequest>) -> Result<Response<Article>, Status> {
         let request = self.read(request).await?;
         let id = id::<Article>(&request.name)?;
-        let mut articles = read(self, &[id], request.view()).await?;
+        let doc = self.store.by_id().articles.get(id).await.map_err(Refusal::from)?;
+        let Some(doc) = doc else { return Err(Refusal::NotFound(request.name).into()) };
+        let mut articles = in_view(self, &[id], &[Arc::unwrap_or_clone(doc)], request.view()).await?;
         articles.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
     }
 
@@ -65,7 +67,9 @@ impl ArticleService for Api {
         request: Request<BatchGetArticlesRequest>,
     ) -> Result<Response<BatchGetArticlesResponse>, Status> {
         let request = self.read(request).await?;
-        let articles = read(self, &ids::<Article>(&request.names), request.view()).await?;
+        let ids = ids::<Article>(&request.names);
+        let docs = article::get(self.store.reads(), &ids).await?;
+        let articles = in_view(self, &ids, &docs, request.view()).await?;
         Ok(Response::new(BatchGetArticlesResponse { articles }))
     }
 
@@ -286,10 +290,9 @@ pub(super) async fn origin(api: &Api, article: &Article, id: Uuid) -> Result<Uui
     origins.get(&source).copied().ok_or_else(|| Refusal::NotFound(article.syndicated_from.clone()))
 }
 
-/// Reads articles by id, in this order.
-async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Article>, Refusal> {
-    let docs = article::get(api.store.reads(), ids).await?;
-    let articles = in_order(ids, &docs)?;
+/// The articles of these ids, in this order, of which these are the docs.
+async fn in_view(api: &Api, ids: &[Uuid], docs: &[Doc], view: View) -> Result<Vec<Article>, Refusal> {
+    let articles = in_order(ids, docs)?;
     if view == View::Basic {
         return Ok(articles);
     }

@@ -64,8 +64,11 @@ impl MeetingService for Api {
     async fn get_meeting(&self, request: Request<GetMeetingRequest>) -> Result<Response<Meeting>, Status> {
         let request = self.read(request).await?;
         let id = id::<Meeting>(&request.name)?;
-        let mut meetings = read(self, &[id], request.view()).await?;
-        meetings.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
+        let meeting = match request.view() {
+            View::Basic => basic(self, id).await?,
+            _ => whole(self, id).await?,
+        };
+        meeting.map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
     }
 
     async fn batch_get_meetings(
@@ -100,9 +103,9 @@ impl MeetingService for Api {
     async fn get_report(&self, request: Request<GetReportRequest>) -> Result<Response<Report>, Status> {
         let request = self.read(request).await?;
         let id = id::<Report>(&request.name)?;
-        let docs = report::get(self.store.reads(), &[id]).await?;
-        let mut reports = in_order(&[id], &docs)?;
-        reports.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
+        let doc = self.store.by_id().reports.get(id).await.map_err(Refusal::from)?;
+        let doc = doc.ok_or(Refusal::NotFound(request.name))?;
+        Ok(Response::new(doc.decode()?))
     }
 
     async fn list_reports(
@@ -165,7 +168,7 @@ async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest)
         report.meeting = Collection::Meetings.name(meeting_id);
         report.begin(report_id, now);
     }
-    let telling = Telling::new(report, &source.article, source.origin);
+    let telling = Telling::new(report, &source.article, source.origin());
     settle_on(&mut meeting, &[telling.told()]);
     if request.validate_only {
         meeting.name.clear();
@@ -215,7 +218,7 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
         Some(_) => tellings(api, &[meeting_id]).await?.remove(&meeting_id).unwrap_or_default(),
         None => Vec::new(),
     };
-    of_meeting.push(Telling::new(report.clone(), &source.article, source.origin));
+    of_meeting.push(Telling::new(report.clone(), &source.article, source.origin()));
     let told: Vec<Told<'_>> = of_meeting.iter().map(Telling::told).collect();
     let meeting = match former {
         Some(former) => reported(meeting_id, &former, &told, now),
@@ -267,6 +270,23 @@ pub(super) fn reported(id: Uuid, former: &Meeting, told: &[Told<'_>], now: Syste
     Put::next(id, meeting, change::Kind::Reported)
 }
 
+/// Reads one meeting.
+async fn basic(api: &Api, id: Uuid) -> Result<Option<Meeting>, Refusal> {
+    let Some(doc) = api.store.by_id().meetings.get(id).await? else { return Ok(None) };
+    must_fit(doc.bytes.len() + 16)?;
+    Ok(Some(doc.decode()?))
+}
+
+/// Reads one meeting with its reports.
+async fn whole(api: &Api, id: Uuid) -> Result<Option<Meeting>, Refusal> {
+    let Some(whole) = api.store.by_id().whole_meetings.get(id).await? else { return Ok(None) };
+    // Where it does not, its reports were not even read.
+    must_fit(whole.doc.bytes.len() + 16 + whole.report_bytes)?;
+    let tellings: Vec<Telling> = whole.reports.iter().map(Telling::of).collect::<Result<_, _>>()?;
+    let told: Vec<Told<'_>> = tellings.iter().map(Telling::told).collect();
+    Ok(Some(with_statements(whole.doc.decode()?, &told)))
+}
+
 /// Reads meetings by id, in this order.
 async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Meeting>, Refusal> {
     let docs = meeting::get(api.store.reads(), ids).await?;
@@ -275,10 +295,13 @@ async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Meeting>, Refus
     if view != View::Basic {
         bytes += report::sizes(api.store.reads(), ids).await?.values().sum::<usize>();
     }
-    if bytes > MESSAGE_BYTES {
-        return Err(Refusal::TooLarge);
-    }
+    must_fit(bytes)?;
     if view == View::Basic { Ok(meetings) } else { with_reports(api, meetings).await }
+}
+
+/// Refuses an answer of more bytes than a message may have.
+fn must_fit(bytes: usize) -> Result<(), Refusal> {
+    if bytes > MESSAGE_BYTES { Err(Refusal::TooLarge) } else { Ok(()) }
 }
 
 async fn with_reports(api: &Api, meetings: Vec<Meeting>) -> Result<Vec<Meeting>, Refusal> {

@@ -17,7 +17,7 @@ mod revise;
 pub mod status;
 pub mod story;
 
-use std::{fmt::Display, future::Future, time::Duration};
+use std::{collections::HashMap, fmt::Display, future::Future, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, metadata::MetadataValue};
@@ -173,8 +173,14 @@ async fn must_be_live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<(), R
     if ids.is_empty() {
         return Ok(());
     }
-    let live = store.live::<R>(ids).await?;
-    ids.iter().try_for_each(|id| status::must_be_live(R::COLLECTION, *id, live.get(id)))
+    let live = live::<R>(store, ids).await?;
+    ids.iter().try_for_each(|id| status::must_be_live(R::COLLECTION, *id, live.get(id).copied()))
+}
+
+/// Whether the records of these ids are live; those that are not there are left out.
+async fn live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, bool>, Refusal> {
+    let live = store.by_id().live.get_all(ids.iter().map(|id| (R::COLLECTION, *id)).collect()).await?;
+    Ok(live.into_iter().map(|((_, id), is_live)| (id, *is_live)).collect())
 }
 
 /// Refuses an id that is taken. Only one that the caller chose can be.

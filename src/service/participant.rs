@@ -55,9 +55,9 @@ impl ParticipantService for Api {
     async fn get_participant(&self, request: Request<GetParticipantRequest>) -> Result<Response<Participant>, Status> {
         let request = self.read(request).await?;
         let id = id::<Participant>(&request.name)?;
-        let docs = participant::get(self.store.reads(), &[id]).await?;
-        let mut participants = in_order(&[id], &docs)?;
-        participants.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
+        let doc = self.store.by_id().participants.get(id).await.map_err(Refusal::from)?;
+        let doc = doc.ok_or(Refusal::NotFound(request.name))?;
+        Ok(Response::new(doc.decode()?))
     }
 
     async fn batch_get_participants(

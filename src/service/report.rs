@@ -1,6 +1,6 @@
 //! Reports on their way in, for all calls that make one, and the reports of a meeting as settling wants them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::NaiveDate;
 use uuid::Uuid;
@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Api, must_be_live, status::Refusal};
 use crate::{
     model::{
+        article::uri_of,
         dates, evidence,
         meeting::MOST_REPORTS,
         report::{content_hash, participants},
@@ -16,7 +17,7 @@ use crate::{
         settle::Told,
     },
     pb::{Article, Meeting, Participant, Report, report::State},
-    store::{Doc, article, report},
+    store::{StoreError, article, report},
 };
 
 /// A report with what settling needs to know of its article.
@@ -36,6 +37,13 @@ impl Telling {
         Self { report, origin, publish_date, uri: article.uri.clone() }
     }
 
+    /// A report as it is stored.
+    pub fn of(row: &report::Told) -> Result<Self, StoreError> {
+        let report: Report = row.doc.decode()?;
+        let uri = uri_of(&row.article_doc).map_err(|_| StoreError::Damaged(report.article.clone()))?;
+        Ok(Self { report, origin: row.origin, publish_date: row.publish_from, uri })
+    }
+
     /// As settling takes it.
     pub fn told(&self) -> Told<'_> {
         Told { report: &self.report, origin: self.origin, publish_date: self.publish_date, uri: &self.uri }
@@ -46,9 +54,7 @@ impl Telling {
 pub async fn tellings(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, Vec<Telling>>, Refusal> {
     let mut tellings: HashMap<Uuid, Vec<Telling>> = HashMap::new();
     for row in report::of_meetings(api.store.reads(), meetings).await? {
-        let article = Doc { id: row.origin, contract: row.doc.contract, bytes: row.article_doc };
-        let telling = Telling::new(row.doc.decode()?, &article.decode()?, row.origin);
-        tellings.entry(row.meeting).or_default().push(telling);
+        tellings.entry(row.meeting).or_default().push(Telling::of(&row)?);
     }
     Ok(tellings)
 }
@@ -57,22 +63,26 @@ pub async fn tellings(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, Vec<
 pub struct Source {
     /// The article.
     pub article: Article,
+    source: Arc<article::Source>,
+}
+
+impl Source {
     /// The first article of its group of copies.
-    pub origin: Uuid,
-    /// Its text, if there is one to check evidence against.
-    pub text: Option<String>,
+    pub fn origin(&self) -> Uuid {
+        self.source.origin
+    }
 }
 
 /// Reads the article that a report is of, which must be live.
 pub async fn source(api: &Api, name: &str) -> Result<Source, Refusal> {
     let missing = || Refusal::NotFound(name.to_owned());
     let id = Collection::Articles.id(name).ok_or_else(missing)?;
-    let (doc, origin, text) = article::source(api.store.reads(), id).await?.ok_or_else(missing)?;
-    let article: Article = doc.decode()?;
+    let source = api.store.by_id().sources.get(id).await?.ok_or_else(missing)?;
+    let article: Article = source.doc.decode()?;
     if article.is_deleted() {
         return Err(Refusal::Deleted(article.name));
     }
-    Ok(Source { article, origin, text })
+    Ok(Source { article, source })
 }
 
 /// Completes a report that was sent: its hash, its article's revision, its evidence, which is checked. `at` is where
@@ -82,17 +92,17 @@ pub async fn complete(api: &Api, mut report: Report, source: &Source, at: &Path<
     report.article_revision = source.article.revision;
     report.set_state(State::Active);
     let mut violations = Violations::default();
-    let text = source.text.as_deref().map(evidence::Text::new);
+    let text = source.source.text.as_deref().map(evidence::Text::new);
     let account = report.account.get_or_insert_default();
     evidence::check(&mut report.evidence, account, text.as_ref(), at, &mut violations);
     violations.into_result()?;
     let named: Vec<Uuid> = participants(account).collect();
-    must_be_live::<Participant>(&api.store, &named).await?;
-
-    let id = source.article.id().unwrap_or_default();
-    let content = [(id, report.content_hash.as_str())];
-    if let Some(same) = report::find(api.store.reads(), &content).await?.into_values().next() {
-        return Err(Refusal::DuplicateReport(Collection::Reports.name(same.id)));
+    let content = (source.article.id().unwrap_or_default(), report.content_hash.clone());
+    let (live, same) =
+        tokio::join!(must_be_live::<Participant>(&api.store, &named), api.store.by_id().contents.get(content));
+    live?;
+    if let Some(same) = same? {
+        return Err(Refusal::DuplicateReport(Collection::Reports.name(*same)));
     }
     Ok(report)
 }

@@ -132,6 +132,12 @@ impl From<StoreError> for Refusal {
     }
 }
 
+impl From<Arc<StoreError>> for Refusal {
+    fn from(error: Arc<StoreError>) -> Self {
+        Self::Store(error)
+    }
+}
+
 impl From<SubmitError> for Refusal {
     fn from(error: SubmitError) -> Self {
         match error {
@@ -258,8 +264,8 @@ impl From<Refusal> for Status {
 }
 
 /// Refuses to name a record that is not there, or is not live.
-pub fn must_be_live(of: Collection, id: Uuid, live: Option<&bool>) -> Result<(), Refusal> {
-    match live {
+pub fn must_be_live(of: Collection, id: Uuid, is_live: Option<bool>) -> Result<(), Refusal> {
+    match is_live {
         Some(true) => Ok(()),
         Some(false) => Err(Refusal::Deleted(of.name(id))),
         None => Err(Refusal::NotFound(of.name(id))),

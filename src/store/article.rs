@@ -7,7 +7,9 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx, docs, revision, time,
+    Doc, StoreError, Tx,
+    coalesce::{BATCH_BYTES, Found},
+    docs, revision, time,
     write::{Claim, PutArticle},
 };
 use crate::{
@@ -24,19 +26,43 @@ pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Articles, ids).await
 }
 
-/// An article with what its reports need of it: the first article of its group of copies, and its text, where there is
-/// one to check evidence against.
-pub async fn source(pool: &PgPool, id: Uuid) -> Result<Option<(Doc, Uuid, Option<String>)>, StoreError> {
-    let found: Option<(i16, Vec<u8>, Uuid, Option<String>)> = sqlx::query_as(
-        "select article.contract, article.doc, article.origin, article_text.body
-         from article
-         left join article_text on article_text.sha256 = article.text_sha256
-         where article.id = $1",
+/// An article with what its reports need of it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The article, without its text.
+    pub doc: Doc,
+    /// The first article of its group of copies.
+    pub origin: Uuid,
+    /// Its text, where there is one to check evidence against.
+    pub text: Option<String>,
+}
+
+/// The articles of these ids with what their reports need of them, as many as a batch may have bytes.
+pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<Found<Uuid, Source>, StoreError> {
+    type Row = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<String>);
+    // Bytes are counted before anything is fetched from where large values are kept apart.
+    let rows: Vec<Row> = sqlx::query_as(
+        "select id, contract, case when bytes_before < $2 then doc end, origin, case when bytes_before < $2 then body end
+         from (
+             select id, contract, doc, origin, body, sum(bytes) over (order by id) - bytes as bytes_before
+             from (
+                 select article.id, article.contract, article.doc, article.origin, article_text.body,
+                        octet_length(article.doc) + coalesce(octet_length(article_text.body), 0) as bytes
+                 from article
+                 left join article_text on article_text.sha256 = article.text_sha256
+                 where article.id = any($1)
+             ) as one
+         ) as one",
     )
-    .bind(id)
-    .fetch_optional(pool)
+    .bind(ids)
+    .bind(BATCH_BYTES)
+    .fetch_all(&pool)
     .await?;
-    Ok(found.map(|(contract, bytes, origin, text)| (Doc { id, contract, bytes }, origin, text)))
+    let source = |(id, contract, bytes, origin, text): Row| {
+        let doc = bytes.map(|bytes| Doc { id, contract, bytes });
+        (id, doc.map(|doc| Source { doc, origin, text }))
+    };
+    Ok(rows.into_iter().map(source).collect())
 }
 
 /// The texts with these hashes of these articles, where they are there to show. Of a former revision too, unless its

@@ -60,6 +60,18 @@ impl StoreError {
         Self::Unavailable(sqlx::Error::Io(elapsed.into()))
     }
 
+    /// Whether a connection was found dead, or was ended by the server: another one may do.
+    pub fn is_of_connection(&self) -> bool {
+        match self {
+            Self::Unavailable(sqlx::Error::Io(_)) => true,
+            // Ended by an administrator; by the crash of another one.
+            Self::Unavailable(sqlx::Error::Database(cause)) => {
+                ["57P01", "57P02"].contains(&sqlstate(cause.as_ref()).as_str())
+            }
+            _ => false,
+        }
+    }
+
     /// The same error of a COMMIT: whoever cannot be heard may have done it.
     pub fn of_commit(error: sqlx::Error) -> Self {
         match Self::from(error) {

@@ -1,13 +1,15 @@
 //! Meetings: docs, the columns that filters ask about, and the index tables of who, where and what about.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx, docs, revision, time,
+    Doc, StoreError, Tx,
+    coalesce::{BATCH_BYTES, Found},
+    docs, report, revision, time,
     write::{Claim, Put},
 };
 use crate::{
@@ -23,6 +25,58 @@ use crate::{
 /// The meetings of these ids, in no order; those that are not there are left out.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Meetings, ids).await
+}
+
+/// A meeting with its reports.
+#[derive(Debug, Clone)]
+pub struct Whole {
+    /// The meeting.
+    pub doc: Doc,
+    /// Its active reports, in the order of their names; none where they have more than `BATCH_BYTES` together.
+    pub reports: Vec<report::Told>,
+    /// How many bytes they have together.
+    pub report_bytes: usize,
+}
+
+/// The meetings of these ids with their reports, as many as a batch may have bytes.
+pub(super) async fn whole(pool: PgPool, ids: Vec<Uuid>) -> Result<Found<Uuid, Whole>, StoreError> {
+    // Bytes are counted before any doc is fetched from where large ones are kept apart.
+    let rows: Vec<(Uuid, i16, Option<Vec<u8>>, i64)> = sqlx::query_as(
+        "select id, contract, case when bytes_before < $2 then doc end, report_bytes
+         from (
+             select meeting.id, meeting.contract, meeting.doc, reports.bytes as report_bytes,
+                    sum(octet_length(meeting.doc) + reports.bytes) over (order by meeting.id)
+                        - octet_length(meeting.doc) - reports.bytes as bytes_before
+             from meeting
+             cross join lateral (
+                 select coalesce(sum(octet_length(report.doc)), 0) as bytes
+                 from report
+                 where report.meeting = meeting.id
+                   and report.retract_time is null
+             ) as reports
+             where meeting.id = any($1)
+         ) as one",
+    )
+    .bind(ids)
+    .bind(BATCH_BYTES)
+    .fetch_all(&pool)
+    .await?;
+    let is_read = |bytes: i64| (1..=BATCH_BYTES).contains(&bytes);
+    let with_reports: Vec<Uuid> =
+        rows.iter().filter(|(_, _, doc, bytes)| doc.is_some() && is_read(*bytes)).map(|(id, ..)| *id).collect();
+    let mut reports: HashMap<Uuid, Vec<report::Told>> = HashMap::with_capacity(with_reports.len());
+    for told in report::of_meetings(&pool, &with_reports).await? {
+        reports.entry(told.meeting).or_default().push(told);
+    }
+    let whole = |(id, contract, bytes, report_bytes): (Uuid, i16, Option<Vec<u8>>, i64)| {
+        let whole = bytes.map(|bytes| Whole {
+            doc: Doc { id, contract, bytes },
+            reports: reports.remove(&id).unwrap_or_default(),
+            report_bytes: usize::try_from(report_bytes).unwrap_or(0),
+        });
+        (id, whole)
+    };
+    Ok(rows.into_iter().map(whole).collect())
 }
 
 /// Inserts the new meetings and locks those that are to be replaced.

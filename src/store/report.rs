@@ -7,7 +7,8 @@ use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx, docs,
+    Doc, StoreError, Tx,
+    coalesce::Found,
     list::{PAGE_BYTES, Page},
     revision, time,
     write::{Claim, Put},
@@ -19,11 +20,6 @@ use crate::{
     },
     pb::Report,
 };
-
-/// The reports of these ids, in no order; those that are not there are left out.
-pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
-    docs(pool, Collection::Reports, ids).await
-}
 
 /// A report, with what settling needs to know of its article.
 #[derive(Debug, Clone, FromRow)]
@@ -103,6 +99,25 @@ pub async fn find(pool: &PgPool, contents: &[(Uuid, &str)]) -> Result<HashMap<(U
     .await?;
     let entry = |(article, hash, id, contract, bytes)| ((article, hash), Doc { id, contract, bytes });
     Ok(rows.into_iter().map(entry).collect())
+}
+
+/// The reports that articles gave with this content, by article and `content_hash`.
+pub(super) async fn known(
+    pool: PgPool,
+    contents: Vec<(Uuid, String)>,
+) -> Result<Found<(Uuid, String), Uuid>, StoreError> {
+    let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
+        contents.iter().map(|(article, hash)| (*article, content_hash(hash))).unzip();
+    let rows: Vec<(Uuid, String, Uuid)> = sqlx::query_as(
+        "select report.article, encode(report.content_hash, 'hex'), report.id
+         from unnest($1::uuid[], $2::bytea[]) as asked (article, content_hash)
+         join report on report.article = asked.article and report.content_hash = asked.content_hash",
+    )
+    .bind(articles)
+    .bind(hashes)
+    .fetch_all(&pool)
+    .await?;
+    Ok(rows.into_iter().map(|(article, hash, id)| ((article, hash), Some(id))).collect())
 }
 
 /// A page of the reports of a meeting, of an article, or of both, in the order of names: at most `limit` after `after`.

@@ -14,7 +14,7 @@ use crate::{
     },
     pb::{Article, IngestStoryResponse, Meeting, Participant, Report},
     service::{
-        Api,
+        Api, live,
         report::{Telling, tellings},
         status::{Refusal, must_be_live},
     },
@@ -90,7 +90,7 @@ impl Known {
 
     /// Refuses to name a participant who is not there, or is not live.
     pub fn must_be_live(&self, participant: Uuid) -> Result<(), Refusal> {
-        must_be_live(Collection::Participants, participant, self.participants.get(&participant))
+        must_be_live(Collection::Participants, participant, self.participants.get(&participant).copied())
     }
 
     /// The reports that known articles gave before.
@@ -138,7 +138,7 @@ impl Known {
         let parents = new().filter_map(|one| Collection::Participants.id(&one.parent));
         let named: Vec<Uuid> = in_accounts.chain(given).chain(parents).collect();
         if !named.is_empty() {
-            self.participants = api.store.live::<Participant>(&named).await?;
+            self.participants = live::<Participant>(&api.store, &named).await?;
         }
         Ok(())
     }

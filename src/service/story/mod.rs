@@ -106,7 +106,7 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
             (Some(report), _) => Collection::Meetings.id(&report.meeting),
             (None, Some(meeting)) => {
                 let live = known.meetings.get(&meeting).map(|(meeting, _)| !meeting.is_deleted());
-                must_be_live(Collection::Meetings, meeting, live.as_ref())?;
+                must_be_live(Collection::Meetings, meeting, live)?;
                 Some(meeting)
             }
             (None, None) => None,
@@ -177,7 +177,7 @@ fn find_article<'a>(story: &Sent, known: &'a Known) -> Result<Found<'a>, Refusal
     let source = Collection::Articles.id(&story.article.syndicated_from);
     if let Some(source) = source {
         let live = known.articles.get(&source).map(|(article, _)| !article.is_deleted());
-        must_be_live(Collection::Articles, source, live.as_ref())?;
+        must_be_live(Collection::Articles, source, live)?;
     }
     let mut owners = uris(&story.article).filter_map(|uri| Some((uri, *known.uris.get(uri)?)));
     let Some((uri, id)) = owners.next() else { return Ok(Found::New(Uuid::now_v7())) };
