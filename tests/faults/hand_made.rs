@@ -112,6 +112,22 @@ fn what_is_no_longer_kept_may_be_missed_by_those_who_were_told_so() {
     assert_eq!(promises(&history), [Promise::Resumable]);
 }
 
+#[test]
+fn what_was_dropped_before_anybody_was_told_is_missed_only_with_notice() {
+    let mut history = good();
+    history.floor = 3;
+    history.table.drain(..3);
+    history.hand_offs.clear();
+    history.watchers.drain(1..);
+    let rest = history.messages(0, 1).split_off(1);
+    // 4 is the last before the break; 1 to 3 are what they came too late for.
+    history.watchers[0].sessions = vec![session(Start::Oldest, [Message::Change(told(4, "c", true))])];
+    history.watchers[0].sessions.push(session(Start::After(4), rest));
+    assert_eq!(validate(&history), []);
+    history.watchers[0].sessions[0].start = Start::After(0);
+    assert_eq!(promises(&history), [Promise::Resumable]);
+}
+
 fn promises(history: &History) -> Vec<Promise> {
     let mut promises: Vec<_> = validate(history).into_iter().map(|violation| violation.promise).collect();
     promises.dedup();

@@ -10,12 +10,14 @@ mod history;
 mod moved;
 mod plan;
 mod postgres;
+mod programs;
 mod proxy;
 mod reader;
 mod recorder;
 mod sequence;
 mod service;
 mod session;
+mod standby;
 mod validator;
 mod watcher;
 mod wire;
@@ -53,7 +55,7 @@ macro_rules! faults {
 }
 
 #[rustfmt::skip]
-const FAULTS: [Fault; 20] = faults! {
+const FAULTS: [Fault; 21] = faults! {
     "service killed, at any moment"                     service::killed, ordinary;
     "service frozen, with the feed's lock"              service::frozen;
     "database stopped, fast"                            postgres::stopped_fast;
@@ -73,7 +75,8 @@ const FAULTS: [Fault; 20] = faults! {
     "watcher behind the ring"                           crowd::fallen_behind;
     "tailer cut off within a page"                      crowd::cut_off;
     "dump and restore"                                  moved::restored;
-    "standby promoted"                                  moved::promoted;
+    "standby promoted"                                  standby::promoted;
+    "standby promoted without its tail"                 standby::promoted_without_its_tail;
 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,7 @@ pub async fn outrun_by_retention(plan: Plan) -> Outcome {
     let pool = fleet.pool().await;
     let retention = Retention { age: Duration::ZERO, bytes: u64::MAX, range: RANGE };
     let mut recording = Recording::begin(&fleet, plan).await;
+    let shared = recording.shared.clone();
     for number in 0..4 {
         let chance = plan.chance(&format!("late {number}"));
         let mut late = Recorder::new(recording.shared.clone(), chance, number % 2, fleet.doors(), "");
@@ -50,7 +51,9 @@ pub async fn outrun_by_retention(plan: Plan) -> Outcome {
     }
     let outcome = recording.end().await;
     fleet.stop().await;
-    outcome.require(dropped > 5, || format!("only {dropped} ranges were dropped"))
+    outcome
+        .require(dropped > 5, || format!("only {dropped} ranges were dropped"))
+        .require(shared.too_late() > 0, || "nobody came too late".to_owned())
 }
 
 /// Calls begin at positions around the head while it moves.

@@ -82,8 +82,9 @@ struct Inner {
     /// How many writes were acknowledged, and the highest position that was.
     acknowledged: watch::Sender<(usize, i64)>,
     surprises: Mutex<Vec<String>>,
-    /// How often somebody fell behind.
+    /// How often somebody fell behind, or came when what they wanted was gone.
     fell_behind: AtomicU64,
+    came_too_late: AtomicU64,
 }
 
 impl Shared {
@@ -150,6 +151,16 @@ impl Shared {
         self.0.fell_behind.load(Ordering::Relaxed)
     }
 
+    /// Somebody was told that what they wanted is gone.
+    pub fn came_too_late(&self) {
+        self.0.came_too_late.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often somebody came too late.
+    pub fn too_late(&self) -> u64 {
+        self.0.came_too_late.load(Ordering::Relaxed)
+    }
+
     fn surprises(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
         self.0.surprises.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,6 +199,7 @@ impl Recording {
             acknowledged: watch::Sender::default(),
             surprises: Mutex::default(),
             fell_behind: AtomicU64::new(0),
+            came_too_late: AtomicU64::new(0),
         }));
         let scene = Scene::set(&doors[0], shared.0.tag).await;
         let writer = |number| Writer {

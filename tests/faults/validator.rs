@@ -53,14 +53,17 @@ type Log<'a> = BTreeMap<i64, &'a Told>;
 pub fn validate(history: &History) -> Vec<Violation> {
     let mut found = Found::default();
     let log = agreed(history, &mut found);
-    logged(&log, &mut found);
-    atomic(&log, &mut found);
+    // What was dropped before anybody was told of it, nobody can vouch for.
+    let unseen: BTreeSet<i64> = (1..=history.floor).filter(|position| !log.contains_key(position)).collect();
+    logged(&log, &unseen, &mut found);
+    atomic(&log, &unseen, &mut found);
     let head = log.keys().next_back().copied().unwrap_or(history.floor);
     for (number, watcher) in history.watchers.iter().enumerate() {
-        Watched::new(number, &log, history.floor).check(watcher, head, &mut found);
+        Watched::new(number, &log, history.floor).check(watcher, head, &unseen, &mut found);
     }
-    acknowledged(&history.writes, &log, &mut found);
-    history.hand_offs.iter().for_each(|one| handed_off(one, &history.records, &log, &mut found));
+    acknowledged(&history.writes, &log, &unseen, &mut found);
+    let is_seen = |one: &&HandOff| unseen.range(one.as_of + 1..).next().is_none();
+    history.hand_offs.iter().filter(is_seen).for_each(|one| handed_off(one, &history.records, &log, &mut found));
     found.0
 }
 
@@ -100,17 +103,17 @@ fn agreed<'a>(history: &'a History, found: &mut Found) -> Log<'a> {
 }
 
 /// Positions are dense, times do not decrease, and every revision has one position.
-fn logged(log: &Log, found: &mut Found) {
+fn logged(log: &Log, unseen: &BTreeSet<i64>, found: &mut Found) {
     let mut positions: HashMap<(&str, i64), i64> = HashMap::new();
     for (before, change) in log.values().zip(log.values().skip(1)) {
-        if change.position != before.position + 1 {
+        if change.position != before.position + 1 && !unseen.contains(&(change.position - 1)) {
             found.not(Promise::Dense, format!("nothing between {} and {}", before.position, change.position));
         }
         if change.time < before.time {
             found.not(Promise::Ordered, format!("{} is earlier than {}", change.position, before.position));
         }
     }
-    if let Some(first) = log.keys().next().filter(|first| **first != 1) {
+    if let Some(first) = log.keys().next().filter(|first| **first != 1 && !unseen.contains(&(**first - 1))) {
         found.not(Promise::Dense, format!("nothing before {first}"));
     }
     for change in log.values() {
@@ -121,10 +124,10 @@ fn logged(log: &Log, found: &mut Found) {
     }
 }
 
-fn atomic(log: &Log, found: &mut Found) {
+fn atomic(log: &Log, unseen: &BTreeSet<i64>, found: &mut Found) {
     for (change, next) in log.values().zip(log.values().skip(1)) {
-        if !change.last && change.request_id != next.request_id {
-            let (position, write) = (change.position, &change.request_id);
+        let (position, write) = (change.position, &change.request_id);
+        if !change.last && *write != next.request_id && !unseen.contains(&(position + 1)) {
             found.not(Promise::Atomic, format!("write {write:?} is interrupted after {position}"));
         }
     }
@@ -152,7 +155,7 @@ impl<'a> Watched<'a> {
         Self { number, log, floor, place: 0, told: BTreeSet::new(), gaps: Vec::new(), excused: Vec::new() }
     }
 
-    fn check(mut self, watcher: &Watcher, head: i64, found: &mut Found) {
+    fn check(mut self, watcher: &Watcher, head: i64, unseen: &BTreeSet<i64>, found: &mut Found) {
         let mut begin = None;
         for session in &watcher.sessions {
             self.begin(session.start, session.messages.first(), found);
@@ -174,13 +177,20 @@ impl<'a> Watched<'a> {
                 true if !watcher.wants(change) => {
                     found.not(Promise::Reliable, format!("watcher {number} did not ask for {position}"));
                 }
-                false if watcher.wants(change) && !self.excused.iter().any(|range| range.contains(position)) => {
-                    let gap = self.gaps.iter().find(|(range, _)| range.contains(position));
-                    let promise = gap.map_or(Promise::Reliable, |(_, promise)| *promise);
-                    found.not(promise, format!("watcher {number} was never told {position}"));
-                }
+                false if watcher.wants(change) => self.missed(*position, found),
                 _ => {}
             }
+        }
+        if watcher.collection.is_empty() {
+            unseen.range(begin + 1..=end).for_each(|position| self.missed(*position, found));
+        }
+    }
+
+    fn missed(&self, position: i64, found: &mut Found) {
+        if !self.excused.iter().any(|range| range.contains(&position)) {
+            let gap = self.gaps.iter().find(|(range, _)| range.contains(&position));
+            let promise = gap.map_or(Promise::Reliable, |(_, promise)| *promise);
+            found.not(promise, format!("watcher {} was never told {position}", self.number));
         }
     }
 
@@ -233,7 +243,7 @@ impl<'a> Watched<'a> {
     }
 }
 
-fn acknowledged(writes: &[Write], log: &Log, found: &mut Found) {
+fn acknowledged(writes: &[Write], log: &Log, unseen: &BTreeSet<i64>, found: &mut Found) {
     let mut written: HashMap<&str, (Vec<i64>, BTreeSet<&str>)> = HashMap::new();
     for change in log.values() {
         let (ends, names) = written.entry(&change.request_id).or_default();
@@ -246,6 +256,8 @@ fn acknowledged(writes: &[Write], log: &Log, found: &mut Found) {
         let is_kept = match (*answer, ends.as_slice()) {
             (Answer::At(position), [end]) => position == *end,
             (Answer::By(position), [end]) => position >= *end,
+            (Answer::At(position), []) => unseen.contains(&position),
+            (Answer::By(position), []) => unseen.range(..=position).next().is_some(),
             (Answer::At(_) | Answer::By(_), _) => false,
             (Answer::Unknown, ends) => ends.len() <= 1,
             (Answer::Refused, ends) => ends.is_empty(),
@@ -253,7 +265,10 @@ fn acknowledged(writes: &[Write], log: &Log, found: &mut Found) {
         if !is_kept {
             found
                 .not(Promise::Acknowledged, format!("write {request_id:?} was answered {answer:?} and is at {ends:?}"));
-        } else if let Some(name) = names.iter().find(|name| !written.contains(name.as_str())) {
+        } else if let (Some(end), Some(name)) =
+            (ends.first(), names.iter().find(|name| !written.contains(name.as_str())))
+            && unseen.range(end - names.len() as i64..=*end).next().is_none()
+        {
             found.not(
                 Promise::Acknowledged,
                 format!("write {request_id:?} was answered {name}, which it did not write"),

@@ -180,6 +180,7 @@ impl Recorder {
 
     fn ended(&mut self, status: &Status) -> End {
         if status.get_details_error_info().is_some() && reason_of(status) == ErrorReason::CursorExpired {
+            self.shared.came_too_late();
             self.next = Asked::Cursor(metadata_of(status, "oldest_cursor"));
             self.start = Start::Oldest;
             return End::Broken;
