@@ -7,10 +7,7 @@ use readout::{
         Account, CreateArticleRequest, CreateMeetingRequest, GetMeetingRequest, Meeting, Statement,
         meeting_service_client::MeetingServiceClient,
     },
-    service::{
-        report::Telling,
-        status::{MESSAGE_BYTES, Refusal},
-    },
+    service::{refusal::Refusal, report::Telling, status::MESSAGE_BYTES},
     store::{Store, meeting, report},
 };
 use tonic::Status;

@@ -12,7 +12,7 @@ use readout::{
         CreateParticipantRequest, GetParticipantRequest, OfficeTerm, Participant, ParticipantName,
         participant_service_client::ParticipantServiceClient,
     },
-    service::status::Refusal,
+    service::refusal::Refusal,
     store::{
         Store, participant,
         write::{Outcome, Put, PutParticipant, Write, commit},

@@ -20,7 +20,7 @@
 //! | [`model`] | pure rules on the messages: declared and cross-field rules, evidence, names, dates, settle, filters | `pb` |
 //! | [`store`] | the only SQL, one file per noun; `store/write.rs` is the transaction of a batch, `store/coalesce.rs` reads in batches | `model` |
 //! | [`feed`] | the write path and the way out: group commit, turns; tailer, ring, those who follow | `store` |
-//! | [`service`] | one file per gRPC service: decode, call, encode; `status.rs` has every way to fail | `model`, `feed`, `store` |
+//! | [`service`] | one file per gRPC service: decode, call, encode; `refusal.rs` has every way to fail | `model`, `feed`, `store` |
 //! | [`server`] | the life of a service: database, migrations, listener, drain | all of these |
 //! | [`embedded`] | the private PostgreSQL that serves when no other is given | |
 //! | [`config`], [`telemetry`], [`cli`] | the command line: `serve`, `migrate`, and the clients `import`, `export` and `watch` | |
@@ -65,7 +65,7 @@
 //! … *a rule*: in the `.proto`; `build.rs` refuses to build with a rule that it does not enforce. A rule over several
 //! fields is a function in `model/cross_field.rs`, and a line in `build.rs`.
 //!
-//! … *a way to fail*: in `error_reason.proto` with an example, and in `service/status.rs`.
+//! … *a way to fail*: in `error_reason.proto` with an example, in `service/refusal.rs`, and in `service/status.rs`.
 
 pub mod cli;
 pub mod config;

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::{Prepared, status::Refusal};
+use super::{Prepared, refusal::Refusal};
 use crate::{
     model::rules::{Check, Violations},
     store::{Store, request, write::Answer},

@@ -11,7 +11,8 @@ use tonic::{Request, Response, Status};
 use super::{
     Api,
     cursor::{CursorError, Cursors},
-    status::{MESSAGE_BYTES, Refusal},
+    refusal::Refusal,
+    status::MESSAGE_BYTES,
 };
 use crate::{
     feed::{

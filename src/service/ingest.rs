@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     Api,
-    status::Refusal,
+    refusal::Refusal,
     story::{Ingested, Sent, prepare},
 };
 use crate::{

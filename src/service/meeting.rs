@@ -11,9 +11,10 @@ use super::{
     call::{Call, check},
     id, ids, in_order, must_be_free, new_id,
     page::{Cursor, chunks},
+    refusal::Refusal,
     report::{Telling, complete, must_have_room, source, tellings},
     revise::{revised, to_delete, to_undelete},
-    status::{MESSAGE_BYTES, Refusal},
+    status::MESSAGE_BYTES,
 };
 use crate::{
     model::{

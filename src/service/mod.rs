@@ -11,6 +11,7 @@ pub mod layer;
 pub mod meeting;
 pub mod page;
 pub mod participant;
+pub mod refusal;
 pub mod report;
 pub mod retract;
 mod revise;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, metadata::MetadataValue};
 use uuid::Uuid;
 
-use self::{page::TokenKey, status::Refusal};
+use self::{page::TokenKey, refusal::Refusal};
 use crate::{
     feed::{Committer, Feed, Turns, committer::Verdict},
     model::{
@@ -174,7 +175,7 @@ async fn must_be_live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<(), R
         return Ok(());
     }
     let live = live::<R>(store, ids).await?;
-    ids.iter().try_for_each(|id| status::must_be_live(R::COLLECTION, *id, live.get(id).copied()))
+    ids.iter().try_for_each(|id| refusal::must_be_live(R::COLLECTION, *id, live.get(id).copied()))
 }
 
 /// Whether the records of these ids are live; those that are not there are left out.

@@ -5,7 +5,7 @@ use prost::Message;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{Api, status::Refusal};
+use super::{Api, refusal::Refusal};
 use crate::{
     model::resource::Collection,
     pb::{ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest},

@@ -11,8 +11,9 @@ use super::{
     call::{Call, check},
     id, ids, in_order, must_be_free, must_be_live, new_id,
     page::{Cursor, chunks},
+    refusal::Refusal,
     revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
-    status::{MESSAGE_BYTES, Refusal},
+    status::MESSAGE_BYTES,
 };
 use crate::{
     model::{

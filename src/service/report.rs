@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::{Api, must_be_live, status::Refusal};
+use super::{Api, must_be_live, refusal::Refusal};
 use crate::{
     model::{
         article::uri_of,

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{
     Api,
+    refusal::Refusal,
     report::{Telling, tellings},
-    status::Refusal,
 };
 use crate::{
     model::{

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use prost_types::FieldMask;
 use uuid::Uuid;
 
-use super::{Api, Prepared, call::Call, id, must_be_live, status::Refusal};
+use super::{Api, Prepared, call::Call, id, must_be_live, refusal::Refusal};
 use crate::{
     model::{
         mask::Mask,

@@ -10,9 +10,12 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
 
-use super::StoreError;
+use super::{BATCH_TIMEOUT, StoreError};
 
 /// A batch has at most so many keys but for those of a single larger call, and there are at most so many at a time.
 const BATCH_KEYS: usize = 128;
@@ -168,7 +171,9 @@ impl<K, V> Drop for Task<K, V> {
 async fn answer<K: Clone + Eq + Hash, V>(mut batch: Vec<Asked<K, V>>, read: &Read<K, V>) {
     while !batch.is_empty() {
         let keys: HashSet<K> = batch.iter().flat_map(|one| &one.keys).cloned().collect();
-        let found = match read_twice(read, keys.into_iter().collect()).await {
+        // A database that has fallen silent must not hold up those who ask later.
+        let read = timeout(BATCH_TIMEOUT, read_twice(read, keys.into_iter().collect())).await;
+        let found = match read.map_err(StoreError::silent).flatten() {
             Ok(found) => found,
             Err(error) => {
                 let error = Arc::new(error);

@@ -45,7 +45,7 @@ const FEEDERS: u32 = 3;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A database that is there answers sooner.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// A batch takes no longer than a statement may; what takes longer is not heard of any more.
+/// A batch of reads or of writes takes no longer than a statement may; what takes longer is not heard of any more.
 pub const BATCH_TIMEOUT: Duration = Duration::from_secs(35);
 /// A connection that was not used for longer is asked whether it still works.
 const IDLE: Duration = Duration::from_millis(100);

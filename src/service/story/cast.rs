@@ -18,7 +18,7 @@ use crate::{
         Account, Participant, ParticipantMatching,
         ingest_story_response::{Outcome, ParticipantResult},
     },
-    service::status::Refusal,
+    service::refusal::Refusal,
     store::write::{Put, PutParticipant, Write},
 };
 

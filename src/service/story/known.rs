@@ -15,8 +15,8 @@ use crate::{
     pb::{Article, IngestStoryResponse, Meeting, Participant, Report},
     service::{
         Api, live,
+        refusal::{Refusal, must_be_live},
         report::{Telling, tellings},
-        status::{Refusal, must_be_live},
     },
     store::{Doc, article, meeting, participant, reference, report},
 };

@@ -20,9 +20,9 @@ use super::{
     Api, Prepared,
     article::{put_new, put_next},
     meeting::reported,
+    refusal::{Refusal, must_be_live},
     report::{Telling, must_have_room},
     revise::must_not_lead_back,
-    status::{Refusal, must_be_live},
 };
 use crate::{
     model::{

@@ -13,7 +13,7 @@ use crate::{
         rules::{Check, ClearOutput, Path},
     },
     pb::{Article, IngestStoryRequest, Participant, ParticipantMatching, Report},
-    service::{call::Call, status::Refusal},
+    service::{call::Call, refusal::Refusal},
 };
 
 /// A story that keeps the rules.

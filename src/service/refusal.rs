@@ -1,0 +1,145 @@
+//! Every way in which a call can fail; `status` says it to clients.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::{
+    feed::committer::SubmitError,
+    model::{filter::FilterError, resource::Collection, rules::Violations},
+    store::StoreError,
+};
+
+/// Why a call was refused or failed.
+#[derive(Debug, Clone)]
+pub enum Refusal {
+    /// Fields break rules.
+    Invalid(Violations),
+    /// The filter cannot be used.
+    Filter(FilterError),
+    /// The page token is not ours, or another request's.
+    PageToken,
+    /// The request id came with another body before.
+    RequestIdReused(String),
+    /// There is no such resource.
+    NotFound(String),
+    /// The id asked for is taken.
+    DuplicateId(String),
+    /// An article has the uri.
+    DuplicateArticle {
+        /// That article.
+        name: String,
+        /// The uri.
+        uri: String,
+    },
+    /// A participant has the external id.
+    DuplicateExternalId {
+        /// That participant.
+        name: String,
+        /// The catalogue.
+        scheme: String,
+        /// The id in it.
+        value: String,
+    },
+    /// The article gave the report before.
+    DuplicateReport(String),
+    /// The article of a story is there with other content.
+    ArticleDiffers {
+        /// That article.
+        name: String,
+        /// Its uri.
+        uri: String,
+    },
+    /// It was deleted before.
+    AlreadyDeleted(String),
+    /// It is not deleted.
+    NotDeleted(String),
+    /// It is deleted, and cannot be changed or named.
+    Deleted(String),
+    /// It cannot be deleted.
+    StillNamed {
+        /// It.
+        name: String,
+        /// Some of those who name it.
+        by: Vec<String>,
+    },
+    /// The etag is not the current one.
+    EtagMismatch {
+        /// The resource.
+        name: String,
+        /// Its etag.
+        etag: String,
+    },
+    /// The meeting is full.
+    TooManyReports(String),
+    /// The answer would be over the message limit.
+    TooLarge,
+    /// The cursor is not ours.
+    Cursor,
+    /// The cursor is of another filter.
+    CursorOfAnotherFilter,
+    /// A position is not one.
+    Position {
+        /// Where it was sent.
+        field: &'static str,
+        /// What was sent.
+        position: String,
+    },
+    /// Changes after the start are gone.
+    CursorExpired {
+        /// With it one could go on.
+        oldest_cursor: String,
+        /// When the oldest change kept was committed; empty where none is.
+        oldest_time: String,
+    },
+    /// The start is later than this newest position.
+    InFuture(String),
+    /// The position is of another epoch than this one.
+    EpochChanged(String),
+    /// What is read is only at this position.
+    NotReached(String),
+    /// Something that cannot be. It is in the log.
+    Defect,
+    /// Others went first again and again.
+    Contention,
+    /// The service is stopping.
+    Stopping,
+    /// The database.
+    Store(Arc<StoreError>),
+}
+
+impl From<Violations> for Refusal {
+    fn from(violations: Violations) -> Self {
+        Self::Invalid(violations)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<Arc<StoreError>> for Refusal {
+    fn from(error: Arc<StoreError>) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<SubmitError> for Refusal {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Stopping => Self::Stopping,
+            SubmitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Refuses to name a record that is not there, or is not live.
+pub fn must_be_live(of: Collection, id: Uuid, is_live: Option<bool>) -> Result<(), Refusal> {
+    match is_live {
+        Some(true) => Ok(()),
+        Some(false) => Err(Refusal::Deleted(of.name(id))),
+        None => Err(Refusal::NotFound(of.name(id))),
+    }
+}
