@@ -15,7 +15,7 @@ BUF := npx --yes @bufbuild/buf@1.75.0
 # A clean machine builds what was committed.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build test lint demo clients rust postgres
+.PHONY: help run build test bench lint demo clients rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ build: rust ## Build the release binary
 
 test: postgres rust ## Run the tests
 	cargo test $(LOCKED)
+
+bench: postgres rust ## Measure the service beside its baselines: one table, some four minutes
+	cargo bench $(LOCKED) --bench bench
 
 lint: rust ## Check the format and the lints of the code and of the contract
 	cargo fmt --check

@@ -1,0 +1,120 @@
+//! The real stories, beside the same rows inserted by SQL alone: table by table, in as many transactions.
+
+use std::time::{Duration, Instant};
+
+use futures_util::stream;
+use readout::pb::{IngestStoriesRequest, ingest_stories_response::Outcome};
+use sqlx::{Connection, PgConnection};
+
+use super::{
+    cluster::{connect, execute, number},
+    load::median,
+    service::Service,
+    stories,
+    table::{Table, Wanted},
+};
+
+const ROUNDS: usize = 3;
+
+/// What an ingest writes to.
+const TABLES: [&str; 14] = [
+    "request",
+    "article_text",
+    "article_uri",
+    "article",
+    "participant_external_id",
+    "participant_key",
+    "participant",
+    "participant_name",
+    "meeting",
+    "meeting_participant",
+    "meeting_region",
+    "meeting_topic",
+    "report",
+    "superseded",
+];
+
+pub async fn measure(table: &mut Table) {
+    let requests: Vec<IngestStoriesRequest> =
+        stories::lines().iter().map(|line| stories::request(&stories::story(line))).collect();
+    let (mut mine, mut theirs, mut ratios, mut seconds) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let service = Service::start().await;
+        let begin = Instant::now();
+        ingest(&service, &requests).await;
+        let ingested = begin.elapsed();
+        let mut connection = connect(&service.database).await;
+        let (rows, inserted) = insert_again(&mut connection).await;
+        connection.close().await.expect("closed");
+        service.stop().await;
+
+        let rate = |took: Duration| rows as f64 / took.as_secs_f64();
+        seconds.push(ingested.as_secs_f64());
+        mine.push(rate(ingested));
+        theirs.push(rate(inserted));
+        ratios.push(rate(ingested) / rate(inserted));
+    }
+    let (mine, theirs) = (median(mine), median(theirs));
+    let words = (format!("{mine:.0} rows/s, {:.1} s", median(seconds)), format!("{theirs:.0} rows/s"));
+    let figure = format!("IngestStories, {} stories / SQL alone", requests.len());
+    table.add(&figure, words, median(ratios), Wanted::AtLeast(0.5));
+}
+
+async fn ingest(service: &Service, requests: &[IngestStoriesRequest]) {
+    let mut client = service.ingest.clone();
+    let mut answers = client.ingest_stories(stream::iter(requests.to_vec())).await.expect("a stream").into_inner();
+    let mut answered = 0;
+    while let Some(answer) = answers.message().await.expect("the stream goes on") {
+        assert!(matches!(answer.outcome, Some(Outcome::Result(_))), "{answer:?}");
+        answered += 1;
+    }
+    assert_eq!(answered, requests.len());
+}
+
+/// Inserts all that an ingest wrote into tables of the same shape: in as many transactions: how
+/// many rows, and how fast.
+async fn insert_again(connection: &mut PgConnection) -> (i64, Duration) {
+    // All that commits together has one time.
+    let batches = number(connection, "select count(distinct time) from change").await;
+    let tables = || TABLES.iter().chain(&["change"]);
+    execute(connection, "create schema dump; create schema again".to_owned()).await;
+    let mut rows = 0;
+    for table in tables() {
+        let statement = format!(
+            "create table dump.{table} as
+             select ntile({batches}) over (order by tableoid, ctid) as batch, *
+             from public.{table};
+             create index on dump.{table} (batch);
+             create table again.{table} (like public.{table} including all);
+             analyze dump.{table}"
+        );
+        execute(connection, statement).await;
+        rows += number(connection, &format!("select count(*) from public.{table}")).await;
+    }
+    let mut inserts = Vec::new();
+    for table in tables() {
+        let columns: String = sqlx::query_scalar(
+            "select string_agg(quote_ident(attname), ', ' order by attnum)
+             from pg_attribute
+             where attrelid = ('public.' || $1)::regclass
+               and attnum > 0
+               and not attisdropped",
+        )
+        .bind(table)
+        .fetch_one(&mut *connection)
+        .await
+        .expect("columns");
+        inserts.push(format!("insert into again.{table} select {columns} from dump.{table} where batch = $1"));
+    }
+    execute(connection, "checkpoint".to_owned()).await;
+    let begin = Instant::now();
+    for batch in 1..=batches {
+        let mut tx = connection.begin().await.expect("begun");
+        for insert in &inserts {
+            let batch = i32::try_from(batch).expect("few");
+            sqlx::query(sqlx::AssertSqlSafe(insert.clone())).bind(batch).execute(&mut *tx).await.expect(insert);
+        }
+        tx.commit().await.expect("committed");
+    }
+    (rows, begin.elapsed())
+}

@@ -1,0 +1,154 @@
+//! Participants: created in batches beside one transaction each, read together beside one query each.
+
+use std::time::SystemTime;
+
+use futures_util::future::BoxFuture;
+use readout::{
+    model::{
+        resource::{Collection, Resource},
+        rules::{Check, ClearOutput},
+    },
+    pb::{
+        CreateParticipantRequest, GetParticipantRequest, OfficeTerm, Participant, ParticipantName,
+        participant_service_client::ParticipantServiceClient,
+    },
+    service::status::Refusal,
+    store::{
+        Store, participant,
+        write::{Outcome, Put, PutParticipant, Write, commit},
+    },
+};
+use tonic::Status;
+use uuid::Uuid;
+
+use super::{
+    load::{Call, IN_FLIGHT, call, compare},
+    make::person,
+    service::Service,
+    table::{Table, Wanted},
+    unary::{baseline, channels, echo},
+};
+
+/// Somebody with a name of their own, as records of officials are: some 400 bytes.
+pub fn somebody(number: u64) -> Participant {
+    let alias = ParticipantName { text: format!("K. V. {number}"), language_code: "az".into(), ..Default::default() };
+    let office = OfficeTerm {
+        title: "First Deputy Minister of Defense, Chief of the General Staff".into(),
+        organization: "Ministry of Defense of the Republic of Azerbaijan".into(),
+        region_code: "AZ".into(),
+        ..Default::default()
+    };
+    Participant {
+        names: vec![alias],
+        offices: vec![office],
+        note: "Colonel General; took part in the talks on military and technical cooperation in Baku.".into(),
+        ..person(&format!("Kerim Veliyev {number}"), "AZ")
+    }
+}
+
+/// The request that creates somebody.
+pub fn create(number: u64) -> CreateParticipantRequest {
+    CreateParticipantRequest { participant: Some(somebody(number)), ..Default::default() }
+}
+
+/// The write of such a request.
+pub fn write_of(mut participant: Participant) -> Write {
+    let id = Uuid::now_v7();
+    participant.begin(id, SystemTime::now());
+    let put = PutParticipant { put: Put::new(id, participant), absent: Vec::new() };
+    Write { actor: "anonymous".into(), participants: vec![put], ..Default::default() }
+}
+
+pub async fn measure(table: &mut Table) {
+    let service = Service::start().await;
+    let created = create_with(&service).await;
+    let each = one_transaction_each(Store::new(service.database.clone())).await;
+    let echoed = echo(create).await;
+    let [mine, each, echo_] = compare(IN_FLIGHT, [&created, &each, &echoed]).await;
+    let figure = "CreateParticipant, 64 in flight / one transaction each";
+    table.add(figure, (mine.words(), each.words()), mine.times(&each), Wanted::AtLeast(3.0));
+    let figure = "CreateParticipant, 64 in flight / echo";
+    table.add(figure, (mine.words(), echo_.words()), mine.times(&echo_), Wanted::AtLeast(0.2));
+
+    let participants = some(&service, 2_000).await;
+    let names: Vec<String> = participants.iter().map(|one| one.name.clone()).collect();
+    let request = move |number| GetParticipantRequest { name: names[number as usize % names.len()].clone() };
+    let channels = channels(service.address).await;
+    let asked = request.clone();
+    let read = call(move |number| {
+        let mut client = ParticipantServiceClient::new(channels.of(number));
+        let request = asked(number);
+        async move { drop(client.get_participant(request).await.expect("read")) }
+    });
+    let each = baseline(one_query_each(Store::new(service.database.clone())), request).await;
+    let echoed = echo(move |number| participants[number as usize % participants.len()].clone()).await;
+    reads("GetParticipant", table, [&read, &each, &echoed]).await;
+    service.stop().await;
+}
+
+/// Reads beside one query each, and beside an echo of what they answer.
+pub async fn reads(method: &str, table: &mut Table, calls: [&Call; 3]) {
+    let [read, each, echoed] = compare(IN_FLIGHT, calls).await;
+    let figure = format!("{method}, {IN_FLIGHT} in flight / echo");
+    table.add(&figure, (read.words(), echoed.words()), read.times(&echoed), Wanted::AtLeast(0.35));
+    let figure = format!("{method}, {IN_FLIGHT} in flight / one by one");
+    table.add(&figure, (read.words(), each.words()), read.times(&each), Wanted::AtLeast(1.0));
+    let [read, each] = compare(1, [calls[0], calls[1]]).await;
+    let figure = format!("{method}, 1 in flight / one by one, p50");
+    table.add(&figure, (read.words(), each.words()), read.times_sooner(&each), Wanted::AtLeast(0.95));
+}
+
+/// Creates through the service.
+pub async fn create_with(service: &Service) -> Call {
+    let channels = channels(service.address).await;
+    call(move |number| {
+        let mut client = ParticipantServiceClient::new(channels.of(number));
+        async move { drop(client.create_participant(create(number)).await.expect("created")) }
+    })
+}
+
+/// So many participants that the service has.
+pub async fn some(service: &Service, count: usize) -> Vec<Participant> {
+    let mut participants = Vec::new();
+    while participants.len() < count {
+        let create = (0..200).map(|_| {
+            let mut client = service.participants.clone();
+            async move { client.create_participant(create(super::load::next_number())).await.expect("created") }
+        });
+        let created = futures_util::future::join_all(create).await;
+        participants.extend(created.into_iter().map(tonic::Response::into_inner));
+    }
+    participants
+}
+
+/// The same checks, statements and lock, in a transaction for each request.
+async fn one_transaction_each(store: Store) -> Call {
+    let handle = move |mut request: CreateParticipantRequest| {
+        let store = store.clone();
+        async move {
+            request.participant.iter_mut().for_each(ClearOutput::clear_output);
+            request.violations().into_result().map_err(Refusal::from)?;
+            let write = write_of(request.participant.unwrap_or_default());
+            match commit(store.writes(), &[&write]).await? {
+                Outcome::Committed(_) => Ok(write.participants[0].put.record.clone()),
+                Outcome::Lost(lost) => Err(Status::aborted(format!("{lost:?}"))),
+            }
+        }
+    };
+    baseline(handle, create).await
+}
+
+/// The same checks, and a query for each request.
+fn one_query_each(
+    store: Store,
+) -> impl Fn(GetParticipantRequest) -> BoxFuture<'static, Result<Participant, Status>> + Send + Sync {
+    move |request| {
+        let store = store.clone();
+        Box::pin(async move {
+            request.violations().into_result().map_err(Refusal::from)?;
+            let id = Collection::Participants.id(&request.name).expect("checked");
+            let docs = participant::get(store.reads(), &[id]).await?;
+            Ok(docs.first().ok_or_else(|| Status::not_found(request.name))?.decode()?)
+        })
+    }
+}
