@@ -1,6 +1,5 @@
 //! Reads by key that are asked for at the same time share a query. A batch forms while those before it are being read;
-//! nobody waits for a timer. It is read by a task of its own: a caller who goes away neither cancels it for the others
-//! nor leaves a query running on a pooled connection.
+//! nobody waits for a timer. It is read by a task of its own: a caller who goes away does not cancel it for the others.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -86,6 +85,11 @@ where
 
     /// What has this key, as of a moment after the call; `None` for nothing.
     pub async fn get(&self, key: K) -> Result<Option<Arc<V>>, Arc<StoreError>> {
+        // Where there is nobody to share with, a task would only cost time.
+        if let Some(_alone) = Alone::begin(&self.0) {
+            let found = in_time(&self.0.read, vec![key]).await.map_err(Arc::new)?;
+            return Ok(found.into_values().next().flatten().map(Arc::new));
+        }
         Ok(self.get_all(vec![key]).await?.into_values().next())
     }
 
@@ -116,6 +120,24 @@ impl<K, V> Shared<K, V> {
     /// Nothing panics while it is held.
     fn queue(&self) -> MutexGuard<'_, Queue<K, V>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who reads for itself. It counts as a task: whoever comes meanwhile starts another one.
+struct Alone<'a, K, V>(&'a Shared<K, V>);
+
+impl<'a, K, V> Alone<'a, K, V> {
+    fn begin(shared: &'a Shared<K, V>) -> Option<Self> {
+        let mut queue = shared.queue();
+        let is_alone = queue.tasks == 0;
+        queue.tasks += usize::from(is_alone);
+        is_alone.then(|| Self(shared))
+    }
+}
+
+impl<K, V> Drop for Alone<'_, K, V> {
+    fn drop(&mut self) {
+        self.0.queue().tasks -= 1;
     }
 }
 
@@ -171,9 +193,7 @@ impl<K, V> Drop for Task<K, V> {
 async fn answer<K: Clone + Eq + Hash, V>(mut batch: Vec<Asked<K, V>>, read: &Read<K, V>) {
     while !batch.is_empty() {
         let keys: HashSet<K> = batch.iter().flat_map(|one| &one.keys).cloned().collect();
-        // A database that has fallen silent must not hold up those who ask later.
-        let read = timeout(BATCH_TIMEOUT, read_twice(read, keys.into_iter().collect())).await;
-        let found = match read.map_err(StoreError::silent).flatten() {
+        let found = match in_time(read, keys.into_iter().collect()).await {
             Ok(found) => found,
             Err(error) => {
                 let error = Arc::new(error);
@@ -202,6 +222,11 @@ async fn answer<K: Clone + Eq + Hash, V>(mut batch: Vec<Asked<K, V>>, read: &Rea
         left.retain(|one| !one.reply.is_closed());
         batch = left;
     }
+}
+
+/// Reads, but not for ever: a database that has fallen silent must not hold up those who ask later.
+async fn in_time<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<Found<K, V>, StoreError> {
+    timeout(BATCH_TIMEOUT, read_twice(read, keys)).await.map_err(StoreError::silent).flatten()
 }
 
 /// Reads, and once more if the connection turned out to be dead.

@@ -64,9 +64,15 @@ pub async fn find_by_external_ids(
 ) -> Result<HashMap<(String, String), Doc>, StoreError> {
     let (schemes, values): (Vec<&str>, Vec<&str>) = ids.iter().copied().unzip();
     let rows: Vec<(String, String, Uuid, i16, Vec<u8>)> = sqlx::query_as(
-        "select known.scheme, known.value, participant.id, participant.contract, participant.doc
+        "select asked.scheme, asked.value, participant.id, participant.contract, participant.doc
          from unnest($1::text[], $2::text[]) as asked (scheme, value)
-         join participant_external_id as known on known.scheme = asked.scheme and known.value = asked.value
+         cross join lateral (
+             select participant
+             from participant_external_id as known
+             where known.scheme = asked.scheme
+               and known.value = asked.value
+             limit 1
+         ) as known
          join participant on participant.id = known.participant",
     )
     .bind(schemes)

@@ -89,9 +89,15 @@ pub async fn find(pool: &PgPool, contents: &[(Uuid, &str)]) -> Result<HashMap<(U
     let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
         contents.iter().map(|(article, hash)| (*article, content_hash(hash))).unzip();
     let rows: Vec<(Uuid, String, Uuid, i16, Vec<u8>)> = sqlx::query_as(
-        "select report.article, encode(report.content_hash, 'hex'), report.id, report.contract, report.doc
+        "select asked.article, encode(asked.content_hash, 'hex'), report.id, report.contract, report.doc
          from unnest($1::uuid[], $2::bytea[]) as asked (article, content_hash)
-         join report on report.article = asked.article and report.content_hash = asked.content_hash",
+         cross join lateral (
+             select *
+             from report
+             where report.article = asked.article
+               and report.content_hash = asked.content_hash
+             limit 1
+         ) as report",
     )
     .bind(articles)
     .bind(hashes)
@@ -108,16 +114,18 @@ pub(super) async fn known(
 ) -> Result<Found<(Uuid, String), Uuid>, StoreError> {
     let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
         contents.iter().map(|(article, hash)| (*article, content_hash(hash))).unzip();
-    let rows: Vec<(Uuid, String, Uuid)> = sqlx::query_as(
-        "select report.article, encode(report.content_hash, 'hex'), report.id
-         from unnest($1::uuid[], $2::bytea[]) as asked (article, content_hash)
-         join report on report.article = asked.article and report.content_hash = asked.content_hash",
+    // Each is looked up by its key: what a planner takes for small, and reads as a whole, grows while its plan is kept.
+    let rows: Vec<(Uuid, String, Option<Uuid>)> = sqlx::query_as(
+        "select asked.article, encode(asked.content_hash, 'hex'),
+                (select id from report
+                 where report.article = asked.article and report.content_hash = asked.content_hash)
+         from unnest($1::uuid[], $2::bytea[]) as asked (article, content_hash)",
     )
     .bind(articles)
     .bind(hashes)
     .fetch_all(&pool)
     .await?;
-    Ok(rows.into_iter().map(|(article, hash, id)| ((article, hash), Some(id))).collect())
+    Ok(rows.into_iter().filter_map(|(article, hash, id)| Some(((article, hash), Some(id?)))).collect())
 }
 
 /// A page of the reports of a meeting, of an article, or of both, in the order of names: at most `limit` after `after`.

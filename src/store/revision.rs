@@ -22,26 +22,31 @@ pub struct Version {
 /// The docs of these versions, in their order; `None` for one that is not there. Ends before it passes `most_bytes`, but
 /// not before the first two.
 pub async fn docs(pool: &PgPool, versions: &[Version], most_bytes: i64) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-    // As in a list, bytes are counted before any doc is fetched from where large ones are kept apart.
+    // As in a list, bytes are counted before any doc is fetched from where large ones are kept apart. Each version is
+    // looked up by its key, whatever the planner thinks of the sizes of tables.
     let docs = sqlx::query_scalar(
         "select doc
          from (
              select number, doc, sum(coalesce(octet_length(doc), 0)) over (order by number) as bytes
              from (
-                 select asked.number,
-                        coalesce(participant.doc, article.doc, report.doc, meeting.doc, superseded.doc) as doc
+                 select number,
+                        coalesce(
+                            case collection
+                                when 1 then (select doc from participant as one
+                                             where one.id = asked.id and one.revision = asked.revision)
+                                when 2 then (select doc from article as one
+                                             where one.id = asked.id and one.revision = asked.revision)
+                                when 3 then (select doc from report as one
+                                             where one.id = asked.id and one.revision = asked.revision)
+                                when 4 then (select doc from meeting as one
+                                             where one.id = asked.id and one.revision = asked.revision)
+                            end,
+                            (select doc from superseded as one
+                             where one.collection = asked.collection and one.id = asked.id
+                               and one.revision = asked.revision)
+                        ) as doc
                  from unnest($1::smallint[], $2::uuid[], $3::bigint[])
                           with ordinality as asked (collection, id, revision, number)
-                 left join participant on asked.collection = 1 and participant.id = asked.id
-                                      and participant.revision = asked.revision
-                 left join article on asked.collection = 2 and article.id = asked.id
-                                  and article.revision = asked.revision
-                 left join report on asked.collection = 3 and report.id = asked.id
-                                 and report.revision = asked.revision
-                 left join meeting on asked.collection = 4 and meeting.id = asked.id
-                                  and meeting.revision = asked.revision
-                 left join superseded on superseded.collection = asked.collection and superseded.id = asked.id
-                                     and superseded.revision = asked.revision
              ) as version
          ) as version
          where bytes <= $4 or number <= 2
