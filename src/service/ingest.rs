@@ -56,19 +56,22 @@ impl IngestService for Api {
     }
 }
 
-/// Ingests a stream until it ends, or nobody listens. No story is read before the chunk before it was answered, so that
-/// flow control reaches back to the client, and memory is bounded by one chunk.
+/// Ingests a stream until it ends, or nobody listens. While a chunk is written, the ones after it are read and checked:
+/// two at most, so that flow control reaches back to the client, and memory is bounded by three chunks.
 async fn ingest(
     api: Api,
     stories: Streaming<IngestStoriesRequest>,
     answers: mpsc::Sender<Result<IngestStoriesResponse, Status>>,
 ) {
-    let mut chunks = Chunks { stories, ahead: None, broken: None };
+    let (read, mut chunks) = mpsc::channel(1);
+    tokio::spawn(read_chunks(stories, read));
     let mut index = 0;
     loop {
         let chunk = tokio::select! {
-            chunk = chunks.next() => chunk,
+            biased;
             () = api.stopping.cancelled() => Err(Refusal::Stopping.into()),
+            // The reader says how the stream ended before it ends itself.
+            chunk = chunks.recv() => chunk.unwrap_or_else(|| Err(Refusal::Defect.into())),
         };
         let chunk = match chunk {
             Ok(chunk) if chunk.is_empty() => return,
@@ -94,10 +97,28 @@ async fn ingest(
     }
 }
 
+/// Reads and checks chunks until the stream ends, or nobody takes them.
+async fn read_chunks(stories: Streaming<IngestStoriesRequest>, read: mpsc::Sender<Result<Chunk, Status>>) {
+    let mut chunks = Chunks { stories, ahead: None, broken: None };
+    loop {
+        let chunk = tokio::select! {
+            chunk = chunks.next() => chunk,
+            () = read.closed() => return,
+        };
+        let is_end = chunk.as_ref().map_or(true, Vec::is_empty);
+        if read.send(chunk).await.is_err() || is_end {
+            return;
+        }
+    }
+}
+
+/// Stories that have arrived together, in their order.
+type Chunk = Vec<Result<Sent, Refusal>>;
+
 type Told = (Result<IngestStoryResponse, Refusal>, Option<Position>);
 
 /// Writes a chunk. Stories that could not be read keep their places.
-async fn write(api: &Api, chunk: Vec<Result<Sent, Refusal>>) -> Vec<Told> {
+async fn write(api: &Api, chunk: Chunk) -> Vec<Told> {
     let mut refused = Vec::with_capacity(chunk.len());
     let mut stories = Vec::with_capacity(chunk.len());
     for story in chunk {
@@ -173,7 +194,7 @@ struct Chunks {
 impl Chunks {
     /// The next chunk, empty at the end. No two of its stories have a uri or a request id in common, and one that adds to
     /// a meeting is alone: each sees what is written before it.
-    async fn next(&mut self) -> Result<Vec<Result<Sent, Refusal>>, Status> {
+    async fn next(&mut self) -> Result<Chunk, Status> {
         if let Some(status) = self.broken.take() {
             return Err(status);
         }
