@@ -132,7 +132,7 @@ pub async fn serve(
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
     let (heartbeat, retention) = (feed.feed_heartbeat, feed.retention());
-    let (feed, feeding) = Feed::start(store.clone(), stopping.clone()).await?;
+    let feed = Feed::start(store.clone(), stopping.clone()).await?;
     let (committer, committing) = Committer::start(store.clone(), feed.clone(), retention, closing.clone());
     let turns = Turns::default();
     let api = Api { store: store.clone(), committer, feed, heartbeat, turns, token_key, stopping: stopping.clone() };
@@ -183,9 +183,6 @@ pub async fn serve(
     // Calls that were cut may still hold the committer, and have nothing more to give it.
     closing.cancel();
     flush(committing).await;
-    for task in feeding {
-        task.abort();
-    }
     // A read that nobody waits for any more need not be waited for either.
     let _ = time::timeout(FLUSH_TIMEOUT, store.close()).await;
     tracing::info!("stopped");

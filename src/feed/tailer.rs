@@ -13,7 +13,6 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgListener;
 use tokio::{
     sync::{Notify, Semaphore, watch},
-    task::JoinHandle,
     time,
 };
 use tokio_util::sync::CancellationToken;
@@ -81,7 +80,7 @@ pub(super) struct Shared {
 
 impl Feed {
     /// Starts the tailer and those who notify and listen. They end with `stopping`.
-    pub async fn start(store: Store, stopping: CancellationToken) -> Result<(Self, [JoinHandle<()>; 3]), StoreError> {
+    pub async fn start(store: Store, stopping: CancellationToken) -> Result<Self, StoreError> {
         let extent = change::extent(store.feed()).await?;
         let newest = change::at(store.feed(), extent.head).await?;
         let head = Head::of(extent, newest.as_ref());
@@ -97,15 +96,10 @@ impl Feed {
             committed: AtomicI64::new(0),
             instance: Uuid::now_v7().simple().to_string(),
         }));
-        let ended = |task: JoinHandle<()>| task;
-        let until_stopped = |work| {
-            let stopping = stopping.clone();
-            async move { stopping.run_until_cancelled(work).await.unwrap_or(()) }
-        };
-        let tail = tokio::spawn(until_stopped(boxed(tail(feed.clone()))));
-        let notify = tokio::spawn(until_stopped(boxed(notify(feed.clone()))));
-        let listen = tokio::spawn(until_stopped(boxed(listen(feed.clone()))));
-        Ok((feed, [tail, notify, listen].map(ended)))
+        tokio::spawn(stopping.clone().run_until_cancelled_owned(tail(feed.clone())));
+        tokio::spawn(stopping.clone().run_until_cancelled_owned(notify(feed.clone())));
+        tokio::spawn(stopping.run_until_cancelled_owned(listen(feed.clone())));
+        Ok(feed)
     }
 
     /// Something was committed here.
@@ -140,12 +134,6 @@ impl Feed {
             heads.wait_for(|head| is_there(&Position { epoch: head.extent.epoch.clone(), number: head.extent.head }));
         Ok(time::timeout(at_most, reached).await.is_ok())
     }
-}
-
-type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
-fn boxed(work: impl Future<Output = ()> + Send + 'static) -> Task {
-    Box::pin(work)
 }
 
 impl Head {
