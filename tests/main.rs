@@ -3,6 +3,7 @@
 
 mod support;
 
+mod actor;
 mod article;
 mod azernews;
 mod bad_input;

@@ -38,12 +38,7 @@ use crate::{
 #[tonic::async_trait]
 impl ArticleService for Api {
     async fn create_article(&self, request: Request<CreateArticleRequest>) -> Result<Response<Article>, Status> {
-        let mut request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.ArticleService/CreateArticle",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, mut request) = Call::read(request)?;
         if let Some(article) = &mut request.article {
             article.clear_output();
             nfc(&mut article.text);
@@ -95,12 +90,7 @@ impl ArticleService for Api {
     }
 
     async fn update_article(&self, request: Request<UpdateArticleRequest>) -> Result<Response<Article>, Status> {
-        let mut request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.ArticleService/UpdateArticle",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, mut request) = Call::read(request)?;
         let mut etag = String::new();
         if let Some(article) = &mut request.article {
             etag = std::mem::take(&mut article.etag);
@@ -121,24 +111,14 @@ impl ArticleService for Api {
     }
 
     async fn delete_article(&self, request: Request<DeleteArticleRequest>) -> Result<Response<Article>, Status> {
-        let request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.ArticleService/DeleteArticle",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, request) = Call::read(request)?;
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Article>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_delete(self, &call, &request))).await
     }
 
     async fn undelete_article(&self, request: Request<UndeleteArticleRequest>) -> Result<Response<Article>, Status> {
-        let request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.ArticleService/UndeleteArticle",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, request) = Call::read(request)?;
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Article>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
@@ -166,13 +146,8 @@ async fn prepare(api: &Api, call: &Call, request: &CreateArticleRequest) -> Resu
     article.begin(id, SystemTime::now());
     let put = put_new(id, article, origin, &text);
     let answer = shown(put.put.record.clone());
-    let write = Write {
-        actor: call.actor.clone(),
-        request_id: call.request_id.clone(),
-        answer: call.remember(&put.put.record),
-        articles: vec![put],
-        ..Default::default()
-    };
+    let remembered = call.write(&put.put.record);
+    let write = Write { articles: vec![put], ..remembered };
     Ok(Prepared::Write(answer, vec![write]))
 }
 

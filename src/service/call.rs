@@ -1,11 +1,20 @@
 //! Who calls, and whether it is the first time.
 
 use prost::Message;
+use tonic::{Request, metadata::MetadataMap};
 
 use super::{Prepared, refusal::Refusal};
 use crate::{
-    model::rules::{Check, Violations},
-    store::{Store, request, write::Answer},
+    model::rules::{Check, Path, Violations},
+    pb::{
+        AddReportRequest, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, DeleteArticleRequest,
+        DeleteMeetingRequest, DeleteParticipantRequest, UndeleteArticleRequest, UndeleteMeetingRequest,
+        UndeleteParticipantRequest, UpdateArticleRequest, UpdateParticipantRequest,
+    },
+    store::{
+        Store, request,
+        write::{Answer, Write},
+    },
 };
 
 /// A request that writes.
@@ -21,17 +30,79 @@ pub struct Call {
 }
 
 /// Nobody in particular.
-pub const ANONYMOUS: &str = "anonymous";
+const ANONYMOUS: &str = "anonymous";
+
+/// The metadata in which callers say who they are, in at most so many characters.
+const ACTOR: &str = "readout-actor";
+const LONGEST_ACTOR: usize = 128;
+
+/// Who asks, as the metadata say: it is recorded with whatever is written.
+pub fn actor(metadata: &MetadataMap) -> Result<String, Violations> {
+    let Some(said) = metadata.get(ACTOR) else { return Ok(ANONYMOUS.to_owned()) };
+    let said = said.to_str().unwrap_or_default();
+    let mut violations = Violations::default();
+    if said.trim().is_empty() || said.len() > LONGEST_ACTOR {
+        violations.add(&Path::ROOT.field(ACTOR), format!("must have 1 to {LONGEST_ACTOR} visible ASCII characters"));
+    }
+    violations.into_result().map(|()| said.to_owned())
+}
+
+/// The request of a unary method that writes.
+pub trait Writing: Message {
+    /// Full name of the method.
+    const METHOD: &'static str;
+    /// The caller's id for the request; empty without one.
+    fn request_id(&self) -> &str;
+    /// Whether the caller only wants to know.
+    fn validate_only(&self) -> bool;
+}
+
+macro_rules! writing {
+    ($service:literal: $($method:literal $request:ident),+) => {
+        $(impl Writing for $request {
+            const METHOD: &'static str = concat!("readout.v1.", $service, "/", $method);
+
+            fn request_id(&self) -> &str {
+                &self.request_id
+            }
+
+            fn validate_only(&self) -> bool {
+                self.validate_only
+            }
+        })+
+    };
+}
+
+writing!("ArticleService": "CreateArticle" CreateArticleRequest, "UpdateArticle" UpdateArticleRequest,
+    "DeleteArticle" DeleteArticleRequest, "UndeleteArticle" UndeleteArticleRequest);
+writing!("ParticipantService": "CreateParticipant" CreateParticipantRequest,
+    "UpdateParticipant" UpdateParticipantRequest, "DeleteParticipant" DeleteParticipantRequest,
+    "UndeleteParticipant" UndeleteParticipantRequest);
+writing!("MeetingService": "CreateMeeting" CreateMeetingRequest, "AddReport" AddReportRequest,
+    "DeleteMeeting" DeleteMeetingRequest, "UndeleteMeeting" UndeleteMeetingRequest);
 
 impl Call {
+    /// Takes a request apart: who calls, and what is asked.
+    pub fn read<R: Writing>(request: Request<R>) -> Result<(Self, R), Refusal> {
+        let actor = actor(request.metadata())?;
+        let request = request.into_inner();
+        let call = Self::new(R::METHOD, actor, (request.request_id(), request.validate_only()), &request);
+        Ok((call, request))
+    }
+
     /// A call of `method` with this request. One that is only validated is not remembered, and answers nobody else.
-    pub fn new(method: &'static str, (request_id, validate_only): (&str, bool), request: &impl Message) -> Self {
+    pub fn new(
+        method: &'static str,
+        actor: String,
+        (request_id, validate_only): (&str, bool),
+        request: &impl Message,
+    ) -> Self {
         let request_id = if validate_only { "" } else { request_id };
         let body_hash = match request_id {
             "" => [0; 32],
             _ => *blake3::hash(&request.encode_to_vec()).as_bytes(),
         };
-        Self { actor: ANONYMOUS.to_owned(), method, request_id: request_id.to_owned(), body_hash }
+        Self { actor, method, request_id: request_id.to_owned(), body_hash }
     }
 
     /// What the same request was answered before, if it was. The same id with another body is refused.
@@ -62,6 +133,16 @@ impl Call {
             Err(refusal) => self.answered(store).await?.map(Prepared::Unchanged).ok_or(refusal),
             prepared => prepared,
         }
+    }
+
+    /// A write of nothing yet.
+    pub fn nothing(&self) -> Write {
+        Write { actor: self.actor.clone(), request_id: self.request_id.clone(), ..Default::default() }
+    }
+
+    /// A write of nothing yet but the answer, to be remembered.
+    pub fn write(&self, answer: &impl Message) -> Write {
+        Write { answer: self.remember(answer), ..self.nothing() }
     }
 
     /// The answer to remember with the write.

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     Api,
+    call::actor,
     refusal::Refusal,
     story::{Ingested, Sent, prepare},
 };
@@ -32,7 +33,8 @@ impl IngestService for Api {
         &self,
         request: Request<IngestStoryRequest>,
     ) -> Result<Response<IngestStoryResponse>, Status> {
-        let story = [Sent::read(request.into_inner(), "readout.v1.IngestService/IngestStory")?];
+        let actor = actor(request.metadata()).map_err(Refusal::from)?;
+        let story = [Sent::read(request.into_inner(), "readout.v1.IngestService/IngestStory", &actor)?];
         let _turns = self.take_turns(&story[0]).await;
         let (mut ingested, positions) = self.write(|| prepare(self, &story)).await?;
         let (answer, _) = ingested.pop().ok_or(Refusal::Contention)?;
@@ -49,9 +51,10 @@ impl IngestService for Api {
         &self,
         request: Request<Streaming<IngestStoriesRequest>>,
     ) -> Result<Response<Self::IngestStoriesStream>, Status> {
+        let actor = actor(request.metadata()).map_err(Refusal::from)?;
         // A task of its own: what it has begun to write it also reports, whether or not anybody listens.
         let (answers, receiver) = mpsc::channel(CHUNK_STORIES);
-        tokio::spawn(ingest(self.clone(), request.into_inner(), answers));
+        tokio::spawn(ingest(self.clone(), actor, request.into_inner(), answers));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
@@ -60,11 +63,12 @@ impl IngestService for Api {
 /// two at most, so that flow control reaches back to the client, and memory is bounded by three chunks.
 async fn ingest(
     api: Api,
+    actor: String,
     stories: Streaming<IngestStoriesRequest>,
     answers: mpsc::Sender<Result<IngestStoriesResponse, Status>>,
 ) {
     let (read, mut chunks) = mpsc::channel(1);
-    tokio::spawn(read_chunks(stories, read));
+    tokio::spawn(read_chunks(actor, stories, read));
     let mut index = 0;
     loop {
         let chunk = tokio::select! {
@@ -98,8 +102,12 @@ async fn ingest(
 }
 
 /// Reads and checks chunks until the stream ends, or nobody takes them.
-async fn read_chunks(stories: Streaming<IngestStoriesRequest>, read: mpsc::Sender<Result<Chunk, Status>>) {
-    let mut chunks = Chunks { stories, ahead: None, broken: None };
+async fn read_chunks(
+    actor: String,
+    stories: Streaming<IngestStoriesRequest>,
+    read: mpsc::Sender<Result<Chunk, Status>>,
+) {
+    let mut chunks = Chunks { actor, stories, ahead: None, broken: None };
     loop {
         let chunk = tokio::select! {
             chunk = chunks.next() => chunk,
@@ -184,6 +192,8 @@ impl Api {
 
 /// A stream of stories, in chunks of those that have arrived already.
 struct Chunks {
+    /// Who sends it.
+    actor: String,
     stories: Streaming<IngestStoriesRequest>,
     /// One that has been read and begins the next chunk.
     ahead: Option<(Result<Sent, Refusal>, usize)>,
@@ -201,7 +211,7 @@ impl Chunks {
         let first = match self.ahead.take() {
             Some(first) => first,
             None => match self.stories.message().await? {
-                Some(request) => read(request),
+                Some(request) => read(request, &self.actor),
                 None => return Ok(Vec::new()),
             },
         };
@@ -221,7 +231,7 @@ impl Chunks {
                 // The end is met again when the stream is read next.
                 Poll::Ready(None) | Poll::Pending => break,
             };
-            let (story, size) = read(request);
+            let (story, size) = read(request, &self.actor);
             bytes += size;
             is_alone = !joins(&story, &mut seen);
             if is_alone || bytes > CHUNK_BYTES {
@@ -247,11 +257,11 @@ fn joins(story: &Result<Sent, Refusal>, seen: &mut HashSet<String>) -> bool {
     is_new && !story.names_meetings()
 }
 
-fn read(request: IngestStoriesRequest) -> (Result<Sent, Refusal>, usize) {
+fn read(request: IngestStoriesRequest, actor: &str) -> (Result<Sent, Refusal>, usize) {
     let size = request.encoded_len();
     let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching } = request;
     let request = IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching };
-    (Sent::read(request, "readout.v1.IngestService/IngestStories"), size)
+    (Sent::read(request, "readout.v1.IngestService/IngestStories", actor), size)
 }
 
 /// What a status has for the wire, with its details.

@@ -41,21 +41,14 @@ use crate::{
 #[tonic::async_trait]
 impl MeetingService for Api {
     async fn create_meeting(&self, request: Request<CreateMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let mut request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.MeetingService/CreateMeeting",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, mut request) = Call::read(request)?;
         request.clear_output();
         check(&request).map_err(Refusal::from)?;
         self.respond(|| call.once(&self.store, prepare_meeting(self, &call, &request))).await
     }
 
     async fn add_report(&self, request: Request<AddReportRequest>) -> Result<Response<Report>, Status> {
-        let mut request = request.into_inner();
-        let call =
-            Call::new("readout.v1.MeetingService/AddReport", (&request.request_id, request.validate_only), &request);
+        let (call, mut request) = Call::read(request)?;
         request.clear_output();
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Meeting>(&request.meeting)?).await;
@@ -124,24 +117,14 @@ impl MeetingService for Api {
     }
 
     async fn delete_meeting(&self, request: Request<DeleteMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.MeetingService/DeleteMeeting",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, request) = Call::read(request)?;
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Meeting>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_delete(self, &call, &request))).await
     }
 
     async fn undelete_meeting(&self, request: Request<UndeleteMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.MeetingService/UndeleteMeeting",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, request) = Call::read(request)?;
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Meeting>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
@@ -178,12 +161,9 @@ async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest)
     meeting.begin(meeting_id, now);
     let answer = with_statements(meeting.clone(), &[telling.told()]);
     let write = Write {
-        actor: call.actor.clone(),
-        request_id: call.request_id.clone(),
-        answer: call.remember(&answer),
         reports: vec![Put::new(report_id, telling.report)],
         meetings: vec![Put::new(meeting_id, meeting)],
-        ..Default::default()
+        ..call.write(&answer)
     };
     Ok(Prepared::Write(answer, vec![write]))
 }
@@ -230,14 +210,8 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
             Put::new(meeting_id, meeting)
         }
     };
-    let write = Write {
-        actor: call.actor.clone(),
-        request_id: call.request_id.clone(),
-        answer: call.remember(&report),
-        reports: vec![Put::new(report_id, report.clone())],
-        meetings: vec![meeting],
-        ..Default::default()
-    };
+    let write =
+        Write { reports: vec![Put::new(report_id, report.clone())], meetings: vec![meeting], ..call.write(&report) };
     Ok(Prepared::Write(report, vec![write]))
 }
 

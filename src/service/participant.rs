@@ -40,12 +40,7 @@ impl ParticipantService for Api {
         &self,
         request: Request<CreateParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let mut request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.ParticipantService/CreateParticipant",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, mut request) = Call::read(request)?;
         if let Some(participant) = &mut request.participant {
             participant.clear_output();
         }
@@ -98,12 +93,7 @@ impl ParticipantService for Api {
         &self,
         request: Request<UpdateParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let mut request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.ParticipantService/UpdateParticipant",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, mut request) = Call::read(request)?;
         let mut etag = String::new();
         if let Some(participant) = &mut request.participant {
             etag = std::mem::take(&mut participant.etag);
@@ -119,12 +109,7 @@ impl ParticipantService for Api {
         &self,
         request: Request<DeleteParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.ParticipantService/DeleteParticipant",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, request) = Call::read(request)?;
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Participant>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_delete(self, &call, &request))).await
@@ -134,12 +119,7 @@ impl ParticipantService for Api {
         &self,
         request: Request<UndeleteParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let request = request.into_inner();
-        let call = Call::new(
-            "readout.v1.ParticipantService/UndeleteParticipant",
-            (&request.request_id, request.validate_only),
-            &request,
-        );
+        let (call, request) = Call::read(request)?;
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Participant>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
@@ -159,13 +139,7 @@ async fn prepare(api: &Api, call: &Call, request: &CreateParticipantRequest) -> 
     participant.begin(id, SystemTime::now());
     let put = PutParticipant { put: Put::new(id, participant), absent: Vec::new(), former: None };
     let answer = put.put.record.clone();
-    let write = Write {
-        actor: call.actor.clone(),
-        request_id: call.request_id.clone(),
-        answer: call.remember(&answer),
-        participants: vec![put],
-        ..Default::default()
-    };
+    let write = Write { participants: vec![put], ..call.write(&answer) };
     Ok(Prepared::Write(answer, vec![write]))
 }
 

@@ -112,24 +112,19 @@ pub fn revised<R: Resource>(
         answer.marks().etag.clear();
         return Prepared::Validated(answer);
     }
-    let mut write = write_of(call, remembered);
+    let mut write = call.write(remembered);
     put(&mut write);
     Prepared::Write(answer, vec![write])
 }
 
 /// The answer to a call that changes nothing, which is remembered all the same.
 pub fn unchanged<R: Resource>(call: &Call, validate_only: bool, answer: R, remembered: &R) -> Prepared<R> {
-    let write = write_of(call, remembered);
+    let write = call.write(remembered);
     match (validate_only, write.is_empty()) {
         (true, _) => Prepared::Validated(answer),
         (false, true) => Prepared::Unchanged(answer),
         (false, false) => Prepared::Write(answer, vec![write]),
     }
-}
-
-fn write_of<R: Resource>(call: &Call, remembered: &R) -> Write {
-    let answer = call.remember(remembered);
-    Write { actor: call.actor.clone(), request_id: call.request_id.clone(), answer, ..Default::default() }
 }
 
 /// Refuses a place behind `next` for a record that is itself in the line behind it.

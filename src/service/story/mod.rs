@@ -79,11 +79,6 @@ pub async fn prepare(api: &Api, stories: &[Sent]) -> Result<Prepared<Vec<Ingeste
     Ok(if writes.is_empty() { Prepared::Unchanged(ingested) } else { Prepared::Write(ingested, writes) })
 }
 
-/// A write of nothing yet.
-fn write_of(story: &Sent) -> Write {
-    Write { actor: story.call.actor.clone(), request_id: story.call.request_id.clone(), ..Default::default() }
-}
-
 /// What the same request was answered before.
 async fn answered(api: &Api, story: &Sent) -> Result<Option<Result<IngestStoryResponse, Refusal>>, Refusal> {
     match story.call.answered(&api.store).await {
@@ -120,8 +115,7 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
         .map(|(sent, (_, meeting))| (sent.key.as_str(), Collection::Meetings.name(*meeting)))
         .collect();
 
-    let mut write =
-        Write { actor: story.call.actor.clone(), request_id: story.call.request_id.clone(), ..Default::default() };
+    let mut write = story.call.nothing();
     let mut answer = IngestStoryResponse { article: Collection::Articles.name(article_id), ..Default::default() };
     answer.set_article_outcome(article.outcome());
     let (record, origin) = article.put(story, known, now, &mut write);
@@ -161,7 +155,7 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
 
     if story.validate_only {
         unname(&mut answer);
-        return Ok((answer, write_of(story)));
+        return Ok((answer, story.call.nothing()));
     }
     Ok((answer, write))
 }

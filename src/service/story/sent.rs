@@ -43,9 +43,10 @@ pub struct SentReport {
 }
 
 impl Sent {
-    /// Reads a request; `method` is the one that it came by.
-    pub fn read(mut request: IngestStoryRequest, method: &'static str) -> Result<Self, Refusal> {
-        let call = Call::new(method, (&request.request_id, request.validate_only), &request);
+    /// Reads a request; `method` is the one that it came by, and `actor` who sent it.
+    pub fn read(mut request: IngestStoryRequest, method: &'static str, actor: &str) -> Result<Self, Refusal> {
+        let ids = (request.request_id.as_str(), request.validate_only);
+        let call = Call::new(method, actor.to_owned(), ids, &request);
         request.clear_output();
         if let Some(article) = request.story.as_mut().and_then(|story| story.article.as_mut()) {
             nfc(&mut article.text);
