@@ -2,12 +2,12 @@
 
 use futures_util::future::BoxFuture;
 use readout::{
-    model::{meeting::with_statements, resource::Collection, rules::Check},
+    model::{resource::Collection, rules::Check},
     pb::{
         Account, CreateArticleRequest, CreateMeetingRequest, GetMeetingRequest, Meeting, Statement,
         meeting_service_client::MeetingServiceClient,
     },
-    service::{refusal::Refusal, report::Telling, status::MESSAGE_BYTES},
+    service::{refusal::Refusal, report::Tellings, status::MESSAGE_BYTES},
     store::{Store, meeting, report},
 };
 use tonic::Status;
@@ -112,12 +112,8 @@ fn one_by_one(store: Store) -> impl Fn(GetMeetingRequest) -> BoxFuture<'static, 
             let docs = meeting::get(store.reads(), &id).await?;
             let sizes = report::sizes(store.reads(), &id).await?;
             assert!(sizes.values().sum::<usize>() < MESSAGE_BYTES);
-            let mut tellings = Vec::new();
-            for row in report::of_meetings(store.reads(), &id).await? {
-                tellings.push(Telling::of(&row)?);
-            }
-            let told: Vec<_> = tellings.iter().map(Telling::told).collect();
-            Ok(with_statements(docs.first().ok_or_else(|| Status::not_found(request.name))?.decode()?, &told))
+            let tellings = Tellings::of(&report::of_meetings(store.reads(), &id).await?)?;
+            Ok(tellings.full(docs.first().ok_or_else(|| Status::not_found(request.name))?.decode()?))
         })
     }
 }

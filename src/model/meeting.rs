@@ -1,32 +1,49 @@
 //! A meeting as its reports make it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use super::settle::{Told, settle, unite};
-use crate::pb::{Account, Meeting, meeting::Review, participation::Presence};
+use super::settle::{self, Settled, Told, settle, unite};
+use crate::pb::{Account, Meeting, Report, meeting::Review, participation::Presence};
 
-/// A meeting has at most so many reports.
+/// A meeting has at most so many reports, rulings among them.
 pub const MOST_REPORTS: usize = 1_000;
 
-/// Settles a meeting on its active reports: the account, without what `with_statements` adds, the counts, and whether it
-/// has any.
-pub fn settle_on(meeting: &mut Meeting, told: &[Told<'_>]) {
-    meeting.account = Some(settle(told));
+/// Settles a meeting on its active reports, those of articles and the rulings: the account, without what `full` adds,
+/// the disputes, the counts, and whether it has any.
+pub fn settle_on(meeting: &mut Meeting, told: &[Told<'_>], rulings: &[&Report]) {
+    let Settled { account, disputes } = settle(told, rulings);
+    meeting.account = Some(account);
+    meeting.disputes = disputes;
+    meeting.settle_version = settle::VERSION;
     let articles: BTreeSet<&str> = told.iter().map(|one| one.report.article.as_str()).collect();
-    // At most 1,000 of both: the numbers fit.
+    let origins: BTreeSet<_> = told.iter().map(|one| one.origin).collect();
+    // At most 1,000 of each: the numbers fit.
     meeting.report_count = told.len() as i32;
     meeting.article_count = articles.len() as i32;
+    meeting.independent_source_count = origins.len() as i32;
     match (told.is_empty(), meeting.review()) {
         (true, _) => meeting.set_review(Review::Retracted),
         (false, Review::Unspecified | Review::Retracted) => meeting.set_review(Review::Unreviewed),
-        (false, Review::Unreviewed) => {}
+        (false, Review::Unreviewed | Review::Reviewed) => {}
     }
 }
 
-/// The meeting in the FULL view: with the statements, outcomes and links of its reports.
-pub fn with_statements(mut meeting: Meeting, told: &[Told<'_>]) -> Meeting {
+/// The meeting in the FULL view: with the statements, outcomes and links of its reports. Who speaks or is spoken to takes
+/// part in the meeting: a ruling can leave somebody out.
+pub fn full(mut meeting: Meeting, told: &[Told<'_>], _rulings: &[&Report]) -> Meeting {
     let account = meeting.account.get_or_insert_default();
     (account.statements, account.outcomes, account.links) = unite(told);
+    let there: HashSet<&str> = account.participations.iter().map(|one| one.id.as_str()).collect();
+    for statement in &mut account.statements {
+        statement.speakers.retain(|id| there.contains(id.as_str()));
+        statement.addressees.retain(|id| there.contains(id.as_str()));
+    }
+    meeting
+}
+
+/// The meeting in the BASIC view.
+pub fn basic(mut meeting: Meeting) -> Meeting {
+    meeting.disputes.clear();
     meeting
 }
 

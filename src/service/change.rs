@@ -23,6 +23,7 @@ use crate::{
     model::{
         change::start as start_of,
         filter::{self, Filter},
+        meeting::basic,
         resource::Record,
     },
     pb::{
@@ -222,7 +223,7 @@ fn change(told: &Told, epoch: &std::sync::Arc<str>, include_resource: bool) -> C
             Record::Participant(participant) => Resource::Participant(*participant),
             Record::Article(article) => Resource::Article(*article),
             Record::Report(report) => Resource::Report(*report),
-            Record::Meeting(meeting) => Resource::Meeting(*meeting),
+            Record::Meeting(meeting) => Resource::Meeting(basic(*meeting)),
         }),
     }
 }

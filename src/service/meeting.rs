@@ -12,17 +12,16 @@ use super::{
     id, ids, in_order, must_be_free, new_id,
     page::{Cursor, chunks},
     refusal::Refusal,
-    report::{Telling, complete, must_have_room, source, tellings},
+    report::{Telling, Tellings, complete, must_have_room, source, tellings},
     revise::{revised, to_delete, to_undelete},
     status::MESSAGE_BYTES,
 };
 use crate::{
     model::{
         filter,
-        meeting::{settle_on, with_statements},
+        meeting::basic,
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
-        settle::Told,
     },
     pb::{
         AddReportRequest, BatchGetMeetingsRequest, BatchGetMeetingsResponse, CreateMeetingRequest,
@@ -59,7 +58,7 @@ impl MeetingService for Api {
         let request = self.read(request).await?;
         let id = id::<Meeting>(&request.name)?;
         let meeting = match request.view() {
-            View::Basic => basic(self, id).await?,
+            View::Basic => without_reports(self, id).await?,
             _ => whole(self, id).await?,
         };
         meeting.map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
@@ -152,16 +151,17 @@ async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest)
         report.meeting = Collection::Meetings.name(meeting_id);
         report.begin(report_id, now);
     }
-    let telling = Telling::new(report, &source.article, source.origin());
-    settle_on(&mut meeting, &[telling.told()]);
+    let telling = Telling::new(report.clone(), &source.article, source.origin());
+    let tellings = Tellings { reports: vec![telling], ..Default::default() };
+    tellings.settle(&mut meeting);
     if request.validate_only {
         meeting.name.clear();
-        return Ok(Prepared::Validated(with_statements(meeting, &[telling.told()])));
+        return Ok(Prepared::Validated(tellings.full(meeting)));
     }
     meeting.begin(meeting_id, now);
-    let answer = with_statements(meeting.clone(), &[telling.told()]);
+    let answer = tellings.full(meeting.clone());
     let write = Write {
-        reports: vec![Put::new(report_id, telling.report)],
+        reports: vec![Put::new(report_id, report)],
         meetings: vec![Put::new(meeting_id, meeting)],
         ..call.write(&answer)
     };
@@ -185,9 +185,11 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     let source = source(api, &sent.article).await?;
     let at = Path::ROOT.field("report");
     let mut report = complete(api, sent, &source, &at.field("evidence")).await?;
-    if let Some(former) = &former {
-        must_have_room(former, 1)?;
-    }
+    let mut tellings = match former {
+        Some(_) => tellings(api, &[meeting_id]).await?.remove(&meeting_id).unwrap_or_default(),
+        None => Tellings::default(),
+    };
+    must_have_room(&request.meeting, &tellings, 1)?;
     report.meeting.clone_from(&request.meeting);
     if request.validate_only {
         report.name.clear();
@@ -195,17 +197,12 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     }
     let now = SystemTime::now();
     report.begin(report_id, now);
-    let mut of_meeting = match former {
-        Some(_) => tellings(api, &[meeting_id]).await?.remove(&meeting_id).unwrap_or_default(),
-        None => Vec::new(),
-    };
-    of_meeting.push(Telling::new(report.clone(), &source.article, source.origin()));
-    let told: Vec<Told<'_>> = of_meeting.iter().map(Telling::told).collect();
+    tellings.reports.push(Telling::new(report.clone(), &source.article, source.origin()));
     let meeting = match former {
-        Some(former) => reported(meeting_id, &former, &told, now),
+        Some(former) => reported(meeting_id, &former, &tellings, now),
         None => {
             let mut meeting = Meeting { labels: request.meeting_labels.clone(), ..Default::default() };
-            settle_on(&mut meeting, &told);
+            tellings.settle(&mut meeting);
             meeting.begin(meeting_id, now);
             Put::new(meeting_id, meeting)
         }
@@ -232,24 +229,25 @@ async fn prepare_undelete(
 }
 
 fn put_next(call: &Call, validate_only: bool, next: Meeting, kind: change::Kind) -> Prepared<Meeting> {
-    revised(call, validate_only, next.clone(), &next.clone(), |write| {
+    let answer = basic(next.clone());
+    revised(call, validate_only, answer.clone(), &answer, |write| {
         write.meetings.push(Put::next(next.id().unwrap_or_default(), next, kind));
     })
 }
 
 /// The revision of a meeting that has one or more reports more than before.
-pub(super) fn reported(id: Uuid, former: &Meeting, told: &[Told<'_>], now: SystemTime) -> Put<Meeting> {
+pub(super) fn reported(id: Uuid, former: &Meeting, tellings: &Tellings, now: SystemTime) -> Put<Meeting> {
     let mut meeting = former.clone();
-    settle_on(&mut meeting, told);
+    tellings.settle(&mut meeting);
     meeting.succeed(former, now);
     Put::next(id, meeting, change::Kind::Reported)
 }
 
 /// Reads one meeting.
-async fn basic(api: &Api, id: Uuid) -> Result<Option<Meeting>, Refusal> {
+async fn without_reports(api: &Api, id: Uuid) -> Result<Option<Meeting>, Refusal> {
     let Some(doc) = api.store.by_id().meetings.get(id).await? else { return Ok(None) };
     must_fit(doc.bytes.len() + 16)?;
-    Ok(Some(doc.decode()?))
+    Ok(Some(basic(doc.decode()?)))
 }
 
 /// Reads one meeting with its reports.
@@ -257,9 +255,7 @@ async fn whole(api: &Api, id: Uuid) -> Result<Option<Meeting>, Refusal> {
     let Some(whole) = api.store.by_id().whole_meetings.get(id).await? else { return Ok(None) };
     // Where it does not, its reports were not even read.
     must_fit(whole.doc.bytes.len() + 16 + whole.report_bytes)?;
-    let tellings: Vec<Telling> = whole.reports.iter().map(Telling::of).collect::<Result<_, _>>()?;
-    let told: Vec<Told<'_>> = tellings.iter().map(Telling::told).collect();
-    Ok(Some(with_statements(whole.doc.decode()?, &told)))
+    Ok(Some(Tellings::of(&whole.reports)?.full(whole.doc.decode()?)))
 }
 
 /// Reads meetings by id, in this order.
@@ -271,7 +267,10 @@ async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Meeting>, Refus
         bytes += report::sizes(api.store.reads(), ids).await?.values().sum::<usize>();
     }
     must_fit(bytes)?;
-    if view == View::Basic { Ok(meetings) } else { with_reports(api, meetings).await }
+    match view {
+        View::Basic => Ok(meetings.into_iter().map(basic).collect()),
+        _ => with_reports(api, meetings).await,
+    }
 }
 
 /// Refuses an answer of more bytes than a message may have.
@@ -282,12 +281,8 @@ fn must_fit(bytes: usize) -> Result<(), Refusal> {
 async fn with_reports(api: &Api, meetings: Vec<Meeting>) -> Result<Vec<Meeting>, Refusal> {
     let ids: Vec<Uuid> = meetings.iter().filter_map(Resource::id).collect();
     let tellings = tellings(api, &ids).await?;
-    let none = Vec::new();
-    let full = |meeting: Meeting| {
-        let of_meeting = meeting.id().and_then(|id| tellings.get(&id)).unwrap_or(&none);
-        let told: Vec<Told<'_>> = of_meeting.iter().map(Telling::told).collect();
-        with_statements(meeting, &told)
-    };
+    let none = Tellings::default();
+    let full = |meeting: Meeting| meeting.id().and_then(|id| tellings.get(&id)).unwrap_or(&none).full(meeting);
     Ok(meetings.into_iter().map(full).collect())
 }
 
@@ -313,9 +308,10 @@ async fn page(
     let next = page.next();
     let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
     let as_of = cursor.as_of.to_string();
-    let mut meetings: Vec<Meeting> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
-    if view == View::Full {
-        meetings = with_reports(&api, meetings).await?;
-    }
+    let meetings: Vec<Meeting> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
+    let meetings = match view {
+        View::Full => with_reports(&api, meetings).await?,
+        _ => meetings.into_iter().map(basic).collect(),
+    };
     Ok((ListMeetingsResponse { meetings, next_page_token, as_of }, next))
 }

@@ -10,7 +10,7 @@ use crate::{
     model::{
         article::uri_of,
         dates, evidence,
-        meeting::MOST_REPORTS,
+        meeting::{MOST_REPORTS, full, settle_on},
         report::{content_hash, participants},
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
@@ -37,24 +37,67 @@ impl Telling {
         Self { report, origin, publish_date, uri: article.uri.clone() }
     }
 
-    /// A report as it is stored.
-    pub fn of(row: &report::Told) -> Result<Self, StoreError> {
-        let report: Report = row.doc.decode()?;
-        let uri = uri_of(&row.article_doc).map_err(|_| StoreError::Damaged(report.article.clone()))?;
-        Ok(Self { report, origin: row.origin, publish_date: row.publish_from, uri })
-    }
-
     /// As settling takes it.
     pub fn told(&self) -> Told<'_> {
         Told { report: &self.report, origin: self.origin, publish_date: self.publish_date, uri: &self.uri }
     }
 }
 
-/// The reports of these meetings.
-pub async fn tellings(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, Vec<Telling>>, Refusal> {
-    let mut tellings: HashMap<Uuid, Vec<Telling>> = HashMap::new();
+/// The active reports of a meeting: what it is settled on.
+#[derive(Debug, Clone, Default)]
+pub struct Tellings {
+    /// Those of articles.
+    pub reports: Vec<Telling>,
+    /// The rulings.
+    pub rulings: Vec<Report>,
+}
+
+impl Tellings {
+    /// Reports of one meeting as they are stored.
+    pub fn of(rows: &[report::Told]) -> Result<Self, StoreError> {
+        let mut tellings = Self::default();
+        rows.iter().try_for_each(|row| tellings.push(row))?;
+        Ok(tellings)
+    }
+
+    fn push(&mut self, row: &report::Told) -> Result<(), StoreError> {
+        let report: Report = row.doc.decode()?;
+        match (row.origin, &row.article_doc) {
+            (Some(origin), Some(article)) => {
+                let uri = uri_of(article).map_err(|_| StoreError::Damaged(report.article.clone()))?;
+                self.reports.push(Telling { report, origin, publish_date: row.publish_from, uri });
+            }
+            _ => self.rulings.push(report),
+        }
+        Ok(())
+    }
+
+    /// The reports of articles as settling takes them.
+    pub fn told(&self) -> Vec<Told<'_>> {
+        self.reports.iter().map(Telling::told).collect()
+    }
+
+    /// The rulings as settling takes them.
+    pub fn rulings(&self) -> Vec<&Report> {
+        self.rulings.iter().collect()
+    }
+
+    /// Settles their meeting on them.
+    pub fn settle(&self, meeting: &mut Meeting) {
+        settle_on(meeting, &self.told(), &self.rulings());
+    }
+
+    /// Their meeting in the FULL view.
+    pub fn full(&self, meeting: Meeting) -> Meeting {
+        full(meeting, &self.told(), &self.rulings())
+    }
+}
+
+/// The active reports of these meetings.
+pub async fn tellings(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, Tellings>, Refusal> {
+    let mut tellings: HashMap<Uuid, Tellings> = HashMap::new();
     for row in report::of_meetings(api.store.reads(), meetings).await? {
-        tellings.entry(row.meeting).or_default().push(Telling::of(&row)?);
+        tellings.entry(row.meeting).or_default().push(&row)?;
     }
     Ok(tellings)
 }
@@ -107,10 +150,10 @@ pub async fn complete(api: &Api, mut report: Report, source: &Source, at: &Path<
     Ok(report)
 }
 
-/// Refuses one report more for a meeting that is full.
-pub fn must_have_room(meeting: &Meeting, more: usize) -> Result<(), Refusal> {
-    match usize::try_from(meeting.report_count).unwrap_or(0) + more > MOST_REPORTS {
-        true => Err(Refusal::TooManyReports(meeting.name.clone())),
+/// Refuses so many reports more for a meeting that is full.
+pub fn must_have_room(meeting: &str, tellings: &Tellings, more: usize) -> Result<(), Refusal> {
+    match tellings.reports.len() + tellings.rulings.len() + more > MOST_REPORTS {
+        true => Err(Refusal::TooManyReports(meeting.to_owned())),
         false => Ok(()),
     }
 }

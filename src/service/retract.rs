@@ -1,23 +1,16 @@
 //! Reports that are taken back, and what their meetings then settle on.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::SystemTime,
-};
+use std::{collections::BTreeSet, time::SystemTime};
 
 use uuid::Uuid;
 
 use super::{
     Api,
     refusal::Refusal,
-    report::{Telling, tellings},
+    report::{Tellings, tellings},
 };
 use crate::{
-    model::{
-        meeting::settle_on,
-        resource::{Collection, Resource},
-        settle::Told,
-    },
+    model::resource::{Collection, Resource},
     pb::{Meeting, Report, Retraction, report::State},
     store::{Doc, change, meeting, report, write::Put},
 };
@@ -42,8 +35,13 @@ pub async fn all_of(api: &Api, article: Uuid, reason: &str, now: SystemTime) -> 
     }
     let gone: BTreeSet<&str> = reports.iter().map(|report| report.name.as_str()).collect();
     let formers = meeting::get(api.store.reads(), &ids).await?;
-    let tellings = tellings(api, &ids).await?;
-    let meetings = formers.iter().map(|doc| without(doc, &tellings, &gone, now)).collect::<Result<_, _>>()?;
+    let mut tellings = tellings(api, &ids).await?;
+    let mut meetings = Vec::with_capacity(formers.len());
+    for doc in &formers {
+        let mut left = tellings.remove(&doc.id).unwrap_or_default();
+        left.reports.retain(|one| !gone.contains(one.report.name.as_str()));
+        meetings.push(settled(doc, &left, now)?);
+    }
     let reports = reports.iter().map(|report| retracted(report, reason, now)).collect();
     Ok(Retracted { reports, meetings })
 }
@@ -58,18 +56,10 @@ fn retracted(former: &Report, reason: &str, now: SystemTime) -> Put<Report> {
 }
 
 /// A meeting settled on the reports that are left.
-fn without(
-    doc: &Doc,
-    tellings: &HashMap<Uuid, Vec<Telling>>,
-    gone: &BTreeSet<&str>,
-    now: SystemTime,
-) -> Result<Put<Meeting>, Refusal> {
+fn settled(doc: &Doc, left: &Tellings, now: SystemTime) -> Result<Put<Meeting>, Refusal> {
     let former: Meeting = doc.decode_to_rewrite()?;
-    let of_meeting = tellings.get(&doc.id).into_iter().flatten();
-    let left: Vec<Told<'_>> =
-        of_meeting.filter(|one| !gone.contains(one.report.name.as_str())).map(Telling::told).collect();
     let mut meeting = former.clone();
-    settle_on(&mut meeting, &left);
+    left.settle(&mut meeting);
     meeting.succeed(&former, now);
     Ok(Put::next(doc.id, meeting, change::Kind::Retracted))
 }

@@ -32,7 +32,7 @@ pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
 pub struct Whole {
     /// The meeting.
     pub doc: Doc,
-    /// Its active reports, in the order of their names; none where they have more than `BATCH_BYTES` together.
+    /// Its active reports, rulings among them, in the order of their names; none where they have more than `BATCH_BYTES` together.
     pub reports: Vec<report::Told>,
     /// How many bytes they have together.
     pub report_bytes: usize,
@@ -85,11 +85,13 @@ pub(super) async fn claim(tx: Tx<'_>, meetings: &[&Put<Meeting>], lost: &mut Has
     if !new.is_empty() {
         let rows = Rows::of(&new);
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
-            "insert into meeting (id, revision, contract, doc, kind, status, date_from, date_to, place_region)
+            "insert into meeting (id, revision, contract, doc, kind, status, date_from, date_to, place_region, has_dispute,
+                                  report_count, independent_source_count)
              select one.*
              from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
-                         $7::date[], $8::date[], $9::text[])
-                      as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region)
+                         $7::date[], $8::date[], $9::text[], $10::boolean[], $11::integer[], $12::integer[])
+                      as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, has_dispute,
+                              report_count, independent_source_count)
              on conflict on constraint meeting_pkey do nothing
              returning id",
         )
@@ -102,6 +104,9 @@ pub(super) async fn claim(tx: Tx<'_>, meetings: &[&Put<Meeting>], lost: &mut Has
         .bind(rows.date_from)
         .bind(rows.date_to)
         .bind(rows.regions)
+        .bind(rows.has_dispute)
+        .bind(rows.report_counts)
+        .bind(rows.source_counts)
         .fetch_all(&mut *tx)
         .await?
         .into_iter()
@@ -133,11 +138,15 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
              date_to = one.date_to,
              place_region = one.place_region,
              delete_time = one.delete_time,
-             review = one.review
+             review = one.review,
+             has_dispute = one.has_dispute,
+             report_count = one.report_count,
+             independent_source_count = one.independent_source_count
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
-                     $7::date[], $8::date[], $9::text[], $10::timestamptz[], $11::smallint[])
+                     $7::date[], $8::date[], $9::text[], $10::timestamptz[], $11::smallint[], $12::boolean[],
+                     $13::integer[], $14::integer[])
                   as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, delete_time,
-                          review)
+                          review, has_dispute, report_count, independent_source_count)
          where meeting.id = one.id",
     )
     .bind(&rows.ids)
@@ -151,6 +160,9 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
     .bind(rows.regions)
     .bind(rows.delete_times)
     .bind(rows.reviews)
+    .bind(rows.has_dispute)
+    .bind(rows.report_counts)
+    .bind(rows.source_counts)
     .execute(&mut *tx)
     .await?;
     for table in [
@@ -222,6 +234,9 @@ struct Rows<'a> {
     regions: Vec<Option<&'a str>>,
     delete_times: Vec<Option<DateTime<Utc>>>,
     reviews: Vec<i16>,
+    has_dispute: Vec<bool>,
+    report_counts: Vec<i32>,
+    source_counts: Vec<i32>,
 }
 
 impl<'a> Rows<'a> {
@@ -246,6 +261,9 @@ impl<'a> Rows<'a> {
             }),
             // The values of the contract are few: the number fits.
             reviews: meetings.iter().map(|one| one.record.review as i16).collect(),
+            has_dispute: meetings.iter().map(|one| !one.record.disputes.is_empty()).collect(),
+            report_counts: meetings.iter().map(|one| one.record.report_count).collect(),
+            source_counts: meetings.iter().map(|one| one.record.independent_source_count).collect(),
             delete_times: meetings.iter().map(|one| time(one.record.delete_time.as_ref())).collect(),
         }
     }

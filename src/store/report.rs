@@ -29,21 +29,21 @@ pub struct Told {
     pub doc: Doc,
     /// The meeting that it tells of.
     pub meeting: Uuid,
-    /// The first article of its article's group of copies.
-    pub origin: Uuid,
+    /// The first article of its article's group of copies; null in a ruling, which has no article.
+    pub origin: Option<Uuid>,
     /// First day of its article's publication date.
     pub publish_from: Option<NaiveDate>,
-    /// Bytes of its article's doc, which has the uri.
-    pub article_doc: Vec<u8>,
+    /// Bytes of its article's doc, which has the uri; null in a ruling.
+    pub article_doc: Option<Vec<u8>>,
 }
 
-/// All active reports of these meetings, in the order of their names.
+/// All active reports of these meetings, rulings among them, in the order of their names.
 pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<Told>, StoreError> {
     let reports = sqlx::query_as(
         "select report.id, report.contract, report.doc, report.meeting, article.origin, article.publish_from,
                 article.doc as article_doc
          from report
-         join article on article.id = report.article
+         left join article on article.id = report.article
          where report.meeting = any($1)
            and report.retract_time is null
          order by report.id",

@@ -41,6 +41,23 @@ pub struct Told<'a> {
     pub uri: &'a str,
 }
 
+/// The version of the rule. It grows when the rule would settle the same reports otherwise.
+pub const VERSION: i32 = 1;
+
+/// What the store settles on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settled {
+    /// The account, without statements, outcomes and links.
+    pub account: pb::Account,
+    /// Where the sources disagree; without the names of the reports.
+    pub disputes: Vec<pb::Dispute>,
+}
+
+/// What the store settles on: the account of the reports. Without any, nothing, whatever was ruled.
+pub fn settle(told: &[Told<'_>], _rulings: &[&pb::Report]) -> Settled {
+    Settled { account: account(told), disputes: Vec::new() }
+}
+
 /// The account that the store settles on, without statements, outcomes and links (`unite` gives those).
 ///
 /// Each field is chosen by itself, from the values that the reports tell of it; an unset value is none:
@@ -67,7 +84,7 @@ pub struct Told<'a> {
 ///
 /// The result depends neither on the order of `told` nor on repetitions in it, and it settles to itself:
 /// if a report's account is the result, settling that report alone gives the result again.
-pub fn settle(told: &[Told<'_>]) -> pb::Account {
+fn account(told: &[Told<'_>]) -> pb::Account {
     let ids = Ids::of(told);
     let scale = Scale::of(&ids.readings);
     let mut delegations = delegations::settle(&ids, &scale);

@@ -22,7 +22,7 @@ pub fn told(sources: &[Source]) -> Vec<Told<'_>> {
 }
 
 pub fn settled(sources: &[Source]) -> pb::Account {
-    settle(&told(sources))
+    settle(&told(sources), &[]).account
 }
 
 /// The `nth` report: of an article of its own, published on that day of September 2020.
@@ -72,7 +72,7 @@ fn dated(start: Option<pb::Date>, basis: Basis) -> pb::Account {
 
 #[test]
 fn no_report_settles_to_nothing() {
-    assert_eq!(settle(&[]), pb::Account::default());
+    assert_eq!(settle(&[], &[]), Settled::default());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{
     service::{
         Api, live,
         refusal::{Refusal, must_be_live},
-        report::{Telling, tellings},
+        report::{Tellings, tellings},
     },
     store::{Doc, article, meeting, participant, reference, report},
 };
@@ -45,7 +45,7 @@ pub struct Known {
     /// Meetings that reports are to be added to.
     pub meetings: HashMap<Uuid, (Meeting, Doc)>,
     /// Their reports.
-    pub tellings: HashMap<Uuid, Vec<Telling>>,
+    pub tellings: HashMap<Uuid, Tellings>,
 }
 
 impl Known {

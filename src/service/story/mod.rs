@@ -21,16 +21,14 @@ use super::{
     article::{put_new, put_next},
     meeting::reported,
     refusal::{Refusal, must_be_live},
-    report::{Telling, must_have_room},
+    report::{Telling, Tellings, must_have_room},
     revise::must_not_lead_back,
 };
 use crate::{
     model::{
         article::{carry_withheld_text, keeps_text, same_content, uris},
-        meeting::settle_on,
         resource::{Collection, Deletable, Resource},
         rules::Path,
-        settle::Told,
     },
     pb::{
         Account, Article, IngestStoryResponse, Meeting,
@@ -147,7 +145,7 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
         added.entry(*meeting).or_default().push(Telling::new(report, &record, origin));
     }
     for (meeting, tellings) in added {
-        write.meetings.push(put_meeting(meeting, &tellings, known, now)?);
+        write.meetings.push(put_meeting(meeting, tellings, known, now)?);
     }
     answer.participants = cast.results();
     answer.warnings = std::mem::take(&mut cast.warnings);
@@ -234,18 +232,18 @@ impl Found<'_> {
 }
 
 /// A meeting with the reports that a story adds to it.
-fn put_meeting(id: Uuid, added: &[Telling], known: &Known, now: SystemTime) -> Result<Put<Meeting>, Refusal> {
-    let mut told: Vec<Told<'_>> = added.iter().map(Telling::told).collect();
+fn put_meeting(id: Uuid, added: Vec<Telling>, known: &Known, now: SystemTime) -> Result<Put<Meeting>, Refusal> {
     let Some((_, doc)) = known.meetings.get(&id) else {
         let mut meeting = Meeting::default();
-        settle_on(&mut meeting, &told);
+        Tellings { reports: added, ..Default::default() }.settle(&mut meeting);
         meeting.begin(id, now);
         return Ok(Put::new(id, meeting));
     };
     let former: Meeting = doc.decode_to_rewrite()?;
-    must_have_room(&former, added.len())?;
-    told.extend(known.tellings.get(&id).into_iter().flatten().map(Telling::told));
-    Ok(reported(id, &former, &told, now))
+    let mut tellings = known.tellings.get(&id).cloned().unwrap_or_default();
+    must_have_room(&former.name, &tellings, added.len())?;
+    tellings.reports.extend(added);
+    Ok(reported(id, &former, &tellings, now))
 }
 
 fn name_links(account: &mut Account, meetings: &HashMap<&str, String>) {
