@@ -8,7 +8,7 @@ use prost_reflect::{
 };
 
 /// Messages with rules that buf.validate cannot say; `model::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 14] = [
+const CROSS_FIELD: [&str; 17] = [
     "Account",
     "AddReportRequest",
     "Article",
@@ -16,11 +16,14 @@ const CROSS_FIELD: [&str; 14] = [
     "DateSpan",
     "ListChangesRequest",
     "ListReportsRequest",
+    "MergeMeetingsRequest",
     "OfficeTerm",
     "Participant",
     "Participation",
+    "SplitMeetingRequest",
     "Story",
     "UpdateArticleRequest",
+    "UpdateMeetingRequest",
     "UpdateParticipantRequest",
     "WatchChangesRequest",
 ];

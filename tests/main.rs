@@ -24,6 +24,7 @@ mod list;
 mod matching;
 mod meeting;
 mod memory;
+mod merge;
 mod migrate;
 mod participant;
 mod races;

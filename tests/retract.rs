@@ -1,7 +1,7 @@
 //! Deleting an article by force: its reports are retracted, and their meetings settle without them.
 
 use readout::pb::{
-    Account, Article, DeleteArticleRequest, ErrorReason, GetReportRequest, ListMeetingsRequest, Meeting, Report,
+    Account, Article, DeleteArticleRequest, ErrorReason, ListMeetingsRequest, Meeting, RetractReportRequest,
     change::Kind, meeting::Review, report::State,
 };
 use tonic::{Code, Response, Status};
@@ -11,18 +11,13 @@ use crate::support::{
     follow::{all, now},
     make::{article, named, person, present, talks},
     program::run,
-    reason_of,
+    reason_of, refused,
 };
 
 impl Service {
     async fn delete_by_force(&self, article: &Article) -> Result<Article, Status> {
         let request = DeleteArticleRequest { name: article.name.clone(), force: true, ..Default::default() };
         self.articles.clone().delete_article(request).await.map(Response::into_inner)
-    }
-
-    async fn report(&self, name: &str) -> Report {
-        let request = GetReportRequest { name: name.into() };
-        self.meetings.clone().get_report(request).await.expect("it is there").into_inner()
     }
 
     async fn listed_meetings(&self, show_deleted: bool) -> Vec<String> {
@@ -206,4 +201,59 @@ async fn retracted_reports_are_left_out_of_an_export() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     // The header, two articles, and the report that is left.
     assert_eq!(ran.stdout.lines().count(), 4, "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn a_report_is_taken_back_with_its_reason_and_what_says_better() {
+    let service = Service::start().await;
+    let (_, second, both, _) = two_articles(&service).await;
+    let wrong = service.reports_of(&both.name).await.into_iter().find(|one| one.article != second.name).unwrap();
+    let request = RetractReportRequest {
+        name: wrong.name.clone(),
+        etag: wrong.etag.clone(),
+        reason: "the ministry corrected it".into(),
+        correcting_article: second.name.clone(),
+        ..Default::default()
+    };
+    let mut watch = service.watch(all(now())).await;
+    watch.caught_up().await;
+    let checked = RetractReportRequest { validate_only: true, ..request.clone() };
+    let checked = service.meetings.clone().retract_report(checked).await.unwrap().into_inner();
+    assert_eq!((checked.state(), checked.etag.as_str()), (State::Retracted, ""));
+    let retracted = service.meetings.clone().retract_report(request.clone()).await.unwrap().into_inner();
+    let retraction = retracted.retraction.clone().unwrap();
+    assert_eq!((retracted.state(), retracted.revision), (State::Retracted, 2));
+    assert_eq!((retraction.reason, retraction.correcting_article), (request.reason.clone(), second.name.clone()));
+    assert_eq!(retracted, service.report(&wrong.name).await);
+    let meeting = service.meeting(&both.name).await;
+    assert_eq!((meeting.report_count, meeting.account.unwrap().participations.len()), (1, 1));
+    let kinds: Vec<_> = watch.changes(2).await.iter().map(|change| (change.kind(), change.last)).collect();
+    assert_eq!(kinds, [(Kind::Retracted, false), (Kind::Retracted, true)]);
+
+    let again = service.meetings.clone().retract_report(RetractReportRequest { etag: String::new(), ..request }).await;
+    refused(again.unwrap_err(), Code::FailedPrecondition, ErrorReason::AlreadyRetracted, &wrong.name);
+}
+
+#[tokio::test]
+async fn what_cannot_be_retracted_is_refused() {
+    let service = Service::start().await;
+    let (first, _, both, _) = two_articles(&service).await;
+    let gone = service.create_article(article("urn:gone")).await;
+    service.delete_article(&gone.name).await.unwrap();
+    let report = service.reports_of(&both.name).await.remove(0);
+    let before = service.contents().await;
+    let retract = async |request: RetractReportRequest| {
+        service.meetings.clone().retract_report(request).await.map(Response::into_inner).unwrap_err()
+    };
+    let request = RetractReportRequest { name: report.name, reason: "wrong".into(), ..Default::default() };
+    let silent = retract(RetractReportRequest { reason: String::new(), ..request.clone() }).await;
+    assert_eq!(Refused::from(silent), Refused::invalid(["reason"]));
+    let missing = "reports/00000000-0000-7000-8000-000000000000".to_owned();
+    let missing = retract(RetractReportRequest { name: missing, ..request.clone() }).await;
+    assert_eq!(Refused::from(missing), Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));
+    let stale = retract(RetractReportRequest { etag: first.etag, ..request.clone() }).await;
+    assert_eq!(Refused::from(stale), Refused::with(Code::Aborted, ErrorReason::EtagMismatch));
+    let deleted = retract(RetractReportRequest { correcting_article: gone.name.clone(), ..request }).await;
+    refused(deleted, Code::FailedPrecondition, ErrorReason::ResourceDeleted, &gone.name);
+    assert_eq!(service.contents().await, before);
 }

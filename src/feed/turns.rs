@@ -2,7 +2,7 @@
 //! prepared on the same revision, and all but one of them again.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
@@ -32,5 +32,15 @@ impl Turns {
             })
         };
         turn.lock_owned().await
+    }
+
+    /// The same for several, in one order for all, so that no two can wait for each other.
+    pub async fn take_all(&self, ids: impl IntoIterator<Item = Uuid>) -> Vec<OwnedMutexGuard<()>> {
+        let ids: BTreeSet<Uuid> = ids.into_iter().collect();
+        let mut turns = Vec::with_capacity(ids.len());
+        for id in ids {
+            turns.push(self.take(id).await);
+        }
+        turns
     }
 }

@@ -279,6 +279,41 @@ pub fn update_participant_request(request: &pb::UpdateParticipantRequest, at: &P
     }
 }
 
+/// Names the meeting that it changes, or rules on.
+pub fn update_meeting_request(request: &pb::UpdateMeetingRequest, at: &Path<'_>, out: &mut Violations) {
+    let at = at.field("meeting");
+    match &request.meeting {
+        None => out.add(&at, "is required"),
+        Some(meeting) => {
+            name(&meeting.name, "meetings", &at.field("name"), out);
+            if let Some(account) = &meeting.account {
+                no_keys(account, &at.field("account"), out);
+            }
+        }
+    }
+}
+
+/// No meeting is merged with itself.
+pub fn merge_meetings_request(request: &pb::MergeMeetingsRequest, at: &Path<'_>, out: &mut Violations) {
+    let at = at.field("sources");
+    for (index, source) in request.sources.iter().enumerate() {
+        if *source == request.name {
+            out.add(&at.index(index), "must be another meeting than the one that stays");
+        }
+    }
+}
+
+/// Says which reports move, or whose merge is undone.
+pub fn split_meeting_request(request: &pb::SplitMeetingRequest, at: &Path<'_>, out: &mut Violations) {
+    let at = at.field("into");
+    if request.into.is_empty() && request.reports.is_empty() {
+        out.add(&at, "is required, or reports");
+    }
+    if !request.into.is_empty() && request.into == request.name {
+        out.add(&at, "must be another meeting than the one that is split");
+    }
+}
+
 /// A meeting is made with the account of its first report.
 pub fn create_meeting_request(request: &pb::CreateMeetingRequest, at: &Path<'_>, out: &mut Violations) {
     let Some(meeting) = &request.meeting else { return };

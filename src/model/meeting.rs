@@ -7,6 +7,8 @@ use crate::pb::{Account, Meeting, Report, meeting::Review, participation::Presen
 
 /// A meeting has at most so many reports, rulings among them.
 pub const MOST_REPORTS: usize = 1_000;
+/// And these have at most so many bytes together.
+pub const MOST_REPORT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Settles a meeting on its active reports, those of articles and the rulings: the account, without what `full` adds,
 /// the disputes, the counts, and whether it has any.
@@ -44,6 +46,7 @@ pub fn full(mut meeting: Meeting, told: &[Told<'_>], _rulings: &[&Report]) -> Me
 /// The meeting in the BASIC view.
 pub fn basic(mut meeting: Meeting) -> Meeting {
     meeting.disputes.clear();
+    meeting.merged_reports.clear();
     meeting
 }
 

@@ -10,6 +10,7 @@ pub mod filter;
 pub mod mask;
 pub mod matching;
 pub mod meeting;
+pub mod merge;
 pub mod names;
 pub mod participant;
 pub mod report;

@@ -122,6 +122,8 @@ pub trait Deletable: Resource {
     fn delete_time(&self) -> Option<&Timestamp>;
     /// Sets when it was deleted.
     fn set_delete_time(&mut self, time: Option<Timestamp>);
+    /// The one that it was merged into; empty while it stands by itself.
+    fn merged_into(&self) -> &str;
 
     /// Whether it was deleted.
     fn is_deleted(&self) -> bool {
@@ -191,7 +193,7 @@ macro_rules! resource {
 }
 
 macro_rules! deletable {
-    ($message:ident) => {
+    ($message:ident, $merged_into:expr) => {
         impl Deletable for pb::$message {
             fn delete_time(&self) -> Option<&Timestamp> {
                 self.delete_time.as_ref()
@@ -199,6 +201,11 @@ macro_rules! deletable {
 
             fn set_delete_time(&mut self, time: Option<Timestamp>) {
                 self.delete_time = time;
+            }
+
+            fn merged_into(&self) -> &str {
+                let of: fn(&Self) -> &str = $merged_into;
+                of(self)
             }
         }
     };
@@ -209,9 +216,9 @@ resource!(Article, Articles);
 resource!(Report, Reports);
 resource!(Meeting, Meetings);
 
-deletable!(Participant);
-deletable!(Article);
-deletable!(Meeting);
+deletable!(Participant, |_| "");
+deletable!(Article, |_| "");
+deletable!(Meeting, |meeting| &meeting.merged_into);
 
 /// A record of any collection.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,8 +8,9 @@ use crate::{
     model::rules::{Check, Path, Violations},
     pb::{
         AddReportRequest, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, DeleteArticleRequest,
-        DeleteMeetingRequest, DeleteParticipantRequest, UndeleteArticleRequest, UndeleteMeetingRequest,
-        UndeleteParticipantRequest, UpdateArticleRequest, UpdateParticipantRequest,
+        DeleteMeetingRequest, DeleteParticipantRequest, MergeMeetingsRequest, RetractReportRequest,
+        SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest,
+        UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
     },
     store::{
         Store, request,
@@ -79,7 +80,9 @@ writing!("ParticipantService": "CreateParticipant" CreateParticipantRequest,
     "UpdateParticipant" UpdateParticipantRequest, "DeleteParticipant" DeleteParticipantRequest,
     "UndeleteParticipant" UndeleteParticipantRequest);
 writing!("MeetingService": "CreateMeeting" CreateMeetingRequest, "AddReport" AddReportRequest,
-    "DeleteMeeting" DeleteMeetingRequest, "UndeleteMeeting" UndeleteMeetingRequest);
+    "UpdateMeeting" UpdateMeetingRequest, "DeleteMeeting" DeleteMeetingRequest,
+    "UndeleteMeeting" UndeleteMeetingRequest, "RetractReport" RetractReportRequest,
+    "MergeMeetings" MergeMeetingsRequest, "SplitMeeting" SplitMeetingRequest);
 
 impl Call {
     /// Takes a request apart: who calls, and what is asked.

@@ -35,7 +35,7 @@ impl IngestService for Api {
     ) -> Result<Response<IngestStoryResponse>, Status> {
         let actor = actor(request.metadata()).map_err(Refusal::from)?;
         let story = [Sent::read(request.into_inner(), "readout.v1.IngestService/IngestStory", &actor)?];
-        let _turns = self.take_turns(&story[0]).await;
+        let _turns = self.turns.take_all(story[0].meetings()).await;
         let (mut ingested, positions) = self.write(|| prepare(self, &story)).await?;
         let (answer, _) = ingested.pop().ok_or(Refusal::Contention)?;
         let mut response = Response::new(answer?);
@@ -150,7 +150,7 @@ async fn write_stories(api: &Api, stories: Vec<Sent>) -> Vec<Told> {
     if stories.is_empty() {
         return Vec::new();
     }
-    let _turns = api.take_turns(&stories[0]).await;
+    let _turns = api.turns.take_all(stories[0].meetings()).await;
     match api.write(|| prepare(api, &stories)).await {
         Ok((ingested, positions)) => {
             let validated = stories.iter().map(|story| story.validate_only);
@@ -173,21 +173,6 @@ fn place((answer, own): Ingested, validated: bool, positions: &[Position]) -> To
     };
     let position = position.filter(|_| answer.is_ok() && !validated).cloned();
     (answer, position)
-}
-
-impl Api {
-    /// Waits for others who write to the meetings that the story adds to.
-    async fn take_turns(&self, story: &Sent) -> Vec<tokio::sync::OwnedMutexGuard<()>> {
-        let mut meetings: Vec<_> = story.reports.iter().filter_map(|one| one.meeting).collect();
-        // In one order for all, so that two stories cannot wait for each other.
-        meetings.sort_unstable();
-        meetings.dedup();
-        let mut turns = Vec::with_capacity(meetings.len());
-        for meeting in meetings {
-            turns.push(self.turns.take(meeting).await);
-        }
-        turns
-    }
 }
 
 /// A stream of stories, in chunks of those that have arrived already.
@@ -254,7 +239,7 @@ fn joins(story: &Result<Sent, Refusal>, seen: &mut HashSet<String>) -> bool {
         .collect();
     let is_new = claims.is_disjoint(seen);
     seen.extend(claims);
-    is_new && !story.names_meetings()
+    is_new && story.meetings().next().is_none()
 }
 
 fn read(request: IngestStoriesRequest, actor: &str) -> (Result<Sent, Refusal>, usize) {

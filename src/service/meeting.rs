@@ -9,11 +9,13 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::{Call, check},
-    id, ids, in_order, must_be_free, new_id,
+    id, ids, in_order, merge, must_be_free, new_id,
     page::{Cursor, chunks},
     refusal::Refusal,
     report::{Telling, Tellings, complete, must_have_room, source, tellings},
-    revise::{revised, to_delete, to_undelete},
+    retract,
+    revise::{must_stand, revised, to_delete, to_undelete},
+    rule,
     status::MESSAGE_BYTES,
 };
 use crate::{
@@ -26,7 +28,8 @@ use crate::{
     pb::{
         AddReportRequest, BatchGetMeetingsRequest, BatchGetMeetingsResponse, CreateMeetingRequest,
         DeleteMeetingRequest, GetMeetingRequest, GetReportRequest, ListMeetingsRequest, ListMeetingsResponse,
-        ListReportsRequest, ListReportsResponse, Meeting, Report, UndeleteMeetingRequest, View,
+        ListReportsRequest, ListReportsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest,
+        SplitMeetingRequest, UndeleteMeetingRequest, UpdateMeetingRequest, View, meeting::Review,
         meeting_service_server::MeetingService,
     },
     store::{
@@ -95,10 +98,8 @@ impl MeetingService for Api {
 
     async fn get_report(&self, request: Request<GetReportRequest>) -> Result<Response<Report>, Status> {
         let request = self.read(request).await?;
-        let id = id::<Report>(&request.name)?;
-        let doc = self.store.by_id().reports.get(id).await.map_err(Refusal::from)?;
-        let doc = doc.ok_or(Refusal::NotFound(request.name))?;
-        Ok(Response::new(doc.decode()?))
+        let report = read_report(self, &request.name).await?;
+        report.map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
     }
 
     async fn list_reports(
@@ -113,6 +114,40 @@ impl MeetingService for Api {
         let as_of = cursor.as_of.to_string();
         let reports = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
         Ok(Response::new(ListReportsResponse { reports, next_page_token, as_of }))
+    }
+
+    async fn update_meeting(&self, request: Request<UpdateMeetingRequest>) -> Result<Response<Meeting>, Status> {
+        let (call, request) = Call::read(request)?;
+        let validate_only = request.validate_only;
+        let asked = rule::Asked::read(request).map_err(Refusal::from)?;
+        let _turn = self.turns.take(asked.meeting()?).await;
+        self.respond(|| call.once(&self.store, rule::prepare(self, &call, &asked, validate_only))).await
+    }
+
+    async fn retract_report(&self, request: Request<RetractReportRequest>) -> Result<Response<Report>, Status> {
+        let (call, request) = Call::read(request)?;
+        check(&request).map_err(Refusal::from)?;
+        let _turn = match read_report(self, &request.name).await? {
+            Some(report) => self.turns.take_all(Collection::Meetings.id(&report.meeting)).await,
+            None => Vec::new(),
+        };
+        self.respond(|| call.once(&self.store, retract::prepare(self, &call, &request))).await
+    }
+
+    async fn merge_meetings(&self, request: Request<MergeMeetingsRequest>) -> Result<Response<Meeting>, Status> {
+        let (call, request) = Call::read(request)?;
+        check(&request).map_err(Refusal::from)?;
+        let all = ids::<Meeting>(&request.sources).into_iter().chain(Collection::Meetings.id(&request.name));
+        let _turns = self.turns.take_all(all).await;
+        self.respond(|| call.once(&self.store, merge::prepare_merge(self, &call, &request))).await
+    }
+
+    async fn split_meeting(&self, request: Request<SplitMeetingRequest>) -> Result<Response<Meeting>, Status> {
+        let (call, request) = Call::read(request)?;
+        check(&request).map_err(Refusal::from)?;
+        let both = [&request.name, &request.into].into_iter().filter_map(|name| Collection::Meetings.id(name));
+        let _turns = self.turns.take_all(both).await;
+        self.respond(|| call.once(&self.store, merge::prepare_split(self, &call, &request))).await
     }
 
     async fn delete_meeting(&self, request: Request<DeleteMeetingRequest>) -> Result<Response<Meeting>, Status> {
@@ -136,6 +171,7 @@ async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest)
     must_be_free::<Report>(&api.store, &request.report_id, report_id).await?;
 
     let mut meeting = request.meeting.clone().unwrap_or_default();
+    meeting.set_review(Review::Unreviewed);
     let source = source(api, &request.source_article).await?;
     let report = Report {
         account: meeting.account.take(),
@@ -177,8 +213,8 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     if former.is_none() && !request.allow_missing {
         return Err(Refusal::NotFound(request.meeting.clone()));
     }
-    if former.as_ref().is_some_and(Deletable::is_deleted) {
-        return Err(Refusal::Deleted(request.meeting.clone()));
+    if let Some(former) = &former {
+        must_stand(api, former).await?;
     }
 
     let sent = request.report.clone().unwrap_or_default();
@@ -199,7 +235,7 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     report.begin(report_id, now);
     tellings.reports.push(Telling::new(report.clone(), &source.article, source.origin()));
     let meeting = match former {
-        Some(former) => reported(meeting_id, &former, &tellings, now),
+        Some(former) => tellings.put(tellings.settled(&former, now), change::Kind::Reported),
         None => {
             let mut meeting = Meeting { labels: request.meeting_labels.clone(), ..Default::default() };
             tellings.settle(&mut meeting);
@@ -235,19 +271,17 @@ fn put_next(call: &Call, validate_only: bool, next: Meeting, kind: change::Kind)
     })
 }
 
-/// The revision of a meeting that has one or more reports more than before.
-pub(super) fn reported(id: Uuid, former: &Meeting, tellings: &Tellings, now: SystemTime) -> Put<Meeting> {
-    let mut meeting = former.clone();
-    tellings.settle(&mut meeting);
-    meeting.succeed(former, now);
-    Put::next(id, meeting, change::Kind::Reported)
-}
-
 /// Reads one meeting.
 async fn without_reports(api: &Api, id: Uuid) -> Result<Option<Meeting>, Refusal> {
     let Some(doc) = api.store.by_id().meetings.get(id).await? else { return Ok(None) };
     must_fit(doc.bytes.len() + 16)?;
     Ok(Some(basic(doc.decode()?)))
+}
+
+/// Reads one report.
+async fn read_report(api: &Api, name: &str) -> Result<Option<Report>, Refusal> {
+    let doc = api.store.by_id().reports.get(id::<Report>(name)?).await?;
+    Ok(doc.map(|doc| doc.decode()).transpose()?)
 }
 
 /// Reads one meeting with its reports.

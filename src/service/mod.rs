@@ -9,12 +9,14 @@ pub mod cursor;
 pub mod ingest;
 pub mod layer;
 pub mod meeting;
+pub mod merge;
 pub mod page;
 pub mod participant;
 pub mod refusal;
 pub mod report;
 pub mod retract;
 mod revise;
+mod rule;
 pub mod status;
 pub mod story;
 

@@ -56,6 +56,21 @@ pub enum Refusal {
     NotDeleted(String),
     /// It is deleted, and cannot be changed or named.
     Deleted(String),
+    /// It was merged into another, and cannot be changed.
+    MergedAway {
+        /// It.
+        name: String,
+        /// The one to change instead.
+        survivor: String,
+    },
+    /// The report was retracted before.
+    AlreadyRetracted(String),
+    /// The meeting was not merged into the one that is split.
+    NotMerged(String),
+    /// The meeting would be left without an active report.
+    LeavesNothing(String),
+    /// No active report tells of the meeting.
+    NoActiveReport(String),
     /// It cannot be deleted.
     StillNamed {
         /// It.

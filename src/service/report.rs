@@ -1,6 +1,10 @@
 //! Reports on their way in, for all calls that make one, and the reports of a meeting as settling wants them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use chrono::NaiveDate;
 use uuid::Uuid;
@@ -10,14 +14,14 @@ use crate::{
     model::{
         article::uri_of,
         dates, evidence,
-        meeting::{MOST_REPORTS, full, settle_on},
+        meeting::{MOST_REPORT_BYTES, MOST_REPORTS, full, settle_on},
         report::{content_hash, participants},
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
         settle::Told,
     },
     pb::{Article, Meeting, Participant, Report, report::State},
-    store::{StoreError, article, report},
+    store::{StoreError, article, change, report, write::Put},
 };
 
 /// A report with what settling needs to know of its article.
@@ -50,6 +54,8 @@ pub struct Tellings {
     pub reports: Vec<Telling>,
     /// The rulings.
     pub rulings: Vec<Report>,
+    /// How many bytes those have together that were read from the store.
+    pub bytes: usize,
 }
 
 impl Tellings {
@@ -62,6 +68,7 @@ impl Tellings {
 
     fn push(&mut self, row: &report::Told) -> Result<(), StoreError> {
         let report: Report = row.doc.decode()?;
+        self.bytes += row.doc.bytes.len();
         match (row.origin, &row.article_doc) {
             (Some(origin), Some(article)) => {
                 let uri = uri_of(article).map_err(|_| StoreError::Damaged(report.article.clone()))?;
@@ -82,9 +89,55 @@ impl Tellings {
         self.rulings.iter().collect()
     }
 
+    /// These and those of another meeting.
+    pub fn and(mut self, others: Self) -> Self {
+        self.reports.extend(others.reports);
+        self.rulings.extend(others.rulings);
+        self.bytes += others.bytes;
+        self
+    }
+
+    /// Those that have one of these names, and the others.
+    pub fn parted(self, names: &BTreeSet<&str>) -> (Self, Self) {
+        let is_named = |report: &Report| names.contains(report.name.as_str());
+        let (these, reports) = self.reports.into_iter().partition(|one| is_named(&one.report));
+        let (those, rulings) = self.rulings.into_iter().partition(is_named);
+        // Who has how many of the bytes does not matter: neither can have too many.
+        let parts = |reports, rulings| Self { reports, rulings, bytes: self.bytes };
+        (parts(these, those), parts(reports, rulings))
+    }
+
+    /// The ruling that comes before all others.
+    pub fn newest_ruling(&self) -> Option<&Report> {
+        let age = |one: &Report| (one.create_time.map(|time| (time.seconds, time.nanos)), one.name.clone());
+        self.rulings.iter().max_by_key(|one| age(one))
+    }
+
     /// Settles their meeting on them.
     pub fn settle(&self, meeting: &mut Meeting) {
         settle_on(meeting, &self.told(), &self.rulings());
+    }
+
+    /// The next revision of their meeting, settled on them.
+    pub fn settled(&self, former: &Meeting, now: SystemTime) -> Meeting {
+        let mut next = former.clone();
+        self.settle(&mut next);
+        next.succeed(former, now);
+        next
+    }
+
+    /// The write of their meeting, which was settled on them.
+    pub fn put(&self, meeting: Meeting, kind: change::Kind) -> Put<Meeting> {
+        let account = meeting.account.clone().unwrap_or_default();
+        let accounts = self.reports.iter().map(|one| &one.report).chain(&self.rulings);
+        // Where nobody rules, the account has everybody.
+        let accounts = accounts.filter(|_| !self.rulings.is_empty()).filter_map(|one| one.account.as_ref());
+        let told: BTreeSet<Uuid> = accounts.flat_map(participants).collect();
+        let settled: BTreeSet<Uuid> = participants(&account).collect();
+        let left_out = Some(told.difference(&settled).copied().collect());
+        let id = meeting.id().unwrap_or_default();
+        let put = if meeting.revision == 1 { Put::new(id, meeting) } else { Put::next(id, meeting, kind) };
+        Put { left_out, ..put }
     }
 
     /// Their meeting in the FULL view.
@@ -152,7 +205,8 @@ pub async fn complete(api: &Api, mut report: Report, source: &Source, at: &Path<
 
 /// Refuses so many reports more for a meeting that is full.
 pub fn must_have_room(meeting: &str, tellings: &Tellings, more: usize) -> Result<(), Refusal> {
-    match tellings.reports.len() + tellings.rulings.len() + more > MOST_REPORTS {
+    let is_full = tellings.reports.len() + tellings.rulings.len() + more > MOST_REPORTS;
+    match is_full || tellings.bytes > MOST_REPORT_BYTES {
         true => Err(Refusal::TooManyReports(meeting.to_owned())),
         false => Ok(()),
     }

@@ -5,13 +5,16 @@ use std::{collections::BTreeSet, time::SystemTime};
 use uuid::Uuid;
 
 use super::{
-    Api,
+    Api, Prepared,
+    call::Call,
+    must_be_live,
     refusal::Refusal,
-    report::{Tellings, tellings},
+    report::tellings,
+    revise::{current, revised, with_etag},
 };
 use crate::{
     model::resource::{Collection, Resource},
-    pb::{Meeting, Report, Retraction, report::State},
+    pb::{Article, Meeting, Report, RetractReportRequest, Retraction, report::State},
     store::{Doc, change, meeting, report, write::Put},
 };
 
@@ -24,10 +27,34 @@ pub struct Retracted {
     pub meetings: Vec<Put<Meeting>>,
 }
 
+/// Takes back the report that is asked for.
+pub async fn prepare(api: &Api, call: &Call, request: &RetractReportRequest) -> Result<Prepared<Report>, Refusal> {
+    let former: Report = current(api, &request.name).await?;
+    if former.state() == State::Retracted {
+        return Err(Refusal::AlreadyRetracted(former.name));
+    }
+    let former = with_etag(former, &request.etag)?;
+    let correcting = &request.correcting_article;
+    let better: Vec<Uuid> = Collection::Articles.id(correcting).into_iter().collect();
+    must_be_live::<Article>(&api.store, &better).await?;
+    let why =
+        Retraction { reason: request.reason.clone(), correcting_article: correcting.clone(), ..Default::default() };
+    let Retracted { reports, meetings } = retract(api, &[former], &why, SystemTime::now()).await?;
+    let answer = reports.first().map(|put| put.record.clone()).unwrap_or_default();
+    Ok(revised(call, request.validate_only, answer.clone(), &answer, |write| {
+        (write.reports, write.meetings) = (reports, meetings);
+    }))
+}
+
 /// Takes back all active reports of an article.
 pub async fn all_of(api: &Api, article: Uuid, reason: &str, now: SystemTime) -> Result<Retracted, Refusal> {
     let docs = report::active_of(api.store.reads(), article).await?;
     let reports: Vec<Report> = docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?;
+    let why = Retraction { reason: reason.to_owned(), ..Default::default() };
+    retract(api, &reports, &why, now).await
+}
+
+async fn retract(api: &Api, reports: &[Report], why: &Retraction, now: SystemTime) -> Result<Retracted, Refusal> {
     let of_meeting = |report: &Report| Collection::Meetings.id(&report.meeting);
     let ids: Vec<Uuid> = reports.iter().filter_map(of_meeting).collect::<BTreeSet<_>>().into_iter().collect();
     if ids.is_empty() {
@@ -38,28 +65,19 @@ pub async fn all_of(api: &Api, article: Uuid, reason: &str, now: SystemTime) -> 
     let mut tellings = tellings(api, &ids).await?;
     let mut meetings = Vec::with_capacity(formers.len());
     for doc in &formers {
-        let mut left = tellings.remove(&doc.id).unwrap_or_default();
-        left.reports.retain(|one| !gone.contains(one.report.name.as_str()));
-        meetings.push(settled(doc, &left, now)?);
+        let former: Meeting = doc.decode_to_rewrite()?;
+        let (_, left) = tellings.remove(&doc.id).unwrap_or_default().parted(&gone);
+        meetings.push(left.put(left.settled(&former, now), change::Kind::Retracted));
     }
-    let reports = reports.iter().map(|report| retracted(report, reason, now)).collect();
+    let reports = reports.iter().map(|report| retracted(report, why, now)).collect();
     Ok(Retracted { reports, meetings })
 }
 
-fn retracted(former: &Report, reason: &str, now: SystemTime) -> Put<Report> {
+fn retracted(former: &Report, why: &Retraction, now: SystemTime) -> Put<Report> {
     let mut report = former.clone();
     report.set_state(State::Retracted);
     report.succeed(former, now);
-    report.retraction = Some(Retraction { reason: reason.to_owned(), time: report.update_time });
+    report.retraction = Some(Retraction { time: report.update_time, ..why.clone() });
     report.seal();
     Put::next(report.id().unwrap_or_default(), report, change::Kind::Retracted)
-}
-
-/// A meeting settled on the reports that are left.
-fn settled(doc: &Doc, left: &Tellings, now: SystemTime) -> Result<Put<Meeting>, Refusal> {
-    let former: Meeting = doc.decode_to_rewrite()?;
-    let mut meeting = former.clone();
-    left.settle(&mut meeting);
-    meeting.succeed(&former, now);
-    Ok(Put::next(doc.id, meeting, change::Kind::Retracted))
 }

@@ -26,7 +26,8 @@ pub struct Update<R> {
     pub sent: R,
     /// Which fields these are.
     pub mask: Mask,
-    etag: String,
+    /// The etag that the record must have; empty for any.
+    pub etag: String,
 }
 
 impl<R: Deletable + Check> Update<R> {
@@ -47,9 +48,7 @@ impl<R: Deletable + Check> Update<R> {
     pub async fn merge(&self, api: &Api, at: &Path<'_>) -> Result<(R, R), Refusal> {
         let name = self.sent.name();
         let current: R = current(api, name).await?;
-        if current.is_deleted() {
-            return Err(Refusal::Deleted(name.to_owned()));
-        }
+        must_stand(api, &current).await?;
         let current = with_etag(current, &self.etag)?;
         let merged = self.mask.apply(&current, &self.sent);
         let mut violations = Violations::default();
@@ -71,6 +70,7 @@ pub async fn to_delete<R: Deletable>(
     if current.is_deleted() {
         return Err(Refusal::AlreadyDeleted(name.to_owned()));
     }
+    must_stand(api, &current).await?;
     let current = with_etag(current, etag)?;
     let mut by = reference::naming(api.store.reads(), R::COLLECTION, id::<R>(name)?, MOST_NAMING).await?;
     by.retain(|name| but_for.is_none_or(|of| of.id(name).is_none()));
@@ -86,13 +86,55 @@ pub async fn to_undelete<R: Deletable>(api: &Api, name: &str, etag: &str) -> Res
     }
 }
 
-async fn current<R: Resource>(api: &Api, name: &str) -> Result<R, Refusal> {
+/// A record as it stands, in order to write its next revision.
+pub async fn current<R: Resource>(api: &Api, name: &str) -> Result<R, Refusal> {
     let found = docs(api.store.reads(), R::COLLECTION, &[id::<R>(name)?]).await?;
     let doc = found.first().ok_or_else(|| Refusal::NotFound(name.to_owned()))?;
     Ok(doc.decode_to_rewrite()?)
 }
 
-fn with_etag<R: Resource>(current: R, etag: &str) -> Result<R, Refusal> {
+/// Records in this order, each as it stands, which must be live and not merged into another.
+pub async fn standing<R: Deletable>(api: &Api, ids: &[Uuid]) -> Result<Vec<R>, Refusal> {
+    let found = docs(api.store.reads(), R::COLLECTION, ids).await?;
+    let mut records = Vec::with_capacity(ids.len());
+    for id in ids {
+        let doc = found.iter().find(|doc| doc.id == *id);
+        let record: R = doc.ok_or_else(|| Refusal::NotFound(R::COLLECTION.name(*id)))?.decode_to_rewrite()?;
+        must_stand(api, &record).await?;
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// Refuses to write to a record that is deleted, or was merged into another.
+pub async fn must_stand<R: Deletable>(api: &Api, record: &R) -> Result<(), Refusal> {
+    if record.is_deleted() {
+        return Err(Refusal::Deleted(record.name().to_owned()));
+    }
+    match record.merged_into() {
+        "" => Ok(()),
+        into => {
+            let survivor = survivor::<R>(api, into).await?;
+            Err(Refusal::MergedAway { name: record.name().to_owned(), survivor })
+        }
+    }
+}
+
+/// The one at the end of the line of those that were merged into another.
+pub async fn survivor<R: Deletable>(api: &Api, first: &str) -> Result<String, Refusal> {
+    let mut name = first.to_owned();
+    loop {
+        let one: R = current(api, &name).await?;
+        match one.merged_into() {
+            "" => return Ok(name),
+            // Only one that stood by itself was ever merged into: the line has an end.
+            into => into.clone_into(&mut name),
+        }
+    }
+}
+
+/// Refuses a record that is not at the revision that the caller expects. An empty etag is any.
+pub fn with_etag<R: Resource>(current: R, etag: &str) -> Result<R, Refusal> {
     match etag.is_empty() || etag == current.etag() {
         true => Ok(current),
         false => Err(Refusal::EtagMismatch { name: current.name().to_owned(), etag: current.etag().to_owned() }),

@@ -79,6 +79,27 @@ impl From<Refusal> for Status {
                 let message = format!("{name} is deleted: undelete it first");
                 status(Code::FailedPrecondition, Reason::ResourceDeleted, message, [("name", name)])
             }
+            Refusal::MergedAway { name, survivor } => {
+                let message = format!("{name} was merged away: write to {survivor}");
+                let metadata = [("name", name), ("survivor", survivor)];
+                status(Code::FailedPrecondition, Reason::MergedAway, message, metadata)
+            }
+            Refusal::AlreadyRetracted(name) => {
+                let message = format!("{name} was retracted before");
+                status(Code::FailedPrecondition, Reason::AlreadyRetracted, message, [("name", name)])
+            }
+            Refusal::NotMerged(name) => {
+                let message = format!("{name} was not merged into the meeting that is split");
+                status(Code::FailedPrecondition, Reason::NotMerged, message, [("name", name)])
+            }
+            Refusal::LeavesNothing(name) => {
+                let message = format!("{name} would be left without an active report");
+                status(Code::FailedPrecondition, Reason::LeavesNothing, message, [("name", name)])
+            }
+            Refusal::NoActiveReport(name) => {
+                let message = format!("no active report tells of {name}");
+                status(Code::FailedPrecondition, Reason::NoActiveReport, message, [("name", name)])
+            }
             Refusal::StillNamed { name, by } => still_named(name, by),
             Refusal::EtagMismatch { name, etag } => status(
                 Code::Aborted,

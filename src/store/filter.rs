@@ -49,7 +49,9 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, wanted: 
         }
         PlaceRegion(code) => column(query, "meeting.place_region", code, wanted),
         Participant(id) => {
-            row(query, "select 1 from meeting_participant p where p.meeting = meeting.id and p.participant", id, wanted)
+            let rows =
+                "select 1 from meeting_participant p where p.settled and p.meeting = meeting.id and p.participant";
+            row(query, rows, id, wanted)
         }
         Article(id) => row(
             query,
@@ -148,7 +150,7 @@ mod tests {
             ("place.region = AZ", "meeting.place_region = $1"),
             (
                 &format!("participant = \"participants/{id}\""),
-                "exists (select 1 from meeting_participant p where p.meeting = meeting.id and p.participant = $1)",
+                "exists (select 1 from meeting_participant p where p.settled and p.meeting = meeting.id and p.participant = $1)",
             ),
             (
                 &format!("article != \"articles/{id}\""),

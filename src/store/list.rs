@@ -51,7 +51,7 @@ pub async fn list(
     if !wanted.show_deleted {
         query.push(match of {
             // RETRACTED: no active report tells of it.
-            Collection::Meetings => " and delete_time is null and review <> 3",
+            Collection::Meetings => " and delete_time is null and merged_into is null and review <> 3",
             _ => " and delete_time is null",
         });
     }

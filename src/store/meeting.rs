@@ -126,6 +126,7 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
         return Ok(());
     }
     let rows = Rows::of(&next);
+    let merged_into = next.iter().map(|one| Collection::Meetings.id(&one.record.merged_into)).collect::<Vec<_>>();
     revision::supersede(tx, Collection::Meetings, &rows.ids).await?;
     sqlx::query(
         "update meeting
@@ -141,12 +142,13 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
              review = one.review,
              has_dispute = one.has_dispute,
              report_count = one.report_count,
-             independent_source_count = one.independent_source_count
+             independent_source_count = one.independent_source_count,
+             merged_into = one.merged_into
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
                      $7::date[], $8::date[], $9::text[], $10::timestamptz[], $11::smallint[], $12::boolean[],
-                     $13::integer[], $14::integer[])
+                     $13::integer[], $14::integer[], $15::uuid[])
                   as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, delete_time,
-                          review, has_dispute, report_count, independent_source_count)
+                          review, has_dispute, report_count, independent_source_count, merged_into)
          where meeting.id = one.id",
     )
     .bind(&rows.ids)
@@ -163,13 +165,18 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
     .bind(rows.has_dispute)
     .bind(rows.report_counts)
     .bind(rows.source_counts)
+    .bind(merged_into)
     .execute(&mut *tx)
     .await?;
-    for table in [
-        "delete from meeting_participant where meeting = any($1)",
-        "delete from meeting_region where meeting = any($1)",
-        "delete from meeting_topic where meeting = any($1)",
-    ] {
+    let settled: Vec<Uuid> = next.iter().filter(|one| one.left_out.is_some()).map(|one| one.id).collect();
+    sqlx::query("delete from meeting_participant where meeting = any($1) and (settled or meeting = any($2))")
+        .bind(&rows.ids)
+        .bind(settled)
+        .execute(&mut *tx)
+        .await?;
+    for table in
+        ["delete from meeting_region where meeting = any($1)", "delete from meeting_topic where meeting = any($1)"]
+    {
         sqlx::query(table).bind(&rows.ids).execute(&mut *tx).await?;
     }
     Ok(())
@@ -182,15 +189,22 @@ pub(super) async fn index(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(), 
         accounts.flat_map(|(account, id)| of(account).into_iter().map(move |value| (value, id))).unzip()
     }
 
-    let (participants, ids) = pairs(meetings, |account| participants(account).collect());
+    let (mut participants, mut ids) = pairs(meetings, |account| participants(account).collect());
+    let settled = ids.len();
+    let left_out = meetings.iter().flat_map(|one| one.left_out.iter().flatten().map(|who| (*who, one.id)));
+    left_out.for_each(|(who, meeting)| {
+        participants.push(who);
+        ids.push(meeting);
+    });
     if !ids.is_empty() {
         sqlx::query(
-            "insert into meeting_participant (participant, meeting)
-             select one.participant, one.meeting
-             from unnest($1::uuid[], $2::uuid[]) as one (participant, meeting)",
+            "insert into meeting_participant (participant, meeting, settled)
+             select one.participant, one.meeting, one.number <= $3
+             from unnest($1::uuid[], $2::uuid[]) with ordinality as one (participant, meeting, number)",
         )
         .bind(participants)
         .bind(ids)
+        .bind(settled as i64) // a batch is bounded: it fits
         .execute(&mut *tx)
         .await?;
     }

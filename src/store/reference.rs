@@ -36,6 +36,11 @@ pub(super) fn relied_on(write: &Write) -> BTreeSet<Claim> {
     for one in write.articles.iter().filter(|one| !one.put.record.is_deleted()) {
         names(Collection::Articles, &one.put.record.syndicated_from);
     }
+    for one in write.reports.iter().filter(|one| one.kind == change::Kind::Retracted) {
+        if let Some(retraction) = &one.record.retraction {
+            names(Collection::Articles, &retraction.correcting_article);
+        }
+    }
     let reports = || write.reports.iter().filter(|one| one.record.state() != State::Retracted);
     for one in reports() {
         names(Collection::Articles, &one.record.article);

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     model::{
         article::parse_text_hash,
+        meeting::{MOST_REPORT_BYTES, MOST_REPORTS},
         resource::{CONTRACT, Collection},
     },
     pb::Report,
@@ -67,6 +68,33 @@ pub async fn active_of(pool: &PgPool, article: Uuid) -> Result<Vec<Doc>, StoreEr
     .fetch_all(pool)
     .await?;
     Ok(reports)
+}
+
+/// All reports of these meetings, retracted ones too, in the order of their names; `None` if they are more, or larger
+/// together, than those of one meeting can be.
+pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>, StoreError> {
+    let (count, bytes): (i64, i64) = sqlx::query_as(
+        "select count(*), coalesce(sum(octet_length(doc)), 0)::bigint
+         from report
+         where meeting = any($1)",
+    )
+    .bind(meetings)
+    .fetch_one(pool)
+    .await?;
+    let fits = |number: i64, most: usize| usize::try_from(number).is_ok_and(|number| number <= most);
+    if !fits(count, MOST_REPORTS) || !fits(bytes, MOST_REPORT_BYTES) {
+        return Ok(None);
+    }
+    let reports = sqlx::query_as(
+        "select id, contract, doc
+         from report
+         where meeting = any($1)
+         order by id",
+    )
+    .bind(meetings)
+    .fetch_all(pool)
+    .await?;
+    Ok(Some(reports))
 }
 
 /// How many bytes the active reports of these meetings have together.
@@ -206,8 +234,8 @@ async fn insert(tx: Tx<'_>, reports: &[&Put<Report>], lost: &mut HashSet<Claim>)
     Ok(())
 }
 
-/// Puts the next revisions in the place of those that were locked, which are kept as superseded. Of a report only its
-/// state changes.
+/// Puts the next revisions in the place of those that were locked, which are kept as superseded. Of a report only
+/// its state and its meeting change.
 pub(super) async fn update(tx: Tx<'_>, reports: &[&Put<Report>]) -> Result<(), StoreError> {
     let next: Vec<_> = reports.iter().copied().filter(|one| one.replaces.is_some()).collect();
     if next.is_empty() {
@@ -220,15 +248,17 @@ pub(super) async fn update(tx: Tx<'_>, reports: &[&Put<Report>]) -> Result<(), S
          set revision = one.revision,
              contract = one.contract,
              doc = one.doc,
+             meeting = one.meeting,
              retract_time = one.retract_time
-         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::timestamptz[])
-                  as one (id, revision, contract, doc, retract_time)
+         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::timestamptz[])
+                  as one (id, revision, contract, doc, meeting, retract_time)
          where report.id = one.id",
     )
     .bind(ids)
     .bind(column(&next, |one| one.record.revision))
     .bind(vec![CONTRACT; next.len()])
     .bind(column(&next, |one| one.doc.as_slice()))
+    .bind(column(&next, |one| Collection::Meetings.id(&one.record.meeting)))
     .bind(column(&next, |one| time(one.record.retraction.as_ref().and_then(|one| one.time.as_ref()))))
     .execute(&mut *tx)
     .await?;

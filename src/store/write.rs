@@ -60,17 +60,20 @@ pub struct Put<R> {
     pub replaces: Option<i64>,
     /// What the feed says of it.
     pub kind: change::Kind,
+    /// Of a meeting that was settled: the participants whom its reports name and its account does not, under a ruling.
+    /// `None` where it was not, and they are as before.
+    pub left_out: Option<Vec<Uuid>>,
 }
 
 impl<R: Resource> Put<R> {
     /// A new record, which `begin` was called on.
     pub fn new(id: Uuid, record: R) -> Self {
-        Self { id, doc: record.encode_to_vec(), record, replaces: None, kind: change::Kind::Created }
+        Self { id, doc: record.encode_to_vec(), record, replaces: None, kind: change::Kind::Created, left_out: None }
     }
 
     /// The next revision of a record, which `succeed` was called on.
     pub fn next(id: Uuid, record: R, kind: change::Kind) -> Self {
-        Self { id, doc: record.encode_to_vec(), replaces: Some(record.revision() - 1), record, kind }
+        Self { id, doc: record.encode_to_vec(), replaces: Some(record.revision() - 1), record, kind, left_out: None }
     }
 
     fn change(&self) -> change::Entry {

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use readout::pb::{account::*, date_span::Basis, extractor, outcome, participant, report::Prominence, *};
+use readout::pb::{
+    account::*, date_span::Basis, extractor, meeting::Review, outcome, participant, report::Prominence, *,
+};
 
 use super::world::{TEXT, World};
 
@@ -244,6 +246,7 @@ pub fn create_meeting(world: &World) -> CreateMeetingRequest {
             name: format!("meetings/{UUID}"),
             labels: labels(),
             account: account(world, "Talks"),
+            review: Review::Unreviewed.into(),
             ..Default::default()
         }),
         meeting_id: UUID.into(),

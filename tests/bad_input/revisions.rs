@@ -51,6 +51,55 @@ pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
             },
         ),
         of(
+            "MeetingService/UpdateMeeting",
+            &UpdateMeetingRequest {
+                meeting: Some(Meeting {
+                    name: meeting.0.clone(),
+                    labels: [("a".to_owned(), "b".to_owned())].into(),
+                    review: meeting::Review::Reviewed.into(),
+                    ..Default::default()
+                }),
+                update_mask: Some(prost_types::FieldMask { paths: vec!["labels".into(), "review".into()] }),
+                request_id: request_id(),
+                validate_only,
+                reason: "why".into(),
+            },
+        ),
+        of(
+            "MeetingService/MergeMeetings",
+            &MergeMeetingsRequest {
+                name: meeting.0.clone(),
+                etag: meeting.1.clone(),
+                request_id: request_id(),
+                validate_only,
+                sources: vec![world.meetings[0].clone()],
+                reason: "why".into(),
+            },
+        ),
+        of(
+            "MeetingService/SplitMeeting",
+            &SplitMeetingRequest {
+                name: world.meetings[0].clone(),
+                etag: world.service.meeting(&world.meetings[0]).await.etag,
+                request_id: request_id(),
+                validate_only,
+                reports: vec![world.report.clone()],
+                into: meeting.0.clone(),
+                reason: "why".into(),
+            },
+        ),
+        of(
+            "MeetingService/RetractReport",
+            &RetractReportRequest {
+                name: world.report.clone(),
+                etag: world.service.report(&world.report).await.etag,
+                request_id: request_id(),
+                validate_only,
+                reason: "why".into(),
+                correcting_article: world.articles[1].clone(),
+            },
+        ),
+        of(
             "MeetingService/DeleteMeeting",
             &DeleteMeetingRequest { name: meeting.0, etag: meeting.1, request_id: request_id(), validate_only },
         ),

@@ -1,11 +1,14 @@
 //! Calls that tests make again and again, with what they change and nothing else.
 
+use std::collections::BTreeSet;
+
 use prost_types::FieldMask;
 use readout::pb::{
     Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest,
-    DeleteArticleRequest, DeleteMeetingRequest, DeleteParticipantRequest, GetArticleRequest, ListParticipantsRequest,
-    Meeting, Participant, Report, UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest,
-    UpdateArticleRequest, UpdateParticipantRequest,
+    DeleteArticleRequest, DeleteMeetingRequest, DeleteParticipantRequest, GetArticleRequest, GetReportRequest,
+    ListParticipantsRequest, Meeting, MergeMeetingsRequest, Participant, Report, RetractReportRequest,
+    SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest,
+    UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
 };
 use tonic::{Response, Status};
 
@@ -97,5 +100,36 @@ impl Service {
         let request = ListParticipantsRequest { filter: filter.into(), ..Default::default() };
         let list = self.participants.clone().list_participants(request).await.expect("a list").into_inner();
         list.participants.into_iter().map(|one| one.display_name).collect()
+    }
+
+    pub async fn merge(&self, name: &str, sources: &[&str]) -> Result<Meeting, Status> {
+        let sources = sources.iter().map(|one| (*one).to_owned()).collect();
+        let request = MergeMeetingsRequest { name: name.into(), sources, ..Default::default() };
+        self.meetings.clone().merge_meetings(request).await.map(Response::into_inner)
+    }
+
+    pub async fn split(&self, name: &str, reports: &[&str], into: &str) -> Result<Meeting, Status> {
+        let reports = reports.iter().map(|one| (*one).to_owned()).collect();
+        let request = SplitMeetingRequest { name: name.into(), reports, into: into.into(), ..Default::default() };
+        self.meetings.clone().split_meeting(request).await.map(Response::into_inner)
+    }
+
+    pub async fn retract_report(&self, name: &str) -> Result<Report, Status> {
+        let request = RetractReportRequest { name: name.into(), reason: "wrong".into(), ..Default::default() };
+        self.meetings.clone().retract_report(request).await.map(Response::into_inner)
+    }
+
+    pub async fn names_of_reports(&self, meeting: &str) -> BTreeSet<String> {
+        self.reports_of(meeting).await.into_iter().map(|report| report.name).collect()
+    }
+
+    pub async fn update_meeting(&self, meeting: Meeting, paths: &[&str]) -> Result<Meeting, Status> {
+        let request = UpdateMeetingRequest { meeting: Some(meeting), update_mask: mask(paths), ..Default::default() };
+        self.meetings.clone().update_meeting(request).await.map(Response::into_inner)
+    }
+
+    pub async fn report(&self, name: &str) -> Report {
+        let request = GetReportRequest { name: name.into() };
+        self.meetings.clone().get_report(request).await.expect("it is there").into_inner()
     }
 }

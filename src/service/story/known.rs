@@ -17,6 +17,7 @@ use crate::{
         Api, live,
         refusal::{Refusal, must_be_live},
         report::{Tellings, tellings},
+        revise::survivor,
     },
     store::{Doc, article, meeting, participant, reference, report},
 };
@@ -44,6 +45,8 @@ pub struct Known {
     pub participants: HashMap<Uuid, bool>,
     /// Meetings that reports are to be added to.
     pub meetings: HashMap<Uuid, (Meeting, Doc)>,
+    /// Of those that were merged into others, the ones to write to instead.
+    pub survivors: HashMap<Uuid, String>,
     /// Their reports.
     pub tellings: HashMap<Uuid, Tellings>,
 }
@@ -74,10 +77,12 @@ impl Known {
         }
         known.find_participants(api, stories).await?;
 
-        let asked: Vec<Uuid> =
-            stories.iter().flat_map(|story| story.reports.iter().filter_map(|one| one.meeting)).collect();
+        let asked: Vec<Uuid> = stories.iter().flat_map(Sent::meetings).collect();
         if !asked.is_empty() {
             known.meetings = decoded(meeting::get(pool, &asked).await?)?;
+            for (id, (meeting, _)) in known.meetings.iter().filter(|(_, (one, _))| !one.merged_into.is_empty()) {
+                known.survivors.insert(*id, survivor::<Meeting>(api, &meeting.merged_into).await?);
+            }
             known.tellings = tellings(api, &asked).await?;
         }
         Ok(known)

@@ -19,7 +19,6 @@ use self::{cast::Cast, known::Known};
 use super::{
     Api, Prepared,
     article::{put_new, put_next},
-    meeting::reported,
     refusal::{Refusal, must_be_live},
     report::{Telling, Tellings, must_have_room},
     revise::must_not_lead_back,
@@ -100,6 +99,9 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
             (None, Some(meeting)) => {
                 let live = known.meetings.get(&meeting).map(|(meeting, _)| !meeting.is_deleted());
                 must_be_live(Collection::Meetings, meeting, live)?;
+                if let Some(survivor) = known.survivors.get(&meeting).cloned() {
+                    return Err(Refusal::MergedAway { name: Collection::Meetings.name(meeting), survivor });
+                }
                 Some(meeting)
             }
             (None, None) => None,
@@ -243,7 +245,7 @@ fn put_meeting(id: Uuid, added: Vec<Telling>, known: &Known, now: SystemTime) ->
     let mut tellings = known.tellings.get(&id).cloned().unwrap_or_default();
     must_have_room(&former.name, &tellings, added.len())?;
     tellings.reports.extend(added);
-    Ok(reported(id, &former, &tellings, now))
+    Ok(tellings.put(tellings.settled(&former, now), change::Kind::Reported))
 }
 
 fn name_links(account: &mut Account, meetings: &HashMap<&str, String>) {

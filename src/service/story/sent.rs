@@ -87,9 +87,9 @@ impl Sent {
         Ok(Self { call, validate_only, allow_update, matching, article, text, participants, reports })
     }
 
-    /// Whether it adds to meetings that are there.
-    pub fn names_meetings(&self) -> bool {
-        self.reports.iter().any(|one| one.meeting.is_some())
+    /// The meetings that it adds to.
+    pub fn meetings(&self) -> impl Iterator<Item = Uuid> {
+        self.reports.iter().filter_map(|one| one.meeting)
     }
 
     /// What its participants have that others may have too.

@@ -1,0 +1,196 @@
+//! Merging meetings that are one, and splitting them again. Reports move, under their names; each meeting concerned is
+//! settled on those that it has then.
+
+use std::{collections::BTreeSet, time::SystemTime};
+
+use uuid::Uuid;
+
+use super::{
+    Api, Prepared,
+    call::Call,
+    id, ids,
+    refusal::Refusal,
+    report::{Tellings, must_have_room, tellings},
+    revise::{current, revised, standing, with_etag},
+};
+use crate::{
+    model::{
+        merge::{merge_away, take_back},
+        resource::{Collection, Resource},
+        rules::{Path, Violations},
+    },
+    pb::{Meeting, MergeMeetingsRequest, Report, SplitMeetingRequest},
+    store::{
+        Doc, change, report,
+        write::{Put, Write},
+    },
+};
+
+/// Moves all reports of the sources to the meeting that stays.
+pub async fn prepare_merge(
+    api: &Api,
+    call: &Call,
+    request: &MergeMeetingsRequest,
+) -> Result<Prepared<Meeting>, Refusal> {
+    let source_ids = ids::<Meeting>(&request.sources);
+    let all: Vec<Uuid> = [id::<Meeting>(&request.name)?].into_iter().chain(source_ids.iter().copied()).collect();
+    // The meetings first: whatever happens to their reports afterwards makes revisions of them.
+    let mut meetings = standing(api, &all).await?;
+    let sources = meetings.split_off(1);
+    let former = with_etag(meetings.remove(0), &request.etag)?;
+    let moved = reports_of(api, &source_ids, &former).await?;
+    let mut of_meeting = tellings(api, &all).await?;
+    let told = all.iter().filter_map(|id| of_meeting.remove(id)).fold(Tellings::default(), Tellings::and);
+    must_have_room(&former.name, &told, 0)?;
+
+    let now = SystemTime::now();
+    let next = told.settled(&former, now);
+    let gone = sources.iter().map(|source| {
+        let own = moved.iter().filter(|report| report.meeting == source.name).map(|report| report.name.clone());
+        let mut next = source.clone();
+        merge_away(&mut next, &former.name, own.collect());
+        next.succeed(source, now);
+        Tellings::default().put(next, change::Kind::Merged)
+    });
+    let meetings = [told.put(next.clone(), change::Kind::Merged)].into_iter().chain(gone).collect();
+    let reports = moved.iter().map(|report| moved_to(report, &former.name, now)).collect();
+    let answer = told.full(next);
+    Ok(revised(call, request.validate_only, answer.clone(), &answer, |write| {
+        (write.reports, write.meetings) = (reports, meetings);
+    }))
+}
+
+/// Moves reports to another meeting, or back to the one that was merged.
+pub async fn prepare_split(
+    api: &Api,
+    call: &Call,
+    request: &SplitMeetingRequest,
+) -> Result<Prepared<Meeting>, Refusal> {
+    match (request.reports.is_empty(), request.into.is_empty()) {
+        (true, _) => undo_merge(api, call, request).await,
+        (false, false) => {
+            let all = [id::<Meeting>(&request.name)?, id::<Meeting>(&request.into)?];
+            let mut meetings = standing(api, &all).await?;
+            let into = meetings.pop();
+            part(api, call, request, (meetings.remove(0), into)).await
+        }
+        (false, true) => {
+            let former = standing(api, &[id::<Meeting>(&request.name)?]).await?.remove(0);
+            part(api, call, request, (former, None)).await
+        }
+    }
+}
+
+/// Moves what moved in a merge back to the meeting that was merged.
+async fn undo_merge(api: &Api, call: &Call, request: &SplitMeetingRequest) -> Result<Prepared<Meeting>, Refusal> {
+    let former: Meeting = standing(api, &[id::<Meeting>(&request.name)?]).await?.remove(0);
+    let former = with_etag(former, &request.etag)?;
+    let merged = current::<Meeting>(api, &request.into).await?;
+    if merged.merged_into != former.name {
+        return Err(Refusal::NotMerged(merged.name));
+    }
+    let mut back = merged.clone();
+    let names = take_back(&mut back);
+    let moved =
+        reports_by_name(api, &names).await?.into_iter().filter(|report| report.meeting == former.name).collect();
+    split(api, call, request, Split { former, into: Some((merged, back)), moved }).await
+}
+
+/// Moves the reports that are asked for.
+async fn part(
+    api: &Api,
+    call: &Call,
+    request: &SplitMeetingRequest,
+    (former, into): (Meeting, Option<Meeting>),
+) -> Result<Prepared<Meeting>, Refusal> {
+    let former = with_etag(former, &request.etag)?;
+    let moved = reports_by_name(api, &request.reports.iter().cloned().collect()).await?;
+    let here: BTreeSet<&str> =
+        moved.iter().filter(|report| report.meeting == former.name).map(|report| report.name.as_str()).collect();
+    let mut violations = Violations::default();
+    for (index, name) in request.reports.iter().enumerate() {
+        if !here.contains(name.as_str()) {
+            violations.add(&Path::ROOT.field("reports").index(index), "is no report of this meeting");
+        }
+    }
+    violations.into_result()?;
+    split(api, call, request, Split { former, into: into.map(|into| (into.clone(), into)), moved }).await
+}
+
+/// What moves where.
+struct Split {
+    /// The meeting that has the reports.
+    former: Meeting,
+    /// The one that gets them, as it stands and as it is to be settled; a new one where it is none.
+    into: Option<(Meeting, Meeting)>,
+    moved: Vec<Report>,
+}
+
+async fn split(
+    api: &Api,
+    call: &Call,
+    request: &SplitMeetingRequest,
+    Split { former, into, moved }: Split,
+) -> Result<Prepared<Meeting>, Refusal> {
+    let is_undone = request.reports.is_empty();
+    let into_id = into.as_ref().and_then(|(one, _)| one.id()).unwrap_or_else(Uuid::now_v7);
+    let former_id = id::<Meeting>(&former.name)?;
+    let mut of_meeting = tellings(api, &[former_id, into_id]).await?;
+    let names: BTreeSet<&str> = moved.iter().map(|report| report.name.as_str()).collect();
+    let (leaving, left) = of_meeting.remove(&former_id).unwrap_or_default().parted(&names);
+    let told = of_meeting.remove(&into_id).unwrap_or_default().and(leaving);
+    let into_name = Collection::Meetings.name(into_id);
+    must_have_room(&into_name, &told, 0)?;
+    if !is_undone {
+        let nothing = |name: &String| Err(Refusal::LeavesNothing(name.clone()));
+        match (left.reports.is_empty(), told.reports.is_empty()) {
+            (true, _) => return nothing(&former.name),
+            (_, true) => return nothing(into.as_ref().map_or(&former.name, |(one, _)| &one.name)),
+            _ => {}
+        }
+    }
+
+    let now = SystemTime::now();
+    let rest = left.settled(&former, now);
+    let mut next = into.as_ref().map(|(_, next)| next.clone()).unwrap_or_default();
+    told.settle(&mut next);
+    let to = match &into {
+        Some((former, _)) => {
+            next.succeed(former, now);
+            told.put(next.clone(), change::Kind::Split)
+        }
+        None => {
+            next.begin(into_id, now);
+            told.put(next.clone(), change::Kind::Created)
+        }
+    };
+    let reports = moved.iter().map(|report| moved_to(report, &into_name, now)).collect();
+    let mut answer = told.full(next);
+    if request.validate_only && into.is_none() {
+        answer.name.clear();
+    }
+    Ok(revised(call, request.validate_only, answer.clone(), &answer, |write: &mut Write| {
+        (write.reports, write.meetings) = (reports, vec![left.put(rest, change::Kind::Split), to]);
+    }))
+}
+
+fn moved_to(report: &Report, meeting: &str, now: SystemTime) -> Put<Report> {
+    let mut next = report.clone();
+    meeting.clone_into(&mut next.meeting);
+    next.succeed(report, now);
+    Put::next(report.id().unwrap_or_default(), next, change::Kind::Moved)
+}
+
+/// All reports of these meetings, which are to move to another: not more than it could have.
+async fn reports_of(api: &Api, meetings: &[Uuid], survivor: &Meeting) -> Result<Vec<Report>, Refusal> {
+    let docs = report::all_of(api.store.reads(), meetings).await?;
+    let docs = docs.ok_or_else(|| Refusal::TooManyReports(survivor.name.clone()))?;
+    Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)
+}
+
+/// These reports, as far as they are there.
+async fn reports_by_name(api: &Api, names: &BTreeSet<String>) -> Result<Vec<Report>, Refusal> {
+    let ids: Vec<Uuid> = names.iter().filter_map(|name| Collection::Reports.id(name)).collect();
+    let docs = crate::store::docs(api.store.reads(), Collection::Reports, &ids).await?;
+    Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,157 @@
+//! UpdateMeeting: rulings on what a meeting settles on, and the fields that are its own.
+
+use std::time::SystemTime;
+
+use uuid::Uuid;
+
+use super::{
+    Api, Prepared,
+    call::Call,
+    id, must_be_live,
+    refusal::Refusal,
+    report::{Tellings, must_have_room, tellings},
+    revise::{Update, revised, unchanged},
+};
+use crate::{
+    model::{
+        mask::Mask,
+        report::{content_hash, participants},
+        resource::Resource,
+        rules::{Check, Path, Violations},
+    },
+    pb::{Meeting, Participant, Report, Ruling, UpdateMeetingRequest, meeting::Review, report::State},
+    store::{change, write::Put},
+};
+
+/// An update of a meeting that was asked for.
+pub struct Asked {
+    update: Update<Meeting>,
+    /// What a ruling is recorded with; `None` for an ordinary update.
+    ruling: Option<Ruling>,
+}
+
+impl Asked {
+    /// Reads a request: its mask is either that of a ruling or an ordinary one.
+    pub fn read(mut request: UpdateMeetingRequest) -> Result<Self, Violations> {
+        let mut violations = request.violations();
+        let at = Path::ROOT.field("update_mask");
+        let mask = Mask::read::<Meeting>(request.update_mask.as_ref(), &at, &mut violations);
+        let paths = request.update_mask.take().unwrap_or_default();
+        let is_ruling = is_ruling(&paths.paths, &at, &mut violations);
+        if is_ruling && request.reason.trim().is_empty() {
+            violations.add(&Path::ROOT.field("reason"), "is required for a ruling");
+        }
+        let mut sent = request.meeting.take().unwrap_or_default();
+        if mask.replaces("review", false) && sent.review() == Review::Retracted {
+            violations.add(&Path::ROOT.field("meeting").field("review"), "must be UNREVIEWED or REVIEWED");
+        }
+        violations.into_result()?;
+        if sent.review == Review::Unspecified as i32 {
+            sent.set_review(Review::Unreviewed);
+        }
+        let etag = std::mem::take(&mut sent.etag);
+        let ruling = is_ruling.then_some(Ruling { mask: Some(paths), reason: request.reason });
+        Ok(Self { update: Update { sent, mask, etag }, ruling })
+    }
+
+    /// The id of the meeting.
+    pub fn meeting(&self) -> Result<Uuid, Refusal> {
+        id::<Meeting>(&self.update.sent.name)
+    }
+}
+
+/// Whether the paths are those of a ruling. Tells those that no update can have, and those that cannot go together.
+fn is_ruling(paths: &[String], at: &Path<'_>, out: &mut Violations) -> bool {
+    let of_account: Vec<&str> = paths.iter().filter_map(|path| path.strip_prefix("account.")).collect();
+    match paths {
+        [] => out.add(at, "is required"),
+        [path] if path == "*" => out.add(&at.field("paths").index(0), "must name fields: * would rule on all of them"),
+        _ if !of_account.is_empty() && of_account.len() < paths.len() => {
+            out.add(at, "must either rule on fields of the account or name others, not both");
+        }
+        _ => {}
+    }
+    for (index, path) in paths.iter().enumerate() {
+        let at = at.field("paths");
+        let at = at.index(index);
+        match path.split('.').take(2).collect::<Vec<_>>()[..] {
+            ["account"] => out.add(&at, "must go on to the fields that are ruled on"),
+            ["account", "statements" | "outcomes" | "links"] => {
+                out.add(&at, "is what reports tell, which cannot be ruled on");
+            }
+            _ => {}
+        }
+    }
+    !of_account.is_empty()
+}
+
+/// Prepares an update.
+pub async fn prepare(api: &Api, call: &Call, asked: &Asked, validate_only: bool) -> Result<Prepared<Meeting>, Refusal> {
+    let Asked { update, ruling } = asked;
+    let (former, next) = update.merge(api, &Path::ROOT.field("meeting")).await?;
+    if former.review() == Review::Retracted && (ruling.is_some() || update.mask.replaces("review", false)) {
+        return Err(Refusal::NoActiveReport(former.name));
+    }
+    let id = asked.meeting()?;
+    let told = tellings(api, &[id]).await?.remove(&id).unwrap_or_default();
+    match ruling {
+        Some(ruling) => rule(api, call, (update, ruling, validate_only), former, told).await,
+        None => Ok(replace(call, validate_only, (former, next), &told)),
+    }
+}
+
+/// A ruling, and the meeting under it.
+async fn rule(
+    api: &Api,
+    call: &Call,
+    (update, ruling, validate_only): (&Update<Meeting>, &Ruling, bool),
+    former: Meeting,
+    mut told: Tellings,
+) -> Result<Prepared<Meeting>, Refusal> {
+    let account = update.mask.apply(&Meeting::default(), &update.sent).account.unwrap_or_default();
+    let named: Vec<Uuid> = participants(&account).collect();
+    must_be_live::<Participant>(&api.store, &named).await?;
+    let says_the_same = |one: &Report| one.ruling.as_ref() == Some(ruling) && one.account.as_ref() == Some(&account);
+    if told.newest_ruling().is_some_and(says_the_same) {
+        let answer = told.full(former);
+        return Ok(unchanged(call, validate_only, answer.clone(), &answer));
+    }
+    must_have_room(&former.name, &told, 1)?;
+
+    let now = SystemTime::now();
+    let report_id = Uuid::now_v7();
+    let mut report = Report {
+        meeting: former.name.clone(),
+        account: Some(account),
+        ruling: Some(ruling.clone()),
+        ..Default::default()
+    };
+    report.set_state(State::Active);
+    report.content_hash = content_hash(&report);
+    report.begin(report_id, now);
+    told.rulings.push(report.clone());
+    let next = told.settled(&former, now);
+    let answer = told.full(next.clone());
+    Ok(revised(call, validate_only, answer.clone(), &answer, |write| {
+        write.reports.push(Put::new(report_id, report));
+        write.meetings.push(told.put(next, change::Kind::Ruled));
+    }))
+}
+
+/// A meeting whose own fields are replaced.
+fn replace(
+    call: &Call,
+    validate_only: bool,
+    (former, mut next): (Meeting, Meeting),
+    told: &Tellings,
+) -> Prepared<Meeting> {
+    if next == former {
+        let answer = told.full(former);
+        return unchanged(call, validate_only, answer.clone(), &answer);
+    }
+    next.succeed(&former, SystemTime::now());
+    let answer = told.full(next.clone());
+    revised(call, validate_only, answer.clone(), &answer, |write| {
+        write.meetings.push(Put::next(next.id().unwrap_or_default(), next, change::Kind::Updated));
+    })
+}
