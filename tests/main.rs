@@ -20,6 +20,7 @@ mod faults;
 mod filter;
 mod ingest;
 mod ingest_stream;
+mod interleaved;
 mod list;
 mod matching;
 mod meeting;

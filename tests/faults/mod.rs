@@ -2,7 +2,7 @@
 //! one validator. `make faults` runs them all; an ordinary run of the tests has some. READOUT_SEED repeats the choices
 //! of a run, and READOUT_FAULTS has words of the names of those that are wanted.
 
-mod chance;
+pub mod chance;
 mod crowd;
 mod fleet;
 mod hand_made;
