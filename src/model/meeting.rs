@@ -1,9 +1,9 @@
 //! A meeting as its reports make it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::settle::{self, Settled, Told, settle, unite};
-use crate::pb::{Account, Meeting, Report, meeting::Review, participation::Presence};
+use crate::pb::{Account, Dispute, Meeting, Report, dispute, meeting::Review, participation::Presence};
 
 /// A meeting has at most so many reports, rulings among them.
 pub const MOST_REPORTS: usize = 1_000;
@@ -31,8 +31,11 @@ pub fn settle_on(meeting: &mut Meeting, told: &[Told<'_>], rulings: &[&Report]) 
 }
 
 /// The meeting in the FULL view: with the statements, outcomes and links of its reports. Who speaks or is spoken to takes
-/// part in the meeting: a ruling can leave somebody out.
-pub fn full(mut meeting: Meeting, told: &[Told<'_>], _rulings: &[&Report]) -> Meeting {
+/// part in the meeting: a ruling can leave somebody out. Disputes say which reports tell what.
+pub fn full(mut meeting: Meeting, told: &[Told<'_>], rulings: &[&Report]) -> Meeting {
+    if !meeting.disputes.is_empty() {
+        name_reports(&mut meeting.disputes, settle::disputes(told, rulings));
+    }
     let account = meeting.account.get_or_insert_default();
     (account.statements, account.outcomes, account.links) = unite(told);
     let there: HashSet<&str> = account.participations.iter().map(|one| one.id.as_str()).collect();
@@ -41,6 +44,21 @@ pub fn full(mut meeting: Meeting, told: &[Told<'_>], _rulings: &[&Report]) -> Me
         statement.addressees.retain(|id| there.contains(id.as_str()));
     }
     meeting
+}
+
+/// Takes the reports of each value from the same disputes with names. Other values than these, which another version of
+/// the rule may have left, stay without.
+fn name_reports(disputes: &mut [Dispute], named: Vec<Dispute>) {
+    let mut named: HashMap<String, Vec<dispute::Value>> =
+        named.into_iter().map(|dispute| (dispute.field, dispute.values)).collect();
+    for dispute in disputes {
+        let Some(mut named) = named.remove(&dispute.field) else { continue };
+        for value in &mut dispute.values {
+            if let Some(same) = named.iter_mut().find(|one| one.value == value.value) {
+                value.reports = std::mem::take(&mut same.reports);
+            }
+        }
+    }
 }
 
 /// The meeting in the BASIC view.

@@ -1,9 +1,9 @@
 //! The rule for one field: which of the told values is settled on.
 //!
-//! First the values with their tellers (`candidates`), then the choice among them (`choose`): the losers are what a
-//! disagreement consists of.
+//! First the values with their tellers (`candidates`), then their order of strength (`Scale::ranked`): the first is
+//! settled on, the others are what a disagreement consists of.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{cmp::Reverse, collections::HashMap, hash::Hash};
 
 use uuid::Uuid;
 
@@ -16,7 +16,22 @@ pub struct Claim<T>(pub usize, pub T);
 /// A value in the wording of the first report that tells it, and the ranks of all that do.
 pub struct Candidate<T> {
     pub value: T,
-    pub tellers: Vec<usize>,
+    /// The rank of the first.
+    pub first: usize,
+    /// The ranks of those after it. Where all say something else, nothing is allocated.
+    pub others: Vec<usize>,
+}
+
+impl<T> Candidate<T> {
+    /// The same candidate, of another value.
+    pub fn map<U>(self, to: impl FnOnce(T) -> U) -> Candidate<U> {
+        Candidate { value: to(self.value), first: self.first, others: self.others }
+    }
+
+    /// The ranks of all that tell it; of one that tells it twice, twice.
+    pub fn tellers(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
 }
 
 /// Weighs tellers: knows which of them are independent of each other.
@@ -37,14 +52,12 @@ impl Scale {
 
     /// The text that is settled on, from claims in order of rank; empty if there is none.
     pub fn text<'a>(&self, claims: impl Iterator<Item = Claim<&'a str>>) -> String {
-        let told = claims.filter(|Claim(_, text)| !text.is_empty());
-        let texts = merged(candidates(told, |text| *text), |text| Some(names::key(text)).filter(|key| !key.is_empty()));
-        self.choose(texts).map(str::to_owned).unwrap_or_default()
+        self.choose(texts(claims)).map(str::to_owned).unwrap_or_default()
     }
 
     /// The code or count that is settled on, from claims in order of rank; 0 if there is none.
     pub fn number(&self, claims: impl Iterator<Item = Claim<i32>>) -> i32 {
-        self.value(claims.filter(|Claim(_, value)| *value != 0), |value| *value).unwrap_or_default()
+        self.choose(numbers(claims)).unwrap_or_default()
     }
 
     /// The value that is settled on, from claims in order of rank; values of one key are one.
@@ -52,19 +65,26 @@ impl Scale {
         self.choose(candidates(claims, key))
     }
 
-    /// The candidate of most independent sources; of equals, the one that was told first.
-    pub fn choose<T>(&self, mut candidates: Vec<Candidate<T>>) -> Option<T> {
-        // Most fields of most meetings are undisputed.
-        if candidates.len() > 1 {
-            // Reversed, since of equal maxima `max_by_key` takes the last.
-            let most = (0..candidates.len()).rev().max_by_key(|&at| self.count_sources(&candidates[at].tellers))?;
-            candidates.swap(0, most);
-        }
-        candidates.into_iter().next().map(|candidate| candidate.value)
+    /// The strongest candidate.
+    pub fn choose<T>(&self, candidates: Vec<Candidate<T>>) -> Option<T> {
+        self.ranked(candidates).into_iter().next().map(|candidate| candidate.value)
     }
 
-    fn count_sources(&self, tellers: &[usize]) -> usize {
-        let mut sources: Vec<usize> = tellers.iter().map(|&teller| self.sources[teller]).collect();
+    /// Candidates of most independent sources first; of equals, the one that was told first.
+    pub fn ranked<T>(&self, mut candidates: Vec<Candidate<T>>) -> Vec<Candidate<T>> {
+        // Most fields of most meetings are undisputed.
+        if candidates.len() > 1 {
+            candidates.sort_by_cached_key(|candidate| Reverse(self.count_sources(candidate)));
+        }
+        candidates
+    }
+
+    /// How many independent sources tell it.
+    pub fn count_sources<T>(&self, candidate: &Candidate<T>) -> usize {
+        if candidate.others.is_empty() {
+            return 1;
+        }
+        let mut sources: Vec<usize> = candidate.tellers().map(|teller| self.sources[teller]).collect();
         sources.sort_unstable();
         sources.dedup();
         sources.len()
@@ -73,30 +93,67 @@ impl Scale {
 
 /// The distinct values of claims in order of rank, in the order in which they were first told.
 pub fn candidates<T, K: Eq + Hash>(claims: impl Iterator<Item = Claim<T>>, key: impl Fn(&T) -> K) -> Vec<Candidate<T>> {
-    let mut candidates: Vec<Candidate<T>> = Vec::new();
     let mut keys = Keys::new();
+    collected(claims, |value| Some(keys.place(key(value))))
+}
+
+/// The distinct codes or counts; 0 is none.
+pub fn numbers(claims: impl Iterator<Item = Claim<i32>>) -> Vec<Candidate<i32>> {
+    candidates(claims.filter(|Claim(_, value)| *value != 0), |value| *value)
+}
+
+/// The distinct texts; one without a key is none.
+pub fn texts<'a>(claims: impl Iterator<Item = Claim<&'a str>>) -> Vec<Candidate<&'a str>> {
+    let mut numbers = Texts::new();
+    collected(claims, |text| numbers.place(text))
+}
+
+/// Claims of one place are one candidate; places come in the order of the numbers.
+fn collected<T>(
+    claims: impl Iterator<Item = Claim<T>>,
+    mut place: impl FnMut(&T) -> Option<usize>,
+) -> Vec<Candidate<T>> {
+    let mut candidates: Vec<Candidate<T>> = Vec::new();
     for Claim(teller, value) in claims {
-        match candidates.get_mut(keys.place(key(&value))) {
-            Some(candidate) => candidate.tellers.push(teller),
-            None => candidates.push(Candidate { value, tellers: vec![teller] }),
+        let Some(place) = place(&value) else { continue };
+        match candidates.get_mut(place) {
+            Some(candidate) => candidate.others.push(teller),
+            None => candidates.push(Candidate { value, first: teller, others: Vec::new() }),
         }
     }
     candidates
 }
 
-/// Wordings of one key as one candidate; a wording without a key is none. So a key, which costs something, is made
-/// once for each wording and not for each claim.
-pub fn merged<T, K: Eq + Hash>(wordings: Vec<Candidate<T>>, key: impl Fn(&T) -> Option<K>) -> Vec<Candidate<T>> {
-    let mut merged: Vec<Candidate<T>> = Vec::new();
-    let mut keys = Keys::new();
-    for wording in wordings {
-        let Some(key) = key(&wording.value) else { continue };
-        match merged.get_mut(keys.place(key)) {
-            Some(candidate) => candidate.tellers.extend(wording.tellers),
-            None => merged.push(wording),
-        }
+/// So many are found faster by looking at each than by hashing, and a field seldom has more values.
+const FEW: usize = 8;
+
+/// Texts with the same `names::key`, in the order of their coming.
+pub struct Texts<'a> {
+    /// The first wordings with their places, so that the key, which costs something, is not made for each claim.
+    wordings: Vec<(&'a str, Option<usize>)>,
+    keys: Keys<String>,
+}
+
+impl<'a> Texts<'a> {
+    pub fn new() -> Self {
+        Texts { wordings: Vec::new(), keys: Keys::new() }
     }
-    merged
+
+    /// The place of a text: that of its equal, or the next one. None without a key.
+    pub fn place(&mut self, text: &'a str) -> Option<usize> {
+        if text.is_empty() {
+            return None;
+        }
+        if let Some((_, place)) = self.wordings.iter().find(|(wording, _)| *wording == text) {
+            return *place;
+        }
+        let key = names::key(text);
+        let place = (!key.is_empty()).then(|| self.keys.place(key));
+        if self.wordings.len() < FEW {
+            self.wordings.push((text, place));
+        }
+        place
+    }
 }
 
 /// Distinct keys in the order of their coming.
@@ -106,9 +163,6 @@ struct Keys<K> {
 }
 
 impl<K: Eq + Hash> Keys<K> {
-    /// So many are found faster by looking at each than by hashing, and a field seldom has more values.
-    const FEW: usize = 8;
-
     fn new() -> Self {
         Keys { few: Vec::new(), more: HashMap::new() }
     }
@@ -118,11 +172,11 @@ impl<K: Eq + Hash> Keys<K> {
         if let Some(place) = self.few.iter().position(|one| *one == key) {
             return place;
         }
-        if self.few.len() < Self::FEW {
+        if self.few.len() < FEW {
             self.few.push(key);
             return self.few.len() - 1;
         }
-        let next = Self::FEW + self.more.len();
+        let next = FEW + self.more.len();
         *self.more.entry(key).or_insert(next)
     }
 }

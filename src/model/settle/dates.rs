@@ -1,18 +1,19 @@
 //! When the meeting took place, as far as the reports know.
 
-use super::choice::{Claim, Scale, candidates, finest};
+use super::choice::{Candidate, Claim, candidates, finest};
 use crate::{
     model::dates::{contains, key},
     pb::{self, date_span::Basis},
 };
 
-/// The span that is settled on, from claims in order of rank. What tells no day gives way to any day that is told.
-pub fn settle<'a>(scale: &Scale, claims: impl Iterator<Item = Claim<&'a pb::DateSpan>>) -> Option<pb::DateSpan> {
+/// The spans that can be settled on, from claims in order of rank. What tells no day gives way to any day that is told,
+/// an inferred day to a stated one, a coarse one to a finer one.
+pub fn told<'a>(claims: impl Iterator<Item = Claim<&'a pb::DateSpan>>) -> Vec<Candidate<&'a pb::DateSpan>> {
     let mut claims: Vec<_> = claims.filter(|Claim(_, span)| **span != pb::DateSpan::default()).collect();
-    let best = claims.iter().map(|Claim(_, span)| knowledge(span)).max()?;
-    claims.retain(|Claim(_, span)| knowledge(span) == best);
+    let best = claims.iter().map(|Claim(_, span)| knowledge(span)).max();
+    claims.retain(|Claim(_, span)| Some(knowledge(span)) == best);
     let spans = candidates(claims.into_iter(), |span| key(span));
-    scale.choose(finest(spans, |coarse, fine| contains(coarse, fine))).cloned()
+    finest(spans, |coarse, fine| contains(coarse, fine))
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
+use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::{Told, delegations};
+use super::{Told, choice::Texts, delegations};
 use crate::{model::names, pb};
 
 /// The reports by rank, and what is the same in them.
@@ -21,6 +22,8 @@ pub struct Reading<'a> {
     pub report: &'a pb::Report,
     pub account: &'a pb::Account,
     pub origin: Uuid,
+    pub publish_date: Option<NaiveDate>,
+    pub uri: &'a str,
     pub parts: Vec<Part<'a>>,
     /// Index into `Ids::delegations`, by position in the account.
     pub delegations: Vec<usize>,
@@ -58,7 +61,8 @@ impl Reading<'_> {
 #[derive(PartialEq, Eq, Hash)]
 enum Who<'a> {
     Participant(&'a str),
-    Name(String),
+    /// A name, by its place among the names told.
+    Name(Option<usize>),
     /// A delegation itself, by its place in `Ids::delegations`.
     Delegation(usize),
 }
@@ -82,15 +86,16 @@ impl<'a> Ids<'a> {
 
     fn name_participations(&mut self) {
         let mut known: HashMap<Who<'a>, usize> = HashMap::new();
+        let mut names = Texts::new();
         for reading in &mut self.readings {
             for told in &reading.account.participations {
                 let delegation = reading.delegation(&told.delegation);
-                let who = match known.entry(who(told, delegation)) {
+                let who = match known.entry(who(told, delegation, &mut names)) {
                     Entry::Occupied(entry) => *entry.get(),
                     Entry::Vacant(entry) => {
                         self.participations.push(bounded(match entry.key() {
                             Who::Participant(uuid) => (*uuid).to_owned(),
-                            Who::Name(key) => format!("name:{key}"),
+                            Who::Name(_) => format!("name:{}", names::key(&told.name_as_written)),
                             Who::Delegation(at) => format!("delegation:{}", self.delegations[*at]),
                         }));
                         *entry.insert(self.participations.len() - 1)
@@ -104,14 +109,13 @@ impl<'a> Ids<'a> {
     }
 }
 
-fn who(told: &pb::Participation, delegation: Option<usize>) -> Who<'_> {
+fn who<'a>(told: &'a pb::Participation, delegation: Option<usize>, names: &mut Texts<'a>) -> Who<'a> {
     if !told.participant.is_empty() {
         return Who::Participant(told.participant.strip_prefix("participants/").unwrap_or(&told.participant));
     }
-    let key = names::key(&told.name_as_written);
-    match delegation {
-        Some(at) if key.is_empty() => Who::Delegation(at),
-        _ => Who::Name(key),
+    match (names.place(&told.name_as_written), delegation) {
+        (None, Some(at)) => Who::Delegation(at),
+        (name, _) => Who::Name(name),
     }
 }
 
@@ -130,6 +134,8 @@ fn ranked<'a>(told: &[Told<'a>]) -> Vec<Reading<'a>> {
         report: told.report,
         account,
         origin: told.origin,
+        publish_date: told.publish_date,
+        uri: told.uri,
         parts: Vec::with_capacity(account.participations.len()),
         delegations: vec![0; account.delegations.len()],
         by_id: Vec::with_capacity(account.participations.len()),

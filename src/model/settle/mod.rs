@@ -1,15 +1,25 @@
 //! What the store settles on where several reports tell of one meeting: a pure function of them.
 //!
 //! `choice` weighs the values of one field, `ids` says which participations and delegations of different reports
-//! are the same, the other files settle one noun each.
+//! are the same, `dates`, `offices`, `delegations`, `participations` and `statements` settle one noun each. `rulings`
+//! says what was ruled, `coherent` makes it fit, `contest` and `said` tell what is disputed.
 
+#[cfg(test)]
+mod cases;
 mod choice;
+mod coherent;
+mod contest;
 mod dates;
 mod delegations;
+#[cfg(test)]
+mod disputed;
 mod ids;
+mod offices;
 mod participations;
 #[cfg(test)]
 mod properties;
+mod rulings;
+mod said;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -18,15 +28,18 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 use self::{
-    choice::{Claim, Scale},
+    choice::{Claim, Scale, candidates, numbers, texts},
+    contest::{Contests, Field, Tellers},
     ids::Ids,
+    rulings::Rulings,
+    said::Said,
 };
 use crate::{
     model::{dates::key as span_key, names},
     pb,
 };
 
-pub use self::statements::unite;
+pub use self::{rulings::rulable_paths, statements::unite};
 
 /// One report, with what settling needs to know of its article.
 #[derive(Clone, Copy, Debug)]
@@ -47,20 +60,16 @@ pub const VERSION: i32 = 1;
 /// What the store settles on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settled {
-    /// The account, without statements, outcomes and links.
+    /// The account, without statements, outcomes and links (`unite` gives those).
     pub account: pb::Account,
-    /// Where the sources disagree; without the names of the reports.
+    /// Where the sources disagree; without the names of the reports (`disputes` gives those).
     pub disputes: Vec<pb::Dispute>,
 }
 
-/// What the store settles on: the account of the reports. Without any, nothing, whatever was ruled.
-pub fn settle(told: &[Told<'_>], _rulings: &[&pb::Report]) -> Settled {
-    Settled { account: account(told), disputes: Vec::new() }
-}
-
-/// The account that the store settles on, without statements, outcomes and links (`unite` gives those).
+/// What the store settles on. Without any report, nothing, whatever was ruled.
 ///
-/// Each field is chosen by itself, from the values that the reports tell of it; an unset value is none:
+/// Each field of the account is chosen by itself, from the values that the reports tell of it; an unset value is none.
+/// A field that was ruled on is as the newest ruling has it (the latest `create_time`, then the greatest name); else:
 /// 1. drop inferred values if any is stated (dates only, by their basis);
 /// 2. drop values that contain a finer one: 2020-08 beside 2020-08-24, an office with a title alone beside the
 ///    same title with its organization;
@@ -82,57 +91,96 @@ pub fn settle(told: &[Told<'_>], _rulings: &[&pb::Report]) -> Settled {
 /// it, from those in it who are told as head elsewhere or of no delegation. All others in it lose the role
 /// HEAD_OF_DELEGATION, so that `head` and roles agree as the contract wants.
 ///
-/// The result depends neither on the order of `told` nor on repetitions in it, and it settles to itself:
-/// if a report's account is the result, settling that report alone gives the result again.
-fn account(told: &[Told<'_>]) -> pb::Account {
+/// Rulings come last: what they say is put over the account that was chosen, which is then made coherent again (see
+/// `coherent`). A dispute lists the values that were left after step 2, the strongest first, and what was ruled, if no
+/// report tells it.
+///
+/// The result depends neither on the order of `told` and of `rulings` nor on repetitions in them, and without rulings
+/// it settles to itself: if a report's account is the result, settling that report alone gives the result again.
+pub fn settle(told: &[Told<'_>], rulings: &[&pb::Report]) -> Settled {
+    settle_named(told, rulings, false)
+}
+
+/// Where the sources disagree, with the names of the reports.
+pub fn disputes(told: &[Told<'_>], rulings: &[&pb::Report]) -> Vec<pb::Dispute> {
+    settle_named(told, rulings, true).disputes
+}
+
+fn settle_named(told: &[Told<'_>], rulings: &[&pb::Report], are_named: bool) -> Settled {
+    if told.is_empty() {
+        return Settled::default();
+    }
+    let rulings = Rulings::of(rulings);
     let ids = Ids::of(told);
     let scale = Scale::of(&ids.readings);
-    let mut delegations = delegations::settle(&ids, &scale);
-    let mut participations = participations::settle(&ids, &scale);
-    delegations::settle_heads(&ids, &scale, &mut delegations, &mut participations);
+    let mut contests = Contests::new(!rulings.is_empty());
+    let mut account = account(&ids, &scale, &mut contests);
+    if !rulings.is_empty() {
+        rulings.apply(&mut account);
+        coherent::make(&mut account, rulings.heads());
+    }
+    let tellers = Tellers { readings: &ids.readings, scale: &scale, are_named };
+    let disputes = contests.disputes(&account, &rulings, &tellers);
+    Settled { account, disputes }
+}
 
+/// The account of the reports.
+fn account<'a>(ids: &'a Ids<'a>, scale: &Scale, contests: &mut Contests<'a>) -> pb::Account {
     let accounts = || ids.readings.iter().enumerate().map(|(teller, reading)| (teller, reading.account));
-    let number = |field: fn(&pb::Account) -> i32| scale.number(accounts().map(|(t, account)| Claim(t, field(account))));
+    let number = |field: fn(&pb::Account) -> i32| numbers(accounts().map(|(t, account)| Claim(t, field(account))));
     let text = |field: fn(&pb::Account) -> &str| scale.text(accounts().map(|(t, account)| Claim(t, field(account))));
-    let date = accounts().filter_map(|(t, account)| Some(Claim(t, account.date.as_ref()?)));
-    let initiator = ids
+    let dates = accounts().filter_map(|(t, account)| Some(Claim(t, account.date.as_ref()?)));
+    let initiators = ids
         .readings
         .iter()
         .enumerate()
         .filter_map(|(teller, reading)| Some(Claim(teller, reading.participation(&reading.account.initiator)?)));
 
+    // In the order of the account, which is that of the disputes.
+    let kind = contests.settle(scale, Field::Kind, number(|account| account.kind), contest::kind);
+    let status = contests.settle(scale, Field::Status, number(|account| account.status), contest::status);
+    let date = contests.settle(scale, Field::Date, dates::told(dates), Said::Date);
+    let place = place(ids, scale, contests);
+    let mut delegations = delegations::settle(ids, scale);
+    let mut participations = participations::settle(ids, scale, contests);
+    delegations::settle_heads(ids, scale, &mut delegations, &mut participations);
+    let person = |it: usize| Said::Id(&ids.participations[it]);
+    let initiator = contests.settle(scale, Field::Initiator, candidates(initiators, |it| *it), person);
+
     // Every field is named, so that a new one of the contract breaks the build until it is settled here.
     pb::Account {
-        kind: number(|account| account.kind),
-        status: number(|account| account.status),
+        kind: kind.unwrap_or_default(),
+        status: status.unwrap_or_default(),
         title: text(|account| &account.title),
         summary: text(|account| &account.summary),
         topics: united(accounts().flat_map(|(_, account)| account.topics.iter().cloned())),
-        date: dates::settle(&scale, date),
-        place: place(&ids, &scale),
-        announcement: announcement(&ids, &scale),
+        date: date.cloned(),
+        place,
+        announcement: announcement(ids, scale),
         delegations,
         participations,
-        initiator: scale.value(initiator, |it| *it).map(|it| ids.participations[it].clone()).unwrap_or_default(),
+        initiator: initiator.map(|it| ids.participations[it].clone()).unwrap_or_default(),
         statements: Vec::new(),
         outcomes: Vec::new(),
         links: Vec::new(),
     }
 }
 
-fn place(ids: &Ids<'_>, scale: &Scale) -> Option<pb::Place> {
+fn place<'a>(ids: &'a Ids<'a>, scale: &Scale, contests: &mut Contests<'a>) -> Option<pb::Place> {
     let places = || {
         let readings = ids.readings.iter().enumerate();
         readings.filter_map(|(teller, reading)| Some((teller, reading.account.place.as_ref()?)))
     };
-    let text = |field: fn(&pb::Place) -> &str| scale.text(places().map(|(t, place)| Claim(t, field(place))));
+    let told = |field: fn(&'a pb::Place) -> &'a str| texts(places().map(|(t, place)| Claim(t, field(place))));
     let location = places().filter_map(|(teller, place)| Some(Claim(teller, place.location?)));
     // Adding zero makes the two zeros one.
     let bits = |at: &pb::LatLng| ((at.latitude + 0.0).to_bits(), (at.longitude + 0.0).to_bits());
+    let locality = contests.settle(scale, Field::Locality, told(|place| &place.locality), Said::Text);
+    let region = contests.settle(scale, Field::PlaceRegion, told(|place| &place.region_code), Said::Text);
     let settled = pb::Place {
-        venue: text(|place| &place.venue),
-        locality: text(|place| &place.locality),
-        region_code: text(|place| &place.region_code),
+        venue: scale.choose(told(|place| &place.venue)).unwrap_or_default().to_owned(),
+        locality: locality.unwrap_or_default().to_owned(),
+        region_code: region.unwrap_or_default().to_owned(),
         location: scale.value(location, bits),
     };
     (settled != pb::Place::default()).then_some(settled)

@@ -1,197 +1,17 @@
-//! Properties of the rule, on small random reports that share people, delegations and values.
+//! Properties of the rule, on random reports and rulings.
 
 use std::collections::BTreeSet;
 
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{prelude::*, sample::Index};
 
 use super::{
+    cases::{Case, any_case, any_rulings, any_sources, case_of},
+    disputed::ruling,
     ids::Ids,
-    tests::{HEAD, Source, date, person, report, settled, source, told},
+    tests::{HEAD, settled, source, told},
     *,
 };
 use crate::{model::rules::Check, pb::account::Kind};
-
-fn any_text() -> impl Strategy<Value = String> {
-    select(vec!["", "", "Ali", "ali ", "ALI\u{200b}", "Veli", "a/b", "\u{a0}"]).prop_map(str::to_owned)
-}
-
-fn any_region() -> impl Strategy<Value = String> {
-    select(vec!["", "AZ", "RU"]).prop_map(str::to_owned)
-}
-
-fn any_span() -> impl Strategy<Value = Option<pb::DateSpan>> {
-    let days = select(vec![
-        (None, None),
-        (date(2020, 0, 0), None),
-        (date(2020, 8, 0), None),
-        (date(2020, 8, 24), None),
-        (date(2020, 8, 24), date(2020, 8, 24)),
-        (date(2020, 8, 24), date(2020, 8, 27)),
-        (date(2020, 8, 25), None),
-    ]);
-    let span = (days, 0..6, any::<bool>()).prop_map(|((start, end), basis, approximate)| pb::DateSpan {
-        start,
-        end,
-        basis,
-        approximate: approximate && start.is_some(),
-        ..Default::default()
-    });
-    option::of(span)
-}
-
-fn any_office() -> impl Strategy<Value = Option<pb::Office>> {
-    let office =
-        (any_text(), any_text(), any_region(), 0..3).prop_map(|(title, organization, region_code, seniority)| {
-            pb::Office { title, organization, region_code, seniority }
-        });
-    option::of(office)
-}
-
-fn any_delegation() -> impl Strategy<Value = pb::Delegation> {
-    (any_text(), any_region(), any_text(), 0..3, 0..3, any::<bool>()).prop_map(
-        |(label, region_code, organization, kind, stated_size, complete)| pb::Delegation {
-            label,
-            region_code,
-            organization,
-            kind,
-            stated_size,
-            complete,
-            ..Default::default()
-        },
-    )
-}
-
-/// References are indexes here, which `numbered` makes into ids.
-fn any_participation() -> impl Strategy<Value = pb::Participation> {
-    let roles = vec(select(vec![1, HEAD, HEAD, 10]), 0..4).prop_map(|roles| super::united(roles.into_iter()));
-    let reference = || (0..6usize).prop_map(|at| at.to_string());
-    (0..5u128, any_text(), roles, 0..3, any_office(), any_text(), any_region(), reference(), reference()).prop_map(
-        |(who, name_as_written, roles, presence, office, rank, region_code, delegation, on_behalf_of)| {
-            let participant = if who < 3 { person("", who).participant } else { String::new() };
-            pb::Participation {
-                id: String::new(),
-                participant,
-                name_as_written,
-                roles,
-                presence,
-                office,
-                rank,
-                region_code,
-                delegation,
-                on_behalf_of,
-            }
-        },
-    )
-}
-
-fn any_statement() -> impl Strategy<Value = pb::Statement> {
-    vec((0..6usize).prop_map(|at| format!("p{at}")), 0..3).prop_map(|mut speakers| {
-        speakers.dedup();
-        pb::Statement { text: "said".into(), speakers, ..Default::default() }
-    })
-}
-
-/// An account that obeys the contract.
-fn any_account() -> impl Strategy<Value = pb::Account> {
-    let announcement = (any_text(), 0..6usize, any_span()).prop_map(|(by, at, date)| pb::Announcement {
-        by,
-        participation: format!("p{at}"),
-        date,
-        ..Default::default()
-    });
-    let location = select(vec![0.0, -0.0, 40.4]).prop_map(|latitude| pb::LatLng { latitude, longitude: 49.8 });
-    let place = (any_text(), any_text(), any_region(), option::of(location))
-        .prop_map(|(venue, locality, region_code, location)| pb::Place { venue, locality, region_code, location });
-    let topics = vec(select(vec!["defence", "trade", "energy"]).prop_map(str::to_owned), 0..3);
-    (
-        (0..3, 0..3, any_text(), any_text()),
-        topics.prop_map(|topics| super::united(topics.into_iter())),
-        any_span(),
-        option::of(place),
-        option::of(announcement),
-        vec(any_delegation(), 0..4),
-        vec(any_participation(), 0..5),
-        0..6usize,
-        vec(any_statement(), 0..3),
-    )
-        .prop_map(|((kind, status, title, summary), topics, date, place, announcement, ds, ps, at, statements)| {
-            numbered(pb::Account {
-                kind,
-                status,
-                title,
-                summary,
-                topics,
-                date,
-                place,
-                announcement,
-                delegations: ds,
-                participations: ps,
-                initiator: format!("p{at}"),
-                statements,
-                outcomes: Vec::new(),
-                links: Vec::new(),
-            })
-        })
-}
-
-/// Gives out local ids, drops references to nobody, and lets the first that claims it lead a delegation.
-fn numbered(mut account: pb::Account) -> pb::Account {
-    let (people, groups) = (account.participations.len(), account.delegations.len());
-    let is_there = |id: &str, count: usize| (0..count).any(|at| format!("p{at}") == id);
-    for (at, delegation) in account.delegations.iter_mut().enumerate() {
-        delegation.id = format!("d{at}");
-    }
-    for (at, it) in account.participations.iter_mut().enumerate() {
-        it.id = format!("p{at}");
-        let known = |index: &str, count: usize| index.parse().is_ok_and(|index: usize| index < count);
-        it.delegation = if known(&it.delegation, groups) { format!("d{}", it.delegation) } else { String::new() };
-        let itself = it.on_behalf_of == at.to_string();
-        it.on_behalf_of = match known(&it.on_behalf_of, people) && !itself {
-            true => format!("p{}", it.on_behalf_of),
-            false => String::new(),
-        };
-        if it.participant.is_empty() && it.name_as_written.trim().is_empty() && it.delegation.is_empty() {
-            it.name_as_written = "Somebody".into();
-        }
-        if let Some(delegation) = account.delegations.iter_mut().find(|one| one.id == it.delegation)
-            && it.roles.contains(&HEAD)
-        {
-            match delegation.head.is_empty() {
-                true => delegation.head = it.id.clone(),
-                false => it.roles.retain(|&role| role != HEAD),
-            }
-        }
-    }
-    if !is_there(&account.initiator, people) {
-        account.initiator.clear();
-    }
-    if let Some(announcement) = &mut account.announcement
-        && !is_there(&announcement.participation, people)
-    {
-        announcement.participation.clear();
-    }
-    for (at, statement) in account.statements.iter_mut().enumerate() {
-        statement.id = format!("s{at}");
-        statement.speakers.retain(|id| is_there(id, people));
-        if at > 0 {
-            statement.continues = format!("s{}", at - 1);
-        }
-    }
-    account
-}
-
-/// Reports of four articles, of which two are copies of one text; several may be of one article.
-fn any_sources() -> impl Strategy<Value = Vec<Source>> {
-    vec((any_account(), 0..4u32), 0..6).prop_map(|accounts| {
-        let sources = accounts.into_iter().enumerate().map(|(nth, (account, article))| Source {
-            report: report(nth as u32, account),
-            origin: Uuid::from_u128(article.min(2).into()),
-            publish_date: NaiveDate::from_ymd_opt(2020, 9, article / 2 + 1).filter(|_| article != 3),
-            uri: format!("https://example.org/{article}"),
-        });
-        sources.collect()
-    })
-}
 
 /// The settled account with local ids in place of settled ones.
 fn with_local_ids(mut account: pb::Account) -> pb::Account {
@@ -218,15 +38,131 @@ fn with_local_ids(mut account: pb::Account) -> pb::Account {
     account
 }
 
+/// The field that a dispute is about, as the account has it.
+fn value_of(account: &pb::Account, field: &str) -> Option<prost_types::Value> {
+    use self::contest::{kind, presence, status};
+    let text = |text: &str| Some(Said::Text(text).value()).filter(|_| !text.is_empty());
+    let number = |number: i32, said: fn(i32) -> Said<'static>| (number != 0).then(|| said(number).value());
+    let place = account.place.clone().unwrap_or_default();
+    match field {
+        "kind" => number(account.kind, kind),
+        "status" => number(account.status, status),
+        "date" => account.date.as_ref().map(|span| Said::Date(span).value()),
+        "place.locality" => text(&place.locality),
+        "place.region_code" => text(&place.region_code),
+        "initiator" => text(&account.initiator),
+        _ => {
+            let (id, part) = field.strip_prefix("participations[")?.rsplit_once("].")?;
+            let one = account.participations.iter().find(|one| one.id == id).expect("who is disputed takes part");
+            match part {
+                "presence" => number(one.presence, presence),
+                "office" => one.office.as_ref().map(|office| Said::Office(office).value()),
+                "rank" => text(&one.rank),
+                "region_code" => text(&one.region_code),
+                "delegation" => text(&one.delegation),
+                _ => panic!("{part} cannot be disputed"),
+            }
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn the_order_of_arrival_does_not_matter(
-        (sources, shuffled) in any_sources().prop_flat_map(|it| (Just(it.clone()), Just(it).prop_shuffle()))
+        (case, sources, rulings) in any_case().prop_flat_map(|case| {
+            (Just(case.clone()), Just(case.sources).prop_shuffle(), Just(case.rulings).prop_shuffle())
+        })
     ) {
-        prop_assert_eq!(settled(&sources), settled(&shuffled));
-        prop_assert_eq!(unite(&told(&sources)), unite(&told(&shuffled)));
+        let shuffled = Case { sources, rulings };
+        prop_assert_eq!(case.settle(), shuffled.settle());
+        prop_assert_eq!(unite(&told(&case.sources)), unite(&told(&shuffled.sources)));
+        let named = |case: &Case| disputes(&told(&case.sources), &case.rulings());
+        prop_assert_eq!(named(&case), named(&shuffled));
+    }
+
+    #[test]
+    fn what_comes_twice_changes_nothing(case in any_case(), at in any::<Index>()) {
+        let mut twice = case.clone();
+        let again = |count: usize| (count > 0).then(|| at.index(count));
+        twice.sources.extend(again(case.sources.len()).map(|at| case.sources[at].clone()));
+        twice.rulings.extend(again(case.rulings.len()).map(|at| case.rulings[at].clone()));
+        prop_assert_eq!(twice.settle(), case.settle());
+        prop_assert_eq!(unite(&told(&twice.sources)), unite(&told(&case.sources)));
+    }
+
+    #[test]
+    fn a_ruling_that_says_what_is_settled_changes_nothing_of_it(case in any_case()) {
+        let account = case.settle().account;
+        let mut ruled = case.clone();
+        ruled.rulings.push(ruling(9, &rulable_paths().collect::<Vec<_>>(), account.clone()));
+        prop_assert_eq!(ruled.settle().account, account);
+    }
+
+    #[test]
+    fn what_is_retracted_leaves_no_trace(case in case_of(1), at in any::<Index>()) {
+        let left = case.without(at);
+        let mut meeting = case.meeting();
+        left.settle_on(&mut meeting);
+        prop_assert_eq!(meeting, left.meeting());
+    }
+
+    #[test]
+    fn an_agreeing_copy_changes_no_count_of_sources_and_no_choice(case in case_of(1), at in any::<Index>()) {
+        let (mut copied, mut meeting) = (case.clone(), case.meeting());
+        let mut copy = case.sources[at.index(case.sources.len())].clone();
+        copy.publish_date = None;
+        copy.uri = "https://example.org/copy".into();
+        copy.report.name = "reports/copy".into();
+        copy.report.article = "articles/copy".into();
+        copied.sources.push(copy);
+        meeting.report_count += 1;
+        meeting.article_count += 1;
+        prop_assert_eq!(copied.meeting(), meeting);
+    }
+
+    #[test]
+    fn the_settled_account_obeys_the_contract(case in any_case()) {
+        for source in &case.sources {
+            prop_assert!(source.report.account.as_ref().is_none_or(|told| told.violations().is_empty()));
+        }
+        let settled = case.settle().account;
+        prop_assert!(settled.violations().is_empty(), "{:?}", settled.violations());
+    }
+
+    #[test]
+    fn a_dispute_has_several_values_of_which_the_account_has_the_chosen_one(case in any_case()) {
+        let Settled { account, disputes } = case.settle();
+        let sources = case.meeting().independent_source_count;
+        for dispute in disputes {
+            let values: Vec<_> = dispute.values.iter().map(|one| one.value.clone().expect("a value")).collect();
+            prop_assert!(values.len() > 1);
+            prop_assert!((1..values.len()).all(|at| !values[..at].contains(&values[at])));
+            prop_assert!(dispute.values.iter().all(|one| (0..=sources).contains(&one.independent_source_count)));
+            let is_ruled = dispute.rule() == pb::dispute::Rule::Ruling;
+            prop_assert!(is_ruled || dispute.chosen == 0, "the strongest comes first");
+            prop_assert!(!is_ruled || !case.rulings.is_empty());
+            let chosen = &values[usize::try_from(dispute.chosen).expect("an index")];
+            let settled = value_of(&account, &dispute.field).unwrap_or_else(said::null);
+            // A value is told in the wording of a report, and may be ruled in another.
+            prop_assert!(is_ruled || *chosen == settled, "{}: {chosen:?} {settled:?}", dispute.field);
+            prop_assert_eq!(said::null() == settled, said::null() == *chosen);
+        }
+    }
+
+    #[test]
+    fn what_was_ruled_last_is_settled(case in case_of(1), last in any_rulings()) {
+        let case = Case { rulings: [case.rulings, last].concat(), ..case };
+        let rulings = Rulings::of(&case.rulings());
+        let Settled { account, .. } = case.settle();
+        let ruled = |path: &str| rulings.on(path).and_then(|ruling| ruling.account.as_ref());
+        prop_assert!(ruled("account.kind").is_none_or(|ruled| ruled.kind == account.kind));
+        prop_assert!(ruled("account.topics").is_none_or(|ruled| ruled.topics == account.topics));
+        let date = |account: &pb::Account| account.date.clone().filter(|date| *date != pb::DateSpan::default());
+        prop_assert!(ruled("account.date").is_none_or(|ruled| date(ruled) == date(&account)));
+        let locality = |account: &pb::Account| account.place.as_ref().map(|it| it.locality.clone()).unwrap_or_default();
+        prop_assert!(ruled("account.place.locality").is_none_or(|ruled| locality(ruled) == locality(&account)));
     }
 
     #[test]
@@ -239,33 +175,6 @@ proptest! {
     fn local_ids_do_not_matter(sources in any_sources()) {
         let once = settled(&sources);
         prop_assert_eq!(settled(&[source(1, with_local_ids(once.clone()))]), once);
-    }
-
-    #[test]
-    fn a_report_that_comes_twice_changes_nothing(sources in any_sources(), at in any::<prop::sample::Index>()) {
-        prop_assume!(!sources.is_empty());
-        let mut twice = sources.clone();
-        twice.push(sources[at.index(sources.len())].clone());
-        prop_assert_eq!(settled(&twice), settled(&sources));
-        prop_assert_eq!(unite(&told(&twice)), unite(&told(&sources)));
-    }
-
-    #[test]
-    fn a_later_copy_of_an_article_changes_nothing(sources in any_sources(), at in any::<prop::sample::Index>()) {
-        prop_assume!(!sources.is_empty());
-        let mut copied = sources.clone();
-        let original = &sources[at.index(sources.len())];
-        copied.push(Source { publish_date: None, uri: "https://example.org/copy".into(), ..original.clone() });
-        prop_assert_eq!(settled(&copied), settled(&sources));
-    }
-
-    #[test]
-    fn the_settled_account_obeys_the_contract(sources in any_sources()) {
-        for source in &sources {
-            prop_assert!(source.report.account.as_ref().is_none_or(|told| told.violations().is_empty()));
-        }
-        let settled = settled(&sources);
-        prop_assert!(settled.violations().is_empty(), "{:?}", settled.violations());
     }
 
     #[test]

@@ -1,0 +1,113 @@
+//! What was ruled: fields of the settled account that somebody decided about, whatever the articles tell.
+
+use crate::pb::{Account, Place, Report};
+
+/// A field that can be ruled on: its path in the mask of a ruling, and how it is taken from the ruling's account.
+type Rulable = (&'static str, fn(&mut Account, &Account));
+
+/// The fields that can be ruled on. A date or an announcement is one value, and a list is ruled on as a whole, so that
+/// what is settled on never is a mixture of two accounts of the same thing. Statements, outcomes and links are those of
+/// the reports.
+static RULABLE: [Rulable; 15] = [
+    ("account.kind", |to, from| to.kind = from.kind),
+    ("account.status", |to, from| to.status = from.status),
+    ("account.title", |to, from| to.title.clone_from(&from.title)),
+    ("account.summary", |to, from| to.summary.clone_from(&from.summary)),
+    ("account.topics", |to, from| to.topics.clone_from(&from.topics)),
+    ("account.date", |to, from| to.date.clone_from(&from.date)),
+    ("account.place", |to, from| to.place.clone_from(&from.place)),
+    ("account.place.venue", |to, from| place(to).venue = of_place(from, |place| place.venue.clone())),
+    ("account.place.locality", |to, from| place(to).locality = of_place(from, |place| place.locality.clone())),
+    ("account.place.region_code", |to, from| place(to).region_code = of_place(from, |place| place.region_code.clone())),
+    ("account.place.location", |to, from| place(to).location = of_place(from, |place| place.location)),
+    ("account.announcement", |to, from| to.announcement.clone_from(&from.announcement)),
+    (DELEGATIONS, |to, from| to.delegations.clone_from(&from.delegations)),
+    (PARTICIPATIONS, |to, from| to.participations.clone_from(&from.participations)),
+    ("account.initiator", |to, from| to.initiator.clone_from(&from.initiator)),
+];
+
+const DELEGATIONS: &str = "account.delegations";
+const PARTICIPATIONS: &str = "account.participations";
+
+/// The paths of a meeting that can be ruled on.
+pub fn rulable_paths() -> impl Iterator<Item = &'static str> {
+    RULABLE.iter().map(|(path, _)| *path)
+}
+
+fn place(account: &mut Account) -> &mut Place {
+    account.place.get_or_insert_default()
+}
+
+fn of_place<T: Default>(account: &Account, field: fn(&Place) -> T) -> T {
+    account.place.as_ref().map(field).unwrap_or_default()
+}
+
+/// Rulings from the oldest to the newest, by `create_time`, then by name.
+pub struct Rulings<'a>(Vec<&'a Report>);
+
+/// Whether those who lead a delegation were ruled on as heads of delegations or as participations with that role; the
+/// newer ruling counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heads {
+    NotRuled,
+    ByDelegation,
+    ByRole,
+}
+
+impl<'a> Rulings<'a> {
+    pub fn of(rulings: &[&'a Report]) -> Self {
+        let mut rulings = rulings.to_vec();
+        rulings.sort_unstable_by_key(|ruling| {
+            let time = ruling.create_time.map(|time| (time.seconds, time.nanos));
+            (time, ruling.name.as_str())
+        });
+        Self(rulings)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts what was ruled over an account: of rulings on one field the newest counts.
+    pub fn apply(&self, account: &mut Account) {
+        let nothing = Account::default();
+        for ruling in &self.0 {
+            let ruled = ruling.account.as_ref().unwrap_or(&nothing);
+            for path in paths(ruling) {
+                if let Some((_, take)) = RULABLE.iter().find(|(rulable, _)| *rulable == path) {
+                    take(account, ruled);
+                }
+            }
+        }
+    }
+
+    /// The newest ruling on a field, or on what it is a part of.
+    pub fn on(&self, path: &str) -> Option<&'a Report> {
+        self.newest(path).map(|at| self.0[at])
+    }
+
+    /// The newest ruling on who took part, in which delegation.
+    pub fn on_people(&self) -> Option<&'a Report> {
+        self.newest(PARTICIPATIONS).max(self.newest(DELEGATIONS)).map(|at| self.0[at])
+    }
+
+    /// How heads of delegations were ruled on. In one ruling the delegations say it.
+    pub fn heads(&self) -> Heads {
+        match (self.newest(DELEGATIONS), self.newest(PARTICIPATIONS)) {
+            (None, None) => Heads::NotRuled,
+            (delegations, participations) if participations > delegations => Heads::ByRole,
+            _ => Heads::ByDelegation,
+        }
+    }
+
+    fn newest(&self, path: &str) -> Option<usize> {
+        let covers =
+            |masked: &str| path.strip_prefix(masked).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.0.iter().rposition(|ruling| paths(ruling).any(covers))
+    }
+}
+
+fn paths(ruling: &Report) -> impl Iterator<Item = &str> {
+    let mask = ruling.ruling.as_ref().and_then(|ruling| ruling.mask.as_ref());
+    mask.into_iter().flat_map(|mask| mask.paths.iter().map(String::as_str))
+}
