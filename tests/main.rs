@@ -32,6 +32,7 @@ mod races;
 mod recovery;
 mod report;
 mod retract;
+mod ruling;
 mod serve;
 mod stories;
 mod update;

@@ -18,6 +18,7 @@ use crate::{
         report::{content_hash, participants},
         resource::Resource,
         rules::{Check, Path, Violations},
+        settle::rulable_paths,
     },
     pb::{Meeting, Participant, Report, Ruling, UpdateMeetingRequest, meeting::Review, report::State},
     store::{change, write::Put},
@@ -65,21 +66,19 @@ fn is_ruling(paths: &[String], at: &Path<'_>, out: &mut Violations) -> bool {
     let of_account: Vec<&str> = paths.iter().filter_map(|path| path.strip_prefix("account.")).collect();
     match paths {
         [] => out.add(at, "is required"),
-        [path] if path == "*" => out.add(&at.field("paths").index(0), "must name fields: * would rule on all of them"),
+        [path] if path == "*" => out.add(&at.field("paths").index(0), "must name fields"),
         _ if !of_account.is_empty() && of_account.len() < paths.len() => {
             out.add(at, "must either rule on fields of the account or name others, not both");
         }
         _ => {}
     }
+    let at = at.field("paths");
     for (index, path) in paths.iter().enumerate() {
-        let at = at.field("paths");
         let at = at.index(index);
-        match path.split('.').take(2).collect::<Vec<_>>()[..] {
-            ["account"] => out.add(&at, "must go on to the fields that are ruled on"),
-            ["account", "statements" | "outcomes" | "links"] => {
-                out.add(&at, "is what reports tell, which cannot be ruled on");
-            }
-            _ => {}
+        let is_of_account = path == "account" || path.starts_with("account.");
+        let is_refused = out.iter().any(|one| one.field == at.to_string());
+        if is_of_account && !is_refused && !rulable_paths().any(|rulable| rulable == path) {
+            out.add(&at, format!("cannot be ruled on, but {}", rulable_paths().collect::<Vec<_>>().join(", ")));
         }
     }
     !of_account.is_empty()

@@ -128,6 +128,17 @@ impl Service {
         self.meetings.clone().update_meeting(request).await.map(Response::into_inner)
     }
 
+    /// Rules on these fields of the account.
+    pub async fn rule(&self, meeting: &str, account: Account, paths: &[&str]) -> Result<Meeting, Status> {
+        let request = UpdateMeetingRequest {
+            meeting: Some(Meeting { name: meeting.into(), account: Some(account), ..Default::default() }),
+            update_mask: mask(paths),
+            reason: "the ministry's own calendar".into(),
+            ..Default::default()
+        };
+        self.meetings.clone().update_meeting(request).await.map(Response::into_inner)
+    }
+
     pub async fn report(&self, name: &str) -> Report {
         let request = GetReportRequest { name: name.into() };
         self.meetings.clone().get_report(request).await.expect("it is there").into_inner()
