@@ -202,6 +202,7 @@ async fn prepare_delete(api: &Api, call: &Call, request: &DeleteArticleRequest) 
     let origin = origin(api, &former, id).await?;
     let put = |write: &mut Write| {
         write.articles.push(put_next((next.clone(), former), origin, "", change::Kind::Deleted));
+        write.reason = retracted.reason;
         (write.reports, write.meetings) = (retracted.reports, retracted.meetings);
     };
     Ok(revised(call, request.validate_only, next.clone(), &next, put))

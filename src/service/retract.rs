@@ -29,6 +29,8 @@ pub struct Retracted {
     pub reports: Vec<Put<Report>>,
     /// Their meetings, settled without them.
     pub meetings: Vec<Put<Meeting>>,
+    /// Why; empty where there were no reports.
+    pub reason: String,
 }
 
 /// Takes back all active reports of an article.
@@ -45,7 +47,7 @@ pub async fn all_of(api: &Api, article: Uuid, reason: &str, now: SystemTime) -> 
     let tellings = tellings(api, &ids).await?;
     let meetings = formers.iter().map(|doc| without(doc, &tellings, &gone, now)).collect::<Result<_, _>>()?;
     let reports = reports.iter().map(|report| retracted(report, reason, now)).collect();
-    Ok(Retracted { reports, meetings })
+    Ok(Retracted { reports, meetings, reason: reason.to_owned() })
 }
 
 fn retracted(former: &Report, reason: &str, now: SystemTime) -> Put<Report> {

@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::{
     Doc, StoreError, Tx,
     coalesce::{BATCH_BYTES, Found},
-    docs, report, revision, time,
+    docs, report, revision,
+    signed::{Signatures, Signed},
+    time,
     write::{Claim, Put},
 };
 use crate::{
@@ -80,16 +82,23 @@ pub(super) async fn whole(pool: PgPool, ids: Vec<Uuid>) -> Result<Found<Uuid, Wh
 }
 
 /// Inserts the new meetings and locks those that are to be replaced.
-pub(super) async fn claim(tx: Tx<'_>, meetings: &[&Put<Meeting>], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+pub(super) async fn claim(
+    tx: Tx<'_>,
+    meetings: &[Signed<'_, Put<Meeting>>],
+    lost: &mut HashSet<Claim>,
+) -> Result<(), StoreError> {
     let new: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_none()).collect();
     if !new.is_empty() {
-        let rows = Rows::of(&new);
+        let (rows, by) = (Rows::of(&new), Signatures::of(&new));
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
-            "insert into meeting (id, revision, contract, doc, kind, status, date_from, date_to, place_region)
+            "insert into meeting (id, revision, contract, doc, kind, status, date_from, date_to, place_region,
+                                  update_time, change_kind, actor, request_id, reason)
              select one.*
              from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
-                         $7::date[], $8::date[], $9::text[])
-                      as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region)
+                         $7::date[], $8::date[], $9::text[], $10::timestamptz[], $11::smallint[], $12::text[],
+                         $13::text[], $14::text[])
+                      as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region,
+                              update_time, change_kind, actor, request_id, reason)
              on conflict on constraint meeting_pkey do nothing
              returning id",
         )
@@ -102,6 +111,11 @@ pub(super) async fn claim(tx: Tx<'_>, meetings: &[&Put<Meeting>], lost: &mut Has
         .bind(rows.date_from)
         .bind(rows.date_to)
         .bind(rows.regions)
+        .bind(by.update_times)
+        .bind(by.kinds)
+        .bind(by.actors)
+        .bind(by.request_ids)
+        .bind(by.reasons)
         .fetch_all(&mut *tx)
         .await?
         .into_iter()
@@ -115,12 +129,12 @@ pub(super) async fn claim(tx: Tx<'_>, meetings: &[&Put<Meeting>], lost: &mut Has
 }
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded.
-pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(), StoreError> {
+pub(super) async fn update(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
     let next: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let rows = Rows::of(&next);
+    let (rows, by) = (Rows::of(&next), Signatures::of(&next));
     revision::supersede(tx, Collection::Meetings, &rows.ids).await?;
     sqlx::query(
         "update meeting
@@ -133,11 +147,17 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
              date_to = one.date_to,
              place_region = one.place_region,
              delete_time = one.delete_time,
-             review = one.review
+             review = one.review,
+             update_time = one.update_time,
+             change_kind = one.change_kind,
+             actor = one.actor,
+             request_id = one.request_id,
+             reason = one.reason
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
-                     $7::date[], $8::date[], $9::text[], $10::timestamptz[], $11::smallint[])
+                     $7::date[], $8::date[], $9::text[], $10::timestamptz[], $11::smallint[], $12::timestamptz[],
+                     $13::smallint[], $14::text[], $15::text[], $16::text[])
                   as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, delete_time,
-                          review)
+                          review, update_time, change_kind, actor, request_id, reason)
          where meeting.id = one.id",
     )
     .bind(&rows.ids)
@@ -151,6 +171,11 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
     .bind(rows.regions)
     .bind(rows.delete_times)
     .bind(rows.reviews)
+    .bind(by.update_times)
+    .bind(by.kinds)
+    .bind(by.actors)
+    .bind(by.request_ids)
+    .bind(by.reasons)
     .execute(&mut *tx)
     .await?;
     for table in [
@@ -164,8 +189,11 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
 }
 
 /// Writes the index tables.
-pub(super) async fn index(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(), StoreError> {
-    fn pairs<T: Ord>(meetings: &[&Put<Meeting>], of: impl Fn(&Account) -> BTreeSet<T>) -> (Vec<T>, Vec<Uuid>) {
+pub(super) async fn index(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
+    fn pairs<T: Ord>(
+        meetings: &[Signed<'_, Put<Meeting>>],
+        of: impl Fn(&Account) -> BTreeSet<T>,
+    ) -> (Vec<T>, Vec<Uuid>) {
         let accounts = meetings.iter().filter_map(|one| Some((one.record.account.as_ref()?, one.id)));
         accounts.flat_map(|(account, id)| of(account).into_iter().map(move |value| (value, id))).unzip()
     }
@@ -225,8 +253,11 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn of(meetings: &[&'a Put<Meeting>]) -> Self {
-        fn column<'a, T>(meetings: &[&'a Put<Meeting>], of: impl Fn(&'a Account) -> Option<T>) -> Vec<Option<T>> {
+    fn of(meetings: &'a [Signed<'a, Put<Meeting>>]) -> Self {
+        fn column<'a, T>(
+            meetings: &'a [Signed<'a, Put<Meeting>>],
+            of: impl Fn(&'a Account) -> Option<T>,
+        ) -> Vec<Option<T>> {
             meetings.iter().map(|one| one.record.account.as_ref().and_then(&of)).collect()
         }
         // Unspecified is unset; the numbers of the contract are small.

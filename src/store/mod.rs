@@ -19,6 +19,7 @@ pub mod report;
 pub mod request;
 pub mod retention;
 pub mod revision;
+mod signed;
 pub mod text;
 pub mod write;
 
