@@ -18,6 +18,7 @@ mod evidence;
 mod export;
 mod faults;
 mod filter;
+mod history;
 mod ingest;
 mod ingest_stream;
 mod list;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::{Call, check},
-    id, ids, in_order, must_be_free, must_be_live, new_id,
+    history, id, ids, in_order, must_be_free, must_be_live, new_id,
     page::{Cursor, chunks},
     refusal::Refusal,
     retract::{self, Retracted},
@@ -25,8 +25,9 @@ use crate::{
     },
     pb::{
         Article, BatchGetArticlesRequest, BatchGetArticlesResponse, CreateArticleRequest, DeleteArticleRequest,
-        GetArticleRequest, ListArticlesRequest, ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest,
-        View, article_service_server::ArticleService,
+        GetArticleRequest, ListArticleRevisionsRequest, ListArticleRevisionsResponse, ListArticlesRequest,
+        ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest, View,
+        article_service_server::ArticleService,
     },
     store::{
         Doc, article, change,
@@ -122,6 +123,17 @@ impl ArticleService for Api {
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Article>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
+    }
+
+    async fn list_article_revisions(
+        &self,
+        request: Request<ListArticleRevisionsRequest>,
+    ) -> Result<Response<ListArticleRevisionsResponse>, Status> {
+        let request = self.read(request).await?;
+        let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
+        let (revisions, next_page_token) = history::revisions::<Article>(self, &request.name, &cursor).await?;
+        let as_of = cursor.as_of.to_string();
+        Ok(Response::new(ListArticleRevisionsResponse { revisions, next_page_token, as_of }))
     }
 }
 

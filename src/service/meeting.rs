@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::{Call, check},
-    id, ids, in_order, must_be_free, new_id,
+    history, id, ids, in_order, must_be_free, new_id,
     page::{Cursor, chunks},
     refusal::Refusal,
     report::{Telling, complete, must_have_room, source, tellings},
@@ -26,9 +26,9 @@ use crate::{
     },
     pb::{
         AddReportRequest, BatchGetMeetingsRequest, BatchGetMeetingsResponse, CreateMeetingRequest,
-        DeleteMeetingRequest, GetMeetingRequest, GetReportRequest, ListMeetingsRequest, ListMeetingsResponse,
-        ListReportsRequest, ListReportsResponse, Meeting, Report, UndeleteMeetingRequest, View,
-        meeting_service_server::MeetingService,
+        DeleteMeetingRequest, GetMeetingRequest, GetReportRequest, ListMeetingRevisionsRequest,
+        ListMeetingRevisionsResponse, ListMeetingsRequest, ListMeetingsResponse, ListReportsRequest,
+        ListReportsResponse, Meeting, Report, UndeleteMeetingRequest, View, meeting_service_server::MeetingService,
     },
     store::{
         change,
@@ -128,6 +128,17 @@ impl MeetingService for Api {
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Meeting>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
+    }
+
+    async fn list_meeting_revisions(
+        &self,
+        request: Request<ListMeetingRevisionsRequest>,
+    ) -> Result<Response<ListMeetingRevisionsResponse>, Status> {
+        let request = self.read(request).await?;
+        let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
+        let (revisions, next_page_token) = history::revisions::<Meeting>(self, &request.name, &cursor).await?;
+        let as_of = cursor.as_of.to_string();
+        Ok(Response::new(ListMeetingRevisionsResponse { revisions, next_page_token, as_of }))
     }
 }
 

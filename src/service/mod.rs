@@ -6,6 +6,7 @@ pub mod call;
 pub mod change;
 pub mod codec;
 pub mod cursor;
+pub mod history;
 pub mod ingest;
 pub mod layer;
 pub mod meeting;

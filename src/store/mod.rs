@@ -10,6 +10,7 @@ pub mod change;
 pub mod coalesce;
 pub mod error;
 pub mod filter;
+pub mod history;
 pub mod list;
 pub mod meeting;
 pub mod migrate;

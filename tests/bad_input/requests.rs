@@ -52,11 +52,33 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let reports = ListReportsRequest { meeting, article, page_size: 1, ..Default::default() };
     let page = service.meetings.list_reports(reports.clone()).await.unwrap().into_inner();
     let reports = ListReportsRequest { page_token: page.next_page_token, ..reports };
-    vec![
+    let mut requests = vec![
         of("ArticleService/ListArticles", &articles),
         of("ParticipantService/ListParticipants", &participants),
         of("MeetingService/ListMeetings", &meetings),
         of("MeetingService/ListReports", &reports),
+    ];
+    requests.extend(of_revisions(world).await);
+    requests
+}
+
+/// Lists of the revisions of what was deleted, which has two, each with a token.
+async fn of_revisions(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
+    let service = &mut world.service;
+    let [article, participant, meeting] = world.deleted.clone();
+    let mut articles = ListArticleRevisionsRequest { name: article, page_size: 1, ..Default::default() };
+    let page = service.articles.list_article_revisions(articles.clone()).await.unwrap().into_inner();
+    articles.page_token = page.next_page_token;
+    let mut participants = ListParticipantRevisionsRequest { name: participant, page_size: 1, ..Default::default() };
+    let page = service.participants.list_participant_revisions(participants.clone()).await.unwrap().into_inner();
+    participants.page_token = page.next_page_token;
+    let mut meetings = ListMeetingRevisionsRequest { name: meeting, page_size: 1, ..Default::default() };
+    let page = service.meetings.list_meeting_revisions(meetings.clone()).await.unwrap().into_inner();
+    meetings.page_token = page.next_page_token;
+    vec![
+        of("ArticleService/ListArticleRevisions", &articles),
+        of("ParticipantService/ListParticipantRevisions", &participants),
+        of("MeetingService/ListMeetingRevisions", &meetings),
     ]
 }
 

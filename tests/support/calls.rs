@@ -7,12 +7,19 @@ use readout::pb::{
     Meeting, Participant, Report, UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest,
     UpdateArticleRequest, UpdateParticipantRequest,
 };
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::Service;
 
 pub fn mask(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
+}
+
+/// A request that this actor makes.
+pub fn said<T>(message: T, actor: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("readout-actor", actor.parse().expect("is ASCII"));
+    request
 }
 
 pub fn of_article(article: Article, paths: &[&str]) -> UpdateArticleRequest {
