@@ -4,15 +4,8 @@ use readout::pb::{
     CreateArticleRequest, IngestStoriesRequest, IngestStoryRequest, ListChangesRequest, Origin, Story,
     list_changes_request::Start,
 };
-use tonic::Request;
 
-use crate::support::{Refused, Service, make::article};
-
-fn said<T>(message: T, actor: &str) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("readout-actor", actor.parse().expect("is ASCII"));
-    request
-}
+use crate::support::{Refused, Service, calls::said, make::article};
 
 async fn actors(service: &Service) -> Vec<String> {
     let start = Some(Start::Origin(Origin::Beginning.into()));

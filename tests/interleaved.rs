@@ -137,7 +137,7 @@ async fn no_report_is_lost_whatever_comes_between() {
         let all = all_meetings(&service).await;
         let stands = |name: &str| all.iter().any(|one| one.name == name && one.merged_into.is_empty());
         let merged = all.iter().filter(|one| !one.merged_into.is_empty());
-        let Some(last) = merged.filter(|one| stands(&one.merged_into)).last() else { break };
+        let Some(last) = merged.rev().find(|one| stands(&one.merged_into)) else { break };
         other.split(&last.merged_into, &[], &last.name).await.unwrap();
     }
     assert!(all_meetings(&other).await.iter().all(|one| one.merged_into.is_empty()));

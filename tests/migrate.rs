@@ -2,7 +2,7 @@
 
 use readout::{
     pb::{
-        Article, CreateArticleRequest, ErrorReason, GetArticleRequest, Participant,
+        Article, CreateArticleRequest, DeleteArticleRequest, ErrorReason, GetArticleRequest, Participant,
         article_service_client::ArticleServiceClient,
     },
     store::migrate::migrate,
@@ -130,4 +130,59 @@ async fn what_records_are_part_or_copies_of_is_read_from_docs_that_were_there_be
     }
     assert_eq!(service.count("select count(*) from participant where parent is not null").await, 1);
     assert_eq!(service.count("select count(*) from article where syndicated_from is not null").await, 1);
+}
+
+#[tokio::test]
+async fn who_made_the_revisions_that_were_there_before_is_read_from_docs_and_changes() {
+    let service = Service::start().await;
+    let mut person = service.create_participant(make::person("Kerim Veliyev", "AZ")).await;
+    person.note = "N".repeat(300);
+    service.update_participant(person, &["note"]).await.unwrap();
+    let article = service.create_article(make::article("urn:a")).await;
+    let meeting = service.create_meeting(&article, make::talks("Talks")).await.unwrap();
+    service.delete_meeting(&meeting.name).await.unwrap();
+    let request =
+        DeleteArticleRequest { name: article.name, force: true, request_id: "r".into(), ..Default::default() };
+    service.articles.clone().delete_article(request).await.unwrap();
+    let database = service.database.clone();
+    service.stop().await;
+
+    // What the migration makes is what the service wrote.
+    let written = signatures(&database).await;
+    assert_eq!(written.lines().count(), 9);
+    for table in ["participant", "article", "report", "meeting", "superseded"] {
+        let columns = ["update_time", "change_kind", "actor", "request_id", "reason"];
+        let mut dropped = columns.map(|column| format!("drop column {column}")).join(", ");
+        if table == "superseded" {
+            dropped.push_str(", drop column meeting");
+        }
+        let statement = format!("alter table {table} {dropped}");
+        let mut connection = database.connect().await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+    execute(&database, "delete from _sqlx_migrations where version = 7").await;
+    migrate(&database).await.unwrap();
+    assert_eq!(signatures(&database).await, written);
+}
+
+/// A line for each revision, with who made it.
+async fn signatures(database: &PgConnectOptions) -> String {
+    let mut connection = database.connect().await.unwrap();
+    let query = "
+        select string_agg(one::text, E'\\n' order by one)
+        from (
+            select 'participant', id, revision, update_time, change_kind, actor, request_id, null::uuid from participant
+            union all
+            select 'article', id, revision, update_time, change_kind, actor, request_id, null from article
+            union all
+            select 'report', id, revision, update_time, change_kind, actor, request_id, null from report
+            union all
+            select 'meeting', id, revision, update_time, change_kind, actor, request_id, null from meeting
+            union all
+            select 'superseded', id, revision, update_time, change_kind, actor, request_id, meeting from superseded
+        ) as one";
+    let signatures: String = sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    signatures
 }

@@ -2,6 +2,7 @@
 
 pub mod article;
 pub mod change;
+pub mod changed;
 pub mod codes;
 pub mod cross_field;
 pub mod dates;

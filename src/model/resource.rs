@@ -78,6 +78,8 @@ pub trait Resource: Message + Default + Clone + 'static {
     fn etag(&self) -> &str;
     /// Its revision, from 1; 0 before it has one.
     fn revision(&self) -> i64;
+    /// When this revision was written; none before it has one.
+    fn update_time(&self) -> Option<&Timestamp>;
     /// The marks that the service sets.
     fn marks(&mut self) -> Marks<'_>;
 
@@ -96,7 +98,8 @@ pub trait Resource: Message + Default + Clone + 'static {
         self.seal();
     }
 
-    /// Makes it the revision after `previous`.
+    /// Makes it the revision after `previous`. Whatever the clock says, it is of a later time: each revision can be read
+    /// by its time.
     fn succeed(&mut self, previous: &Self, now: SystemTime) {
         let mut previous = previous.clone();
         let before = previous.marks();
@@ -104,7 +107,8 @@ pub trait Resource: Message + Default + Clone + 'static {
         *marks.name = before.name.clone();
         *marks.revision = *before.revision + 1;
         *marks.create_time = *before.create_time;
-        *marks.update_time = Some(timestamp(now));
+        let earliest = before.update_time.map(just_after).unwrap_or_default();
+        *marks.update_time = Some(later(timestamp(now), earliest));
         self.seal();
     }
 
@@ -133,8 +137,9 @@ pub trait Deletable: Resource {
     /// The revision after this one, which is deleted.
     fn deleted(&self, now: SystemTime) -> Self {
         let mut deleted = self.clone();
-        deleted.set_delete_time(Some(timestamp(now)));
         deleted.succeed(self, now);
+        deleted.set_delete_time(deleted.update_time().copied());
+        deleted.seal();
         deleted
     }
 
@@ -177,6 +182,10 @@ macro_rules! resource {
 
             fn revision(&self) -> i64 {
                 self.revision
+            }
+
+            fn update_time(&self) -> Option<&Timestamp> {
+                self.update_time.as_ref()
             }
 
             fn marks(&mut self) -> Marks<'_> {
@@ -252,8 +261,21 @@ fn timestamp(time: SystemTime) -> Timestamp {
     timestamp
 }
 
+/// The next microsecond.
+fn just_after(time: Timestamp) -> Timestamp {
+    let mut next = Timestamp { nanos: time.nanos + 1_000, ..time };
+    next.normalize();
+    next
+}
+
+fn later(one: Timestamp, other: Timestamp) -> Timestamp {
+    std::cmp::max_by_key(one, other, |time| (time.seconds, time.nanos))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -279,6 +301,21 @@ mod tests {
         next.succeed(&one, now);
         assert_eq!(next.revision, 2);
         assert_ne!(next.etag, one.etag);
+    }
+
+    #[test]
+    fn a_revision_is_of_a_later_time_than_the_one_before() {
+        let now = SystemTime::UNIX_EPOCH + Duration::new(5, 999_999_000);
+        let mut one = pb::Participant::default();
+        one.begin(Uuid::now_v7(), now);
+        for earlier in [now, now - Duration::from_secs(3)] {
+            let mut next = one.clone();
+            next.succeed(&one, earlier);
+            assert_eq!(next.update_time, Some(Timestamp { seconds: 6, nanos: 0 }));
+        }
+        let mut next = one.clone();
+        next.succeed(&one, now + Duration::from_secs(1));
+        assert_eq!(next.update_time, Some(Timestamp { seconds: 6, nanos: 999_999_000 }));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::{Call, check},
-    id, ids, in_order, must_be_free, must_be_live, new_id,
+    history, id, ids, in_order, must_be_free, must_be_live, new_id,
     page::{Cursor, chunks},
     refusal::Refusal,
     retract::{self, Retracted},
@@ -25,8 +25,9 @@ use crate::{
     },
     pb::{
         Article, BatchGetArticlesRequest, BatchGetArticlesResponse, CreateArticleRequest, DeleteArticleRequest,
-        GetArticleRequest, ListArticlesRequest, ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest,
-        View, article_service_server::ArticleService,
+        GetArticleRequest, ListArticleRevisionsRequest, ListArticleRevisionsResponse, ListArticlesRequest,
+        ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest, View,
+        article_service_server::ArticleService,
     },
     store::{
         Doc, article, change,
@@ -50,8 +51,12 @@ impl ArticleService for Api {
     }
 
     async fn get_article(&self, request: Request<GetArticleRequest>) -> Result<Response<Article>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let id = id::<Article>(&request.name)?;
+        if let Some(time) = time {
+            let article = history::articles(self, &[id], request.view(), time).await?.pop();
+            return article.map(Response::new).ok_or_else(|| Refusal::NotThen(request.name).into());
+        }
         let doc = self.store.by_id().articles.get(id).await.map_err(Refusal::from)?;
         let Some(doc) = doc else { return Err(Refusal::NotFound(request.name).into()) };
         let mut articles = in_view(self, &[id], &[Arc::unwrap_or_clone(doc)], request.view()).await?;
@@ -62,8 +67,12 @@ impl ArticleService for Api {
         &self,
         request: Request<BatchGetArticlesRequest>,
     ) -> Result<Response<BatchGetArticlesResponse>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let ids = ids::<Article>(&request.names);
+        if let Some(time) = time {
+            let articles = history::articles(self, &ids, request.view(), time).await?;
+            return Ok(Response::new(BatchGetArticlesResponse { articles }));
+        }
         let docs = article::get(self.store.reads(), &ids).await?;
         let articles = in_view(self, &ids, &docs, request.view()).await?;
         Ok(Response::new(BatchGetArticlesResponse { articles }))
@@ -122,6 +131,17 @@ impl ArticleService for Api {
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Article>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
+    }
+
+    async fn list_article_revisions(
+        &self,
+        request: Request<ListArticleRevisionsRequest>,
+    ) -> Result<Response<ListArticleRevisionsResponse>, Status> {
+        let request = self.read(request).await?;
+        let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
+        let (revisions, next_page_token) = history::revisions::<Article>(self, &request.name, &cursor).await?;
+        let as_of = cursor.as_of.to_string();
+        Ok(Response::new(ListArticleRevisionsResponse { revisions, next_page_token, as_of }))
     }
 }
 
@@ -202,6 +222,7 @@ async fn prepare_delete(api: &Api, call: &Call, request: &DeleteArticleRequest) 
     let origin = origin(api, &former, id).await?;
     let put = |write: &mut Write| {
         write.articles.push(put_next((next.clone(), former), origin, "", change::Kind::Deleted));
+        write.reason = retracted.reason;
         (write.reports, write.meetings) = (retracted.reports, retracted.meetings);
     };
     Ok(revised(call, request.validate_only, next.clone(), &next, put))
@@ -286,7 +307,7 @@ async fn with_text(api: &Api, article: Article) -> Result<Article, Refusal> {
     Ok(with_texts(api, vec![article]).await?.remove(0))
 }
 
-async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, Refusal> {
+pub(super) async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, Refusal> {
     let of = |article: &Article| Some((article.id()?, parse_text_hash(&article.text_sha256)?));
     let wanted: Vec<_> = articles.iter().filter(|one| keeps_text(one)).filter_map(of).collect();
     if wanted.is_empty() {

@@ -228,7 +228,8 @@ fn change(told: &Told, epoch: &std::sync::Arc<str>, include_resource: bool) -> C
     }
 }
 
-fn timestamp(time: DateTime<Utc>) -> Timestamp {
+/// A time of the database as a message.
+pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
     // Nanoseconds of a second fit.
     Timestamp { seconds: time.timestamp(), nanos: time.timestamp_subsec_nanos() as i32 }
 }

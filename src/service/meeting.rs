@@ -1,6 +1,6 @@
 //! MeetingService.
 
-use std::{pin::Pin, time::SystemTime};
+use std::{collections::HashMap, pin::Pin, time::SystemTime};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -9,14 +9,13 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::{Call, check},
-    id, ids, in_order, merge, must_be_free, new_id,
+    history, id, ids, in_order, merge, must_be_free, must_fit, new_id,
     page::{Cursor, chunks},
     refusal::Refusal,
     report::{Telling, Tellings, complete, must_have_room, source, tellings},
     retract,
     revise::{must_stand, revised, to_delete, to_undelete},
     rule,
-    status::MESSAGE_BYTES,
 };
 use crate::{
     model::{
@@ -27,13 +26,14 @@ use crate::{
     },
     pb::{
         AddReportRequest, BatchGetMeetingsRequest, BatchGetMeetingsResponse, CreateMeetingRequest,
-        DeleteMeetingRequest, GetMeetingRequest, GetReportRequest, ListMeetingsRequest, ListMeetingsResponse,
-        ListReportsRequest, ListReportsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest,
-        SplitMeetingRequest, UndeleteMeetingRequest, UpdateMeetingRequest, View, meeting::Review,
-        meeting_service_server::MeetingService,
+        DeleteMeetingRequest, GetMeetingRequest, GetReportRequest, ListMeetingRevisionsRequest,
+        ListMeetingRevisionsResponse, ListMeetingsRequest, ListMeetingsResponse, ListReportsRequest,
+        ListReportsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest, SplitMeetingRequest,
+        UndeleteMeetingRequest, UpdateMeetingRequest, View, meeting::Review, meeting_service_server::MeetingService,
     },
     store::{
         change,
+        history::list_reports,
         list::{Wanted, list},
         meeting, report,
         write::{Put, Write},
@@ -58,11 +58,12 @@ impl MeetingService for Api {
     }
 
     async fn get_meeting(&self, request: Request<GetMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let id = id::<Meeting>(&request.name)?;
-        let meeting = match request.view() {
-            View::Basic => without_reports(self, id).await?,
-            _ => whole(self, id).await?,
+        let meeting = match (time, request.view()) {
+            (Some(time), view) => history::meetings(self, &[id], view, time).await?.pop(),
+            (None, View::Basic) => without_reports(self, id).await?,
+            (None, _) => whole(self, id).await?,
         };
         meeting.map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
     }
@@ -71,8 +72,12 @@ impl MeetingService for Api {
         &self,
         request: Request<BatchGetMeetingsRequest>,
     ) -> Result<Response<BatchGetMeetingsResponse>, Status> {
-        let request = self.read(request).await?;
-        let meetings = read(self, &ids::<Meeting>(&request.names), request.view()).await?;
+        let (request, time) = self.read_at(request).await?;
+        let ids = ids::<Meeting>(&request.names);
+        let meetings = match time {
+            Some(time) => history::meetings(self, &ids, request.view(), time).await?,
+            None => read(self, &ids, request.view()).await?,
+        };
         Ok(Response::new(BatchGetMeetingsResponse { meetings }))
     }
 
@@ -97,7 +102,10 @@ impl MeetingService for Api {
     }
 
     async fn get_report(&self, request: Request<GetReportRequest>) -> Result<Response<Report>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
+        if let Some(time) = time {
+            return Ok(Response::new(history::record(self, id::<Report>(&request.name)?, time).await?));
+        }
         let report = read_report(self, &request.name).await?;
         report.map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
     }
@@ -106,10 +114,15 @@ impl MeetingService for Api {
         &self,
         request: Request<ListReportsRequest>,
     ) -> Result<Response<ListReportsResponse>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
         let (meeting, article) = (Collection::Meetings.id(&request.meeting), Collection::Articles.id(&request.article));
-        let page = report::list(self.store.reads(), meeting, article, cursor.after, cursor.size).await?;
+        let page = match (time, meeting) {
+            (Some(time), Some(meeting)) => {
+                list_reports(self.store.reads(), meeting, article, time, (cursor.after, cursor.size)).await?
+            }
+            _ => report::list(self.store.reads(), meeting, article, cursor.after, cursor.size).await?,
+        };
         let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
         let as_of = cursor.as_of.to_string();
         let reports = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
@@ -162,6 +175,17 @@ impl MeetingService for Api {
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Meeting>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
+    }
+
+    async fn list_meeting_revisions(
+        &self,
+        request: Request<ListMeetingRevisionsRequest>,
+    ) -> Result<Response<ListMeetingRevisionsResponse>, Status> {
+        let request = self.read(request).await?;
+        let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
+        let (revisions, next_page_token) = history::revisions::<Meeting>(self, &request.name, &cursor).await?;
+        let as_of = cursor.as_of.to_string();
+        Ok(Response::new(ListMeetingRevisionsResponse { revisions, next_page_token, as_of }))
     }
 }
 
@@ -307,17 +331,16 @@ async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Meeting>, Refus
     }
 }
 
-/// Refuses an answer of more bytes than a message may have.
-fn must_fit(bytes: usize) -> Result<(), Refusal> {
-    if bytes > MESSAGE_BYTES { Err(Refusal::TooLarge) } else { Ok(()) }
-}
-
 async fn with_reports(api: &Api, meetings: Vec<Meeting>) -> Result<Vec<Meeting>, Refusal> {
     let ids: Vec<Uuid> = meetings.iter().filter_map(Resource::id).collect();
-    let tellings = tellings(api, &ids).await?;
+    Ok(united(meetings, &tellings(api, &ids).await?))
+}
+
+/// Meetings with what these reports of them say.
+pub(super) fn united(meetings: Vec<Meeting>, tellings: &HashMap<Uuid, Tellings>) -> Vec<Meeting> {
     let none = Tellings::default();
     let full = |meeting: Meeting| meeting.id().and_then(|id| tellings.get(&id)).unwrap_or(&none).full(meeting);
-    Ok(meetings.into_iter().map(full).collect())
+    meetings.into_iter().map(full).collect()
 }
 
 fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Wanted, View), Refusal> {

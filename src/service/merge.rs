@@ -57,6 +57,7 @@ pub async fn prepare_merge(
     let answer = told.full(next);
     Ok(revised(call, request.validate_only, answer.clone(), &answer, |write| {
         (write.reports, write.meetings) = (reports, meetings);
+        write.reason.clone_from(&request.reason);
     }))
 }
 
@@ -171,6 +172,7 @@ async fn split(
     }
     Ok(revised(call, request.validate_only, answer.clone(), &answer, |write: &mut Write| {
         (write.reports, write.meetings) = (reports, vec![left.put(rest, change::Kind::Split), to]);
+        write.reason.clone_from(&request.reason);
     }))
 }
 

@@ -7,8 +7,10 @@ use uuid::Uuid;
 
 use super::{Api, refusal::Refusal};
 use crate::{
-    model::resource::Collection,
-    pb::{ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest},
+    pb::{
+        ListArticleRevisionsRequest, ListArticlesRequest, ListMeetingRevisionsRequest, ListMeetingsRequest,
+        ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
+    },
     store::change::Position,
 };
 
@@ -19,18 +21,60 @@ const LARGEST_SIZE: i32 = 1_000;
 #[derive(Debug, Clone, Copy)]
 pub struct TokenKey(pub [u8; 32]);
 
+/// What a list is in the order of: a page begins after the last of the page before.
+pub trait Key: Copy {
+    /// From here the first page begins.
+    const START: Self;
+    /// As a number, which stands in tokens.
+    fn number(self) -> u128;
+    /// What has this number.
+    fn of_number(number: u128) -> Option<Self>;
+}
+
+/// Names, by their ids.
+impl Key for Uuid {
+    const START: Self = Self::nil();
+
+    fn number(self) -> u128 {
+        self.as_u128()
+    }
+
+    fn of_number(number: u128) -> Option<Self> {
+        Some(Self::from_u128(number))
+    }
+}
+
+/// A revision of a record; the newest comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevisionNumber(pub i64);
+
+impl Key for RevisionNumber {
+    const START: Self = Self(i64::MAX);
+
+    fn number(self) -> u128 {
+        u128::from(self.0.unsigned_abs())
+    }
+
+    fn of_number(number: u128) -> Option<Self> {
+        i64::try_from(number).ok().map(Self)
+    }
+}
+
 /// A request for pages.
 pub trait Paged: Message + Clone {
-    /// What is listed.
-    const COLLECTION: Collection;
+    /// What is listed: no two lists have the same word.
+    const LIST: &'static str;
+    /// What it is in the order of.
+    type Key: Key;
     /// `page_size` and `page_token`.
     fn paging(&mut self) -> (&mut i32, &mut String);
 }
 
 macro_rules! paged {
-    ($request:ty, $collection:ident) => {
+    ($request:ty, $list:literal, $key:ty) => {
         impl Paged for $request {
-            const COLLECTION: Collection = Collection::$collection;
+            const LIST: &'static str = $list;
+            type Key = $key;
 
             fn paging(&mut self) -> (&mut i32, &mut String) {
                 (&mut self.page_size, &mut self.page_token)
@@ -39,16 +83,19 @@ macro_rules! paged {
     };
 }
 
-paged!(ListArticlesRequest, Articles);
-paged!(ListParticipantsRequest, Participants);
-paged!(ListMeetingsRequest, Meetings);
-paged!(ListReportsRequest, Reports);
+paged!(ListArticlesRequest, "articles", Uuid);
+paged!(ListParticipantsRequest, "participants", Uuid);
+paged!(ListMeetingsRequest, "meetings", Uuid);
+paged!(ListReportsRequest, "reports", Uuid);
+paged!(ListArticleRevisionsRequest, "revisions of an article", RevisionNumber);
+paged!(ListParticipantRevisionsRequest, "revisions of a participant", RevisionNumber);
+paged!(ListMeetingRevisionsRequest, "revisions of a meeting", RevisionNumber);
 
 /// Where a list is.
 #[derive(Debug, Clone)]
-pub struct Cursor {
-    /// The page begins after this id.
-    pub after: Uuid,
+pub struct Cursor<K = Uuid> {
+    /// The page begins after this one.
+    pub after: K,
     /// How many records it may have.
     pub size: usize,
     /// The position before the first page.
@@ -57,48 +104,49 @@ pub struct Cursor {
     request_hash: [u8; 16],
 }
 
-impl Cursor {
+impl<K: Key> Cursor<K> {
     /// Reads where a checked request wants to begin. A first page is as of `head`.
-    pub fn of<R: Paged>(request: &R, key: TokenKey, head: Position) -> Result<Self, Refusal> {
+    pub fn of<R: Paged<Key = K>>(request: &R, key: TokenKey, head: Position) -> Result<Self, Refusal> {
         let mut question = request.clone();
         let (size, token) = question.paging();
         let (size, token) = (std::mem::take(size), std::mem::take(token));
         let mut hasher = blake3::Hasher::new();
-        hasher.update(R::COLLECTION.as_str().as_bytes()).update(&question.encode_to_vec());
+        hasher.update(R::LIST.as_bytes()).update(&question.encode_to_vec());
         let mut request_hash = [0; 16];
         hasher.finalize_xof().fill(&mut request_hash);
 
         let size = if size == 0 { DEFAULT_SIZE } else { size.min(LARGEST_SIZE) };
         let size = usize::try_from(size).unwrap_or(1);
-        let mut cursor = Self { after: Uuid::nil(), size, as_of: head, key, request_hash };
+        let mut cursor = Self { after: K::START, size, as_of: head, key, request_hash };
         if !token.is_empty() {
             cursor.read(&token).ok_or(Refusal::PageToken)?;
         }
         Ok(cursor)
     }
 
-    /// The token of a page that begins after `after`: the id, then a keyed hash of all that binds it, then the position.
-    pub fn token(&self, after: Uuid) -> String {
-        let check_sum = blake3::Hash::from_bytes(self.check_sum(after, &self.as_of));
-        format!("{}{}{}", after.simple(), check_sum.to_hex(), self.as_of)
+    /// The token of a page that begins after `after`: its number, then a keyed hash of all that binds it, then the
+    /// position.
+    pub fn token(&self, after: K) -> String {
+        let check_sum = blake3::Hash::from_bytes(self.check_sum(after.number(), &self.as_of));
+        format!("{:032x}{}{}", after.number(), check_sum.to_hex(), self.as_of)
     }
 
     fn read(&mut self, token: &str) -> Option<()> {
-        let (id, rest) = token.split_at_checked(32)?;
+        let (number, rest) = token.split_at_checked(32)?;
         let (check_sum, as_of) = rest.split_at_checked(64)?;
-        let (id, as_of) = (Uuid::try_parse(id).ok()?, Position::parse(as_of)?);
+        let (number, as_of) = (u128::from_str_radix(number, 16).ok()?, Position::parse(as_of)?);
         let check_sum = blake3::Hash::from_hex(check_sum).ok()?;
         // Compared in constant time.
-        if check_sum != blake3::Hash::from_bytes(self.check_sum(id, &as_of)) {
+        if check_sum != blake3::Hash::from_bytes(self.check_sum(number, &as_of)) {
             return None;
         }
-        (self.after, self.as_of) = (id, as_of);
+        (self.after, self.as_of) = (K::of_number(number)?, as_of);
         Some(())
     }
 
-    fn check_sum(&self, after: Uuid, as_of: &Position) -> [u8; 32] {
+    fn check_sum(&self, after: u128, as_of: &Position) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.key.0);
-        hasher.update(&self.request_hash).update(after.as_bytes());
+        hasher.update(&self.request_hash).update(&after.to_be_bytes());
         hasher.update(&as_of.number.to_be_bytes()).update(as_of.epoch.as_bytes());
         *hasher.finalize().as_bytes()
     }
@@ -136,6 +184,20 @@ mod tests {
 
     fn head(number: i64) -> Position {
         Position { epoch: "5c9e71d0".into(), number }
+    }
+
+    #[test]
+    fn a_list_of_revisions_goes_on_below_the_last_one() {
+        let request = ListMeetingRevisionsRequest { name: "meetings/a".into(), ..Default::default() };
+        let first = Cursor::of(&request, KEY, head(7)).unwrap();
+        assert_eq!(first.after, RevisionNumber(i64::MAX));
+        let next = ListMeetingRevisionsRequest { page_token: first.token(RevisionNumber(12)), ..request.clone() };
+        assert_eq!(Cursor::of(&next, KEY, head(9)).unwrap().after, RevisionNumber(12));
+        let other = ListMeetingRevisionsRequest { name: "meetings/b".into(), ..next.clone() };
+        assert!(Cursor::of(&other, KEY, head(9)).is_err());
+        let elsewhere =
+            ListParticipantRevisionsRequest { name: next.name, page_token: next.page_token, ..Default::default() };
+        assert!(Cursor::of(&elsewhere, KEY, head(9)).is_err());
     }
 
     #[test]

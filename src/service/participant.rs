@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::{Call, check},
-    id, ids, in_order, must_be_free, must_be_live, new_id,
+    history, id, ids, in_order, must_be_free, must_be_live, new_id,
     page::{Cursor, chunks},
     refusal::Refusal,
     revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
@@ -23,8 +23,9 @@ use crate::{
     },
     pb::{
         BatchGetParticipantsRequest, BatchGetParticipantsResponse, CreateParticipantRequest, DeleteParticipantRequest,
-        GetParticipantRequest, ListParticipantsRequest, ListParticipantsResponse, Participant,
-        UndeleteParticipantRequest, UpdateParticipantRequest, participant_service_server::ParticipantService,
+        GetParticipantRequest, ListParticipantRevisionsRequest, ListParticipantRevisionsResponse,
+        ListParticipantsRequest, ListParticipantsResponse, Participant, UndeleteParticipantRequest,
+        UpdateParticipantRequest, participant_service_server::ParticipantService,
     },
     store::{
         change,
@@ -49,8 +50,11 @@ impl ParticipantService for Api {
     }
 
     async fn get_participant(&self, request: Request<GetParticipantRequest>) -> Result<Response<Participant>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let id = id::<Participant>(&request.name)?;
+        if let Some(time) = time {
+            return Ok(Response::new(history::record(self, id, time).await?));
+        }
         let doc = self.store.by_id().participants.get(id).await.map_err(Refusal::from)?;
         let doc = doc.ok_or(Refusal::NotFound(request.name))?;
         Ok(Response::new(doc.decode()?))
@@ -60,8 +64,12 @@ impl ParticipantService for Api {
         &self,
         request: Request<BatchGetParticipantsRequest>,
     ) -> Result<Response<BatchGetParticipantsResponse>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let ids = ids::<Participant>(&request.names);
+        if let Some(time) = time {
+            let participants = history::records(self, &ids, time).await?;
+            return Ok(Response::new(BatchGetParticipantsResponse { participants }));
+        }
         let docs = participant::get(self.store.reads(), &ids).await?;
         if docs.iter().map(|doc| doc.bytes.len() + 16).sum::<usize>() > MESSAGE_BYTES {
             return Err(Refusal::TooLarge.into());
@@ -123,6 +131,17 @@ impl ParticipantService for Api {
         check(&request).map_err(Refusal::from)?;
         let _turn = self.turns.take(id::<Participant>(&request.name)?).await;
         self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
+    }
+
+    async fn list_participant_revisions(
+        &self,
+        request: Request<ListParticipantRevisionsRequest>,
+    ) -> Result<Response<ListParticipantRevisionsResponse>, Status> {
+        let request = self.read(request).await?;
+        let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
+        let (revisions, next_page_token) = history::revisions::<Participant>(self, &request.name, &cursor).await?;
+        let as_of = cursor.as_of.to_string();
+        Ok(Response::new(ListParticipantRevisionsResponse { revisions, next_page_token, as_of }))
     }
 }
 

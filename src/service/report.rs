@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::NaiveDate;
+use prost::Message;
 use uuid::Uuid;
 
 use super::{Api, must_be_live, refusal::Refusal};
@@ -21,7 +22,7 @@ use crate::{
         settle::Told,
     },
     pb::{Article, Meeting, Participant, Report, report::State},
-    store::{StoreError, article, change, report, write::Put},
+    store::{StoreError, article, change, history, report, write::Put},
 };
 
 /// A report with what settling needs to know of its article.
@@ -73,6 +74,19 @@ impl Tellings {
             (Some(origin), Some(article)) => {
                 let uri = uri_of(article).map_err(|_| StoreError::Damaged(report.article.clone()))?;
                 self.reports.push(Telling { report, origin, publish_date: row.publish_from, uri });
+            }
+            _ => self.rulings.push(report),
+        }
+        Ok(())
+    }
+
+    /// Adds a report as it was, of its article as it was.
+    pub fn push_as_of(&mut self, report: Report, row: &history::Told) -> Result<(), StoreError> {
+        match (row.origin, &row.article_doc) {
+            (Some(origin), Some(article)) => {
+                let article = Article::decode(article.as_slice());
+                let article = article.map_err(|_| StoreError::Damaged(report.article.clone()))?;
+                self.reports.push(Telling::new(report, &article, origin));
             }
             _ => self.rulings.push(report),
         }

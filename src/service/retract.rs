@@ -25,6 +25,8 @@ pub struct Retracted {
     pub reports: Vec<Put<Report>>,
     /// Their meetings, settled without them.
     pub meetings: Vec<Put<Meeting>>,
+    /// Why; empty where there were no reports.
+    pub reason: String,
 }
 
 /// Takes back the report that is asked for.
@@ -39,10 +41,10 @@ pub async fn prepare(api: &Api, call: &Call, request: &RetractReportRequest) -> 
     must_be_live::<Article>(&api.store, &better).await?;
     let why =
         Retraction { reason: request.reason.clone(), correcting_article: correcting.clone(), ..Default::default() };
-    let Retracted { reports, meetings } = retract(api, &[former], &why, SystemTime::now()).await?;
+    let Retracted { reports, meetings, reason } = retract(api, &[former], &why, SystemTime::now()).await?;
     let answer = reports.first().map(|put| put.record.clone()).unwrap_or_default();
     Ok(revised(call, request.validate_only, answer.clone(), &answer, |write| {
-        (write.reports, write.meetings) = (reports, meetings);
+        (write.reports, write.meetings, write.reason) = (reports, meetings, reason);
     }))
 }
 
@@ -70,7 +72,7 @@ async fn retract(api: &Api, reports: &[Report], why: &Retraction, now: SystemTim
         meetings.push(left.put(left.settled(&former, now), change::Kind::Retracted));
     }
     let reports = reports.iter().map(|report| retracted(report, why, now)).collect();
-    Ok(Retracted { reports, meetings })
+    Ok(Retracted { reports, meetings, reason: why.reason.clone() })
 }
 
 fn retracted(former: &Report, why: &Retraction, now: SystemTime) -> Put<Report> {

@@ -29,6 +29,7 @@ pub struct Asked {
     update: Update<Meeting>,
     /// What a ruling is recorded with; `None` for an ordinary update.
     ruling: Option<Ruling>,
+    reason: String,
 }
 
 impl Asked {
@@ -51,8 +52,9 @@ impl Asked {
             sent.set_review(Review::Unreviewed);
         }
         let etag = std::mem::take(&mut sent.etag);
-        let ruling = is_ruling.then_some(Ruling { mask: Some(paths), reason: request.reason });
-        Ok(Self { update: Update { sent, mask, etag }, ruling })
+        let reason = request.reason;
+        let ruling = is_ruling.then(|| Ruling { mask: Some(paths), reason: reason.clone() });
+        Ok(Self { update: Update { sent, mask, etag }, ruling, reason })
     }
 
     /// The id of the meeting.
@@ -86,7 +88,7 @@ fn is_ruling(paths: &[String], at: &Path<'_>, out: &mut Violations) -> bool {
 
 /// Prepares an update.
 pub async fn prepare(api: &Api, call: &Call, asked: &Asked, validate_only: bool) -> Result<Prepared<Meeting>, Refusal> {
-    let Asked { update, ruling } = asked;
+    let Asked { update, ruling, reason } = asked;
     let (former, next) = update.merge(api, &Path::ROOT.field("meeting")).await?;
     if former.review() == Review::Retracted && (ruling.is_some() || update.mask.replaces("review", false)) {
         return Err(Refusal::NoActiveReport(former.name));
@@ -95,7 +97,7 @@ pub async fn prepare(api: &Api, call: &Call, asked: &Asked, validate_only: bool)
     let told = tellings(api, &[id]).await?.remove(&id).unwrap_or_default();
     match ruling {
         Some(ruling) => rule(api, call, (update, ruling, validate_only), former, told).await,
-        None => Ok(replace(call, validate_only, (former, next), &told)),
+        None => Ok(replace(call, (validate_only, reason), (former, next), &told)),
     }
 }
 
@@ -132,6 +134,7 @@ async fn rule(
     let next = told.settled(&former, now);
     let answer = told.full(next.clone());
     Ok(revised(call, validate_only, answer.clone(), &answer, |write| {
+        write.reason.clone_from(&ruling.reason);
         write.reports.push(Put::new(report_id, report));
         write.meetings.push(told.put(next, change::Kind::Ruled));
     }))
@@ -140,7 +143,7 @@ async fn rule(
 /// A meeting whose own fields are replaced.
 fn replace(
     call: &Call,
-    validate_only: bool,
+    (validate_only, reason): (bool, &str),
     (former, mut next): (Meeting, Meeting),
     told: &Tellings,
 ) -> Prepared<Meeting> {
@@ -151,6 +154,7 @@ fn replace(
     next.succeed(&former, SystemTime::now());
     let answer = told.full(next.clone());
     revised(call, validate_only, answer.clone(), &answer, |write| {
+        reason.clone_into(&mut write.reason);
         write.meetings.push(Put::next(next.id().unwrap_or_default(), next, change::Kind::Updated));
     })
 }

@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::{
     Doc, StoreError, Tx,
     coalesce::{BATCH_BYTES, Found},
-    docs, revision, time,
+    docs, revision,
+    signed::{Signatures, Signed},
+    time,
     write::{Claim, PutArticle},
 };
 use crate::{
@@ -127,7 +129,7 @@ pub(super) fn new_uris(one: &PutArticle) -> impl Iterator<Item = &str> {
 /// Claims uris; those that a revision no longer has become free first.
 pub(super) async fn claim_uris(
     tx: Tx<'_>,
-    articles: &[&PutArticle],
+    articles: &[Signed<'_, PutArticle>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let freed = articles.iter().flat_map(|one| {
@@ -165,18 +167,25 @@ pub(super) async fn claim_uris(
 }
 
 /// Inserts the new articles and locks those that are to be replaced.
-pub(super) async fn claim(tx: Tx<'_>, articles: &[&PutArticle], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+pub(super) async fn claim(
+    tx: Tx<'_>,
+    articles: &[Signed<'_, PutArticle>],
+    lost: &mut HashSet<Claim>,
+) -> Result<(), StoreError> {
     let new: Vec<_> = articles.iter().copied().filter(|one| one.put.replaces.is_none()).collect();
     if !new.is_empty() {
-        let rows = Rows::of(&new);
+        let (rows, by) = (Rows::of(&new), Signatures::of(&new));
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
             "insert into article (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
-                                  section, publish_from, publish_to, syndicated_from)
+                                  section, publish_from, publish_to, syndicated_from, update_time, change_kind, actor,
+                                  request_id, reason)
              select one.*
              from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
-                         $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[])
+                         $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::timestamptz[],
+                         $14::smallint[], $15::text[], $16::text[], $17::text[])
                       as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
-                              section, publish_from, publish_to, syndicated_from)
+                              section, publish_from, publish_to, syndicated_from, update_time, change_kind, actor,
+                              request_id, reason)
              on conflict on constraint article_pkey do nothing
              returning id",
         )
@@ -192,6 +201,11 @@ pub(super) async fn claim(tx: Tx<'_>, articles: &[&PutArticle], lost: &mut HashS
         .bind(rows.publish_from)
         .bind(rows.publish_to)
         .bind(rows.sources)
+        .bind(by.update_times)
+        .bind(by.kinds)
+        .bind(by.actors)
+        .bind(by.request_ids)
+        .bind(by.reasons)
         .fetch_all(&mut *tx)
         .await?
         .into_iter()
@@ -205,12 +219,12 @@ pub(super) async fn claim(tx: Tx<'_>, articles: &[&PutArticle], lost: &mut HashS
 }
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded.
-pub(super) async fn update(tx: Tx<'_>, articles: &[&PutArticle]) -> Result<(), StoreError> {
+pub(super) async fn update(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> Result<(), StoreError> {
     let next: Vec<_> = articles.iter().copied().filter(|one| one.put.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let rows = Rows::of(&next);
+    let (rows, by) = (Rows::of(&next), Signatures::of(&next));
     revision::supersede(tx, Collection::Articles, &rows.ids).await?;
     sqlx::query(
         "update article
@@ -225,11 +239,18 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[&PutArticle]) -> Result<(), S
              publish_from = one.publish_from,
              publish_to = one.publish_to,
              syndicated_from = one.syndicated_from,
-             delete_time = one.delete_time
+             delete_time = one.delete_time,
+             update_time = one.update_time,
+             change_kind = one.change_kind,
+             actor = one.actor,
+             request_id = one.request_id,
+             reason = one.reason
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
-                     $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::timestamptz[])
+                     $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::timestamptz[],
+                     $14::timestamptz[], $15::smallint[], $16::text[], $17::text[], $18::text[])
                   as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code, section,
-                          publish_from, publish_to, syndicated_from, delete_time)
+                          publish_from, publish_to, syndicated_from, delete_time, update_time, change_kind, actor,
+                          request_id, reason)
          where article.id = one.id",
     )
     .bind(rows.ids)
@@ -245,6 +266,11 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[&PutArticle]) -> Result<(), S
     .bind(rows.publish_to)
     .bind(rows.sources)
     .bind(rows.delete_times)
+    .bind(by.update_times)
+    .bind(by.kinds)
+    .bind(by.actors)
+    .bind(by.request_ids)
+    .bind(by.reasons)
     .execute(&mut *tx)
     .await?;
     Ok(())
@@ -268,8 +294,8 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn of(articles: &[&'a PutArticle]) -> Self {
-        fn column<'a, T>(articles: &[&'a PutArticle], of: impl Fn(&'a Article) -> T) -> Vec<T> {
+    fn of(articles: &'a [Signed<'a, PutArticle>]) -> Self {
+        fn column<'a, T>(articles: &'a [Signed<'a, PutArticle>], of: impl Fn(&'a Article) -> T) -> Vec<T> {
             articles.iter().map(|one| of(&one.put.record)).collect()
         }
         fn set(text: &str) -> Option<&str> {

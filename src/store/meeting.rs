@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::{
     Doc, StoreError, Tx,
     coalesce::{BATCH_BYTES, Found},
-    docs, report, revision, time,
+    docs, report, revision,
+    signed::{Signatures, Signed},
+    time,
     write::{Claim, Put},
 };
 use crate::{
@@ -80,18 +82,25 @@ pub(super) async fn whole(pool: PgPool, ids: Vec<Uuid>) -> Result<Found<Uuid, Wh
 }
 
 /// Inserts the new meetings and locks those that are to be replaced.
-pub(super) async fn claim(tx: Tx<'_>, meetings: &[&Put<Meeting>], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+pub(super) async fn claim(
+    tx: Tx<'_>,
+    meetings: &[Signed<'_, Put<Meeting>>],
+    lost: &mut HashSet<Claim>,
+) -> Result<(), StoreError> {
     let new: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_none()).collect();
     if !new.is_empty() {
-        let rows = Rows::of(&new);
+        let (rows, by) = (Rows::of(&new), Signatures::of(&new));
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
             "insert into meeting (id, revision, contract, doc, kind, status, date_from, date_to, place_region, has_dispute,
-                                  report_count, independent_source_count)
+                                  report_count, independent_source_count, update_time, change_kind, actor, request_id,
+                                  reason)
              select one.*
              from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
-                         $7::date[], $8::date[], $9::text[], $10::boolean[], $11::integer[], $12::integer[])
+                         $7::date[], $8::date[], $9::text[], $10::boolean[], $11::integer[], $12::integer[],
+                         $13::timestamptz[], $14::smallint[], $15::text[], $16::text[], $17::text[])
                       as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, has_dispute,
-                              report_count, independent_source_count)
+                              report_count, independent_source_count, update_time, change_kind, actor, request_id,
+                              reason)
              on conflict on constraint meeting_pkey do nothing
              returning id",
         )
@@ -107,6 +116,11 @@ pub(super) async fn claim(tx: Tx<'_>, meetings: &[&Put<Meeting>], lost: &mut Has
         .bind(rows.has_dispute)
         .bind(rows.report_counts)
         .bind(rows.source_counts)
+        .bind(by.update_times)
+        .bind(by.kinds)
+        .bind(by.actors)
+        .bind(by.request_ids)
+        .bind(by.reasons)
         .fetch_all(&mut *tx)
         .await?
         .into_iter()
@@ -120,12 +134,12 @@ pub(super) async fn claim(tx: Tx<'_>, meetings: &[&Put<Meeting>], lost: &mut Has
 }
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded.
-pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(), StoreError> {
+pub(super) async fn update(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
     let next: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let rows = Rows::of(&next);
+    let (rows, by) = (Rows::of(&next), Signatures::of(&next));
     let merged_into = next.iter().map(|one| Collection::Meetings.id(&one.record.merged_into)).collect::<Vec<_>>();
     revision::supersede(tx, Collection::Meetings, &rows.ids).await?;
     sqlx::query(
@@ -143,12 +157,19 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
              has_dispute = one.has_dispute,
              report_count = one.report_count,
              independent_source_count = one.independent_source_count,
-             merged_into = one.merged_into
+             merged_into = one.merged_into,
+             update_time = one.update_time,
+             change_kind = one.change_kind,
+             actor = one.actor,
+             request_id = one.request_id,
+             reason = one.reason
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
                      $7::date[], $8::date[], $9::text[], $10::timestamptz[], $11::smallint[], $12::boolean[],
-                     $13::integer[], $14::integer[], $15::uuid[])
+                     $13::integer[], $14::integer[], $15::uuid[], $16::timestamptz[], $17::smallint[], $18::text[],
+                     $19::text[], $20::text[])
                   as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, delete_time,
-                          review, has_dispute, report_count, independent_source_count, merged_into)
+                          review, has_dispute, report_count, independent_source_count, merged_into, update_time,
+                          change_kind, actor, request_id, reason)
          where meeting.id = one.id",
     )
     .bind(&rows.ids)
@@ -166,6 +187,11 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
     .bind(rows.report_counts)
     .bind(rows.source_counts)
     .bind(merged_into)
+    .bind(by.update_times)
+    .bind(by.kinds)
+    .bind(by.actors)
+    .bind(by.request_ids)
+    .bind(by.reasons)
     .execute(&mut *tx)
     .await?;
     let settled: Vec<Uuid> = next.iter().filter(|one| one.left_out.is_some()).map(|one| one.id).collect();
@@ -183,8 +209,11 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(),
 }
 
 /// Writes the index tables.
-pub(super) async fn index(tx: Tx<'_>, meetings: &[&Put<Meeting>]) -> Result<(), StoreError> {
-    fn pairs<T: Ord>(meetings: &[&Put<Meeting>], of: impl Fn(&Account) -> BTreeSet<T>) -> (Vec<T>, Vec<Uuid>) {
+pub(super) async fn index(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
+    fn pairs<T: Ord>(
+        meetings: &[Signed<'_, Put<Meeting>>],
+        of: impl Fn(&Account) -> BTreeSet<T>,
+    ) -> (Vec<T>, Vec<Uuid>) {
         let accounts = meetings.iter().filter_map(|one| Some((one.record.account.as_ref()?, one.id)));
         accounts.flat_map(|(account, id)| of(account).into_iter().map(move |value| (value, id))).unzip()
     }
@@ -254,8 +283,11 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn of(meetings: &[&'a Put<Meeting>]) -> Self {
-        fn column<'a, T>(meetings: &[&'a Put<Meeting>], of: impl Fn(&'a Account) -> Option<T>) -> Vec<Option<T>> {
+    fn of(meetings: &'a [Signed<'a, Put<Meeting>>]) -> Self {
+        fn column<'a, T>(
+            meetings: &'a [Signed<'a, Put<Meeting>>],
+            of: impl Fn(&'a Account) -> Option<T>,
+        ) -> Vec<Option<T>> {
             meetings.iter().map(|one| one.record.account.as_ref().and_then(&of)).collect()
         }
         // Unspecified is unset; the numbers of the contract are small.

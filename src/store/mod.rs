@@ -10,6 +10,7 @@ pub mod change;
 pub mod coalesce;
 pub mod error;
 pub mod filter;
+pub mod history;
 pub mod list;
 pub mod meeting;
 pub mod migrate;
@@ -19,6 +20,7 @@ pub mod report;
 pub mod request;
 pub mod retention;
 pub mod revision;
+mod signed;
 pub mod text;
 pub mod write;
 

@@ -7,7 +7,9 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx, docs, revision, time,
+    Doc, StoreError, Tx, docs, revision,
+    signed::{Signatures, Signed},
+    time,
     write::{Claim, PutParticipant},
 };
 use crate::{
@@ -110,7 +112,7 @@ pub(super) fn touched_names(one: &PutParticipant) -> BTreeSet<String> {
 /// Claims external ids; those that a revision no longer has become free first.
 pub(super) async fn claim_external_ids(
     tx: Tx<'_>,
-    participants: &[&PutParticipant],
+    participants: &[Signed<'_, PutParticipant>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let freed = participants.iter().flat_map(|one| {
@@ -164,7 +166,7 @@ pub(super) async fn claim_external_ids(
 /// participant has or had grows.
 pub(super) async fn claim_names(
     tx: Tx<'_>,
-    participants: &[&PutParticipant],
+    participants: &[Signed<'_, PutParticipant>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let absent: BTreeMap<&str, i64> =
@@ -212,18 +214,20 @@ pub(super) async fn claim_names(
 /// Inserts the new participants and locks those that are to be replaced.
 pub(super) async fn claim(
     tx: Tx<'_>,
-    participants: &[&PutParticipant],
+    participants: &[Signed<'_, PutParticipant>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let new: Vec<_> = participants.iter().copied().filter(|one| one.put.replaces.is_none()).collect();
     if !new.is_empty() {
-        let rows = Rows::of(&new);
+        let (rows, by) = (Rows::of(&new), Signatures::of(&new));
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
-            "insert into participant (id, revision, contract, doc, kind, region_code, parent, create_time)
+            "insert into participant (id, revision, contract, doc, kind, region_code, parent, create_time, update_time,
+                                      change_kind, actor, request_id, reason)
              select one.*
              from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::text[], $7::uuid[],
-                         $8::timestamptz[])
-                      as one (id, revision, contract, doc, kind, region_code, parent, create_time)
+                         $8::timestamptz[], $9::timestamptz[], $10::smallint[], $11::text[], $12::text[], $13::text[])
+                      as one (id, revision, contract, doc, kind, region_code, parent, create_time, update_time,
+                              change_kind, actor, request_id, reason)
              on conflict on constraint participant_pkey do nothing
              returning id",
         )
@@ -235,6 +239,11 @@ pub(super) async fn claim(
         .bind(rows.regions)
         .bind(rows.parents)
         .bind(rows.create_times)
+        .bind(by.update_times)
+        .bind(by.kinds)
+        .bind(by.actors)
+        .bind(by.request_ids)
+        .bind(by.reasons)
         .fetch_all(&mut *tx)
         .await?
         .into_iter()
@@ -248,12 +257,12 @@ pub(super) async fn claim(
 }
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded.
-pub(super) async fn update(tx: Tx<'_>, participants: &[&PutParticipant]) -> Result<(), StoreError> {
+pub(super) async fn update(tx: Tx<'_>, participants: &[Signed<'_, PutParticipant>]) -> Result<(), StoreError> {
     let next: Vec<_> = participants.iter().copied().filter(|one| one.put.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let rows = Rows::of(&next);
+    let (rows, by) = (Rows::of(&next), Signatures::of(&next));
     revision::supersede(tx, Collection::Participants, &rows.ids).await?;
     sqlx::query(
         "update participant
@@ -263,10 +272,16 @@ pub(super) async fn update(tx: Tx<'_>, participants: &[&PutParticipant]) -> Resu
              kind = one.kind,
              region_code = one.region_code,
              parent = one.parent,
-             delete_time = one.delete_time
+             delete_time = one.delete_time,
+             update_time = one.update_time,
+             change_kind = one.change_kind,
+             actor = one.actor,
+             request_id = one.request_id,
+             reason = one.reason
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::text[], $7::uuid[],
-                     $8::timestamptz[])
-                  as one (id, revision, contract, doc, kind, region_code, parent, delete_time)
+                     $8::timestamptz[], $9::timestamptz[], $10::smallint[], $11::text[], $12::text[], $13::text[])
+                  as one (id, revision, contract, doc, kind, region_code, parent, delete_time, update_time,
+                          change_kind, actor, request_id, reason)
          where participant.id = one.id",
     )
     .bind(&rows.ids)
@@ -277,6 +292,11 @@ pub(super) async fn update(tx: Tx<'_>, participants: &[&PutParticipant]) -> Resu
     .bind(rows.regions)
     .bind(rows.parents)
     .bind(rows.delete_times)
+    .bind(by.update_times)
+    .bind(by.kinds)
+    .bind(by.actors)
+    .bind(by.request_ids)
+    .bind(by.reasons)
     .execute(&mut *tx)
     .await?;
     sqlx::query("delete from participant_name where participant = any($1)").bind(rows.ids).execute(&mut *tx).await?;
@@ -284,7 +304,7 @@ pub(super) async fn update(tx: Tx<'_>, participants: &[&PutParticipant]) -> Resu
 }
 
 /// Writes the normalised names of those who are live.
-pub(super) async fn index(tx: Tx<'_>, participants: &[&PutParticipant]) -> Result<(), StoreError> {
+pub(super) async fn index(tx: Tx<'_>, participants: &[Signed<'_, PutParticipant>]) -> Result<(), StoreError> {
     let live = participants.iter().filter(|one| !one.put.record.is_deleted());
     let names = live.flat_map(|one| keys(&one.put.record).into_iter().map(|key| (key, one.put.id)));
     let (keys, ids): (Vec<String>, Vec<Uuid>) = names.unzip();
@@ -317,8 +337,8 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn of(participants: &[&'a PutParticipant]) -> Self {
-        fn column<'a, T>(participants: &[&'a PutParticipant], of: impl Fn(&'a Participant) -> T) -> Vec<T> {
+    fn of(participants: &'a [Signed<'a, PutParticipant>]) -> Self {
+        fn column<'a, T>(participants: &'a [Signed<'a, PutParticipant>], of: impl Fn(&'a Participant) -> T) -> Vec<T> {
             participants.iter().map(|one| of(&one.put.record)).collect()
         }
         Self {

@@ -10,7 +10,9 @@ use super::{
     Doc, StoreError, Tx,
     coalesce::Found,
     list::{PAGE_BYTES, Page},
-    revision, time,
+    revision,
+    signed::{Signatures, Signed},
+    time,
     write::{Claim, Put},
 };
 use crate::{
@@ -194,26 +196,34 @@ pub async fn list(
 }
 
 /// Inserts the new reports and locks those that are to be replaced.
-pub(super) async fn claim(tx: Tx<'_>, reports: &[&Put<Report>], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+pub(super) async fn claim(
+    tx: Tx<'_>,
+    reports: &[Signed<'_, Put<Report>>],
+    lost: &mut HashSet<Claim>,
+) -> Result<(), StoreError> {
     let old = reports.iter().filter_map(|one| Some((one.id, one.replaces?))).collect();
     revision::claim(tx, Collection::Reports, &old, lost).await?;
     let new: Vec<_> = reports.iter().copied().filter(|one| one.replaces.is_none()).collect();
     insert(tx, &new, lost).await
 }
 
-fn column<'a, T>(reports: &[&'a Put<Report>], of: impl Fn(&'a Put<Report>) -> T) -> Vec<T> {
-    reports.iter().copied().map(of).collect()
+fn column<'a, T>(reports: &'a [Signed<'_, Put<Report>>], of: impl Fn(&'a Put<Report>) -> T) -> Vec<T> {
+    reports.iter().map(|one| of(one)).collect()
 }
 
-async fn insert(tx: Tx<'_>, reports: &[&Put<Report>], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+async fn insert(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
     if reports.is_empty() {
         return Ok(());
     }
+    let by = Signatures::of(reports);
     let claimed: HashSet<Uuid> = sqlx::query_scalar(
-        "insert into report (id, revision, contract, doc, meeting, article, content_hash)
+        "insert into report (id, revision, contract, doc, meeting, article, content_hash, update_time, change_kind,
+                             actor, request_id, reason)
          select one.*
-         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::uuid[], $7::bytea[])
-                  as one (id, revision, contract, doc, meeting, article, content_hash)
+         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::uuid[], $7::bytea[],
+                     $8::timestamptz[], $9::smallint[], $10::text[], $11::text[], $12::text[])
+                  as one (id, revision, contract, doc, meeting, article, content_hash, update_time, change_kind, actor,
+                          request_id, reason)
          on conflict do nothing
          returning id",
     )
@@ -224,6 +234,11 @@ async fn insert(tx: Tx<'_>, reports: &[&Put<Report>], lost: &mut HashSet<Claim>)
     .bind(column(reports, |one| Collection::Meetings.id(&one.record.meeting)))
     .bind(column(reports, |one| Collection::Articles.id(&one.record.article)))
     .bind(column(reports, |one| content_hash(&one.record.content_hash)))
+    .bind(by.update_times)
+    .bind(by.kinds)
+    .bind(by.actors)
+    .bind(by.request_ids)
+    .bind(by.reasons)
     .fetch_all(&mut *tx)
     .await?
     .into_iter()
@@ -236,12 +251,12 @@ async fn insert(tx: Tx<'_>, reports: &[&Put<Report>], lost: &mut HashSet<Claim>)
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded. Of a report only
 /// its state and its meeting change.
-pub(super) async fn update(tx: Tx<'_>, reports: &[&Put<Report>]) -> Result<(), StoreError> {
+pub(super) async fn update(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>]) -> Result<(), StoreError> {
     let next: Vec<_> = reports.iter().copied().filter(|one| one.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let ids = column(&next, |one| one.id);
+    let (ids, by) = (column(&next, |one| one.id), Signatures::of(&next));
     revision::supersede(tx, Collection::Reports, &ids).await?;
     sqlx::query(
         "update report
@@ -249,9 +264,16 @@ pub(super) async fn update(tx: Tx<'_>, reports: &[&Put<Report>]) -> Result<(), S
              contract = one.contract,
              doc = one.doc,
              meeting = one.meeting,
-             retract_time = one.retract_time
-         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::timestamptz[])
-                  as one (id, revision, contract, doc, meeting, retract_time)
+             retract_time = one.retract_time,
+             update_time = one.update_time,
+             change_kind = one.change_kind,
+             actor = one.actor,
+             request_id = one.request_id,
+             reason = one.reason
+         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::timestamptz[],
+                     $7::timestamptz[], $8::smallint[], $9::text[], $10::text[], $11::text[])
+                  as one (id, revision, contract, doc, meeting, retract_time, update_time, change_kind, actor,
+                          request_id, reason)
          where report.id = one.id",
     )
     .bind(ids)
@@ -260,6 +282,11 @@ pub(super) async fn update(tx: Tx<'_>, reports: &[&Put<Report>]) -> Result<(), S
     .bind(column(&next, |one| one.doc.as_slice()))
     .bind(column(&next, |one| Collection::Meetings.id(&one.record.meeting)))
     .bind(column(&next, |one| time(one.record.retraction.as_ref().and_then(|one| one.time.as_ref()))))
+    .bind(by.update_times)
+    .bind(by.kinds)
+    .bind(by.actors)
+    .bind(by.request_ids)
+    .bind(by.reasons)
     .execute(&mut *tx)
     .await?;
     Ok(())

@@ -82,9 +82,11 @@ pub(super) async fn claim(
 
 /// Keeps the current docs of records that are about to be replaced.
 pub(super) async fn supersede(tx: Tx<'_>, of: Collection, ids: &[Uuid]) -> Result<(), StoreError> {
+    let meeting = if of == Collection::Reports { "meeting" } else { "null" };
     let statement = format!(
-        "insert into superseded (collection, id, revision, contract, doc)
-         select $1, id, revision, contract, doc
+        "insert into superseded (collection, id, revision, contract, doc, update_time, change_kind, actor, request_id,
+                                 reason, meeting)
+         select $1, id, revision, contract, doc, update_time, change_kind, actor, request_id, reason, {meeting}
          from {}
          where id = any($2)",
         table(of)

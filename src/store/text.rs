@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{StoreError, Tx, write::PutArticle};
+use super::{StoreError, Tx, signed::Signed, write::PutArticle};
 use crate::model::article::{TextHash, text_hash};
 
 /// Keeps the texts that the articles come with.
-pub(super) async fn insert(tx: Tx<'_>, articles: &[&PutArticle]) -> Result<(), StoreError> {
+pub(super) async fn insert(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> Result<(), StoreError> {
     let texts: BTreeMap<TextHash, &str> =
         articles.iter().filter_map(|one| one.text.as_deref()).map(|text| (text_hash(text), text)).collect();
     if texts.is_empty() {

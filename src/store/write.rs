@@ -11,7 +11,9 @@ use sqlx::{Connection, PgPool};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{BATCH_TIMEOUT, StoreError, article, change, meeting, participant, reference, report, request, text};
+use super::{
+    BATCH_TIMEOUT, StoreError, article, change, meeting, participant, reference, report, request, signed::signed, text,
+};
 use crate::{
     model::resource::{Collection, Resource},
     pb::{Article, Meeting, Participant, Report},
@@ -24,6 +26,8 @@ pub struct Write {
     pub actor: String,
     /// The caller's id for the request; empty without one.
     pub request_id: String,
+    /// Why; empty where no reason was given.
+    pub reason: String,
     /// What a repeated request is answered; only with a `request_id`.
     pub answer: Option<Answer>,
     /// Participants, new or replaced.
@@ -239,10 +243,10 @@ async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, Stor
         return Ok(Outcome::Lost(lost));
     }
 
-    let participants: Vec<_> = batch.iter().flat_map(|write| &write.participants).collect();
-    let articles: Vec<_> = batch.iter().flat_map(|write| &write.articles).collect();
-    let reports: Vec<_> = batch.iter().flat_map(|write| &write.reports).collect();
-    let meetings: Vec<_> = batch.iter().flat_map(|write| &write.meetings).collect();
+    let participants = signed(batch, |write| &write.participants);
+    let articles = signed(batch, |write| &write.articles);
+    let reports = signed(batch, |write| &write.reports);
+    let meetings = signed(batch, |write| &write.meetings);
     text::insert(&mut tx, &articles).await?;
     article::update(&mut tx, &articles).await?;
     participant::update(&mut tx, &participants).await?;
@@ -284,11 +288,11 @@ async fn claim(tx: super::Tx<'_>, batch: &[&Write]) -> Result<HashSet<Claim>, St
         .collect();
     request::claim(tx, &requests, &mut lost).await?;
 
-    let mut articles: Vec<_> = batch.iter().flat_map(|write| &write.articles).collect();
+    let mut articles = signed(batch, |write| &write.articles);
     articles.sort_by_key(|one| one.put.id);
     article::claim_uris(tx, &articles, &mut lost).await?;
 
-    let mut participants: Vec<_> = batch.iter().flat_map(|write| &write.participants).collect();
+    let mut participants = signed(batch, |write| &write.participants);
     participants.sort_by_key(|one| one.put.id);
     participant::claim_external_ids(tx, &participants, &mut lost).await?;
     participant::claim_names(tx, &participants, &mut lost).await?;
@@ -296,11 +300,11 @@ async fn claim(tx: super::Tx<'_>, batch: &[&Write]) -> Result<HashSet<Claim>, St
 
     article::claim(tx, &articles, &mut lost).await?;
 
-    let mut meetings: Vec<_> = batch.iter().flat_map(|write| &write.meetings).collect();
+    let mut meetings = signed(batch, |write| &write.meetings);
     meetings.sort_by_key(|one| one.id);
     meeting::claim(tx, &meetings, &mut lost).await?;
 
-    let mut reports: Vec<_> = batch.iter().flat_map(|write| &write.reports).collect();
+    let mut reports = signed(batch, |write| &write.reports);
     reports
         .sort_by(|a, b| (&a.record.article, &a.record.content_hash).cmp(&(&b.record.article, &b.record.content_hash)));
     report::claim(tx, &reports, &mut lost).await?;

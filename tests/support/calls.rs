@@ -10,12 +10,19 @@ use readout::pb::{
     SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest,
     UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
 };
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::Service;
 
 pub fn mask(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
+}
+
+/// A request that this actor makes.
+pub fn said<T>(message: T, actor: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("readout-actor", actor.parse().expect("is ASCII"));
+    request
 }
 
 pub fn of_article(article: Article, paths: &[&str]) -> UpdateArticleRequest {
@@ -140,7 +147,7 @@ impl Service {
     }
 
     pub async fn report(&self, name: &str) -> Report {
-        let request = GetReportRequest { name: name.into() };
+        let request = GetReportRequest { name: name.into(), ..Default::default() };
         self.meetings.clone().get_report(request).await.expect("it is there").into_inner()
     }
 }
