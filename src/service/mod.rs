@@ -15,6 +15,7 @@ pub mod refusal;
 pub mod report;
 pub mod retract;
 mod revise;
+pub mod settler;
 pub mod status;
 pub mod story;
 

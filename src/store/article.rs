@@ -171,12 +171,12 @@ pub(super) async fn claim(tx: Tx<'_>, articles: &[&PutArticle], lost: &mut HashS
         let rows = Rows::of(&new);
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
             "insert into article (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
-                                  section, publish_from, publish_to, syndicated_from)
+                                  section, publish_from, publish_to, syndicated_from, text_key)
              select one.*
              from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
-                         $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[])
+                         $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::bytea[])
                       as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
-                              section, publish_from, publish_to, syndicated_from)
+                              section, publish_from, publish_to, syndicated_from, text_key)
              on conflict on constraint article_pkey do nothing
              returning id",
         )
@@ -192,6 +192,7 @@ pub(super) async fn claim(tx: Tx<'_>, articles: &[&PutArticle], lost: &mut HashS
         .bind(rows.publish_from)
         .bind(rows.publish_to)
         .bind(rows.sources)
+        .bind(rows.text_keys)
         .fetch_all(&mut *tx)
         .await?
         .into_iter()
@@ -225,11 +226,13 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[&PutArticle]) -> Result<(), S
              publish_from = one.publish_from,
              publish_to = one.publish_to,
              syndicated_from = one.syndicated_from,
-             delete_time = one.delete_time
+             delete_time = one.delete_time,
+             text_key = coalesce(one.text_key, case when one.has_same_text then article.text_key end)
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
-                     $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::timestamptz[])
+                     $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::timestamptz[], $14::bytea[],
+                     $15::boolean[])
                   as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code, section,
-                          publish_from, publish_to, syndicated_from, delete_time)
+                          publish_from, publish_to, syndicated_from, delete_time, text_key, has_same_text)
          where article.id = one.id",
     )
     .bind(rows.ids)
@@ -245,6 +248,8 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[&PutArticle]) -> Result<(), S
     .bind(rows.publish_to)
     .bind(rows.sources)
     .bind(rows.delete_times)
+    .bind(rows.text_keys)
+    .bind(rows.have_same_text)
     .execute(&mut *tx)
     .await?;
     Ok(())
@@ -265,6 +270,8 @@ struct Rows<'a> {
     publish_to: Vec<Option<NaiveDate>>,
     sources: Vec<Option<Uuid>>,
     delete_times: Vec<Option<DateTime<Utc>>>,
+    text_keys: Vec<Option<&'a [u8]>>,
+    have_same_text: Vec<bool>,
 }
 
 impl<'a> Rows<'a> {
@@ -280,7 +287,7 @@ impl<'a> Rows<'a> {
             revisions: column(articles, |article| article.revision),
             contracts: vec![CONTRACT; articles.len()],
             docs: articles.iter().map(|one| one.put.doc.as_slice()).collect(),
-            origins: articles.iter().map(|one| one.origin).collect(),
+            origins: articles.iter().map(|one| origin(one)).collect(),
             text_hashes: column(articles, |article| {
                 let hash = parse_text_hash(&article.text_sha256).filter(|_| keeps_text(article));
                 hash.map(|hash| hash.to_vec())
@@ -292,6 +299,18 @@ impl<'a> Rows<'a> {
             publish_to: column(articles, |article| article.publish_date.as_ref().and_then(dates::last_day)),
             sources: column(articles, |article| Collection::Articles.id(&article.syndicated_from)),
             delete_times: column(articles, |article| time(article.delete_time.as_ref())),
+            text_keys: articles.iter().map(|one| one.text_key.as_ref().map(TextHash::as_slice)).collect(),
+            have_same_text: articles.iter().map(|one| has_same_text(one)).collect(),
         }
     }
+}
+
+/// The first article of its group of copies.
+fn origin(one: &PutArticle) -> Uuid {
+    Collection::Articles.id(&one.put.record.origin).unwrap_or(one.put.id)
+}
+
+/// Whether it has the text that it had, which need not have been sent again.
+fn has_same_text(one: &PutArticle) -> bool {
+    one.former.as_ref().is_some_and(|former| former.text_sha256 == one.put.record.text_sha256)
 }

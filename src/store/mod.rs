@@ -8,6 +8,7 @@
 pub mod article;
 pub mod change;
 pub mod coalesce;
+pub mod copies;
 pub mod error;
 pub mod filter;
 pub mod list;
@@ -20,6 +21,7 @@ pub mod request;
 pub mod retention;
 pub mod revision;
 pub mod text;
+pub mod unsettled;
 pub mod write;
 
 use std::{collections::HashSet, hash::Hash, time::Duration};
