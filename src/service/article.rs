@@ -14,6 +14,7 @@ use super::{
     refusal::Refusal,
     retract::{self, Retracted},
     revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
+    stale::{cited_in, compare, is_another_text},
     status::MESSAGE_BYTES,
 };
 use crate::{
@@ -185,14 +186,21 @@ async fn prepare_update(
     }
     let text_key = text_key(&text);
     next.origin = next_origin(api, &former, &next, text_key).await?;
-    next.succeed(&former, SystemTime::now());
+    let now = SystemTime::now();
+    next.succeed(&former, now);
+    let cited = match is_another_text(&former, &next, &text) {
+        true => Some(cited_in(api, id).await?),
+        false => None,
+    };
     let answer = match kept(&next, &text) {
         Some(text) => Article { text, ..next.clone() },
         None => with_text(api, next.clone()).await?,
     };
     let remembered = next.clone();
-    let put =
-        |write: &mut Write| write.articles.push(put_next((next, former), (&text, text_key), change::Kind::Updated));
+    let put = |write: &mut Write| {
+        write.articles.push(put_next((next, former), (&text, text_key), change::Kind::Updated));
+        cited.iter().for_each(|reports| compare(write, reports, &text, now));
+    };
     Ok(revised(call, validate_only, answer, &remembered, put))
 }
 
@@ -234,7 +242,7 @@ async fn prepare_undelete(
 
 /// A new article with its text, which is kept where it may be, and the key of that.
 pub(super) fn put_new(id: Uuid, article: Article, (text, text_key): (&str, Option<TextHash>)) -> PutArticle {
-    PutArticle { text: kept(&article, text), text_key, put: Put::new(id, article), former: None }
+    PutArticle { text: kept(&article, text), text_key, put: Put::new(id, article), former: None, compared: None }
 }
 
 /// The next revision of an article, with the text that it was sent with, if it was, and the key of that.
@@ -244,7 +252,8 @@ pub(super) fn put_next(
     kind: change::Kind,
 ) -> PutArticle {
     let id = article.id().unwrap_or_default();
-    PutArticle { text: kept(&article, text), text_key, put: Put::next(id, article, kind), former: Some(former) }
+    let (text, put) = (kept(&article, text), Put::next(id, article, kind));
+    PutArticle { text, text_key, put, former: Some(former), compared: None }
 }
 
 fn kept(article: &Article, text: &str) -> Option<String> {

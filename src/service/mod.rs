@@ -16,6 +16,7 @@ pub mod report;
 pub mod retract;
 mod revise;
 pub mod settler;
+mod stale;
 pub mod status;
 pub mod story;
 

@@ -150,7 +150,7 @@ fn moved(members: &[Member]) -> Result<Vec<PutArticle>, StoreError> {
         let mut next = Article { origin: Collection::Articles.name(origin), ..article.clone() };
         next.succeed(article, now);
         let put = Put::next(id, next, change::Kind::Settled);
-        moved.push(PutArticle { put, text: None, text_key: None, former: Some(article.clone()) });
+        moved.push(PutArticle { put, text: None, text_key: None, former: Some(article.clone()), compared: None });
     }
     Ok(moved)
 }

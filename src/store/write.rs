@@ -36,7 +36,7 @@ pub struct Write {
     pub participants: Vec<PutParticipant>,
     /// Articles, new or replaced.
     pub articles: Vec<PutArticle>,
-    /// Reports, new or retracted.
+    /// Reports, new or replaced.
     pub reports: Vec<Put<Report>>,
     /// Meetings, new or replaced.
     pub meetings: Vec<Put<Meeting>>,
@@ -99,6 +99,8 @@ pub struct PutArticle {
     pub text_key: Option<TextHash>,
     /// The revision that it replaces.
     pub former: Option<Article>,
+    /// With another text than before: its reports, whose evidence was compared with that. There may be no others.
+    pub compared: Option<Vec<Uuid>>,
 }
 
 impl PutArticle {
@@ -271,6 +273,7 @@ async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, Stor
         .collect();
     change::lock(&mut tx).await?;
     reference::check(&mut tx, batch, &mut lost).await?;
+    report::check_compared(&mut tx, batch, &mut lost).await?;
     unsettled::check(&mut tx, batch, &mut lost).await?;
     if !lost.is_empty() {
         tx.rollback().await?;

@@ -18,6 +18,7 @@ use crate::{
         Api, live,
         refusal::{Refusal, must_be_live},
         report::{Telling, tellings},
+        stale::{cited_in, is_another_text},
     },
     store::{Doc, article, copies, meeting, participant, reference, report},
 };
@@ -41,6 +42,8 @@ pub struct Known {
     pub copies: Vec<(Copy, Place)>,
     /// What articles are copies of, for those that stories may make copies of others.
     pub sources: HashMap<Uuid, Uuid>,
+    /// The reports that count of articles that stories give another text.
+    pub cited: HashMap<Uuid, Vec<Report>>,
     /// Reports by article and content hash.
     pub reports: HashMap<(Uuid, String), Report>,
     /// Who has a normalised name, with the version at which that is so; the oldest first.
@@ -74,6 +77,7 @@ impl Known {
             known.reports = known.given_before(api, stories).await?;
         }
         known.find_copies(api, stories).await?;
+        known.find_cited(api, stories).await?;
         let updates = stories.iter().filter(|story| story.allow_update && known.article(story).is_some());
         let sources: Vec<Uuid> =
             updates.filter_map(|story| Collection::Articles.id(&story.article.syndicated_from)).collect();
@@ -136,6 +140,19 @@ impl Known {
         if !asked.is_empty() {
             for (at, place) in copies::firsts(pool, &asked).await? {
                 self.firsts.entry(asked[at].place.uri().to_owned()).or_default().push(place);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the reports whose evidence is to be compared with another text.
+    async fn find_cited(&mut self, api: &Api, stories: &[Sent]) -> Result<(), Refusal> {
+        for story in stories.iter().filter(|story| story.allow_update) {
+            let stored = self.article(story).and_then(|id| Some((id, &self.articles.get(&id)?.0)));
+            if let Some((id, stored)) = stored
+                && is_another_text(stored, &story.article, &story.text)
+            {
+                self.cited.insert(id, cited_in(api, id).await?);
             }
         }
         Ok(())

@@ -23,6 +23,7 @@ use super::{
     refusal::{Refusal, must_be_live},
     report::{Telling, must_have_room},
     revise::must_not_lead_back,
+    stale::compare,
 };
 use crate::{
     model::{
@@ -236,6 +237,7 @@ impl Found<'_> {
                 article.origin = Collection::Articles.name(origin);
                 article.succeed(&former, now);
                 write.articles.push(put_next((article.clone(), *former), text, change::Kind::Updated));
+                known.cited.get(&id).into_iter().for_each(|reports| compare(write, reports, &story.text, now));
                 origin
             }
         };
