@@ -67,7 +67,7 @@ async fn microseconds(store: &Store, with_feed: bool) -> f64 {
     for batch in &batches {
         let batch: Vec<&Write> = batch.iter().collect();
         match with_feed {
-            true => assert!(matches!(commit(store.writes(), &batch).await, Ok(Outcome::Committed(_)))),
+            true => assert!(matches!(commit(store.writes(), &batch).await, Ok(Outcome::Committed(..)))),
             false => commit_bare(store.writes(), &batch).await.expect("committed"),
         }
     }

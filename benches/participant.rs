@@ -133,7 +133,7 @@ async fn one_transaction_each(store: Store) -> Call {
             request.violations().into_result().map_err(Refusal::from)?;
             let write = write_of(request.participant.unwrap_or_default());
             match commit(store.writes(), &[&write]).await? {
-                Outcome::Committed(_) => Ok(write.participants[0].put.record.clone()),
+                Outcome::Committed(..) => Ok(write.participants[0].put.record.clone()),
                 Outcome::Lost(lost) => Err(Status::aborted(format!("{lost:?}"))),
             }
         }

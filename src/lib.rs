@@ -56,6 +56,18 @@
 //!    is too short; `service/change.rs` makes messages of it, each with a cursor (`service/cursor.rs`).
 //! 4. `store/retention.rs` drops old ranges of the log; records and their revisions stay.
 //!
+//! # The way of a change of an article
+//!
+//! Copies of one text count as one source ([`model::copies`]), so that an article which comes, changes or goes may bear on
+//! others and on meetings.
+//!
+//! 1. The transaction that writes it also keeps, under the feed's lock, whose group or account it makes uncertain
+//!    (`store/unsettled.rs`): whichever of two copies comes second sees the first.
+//! 2. The settler of some instance ([`service::settler`]), woken or looking, takes that up: of an article it reads the
+//!    group of copies (`store/copies.rs`) and gives each its first one; of a meeting it settles the account. Each is a
+//!    write as any other, with a change SETTLED, and what it settles is forgotten in the same transaction.
+//! 3. What nobody came to do is still there after a crash. Whoever reads meanwhile reads what was settled before.
+//!
 //! # How to add …
 //!
 //! … *a field*: in the `.proto`, with its comment and rules. That is all, until somebody filters by it: then a column or

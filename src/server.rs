@@ -18,7 +18,7 @@ use crate::{
         ingest_service_server::IngestServiceServer, meeting_service_server::MeetingServiceServer,
         participant_service_server::ParticipantServiceServer,
     },
-    service::{Api, layer::CompleteLayer, page::TokenKey, status::MESSAGE_BYTES},
+    service::{Api, layer::CompleteLayer, page::TokenKey, settler, status::MESSAGE_BYTES},
     store::{
         Store, StoreError, change,
         migrate::migrate as migrate_database,
@@ -143,6 +143,7 @@ pub async fn serve(
         tokio::spawn(watch_health(health.clone(), store.clone())),
         tokio::spawn(forget(store.clone())),
         tokio::spawn(retain(store.clone(), retention)),
+        tokio::spawn(settler::run(api.clone())),
     ];
 
     let server = Server::builder()

@@ -2,13 +2,14 @@
 
 use readout::pb::{
     Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, DateSpan, ErrorReason, Evidence,
-    GetArticleRequest, Meeting, Participation, Report, Story, article::TextRights, ingest_story_response::Outcome,
-    participation::Role,
+    GetArticleRequest, GetReportRequest, Meeting, Participation, Report, Story, article::TextRights, change::Kind,
+    ingest_story_response::Outcome, participation::Role,
 };
 use uuid::Uuid;
 
 use crate::support::{
     Refused, Service,
+    follow::{matching, now},
     make::{article, ingest, named, person, story, talks},
 };
 
@@ -16,7 +17,7 @@ use crate::support::{
 const TEXT: &str = "🕊 Kərim Vəliyev met Sergey Shoigu in 東京. Shoigu: «Pre\u{301}sident 𝒳 left.»";
 
 fn evidence(field: &str, quote: &str, start: i32, end: i32) -> Evidence {
-    Evidence { field: field.into(), quote: quote.into(), start, end }
+    Evidence { field: field.into(), quote: quote.into(), start, end, ..Default::default() }
 }
 
 fn account() -> Account {
@@ -272,4 +273,127 @@ async fn later_reports_are_checked_against_the_text_as_it_is_then() {
     assert_eq!(new.article_revision, 2);
     let read = GetArticleRequest { name, ..Default::default() };
     assert_eq!(service.articles.get_article(read).await.unwrap().into_inner().text, "New words.");
+}
+
+impl Service {
+    async fn with_another_text(&self, name: &str, text: &str) -> Article {
+        let sent = Article { name: name.into(), text: text.into(), ..Default::default() };
+        self.update_article(sent, &["text"]).await.unwrap()
+    }
+
+    async fn reread(&self, report: &Report) -> Report {
+        let request = GetReportRequest { name: report.name.clone(), ..Default::default() };
+        self.meetings.clone().get_report(request).await.expect("it is there").into_inner()
+    }
+}
+
+fn stale(report: &Report) -> Vec<bool> {
+    report.evidence.iter().map(|one| one.stale).collect()
+}
+
+#[tokio::test]
+async fn words_that_another_text_does_not_have_are_stale_until_they_are_back() {
+    let (service, name) = with_text("They met on Monday in Baku.").await;
+    let quotes = || vec![evidence("date.literal", "on Monday", 0, 0), evidence("title", "Baku", 0, 0)];
+    let first = report(&service, &name, quotes()).await.unwrap();
+    let second = report(&service, &name, vec![evidence("title", "Baku", 0, 0)]).await.unwrap();
+    let mut watch = service.watch(matching(now(), "")).await;
+    watch.caught_up().await;
+
+    let article = service.with_another_text(&name, "In Baku they met on Tuesday.").await;
+    let after = service.reread(&first).await;
+    assert_eq!((after.revision, stale(&after)), (2, vec![true, false]));
+    // All else is as it was, and so are the offsets in the text that was cited.
+    let mut expected =
+        Report { revision: 2, etag: after.etag.clone(), update_time: after.update_time, ..first.clone() };
+    expected.evidence[0].stale = true;
+    assert_eq!(after, expected);
+    assert_eq!((after.article_revision, article.revision), (1, 2));
+    assert_eq!(service.reread(&second).await, second);
+    let changes = watch.changes(2).await;
+    let told: Vec<_> = changes.iter().map(|one| (one.name.as_str(), one.kind(), one.last)).collect();
+    assert_eq!(told, [(name.as_str(), Kind::Updated, false), (first.name.as_str(), Kind::Updated, true)]);
+
+    // It is the same report still, and a text without these words is no other to it.
+    let refused = report(&service, &name, quotes()).await.unwrap_err();
+    assert_eq!(refused.reason, ErrorReason::EvidenceNotFound);
+    service.with_another_text(&name, "In Baku they met on Wednesday.").await;
+    assert_eq!(service.reread(&first).await, after);
+
+    // Nothing to compare with.
+    service.with_another_text(&name, "").await;
+    let mut withheld = Article { name: name.clone(), text: "Nobody met.".into(), ..Default::default() };
+    withheld.set_text_rights(TextRights::Withheld);
+    service.update_article(withheld, &["text", "text_rights"]).await.unwrap();
+    assert_eq!(service.reread(&first).await, after);
+    assert_eq!(service.reread(&second).await, second);
+
+    let mut back = Article { name: name.clone(), text: "It was on Monday.".into(), ..Default::default() };
+    back.set_text_rights(TextRights::FullText);
+    service.update_article(back, &["text", "text_rights"]).await.unwrap();
+    assert_eq!(stale(&service.reread(&first).await), [false, true]);
+    assert_eq!(stale(&service.reread(&second).await), [true]);
+}
+
+#[tokio::test]
+async fn a_story_that_updates_its_article_says_which_words_are_stale() {
+    let mut service = Service::start().await;
+    let first = ingest(a_story(TextRights::FullText, "They met in Baku.", evidence("title", "Baku", 0, 0)));
+    service.ingest.ingest_story(first).await.unwrap();
+    let mut story = a_story(TextRights::FullText, "They met in Ganja.", evidence("title", "Ganja", 0, 0));
+    story.reports[0].key = "other".into();
+    let mut request = ingest(story);
+    request.allow_update = true;
+    service.ingest.ingest_story(request).await.unwrap();
+    let reports = service.contents().await.reports;
+    let told: Vec<_> = reports.iter().map(|one| (one.revision, one.article_revision, stale(one))).collect();
+    assert_eq!(told, [(2, 1, vec![true]), (1, 2, vec![false])]);
+}
+
+#[tokio::test]
+async fn a_report_that_was_retracted_is_left_as_it_is() {
+    let (service, name) = with_text("They met in Baku.").await;
+    let told = report(&service, &name, vec![evidence("title", "Baku", 0, 0)]).await.unwrap();
+    let force = readout::pb::DeleteArticleRequest { name: name.clone(), force: true, ..Default::default() };
+    service.articles.clone().delete_article(force).await.unwrap();
+    service.undelete_article(&name).await.unwrap();
+    let retracted = service.reread(&told).await;
+    service.with_another_text(&name, "They met in Ganja.").await;
+    assert_eq!(service.reread(&told).await, retracted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_report_is_checked_against_one_text_and_stored_with_another() {
+    let (service, name) = with_text("Round 0.").await;
+    let other = Service::start_on(service.database.clone()).await;
+    for round in 1..=16 {
+        let (before, after) = (format!("Round {}.", round - 1), format!("Round {round}."));
+        let title = talks(&format!("talks {round}"));
+        let add = |service: &'static str| {
+            let report = Report {
+                article: name.clone(),
+                account: Some(Account { summary: service.into(), ..title.clone() }),
+                evidence: vec![evidence("title", &before, 0, 0)],
+                ..Default::default()
+            };
+            let meeting = format!("meetings/{}", Uuid::now_v7());
+            AddReportRequest { meeting, report: Some(report), allow_missing: true, ..Default::default() }
+        };
+        let (mut one, mut two) = (service.meetings.clone(), other.meetings.clone());
+        // Through the instance that changes the text, and so perhaps in one transaction, and through another.
+        let (article, here, there) = tokio::join!(
+            service.with_another_text(&name, &after),
+            one.add_report(add("here")),
+            two.add_report(add("there")),
+        );
+        for told in [here, there] {
+            match told {
+                Ok(told) => {
+                    let told = service.reread(told.get_ref()).await;
+                    assert_eq!((told.article_revision, stale(&told)), (article.revision - 1, vec![true]));
+                }
+                Err(status) => assert_eq!(Refused::from(status).reason, ErrorReason::EvidenceNotFound),
+            }
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod change;
 mod cli;
 mod connections;
 mod contract;
+mod copies;
 mod crash;
 mod delete;
 mod embedded;

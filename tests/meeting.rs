@@ -95,7 +95,7 @@ async fn a_meeting_is_what_its_first_report_tells() {
         meeting_id: meeting_id.to_string(),
         report_id: report_id.to_string(),
         prominence: Prominence::Lead.into(),
-        evidence: vec![Evidence { field: "kind".into(), quote: "met".into(), start: 14, end: 17 }],
+        evidence: vec![Evidence { field: "kind".into(), quote: "met".into(), start: 14, end: 17, stale: false }],
         extractor: Some(Extractor { name: "hand".into(), ..Default::default() }),
         ..create(&article, told.clone())
     };

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Feed;
@@ -51,6 +51,7 @@ struct Submission {
 pub struct Committer {
     queue: mpsc::Sender<Submission>,
     room: Arc<Semaphore>,
+    unsettled: Arc<Notify>,
 }
 
 /// Why a submission was not answered with a verdict.
@@ -74,8 +75,15 @@ impl Committer {
         closing: CancellationToken,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, submissions) = mpsc::channel(QUEUE_SUBMISSIONS);
-        let task = tokio::spawn(run(Writer { store, feed, retention }, submissions, closing));
-        (Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB)) }, task)
+        let unsettled = Arc::new(Notify::new());
+        let writer = Writer { store, feed, retention, unsettled: Arc::clone(&unsettled) };
+        let task = tokio::spawn(run(writer, submissions, closing));
+        (Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB)), unsettled }, task)
+    }
+
+    /// Waits until something was committed here that makes others uncertain.
+    pub async fn unsettled(&self) {
+        self.unsettled.notified().await;
     }
 
     /// Writes, atomically. Dropping the future before the submission is taken from the queue drops the submission;
@@ -97,6 +105,7 @@ struct Writer {
     store: Store,
     feed: Feed,
     retention: Retention,
+    unsettled: Arc<Notify>,
 }
 
 async fn run(writer: Writer, mut queue: mpsc::Receiver<Submission>, closing: CancellationToken) {
@@ -158,8 +167,11 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
     while !batch.is_empty() {
         let writes: Vec<&Write> = batch.iter().flat_map(|submission| &submission.writes).collect();
         match commit(writer.store.writes(), &writes).await {
-            Ok(Outcome::Committed(positions)) => {
+            Ok(Outcome::Committed(positions, is_unsettled)) => {
                 positions.last().into_iter().for_each(|last| writer.feed.committed(last));
+                if is_unsettled {
+                    writer.unsettled.notify_one();
+                }
                 let mut positions = positions.into_iter();
                 for submission in batch {
                     let of_submission = positions.by_ref().take(submission.writes.len()).collect();

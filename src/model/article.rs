@@ -83,7 +83,7 @@ pub fn same_content(sent: &Article, stored: &Article) -> bool {
 
 fn content(article: &Article, stored: &Article) -> Article {
     let mut content = article.clone();
-    for output in [&mut content.name, &mut content.etag] {
+    for output in [&mut content.name, &mut content.etag, &mut content.origin] {
         output.clear();
     }
     content.revision = 0;

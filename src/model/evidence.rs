@@ -1,7 +1,7 @@
 //! Evidence: the words of the article that support a field. A quote that does not stand in the text is refused, so an
 //! extractor cannot invent its evidence.
 
-use std::{borrow::Cow, cell::Cell};
+use std::{borrow::Cow, cell::Cell, collections::HashMap};
 
 use prost::Message;
 use prost_reflect::{Cardinality, DynamicMessage, Kind, MessageDescriptor, ReflectMessage, Value};
@@ -57,11 +57,16 @@ impl<'a> Text<'a> {
         self.text.get(self.byte(start)?..self.byte(end)?)
     }
 
+    /// Whether it may be searched once more.
+    fn may_search(&self) -> bool {
+        let left = self.budget.get().checked_sub(self.text.len());
+        left.inspect(|&left| self.budget.set(left)).is_some()
+    }
+
     /// Where `quote` stands, as code points: nowhere, once, or more often.
     fn find(&self, quote: &str) -> Found {
-        match self.budget.get().checked_sub(self.text.len()) {
-            Some(left) => self.budget.set(left),
-            None => return Found::TooCostly,
+        if !self.may_search() {
+            return Found::TooCostly;
         }
         let Some(first) = self.text.find(quote) else { return Found::Nowhere };
         let next = first + self.text[first..].chars().next().map_or(1, char::len_utf8);
@@ -86,6 +91,25 @@ pub fn holds(evidence: &Evidence, text: &Text<'_>) -> bool {
         return false;
     };
     start < end && text.words(start, end) == Some(evidence.quote.as_str())
+}
+
+/// Says of evidence that was checked against another text whether its words stand anywhere in this one. What would cost
+/// too much to look for stays as it is. Answers whether anything changed.
+pub fn mark_stale(evidence: &mut [Evidence], text: &Text<'_>) -> bool {
+    let mut stands: HashMap<String, bool> = HashMap::new();
+    let mut is_changed = false;
+    for one in evidence {
+        let found = match stands.get(&one.quote) {
+            Some(&known) => known,
+            None if holds(one, text) => true,
+            None if text.may_search() => text.text.contains(&one.quote),
+            None => continue,
+        };
+        stands.insert(one.quote.clone(), found);
+        is_changed |= one.stale == found;
+        one.stale = !found;
+    }
+    is_changed
 }
 
 /// Checks evidence against the account that it supports and the text that it quotes, and completes it: fields in
@@ -221,7 +245,7 @@ mod tests {
     }
 
     fn checked(field: &str, quote: &str, start: i32, end: i32) -> (Evidence, Violations) {
-        let mut evidence = [Evidence { field: field.into(), quote: quote.into(), start, end }];
+        let mut evidence = [Evidence { field: field.into(), quote: quote.into(), start, end, ..Default::default() }];
         let mut out = Violations::default();
         check(&mut evidence, &account(), Some(&Text::new(TEXT)), &Path::ROOT.field("evidence"), &mut out);
         let [evidence] = evidence;
@@ -256,6 +280,39 @@ mod tests {
         assert_eq!(refused("title", "him.", 57, 99), (ErrorReason::EvidenceNotFound, at.clone()));
         assert_eq!(refused("title", "Əliyev", 22, 16), (ErrorReason::EvidenceNotFound, at.clone()));
         assert_eq!(refused("title", "Shoigu", 0, 0), (ErrorReason::EvidenceAmbiguous, at));
+    }
+
+    fn quoted(quotes: &[&str]) -> Vec<Evidence> {
+        let one = |quote: &&str| Evidence { quote: (*quote).to_owned(), start: 0, end: 3, ..Default::default() };
+        quotes.iter().map(one).collect()
+    }
+
+    fn stale(evidence: &[Evidence]) -> Vec<bool> {
+        evidence.iter().map(|one| one.stale).collect()
+    }
+
+    #[test]
+    fn words_are_stale_where_they_stand_nowhere_in_another_text() {
+        let mut evidence = quoted(&["met", "Baku", "Moscow", "Baku"]);
+        let before = evidence.clone();
+        assert!(!mark_stale(&mut evidence, &Text::new("Moscow, Baku: they met")));
+        assert_eq!(evidence, before);
+        assert!(mark_stale(&mut evidence, &Text::new("They met in Moscow")));
+        assert_eq!(stale(&evidence), [false, true, false, true]);
+        assert!(!mark_stale(&mut evidence, &Text::new("Moscow: they met again")));
+        assert!(mark_stale(&mut evidence, &Text::new("Baku")));
+        assert_eq!(stale(&evidence), [true, false, true, false]);
+        assert_eq!((evidence[1].start, evidence[1].end), (0, 3));
+    }
+
+    #[test]
+    fn words_that_are_too_costly_to_look_for_stay_as_they_are() {
+        let text = Text::new("met in Baku");
+        text.budget.set(text.text.len());
+        let mut evidence = quoted(&["Moscow", "Minsk", "Moscow", "met"]);
+        evidence[3].stale = true;
+        assert!(mark_stale(&mut evidence, &text));
+        assert_eq!(stale(&evidence), [true, false, true, false]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod article;
 pub mod change;
 pub mod changed;
 pub mod codes;
+pub mod copies;
 pub mod cross_field;
 pub mod dates;
 pub mod evidence;

@@ -14,11 +14,13 @@ use super::{
     refusal::Refusal,
     retract::{self, Retracted},
     revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
+    stale::{cited_in, compare, is_another_text},
     status::MESSAGE_BYTES,
 };
 use crate::{
     model::{
-        article::{keeps_text, nfc, parse_text_hash, take_next_text, take_text, uris},
+        article::{TextHash, keeps_text, nfc, parse_text_hash, take_next_text, take_text, uris},
+        copies::{Copy, regroups, text_key},
         filter,
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
@@ -30,7 +32,7 @@ use crate::{
         article_service_server::ArticleService,
     },
     store::{
-        Doc, article, change,
+        Doc, article, change, copies,
         list::{Wanted, list},
         write::{Put, PutArticle, Write},
     },
@@ -151,8 +153,9 @@ async fn prepare(api: &Api, call: &Call, request: &CreateArticleRequest) -> Resu
     let mut article = request.article.clone().unwrap_or_default();
     must_have_own_uris(api, &article, id).await?;
     must_be_live::<Article>(&api.store, &source(&article)).await?;
-    let origin = origin(api, &article, id).await?;
     let text = take_text(&mut article);
+    let text_key = text_key(&text);
+    article.origin = origin(api, &Copy::of(id, &article, text_key)).await?;
     let shown = |mut article: Article| {
         if keeps_text(&article) {
             article.text.clone_from(&text);
@@ -160,11 +163,14 @@ async fn prepare(api: &Api, call: &Call, request: &CreateArticleRequest) -> Resu
         article
     };
     if request.validate_only {
+        if article.origin == Collection::Articles.name(id) {
+            article.origin.clear();
+        }
         article.name.clear();
         return Ok(Prepared::Validated(shown(article)));
     }
     article.begin(id, SystemTime::now());
-    let put = put_new(id, article, origin, &text);
+    let put = put_new(id, article, (&text, text_key));
     let answer = shown(put.put.record.clone());
     let remembered = call.write(&put.put.record);
     let write = Write { articles: vec![put], ..remembered };
@@ -198,14 +204,23 @@ async fn prepare_update(
     if next.syndicated_from != former.syndicated_from {
         must_be_a_place::<Article>(api, &source(&next), id, &at.field("syndicated_from")).await?;
     }
-    let origin = origin(api, &next, id).await?;
-    next.succeed(&former, SystemTime::now());
+    let text_key = text_key(&text);
+    next.origin = next_origin(api, &former, &next, text_key).await?;
+    let now = SystemTime::now();
+    next.succeed(&former, now);
+    let cited = match is_another_text(&former, &next, &text) {
+        true => Some(cited_in(api, id).await?),
+        false => None,
+    };
     let answer = match kept(&next, &text) {
         Some(text) => Article { text, ..next.clone() },
         None => with_text(api, next.clone()).await?,
     };
     let remembered = next.clone();
-    let put = |write: &mut Write| write.articles.push(put_next((next, former), origin, &text, change::Kind::Updated));
+    let put = |write: &mut Write| {
+        write.articles.push(put_next((next, former), (&text, text_key), change::Kind::Updated));
+        cited.iter().for_each(|reports| compare(write, reports, &text, now));
+    };
     Ok(revised(call, validate_only, answer, &remembered, put))
 }
 
@@ -218,10 +233,11 @@ async fn prepare_delete(api: &Api, call: &Call, request: &DeleteArticleRequest) 
     };
     let former: Article =
         to_delete(api, &request.name, &request.etag, request.force.then_some(Collection::Reports)).await?;
-    let next = former.deleted(now);
-    let origin = origin(api, &former, id).await?;
+    let mut next = former.deleted(now);
+    next.origin.clone_from(&next.name);
+    next.seal();
     let put = |write: &mut Write| {
-        write.articles.push(put_next((next.clone(), former), origin, "", change::Kind::Deleted));
+        write.articles.push(put_next((next.clone(), former), ("", None), change::Kind::Deleted));
         write.reason = retracted.reason;
         (write.reports, write.meetings) = (retracted.reports, retracted.meetings);
     };
@@ -237,27 +253,28 @@ async fn prepare_undelete(
     let id = id::<Article>(&request.name)?;
     must_have_own_uris(api, &former, id).await?;
     must_be_live::<Article>(&api.store, &source(&former)).await?;
-    let next = former.undeleted(SystemTime::now());
-    let origin = origin(api, &former, id).await?;
+    let mut next = former.undeleted(SystemTime::now());
+    next.origin = next_origin(api, &former, &next, None).await?;
+    next.seal();
     let put =
-        |write: &mut Write| write.articles.push(put_next((next.clone(), former), origin, "", change::Kind::Undeleted));
+        |write: &mut Write| write.articles.push(put_next((next.clone(), former), ("", None), change::Kind::Undeleted));
     Ok(revised(call, request.validate_only, next.clone(), &next, put))
 }
 
-/// A new article with its text, which is kept where it may be.
-pub(super) fn put_new(id: Uuid, article: Article, origin: Uuid, text: &str) -> PutArticle {
-    PutArticle { text: kept(&article, text), put: Put::new(id, article), origin, former: None }
+/// A new article with its text, which is kept where it may be, and the key of that.
+pub(super) fn put_new(id: Uuid, article: Article, (text, text_key): (&str, Option<TextHash>)) -> PutArticle {
+    PutArticle { text: kept(&article, text), text_key, put: Put::new(id, article), former: None, compared: None }
 }
 
-/// The next revision of an article, with the text that it was sent with, if it was.
+/// The next revision of an article, with the text that it was sent with, if it was, and the key of that.
 pub(super) fn put_next(
     (article, former): (Article, Article),
-    origin: Uuid,
-    text: &str,
+    (text, text_key): (&str, Option<TextHash>),
     kind: change::Kind,
 ) -> PutArticle {
     let id = article.id().unwrap_or_default();
-    PutArticle { text: kept(&article, text), put: Put::next(id, article, kind), origin, former: Some(former) }
+    let (text, put) = (kept(&article, text), Put::next(id, article, kind));
+    PutArticle { text, text_key, put, former: Some(former), compared: None }
 }
 
 fn kept(article: &Article, text: &str) -> Option<String> {
@@ -279,12 +296,33 @@ fn source(article: &Article) -> Vec<Uuid> {
     Collection::Articles.id(&article.syndicated_from).into_iter().collect()
 }
 
-/// The first article of the group of copies that this one belongs to: that of the article it was copied from, which
-/// must be there, or itself.
-pub(super) async fn origin(api: &Api, article: &Article, id: Uuid) -> Result<Uuid, Refusal> {
-    let Some(source) = Collection::Articles.id(&article.syndicated_from) else { return Ok(id) };
-    let origins = article::origins(api.store.reads(), &[source]).await?;
-    origins.get(&source).copied().ok_or_else(|| Refusal::NotFound(article.syndicated_from.clone()))
+/// The first article of the group of copies that this one belongs to, as things stand. Where it joins groups, or leaves
+/// one, they have to be looked at as a whole; that is done when it is written.
+async fn origin(api: &Api, article: &Copy) -> Result<String, Refusal> {
+    let firsts = copies::firsts(api.store.reads(), std::slice::from_ref(article)).await?;
+    let places = firsts.iter().map(|(_, place)| place);
+    let first = places.chain([&article.place]).min().unwrap_or(&article.place);
+    Ok(Collection::Articles.name(first.id))
+}
+
+/// The same for the next revision of an article, which was sent with a text of this key, or without one.
+async fn next_origin(
+    api: &Api,
+    former: &Article,
+    next: &Article,
+    text_key: Option<TextHash>,
+) -> Result<String, Refusal> {
+    let id = id::<Article>(&former.name)?;
+    if !regroups(former, next) && !former.origin.is_empty() {
+        return Ok(former.origin.clone());
+    }
+    let text_key = match text_key {
+        None if next.text_sha256 == former.text_sha256 => {
+            copies::text_keys(api.store.reads(), &[id]).await?.pop().map(|(_, key)| key)
+        }
+        sent => sent,
+    };
+    origin(api, &Copy::of(id, next, text_key)).await
 }
 
 /// The articles of these ids, in this order, of which these are the docs.

@@ -18,6 +18,8 @@ pub mod report;
 pub mod retract;
 mod revise;
 mod rule;
+pub mod settler;
+mod stale;
 pub mod status;
 pub mod story;
 

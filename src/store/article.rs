@@ -177,15 +177,15 @@ pub(super) async fn claim(
         let (rows, by) = (Rows::of(&new), Signatures::of(&new));
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
             "insert into article (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
-                                  section, publish_from, publish_to, syndicated_from, update_time, change_kind, actor,
-                                  request_id, reason)
+                                  section, publish_from, publish_to, syndicated_from, text_key, update_time, change_kind,
+                                  actor, request_id, reason)
              select one.*
              from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
-                         $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::timestamptz[],
-                         $14::smallint[], $15::text[], $16::text[], $17::text[])
+                         $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::bytea[],
+                         $14::timestamptz[], $15::smallint[], $16::text[], $17::text[], $18::text[])
                       as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
-                              section, publish_from, publish_to, syndicated_from, update_time, change_kind, actor,
-                              request_id, reason)
+                              section, publish_from, publish_to, syndicated_from, text_key, update_time, change_kind,
+                              actor, request_id, reason)
              on conflict on constraint article_pkey do nothing
              returning id",
         )
@@ -201,6 +201,7 @@ pub(super) async fn claim(
         .bind(rows.publish_from)
         .bind(rows.publish_to)
         .bind(rows.sources)
+        .bind(rows.text_keys)
         .bind(by.update_times)
         .bind(by.kinds)
         .bind(by.actors)
@@ -240,17 +241,18 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> R
              publish_to = one.publish_to,
              syndicated_from = one.syndicated_from,
              delete_time = one.delete_time,
+             text_key = coalesce(one.text_key, case when one.has_same_text then article.text_key end),
              update_time = one.update_time,
              change_kind = one.change_kind,
              actor = one.actor,
              request_id = one.request_id,
              reason = one.reason
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
-                     $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::timestamptz[],
-                     $14::timestamptz[], $15::smallint[], $16::text[], $17::text[], $18::text[])
+                     $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::timestamptz[], $14::bytea[],
+                     $15::boolean[], $16::timestamptz[], $17::smallint[], $18::text[], $19::text[], $20::text[])
                   as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code, section,
-                          publish_from, publish_to, syndicated_from, delete_time, update_time, change_kind, actor,
-                          request_id, reason)
+                          publish_from, publish_to, syndicated_from, delete_time, text_key, has_same_text, update_time,
+                          change_kind, actor, request_id, reason)
          where article.id = one.id",
     )
     .bind(rows.ids)
@@ -266,6 +268,8 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> R
     .bind(rows.publish_to)
     .bind(rows.sources)
     .bind(rows.delete_times)
+    .bind(rows.text_keys)
+    .bind(rows.have_same_text)
     .bind(by.update_times)
     .bind(by.kinds)
     .bind(by.actors)
@@ -291,6 +295,8 @@ struct Rows<'a> {
     publish_to: Vec<Option<NaiveDate>>,
     sources: Vec<Option<Uuid>>,
     delete_times: Vec<Option<DateTime<Utc>>>,
+    text_keys: Vec<Option<&'a [u8]>>,
+    have_same_text: Vec<bool>,
 }
 
 impl<'a> Rows<'a> {
@@ -306,7 +312,7 @@ impl<'a> Rows<'a> {
             revisions: column(articles, |article| article.revision),
             contracts: vec![CONTRACT; articles.len()],
             docs: articles.iter().map(|one| one.put.doc.as_slice()).collect(),
-            origins: articles.iter().map(|one| one.origin).collect(),
+            origins: articles.iter().map(|one| origin(one)).collect(),
             text_hashes: column(articles, |article| {
                 let hash = parse_text_hash(&article.text_sha256).filter(|_| keeps_text(article));
                 hash.map(|hash| hash.to_vec())
@@ -318,6 +324,18 @@ impl<'a> Rows<'a> {
             publish_to: column(articles, |article| article.publish_date.as_ref().and_then(dates::last_day)),
             sources: column(articles, |article| Collection::Articles.id(&article.syndicated_from)),
             delete_times: column(articles, |article| time(article.delete_time.as_ref())),
+            text_keys: articles.iter().map(|one| one.text_key.as_ref().map(TextHash::as_slice)).collect(),
+            have_same_text: articles.iter().map(|one| has_same_text(one)).collect(),
         }
     }
+}
+
+/// The first article of its group of copies.
+fn origin(one: &PutArticle) -> Uuid {
+    Collection::Articles.id(&one.put.record.origin).unwrap_or(one.put.id)
+}
+
+/// Whether it has the text that it had, which need not have been sent again.
+fn has_same_text(one: &PutArticle) -> bool {
+    one.former.as_ref().is_some_and(|former| former.text_sha256 == one.put.record.text_sha256)
 }

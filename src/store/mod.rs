@@ -8,6 +8,7 @@
 pub mod article;
 pub mod change;
 pub mod coalesce;
+pub mod copies;
 pub mod error;
 pub mod filter;
 pub mod history;
@@ -22,6 +23,7 @@ pub mod retention;
 pub mod revision;
 mod signed;
 pub mod text;
+pub mod unsettled;
 pub mod write;
 
 use std::{collections::HashSet, hash::Hash, time::Duration};

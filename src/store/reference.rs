@@ -82,6 +82,7 @@ pub(super) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut HashSet<Claim
     }
 
     if !named.is_empty() {
+        let (cited, revisions) = cited(batch);
         let gone: Vec<(bool, Uuid)> = sqlx::query_as(
             "select true, id
              from participant
@@ -91,10 +92,17 @@ pub(super) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut HashSet<Claim
              select false, id
              from article
              where id = any($2)
-               and delete_time is not null",
+               and delete_time is not null
+             union all
+             select false, article.id
+             from unnest($3::uuid[], $4::bigint[]) as cited (id, revision)
+             join article on article.id = cited.id
+             where article.revision <> cited.revision",
         )
         .bind(named.remove(&Collection::Participants).unwrap_or_default())
         .bind(named.remove(&Collection::Articles).unwrap_or_default())
+        .bind(cited)
+        .bind(revisions)
         .fetch_all(&mut *tx)
         .await?;
         let collection = |is_participant| if is_participant { Collection::Participants } else { Collection::Articles };
@@ -105,6 +113,19 @@ pub(super) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut HashSet<Claim
         lost.extend(named.into_iter().map(|(id, _)| Claim::Unnamed(of, id)));
     }
     check_lines(tx, batch, lost).await
+}
+
+/// The articles of new reports, each with the revision that the report was made on: its evidence was checked against a
+/// text, and its meeting settled with an origin, that the article may no longer have. An article of the same write is not
+/// among them.
+fn cited(batch: &[&Write]) -> (Vec<Uuid>, Vec<i64>) {
+    let cited = batch.iter().flat_map(|write| {
+        let is_own = |id: Uuid| write.articles.iter().any(|one| one.put.id == id);
+        let new = write.reports.iter().filter(|one| one.replaces.is_none()).map(|one| &one.record);
+        let cited = new.filter_map(|report| Some((Collection::Articles.id(&report.article)?, report.article_revision)));
+        cited.filter(move |(id, _)| !is_own(*id))
+    });
+    cited.collect::<BTreeSet<_>>().into_iter().unzip()
 }
 
 /// Loses whatever moves a record so that its line leads back to it.

@@ -13,7 +13,7 @@ use super::{
     revision,
     signed::{Signatures, Signed},
     time,
-    write::{Claim, Put},
+    write::{Claim, Put, Write},
 };
 use crate::{
     model::{
@@ -250,7 +250,7 @@ async fn insert(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>], lost: &mut Hash
 }
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded. Of a report only
-/// its state and its meeting change.
+/// its state and its meeting change, and what is said of its evidence.
 pub(super) async fn update(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>]) -> Result<(), StoreError> {
     let next: Vec<_> = reports.iter().copied().filter(|one| one.replaces.is_some()).collect();
     if next.is_empty() {
@@ -289,6 +289,33 @@ pub(super) async fn update(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>]) -> R
     .bind(by.reasons)
     .execute(&mut *tx)
     .await?;
+    Ok(())
+}
+
+/// Loses the articles whose text changes and that have reports whose evidence was not compared with it. The transaction
+/// has written all else, and holds the feed's lock.
+pub(super) async fn check_compared(tx: Tx<'_>, batch: &[&Write], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+    let articles = batch.iter().flat_map(|write| &write.articles);
+    let changed = articles.filter_map(|one| Some((one.put.id, one.compared.as_ref()?)));
+    let (articles, compared): (Vec<Uuid>, Vec<&Vec<Uuid>>) = changed.unzip();
+    if articles.is_empty() {
+        return Ok(());
+    }
+    // What the batch brings was compared, too, or is lost for having been made on the former text.
+    let brought = batch.iter().flat_map(|write| &write.reports).map(|one| one.id);
+    let compared: Vec<Uuid> = compared.into_iter().flatten().copied().chain(brought).collect();
+    let others: Vec<Uuid> = sqlx::query_scalar(
+        "select distinct article
+         from report
+         where article = any($1)
+           and retract_time is null
+           and id <> all($2)",
+    )
+    .bind(articles)
+    .bind(compared)
+    .fetch_all(tx)
+    .await?;
+    lost.extend(others.into_iter().map(|id| Claim::Record(Collection::Articles, id)));
     Ok(())
 }
 

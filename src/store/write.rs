@@ -12,10 +12,16 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    BATCH_TIMEOUT, StoreError, article, change, meeting, participant, reference, report, request, signed::signed, text,
+    BATCH_TIMEOUT, StoreError, article, change, meeting, participant, reference, report, request,
+    signed::signed,
+    text,
+    unsettled::{self, Unsettled},
 };
 use crate::{
-    model::resource::{Collection, Resource},
+    model::{
+        article::TextHash,
+        resource::{Collection, Resource},
+    },
     pb::{Article, Meeting, Participant, Report},
 };
 
@@ -34,10 +40,14 @@ pub struct Write {
     pub participants: Vec<PutParticipant>,
     /// Articles, new or replaced.
     pub articles: Vec<PutArticle>,
-    /// Reports, new or retracted.
+    /// Reports, new or replaced.
     pub reports: Vec<Put<Report>>,
     /// Meetings, new or replaced.
     pub meetings: Vec<Put<Meeting>>,
+    /// What is settled with it, unless that was made uncertain again meanwhile.
+    pub settles: Option<Unsettled>,
+    /// The state of the groups of copies that it relies on, where it does.
+    pub groups: Option<i64>,
 }
 
 /// The answer to a request, for callers who repeat it.
@@ -90,12 +100,14 @@ impl<R: Resource> Put<R> {
 pub struct PutArticle {
     /// The article, without its text.
     pub put: Put<Article>,
-    /// The first article of its group of copies.
-    pub origin: Uuid,
     /// Its text, where that is to be kept.
     pub text: Option<String>,
+    /// The key of the text that it was sent with, also of one that is not to be kept.
+    pub text_key: Option<TextHash>,
     /// The revision that it replaces.
     pub former: Option<Article>,
+    /// With another text than before: its reports, whose evidence was compared with that. There may be no others.
+    pub compared: Option<Vec<Uuid>>,
 }
 
 impl PutArticle {
@@ -146,6 +158,8 @@ pub enum Claim {
     Live(Collection, Uuid),
     /// A record that is to be deleted, and that nobody names.
     Unnamed(Collection, Uuid),
+    /// The groups of copies in a state.
+    Groups(i64),
 }
 
 impl Write {
@@ -185,7 +199,8 @@ impl Write {
     /// Whether it relies on something that was lost: what it claims, or what it names or deletes.
     pub fn has_lost(&self, lost: &HashSet<Claim>) -> bool {
         let is_lost = |claim: &Claim| lost.contains(claim);
-        self.claims().iter().any(is_lost) || reference::relied_on(self).iter().any(is_lost)
+        let relies_on = reference::relied_on(self).into_iter().chain(self.groups.map(Claim::Groups));
+        self.claims().iter().any(is_lost) || relies_on.into_iter().any(|claim| is_lost(&claim))
     }
 
     /// Names that participants get or had, whether or not the write relies on their absence: whoever relies on it in
@@ -220,8 +235,8 @@ impl Write {
 /// What became of a batch.
 #[derive(Debug)]
 pub enum Outcome {
-    /// All of it is durable; the position of each write's last change.
-    Committed(Vec<change::Position>),
+    /// All of it is durable; the position of each write's last change, and whether something is to be settled anew.
+    Committed(Vec<change::Position>, bool),
     /// None of it was written, since these were taken or have changed.
     Lost(HashSet<Claim>),
 }
@@ -265,13 +280,16 @@ async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, Stor
         .collect();
     change::lock(&mut tx).await?;
     reference::check(&mut tx, batch, &mut lost).await?;
+    report::check_compared(&mut tx, batch, &mut lost).await?;
+    unsettled::check(&mut tx, batch, &mut lost).await?;
     if !lost.is_empty() {
         tx.rollback().await?;
         return Ok(Outcome::Lost(lost));
     }
+    let is_unsettled = unsettled::keep(&mut tx, batch).await?;
     let positions = change::append(&mut tx, &changes).await?;
     tx.commit().await.map_err(StoreError::of_commit)?;
-    Ok(Outcome::Committed(positions))
+    Ok(Outcome::Committed(positions, is_unsettled))
 }
 
 /// Claims everything, each kind in sorted order and the kinds in this one, so that two instances cannot wait for each

@@ -189,7 +189,7 @@ pub fn account(world: &World, title: &str) -> Option<Account> {
 }
 
 pub fn evidence() -> Vec<Evidence> {
-    vec![Evidence { field: "title".into(), quote: TEXT[6..].into(), start: 6, end: TEXT.len() as i32 }]
+    vec![Evidence { field: "title".into(), quote: TEXT[6..].into(), start: 6, end: TEXT.len() as i32, stale: false }]
 }
 
 pub fn extractor() -> Option<Extractor> {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{known::Known, result, sent::Sent};
 use crate::{
     model::{
+        copies::Copy,
         matching::agrees,
         participant::keys,
         resource::{Collection, Resource},
@@ -205,6 +206,11 @@ impl Known {
                 Some(source) => self.sources.insert(one.put.id, source),
                 None => self.sources.remove(&one.put.id),
             };
+            let copy = Copy::of(one.put.id, &one.put.record, one.text_key);
+            if copy.has_neighbours() {
+                let first = self.first(&copy);
+                self.copies.push((copy, first));
+            }
         }
         for one in &write.participants {
             for name in keys(&one.put.record) {

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{answered, sent::Sent};
 use crate::{
     model::{
-        article::uris,
+        article::{TextHash, keeps_text, same_content, uris},
+        copies::{Copy, Place},
         participant::keys as participant_keys,
         report::participants,
         resource::{Collection, Resource},
@@ -18,8 +19,9 @@ use crate::{
         refusal::{Refusal, must_be_live},
         report::{Tellings, tellings},
         revise::survivor,
+        stale::{cited_in, is_another_text},
     },
-    store::{Doc, article, meeting, participant, reference, report},
+    store::{Doc, article, copies, meeting, participant, reference, report},
 };
 
 /// What is there.
@@ -33,8 +35,16 @@ pub struct Known {
     pub articles: HashMap<Uuid, (Article, Doc)>,
     /// First articles of groups of copies, by article.
     pub origins: HashMap<Uuid, Uuid>,
+    /// Keys of the texts of known articles.
+    pub text_keys: HashMap<Uuid, TextHash>,
+    /// The first articles of the groups of copies that stories join, by the uri of the story's article.
+    pub firsts: HashMap<String, Vec<Place>>,
+    /// The copies that earlier stories of the chunk bring, with the first article of their group.
+    pub copies: Vec<(Copy, Place)>,
     /// What articles are copies of, for those that stories may make copies of others.
     pub sources: HashMap<Uuid, Uuid>,
+    /// The reports that count of articles that stories give another text.
+    pub cited: HashMap<Uuid, Vec<Report>>,
     /// Reports by article and content hash.
     pub reports: HashMap<(Uuid, String), Report>,
     /// Who has a normalised name, with the version at which that is so; the oldest first.
@@ -69,6 +79,8 @@ impl Known {
             known.articles = decoded(article::get(pool, &ids).await?)?;
             known.reports = known.given_before(api, stories).await?;
         }
+        known.find_copies(api, stories).await?;
+        known.find_cited(api, stories).await?;
         let updates = stories.iter().filter(|story| story.allow_update && known.article(story).is_some());
         let sources: Vec<Uuid> =
             updates.filter_map(|story| Collection::Articles.id(&story.article.syndicated_from)).collect();
@@ -91,6 +103,64 @@ impl Known {
     /// The article that has a story's first known uri.
     pub fn article(&self, story: &Sent) -> Option<Uuid> {
         uris(&story.article).find_map(|uri| self.uris.get(uri).copied())
+    }
+
+    /// The key of the text of a story's article, also where that is known and its text was not sent again.
+    pub fn text_key(&self, story: &Sent) -> Option<TextHash> {
+        story.text_key.or_else(|| {
+            let id = self.article(story)?;
+            let (stored, _) = self.articles.get(&id)?;
+            let is_withheld = story.text.is_empty() && !keeps_text(&story.article);
+            let is_same = is_withheld || story.article.text_sha256 == stored.text_sha256;
+            self.text_keys.get(&id).copied().filter(|_| is_same)
+        })
+    }
+
+    /// The place of the first article of the group of copies that this one joins, among those that were looked for and
+    /// those of earlier stories.
+    pub fn first(&self, article: &Copy) -> Place {
+        let found = self.firsts.get(article.place.uri()).into_iter().flatten();
+        let earlier = self.copies.iter().filter(|(copy, _)| copy.is_next_to(article)).map(|(_, first)| first);
+        found.chain(earlier).chain([&article.place]).min().unwrap_or(&article.place).clone()
+    }
+
+    /// Looks for what the articles of these stories are copies of, where they are new or changed.
+    async fn find_copies(&mut self, api: &Api, stories: &[Sent]) -> Result<(), Refusal> {
+        let pool = api.store.reads();
+        let known: Vec<Uuid> = stories.iter().filter_map(|story| self.article(story)).collect();
+        if !known.is_empty() {
+            self.text_keys = copies::text_keys(pool, &known).await?.into_iter().collect();
+        }
+        let mut asked = Vec::new();
+        for story in stories {
+            let id = self.article(story);
+            let stored = id.and_then(|id| self.articles.get(&id));
+            let copy = Copy::of(id.unwrap_or_default(), &story.article, self.text_key(story));
+            match stored {
+                Some((stored, _)) if !same_content(&story.article, stored) => asked.push(copy),
+                None if copy.has_neighbours() => asked.push(copy),
+                _ => {}
+            }
+        }
+        if !asked.is_empty() {
+            for (at, place) in copies::firsts(pool, &asked).await? {
+                self.firsts.entry(asked[at].place.uri().to_owned()).or_default().push(place);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the reports whose evidence is to be compared with another text.
+    async fn find_cited(&mut self, api: &Api, stories: &[Sent]) -> Result<(), Refusal> {
+        for story in stories.iter().filter(|story| story.allow_update) {
+            let stored = self.article(story).and_then(|id| Some((id, &self.articles.get(&id)?.0)));
+            if let Some((id, stored)) = stored
+                && is_another_text(stored, &story.article, &story.text)
+            {
+                self.cited.insert(id, cited_in(api, id).await?);
+            }
+        }
+        Ok(())
     }
 
     /// Refuses to name a participant who is not there, or is not live.

@@ -22,10 +22,12 @@ use super::{
     refusal::{Refusal, must_be_live},
     report::{Telling, Tellings, must_have_room},
     revise::must_not_lead_back,
+    stale::compare,
 };
 use crate::{
     model::{
         article::{carry_withheld_text, keeps_text, same_content, uris},
+        copies::{Copy, regroups},
         resource::{Collection, Deletable, Resource},
         rules::Path,
     },
@@ -212,23 +214,33 @@ impl Found<'_> {
     /// The article as it will be, and the first of its group of copies.
     fn put(self, story: &Sent, known: &Known, now: SystemTime, write: &mut Write) -> (Article, Uuid) {
         let id = self.id();
-        let source = Collection::Articles.id(&story.article.syndicated_from);
-        let origin = source.and_then(|source| known.origins.get(&source).copied()).unwrap_or(id);
+        let stored_origin = known.origins.get(&id).copied().unwrap_or(id);
+        let text = (story.text.as_str(), story.text_key);
         let mut article = story.article.clone();
-        match self {
+        let origin = match self {
+            Self::Same(_, stored) => return (stored.clone(), stored_origin),
             Self::New(_) => {
+                let origin = known.first(&Copy::of(id, &article, story.text_key)).id;
+                article.origin = Collection::Articles.name(origin);
                 article.begin(id, now);
-                write.articles.push(put_new(id, article.clone(), origin, &story.text));
+                write.articles.push(put_new(id, article.clone(), text));
+                origin
             }
-            Self::Same(_, stored) => return (stored.clone(), known.origins.get(&id).copied().unwrap_or(id)),
             Self::Changed(_, former) => {
                 if !keeps_text(&article) && story.text.is_empty() {
                     carry_withheld_text(&mut article, &former);
                 }
+                let origin = match regroups(&former, &article) {
+                    true => known.first(&Copy::of(id, &article, known.text_key(story))).id,
+                    false => stored_origin,
+                };
+                article.origin = Collection::Articles.name(origin);
                 article.succeed(&former, now);
-                write.articles.push(put_next((article.clone(), *former), origin, &story.text, change::Kind::Updated));
+                write.articles.push(put_next((article.clone(), *former), text, change::Kind::Updated));
+                known.cited.get(&id).into_iter().for_each(|reports| compare(write, reports, &story.text, now));
+                origin
             }
-        }
+        };
         (article, origin)
     }
 }

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        article::{nfc, take_text},
+        article::{TextHash, nfc, take_text},
+        copies::text_key,
         evidence,
         report::content_hash,
         resource::Collection,
@@ -27,6 +28,8 @@ pub struct Sent {
     pub article: Article,
     /// Its text, also one that is not to be kept; empty without one.
     pub text: String,
+    /// What the text is compared by, if it is long enough.
+    pub text_key: Option<TextHash>,
     /// By key.
     pub participants: Vec<(String, Participant)>,
     pub reports: Vec<SentReport>,
@@ -84,7 +87,8 @@ impl Sent {
         violations.into_result()?;
         let participants = story.participants.into_iter().map(|one| (one.key, one.participant.unwrap_or_default()));
         let participants = participants.collect();
-        Ok(Self { call, validate_only, allow_update, matching, article, text, participants, reports })
+        let text_key = text_key(&text);
+        Ok(Self { call, validate_only, allow_update, matching, article, text, text_key, participants, reports })
     }
 
     /// The meetings that it adds to.

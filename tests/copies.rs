@@ -1,0 +1,439 @@
+//! Copies of one text count as one source, whichever of them comes first, and however it comes to be one.
+
+use std::time::Duration;
+
+use proptest::{
+    prelude::*,
+    strategy::ValueTree,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use readout::{
+    config,
+    model::copies::{Copy, origins, text_key},
+    pb::{
+        Account, Article, Change, CreateArticleRequest, Date, IngestStoriesResponse, Place, article::TextRights,
+        change::Kind, ingest_stories_response::Outcome,
+    },
+};
+use uuid::Uuid;
+
+use crate::support::{
+    Service, cluster,
+    follow::{Watch, all, beginning, matching, now},
+    make::{article, ingest, story, streamed, talks},
+    raw,
+};
+
+/// A text of so many characters, of which each begins like the others.
+fn text(length: usize) -> String {
+    let words = "Ministers met in Baku. They stressed mutual trust, and agreed to meet again. ";
+    words.chars().cycle().take(length - 1).chain(['x']).collect()
+}
+
+fn on(day: i32) -> Option<Date> {
+    Some(Date { year: 2020, month: 8, day })
+}
+
+/// An article of a long text, published on a day of August.
+fn printed(uri: &str, day: i32) -> Article {
+    Article { text: text(600), publish_date: on(day), ..article(uri) }
+}
+
+/// What the settler does from here on.
+async fn settlings(service: &Service) -> Watch {
+    let mut watch = service.watch(matching(now(), "kind = SETTLED")).await;
+    assert!(watch.caught_up().await.is_empty());
+    watch
+}
+
+fn names(changes: &[Change]) -> Vec<&str> {
+    changes.iter().map(|change| change.name.as_str()).collect()
+}
+
+impl Service {
+    async fn origin(&self, of: &Article) -> String {
+        self.article(&of.name).await.origin
+    }
+
+    async fn is_settled(&self) -> bool {
+        self.count("select count(*) from unsettled").await == 0
+    }
+}
+
+/// A service whose watches are told often that nothing happened.
+async fn impatient() -> Service {
+    let feed = config::Feed { feed_heartbeat: Duration::from_millis(20), ..config::Feed::default() };
+    Service::start_with(cluster::database().await, feed).await
+}
+
+/// Waits until nothing is left to be settled.
+async fn settled(service: &Service) {
+    let mut watch = service.watch(all(now())).await;
+    while !service.is_settled().await {
+        watch.next().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_copy_knows_the_first_at_once() {
+    let service = Service::start().await;
+    let first = service.create_article(printed("urn:first", 3)).await;
+    assert_eq!(first.origin, first.name);
+    let copy = service.create_article(printed("urn:copy", 5)).await;
+    assert_eq!(copy.origin, first.name);
+    assert_eq!(service.article(&copy.name).await, copy);
+    // Its neighbour is a copy itself.
+    let next = service.create_article(printed("urn:next", 11)).await;
+    assert_eq!(next.origin, first.name);
+    assert!(service.is_settled().await);
+
+    let request =
+        CreateArticleRequest { article: Some(printed("urn:checked", 3)), validate_only: true, ..Default::default() };
+    let checked = service.articles.clone().create_article(request).await.unwrap().into_inner();
+    assert_eq!(checked.origin, "");
+    let changes = service.all_changes().await;
+    assert!(changes.iter().all(|change| change.kind() == Kind::Created), "{changes:?}");
+}
+
+#[tokio::test]
+async fn only_long_equal_texts_of_one_week_are_copies() {
+    let service = Service::start().await;
+    let first = service.create_article(printed("urn:first", 3)).await;
+    let spaced = text(600).to_uppercase().replace(' ', " \n\u{a0}\t");
+    let other = text(600).replace("Baku", "Moscow");
+    let sent = |uri: &str, text: &str, day| Article { text: text.into(), ..printed(uri, day) };
+    let mut withheld = printed("urn:withheld", 4);
+    withheld.set_text_rights(TextRights::Withheld);
+    for (article, is_copy) in [
+        (sent("urn:spaced", &spaced, 4), true),
+        (withheld, true),
+        (sent("urn:other", &other, 4), false),
+        (printed("urn:same-day", 3), true),
+        (Article { publish_date: on(0), ..printed("urn:month", 4) }, false),
+        (Article { publish_date: None, ..printed("urn:undated", 4) }, false),
+    ] {
+        let uri = article.uri.clone();
+        let created = service.create_article(article).await;
+        let expected = if is_copy { &first.name } else { &created.name };
+        // Of one day, the smaller uri is the first: "urn:first".
+        assert_eq!(&created.origin, expected, "{uri}");
+    }
+
+    for (length, is_copy) in [(399, false), (400, true)] {
+        let short = |uri: String, day| Article { text: text(length), ..printed(&uri, day) };
+        let first = service.create_article(short(format!("urn:{length}"), 3)).await;
+        let second = service.create_article(short(format!("urn:{length}:copy"), 4)).await;
+        assert_eq!(second.origin == first.name, is_copy, "{length} characters");
+    }
+    for (days, is_copy) in [(7, true), (8, false)] {
+        let far = |uri: &str, day| sent(&format!("urn:{days}:{uri}"), &format!("{}{days}", text(600)), day);
+        let first = service.create_article(far("first", 3)).await;
+        let second = service.create_article(far("second", 3 + days)).await;
+        assert_eq!(second.origin == first.name, is_copy, "{days} days");
+    }
+    assert!(service.is_settled().await);
+}
+
+#[tokio::test]
+async fn an_earlier_copy_that_comes_later_becomes_the_first() {
+    let service = Service::start().await;
+    let mut settlings = settlings(&service).await;
+    let late = service.create_article(printed("urn:late", 9)).await;
+    let later = service.create_article(printed("urn:later", 10)).await;
+    let early = service.create_article(printed("urn:early", 4)).await;
+    assert_eq!((later.origin.as_str(), &early.origin), (late.name.as_str(), &early.name));
+    let changes = settlings.changes(2).await;
+    for (change, before) in changes.iter().zip([&late, &later]) {
+        assert_eq!((&change.name, change.revision, change.actor.as_str()), (&before.name, 2, "readout"));
+        assert!(change.last);
+        let after = service.article(&before.name).await;
+        let expected = Article {
+            origin: early.name.clone(),
+            revision: 2,
+            etag: after.etag.clone(),
+            update_time: after.update_time,
+            ..before.clone()
+        };
+        assert_eq!(after, expected);
+    }
+    assert!(service.is_settled().await);
+}
+
+#[tokio::test]
+async fn what_was_syndicated_is_a_copy_whatever_its_text() {
+    let service = Service::start().await;
+    let mut settlings = settlings(&service).await;
+    let agency = service.create_article(Article { publish_date: on(20), ..article("urn:agency") }).await;
+    let of = |uri: &str, source: &Article, day| Article {
+        syndicated_from: source.name.clone(),
+        publish_date: on(day),
+        ..article(uri)
+    };
+    let paper = service.create_article(of("urn:paper", &agency, 21)).await;
+    assert_eq!(paper.origin, agency.name);
+    // Printed before the agency dates it.
+    let blog = service.create_article(of("urn:blog", &paper, 2)).await;
+    assert_eq!(blog.origin, blog.name);
+    assert_eq!(names(&settlings.changes(2).await).len(), 2);
+    assert_eq!([service.origin(&agency).await, service.origin(&paper).await], [blog.name.clone(), blog.name.clone()]);
+
+    // Without the one between, they have nothing to do with each other.
+    let alone = Article { name: paper.name.clone(), ..Default::default() };
+    let alone = service.update_article(alone, &["syndicated_from"]).await.unwrap();
+    let change = settlings.change().await;
+    assert_eq!(change.name, agency.name);
+    assert_eq!(service.origin(&agency).await, agency.name);
+    settled(&service).await;
+    // The blog is a copy of the paper, which is so of nobody.
+    assert_eq!([service.origin(&alone).await, service.origin(&blog).await], [blog.name.clone(), blog.name.clone()]);
+}
+
+#[tokio::test]
+async fn a_group_falls_apart_without_the_article_between() {
+    let service = Service::start().await;
+    let mut settlings = settlings(&service).await;
+    let first = service.create_article(printed("urn:a", 1)).await;
+    let between = service.create_article(printed("urn:b", 7)).await;
+    let last = service.create_article(printed("urn:c", 13)).await;
+    assert_eq!(last.origin, first.name);
+    let other = Article { name: between.name.clone(), text: text(500), ..Default::default() };
+    let other = service.update_article(other, &["text"]).await.unwrap();
+    assert_eq!(other.origin, between.name);
+    assert_eq!(settlings.change().await.name, last.name);
+    assert_eq!(service.origin(&last).await, last.name);
+
+    // And is one again with it.
+    let again = Article { name: between.name.clone(), text: text(600), ..Default::default() };
+    let again = service.update_article(again, &["text"]).await.unwrap();
+    assert_eq!(again.origin, first.name);
+    assert_eq!(settlings.change().await.name, last.name);
+    assert_eq!(service.origin(&last).await, first.name);
+}
+
+#[tokio::test]
+async fn copies_have_another_first_when_theirs_is_deleted() {
+    let service = Service::start().await;
+    let mut settlings = settlings(&service).await;
+    let first = service.create_article(printed("urn:a", 1)).await;
+    let second = service.create_article(printed("urn:b", 2)).await;
+    let third = service.create_article(printed("urn:c", 3)).await;
+    service.delete_article(&first.name).await.unwrap();
+    let changes = settlings.changes(2).await;
+    assert_eq!(names(&changes), [second.name.as_str(), &third.name]);
+    assert_eq!([service.origin(&second).await, service.origin(&third).await], [&*second.name, &second.name]);
+    service.undelete_article(&first.name).await.unwrap();
+    let changes = settlings.changes(2).await;
+    assert_eq!(names(&changes), [second.name.as_str(), &third.name]);
+    assert_eq!([service.origin(&second).await, service.origin(&third).await], [&*first.name, &first.name]);
+}
+
+#[tokio::test]
+async fn stories_bring_copies_also_one_after_the_other_in_one_stream() {
+    let mut service = Service::start().await;
+    let told = |uri: &str, day| {
+        let mut story = story(uri, &[]);
+        story.article = Some(printed(uri, day));
+        story
+    };
+    let first = service.ingest.ingest_story(ingest(told("urn:a", 1))).await.unwrap().into_inner().article;
+    let stories = [told("urn:b", 2), told("urn:c", 8), told("urn:d", 14)].map(streamed);
+    let mut answers = service.ingest.ingest_stories(tokio_stream::iter(stories)).await.unwrap().into_inner();
+    while let Some(IngestStoriesResponse { outcome: Some(Outcome::Result(result)), .. }) =
+        answers.message().await.unwrap()
+    {
+        assert_eq!(service.article(&result.article).await.origin, first);
+    }
+    assert!(service.is_settled().await);
+    assert!(service.all_changes().await.iter().all(|change| change.kind() == Kind::Created));
+
+    let mut changed = ingest(told("urn:d", 14));
+    changed.allow_update = true;
+    changed.story.as_mut().unwrap().article.as_mut().unwrap().text = text(500);
+    let changed = service.ingest.ingest_story(changed).await.unwrap().into_inner().article;
+    assert_eq!(service.article(&changed).await.origin, changed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_are_written_at_once_end_in_one_group() {
+    let service = impatient().await;
+    let other = Service::start_on(service.database.clone()).await;
+    for round in 0..8 {
+        let text = format!("{}{round}", text(600));
+        let printed = |number: i32| Article { text: text.clone(), ..printed(&format!("urn:{round}:{number}"), number) };
+        let create = |number| [&service, &other][number as usize % 2].create_article(printed(number));
+        let mut articles = futures_util::future::join_all((1..=6).map(create)).await;
+        settled(&service).await;
+        articles.sort_by(|a, b| a.uri.cmp(&b.uri));
+        for one in &articles {
+            assert_eq!(service.origin(one).await, articles[0].name, "round {round}, {}", one.uri);
+        }
+    }
+}
+
+fn in_place(locality: &str, title: &str) -> Account {
+    let place = Place { locality: locality.into(), ..Default::default() };
+    Account { place: Some(place), ..talks(title) }
+}
+
+#[tokio::test]
+async fn meetings_are_settled_anew_when_their_sources_turn_out_to_be_one() {
+    let service = Service::start().await;
+    let mut settlings = settlings(&service).await;
+    let early = service.create_article(Article { publish_date: on(1), ..article("urn:early") }).await;
+    let one = service.create_article(printed("urn:one", 5)).await;
+    let two = service.create_article(Article { text: text(500), ..printed("urn:two", 6) }).await;
+    let meeting = service.create_meeting(&early, in_place("Ganja", "Talks")).await.unwrap();
+    let untouched = service.create_meeting(&early, in_place("Ganja", "Others")).await.unwrap();
+    let alone = service.create_meeting(&two, in_place("Baku", "Alone")).await.unwrap();
+    service.add_report(&meeting.name, &one.name, in_place("Baku", "Talks")).await.unwrap();
+    service.add_report(&meeting.name, &two.name, in_place("Baku", "Talks")).await.unwrap();
+    let locality = async || service.meeting(&meeting.name).await.account.unwrap().place.unwrap().locality;
+    // Two against one.
+    assert_eq!(locality().await, "Baku");
+
+    let copy = Article { name: two.name.clone(), text: text(600), ..Default::default() };
+    let copy = service.update_article(copy, &["text"]).await.unwrap();
+    assert_eq!(copy.origin, one.name);
+    let change = settlings.change().await;
+    assert_eq!((&change.name, change.revision, change.last), (&meeting.name, 4, true));
+    assert_eq!(change.actor, "readout");
+    // One against one, and the earlier is believed.
+    assert_eq!(locality().await, "Ganja");
+
+    // The copy is dated before all others.
+    let dated = Article { name: one.name.clone(), publish_date: on(1), ..Default::default() };
+    service.update_article(dated, &["publish_date"]).await.unwrap();
+    let dated = Article { name: early.name.clone(), publish_date: on(9), ..Default::default() };
+    service.update_article(dated, &["publish_date"]).await.unwrap();
+    while locality().await != "Baku" {
+        assert_eq!(settlings.change().await.name, meeting.name);
+    }
+    for other in [untouched, alone] {
+        assert_eq!(service.meeting(&other.name).await, other);
+    }
+}
+
+#[tokio::test]
+async fn what_a_service_leaves_unsettled_the_next_one_settles() {
+    let service = impatient().await;
+    let database = service.database.clone();
+    let late = service.create_article(printed("urn:late", 9)).await;
+    let early = service.create_article(printed("urn:early", 4)).await;
+    service.stop().await;
+    let service = Service::start_on(database).await;
+    let mut watch = service.watch(matching(beginning(), "kind = SETTLED")).await;
+    assert_eq!(watch.change().await.name, late.name);
+    assert_eq!(service.origin(&late).await, early.name);
+}
+
+#[tokio::test]
+async fn what_cannot_be_settled_holds_up_nothing_else() {
+    let service = Service::start().await;
+    let mut settlings = settlings(&service).await;
+    service.create_article(printed("urn:newer", 9)).await;
+    // As after an upgrade that is not through with all instances.
+    service.execute("update article set contract = 9999").await;
+    service.create_article(printed("urn:early", 4)).await;
+    let fine = |uri: &str, day| Article { text: text(700), ..printed(uri, day) };
+    let late = service.create_article(fine("urn:fine:late", 9)).await;
+    service.create_article(fine("urn:fine:early", 4)).await;
+    assert_eq!(settlings.change().await.name, late.name);
+    assert!(!service.is_settled().await);
+}
+
+#[tokio::test]
+async fn callers_cannot_say_what_the_first_is() {
+    let service = Service::start().await;
+    let first = service.create_article(printed("urn:a", 1)).await;
+    let sent = Article { origin: first.name.clone(), ..article("urn:b") };
+    let second = service.create_article(sent).await;
+    assert_eq!(second.origin, second.name);
+    let sent = Article { name: second.name.clone(), origin: first.name.clone(), ..article("urn:b") };
+    assert_eq!(service.update_article(sent, &["*"]).await.unwrap(), second);
+    let request = prost::Message::encode_to_vec(&crate::support::calls::of_article(second, &["origin"]));
+    let refused = raw::unary(&service.channel().await, "readout.v1.ArticleService/UpdateArticle", request).await;
+    assert!(refused.is_err());
+}
+
+/// What is done to one of a few articles: its day, its text, what it is syndicated from, or whether it is there.
+#[derive(Debug, Clone)]
+enum Step {
+    Date(usize, Option<i32>),
+    Text(usize, usize),
+    From(usize, Option<usize>),
+    Delete(usize),
+    Undelete(usize),
+}
+
+fn any_step(count: usize) -> impl Strategy<Value = Step> {
+    let at = 0..count;
+    prop_oneof![
+        3 => (at.clone(), proptest::option::of(1..29)).prop_map(|(at, day)| Step::Date(at, day)),
+        3 => (at.clone(), 0..3usize).prop_map(|(at, text)| Step::Text(at, text)),
+        2 => (at.clone(), proptest::option::weighted(0.7, at.clone())).prop_map(|(at, source)| Step::From(at, source)),
+        1 => at.clone().prop_map(Step::Delete),
+        1 => at.prop_map(Step::Undelete),
+    ]
+}
+
+impl Service {
+    /// Does it, unless it is refused, as what leads back to itself or is named is.
+    async fn step(&self, articles: &[Article], step: &Step) {
+        let name = |at: &usize| articles[*at].name.clone();
+        let _ = match step {
+            Step::Date(at, day) => {
+                let publish_date = day.and_then(on);
+                self.update_article(Article { name: name(at), publish_date, ..Default::default() }, &["publish_date"])
+                    .await
+            }
+            Step::Text(at, which) => {
+                let text = text(450 + which);
+                self.update_article(Article { name: name(at), text, ..Default::default() }, &["text"]).await
+            }
+            Step::From(at, source) => {
+                let syndicated_from = source.as_ref().map(name).unwrap_or_default();
+                let sent = Article { name: name(at), syndicated_from, ..Default::default() };
+                self.update_article(sent, &["syndicated_from"]).await
+            }
+            Step::Delete(at) => self.delete_article(&name(at)).await,
+            Step::Undelete(at) => self.undelete_article(&name(at)).await,
+        };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_done_to_articles_each_ends_in_the_group_of_its_copies() {
+    const COUNT: usize = 24;
+    let service = impatient().await;
+    let other = Service::start_on(service.database.clone()).await;
+    let mut articles = Vec::new();
+    for at in 0..COUNT {
+        let sent =
+            Article { text: text(450 + at % 3), ..printed(&format!("urn:{:02}", at * 7 % COUNT), 1 + at as i32) };
+        articles.push(service.create_article(sent).await);
+    }
+    // The same at every run, so that a failure stays.
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    for round in 0..10 {
+        let steps = proptest::collection::vec(any_step(COUNT), 12).new_tree(&mut runner).unwrap().current();
+        let done = steps.iter().zip([&service, &other].into_iter().cycle());
+        futures_util::future::join_all(done.map(|(step, service)| service.step(&articles, step))).await;
+        settled(&service).await;
+
+        let mut copies = Vec::new();
+        let mut told = Vec::new();
+        for article in &articles {
+            let article = service.article(&article.name).await;
+            let id: Uuid = article.name["articles/".len()..].parse().unwrap();
+            if article.delete_time.is_none() {
+                copies.push(Copy::of(id, &article, text_key(&article.text)));
+            }
+            told.push((id, article));
+        }
+        let origins = origins(&copies);
+        for (id, article) in told {
+            let expected = format!("articles/{}", origins.get(&id).copied().unwrap_or(id));
+            assert_eq!(article.origin, expected, "round {round}: {article:?} after {steps:?}");
+        }
+    }
+}
