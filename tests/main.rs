@@ -12,6 +12,7 @@ mod connections;
 mod contract;
 mod crash;
 mod delete;
+mod dispute;
 mod embedded;
 mod evidence;
 mod export;
