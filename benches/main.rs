@@ -10,6 +10,7 @@ mod ingest;
 mod load;
 mod meeting;
 mod participant;
+mod settle;
 mod table;
 mod unary;
 mod watch;
@@ -41,6 +42,9 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let begin = Instant::now();
     let mut table = Table::default();
+    if is_wanted("settle") {
+        settle::measure(&mut table);
+    }
     runtime.block_on(async {
         if is_wanted("participant") {
             participant::measure(&mut table).await;

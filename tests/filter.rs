@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use readout::pb::{
-    Account, Article, Date, DateSpan, ErrorReason, ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest,
-    Participant, ParticipantName, Participation, Place, Publisher, Story,
+    Account, Article, Date, DateSpan, DeleteArticleRequest, ErrorReason, ListArticlesRequest, ListMeetingsRequest,
+    ListParticipantsRequest, Participant, ParticipantName, Participation, Place, Publisher, Story,
     account::{Kind, Status},
     participation::Presence,
 };
@@ -161,6 +161,43 @@ async fn meetings_are_found_by_each_field() {
         .await;
 }
 
+/// a: two sources, which disagree. b: two reports of one article. c to e: a report each. f: none that counts.
+#[tokio::test]
+async fn meetings_are_found_by_how_many_tell_of_them_and_whether_they_disagree() {
+    let world = World::new().await;
+    let [first, second, .., last] = world.articles.as_slice() else { unreachable!("six") };
+    let told = |title: &str| Account { kind: Kind::Visit.into(), title: title.into(), ..Default::default() };
+    for (title, article) in [("b", second), ("a", first)] {
+        let request = ListMeetingsRequest { filter: format!("article = \"{article}\""), ..Default::default() };
+        let list = world.service.meetings.clone().list_meetings(request).await.unwrap().into_inner();
+        let again = Account { summary: "Again".into(), ..told(title) };
+        world.service.add_report(&list.meetings[0].name, second, again).await.unwrap();
+    }
+    let request = DeleteArticleRequest { name: last.clone(), force: true, ..Default::default() };
+    world.service.articles.clone().delete_article(request).await.unwrap();
+    world
+        .find(&[
+            ("has_dispute = true", "a"),
+            ("has_dispute = false", "bcde"),
+            ("has_dispute != true", "bcde"),
+            ("report_count = 2", "ab"),
+            ("report_count != 2", "cde"),
+            ("report_count > 1", "ab"),
+            ("report_count <= 1", "cde"),
+            ("independent_source_count >= 2", "a"),
+            ("independent_source_count < 2", "bcde"),
+            ("NOT independent_source_count < 2", "a"),
+            ("review = UNREVIEWED", "abcde"),
+            ("review != UNREVIEWED", ""),
+            ("review = RETRACTED", ""),
+        ])
+        .await;
+    let filter = "review = RETRACTED AND report_count = 0 AND has_dispute = false".into();
+    let request = ListMeetingsRequest { filter, show_deleted: true, ..Default::default() };
+    let list = world.service.meetings.clone().list_meetings(request).await.unwrap().into_inner();
+    assert_eq!(list.meetings.len(), 1);
+}
+
 #[tokio::test]
 async fn terms_are_joined_as_the_aip_has_it() {
     let world = World::new().await;
@@ -283,6 +320,9 @@ async fn a_filter_that_cannot_be_used_is_refused_with_its_position() {
         ("region = \"ZZ\"", "9"),
         ("participant = \"articles/0198f2d1-0000-7000-8000-00000000000a\"", "14"),
         ("date = \"2020-02-30\"", "7"),
+        ("has_dispute = maybe", "14"),
+        ("report_count > few", "15"),
+        ("review = GOOD", "9"),
         ("status = HELD AND date = \"yesterday\"", "25"),
     ] {
         let status = refused(filter.into()).await;

@@ -14,6 +14,7 @@ mod contract;
 mod copies;
 mod crash;
 mod delete;
+mod dispute;
 mod embedded;
 mod evidence;
 mod export;

@@ -2,8 +2,8 @@
 
 use readout::{
     pb::{
-        Article, CreateArticleRequest, DeleteArticleRequest, ErrorReason, GetArticleRequest, Participant,
-        article_service_client::ArticleServiceClient,
+        Article, CreateArticleRequest, DeleteArticleRequest, ErrorReason, GetArticleRequest, ListMeetingsRequest,
+        Participant, article_service_client::ArticleServiceClient,
     },
     store::migrate::migrate,
 };
@@ -185,4 +185,37 @@ async fn signatures(database: &PgConnectOptions) -> String {
     let signatures: String = sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     signatures
+}
+
+#[tokio::test]
+async fn how_many_tell_of_a_meeting_is_counted_from_what_was_there_before() {
+    let service = Service::start().await;
+    let first = service.create_article(make::article("urn:a")).await;
+    let copy = Article { syndicated_from: first.name.clone(), ..make::article("urn:copy") };
+    let copy = service.create_article(copy).await;
+    let other = service.create_article(make::article("urn:b")).await;
+    let told_thrice = service.create_meeting(&first, make::talks("Talks")).await.unwrap();
+    for article in [&copy, &other] {
+        service.add_report(&told_thrice.name, &article.name, make::talks("Talks")).await.unwrap();
+    }
+    let told_once = service.create_meeting(&other, make::talks("Others")).await.unwrap();
+    let database = service.database.clone();
+    service.stop().await;
+
+    for statement in [
+        "alter table meeting drop column has_dispute, drop column report_count, drop column independent_source_count",
+        "delete from _sqlx_migrations where version = 6",
+    ] {
+        execute(&database, statement).await;
+    }
+    migrate(&database).await.unwrap();
+    let service = Service::start_on(database).await;
+    for (filter, name) in [
+        ("report_count = 3 AND independent_source_count = 2 AND has_dispute = false", &told_thrice.name),
+        ("report_count = 1 AND independent_source_count = 1 AND has_dispute = false", &told_once.name),
+    ] {
+        let request = ListMeetingsRequest { filter: filter.into(), ..Default::default() };
+        let list = service.meetings.clone().list_meetings(request).await.unwrap().into_inner();
+        assert_eq!(list.meetings.iter().map(|one| &one.name).collect::<Vec<_>>(), [name], "{filter}");
+    }
 }

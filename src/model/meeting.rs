@@ -61,6 +61,14 @@ fn name_reports(disputes: &mut [Dispute], named: Vec<Dispute>) {
     }
 }
 
+/// How far a meeting can be relied on, also one that an older release wrote.
+pub fn review(meeting: &Meeting) -> Review {
+    match meeting.review() {
+        Review::Unspecified => Review::Unreviewed,
+        review => review,
+    }
+}
+
 /// The meeting in the BASIC view.
 pub fn basic(mut meeting: Meeting) -> Meeting {
     meeting.disputes.clear();

@@ -65,6 +65,14 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, wanted: 
         MeetingDate(order, range) => {
             span(query, ["meeting.date_from", "meeting.date_to"], *order, *range, wanted);
         }
+        HasDispute(is_so) => {
+            query.push(if *is_so == wanted { "meeting.has_dispute" } else { "not meeting.has_dispute" });
+        }
+        ReportCount(order, than) => number(query, "meeting.report_count", *order, *than, wanted),
+        IndependentSourceCount(order, than) => {
+            number(query, "meeting.independent_source_count", *order, *than, wanted);
+        }
+        Review(review) => column(query, "meeting.review", *review as i16, wanted),
         ParticipantKind(kind) => column(query, "participant.kind", *kind as i16, wanted),
         ParticipantRegion(code) => column(query, "participant.region_code", code, wanted),
         Name(key) => {
@@ -92,6 +100,19 @@ where
     T: Encode<'t, Postgres> + Type<Postgres>,
 {
     query.push(column).push(if wanted { " = " } else { " is distinct from " }).push_bind(value);
+}
+
+/// A column that is never null stands so to a number.
+fn number(query: &mut QueryBuilder<Postgres>, column: &'static str, order: Order, than: i64, wanted: bool) {
+    query.push(if wanted { "" } else { "not " }).push(column);
+    query.push(match order {
+        Order::Before => " < ",
+        Order::BeforeOrIn => " <= ",
+        Order::In => " = ",
+        Order::InOrAfter => " >= ",
+        Order::After => " > ",
+    });
+    query.push_bind(than);
 }
 
 /// There is a row of an index table: `rows` selects them, up to the column that has the value.
@@ -157,6 +178,13 @@ mod tests {
                 "not exists (select 1 from report r where r.retract_time is null and r.meeting = meeting.id and r.article = $1)",
             ),
             ("topic = peace", "exists (select 1 from meeting_topic t where t.meeting = meeting.id and t.topic = $1)"),
+            ("has_dispute = true", "meeting.has_dispute"),
+            ("has_dispute != true", "not meeting.has_dispute"),
+            ("NOT has_dispute = false", "meeting.has_dispute"),
+            ("report_count >= 3", "meeting.report_count >= $1"),
+            ("report_count != 3", "not meeting.report_count = $1"),
+            ("independent_source_count < 2", "meeting.independent_source_count < $1"),
+            ("review = REVIEWED", "meeting.review = $1"),
             ("date = 2020", "(meeting.date_from <= $1 and meeting.date_to >= $2)"),
             ("date >= 2020", "(meeting.date_to >= $1)"),
             ("date > 2020", "(meeting.date_to > $1)"),

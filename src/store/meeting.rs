@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::{
         dates,
-        meeting::regions,
+        meeting::{regions, review},
         report::participants,
         resource::{CONTRACT, Collection},
     },
@@ -306,7 +306,7 @@ impl<'a> Rows<'a> {
                 account.place.as_ref().map(|place| place.region_code.as_str()).filter(|code| !code.is_empty())
             }),
             // The values of the contract are few: the number fits.
-            reviews: meetings.iter().map(|one| one.record.review as i16).collect(),
+            reviews: meetings.iter().map(|one| review(&one.record) as i16).collect(),
             has_dispute: meetings.iter().map(|one| !one.record.disputes.is_empty()).collect(),
             report_counts: meetings.iter().map(|one| one.record.report_count).collect(),
             source_counts: meetings.iter().map(|one| one.record.independent_source_count).collect(),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Comparison, DateRange, FilterError, Order};
 use crate::{
     model::{codes::is_region, dates, names, resource::Collection},
-    pb::{account, change, participant},
+    pb::{account, change, meeting, participant},
 };
 
 /// A field of a collection.
@@ -19,7 +19,7 @@ pub struct Field {
     pub values: Values,
 }
 
-/// What a field can be compared with, and the comparison that this makes. Only dates have an order.
+/// What a field can be compared with, and the comparison that this makes. Only dates and numbers have an order.
 #[derive(Clone, Copy)]
 pub enum Values {
     /// An enum value by name. Gives the name of a number and the comparison, or `None` if there is none.
@@ -36,10 +36,14 @@ pub enum Values {
     Text(fn(String) -> Comparison),
     /// A year, month or day.
     Date(fn(Order, DateRange) -> Comparison),
+    /// A whole number.
+    Number(fn(Order, i64) -> Comparison),
+    /// True or false.
+    Bool(fn(bool) -> Comparison),
 }
 
 use Comparison::*;
-use Values::{Date, Enum, Region, Resource, Text};
+use Values::{Bool, Date, Enum, Number, Region, Resource, Text};
 
 /// The fields of meetings.
 pub static MEETINGS: &[Field] = &[
@@ -51,6 +55,10 @@ pub static MEETINGS: &[Field] = &[
     Field { name: Cow::Borrowed("article"), values: Resource(Collection::Articles, Article) },
     Field { name: Cow::Borrowed("topic"), values: Text(Topic) },
     Field { name: Cow::Borrowed("date"), values: Date(MeetingDate) },
+    Field { name: Cow::Borrowed("has_dispute"), values: Bool(HasDispute) },
+    Field { name: Cow::Borrowed("report_count"), values: Number(ReportCount) },
+    Field { name: Cow::Borrowed("independent_source_count"), values: Number(IndependentSourceCount) },
+    Field { name: Cow::Borrowed("review"), values: Enum(meeting_review) },
 ];
 
 /// The fields of participants.
@@ -102,6 +110,11 @@ fn meeting_status(number: i32) -> Option<(&'static str, Comparison)> {
     Some((status.as_str_name(), MeetingStatus(status)))
 }
 
+fn meeting_review(number: i32) -> Option<(&'static str, Comparison)> {
+    let review = meeting::Review::try_from(number).ok()?;
+    Some((review.as_str_name(), Review(review)))
+}
+
 fn participant_kind(number: i32) -> Option<(&'static str, Comparison)> {
     let kind = participant::Kind::try_from(number).ok()?;
     Some((kind.as_str_name(), ParticipantKind(kind)))
@@ -122,16 +135,21 @@ impl Values {
                 Collection::ALL.into_iter().find(|one| one.as_str() == literal).map(comparison)
             }
             Self::Text(comparison) => Some(comparison(literal.to_owned())),
-            Self::Date(_) => self.ordered(Order::In, literal),
+            Self::Date(_) | Self::Number(_) => self.ordered(Order::In, literal),
+            Self::Bool(comparison) => literal.parse().ok().map(comparison),
         }
     }
 
-    /// The comparison of dates with a literal; `None` if it is no date, or the field is none.
+    /// The comparison of dates or numbers with a literal; `None` if it is none of these, or not what the field is.
     pub(super) fn ordered(self, order: Order, literal: &str) -> Option<Comparison> {
         match self {
             Self::Date(comparison) => {
                 let (first, last) = dates::parse(literal)?;
                 Some(comparison(order, DateRange { first, last }))
+            }
+            Self::Number(comparison) => {
+                let is_number = literal.bytes().all(|byte| byte.is_ascii_digit());
+                literal.parse().ok().filter(|_| is_number).map(|number| comparison(order, number))
             }
             _ => None,
         }
@@ -155,6 +173,8 @@ impl Values {
             Self::Collection(_) => format!("one of {}", Collection::ALL.map(Collection::as_str).join(", ")),
             Self::Text(_) => "a text in quotes".to_owned(),
             Self::Date(_) => "a year, month or day such as \"2020\", \"2020-09\" or \"2020-09-04\"".to_owned(),
+            Self::Number(_) => "a whole number such as 3".to_owned(),
+            Self::Bool(_) => "true or false".to_owned(),
         }
     }
 }

@@ -51,10 +51,11 @@ impl Filter {
 impl Comparison {
     fn holds(&self, subject: &Subject<'_>) -> bool {
         use Comparison::*;
-        let meeting = match subject.record {
-            Some(Record::Meeting(meeting)) => meeting.account.as_ref(),
+        let settled = match subject.record {
+            Some(Record::Meeting(meeting)) => Some(&**meeting),
             _ => None,
         };
+        let meeting = settled.and_then(|meeting| meeting.account.as_ref());
         let person = match subject.record {
             Some(Record::Participant(participant)) => Some(&**participant),
             _ => None,
@@ -82,6 +83,12 @@ impl Comparison {
                 let span = meeting.and_then(|account| account.date.as_ref()).and_then(dates::span);
                 span.is_some_and(|span| range.holds(*order, span))
             }
+            HasDispute(wanted) => settled.is_some_and(|one| one.disputes.is_empty() != *wanted),
+            ReportCount(order, number) => settled.is_some_and(|one| order.holds(one.report_count.into(), *number)),
+            IndependentSourceCount(order, number) => {
+                settled.is_some_and(|one| order.holds(one.independent_source_count.into(), *number))
+            }
+            Review(review) => settled.is_some_and(|one| meeting::review(one) == *review),
             ParticipantKind(kind) => person.is_some_and(|one| one.kind() == *kind),
             ParticipantRegion(code) => person.is_some_and(|one| one.region_code == *code),
             Name(key) => person.is_some_and(|one| participant::keys(one).contains(key)),
@@ -106,6 +113,19 @@ impl Comparison {
 /// An unset text is equal to nothing, the empty one neither.
 fn is_set(text: &str, value: &str) -> bool {
     !text.is_empty() && text == value
+}
+
+impl Order {
+    /// Whether one number stands so to another.
+    fn holds(self, one: i64, other: i64) -> bool {
+        match self {
+            Self::Before => one < other,
+            Self::BeforeOrIn => one <= other,
+            Self::In => one == other,
+            Self::InOrAfter => one >= other,
+            Self::After => one > other,
+        }
+    }
 }
 
 impl DateRange {

@@ -64,6 +64,14 @@ pub enum Comparison {
     Topic(String),
     /// `date` of a meeting.
     MeetingDate(Order, DateRange),
+    /// `has_dispute` of a meeting.
+    HasDispute(bool),
+    /// `report_count` of a meeting.
+    ReportCount(Order, i64),
+    /// `independent_source_count` of a meeting.
+    IndependentSourceCount(Order, i64),
+    /// `review` of a meeting.
+    Review(pb::meeting::Review),
     /// `kind` of a participant.
     ParticipantKind(pb::participant::Kind),
     /// `region` of a participant.

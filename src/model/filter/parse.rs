@@ -159,8 +159,8 @@ fn order(values: Values, comparator: Comparator, position: usize) -> Result<Opti
         Comparator::Has => (":", None),
     };
     let expected = match values {
-        Values::Date(_) if order.is_some() => return Ok(order),
-        Values::Date(_) => "=, !=, <, <=, > or >=",
+        Values::Date(_) | Values::Number(_) if order.is_some() => return Ok(order),
+        Values::Date(_) | Values::Number(_) => "=, !=, <, <=, > or >=",
         _ => "= or !=",
     };
     Err(FilterError::UnsupportedOperator { position, operator, expected })

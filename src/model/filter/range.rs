@@ -1,8 +1,9 @@
-//! Days in filters, and how the days of a record compare with them.
+//! Days and numbers in filters, and how those of a record compare with them.
 
 use chrono::NaiveDate;
 
-/// How the days that a record spans stand to a [`DateRange`]. So `>=` is `>` or `=`, and `<=` is `<` or `=`.
+/// How the days that a record spans stand to a [`DateRange`]. So `>=` is `>` or `=`, and `<=` is `<` or `=`. A number
+/// compares with another as if both were days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// `<`: they start before its first day.

@@ -58,6 +58,11 @@ fn every_field_of_meetings_is_read_with_its_type() {
         (format!("article = articles/{ID}"), Article(id)),
         ("topic = \"peace\"".to_owned(), Topic("peace".to_owned())),
         ("date = 2020-09".to_owned(), MeetingDate(Order::In, days("2020-09"))),
+        ("has_dispute = true".to_owned(), HasDispute(true)),
+        ("has_dispute = \"false\"".to_owned(), HasDispute(false)),
+        ("report_count = 3".to_owned(), ReportCount(Order::In, 3)),
+        ("independent_source_count >= 2".to_owned(), IndependentSourceCount(Order::InOrAfter, 2)),
+        ("review = UNREVIEWED".to_owned(), Review(pb::meeting::Review::Unreviewed)),
     ] {
         assert_eq!(read(&text), is(comparison), "{text}");
     }
@@ -95,6 +100,20 @@ fn dates_have_an_order() {
         let date = is(MeetingDate(order, days("2020-09-04")));
         assert_eq!(read(&format!("date {operator} \"2020-09-04\"")), date, "{operator}");
     }
+}
+
+#[test]
+fn numbers_have_an_order() {
+    for (operator, order) in [
+        ("<", Order::Before),
+        ("<=", Order::BeforeOrIn),
+        ("=", Order::In),
+        (">=", Order::InOrAfter),
+        (">", Order::After),
+    ] {
+        assert_eq!(read(&format!("report_count {operator} 10")), is(ReportCount(order, 10)), "{operator}");
+    }
+    assert_eq!(read("report_count != 0"), not(is(ReportCount(Order::In, 0))));
 }
 
 #[test]
@@ -196,6 +215,14 @@ fn a_value_that_the_field_can_never_have_is_refused() {
         ("topic = a.b", 8, "a text in quotes"),
         ("date >= \"2020-13\"", 8, A_DATE),
         ("date = yesterday", 7, A_DATE),
+        ("has_dispute = yes", 14, "true or false"),
+        ("has_dispute = 1", 14, "true or false"),
+        ("report_count = many", 15, "a whole number such as 3"),
+        ("report_count > -1", 15, "a whole number such as 3"),
+        ("report_count > 2.5", 15, "a whole number such as 3"),
+        ("report_count < \"\"", 15, "a whole number such as 3"),
+        ("independent_source_count < 99999999999999999999", 27, "a whole number such as 3"),
+        ("review = GOOD", 9, "one of UNREVIEWED, REVIEWED, RETRACTED"),
     ] {
         let error = refused(text);
         let FilterError::BadValue { position, expected: told, .. } = &error else {
@@ -211,6 +238,8 @@ fn what_the_grammar_has_but_this_does_not_is_refused() {
         ("kind < TALKS", 5, "< cannot be used here; use = or !="),
         ("region>=\"AZ\"", 6, ">= cannot be used here; use = or !="),
         ("kind = TALKS OR topic : peace", 22, ": cannot be used here; use = or !="),
+        ("has_dispute > false", 12, "> cannot be used here; use = or !="),
+        ("report_count : 3", 13, ": cannot be used here; use =, !=, <, <=, > or >="),
         ("date:2020", 4, ": cannot be used here; use =, !=, <, <=, > or >="),
         ("region = ( AZ OR RU )", 9, "a value in brackets cannot be used here"),
         ("NOT between(\"AZ\", \"RU\")", 4, "a function cannot be used here"),

@@ -5,6 +5,7 @@
 
 use std::{cmp::Reverse, collections::HashMap, hash::Hash};
 
+use foldhash::fast::RandomState;
 use uuid::Uuid;
 
 use super::ids::Reading;
@@ -126,17 +127,21 @@ fn collected<T>(
 
 /// So many are found faster by looking at each than by hashing, and a field seldom has more values.
 const FEW: usize = 8;
+/// Making a key costs more than hashing it.
+const FEW_WORDINGS: usize = 16;
 
 /// Texts with the same `names::key`, in the order of their coming.
 pub struct Texts<'a> {
     /// The first wordings with their places, so that the key, which costs something, is not made for each claim.
     wordings: Vec<(&'a str, Option<usize>)>,
-    keys: Keys<String>,
+    places: HashMap<Box<str>, usize, RandomState>,
+    /// The key of the last one.
+    key: String,
 }
 
 impl<'a> Texts<'a> {
     pub fn new() -> Self {
-        Texts { wordings: Vec::new(), keys: Keys::new() }
+        Texts { wordings: Vec::new(), places: HashMap::default(), key: String::new() }
     }
 
     /// The place of a text: that of its equal, or the next one. None without a key.
@@ -144,27 +149,39 @@ impl<'a> Texts<'a> {
         if text.is_empty() {
             return None;
         }
-        if let Some((_, place)) = self.wordings.iter().find(|(wording, _)| *wording == text) {
+        // Different wordings seldom end alike, and whole texts need not be compared.
+        let end = text.as_bytes().last();
+        let is_same = |wording: &str| wording.as_bytes().last() == end && wording == text;
+        if let Some((_, place)) = self.wordings.iter().find(|(wording, _)| is_same(wording)) {
             return *place;
         }
-        let key = names::key(text);
-        let place = (!key.is_empty()).then(|| self.keys.place(key));
-        if self.wordings.len() < FEW {
+        names::write_key(text, &mut self.key);
+        let place = (!self.key.is_empty()).then(|| self.place_of_key());
+        if self.wordings.len() < FEW_WORDINGS {
             self.wordings.push((text, place));
         }
         place
+    }
+
+    fn place_of_key(&mut self) -> usize {
+        if let Some(place) = self.places.get(self.key.as_str()) {
+            return *place;
+        }
+        let next = self.places.len();
+        self.places.insert(self.key.as_str().into(), next);
+        next
     }
 }
 
 /// Distinct keys in the order of their coming.
 struct Keys<K> {
     few: Vec<K>,
-    more: HashMap<K, usize>,
+    more: HashMap<K, usize, RandomState>,
 }
 
 impl<K: Eq + Hash> Keys<K> {
     fn new() -> Self {
-        Keys { few: Vec::new(), more: HashMap::new() }
+        Keys { few: Vec::new(), more: HashMap::default() }
     }
 
     /// The place of a key: that of its equal, or the next one.

@@ -148,6 +148,29 @@ fn a_dispute_has_twenty_values_and_the_chosen_one() {
 }
 
 #[test]
+fn a_meeting_stays_small_however_many_reports_disagree() {
+    let said = |nth: u32| pb::Statement { id: format!("s{nth}"), text: "said".repeat(250), ..Default::default() };
+    let account = |nth: u32| pb::Account {
+        kind: (nth % 10 + 1) as i32,
+        date: dated((nth % 28 + 1) as i32, Basis::Stated).date,
+        place: at(&format!("Town {nth}")).place,
+        participations: (0..10)
+            .map(|who| pb::Participation {
+                office: Some(pb::Office { title: format!("Office {nth} ").repeat(10), ..Default::default() }),
+                ..person(&format!("p{who}"), who)
+            })
+            .collect(),
+        statements: (0..10).map(said).collect(),
+        ..Default::default()
+    };
+    let sources: Vec<Source> = (1..=1_000).map(|nth| source(nth, account(nth))).collect();
+    let mut meeting = pb::Meeting::default();
+    crate::model::meeting::settle_on(&mut meeting, &told(&sources), &[]);
+    assert_eq!((meeting.report_count, meeting.disputes.len()), (1_000, 13));
+    assert!(prost::Message::encoded_len(&meeting) < 256 * 1024, "{}", prost::Message::encoded_len(&meeting));
+}
+
+#[test]
 fn the_newest_ruling_on_a_field_counts() {
     let sources = [source(1, pb::Account { status: Status::Held.into(), ..kind(Kind::Talks) })];
     let both = ["account.kind", "account.status"];
