@@ -15,6 +15,7 @@ mod copies;
 mod crash;
 mod delete;
 mod embedded;
+mod erase;
 mod evidence;
 mod export;
 mod faults;

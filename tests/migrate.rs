@@ -2,7 +2,7 @@
 
 use readout::{
     pb::{
-        Article, CreateArticleRequest, ErrorReason, GetArticleRequest, Participant,
+        Article, CreateArticleRequest, ErrorReason, GetArticleRequest, Participant, article::TextRights,
         article_service_client::ArticleServiceClient,
     },
     store::migrate::migrate,
@@ -130,4 +130,36 @@ async fn what_records_are_part_or_copies_of_is_read_from_docs_that_were_there_be
     }
     assert_eq!(service.count("select count(*) from participant where parent is not null").await, 1);
     assert_eq!(service.count("select count(*) from article where syndicated_from is not null").await, 1);
+}
+
+#[tokio::test]
+async fn which_texts_articles_may_show_is_read_from_revisions_that_were_there_before() {
+    let service = Service::start().await;
+    let kept = service.create_article(make::article("urn:kept")).await;
+    let shared = service.create_article(make::article("urn:shared")).await;
+    let another = |of: &Article, text: &str| Article { name: of.name.clone(), text: text.into(), ..Default::default() };
+    for (of, text) in [(&kept, "Second words."), (&shared, "Other words.")] {
+        service.update_article(another(of, text), &["text"]).await.unwrap();
+    }
+    let withheld = Article { text_rights: TextRights::Withheld.into(), ..another(&shared, "") };
+    service.update_article(withheld, &["text_rights"]).await.unwrap();
+    let database = service.database.clone();
+    service.stop().await;
+
+    for statement in [
+        "drop table article_text_use, unsettled, grouping",
+        "drop index article_origin_idx",
+        "alter table article drop column text_key",
+        // As it was left when it was withheld.
+        "insert into article_text values ('\\x00', 'Other words.')",
+        "delete from _sqlx_migrations where version = 8",
+    ] {
+        execute(&database, statement).await;
+    }
+    migrate(&database).await.unwrap();
+    let service = Service::start_on(database).await;
+    assert_eq!(service.count("select count(*) from article_text").await, 2);
+    assert_eq!(service.count("select count(distinct article) from article_text_use").await, 1);
+    assert_eq!(service.count("select count(*) from article_text_use").await, 2);
+    assert_eq!(service.article(&kept.name).await.text, "Second words.");
 }

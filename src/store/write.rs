@@ -256,6 +256,7 @@ async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, Stor
     let reports: Vec<_> = batch.iter().flat_map(|write| &write.reports).collect();
     let meetings: Vec<_> = batch.iter().flat_map(|write| &write.meetings).collect();
     text::insert(&mut tx, &articles).await?;
+    text::erase(&mut tx, &articles).await?;
     article::update(&mut tx, &articles).await?;
     participant::update(&mut tx, &participants).await?;
     participant::index(&mut tx, &participants).await?;
