@@ -3,8 +3,9 @@
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
 
-use crate::store::retention::Retention;
+use crate::{model::resource::Collection, store::retention::Retention};
 
 /// Keeps records of diplomatic meetings as news articles tell them.
 #[derive(Debug, Parser)]
@@ -43,6 +44,9 @@ pub enum Admin {
     /// Begin a new epoch of the change feed: after a restore from a backup, so that nobody goes on with an old cursor
     #[command(after_long_help = NEW_EPOCH)]
     NewEpoch(Database),
+    /// Erase the texts of articles from all their revisions, as those that may no longer be kept
+    #[command(after_long_help = EXPUNGE)]
+    Expunge(Expunge),
 }
 
 /// What is told on standard error, and how.
@@ -205,6 +209,16 @@ pub struct Watch {
     pub until_caught_up: bool,
 }
 
+/// What is to be expunged.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Expunge {
+    /// The articles, each as `articles/{uuid}`
+    #[arg(required = true, value_name = "NAME", value_parser = article_name)]
+    pub articles: Vec<Uuid>,
+    #[command(flatten)]
+    pub database: Database,
+}
+
 const IMPORT: &str = "\
 Each line is a readout.v1.Story in canonical ProtoJSON or, in a file that begins with the header of an export, a \
 readout.v1.ExportRecord. A repeated import is safe: what is there is found and left as it is.
@@ -240,6 +254,21 @@ const NEW_EPOCH: &str = "\
 A backup does not have the changes that came after it, and their positions will be given again. In a new epoch, cursors \
 and positions from before are refused with EPOCH_CHANGED, and whoever follows lists again instead of missing changes. \
 Instances that are running take it up at once. Prints the new epoch.";
+
+const EXPUNGE: &str = "\
+Each article gets a revision whose text is WITHHELD, with a change EXPUNGED; its title, its measure and its reports stay. \
+So do the words that reports quote as evidence: they are short quotations. Another article that has the same text by \
+right keeps it. What is erased may still be in backups, and in files of the database until it is vacuumed.
+
+Works while services run on the database. The private database of a running service is reached by the url that it \
+logs at its start, as --database-url.
+
+Exit status: 0 none of these articles has a text any more, 1 one is not there, and nothing was erased, or the database \
+failed.";
+
+fn article_name(name: &str) -> Result<Uuid, String> {
+    Collection::Articles.id(name).ok_or_else(|| "must be the name of an article, articles/{uuid}".to_owned())
+}
 
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()

@@ -22,8 +22,9 @@
 //! | [`feed`] | the write path and the way out: group commit, turns; tailer, ring, those who follow | `store` |
 //! | [`service`] | one file per gRPC service: decode, call, encode; `refusal.rs` has every way to fail | `model`, `feed`, `store` |
 //! | [`server`] | the life of a service: database, migrations, listener, drain | all of these |
+//! | [`admin`] | what an operator does to the database | all of these |
 //! | [`embedded`] | the private PostgreSQL that serves when no other is given | |
-//! | [`config`], [`telemetry`], [`cli`] | the command line: `serve`, `migrate`, and the clients `import`, `export` and `watch` | |
+//! | [`config`], [`telemetry`], [`cli`] | the command line: `serve`, `migrate`, `admin`, and the clients `import`, `export` and `watch` | |
 //!
 //! Nothing points back up this table. The same noun has the same file name in every folder: what an article is stands in
 //! `article.proto`, `model/article.rs`, `store/article.rs`, `service/article.rs` and `tests/article.rs`.
@@ -79,6 +80,7 @@
 //!
 //! … *a way to fail*: in `error_reason.proto` with an example, in `service/refusal.rs`, and in `service/status.rs`.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod embedded;

@@ -4,7 +4,7 @@ use std::process::{self, ExitCode};
 
 use clap::Parser;
 use readout::{
-    cli,
+    admin, cli,
     config::{Admin, Args, Command, Log},
     server, telemetry,
 };
@@ -30,7 +30,8 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Import(import) => cli::import::run(import).await,
         Command::Export(export) => cli::export::run(export).await,
         Command::Watch(watch) => cli::watch::run(watch).await,
-        Command::Admin(Admin::NewEpoch(database)) => Ok(logged(server::new_epoch(database).await)),
+        Command::Admin(Admin::NewEpoch(database)) => Ok(logged(admin::new_epoch(database).await)),
+        Command::Admin(Admin::Expunge(expunge)) => Ok(logged(admin::expunge(expunge).await)),
     }
 }
 

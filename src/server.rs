@@ -20,7 +20,7 @@ use crate::{
     },
     service::{Api, layer::CompleteLayer, page::TokenKey, settler, status::MESSAGE_BYTES},
     store::{
-        Store, StoreError, change,
+        Store, StoreError,
         migrate::migrate as migrate_database,
         request,
         retention::{self, Retention},
@@ -70,19 +70,17 @@ pub async fn migrate(config: config::Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Begins a new epoch of the change feed, and prints it.
-pub async fn new_epoch(config: config::Database) -> anyhow::Result<()> {
-    let database = Database::open(&config).await?;
+/// Does something to the database that the configuration names.
+pub async fn on_database<T>(
+    config: &config::Database,
+    work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let database = Database::open(config).await?;
     let store = Store::new(database.options.clone());
-    let renewed = async {
-        let ended = change::extent(store.feed()).await?.epoch;
-        change::renew_epoch(store.feed(), &ended).await
-    };
-    let renewed = renewed.await;
+    let result = work(&store).await;
     store.close().await;
     database.close().await;
-    println!("{}", renewed.context("the database has no change feed that could begin anew")?);
-    Ok(())
+    result
 }
 
 /// The database that the configuration names, or our own.

@@ -16,6 +16,7 @@ mod crash;
 mod delete;
 mod dispute;
 mod embedded;
+mod erase;
 mod evidence;
 mod export;
 mod faults;

@@ -3,7 +3,7 @@
 use readout::{
     pb::{
         Article, CreateArticleRequest, DeleteArticleRequest, ErrorReason, GetArticleRequest, ListMeetingsRequest,
-        Participant, article_service_client::ArticleServiceClient,
+        Participant, article::TextRights, article_service_client::ArticleServiceClient,
     },
     store::migrate::migrate,
 };
@@ -218,4 +218,36 @@ async fn how_many_tell_of_a_meeting_is_counted_from_what_was_there_before() {
         let list = service.meetings.clone().list_meetings(request).await.unwrap().into_inner();
         assert_eq!(list.meetings.iter().map(|one| &one.name).collect::<Vec<_>>(), [name], "{filter}");
     }
+}
+
+#[tokio::test]
+async fn which_texts_articles_may_show_is_read_from_revisions_that_were_there_before() {
+    let service = Service::start().await;
+    let kept = service.create_article(make::article("urn:kept")).await;
+    let shared = service.create_article(make::article("urn:shared")).await;
+    let another = |of: &Article, text: &str| Article { name: of.name.clone(), text: text.into(), ..Default::default() };
+    for (of, text) in [(&kept, "Second words."), (&shared, "Other words.")] {
+        service.update_article(another(of, text), &["text"]).await.unwrap();
+    }
+    let withheld = Article { text_rights: TextRights::Withheld.into(), ..another(&shared, "") };
+    service.update_article(withheld, &["text_rights"]).await.unwrap();
+    let database = service.database.clone();
+    service.stop().await;
+
+    for statement in [
+        "drop table article_text_use, unsettled, grouping",
+        "drop index article_origin_idx",
+        "alter table article drop column text_key",
+        // As it was left when it was withheld.
+        "insert into article_text values ('\\x00', 'Other words.')",
+        "delete from _sqlx_migrations where version = 8",
+    ] {
+        execute(&database, statement).await;
+    }
+    migrate(&database).await.unwrap();
+    let service = Service::start_on(database).await;
+    assert_eq!(service.count("select count(*) from article_text").await, 2);
+    assert_eq!(service.count("select count(distinct article) from article_text_use").await, 1);
+    assert_eq!(service.count("select count(*) from article_text_use").await, 2);
+    assert_eq!(service.article(&kept.name).await.text, "Second words.");
 }

@@ -67,14 +67,14 @@ pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<Found<Uuid, 
     Ok(rows.into_iter().map(source).collect())
 }
 
-/// The texts with these hashes of these articles, where they are there to show. Of a former revision too, unless its
-/// article has no text to show any more.
+/// The texts with these hashes of these articles, where they may show them: also of a former revision, unless the text was
+/// erased.
 pub async fn texts(pool: &PgPool, wanted: &[(Uuid, TextHash)]) -> Result<HashMap<Uuid, String>, StoreError> {
     let texts: Vec<(Uuid, String)> = sqlx::query_as(
-        "select article.id, article_text.body
+        "select wanted.id, article_text.body
          from unnest($1::uuid[], $2::bytea[]) as wanted (id, sha256)
-         join article on article.id = wanted.id and article.text_sha256 is not null
-         join article_text on article_text.sha256 = wanted.sha256",
+         join article_text_use as used on used.article = wanted.id and used.sha256 = wanted.sha256
+         join article_text on article_text.sha256 = used.sha256",
     )
     .bind(wanted.iter().map(|(id, _)| *id).collect::<Vec<_>>())
     .bind(wanted.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<_>>())

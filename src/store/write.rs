@@ -263,6 +263,7 @@ async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, Stor
     let reports = signed(batch, |write| &write.reports);
     let meetings = signed(batch, |write| &write.meetings);
     text::insert(&mut tx, &articles).await?;
+    text::erase(&mut tx, &articles).await?;
     article::update(&mut tx, &articles).await?;
     participant::update(&mut tx, &participants).await?;
     participant::index(&mut tx, &participants).await?;

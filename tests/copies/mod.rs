@@ -1,21 +1,16 @@
 //! Copies of one text count as one source, whichever of them comes first, and however it comes to be one.
 
+mod random;
+
 use std::time::Duration;
 
-use proptest::{
-    prelude::*,
-    strategy::ValueTree,
-    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
-};
 use readout::{
     config,
-    model::copies::{Copy, origins, text_key},
     pb::{
         Account, Article, Change, CreateArticleRequest, Date, IngestStoriesResponse, Place, article::TextRights,
         change::Kind, ingest_stories_response::Outcome,
     },
 };
-use uuid::Uuid;
 
 use crate::support::{
     Service, cluster,
@@ -353,87 +348,4 @@ async fn callers_cannot_say_what_the_first_is() {
     let request = prost::Message::encode_to_vec(&crate::support::calls::of_article(second, &["origin"]));
     let refused = raw::unary(&service.channel().await, "readout.v1.ArticleService/UpdateArticle", request).await;
     assert!(refused.is_err());
-}
-
-/// What is done to one of a few articles: its day, its text, what it is syndicated from, or whether it is there.
-#[derive(Debug, Clone)]
-enum Step {
-    Date(usize, Option<i32>),
-    Text(usize, usize),
-    From(usize, Option<usize>),
-    Delete(usize),
-    Undelete(usize),
-}
-
-fn any_step(count: usize) -> impl Strategy<Value = Step> {
-    let at = 0..count;
-    prop_oneof![
-        3 => (at.clone(), proptest::option::of(1..29)).prop_map(|(at, day)| Step::Date(at, day)),
-        3 => (at.clone(), 0..3usize).prop_map(|(at, text)| Step::Text(at, text)),
-        2 => (at.clone(), proptest::option::weighted(0.7, at.clone())).prop_map(|(at, source)| Step::From(at, source)),
-        1 => at.clone().prop_map(Step::Delete),
-        1 => at.prop_map(Step::Undelete),
-    ]
-}
-
-impl Service {
-    /// Does it, unless it is refused, as what leads back to itself or is named is.
-    async fn step(&self, articles: &[Article], step: &Step) {
-        let name = |at: &usize| articles[*at].name.clone();
-        let _ = match step {
-            Step::Date(at, day) => {
-                let publish_date = day.and_then(on);
-                self.update_article(Article { name: name(at), publish_date, ..Default::default() }, &["publish_date"])
-                    .await
-            }
-            Step::Text(at, which) => {
-                let text = text(450 + which);
-                self.update_article(Article { name: name(at), text, ..Default::default() }, &["text"]).await
-            }
-            Step::From(at, source) => {
-                let syndicated_from = source.as_ref().map(name).unwrap_or_default();
-                let sent = Article { name: name(at), syndicated_from, ..Default::default() };
-                self.update_article(sent, &["syndicated_from"]).await
-            }
-            Step::Delete(at) => self.delete_article(&name(at)).await,
-            Step::Undelete(at) => self.undelete_article(&name(at)).await,
-        };
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_done_to_articles_each_ends_in_the_group_of_its_copies() {
-    const COUNT: usize = 24;
-    let service = impatient().await;
-    let other = Service::start_on(service.database.clone()).await;
-    let mut articles = Vec::new();
-    for at in 0..COUNT {
-        let sent =
-            Article { text: text(450 + at % 3), ..printed(&format!("urn:{:02}", at * 7 % COUNT), 1 + at as i32) };
-        articles.push(service.create_article(sent).await);
-    }
-    // The same at every run, so that a failure stays.
-    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    for round in 0..10 {
-        let steps = proptest::collection::vec(any_step(COUNT), 12).new_tree(&mut runner).unwrap().current();
-        let done = steps.iter().zip([&service, &other].into_iter().cycle());
-        futures_util::future::join_all(done.map(|(step, service)| service.step(&articles, step))).await;
-        settled(&service).await;
-
-        let mut copies = Vec::new();
-        let mut told = Vec::new();
-        for article in &articles {
-            let article = service.article(&article.name).await;
-            let id: Uuid = article.name["articles/".len()..].parse().unwrap();
-            if article.delete_time.is_none() {
-                copies.push(Copy::of(id, &article, text_key(&article.text)));
-            }
-            told.push((id, article));
-        }
-        let origins = origins(&copies);
-        for (id, article) in told {
-            let expected = format!("articles/{}", origins.get(&id).copied().unwrap_or(id));
-            assert_eq!(article.origin, expected, "round {round}: {article:?} after {steps:?}");
-        }
-    }
 }
