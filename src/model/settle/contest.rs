@@ -230,7 +230,9 @@ impl Field<'_> {
             Field::Of(who, part) => {
                 let one = *people.get(who)?;
                 match part {
-                    Part::Office => one.office.as_ref().map(Said::Office),
+                    Part::Office => {
+                        one.office.as_ref().filter(|office| **office != pb::Office::default()).map(Said::Office)
+                    }
                     Part::Rank => text(&one.rank),
                     Part::Region => text(&one.region_code),
                     Part::Presence => Some(one.presence).filter(|presence| *presence != 0).map(presence),
