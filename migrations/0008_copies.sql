@@ -21,16 +21,18 @@ create table grouping (
 insert into grouping (version) values (0);
 
 -- Articles whose group of copies, and meetings whose account, an article's change has made uncertain. Written in the
--- same transaction as the change; whoever settles one deletes its row with what that writes.
+-- same transaction as the change; whoever settles one says so with what that writes. The row stays: whoever has
+-- settled the meeting on what was known before the change, and comes to commit it afterwards, must see it.
 create table unsettled (
     collection smallint not null,
     id         uuid     not null,
-    -- Of `grouping`: tells whether it was made uncertain again meanwhile.
+    -- Of `grouping`, when it was last made uncertain.
     version    bigint   not null,
+    settled    boolean  not null,
     constraint unsettled_pkey primary key (collection, id)
 );
 -- The oldest first.
-create index unsettled_version_idx on unsettled (version);
+create index unsettled_version_idx on unsettled (version) where not settled;
 
 -- The texts that an article may show in any of its revisions. One that nobody may show any more is deleted.
 create table article_text_use (

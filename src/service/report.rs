@@ -57,6 +57,8 @@ pub struct Tellings {
     pub rulings: Vec<Report>,
     /// How many bytes those have together that were read from the store.
     pub bytes: usize,
+    /// The state of all groups of copies when those were read.
+    pub groups: Option<i64>,
 }
 
 impl Tellings {
@@ -70,6 +72,7 @@ impl Tellings {
     fn push(&mut self, row: &report::Told) -> Result<(), StoreError> {
         let report: Report = row.doc.decode()?;
         self.bytes += row.doc.bytes.len();
+        self.groups = self.groups.or(Some(row.groups));
         match (row.origin, &row.article_doc) {
             (Some(origin), Some(article)) => {
                 let uri = uri_of(article).map_err(|_| StoreError::Damaged(report.article.clone()))?;
@@ -108,6 +111,7 @@ impl Tellings {
         self.reports.extend(others.reports);
         self.rulings.extend(others.rulings);
         self.bytes += others.bytes;
+        self.groups = self.groups.into_iter().chain(others.groups).min();
         self
     }
 
@@ -117,7 +121,7 @@ impl Tellings {
         let (these, reports) = self.reports.into_iter().partition(|one| is_named(&one.report));
         let (those, rulings) = self.rulings.into_iter().partition(is_named);
         // Who has how many of the bytes does not matter: neither can have too many.
-        let parts = |reports, rulings| Self { reports, rulings, bytes: self.bytes };
+        let parts = |reports, rulings| Self { reports, rulings, bytes: self.bytes, groups: self.groups };
         (parts(these, those), parts(reports, rulings))
     }
 
@@ -151,7 +155,7 @@ impl Tellings {
         let left_out = Some(told.difference(&settled).copied().collect());
         let id = meeting.id().unwrap_or_default();
         let put = if meeting.revision == 1 { Put::new(id, meeting) } else { Put::next(id, meeting, kind) };
-        Put { left_out, ..put }
+        Put { left_out, settled_at: self.groups, ..put }
     }
 
     /// Their meeting in the FULL view.

@@ -38,13 +38,15 @@ pub struct Told {
     pub publish_from: Option<NaiveDate>,
     /// Bytes of its article's doc, which has the uri; null in a ruling.
     pub article_doc: Option<Vec<u8>>,
+    /// The state of all groups of copies of which that is so.
+    pub groups: i64,
 }
 
 /// All active reports of these meetings, rulings among them, in the order of their names.
 pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<Told>, StoreError> {
     let reports = sqlx::query_as(
         "select report.id, report.contract, report.doc, report.meeting, article.origin, article.publish_from,
-                article.doc as article_doc
+                article.doc as article_doc, (select version from grouping) as groups
          from report
          left join article on article.id = report.article
          where report.meeting = any($1)

@@ -33,7 +33,8 @@ pub async fn oldest(pool: &PgPool, but_for: &[(Collection, Uuid)], limit: usize)
     let rows: Vec<(i16, Uuid, i64)> = sqlx::query_as(
         "select collection, id, version
          from unsettled
-         where (collection, id) not in (select * from unnest($1::smallint[], $2::uuid[]))
+         where not settled
+           and (collection, id) not in (select * from unnest($1::smallint[], $2::uuid[]))
          order by version
          limit $3",
     )
@@ -50,7 +51,7 @@ pub async fn oldest(pool: &PgPool, but_for: &[(Collection, Uuid)], limit: usize)
 
 /// One was looked at, and there was nothing to write.
 pub async fn is_settled(pool: &PgPool, one: Unsettled) -> Result<(), StoreError> {
-    sqlx::query("delete from unsettled where collection = $1 and id = $2 and version = $3")
+    sqlx::query("update unsettled set settled = true where collection = $1 and id = $2 and version = $3")
         .bind(one.collection as i16)
         .bind(one.id)
         .bind(one.version)
@@ -59,9 +60,24 @@ pub async fn is_settled(pool: &PgPool, one: Unsettled) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Adds to `lost` the state of the groups that a write relies on, if they have another. The transaction holds the feed's
-/// lock, and so does whoever changes the state.
+/// Adds to `lost` the state of the groups that a write relies on, if they have another, and the meetings that were made
+/// uncertain after what they were settled on was read. The transaction holds the feed's lock, and so does whoever changes
+/// these.
 pub(super) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+    let meetings = batch.iter().flat_map(|write| &write.meetings);
+    let (ids, read): (Vec<Uuid>, Vec<i64>) = meetings.filter_map(|one| Some((one.id, one.settled_at?))).unzip();
+    if !ids.is_empty() {
+        let uncertain: Vec<Uuid> = sqlx::query_scalar(
+            "select one.id
+             from unnest($1::uuid[], $2::bigint[]) as one (id, version)
+             join unsettled on unsettled.collection = 4 and unsettled.id = one.id and unsettled.version > one.version",
+        )
+        .bind(ids)
+        .bind(read)
+        .fetch_all(&mut *tx)
+        .await?;
+        lost.extend(uncertain.into_iter().map(|id| Claim::Record(Collection::Meetings, id)));
+    }
     let relied_on: BTreeSet<i64> = batch.iter().filter_map(|write| write.groups).collect();
     if relied_on.is_empty() {
         return Ok(());
@@ -71,10 +87,10 @@ pub(super) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut HashSet<Claim
     Ok(())
 }
 
-/// Forgets what the batch settles, and keeps what it makes uncertain; whether there is any. The transaction has written
+/// Marks what the batch settles, and keeps what it makes uncertain; whether there is any. The transaction has written
 /// all else, and holds the feed's lock: of two copies that are written at once the later sees the earlier.
 pub(super) async fn keep(tx: Tx<'_>, batch: &[&Write]) -> Result<bool, StoreError> {
-    forget(&mut *tx, batch).await?;
+    mark(&mut *tx, batch).await?;
     let articles = || batch.iter().flat_map(|write| &write.articles);
     let placed: Vec<Uuid> = articles().filter(|one| is_placed(one)).map(|one| one.put.id).collect();
     let regrouped: BTreeSet<Uuid> = articles().flat_map(regrouped).collect();
@@ -105,10 +121,10 @@ pub(super) async fn keep(tx: Tx<'_>, batch: &[&Write]) -> Result<bool, StoreErro
              where exists (select from found)
              returning version
          )
-         insert into unsettled (collection, id, version)
-         select found.collection, found.id, counted.version
+         insert into unsettled (collection, id, version, settled)
+         select found.collection, found.id, counted.version, false
          from found, counted
-         on conflict on constraint unsettled_pkey do update set version = excluded.version"
+         on conflict on constraint unsettled_pkey do update set version = excluded.version, settled = false"
     );
     let regrouped: Vec<Uuid> = regrouped.into_iter().collect();
     let kept =
@@ -116,14 +132,15 @@ pub(super) async fn keep(tx: Tx<'_>, batch: &[&Write]) -> Result<bool, StoreErro
     Ok(kept.rows_affected() > 0)
 }
 
-async fn forget(tx: Tx<'_>, batch: &[&Write]) -> Result<(), StoreError> {
+async fn mark(tx: Tx<'_>, batch: &[&Write]) -> Result<(), StoreError> {
     let settled: Vec<Unsettled> = batch.iter().filter_map(|write| write.settles).collect();
     if settled.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        "delete from unsettled
-         using unnest($1::smallint[], $2::uuid[], $3::bigint[]) as one (collection, id, version)
+        "update unsettled
+         set settled = true
+         from unnest($1::smallint[], $2::uuid[], $3::bigint[]) as one (collection, id, version)
          where unsettled.collection = one.collection
            and unsettled.id = one.id
            and unsettled.version = one.version",

@@ -77,17 +77,35 @@ pub struct Put<R> {
     /// Of a meeting that was settled: the participants whom its reports name and its account does not, under a ruling.
     /// `None` where it was not, and they are as before.
     pub left_out: Option<Vec<Uuid>>,
+    /// Of a meeting that was settled anew: the state of all groups of copies when its reports were read.
+    pub settled_at: Option<i64>,
 }
 
 impl<R: Resource> Put<R> {
     /// A new record, which `begin` was called on.
     pub fn new(id: Uuid, record: R) -> Self {
-        Self { id, doc: record.encode_to_vec(), record, replaces: None, kind: change::Kind::Created, left_out: None }
+        Self {
+            id,
+            doc: record.encode_to_vec(),
+            record,
+            replaces: None,
+            kind: change::Kind::Created,
+            left_out: None,
+            settled_at: None,
+        }
     }
 
     /// The next revision of a record, which `succeed` was called on.
     pub fn next(id: Uuid, record: R, kind: change::Kind) -> Self {
-        Self { id, doc: record.encode_to_vec(), replaces: Some(record.revision() - 1), record, kind, left_out: None }
+        Self {
+            id,
+            doc: record.encode_to_vec(),
+            replaces: Some(record.revision() - 1),
+            record,
+            kind,
+            left_out: None,
+            settled_at: None,
+        }
     }
 
     fn change(&self) -> change::Entry {

@@ -51,7 +51,7 @@ impl Service {
     }
 
     async fn is_settled(&self) -> bool {
-        self.count("select count(*) from unsettled").await == 0
+        self.count("select count(*) from unsettled where not settled").await == 0
     }
 }
 
@@ -348,4 +348,33 @@ async fn callers_cannot_say_what_the_first_is() {
     let request = prost::Message::encode_to_vec(&crate::support::calls::of_article(second, &["origin"]));
     let refused = raw::unary(&service.channel().await, "readout.v1.ArticleService/UpdateArticle", request).await;
     assert!(refused.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_meeting_is_settled_on_articles_as_they_are_whoever_comes_first() {
+    let service = impatient().await;
+    let other = Service::start_on(service.database.clone()).await;
+    let dated = |uri: &str, day| Article { publish_date: on(day), ..article(uri) };
+    for round in 0..12 {
+        let [first, second, third] =
+            [(1, 4), (2, 8), (3, 6)].map(|(nth, day)| dated(&format!("urn:{round}:{nth}"), day));
+        let (first, second) = (service.create_article(first).await, service.create_article(second).await);
+        let third = service.create_article(third).await;
+        let meeting = service.create_meeting(&first, talks("first")).await.unwrap();
+        service.add_report(&meeting.name, &second.name, talks("second")).await.unwrap();
+        // Of titles that one source each tells, the one that was published first counts.
+        let later = Article { publish_date: on(20), ..first.clone() };
+        let earlier = Article { publish_date: on(2), ..second.clone() };
+        let (moved, added, again) = tokio::join!(
+            service.update_article(later, &["publish_date"]),
+            other.add_report(&meeting.name, &third.name, talks("third")),
+            other.update_article(earlier, &["publish_date"]),
+        );
+        moved.unwrap();
+        added.unwrap();
+        again.unwrap();
+        settled(&service).await;
+        let meeting = service.meeting(&meeting.name).await;
+        assert_eq!((meeting.report_count, meeting.account.unwrap().title.as_str()), (3, "second"));
+    }
 }
