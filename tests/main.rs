@@ -41,4 +41,5 @@ mod ruling;
 mod serve;
 mod stories;
 mod update;
+mod visit;
 mod watch;
