@@ -235,9 +235,11 @@ Exit status: 0 all lines were accepted, 1 some failed, 2 the import could not st
 
 const EXPORT: &str = "\
 The first line is a header; then come participants and articles in the order of their names, and reports in the order \
-of their meetings' names and their own, each a readout.v1.ExportRecord in canonical ProtoJSON. What the service \
-derives (settled accounts, revisions, times, hashes) is left out. `readout import` reads it back under the same \
-names, and an export of that has the same bytes. Left out are also what is deleted and reports that were retracted.
+of their meetings' names and their own, and rulings in the order in which they were made, each a \
+readout.v1.ExportRecord in canonical ProtoJSON. What the service derives (settled accounts, revisions, times, hashes) \
+is left out. `readout import` reads it back under the same names, and an export of that has the same bytes. Left out \
+are also what is deleted, reports that were retracted, and merged meetings, whose reports stand under the ones that \
+they were merged into.
 
 Evidence that could not be checked again is left out and counted on standard error: quotes that no longer stand in \
 their article's text, and those of articles whose text is withheld.";

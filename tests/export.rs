@@ -16,6 +16,7 @@ use tempfile::tempdir;
 
 use crate::support::{
     Service,
+    make::{article, talks},
     program::{Ran, run},
     stories,
 };
@@ -211,4 +212,33 @@ async fn an_export_of_nothing_is_its_header() {
     let service = Service::start().await;
     let exported = export(&service).await;
     assert_eq!((exported.code, exported.stdout.as_str()), (Some(0), "{\"header\":{\"format\":\"readout.v1\"}}\n"));
+}
+
+#[tokio::test]
+async fn rulings_are_exported_in_their_order_and_hold_where_they_are_imported() {
+    let service = Service::start().await;
+    let source = service.create_article(article("urn:a")).await;
+    let meeting = service.create_meeting(&source, talks("Talks")).await.unwrap();
+    for kind in [Kind::Summit, Kind::Visit, Kind::Consultation, Kind::Negotiation] {
+        let account = Account { kind: kind.into(), ..Default::default() };
+        service.rule(&meeting.name, account, &["account.kind"]).await.unwrap();
+    }
+    let newest = service.reports_of(&meeting.name).await.pop().unwrap();
+    service.retract_report(&newest.name).await.unwrap();
+    let ruled = service.meeting(&meeting.name).await;
+    assert_eq!(ruled.account.as_ref().unwrap().kind(), Kind::Consultation);
+
+    let exported = export(&service).await;
+    assert_eq!((exported.code, exported.stdout.lines().count()), (Some(0), 6), "{}", exported.stderr);
+    let (directory, other) = (tempdir().unwrap(), Service::start().await);
+    let file = directory.path().join("export.ndjson");
+    fs::write(&file, &exported.stdout).unwrap();
+    // Again and again: what is there is left as it is.
+    for _ in 0..2 {
+        let imported = import(&other, &file).await;
+        assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+        let restored = other.meeting(&meeting.name).await;
+        assert_eq!((&restored.account, &restored.disputes), (&ruled.account, &ruled.disputes));
+        assert_eq!(export(&other).await.stdout, exported.stdout);
+    }
 }

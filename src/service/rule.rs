@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::Call,
-    id, must_be_live,
+    id, must_be_free, must_be_live, new_id,
     refusal::Refusal,
     report::{Tellings, must_have_room, tellings},
     revise::{Update, revised, unchanged},
@@ -30,6 +30,8 @@ pub struct Asked {
     /// What a ruling is recorded with; `None` for an ordinary update.
     ruling: Option<Ruling>,
     reason: String,
+    /// The id that the ruling is to have; empty for a new one.
+    report_id: String,
 }
 
 impl Asked {
@@ -54,7 +56,7 @@ impl Asked {
         let etag = std::mem::take(&mut sent.etag);
         let reason = request.reason;
         let ruling = is_ruling.then(|| Ruling { mask: Some(paths), reason: reason.clone() });
-        Ok(Self { update: Update { sent, mask, etag }, ruling, reason })
+        Ok(Self { update: Update { sent, mask, etag }, ruling, reason, report_id: request.report_id })
     }
 
     /// The id of the meeting.
@@ -88,7 +90,7 @@ fn is_ruling(paths: &[String], at: &Path<'_>, out: &mut Violations) -> bool {
 
 /// Prepares an update.
 pub async fn prepare(api: &Api, call: &Call, asked: &Asked, validate_only: bool) -> Result<Prepared<Meeting>, Refusal> {
-    let Asked { update, ruling, reason } = asked;
+    let Asked { update, ruling, reason, report_id } = asked;
     let (former, next) = update.merge(api, &Path::ROOT.field("meeting")).await?;
     if former.review() == Review::Retracted && (ruling.is_some() || update.mask.replaces("review", false)) {
         return Err(Refusal::NoActiveReport(former.name));
@@ -96,7 +98,7 @@ pub async fn prepare(api: &Api, call: &Call, asked: &Asked, validate_only: bool)
     let id = asked.meeting()?;
     let told = tellings(api, &[id]).await?.remove(&id).unwrap_or_default();
     match ruling {
-        Some(ruling) => rule(api, call, (update, ruling, validate_only), former, told).await,
+        Some(ruling) => rule(api, call, (update, ruling, report_id, validate_only), former, told).await,
         None => Ok(replace(call, (validate_only, reason), (former, next), &told)),
     }
 }
@@ -105,10 +107,12 @@ pub async fn prepare(api: &Api, call: &Call, asked: &Asked, validate_only: bool)
 async fn rule(
     api: &Api,
     call: &Call,
-    (update, ruling, validate_only): (&Update<Meeting>, &Ruling, bool),
+    (update, ruling, report_id, validate_only): (&Update<Meeting>, &Ruling, &str, bool),
     former: Meeting,
     mut told: Tellings,
 ) -> Result<Prepared<Meeting>, Refusal> {
+    let id = new_id(report_id);
+    must_be_free::<Report>(&api.store, report_id, id).await?;
     let account = update.mask.apply(&Meeting::default(), &update.sent).account.unwrap_or_default();
     let named: Vec<Uuid> = participants(&account).collect();
     must_be_live::<Participant>(&api.store, &named).await?;
@@ -120,7 +124,6 @@ async fn rule(
     must_have_room(&former.name, &told, 1)?;
 
     let now = SystemTime::now();
-    let report_id = Uuid::now_v7();
     let mut report = Report {
         meeting: former.name.clone(),
         account: Some(account),
@@ -129,13 +132,13 @@ async fn rule(
     };
     report.set_state(State::Active);
     report.content_hash = content_hash(&report);
-    report.begin(report_id, now);
+    report.begin(id, now);
     told.rulings.push(report.clone());
     let next = told.settled(&former, now);
     let answer = told.full(next.clone());
     Ok(revised(call, validate_only, answer.clone(), &answer, |write| {
         write.reason.clone_from(&ruling.reason);
-        write.reports.push(Put::new(report_id, report));
+        write.reports.push(Put::new(id, report));
         write.meetings.push(told.put(next, change::Kind::Ruled));
     }))
 }

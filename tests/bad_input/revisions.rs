@@ -63,6 +63,7 @@ pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
                 request_id: request_id(),
                 validate_only,
                 reason: "why".into(),
+                report_id: "0198f2d1-7c0e-7000-8000-0123456789ab".into(),
             },
         ),
         of(

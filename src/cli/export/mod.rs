@@ -22,9 +22,9 @@ use crate::{
     config,
     model::rules::ClearOutput,
     pb::{
-        ExportHeader, ExportRecord, ExportReport, GetArticleRequest, ListArticlesRequest, ListMeetingsRequest,
-        ListParticipantsRequest, ListReportsRequest, Meeting, Report, View, article::TextRights, export_record::Record,
-        report::State,
+        ExportHeader, ExportRecord, ExportReport, ExportRuling, GetArticleRequest, ListArticlesRequest,
+        ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest, Meeting, Report, View, article::TextRights,
+        export_record::Record, report::State,
     },
 };
 
@@ -94,6 +94,7 @@ async fn articles(clients: &Clients, out: &mut Out) -> Result<()> {
 /// The reports, by way of the meetings: there is no list of all reports.
 async fn reports(clients: &Clients, out: &mut Out) -> Result<LeftOut> {
     let mut left_out = LeftOut::default();
+    let mut rulings = Vec::new();
     let open = async |page_token| {
         let request =
             ListMeetingsRequest { page_size: PAGE_SIZE, page_token, view: View::Basic.into(), ..Default::default() };
@@ -109,6 +110,8 @@ async fn reports(clients: &Clients, out: &mut Out) -> Result<LeftOut> {
             let (meeting, mut reports) = first_page?;
             loop {
                 left_out += reports.left_out;
+                let is_ruling = |report: &mut Report| report.ruling.is_some();
+                rulings.extend(reports.reports.extract_if(.., is_ruling));
                 out.write_reports(&meeting, reports.reports)?;
                 if reports.next.is_empty() {
                     break;
@@ -119,6 +122,7 @@ async fn reports(clients: &Clients, out: &mut Out) -> Result<LeftOut> {
         Ok(page.next_page_token)
     })
     .await?;
+    out.write_rulings(rulings)?;
     Ok(left_out)
 }
 
@@ -247,6 +251,16 @@ impl Out {
                 report: Some(report),
                 meeting_labels: meeting.labels.clone(),
             }))?;
+        }
+        Ok(())
+    }
+
+    /// They come after what they rule on: the reports of all meetings. There are few.
+    fn write_rulings(&mut self, mut rulings: Vec<Report>) -> Result<()> {
+        let age = |report: &Report| report.create_time.map(|time| (time.seconds, time.nanos));
+        rulings.sort_by_cached_key(|report| (report.meeting.clone(), age(report), report.name.clone()));
+        for Report { name, meeting, account, ruling, .. } in rulings {
+            self.write(Record::Ruling(ExportRuling { name, meeting, account, ruling }))?;
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Records of an export, each written under its own name: participants, then articles, then reports. A sort begins
-//! when the one before it is written.
+//! Records of an export, each written under its own name: participants, then articles, then reports, then
+//! rulings, those of a meeting in their order. A sort begins when the one before it is written.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -23,8 +23,8 @@ use crate::{
         retry::{self, repeat},
     },
     pb::{
-        AddReportRequest, CreateArticleRequest, CreateParticipantRequest, ExportRecord, GetMeetingRequest, View,
-        export_record::Record,
+        AddReportRequest, CreateArticleRequest, CreateParticipantRequest, ExportRecord, GetMeetingRequest, Meeting,
+        UpdateMeetingRequest, View, export_record::Record,
     },
 };
 
@@ -86,6 +86,7 @@ enum Sort {
     Participant,
     Article,
     Report,
+    Ruling,
 }
 
 /// A record to write.
@@ -121,12 +122,16 @@ fn item(at: At, text: Result<String, String>) -> Result<Option<Item>, String> {
             let name = record.report.as_mut().map(|report| mem::take(&mut report.name));
             (Sort::Report, record.meeting.clone(), name.unwrap_or_default(), Record::Report(record))
         }
+        Some(Record::Ruling(mut ruling)) => {
+            let name = mem::take(&mut ruling.name);
+            (Sort::Ruling, ruling.meeting.clone(), name, Record::Ruling(ruling))
+        }
         None => return Err("holds no record".to_owned()),
     };
     let collection = match sort {
         Sort::Participant => "participants",
         Sort::Article => "articles",
-        Sort::Report => "reports",
+        Sort::Report | Sort::Ruling => "reports",
     };
     match id(&name).filter(|_| name.starts_with(&format!("{collection}/"))) {
         Some(_) => Ok(Some(Item { at, sort, key, name, record, missing: None })),
@@ -240,6 +245,21 @@ impl Writer {
                 let client = &self.clients.meetings;
                 let answer = repeat(client, &request, async |mut client, request| client.add_report(request).await);
                 written(&item.name, answer.await, Some(meeting))
+            }
+            Record::Ruling(record) => {
+                let ruling = record.ruling.clone().unwrap_or_default();
+                let meeting =
+                    Meeting { name: record.meeting.clone(), account: record.account.clone(), ..Default::default() };
+                let request = UpdateMeetingRequest {
+                    meeting: Some(meeting),
+                    update_mask: ruling.mask,
+                    reason: ruling.reason,
+                    report_id: id,
+                    ..Default::default()
+                };
+                let client = &self.clients.meetings;
+                let answer = repeat(client, &request, async |mut client, request| client.update_meeting(request).await);
+                written(&item.name, answer.await, None)
             }
             Record::Header(_) => Ok(Written { created: false, meeting: None }),
         }
