@@ -72,7 +72,10 @@ pub async fn measure(table: &mut Table) {
 
     let participants = some(&service, 2_000).await;
     let names: Vec<String> = participants.iter().map(|one| one.name.clone()).collect();
-    let request = move |number| GetParticipantRequest { name: names[number as usize % names.len()].clone() };
+    let request = move |number| GetParticipantRequest {
+        name: names[number as usize % names.len()].clone(),
+        ..Default::default()
+    };
     let channels = channels(service.address).await;
     let asked = request.clone();
     let read = call(move |number| {

@@ -250,7 +250,7 @@ async fn the_article_and_its_participants_are_told() {
         ("leadership", ParticipantKind::Group, "Leadership of Azerbaijan", "AZ"),
         ("presidents", ParticipantKind::Group, "Presidents of Azerbaijan and Russia", ""),
     ] {
-        let read = GetParticipantRequest { name: told.participant(key).into() };
+        let read = GetParticipantRequest { name: told.participant(key).into(), ..Default::default() };
         let one = told.service.participants.get_participant(read).await.unwrap().into_inner();
         assert_eq!((one.kind(), one.display_name.as_str(), one.region_code.as_str()), (kind, name, region));
     }

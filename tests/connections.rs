@@ -20,12 +20,12 @@ async fn reads_at_the_same_time_are_each_answered_with_their_own() {
     let read = |number: usize| {
         let (mut client, person) = (service.participants.clone(), &people[number % people.len()]);
         async move {
-            let request = GetParticipantRequest { name: person.name.clone() };
+            let request = GetParticipantRequest { name: person.name.clone(), ..Default::default() };
             assert_eq!(client.get_participant(request).await.expect("it is there").get_ref(), person);
         }
     };
     let missing = |_| async {
-        let request = GetParticipantRequest { name: article.replace("articles", "participants") };
+        let request = GetParticipantRequest { name: article.replace("articles", "participants"), ..Default::default() };
         let missing = service.participants.clone().get_participant(request).await.expect_err("of an article");
         assert_eq!(missing.code(), Code::NotFound);
     };
@@ -38,7 +38,7 @@ async fn reads_at_the_same_time_are_each_answered_with_their_own() {
         let (service, name) = (&service, meeting.clone());
         async move {
             let view = if number.is_multiple_of(2) { View::Full } else { View::Basic };
-            let request = GetMeetingRequest { name: name.clone(), view: view.into() };
+            let request = GetMeetingRequest { name: name.clone(), view: view.into(), ..Default::default() };
             assert_eq!(service.meetings.clone().get_meeting(request).await.expect("it is there").get_ref().name, name);
         }
     };
@@ -83,7 +83,7 @@ async fn connections_that_were_cut_fail_neither_reads_of_one_record_nor_writes()
                    and pid <> pg_backend_pid()",
             )
             .await;
-        let request = GetParticipantRequest { name: person.name.clone() };
+        let request = GetParticipantRequest { name: person.name.clone(), ..Default::default() };
         let read = service.participants.clone().get_participant(request).await.expect("it is there");
         assert_eq!(*read.get_ref(), person);
         service.add_person(&format!("Person {number}")).await;

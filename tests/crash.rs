@@ -181,7 +181,7 @@ impl Import {
             }
             let names: BTreeSet<_> =
                 some.iter().flat_map(|(_, (answer, _))| &answer.participants).map(|one| one.name.clone()).collect();
-            let request = BatchGetParticipantsRequest { names: names.into_iter().collect() };
+            let request = BatchGetParticipantsRequest { names: names.into_iter().collect(), ..Default::default() };
             participants.batch_get_participants(request).await.expect("they are there");
         }
     }

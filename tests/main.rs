@@ -28,6 +28,7 @@ mod memory;
 mod migrate;
 mod participant;
 mod races;
+mod read_time;
 mod recovery;
 mod report;
 mod retract;

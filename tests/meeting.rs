@@ -23,7 +23,7 @@ fn create(article: &str, account: Account) -> CreateMeetingRequest {
 }
 
 fn get(name: &str, view: View) -> GetMeetingRequest {
-    GetMeetingRequest { name: name.into(), view: view.into() }
+    GetMeetingRequest { name: name.into(), view: view.into(), ..Default::default() }
 }
 
 fn day(year: i32, month: i32, day: i32) -> Option<DateSpan> {
@@ -138,7 +138,12 @@ async fn a_meeting_is_what_its_first_report_tells() {
     assert_eq!(basic, Meeting { account: Some(bare), ..created.clone() });
 
     // The report itself keeps its words.
-    let read = service.meetings.get_report(GetReportRequest { name: report.clone() }).await.unwrap().into_inner();
+    let read = service
+        .meetings
+        .get_report(GetReportRequest { name: report.clone(), ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!((read.name, read.meeting, read.article), (report, created.name, article));
     assert_eq!((read.account, read.evidence), (Some(told), request.evidence));
     assert_eq!((read.prominence, read.extractor), (Prominence::Lead.into(), request.extractor));

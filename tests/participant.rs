@@ -14,7 +14,7 @@ fn create(participant: Participant) -> CreateParticipantRequest {
 }
 
 fn get(name: &str) -> GetParticipantRequest {
-    GetParticipantRequest { name: name.into() }
+    GetParticipantRequest { name: name.into(), ..Default::default() }
 }
 
 fn external_id(scheme: &str, value: &str) -> ExternalId {
@@ -227,13 +227,13 @@ async fn a_batch_is_answered_in_the_order_asked_for_or_not_at_all() {
         let created = service.participants.create_participant(create(person(name, ""))).await.unwrap();
         names.insert(0, created.into_inner().name);
     }
-    let request = BatchGetParticipantsRequest { names: names.clone() };
+    let request = BatchGetParticipantsRequest { names: names.clone(), ..Default::default() };
     let batch = service.participants.batch_get_participants(request).await.unwrap().into_inner();
     let read: Vec<_> = batch.participants.iter().map(|one| (&one.name, one.display_name.as_str())).collect();
     assert_eq!(read, [(&names[0], "C"), (&names[1], "B"), (&names[2], "A")]);
 
     let missing = format!("participants/{}", Uuid::nil());
-    let request = BatchGetParticipantsRequest { names: vec![names[0].clone(), missing.clone()] };
+    let request = BatchGetParticipantsRequest { names: vec![names[0].clone(), missing.clone()], ..Default::default() };
     let refused = service.participants.batch_get_participants(request).await.unwrap_err();
     assert_eq!(metadata_of(&refused, "name"), missing);
     assert_eq!(Refused::from(refused), Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));

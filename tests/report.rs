@@ -75,7 +75,11 @@ async fn a_meeting_settles_on_what_its_reports_tell() {
         assert!(added.metadata().contains_key("readout-position"));
         let added = added.into_inner();
         assert_eq!((&added.meeting, &added.article, added.revision), (&meeting.name, article, 1));
-        let read = service.meetings.get_report(GetReportRequest { name: added.name.clone() }).await.unwrap();
+        let read = service
+            .meetings
+            .get_report(GetReportRequest { name: added.name.clone(), ..Default::default() })
+            .await
+            .unwrap();
         assert_eq!(read.into_inner(), added);
         reports.push(added);
     }
@@ -161,7 +165,11 @@ async fn a_report_is_of_what_is_there() {
     assert_eq!(service.contents().await, before);
 
     let missing = missing("reports");
-    let refused = service.meetings.get_report(GetReportRequest { name: missing.clone() }).await.unwrap_err();
+    let refused = service
+        .meetings
+        .get_report(GetReportRequest { name: missing.clone(), ..Default::default() })
+        .await
+        .unwrap_err();
     assert_eq!(metadata_of(&refused, "name"), missing);
     assert_eq!(Refused::from(refused), Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));
 }

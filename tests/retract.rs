@@ -21,7 +21,7 @@ impl Service {
     }
 
     async fn report(&self, name: &str) -> Report {
-        let request = GetReportRequest { name: name.into() };
+        let request = GetReportRequest { name: name.into(), ..Default::default() };
         self.meetings.clone().get_report(request).await.expect("it is there").into_inner()
     }
 

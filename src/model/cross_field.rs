@@ -318,4 +318,7 @@ pub fn list_reports_request(request: &pb::ListReportsRequest, at: &Path<'_>, out
     if request.meeting.is_empty() && request.article.is_empty() {
         out.add(&at.field("meeting"), "is required, or article");
     }
+    if request.read_time.is_some() && request.meeting.is_empty() {
+        out.add(&at.field("read_time"), "is for the reports of a meeting");
+    }
 }

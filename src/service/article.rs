@@ -51,8 +51,12 @@ impl ArticleService for Api {
     }
 
     async fn get_article(&self, request: Request<GetArticleRequest>) -> Result<Response<Article>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let id = id::<Article>(&request.name)?;
+        if let Some(time) = time {
+            let article = history::articles(self, &[id], request.view(), time).await?.pop();
+            return article.map(Response::new).ok_or_else(|| Refusal::NotThen(request.name).into());
+        }
         let doc = self.store.by_id().articles.get(id).await.map_err(Refusal::from)?;
         let Some(doc) = doc else { return Err(Refusal::NotFound(request.name).into()) };
         let mut articles = in_view(self, &[id], &[Arc::unwrap_or_clone(doc)], request.view()).await?;
@@ -63,8 +67,12 @@ impl ArticleService for Api {
         &self,
         request: Request<BatchGetArticlesRequest>,
     ) -> Result<Response<BatchGetArticlesResponse>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let ids = ids::<Article>(&request.names);
+        if let Some(time) = time {
+            let articles = history::articles(self, &ids, request.view(), time).await?;
+            return Ok(Response::new(BatchGetArticlesResponse { articles }));
+        }
         let docs = article::get(self.store.reads(), &ids).await?;
         let articles = in_view(self, &ids, &docs, request.view()).await?;
         Ok(Response::new(BatchGetArticlesResponse { articles }))
@@ -299,7 +307,7 @@ async fn with_text(api: &Api, article: Article) -> Result<Article, Refusal> {
     Ok(with_texts(api, vec![article]).await?.remove(0))
 }
 
-async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, Refusal> {
+pub(super) async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, Refusal> {
     let of = |article: &Article| Some((article.id()?, parse_text_hash(&article.text_sha256)?));
     let wanted: Vec<_> = articles.iter().filter(|one| keeps_text(one)).filter_map(of).collect();
     if wanted.is_empty() {

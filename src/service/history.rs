@@ -1,19 +1,139 @@
-//! What was: the revisions of a record.
+//! What was: the revisions of a record, and records as of a time.
 
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use prost::Message;
 use prost_reflect::DynamicMessage;
+use prost_types::Timestamp;
+use tonic::Request;
+use uuid::Uuid;
 
 use super::{
     Api,
+    article::with_texts,
     change::timestamp,
-    id,
+    id, in_order,
+    meeting::united,
+    must_fit,
     page::{Cursor, RevisionNumber},
     refusal::Refusal,
+    report::Telling,
+    status::MESSAGE_BYTES,
 };
 use crate::{
-    model::{changed, resource::Resource},
-    pb,
+    model::{
+        article::keeps_text,
+        changed,
+        resource::Resource,
+        rules::{Check, Path, Violations},
+    },
+    pb::{
+        self, Article, BatchGetArticlesRequest, BatchGetMeetingsRequest, BatchGetParticipantsRequest,
+        GetArticleRequest, GetMeetingRequest, GetParticipantRequest, GetReportRequest, ListReportsRequest, Meeting,
+        View, report::State,
+    },
     store::{StoreError, change::Kind, history},
 };
+
+/// A request that may ask for what was.
+pub trait AtTime: Check {
+    /// As of when; none for what is.
+    fn read_time(&self) -> Option<&Timestamp>;
+}
+
+macro_rules! at_time {
+    ($($request:ident),+) => {
+        $(impl AtTime for $request {
+            fn read_time(&self) -> Option<&Timestamp> {
+                self.read_time.as_ref()
+            }
+        })+
+    };
+}
+
+at_time!(GetArticleRequest, BatchGetArticlesRequest, GetParticipantRequest, BatchGetParticipantsRequest);
+at_time!(GetMeetingRequest, BatchGetMeetingsRequest, GetReportRequest, ListReportsRequest);
+
+impl Api {
+    /// The request of a read, as `read` has it, and the time that it asks for, if it does.
+    pub async fn read_at<R: AtTime>(&self, request: Request<R>) -> Result<(R, Option<DateTime<Utc>>), Refusal> {
+        let request = self.reached(request).await?;
+        let mut violations = request.violations();
+        let time = request.read_time().and_then(|asked| time(asked, Utc::now(), &mut violations));
+        violations.into_result()?;
+        Ok((request, time))
+    }
+}
+
+/// The time that was asked for, which must not be later than now. What is no time is refused by the rules.
+fn time(asked: &Timestamp, now: DateTime<Utc>, out: &mut Violations) -> Option<DateTime<Utc>> {
+    let time = DateTime::from_timestamp(asked.seconds, u32::try_from(asked.nanos).ok()?)?;
+    if time > now {
+        out.add(&Path::ROOT.field("read_time"), "must not be in the future");
+    }
+    Some(time)
+}
+
+/// A record as of a time.
+pub async fn record<R: Resource>(api: &Api, id: Uuid, time: DateTime<Utc>) -> Result<R, Refusal> {
+    let records = records(api, &[id], time).await?;
+    records.into_iter().next().ok_or_else(|| Refusal::NotThen(R::COLLECTION.name(id)))
+}
+
+/// Records as of a time, in this order.
+pub async fn records<R: Resource>(api: &Api, ids: &[Uuid], time: DateTime<Utc>) -> Result<Vec<R>, Refusal> {
+    let docs = history::docs(api.store.reads(), R::COLLECTION, ids, time).await?;
+    let sizes: HashMap<Uuid, usize> = docs.iter().map(|doc| (doc.id, doc.bytes.len() + 16)).collect();
+    if let Some(missing) = ids.iter().find(|id| !sizes.contains_key(id)) {
+        return Err(Refusal::NotThen(R::COLLECTION.name(*missing)));
+    }
+    must_fit(ids.iter().map(|id| sizes[id]).sum())?;
+    in_order(ids, &docs)
+}
+
+/// Articles as of a time, in this order.
+pub async fn articles(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> Result<Vec<Article>, Refusal> {
+    let articles: Vec<Article> = records(api, ids, time).await?;
+    if view == View::Basic {
+        return Ok(articles);
+    }
+    // A text has no fewer bytes than characters: most that would not fit is not even read.
+    let characters = |one: &Article| usize::try_from(one.text_length).unwrap_or(0);
+    must_fit(articles.iter().filter(|one| keeps_text(one)).map(characters).sum())?;
+    let articles = with_texts(api, articles).await?;
+    must_fit(bytes(&articles))?;
+    Ok(articles)
+}
+
+/// Meetings as of a time, in this order, with what their reports said then.
+pub async fn meetings(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> Result<Vec<Meeting>, Refusal> {
+    // Retracted reports are read and left out, so that there may be more than fit.
+    const MOST_READ: i64 = 4 * MESSAGE_BYTES as i64;
+    let meetings: Vec<Meeting> = records(api, ids, time).await?;
+    if view == View::Basic {
+        return Ok(meetings);
+    }
+    let each: Vec<Uuid> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let told = history::reports_of(api.store.reads(), &each, time, MOST_READ).await?.ok_or(Refusal::TooLarge)?;
+    let mut tellings: HashMap<Uuid, Vec<Telling>> = HashMap::new();
+    let mut sizes: HashMap<Uuid, usize> = HashMap::new();
+    for row in told {
+        let telling = Telling::as_of(&row)?;
+        if telling.report.state() != State::Retracted {
+            tellings.entry(row.meeting).or_default().push(telling);
+            *sizes.entry(row.meeting).or_default() += row.doc.bytes.len();
+        }
+    }
+    // A meeting that is asked for twice is answered twice.
+    must_fit(bytes(&meetings) + ids.iter().filter_map(|id| sizes.get(id)).sum::<usize>())?;
+    Ok(united(meetings, &tellings))
+}
+
+/// How many bytes records have in an answer.
+fn bytes(records: &[impl Message]) -> usize {
+    records.iter().map(|one| one.encoded_len() + 16).sum()
+}
 
 /// A page of the revisions of a record, and the token of the next one.
 pub async fn revisions<R: Resource>(

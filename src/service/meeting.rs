@@ -1,6 +1,6 @@
 //! MeetingService.
 
-use std::{pin::Pin, time::SystemTime};
+use std::{collections::HashMap, pin::Pin, time::SystemTime};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -9,12 +9,11 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::{Call, check},
-    history, id, ids, in_order, must_be_free, new_id,
+    history, id, ids, in_order, must_be_free, must_fit, new_id,
     page::{Cursor, chunks},
     refusal::Refusal,
     report::{Telling, complete, must_have_room, source, tellings},
     revise::{revised, to_delete, to_undelete},
-    status::MESSAGE_BYTES,
 };
 use crate::{
     model::{
@@ -32,6 +31,7 @@ use crate::{
     },
     store::{
         change,
+        history::list_reports,
         list::{Wanted, list},
         meeting, report,
         write::{Put, Write},
@@ -56,11 +56,12 @@ impl MeetingService for Api {
     }
 
     async fn get_meeting(&self, request: Request<GetMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let id = id::<Meeting>(&request.name)?;
-        let meeting = match request.view() {
-            View::Basic => basic(self, id).await?,
-            _ => whole(self, id).await?,
+        let meeting = match (time, request.view()) {
+            (Some(time), view) => history::meetings(self, &[id], view, time).await?.pop(),
+            (None, View::Basic) => basic(self, id).await?,
+            (None, _) => whole(self, id).await?,
         };
         meeting.map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
     }
@@ -69,8 +70,12 @@ impl MeetingService for Api {
         &self,
         request: Request<BatchGetMeetingsRequest>,
     ) -> Result<Response<BatchGetMeetingsResponse>, Status> {
-        let request = self.read(request).await?;
-        let meetings = read(self, &ids::<Meeting>(&request.names), request.view()).await?;
+        let (request, time) = self.read_at(request).await?;
+        let ids = ids::<Meeting>(&request.names);
+        let meetings = match time {
+            Some(time) => history::meetings(self, &ids, request.view(), time).await?,
+            None => read(self, &ids, request.view()).await?,
+        };
         Ok(Response::new(BatchGetMeetingsResponse { meetings }))
     }
 
@@ -95,8 +100,11 @@ impl MeetingService for Api {
     }
 
     async fn get_report(&self, request: Request<GetReportRequest>) -> Result<Response<Report>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let id = id::<Report>(&request.name)?;
+        if let Some(time) = time {
+            return Ok(Response::new(history::record(self, id, time).await?));
+        }
         let doc = self.store.by_id().reports.get(id).await.map_err(Refusal::from)?;
         let doc = doc.ok_or(Refusal::NotFound(request.name))?;
         Ok(Response::new(doc.decode()?))
@@ -106,10 +114,15 @@ impl MeetingService for Api {
         &self,
         request: Request<ListReportsRequest>,
     ) -> Result<Response<ListReportsResponse>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
         let (meeting, article) = (Collection::Meetings.id(&request.meeting), Collection::Articles.id(&request.article));
-        let page = report::list(self.store.reads(), meeting, article, cursor.after, cursor.size).await?;
+        let page = match (time, meeting) {
+            (Some(time), Some(meeting)) => {
+                list_reports(self.store.reads(), meeting, article, time, (cursor.after, cursor.size)).await?
+            }
+            _ => report::list(self.store.reads(), meeting, article, cursor.after, cursor.size).await?,
+        };
         let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
         let as_of = cursor.as_of.to_string();
         let reports = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
@@ -285,21 +298,19 @@ async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Meeting>, Refus
     if view == View::Basic { Ok(meetings) } else { with_reports(api, meetings).await }
 }
 
-/// Refuses an answer of more bytes than a message may have.
-fn must_fit(bytes: usize) -> Result<(), Refusal> {
-    if bytes > MESSAGE_BYTES { Err(Refusal::TooLarge) } else { Ok(()) }
-}
-
 async fn with_reports(api: &Api, meetings: Vec<Meeting>) -> Result<Vec<Meeting>, Refusal> {
     let ids: Vec<Uuid> = meetings.iter().filter_map(Resource::id).collect();
-    let tellings = tellings(api, &ids).await?;
-    let none = Vec::new();
+    Ok(united(meetings, &tellings(api, &ids).await?))
+}
+
+/// Meetings with what these reports of them say.
+pub(super) fn united(meetings: Vec<Meeting>, tellings: &HashMap<Uuid, Vec<Telling>>) -> Vec<Meeting> {
     let full = |meeting: Meeting| {
-        let of_meeting = meeting.id().and_then(|id| tellings.get(&id)).unwrap_or(&none);
-        let told: Vec<Told<'_>> = of_meeting.iter().map(Telling::told).collect();
+        let of_meeting = meeting.id().and_then(|id| tellings.get(&id)).into_iter().flatten();
+        let told: Vec<Told<'_>> = of_meeting.map(Telling::told).collect();
         with_statements(meeting, &told)
     };
-    Ok(meetings.into_iter().map(full).collect())
+    meetings.into_iter().map(full).collect()
 }
 
 fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Wanted, View), Refusal> {

@@ -81,6 +81,13 @@ const MIN_POSITION_TIMEOUT: Duration = Duration::from_secs(2);
 impl Api {
     /// The request of a read: checked, and not before the position that the caller wants it to have.
     pub async fn read<R: Check>(&self, request: Request<R>) -> Result<R, Refusal> {
+        let request = self.reached(request).await?;
+        call::check(&request)?;
+        Ok(request)
+    }
+
+    /// The request of a read, not before the position that the caller wants it to have.
+    async fn reached<R>(&self, request: Request<R>) -> Result<R, Refusal> {
         if let Some(position) = request.metadata().get(MIN_POSITION) {
             let text = String::from_utf8_lossy(position.as_bytes()).into_owned();
             let Some(position) = Position::parse(&text) else {
@@ -88,9 +95,7 @@ impl Api {
             };
             self.reach(&position).await?;
         }
-        let request = request.into_inner();
-        call::check(&request)?;
-        Ok(request)
+        Ok(request.into_inner())
     }
 
     /// Waits until reads have a position.
@@ -153,6 +158,11 @@ fn in_order<R: Resource>(ids: &[Uuid], docs: &[Doc]) -> Result<Vec<R>, Refusal> 
         Ok(doc.decode::<R>()?)
     };
     ids.iter().map(find).collect()
+}
+
+/// Refuses an answer of more bytes than a message may have.
+fn must_fit(bytes: usize) -> Result<(), Refusal> {
+    if bytes > status::MESSAGE_BYTES { Err(Refusal::TooLarge) } else { Ok(()) }
 }
 
 /// The ids in names that the contract's rules have checked.

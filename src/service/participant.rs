@@ -50,8 +50,11 @@ impl ParticipantService for Api {
     }
 
     async fn get_participant(&self, request: Request<GetParticipantRequest>) -> Result<Response<Participant>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let id = id::<Participant>(&request.name)?;
+        if let Some(time) = time {
+            return Ok(Response::new(history::record(self, id, time).await?));
+        }
         let doc = self.store.by_id().participants.get(id).await.map_err(Refusal::from)?;
         let doc = doc.ok_or(Refusal::NotFound(request.name))?;
         Ok(Response::new(doc.decode()?))
@@ -61,8 +64,12 @@ impl ParticipantService for Api {
         &self,
         request: Request<BatchGetParticipantsRequest>,
     ) -> Result<Response<BatchGetParticipantsResponse>, Status> {
-        let request = self.read(request).await?;
+        let (request, time) = self.read_at(request).await?;
         let ids = ids::<Participant>(&request.names);
+        if let Some(time) = time {
+            let participants = history::records(self, &ids, time).await?;
+            return Ok(Response::new(BatchGetParticipantsResponse { participants }));
+        }
         let docs = participant::get(self.store.reads(), &ids).await?;
         if docs.iter().map(|doc| doc.bytes.len() + 16).sum::<usize>() > MESSAGE_BYTES {
             return Err(Refusal::TooLarge.into());

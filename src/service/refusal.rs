@@ -23,6 +23,8 @@ pub enum Refusal {
     RequestIdReused(String),
     /// There is no such resource.
     NotFound(String),
+    /// There was none at the time asked for.
+    NotThen(String),
     /// The id asked for is taken.
     DuplicateId(String),
     /// An article has the uri.

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::NaiveDate;
+use prost::Message;
 use uuid::Uuid;
 
 use super::{Api, must_be_live, refusal::Refusal};
@@ -17,7 +18,7 @@ use crate::{
         settle::Told,
     },
     pb::{Article, Meeting, Participant, Report, report::State},
-    store::{StoreError, article, report},
+    store::{StoreError, article, history, report},
 };
 
 /// A report with what settling needs to know of its article.
@@ -42,6 +43,14 @@ impl Telling {
         let report: Report = row.doc.decode()?;
         let uri = uri_of(&row.article_doc).map_err(|_| StoreError::Damaged(report.article.clone()))?;
         Ok(Self { report, origin: row.origin, publish_date: row.publish_from, uri })
+    }
+
+    /// A report as it was, of its article as it was.
+    pub fn as_of(row: &history::Told) -> Result<Self, StoreError> {
+        let report: Report = row.doc.decode()?;
+        let article = Article::decode(row.article_doc.as_slice());
+        let article = article.map_err(|_| StoreError::Damaged(report.article.clone()))?;
+        Ok(Self::new(report, &article, row.origin))
     }
 
     /// As settling takes it.

@@ -41,6 +41,10 @@ impl From<Refusal> for Status {
             Refusal::NotFound(name) => {
                 status(Code::NotFound, Reason::ResourceNotFound, format!("{name} does not exist"), [("name", name)])
             }
+            Refusal::NotThen(name) => {
+                let message = format!("{name} did not exist at read_time");
+                status(Code::NotFound, Reason::ResourceNotFound, message, [("name", name)])
+            }
             Refusal::DuplicateId(name) => {
                 status(Code::AlreadyExists, Reason::DuplicateId, format!("{name} exists already"), [("name", name)])
             }

@@ -61,13 +61,17 @@ async fn a_name_of_another_collection_is_invalid_rather_than_not_found() {
         service.articles.get_article(article_of(&meeting)).await.unwrap_err(),
         service.articles.get_article(article_of("")).await.unwrap_err(),
         service.articles.get_article(article_of(&article.to_uppercase())).await.unwrap_err(),
-        service.participants.get_participant(GetParticipantRequest { name: article.clone() }).await.unwrap_err(),
+        service
+            .participants
+            .get_participant(GetParticipantRequest { name: article.clone(), ..Default::default() })
+            .await
+            .unwrap_err(),
         service
             .meetings
             .get_meeting(GetMeetingRequest { name: world.report.clone(), ..Default::default() })
             .await
             .unwrap_err(),
-        service.meetings.get_report(GetReportRequest { name: meeting }).await.unwrap_err(),
+        service.meetings.get_report(GetReportRequest { name: meeting, ..Default::default() }).await.unwrap_err(),
     ] {
         assert_eq!(Refused::from(refused), Refused::invalid(["name"]));
     }

@@ -1,5 +1,7 @@
 //! A valid request for every method of the contract, as messages whose fields can be looked through.
 
+use std::time::SystemTime;
+
 use prost::Message;
 use prost_reflect::DynamicMessage;
 use readout::pb::{self, *};
@@ -10,18 +12,22 @@ use super::{base, revisions, world::World};
 pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let (articles, participants, meetings) = (&world.articles, &world.participants, &world.meetings);
     let view = View::Basic.into();
+    let read_time = Some(SystemTime::now().into());
     let mut requests = vec![
         of("ArticleService/CreateArticle", &base::create_article(world)),
-        of("ArticleService/GetArticle", &GetArticleRequest { name: articles[0].clone(), view }),
-        of("ArticleService/BatchGetArticles", &BatchGetArticlesRequest { names: articles.clone(), view }),
+        of("ArticleService/GetArticle", &GetArticleRequest { name: articles[0].clone(), view, read_time }),
+        of("ArticleService/BatchGetArticles", &BatchGetArticlesRequest { names: articles.clone(), view, read_time }),
         of("ParticipantService/CreateParticipant", &base::create_participant(world)),
-        of("ParticipantService/GetParticipant", &GetParticipantRequest { name: participants[0].clone() }),
-        of("ParticipantService/BatchGetParticipants", &BatchGetParticipantsRequest { names: participants.clone() }),
+        of("ParticipantService/GetParticipant", &GetParticipantRequest { name: participants[0].clone(), read_time }),
+        of(
+            "ParticipantService/BatchGetParticipants",
+            &BatchGetParticipantsRequest { names: participants.clone(), read_time },
+        ),
         of("MeetingService/CreateMeeting", &base::create_meeting(world)),
-        of("MeetingService/GetMeeting", &GetMeetingRequest { name: meetings[0].clone(), view }),
-        of("MeetingService/BatchGetMeetings", &BatchGetMeetingsRequest { names: meetings.clone(), view }),
+        of("MeetingService/GetMeeting", &GetMeetingRequest { name: meetings[0].clone(), view, read_time }),
+        of("MeetingService/BatchGetMeetings", &BatchGetMeetingsRequest { names: meetings.clone(), view, read_time }),
         of("MeetingService/AddReport", &base::add_report(world)),
-        of("MeetingService/GetReport", &GetReportRequest { name: world.report.clone() }),
+        of("MeetingService/GetReport", &GetReportRequest { name: world.report.clone(), read_time }),
         of("IngestService/IngestStory", &base::ingest(world)),
         of("ChangeService/ListChanges", &list_changes()),
     ];
@@ -49,7 +55,8 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     meetings.page_token = page.next_page_token;
 
     let (meeting, article) = (world.meetings[0].clone(), world.articles[0].clone());
-    let reports = ListReportsRequest { meeting, article, page_size: 1, ..Default::default() };
+    let read_time = Some(SystemTime::now().into());
+    let reports = ListReportsRequest { meeting, article, page_size: 1, read_time, ..Default::default() };
     let page = service.meetings.list_reports(reports.clone()).await.unwrap().into_inner();
     let reports = ListReportsRequest { page_token: page.next_page_token, ..reports };
     let mut requests = vec![

@@ -71,7 +71,7 @@ impl World {
     pub async fn named_with_etags(&self, [article, participant, meeting]: [String; 3]) -> [(String, String); 3] {
         let request = GetArticleRequest { name: article.clone(), ..Default::default() };
         let of_article = self.service.articles.clone().get_article(request).await.unwrap().into_inner().etag;
-        let request = GetParticipantRequest { name: participant.clone() };
+        let request = GetParticipantRequest { name: participant.clone(), ..Default::default() };
         let of_participant =
             self.service.participants.clone().get_participant(request).await.unwrap().into_inner().etag;
         let of_meeting = self.service.meeting(&meeting).await.etag;

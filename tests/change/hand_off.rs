@@ -127,7 +127,7 @@ async fn a_list_of_reports_has_a_position_too() {
 
 /// A read that must have a position.
 async fn read_at(service: &Service, name: &str, position: &str) -> Result<Participant, Status> {
-    let mut request = Request::new(GetParticipantRequest { name: name.into() });
+    let mut request = Request::new(GetParticipantRequest { name: name.into(), ..Default::default() });
     request.metadata_mut().insert("readout-min-position", position.parse().expect("ASCII"));
     service.participants.clone().get_participant(request).await.map(|answer| answer.into_inner())
 }

@@ -148,7 +148,7 @@ async fn reports_page(clients: &Clients, meeting: &str, page_token: String) -> R
 
 /// Leaves out the evidence that an import could not check again.
 async fn keep_checkable(clients: &Clients, report: &mut Report) -> Result<LeftOut> {
-    let request = GetArticleRequest { name: report.article.clone(), view: View::Full.into() };
+    let request = GetArticleRequest { name: report.article.clone(), view: View::Full.into(), ..Default::default() };
     let article = repeat(&clients.articles, &request, async |mut client, request| client.get_article(request).await);
     let article = article.await.map_err(retry::given_up)?;
     let before = report.evidence.len();

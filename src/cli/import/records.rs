@@ -250,7 +250,7 @@ impl Writer {
         if self.tally.knows_meeting(meeting) {
             return Ok(false);
         }
-        let request = GetMeetingRequest { name: meeting.to_owned(), view: View::Basic.into() };
+        let request = GetMeetingRequest { name: meeting.to_owned(), view: View::Basic.into(), ..Default::default() };
         let client = &self.clients.meetings;
         let answer = repeat(client, &request, async |mut client, request| client.get_meeting(request).await);
         match answer.await {

@@ -1,0 +1,326 @@
+//! Reads with `read_time`: what was answered then.
+
+use std::time::SystemTime;
+
+use prost_types::Timestamp;
+use readout::pb::{
+    Account, Article, BatchGetArticlesRequest, BatchGetMeetingsRequest, BatchGetParticipantsRequest, Date,
+    DeleteArticleRequest, ErrorReason, GetArticleRequest, GetMeetingRequest, GetParticipantRequest, GetReportRequest,
+    ListReportsRequest, Meeting, Participant, Report, Statement, View, report::State,
+};
+use tonic::{Code, Response, Status};
+
+use crate::support::{
+    Refused, Service,
+    make::{TEXT, article, person, talks},
+    refused,
+};
+
+type Time = Option<Timestamp>;
+
+impl Service {
+    async fn article_at(&self, name: &str, read_time: Time) -> Result<Article, Status> {
+        let request = GetArticleRequest { name: name.into(), read_time, ..Default::default() };
+        self.articles.clone().get_article(request).await.map(Response::into_inner)
+    }
+
+    async fn participant_at(&self, name: &str, read_time: Time) -> Result<Participant, Status> {
+        let request = GetParticipantRequest { name: name.into(), read_time };
+        self.participants.clone().get_participant(request).await.map(Response::into_inner)
+    }
+
+    async fn meeting_at(&self, name: &str, read_time: Time) -> Result<Meeting, Status> {
+        let request = GetMeetingRequest { name: name.into(), read_time, ..Default::default() };
+        self.meetings.clone().get_meeting(request).await.map(Response::into_inner)
+    }
+
+    async fn report_at(&self, name: &str, read_time: Time) -> Result<Report, Status> {
+        let request = GetReportRequest { name: name.into(), read_time };
+        self.meetings.clone().get_report(request).await.map(Response::into_inner)
+    }
+
+    async fn reports_at(&self, meeting: &str, read_time: Time) -> Vec<Report> {
+        let request = ListReportsRequest { meeting: meeting.into(), read_time, ..Default::default() };
+        self.meetings.clone().list_reports(request).await.expect("a list").into_inner().reports
+    }
+
+    async fn retract_all_of(&self, article: &Article) {
+        let request = DeleteArticleRequest { name: article.name.clone(), force: true, ..Default::default() };
+        self.articles.clone().delete_article(request).await.expect("deleted");
+    }
+}
+
+/// The last microsecond before it.
+fn before(time: Time) -> Time {
+    let mut time = time.expect("a time");
+    time.nanos -= 1_000;
+    time.normalize();
+    Some(time)
+}
+
+fn now() -> Time {
+    Some(SystemTime::now().into())
+}
+
+fn said(text: &str) -> Account {
+    let statement = Statement { id: "s".into(), text: text.into(), ..Default::default() };
+    Account { statements: vec![statement], ..talks("Talks") }
+}
+
+#[track_caller]
+fn not_there<T: std::fmt::Debug>(read: Result<T, Status>, name: &str) {
+    refused(read.unwrap_err(), Code::NotFound, ErrorReason::ResourceNotFound, name);
+}
+
+#[tokio::test]
+async fn a_participant_is_read_as_of_any_time() {
+    let service = Service::start().await;
+    let mut steps = vec![service.create_participant(person("Kerim Veliyev", "AZ")).await];
+    let name = steps[0].name.clone();
+    for note in ["one", "two"] {
+        let next = Participant { note: note.into(), ..steps[steps.len() - 1].clone() };
+        steps.push(service.update_participant(next, &["note"]).await.unwrap());
+    }
+    steps.push(service.delete_participant(&name).await.unwrap());
+
+    not_there(service.participant_at(&name, before(steps[0].update_time)).await, &name);
+    for (step, next) in steps.iter().zip(&steps[1..]) {
+        for time in [step.update_time, before(next.update_time)] {
+            assert_eq!(&service.participant_at(&name, time).await.unwrap(), step);
+        }
+    }
+    assert_eq!(service.participant_at(&name, now()).await.unwrap(), steps[3]);
+}
+
+#[tokio::test]
+async fn an_article_is_read_with_the_text_that_it_had() {
+    let service = Service::start().await;
+    let first = service.create_article(article("urn:a")).await;
+    let name = &first.name;
+    let other = Article { text: "Another text.".into(), ..first.clone() };
+    let second = service.update_article(other, &["text"]).await.unwrap();
+    let deleted = service.delete_article(name).await.unwrap();
+
+    not_there(service.article_at(name, before(first.update_time)).await, name);
+    let then = service.article_at(name, first.update_time).await.unwrap();
+    assert_eq!((then.text.as_str(), &then), (TEXT, &first));
+    assert_eq!(service.article_at(name, before(deleted.update_time)).await.unwrap(), second);
+    let last = service.article_at(name, now()).await.unwrap();
+    assert_eq!((last.delete_time, last.text.as_str()), (deleted.update_time, "Another text."));
+    let view = View::Basic.into();
+    let basic = GetArticleRequest { name: name.clone(), view, read_time: first.update_time };
+    let basic = service.articles.clone().get_article(basic).await.unwrap().into_inner();
+    assert_eq!(basic, Article { text: String::new(), ..first });
+}
+
+#[tokio::test]
+async fn a_meeting_is_read_as_it_was_answered_at_each_step() {
+    let service = Service::start().await;
+    let on = |uri: &str, day| Article { publish_date: Some(Date { year: 2020, month: 9, day }), ..article(uri) };
+    let (first, second) = (service.create_article(on("urn:1", 5)).await, service.create_article(on("urn:2", 6)).await);
+    let meeting = service.create_meeting(&first, said("first")).await.unwrap();
+    let name = &meeting.name;
+    let mut steps = vec![service.meeting(name).await];
+    service.add_report(name, &second.name, said("second")).await.unwrap();
+    steps.push(service.meeting(name).await);
+    service.delete_meeting(name).await.unwrap();
+    steps.push(service.meeting(name).await);
+    // What is said comes in the order of publication, which is another one from then on.
+    let earlier = Article { name: second.name.clone(), ..on("", 4) };
+    let earlier = service.update_article(earlier, &["publish_date"]).await.unwrap();
+    let reordered = service.meeting(name).await;
+    assert_ne!(reordered, steps[2]);
+    service.undelete_meeting(name).await.unwrap();
+    steps.push(service.meeting(name).await);
+    service.retract_all_of(&first).await;
+    steps.push(service.meeting(name).await);
+
+    not_there(service.meeting_at(name, before(steps[0].update_time)).await, name);
+    for step in &steps {
+        assert_eq!(&service.meeting_at(name, step.update_time).await.unwrap(), step);
+    }
+    for (step, next) in [(0, 1), (1, 2), (3, 4)] {
+        let time = before(steps[next].update_time);
+        assert_eq!(service.meeting_at(name, time).await.unwrap(), steps[step]);
+    }
+    assert_eq!(service.meeting_at(name, before(earlier.update_time)).await.unwrap(), steps[2]);
+    assert_eq!(service.meeting_at(name, earlier.update_time).await.unwrap(), reordered);
+    let texts = |meeting: &Meeting| -> Vec<String> {
+        meeting.account.as_ref().unwrap().statements.iter().map(|one| one.text.clone()).collect()
+    };
+    let told: Vec<_> = steps.iter().map(texts).collect();
+    assert_eq!(told[0], ["first"]);
+    assert_eq!(told[1], ["first", "second"]);
+    assert_eq!(told[3], ["second", "first"]);
+    assert_eq!(told[4], ["second"]);
+
+    let view = View::Basic.into();
+    let basic = GetMeetingRequest { name: name.clone(), view, read_time: steps[1].update_time };
+    let basic = service.meetings.clone().get_meeting(basic).await.unwrap().into_inner();
+    assert_eq!((basic.revision, texts(&basic).len(), basic.report_count), (2, 0, 2));
+}
+
+#[tokio::test]
+async fn a_report_is_read_and_listed_in_the_state_that_it_had() {
+    let service = Service::start().await;
+    let (first, second) =
+        (service.create_article(article("urn:1")).await, service.create_article(article("urn:2")).await);
+    let meeting = service.create_meeting(&first, said("first")).await.unwrap();
+    let one = service.reports_of(&meeting.name).await.remove(0);
+    let two = service.add_report(&meeting.name, &second.name, said("second")).await.unwrap();
+    service.retract_all_of(&first).await;
+    let retracted = service.reports_of(&meeting.name).await.remove(0);
+    assert_eq!((retracted.state(), &retracted.name), (State::Retracted, &one.name));
+
+    not_there(service.report_at(&one.name, before(one.update_time)).await, &one.name);
+    assert_eq!(service.report_at(&one.name, before(retracted.update_time)).await.unwrap(), one);
+    assert_eq!(service.report_at(&one.name, retracted.update_time).await.unwrap(), retracted);
+
+    let at = async |time| service.reports_at(&meeting.name, time).await;
+    assert_eq!(at(before(one.update_time)).await, []);
+    assert_eq!(at(one.update_time).await, std::slice::from_ref(&one));
+    assert_eq!(at(two.update_time).await, [one.clone(), two.clone()]);
+    assert_eq!(at(retracted.update_time).await, [retracted.clone(), two.clone()]);
+    assert_eq!(at(now()).await, service.reports_of(&meeting.name).await);
+    let of_second = ListReportsRequest {
+        meeting: meeting.name.clone(),
+        article: second.name.clone(),
+        read_time: two.update_time,
+        ..Default::default()
+    };
+    let of_second = service.meetings.clone().list_reports(of_second).await.unwrap().into_inner();
+    assert_eq!(of_second.reports, [two]);
+}
+
+#[tokio::test]
+async fn the_reports_of_then_come_in_pages_whose_tokens_are_of_that_time() {
+    let service = Service::start().await;
+    let source = service.create_article(article("urn:1")).await;
+    let meeting = service.create_meeting(&source, said("0")).await.unwrap();
+    let mut last = None;
+    for number in 1..7 {
+        last = service.add_report(&meeting.name, &source.name, said(&format!("{number}"))).await.unwrap().update_time;
+    }
+    let whole = service.reports_of(&meeting.name).await;
+    service.add_report(&meeting.name, &source.name, said("later")).await.unwrap();
+    service.retract_all_of(&source).await;
+    let mut meetings = service.meetings.clone();
+    for page_size in [1, 3, 7, 8] {
+        let mut request =
+            ListReportsRequest { meeting: meeting.name.clone(), read_time: last, page_size, ..Default::default() };
+        let mut all = Vec::new();
+        loop {
+            let page = meetings.list_reports(request.clone()).await.unwrap().into_inner();
+            all.extend(page.reports);
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+            let other_time = ListReportsRequest { read_time: now(), ..request.clone() };
+            let refused = meetings.list_reports(other_time).await.unwrap_err();
+            assert_eq!(Refused::from(refused), Refused::fields(ErrorReason::InvalidPageToken, ["page_token"]));
+        }
+        assert_eq!(all, whole);
+    }
+}
+
+#[tokio::test]
+async fn a_report_is_found_in_the_meeting_that_it_had_then() {
+    let service = Service::start().await;
+    let source = service.create_article(article("urn:1")).await;
+    let from = service.create_meeting(&source, said("moves")).await.unwrap();
+    let report = service.reports_of(&from.name).await.remove(0);
+    let to = service.create_meeting(&source, said("stays")).await.unwrap();
+    let stays = service.reports_of(&to.name).await.remove(0);
+    service
+        .execute(
+            "insert into superseded (collection, id, revision, contract, doc, update_time, meeting)
+             select 3, id, revision, contract, doc, update_time, meeting
+             from report;
+             update report
+             set revision = 2, update_time = now(), meeting = (select max(meeting::text)::uuid from report);",
+        )
+        .await;
+
+    let then = to.update_time;
+    assert_eq!(service.reports_at(&from.name, then).await, std::slice::from_ref(&report));
+    assert_eq!(service.reports_at(&to.name, then).await, std::slice::from_ref(&stays));
+    assert_eq!(service.reports_at(&from.name, now()).await, []);
+    assert_eq!(service.reports_at(&to.name, now()).await, [report, stays]);
+    let texts = async |name: &str, time| {
+        let account = service.meeting_at(name, time).await.unwrap().account.unwrap();
+        account.statements.into_iter().map(|one| one.text).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&from.name, then).await, ["moves"]);
+    assert_eq!(texts(&to.name, then).await, ["stays"]);
+    assert_eq!(texts(&from.name, now()).await, [""; 0]);
+    assert_eq!(texts(&to.name, now()).await.len(), 2);
+}
+
+#[tokio::test]
+async fn several_are_read_as_of_one_time_in_the_order_asked_for() {
+    let service = Service::start().await;
+    let (one, other) = (service.create_article(article("urn:1")).await, service.create_article(article("urn:2")).await);
+    let first = service.create_meeting(&one, said("first")).await.unwrap();
+    let second = service.create_meeting(&other, said("second")).await.unwrap();
+    let (a, b) = (service.meeting(&first.name).await, service.meeting(&second.name).await);
+    let man = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let then = man.update_time;
+    service.update_participant(Participant { note: "later".into(), ..man.clone() }, &["note"]).await.unwrap();
+    service.add_report(&first.name, &other.name, said("third")).await.unwrap();
+    service.update_article(Article { title: "later".into(), ..one.clone() }, &["title"]).await.unwrap();
+
+    let names = vec![second.name.clone(), first.name.clone(), second.name.clone()];
+    let request = BatchGetMeetingsRequest { names, read_time: then, ..Default::default() };
+    let read = service.meetings.clone().batch_get_meetings(request.clone()).await.unwrap().into_inner();
+    assert_eq!(read.meetings, [b.clone(), a, b]);
+    let too_early = BatchGetMeetingsRequest { read_time: first.update_time, ..request };
+    not_there(service.meetings.clone().batch_get_meetings(too_early).await, &second.name);
+
+    let names = vec![other.name.clone(), one.name.clone()];
+    let request = BatchGetArticlesRequest { names, read_time: then, ..Default::default() };
+    let read = service.articles.clone().batch_get_articles(request).await.unwrap().into_inner();
+    assert_eq!(read.articles, [other, one]);
+    let request = BatchGetParticipantsRequest { names: vec![man.name.clone()], read_time: then };
+    let read = service.participants.clone().batch_get_participants(request).await.unwrap().into_inner();
+    assert_eq!(read.participants, [man]);
+}
+
+#[tokio::test]
+async fn the_future_cannot_be_read() {
+    let service = Service::start().await;
+    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let mut read_time = now().unwrap();
+    read_time.seconds += 60;
+    let refused = service.participant_at(&one.name, Some(read_time)).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::invalid(["read_time"]));
+    // It is told with all else that is wrong.
+    let refused = service.participant_at("participants/x", Some(read_time)).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::invalid(["name", "read_time"]));
+}
+
+#[tokio::test]
+async fn only_the_reports_of_a_meeting_are_listed_as_of_a_time() {
+    let service = Service::start().await;
+    let one = service.create_article(article("urn:1")).await;
+    let request = ListReportsRequest { article: one.name, read_time: now(), ..Default::default() };
+    let refused = service.meetings.clone().list_reports(request).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::invalid(["read_time"]));
+}
+
+#[tokio::test]
+async fn what_would_not_fit_into_a_message_is_refused_as_of_any_time() {
+    let service = Service::start().await;
+    let one = service.create_article(article("urn:1")).await;
+    let statements =
+        (0..160).map(|id| Statement { id: format!("{id}"), text: "x".repeat(8_000), ..Default::default() });
+    let long = Account { statements: statements.collect(), ..talks("Talks") };
+    let name = service.create_meeting(&one, long).await.unwrap().name;
+    let asked =
+        |times| BatchGetMeetingsRequest { names: vec![name.clone(); times], read_time: now(), ..Default::default() };
+    // Some 1.3 MB each time.
+    let six = service.meetings.clone().max_decoding_message_size(16 << 20).batch_get_meetings(asked(6)).await.unwrap();
+    assert_eq!(six.into_inner().meetings.len(), 6);
+    let refused = service.meetings.clone().batch_get_meetings(asked(7)).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::with(Code::ResourceExhausted, ErrorReason::MessageTooLarge));
+}
