@@ -6,6 +6,7 @@
 
 mod change;
 mod cluster;
+mod history;
 mod ingest;
 mod load;
 mod meeting;
@@ -47,6 +48,9 @@ fn main() {
         }
         if is_wanted("meeting") {
             meeting::measure(&mut table).await;
+        }
+        if is_wanted("history") {
+            history::measure(&mut table).await;
         }
         if is_wanted("ingest") {
             ingest::measure(&mut table).await;
