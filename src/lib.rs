@@ -56,6 +56,14 @@
 //!    is too short; `service/change.rs` makes messages of it, each with a cursor (`service/cursor.rs`).
 //! 4. `store/retention.rs` drops old ranges of the log; records and their revisions stay.
 //!
+//! # The way back
+//!
+//! 1. A record's row says who made its revision, when and why (`store/signed.rs`). The write that replaces it keeps all of
+//!    that and the doc as superseded (`store/revision.rs`), with a time that is always a later one.
+//! 2. A read with `read_time` finds the newest revision that is not later, of each record that the answer is made of
+//!    (`store/history.rs`), and makes the answer as one of today is made (`service/history.rs`).
+//! 3. What is different between two revisions is not stored: [`model::changed`] compares them.
+//!
 //! # How to add …
 //!
 //! … *a field*: in the `.proto`, with its comment and rules. That is all, until somebody filters by it: then a column or
