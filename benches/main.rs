@@ -6,10 +6,12 @@
 
 mod change;
 mod cluster;
+mod history;
 mod ingest;
 mod load;
 mod meeting;
 mod participant;
+mod report;
 mod settle;
 mod table;
 mod unary;
@@ -51,6 +53,12 @@ fn main() {
         }
         if is_wanted("meeting") {
             meeting::measure(&mut table).await;
+        }
+        if is_wanted("report") {
+            report::measure(&mut table).await;
+        }
+        if is_wanted("history") {
+            history::measure(&mut table).await;
         }
         if is_wanted("ingest") {
             ingest::measure(&mut table).await;

@@ -66,8 +66,17 @@
 //!    (`store/unsettled.rs`): whichever of two copies comes second sees the first.
 //! 2. The settler of some instance ([`service::settler`]), woken or looking, takes that up: of an article it reads the
 //!    group of copies (`store/copies.rs`) and gives each its first one; of a meeting it settles the account. Each is a
-//!    write as any other, with a change SETTLED, and what it settles is forgotten in the same transaction.
+//!    write as any other, with a change SETTLED, and what it settles is marked so in the same transaction.
+//!    Whoever has settled a meeting on what was known before, and comes to commit it afterwards, is sent back.
 //! 3. What nobody came to do is still there after a crash. Whoever reads meanwhile reads what was settled before.
+//!
+//! # The way back
+//!
+//! 1. A record's row says who made its revision, when and why (`store/signed.rs`). The write that replaces it keeps all of
+//!    that and the doc as superseded (`store/revision.rs`), with a time that is always a later one.
+//! 2. A read with `read_time` finds the newest revision that is not later, of each record that the answer is made of
+//!    (`store/history.rs`), and makes the answer as one of today is made (`service/history.rs`).
+//! 3. What is different between two revisions is not stored: [`model::changed`] compares them.
 //!
 //! # How to add …
 //!

@@ -307,3 +307,20 @@ async fn only_the_reports_of_a_meeting_are_listed_as_of_a_time() {
     let refused = service.meetings.clone().list_reports(request).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::invalid(["read_time"]));
 }
+
+#[tokio::test]
+async fn what_would_not_fit_into_a_message_is_refused_as_of_any_time() {
+    let service = Service::start().await;
+    let one = service.create_article(article("urn:1")).await;
+    let statements =
+        (0..160).map(|id| Statement { id: format!("{id}"), text: "x".repeat(8_000), ..Default::default() });
+    let long = Account { statements: statements.collect(), ..talks("Talks") };
+    let name = service.create_meeting(&one, long).await.unwrap().name;
+    let asked =
+        |times| BatchGetMeetingsRequest { names: vec![name.clone(); times], read_time: now(), ..Default::default() };
+    // Some 1.3 MB each time.
+    let six = service.meetings.clone().max_decoding_message_size(16 << 20).batch_get_meetings(asked(6)).await.unwrap();
+    assert_eq!(six.into_inner().meetings.len(), 6);
+    let refused = service.meetings.clone().batch_get_meetings(asked(7)).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::with(Code::ResourceExhausted, ErrorReason::MessageTooLarge));
+}
