@@ -232,23 +232,10 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     let meeting_id = id::<Meeting>(&request.meeting)?;
     let report_id = new_id(&request.report_id);
     must_be_free::<Report>(&api.store, &request.report_id, report_id).await?;
-    let docs = meeting::get(api.store.reads(), &[meeting_id]).await?;
-    let former: Option<Meeting> = docs.first().map(|doc| doc.decode_to_rewrite()).transpose()?;
-    if former.is_none() && !request.allow_missing {
-        return Err(Refusal::NotFound(request.meeting.clone()));
-    }
-    if let Some(former) = &former {
-        must_stand(api, former).await?;
-    }
-
     let sent = request.report.clone().unwrap_or_default();
-    let source = source(api, &sent.article).await?;
-    let at = Path::ROOT.field("report");
-    let mut report = complete(api, sent, &source, &at.field("evidence")).await?;
-    let mut tellings = match former {
-        Some(_) => tellings(api, &[meeting_id]).await?.remove(&meeting_id).unwrap_or_default(),
-        None => Tellings::default(),
-    };
+    let (of_meeting, source) = tokio::join!(to_add_to(api, request, meeting_id), source(api, &sent.article));
+    let ((former, mut tellings), source) = (of_meeting?, source?);
+    let mut report = complete(api, sent, &source, &Path::ROOT.field("report").field("evidence")).await?;
     must_have_room(&request.meeting, &tellings, 1)?;
     report.meeting.clone_from(&request.meeting);
     if request.validate_only {
@@ -270,6 +257,20 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     let write =
         Write { reports: vec![Put::new(report_id, report.clone())], meetings: vec![meeting], ..call.write(&report) };
     Ok(Prepared::Write(report, vec![write]))
+}
+
+/// The meeting that a report is to be added to, with those that it has; none where it is to be made.
+async fn to_add_to(api: &Api, request: &AddReportRequest, id: Uuid) -> Result<(Option<Meeting>, Tellings), Refusal> {
+    // The meeting first: whatever happens to its reports afterwards makes a revision of it.
+    let docs = meeting::get(api.store.reads(), &[id]).await?;
+    let Some(doc) = docs.first() else {
+        let missing = || Refusal::NotFound(request.meeting.clone());
+        return if request.allow_missing { Ok((None, Tellings::default())) } else { Err(missing()) };
+    };
+    let meeting: Meeting = doc.decode_to_rewrite()?;
+    must_stand(api, &meeting).await?;
+    let tellings = tellings(api, &[id]).await?.remove(&id).unwrap_or_default();
+    Ok((Some(meeting), tellings))
 }
 
 async fn prepare_delete(api: &Api, call: &Call, request: &DeleteMeetingRequest) -> Result<Prepared<Meeting>, Refusal> {
