@@ -57,6 +57,13 @@
 //!    is too short; `service/change.rs` makes messages of it, each with a cursor (`service/cursor.rs`).
 //! 4. `store/retention.rs` drops old ranges of the log; records and their revisions stay.
 //!
+//! # The way of a ruling, a retraction, a merge
+//!
+//! All are reports that come, go or move, and meetings that are settled on those that they have then
+//! (`service/report.rs`): `service/rule.rs` adds a report without an article, `service/retract.rs` takes one back,
+//! `service/merge.rs` moves them to another meeting and back, by the rules of [`model::merge`]. What a meeting says is
+//! never written but by [`model::settle`].
+//!
 //! # The way of a change of an article
 //!
 //! Copies of one text count as one source ([`model::copies`]), so that an article which comes, changes or goes may bear on
