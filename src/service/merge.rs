@@ -45,12 +45,14 @@ pub async fn prepare_merge(
 
     let now = SystemTime::now();
     let next = told.settled(&former, now);
+    // What is uncertain of a source is settled with the survivor, or not at all.
+    let nothing = Tellings { groups: told.groups, ..Default::default() };
     let gone = sources.iter().map(|source| {
         let own = moved.iter().filter(|report| report.meeting == source.name).map(|report| report.name.clone());
         let mut next = source.clone();
         merge_away(&mut next, &former.name, own.collect());
         next.succeed(source, now);
-        Tellings::default().put(next, change::Kind::Merged)
+        nothing.put(next, change::Kind::Merged)
     });
     let meetings = [told.put(next.clone(), change::Kind::Merged)].into_iter().chain(gone).collect();
     let reports = moved.iter().map(|report| moved_to(report, &former.name, now)).collect();
