@@ -43,8 +43,9 @@ impl<R: Deletable + Check> Update<R> {
         Ok(Self { sent: sent.cloned().unwrap_or_default(), mask, etag })
     }
 
-    /// The record as it stands, which must be live, and as it is to be, which must keep the rules. `at` is where the
-    /// request has it.
+    /// The record as it stands, which must be live, and as it is to be, which must keep the rules: but for what breaks
+    /// them as it stands and is not changed, such as a list that many reports together made longer than one may have it.
+    /// `at` is where the request has it.
     pub async fn merge(&self, api: &Api, at: &Path<'_>) -> Result<(R, R), Refusal> {
         let name = self.sent.name();
         let current: R = current(api, name).await?;
@@ -53,6 +54,11 @@ impl<R: Deletable + Check> Update<R> {
         let merged = self.mask.apply(&current, &self.sent);
         let mut violations = Violations::default();
         merged.check(at, &mut violations);
+        if !violations.is_empty() {
+            let mut before = Violations::default();
+            current.check(at, &mut before);
+            violations.forget(before.iter().filter(|one| !self.mask.names(&one.field, at)));
+        }
         violations.into_result()?;
         Ok((current, merged))
     }
