@@ -258,3 +258,20 @@ async fn lists_that_many_reports_made_long_stand_in_the_way_of_nothing_else() {
     let ruled = service.rule(&meeting.name, topics("c"), &["account.topics"]).await.unwrap();
     assert_eq!(ruled.account.unwrap().topics.len(), 64);
 }
+
+#[tokio::test]
+async fn a_ruling_that_is_only_validated_has_no_name() {
+    let service = Service::start().await;
+    let meeting = visit(&service).await;
+    let request = UpdateMeetingRequest {
+        meeting: Some(Meeting { account: Some(dated(26)), ..meeting.clone() }),
+        update_mask: mask(&["account.date"]),
+        reason: "the ministry's own calendar".into(),
+        validate_only: true,
+        ..Default::default()
+    };
+    let answer = service.meetings.clone().update_meeting(request).await.unwrap().into_inner();
+    let dispute = &answer.disputes[0];
+    assert_eq!((day(&answer), dispute.values[dispute.chosen as usize].reports.as_slice()), (26, &[String::new()][..]));
+    assert_eq!(service.meeting(&meeting.name).await, meeting);
+}

@@ -130,6 +130,9 @@ async fn rule(
     report.set_state(State::Active);
     report.content_hash = content_hash(&report);
     report.begin(report_id, now);
+    if validate_only {
+        report.name.clear();
+    }
     told.rulings.push(report.clone());
     let next = told.settled(&former, now);
     let answer = told.full(next.clone());
