@@ -56,7 +56,7 @@ pub async fn prepare_merge(
     });
     let meetings = [told.put(next.clone(), change::Kind::Merged)].into_iter().chain(gone).collect();
     let reports = moved.iter().map(|report| moved_to(report, &former.name, now)).collect();
-    let answer = told.full(next);
+    let answer = told.answer(next);
     Ok(revised(call, request.validate_only, answer.clone(), &answer, |write| {
         (write.reports, write.meetings) = (reports, meetings);
         write.reason.clone_from(&request.reason);
@@ -168,7 +168,7 @@ async fn split(
         }
     };
     let reports = moved.iter().map(|report| moved_to(report, &into_name, now)).collect();
-    let mut answer = told.full(next);
+    let mut answer = told.answer(next);
     if request.validate_only && into.is_none() {
         answer.name.clear();
     }

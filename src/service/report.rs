@@ -10,12 +10,12 @@ use chrono::NaiveDate;
 use prost::Message;
 use uuid::Uuid;
 
-use super::{Api, must_be_live, refusal::Refusal};
+use super::{Api, must_be_live, refusal::Refusal, status::MESSAGE_BYTES};
 use crate::{
     model::{
         article::uri_of,
         dates, evidence,
-        meeting::{MOST_REPORT_BYTES, MOST_REPORTS, full, settle_on},
+        meeting::{MOST_REPORT_BYTES, MOST_REPORTS, basic, full, settle_on},
         report::{content_hash, participants},
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
@@ -161,6 +161,13 @@ impl Tellings {
     /// Their meeting in the FULL view.
     pub fn full(&self, meeting: Meeting) -> Meeting {
         full(meeting, &self.told(), &self.rulings())
+    }
+
+    /// Their meeting as whoever writes it is answered: in the FULL view, where that is no larger than a message may be,
+    /// else in the BASIC one. What was asked for is done all the same.
+    pub fn answer(&self, meeting: Meeting) -> Meeting {
+        let full = self.full(meeting.clone());
+        if full.encoded_len() > MESSAGE_BYTES { basic(meeting) } else { full }
     }
 }
 

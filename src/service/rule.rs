@@ -114,7 +114,7 @@ async fn rule(
     must_be_live::<Participant>(&api.store, &named).await?;
     let says_the_same = |one: &Report| one.ruling.as_ref() == Some(ruling) && one.account.as_ref() == Some(&account);
     if told.newest_ruling().is_some_and(says_the_same) {
-        let answer = told.full(former);
+        let answer = told.answer(former);
         return Ok(unchanged(call, validate_only, answer.clone(), &answer));
     }
     must_have_room(&former.name, &told, 1)?;
@@ -135,7 +135,7 @@ async fn rule(
     }
     told.rulings.push(report.clone());
     let next = told.settled(&former, now);
-    let answer = told.full(next.clone());
+    let answer = told.answer(next.clone());
     Ok(revised(call, validate_only, answer.clone(), &answer, |write| {
         write.reason.clone_from(&ruling.reason);
         write.reports.push(Put::new(report_id, report));
@@ -151,11 +151,11 @@ fn replace(
     told: &Tellings,
 ) -> Prepared<Meeting> {
     if next == former {
-        let answer = told.full(former);
+        let answer = told.answer(former);
         return unchanged(call, validate_only, answer.clone(), &answer);
     }
     next.succeed(&former, SystemTime::now());
-    let answer = told.full(next.clone());
+    let answer = told.answer(next.clone());
     revised(call, validate_only, answer.clone(), &answer, |write| {
         reason.clone_into(&mut write.reason);
         write.meetings.push(Put::next(next.id().unwrap_or_default(), next, change::Kind::Updated));
