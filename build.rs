@@ -8,7 +8,7 @@ use prost_reflect::{
 };
 
 /// Messages with rules that buf.validate cannot say; `model::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 17] = [
+const CROSS_FIELD: [&str; 18] = [
     "Account",
     "AddReportRequest",
     "Article",
@@ -20,6 +20,7 @@ const CROSS_FIELD: [&str; 17] = [
     "OfficeTerm",
     "Participant",
     "Participation",
+    "RetractReportRequest",
     "SplitMeetingRequest",
     "Story",
     "UpdateArticleRequest",

@@ -4,8 +4,9 @@
 //! # Two ideas
 //!
 //! *Articles tell, meetings are settled.* A [`Report`](pb::Report) is the account that one article gives of one event;
-//! it is never edited. A [`Meeting`](pb::Meeting) is what the store settles on: a pure function
-//! ([`model::settle`]) of its reports.
+//! it is never edited, only retracted. A [`Meeting`](pb::Meeting) is what the store settles on: a pure function
+//! ([`model::settle`]) of its active reports and of rulings, which keeps as disputes what was not chosen. Merging two
+//! meetings moves reports, splitting moves them back.
 //!
 //! *The record is its protobuf message.* Postgres keeps each record whole, as bytes, and beside it only the columns and
 //! index tables that queries ask about, written in the same transaction. A new field needs no migration until somebody

@@ -4,13 +4,14 @@ use readout::pb::{
     Article, CreateArticleRequest, CreateMeetingRequest, Evidence, Meeting, UpdateArticleRequest, article::TextRights,
     article_service_client::ArticleServiceClient, change::Kind,
 };
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection};
 use tonic::Response;
 
 use crate::support::{
     Service,
     calls::of_article,
-    data_dir::{DataDir, patiently},
+    data_dir::DataDir,
+    hold_up::{after, hold_up, waiting},
     make::{TEXT, article, talks},
     program::{Program, Ran, run},
 };
@@ -124,20 +125,6 @@ async fn whoever_comes_to_have_a_text_while_it_is_erased_has_it() {
     assert_eq!(service.count("select count(*) from article_text_use").await, 48);
 }
 
-/// Holds up all writes at their end, when they have done all but commit, until it is closed.
-async fn hold_up(service: &Service) -> PgConnection {
-    let mut connection = service.database.connect().await.unwrap();
-    let lock = "select pg_advisory_lock(x'524541444f555401'::bit(64)::bigint)";
-    sqlx::query(lock).execute(&mut connection).await.unwrap();
-    connection
-}
-
-/// Waits until so many transactions wait for another one.
-async fn waiting(service: &Service, count: i64) {
-    let query = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-    patiently("others wait", async { while service.count(query).await < count {} }).await;
-}
-
 #[tokio::test]
 async fn a_text_is_not_erased_while_another_article_is_about_to_have_it() {
     let service = Service::start().await;
@@ -161,12 +148,6 @@ async fn a_text_is_not_erased_while_another_article_is_about_to_have_it() {
         service.withhold(&two).await;
         assert_eq!(service.texts().await, 0);
     }
-}
-
-/// Begins when somebody waits already.
-async fn after<T>(service: &Service, call: impl Future<Output = T>) -> T {
-    waiting(service, 1).await;
-    call.await
 }
 
 async fn expunge(service: &Service, names: &[&str]) -> Ran {

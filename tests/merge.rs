@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use readout::pb::{
-    Account, Article, ErrorReason, ListMeetingsRequest, Meeting, MergeMeetingsRequest, SplitMeetingRequest,
+    Account, Article, ErrorReason, ListMeetingsRequest, Meeting, MergeMeetingsRequest, SplitMeetingRequest, Statement,
     change::Kind, meeting::Review,
 };
 use tonic::Code;
@@ -272,4 +272,22 @@ async fn a_merged_meeting_has_at_most_1000_reports() {
     let more = service.merge(&stays.name, &[&meetings[1]]).await.unwrap_err();
     refused(more, Code::FailedPrecondition, ErrorReason::TooManyReports, &stays.name);
     assert_eq!(service.split(&stays.name, &[], &meetings[0]).await.unwrap().report_count, 999);
+}
+
+#[tokio::test]
+async fn a_meeting_too_large_for_a_message_is_merged_and_answered_in_the_basic_view() {
+    let service = Service::start().await;
+    let said = |at| Statement { id: format!("s{at}"), text: "said".repeat(2_000), ..Default::default() };
+    let long = |title: &str| Account { statements: (0..300).map(said).collect(), ..talks(title) };
+    let mut names = Vec::new();
+    for uri in ["urn:1", "urn:2", "urn:3", "urn:4"] {
+        let source = service.create_article(article(uri)).await;
+        names.push(service.create_meeting(&source, long(uri)).await.unwrap().name);
+    }
+    let sources: Vec<&str> = names[1..].iter().map(String::as_str).collect();
+    let merged = service.merge(&names[0], &sources).await.unwrap();
+    assert_eq!((merged.report_count, merged.account.as_ref().unwrap().statements.len()), (4, 0));
+    let labelled = Meeting { labels: labels(&[("desk", "a")]), ..merged };
+    let labelled = service.update_meeting(labelled, &["labels"]).await.unwrap();
+    assert_eq!((labelled.revision, labelled.account.unwrap().statements.len()), (3, 0));
 }

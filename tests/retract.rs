@@ -246,8 +246,10 @@ async fn what_cannot_be_retracted_is_refused() {
         service.meetings.clone().retract_report(request).await.map(Response::into_inner).unwrap_err()
     };
     let request = RetractReportRequest { name: report.name, reason: "wrong".into(), ..Default::default() };
-    let silent = retract(RetractReportRequest { reason: String::new(), ..request.clone() }).await;
-    assert_eq!(Refused::from(silent), Refused::invalid(["reason"]));
+    for silent in ["", " \u{a0}"] {
+        let silent = retract(RetractReportRequest { reason: silent.into(), ..request.clone() }).await;
+        assert_eq!(Refused::from(silent), Refused::invalid(["reason"]));
+    }
     let missing = "reports/00000000-0000-7000-8000-000000000000".to_owned();
     let missing = retract(RetractReportRequest { name: missing, ..request.clone() }).await;
     assert_eq!(Refused::from(missing), Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));

@@ -236,3 +236,42 @@ async fn whom_an_active_report_names_cannot_be_deleted_even_where_a_ruling_leave
     }
     service.delete_participant(&veliyev.name).await.unwrap();
 }
+
+#[tokio::test]
+async fn lists_that_many_reports_made_long_stand_in_the_way_of_nothing_else() {
+    let service = Service::start().await;
+    let topics = |desk: &str| Account { topics: (0..64).map(|at| format!("{desk}-{at}")).collect(), ..talks("Visit") };
+    let (first, second) =
+        (service.create_article(article("urn:1")).await, service.create_article(article("urn:2")).await);
+    let meeting = service.create_meeting(&first, topics("a")).await.unwrap();
+    service.add_report(&meeting.name, &second.name, topics("b")).await.unwrap();
+    let labelled = Meeting { name: meeting.name.clone(), labels: labels(&[("desk", "a")]), ..Default::default() };
+    let labelled = service.update_meeting(labelled, &["labels"]).await.unwrap();
+    assert_eq!(labelled.account.unwrap().topics.len(), 128);
+    let ruled =
+        service.rule(&meeting.name, Account { kind: Kind::Summit.into(), ..topics("c") }, &["account.kind"]).await;
+    assert_eq!(ruled.unwrap().account.unwrap().topics.len(), 128);
+
+    let too_many = Account { topics: (0..65).map(|at| format!("c-{at}")).collect(), ..Default::default() };
+    let refused = service.rule(&meeting.name, too_many, &["account.topics"]).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::invalid(["meeting.account.topics"]));
+    let ruled = service.rule(&meeting.name, topics("c"), &["account.topics"]).await.unwrap();
+    assert_eq!(ruled.account.unwrap().topics.len(), 64);
+}
+
+#[tokio::test]
+async fn a_ruling_that_is_only_validated_has_no_name() {
+    let service = Service::start().await;
+    let meeting = visit(&service).await;
+    let request = UpdateMeetingRequest {
+        meeting: Some(Meeting { account: Some(dated(26)), ..meeting.clone() }),
+        update_mask: mask(&["account.date"]),
+        reason: "the ministry's own calendar".into(),
+        validate_only: true,
+        ..Default::default()
+    };
+    let answer = service.meetings.clone().update_meeting(request).await.unwrap().into_inner();
+    let dispute = &answer.disputes[0];
+    assert_eq!((day(&answer), dispute.values[dispute.chosen as usize].reports.as_slice()), (26, &[String::new()][..]));
+    assert_eq!(service.meeting(&meeting.name).await, meeting);
+}

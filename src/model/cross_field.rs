@@ -293,6 +293,13 @@ pub fn update_meeting_request(request: &pb::UpdateMeetingRequest, at: &Path<'_>,
     }
 }
 
+/// Gives a reason that can be seen.
+pub fn retract_report_request(request: &pb::RetractReportRequest, at: &Path<'_>, out: &mut Violations) {
+    if !request.reason.is_empty() && request.reason.trim().is_empty() {
+        out.add(&at.field("reason"), "must have a visible character");
+    }
+}
+
 /// No meeting is merged with itself.
 pub fn merge_meetings_request(request: &pb::MergeMeetingsRequest, at: &Path<'_>, out: &mut Violations) {
     let at = at.field("sources");

@@ -77,6 +77,16 @@ impl Mask {
         }
     }
 
+    /// Whether it names the field at this path of the request, or something that the field is part of; `at` is where the
+    /// request has the resource. Without paths, it names all.
+    pub fn names(&self, field: &str, at: &Path<'_>) -> bool {
+        let Self::Paths(routes) = self else { return true };
+        routes.iter().any(|route| {
+            let path = route.fields.iter().fold(at.to_string(), |path, step| format!("{path}.{}", step.name()));
+            field.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    }
+
     /// The current resource with the masked fields of the sent one. What only the service sets stays as it is.
     pub fn apply<R: Resource>(&self, current: &R, sent: &R) -> R {
         let (mut merged, sent) = (reflect(current), reflect(sent));

@@ -125,6 +125,11 @@ impl Violations {
         self.told.push(Violation { field, description, reason });
     }
 
+    /// Leaves these out.
+    pub fn forget<'a>(&mut self, others: impl Iterator<Item = &'a Violation>) {
+        others.for_each(|other| self.told.retain(|one| one != other));
+    }
+
     /// How many there are beyond those that are told.
     pub fn untold(&self) -> usize {
         self.untold

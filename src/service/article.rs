@@ -13,7 +13,7 @@ use super::{
     page::{Cursor, chunks},
     refusal::Refusal,
     retract::{self, Retracted},
-    revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
+    revise::{Update, must_be_a_place, revised, revised_with, to_delete, to_undelete, unchanged_with},
     stale::{cited_in, compare, is_another_text},
     status::MESSAGE_BYTES,
 };
@@ -197,7 +197,7 @@ async fn prepare_update(
     let text = take_next_text(&mut next, &former, is_sent);
     if next == former {
         let answer = with_text(api, former.clone()).await?;
-        return Ok(unchanged(call, validate_only, answer, &former));
+        return Ok(unchanged_with(call.write(&former), validate_only, answer));
     }
     let id = id::<Article>(&former.name)?;
     must_have_own_uris(api, &next, id).await?;
@@ -221,7 +221,7 @@ async fn prepare_update(
         write.articles.push(put_next((next, former), (&text, text_key), change::Kind::Updated));
         cited.iter().for_each(|reports| compare(write, reports, &text, now));
     };
-    Ok(revised(call, validate_only, answer, &remembered, put))
+    Ok(revised_with(call.write(&remembered), validate_only, answer, put))
 }
 
 async fn prepare_delete(api: &Api, call: &Call, request: &DeleteArticleRequest) -> Result<Prepared<Article>, Refusal> {
@@ -241,7 +241,7 @@ async fn prepare_delete(api: &Api, call: &Call, request: &DeleteArticleRequest) 
         write.reason = retracted.reason;
         (write.reports, write.meetings) = (retracted.reports, retracted.meetings);
     };
-    Ok(revised(call, request.validate_only, next.clone(), &next, put))
+    Ok(revised(call, request.validate_only, next.clone(), put))
 }
 
 async fn prepare_undelete(
@@ -258,7 +258,7 @@ async fn prepare_undelete(
     next.seal();
     let put =
         |write: &mut Write| write.articles.push(put_next((next.clone(), former), ("", None), change::Kind::Undeleted));
-    Ok(revised(call, request.validate_only, next.clone(), &next, put))
+    Ok(revised(call, request.validate_only, next.clone(), put))
 }
 
 /// A new article with its text, which is kept where it may be, and the key of that.

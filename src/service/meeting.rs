@@ -216,10 +216,10 @@ async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest)
     tellings.settle(&mut meeting);
     if request.validate_only {
         meeting.name.clear();
-        return Ok(Prepared::Validated(tellings.full(meeting)));
+        return Ok(Prepared::Validated(tellings.answer(meeting)));
     }
     meeting.begin(meeting_id, now);
-    let answer = tellings.full(meeting.clone());
+    let answer = tellings.answer(meeting.clone());
     let write = Write {
         reports: vec![Put::new(report_id, report)],
         meetings: vec![Put::new(meeting_id, meeting)],
@@ -291,7 +291,7 @@ async fn prepare_undelete(
 
 fn put_next(call: &Call, validate_only: bool, next: Meeting, kind: change::Kind) -> Prepared<Meeting> {
     let answer = basic(next.clone());
-    revised(call, validate_only, answer.clone(), &answer, |write| {
+    revised(call, validate_only, answer, |write| {
         write.meetings.push(Put::next(next.id().unwrap_or_default(), next, kind));
     })
 }

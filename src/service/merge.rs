@@ -45,17 +45,19 @@ pub async fn prepare_merge(
 
     let now = SystemTime::now();
     let next = told.settled(&former, now);
+    // What is uncertain of a source is settled with the survivor, or not at all.
+    let nothing = Tellings { groups: told.groups, ..Default::default() };
     let gone = sources.iter().map(|source| {
         let own = moved.iter().filter(|report| report.meeting == source.name).map(|report| report.name.clone());
         let mut next = source.clone();
         merge_away(&mut next, &former.name, own.collect());
         next.succeed(source, now);
-        Tellings::default().put(next, change::Kind::Merged)
+        nothing.put(next, change::Kind::Merged)
     });
     let meetings = [told.put(next.clone(), change::Kind::Merged)].into_iter().chain(gone).collect();
     let reports = moved.iter().map(|report| moved_to(report, &former.name, now)).collect();
-    let answer = told.full(next);
-    Ok(revised(call, request.validate_only, answer.clone(), &answer, |write| {
+    let answer = told.answer(next);
+    Ok(revised(call, request.validate_only, answer, |write| {
         (write.reports, write.meetings) = (reports, meetings);
         write.reason.clone_from(&request.reason);
     }))
@@ -92,8 +94,7 @@ async fn undo_merge(api: &Api, call: &Call, request: &SplitMeetingRequest) -> Re
     }
     let mut back = merged.clone();
     let names = take_back(&mut back);
-    let moved =
-        reports_by_name(api, &names).await?.into_iter().filter(|report| report.meeting == former.name).collect();
+    let moved = reports_here(api, &former, &names).await?;
     split(api, call, request, Split { former, into: Some((merged, back)), moved }).await
 }
 
@@ -105,9 +106,8 @@ async fn part(
     (former, into): (Meeting, Option<Meeting>),
 ) -> Result<Prepared<Meeting>, Refusal> {
     let former = with_etag(former, &request.etag)?;
-    let moved = reports_by_name(api, &request.reports.iter().cloned().collect()).await?;
-    let here: BTreeSet<&str> =
-        moved.iter().filter(|report| report.meeting == former.name).map(|report| report.name.as_str()).collect();
+    let moved = reports_here(api, &former, &request.reports.iter().cloned().collect()).await?;
+    let here: BTreeSet<&str> = moved.iter().map(|report| report.name.as_str()).collect();
     let mut violations = Violations::default();
     for (index, name) in request.reports.iter().enumerate() {
         if !here.contains(name.as_str()) {
@@ -166,11 +166,11 @@ async fn split(
         }
     };
     let reports = moved.iter().map(|report| moved_to(report, &into_name, now)).collect();
-    let mut answer = told.full(next);
+    let mut answer = told.answer(next);
     if request.validate_only && into.is_none() {
         answer.name.clear();
     }
-    Ok(revised(call, request.validate_only, answer.clone(), &answer, |write: &mut Write| {
+    Ok(revised(call, request.validate_only, answer, |write: &mut Write| {
         (write.reports, write.meetings) = (reports, vec![left.put(rest, change::Kind::Split), to]);
         write.reason.clone_from(&request.reason);
     }))
@@ -190,9 +190,9 @@ async fn reports_of(api: &Api, meetings: &[Uuid], survivor: &Meeting) -> Result<
     Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)
 }
 
-/// These reports, as far as they are there.
-async fn reports_by_name(api: &Api, names: &BTreeSet<String>) -> Result<Vec<Report>, Refusal> {
+/// These reports, as far as the meeting has them.
+async fn reports_here(api: &Api, meeting: &Meeting, names: &BTreeSet<String>) -> Result<Vec<Report>, Refusal> {
     let ids: Vec<Uuid> = names.iter().filter_map(|name| Collection::Reports.id(name)).collect();
-    let docs = crate::store::docs(api.store.reads(), Collection::Reports, &ids).await?;
+    let docs = report::some_of(api.store.reads(), id::<Meeting>(&meeting.name)?, &ids).await?;
     Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)
 }

@@ -171,7 +171,7 @@ async fn prepare_update(
     let at = Path::ROOT.field("participant");
     let (former, mut next) = update.merge(api, &at).await?;
     if next == former {
-        return Ok(unchanged(call, validate_only, next, &former));
+        return Ok(unchanged(call, validate_only, next));
     }
     let id = id::<Participant>(&former.name)?;
     must_have_own_ids(api, &next, id).await?;
@@ -211,7 +211,7 @@ fn put_next(
     former: Participant,
     kind: change::Kind,
 ) -> Prepared<Participant> {
-    revised(call, validate_only, next.clone(), &next.clone(), |write| {
+    revised(call, validate_only, next.clone(), |write| {
         let id = next.id().unwrap_or_default();
         let put = PutParticipant { put: Put::next(id, next, kind), absent: Vec::new(), former: Some(former) };
         write.participants.push(put);

@@ -10,12 +10,12 @@ use chrono::NaiveDate;
 use prost::Message;
 use uuid::Uuid;
 
-use super::{Api, must_be_live, refusal::Refusal};
+use super::{Api, must_be_live, refusal::Refusal, status::MESSAGE_BYTES};
 use crate::{
     model::{
         article::uri_of,
         dates, evidence,
-        meeting::{MOST_REPORT_BYTES, MOST_REPORTS, full, settle_on},
+        meeting::{MOST_REPORT_BYTES, MOST_REPORTS, basic, full, settle_on},
         report::{content_hash, participants},
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
@@ -120,8 +120,10 @@ impl Tellings {
         let is_named = |report: &Report| names.contains(report.name.as_str());
         let (these, reports) = self.reports.into_iter().partition(|one| is_named(&one.report));
         let (those, rulings) = self.rulings.into_iter().partition(is_named);
-        // Who has how many of the bytes does not matter: neither can have too many.
-        let parts = |reports, rulings| Self { reports, rulings, bytes: self.bytes, groups: self.groups };
+        let parts = |reports: Vec<Telling>, rulings: Vec<Report>| {
+            let all = reports.iter().map(|one| &one.report).chain(&rulings);
+            Self { bytes: all.map(Message::encoded_len).sum(), reports, rulings, groups: self.groups }
+        };
         (parts(these, those), parts(reports, rulings))
     }
 
@@ -161,6 +163,13 @@ impl Tellings {
     /// Their meeting in the FULL view.
     pub fn full(&self, meeting: Meeting) -> Meeting {
         full(meeting, &self.told(), &self.rulings())
+    }
+
+    /// Their meeting as whoever writes it is answered: in the FULL view, where that is no larger than a message may be,
+    /// else in the BASIC one. What was asked for is done all the same.
+    pub fn answer(&self, meeting: Meeting) -> Meeting {
+        let full = self.full(meeting.clone());
+        if full.encoded_len() > MESSAGE_BYTES { basic(meeting) } else { full }
     }
 }
 
@@ -227,5 +236,23 @@ pub fn must_have_room(meeting: &str, tellings: &Tellings, more: usize) -> Result
     match is_full || tellings.bytes > MOST_REPORT_BYTES {
         true => Err(Refusal::TooManyReports(meeting.to_owned())),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_of_a_meeting_has_room_for_what_it_has_itself() {
+        let report = |name: &str| Report { name: name.into(), content_hash: "f".repeat(40), ..Default::default() };
+        let telling = |name| Telling::new(report(name), &Article::default(), Uuid::nil());
+        let reports = vec![telling("a"), telling("b")];
+        let all = Tellings { reports, rulings: vec![report("c")], bytes: MOST_REPORT_BYTES + 1, groups: None };
+        assert!(must_have_room("m", &all, 0).is_err());
+        for part in <[Tellings; 2]>::from(all.parted(&BTreeSet::from(["a", "c"]))) {
+            assert!((1..200).contains(&part.bytes));
+            assert!(must_have_room("m", &part, 0).is_ok());
+        }
     }
 }

@@ -43,7 +43,7 @@ pub async fn prepare(api: &Api, call: &Call, request: &RetractReportRequest) -> 
         Retraction { reason: request.reason.clone(), correcting_article: correcting.clone(), ..Default::default() };
     let Retracted { reports, meetings, reason } = retract(api, &[former], &why, SystemTime::now()).await?;
     let answer = reports.first().map(|put| put.record.clone()).unwrap_or_default();
-    Ok(revised(call, request.validate_only, answer.clone(), &answer, |write| {
+    Ok(revised(call, request.validate_only, answer, |write| {
         (write.reports, write.meetings, write.reason) = (reports, meetings, reason);
     }))
 }

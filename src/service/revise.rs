@@ -43,8 +43,9 @@ impl<R: Deletable + Check> Update<R> {
         Ok(Self { sent: sent.cloned().unwrap_or_default(), mask, etag })
     }
 
-    /// The record as it stands, which must be live, and as it is to be, which must keep the rules. `at` is where the
-    /// request has it.
+    /// The record as it stands, which must be live, and as it is to be, which must keep the rules: but for what breaks
+    /// them as it stands and is not changed, such as a list that many reports together made longer than one may have it.
+    /// `at` is where the request has it.
     pub async fn merge(&self, api: &Api, at: &Path<'_>) -> Result<(R, R), Refusal> {
         let name = self.sent.name();
         let current: R = current(api, name).await?;
@@ -53,6 +54,11 @@ impl<R: Deletable + Check> Update<R> {
         let merged = self.mask.apply(&current, &self.sent);
         let mut violations = Violations::default();
         merged.check(at, &mut violations);
+        if !violations.is_empty() {
+            let mut before = Violations::default();
+            current.check(at, &mut before);
+            violations.forget(before.iter().filter(|one| !self.mask.names(&one.field, at)));
+        }
         violations.into_result()?;
         Ok((current, merged))
     }
@@ -143,25 +149,34 @@ pub fn with_etag<R: Resource>(current: R, etag: &str) -> Result<R, Refusal> {
 
 /// The answer to a call that makes a revision, and the write of it, which `put` adds the revision to. What is only
 /// validated has no etag: nobody can expect it.
-pub fn revised<R: Resource>(
-    call: &Call,
+pub fn revised<R: Resource>(call: &Call, validate_only: bool, answer: R, put: impl FnOnce(&mut Write)) -> Prepared<R> {
+    let write = call.write(&answer);
+    revised_with(write, validate_only, answer, put)
+}
+
+/// The same with a write that remembers something else than the answer.
+pub fn revised_with<R: Resource>(
+    mut write: Write,
     validate_only: bool,
     mut answer: R,
-    remembered: &R,
     put: impl FnOnce(&mut Write),
 ) -> Prepared<R> {
     if validate_only {
         answer.marks().etag.clear();
         return Prepared::Validated(answer);
     }
-    let mut write = call.write(remembered);
     put(&mut write);
     Prepared::Write(answer, vec![write])
 }
 
 /// The answer to a call that changes nothing, which is remembered all the same.
-pub fn unchanged<R: Resource>(call: &Call, validate_only: bool, answer: R, remembered: &R) -> Prepared<R> {
-    let write = call.write(remembered);
+pub fn unchanged<R: Resource>(call: &Call, validate_only: bool, answer: R) -> Prepared<R> {
+    let write = call.write(&answer);
+    unchanged_with(write, validate_only, answer)
+}
+
+/// The same with a write that remembers something else than the answer.
+pub fn unchanged_with<R: Resource>(write: Write, validate_only: bool, answer: R) -> Prepared<R> {
     match (validate_only, write.is_empty()) {
         (true, _) => Prepared::Validated(answer),
         (false, true) => Prepared::Unchanged(answer),

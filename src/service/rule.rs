@@ -1,6 +1,6 @@
 //! UpdateMeeting: rulings on what a meeting settles on, and the fields that are its own.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
@@ -118,12 +118,14 @@ async fn rule(
     must_be_live::<Participant>(&api.store, &named).await?;
     let says_the_same = |one: &Report| one.ruling.as_ref() == Some(ruling) && one.account.as_ref() == Some(&account);
     if told.newest_ruling().is_some_and(says_the_same) {
-        let answer = told.full(former);
-        return Ok(unchanged(call, validate_only, answer.clone(), &answer));
+        let answer = told.answer(former);
+        return Ok(unchanged(call, validate_only, answer));
     }
     must_have_room(&former.name, &told, 1)?;
 
-    let now = SystemTime::now();
+    // Whatever the clock says, it is newer than the rulings before it, none of which is younger than the meeting.
+    let former_time = former.update_time.and_then(|time| SystemTime::try_from(time).ok());
+    let now = SystemTime::now().max(former_time.unwrap_or(SystemTime::UNIX_EPOCH) + Duration::from_micros(1));
     let mut report = Report {
         meeting: former.name.clone(),
         account: Some(account),
@@ -133,10 +135,13 @@ async fn rule(
     report.set_state(State::Active);
     report.content_hash = content_hash(&report);
     report.begin(id, now);
+    if validate_only {
+        report.name.clear();
+    }
     told.rulings.push(report.clone());
     let next = told.settled(&former, now);
-    let answer = told.full(next.clone());
-    Ok(revised(call, validate_only, answer.clone(), &answer, |write| {
+    let answer = told.answer(next.clone());
+    Ok(revised(call, validate_only, answer, |write| {
         write.reason.clone_from(&ruling.reason);
         write.reports.push(Put::new(id, report));
         write.meetings.push(told.put(next, change::Kind::Ruled));
@@ -151,12 +156,12 @@ fn replace(
     told: &Tellings,
 ) -> Prepared<Meeting> {
     if next == former {
-        let answer = told.full(former);
-        return unchanged(call, validate_only, answer.clone(), &answer);
+        let answer = told.answer(former);
+        return unchanged(call, validate_only, answer);
     }
     next.succeed(&former, SystemTime::now());
-    let answer = told.full(next.clone());
-    revised(call, validate_only, answer.clone(), &answer, |write| {
+    let answer = told.answer(next.clone());
+    revised(call, validate_only, answer, |write| {
         reason.clone_into(&mut write.reason);
         write.meetings.push(Put::next(next.id().unwrap_or_default(), next, change::Kind::Updated));
     })

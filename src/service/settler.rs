@@ -112,7 +112,7 @@ async fn prepare_group(api: &Api, one: Unsettled) -> Result<Prepared<bool>, Refu
     let members = copies::group(api.store.reads(), one.id).await?;
     let mut moved = moved(&members)?;
     if moved.is_empty() {
-        unsettled::is_settled(api.store.reads(), one).await?;
+        unsettled::mark_settled(api.store.reads(), one).await?;
         return Ok(Prepared::Unchanged(false));
     }
     let more = moved.len() > CHUNK;
@@ -158,7 +158,7 @@ async fn settle_meeting(api: &Api, one: Unsettled) -> Result<(), Refusal> {
 
 async fn prepare_meeting(api: &Api, one: Unsettled) -> Result<Prepared<()>, Refusal> {
     let settled = async {
-        unsettled::is_settled(api.store.reads(), one).await?;
+        unsettled::mark_settled(api.store.reads(), one).await?;
         Ok(Prepared::Unchanged(()))
     };
     let docs = meeting::get(api.store.reads(), &[one.id]).await?;

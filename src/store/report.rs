@@ -101,6 +101,22 @@ pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>
     Ok(Some(reports))
 }
 
+/// Those of these reports that belong to a meeting, in the order of their names.
+pub async fn some_of(pool: &PgPool, meeting: Uuid, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
+    let reports = sqlx::query_as(
+        "select id, contract, doc
+         from report
+         where id = any($1)
+           and meeting = $2
+         order by id",
+    )
+    .bind(ids)
+    .bind(meeting)
+    .fetch_all(pool)
+    .await?;
+    Ok(reports)
+}
+
 /// How many bytes the active reports of these meetings have together.
 pub async fn sizes(pool: &PgPool, meetings: &[Uuid]) -> Result<HashMap<Uuid, usize>, StoreError> {
     let sizes: Vec<(Uuid, i64)> = sqlx::query_as(

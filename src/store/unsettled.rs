@@ -50,7 +50,7 @@ pub async fn oldest(pool: &PgPool, but_for: &[(Collection, Uuid)], limit: usize)
 }
 
 /// One was looked at, and there was nothing to write.
-pub async fn is_settled(pool: &PgPool, one: Unsettled) -> Result<(), StoreError> {
+pub async fn mark_settled(pool: &PgPool, one: Unsettled) -> Result<(), StoreError> {
     sqlx::query("update unsettled set settled = true where collection = $1 and id = $2 and version = $3")
         .bind(one.collection as i16)
         .bind(one.id)

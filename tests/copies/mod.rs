@@ -11,10 +11,12 @@ use readout::{
         change::Kind, ingest_stories_response::Outcome,
     },
 };
+use sqlx::Connection;
 
 use crate::support::{
     Service, cluster,
     follow::{Watch, all, beginning, matching, now},
+    hold_up::{after, hold_up, waiting},
     make::{article, ingest, story, streamed, talks},
     raw,
 };
@@ -377,4 +379,31 @@ async fn a_meeting_is_settled_on_articles_as_they_are_whoever_comes_first() {
         let meeting = service.meeting(&meeting.name).await;
         assert_eq!((meeting.report_count, meeting.account.unwrap().title.as_str()), (3, "second"));
     }
+}
+
+#[tokio::test]
+async fn a_merge_that_was_made_on_articles_as_they_were_is_made_again() {
+    let service = impatient().await;
+    let other = Service::start_on(service.database.clone()).await;
+    let dated = |uri: &str, day| Article { publish_date: on(day), ..article(uri) };
+    let first = service.create_article(dated("urn:1", 4)).await;
+    let second = service.create_article(dated("urn:2", 8)).await;
+    let goes = service.create_meeting(&first, talks("first")).await.unwrap();
+    let stays = service.create_meeting(&second, talks("second")).await.unwrap();
+
+    let later = Article { publish_date: on(20), ..first.clone() };
+    let sources = [goes.name.as_str()];
+    let held_up = hold_up(&service).await;
+    let (moved, merged, ()) = tokio::join!(
+        service.update_article(later, &["publish_date"]),
+        after(&service, other.merge(&stays.name, &sources)),
+        async {
+            waiting(&service, 2).await;
+            held_up.close().await.unwrap();
+        }
+    );
+    moved.unwrap();
+    assert_eq!(merged.unwrap().account.unwrap().title, "second");
+    settled(&service).await;
+    assert_eq!(service.meeting(&stays.name).await.account.unwrap().title, "second");
 }

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod contents;
 pub mod data_dir;
 pub mod follow;
+pub mod hold_up;
 pub mod make;
 pub mod program;
 pub mod raw;
