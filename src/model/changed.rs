@@ -38,9 +38,12 @@ fn compare(
     (before, after): (&DynamicMessage, &DynamicMessage),
     paths: &mut Vec<String>,
 ) {
-    let values = (before.get_field(field), after.get_field(field));
     let is_set = (before.has_field(field), after.has_field(field));
-    if is_set.0 == is_set.1 && values.0 == values.1 {
+    if is_set == (false, false) {
+        return;
+    }
+    let values = (before.get_field(field), after.get_field(field));
+    if is_set == (true, true) && values.0 == values.1 {
         return;
     }
     match (values.0.as_ref(), values.1.as_ref()) {
