@@ -12,7 +12,7 @@ use super::{
     history, id, ids, in_order, merge, must_be_free, must_fit, new_id,
     page::{Cursor, chunks},
     refusal::Refusal,
-    report::{Telling, Tellings, complete, must_have_room, source, tellings},
+    report::{Telling, Tellings, complete, must_have_room, source, tellings, to_settle},
     retract,
     revise::{must_stand, revised, to_delete, to_undelete},
     rule,
@@ -233,9 +233,13 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     let report_id = new_id(&request.report_id);
     must_be_free::<Report>(&api.store, &request.report_id, report_id).await?;
     let sent = request.report.clone().unwrap_or_default();
-    let (of_meeting, source) = tokio::join!(to_add_to(api, request, meeting_id), source(api, &sent.article));
-    let ((former, mut tellings), source) = (of_meeting?, source?);
-    let mut report = complete(api, sent, &source, &Path::ROOT.field("report").field("evidence")).await?;
+    let completed = async {
+        let source = source(api, &sent.article).await?;
+        let report = complete(api, sent, &source, &Path::ROOT.field("report").field("evidence")).await?;
+        Ok::<_, Refusal>((source, report))
+    };
+    let (of_meeting, completed) = tokio::join!(to_add_to(api, request, meeting_id), completed);
+    let ((former, mut tellings), (source, mut report)) = (of_meeting?, completed?);
     must_have_room(&request.meeting, &tellings, 1)?;
     report.meeting.clone_from(&request.meeting);
     if request.validate_only {
@@ -269,7 +273,7 @@ async fn to_add_to(api: &Api, request: &AddReportRequest, id: Uuid) -> Result<(O
     };
     let meeting: Meeting = doc.decode_to_rewrite()?;
     must_stand(api, &meeting).await?;
-    let tellings = tellings(api, &[id]).await?.remove(&id).unwrap_or_default();
+    let tellings = to_settle(api, &[id]).await?.remove(&id).unwrap_or_default();
     Ok((Some(meeting), tellings))
 }
 

@@ -16,7 +16,7 @@ use crate::{
         article::uri_of,
         dates, evidence,
         meeting::{MOST_REPORT_BYTES, MOST_REPORTS, basic, full, settle_on},
-        report::{content_hash, participants},
+        report::{content_hash, participants, read_to_settle},
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
         settle::Told,
@@ -65,12 +65,11 @@ impl Tellings {
     /// Reports of one meeting as they are stored.
     pub fn of(rows: &[report::Told]) -> Result<Self, StoreError> {
         let mut tellings = Self::default();
-        rows.iter().try_for_each(|row| tellings.push(row))?;
+        rows.iter().try_for_each(|row| tellings.push(row.doc.decode()?, row))?;
         Ok(tellings)
     }
 
-    fn push(&mut self, row: &report::Told) -> Result<(), StoreError> {
-        let report: Report = row.doc.decode()?;
+    fn push(&mut self, report: Report, row: &report::Told) -> Result<(), StoreError> {
         self.bytes += row.doc.bytes.len();
         self.groups = self.groups.or(Some(row.groups));
         match (row.origin, &row.article_doc) {
@@ -177,7 +176,18 @@ impl Tellings {
 pub async fn tellings(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, Tellings>, Refusal> {
     let mut tellings: HashMap<Uuid, Tellings> = HashMap::new();
     for row in report::of_meetings(api.store.reads(), meetings).await? {
-        tellings.entry(row.meeting).or_default().push(&row)?;
+        tellings.entry(row.meeting).or_default().push(row.doc.decode()?, &row)?;
+    }
+    Ok(tellings)
+}
+
+/// The same for those who only settle these meetings: reports without what they say besides.
+pub async fn to_settle(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, Tellings>, Refusal> {
+    let mut tellings: HashMap<Uuid, Tellings> = HashMap::new();
+    for row in report::of_meetings(api.store.reads(), meetings).await? {
+        let damaged = |_| StoreError::Damaged(Collection::Reports.name(row.doc.id));
+        let report = read_to_settle(&row.doc.bytes).map_err(damaged)?;
+        tellings.entry(row.meeting).or_default().push(report, &row)?;
     }
     Ok(tellings)
 }

@@ -9,7 +9,7 @@ use super::{
     call::Call,
     must_be_live,
     refusal::Refusal,
-    report::tellings,
+    report::to_settle,
     revise::{current, revised, with_etag},
 };
 use crate::{
@@ -64,7 +64,7 @@ async fn retract(api: &Api, reports: &[Report], why: &Retraction, now: SystemTim
     }
     let gone: BTreeSet<&str> = reports.iter().map(|report| report.name.as_str()).collect();
     let formers = meeting::get(api.store.reads(), &ids).await?;
-    let mut tellings = tellings(api, &ids).await?;
+    let mut tellings = to_settle(api, &ids).await?;
     let mut meetings = Vec::with_capacity(formers.len());
     for doc in &formers {
         let former: Meeting = doc.decode_to_rewrite()?;

@@ -9,7 +9,7 @@ use std::{
 use tokio::time::{self, Instant};
 use uuid::Uuid;
 
-use super::{Api, Prepared, refusal::Refusal, report::tellings};
+use super::{Api, Prepared, refusal::Refusal, report::to_settle};
 use crate::{
     model::{
         copies::{Copy, origins},
@@ -168,7 +168,7 @@ async fn prepare_meeting(api: &Api, one: Unsettled) -> Result<Prepared<()>, Refu
     if !former.merged_into.is_empty() {
         return settled.await;
     }
-    let told = tellings(api, &[one.id]).await?.remove(&one.id).unwrap_or_default();
+    let told = to_settle(api, &[one.id]).await?.remove(&one.id).unwrap_or_default();
     let mut next = former.clone();
     told.settle(&mut next);
     if next == former {

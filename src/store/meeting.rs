@@ -195,16 +195,21 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) ->
     .execute(&mut *tx)
     .await?;
     let settled: Vec<Uuid> = next.iter().filter(|one| one.left_out.is_some()).map(|one| one.id).collect();
-    sqlx::query("delete from meeting_participant where meeting = any($1) and (settled or meeting = any($2))")
-        .bind(&rows.ids)
-        .bind(settled)
-        .execute(&mut *tx)
-        .await?;
-    for table in
-        ["delete from meeting_region where meeting = any($1)", "delete from meeting_topic where meeting = any($1)"]
-    {
-        sqlx::query(table).bind(&rows.ids).execute(&mut *tx).await?;
-    }
+    sqlx::query(
+        "with of_region as (
+             delete from meeting_region where meeting = any($1)
+         ),
+         of_topic as (
+             delete from meeting_topic where meeting = any($1)
+         )
+         delete from meeting_participant
+         where meeting = any($1)
+           and (settled or meeting = any($2))",
+    )
+    .bind(&rows.ids)
+    .bind(settled)
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 

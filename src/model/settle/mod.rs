@@ -5,7 +5,7 @@
 //! says what was ruled, `coherent` makes it fit, `contest` and `said` tell what is disputed.
 
 #[cfg(test)]
-mod cases;
+pub mod cases;
 mod choice;
 mod coherent;
 mod contest;

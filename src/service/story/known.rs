@@ -17,7 +17,7 @@ use crate::{
     service::{
         Api, live,
         refusal::{Refusal, must_be_live},
-        report::{Tellings, tellings},
+        report::{Tellings, to_settle},
         revise::survivor,
         stale::{cited_in, is_another_text},
     },
@@ -95,7 +95,7 @@ impl Known {
             for (id, (meeting, _)) in known.meetings.iter().filter(|(_, (one, _))| !one.merged_into.is_empty()) {
                 known.survivors.insert(*id, survivor::<Meeting>(api, &meeting.merged_into).await?);
             }
-            known.tellings = tellings(api, &asked).await?;
+            known.tellings = to_settle(api, &asked).await?;
         }
         Ok(known)
     }
