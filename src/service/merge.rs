@@ -11,7 +11,7 @@ use super::{
     id, ids,
     refusal::Refusal,
     report::{Tellings, must_have_room, tellings},
-    revise::{current, revised, standing, with_etag},
+    revise::{current, must_stand, revised, standing, with_etag},
 };
 use crate::{
     model::{
@@ -69,43 +69,31 @@ pub async fn prepare_split(
     call: &Call,
     request: &SplitMeetingRequest,
 ) -> Result<Prepared<Meeting>, Refusal> {
-    match (request.reports.is_empty(), request.into.is_empty()) {
-        (true, _) => undo_merge(api, call, request).await,
-        (false, false) => {
-            let all = [id::<Meeting>(&request.name)?, id::<Meeting>(&request.into)?];
-            let mut meetings = standing(api, &all).await?;
-            let into = meetings.pop();
-            part(api, call, request, (meetings.remove(0), into)).await
-        }
-        (false, true) => {
-            let former = standing(api, &[id::<Meeting>(&request.name)?]).await?.remove(0);
-            part(api, call, request, (former, None)).await
-        }
-    }
+    let split = match request.reports.is_empty() {
+        true => undone(api, request).await?,
+        false => asked(api, request).await?,
+    };
+    prepare(api, call, request, split).await
 }
 
-/// Moves what moved in a merge back to the meeting that was merged.
-async fn undo_merge(api: &Api, call: &Call, request: &SplitMeetingRequest) -> Result<Prepared<Meeting>, Refusal> {
-    let former: Meeting = standing(api, &[id::<Meeting>(&request.name)?]).await?.remove(0);
-    let former = with_etag(former, &request.etag)?;
-    let merged = current::<Meeting>(api, &request.into).await?;
+/// What moved in a merge moves back to the meeting that was merged.
+async fn undone(api: &Api, request: &SplitMeetingRequest) -> Result<Split, Refusal> {
+    let former = to_split(api, request).await?;
+    let merged: Meeting = current(api, &request.into).await?;
     if merged.merged_into != former.name {
         return Err(Refusal::NotMerged(merged.name));
     }
     let mut back = merged.clone();
     let names = take_back(&mut back);
     let moved = reports_here(api, &former, &names).await?;
-    split(api, call, request, Split { former, into: Some((merged, back)), moved }).await
+    Ok(Split { former, into: Some((merged, back)), moved })
 }
 
-/// Moves the reports that are asked for.
-async fn part(
-    api: &Api,
-    call: &Call,
-    request: &SplitMeetingRequest,
-    (former, into): (Meeting, Option<Meeting>),
-) -> Result<Prepared<Meeting>, Refusal> {
-    let former = with_etag(former, &request.etag)?;
+/// The reports that are asked for move.
+async fn asked(api: &Api, request: &SplitMeetingRequest) -> Result<Split, Refusal> {
+    let former = to_split(api, request).await?;
+    let into: Vec<Uuid> = Collection::Meetings.id(&request.into).into_iter().collect();
+    let into = standing::<Meeting>(api, &into).await?.pop();
     let moved = reports_here(api, &former, &request.reports.iter().cloned().collect()).await?;
     let here: BTreeSet<&str> = moved.iter().map(|report| report.name.as_str()).collect();
     let mut violations = Violations::default();
@@ -115,7 +103,14 @@ async fn part(
         }
     }
     violations.into_result()?;
-    split(api, call, request, Split { former, into: into.map(|into| (into.clone(), into)), moved }).await
+    Ok(Split { former, into: into.map(|into| (into.clone(), into)), moved })
+}
+
+/// The meeting that is to be split, as it stands.
+async fn to_split(api: &Api, request: &SplitMeetingRequest) -> Result<Meeting, Refusal> {
+    let former: Meeting = current(api, &request.name).await?;
+    must_stand(api, &former).await?;
+    with_etag(former, &request.etag)
 }
 
 /// What moves where.
@@ -127,7 +122,7 @@ struct Split {
     moved: Vec<Report>,
 }
 
-async fn split(
+async fn prepare(
     api: &Api,
     call: &Call,
     request: &SplitMeetingRequest,
