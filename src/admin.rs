@@ -14,7 +14,7 @@ use crate::{
     pb::{Article, article::TextRights},
     server::on_database,
     store::{
-        Store, StoreError, article, change,
+        Store, StoreError, article, change, reindex,
         retention::{self, Retention},
         write::{Outcome, Put, PutArticle, Write, commit},
     },
@@ -50,6 +50,19 @@ pub async fn expunge(config: config::Expunge) -> anyhow::Result<()> {
         Ok(())
     })
     .await
+}
+
+/// Makes anew all that is derived from the records, and prints how many there are.
+pub async fn reindex(config: config::Database) -> anyhow::Result<()> {
+    on_database(&config, async |store| {
+        for of in Collection::ALL {
+            let count = reindex::collection(store.feed(), of).await?;
+            println!("{}: {count}", of.as_str());
+        }
+        Ok(())
+    })
+    .await
+    .context("the records were not reindexed")
 }
 
 /// Writes the revision of an article that has no text to show, and takes it from all others.

@@ -47,6 +47,9 @@ pub enum Admin {
     /// Erase the texts of articles from all their revisions, as those that may no longer be kept
     #[command(after_long_help = EXPUNGE)]
     Expunge(Expunge),
+    /// Make anew what queries look up, from the records: after a rolling upgrade, once the last old instance has ended
+    #[command(after_long_help = REINDEX)]
+    Reindex(Database),
 }
 
 /// What is told on standard error, and how.
@@ -218,6 +221,11 @@ pub struct Expunge {
     #[command(flatten)]
     pub database: Database,
 }
+
+const REINDEX: &str = "\
+An older release writes records without what a newer one looks them up by. A migration fills that for all records that \
+are there; what old instances write after it, until the last one has ended, is found again once this has run. \
+Services may run meanwhile.";
 
 const IMPORT: &str = "\
 Each line is a readout.v1.Story in canonical ProtoJSON or, in a file that begins with the header of an export, a \

@@ -32,6 +32,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Watch(watch) => cli::watch::run(watch).await,
         Command::Admin(Admin::NewEpoch(database)) => Ok(logged(admin::new_epoch(database).await)),
         Command::Admin(Admin::Expunge(expunge)) => Ok(logged(admin::expunge(expunge).await)),
+        Command::Admin(Admin::Reindex(database)) => Ok(logged(admin::reindex(database).await)),
     }
 }
 

@@ -35,6 +35,7 @@ mod participant;
 mod races;
 mod read_time;
 mod recovery;
+mod reindex;
 mod report;
 mod retract;
 mod ruling;

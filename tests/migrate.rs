@@ -114,7 +114,7 @@ async fn what_records_are_part_or_copies_of_is_read_from_docs_that_were_there_be
     for statement in [
         "alter table participant drop column delete_time, drop column parent",
         "alter table article drop column delete_time, drop column syndicated_from",
-        "alter table meeting drop column delete_time",
+        "alter table meeting drop column listed, drop column delete_time",
         "delete from _sqlx_migrations where version = 3",
     ] {
         execute(&database, statement).await;

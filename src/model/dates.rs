@@ -3,7 +3,7 @@
 //! A `google.type.Date` is a year, a year and month, or a full date of the (proleptic) Gregorian calendar;
 //! a month or day of 0 is unknown. As text they are those of ISO 8601: "2020", "2020-09", "2020-09-04".
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 
 use crate::pb;
 
@@ -49,6 +49,12 @@ pub fn last_day(date: &pb::Date) -> Option<NaiveDate> {
         }
         _ => Some(first),
     }
+}
+
+/// A full date.
+pub fn of_day(day: NaiveDate) -> pb::Date {
+    // Months and days are small: the numbers fit.
+    pb::Date { year: day.year(), month: day.month() as i32, day: day.day() as i32 }
 }
 
 /// The first and the last day of a span, both inclusive. Without an end it is what its start covers. None if it has

@@ -2,8 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::settle::{self, Settled, Told, settle, unite};
-use crate::pb::{Account, Dispute, Meeting, Report, dispute, meeting::Review, participation::Presence};
+use chrono::NaiveDate;
+use uuid::Uuid;
+
+use super::{
+    dates,
+    resource::Collection,
+    settle::{self, Settled, Told, settle, unite},
+};
+use crate::pb::{Account, Dispute, Meeting, Participation, Report, dispute, meeting::Review, participation::Presence};
 
 /// A meeting has at most so many reports, rulings among them.
 pub const MOST_REPORTS: usize = 1_000;
@@ -23,6 +30,8 @@ pub fn settle_on(meeting: &mut Meeting, told: &[Told<'_>], rulings: &[&Report]) 
     meeting.report_count = told.len() as i32;
     meeting.article_count = articles.len() as i32;
     meeting.independent_source_count = origins.len() as i32;
+    let published: Option<NaiveDate> = told.iter().filter_map(|one| one.publish_date).min();
+    meeting.publish_date = published.map(dates::of_day);
     match (told.is_empty(), meeting.review()) {
         (true, _) => meeting.set_review(Review::Retracted),
         (false, Review::Unspecified | Review::Retracted) => meeting.set_review(Review::Unreviewed),
@@ -76,9 +85,40 @@ pub fn basic(mut meeting: Meeting) -> Meeting {
     meeting
 }
 
-/// The regions of those who were there, in person, remotely or through somebody else; perhaps more than once.
+/// Whether somebody takes part: is there, in person, remotely or through somebody else.
+pub fn takes_part(one: &Participation) -> bool {
+    matches!(one.presence(), Presence::Present | Presence::Remote | Presence::Represented)
+}
+
+/// The regions of those who take part; perhaps more than once.
 pub fn regions(account: &Account) -> impl Iterator<Item = &str> {
-    let was_there = |presence| matches!(presence, Presence::Present | Presence::Remote | Presence::Represented);
-    let there = account.participations.iter().filter(move |one| was_there(one.presence()));
+    let there = account.participations.iter().filter(|one| takes_part(one));
     there.map(|one| one.region_code.as_str()).filter(|code| !code.is_empty())
+}
+
+/// Whether it can be met by others at the meeting: it is there, in person or remotely.
+pub fn is_met(one: &Participation) -> bool {
+    matches!(one.presence(), Presence::Present | Presence::Remote)
+}
+
+/// Whether lists have it: it is live, stands by itself, and rests on a report.
+pub fn is_listed(meeting: &Meeting) -> bool {
+    meeting.delete_time.is_none() && meeting.merged_into.is_empty() && review(meeting) != Review::Retracted
+}
+
+/// How exactly the first day is known: 1 its year, 2 its month, 3 the day; 0 not at all.
+pub fn date_precision(account: &Account) -> i16 {
+    let start = account.date.as_ref().and_then(|date| date.start.as_ref());
+    start.filter(|start| dates::first_day(start).is_some()).map_or(0, |start| match (start.month, start.day) {
+        (0, _) => 1,
+        (_, 0) => 2,
+        _ => 3,
+    })
+}
+
+/// The participant who announced it, where that is known.
+pub fn announcer(account: &Account) -> Option<Uuid> {
+    let id = account.announcement.as_ref()?.participation.as_str();
+    let by = account.participations.iter().find(|one| one.id == id)?;
+    Collection::Participants.id(&by.participant)
 }

@@ -63,7 +63,7 @@ impl TryFrom<i16> for Collection {
 
 /// The version of the contract that this binary writes. It grows when a field or enum value is added: an older
 /// binary would drop what it does not know.
-pub const CONTRACT: i16 = 3;
+pub const CONTRACT: i16 = 4;
 
 /// A record that has a name and revisions.
 pub trait Resource: Message + Default + Clone + 'static {

@@ -177,15 +177,16 @@ pub(super) async fn claim(
         let (rows, by) = (Rows::of(&new), Signatures::of(&new));
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
             "insert into article (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
-                                  section, publish_from, publish_to, syndicated_from, text_key, update_time, change_kind,
-                                  actor, request_id, reason)
+                                  section, publish_from, publish_to, syndicated_from, text_key, create_time, update_time,
+                                  change_kind, actor, request_id, reason)
              select one.*
              from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
                          $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::bytea[],
-                         $14::timestamptz[], $15::smallint[], $16::text[], $17::text[], $18::text[])
+                         $14::timestamptz[], $15::timestamptz[], $16::smallint[], $17::text[], $18::text[],
+                         $19::text[])
                       as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
-                              section, publish_from, publish_to, syndicated_from, text_key, update_time, change_kind,
-                              actor, request_id, reason)
+                              section, publish_from, publish_to, syndicated_from, text_key, create_time, update_time,
+                              change_kind, actor, request_id, reason)
              on conflict on constraint article_pkey do nothing
              returning id",
         )
@@ -202,6 +203,7 @@ pub(super) async fn claim(
         .bind(rows.publish_to)
         .bind(rows.sources)
         .bind(rows.text_keys)
+        .bind(rows.create_times)
         .bind(by.update_times)
         .bind(by.kinds)
         .bind(by.actors)
@@ -294,6 +296,7 @@ struct Rows<'a> {
     publish_from: Vec<Option<NaiveDate>>,
     publish_to: Vec<Option<NaiveDate>>,
     sources: Vec<Option<Uuid>>,
+    create_times: Vec<DateTime<Utc>>,
     delete_times: Vec<Option<DateTime<Utc>>>,
     text_keys: Vec<Option<&'a [u8]>>,
     have_same_text: Vec<bool>,
@@ -323,6 +326,7 @@ impl<'a> Rows<'a> {
             publish_from: column(articles, |article| article.publish_date.as_ref().and_then(dates::first_day)),
             publish_to: column(articles, |article| article.publish_date.as_ref().and_then(dates::last_day)),
             sources: column(articles, |article| Collection::Articles.id(&article.syndicated_from)),
+            create_times: column(articles, |article| time(article.create_time.as_ref()).unwrap_or_default()),
             delete_times: column(articles, |article| time(article.delete_time.as_ref())),
             text_keys: articles.iter().map(|one| one.text_key.as_ref().map(TextHash::as_slice)).collect(),
             have_same_text: articles.iter().map(|one| has_same_text(one)).collect(),

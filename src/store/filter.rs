@@ -44,9 +44,12 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, wanted: 
     match comparison {
         MeetingKind(kind) => column(query, "meeting.kind", *kind as i16, wanted),
         MeetingStatus(status) => column(query, "meeting.status", *status as i16, wanted),
-        MeetingRegion(code) => {
-            row(query, "select 1 from meeting_region r where r.meeting = meeting.id and r.region_code", code, wanted)
-        }
+        MeetingRegion(code) => row(
+            query,
+            "select 1 from meeting_region r where r.takes_part and r.meeting = meeting.id and r.region_code",
+            code,
+            wanted,
+        ),
         PlaceRegion(code) => column(query, "meeting.place_region", code, wanted),
         Participant(id) => {
             let rows =
@@ -166,7 +169,7 @@ mod tests {
             ("status != HELD", "meeting.status is distinct from $1"),
             (
                 "region = AZ",
-                "exists (select 1 from meeting_region r where r.meeting = meeting.id and r.region_code = $1)",
+                "exists (select 1 from meeting_region r where r.takes_part and r.meeting = meeting.id and r.region_code = $1)",
             ),
             ("place.region = AZ", "meeting.place_region = $1"),
             (
@@ -228,7 +231,7 @@ mod tests {
             (
                 "NOT (kind = TALKS OR -region = AZ)",
                 "(meeting.kind is distinct from $1 and exists (select 1 from meeting_region r \
-                 where r.meeting = meeting.id and r.region_code = $2))",
+                 where r.takes_part and r.meeting = meeting.id and r.region_code = $2))",
             ),
             (
                 "NOT (kind = TALKS AND status = HELD)",

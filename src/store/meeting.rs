@@ -1,15 +1,16 @@
-//! Meetings: docs, the columns that filters ask about, and the index tables of who, where and what about.
+//! Meetings: docs, the columns that queries ask about, and who is named. The other index tables are `participation`'s.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::PgPool;
+use chrono::NaiveDate;
+use sqlx::{PgPool, postgres::types::PgRange};
 use uuid::Uuid;
 
 use super::{
     Doc, StoreError, Tx,
     coalesce::{BATCH_BYTES, Found},
-    docs, report, revision,
+    columns::Columns,
+    docs, participation, report, revision,
     signed::{Signatures, Signed},
     time,
     write::{Claim, Put},
@@ -17,7 +18,8 @@ use super::{
 use crate::{
     model::{
         dates,
-        meeting::{regions, review},
+        meeting::{announcer, date_precision, review},
+        names,
         report::participants,
         resource::{CONTRACT, Collection},
     },
@@ -89,44 +91,9 @@ pub(super) async fn claim(
 ) -> Result<(), StoreError> {
     let new: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_none()).collect();
     if !new.is_empty() {
-        let (rows, by) = (Rows::of(&new), Signatures::of(&new));
-        let claimed: HashSet<Uuid> = sqlx::query_scalar(
-            "insert into meeting (id, revision, contract, doc, kind, status, date_from, date_to, place_region, has_dispute,
-                                  report_count, independent_source_count, update_time, change_kind, actor, request_id,
-                                  reason)
-             select one.*
-             from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
-                         $7::date[], $8::date[], $9::text[], $10::boolean[], $11::integer[], $12::integer[],
-                         $13::timestamptz[], $14::smallint[], $15::text[], $16::text[], $17::text[])
-                      as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, has_dispute,
-                              report_count, independent_source_count, update_time, change_kind, actor, request_id,
-                              reason)
-             on conflict on constraint meeting_pkey do nothing
-             returning id",
-        )
-        .bind(&rows.ids)
-        .bind(rows.revisions)
-        .bind(rows.contracts)
-        .bind(rows.docs)
-        .bind(rows.kinds)
-        .bind(rows.statuses)
-        .bind(rows.date_from)
-        .bind(rows.date_to)
-        .bind(rows.regions)
-        .bind(rows.has_dispute)
-        .bind(rows.report_counts)
-        .bind(rows.source_counts)
-        .bind(by.update_times)
-        .bind(by.kinds)
-        .bind(by.actors)
-        .bind(by.request_ids)
-        .bind(by.reasons)
-        .fetch_all(&mut *tx)
-        .await?
-        .into_iter()
-        .collect();
-        let taken = rows.ids.iter().filter(|id| !claimed.contains(id));
-        lost.extend(taken.map(|id| Claim::Record(Collection::Meetings, *id)));
+        let claimed = rows(&new)?.insert(&mut *tx).await?;
+        let taken = new.iter().filter(|one| !claimed.contains(&one.id));
+        lost.extend(taken.map(|one| Claim::Record(Collection::Meetings, one.id)));
     }
 
     let old = meetings.iter().filter_map(|one| Some((one.id, one.replaces?))).collect();
@@ -139,74 +106,17 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) ->
     if next.is_empty() {
         return Ok(());
     }
-    let (rows, by) = (Rows::of(&next), Signatures::of(&next));
-    let merged_into = next.iter().map(|one| Collection::Meetings.id(&one.record.merged_into)).collect::<Vec<_>>();
-    revision::supersede(tx, Collection::Meetings, &rows.ids).await?;
-    sqlx::query(
-        "update meeting
-         set revision = one.revision,
-             contract = one.contract,
-             doc = one.doc,
-             kind = one.kind,
-             status = one.status,
-             date_from = one.date_from,
-             date_to = one.date_to,
-             place_region = one.place_region,
-             delete_time = one.delete_time,
-             review = one.review,
-             has_dispute = one.has_dispute,
-             report_count = one.report_count,
-             independent_source_count = one.independent_source_count,
-             merged_into = one.merged_into,
-             update_time = one.update_time,
-             change_kind = one.change_kind,
-             actor = one.actor,
-             request_id = one.request_id,
-             reason = one.reason
-         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::smallint[],
-                     $7::date[], $8::date[], $9::text[], $10::timestamptz[], $11::smallint[], $12::boolean[],
-                     $13::integer[], $14::integer[], $15::uuid[], $16::timestamptz[], $17::smallint[], $18::text[],
-                     $19::text[], $20::text[])
-                  as one (id, revision, contract, doc, kind, status, date_from, date_to, place_region, delete_time,
-                          review, has_dispute, report_count, independent_source_count, merged_into, update_time,
-                          change_kind, actor, request_id, reason)
-         where meeting.id = one.id",
-    )
-    .bind(&rows.ids)
-    .bind(rows.revisions)
-    .bind(rows.contracts)
-    .bind(rows.docs)
-    .bind(rows.kinds)
-    .bind(rows.statuses)
-    .bind(rows.date_from)
-    .bind(rows.date_to)
-    .bind(rows.regions)
-    .bind(rows.delete_times)
-    .bind(rows.reviews)
-    .bind(rows.has_dispute)
-    .bind(rows.report_counts)
-    .bind(rows.source_counts)
-    .bind(merged_into)
-    .bind(by.update_times)
-    .bind(by.kinds)
-    .bind(by.actors)
-    .bind(by.request_ids)
-    .bind(by.reasons)
-    .execute(&mut *tx)
-    .await?;
+    let ids: Vec<Uuid> = next.iter().map(|one| one.id).collect();
+    revision::supersede(tx, Collection::Meetings, &ids).await?;
+    rows(&next)?.update(&mut *tx).await?;
+    participation::clear(tx, &ids).await?;
     let settled: Vec<Uuid> = next.iter().filter(|one| one.left_out.is_some()).map(|one| one.id).collect();
     sqlx::query(
-        "with of_region as (
-             delete from meeting_region where meeting = any($1)
-         ),
-         of_topic as (
-             delete from meeting_topic where meeting = any($1)
-         )
-         delete from meeting_participant
+        "delete from meeting_participant
          where meeting = any($1)
            and (settled or meeting = any($2))",
     )
-    .bind(&rows.ids)
+    .bind(ids)
     .bind(settled)
     .execute(&mut *tx)
     .await?;
@@ -215,107 +125,84 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) ->
 
 /// Writes the index tables.
 pub(super) async fn index(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
-    fn pairs<T: Ord>(
-        meetings: &[Signed<'_, Put<Meeting>>],
-        of: impl Fn(&Account) -> BTreeSet<T>,
-    ) -> (Vec<T>, Vec<Uuid>) {
-        let accounts = meetings.iter().filter_map(|one| Some((one.record.account.as_ref()?, one.id)));
-        accounts.flat_map(|(account, id)| of(account).into_iter().map(move |value| (value, id))).unzip()
-    }
-
-    let (mut participants, mut ids) = pairs(meetings, |account| participants(account).collect());
-    let settled = ids.len();
+    let records: Vec<(Uuid, &Meeting)> = meetings.iter().map(|one| (one.id, &one.record)).collect();
+    participation::index(tx, &records).await?;
+    let named = |one: &(Uuid, &Meeting)| {
+        let (id, account) = (one.0, one.1.account.as_ref());
+        let named: BTreeSet<Uuid> = account.into_iter().flat_map(participants).collect();
+        named.into_iter().map(move |who| (who, id))
+    };
     let left_out = meetings.iter().flat_map(|one| one.left_out.iter().flatten().map(|who| (*who, one.id)));
-    left_out.for_each(|(who, meeting)| {
-        participants.push(who);
-        ids.push(meeting);
-    });
-    if !ids.is_empty() {
-        sqlx::query(
-            "insert into meeting_participant (participant, meeting, settled)
-             select one.participant, one.meeting, one.number <= $3
-             from unnest($1::uuid[], $2::uuid[]) with ordinality as one (participant, meeting, number)",
-        )
-        .bind(participants)
-        .bind(ids)
-        .bind(settled as i64) // a batch is bounded: it fits
-        .execute(&mut *tx)
-        .await?;
+    let mut rows: Vec<(Uuid, Uuid)> = records.iter().flat_map(named).collect();
+    let settled = rows.len();
+    rows.extend(left_out);
+    if rows.is_empty() {
+        return Ok(());
     }
-    let (regions, ids) = pairs(meetings, |account| regions(account).map(str::to_owned).collect());
-    if !ids.is_empty() {
-        sqlx::query(
-            "insert into meeting_region (region_code, meeting)
-             select one.region_code, one.meeting
-             from unnest($1::text[], $2::uuid[]) as one (region_code, meeting)",
-        )
-        .bind(regions)
-        .bind(ids)
-        .execute(&mut *tx)
-        .await?;
-    }
-    let (topics, ids) = pairs(meetings, |account| account.topics.iter().cloned().collect());
-    if !ids.is_empty() {
-        sqlx::query(
-            "insert into meeting_topic (topic, meeting)
-             select one.topic, one.meeting
-             from unnest($1::text[], $2::uuid[]) as one (topic, meeting)",
-        )
-        .bind(topics)
-        .bind(ids)
-        .execute(&mut *tx)
-        .await?;
-    }
+    let (participants, ids): (Vec<Uuid>, Vec<Uuid>) = rows.into_iter().unzip();
+    sqlx::query(
+        "insert into meeting_participant (participant, meeting, settled)
+         select one.participant, one.meeting, one.number <= $3
+         from unnest($1::uuid[], $2::uuid[]) with ordinality as one (participant, meeting, number)",
+    )
+    .bind(participants)
+    .bind(ids)
+    .bind(settled as i64) // a batch is bounded: it fits
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 
-/// Columns of `meeting`, one entry a meeting.
-struct Rows<'a> {
-    ids: Vec<Uuid>,
-    revisions: Vec<i64>,
-    contracts: Vec<i16>,
-    docs: Vec<&'a [u8]>,
-    kinds: Vec<Option<i16>>,
-    statuses: Vec<Option<i16>>,
-    date_from: Vec<Option<NaiveDate>>,
-    date_to: Vec<Option<NaiveDate>>,
-    regions: Vec<Option<&'a str>>,
-    delete_times: Vec<Option<DateTime<Utc>>>,
-    reviews: Vec<i16>,
-    has_dispute: Vec<bool>,
-    report_counts: Vec<i32>,
-    source_counts: Vec<i32>,
+fn rows(meetings: &[Signed<'_, Put<Meeting>>]) -> Result<Columns, StoreError> {
+    let ids: Vec<Uuid> = meetings.iter().map(|one| one.id).collect();
+    let records: Vec<&Meeting> = meetings.iter().map(|one| &one.record).collect();
+    let rows = Columns::of("meeting", &ids)?
+        .with("revision", "bigint", records.iter().map(|one| one.revision).collect())?
+        .with("contract", "smallint", vec![CONTRACT; meetings.len()])?
+        .with("doc", "bytea", meetings.iter().map(|one| one.doc.as_slice()).collect())?;
+    Signatures::of(meetings).columns(derived(rows, &records)?)
 }
 
-impl<'a> Rows<'a> {
-    fn of(meetings: &'a [Signed<'a, Put<Meeting>>]) -> Self {
-        fn column<'a, T>(
-            meetings: &'a [Signed<'a, Put<Meeting>>],
-            of: impl Fn(&'a Account) -> Option<T>,
-        ) -> Vec<Option<T>> {
-            meetings.iter().map(|one| one.record.account.as_ref().and_then(&of)).collect()
-        }
-        // Unspecified is unset; the numbers of the contract are small.
-        let set = |number: i32| i16::try_from(number).ok().filter(|number| *number != 0);
-        let span = |account: &Account| account.date.as_ref().and_then(dates::span);
-        Self {
-            ids: meetings.iter().map(|one| one.id).collect(),
-            revisions: meetings.iter().map(|one| one.record.revision).collect(),
-            contracts: vec![CONTRACT; meetings.len()],
-            docs: meetings.iter().map(|one| one.doc.as_slice()).collect(),
-            kinds: column(meetings, |account| set(account.kind)),
-            statuses: column(meetings, |account| set(account.status)),
-            date_from: column(meetings, |account| span(account).map(|(from, _)| from)),
-            date_to: column(meetings, |account| span(account).map(|(_, to)| to)),
-            regions: column(meetings, |account| {
+/// The columns that queries ask about, made from the records.
+pub(super) fn derived(rows: Columns, meetings: &[&Meeting]) -> Result<Columns, StoreError> {
+    fn column<'a, T>(meetings: &[&'a Meeting], of: impl Fn(&'a Account) -> Option<T>) -> Vec<Option<T>> {
+        meetings.iter().map(|one| one.account.as_ref().and_then(&of)).collect()
+    }
+    fn all<'a, T>(meetings: &[&'a Meeting], of: impl Fn(&'a Meeting) -> T) -> Vec<T> {
+        meetings.iter().map(|one| of(one)).collect()
+    }
+    // Unspecified is unset; the numbers of the contract are small.
+    let set = |number: i32| i16::try_from(number).ok().filter(|number| *number != 0);
+    let text = |text: &'_ str| Some(names::key(text)).filter(|key| !key.is_empty());
+    let span = |account: &Account| account.date.as_ref().and_then(dates::span);
+    let announced = |account: &Account| account.announcement.as_ref()?.date.as_ref().and_then(dates::span);
+    rows.with("kind", "smallint", column(meetings, |account| set(account.kind)))?
+        .with("status", "smallint", column(meetings, |account| set(account.status)))?
+        .with("date_from", "date", column(meetings, |account| span(account).map(|(from, _)| from)))?
+        .with("date_to", "date", column(meetings, |account| span(account).map(|(_, to)| to)))?
+        .with("date_precision", "smallint", all(meetings, |one| one.account.as_ref().map_or(0, date_precision)))?
+        .with(
+            "place_region",
+            "text",
+            column(meetings, |account| {
                 account.place.as_ref().map(|place| place.region_code.as_str()).filter(|code| !code.is_empty())
             }),
-            // The values of the contract are few: the number fits.
-            reviews: meetings.iter().map(|one| review(&one.record) as i16).collect(),
-            has_dispute: meetings.iter().map(|one| !one.record.disputes.is_empty()).collect(),
-            report_counts: meetings.iter().map(|one| one.record.report_count).collect(),
-            source_counts: meetings.iter().map(|one| one.record.independent_source_count).collect(),
-            delete_times: meetings.iter().map(|one| time(one.record.delete_time.as_ref())).collect(),
-        }
-    }
+        )?
+        .with("place_locality", "text", column(meetings, |account| text(&account.place.as_ref()?.locality)))?
+        .with("announced_by", "text", column(meetings, |account| text(&account.announcement.as_ref()?.by)))?
+        .with("announcer", "uuid", column(meetings, announcer))?
+        .with("announce_days", "daterange", column(meetings, |account| announced(account).map(closed)))?
+        .with("publish_date", "date", all(meetings, |one| one.publish_date.as_ref().and_then(dates::first_day)))?
+        .with("has_dispute", "boolean", all(meetings, |one| !one.disputes.is_empty()))?
+        .with("report_count", "integer", all(meetings, |one| one.report_count))?
+        .with("independent_source_count", "integer", all(meetings, |one| one.independent_source_count))?
+        // The values of the contract are few: the number fits.
+        .with("review", "smallint", all(meetings, |one| review(one) as i16))?
+        .with("merged_into", "uuid", all(meetings, |one| Collection::Meetings.id(&one.merged_into)))?
+        .with("delete_time", "timestamptz", all(meetings, |one| time(one.delete_time.as_ref())))?
+        .with("create_time", "timestamptz", all(meetings, |one| time(one.create_time.as_ref()).unwrap_or_default()))
+}
+
+fn closed((from, to): (NaiveDate, NaiveDate)) -> PgRange<NaiveDate> {
+    PgRange::from(from..=to)
 }

@@ -1,10 +1,13 @@
-//! Brings the database's schema to this binary's. Instances that start together take turns.
+//! Brings the database's schema to this binary's, and what it derives from the docs. Instances that start together take
+//! turns.
 
 use sqlx::{
     ConnectOptions, PgConnection,
     migrate::{Migrate, MigrateError, Migrator},
     postgres::PgConnectOptions,
 };
+
+use super::{StoreError, reindex};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -30,6 +33,9 @@ pub enum MigrationError {
     /// The database cannot be reached.
     #[error("the database cannot be reached")]
     Unreachable(#[from] sqlx::Error),
+    /// What is derived from the docs could not be made.
+    #[error("the database's index tables cannot be brought up to date")]
+    Reindex(#[from] StoreError),
 }
 
 /// Applies the migrations that the database does not have yet, under sqlx's lock.
@@ -57,8 +63,12 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrationError>
             let known = MIGRATIONS.iter().map(|one| one.version).max().unwrap_or(0);
             let applied = connection.list_applied_migrations("_sqlx_migrations").await?;
             let found = applied.iter().map(|one| one.version).max().unwrap_or(0);
-            Err(MigrationError::Newer { found, known })
+            return Err(MigrationError::Newer { found, known });
         }
-        other => Ok(other?),
+        other => other?,
     }
+    connection.lock().await?;
+    let reindexed = reindex::marked(connection).await;
+    connection.unlock().await?;
+    Ok(reindexed?)
 }

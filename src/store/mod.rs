@@ -8,6 +8,7 @@
 pub mod article;
 pub mod change;
 pub mod coalesce;
+mod columns;
 pub mod copies;
 pub mod error;
 pub mod filter;
@@ -16,7 +17,9 @@ pub mod list;
 pub mod meeting;
 pub mod migrate;
 pub mod participant;
+pub mod participation;
 pub mod reference;
+pub mod reindex;
 pub mod report;
 pub mod request;
 pub mod retention;

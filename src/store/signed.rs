@@ -5,6 +5,8 @@ use std::ops::Deref;
 use chrono::{DateTime, Utc};
 
 use super::{
+    StoreError,
+    columns::Columns,
     time,
     write::{Put, PutArticle, PutParticipant, Write},
 };
@@ -89,5 +91,14 @@ impl<'a> Signatures<'a> {
             request_ids: puts.iter().map(|one| one.write.request_id.as_str()).collect(),
             reasons: puts.iter().map(|one| one.write.reason.as_str()).collect(),
         }
+    }
+
+    /// Adds them to the rows of the records.
+    pub fn columns(self, rows: Columns) -> Result<Columns, StoreError> {
+        rows.with("update_time", "timestamptz", self.update_times)?
+            .with("change_kind", "smallint", self.kinds)?
+            .with("actor", "text", self.actors)?
+            .with("request_id", "text", self.request_ids)?
+            .with("reason", "text", self.reasons)
     }
 }

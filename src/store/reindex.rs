@@ -1,0 +1,85 @@
+//! Derived columns and index tables made anew from the docs: after a migration that adds one, and when an operator asks.
+//!
+//! What a record is named by (`meeting_participant`), and what must be unique, is never out of step with the docs, and
+//! left alone.
+
+use sqlx::{Connection, PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{Doc, StoreError, columns::Columns, meeting, participation};
+use crate::{
+    model::resource::{Collection, Resource},
+    pb::{Article, Meeting},
+};
+
+/// So many records are made anew in one transaction.
+const BATCH: i64 = 500;
+
+/// Makes anew what migrations have marked, and takes the marks away.
+pub async fn marked(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let marked: Vec<i16> =
+        sqlx::query_scalar("select collection from reindex order by collection").fetch_all(&mut *connection).await?;
+    for number in marked {
+        if let Ok(of) = Collection::try_from(number) {
+            let count = reindex(connection, of).await?;
+            tracing::info!(collection = of.as_str(), count, "reindexed");
+        }
+        sqlx::query("delete from reindex where collection = $1").bind(number).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Makes anew all that is derived from the records of a collection, while others read and write. Answers how many
+/// records there are.
+pub async fn collection(pool: &PgPool, of: Collection) -> Result<usize, StoreError> {
+    reindex(&mut *pool.acquire().await?, of).await
+}
+
+async fn reindex(connection: &mut PgConnection, of: Collection) -> Result<usize, StoreError> {
+    let (mut after, mut count) = (Uuid::nil(), 0);
+    loop {
+        let mut tx = connection.begin().await?;
+        let docs = lock_next(&mut tx, of, after).await?;
+        let Some(last) = docs.last() else { return Ok(count) };
+        (after, count) = (last.id, count + docs.len());
+        match of {
+            Collection::Meetings => meetings(&mut tx, &docs).await?,
+            Collection::Articles => articles(&mut tx, &docs).await?,
+            Collection::Participants | Collection::Reports => {}
+        }
+        tx.commit().await?;
+    }
+}
+
+/// The next records, which nobody else writes meanwhile.
+async fn lock_next(tx: &mut PgConnection, of: Collection, after: Uuid) -> Result<Vec<Doc>, StoreError> {
+    let table = super::table(of);
+    let statement = format!(
+        "select id, contract, doc
+         from {table}
+         where id > $1
+         order by id
+         limit $2
+         for no key update"
+    );
+    Ok(sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(after).bind(BATCH).fetch_all(tx).await?)
+}
+
+fn decode<R: Resource>(docs: &[Doc]) -> Result<(Vec<Uuid>, Vec<R>), StoreError> {
+    let records = docs.iter().map(Doc::decode).collect::<Result<_, _>>()?;
+    Ok((docs.iter().map(|doc| doc.id).collect(), records))
+}
+
+async fn meetings(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
+    let (ids, records) = decode::<Meeting>(docs)?;
+    meeting::derived(Columns::of("meeting", &ids)?, &records.iter().collect::<Vec<_>>())?.update(tx).await?;
+    participation::clear(tx, &ids).await?;
+    participation::index(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
+}
+
+async fn articles(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
+    let (ids, records) = decode::<Article>(docs)?;
+    let create_times =
+        records.iter().map(|one| super::time(one.create_time.as_ref()).unwrap_or_default()).collect::<Vec<_>>();
+    Columns::of("article", &ids)?.with("create_time", "timestamptz", create_times)?.update(tx).await
+}

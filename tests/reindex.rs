@@ -1,0 +1,124 @@
+//! What is derived from the records is made anew from them, as it was.
+
+use readout::{
+    pb::{Account, Announcement, Participation, Place, participation::Presence},
+    store::migrate::migrate,
+};
+use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
+
+use crate::support::{
+    Service,
+    cluster::{database, empty_database},
+    make,
+    program::run,
+};
+
+/// All rows that are derived from records.
+async fn derived(database: &PgConnectOptions) -> String {
+    let mut connection = database.connect().await.unwrap();
+    let rows = "
+        select string_agg(one::text, E'\\n' order by one::text)
+        from (
+            select 'participation' as what, row(participation.*)::text as row from participation
+            union all
+            select 'trait', row(meeting_trait.*)::text from meeting_trait
+            union all
+            select 'region', row(meeting_region.*)::text from meeting_region
+            union all
+            select 'topic', row(meeting_topic.*)::text from meeting_topic
+            union all
+            select 'meeting', row(meeting.*)::text from meeting
+            union all
+            select 'article', row(article.*)::text from article
+        ) as one";
+    let rows: String = sqlx::query_scalar(rows).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    rows
+}
+
+async fn execute(database: &PgConnectOptions, statements: &[&'static str]) {
+    let mut connection = database.connect().await.unwrap();
+    for &statement in statements {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+}
+
+/// What an older release leaves out, and what it leaves in.
+const OLD: &[&str] = &[
+    "delete from participation",
+    "delete from meeting_trait",
+    "update meeting_region set takes_part = true",
+    "delete from meeting_topic",
+    "insert into meeting_topic select 'stale', id from meeting",
+    "update meeting
+     set place_locality = null, announced_by = null, announcer = null, announce_days = null, publish_date = null,
+         create_time = now(), date_precision = 0, kind = 16",
+    "update article set create_time = now()",
+];
+
+async fn filled() -> Service {
+    let mut service = Service::start().await;
+    let person = make::person("Kerim Veliyev", "AZ");
+    for number in 0..3 {
+        let mut story = make::story(&format!("urn:{number}"), std::slice::from_ref(&person));
+        let account = story.reports[0].account.as_mut().unwrap();
+        let absent =
+            Participation { region_code: "RU".into(), presence: Presence::Absent.into(), ..make::named("a", "A") };
+        *account = Account {
+            topics: vec!["trade".into()],
+            place: Some(Place { locality: "Baku".into(), ..Default::default() }),
+            announcement: Some(Announcement {
+                by: "The Ministry".into(),
+                participation: account.participations[0].id.clone(),
+                date: account.date.clone(),
+                ..Default::default()
+            }),
+            ..account.clone()
+        };
+        account.participations.push(absent);
+        service.ingest.ingest_story(make::ingest(story)).await.unwrap();
+    }
+    service
+}
+
+#[tokio::test]
+async fn what_a_migration_marks_is_made_anew() {
+    let service = filled().await;
+    let database = service.database.clone();
+    service.stop().await;
+    let before = derived(&database).await;
+    execute(&database, OLD).await;
+    assert_ne!(derived(&database).await, before);
+    execute(&database, &["insert into reindex values (4), (2)"]).await;
+    migrate(&database).await.unwrap();
+    assert_eq!(derived(&database).await, before);
+    // Once.
+    execute(&database, OLD).await;
+    let old = derived(&database).await;
+    migrate(&database).await.unwrap();
+    assert_eq!(derived(&database).await, old);
+}
+
+#[tokio::test]
+async fn an_operator_has_it_made_anew_beside_a_running_service() {
+    let service = filled().await;
+    let before = derived(&service.database).await;
+    execute(&service.database, OLD).await;
+    let url = service.database.to_url_lossy();
+    let done = run(["admin", "reindex", "--database-url", url.as_str()]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(done.stdout, "participants: 1\narticles: 3\nreports: 3\nmeetings: 3\n");
+    assert_eq!(derived(&service.database).await, before);
+}
+
+#[tokio::test]
+async fn a_new_database_has_nothing_to_be_made_anew() {
+    for database in [database().await, empty_database().await] {
+        migrate(&database).await.unwrap();
+        let mut connection = database.connect().await.unwrap();
+        let marked: i64 = sqlx::query_scalar("select count(*) from reindex").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(marked, 0);
+        connection.close().await.unwrap();
+    }
+}
