@@ -34,6 +34,7 @@ mod merge;
 mod migrate;
 mod order;
 mod participant;
+mod people;
 mod races;
 mod read_time;
 mod recovery;

@@ -16,6 +16,7 @@ pub mod merge;
 pub mod names;
 pub mod order;
 pub mod participant;
+pub mod path;
 pub mod report;
 pub mod resource;
 pub mod rules;

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::{Api, refusal::Refusal};
 use crate::{
     pb::{
-        ListArticleRevisionsRequest, ListArticlesRequest, ListMeetingRevisionsRequest, ListMeetingsRequest,
-        ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
+        ListArticleRevisionsRequest, ListArticlesRequest, ListCounterpartsRequest, ListMeetingRevisionsRequest,
+        ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
     },
     store::{change::Position, list::Keyset},
 };
@@ -67,6 +67,13 @@ impl Key for RevisionNumber {
     }
 }
 
+fn size_or(default: usize, asked: i32) -> usize {
+    match asked {
+        0 => default,
+        size => usize::try_from(size).map_or(1, |size| size.min(LARGEST_SIZE)),
+    }
+}
+
 /// A request for pages.
 pub trait Paged: Message + Clone {
     /// What is listed: no two lists have the same word.
@@ -94,6 +101,7 @@ paged!(ListArticlesRequest, "articles", Keyset);
 paged!(ListParticipantsRequest, "participants", Keyset);
 paged!(ListMeetingsRequest, "meetings", Keyset);
 paged!(ListReportsRequest, "reports", Uuid);
+paged!(ListCounterpartsRequest, "counterparts", Keyset);
 paged!(ListArticleRevisionsRequest, "revisions of an article", RevisionNumber);
 paged!(ListParticipantRevisionsRequest, "revisions of a participant", RevisionNumber);
 paged!(ListMeetingRevisionsRequest, "revisions of a meeting", RevisionNumber);
@@ -124,11 +132,7 @@ impl<K: Key> Cursor<K> {
         let mut request_hash = [0; 16];
         hasher.finalize_xof().fill(&mut request_hash);
 
-        let or_default = |default| match size {
-            0 => default,
-            size => usize::try_from(size).map_or(1, |size| size.min(LARGEST_SIZE)),
-        };
-        let (size, chunk) = (or_default(DEFAULT_SIZE), or_default(LARGEST_SIZE));
+        let (size, chunk) = (size_or(DEFAULT_SIZE, size), size_or(LARGEST_SIZE, size));
         let mut cursor = Self { after: None, size, chunk, as_of: head, key, request_hash };
         if !token.is_empty() {
             cursor.read(&token).ok_or(Refusal::PageToken)?;

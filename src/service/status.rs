@@ -33,6 +33,12 @@ impl From<Refusal> for Status {
                 "page_token",
                 "was not given out by this service, or for a request with other fields",
             ),
+            Refusal::SameParticipant(name) => {
+                let description = "must be another participant than source";
+                let violations = vec![FieldViolation::new("target", description)];
+                let message = format!("target {description}");
+                with_fields(Reason::SameParticipant, message, violations, [("name", name)])
+            }
             Refusal::RequestIdReused(id) => status(
                 Code::InvalidArgument,
                 Reason::RequestIdReused,
