@@ -1,6 +1,7 @@
 //! The gRPC services, one file each: decode, call, encode. `status` is the only place that names status codes,
 //! `layer` what every call passes through.
 
+pub mod aggregate;
 pub mod article;
 pub mod call;
 pub mod change;

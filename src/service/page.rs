@@ -67,6 +67,11 @@ impl Key for RevisionNumber {
     }
 }
 
+/// How many records are answered where so many are asked for.
+pub fn size(asked: i32) -> usize {
+    size_or(DEFAULT_SIZE, asked)
+}
+
 fn size_or(default: usize, asked: i32) -> usize {
     match asked {
         0 => default,

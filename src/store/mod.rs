@@ -5,6 +5,7 @@
 //! A record is kept whole, as the bytes of its message (`doc`), beside the columns and index tables that queries ask
 //! about. Those are derived: the functions named `index` here say how.
 
+pub mod aggregate;
 pub mod article;
 pub mod ask;
 pub mod change;

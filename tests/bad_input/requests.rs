@@ -63,7 +63,17 @@ async fn questions(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     counterparts.page_token = page.next_page_token;
     vec![
         of("ParticipantService/ListCounterparts", &counterparts),
-        of("ParticipantService/FindPath", &FindPathRequest { source, target, max_depth: 2, filter }),
+        of("ParticipantService/FindPath", &FindPathRequest { source, target, max_depth: 2, filter: filter.clone() }),
+        of(
+            "MeetingService/AggregateMeetings",
+            &AggregateMeetingsRequest {
+                filter,
+                group_by: vec!["year".into()],
+                page_size: 1,
+                order_by: "key".into(),
+                count_participants: true,
+            },
+        ),
     ]
 }
 

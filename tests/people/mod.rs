@@ -1,13 +1,14 @@
-//! Who met whom: counterparts, and chains of meetings.
+//! Who met whom: counterparts, chains of meetings, counts. In small worlds here, and on the real stories in `stories`.
 
+mod aggregate;
 mod counterpart;
 mod path;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use readout::pb::{
-    Account, Article, Date, DateSpan, FindPathRequest, FindPathResponse, ListCounterpartsRequest,
-    ListCounterpartsResponse, Participation, participation::Presence,
+    Account, AggregateMeetingsRequest, AggregateMeetingsResponse, Article, Date, DateSpan, FindPathRequest,
+    FindPathResponse, ListCounterpartsRequest, ListCounterpartsResponse, Participation, participation::Presence,
 };
 use tonic::{Response, Status};
 
@@ -107,6 +108,10 @@ impl World {
 
     async fn find_path(&self, request: FindPathRequest) -> Result<FindPathResponse, Status> {
         self.service.participants.clone().find_path(request).await.map(Response::into_inner)
+    }
+
+    async fn aggregate(&self, request: AggregateMeetingsRequest) -> Result<AggregateMeetingsResponse, Status> {
+        self.service.meetings.clone().aggregate_meetings(request).await.map(Response::into_inner)
     }
 }
 
