@@ -3,6 +3,7 @@
 mod aggregate;
 mod counterpart;
 mod path;
+mod stories;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
