@@ -31,6 +31,7 @@ mod meeting;
 mod memory;
 mod merge;
 mod migrate;
+mod oracle;
 mod participant;
 mod races;
 mod read_time;
