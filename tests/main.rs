@@ -33,6 +33,7 @@ mod merge;
 mod migrate;
 mod oracle;
 mod participant;
+mod questions;
 mod races;
 mod read_time;
 mod recovery;
