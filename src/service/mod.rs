@@ -6,6 +6,7 @@ pub mod call;
 pub mod change;
 pub mod codec;
 pub mod cursor;
+pub mod filter;
 pub mod history;
 pub mod ingest;
 pub mod layer;
