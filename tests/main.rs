@@ -35,6 +35,7 @@ mod migrate;
 mod oracle;
 mod order;
 mod participant;
+mod plan;
 mod questions;
 mod races;
 mod read_time;
