@@ -35,6 +35,7 @@ mod migrate;
 mod order;
 mod oracle;
 mod participant;
+mod plan;
 mod questions;
 mod races;
 mod read_time;
