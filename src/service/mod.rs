@@ -8,6 +8,7 @@ pub mod change;
 pub mod codec;
 pub mod counterpart;
 pub mod cursor;
+pub mod filter;
 pub mod history;
 pub mod ingest;
 pub mod layer;

@@ -1,0 +1,6 @@
+//! Answers about meetings, found by plain code over the JSON of the stories that tell of them: without SQL, without the
+//! service's rules, and without its filters.
+
+mod filters;
+mod json;
+mod world;
