@@ -286,7 +286,7 @@ impl Rules {
 fn is_answer(message: &MessageDescriptor) -> bool {
     matches!(
         message.name(),
-        "Change" | "Dispute" | "FilterField" | "FilterFunction" | "Heartbeat" | "Notice" | "Revision"
+        "Change" | "Dispute" | "FilterField" | "FilterFunction" | "Heartbeat" | "Notice" | "Revision" | "Snippet"
     ) || message.name().ends_with("Response")
         || message.parent_message().is_some_and(|parent| is_answer(&parent))
 }

@@ -21,4 +21,5 @@ pub mod path;
 pub mod report;
 pub mod resource;
 pub mod rules;
+pub mod search;
 pub mod settle;
