@@ -23,3 +23,4 @@ pub mod resource;
 pub mod rules;
 pub mod search;
 pub mod settle;
+pub mod statement;
