@@ -45,6 +45,7 @@ mod reindex;
 mod report;
 mod retract;
 mod ruling;
+mod search;
 mod serve;
 mod stories;
 mod update;

@@ -58,7 +58,7 @@ async fn read_whole(store: &Store, of: Collection, vocabulary: &'static Vocabula
         }
     }
     let parsed = filter::parse(vocabulary, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
-    let wanted = Wanted { filter: parsed, show_deleted: false, order: BY_NAME };
+    let wanted = Wanted { filter: parsed, question: None, show_deleted: false, order: BY_NAME };
     let mut ask = store.ask(Duration::from_secs(30)).await.unwrap();
     let plan = plan(&mut ask, of, &wanted, 50).await.unwrap();
     let mut found = Vec::new();

@@ -368,7 +368,7 @@ pub(super) fn united(meetings: Vec<Meeting>, tellings: &HashMap<Uuid, Tellings>)
 fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Wanted, View), Refusal> {
     let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?;
     let order = order::parse(order::MEETINGS, &request.order_by).map_err(Refusal::Order)?;
-    let wanted = Wanted { filter, show_deleted: request.show_deleted, order };
+    let wanted = Wanted { filter, question: None, show_deleted: request.show_deleted, order };
     Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
 }
 

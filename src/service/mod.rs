@@ -22,6 +22,7 @@ pub mod report;
 pub mod retract;
 mod revise;
 mod rule;
+mod search;
 pub mod settler;
 mod stale;
 pub mod status;

@@ -82,9 +82,11 @@ async fn questions(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
 async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let service = &mut world.service;
     let order_by = || "update_time desc".to_owned();
-    let filter = "publish_date < 1900 OR NOT section = sport".into();
+    let (query, query_language) = ("veliyev -sport".to_owned(), "en".to_owned());
     let mut articles = ListArticlesRequest {
-        filter,
+        filter: "publish_date < 1900 OR NOT section = sport".into(),
+        query,
+        query_language,
         page_size: 1,
         view: View::Full.into(),
         order_by: order_by(),
