@@ -47,6 +47,7 @@ mod retract;
 mod ruling;
 mod search;
 mod serve;
+mod statement;
 mod stories;
 mod update;
 mod visit;

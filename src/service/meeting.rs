@@ -19,7 +19,7 @@ use super::{
     report::{Telling, Tellings, complete, must_have_room, source, tellings, to_settle},
     retract,
     revise::{must_stand, revised, to_delete, to_undelete},
-    rule,
+    rule, statement,
 };
 use crate::{
     model::{
@@ -33,9 +33,9 @@ use crate::{
         AddReportRequest, AggregateMeetingsRequest, AggregateMeetingsResponse, BatchGetMeetingsRequest,
         BatchGetMeetingsResponse, CreateMeetingRequest, DeleteMeetingRequest, GetMeetingRequest, GetReportRequest,
         ListMeetingRevisionsRequest, ListMeetingRevisionsResponse, ListMeetingsRequest, ListMeetingsResponse,
-        ListReportsRequest, ListReportsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest,
-        SplitMeetingRequest, UndeleteMeetingRequest, UpdateMeetingRequest, View, meeting::Review,
-        meeting_service_server::MeetingService,
+        ListReportsRequest, ListReportsResponse, ListStatementsRequest, ListStatementsResponse, Meeting,
+        MergeMeetingsRequest, Report, RetractReportRequest, SplitMeetingRequest, UndeleteMeetingRequest,
+        UpdateMeetingRequest, View, meeting::Review, meeting_service_server::MeetingService,
     },
     store::{
         change,
@@ -136,6 +136,13 @@ impl MeetingService for Api {
         let as_of = cursor.as_of.to_string();
         let reports = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
         Ok(Response::new(ListReportsResponse { reports, next_page_token, as_of }))
+    }
+
+    async fn list_statements(
+        &self,
+        request: Request<ListStatementsRequest>,
+    ) -> Result<Response<ListStatementsResponse>, Status> {
+        Ok(Response::new(statement::list(self, request).await?))
     }
 
     async fn update_meeting(&self, request: Request<UpdateMeetingRequest>) -> Result<Response<Meeting>, Status> {

@@ -25,6 +25,7 @@ mod rule;
 mod search;
 pub mod settler;
 mod stale;
+mod statement;
 pub mod status;
 pub mod story;
 

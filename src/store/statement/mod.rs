@@ -1,10 +1,13 @@
 //! What was said, as it is found: a row for each statement of an active report, and index tables of who spoke and what
 //! about. Reports bring, move and take away their statements; meetings say when they were made.
 
+mod list;
+
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
+pub use self::list::{Found, Page, Place, Wanted, list, plan, sources};
 use super::{StoreError, Tx, signed::Signed, write::Put};
 use crate::{
     model::{
