@@ -198,9 +198,11 @@ where
     let begun = Some(Chunk::begin(&page, cursor));
     stream::try_unfold((begun, page, stopping), |(begun, page, stopping)| async move {
         let Some(Chunk { cursor, task }) = begun else { return Ok(None) };
-        let made = stopping.run_until_cancelled(task).await.ok_or(Refusal::Stopping)?;
+        if stopping.is_cancelled() {
+            return Err(Refusal::Stopping.into());
+        }
         // It panicked, and that was logged; nobody else ends it.
-        let (chunk, next) = made.map_err(|_| Refusal::Defect)??;
+        let (chunk, next) = task.await.map_err(|_| Refusal::Defect)??;
         let next = next.map(|after| Chunk::begin(&page, Cursor { after: Some(after), ..cursor }));
         Ok(Some((chunk, (next, page, stopping))))
     })
