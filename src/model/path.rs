@@ -55,3 +55,34 @@ impl End {
         fits
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(numbers: impl Iterator<Item = usize>) -> Vec<Uuid> {
+        numbers.map(|number| Uuid::from_u128(number as u128)).collect()
+    }
+
+    #[test]
+    fn an_end_goes_on_to_those_who_were_not_reached_before() {
+        let mut end = End::new(Uuid::from_u128(5));
+        assert!(end.extend(ids([7, 5, 6, 7].into_iter())));
+        assert!(end.extend(ids([6, 8, 5].into_iter())));
+        assert_eq!(end.depth(), 2);
+        assert_eq!((end.level(1), end.last()), (&*ids(6..8), &*ids(8..9)));
+        assert!(end.extend(ids(5..9)) && end.last().is_empty());
+        assert!(end.level(9).is_empty());
+    }
+
+    #[test]
+    fn no_more_are_reached_than_may_be() {
+        let mut end = End::new(Uuid::nil());
+        assert!(end.extend(ids(0..MOST_REACHED)));
+        assert!(!end.extend(ids(MOST_REACHED - 1..MOST_REACHED + 1)));
+        assert!(end.last().is_empty());
+        let mut end = End::new(Uuid::nil());
+        assert!(!end.extend(ids(0..MOST_REACHED + 1)));
+        assert_eq!(end.last().len(), MOST_REACHED - 1);
+    }
+}

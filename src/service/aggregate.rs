@@ -37,7 +37,8 @@ pub async fn aggregate(
 fn group(groups: &[Group], Counted { keys, meetings, participants }: Counted) -> aggregate_meetings_response::Group {
     aggregate_meetings_response::Group {
         keys: groups.iter().map(|group| group.as_str().to_owned()).zip(keys).collect(),
-        meeting_count: meetings,
-        participant_count: participants,
+        // Far fewer than would not fit.
+        meeting_count: i32::try_from(meetings).unwrap_or(i32::MAX),
+        participant_count: i32::try_from(participants).unwrap_or(i32::MAX),
     }
 }

@@ -102,7 +102,8 @@ fn of_region(one: counterpart::Counterpart) -> Counterpart {
 fn counted(one: &counterpart::Counterpart) -> Counterpart {
     let date = |day: Option<_>, precision| day.map(|day| dates::of_precision(day, precision));
     Counterpart {
-        meeting_count: one.meetings,
+        // Far fewer than would not fit.
+        meeting_count: i32::try_from(one.meetings).unwrap_or(i32::MAX),
         first_date: date(one.first_day, one.first_precision.unwrap_or_default()),
         last_date: date(one.last_day, one.last_precision),
         last_meeting: Collection::Meetings.name(one.last_meeting),

@@ -18,12 +18,21 @@ pub struct World {
 }
 
 impl World {
+    /// Of a third of the stories, altered.
     pub async fn new() -> Self {
-        let service = Service::start().await;
-        let read = |line: &String| serde_json::from_str::<Value>(line).expect("JSON");
         let mut stories: Vec<Value> = lines().iter().step_by(3).map(read).collect();
         stories.iter_mut().zip(0..).for_each(|(story, number)| alter(story, number));
-        stories.push(read(&azernews_line()));
+        stories.push(read(azernews_line()));
+        Self::telling(stories).await
+    }
+
+    /// Of all stories, as they are.
+    pub async fn whole() -> Self {
+        Self::telling(lines().iter().map(read).collect()).await
+    }
+
+    async fn telling(stories: Vec<Value>) -> Self {
+        let service = Service::start().await;
         let requests: Vec<_> = stories.iter().map(|one| streamed(story(&one.to_string()))).collect();
         let answers = ingest_all(&service.ingest, requests).await;
         let mut told = Vec::new();
@@ -42,6 +51,10 @@ impl World {
         }
         Self { service, told }
     }
+}
+
+fn read(line: impl AsRef<str>) -> Value {
+    serde_json::from_str(line.as_ref()).expect("JSON")
 }
 
 /// Makes some of the stories less exact, or tell more than they do.

@@ -1,9 +1,8 @@
-//! Who met whom: counterparts, chains of meetings, counts. In small worlds here, and on the real stories in `stories`.
+//! Who met whom: counterparts, chains of meetings, counts. On the real stories: see `oracle`.
 
 mod aggregate;
 mod counterpart;
 mod path;
-mod stories;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
