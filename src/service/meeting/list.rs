@@ -1,0 +1,50 @@
+//! Pages of meetings.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::with_reports;
+use crate::{
+    model::{filter, meeting::basic, order, resource::Collection},
+    pb::{ListMeetingsRequest, ListMeetingsResponse, Meeting, View},
+    service::{Api, page::Cursor, refusal::Refusal},
+    store::{
+        list::{Keyset, Wanted, list},
+        report,
+    },
+};
+
+/// What a request asks for, and where it begins.
+pub(super) fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Wanted, View), Refusal> {
+    let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?;
+    let order = order::parse(order::MEETINGS, &request.order_by).map_err(Refusal::Order)?;
+    let wanted = Wanted { filter, question: None, show_deleted: request.show_deleted, order };
+    Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
+}
+
+/// A page, and after which id the next one begins, if there is one.
+pub(super) async fn page(
+    api: Api,
+    budget: Duration,
+    cursor: Cursor,
+    wanted: Wanted,
+    view: View,
+) -> Result<(ListMeetingsResponse, Option<Keyset>), Refusal> {
+    let mut page =
+        list(&mut api.store.ask(budget).await?, Collection::Meetings, &wanted, cursor.after, cursor.size).await?;
+    if view == View::Full {
+        let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
+        let sizes = report::sizes(api.store.reads(), &ids).await?;
+        page.cut(|doc| sizes.get(&doc.id).copied().unwrap_or(0));
+    }
+    let next = page.next();
+    let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
+    let as_of = cursor.as_of.to_string();
+    let meetings: Vec<Meeting> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
+    let meetings = match view {
+        View::Full => with_reports(&api, meetings).await?,
+        _ => meetings.into_iter().map(basic).collect(),
+    };
+    Ok((ListMeetingsResponse { meetings, next_page_token, as_of }, next))
+}
