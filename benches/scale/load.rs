@@ -3,7 +3,7 @@
 use std::{
     ops::Range,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use futures_util::{StreamExt, stream};
@@ -40,14 +40,10 @@ const IN_FLIGHT: usize = 2;
 /// One meeting in so many has a report, of an article of its own, which quotes somebody.
 const REPORTED: u64 = 10;
 
-/// Adds these participants and meetings. Indexes are made afterwards, as when a backup is restored.
-pub async fn load(
-    world: &Arc<World>,
-    database: &PgConnectOptions,
-    participants: Range<usize>,
-    meetings: Range<usize>,
-) -> Duration {
-    let begin = Instant::now();
+/// Adds these participants and meetings, and tells how long that took. Indexes are made afterwards, as when a backup is
+/// restored.
+pub async fn load(world: &Arc<World>, database: &PgConnectOptions, participants: Range<usize>, meetings: Range<usize>) {
+    let (begin, count) = (Instant::now(), meetings.len());
     let store = Store::new(database.clone());
     let changes = participants.len() + 3 * meetings.len();
     extend(store.writes(), Retention::default(), changes).await.expect("ranges");
@@ -55,13 +51,15 @@ pub async fn load(
     let indexes = drop_indexes(&mut connection).await;
     write(&store, world, participants, add_participant).await;
     write(&store, world, meetings, add_meeting).await;
-    let elapsed = begin.elapsed();
+    let rate = count as f64 / begin.elapsed().as_secs_f64();
+    println!("{count} meetings written, {rate:.0} a second");
     store.close().await;
+    let begin = Instant::now();
     for index in indexes {
         execute(&mut connection, &index).await;
     }
     execute(&mut connection, "vacuum analyze").await;
-    elapsed
+    println!("indexes made in {} s", begin.elapsed().as_secs());
 }
 
 /// Drops all indexes but those of constraints, and answers how they are made.

@@ -3,6 +3,7 @@
 //! `world` makes meetings as they really were, `load` writes them, `shapes` says what is asked (a line each), `times` and
 //! `stream` measure it in a service of its own process, `plan` tells by which indexes it was answered.
 
+mod asker;
 mod chance;
 mod cluster;
 mod facts;
@@ -32,7 +33,10 @@ use std::{sync::Arc, time::Instant};
 
 use sqlx::postgres::PgConnectOptions;
 
-use self::{facts::Facts, load::load, program::Program, shapes::SHAPES, stream::Streamed, times::Times, world::World};
+use self::{
+    asker::Asker, facts::Facts, load::load, program::Program, shapes::SHAPES, stream::Streamed, times::Times,
+    world::World,
+};
 
 const DEFAULT_SIZE: usize = 100_000;
 /// Participants for so many meetings.
@@ -64,8 +68,7 @@ fn main() {
 /// Adds meetings after `from` up to `size`, and measures all.
 async fn stage(database: &PgConnectOptions, from: usize, size: usize) -> Stage {
     let world = Arc::new(World::of(size / PARTICIPANTS));
-    let elapsed = load(&world, database, from / PARTICIPANTS..size / PARTICIPANTS, from..size).await;
-    println!("{size} meetings, {:.0} a second", (size - from) as f64 / elapsed.as_secs_f64());
+    load(&world, database, from / PARTICIPANTS..size / PARTICIPANTS, from..size).await;
     let mut connection = cluster::connect(database).await;
     let facts = Facts::learn(&mut connection).await;
     let url = cluster::url(database).await;
@@ -75,8 +78,9 @@ async fn stage(database: &PgConnectOptions, from: usize, size: usize) -> Stage {
     let streamed = stream::measure(&channel, program.pid(), &mut connection).await;
     let mut times = Vec::new();
     for shape in SHAPES {
-        let measured = times::measure(shape, &world, &facts, &channel).await;
-        let question = (shape.question)(&world, &facts, &mut chance::chance_of(shape.name, 0));
+        let asker = || Asker::new(shape.name, &world, &facts);
+        let measured = times::measure(shape, asker(), &channel).await;
+        let question = (shape.question)(&mut asker());
         times.push((measured, plan::indexes(&question, &channel, &mut connection).await));
     }
     program.stop().await;

@@ -1,130 +1,102 @@
-//! What is asked: a shape is a kind of question, with values as often as records have them.
+//! What is asked: a line for each kind of question.
 
-use readout::{
-    model::resource::Collection,
-    pb::{Account, account::Kind},
-};
+use serde_json::json;
 
 use super::{
-    chance::{Chance, one_of},
-    facts::Facts,
-    question::{Question, meetings},
-    world::World,
+    asker::Asker,
+    question::{Question, ask},
 };
 
-/// What a shape should keep to.
+/// What a shape should keep to, in the middle.
 #[derive(Clone, Copy)]
 pub enum Wanted {
-    /// In the middle, so many times what it takes among a tenth of the records.
+    /// So many times what it takes among a tenth of the records.
     Times(f64),
+    /// So many milliseconds.
+    Millis(f64),
 }
 
 /// A kind of question.
 pub struct Shape {
     pub name: &'static str,
     pub wanted: Wanted,
-    pub question: fn(&World, &Facts, &mut Chance) -> Question,
+    pub question: fn(&mut Asker) -> Question,
 }
 
 /// A page need not take longer because there is more that is not on it.
 const PAGE: Wanted = Wanted::Times(1.5);
 
-const fn shape(name: &'static str, wanted: Wanted, question: fn(&World, &Facts, &mut Chance) -> Question) -> Shape {
+const fn shape(name: &'static str, wanted: Wanted, question: fn(&mut Asker) -> Question) -> Shape {
     Shape { name, wanted, question }
 }
 
 pub const SHAPES: &[Shape] = &[
-    shape("all", PAGE, |_, _, _| meetings(String::new())),
-    shape("region", PAGE, |world, _, chance| meetings(format!("region = {}", region(world, chance)))),
-    shape("region AND region", PAGE, |world, _, chance| {
-        let [one, other] = pair(world, chance);
-        meetings(format!("region = {one} AND region = {other}"))
+    shape("all", PAGE, |_| meetings(String::new())),
+    shape("the newest", PAGE, |_| newest(String::new())),
+    shape("region", PAGE, |its| meetings(format!("region = {}", its.region()))),
+    shape("region, the newest", PAGE, |its| newest(format!("region = {}", its.region()))),
+    shape("between", PAGE, |its| {
+        let [one, other] = its.pair();
+        meetings(format!(r#"between("{one}", "{other}")"#))
     }),
-    shape("place.region", PAGE, |world, _, chance| meetings(format!("place.region = {}", place(world, chance)))),
-    shape("participant", PAGE, |world, _, chance| meetings(format!("participant = \"{}\"", somebody(world, chance)))),
-    shape("participant, a rare one", PAGE, |world, _, chance| {
-        meetings(format!("participant = \"{}\"", world.anybody(chance)))
+    shape("place.region", PAGE, |its| meetings(format!("place.region = {}", its.place()))),
+    shape("participant", PAGE, |its| meetings(format!(r#"participant = "{}""#, its.somebody()))),
+    shape("participant, a rare one", PAGE, |its| meetings(format!(r#"participant = "{}""#, its.anybody()))),
+    shape("participant, the busiest", PAGE, |its| meetings(format!(r#"participant = "{}""#, its.facts.busiest.name))),
+    shape("topic", PAGE, |its| meetings(format!("topic = {}", its.topic()))),
+    shape("kind AND date of a month", PAGE, |its| {
+        meetings(format!("kind = {} AND date = {}", its.kind(), its.month()))
     }),
-    shape("participant, the busiest", PAGE, |_, facts, _| {
-        meetings(format!("participant = \"{}\"", facts.busiest.name))
-    }),
-    shape("topic", PAGE, |world, _, chance| meetings(format!("topic = \"{}\"", topic(world, chance)))),
-    shape("kind AND date of a month", PAGE, |world, _, chance| {
-        let account = account(world, chance);
-        meetings(format!("kind = {} AND date = {}", kind(&account), month(&account)))
-    }),
-    shape("date of a year", PAGE, |world, _, chance| {
-        let month = month(&account(world, chance));
-        meetings(format!("date = {}", &month[..4]))
-    }),
-    shape("date from a day to another", PAGE, |world, _, chance| {
-        let month = month(&account(world, chance));
+    shape("date of a year", PAGE, |its| meetings(format!("date = {}", &its.month()[..4]))),
+    shape("date of a week", PAGE, |its| {
+        let month = its.month();
         meetings(format!("date >= {month}-03 AND date <= {month}-09"))
     }),
-    shape("date AND region", PAGE, |world, _, chance| {
-        let account = account(world, chance);
-        meetings(format!("date = {} AND region = {}", month(&account), region(world, chance)))
+    shape("date AND region", PAGE, |its| meetings(format!("date = {} AND region = {}", its.month(), its.region()))),
+    shape("participant((region AND role AND seniority))", PAGE, |its| {
+        meetings(format!("participant((region = {} AND role = HEAD_OF_DELEGATION AND seniority <= 2))", its.region()))
     }),
-    shape("independent_source_count >= 3", PAGE, |_, _, _| meetings("independent_source_count >= 3".into())),
-    shape("has_dispute", PAGE, |_, _, _| meetings("has_dispute = true".into())),
+    shape("participant((role)), a rare one", PAGE, |_| meetings("participant((role = MEDIATOR))".into())),
+    shape("independent_source_count >= 3", PAGE, |_| meetings("independent_source_count >= 3".into())),
+    shape("has_dispute", PAGE, |_| meetings("has_dispute = true".into())),
+    shape("update_time", PAGE, |_| meetings("update_time >= 2020-01-01".into())),
+    shape("articles by words", PAGE, |its| {
+        let query = format!("{} {}", its.word(), its.word());
+        ask("ArticleService/ListArticles", json!({"query": query, "pageSize": PAGE_SIZE}))
+    }),
+    shape("statements by speaker", PAGE, |its| statements(format!(r#"speaker = "{}""#, its.somebody()))),
+    shape("statements by topic", PAGE, |its| statements(format!("topic = {}", its.topic()))),
+    shape("counterparts of one with many meetings", Wanted::Millis(100.0), |its| counterparts(&its.facts.busy.name)),
+    shape("counterparts of the busiest", Wanted::Millis(1_000.0), |its| counterparts(&its.facts.busiest.name)),
+    shape("path between two who meet often", Wanted::Millis(1_000.0), |its| path(its.two(Asker::somebody))),
+    shape("path between any two", Wanted::Millis(1_000.0), |its| path(its.two(Asker::anybody))),
+    shape("meetings by month", Wanted::Millis(500.0), |_| aggregate(&["month"], false)),
+    shape("distinct participants", Wanted::Millis(2_000.0), |_| aggregate(&[], true)),
 ];
 
-fn account(world: &World, chance: &mut Chance) -> Account {
-    world.told(chance).account
+const PAGE_SIZE: i32 = 50;
+
+fn meetings(filter: String) -> Question {
+    ask("MeetingService/ListMeetings", json!({"filter": filter, "pageSize": PAGE_SIZE}))
 }
 
-/// Asks for another meeting until one has what is looked for.
-fn find<T>(world: &World, chance: &mut Chance, mut of: impl FnMut(Account, &mut Chance) -> Option<T>) -> T {
-    loop {
-        let account = account(world, chance);
-        if let Some(found) = of(account, chance) {
-            return found;
-        }
-    }
+fn newest(filter: String) -> Question {
+    ask("MeetingService/ListMeetings", json!({"filter": filter, "orderBy": "date desc", "pageSize": PAGE_SIZE}))
 }
 
-fn regions(account: &Account) -> Vec<String> {
-    let all = account.participations.iter().map(|one| one.region_code.clone());
-    all.filter(|code| !code.is_empty()).collect()
+fn statements(filter: String) -> Question {
+    ask("MeetingService/ListStatements", json!({"filter": filter, "pageSize": PAGE_SIZE}))
 }
 
-fn region(world: &World, chance: &mut Chance) -> String {
-    find(world, chance, |account, chance| {
-        let regions = regions(&account);
-        (!regions.is_empty()).then(|| one_of(chance, &regions).clone())
-    })
+fn counterparts(participant: &str) -> Question {
+    ask("ParticipantService/ListCounterparts", json!({"participant": participant, "pageSize": PAGE_SIZE}))
 }
 
-fn pair(world: &World, chance: &mut Chance) -> [String; 2] {
-    find(world, chance, |account, _| {
-        let mut regions = regions(&account);
-        regions.dedup();
-        Some([regions.first()?.clone(), regions.get(1)?.clone()])
-    })
+fn path([source, target]: [String; 2]) -> Question {
+    ask("ParticipantService/FindPath", json!({"source": source, "target": target, "maxDepth": 4}))
 }
 
-fn place(world: &World, chance: &mut Chance) -> String {
-    find(world, chance, |account, _| account.place.map(|place| place.region_code).filter(|code| !code.is_empty()))
-}
-
-fn somebody(world: &World, chance: &mut Chance) -> String {
-    find(world, chance, |account, chance| {
-        let names = account.participations.iter().map(|one| one.participant.as_str());
-        let names: Vec<&str> = names.filter(|name| Collection::Participants.id(name).is_some()).collect();
-        (!names.is_empty()).then(|| (*one_of(chance, &names)).to_owned())
-    })
-}
-
-fn topic(world: &World, chance: &mut Chance) -> String {
-    let topics = account(world, chance).topics;
-    one_of(chance, &topics).clone()
-}
-
-fn kind(account: &Account) -> &'static str {
-    Kind::as_str_name(&account.kind())
-}
-
-fn month(account: &Account) -> String {
-    let start = account.date.as_ref().and_then(|date| date.start).unwrap_or_default();
-    format!("{:04}-{:02}", start.year, start.month)
+fn aggregate(group_by: &[&str], count_participants: bool) -> Question {
+    let request = json!({"groupBy": group_by, "countParticipants": count_participants, "pageSize": 1_000});
+    ask("MeetingService/AggregateMeetings", request)
 }

@@ -3,24 +3,14 @@
 use std::{fs, time::Instant};
 
 use futures_util::TryStreamExt;
-use prost::{Message, bytes::Bytes};
-use readout::{pb::ListMeetingsRequest, service::codec::Codec};
+use serde_json::json;
 use sqlx::PgConnection;
-use tonic::{Request, client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
+use tonic::transport::Channel;
 
-use super::times::median;
+use super::{question::ask, times::median};
 
 const ROUNDS: usize = 3;
 const COPY: &str = "copy (select doc from meeting where listed) to stdout";
-/// Of a stream, and once more of what a chunk is.
-const CHUNK_BYTES: usize = 8 * 1024 * 1024;
-
-/// A chunk whose meetings are counted and dropped, under the number of the contract.
-#[derive(Message)]
-struct Chunk {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    meetings: Vec<Bytes>,
-}
 
 /// What was measured.
 #[derive(Debug, Clone, Copy)]
@@ -42,13 +32,14 @@ pub async fn measure(to: &Channel, service: u32, connection: &mut PgConnection) 
     let memory = memory(service, "VmRSS");
     // Forgets the peak that it had so far: proc_pid_clear_refs(5).
     fs::write(format!("/proc/{service}/clear_refs"), "5").expect("ours");
+    let all = ask("MeetingService/StreamMeetings", json!({"pageSize": 1_000}));
     let (mut sent, mut copied) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let begin = Instant::now();
         let count = copy(connection).await;
         copied.push(count as f64 / begin.elapsed().as_secs_f64());
         let begin = Instant::now();
-        assert_eq!(stream(to).await, count, "each is sent once");
+        assert_eq!(all.count_streamed(to).await.expect("it goes on"), count, "each is sent once");
         sent.push(count as f64 / begin.elapsed().as_secs_f64());
     }
     let ratio = median(sent.iter().zip(&copied).map(|(sent, copied)| sent / copied).collect());
@@ -62,20 +53,6 @@ async fn copy(connection: &mut PgConnection) -> usize {
     let mut count = 0;
     while let Some(bytes) = rows.try_next().await.expect("it goes on") {
         count += bytes.iter().filter(|byte| **byte == b'\n').count();
-    }
-    count
-}
-
-async fn stream(to: &Channel) -> usize {
-    let mut client = Grpc::new(to.clone()).max_decoding_message_size(CHUNK_BYTES);
-    client.ready().await.expect("connected");
-    let path = PathAndQuery::from_static("/readout.v1.MeetingService/StreamMeetings");
-    let request = Request::new(ListMeetingsRequest { page_size: 1_000, ..Default::default() });
-    let answer = client.server_streaming(request, path, Codec::<ListMeetingsRequest, Chunk>::default()).await;
-    let mut chunks = answer.expect("answered").into_inner();
-    let mut count = 0;
-    while let Some(chunk) = chunks.message().await.expect("it goes on") {
-        count += chunk.meetings.len();
     }
     count
 }

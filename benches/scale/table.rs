@@ -34,6 +34,7 @@ fn row(shape: &Shape, small: &Times, (large, indexes): &(Times, Vec<String>)) ->
     let ratio = large.p50.as_secs_f64() / small.p50.as_secs_f64();
     let (wanted, is_good) = match shape.wanted {
         Wanted::Times(most) => (format!("<= {most}"), ratio <= most),
+        Wanted::Millis(most) => (format!("<= {most} ms"), millis(large.p50) <= most),
     };
     let words = |times: &Times| format!("{:.2} {:.1}", millis(times.p50), millis(times.p99));
     [

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tonic::transport::Channel;
 
-use super::{chance::chance_of, facts::Facts, shapes::Shape, world::World};
+use super::{asker::Asker, shapes::Shape};
 
 /// One after the other.
 const CALLS: usize = 200;
@@ -25,21 +25,20 @@ pub struct Times {
 }
 
 /// Asks questions of a shape.
-pub async fn measure(shape: &Shape, world: &World, facts: &Facts, to: &Channel) -> Times {
-    let chance = &mut chance_of(shape.name, 0);
+pub async fn measure(shape: &Shape, mut asker: Asker<'_>, to: &Channel) -> Times {
     let (begin, mut warm) = (Instant::now(), 0);
     while warm < WARM_UP && begin.elapsed() < LONGEST / 5 {
-        let _ = (shape.question)(world, facts, chance).ask(to).await;
+        let _ = (shape.question)(&mut asker).count(to).await;
         warm += 1;
     }
     let (mut latencies, mut rows, mut failure) = (Vec::new(), 0, None);
     let begin = Instant::now();
     while latencies.len() < FEWEST || (latencies.len() < CALLS && begin.elapsed() < LONGEST) {
-        let question = (shape.question)(world, facts, chance);
+        let question = (shape.question)(&mut asker);
         let asked = Instant::now();
-        match question.clone().ask(to).await {
-            Ok(answered) => rows += answered,
-            Err(status) => failure = failure.or(Some(format!("{question:?}: {status}"))),
+        match question.count(to).await {
+            Ok(count) => rows += count,
+            Err(status) => failure = failure.or(Some(format!("{question}: {}", status.message()))),
         }
         latencies.push(asked.elapsed());
     }
