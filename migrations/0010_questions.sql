@@ -42,9 +42,10 @@ create index meeting_publish_date_idx on meeting (publish_date, id) where listed
 create index meeting_sort_idx on meeting (sort_date, id) include (date_precision, kind, status) where listed;
 create index meeting_create_time_idx on meeting (create_time, id);
 create index meeting_update_time_idx on meeting (update_time, id);
--- Nearly all have one report, of one source, and were not reviewed: these are found in the order of names soon enough.
+-- The filter and `order_by` independent_source_count.
+create index meeting_source_count_idx on meeting (independent_source_count, id) where listed;
+-- Nearly all have one report and were not reviewed: these are found in the order of names soon enough.
 create index meeting_report_count_idx on meeting (report_count, id) where listed and report_count > 1;
-create index meeting_source_count_idx on meeting (independent_source_count, id) where listed and independent_source_count > 1;
 create index meeting_reviewed_idx on meeting (id) where review = 2;
 create index meeting_place_locality_idx on meeting (place_locality, id) where place_locality is not null;
 create index meeting_announced_by_idx on meeting (announced_by, id) where announced_by is not null;

@@ -78,13 +78,28 @@ pub struct Serve {
     /// Address and port to listen on
     #[arg(long, env = "READOUT_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDR")]
     pub listen: SocketAddr,
+    #[command(flatten)]
+    pub service: Service,
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// How it serves, wherever it listens and whatever the database.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Service {
     /// Seconds that open calls get to end after the signal to stop
     #[arg(long, env = "READOUT_DRAIN_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub drain_timeout: Duration,
     #[command(flatten)]
     pub feed: Feed,
     #[command(flatten)]
-    pub database: Database,
+    pub bounds: Bounds,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self { drain_timeout: Duration::from_secs(10), feed: Feed::default(), bounds: Bounds::default() }
+    }
 }
 
 /// The change feed.
@@ -122,6 +137,22 @@ impl Default for Feed {
             feed_keep_mib: u32::try_from(bytes >> 20).unwrap_or(u32::MAX),
             feed_range: range,
         }
+    }
+}
+
+/// What a call may cost.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Bounds")]
+pub struct Bounds {
+    /// Seconds that the database may work on one question: a page of a list, a chunk of a stream, counts, paths
+    #[arg(long, env = "READOUT_QUESTION_TIMEOUT", default_value = "10", value_name = "SECONDS",
+        value_parser = some_seconds)]
+    pub question_timeout: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { question_timeout: Duration::from_secs(10) }
     }
 }
 
@@ -329,10 +360,13 @@ mod tests {
     }
 
     #[test]
-    fn the_feed_of_the_command_line_is_the_default_one() {
+    fn the_service_of_the_command_line_is_the_default_one() {
         let args = Args::try_parse_from(["readout", "serve"]).expect("is well formed");
         let Command::Serve(serve) = args.command else { panic!("not serve") };
+        let serve = serve.service;
         assert_eq!(serve.feed.retention(), Retention::default());
+        assert_eq!(serve.drain_timeout, Service::default().drain_timeout);
+        assert_eq!(serve.bounds.question_timeout, Bounds::default().question_timeout);
         assert_eq!(serve.feed.feed_heartbeat, Feed::default().feed_heartbeat);
         assert!(days("36500").is_err() && days("-1").is_err() && some_seconds("0").is_err());
     }

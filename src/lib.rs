@@ -86,10 +86,19 @@
 //!    (`store/history.rs`), and makes the answer as one of today is made (`service/history.rs`).
 //! 3. What is different between two revisions is not stored: [`model::changed`] compares them.
 //!
+//! # The way of a question
+//!
+//! 1. A list, a stream, a count, a path: `model/filter` and [`model::order`] read what was asked, with a position for
+//!    whatever is wrong in it; `store/filter.rs` makes SQL of a filter, in which values are only ever bound.
+//! 2. [`store::ask`] gives it a connection with a deadline. Whoever is late, or goes away, has the statement cancelled.
+//! 3. Pages go by keyset ([`store::list`], `service/page.rs`): the place of the last record stands in a token that is bound
+//!    to the request. A stream is pages, of which the next one is made while one is sent; nothing is held in between.
+//!
 //! # How to add …
 //!
 //! … *a field*: in the `.proto`, with its comment and rules. That is all, until somebody filters by it: then a column or
-//! index table in a migration, filled in `store/<noun>.rs`, and a line in the table of `model/filter/fields.rs`. Raise
+//! index table in a migration that marks the collection to be reindexed, filled in `store/<noun>.rs` and
+//! `store/reindex.rs`, and a line in the table of `model/filter/fields.rs`. Raise
 //! [`model::resource::CONTRACT`], so that older instances leave such records alone.
 //!
 //! … *a rule*: in the `.proto`; `build.rs` refuses to build with a rule that it does not enforce. A rule over several

@@ -57,7 +57,7 @@ async fn serve_on(
     migrate_database(&database.options).await?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    serve(listener, database.options.clone(), &config.feed, config.drain_timeout, shutdown).await
+    serve(listener, database.options.clone(), &config.service, shutdown).await
 }
 
 /// Brings the database to the schema of this version.
@@ -116,24 +116,32 @@ macro_rules! bounded {
     };
 }
 
-/// Serves on a migrated database until `shutdown`: then takes no more calls, and gives those that are open `drain` to
+/// Serves on a migrated database until `shutdown`: then takes no more calls, and gives those that are open some time to
 /// end.
 pub async fn serve(
     listener: TcpListener,
     database: PgConnectOptions,
-    feed: &config::Feed,
-    drain: Duration,
+    config: &config::Service,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     let store = Store::new(database);
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
-    let (heartbeat, retention) = (feed.feed_heartbeat, feed.retention());
+    let (heartbeat, retention) = (config.feed.feed_heartbeat, config.feed.retention());
     let feed = Feed::start(store.clone(), stopping.clone()).await?;
     let (committer, committing) = Committer::start(store.clone(), feed.clone(), retention, closing.clone());
     let turns = Turns::default();
-    let api = Api { store: store.clone(), committer, feed, heartbeat, turns, token_key, stopping: stopping.clone() };
+    let api = Api {
+        store: store.clone(),
+        committer,
+        feed,
+        heartbeat,
+        turns,
+        token_key,
+        question_timeout: config.bounds.question_timeout,
+        stopping: stopping.clone(),
+    };
 
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::Serving).await;
@@ -171,6 +179,7 @@ pub async fn serve(
             end_health(health).await;
             stopping.cancel();
             // An open stream of somebody who does not read could hold up the end for ever (hyperium/hyper#4170).
+            let drain = config.drain_timeout;
             time::timeout(drain, &mut server).await.unwrap_or_else(|_| {
                 tracing::warn!(?drain, "calls were still open and have been cut");
                 Ok(())

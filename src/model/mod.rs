@@ -14,6 +14,7 @@ pub mod matching;
 pub mod meeting;
 pub mod merge;
 pub mod names;
+pub mod order;
 pub mod participant;
 pub mod report;
 pub mod resource;

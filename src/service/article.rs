@@ -1,6 +1,10 @@
 //! ArticleService.
 
-use std::{pin::Pin, sync::Arc, time::SystemTime};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -21,7 +25,7 @@ use crate::{
     model::{
         article::{TextHash, keeps_text, nfc, parse_text_hash, take_next_text, take_text, uris},
         copies::{Copy, regroups, text_key},
-        filter,
+        filter, order,
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
     },
@@ -33,7 +37,7 @@ use crate::{
     },
     store::{
         Doc, article, change, copies,
-        list::{Wanted, list},
+        list::{Keyset, Wanted, list},
         write::{Put, PutArticle, Write},
     },
 };
@@ -84,8 +88,9 @@ impl ArticleService for Api {
         &self,
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<ListArticlesResponse>, Status> {
-        let (cursor, wanted, view) = question(self, &self.read(request).await?)?;
-        Ok(Response::new(page(self.clone(), cursor, wanted, view).await?.0))
+        let (request, budget) = self.asked(request).await?;
+        let (cursor, wanted, view) = question(self, &request)?;
+        Ok(Response::new(page(self.clone(), budget, cursor, wanted, view).await?.0))
     }
 
     type StreamArticlesStream = Pin<Box<dyn Stream<Item = Result<ListArticlesResponse, Status>> + Send>>;
@@ -95,8 +100,9 @@ impl ArticleService for Api {
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<Self::StreamArticlesStream>, Status> {
         let (cursor, wanted, view) = question(self, &self.read(request).await?)?;
-        let api = self.clone();
-        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, wanted.clone(), view));
+        let (api, budget) = (self.clone(), self.question_timeout);
+        let page = move |cursor| page(api.clone(), budget, cursor, wanted.clone(), view);
+        let chunks = chunks(self, cursor.in_chunks(), page);
         Ok(Response::new(Box::pin(chunks)))
     }
 
@@ -362,18 +368,21 @@ pub(super) async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<
 
 fn question(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, Wanted, View), Refusal> {
     let filter = filter::parse(filter::ARTICLES, &request.filter).map_err(Refusal::Filter)?;
-    let wanted = Wanted { filter, show_deleted: request.show_deleted };
+    let order = order::parse(order::ARTICLES, &request.order_by).map_err(Refusal::Order)?;
+    let wanted = Wanted { filter, show_deleted: request.show_deleted, order };
     Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
 }
 
 /// A page, and after which id the next one begins, if there is one.
 async fn page(
     api: Api,
+    budget: Duration,
     cursor: Cursor,
     wanted: Wanted,
     view: View,
-) -> Result<(ListArticlesResponse, Option<Uuid>), Refusal> {
-    let mut page = list(api.store.reads(), Collection::Articles, &wanted, cursor.after, cursor.size).await?;
+) -> Result<(ListArticlesResponse, Option<Keyset>), Refusal> {
+    let mut page =
+        list(&mut api.store.ask(budget).await?, Collection::Articles, &wanted, cursor.after, cursor.size).await?;
     if view == View::Full {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = article::text_sizes(api.store.reads(), &ids).await?;

@@ -1,5 +1,7 @@
 //! Who calls, and whether it is the first time.
 
+use std::time::Duration;
+
 use prost::Message;
 use tonic::{Request, metadata::MetadataMap};
 
@@ -46,6 +48,23 @@ pub fn actor(metadata: &MetadataMap) -> Result<String, Violations> {
         violations.add(&Path::ROOT.field(ACTOR), format!("must have 1 to {LONGEST_ACTOR} visible ASCII characters"));
     }
     violations.into_result().map(|()| said.to_owned())
+}
+
+/// How long the caller waits for the answer, less what is lost on the way (gRPC over HTTP2, `grpc-timeout`).
+pub fn patience(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u32 = number.parse().ok()?;
+    let unit = match unit {
+        "H" => Duration::from_secs(60 * 60),
+        "M" => Duration::from_secs(60),
+        "S" => Duration::from_secs(1),
+        "m" => Duration::from_millis(1),
+        "u" => Duration::from_micros(1),
+        "n" => Duration::from_nanos(1),
+        _ => return None,
+    };
+    Some(unit.checked_mul(number)?.mul_f64(0.95))
 }
 
 /// The request of a unary method that writes.

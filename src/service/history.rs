@@ -142,7 +142,7 @@ pub async fn revisions<R: Resource>(
     name: &str,
     cursor: &Cursor<RevisionNumber>,
 ) -> Result<(Vec<pb::Revision>, String), Refusal> {
-    let (id, RevisionNumber(below)) = (id::<R>(name)?, cursor.after);
+    let (id, below) = (id::<R>(name)?, cursor.after.map_or(i64::MAX, |RevisionNumber(last)| last));
     let read = history::revisions(api.store.reads(), R::COLLECTION, id, below, cursor.size).await?;
     let Some(last) = read.last() else { return Err(Refusal::NotFound(name.to_owned())) };
 

@@ -1,6 +1,10 @@
 //! MeetingService.
 
-use std::{collections::HashMap, pin::Pin, time::SystemTime};
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -21,6 +25,7 @@ use crate::{
     model::{
         filter,
         meeting::basic,
+        order,
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
     },
@@ -34,7 +39,7 @@ use crate::{
     store::{
         change,
         history::list_reports,
-        list::{Wanted, list},
+        list::{Keyset, Wanted, list},
         meeting, report,
         write::{Put, Write},
     },
@@ -85,8 +90,9 @@ impl MeetingService for Api {
         &self,
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<ListMeetingsResponse>, Status> {
-        let (cursor, wanted, view) = question(self, &self.read(request).await?)?;
-        Ok(Response::new(page(self.clone(), cursor, wanted, view).await?.0))
+        let (request, budget) = self.asked(request).await?;
+        let (cursor, wanted, view) = question(self, &request)?;
+        Ok(Response::new(page(self.clone(), budget, cursor, wanted, view).await?.0))
     }
 
     type StreamMeetingsStream = Pin<Box<dyn Stream<Item = Result<ListMeetingsResponse, Status>> + Send>>;
@@ -96,8 +102,9 @@ impl MeetingService for Api {
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<Self::StreamMeetingsStream>, Status> {
         let (cursor, wanted, view) = question(self, &self.read(request).await?)?;
-        let api = self.clone();
-        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, wanted.clone(), view));
+        let (api, budget) = (self.clone(), self.question_timeout);
+        let page = move |cursor| page(api.clone(), budget, cursor, wanted.clone(), view);
+        let chunks = chunks(self, cursor.in_chunks(), page);
         Ok(Response::new(Box::pin(chunks)))
     }
 
@@ -117,13 +124,14 @@ impl MeetingService for Api {
         let (request, time) = self.read_at(request).await?;
         let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
         let (meeting, article) = (Collection::Meetings.id(&request.meeting), Collection::Articles.id(&request.article));
+        let after = cursor.after.unwrap_or_default();
         let page = match (time, meeting) {
             (Some(time), Some(meeting)) => {
-                list_reports(self.store.reads(), meeting, article, time, (cursor.after, cursor.size)).await?
+                list_reports(self.store.reads(), meeting, article, time, (after, cursor.size)).await?
             }
-            _ => report::list(self.store.reads(), meeting, article, cursor.after, cursor.size).await?,
+            _ => report::list(self.store.reads(), meeting, article, after, cursor.size).await?,
         };
-        let next_page_token = page.next().map(|after| cursor.token(after)).unwrap_or_default();
+        let next_page_token = page.next().map(|last| cursor.token(last.id)).unwrap_or_default();
         let as_of = cursor.as_of.to_string();
         let reports = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
         Ok(Response::new(ListReportsResponse { reports, next_page_token, as_of }))
@@ -350,18 +358,21 @@ pub(super) fn united(meetings: Vec<Meeting>, tellings: &HashMap<Uuid, Tellings>)
 
 fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Wanted, View), Refusal> {
     let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?;
-    let wanted = Wanted { filter, show_deleted: request.show_deleted };
+    let order = order::parse(order::MEETINGS, &request.order_by).map_err(Refusal::Order)?;
+    let wanted = Wanted { filter, show_deleted: request.show_deleted, order };
     Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
 }
 
 /// A page, and after which id the next one begins, if there is one.
 async fn page(
     api: Api,
+    budget: Duration,
     cursor: Cursor,
     wanted: Wanted,
     view: View,
-) -> Result<(ListMeetingsResponse, Option<Uuid>), Refusal> {
-    let mut page = list(api.store.reads(), Collection::Meetings, &wanted, cursor.after, cursor.size).await?;
+) -> Result<(ListMeetingsResponse, Option<Keyset>), Refusal> {
+    let mut page =
+        list(&mut api.store.ask(budget).await?, Collection::Meetings, &wanted, cursor.after, cursor.size).await?;
     if view == View::Full {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = report::sizes(api.store.reads(), &ids).await?;

@@ -58,6 +58,8 @@ pub struct Api {
     pub turns: Turns,
     /// Check sums of page tokens.
     pub token_key: TokenKey,
+    /// A question takes no longer.
+    pub question_timeout: Duration,
     /// Ends the streams when the service stops.
     pub stopping: CancellationToken,
 }
@@ -88,6 +90,14 @@ impl Api {
         let request = self.reached(request).await?;
         call::check(&request)?;
         Ok(request)
+    }
+
+    /// The request of a question, as `read`, and how long it may take: as long as the caller waits, if that is less than it
+    /// may take here.
+    pub async fn asked<R: Check>(&self, request: Request<R>) -> Result<(R, Duration), Refusal> {
+        let patience = call::patience(request.metadata());
+        let request = self.read(request).await?;
+        Ok((request, patience.unwrap_or(self.question_timeout).min(self.question_timeout)))
     }
 
     /// The request of a read, not before the position that the caller wants it to have.

@@ -2,6 +2,7 @@
 
 use futures_util::{Stream, stream};
 use prost::Message;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -11,36 +12,44 @@ use crate::{
         ListArticleRevisionsRequest, ListArticlesRequest, ListMeetingRevisionsRequest, ListMeetingsRequest,
         ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
     },
-    store::change::Position,
+    store::{change::Position, list::Keyset},
 };
 
-const DEFAULT_SIZE: i32 = 50;
-const LARGEST_SIZE: i32 = 1_000;
+const DEFAULT_SIZE: usize = 50;
+const LARGEST_SIZE: usize = 1_000;
 
 /// Keys the check sums of tokens; all instances on one database have the same.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenKey(pub [u8; 32]);
 
-/// What a list is in the order of: a page begins after the last of the page before.
+/// Where in a list something stands: a page begins after the last of the page before.
 pub trait Key: Copy {
-    /// From here the first page begins.
-    const START: Self;
-    /// As a number, which stands in tokens.
-    fn number(self) -> u128;
-    /// What has this number.
-    fn of_number(number: u128) -> Option<Self>;
+    /// As bytes, which stand in tokens.
+    fn bytes(self) -> Vec<u8>;
+    /// What has these bytes.
+    fn of_bytes(bytes: &[u8]) -> Option<Self>;
 }
 
-/// Names, by their ids.
+/// In the order of names, by their ids.
 impl Key for Uuid {
-    const START: Self = Self::nil();
-
-    fn number(self) -> u128 {
-        self.as_u128()
+    fn bytes(self) -> Vec<u8> {
+        self.into_bytes().into()
     }
 
-    fn of_number(number: u128) -> Option<Self> {
-        Some(Self::from_u128(number))
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::from_slice(bytes).ok()
+    }
+}
+
+/// In the order of a field.
+impl Key for Keyset {
+    fn bytes(self) -> Vec<u8> {
+        [self.value.to_be_bytes().as_slice(), self.id.as_bytes()].concat()
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let (value, id) = bytes.split_first_chunk()?;
+        Some(Self { value: i64::from_be_bytes(*value), id: Uuid::from_slice(id).ok()? })
     }
 }
 
@@ -49,14 +58,12 @@ impl Key for Uuid {
 pub struct RevisionNumber(pub i64);
 
 impl Key for RevisionNumber {
-    const START: Self = Self(i64::MAX);
-
-    fn number(self) -> u128 {
-        u128::from(self.0.unsigned_abs())
+    fn bytes(self) -> Vec<u8> {
+        self.0.to_be_bytes().into()
     }
 
-    fn of_number(number: u128) -> Option<Self> {
-        i64::try_from(number).ok().map(Self)
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(i64::from_be_bytes).map(Self)
     }
 }
 
@@ -64,7 +71,7 @@ impl Key for RevisionNumber {
 pub trait Paged: Message + Clone {
     /// What is listed: no two lists have the same word.
     const LIST: &'static str;
-    /// What it is in the order of.
+    /// What tells where a page begins.
     type Key: Key;
     /// `page_size` and `page_token`.
     fn paging(&mut self) -> (&mut i32, &mut String);
@@ -83,9 +90,9 @@ macro_rules! paged {
     };
 }
 
-paged!(ListArticlesRequest, "articles", Uuid);
-paged!(ListParticipantsRequest, "participants", Uuid);
-paged!(ListMeetingsRequest, "meetings", Uuid);
+paged!(ListArticlesRequest, "articles", Keyset);
+paged!(ListParticipantsRequest, "participants", Keyset);
+paged!(ListMeetingsRequest, "meetings", Keyset);
 paged!(ListReportsRequest, "reports", Uuid);
 paged!(ListArticleRevisionsRequest, "revisions of an article", RevisionNumber);
 paged!(ListParticipantRevisionsRequest, "revisions of a participant", RevisionNumber);
@@ -93,11 +100,13 @@ paged!(ListMeetingRevisionsRequest, "revisions of a meeting", RevisionNumber);
 
 /// Where a list is.
 #[derive(Debug, Clone)]
-pub struct Cursor<K = Uuid> {
-    /// The page begins after this one.
-    pub after: K,
+pub struct Cursor<K = Keyset> {
+    /// The page begins after this one; the first page with the first one.
+    pub after: Option<K>,
     /// How many records it may have.
     pub size: usize,
+    /// The same in a chunk of a stream.
+    chunk: usize,
     /// The position before the first page.
     pub as_of: Position,
     key: TokenKey,
@@ -115,45 +124,57 @@ impl<K: Key> Cursor<K> {
         let mut request_hash = [0; 16];
         hasher.finalize_xof().fill(&mut request_hash);
 
-        let size = if size == 0 { DEFAULT_SIZE } else { size.min(LARGEST_SIZE) };
-        let size = usize::try_from(size).unwrap_or(1);
-        let mut cursor = Self { after: K::START, size, as_of: head, key, request_hash };
+        let or_default = |default| match size {
+            0 => default,
+            size => usize::try_from(size).map_or(1, |size| size.min(LARGEST_SIZE)),
+        };
+        let (size, chunk) = (or_default(DEFAULT_SIZE), or_default(LARGEST_SIZE));
+        let mut cursor = Self { after: None, size, chunk, as_of: head, key, request_hash };
         if !token.is_empty() {
             cursor.read(&token).ok_or(Refusal::PageToken)?;
         }
         Ok(cursor)
     }
 
-    /// The token of a page that begins after `after`: its number, then a keyed hash of all that binds it, then the
-    /// position.
+    /// The same in chunks of a stream, which are as large as they can be.
+    pub fn in_chunks(self) -> Self {
+        Self { size: self.chunk, ..self }
+    }
+
+    /// The token of a page that begins after `after`: a keyed hash of all that binds it, then its key, then the position.
     pub fn token(&self, after: K) -> String {
-        let check_sum = blake3::Hash::from_bytes(self.check_sum(after.number(), &self.as_of));
-        format!("{:032x}{}{}", after.number(), check_sum.to_hex(), self.as_of)
+        let bytes = after.bytes();
+        let check_sum = blake3::Hash::from_bytes(self.check_sum(&bytes, &self.as_of));
+        let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}{key}-{}", check_sum.to_hex(), self.as_of)
     }
 
     fn read(&mut self, token: &str) -> Option<()> {
-        let (number, rest) = token.split_at_checked(32)?;
-        let (check_sum, as_of) = rest.split_at_checked(64)?;
-        let (number, as_of) = (u128::from_str_radix(number, 16).ok()?, Position::parse(as_of)?);
+        let (check_sum, rest) = token.split_at_checked(64)?;
+        let (key, as_of) = rest.split_once('-')?;
+        let digits = key.as_bytes().chunks(2);
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let (key, as_of) = (digits.map(byte).collect::<Option<Vec<u8>>>()?, Position::parse(as_of)?);
         let check_sum = blake3::Hash::from_hex(check_sum).ok()?;
         // Compared in constant time.
-        if check_sum != blake3::Hash::from_bytes(self.check_sum(number, &as_of)) {
+        if check_sum != blake3::Hash::from_bytes(self.check_sum(&key, &as_of)) {
             return None;
         }
-        (self.after, self.as_of) = (K::of_number(number)?, as_of);
+        (self.after, self.as_of) = (Some(K::of_bytes(&key)?), as_of);
         Some(())
     }
 
-    fn check_sum(&self, after: u128, as_of: &Position) -> [u8; 32] {
+    fn check_sum(&self, after: &[u8], as_of: &Position) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.key.0);
-        hasher.update(&self.request_hash).update(&after.to_be_bytes());
+        hasher.update(&self.request_hash).update(&[after.len() as u8]).update(after);
         hasher.update(&as_of.number.to_be_bytes()).update(as_of.epoch.as_bytes());
         *hasher.finalize().as_bytes()
     }
 }
 
-/// A whole result, chunk by chunk. `page` answers a chunk, and after which id the next one begins, if there is one.
-/// Nothing is held between chunks: a slow reader keeps no connection and no snapshot.
+/// A whole result, chunk by chunk. `page` answers a chunk, and after which place the next one begins, if there is one.
+/// The next chunk is made while one is sent, and nothing is held while it waits to be: a slow reader keeps no connection
+/// and no snapshot.
 pub fn chunks<T, P, F>(
     api: &Api,
     cursor: Cursor,
@@ -162,18 +183,34 @@ pub fn chunks<T, P, F>(
 where
     P: Fn(Cursor) -> F + Send + 'static,
     T: Send + 'static,
-    F: Future<Output = Result<(T, Option<Uuid>), Refusal>> + Send + 'static,
+    F: Future<Output = Result<(T, Option<Keyset>), Refusal>> + Send + 'static,
 {
     let stopping = api.stopping.clone();
-    stream::try_unfold((Some(cursor), page, stopping), |(cursor, page, stopping)| async move {
-        let Some(cursor) = cursor else { return Ok(None) };
-        if stopping.is_cancelled() {
-            return Err(Refusal::Stopping.into());
-        }
-        let (chunk, next) = page(cursor.clone()).await?;
-        let next = next.map(|after| Cursor { after, ..cursor });
+    let begun = Some(Chunk::begin(&page, cursor));
+    stream::try_unfold((begun, page, stopping), |(begun, page, stopping)| async move {
+        let Some(Chunk { cursor, task }) = begun else { return Ok(None) };
+        let made = stopping.run_until_cancelled(task).await.ok_or(Refusal::Stopping)?;
+        // It panicked, and that was logged; nobody else ends it.
+        let (chunk, next) = made.map_err(|_| Refusal::Defect)??;
+        let next = next.map(|after| Chunk::begin(&page, Cursor { after: Some(after), ..cursor }));
         Ok(Some((chunk, (next, page, stopping))))
     })
+}
+
+/// A chunk that is being made. Without anybody to wait for it that ends.
+struct Chunk<T> {
+    cursor: Cursor,
+    task: AbortOnDropHandle<Result<(T, Option<Keyset>), Refusal>>,
+}
+
+impl<T: Send + 'static> Chunk<T> {
+    fn begin<P, F>(page: &P, cursor: Cursor) -> Self
+    where
+        P: Fn(Cursor) -> F,
+        F: Future<Output = Result<(T, Option<Keyset>), Refusal>> + Send + 'static,
+    {
+        Self { task: AbortOnDropHandle::new(tokio::spawn(page(cursor.clone()))), cursor }
+    }
 }
 
 #[cfg(test)]
@@ -190,9 +227,9 @@ mod tests {
     fn a_list_of_revisions_goes_on_below_the_last_one() {
         let request = ListMeetingRevisionsRequest { name: "meetings/a".into(), ..Default::default() };
         let first = Cursor::of(&request, KEY, head(7)).unwrap();
-        assert_eq!(first.after, RevisionNumber(i64::MAX));
+        assert_eq!(first.after, None);
         let next = ListMeetingRevisionsRequest { page_token: first.token(RevisionNumber(12)), ..request.clone() };
-        assert_eq!(Cursor::of(&next, KEY, head(9)).unwrap().after, RevisionNumber(12));
+        assert_eq!(Cursor::of(&next, KEY, head(9)).unwrap().after, Some(RevisionNumber(12)));
         let other = ListMeetingRevisionsRequest { name: "meetings/b".into(), ..next.clone() };
         assert!(Cursor::of(&other, KEY, head(9)).is_err());
         let elsewhere =
@@ -203,20 +240,23 @@ mod tests {
     #[test]
     fn a_token_is_bound_to_its_request_and_its_service() {
         let request = ListMeetingsRequest { filter: "kind = TALKS".into(), page_size: 10, ..Default::default() };
-        let id = Uuid::now_v7();
-        let token = Cursor::of(&request, KEY, head(7)).unwrap().token(id);
+        let place = Keyset { value: i32::MIN.into(), id: Uuid::now_v7() };
+        let token = Cursor::of(&request, KEY, head(7)).unwrap().token(place);
 
         let next = ListMeetingsRequest { page_token: token.clone(), page_size: 3, ..request.clone() };
         let cursor = Cursor::of(&next, KEY, head(9)).unwrap();
-        assert_eq!((cursor.after, cursor.size, cursor.as_of), (id, 3, head(7)));
+        assert_eq!((cursor.after, cursor.size, cursor.as_of), (Some(place), 3, head(7)));
 
         let other = ListMeetingsRequest { filter: "kind = VISIT".into(), ..next.clone() };
         assert!(Cursor::of(&other, KEY, head(9)).is_err());
+        let turned = ListMeetingsRequest { order_by: "date".into(), ..next.clone() };
+        assert!(Cursor::of(&turned, KEY, head(9)).is_err());
         assert!(Cursor::of(&next, TokenKey([8; 32]), head(9)).is_err());
         let elsewhere = ListArticlesRequest { page_token: token.clone(), ..Default::default() };
         assert!(Cursor::of(&elsewhere, KEY, head(9)).is_err());
         let later = token.replace(".7", ".8");
-        for forged in ["x", &token[1..], &token.replace(&token[..1], "g"), &"é".repeat(32), &later, &token[..96]] {
+        for forged in ["x", &token[1..], &token.replace('-', ""), &"é".repeat(32), &later, &token[..96], &token[..64]]
+        {
             let forged = ListMeetingsRequest { page_token: forged.into(), ..next.clone() };
             assert!(Cursor::of(&forged, KEY, head(9)).is_err());
         }

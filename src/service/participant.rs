@@ -1,6 +1,9 @@
 //! ParticipantService.
 
-use std::{pin::Pin, time::SystemTime};
+use std::{
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -17,7 +20,7 @@ use super::{
 };
 use crate::{
     model::{
-        filter,
+        filter, order,
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
     },
@@ -29,7 +32,7 @@ use crate::{
     },
     store::{
         change,
-        list::{Wanted, list},
+        list::{Keyset, Wanted, list},
         participant,
         write::{Put, PutParticipant, Write},
     },
@@ -81,8 +84,9 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<ListParticipantsResponse>, Status> {
-        let (cursor, wanted) = question(self, &self.read(request).await?)?;
-        Ok(Response::new(page(self.clone(), cursor, wanted).await?.0))
+        let (request, budget) = self.asked(request).await?;
+        let (cursor, wanted) = question(self, &request)?;
+        Ok(Response::new(page(self.clone(), budget, cursor, wanted).await?.0))
     }
 
     type StreamParticipantsStream = Pin<Box<dyn Stream<Item = Result<ListParticipantsResponse, Status>> + Send>>;
@@ -92,8 +96,9 @@ impl ParticipantService for Api {
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<Self::StreamParticipantsStream>, Status> {
         let (cursor, wanted) = question(self, &self.read(request).await?)?;
-        let api = self.clone();
-        let chunks = chunks(self, cursor, move |cursor| page(api.clone(), cursor, wanted.clone()));
+        let (api, budget) = (self.clone(), self.question_timeout);
+        let page = move |cursor| page(api.clone(), budget, cursor, wanted.clone());
+        let chunks = chunks(self, cursor.in_chunks(), page);
         Ok(Response::new(Box::pin(chunks)))
     }
 
@@ -240,13 +245,20 @@ fn parent(participant: &Participant) -> Vec<Uuid> {
 
 fn question(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, Wanted), Refusal> {
     let filter = filter::parse(filter::PARTICIPANTS, &request.filter).map_err(Refusal::Filter)?;
-    let wanted = Wanted { filter, show_deleted: request.show_deleted };
+    let order = order::parse(order::PARTICIPANTS, &request.order_by).map_err(Refusal::Order)?;
+    let wanted = Wanted { filter, show_deleted: request.show_deleted, order };
     Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted))
 }
 
 /// A page, and after which id the next one begins, if there is one.
-async fn page(api: Api, cursor: Cursor, wanted: Wanted) -> Result<(ListParticipantsResponse, Option<Uuid>), Refusal> {
-    let page = list(api.store.reads(), Collection::Participants, &wanted, cursor.after, cursor.size).await?;
+async fn page(
+    api: Api,
+    budget: Duration,
+    cursor: Cursor,
+    wanted: Wanted,
+) -> Result<(ListParticipantsResponse, Option<Keyset>), Refusal> {
+    let page =
+        list(&mut api.store.ask(budget).await?, Collection::Participants, &wanted, cursor.after, cursor.size).await?;
     let next = page.next();
     let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
     let as_of = cursor.as_of.to_string();

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     feed::committer::SubmitError,
-    model::{filter::FilterError, resource::Collection, rules::Violations},
+    model::{filter::FilterError, order::OrderError, resource::Collection, rules::Violations},
     store::StoreError,
 };
 
@@ -17,6 +17,8 @@ pub enum Refusal {
     Invalid(Violations),
     /// The filter cannot be used.
     Filter(FilterError),
+    /// No list comes in this order.
+    Order(OrderError),
     /// The page token is not ours, or another request's.
     PageToken,
     /// The request id came with another body before.

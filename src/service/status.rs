@@ -27,6 +27,7 @@ impl From<Refusal> for Status {
         match refusal {
             Refusal::Invalid(violations) => invalid(violations),
             Refusal::Filter(error) => filter(&error),
+            Refusal::Order(error) => field(Reason::InvalidOrder, "order_by", &error.to_string()),
             Refusal::PageToken => field(
                 Reason::InvalidPageToken,
                 "page_token",
@@ -265,6 +266,10 @@ fn store(error: &StoreError) -> Status {
         }
         StoreError::TimedOut(_) => {
             return status(Code::DeadlineExceeded, ErrorReason::Deadline, "the call took longer than it may", []);
+        }
+        StoreError::OutOfTime => {
+            let message = "the question takes longer than it may: ask for less, by a filter say";
+            return status(Code::DeadlineExceeded, ErrorReason::Deadline, message, []);
         }
         StoreError::Unavailable(cause) | StoreError::Unknown(cause) => {
             tracing::warn!(%error, %cause, "the database failed a call");

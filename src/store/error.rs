@@ -14,6 +14,9 @@ pub enum StoreError {
     /// A statement took longer than it may.
     #[error("the statement took too long")]
     TimedOut(#[source] sqlx::Error),
+    /// A question has used up the time that it had.
+    #[error("the question took too long")]
+    OutOfTime,
     /// The connection was lost while a transaction was being committed: it may have been, or not.
     #[error("it is not known whether the transaction was committed")]
     Unknown(#[source] sqlx::Error),

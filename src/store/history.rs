@@ -188,7 +188,7 @@ pub async fn list_reports(
 ) -> Result<Page, StoreError> {
     // As the list of what is: `report::list`.
     let statement = format!(
-        "select id, contract, doc, found
+        "select id, contract, doc, 0::bigint as sort, found
          from (
              select id, contract, doc, count(*) over () as found,
                     sum(octet_length(doc)) over (order by id) - octet_length(doc) as bytes_before

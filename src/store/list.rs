@@ -1,10 +1,20 @@
-//! Pages of records by keyset, in the order of names.
+//! Pages of records by keyset, in the order of names or of a field.
 
-use sqlx::{PgPool, Postgres, QueryBuilder};
+use chrono::{DateTime, Utc};
+use sqlx::{
+    Decode, Encode, Postgres, QueryBuilder, Type,
+    encode::IsNull,
+    error::BoxDynError,
+    postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef},
+};
 use uuid::Uuid;
 
-use super::{Doc, StoreError, filter, table};
-use crate::model::{filter::Filter, resource::Collection};
+use super::{Doc, StoreError, ask::Ask, filter, table};
+use crate::model::{
+    filter::Filter,
+    order::{By, OrderBy},
+    resource::Collection,
+};
 
 /// A page ends at this many bytes, and after at least one record.
 pub const PAGE_BYTES: i64 = 2 * 1024 * 1024;
@@ -16,51 +26,172 @@ pub struct Wanted {
     pub filter: Filter,
     /// Whether deleted ones, too.
     pub show_deleted: bool,
+    /// In which order.
+    pub order: OrderBy,
+}
+
+/// A place in a list: that of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keyset {
+    /// What the list is in the order of, as a number of the same order; 0 in the order of names.
+    pub value: i64,
+    /// The record's id.
+    pub id: Uuid,
 }
 
 /// Records, and whether there are more after them.
 #[derive(Debug)]
 pub struct Page {
-    /// The records, in the order of names.
+    /// The records, in order.
     pub docs: Vec<Doc>,
+    /// What each has of that which the list is in the order of.
+    values: Vec<i64>,
     /// Whether the next page has any.
     pub more: bool,
 }
 
 /// At most `limit` of the records that are wanted, after `after`.
 pub async fn list(
-    pool: &PgPool,
+    ask: &mut Ask,
     of: Collection,
     wanted: &Wanted,
-    after: Uuid,
+    after: Option<Keyset>,
     limit: usize,
 ) -> Result<Page, StoreError> {
-    // The inner query finds the rows, the outer ones cut by bytes before any doc is fetched from where large ones are
-    // kept apart.
-    let mut query = QueryBuilder::<Postgres>::new(
-        "select id, contract, doc, found
+    let mut query = QueryBuilder::<Postgres>::new("");
+    push_page(&mut query, of, wanted, after, limit);
+    Ok(Page::of(ask.all(query.build_query_as()).await?, limit))
+}
+
+/// How the database finds the first page (PostgreSQL, EXPLAIN, as JSON).
+pub async fn plan(ask: &mut Ask, of: Collection, wanted: &Wanted, limit: usize) -> Result<String, StoreError> {
+    let mut query = QueryBuilder::<Postgres>::new("explain (format json) ");
+    push_page(&mut query, of, wanted, None, limit);
+    let plans: Vec<(sqlx::types::JsonValue,)> = ask.all(query.build_query_as()).await?;
+    Ok(plans.into_iter().map(|(plan,)| plan.to_string()).collect())
+}
+
+/// The innermost query finds the records, from indexes alone where it can; the next one counts bytes before any doc is
+/// fetched from where large ones are kept apart.
+fn push_page(query: &mut QueryBuilder<Postgres>, of: Collection, wanted: &Wanted, after: Option<Keyset>, limit: usize) {
+    let (table, by) = (table(of), column(wanted.order.by));
+    let direction = if wanted.order.is_descending { " desc" } else { "" };
+    query.push(format_args!(
+        "select id, contract, doc, sort, found
          from (
-             select id, contract, doc, count(*) over () as found,
-                    sum(octet_length(doc)) over (order by id) - octet_length(doc) as bytes_before
+             select record.id, record.contract, record.doc, page.sort, count(*) over () as found,
+                    sum(octet_length(record.doc)) over (order by page.sort{direction}, page.id{direction})
+                        - octet_length(record.doc) as bytes_before
              from (
-                 select id, contract, doc
-                 from ",
-    );
-    query.push(table(of)).push(" where id > ").push_bind(after).push(" and ");
-    filter::push(&mut query, &wanted.filter);
+                 select {table}.id, "
+    ));
+    match by {
+        Some(by) => query.push(format_args!("{table}.{by} as sort from {table} where ")),
+        None => query.push(format_args!("0::bigint as sort from {table} where ")),
+    };
+    if let Some(place) = after {
+        push_after(query, table, wanted.order, place);
+        query.push(" and ");
+    }
+    filter::push(query, &wanted.filter);
     if !wanted.show_deleted {
         query.push(match of {
-            // RETRACTED: no active report tells of it.
-            Collection::Meetings => " and delete_time is null and merged_into is null and review <> 3",
-            _ => " and delete_time is null",
+            Collection::Meetings => " and meeting.listed",
+            Collection::Articles => " and article.delete_time is null",
+            Collection::Participants => " and participant.delete_time is null",
+            Collection::Reports => "",
         });
     }
+    query.push(" order by ");
+    if let Some(by) = by {
+        query.push(format_args!("{table}.{by}{direction}, "));
+    }
     // One more than asked for tells whether there are more; a page has at most 1,000: the number fits.
-    query.push(" order by id limit ").push_bind(limit as i64 + 1);
-    query.push(") as page) as page where bytes_before < ").push_bind(PAGE_BYTES).push(" order by id");
-    let rows: Vec<Row> = query.build_query_as().fetch_all(pool).await?;
+    query.push(format_args!("{table}.id{direction} limit ")).push_bind(limit as i64 + 1);
+    query.push(format_args!(") as page join {table} as record on record.id = page.id) as page where bytes_before < "));
+    query.push_bind(PAGE_BYTES).push(format_args!(" order by sort{direction}, id{direction}"));
+}
 
-    Ok(Page::of(rows, limit))
+/// What comes after a place.
+fn push_after(query: &mut QueryBuilder<Postgres>, table: &str, order: OrderBy, Keyset { value, id }: Keyset) {
+    let comparison = if order.is_descending { "<" } else { ">" };
+    let Some(by) = column(order.by) else {
+        query.push(format_args!("{table}.id {comparison} ")).push_bind(id);
+        return;
+    };
+    query.push(format_args!("({table}.{by}, {table}.id) {comparison} ("));
+    match order.by {
+        By::Date => query.push_bind(Days(value)),
+        By::CreateTime | By::UpdateTime => query.push_bind(Micros(value)),
+        By::IndependentSourceCount | By::Name => query.push_bind(value),
+    };
+    query.push(", ").push_bind(id).push(")");
+}
+
+/// The column that a list is in the order of, never null; none where it is the name.
+fn column(by: By) -> Option<&'static str> {
+    match by {
+        By::Name => None,
+        By::Date => Some("sort_date"),
+        By::CreateTime => Some("create_time"),
+        By::UpdateTime => Some("update_time"),
+        By::IndependentSourceCount => Some("independent_source_count"),
+    }
+}
+
+/// A date as PostgreSQL sends it: days since 2000, the least number for what is before all dates.
+struct Days(i64);
+
+/// A time as PostgreSQL sends it: microseconds since 2000.
+struct Micros(i64);
+
+/// Any of these, or a whole number.
+struct Sort(i64);
+
+impl Type<Postgres> for Days {
+    fn type_info() -> PgTypeInfo {
+        <chrono::NaiveDate as Type<Postgres>>::type_info()
+    }
+}
+
+impl Encode<'_, Postgres> for Days {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.extend(i32::try_from(self.0)?.to_be_bytes());
+        Ok(IsNull::No)
+    }
+}
+
+impl Type<Postgres> for Micros {
+    fn type_info() -> PgTypeInfo {
+        <DateTime<Utc> as Type<Postgres>>::type_info()
+    }
+}
+
+impl Encode<'_, Postgres> for Micros {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.extend(self.0.to_be_bytes());
+        Ok(IsNull::No)
+    }
+}
+
+impl Type<Postgres> for Sort {
+    fn type_info() -> PgTypeInfo {
+        <i64 as Type<Postgres>>::type_info()
+    }
+
+    fn compatible(_: &PgTypeInfo) -> bool {
+        true
+    }
+}
+
+impl Decode<'_, Postgres> for Sort {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        let bytes = value.as_bytes()?;
+        Ok(Self(match bytes.len() {
+            4 => i32::from_be_bytes(bytes.try_into()?).into(),
+            _ => i64::from_be_bytes(bytes.try_into()?),
+        }))
+    }
 }
 
 /// A record of a page that was asked for with one record more than it may have.
@@ -68,6 +199,7 @@ pub async fn list(
 pub(super) struct Row {
     #[sqlx(flatten)]
     doc: Doc,
+    sort: Sort,
     /// How many were found, before bytes were counted.
     found: i64,
 }
@@ -75,9 +207,9 @@ pub(super) struct Row {
 impl Page {
     pub(super) fn of(rows: Vec<Row>, limit: usize) -> Self {
         let found = rows.first().map_or(0, |row| usize::try_from(row.found).unwrap_or(0));
-        let mut docs: Vec<Doc> = rows.into_iter().map(|row| row.doc).collect();
+        let (mut docs, values): (Vec<Doc>, Vec<i64>) = rows.into_iter().map(|row| (row.doc, row.sort.0)).unzip();
         docs.truncate(limit);
-        let mut page = Self { more: found > docs.len(), docs };
+        let mut page = Self { more: found > docs.len(), docs, values };
         // The query stops after the record that passes the limit, so that it finds one at all.
         page.cut(|_| 0);
         page
@@ -100,8 +232,9 @@ impl Page {
         }
     }
 
-    /// The id after which the next page begins; `None` on the last.
-    pub fn next(&self) -> Option<Uuid> {
-        self.docs.last().map(|doc| doc.id).filter(|_| self.more)
+    /// The place after which the next page begins; `None` on the last.
+    pub fn next(&self) -> Option<Keyset> {
+        let last = self.docs.len().checked_sub(1).filter(|_| self.more)?;
+        Some(Keyset { value: self.values[last], id: self.docs[last].id })
     }
 }

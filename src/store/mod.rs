@@ -6,6 +6,7 @@
 //! about. Those are derived: the functions named `index` here say how.
 
 pub mod article;
+pub mod ask;
 pub mod change;
 pub mod coalesce;
 mod columns;
@@ -46,8 +47,10 @@ use crate::model::resource::{CONTRACT, Collection, Resource};
 /// How many connections do what. Reads and the committer do not wait for each other.
 const READERS: u32 = 6;
 const COMMITTERS: u32 = 2;
-/// The tailer, the one who notifies, the one who listens.
-const FEEDERS: u32 = 3;
+/// Questions take what they need of the machine: more of them at once only take longer each.
+const ASKERS: u32 = 4;
+/// The tailer, the one who notifies, the one who listens, those who cancel.
+const FEEDERS: u32 = 4;
 /// A caller rather hears UNAVAILABLE than waits longer for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A database that is there answers sooner.
@@ -61,6 +64,7 @@ const IDLE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub struct Store {
     reads: PgPool,
+    questions: PgPool,
     writes: PgPool,
     feed: PgPool,
     by_id: ById,
@@ -134,9 +138,18 @@ impl Store {
                 .after_release(|connection, _| Box::pin(async { answers(connection).await.map(|()| true) }))
         };
         let reads = pool(READERS).connect_lazy_with(options.clone());
+        // A plan that suits a participant of ten meetings does not suit one of ten thousand: each question has its own, made
+        // for a database that is mostly in memory, and without compiling anything first.
+        let asking = options.clone().options([
+            ("plan_cache_mode", "force_custom_plan"),
+            ("random_page_cost", "1.1"),
+            ("jit", "off"),
+            ("work_mem", "32MB"),
+        ]);
         Self {
             by_id: ById::new(&reads),
             reads,
+            questions: pool(ASKERS).connect_lazy_with(asking),
             writes: pool(COMMITTERS).connect_lazy_with(options.clone()),
             // A notification need not outlive a crash: whoever hears it reads the table.
             feed: pool(FEEDERS).connect_lazy_with(options.options([("synchronous_commit", "off")])),
@@ -186,7 +199,7 @@ impl Store {
 
     /// Waits for connections in use to be given back, and closes all.
     pub async fn close(&self) {
-        tokio::join!(self.reads.close(), self.writes.close(), self.feed.close());
+        tokio::join!(self.reads.close(), self.questions.close(), self.writes.close(), self.feed.close());
     }
 }
 

@@ -186,7 +186,7 @@ pub async fn list(
 ) -> Result<Page, StoreError> {
     // Bounded by bytes too: a report is at most as large as a message, and a page of the largest would be gigabytes.
     let rows = sqlx::query_as(
-        "select id, contract, doc, found
+        "select id, contract, doc, 0::bigint as sort, found
          from (
              select id, contract, doc, count(*) over () as found,
                     sum(octet_length(doc)) over (order by id) - octet_length(doc) as bytes_before

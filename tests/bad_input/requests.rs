@@ -39,18 +39,35 @@ pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
 /// Lists, each with a token that the service gave out.
 async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let service = &mut world.service;
+    let order_by = || "update_time desc".to_owned();
     let filter = "publish_date < 1900 OR NOT section = sport".into();
-    let mut articles = ListArticlesRequest { filter, page_size: 1, view: View::Full.into(), ..Default::default() };
+    let mut articles = ListArticlesRequest {
+        filter,
+        page_size: 1,
+        view: View::Full.into(),
+        order_by: order_by(),
+        ..Default::default()
+    };
     let page = service.articles.list_articles(articles.clone()).await.unwrap().into_inner();
     articles.page_token = page.next_page_token;
 
-    let mut participants =
-        ListParticipantsRequest { filter: "kind = PERSON".into(), page_size: 1, ..Default::default() };
+    let mut participants = ListParticipantsRequest {
+        filter: "kind = PERSON".into(),
+        page_size: 1,
+        order_by: order_by(),
+        ..Default::default()
+    };
     let page = service.participants.list_participants(participants.clone()).await.unwrap().into_inner();
     participants.page_token = page.next_page_token;
 
     let filter = "NOT kind = TALKS".into();
-    let mut meetings = ListMeetingsRequest { filter, page_size: 1, view: View::Full.into(), ..Default::default() };
+    let mut meetings = ListMeetingsRequest {
+        filter,
+        page_size: 1,
+        view: View::Full.into(),
+        order_by: order_by(),
+        ..Default::default()
+    };
     let page = service.meetings.list_meetings(meetings.clone()).await.unwrap().into_inner();
     meetings.page_token = page.next_page_token;
 

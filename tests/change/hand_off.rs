@@ -34,8 +34,8 @@ fn apply(held: &mut Held, change: readout::pb::Change) {
 }
 
 /// Lists page by page, then watches from `as_of`.
-async fn list_then_watch(service: &Service, page_size: i32, filter: &str) -> (Held, Watch) {
-    let mut request = ListParticipantsRequest { page_size, filter: filter.into(), ..Default::default() };
+async fn list_then_watch(service: &Service, page_size: i32, order_by: &str) -> (Held, Watch) {
+    let mut request = ListParticipantsRequest { page_size, order_by: order_by.into(), ..Default::default() };
     let (mut held, mut as_of) = (Held::new(), String::new());
     loop {
         let page = service.participants.clone().list_participants(request.clone()).await.unwrap().into_inner();
@@ -74,8 +74,9 @@ async fn a_list_and_the_changes_after_it_are_the_state() {
     };
     let follow = async |service: &Service, page_size: i32| {
         let mut followed = Vec::new();
-        for _ in 0..4 {
-            followed.push(list_then_watch(service, page_size, "").await);
+        // In the order of times records change their places while they are listed.
+        for order_by in ["", "update_time", "update_time desc", "create_time"] {
+            followed.push(list_then_watch(service, page_size, order_by).await);
         }
         followed
     };

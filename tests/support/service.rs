@@ -43,6 +43,12 @@ impl Service {
 
     /// The same, with a feed that is kept so.
     pub async fn start_with(database: PgConnectOptions, feed: config::Feed) -> Self {
+        let drain_timeout = Duration::from_secs(5);
+        Self::start_as(database, config::Service { drain_timeout, feed, ..Default::default() }).await
+    }
+
+    /// The same, configured so.
+    pub async fn start_as(database: PgConnectOptions, config: config::Service) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (shutdown, stopped) = oneshot::channel::<()>();
@@ -50,8 +56,7 @@ impl Service {
             let _ = stopped.await;
         };
         let served = database.clone();
-        let task =
-            tokio::spawn(async move { server::serve(listener, served, &feed, Duration::from_secs(5), stopped).await });
+        let task = tokio::spawn(async move { server::serve(listener, served, &config, stopped).await });
         let channel = connect(address).await;
         Self {
             address,

@@ -1,0 +1,146 @@
+//! In which order a list comes (AIP-132, `order_by`): by one field, and by name where that is equal.
+
+use strsim::osa_distance;
+use thiserror::Error;
+
+/// What a list can be in the order of. Where it is unset, it is before all that is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The name.
+    Name,
+    /// The first day of a meeting, the publication of an article.
+    Date,
+    /// When it was first written.
+    CreateTime,
+    /// When its revision was written.
+    UpdateTime,
+    /// How many independent sources tell of a meeting.
+    IndependentSourceCount,
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderBy {
+    /// By what; where that is equal, by name.
+    pub by: By,
+    /// Whether the greatest comes first, of names, too.
+    pub is_descending: bool,
+}
+
+/// The order of a list whose request asks for none.
+pub const BY_NAME: OrderBy = OrderBy { by: By::Name, is_descending: false };
+
+/// The fields of a collection that lists can be in the order of, by the names that requests give them.
+pub type Fields = [(&'static str, By)];
+
+/// Of meetings.
+pub const MEETINGS: &Fields = &[
+    ("name", By::Name),
+    ("date", By::Date),
+    ("create_time", By::CreateTime),
+    ("update_time", By::UpdateTime),
+    ("independent_source_count", By::IndependentSourceCount),
+];
+
+/// Of participants.
+pub const PARTICIPANTS: &Fields =
+    &[("name", By::Name), ("create_time", By::CreateTime), ("update_time", By::UpdateTime)];
+
+/// Of articles.
+pub const ARTICLES: &Fields =
+    &[("name", By::Name), ("publish_date", By::Date), ("create_time", By::CreateTime), ("update_time", By::UpdateTime)];
+
+/// An order that no list comes in.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OrderError {
+    /// There is no such field.
+    #[error("must be in the order of {}, not of {field:?}{}", names(.fields), did_you_mean(*.nearest))]
+    UnknownField {
+        /// What was asked for, as far as it is repeated.
+        field: String,
+        /// What there is.
+        fields: &'static Fields,
+        /// What was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// It is not one field.
+    #[error("must be one field, as in \"{0}\" or \"{0} desc\": what is equal is in the order of names")]
+    Syntax(&'static str),
+}
+
+/// Reads `field`, `field asc` or `field desc`; empty is the order of names.
+pub fn parse(fields: &'static Fields, text: &str) -> Result<OrderBy, OrderError> {
+    let example = fields.last().map_or("name", |(name, _)| name);
+    let mut words = text.split_ascii_whitespace();
+    let Some(field) = words.next() else { return Ok(BY_NAME) };
+    let is_descending = match (words.next(), words.next()) {
+        (None | Some("asc"), None) => false,
+        (Some("desc"), None) => true,
+        _ => return Err(OrderError::Syntax(example)),
+    };
+    if field.contains(',') {
+        return Err(OrderError::Syntax(example));
+    }
+    match fields.iter().find(|(name, _)| *name == field) {
+        Some((_, by)) => Ok(OrderBy { by: *by, is_descending }),
+        None => Err(OrderError::UnknownField {
+            field: field.chars().take(64).collect(),
+            fields,
+            nearest: nearest(fields, field),
+        }),
+    }
+}
+
+fn nearest(fields: &'static Fields, field: &str) -> Option<&'static str> {
+    // The distance costs the product of the lengths.
+    let field = (field.len() <= 64).then_some(field)?;
+    let slips = |name: &str| osa_distance(name, field);
+    let (name, _) = fields.iter().min_by_key(|(name, _)| slips(name))?;
+    (3 * slips(name) <= name.len().max(field.len())).then_some(name)
+}
+
+fn names(fields: &Fields) -> String {
+    fields.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |field| format!("; did you mean {field:?}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_field_in_either_direction() {
+        for (text, by, is_descending) in [
+            ("", By::Name, false),
+            ("  ", By::Name, false),
+            ("name desc", By::Name, true),
+            ("date", By::Date, false),
+            ("date asc", By::Date, false),
+            (" date  desc ", By::Date, true),
+        ] {
+            assert_eq!(parse(MEETINGS, text), Ok(OrderBy { by, is_descending }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_what_there_is() {
+        for (text, expected) in [
+            ("date, name", "must be one field, as in"),
+            ("date,name", "must be one field, as in"),
+            ("date descending", "must be one field, as in"),
+            ("date desc name", "must be one field, as in"),
+            ("dat", "not of \"dat\"; did you mean \"date\"?"),
+            ("Date", "not of \"Date\"; did you mean \"date\"?"),
+            ("x\"; drop", "must be one field, as in"),
+            ("publish_date", "must be in the order of name, date, create_time"),
+        ] {
+            let error = parse(MEETINGS, text).expect_err(text).to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        let long = parse(MEETINGS, &"x".repeat(100_000)).expect_err("long").to_string();
+        assert!(long.len() < 300, "{long}");
+    }
+}

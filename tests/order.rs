@@ -1,0 +1,182 @@
+//! Lists in the order of a field.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use readout::pb::{
+    Account, Article, Date, DateSpan, ErrorReason, ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest,
+    Meeting, Participant,
+};
+
+use crate::support::{Refused, Service, make};
+
+fn date(year: i32, month: i32, day: i32) -> Option<Date> {
+    Some(Date { year, month, day })
+}
+
+/// Days that some share and some lack, the month and year alone among them.
+fn days() -> Vec<Option<Date>> {
+    let some = [date(2020, 9, 3), date(2020, 9, 0), date(2020, 0, 0), date(1, 1, 1), date(9999, 12, 31), None];
+    (0..23).map(|number| some[number * 7 % some.len()]).collect()
+}
+
+/// 23 articles and participants, and a meeting of each; some are told of by several articles, some were changed.
+async fn filled() -> Service {
+    let mut service = Service::start().await;
+    for (number, day) in days().into_iter().enumerate() {
+        let mut story = make::story(&format!("urn:{number}"), &[make::person(&format!("Person {number}"), "AZ")]);
+        story.article.as_mut().unwrap().publish_date = day;
+        story.article.as_mut().unwrap().text = format!("{} {number}", make::TEXT);
+        let account = story.reports[0].account.take().unwrap();
+        let span = day.map(|start| DateSpan { start: Some(start), ..Default::default() });
+        story.reports[0].account = Some(Account { date: span, ..account });
+        let told = service.ingest.ingest_story(make::ingest(story)).await.unwrap().into_inner();
+        for more in 0..number % 3 {
+            let article = service.create_article(make::article(&format!("urn:{number}:{more}"))).await;
+            let person = Participant { name: told.participants[0].name.clone(), ..Default::default() };
+            service
+                .add_report(&told.meetings[0].meeting, &article.name, make::talks_of("Talks", &person))
+                .await
+                .unwrap();
+        }
+    }
+    let people = service.participants.clone().list_participants(ListParticipantsRequest::default()).await.unwrap();
+    for person in people.into_inner().participants.into_iter().step_by(4) {
+        service.update_participant(Participant { note: "Changed.".into(), ..person }, &["note"]).await.unwrap();
+    }
+    service
+}
+
+/// All pages of a list, concatenated.
+macro_rules! whole {
+    ($client:expr, $list:ident, $request:ident, $records:ident, $order_by:expr, $size:expr) => {{
+        let mut request = $request { page_size: $size, order_by: $order_by.into(), ..Default::default() };
+        let mut all = Vec::new();
+        loop {
+            let page = $client.$list(request.clone()).await.unwrap().into_inner();
+            all.extend(page.$records);
+            if page.next_page_token.is_empty() {
+                break all;
+            }
+            request.page_token = page.next_page_token;
+        }
+    }};
+}
+
+const SIZES: [i32; 5] = [1, 2, 7, 50, 1_000];
+
+/// An unset date is before all others, a partial one at its first day.
+fn first_day(date: Option<Date>) -> (i32, i32, i32) {
+    date.map_or((0, 0, 0), |date| (date.year, date.month.max(1), date.day.max(1)))
+}
+
+fn seconds(time: Option<prost_types::Timestamp>) -> (i64, i32) {
+    time.map(|time| (time.seconds, time.nanos)).unwrap()
+}
+
+/// The records in this order, and in the opposite one.
+fn in_order<R: Clone, K: Ord>(records: &[R], name: impl Fn(&R) -> String, key: impl Fn(&R) -> K) -> [Vec<String>; 2] {
+    let mut up = records.to_vec();
+    up.sort_by_key(|one| (key(one), name(one)));
+    let mut down = records.to_vec();
+    down.sort_by_key(|one| Reverse((key(one), name(one))));
+    [up, down].map(|all| all.iter().map(&name).collect())
+}
+
+#[tokio::test]
+async fn meetings_come_in_the_order_of_each_field_whatever_the_size_of_a_page() {
+    let service = filled().await;
+    let mut client = service.meetings.clone();
+    let all = whole!(client, list_meetings, ListMeetingsRequest, meetings, "", 1_000);
+    assert_eq!(all.len(), 23);
+    let name = |one: &Meeting| one.name.clone();
+    let start = |one: &Meeting| one.account.as_ref().and_then(|account| account.date.as_ref()?.start);
+    let expected: BTreeMap<&str, [Vec<String>; 2]> = [
+        ("name", in_order(&all, name, |_| ())),
+        ("date", in_order(&all, name, |one| first_day(start(one)))),
+        ("create_time", in_order(&all, name, |one| seconds(one.create_time))),
+        ("update_time", in_order(&all, name, |one| seconds(one.update_time))),
+        ("independent_source_count", in_order(&all, name, |one| one.independent_source_count)),
+    ]
+    .into();
+    for (field, orders) in expected {
+        for (order_by, expected) in [field.to_owned(), format!("{field} desc")].iter().zip(orders) {
+            for size in SIZES {
+                let pages = whole!(client, list_meetings, ListMeetingsRequest, meetings, order_by, size);
+                assert_eq!(pages.iter().map(name).collect::<Vec<_>>(), expected, "{order_by} by {size}");
+            }
+            let request = ListMeetingsRequest { page_size: 3, order_by: order_by.clone(), ..Default::default() };
+            let mut chunks = client.stream_meetings(request).await.unwrap().into_inner();
+            let mut streamed = Vec::new();
+            while let Some(chunk) = chunks.message().await.unwrap() {
+                streamed.extend(chunk.meetings.iter().map(name));
+            }
+            assert_eq!(streamed, expected, "a stream by {order_by}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn articles_and_participants_do_too() {
+    let service = filled().await;
+    let (mut articles, mut participants) = (service.articles.clone(), service.participants.clone());
+    let all = whole!(articles, list_articles, ListArticlesRequest, articles, "", 1_000);
+    assert_eq!(all.len(), 45);
+    let name = |one: &Article| one.name.clone();
+    for (field, orders) in [
+        ("name", in_order(&all, name, |_| ())),
+        ("publish_date", in_order(&all, name, |one| first_day(one.publish_date))),
+        ("create_time", in_order(&all, name, |one| seconds(one.create_time))),
+        ("update_time", in_order(&all, name, |one| seconds(one.update_time))),
+    ] {
+        for (order_by, expected) in [field.to_owned(), format!("{field} desc")].iter().zip(orders) {
+            for size in SIZES {
+                let pages = whole!(articles, list_articles, ListArticlesRequest, articles, order_by, size);
+                assert_eq!(pages.iter().map(name).collect::<Vec<_>>(), expected, "{order_by} by {size}");
+            }
+        }
+    }
+    let all = whole!(participants, list_participants, ListParticipantsRequest, participants, "", 1_000);
+    assert_eq!(all.len(), 23);
+    let name = |one: &Participant| one.name.clone();
+    for (field, orders) in [
+        ("name", in_order(&all, name, |_| ())),
+        ("create_time", in_order(&all, name, |one| seconds(one.create_time))),
+        ("update_time", in_order(&all, name, |one| seconds(one.update_time))),
+    ] {
+        for (order_by, expected) in [field.to_owned(), format!("{field} desc")].iter().zip(orders) {
+            for size in SIZES {
+                let pages =
+                    whole!(participants, list_participants, ListParticipantsRequest, participants, order_by, size);
+                assert_eq!(pages.iter().map(name).collect::<Vec<_>>(), expected, "{order_by} by {size}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_there_is_not_is_refused_with_those_that_there_are() {
+    let mut service = Service::start().await;
+    for (order_by, told) in [
+        ("dte", "did you mean \"date\"?"),
+        ("summary", "must be in the order of name, date, create_time, update_time, independent_source_count"),
+        ("date, name", "must be one field"),
+        ("date; drop table meeting", "must be one field"),
+        ("date DESC", "must be one field"),
+        ("id", "must be in the order of name"),
+    ] {
+        let request = ListMeetingsRequest { order_by: order_by.into(), ..Default::default() };
+        for refused in [
+            service.meetings.list_meetings(request.clone()).await.unwrap_err(),
+            service.meetings.stream_meetings(request.clone()).await.unwrap_err(),
+        ] {
+            assert!(refused.message().contains(told), "{order_by}: {}", refused.message());
+            assert_eq!(Refused::from(refused), Refused::fields(ErrorReason::InvalidOrder, ["order_by"]));
+        }
+    }
+    let request = ListParticipantsRequest { order_by: "date".into(), ..Default::default() };
+    let refused = service.participants.list_participants(request).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::fields(ErrorReason::InvalidOrder, ["order_by"]));
+    let request = ListArticlesRequest { order_by: "x".repeat(257), ..Default::default() };
+    let refused = service.articles.list_articles(request).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::invalid(["order_by"]));
+}
