@@ -16,7 +16,7 @@ const SETTINGS: [(&str, &str); 7] = [
     ("fsync", "off"),
     ("synchronous_commit", "off"),
     ("autovacuum", "off"),
-    ("max_wal_size", "8GB"),
+    ("max_wal_size", "2GB"),
     ("maintenance_work_mem", "512MB"),
     // See `plan`.
     ("session_preload_libraries", "auto_explain"),
