@@ -284,8 +284,10 @@ impl Rules {
 
 /// Answers are ours to make, not to check.
 fn is_answer(message: &MessageDescriptor) -> bool {
-    matches!(message.name(), "Change" | "Dispute" | "Heartbeat" | "Notice" | "Revision")
-        || message.name().ends_with("Response")
+    matches!(
+        message.name(),
+        "Change" | "Dispute" | "FilterField" | "FilterFunction" | "Heartbeat" | "Notice" | "Revision"
+    ) || message.name().ends_with("Response")
         || message.parent_message().is_some_and(|parent| is_answer(&parent))
 }
 

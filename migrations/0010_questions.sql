@@ -70,7 +70,7 @@ create table participation (
 );
 comment on column participation.participant is 'null while it is unresolved';
 comment on column participation.roles is 'bit r is set for the role of number r';
-comment on column participation.together is 'PRESENT or REMOTE and resolved, in a meeting that lists have';
+comment on column participation.together is 'PRESENT or REMOTE in a meeting that lists have; of somebody who is there twice, once';
 -- Those of a meeting, without reading the rows.
 alter table participation
     add constraint participation_pkey primary key (meeting, number) include (participant, region_code, together);

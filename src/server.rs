@@ -15,8 +15,8 @@ use crate::{
     feed::{Committer, Feed, Turns},
     pb::{
         self, article_service_server::ArticleServiceServer, change_service_server::ChangeServiceServer,
-        ingest_service_server::IngestServiceServer, meeting_service_server::MeetingServiceServer,
-        participant_service_server::ParticipantServiceServer,
+        filter_service_server::FilterServiceServer, ingest_service_server::IngestServiceServer,
+        meeting_service_server::MeetingServiceServer, participant_service_server::ParticipantServiceServer,
     },
     service::{Api, layer::CompleteLayer, page::TokenKey, settler, status::MESSAGE_BYTES},
     store::{
@@ -163,6 +163,7 @@ pub async fn serve(
         .add_service(bounded!(MeetingServiceServer, api))
         .add_service(bounded!(IngestServiceServer, api))
         .add_service(bounded!(ChangeServiceServer, api))
+        .add_service(bounded!(FilterServiceServer, api))
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             stopping.clone().cancelled_owned(),

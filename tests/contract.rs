@@ -11,9 +11,10 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::support::{Refused, Service, make, raw};
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "readout.v1.ArticleService",
     "readout.v1.ChangeService",
+    "readout.v1.FilterService",
     "readout.v1.IngestService",
     "readout.v1.MeetingService",
     "readout.v1.ParticipantService",

@@ -57,6 +57,16 @@ pub fn of_day(day: NaiveDate) -> pb::Date {
     pb::Date { year: day.year(), month: day.month() as i32, day: day.day() as i32 }
 }
 
+/// A date that begins on this day, as exactly as it is known (`meeting::date_precision`).
+pub fn of_precision(day: NaiveDate, precision: i16) -> pb::Date {
+    let date = of_day(day);
+    match precision {
+        1 => pb::Date { month: 0, day: 0, ..date },
+        2 => pb::Date { day: 0, ..date },
+        _ => date,
+    }
+}
+
 /// The first and the last day of a span, both inclusive. Without an end it is what its start covers. None if it has
 /// no start, whatever else it tells, or if one of its dates does not exist.
 pub fn span(span: &pb::DateSpan) -> Option<(NaiveDate, NaiveDate)> {

@@ -1,5 +1,6 @@
 //! Pure rules on the messages of the contract. No SQL, no gRPC: whoever knows neither can read this.
 
+pub mod aggregate;
 pub mod article;
 pub mod change;
 pub mod changed;
@@ -16,6 +17,7 @@ pub mod merge;
 pub mod names;
 pub mod order;
 pub mod participant;
+pub mod path;
 pub mod report;
 pub mod resource;
 pub mod rules;

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    Api, Prepared,
+    Api, Prepared, aggregate,
     call::{Call, check},
     history, id, ids, in_order, merge, must_be_free, must_fit, new_id,
     page::{Cursor, chunks},
@@ -30,11 +30,12 @@ use crate::{
         rules::{ClearOutput, Path},
     },
     pb::{
-        AddReportRequest, BatchGetMeetingsRequest, BatchGetMeetingsResponse, CreateMeetingRequest,
-        DeleteMeetingRequest, GetMeetingRequest, GetReportRequest, ListMeetingRevisionsRequest,
-        ListMeetingRevisionsResponse, ListMeetingsRequest, ListMeetingsResponse, ListReportsRequest,
-        ListReportsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest, SplitMeetingRequest,
-        UndeleteMeetingRequest, UpdateMeetingRequest, View, meeting::Review, meeting_service_server::MeetingService,
+        AddReportRequest, AggregateMeetingsRequest, AggregateMeetingsResponse, BatchGetMeetingsRequest,
+        BatchGetMeetingsResponse, CreateMeetingRequest, DeleteMeetingRequest, GetMeetingRequest, GetReportRequest,
+        ListMeetingRevisionsRequest, ListMeetingRevisionsResponse, ListMeetingsRequest, ListMeetingsResponse,
+        ListReportsRequest, ListReportsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest,
+        SplitMeetingRequest, UndeleteMeetingRequest, UpdateMeetingRequest, View, meeting::Review,
+        meeting_service_server::MeetingService,
     },
     store::{
         change,
@@ -194,6 +195,14 @@ impl MeetingService for Api {
         let (revisions, next_page_token) = history::revisions::<Meeting>(self, &request.name, &cursor).await?;
         let as_of = cursor.as_of.to_string();
         Ok(Response::new(ListMeetingRevisionsResponse { revisions, next_page_token, as_of }))
+    }
+
+    async fn aggregate_meetings(
+        &self,
+        request: Request<AggregateMeetingsRequest>,
+    ) -> Result<Response<AggregateMeetingsResponse>, Status> {
+        let (request, budget) = self.asked(request).await?;
+        Ok(Response::new(aggregate::aggregate(self, &request, budget).await?))
     }
 }
 

@@ -1,11 +1,14 @@
 //! The gRPC services, one file each: decode, call, encode. `status` is the only place that names status codes,
 //! `layer` what every call passes through.
 
+pub mod aggregate;
 pub mod article;
 pub mod call;
 pub mod change;
 pub mod codec;
+pub mod counterpart;
 pub mod cursor;
+pub mod filter;
 pub mod history;
 pub mod ingest;
 pub mod layer;
@@ -13,6 +16,7 @@ pub mod meeting;
 pub mod merge;
 pub mod page;
 pub mod participant;
+pub mod path;
 pub mod refusal;
 pub mod report;
 pub mod retract;

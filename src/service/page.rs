@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::{Api, refusal::Refusal};
 use crate::{
     pb::{
-        ListArticleRevisionsRequest, ListArticlesRequest, ListMeetingRevisionsRequest, ListMeetingsRequest,
-        ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
+        ListArticleRevisionsRequest, ListArticlesRequest, ListCounterpartsRequest, ListMeetingRevisionsRequest,
+        ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
     },
     store::{change::Position, list::Keyset},
 };
@@ -67,6 +67,18 @@ impl Key for RevisionNumber {
     }
 }
 
+/// How many records are answered where so many are asked for.
+pub fn size(asked: i32) -> usize {
+    size_or(DEFAULT_SIZE, asked)
+}
+
+fn size_or(default: usize, asked: i32) -> usize {
+    match asked {
+        0 => default,
+        size => usize::try_from(size).map_or(1, |size| size.min(LARGEST_SIZE)),
+    }
+}
+
 /// A request for pages.
 pub trait Paged: Message + Clone {
     /// What is listed: no two lists have the same word.
@@ -94,6 +106,7 @@ paged!(ListArticlesRequest, "articles", Keyset);
 paged!(ListParticipantsRequest, "participants", Keyset);
 paged!(ListMeetingsRequest, "meetings", Keyset);
 paged!(ListReportsRequest, "reports", Uuid);
+paged!(ListCounterpartsRequest, "counterparts", Keyset);
 paged!(ListArticleRevisionsRequest, "revisions of an article", RevisionNumber);
 paged!(ListParticipantRevisionsRequest, "revisions of a participant", RevisionNumber);
 paged!(ListMeetingRevisionsRequest, "revisions of a meeting", RevisionNumber);
@@ -124,11 +137,7 @@ impl<K: Key> Cursor<K> {
         let mut request_hash = [0; 16];
         hasher.finalize_xof().fill(&mut request_hash);
 
-        let or_default = |default| match size {
-            0 => default,
-            size => usize::try_from(size).map_or(1, |size| size.min(LARGEST_SIZE)),
-        };
-        let (size, chunk) = (or_default(DEFAULT_SIZE), or_default(LARGEST_SIZE));
+        let (size, chunk) = (size_or(DEFAULT_SIZE, size), size_or(LARGEST_SIZE, size));
         let mut cursor = Self { after: None, size, chunk, as_of: head, key, request_hash };
         if !token.is_empty() {
             cursor.read(&token).ok_or(Refusal::PageToken)?;
@@ -189,9 +198,11 @@ where
     let begun = Some(Chunk::begin(&page, cursor));
     stream::try_unfold((begun, page, stopping), |(begun, page, stopping)| async move {
         let Some(Chunk { cursor, task }) = begun else { return Ok(None) };
-        let made = stopping.run_until_cancelled(task).await.ok_or(Refusal::Stopping)?;
+        if stopping.is_cancelled() {
+            return Err(Refusal::Stopping.into());
+        }
         // It panicked, and that was logged; nobody else ends it.
-        let (chunk, next) = made.map_err(|_| Refusal::Defect)??;
+        let (chunk, next) = task.await.map_err(|_| Refusal::Defect)??;
         let next = next.map(|after| Chunk::begin(&page, Cursor { after: Some(after), ..cursor }));
         Ok(Some((chunk, (next, page, stopping))))
     })

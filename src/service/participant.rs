@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::{
     Api, Prepared,
     call::{Call, check},
-    history, id, ids, in_order, must_be_free, must_be_live, new_id,
+    counterpart, history, id, ids, in_order, must_be_free, must_be_live, new_id,
     page::{Cursor, chunks},
+    path,
     refusal::Refusal,
     revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
     status::MESSAGE_BYTES,
@@ -26,9 +27,10 @@ use crate::{
     },
     pb::{
         BatchGetParticipantsRequest, BatchGetParticipantsResponse, CreateParticipantRequest, DeleteParticipantRequest,
-        GetParticipantRequest, ListParticipantRevisionsRequest, ListParticipantRevisionsResponse,
-        ListParticipantsRequest, ListParticipantsResponse, Participant, UndeleteParticipantRequest,
-        UpdateParticipantRequest, participant_service_server::ParticipantService,
+        FindPathRequest, FindPathResponse, GetParticipantRequest, ListCounterpartsRequest, ListCounterpartsResponse,
+        ListParticipantRevisionsRequest, ListParticipantRevisionsResponse, ListParticipantsRequest,
+        ListParticipantsResponse, Participant, UndeleteParticipantRequest, UpdateParticipantRequest,
+        participant_service_server::ParticipantService,
     },
     store::{
         change,
@@ -147,6 +149,19 @@ impl ParticipantService for Api {
         let (revisions, next_page_token) = history::revisions::<Participant>(self, &request.name, &cursor).await?;
         let as_of = cursor.as_of.to_string();
         Ok(Response::new(ListParticipantRevisionsResponse { revisions, next_page_token, as_of }))
+    }
+
+    async fn list_counterparts(
+        &self,
+        request: Request<ListCounterpartsRequest>,
+    ) -> Result<Response<ListCounterpartsResponse>, Status> {
+        let (request, budget) = self.asked(request).await?;
+        Ok(Response::new(counterpart::list(self, &request, budget).await?))
+    }
+
+    async fn find_path(&self, request: Request<FindPathRequest>) -> Result<Response<FindPathResponse>, Status> {
+        let (request, budget) = self.asked(request).await?;
+        Ok(Response::new(path::find(self, &request, budget).await?))
     }
 }
 

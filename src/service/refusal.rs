@@ -21,6 +21,8 @@ pub enum Refusal {
     Order(OrderError),
     /// The page token is not ours, or another request's.
     PageToken,
+    /// A chain from a participant to itself was asked for.
+    SameParticipant(String),
     /// The request id came with another body before.
     RequestIdReused(String),
     /// There is no such resource.

@@ -33,6 +33,12 @@ impl From<Refusal> for Status {
                 "page_token",
                 "was not given out by this service, or for a request with other fields",
             ),
+            Refusal::SameParticipant(name) => {
+                let description = "must be another participant than source";
+                let violations = vec![FieldViolation::new("target", description)];
+                let message = format!("target {description}");
+                with_fields(Reason::SameParticipant, message, violations, [("name", name)])
+            }
             Refusal::RequestIdReused(id) => status(
                 Code::InvalidArgument,
                 Reason::RequestIdReused,
@@ -221,10 +227,10 @@ fn filter(error: &FilterError) -> Status {
     let mut metadata: Vec<_> =
         error.position().map(|position| ("position", position.to_string())).into_iter().collect();
     let mut reason = ErrorReason::InvalidFilter;
-    if let FilterError::UnknownField { field, nearest, .. } = error {
+    if let Some((what, name, nearest)) = error.unknown() {
         reason = ErrorReason::UnknownFilterField;
-        metadata.push(("field", field.clone()));
-        metadata.extend(nearest.iter().map(|nearest| ("nearest", (*nearest).to_owned())));
+        metadata.push((what, name.to_owned()));
+        metadata.extend(nearest.map(|nearest| ("nearest", nearest.to_owned())));
     }
     let message = format!("filter: {error}");
     with_fields(reason, message, vec![FieldViolation::new("filter", error.to_string())], metadata)

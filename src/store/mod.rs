@@ -5,12 +5,14 @@
 //! A record is kept whole, as the bytes of its message (`doc`), beside the columns and index tables that queries ask
 //! about. Those are derived: the functions named `index` here say how.
 
+pub mod aggregate;
 pub mod article;
 pub mod ask;
 pub mod change;
 pub mod coalesce;
 mod columns;
 pub mod copies;
+pub mod counterpart;
 pub mod error;
 pub mod filter;
 pub mod history;
@@ -19,6 +21,7 @@ pub mod meeting;
 pub mod migrate;
 pub mod participant;
 pub mod participation;
+pub mod path;
 pub mod reference;
 pub mod reindex;
 pub mod report;

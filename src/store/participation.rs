@@ -1,6 +1,6 @@
 //! Who took part in meetings, and what about: the index tables of their accounts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use uuid::Uuid;
 
@@ -71,6 +71,10 @@ async fn participations(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(),
         return Ok(());
     }
     let who = |one: &Participation| Collection::Participants.id(&one.participant);
+    // A ruling can have somebody twice in a meeting.
+    let mut met: HashSet<(Uuid, Uuid)> = HashSet::with_capacity(rows.len());
+    let mut is_first = |id: Uuid, one: &Participation| who(one).is_none_or(|who| met.insert((id, who)));
+    let together: Vec<bool> = rows.iter().map(|row| row.2 && is_met(row.3) && is_first(row.0, row.3)).collect();
     sqlx::query(
         "insert into participation (meeting, number, participant, region_code, presence, seniority, roles, together)
          select one.*
@@ -86,7 +90,7 @@ async fn participations(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(),
     .bind(rows.iter().map(|row| row.3.presence as i16).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| seniority(row.3)).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.3.roles.iter().fold(0, |bits, role| bits | role_bit(*role))).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.2 && is_met(row.3) && who(row.3).is_some()).collect::<Vec<_>>())
+    .bind(together)
     .execute(tx)
     .await?;
     Ok(())

@@ -7,6 +7,7 @@ use prost_reflect::DynamicMessage;
 use readout::pb::{self, *};
 
 use super::{base, revisions, world::World};
+use crate::support::make;
 
 /// Methods such as `ArticleService/GetArticle`, each with a request that it takes.
 pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
@@ -30,10 +31,51 @@ pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         of("MeetingService/GetReport", &GetReportRequest { name: world.report.clone(), read_time }),
         of("IngestService/IngestStory", &base::ingest(world)),
         of("ChangeService/ListChanges", &list_changes()),
+        of("FilterService/ListFilterFields", &ListFilterFieldsRequest { collection: "meetings".into() }),
     ];
     requests.extend(revisions::all(world).await);
     requests.extend(lists(world).await);
+    requests.extend(questions(world).await);
     requests
+}
+
+/// Questions about those who were at a meeting.
+async fn questions(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
+    let mut there = Vec::new();
+    for id in ["a", "b", "c"] {
+        there.push(world.service.create_participant(make::person(id, "RU")).await.name);
+    }
+    let participations = there.iter().map(|name| make::present(name, name)).collect();
+    let (source, target) = (there[0].clone(), there[1].clone());
+    let article = Article { name: world.articles[0].clone(), ..Default::default() };
+    let account = Account { participations, ..make::talks("a meeting of three") };
+    world.service.create_meeting(&article, account).await.unwrap();
+
+    let filter = "kind = TALKS".to_owned();
+    let group_by = list_counterparts_request::GroupBy::Participant.into();
+    let mut counterparts = ListCounterpartsRequest {
+        participant: source.clone(),
+        filter: filter.clone(),
+        page_size: 1,
+        group_by,
+        ..Default::default()
+    };
+    let page = world.service.participants.list_counterparts(counterparts.clone()).await.unwrap().into_inner();
+    counterparts.page_token = page.next_page_token;
+    vec![
+        of("ParticipantService/ListCounterparts", &counterparts),
+        of("ParticipantService/FindPath", &FindPathRequest { source, target, max_depth: 2, filter: filter.clone() }),
+        of(
+            "MeetingService/AggregateMeetings",
+            &AggregateMeetingsRequest {
+                filter,
+                group_by: vec!["year".into()],
+                page_size: 1,
+                order_by: "key".into(),
+                count_participants: true,
+            },
+        ),
+    ]
 }
 
 /// Lists, each with a token that the service gave out.

@@ -8,6 +8,7 @@ pub mod follow;
 pub mod hold_up;
 pub mod make;
 pub mod program;
+pub mod question;
 pub mod raw;
 pub mod service;
 pub mod status;

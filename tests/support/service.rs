@@ -6,8 +6,8 @@ use readout::{
     config,
     pb::{
         article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
-        ingest_service_client::IngestServiceClient, meeting_service_client::MeetingServiceClient,
-        participant_service_client::ParticipantServiceClient,
+        filter_service_client::FilterServiceClient, ingest_service_client::IngestServiceClient,
+        meeting_service_client::MeetingServiceClient, participant_service_client::ParticipantServiceClient,
     },
     server,
 };
@@ -26,6 +26,7 @@ pub struct Service {
     pub meetings: MeetingServiceClient<Channel>,
     pub ingest: IngestServiceClient<Channel>,
     pub changes: ChangeServiceClient<Channel>,
+    pub filters: FilterServiceClient<Channel>,
     shutdown: oneshot::Sender<()>,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -65,7 +66,8 @@ impl Service {
             participants: ParticipantServiceClient::new(channel.clone()),
             meetings: MeetingServiceClient::new(channel.clone()),
             ingest: IngestServiceClient::new(channel.clone()),
-            changes: ChangeServiceClient::new(channel),
+            changes: ChangeServiceClient::new(channel.clone()),
+            filters: FilterServiceClient::new(channel),
             shutdown,
             task,
         }

@@ -15,14 +15,34 @@ pub enum FilterError {
         message: String,
     },
     /// The collection has no such field.
-    #[error("at byte {position}: there is no field {field:?}{}", did_you_mean(*.nearest))]
+    #[error("at byte {position}: there is no field {field:?}{}", did_you_mean(.field, "function", *.nearest))]
     UnknownField {
         /// Where the field's name begins.
         position: usize,
         /// The name as written, cut after [`FilterError::MOST_ECHOED`] characters.
         field: String,
-        /// The field that was probably meant.
+        /// The field or function that was probably meant.
         nearest: Option<&'static str>,
+    },
+    /// The collection has no such function.
+    #[error("at byte {position}: there is no function {function:?}{}", did_you_mean(.function, "field", *.nearest))]
+    UnknownFunction {
+        /// Where the function's name begins.
+        position: usize,
+        /// The name as written, cut after [`FilterError::MOST_ECHOED`] characters.
+        function: String,
+        /// The function or field that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// A function is called with what it does not take.
+    #[error("at byte {position}: {function} takes {expected}")]
+    BadCall {
+        /// Where the argument begins or, if it is about all of them, the function's name.
+        position: usize,
+        /// The function.
+        function: &'static str,
+        /// What the function takes.
+        expected: &'static str,
     },
     /// A field is compared with what it can never be.
     #[error("at byte {position}: {field} must be compared with {expected}")]
@@ -55,7 +75,7 @@ pub enum FilterError {
 }
 
 impl FilterError {
-    /// How much of an unknown field's name is repeated.
+    /// How much of an unknown name is repeated.
     pub const MOST_ECHOED: usize = 64;
 
     /// Where in the text it is; `None` if it is about the whole.
@@ -63,13 +83,30 @@ impl FilterError {
         match *self {
             Self::Syntax { position, .. }
             | Self::UnknownField { position, .. }
+            | Self::UnknownFunction { position, .. }
+            | Self::BadCall { position, .. }
             | Self::BadValue { position, .. }
             | Self::UnsupportedOperator { position, .. } => Some(position),
             Self::TooComplex { .. } => None,
         }
     }
+
+    /// If it is about a name that the collection does not have: whether that is a `field` or a `function`, the name, and
+    /// the nearest one.
+    pub fn unknown(&self) -> Option<(&'static str, &str, Option<&'static str>)> {
+        match self {
+            Self::UnknownField { field, nearest, .. } => Some(("field", field, *nearest)),
+            Self::UnknownFunction { function, nearest, .. } => Some(("function", function, *nearest)),
+            _ => None,
+        }
+    }
 }
 
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |field| format!("; did you mean {field:?}?"))
+/// What was probably meant by `name`, if it is not what it is written as but the `other`.
+fn did_you_mean(name: &str, other: &str, nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) if nearest == name => format!("; it is a {other}"),
+        Some(nearest) => format!("; did you mean {nearest:?}?"),
+        None => String::new(),
+    }
 }

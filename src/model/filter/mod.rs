@@ -1,4 +1,5 @@
-//! Filters of lists and streams: the language of AIP-160, read into a typed tree.
+//! Filters of lists and streams: the language of AIP-160, read into a typed tree. `fields` says what each collection can
+//! be asked for.
 //!
 //! `OR` binds tighter than `AND`, as the AIP has it: `a AND b OR c` is `a AND (b OR c)`. Comparisons with nothing
 //! but white space between them are joined as by `AND`. An unset field satisfies no comparison, `NOT` knows only
@@ -12,15 +13,19 @@ mod range;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod values;
+mod vocabulary;
 
 use uuid::Uuid;
 
 pub use self::{
     error::FilterError,
-    fields::{ARTICLES, CHANGES, Field, MEETINGS, PARTICIPANTS, Values},
+    fields::{ARTICLES, CHANGES, MEETINGS, PARTICIPANTS, PARTICIPATIONS, vocabulary},
     holds::Subject,
     parse::{MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, parse},
-    range::{DateRange, Order},
+    range::{DateRange, Order, TimeRange},
+    values::Values,
+    vocabulary::{Call, Field, Function, Vocabulary},
 };
 use super::resource::Collection;
 use crate::pb;
@@ -56,6 +61,8 @@ pub enum Comparison {
     MeetingRegion(String),
     /// `place.region` of a meeting.
     PlaceRegion(String),
+    /// `place.locality` of a meeting: its normalised key.
+    PlaceLocality(String),
     /// `participant` of a meeting.
     Participant(Uuid),
     /// `article` of a meeting: one of its reports is from it.
@@ -72,12 +79,34 @@ pub enum Comparison {
     IndependentSourceCount(Order, i64),
     /// `review` of a meeting.
     Review(pb::meeting::Review),
+    /// `announcement.by` of a meeting: its normalised key.
+    AnnouncedBy(String),
+    /// `announcement.participant` of a meeting: that of the participation which the announcement names.
+    Announcer(Uuid),
+    /// `announcement.date` of a meeting.
+    AnnouncementDate(Order, DateRange),
+    /// `publish_date` of a meeting: when an article first told of it.
+    MeetingPublishDate(Order, DateRange),
+    /// `participant((...))` of a meeting: one of its participations is so, by the comparisons that begin with `Part`.
+    OneParticipation(Box<Filter>),
+    /// `participant` of a participation.
+    PartParticipant(Uuid),
+    /// `region` of a participation.
+    PartRegion(String),
+    /// `role` of a participation: one of its roles.
+    PartRole(pb::participation::Role),
+    /// `seniority` of a participation's office.
+    PartSeniority(Order, i64),
+    /// `presence` of a participation.
+    PartPresence(pb::participation::Presence),
     /// `kind` of a participant.
     ParticipantKind(pb::participant::Kind),
     /// `region` of a participant.
     ParticipantRegion(String),
     /// `name` of a participant: the normalised key of its display name or of another of its names.
     Name(String),
+    /// `parent` of a participant.
+    Parent(Uuid),
     /// `uri` of an article, or one of its alternate uris.
     Uri(String),
     /// `publisher.region` of an article.
@@ -88,6 +117,14 @@ pub enum Comparison {
     Section(String),
     /// `publish_date` of an article.
     PublishDate(Order, DateRange),
+    /// `origin` of an article.
+    Origin(Uuid),
+    /// `syndicated_from` of an article.
+    SyndicatedFrom(Uuid),
+    /// `create_time` of a resource of the collection.
+    CreateTime(Collection, Order, TimeRange),
+    /// `update_time` of a resource of the collection.
+    UpdateTime(Collection, Order, TimeRange),
     /// `report.meeting` of a change.
     ReportMeeting(Uuid),
     /// `report.article` of a change.

@@ -24,6 +24,12 @@ impl<'a> Scan<'a> {
         self.at += if self.at_keyword("NOT") { "NOT".len() } else { 1 };
     }
 
+    /// Where the field, value or name of a function that comes next begins.
+    pub fn peek(&mut self) -> usize {
+        self.seek();
+        self.at
+    }
+
     /// Moves past the field, value or name of a function that comes next, and says where it begins.
     pub fn comparable(&mut self) -> usize {
         self.seek();

@@ -1,5 +1,10 @@
 //! Filters, against records that each have something to find. The grammar is tested in `model/filter`.
 
+mod agree;
+mod fields;
+mod functions;
+mod written;
+
 use std::collections::BTreeSet;
 
 use readout::pb::{

@@ -1,0 +1,140 @@
+//! Functions, and what the tables say of fields and functions.
+
+use super::*;
+
+#[test]
+fn the_conditions_of_a_function_are_on_one_participation() {
+    use pb::participation::{Presence, Role};
+    let one = |conditions| is(OneParticipation(Box::new(conditions)));
+    let [host, present] = [is(PartRole(Role::Host)), is(PartPresence(Presence::Present))];
+    let senior = is(PartSeniority(Order::BeforeOrIn, 3));
+    assert_eq!(
+        read("participant((region = \"RU\" AND role = HOST AND seniority <= 3))"),
+        one(Filter::And(vec![is(PartRegion("RU".to_owned())), host.clone(), senior.clone()]))
+    );
+    assert_eq!(
+        read("kind = VISIT AND NOT participant( (role = HOST OR NOT presence = PRESENT) )"),
+        Filter::And(vec![is(MeetingKind(Kind::Visit)), not(one(Filter::Or(vec![host.clone(), not(present)])))])
+    );
+    let id = Uuid::try_parse(ID).expect("a uuid");
+    assert_eq!(read(&format!("participant((participant = participants/{ID}))")), one(is(PartParticipant(id))));
+    assert_eq!(
+        parse(&CHANGES, "meeting.participant((seniority <= 3)) OR kind = CREATED"),
+        Ok(Filter::Or(vec![one(senior), is(ChangeKind(pb::change::Kind::Created))]))
+    );
+}
+
+#[test]
+fn between_two_regions_both_take_part() {
+    let both = read("region = AZ AND region = RU");
+    assert_eq!(read("between(\"AZ\", \"RU\")"), both);
+    assert_eq!(read("between( AZ ,RU)"), both);
+    assert_eq!(read("-between(AZ, RU)"), not(both.clone()));
+    assert_eq!(parse(&CHANGES, "meeting.between('AZ', 'RU')"), Ok(both));
+}
+
+#[test]
+fn what_a_function_does_not_take_is_refused_where_it_stands() {
+    let codes = "two region codes (ISO 3166-1 alpha-2 in upper case, or XK), such as (\"AZ\", \"RU\")";
+    let conditions =
+        "conditions on one participation in brackets of their own, such as ((region = \"RU\" AND role = HOST))";
+    for (text, at, function, expected) in [
+        ("kind = TALKS AND between(\"AZ\")", 17, "between", codes),
+        ("between()", 0, "between", codes),
+        ("between(AZ, RU, GE)", 0, "between", codes),
+        ("NOT between(AZ, ru)", 16, "between", codes),
+        ("between(\"ZZ\", \"RU\")", 8, "between", codes),
+        ("between((region = AZ), RU)", 9, "between", codes),
+        ("between(AZ, between(AZ, RU))", 12, "between", codes),
+        ("between(AZ, \"AZ\")", 12, "between", "two different region codes"),
+        ("between = AZ AND between", 0, "between", ""),
+        ("topic = a AND between", 14, "between", codes),
+        ("topic = a participant ((role = HOST))", 10, "participant", conditions),
+        ("participant()", 0, "participant", conditions),
+        ("participant(\"RU\")", 0, "participant", conditions),
+        ("participant((role = HOST), (role = CHAIR))", 0, "participant", conditions),
+        ("(participant(role))", 1, "participant", conditions),
+    ] {
+        let expected = match expected {
+            "" => FilterError::UnknownField { position: at, field: function.to_owned(), nearest: Some("between") },
+            expected => FilterError::BadCall { position: at, function, expected },
+        };
+        assert_eq!(refused(text), expected, "{text}");
+    }
+    let told = refused("participant(region = RU)").to_string();
+    assert!(told.starts_with("at byte 19: expected ')'") && told.contains("participant((...))"), "{told}");
+}
+
+#[test]
+fn what_stands_inside_a_function_is_refused_as_elsewhere() {
+    for (text, at, told) in [
+        ("participant((regin = RU))", 13, "there is no field \"regin\"; did you mean \"region\"?"),
+        ("participant((kind = TALKS))", 13, "there is no field \"kind\""),
+        ("participant((region = RU AND role = BOSS))", 36, "role must be compared with one of HOST, VISITOR,"),
+        ("participant((seniority : 3))", 23, ": cannot be used here; use =, !=, <, <=, > or >="),
+        ("participant((presence:PRESENT))", 21, ": cannot be used here; use = or !="),
+        ("participant((role < HOST))", 18, "< cannot be used here; use =, != or :"),
+        ("participant((between(AZ, RU)))", 13, "there is no function \"between\""),
+        ("participant((participant((role = HOST))))", 13, "there is no function \"participant\"; it is a field"),
+        ("participant((role = HOST)) AND role = HOST", 31, "there is no field \"role\""),
+    ] {
+        let error = refused(text).to_string();
+        assert!(error.starts_with(&format!("at byte {at}: {told}")), "{text}: {error}");
+    }
+}
+
+#[test]
+fn an_unknown_function_is_told_with_the_nearest_name() {
+    for (text, at, told) in [
+        ("betwen(AZ, RU)", 0, "there is no function \"betwen\"; did you mean \"between\"?"),
+        ("NOT participants((role = HOST))", 4, "there is no function \"participants\"; did you mean \"participant\"?"),
+        ("region(\"AZ\")", 0, "there is no function \"region\"; it is a field"),
+        ("betwen = AZ", 0, "there is no field \"betwen\"; did you mean \"between\"?"),
+        ("between = AZ", 0, "there is no field \"between\"; it is a function"),
+        ("date > now()", 7, "there is no function \"now\""),
+        ("meeting.between(AZ, RU)", 0, "there is no function \"meeting.between\""),
+        ("between(AZ, RU) = true", 0, "a function cannot be used here; use it on its own"),
+    ] {
+        let error = refused(text).to_string();
+        assert!(error.starts_with(&format!("at byte {at}: {told}")), "{text}: {error}");
+    }
+    let long = "ж".repeat(4000);
+    assert!(refused(&format!("{long}(AZ)")).to_string().chars().count() < 120);
+    assert!(parse(PARTICIPANTS, "between(AZ, RU)").is_err());
+}
+
+#[test]
+fn what_is_deep_is_refused_wherever_it_is_deep() {
+    let deep = FilterError::TooComplex { what: "brackets around one another", most: MAX_DEPTH };
+    let nested = |depth| format!("participant({}role = HOST{})", "(".repeat(depth), ")".repeat(depth));
+    // The function's own bracket is one of them.
+    assert!(meetings(&nested(MAX_DEPTH - 1)).is_ok());
+    assert_eq!(refused(&nested(MAX_DEPTH)), deep);
+    for open in ["(", "-(", "NOT (", "between(", "participant((", "a(b(", "topic = ("] {
+        let text = open.repeat(MAX_BYTES / open.len());
+        assert_eq!(refused(&text), deep, "{open}");
+    }
+}
+
+#[test]
+fn every_example_and_every_name_is_read() {
+    for name in ["articles", "changes", "meetings", "participants", "participations"] {
+        let Some(vocabulary) = vocabulary(name) else { panic!("{name}") };
+        for field in vocabulary.fields {
+            assert!(parse(vocabulary, field.example).is_ok(), "{name}: {}", field.example);
+            assert!(field.example.starts_with(field.name) && field.comment.ends_with('.'), "{name}: {}", field.name);
+            assert!(!field.values.expected().is_empty(), "{name}: {}", field.name);
+            for value in field.values.names() {
+                let text = format!("{} = {value}", field.name);
+                assert!(parse(vocabulary, &text).is_ok(), "{name}: {text}");
+            }
+        }
+        for function in vocabulary.functions {
+            assert!(parse(vocabulary, function.example).is_ok(), "{name}: {}", function.example);
+            assert!(function.example.starts_with(function.name) && function.signature.starts_with(function.name));
+        }
+    }
+    let Some(kind) = MEETINGS.fields.iter().find(|field| field.name == "kind") else { unreachable!() };
+    let told = kind.values.expected();
+    assert!(told.starts_with("one of TALKS, PHONE_CALL,") && told.ends_with(", OTHER"), "{told}");
+}

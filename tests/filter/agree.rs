@@ -1,0 +1,192 @@
+//! A list and a watch with the same filter tell of the same meetings: what SQL says and what is said of the record at hand
+//! is one language.
+
+use std::collections::BTreeSet;
+
+use readout::pb::{
+    Account, Announcement, Article, Date, DateSpan, ListMeetingsRequest, Office, Participant, Participation, Place,
+    account::{Kind, Status},
+    participation::{Presence, Role},
+};
+
+use crate::{
+    faults::chance::Chance,
+    support::{
+        Service,
+        follow::{beginning, matching},
+        make,
+        question::{Askable, Asker, EQUAL, HAS, ORDERED},
+    },
+};
+
+const MEETINGS: u64 = 60;
+const QUESTIONS: usize = 250;
+
+/// Values that occur, each beside one that does not.
+const REGIONS: [&str; 4] = ["AZ", "RU", "XK", "FR"];
+const TOPICS: [&str; 3] = ["trade", "security", "sport"];
+const DATES: [&str; 8] = ["2019", "2020", "2020-08", "2020-09", "2020-08-24", "2020-08-25", "2020-09-01", "2021-01-01"];
+
+/// Made-up meetings whose every field is sometimes unset.
+struct Maker {
+    chance: Chance,
+    people: Vec<Participant>,
+}
+
+impl Maker {
+    fn one_of<'a, T>(&mut self, values: &'a [T]) -> &'a T {
+        &values[self.chance.below(values.len() as u64) as usize]
+    }
+
+    fn date(&mut self) -> Option<Date> {
+        let (month, day) = *self.one_of(&[(0, 0), (8, 0), (8, 24), (8, 25), (9, 1), (9, 0)]);
+        let year = *self.one_of(&[2019, 2020, 2020]);
+        (!self.chance.once_in(4)).then_some(Date { year, month, day })
+    }
+
+    fn span(&mut self) -> Option<DateSpan> {
+        let start = self.date()?;
+        // Not before the start.
+        let end = self.chance.once_in(4).then_some(Date { year: start.year + 1, month: 1, day: 1 });
+        Some(DateSpan { start: Some(start), end, ..Default::default() })
+    }
+
+    fn participation(&mut self, at: usize) -> Participation {
+        let presence = Presence::try_from(self.chance.below(6) as i32).unwrap();
+        let roles: BTreeSet<Role> =
+            [Role::Host, Role::Visitor, Role::Chair].into_iter().filter(|_| self.chance.once_in(2)).collect();
+        let participant = self.people[at].name.clone();
+        let participant = if self.chance.once_in(3) { String::new() } else { participant };
+        let region_code = if self.chance.once_in(4) { "" } else { self.one_of(&REGIONS[..3]) };
+        Participation {
+            id: format!("p{at}"),
+            participant,
+            name_as_written: format!("Person {at}"),
+            presence: presence.into(),
+            roles: roles.into_iter().map(Into::into).collect(),
+            region_code: region_code.into(),
+            office: Some(Office { seniority: self.chance.below(5) as i32, ..Default::default() }),
+            ..Default::default()
+        }
+    }
+
+    fn account(&mut self, number: u64) -> Account {
+        let participations: Vec<_> = (0..self.chance.below(4) as usize).map(|at| self.participation(at)).collect();
+        let announcement = (!self.chance.once_in(3)).then(|| Announcement {
+            by: (*self.one_of(&["", "The Ministry", "the  ministry", "A_source%"])).into(),
+            participation: participations.first().map(|one| one.id.clone()).unwrap_or_default(),
+            date: self.span(),
+            ..Default::default()
+        });
+        let place = (!self.chance.once_in(3)).then(|| Place {
+            region_code: (*self.one_of(&["", "AZ", "RU"])).into(),
+            locality: (*self.one_of(&["", "Baku", "BAKU", "Moscow"])).into(),
+            ..Default::default()
+        });
+        Account {
+            kind: (*self.one_of(&[Kind::Unspecified, Kind::Talks, Kind::Visit])).into(),
+            status: (*self.one_of(&[Status::Unspecified, Status::Held, Status::Planned])).into(),
+            title: format!("Meeting {number}"),
+            topics: TOPICS[..2].iter().filter(|_| self.chance.once_in(2)).map(|topic| (*topic).to_owned()).collect(),
+            date: self.span(),
+            place,
+            announcement,
+            participations,
+            ..Default::default()
+        }
+    }
+}
+
+/// A service with made-up meetings, some of them told of twice.
+async fn service(seed: u64) -> (Service, Vec<Participant>) {
+    let service = Service::start().await;
+    let mut people = Vec::new();
+    for name in ["Kerim Veliyev", "Ruslan Tsalikov", "Sergey Shoigu"] {
+        people.push(service.create_participant(make::person(name, "AZ")).await);
+    }
+    let mut maker = Maker { chance: Chance::of(seed, "meetings"), people: people.clone() };
+    for number in 0..MEETINGS {
+        let article = Article { publish_date: maker.date(), ..make::article(&format!("urn:{number}")) };
+        let article = service.create_article(article).await;
+        let account = maker.account(number);
+        let meeting = service.create_meeting(&article, account).await.unwrap();
+        if maker.chance.once_in(4) {
+            let other = service.create_article(make::article(&format!("urn:other:{number}"))).await;
+            let account = maker.account(number);
+            service.add_report(&meeting.name, &other.name, account).await.unwrap();
+        }
+    }
+    (service, people)
+}
+
+fn asker(seed: u64, people: &[Participant]) -> Asker {
+    let names: Vec<&str> = people.iter().map(|one| one.name.as_str()).collect();
+    // Far from all: what is made in the test is made today.
+    let times = ["2000", "2020-09-04T12:00:00Z", "9999-12-31"];
+    Asker {
+        chance: Chance::of(seed, "questions"),
+        fields: vec![
+            Askable::new("kind", EQUAL, &["TALKS", "VISIT", "SUMMIT"]),
+            Askable::new("status", EQUAL, &["HELD", "PLANNED", "DENIED"]),
+            Askable::new("region", HAS, &REGIONS),
+            Askable::new("place.region", EQUAL, &["AZ", "RU", "FR"]),
+            Askable::new("place.locality", EQUAL, &["baku", "MOSCOW", "", "B%", "_aku"]),
+            Askable::new("participant", HAS, &names),
+            Askable::new("topic", HAS, &TOPICS),
+            Askable::new("date", ORDERED, &DATES),
+            Askable::new("has_dispute", EQUAL, &["true", "false"]),
+            Askable::new("report_count", ORDERED, &["0", "1", "2"]),
+            Askable::new("independent_source_count", ORDERED, &["1", "2", "3"]),
+            Askable::new("review", EQUAL, &["UNREVIEWED", "REVIEWED"]),
+            Askable::new("announcement.by", EQUAL, &["THE MINISTRY", "a_source%", "A source%", ""]),
+            Askable::new("announcement.participant", EQUAL, &names),
+            Askable::new("announcement.date", ORDERED, &DATES),
+            Askable::new("publish_date", ORDERED, &DATES),
+            Askable::new("create_time", ORDERED, &times),
+            Askable::new("update_time", ORDERED, &times),
+        ],
+        participations: vec![
+            Askable::new("participant", EQUAL, &names),
+            Askable::new("region", EQUAL, &REGIONS),
+            Askable::new("role", HAS, &["HOST", "VISITOR", "CHAIR", "CALLER"]),
+            Askable::new("seniority", ORDERED, &["0", "1", "2", "3", "9"]),
+            Askable::new("presence", EQUAL, &["PRESENT", "REMOTE", "REPRESENTED", "ABSENT", "REFERENCED"]),
+        ],
+        regions: REGIONS.map(str::to_owned).to_vec(),
+    }
+}
+
+async fn listed(service: &Service, filter: &str) -> BTreeSet<String> {
+    let request = ListMeetingsRequest { filter: filter.into(), page_size: 1_000, ..Default::default() };
+    let list =
+        service.meetings.clone().list_meetings(request).await.unwrap_or_else(|status| panic!("{filter}: {status}"));
+    list.into_inner().meetings.into_iter().map(|one| one.name).collect()
+}
+
+/// Without those that are not what they were any more: the last change of each is compared.
+async fn watched(service: &Service, filter: &str) -> BTreeSet<String> {
+    let changes = service.watch(matching(beginning(), filter)).await.caught_up().await;
+    changes.into_iter().map(|change| change.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_and_a_watch_agree_on_every_filter() {
+    let seed = Chance::seed();
+    let (service, people) = service(seed).await;
+    // A watch tells of a change if the filter holds before or after it: those that changed once alone are compared.
+    let once: BTreeSet<String> = listed(&service, "report_count = 1").await;
+    let mut asker = asker(seed, &people);
+    let (mut some, mut seen) = (0, BTreeSet::new());
+    for _ in 0..QUESTIONS {
+        let question = asker.ask(3);
+        let found = listed(&service, &question.to_string()).await;
+        let filter = format!("collection = meetings AND {}", question.text("meeting."));
+        let told = watched(&service, &filter).await;
+        let of_those = |names: &BTreeSet<String>| names.intersection(&once).cloned().collect::<BTreeSet<_>>();
+        assert_eq!(of_those(&found), of_those(&told), "READOUT_SEED={seed} {question}");
+        assert!(found.is_subset(&told), "READOUT_SEED={seed} {question}");
+        some += usize::from(!found.is_empty() && found.len() < MEETINGS as usize);
+        seen.insert(found);
+    }
+    assert!(some > QUESTIONS / 3 && seen.len() > QUESTIONS / 4, "most filters tell something apart: {some}");
+}

@@ -1,0 +1,166 @@
+//! Functions, where fields cannot say it: conditions on one participation, and two sides.
+
+use readout::pb::{
+    Account, ErrorReason, ListChangesRequest, ListMeetingsRequest, Office, Origin, Participation,
+    list_changes_request::Start,
+    participation::{Presence, Role},
+};
+
+use crate::support::{Refused, Service, make, metadata_of};
+
+fn who(name: &str, region: &str, roles: &[Role], seniority: i32, presence: Presence) -> Participation {
+    Participation {
+        region_code: region.into(),
+        roles: roles.iter().map(|role| (*role).into()).collect(),
+        office: Some(Office { seniority, ..Default::default() }),
+        presence: presence.into(),
+        ..make::named(name, name)
+    }
+}
+
+/// a: a Russian deputy minister leads a delegation. b: a Russian minister is there, and an Azerbaijani director leads. c: a
+/// Russian of unknown office leads, and is represented. d: a Russian minister who leads is only spoken of.
+async fn service() -> Service {
+    let service = Service::start().await;
+    let (head, present) = (Role::HeadOfDelegation, Presence::Present);
+    let meetings = [
+        ("a", vec![who("a", "RU", &[head, Role::Visitor], 3, present), who("b", "AZ", &[Role::Host], 2, present)]),
+        ("b", vec![who("c", "RU", &[Role::Visitor], 2, present), who("d", "AZ", &[head], 4, Presence::Remote)]),
+        ("c", vec![who("e", "RU", &[head], 0, Presence::Represented), who("f", "AZ", &[], 1, Presence::Referenced)]),
+        ("d", vec![who("g", "RU", &[head], 2, Presence::Referenced)]),
+    ];
+    for (title, participations) in meetings {
+        let article = service.create_article(make::article(&format!("urn:{title}"))).await;
+        let account = Account { participations, ..make::talks(title) };
+        service.create_meeting(&article, account).await.unwrap();
+    }
+    service
+}
+
+/// The titles of the meetings, by a list and by their changes.
+async fn found(service: &Service, filter: &str) -> String {
+    let request = ListMeetingsRequest { filter: filter.into(), ..Default::default() };
+    let list =
+        service.meetings.clone().list_meetings(request).await.unwrap_or_else(|status| panic!("{filter}: {status}"));
+    let mut titles: Vec<_> = list.into_inner().meetings.into_iter().map(|one| one.account.unwrap().title).collect();
+    titles.sort();
+    titles.concat()
+}
+
+#[tokio::test]
+async fn conditions_in_a_function_are_fulfilled_by_one_participation() {
+    let service = service().await;
+    for (filter, titles) in [
+        (r#"participant((region = "RU" AND role = HEAD_OF_DELEGATION AND seniority <= 3))"#, "ad"),
+        (r#"participant((region = "RU" role:HEAD_OF_DELEGATION seniority <= 3 presence = PRESENT))"#, "a"),
+        // By different ones: fields cannot say that it is the same.
+        (
+            r#"participant((region = "RU")) AND participant((role = HEAD_OF_DELEGATION)) AND participant((seniority <= 3))"#,
+            "abcd",
+        ),
+        ("participant((seniority >= 1 AND role = HEAD_OF_DELEGATION))", "abd"),
+        ("participant((role = HEAD_OF_DELEGATION AND NOT seniority <= 3))", "bc"),
+        ("participant((seniority = 0))", ""),
+        ("participant((NOT seniority >= 1))", "c"),
+        ("participant((seniority = 2))", "abd"),
+        ("participant((seniority = 4))", "b"),
+        ("participant((presence = REMOTE OR presence = REPRESENTED))", "bc"),
+        ("participant((presence = REFERENCED))", "cd"),
+        (r#"participant((region != "RU"))"#, "abc"),
+        (r#"NOT participant((region != "RU"))"#, "d"),
+        (r#"NOT participant((region = "RU" AND presence = PRESENT))"#, "cd"),
+        ("participant((role = HOST AND role = VISITOR))", ""),
+        ("participant((role = HEAD_OF_DELEGATION AND role = VISITOR))", "a"),
+        ("participant((role != HEAD_OF_DELEGATION))", "abc"),
+    ] {
+        assert_eq!(found(&service, filter).await, titles, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn a_meeting_is_between_two_regions_that_both_take_part() {
+    let service = service().await;
+    for (filter, titles) in [
+        (r#"between("AZ", "RU")"#, "ab"),
+        (r#"between("RU", "AZ")"#, "ab"),
+        (r#"NOT between("AZ", "RU")"#, "cd"),
+        (r#"between("AZ", "FR")"#, ""),
+        (r#"between("AZ", "RU") AND NOT participant((role = HOST))"#, "b"),
+    ] {
+        assert_eq!(found(&service, filter).await, titles, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn changes_have_the_functions_of_their_meetings() {
+    let service = service().await;
+    for (filter, count) in [
+        ("meeting.participant((region = \"RU\" AND role = HEAD_OF_DELEGATION AND seniority <= 3))", 2),
+        ("meeting.between(\"AZ\", \"RU\")", 2),
+        ("collection = meetings AND NOT meeting.between(\"AZ\", \"RU\")", 2),
+        ("collection = articles AND NOT meeting.between(\"AZ\", \"RU\")", 4),
+    ] {
+        let start = Some(Start::Origin(Origin::Beginning.into()));
+        let request = ListChangesRequest { start, filter: filter.into(), ..Default::default() };
+        let page = service.changes.clone().list_changes(request).await.unwrap().into_inner();
+        assert_eq!(page.changes.len(), count, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_cannot_be_called_is_refused_with_its_position() {
+    let service = service().await;
+    let refused = async |filter: &str| {
+        let request = ListMeetingsRequest { filter: filter.into(), ..Default::default() };
+        service.meetings.clone().list_meetings(request).await.expect_err(filter)
+    };
+    for (filter, position) in [
+        ("kind = TALKS AND between(\"AZ\")", "17"),
+        ("between(\"AZ\", \"az\")", "14"),
+        ("between(\"AZ\", \"AZ\")", "14"),
+        ("participant(\"RU\")", "0"),
+        ("participant((role = BOSS))", "20"),
+        ("participant((seniority = 'x' OR true))", "25"),
+        ("between(\"AZ\", \"RU') or true --\")", "14"),
+        ("participant((region = \"RU') or (true\"))", "22"),
+    ] {
+        let status = refused(filter).await;
+        assert_eq!(metadata_of(&status, "position"), position, "{filter}: {}", status.message());
+        assert_eq!(Refused::from(status), Refused::fields(ErrorReason::InvalidFilter, ["filter"]), "{filter}");
+    }
+    let status = refused("kind = TALKS AND betwen(\"AZ\", \"RU\")").await;
+    assert_eq!(metadata_of(&status, "position"), "17");
+    assert_eq!(metadata_of(&status, "function"), "betwen");
+    assert_eq!(metadata_of(&status, "nearest"), "between");
+    assert_eq!(Refused::from(status), Refused::fields(ErrorReason::UnknownFilterField, ["filter"]));
+}
+
+/// What is much too much, in every way there is: refused in no time, whatever it is made of.
+#[tokio::test]
+async fn what_is_much_too_large_or_deep_is_refused() {
+    let service = service().await;
+    let mut filters = vec![
+        vec!["kind = TALKS"; 10_000].join(" OR "),
+        vec!["kind = TALKS"; 500].join(" "),
+        format!("topic = \"{}\"", "x".repeat(65_536)),
+        "(".repeat(8_192),
+    ];
+    for open in ["(", "NOT (", "-(", "participant((", "between(", "a(b(", "participant((NOT (", "topic = ("] {
+        for depth in [33, 600, 10_000] {
+            filters.push(open.repeat(depth));
+            filters.push(format!(
+                "{}kind = TALKS{}",
+                open.repeat(depth),
+                ")".repeat(depth * open.matches('(').count())
+            ));
+        }
+    }
+    for filter in filters {
+        let request = ListMeetingsRequest { filter: filter.clone(), ..Default::default() };
+        let refused = Refused::from(service.meetings.clone().list_meetings(request).await.unwrap_err());
+        let reasons = [ErrorReason::InvalidFilter, ErrorReason::InvalidField];
+        let of = &filter[..filter.len().min(30)];
+        assert!(reasons.contains(&refused.reason) && refused.fields == ["filter"], "{of}: {refused:?}");
+    }
+    assert_eq!(found(&service, "kind = TALKS").await, "abcd");
+}

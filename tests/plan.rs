@@ -1,0 +1,100 @@
+//! How the database finds the pages of lists: for no field or function on its own by reading a table from end to end.
+
+use std::time::Duration;
+
+use readout::{
+    model::{
+        filter::{self, Vocabulary},
+        order::BY_NAME,
+        resource::Collection,
+    },
+    store::{
+        Store,
+        list::{Wanted, plan},
+    },
+};
+use serde_json::Value;
+use sqlx::{ConnectOptions, Connection};
+
+use crate::support::{
+    Service, make,
+    stories::{lines, request, story},
+    stream::ingest_all,
+};
+
+const COLLECTIONS: [(Collection, &str); 3] = [
+    (Collection::Articles, "articles"),
+    (Collection::Meetings, "meetings"),
+    (Collection::Participants, "participants"),
+];
+
+/// A database with some stories that knows what it has, and reads no table from end to end where there is another way.
+async fn database() -> (Service, Store) {
+    let service = Service::start().await;
+    let requests: Vec<_> = lines().iter().step_by(40).map(|line| request(&story(line))).collect();
+    ingest_all(&service.ingest, requests).await;
+    service.create_article(make::article("urn:other")).await;
+    run(&service, "analyze").await;
+    let store = Store::new(service.database.clone().options([("enable_seqscan", "off")]));
+    (service, store)
+}
+
+async fn run(service: &Service, statement: &'static str) {
+    let mut connection = service.database.connect().await.unwrap();
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The tables that a filter's first page reads from end to end.
+async fn read_whole(store: &Store, of: Collection, vocabulary: &'static Vocabulary, filter: &str) -> Vec<String> {
+    fn look(at: &Value, found: &mut Vec<String>) {
+        if at["Node Type"] == "Seq Scan" {
+            found.push(at["Relation Name"].as_str().unwrap_or_default().to_owned());
+        }
+        match at {
+            Value::Array(all) => all.iter().for_each(|one| look(one, found)),
+            Value::Object(fields) => fields.values().for_each(|one| look(one, found)),
+            _ => {}
+        }
+    }
+    let parsed = filter::parse(vocabulary, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
+    let wanted = Wanted { filter: parsed, show_deleted: false, order: BY_NAME };
+    let mut ask = store.ask(Duration::from_secs(30)).await.unwrap();
+    let plan = plan(&mut ask, of, &wanted, 50).await.unwrap();
+    let mut found = Vec::new();
+    look(&serde_json::from_str(&plan).unwrap(), &mut found);
+    found
+}
+
+/// Each example, with each operator that its field has, inside and outside of a function.
+fn filters(vocabulary: &Vocabulary) -> Vec<String> {
+    let mut filters: Vec<String> = vocabulary.functions.iter().map(|one| one.example.to_owned()).collect();
+    for field in vocabulary.fields {
+        let value = field.example.trim_start_matches(field.name).trim_start_matches([' ', '=', '<', '>', ':']);
+        filters.extend(field.operators().iter().map(|operator| format!("{} {operator} {value}", field.name)));
+    }
+    filters
+}
+
+#[tokio::test]
+async fn no_field_alone_makes_a_page_read_a_whole_table() {
+    let (service, store) = database().await;
+    for (of, name) in COLLECTIONS {
+        let vocabulary = filter::vocabulary(name).expect("a collection");
+        let mut filters = filters(vocabulary);
+        if of == Collection::Meetings {
+            let inside = self::filters(filter::PARTICIPATIONS);
+            filters.extend(inside.into_iter().map(|conditions| format!("participant(({conditions}))")));
+        }
+        for filter in filters {
+            for filter in [format!("NOT ({filter})"), filter] {
+                assert_eq!(read_whole(&store, of, vocabulary, &filter).await, [""; 0], "{name}: {filter}");
+            }
+        }
+    }
+    // Where there is no other way, it would be seen.
+    run(&service, "alter table meeting_topic drop constraint meeting_topic_pkey").await;
+    run(&service, "drop index meeting_topic_meeting_idx").await;
+    assert_eq!(read_whole(&store, Collection::Meetings, filter::MEETINGS, "topic = x").await, ["meeting_topic"]);
+    store.close().await;
+}
