@@ -66,14 +66,16 @@ create table participation (
     presence    smallint not null,
     seniority   smallint not null,
     roles       integer  not null,
-    together    boolean  not null
+    together    boolean  not null,
+    day         date
 );
 comment on column participation.participant is 'null while it is unresolved';
 comment on column participation.roles is 'bit r is set for the role of number r';
 comment on column participation.together is 'PRESENT or REMOTE in a meeting that lists have; of somebody who is there twice, once';
+comment on column participation.day is 'the first one of the meeting, null where none is known';
 -- Those of a meeting, without reading the rows.
 alter table participation
-    add constraint participation_pkey primary key (meeting, number) include (participant, region_code, together);
+    add constraint participation_pkey primary key (meeting, number) include (participant, region_code, together, day);
 -- The meetings at which somebody was together with others.
 create index participation_together_idx on participation (participant, meeting) where together;
 
