@@ -206,7 +206,8 @@ fn check_value(value: &str, field: &FieldDescriptor, rules: &mut Rules) -> Resul
             string.finish()?;
             match field.name() {
                 "region_code" => writeln!(code, "rule::region({value}, at, out);")?,
-                "language_code" => writeln!(code, "rule::language({value}, at, out);")?,
+                "language_code" | "query_language" => writeln!(code, "rule::language({value}, at, out);")?,
+                "query" => writeln!(code, "rule::query({value}, at, out);")?,
                 "time_zone" => writeln!(code, "rule::time_zone({value}, at, out);")?,
                 _ => {}
             }
@@ -286,7 +287,7 @@ impl Rules {
 fn is_answer(message: &MessageDescriptor) -> bool {
     matches!(
         message.name(),
-        "Change" | "Dispute" | "FilterField" | "FilterFunction" | "Heartbeat" | "Notice" | "Revision"
+        "Change" | "Dispute" | "FilterField" | "FilterFunction" | "Heartbeat" | "Notice" | "Revision" | "Snippet"
     ) || message.name().ends_with("Response")
         || message.parent_message().is_some_and(|parent| is_answer(&parent))
 }

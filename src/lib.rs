@@ -18,7 +18,7 @@
 //! |---|---|---|
 //! | `proto/readout/v1` | the contract: messages, services, rules, error reasons | |
 //! | [`pb`] | the generated code, and the descriptors | |
-//! | [`model`] | pure rules on the messages: declared and cross-field rules, evidence, names, dates, settle, filters | `pb` |
+//! | [`model`] | pure rules on the messages: declared and cross-field rules, evidence, names, dates, settle, filters, full text | `pb` |
 //! | [`store`] | the only SQL, one file per noun; `store/write.rs` is the transaction of a batch, `store/coalesce.rs` reads in batches | `model` |
 //! | [`feed`] | the write path and the way out: group commit, turns; tailer, ring, those who follow | `store` |
 //! | [`service`] | one file per gRPC service: decode, call, encode; `refusal.rs` has every way to fail | `model`, `feed`, `store` |
@@ -90,8 +90,10 @@
 //!
 //! 1. A list, a stream, a count, a path: `model/filter` and [`model::order`] read what was asked, with a position for
 //!    whatever is wrong in it; `store/filter.rs` makes SQL of a filter, in which values are only ever bound.
-//! 2. [`store::ask`] gives it a connection with a deadline. Whoever is late, or goes away, has the statement cancelled.
-//! 3. Pages go by keyset ([`store::list`], `service/page.rs`): the place of the last record stands in a token that is bound
+//! 2. What is searched for goes the same way: [`model::search`] folds the letters of texts and of queries, PostgreSQL finds,
+//!    ranks and marks (`store/search.rs`), and [`model::search::snippet`] cuts out what is shown.
+//! 3. [`store::ask`] gives it a connection with a deadline. Whoever is late, or goes away, has the statement cancelled.
+//! 4. Pages go by keyset ([`store::list`], `service/page.rs`): the place of the last record stands in a token that is bound
 //!    to the request. A stream is pages, of which the next one is made while one is sent; nothing is held in between.
 //!
 //! # How to add …

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use readout::{
+    cli::json,
     model::{
         filter::{self, Vocabulary},
-        order::BY_NAME,
+        order::{BEST_FIRST, BY_NAME},
         resource::Collection,
+        search::Question,
     },
+    pb::Story,
     store::{
         Store,
-        list::{Wanted, plan},
+        list::{self, plan},
+        statement,
     },
 };
 use serde_json::Value;
@@ -22,10 +26,12 @@ use crate::support::{
     stream::ingest_all,
 };
 
-const COLLECTIONS: [(Collection, &str); 3] = [
-    (Collection::Articles, "articles"),
-    (Collection::Meetings, "meetings"),
-    (Collection::Participants, "participants"),
+/// Statements are of no collection.
+const LISTS: [(Option<Collection>, &str); 4] = [
+    (Some(Collection::Articles), "articles"),
+    (Some(Collection::Meetings), "meetings"),
+    (Some(Collection::Participants), "participants"),
+    (None, "statements"),
 ];
 
 /// A database with some stories that knows what it has, and reads no table from end to end where there is another way.
@@ -33,6 +39,8 @@ async fn database() -> (Service, Store) {
     let service = Service::start().await;
     let requests: Vec<_> = lines().iter().step_by(40).map(|line| request(&story(line))).collect();
     ingest_all(&service.ingest, requests).await;
+    let story: Story = json::parse("readout.v1.Story", include_str!("data/azernews.story.json")).unwrap();
+    service.ingest.clone().ingest_story(make::ingest(story)).await.unwrap();
     service.create_article(make::article("urn:other")).await;
     run(&service, "analyze").await;
     let store = Store::new(service.database.clone().options([("enable_seqscan", "off")]));
@@ -46,7 +54,12 @@ async fn run(service: &Service, statement: &'static str) {
 }
 
 /// The tables that a filter's first page reads from end to end.
-async fn read_whole(store: &Store, of: Collection, vocabulary: &'static Vocabulary, filter: &str) -> Vec<String> {
+async fn read_whole(
+    store: &Store,
+    of: Option<Collection>,
+    vocabulary: &'static Vocabulary,
+    (filter, query): (&str, &str),
+) -> Vec<String> {
     fn look(at: &Value, found: &mut Vec<String>) {
         if at["Node Type"] == "Seq Scan" {
             found.push(at["Relation Name"].as_str().unwrap_or_default().to_owned());
@@ -58,9 +71,14 @@ async fn read_whole(store: &Store, of: Collection, vocabulary: &'static Vocabula
         }
     }
     let parsed = filter::parse(vocabulary, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
-    let wanted = Wanted { filter: parsed, show_deleted: false, order: BY_NAME };
+    let (filter, question) = (parsed, Question::read(query, ""));
+    let order = if question.is_some() { BEST_FIRST } else { BY_NAME };
     let mut ask = store.ask(Duration::from_secs(30)).await.unwrap();
-    let plan = plan(&mut ask, of, &wanted, 50).await.unwrap();
+    let plan = match of {
+        Some(of) => plan(&mut ask, of, &list::Wanted { filter, question, show_deleted: false, order }, 50).await,
+        None => statement::plan(&mut ask, &statement::Wanted { filter, question, order }, 50).await,
+    };
+    let plan = plan.unwrap();
     let mut found = Vec::new();
     look(&serde_json::from_str(&plan).unwrap(), &mut found);
     found
@@ -79,22 +97,26 @@ fn filters(vocabulary: &Vocabulary) -> Vec<String> {
 #[tokio::test]
 async fn no_field_alone_makes_a_page_read_a_whole_table() {
     let (service, store) = database().await;
-    for (of, name) in COLLECTIONS {
+    for (of, name) in LISTS {
         let vocabulary = filter::vocabulary(name).expect("a collection");
         let mut filters = filters(vocabulary);
-        if of == Collection::Meetings {
+        if name == "meetings" {
             let inside = self::filters(filter::PARTICIPATIONS);
             filters.extend(inside.into_iter().map(|conditions| format!("participant(({conditions}))")));
         }
         for filter in filters {
             for filter in [format!("NOT ({filter})"), filter] {
-                assert_eq!(read_whole(&store, of, vocabulary, &filter).await, [""; 0], "{name}: {filter}");
+                assert_eq!(read_whole(&store, of, vocabulary, (&filter, "")).await, [""; 0], "{name}: {filter}");
             }
         }
+    }
+    for (of, vocabulary) in [(Some(Collection::Articles), filter::ARTICLES), (None, filter::STATEMENTS)] {
+        assert_eq!(read_whole(&store, of, vocabulary, ("", "peace -war")).await, [""; 0]);
     }
     // Where there is no other way, it would be seen.
     run(&service, "alter table meeting_topic drop constraint meeting_topic_pkey").await;
     run(&service, "drop index meeting_topic_meeting_idx").await;
-    assert_eq!(read_whole(&store, Collection::Meetings, filter::MEETINGS, "topic = x").await, ["meeting_topic"]);
+    let found = read_whole(&store, Some(Collection::Meetings), filter::MEETINGS, ("topic = x", "")).await;
+    assert_eq!(found, ["meeting_topic"]);
     store.close().await;
 }

@@ -1,7 +1,7 @@
 //! What is derived from the records is made anew from them, as it was.
 
 use readout::{
-    pb::{Account, Announcement, Participation, Place, participation::Presence},
+    pb::{Account, Announcement, Participation, Place, Statement, participation::Presence},
     store::migrate::migrate,
 };
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
@@ -30,6 +30,14 @@ async fn derived(database: &PgConnectOptions) -> String {
             select 'meeting', row(meeting.*)::text from meeting
             union all
             select 'article', row(article.*)::text from article
+            union all
+            select 'statement', row(statement.*)::text from statement
+            union all
+            select 'speaker', row(statement_speaker.*)::text from statement_speaker
+            union all
+            select 'region of a speaker', row(statement_region.*)::text from statement_region
+            union all
+            select 'topic of a statement', row(statement_topic.*)::text from statement_topic
         ) as one";
     let rows: String = sqlx::query_scalar(rows).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
@@ -54,7 +62,11 @@ const OLD: &[&str] = &[
     "update meeting
      set place_locality = null, announced_by = null, announcer = null, announce_days = null, publish_date = null,
          create_time = now(), date_precision = 0, kind = 16",
-    "update article set create_time = now()",
+    "update article set create_time = now(), search = ''",
+    "delete from statement where number = 1",
+    "update statement set sort_date = '2001-01-01', language_code = 'xx', search = ''",
+    "delete from statement_speaker",
+    "delete from statement_topic where number = 0",
 ];
 
 async fn filled() -> Service {
@@ -77,6 +89,14 @@ async fn filled() -> Service {
             ..account.clone()
         };
         account.participations.push(absent);
+        let said = |id: &str, text: &str| Statement {
+            id: id.into(),
+            text: text.into(),
+            speakers: vec![account.participations[0].id.clone()],
+            topics: vec!["peace".into()],
+            ..Default::default()
+        };
+        account.statements = vec![said("1", "They spoke"), said("2", "of peace")];
         service.ingest.ingest_story(make::ingest(story)).await.unwrap();
     }
     service
@@ -90,7 +110,7 @@ async fn what_a_migration_marks_is_made_anew() {
     let before = derived(&database).await;
     execute(&database, OLD).await;
     assert_ne!(derived(&database).await, before);
-    execute(&database, &["insert into reindex values (4), (2)"]).await;
+    execute(&database, &["insert into reindex values (4), (2), (3)"]).await;
     migrate(&database).await.unwrap();
     assert_eq!(derived(&database).await, before);
     // Once.

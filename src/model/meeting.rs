@@ -1,6 +1,6 @@
 //! A meeting as its reports make it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 use uuid::Uuid;
@@ -9,6 +9,7 @@ use super::{
     dates,
     resource::Collection,
     settle::{self, Settled, Told, settle, unite},
+    statement,
 };
 use crate::pb::{Account, Dispute, Meeting, Participation, Report, dispute, meeting::Review, participation::Presence};
 
@@ -47,11 +48,7 @@ pub fn full(mut meeting: Meeting, told: &[Told<'_>], rulings: &[&Report]) -> Mee
     }
     let account = meeting.account.get_or_insert_default();
     (account.statements, account.outcomes, account.links) = unite(told);
-    let there: HashSet<&str> = account.participations.iter().map(|one| one.id.as_str()).collect();
-    for statement in &mut account.statements {
-        statement.speakers.retain(|id| there.contains(id.as_str()));
-        statement.addressees.retain(|id| there.contains(id.as_str()));
-    }
+    statement::leave_out(&mut account.statements, account.participations.iter());
     meeting
 }
 

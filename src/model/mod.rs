@@ -21,4 +21,6 @@ pub mod path;
 pub mod report;
 pub mod resource;
 pub mod rules;
+pub mod search;
 pub mod settle;
+pub mod statement;

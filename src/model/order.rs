@@ -8,7 +8,9 @@ use thiserror::Error;
 pub enum By {
     /// The name.
     Name,
-    /// The first day of a meeting, the publication of an article.
+    /// How well it has what a query asks for, the best first.
+    Rank,
+    /// The first day of a meeting, also of what was said there, the publication of an article.
     Date,
     /// When it was first written.
     CreateTime,
@@ -30,6 +32,9 @@ pub struct OrderBy {
 /// The order of a list whose request asks for none.
 pub const BY_NAME: OrderBy = OrderBy { by: By::Name, is_descending: false };
 
+/// The order of what a query has found, where none is asked for.
+pub const BEST_FIRST: OrderBy = OrderBy { by: By::Rank, is_descending: false };
+
 /// The fields of a collection that lists can be in the order of, by the names that requests give them.
 pub type Fields = [(&'static str, By)];
 
@@ -49,6 +54,9 @@ pub const PARTICIPANTS: &Fields =
 /// Of articles.
 pub const ARTICLES: &Fields =
     &[("name", By::Name), ("publish_date", By::Date), ("create_time", By::CreateTime), ("update_time", By::UpdateTime)];
+
+/// Of statements.
+pub const STATEMENTS: &Fields = &[("name", By::Name), ("date", By::Date)];
 
 /// An order that no list comes in.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -89,6 +97,12 @@ pub fn parse(fields: &'static Fields, text: &str) -> Result<OrderBy, OrderError>
             nearest: nearest(fields, field),
         }),
     }
+}
+
+/// The same for a list that may have a query: then empty is the best first.
+pub fn parse_with_query(fields: &'static Fields, text: &str, has_query: bool) -> Result<OrderBy, OrderError> {
+    let order = parse(fields, text)?;
+    Ok(if has_query && text.trim_ascii().is_empty() { BEST_FIRST } else { order })
 }
 
 fn nearest(fields: &'static Fields, field: &str) -> Option<&'static str> {

@@ -8,7 +8,7 @@ use std::{cmp::Ordering, fmt, sync::LazyLock};
 use regex_lite::Regex;
 
 use crate::{
-    model::{codes, dates},
+    model::{codes, dates, search},
     pb::{self, ErrorReason},
 };
 
@@ -331,6 +331,12 @@ mod rule {
     pub fn language(value: &str, at: &Path<'_>, out: &mut Violations) {
         if !value.is_empty() && !codes::is_language(value) {
             out.add(at, "must be a BCP 47 language tag such as \"en\" or \"az-Latn\"");
+        }
+    }
+
+    pub fn query(value: &str, at: &Path<'_>, out: &mut Violations) {
+        if search::count_words(value) > search::MOST_WORDS {
+            out.add(at, format!("must have at most {} words", search::MOST_WORDS));
         }
     }
 

@@ -19,7 +19,7 @@ use super::{
     report::{Telling, Tellings, complete, must_have_room, source, tellings, to_settle},
     retract,
     revise::{must_stand, revised, to_delete, to_undelete},
-    rule,
+    rule, statement,
 };
 use crate::{
     model::{
@@ -33,9 +33,9 @@ use crate::{
         AddReportRequest, AggregateMeetingsRequest, AggregateMeetingsResponse, BatchGetMeetingsRequest,
         BatchGetMeetingsResponse, CreateMeetingRequest, DeleteMeetingRequest, GetMeetingRequest, GetReportRequest,
         ListMeetingRevisionsRequest, ListMeetingRevisionsResponse, ListMeetingsRequest, ListMeetingsResponse,
-        ListReportsRequest, ListReportsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest,
-        SplitMeetingRequest, UndeleteMeetingRequest, UpdateMeetingRequest, View, meeting::Review,
-        meeting_service_server::MeetingService,
+        ListReportsRequest, ListReportsResponse, ListStatementsRequest, ListStatementsResponse, Meeting,
+        MergeMeetingsRequest, Report, RetractReportRequest, SplitMeetingRequest, UndeleteMeetingRequest,
+        UpdateMeetingRequest, View, meeting::Review, meeting_service_server::MeetingService,
     },
     store::{
         change,
@@ -136,6 +136,13 @@ impl MeetingService for Api {
         let as_of = cursor.as_of.to_string();
         let reports = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
         Ok(Response::new(ListReportsResponse { reports, next_page_token, as_of }))
+    }
+
+    async fn list_statements(
+        &self,
+        request: Request<ListStatementsRequest>,
+    ) -> Result<Response<ListStatementsResponse>, Status> {
+        Ok(Response::new(statement::list(self, request).await?))
     }
 
     async fn update_meeting(&self, request: Request<UpdateMeetingRequest>) -> Result<Response<Meeting>, Status> {
@@ -368,7 +375,7 @@ pub(super) fn united(meetings: Vec<Meeting>, tellings: &HashMap<Uuid, Tellings>)
 fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Wanted, View), Refusal> {
     let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?;
     let order = order::parse(order::MEETINGS, &request.order_by).map_err(Refusal::Order)?;
-    let wanted = Wanted { filter, show_deleted: request.show_deleted, order };
+    let wanted = Wanted { filter, question: None, show_deleted: request.show_deleted, order };
     Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
 }
 

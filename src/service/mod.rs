@@ -22,8 +22,10 @@ pub mod report;
 pub mod retract;
 mod revise;
 mod rule;
+mod search;
 pub mod settler;
 mod stale;
+mod statement;
 pub mod status;
 pub mod story;
 

@@ -11,8 +11,9 @@ use crate::{
     pb::{
         ListArticleRevisionsRequest, ListArticlesRequest, ListCounterpartsRequest, ListMeetingRevisionsRequest,
         ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
+        ListStatementsRequest,
     },
-    store::{change::Position, list::Keyset},
+    store::{change::Position, list::Keyset, statement::Place},
 };
 
 const DEFAULT_SIZE: usize = 50;
@@ -38,6 +39,23 @@ impl Key for Uuid {
 
     fn of_bytes(bytes: &[u8]) -> Option<Self> {
         Self::from_slice(bytes).ok()
+    }
+}
+
+/// Of statements.
+impl Key for Place {
+    fn bytes(self) -> Vec<u8> {
+        [self.value.to_be_bytes().as_slice(), self.report.as_bytes(), &self.number.to_be_bytes()].concat()
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let (value, rest) = bytes.split_first_chunk()?;
+        let (report, number) = rest.split_first_chunk()?;
+        Some(Self {
+            value: i64::from_be_bytes(*value),
+            report: Uuid::from_bytes(*report),
+            number: i32::from_be_bytes(number.try_into().ok()?),
+        })
     }
 }
 
@@ -106,6 +124,7 @@ paged!(ListArticlesRequest, "articles", Keyset);
 paged!(ListParticipantsRequest, "participants", Keyset);
 paged!(ListMeetingsRequest, "meetings", Keyset);
 paged!(ListReportsRequest, "reports", Uuid);
+paged!(ListStatementsRequest, "statements", Place);
 paged!(ListCounterpartsRequest, "counterparts", Keyset);
 paged!(ListArticleRevisionsRequest, "revisions of an article", RevisionNumber);
 paged!(ListParticipantRevisionsRequest, "revisions of a participant", RevisionNumber);

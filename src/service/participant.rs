@@ -261,7 +261,7 @@ fn parent(participant: &Participant) -> Vec<Uuid> {
 fn question(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, Wanted), Refusal> {
     let filter = filter::parse(filter::PARTICIPANTS, &request.filter).map_err(Refusal::Filter)?;
     let order = order::parse(order::PARTICIPANTS, &request.order_by).map_err(Refusal::Order)?;
-    let wanted = Wanted { filter, show_deleted: request.show_deleted, order };
+    let wanted = Wanted { filter, question: None, show_deleted: request.show_deleted, order };
     Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted))
 }
 

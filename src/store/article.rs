@@ -10,6 +10,7 @@ use super::{
     Doc, StoreError, Tx,
     coalesce::{BATCH_BYTES, Found},
     docs, revision,
+    search::Words,
     signed::{Signatures, Signed},
     time,
     write::{Claim, PutArticle},
@@ -174,19 +175,22 @@ pub(super) async fn claim(
 ) -> Result<(), StoreError> {
     let new: Vec<_> = articles.iter().copied().filter(|one| one.put.replaces.is_none()).collect();
     if !new.is_empty() {
-        let (rows, by) = (Rows::of(&new), Signatures::of(&new));
+        let (rows, by, words) = (Rows::of(&new), Signatures::of(&new), Words::of_new(&new));
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
             "insert into article (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
                                   section, publish_from, publish_to, syndicated_from, text_key, create_time, update_time,
-                                  change_kind, actor, request_id, reason)
-             select one.*
+                                  change_kind, actor, request_id, reason, search)
+             select one.id, one.revision, one.contract, one.doc, one.origin, one.text_sha256, one.publisher_region,
+                    one.language_code, one.section, one.publish_from, one.publish_to, one.syndicated_from, one.text_key,
+                    one.create_time, one.update_time, one.change_kind, one.actor, one.request_id, one.reason,
+                    search_article(one.language_code, one.title, one.words)
              from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
                          $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::bytea[],
                          $14::timestamptz[], $15::timestamptz[], $16::smallint[], $17::text[], $18::text[],
-                         $19::text[])
+                         $19::text[], $20::text[], $21::text[])
                       as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
                               section, publish_from, publish_to, syndicated_from, text_key, create_time, update_time,
-                              change_kind, actor, request_id, reason)
+                              change_kind, actor, request_id, reason, title, words)
              on conflict on constraint article_pkey do nothing
              returning id",
         )
@@ -209,6 +213,8 @@ pub(super) async fn claim(
         .bind(by.actors)
         .bind(by.request_ids)
         .bind(by.reasons)
+        .bind(words.titles)
+        .bind(words.texts)
         .fetch_all(&mut *tx)
         .await?
         .into_iter()
@@ -227,7 +233,7 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> R
     if next.is_empty() {
         return Ok(());
     }
-    let (rows, by) = (Rows::of(&next), Signatures::of(&next));
+    let (rows, by, words) = (Rows::of(&next), Signatures::of(&next), Words::of_next(tx, &next).await?);
     revision::supersede(tx, Collection::Articles, &rows.ids).await?;
     sqlx::query(
         "update article
@@ -248,13 +254,18 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> R
              change_kind = one.change_kind,
              actor = one.actor,
              request_id = one.request_id,
-             reason = one.reason
+             reason = one.reason,
+             search = case
+                 when one.title is null then article.search
+                 else search_article(one.language_code, one.title, one.words)
+             end
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::bytea[], $7::text[],
                      $8::text[], $9::text[], $10::date[], $11::date[], $12::uuid[], $13::timestamptz[], $14::bytea[],
-                     $15::boolean[], $16::timestamptz[], $17::smallint[], $18::text[], $19::text[], $20::text[])
+                     $15::boolean[], $16::timestamptz[], $17::smallint[], $18::text[], $19::text[], $20::text[],
+                     $21::text[], $22::text[])
                   as one (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code, section,
                           publish_from, publish_to, syndicated_from, delete_time, text_key, has_same_text, update_time,
-                          change_kind, actor, request_id, reason)
+                          change_kind, actor, request_id, reason, title, words)
          where article.id = one.id",
     )
     .bind(rows.ids)
@@ -277,6 +288,8 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> R
     .bind(by.actors)
     .bind(by.request_ids)
     .bind(by.reasons)
+    .bind(words.titles)
+    .bind(words.texts)
     .execute(&mut *tx)
     .await?;
     Ok(())

@@ -9,11 +9,12 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Doc, StoreError, ask::Ask, filter, table};
+use super::{Doc, StoreError, ask::Ask, filter, search, table};
 use crate::model::{
     filter::Filter,
     order::{By, OrderBy},
     resource::Collection,
+    search::Question,
 };
 
 /// A page ends at this many bytes, and after at least one record.
@@ -24,6 +25,8 @@ pub const PAGE_BYTES: i64 = 2 * 1024 * 1024;
 pub struct Wanted {
     /// Those for which it is true.
     pub filter: Filter,
+    /// Those that it finds; only articles have texts.
+    pub question: Option<Question>,
     /// Whether deleted ones, too.
     pub show_deleted: bool,
     /// In which order.
@@ -74,8 +77,8 @@ pub async fn plan(ask: &mut Ask, of: Collection, wanted: &Wanted, limit: usize) 
 /// The innermost query finds the records, from indexes alone where it can; the next one counts bytes before any doc is
 /// fetched from where large ones are kept apart.
 fn push_page(query: &mut QueryBuilder<Postgres>, of: Collection, wanted: &Wanted, after: Option<Keyset>, limit: usize) {
-    let (table, by) = (table(of), column(wanted.order.by));
-    let direction = if wanted.order.is_descending { " desc" } else { "" };
+    let (table, order) = (table(of), wanted.order);
+    let direction = if order.is_descending { " desc" } else { "" };
     query.push(format_args!(
         "select id, contract, doc, sort, found
          from (
@@ -85,12 +88,14 @@ fn push_page(query: &mut QueryBuilder<Postgres>, of: Collection, wanted: &Wanted
              from (
                  select {table}.id, "
     ));
-    match by {
-        Some(by) => query.push(format_args!("{table}.{by} as sort from {table} where ")),
-        None => query.push(format_args!("0::bigint as sort from {table} where ")),
-    };
+    push_sort(query, table, order.by, wanted.question.as_ref());
+    query.push(format_args!(" as sort from {table} where "));
+    if let Some(question) = &wanted.question {
+        search::push_condition(query, table, question);
+        query.push(" and ");
+    }
     if let Some(place) = after {
-        push_after(query, table, wanted.order, place);
+        push_after(query, table, wanted, place);
         query.push(" and ");
     }
     filter::push(query, &wanted.filter);
@@ -103,8 +108,8 @@ fn push_page(query: &mut QueryBuilder<Postgres>, of: Collection, wanted: &Wanted
         });
     }
     query.push(" order by ");
-    if let Some(by) = by {
-        query.push(format_args!("{table}.{by}{direction}, "));
+    if order.by != By::Name {
+        query.push(format_args!("sort{direction}, "));
     }
     // One more than asked for tells whether there are more; a page has at most 1,000: the number fits.
     query.push(format_args!("{table}.id{direction} limit ")).push_bind(limit as i64 + 1);
@@ -113,30 +118,50 @@ fn push_page(query: &mut QueryBuilder<Postgres>, of: Collection, wanted: &Wanted
 }
 
 /// What comes after a place.
-fn push_after(query: &mut QueryBuilder<Postgres>, table: &str, order: OrderBy, Keyset { value, id }: Keyset) {
-    let comparison = if order.is_descending { "<" } else { ">" };
-    let Some(by) = column(order.by) else {
-        query.push(format_args!("{table}.id {comparison} ")).push_bind(id);
-        return;
-    };
-    query.push(format_args!("({table}.{by}, {table}.id) {comparison} ("));
-    match order.by {
-        By::Date => query.push_bind(Days(value)),
-        By::CreateTime | By::UpdateTime => query.push_bind(Micros(value)),
-        By::IndependentSourceCount | By::Name => query.push_bind(value),
-    };
-    query.push(", ").push_bind(id).push(")");
+fn push_after(query: &mut QueryBuilder<Postgres>, table: &'static str, wanted: &Wanted, place: Keyset) {
+    let OrderBy { by, is_descending } = wanted.order;
+    query.push("(");
+    if by != By::Name {
+        push_sort(query, table, by, wanted.question.as_ref());
+        query.push(", ");
+    }
+    query.push(format_args!("{table}.id) {} (", if is_descending { "<" } else { ">" }));
+    if by != By::Name {
+        push_value(query, by, place.value);
+        query.push(", ");
+    }
+    query.push_bind(place.id).push(")");
 }
 
-/// The column that a list is in the order of, never null; none where it is the name.
-fn column(by: By) -> Option<&'static str> {
+/// What a list is in the order of, never null; where that is the name, the same for all.
+pub(super) fn push_sort(query: &mut QueryBuilder<Postgres>, table: &'static str, by: By, question: Option<&Question>) {
+    let column = match (by, question) {
+        (By::Rank, Some(question)) => {
+            // As a whole number, which is the same wherever it is compared; the best has the least.
+            query.push("(");
+            search::push_rank(query, table, question);
+            query.push(" * -1e9)::bigint");
+            return;
+        }
+        (By::Name | By::Rank, _) => {
+            query.push("0::bigint");
+            return;
+        }
+        (By::Date, _) => ".sort_date",
+        (By::CreateTime, _) => ".create_time",
+        (By::UpdateTime, _) => ".update_time",
+        (By::IndependentSourceCount, _) => ".independent_source_count",
+    };
+    query.push(table).push(column);
+}
+
+/// A value of that, in its own type.
+pub(super) fn push_value(query: &mut QueryBuilder<Postgres>, by: By, value: i64) {
     match by {
-        By::Name => None,
-        By::Date => Some("sort_date"),
-        By::CreateTime => Some("create_time"),
-        By::UpdateTime => Some("update_time"),
-        By::IndependentSourceCount => Some("independent_source_count"),
-    }
+        By::Date => query.push_bind(Days(value)),
+        By::CreateTime | By::UpdateTime => query.push_bind(Micros(value)),
+        By::IndependentSourceCount | By::Name | By::Rank => query.push_bind(value),
+    };
 }
 
 /// A date as PostgreSQL sends it: days since 2000, the least number for what is before all dates.
@@ -146,7 +171,8 @@ struct Days(i64);
 struct Micros(i64);
 
 /// Any of these, or a whole number.
-struct Sort(i64);
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sort(pub(super) i64);
 
 impl Type<Postgres> for Days {
     fn type_info() -> PgTypeInfo {

@@ -28,7 +28,9 @@ pub mod report;
 pub mod request;
 pub mod retention;
 pub mod revision;
+pub mod search;
 mod signed;
+pub mod statement;
 pub mod text;
 pub mod unsettled;
 pub mod write;
@@ -128,6 +130,8 @@ impl Store {
             ("statement_timeout", "30s"),
             ("lock_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "2s"),
+            // Of words that cannot be searched the server would tell the log.
+            ("client_min_messages", "warning"),
         ]);
         // Connections that are in use all the time are not asked before they are used: that would cost as much as what
         // they are used for. One that somebody has given up, since nothing was heard from it, would be asked for ever

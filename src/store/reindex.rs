@@ -6,10 +6,10 @@
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Doc, StoreError, columns::Columns, meeting, participation};
+use super::{Doc, StoreError, columns::Columns, meeting, participation, search, statement};
 use crate::{
     model::resource::{Collection, Resource},
-    pb::{Article, Meeting},
+    pb::{Article, Meeting, Report},
 };
 
 /// So many records are made anew in one transaction.
@@ -45,7 +45,8 @@ async fn reindex(connection: &mut PgConnection, of: Collection) -> Result<usize,
         match of {
             Collection::Meetings => meetings(&mut tx, &docs).await?,
             Collection::Articles => articles(&mut tx, &docs).await?,
-            Collection::Participants | Collection::Reports => {}
+            Collection::Reports => reports(&mut tx, &docs).await?,
+            Collection::Participants => {}
         }
         tx.commit().await?;
     }
@@ -81,5 +82,11 @@ async fn articles(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError>
     let (ids, records) = decode::<Article>(docs)?;
     let create_times =
         records.iter().map(|one| super::time(one.create_time.as_ref()).unwrap_or_default()).collect::<Vec<_>>();
-    Columns::of("article", &ids)?.with("create_time", "timestamptz", create_times)?.update(tx).await
+    Columns::of("article", &ids)?.with("create_time", "timestamptz", create_times)?.update(&mut *tx).await?;
+    search::reindex(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
+}
+
+async fn reports(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
+    let (ids, records) = decode::<Report>(docs)?;
+    statement::reindex(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     BATCH_TIMEOUT, StoreError, article, change, meeting, participant, reference, report, request,
     signed::signed,
-    text,
+    statement, text,
     unsettled::{self, Unsettled},
 };
 use crate::{
@@ -288,6 +288,7 @@ async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, Stor
     report::update(&mut tx, &reports).await?;
     meeting::update(&mut tx, &meetings).await?;
     meeting::index(&mut tx, &meetings).await?;
+    statement::index(&mut tx, &reports).await?;
 
     let changes: Vec<_> = batch
         .iter()

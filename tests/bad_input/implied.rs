@@ -23,7 +23,8 @@ pub fn field(field: &FieldDescriptor, value: &Value) -> Vec<Broken> {
             let mut all = vec![broken("", with_nul(text), NUL)];
             let (codes, says): (&[&str], _) = match field.name() {
                 "region_code" => (&["ZZ", "az", "A", "AZE", "A1", "UK", "EU"], "ISO 3166-1"),
-                "language_code" => (&["e", "en_GB", "english-languages", "-", "az-"], "BCP 47"),
+                "language_code" | "query_language" => (&["e", "en_GB", "english-languages", "-", "az-"], "BCP 47"),
+                "query" => (&[MANY_WORDS], "at most 100 words"),
                 "time_zone" => (&["Mars/Olympus", "+04:00", "asia/baku ", "GMT+25"], "IANA time zone"),
                 _ => (&[], ""),
             };
@@ -35,6 +36,9 @@ pub fn field(field: &FieldDescriptor, value: &Value) -> Vec<Broken> {
     }
 }
 
+/// 101 of them.
+const MANY_WORDS: &str = "a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p-q-r-s-t-u-v-w-x-y-z a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p-q-r-s-t-u-v-w-x-y \
+     1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10";
 const NUL: &str = "must not contain U+0000";
 
 fn with_nul(text: &Value) -> Value {

@@ -82,9 +82,11 @@ async fn questions(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
 async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let service = &mut world.service;
     let order_by = || "update_time desc".to_owned();
-    let filter = "publish_date < 1900 OR NOT section = sport".into();
+    let (query, query_language) = ("veliyev -sport".to_owned(), "en".to_owned());
     let mut articles = ListArticlesRequest {
-        filter,
+        filter: "publish_date < 1900 OR NOT section = sport".into(),
+        query: query.clone(),
+        query_language: query_language.clone(),
         page_size: 1,
         view: View::Full.into(),
         order_by: order_by(),
@@ -113,6 +115,13 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let page = service.meetings.list_meetings(meetings.clone()).await.unwrap().into_inner();
     meetings.page_token = page.next_page_token;
 
+    let filter = "NOT act = DENY".into();
+    let order_by = "date desc".into();
+    let mut statements =
+        ListStatementsRequest { filter, query, query_language, order_by, page_size: 1, ..Default::default() };
+    let page = service.meetings.list_statements(statements.clone()).await.unwrap().into_inner();
+    statements.page_token = page.next_page_token;
+
     let (meeting, article) = (world.meetings[0].clone(), world.articles[0].clone());
     let read_time = Some(SystemTime::now().into());
     let reports = ListReportsRequest { meeting, article, page_size: 1, read_time, ..Default::default() };
@@ -123,6 +132,7 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         of("ParticipantService/ListParticipants", &participants),
         of("MeetingService/ListMeetings", &meetings),
         of("MeetingService/ListReports", &reports),
+        of("MeetingService/ListStatements", &statements),
     ];
     requests.extend(of_revisions(world).await);
     requests

@@ -2,7 +2,7 @@
 
 use readout::pb::{
     Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest,
-    ErrorReason, GetArticleRequest, GetParticipantRequest, ListReportsRequest, Meeting, Participant, Report,
+    ErrorReason, GetArticleRequest, GetParticipantRequest, ListReportsRequest, Meeting, Participant, Report, Statement,
     participant::Kind,
 };
 use tonic::{Status, transport::Channel};
@@ -38,7 +38,8 @@ impl World {
             let request = CreateParticipantRequest { participant: Some(participant), ..Default::default() };
             participants.push(service.participants.create_participant(request).await.unwrap().into_inner().name);
 
-            let account = Account { title: one.into(), ..Default::default() };
+            let said = Statement { id: "said".into(), text: TEXT.into(), ..Default::default() };
+            let account = Account { title: one.into(), statements: vec![said], ..Default::default() };
             let meeting = Meeting { account: Some(account), ..Default::default() };
             let request = CreateMeetingRequest {
                 meeting: Some(meeting),

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    Call, Comparison, Field, Function,
+    Call, Comparison, Field, Function, STATEMENTS,
     Values::{self, Bool, Date, Enum, Number, Region, Resource, Text, Time},
     Vocabulary,
 };
@@ -247,6 +247,7 @@ pub fn vocabulary(name: &str) -> Option<&'static Vocabulary> {
         "meetings" => Some(MEETINGS),
         "participants" => Some(PARTICIPANTS),
         "participations" => Some(PARTICIPATIONS),
+        "statements" => Some(STATEMENTS),
         _ => None,
     }
 }

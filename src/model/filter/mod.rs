@@ -11,6 +11,7 @@ mod holds;
 mod parse;
 mod range;
 mod scan;
+mod statements;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -24,6 +25,7 @@ pub use self::{
     holds::Subject,
     parse::{MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, parse},
     range::{DateRange, Order, TimeRange},
+    statements::{STATEMENTS, Said},
     values::Values,
     vocabulary::{Call, Field, Function, Vocabulary},
 };
@@ -125,6 +127,8 @@ pub enum Comparison {
     CreateTime(Collection, Order, TimeRange),
     /// `update_time` of a resource of the collection.
     UpdateTime(Collection, Order, TimeRange),
+    /// A field of a statement.
+    Said(Said),
     /// `report.meeting` of a change.
     ReportMeeting(Uuid),
     /// `report.article` of a change.

@@ -1,6 +1,7 @@
 //! Filters as SQL conditions. All SQL in them stands in this file; what a caller wrote is only ever bound.
 
 mod participation;
+mod statement;
 #[cfg(test)]
 mod tests;
 
@@ -117,6 +118,7 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, wanted: 
         UpdateTime(of, order, TimeRange { from, until }) => {
             moment(query, [table(*of), ".update_time"], *order, (*from, *until), wanted);
         }
+        Said(said) => statement::push(query, said, wanted),
         ReportMeeting(id) => column(query, "report.meeting", id, wanted),
         ReportArticle(id) => column(query, "report.article", id, wanted),
         ChangeCollection(of) => column(query, "change.collection", *of as i16, wanted),

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::filter::{self, ARTICLES, MEETINGS, PARTICIPANTS, Vocabulary};
+use crate::model::filter::{self, ARTICLES, MEETINGS, PARTICIPANTS, STATEMENTS, Vocabulary};
 
 fn sql(vocabulary: &'static Vocabulary, text: &str) -> String {
     let filter = filter::parse(vocabulary, text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -91,6 +91,30 @@ fn participants_and_articles_in_sql() {
         (ARTICLES, "publish_date < 2020-09", "(article.publish_from < $1)"),
     ] {
         assert_eq!(sql(fields, text), expected, "{text}");
+    }
+}
+
+#[test]
+fn statements_in_sql() {
+    let id = "0198f2d1-7c0e-7000-8000-0123456789ab";
+    let row = |table: &str| {
+        format!(
+            "exists (select 1 from {table} s where s.report = statement.report and s.number = statement.number and s."
+        )
+    };
+    for (text, expected) in [
+        (format!("speaker = \"participants/{id}\""), row("statement_speaker") + "participant = $1)"),
+        ("region != AZ".into(), format!("not {}region_code = $1)", row("statement_region"))),
+        ("topic:peace".into(), row("statement_topic") + "topic = $1)"),
+        ("act = STRESS".into(), "statement.act = $1".into()),
+        ("speaker_kind != JOINT".into(), "statement.speaker_kind is distinct from $1".into()),
+        ("quotation = DIRECT".into(), "statement.quotation = $1".into()),
+        ("language = en".into(), "statement.language_code = $1".into()),
+        ("date != 2020".into(), "(statement.days && daterange($1, $2, '[]')) is not true".into()),
+        (format!("meeting = \"meetings/{id}\""), "statement.meeting = $1".into()),
+        (format!("article = \"articles/{id}\""), "statement.article = $1".into()),
+    ] {
+        assert_eq!(sql(STATEMENTS, &text), expected, "{text}");
     }
 }
 

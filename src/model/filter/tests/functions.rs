@@ -118,7 +118,7 @@ fn what_is_deep_is_refused_wherever_it_is_deep() {
 
 #[test]
 fn every_example_and_every_name_is_read() {
-    for name in ["articles", "changes", "meetings", "participants", "participations"] {
+    for name in ["articles", "changes", "meetings", "participants", "participations", "statements"] {
         let Some(vocabulary) = vocabulary(name) else { panic!("{name}") };
         for field in vocabulary.fields {
             assert!(parse(vocabulary, field.example).is_ok(), "{name}: {}", field.example);

@@ -1,15 +1,14 @@
 //! ArticleService.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+mod list;
+
+use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use self::list::{page, question};
 use super::{
     Api, Prepared,
     call::{Call, check},
@@ -25,7 +24,6 @@ use crate::{
     model::{
         article::{TextHash, keeps_text, nfc, parse_text_hash, take_next_text, take_text, uris},
         copies::{Copy, regroups, text_key},
-        filter, order,
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
     },
@@ -37,7 +35,6 @@ use crate::{
     },
     store::{
         Doc, article, change, copies,
-        list::{Keyset, Wanted, list},
         write::{Put, PutArticle, Write},
     },
 };
@@ -364,36 +361,4 @@ pub(super) async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<
         }
     }
     Ok(articles)
-}
-
-fn question(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, Wanted, View), Refusal> {
-    let filter = filter::parse(filter::ARTICLES, &request.filter).map_err(Refusal::Filter)?;
-    let order = order::parse(order::ARTICLES, &request.order_by).map_err(Refusal::Order)?;
-    let wanted = Wanted { filter, show_deleted: request.show_deleted, order };
-    Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
-}
-
-/// A page, and after which id the next one begins, if there is one.
-async fn page(
-    api: Api,
-    budget: Duration,
-    cursor: Cursor,
-    wanted: Wanted,
-    view: View,
-) -> Result<(ListArticlesResponse, Option<Keyset>), Refusal> {
-    let mut page =
-        list(&mut api.store.ask(budget).await?, Collection::Articles, &wanted, cursor.after, cursor.size).await?;
-    if view == View::Full {
-        let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
-        let sizes = article::text_sizes(api.store.reads(), &ids).await?;
-        page.cut(|doc| sizes.get(&doc.id).copied().unwrap_or(0));
-    }
-    let next = page.next();
-    let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
-    let as_of = cursor.as_of.to_string();
-    let mut articles: Vec<Article> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
-    if view == View::Full {
-        articles = with_texts(&api, articles).await?;
-    }
-    Ok((ListArticlesResponse { articles, next_page_token, as_of }, next))
 }

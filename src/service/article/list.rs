@@ -1,0 +1,70 @@
+//! Pages of articles, with what a query has found in each.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::with_texts;
+use crate::{
+    model::{filter, order, resource::Collection, search::Question},
+    pb::{Article, ListArticlesRequest, ListArticlesResponse, View, snippet::Source},
+    service::{
+        Api,
+        page::Cursor,
+        refusal::Refusal,
+        search::{Shown, snippets},
+    },
+    store::{
+        article,
+        list::{Keyset, Wanted, list},
+    },
+};
+
+/// What a request asks for, and where it begins.
+pub(super) fn question(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, Wanted, View), Refusal> {
+    let filter = filter::parse(filter::ARTICLES, &request.filter).map_err(Refusal::Filter)?;
+    let question = Question::read(&request.query, &request.query_language);
+    let order = order::parse_with_query(order::ARTICLES, &request.order_by, question.is_some());
+    let order = order.map_err(Refusal::Order)?;
+    let wanted = Wanted { filter, question, show_deleted: request.show_deleted, order };
+    Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
+}
+
+/// A page, and after which id the next one begins, if there is one.
+pub(super) async fn page(
+    api: Api,
+    budget: Duration,
+    cursor: Cursor,
+    wanted: Wanted,
+    view: View,
+) -> Result<(ListArticlesResponse, Option<Keyset>), Refusal> {
+    let mut ask = api.store.ask(budget).await?;
+    let mut page = list(&mut ask, Collection::Articles, &wanted, cursor.after, cursor.size).await?;
+    let has_texts = view == View::Full || wanted.question.is_some();
+    if has_texts {
+        let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
+        let sizes = article::text_sizes(api.store.reads(), &ids).await?;
+        page.cut(|doc| sizes.get(&doc.id).copied().unwrap_or(0));
+    }
+    let next = page.next();
+    let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
+    let as_of = cursor.as_of.to_string();
+    let mut articles: Vec<Article> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
+    if has_texts {
+        articles = with_texts(&api, articles).await?;
+    }
+    let snippets = match &wanted.question {
+        Some(question) => snippets(&mut ask, question, &articles.iter().map(shown).collect::<Vec<_>>()).await?,
+        None => Vec::new(),
+    };
+    if view != View::Full {
+        articles.iter_mut().for_each(|one| one.text.clear());
+    }
+    Ok((ListArticlesResponse { articles, next_page_token, as_of, snippets }, next))
+}
+
+/// The texts of an article in which something can be found.
+fn shown(article: &Article) -> Vec<Shown<'_>> {
+    let texts = [(Source::Text, &article.text), (Source::Title, &article.title)];
+    texts.map(|(source, text)| Shown { source, text, language: &article.language_code }).into()
+}

@@ -1,0 +1,383 @@
+//! Full text: which articles a query finds, in which order, and what is shown of each.
+
+use readout::pb::{
+    Article, ListArticlesRequest, ListArticlesResponse, Snippet, View, article::TextRights, snippet::Source,
+};
+use sqlx::{ConnectOptions, Connection};
+use tonic::{Response, Status};
+
+use crate::support::{Refused, Service, make::article, program::run};
+
+fn told(uri: &str, language: &str, title: &str, text: &str) -> Article {
+    Article { title: title.into(), text: text.into(), language_code: language.into(), ..article(uri) }
+}
+
+fn asked(query: &str, language: &str) -> ListArticlesRequest {
+    ListArticlesRequest { query: query.into(), query_language: language.into(), ..Default::default() }
+}
+
+impl Service {
+    async fn search(&self, request: ListArticlesRequest) -> Result<ListArticlesResponse, Status> {
+        self.articles.clone().list_articles(request).await.map(Response::into_inner)
+    }
+
+    /// Uris of what a query finds, the best first.
+    async fn finds(&self, query: &str, language: &str) -> Vec<String> {
+        let found = self.search(asked(query, language)).await.unwrap_or_else(|status| panic!("{query}: {status}"));
+        assert_eq!(found.snippets.len(), if query.is_empty() { 0 } else { found.articles.len() });
+        found.articles.into_iter().map(|one| one.uri).collect()
+    }
+
+    /// The same in the order of uris.
+    async fn finds_all(&self, query: &str, language: &str) -> Vec<String> {
+        let mut found = self.finds(query, language).await;
+        found.sort_unstable();
+        found
+    }
+}
+
+/// What a snippet shows, with its highlights in brackets. They stand where it says, in the text that it is of.
+fn shown(snippet: &Snippet, text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let at = |place: i32| usize::try_from(place).unwrap();
+    let slice = |from: i32, to: i32| chars[at(from)..at(to)].iter().collect::<String>();
+    let end = snippet.start + i32::try_from(snippet.text.chars().count()).unwrap();
+    assert_eq!(slice(snippet.start, end), snippet.text);
+    let (mut shown, mut from) = (String::new(), snippet.start);
+    for one in &snippet.highlights {
+        shown += &format!("{}[{}]", slice(from, one.start), slice(one.start, one.end));
+        from = one.end;
+    }
+    shown + &slice(from, end)
+}
+
+#[tokio::test]
+async fn the_best_comes_first() {
+    let service = Service::start().await;
+    let text = "The ministers met in Baku and spoke about many things, trade among them.";
+    service.create_article(told("urn:once", "en", "Ministers meet", text)).await;
+    let often = "Trade, trade and trade: what the ministers spoke about in Baku.";
+    service.create_article(told("urn:often", "en", "Ministers meet", often)).await;
+    service.create_article(told("urn:title", "en", "Trade with Azerbaijan", "What the ministers spoke about.")).await;
+    service.create_article(told("urn:none", "en", "Ministers meet", "They spoke about peace.")).await;
+    assert_eq!(service.finds("trade", "").await, ["urn:title", "urn:often", "urn:once"]);
+    assert_eq!(service.finds("ministers trade baku", "").await, ["urn:often", "urn:once"]);
+    assert_eq!(service.finds("trade baku -often -things", "").await, ["urn:often"]);
+    let filtered = ListArticlesRequest { filter: "uri = \"urn:once\"".into(), ..asked("trade", "") };
+    assert_eq!(service.search(filtered).await.unwrap().articles.len(), 1);
+    let filtered = ListArticlesRequest { filter: "language = de".into(), ..asked("trade", "") };
+    assert_eq!(service.search(filtered).await.unwrap().articles.len(), 0);
+}
+
+#[tokio::test]
+async fn words_are_found_by_their_stems_and_without_their_accents() {
+    let service = Service::start().await;
+    for (uri, language, text) in [
+        ("urn:en", "en-GB", "They were negotiating with the Azerbaijani ministers."),
+        ("urn:de", "de", "Die Verhandlungen begannen in den Häusern der Präsidenten."),
+        ("urn:ru", "ru", "Переговоры с Сергеем Лавровым о её урегулировании."),
+        ("urn:fr", "fr", "Les négociations élyséennes ont été menées à Genève."),
+        ("urn:tr", "tr", "Bakanların İstanbul'daki görüşmeleri ışıl ışıl geçti."),
+        ("urn:az", "az", "Azərbaycan Prezidenti İlham Əliyev nazirləri qəbul edib."),
+        ("urn:unknown", "", "Переговоры, Verhandlungen, négociations."),
+    ] {
+        service.create_article(told(uri, language, "", text)).await;
+    }
+    for (query, language, found) in [
+        ("negotiated minister", "", &["urn:en"][..]),
+        ("negotiation", "en", &["urn:en"]),
+        ("Verhandlung", "de", &["urn:de"]),
+        ("Haus Präsident", "de-AT", &["urn:de"]),
+        ("Verhandlungen", "en", &["urn:de", "urn:unknown"]),
+        ("Häusern", "", &["urn:de"]),
+        ("hausern", "", &["urn:de"]),
+        ("переговоров урегулирования", "ru", &["urn:ru"]),
+        ("переговоры", "ru", &["urn:ru", "urn:unknown"]),
+        ("ее урегулированием", "ru", &["urn:ru"]),
+        ("ЛАВРОВЫМ", "", &["urn:ru"]),
+        ("négociation", "fr", &["urn:fr"]),
+        ("negociation geneve", "fr", &["urn:fr"]),
+        ("NÉGOCIATIONS", "", &["urn:fr", "urn:unknown"]),
+        ("elyseennes", "", &["urn:fr"]),
+        ("görüşme bakan", "tr", &["urn:tr"]),
+        ("gorusmeleri istanbul", "", &["urn:tr"]),
+        ("isil", "", &["urn:tr"]),
+        ("Azərbaycan Əliyev", "az", &["urn:az"]),
+        ("ilham eliyev", "", &["urn:az"]),
+        ("ilham eliyev", "x-none", &["urn:az"]),
+    ] {
+        assert_eq!(service.finds_all(query, language).await, found, "{query} in {language}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_is_one_of_a_web_search() {
+    let service = Service::start().await;
+    for (uri, text) in [
+        ("urn:talks", "The peace talks on Nagorno-Karabakh began in the U.S. capital, armenia/azerbaijan said."),
+        (
+            "urn:other",
+            "Talks about Karabakh, and about peace of mind: <b>Armenia</b> & Azerbaijan at peace@example.org.",
+        ),
+        ("urn:sport", "100% sport; it's_all \"football\" \\ and the mind (and: more)."),
+    ] {
+        service.create_article(told(uri, "en", "", text)).await;
+    }
+    for (query, found) in [
+        ("peace talks", &["urn:other", "urn:talks"][..]),
+        ("\"peace talks\"", &["urn:talks"]),
+        ("\"peace talk\"", &["urn:talks"]),
+        ("\"talks peace\"", &[]),
+        ("peace -nagorno", &["urn:other"]),
+        ("peace -\"peace talks\"", &["urn:other"]),
+        ("nagorno OR football", &["urn:sport", "urn:talks"]),
+        ("Nagorno-Karabakh", &["urn:talks"]),
+        ("nagorno karabakh", &["urn:talks"]),
+        ("armenia azerbaijan", &["urn:other", "urn:talks"]),
+        ("U.S.", &["urn:talks"]),
+        ("-peace", &["urn:sport"]),
+        // Whatever else has a meaning somewhere is no more than what is between words.
+        ("peace & !talks", &["urn:other", "urn:talks"]),
+        ("(peace | football)", &[]),
+        ("fo%tball", &[]),
+        ("footb:*", &[]),
+        ("f.*", &[]),
+        ("100% it's_all", &["urn:sport"]),
+        ("\"football", &["urn:sport"]),
+        ("\"mind\" \"all football", &["urn:sport"]),
+        ("football\\", &["urn:sport"]),
+        ("'; drop table article; --", &[]),
+        // Words that say little are searched for where there are no others.
+        ("the talks of peace", &["urn:other", "urn:talks"]),
+        ("about", &["urn:other"]),
+        ("the", &["urn:sport", "urn:talks"]),
+        ("or", &[]),
+        ("!? -- \"\"", &[]),
+        ("   ", &[]),
+        ("", &["urn:other", "urn:sport", "urn:talks"]),
+    ] {
+        assert_eq!(service.finds_all(query, "").await, found, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_query_is_refused() {
+    let service = Service::start().await;
+    let words = |count: usize| vec!["word"; count].join(" ");
+    for (query, language, fields) in [
+        (words(10_000), "", vec!["query"]),
+        (words(101), "", vec!["query"]),
+        ("a-".repeat(101), "", vec!["query"]),
+        ("x".repeat(1001), "", vec!["query"]),
+        ("a\0b".to_owned(), "", vec!["query"]),
+        ("peace".to_owned(), "en_GB", vec!["query_language"]),
+        ("peace".to_owned(), "'; drop", vec!["query_language"]),
+    ] {
+        let mut refused = Refused::from(service.search(asked(&query, language)).await.unwrap_err());
+        refused.fields.dedup();
+        assert_eq!(refused.fields, fields, "{query}");
+        assert_eq!(refused.code, tonic::Code::InvalidArgument);
+    }
+    for query in [words(100), "x".repeat(1000), "\"".repeat(1000), "-".repeat(1000), "a OR ".repeat(99)] {
+        assert!(service.finds(&query, "").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_an_article_does_not_say_any_more_does_not_find_it() {
+    let service = Service::start().await;
+    let sent = told("urn:a", "en", "Title", "They were negotiating in Baku.");
+    let created = service.create_article(sent).await;
+    let with = |title: &str, text: &str, language: &str| Article {
+        name: created.name.clone(),
+        title: title.into(),
+        text: text.into(),
+        language_code: language.into(),
+        ..Default::default()
+    };
+    let found = async |query: &str| !service.finds(query, "en").await.is_empty();
+
+    service.update_article(with("Headline", "", ""), &["title"]).await.unwrap();
+    assert!(!found("title").await && found("headline").await && found("negotiation").await);
+    service.update_article(with("", "", "az"), &["language_code"]).await.unwrap();
+    assert!(!found("negotiation").await && found("negotiating").await);
+    service.update_article(with("", "They negotiated in Ganja.", ""), &["text"]).await.unwrap();
+    assert!(!found("baku").await && found("ganja headline").await);
+    service.update_article(with("", "", "en"), &["language_code", "section"]).await.unwrap();
+    assert!(found("negotiation").await);
+
+    service.delete_article(&created.name).await.unwrap();
+    assert!(!found("ganja").await);
+    let deleted = ListArticlesRequest { show_deleted: true, ..asked("ganja", "") };
+    assert_eq!(service.search(deleted).await.unwrap().articles.len(), 1);
+    service.undelete_article(&created.name).await.unwrap();
+    assert!(found("ganja").await);
+}
+
+#[tokio::test]
+async fn a_text_that_may_not_be_shown_leaves_no_words_behind() {
+    let service = Service::start().await;
+    let sent = |uri: &str, rights: TextRights| Article {
+        text_rights: rights.into(),
+        ..told(uri, "en", "Ministers", "The secret was told in Baku.")
+    };
+    let withheld = service.create_article(sent("urn:withheld", TextRights::Withheld)).await;
+    service.create_article(sent("urn:excerpt", TextRights::Excerpt)).await;
+    let later = service.create_article(sent("urn:later", TextRights::FullText)).await;
+    let expunged = service.create_article(sent("urn:expunged", TextRights::FullText)).await;
+    assert_eq!(service.finds_all("secret", "").await, ["urn:excerpt", "urn:expunged", "urn:later"]);
+
+    let rights = |of: &Article, rights: TextRights| Article {
+        name: of.name.clone(),
+        text_rights: rights.into(),
+        ..Default::default()
+    };
+    service.update_article(rights(&later, TextRights::Withheld), &["text_rights"]).await.unwrap();
+    let url = service.database.to_url_lossy().to_string();
+    let ran = run(["admin", "expunge", &expunged.name, "--database-url", &url]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(service.finds_all("secret", "").await, ["urn:excerpt"]);
+    assert_eq!(service.finds_all("secrets", "").await, ["urn:excerpt"]);
+    assert_eq!(service.finds("ministers", "").await.len(), 4);
+    let mut connection = service.database.connect().await.unwrap();
+    let words: Vec<String> = sqlx::query_scalar("select array_to_string(tsvector_to_array(search), ' ') from article")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(words.iter().filter(|one| one.contains("secret")).count(), 1, "{words:?}");
+    connection.close().await.unwrap();
+
+    // What is only in the title is shown from there, also where the text is not to be shown.
+    let found = service.search(asked("ministers", "")).await.unwrap();
+    assert!(found.snippets.iter().all(|one| one.source() == Source::Title && shown(one, "Ministers") == "[Ministers]"));
+    // With other rights there is nothing, until it is sent again.
+    service.update_article(rights(&withheld, TextRights::FullText), &["text_rights"]).await.unwrap();
+    assert_eq!(service.finds("secret", "").await, ["urn:excerpt"]);
+}
+
+#[tokio::test]
+async fn snippets_show_the_words_where_they_stand_in_the_text() {
+    let service = Service::start().await;
+    let text = format!(
+        "🕊 «Émile» spoke.\n{}The négociations were long; the ministers' négociation — in Genève — ended.\n{}",
+        "Nothing of interest happened. ".repeat(50),
+        "Nothing more was said that day. ".repeat(50)
+    );
+    let article = service.create_article(told("urn:a", "fr", "Négocier à Genève", &text)).await;
+    let found = service.search(asked("negociation GENEVE", "fr")).await.unwrap();
+    let snippet = &found.snippets[0];
+    assert_eq!(snippet.source(), Source::Text);
+    let shown_text = shown(snippet, &text);
+    assert!(
+        shown_text.contains("The [négociations] were long; the ministers' [négociation] — in [Genève] — ended."),
+        "{shown_text}"
+    );
+    assert!((150..=240).contains(&snippet.text.chars().count()), "{}", snippet.text.chars().count());
+    assert!(snippet.start > 1000);
+    // It is of the article's own text, in whatever view.
+    let full = ListArticlesRequest { view: View::Full.into(), ..asked("negociation GENEVE", "fr") };
+    let full = service.search(full).await.unwrap();
+    assert_eq!((&full.snippets, full.articles[0].text.as_str()), (&found.snippets, text.as_str()));
+    assert_eq!(full.articles[0].name, article.name);
+
+    let title = service.search(asked("negocier", "az")).await.unwrap().snippets.remove(0);
+    assert_eq!((title.source(), title.start), (Source::Title, 0));
+    assert_eq!(shown(&title, "Négocier à Genève"), "[Négocier] à Genève");
+    let phrase = service.search(asked("\"emile spoke\"", "")).await.unwrap().snippets.remove(0);
+    assert!(shown(&phrase, &text).starts_with("🕊 «[Émile]» [spoke].\nNothing"), "{}", phrase.text);
+    let neither = service.search(asked("-absent", "")).await.unwrap().snippets.remove(0);
+    assert!(neither.text.starts_with("🕊 «Émile» spoke.") && neither.highlights.is_empty());
+}
+
+#[tokio::test]
+async fn pages_of_what_is_found_are_the_whole_once() {
+    let service = Service::start().await;
+    for number in 0..23 {
+        // Some are as good as others.
+        let text = format!("{} and other things, number {number}.", "peace ".repeat(1 + number % 4));
+        service.create_article(told(&format!("urn:{number}"), "en", "", &text)).await;
+    }
+    let all = service.finds("peace", "").await;
+    assert_eq!(all.len(), 23);
+    for page_size in [1, 2, 7, 50] {
+        let mut request = ListArticlesRequest { page_size, ..asked("peace", "") };
+        let mut paged = Vec::new();
+        loop {
+            let page = service.search(request.clone()).await.unwrap();
+            assert_eq!(page.snippets.len(), page.articles.len());
+            paged.extend(page.articles.into_iter().map(|one| one.uri));
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+        }
+        assert_eq!(paged, all, "by {page_size}");
+
+        let request = ListArticlesRequest { page_size, ..asked("peace", "") };
+        let mut chunks = service.articles.clone().stream_articles(request).await.unwrap().into_inner();
+        let mut streamed = Vec::new();
+        while let Some(chunk) = chunks.message().await.unwrap() {
+            assert_eq!(chunk.snippets.len(), chunk.articles.len());
+            streamed.extend(chunk.articles.into_iter().map(|one| one.uri));
+        }
+        assert_eq!(streamed, all, "by {page_size}");
+    }
+    let page = service.search(ListArticlesRequest { page_size: 1, ..asked("peace", "") }).await.unwrap();
+    let other = ListArticlesRequest { page_token: page.next_page_token, page_size: 1, ..asked("peace things", "") };
+    assert_eq!(Refused::from(service.search(other).await.unwrap_err()).fields, ["page_token"]);
+    let by_name = ListArticlesRequest { order_by: "name".into(), ..asked("peace", "") };
+    let by_name = service.search(by_name).await.unwrap();
+    let names: Vec<&str> = by_name.articles.iter().map(|one| one.name.as_str()).collect();
+    assert!(names.is_sorted() && names.len() == 23);
+}
+
+#[tokio::test]
+async fn a_text_of_any_kind_can_be_written_and_is_found_by_its_beginning() {
+    const MOST: usize = 1024 * 1024;
+    const LANGUAGES: [&str; 1] = ["en"];
+    let service = Service::start().await;
+    let filled = |begin: &str, of: &mut dyn Iterator<Item = String>| {
+        let mut text = format!("{begin} ");
+        for word in of {
+            if text.len() + word.len() > MOST {
+                break;
+            }
+            text += &word;
+        }
+        text
+    };
+    let letters = |number: u32| {
+        let letter = |place: u32| char::from_u32(u32::from('a') + number / 26_u32.pow(place) % 26).unwrap();
+        [letter(0), letter(1), letter(2)].iter().collect::<String>()
+    };
+    let texts = [
+        ("short", filled("short", &mut (0..).map(|number| format!("{} ", letters(number))))),
+        ("stems", filled("stems", &mut (0..).map(|number| format!("{}ed {}s ", letters(number), letters(number))))),
+        ("numbers", filled("numbers", &mut (0..).map(|number| format!("{number} ")))),
+        (
+            "urls",
+            filled("urls", &mut (0..).map(|number| format!("https://x{number}.org/{}?a={number} ", "p/".repeat(200)))),
+        ),
+        ("hyphens", filled("hyphens", &mut (0..).map(|number| format!("{}-{number}-", letters(number))))),
+        ("wide", filled("wide", &mut ('\u{20000}'..'\u{2a6d0}').cycle().map(|letter| format!("{letter} ")))),
+        ("cjk", filled("cjk", &mut ('\u{4e00}'..'\u{9fff}').cycle().map(|letter| format!("{letter} ")))),
+        ("endless", filled("endless", &mut std::iter::repeat("🕊東x".to_owned()))),
+        ("word", filled("word", &mut std::iter::repeat("x".to_owned()))),
+        ("growing", filled("growing", &mut std::iter::repeat("ȺȾ ﬁ ß".to_owned()))),
+        ("marks", filled("marks", &mut std::iter::repeat("\u{301}\u{ad}".to_owned()))),
+    ];
+    for language in LANGUAGES {
+        for (word, text) in &texts {
+            let uri = format!("urn:{language}:{word}");
+            service.create_article(told(&uri, language, &"T ".repeat(500), text)).await;
+        }
+    }
+    for language in LANGUAGES {
+        for (word, _) in &texts {
+            let filter = format!("uri = \"urn:{language}:{word}\"");
+            let request = ListArticlesRequest { filter, ..asked(word, "xx") };
+            let found = service.search(request).await.unwrap();
+            assert_eq!(found.snippets[0].source(), Source::Text, "{word} in {language}");
+        }
+    }
+}
