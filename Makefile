@@ -4,6 +4,9 @@
 SERVER ?= 127.0.0.1:50051
 HOST_PORT := $(patsubst http://%,%,$(SERVER))
 
+# How many meetings `make scale` measures at most.
+N ?= 100000
+
 # More arguments for `readout serve`: make run ARGS="--help"
 ARGS ?=
 
@@ -15,7 +18,7 @@ BUF := npx --yes @bufbuild/buf@1.75.0
 # A clean machine builds what was committed.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build test faults bench lint demo clients rust postgres
+.PHONY: help run build test faults bench scale lint demo clients rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +37,9 @@ faults: postgres rust ## Put the change feed through every fault, some minutes (
 
 bench: postgres rust ## Measure the service beside its baselines: one table, some four minutes
 	cargo bench $(LOCKED) --bench bench
+
+scale: postgres rust ## Measure questions among N meetings beside N/10: two tables, a minute (make scale N=1000000: half an hour)
+	cargo bench $(LOCKED) --bench scale -- $(N)
 
 lint: rust ## Check the format and the lints of the code and of the contract
 	cargo fmt --check

@@ -50,6 +50,11 @@ create index meeting_reviewed_idx on meeting (id) where review = 2;
 create index meeting_place_locality_idx on meeting (place_locality, id) where place_locality is not null;
 create index meeting_announced_by_idx on meeting (announced_by, id) where announced_by is not null;
 create index meeting_announcer_idx on meeting (announcer, id) where announcer is not null;
+-- Conditions of which none is rare by itself, such as a kind and a month: what fulfils all of them is found in the order of
+-- names, without reading the rows between.
+create index meeting_listed_idx on meeting (id)
+    include (days, kind, status, place_region, has_dispute, report_count, independent_source_count)
+    where listed;
 
 -- Participations as the account has them: for conditions on one of them, for who was together with whom, and for counts.
 create table participation (
@@ -61,20 +66,29 @@ create table participation (
     presence    smallint not null,
     seniority   smallint not null,
     roles       integer  not null,
-    together    boolean  not null
+    together    boolean  not null,
+    day         date
 );
 comment on column participation.participant is 'null while it is unresolved';
 comment on column participation.roles is 'bit r is set for the role of number r';
 comment on column participation.together is 'PRESENT or REMOTE in a meeting that lists have; of somebody who is there twice, once';
+comment on column participation.day is 'the first one of the meeting, null where none is known';
 -- Those of a meeting, without reading the rows.
 alter table participation
-    add constraint participation_pkey primary key (meeting, number) include (participant, region_code, together);
+    add constraint participation_pkey primary key (meeting, number) include (participant, region_code, together, day);
 -- The meetings at which somebody was together with others.
 create index participation_together_idx on participation (participant, meeting) where together;
 
 alter table meeting_region
     add column takes_part boolean not null default true;
 comment on column meeting_region.takes_part is 'one of it is PRESENT, REMOTE or REPRESENTED; false: only others name it';
+-- Meetings of two regions, of a region and a month, are found by lists alone: these have all that is asked of their rows.
+alter table meeting_region
+    drop constraint meeting_region_pkey,
+    add constraint meeting_region_pkey primary key (region_code, meeting) include (takes_part);
+alter table meeting_participant
+    drop constraint meeting_participant_pkey,
+    add constraint meeting_participant_pkey primary key (participant, meeting) include (settled);
 
 -- Roles (100 + number), seniorities (200 + number) and presences but PRESENT (300 + number) that occur in a meeting. Of a
 -- rare one it has the meetings in the order of names, each once, which rows of participations do not.

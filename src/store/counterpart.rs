@@ -53,13 +53,15 @@ pub async fn list(
     after: Option<(i64, String)>,
     limit: usize,
 ) -> Result<Vec<Counterpart>, StoreError> {
-    let mut query = QueryBuilder::<Postgres>::new(
-        "with ranked as (
-             select who, count(*) as meetings, array_agg(meeting) as shared
-             from (",
-    );
+    let mut query = QueryBuilder::<Postgres>::new("with met as materialized (");
     push_met(&mut query, wanted);
-    query.push(") as met group by who");
+    query.push(
+        "),
+         ranked as materialized (
+             select who, count(*) as meetings, min(day) as first_day, max(day) as last_day
+             from met
+             group by who",
+    );
     if let Some((often, who)) = after {
         query.push(" having (-count(*), who) > (").push_bind(-often).push(", ").push_bind(who);
         query.push(match wanted.by {
@@ -69,36 +71,38 @@ pub async fn list(
     }
     // Only those of the page are looked at more closely. A page has at most 1,000: the number fits.
     query.push(" order by meetings desc, who limit ").push_bind(limit as i64).push(
-        ")
-         select ranked.who::text as who, ranked.meetings, earliest.date_from as first_day,
-                earliest.date_precision as first_precision, latest.date_from as last_day,
-                latest.date_precision as last_precision, latest.id as last_meeting
+        "),
+         earliest as (
+             select distinct on (who) who, met.meeting
+             from ranked
+             join met using (who)
+             where met.day = ranked.first_day
+             order by who, met.meeting
+         ),
+         latest as (
+             select distinct on (who) who, met.meeting
+             from ranked
+             join met using (who)
+             where met.day is not distinct from ranked.last_day
+             order by who, met.meeting desc
+         )
+         select who::text, ranked.meetings, ranked.first_day, first.date_precision as first_precision,
+                ranked.last_day, last.date_precision as last_precision, last.id as last_meeting
          from ranked
-         cross join lateral (
-             select id, date_from, date_precision
-             from meeting
-             where id = any(ranked.shared)
-             order by sort_date desc, id desc
-             limit 1
-         ) as latest
-         left join lateral (
-             select date_from, date_precision
-             from meeting
-             where id = any(ranked.shared)
-               and date_from is not null
-             order by sort_date, id
-             limit 1
-         ) as earliest on true
+         left join earliest using (who)
+         left join meeting as first on first.id = earliest.meeting
+         join latest using (who)
+         join meeting as last on last.id = latest.meeting
          order by ranked.meetings desc, ranked.who",
     );
     ask.all(query.build_query_as()).await
 }
 
-/// Who was at which meeting with the participant, each once: `who`, `meeting`.
+/// Who was at which meeting with the participant, each once, and when that was: `who`, `meeting`, `day`.
 fn push_met(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
     query.push(match wanted.by {
-        By::Participant => "select theirs.participant as who, theirs.meeting from participation as own",
-        By::Region => "select distinct theirs.region_code as who, theirs.meeting from participation as own",
+        By::Participant => "select theirs.participant as who, theirs.meeting, theirs.day from participation as own",
+        By::Region => "select distinct theirs.region_code as who, theirs.meeting, theirs.day from participation as own",
     });
     push_meetings(query, &wanted.filter);
     query.push(" join participation as theirs on theirs.meeting = own.meeting and theirs.together and ");

@@ -146,10 +146,12 @@ impl Store {
         };
         let reads = pool(READERS).connect_lazy_with(options.clone());
         // A plan that suits a participant of ten meetings does not suit one of ten thousand: each question has its own, made
-        // for a database that is mostly in memory, and without compiling anything first.
+        // for a database that is mostly in memory, and without compiling anything first. Only what reads very much is worth
+        // another processor, which then somebody else does not have.
         let asking = options.clone().options([
             ("plan_cache_mode", "force_custom_plan"),
             ("random_page_cost", "1.1"),
+            ("parallel_setup_cost", "5000"),
             ("jit", "off"),
             ("work_mem", "32MB"),
         ]);

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::{StoreError, Tx};
 use crate::{
     model::{
+        dates,
         meeting::{is_listed, is_met, takes_part},
         resource::Collection,
     },
@@ -62,10 +64,10 @@ fn accounts<'a>(meetings: &[(Uuid, &'a Meeting)]) -> impl Iterator<Item = (Uuid,
 }
 
 async fn participations(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreError> {
-    let mut rows: Vec<(Uuid, i32, bool, &Participation)> = Vec::new();
+    let mut rows: Vec<(Uuid, i32, &Meeting, &Participation)> = Vec::new();
     for (id, meeting) in meetings {
         let all = meeting.account.iter().flat_map(|account| &account.participations).zip(0..);
-        rows.extend(all.map(|(one, number)| (*id, number, is_listed(meeting), one)));
+        rows.extend(all.map(|(one, number)| (*id, number, *meeting, one)));
     }
     if rows.is_empty() {
         return Ok(());
@@ -74,13 +76,14 @@ async fn participations(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(),
     // A ruling can have somebody twice in a meeting.
     let mut met: HashSet<(Uuid, Uuid)> = HashSet::with_capacity(rows.len());
     let mut is_first = |id: Uuid, one: &Participation| who(one).is_none_or(|who| met.insert((id, who)));
-    let together: Vec<bool> = rows.iter().map(|row| row.2 && is_met(row.3) && is_first(row.0, row.3)).collect();
+    let together: Vec<bool> =
+        rows.iter().map(|row| is_listed(row.2) && is_met(row.3) && is_first(row.0, row.3)).collect();
     sqlx::query(
-        "insert into participation (meeting, number, participant, region_code, presence, seniority, roles, together)
+        "insert into participation (meeting, number, participant, region_code, presence, seniority, roles, together, day)
          select one.*
          from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::smallint[], $6::smallint[], $7::integer[],
-                     $8::boolean[])
-                  as one (meeting, number, participant, region_code, presence, seniority, roles, together)",
+                     $8::boolean[], $9::date[])
+                  as one (meeting, number, participant, region_code, presence, seniority, roles, together, day)",
     )
     .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.1).collect::<Vec<_>>())
@@ -91,9 +94,15 @@ async fn participations(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(),
     .bind(rows.iter().map(|row| seniority(row.3)).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.3.roles.iter().fold(0, |bits, role| bits | role_bit(*role))).collect::<Vec<_>>())
     .bind(together)
+    .bind(rows.iter().map(|row| first_day(row.2)).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
+}
+
+fn first_day(meeting: &Meeting) -> Option<NaiveDate> {
+    let date = meeting.account.as_ref()?.date.as_ref()?;
+    dates::span(date).map(|(first, _)| first)
 }
 
 fn seniority(one: &Participation) -> i16 {

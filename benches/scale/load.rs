@@ -1,0 +1,173 @@
+//! Puts the records of a world into a database, through the store's own writes.
+
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use futures_util::{StreamExt, stream};
+use readout::{
+    model::{
+        article::take_text,
+        report::content_hash,
+        resource::{Collection, Resource},
+    },
+    pb::{
+        Article, Dispute, Meeting, Report, Statement,
+        meeting::Review,
+        report::{Prominence, State},
+        statement::{Act, SpeakerKind},
+    },
+    store::{
+        Store,
+        retention::{Retention, extend},
+        write::{Outcome, Put, PutArticle, PutParticipant, Write, commit},
+    },
+};
+use sqlx::{PgConnection, postgres::PgConnectOptions};
+
+use super::{
+    chance::{Chance, chance_of, one_of},
+    cluster::{connect, execute},
+    world::{Told, World, days_after, id_of},
+};
+
+/// Meetings, or participants, in a transaction.
+const BATCH: usize = 1_000;
+/// One is made while another is written.
+const IN_FLIGHT: usize = 2;
+/// One meeting in so many has a report, of an article of its own, which quotes somebody.
+const REPORTED: u64 = 10;
+
+/// Adds these participants and meetings, and tells how long that took. Indexes are made afterwards, as when a backup is
+/// restored.
+pub async fn load(world: &Arc<World>, database: &PgConnectOptions, participants: Range<usize>, meetings: Range<usize>) {
+    let (begin, count) = (Instant::now(), meetings.len());
+    let store = Store::new(database.clone());
+    let changes = participants.len() + 3 * meetings.len();
+    extend(store.writes(), Retention::default(), changes).await.expect("ranges");
+    let mut connection = connect(database).await;
+    let indexes = drop_indexes(&mut connection).await;
+    write(&store, world, participants, add_participant).await;
+    write(&store, world, meetings, add_meeting).await;
+    let rate = count as f64 / begin.elapsed().as_secs_f64();
+    println!("{count} meetings written, {rate:.0} a second");
+    store.close().await;
+    let begin = Instant::now();
+    for index in indexes {
+        execute(&mut connection, &index).await;
+    }
+    execute(&mut connection, "vacuum analyze").await;
+    println!("indexes made in {} s", begin.elapsed().as_secs());
+}
+
+/// Drops all indexes but those of constraints, and answers how they are made.
+async fn drop_indexes(connection: &mut PgConnection) -> Vec<String> {
+    let indexes: Vec<(String, String)> = sqlx::query_as(
+        "select indexname, indexdef
+         from pg_indexes
+         where schemaname = 'public'
+           and tablename !~ '^change'
+           and indexname not in (select conname from pg_constraint)",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .expect("listed");
+    for (name, _) in &indexes {
+        execute(connection, &format!("drop index {name}")).await;
+    }
+    indexes.into_iter().map(|(_, definition)| definition).collect()
+}
+
+/// Writes what `add` makes of these numbers.
+async fn write(store: &Store, world: &Arc<World>, numbers: Range<usize>, add: fn(&mut Write, &World, usize)) {
+    let batches = numbers.clone().step_by(BATCH).map(|first| {
+        let (store, world, batch) = (store.clone(), Arc::clone(world), first..numbers.end.min(first + BATCH));
+        tokio::spawn(async move {
+            let mut write = Write { actor: "scale".into(), ..Default::default() };
+            batch.for_each(|number| add(&mut write, &world, number));
+            let outcome = commit(store.writes(), &[&write]).await.expect("written");
+            assert!(matches!(outcome, Outcome::Committed(..)), "{outcome:?}");
+        })
+    });
+    stream::iter(batches).buffer_unordered(IN_FLIGHT).for_each(async |written| written.expect("no panic")).await;
+}
+
+fn add_participant(write: &mut Write, world: &World, number: usize) {
+    let (id, mut record) = (id_of("participant", number), world.participant(number));
+    record.begin(id, SystemTime::now());
+    write.participants.push(PutParticipant { put: Put::new(id, record), absent: Vec::new(), former: None });
+}
+
+fn add_meeting(write: &mut Write, world: &World, number: usize) {
+    let chance = &mut chance_of("told", number);
+    let (id, told) = (id_of("meeting", number), world.told(chance));
+    let sources = sources(chance);
+    let held = told.account.date.as_ref().and_then(|date| date.start);
+    let mut meeting = Meeting {
+        account: Some(told.account.clone()),
+        report_count: sources,
+        article_count: sources,
+        independent_source_count: sources,
+        review: Review::Unreviewed.into(),
+        publish_date: held.map(|day| days_after(&day, chance.below(3))),
+        ..Default::default()
+    };
+    if chance.once_in(50) {
+        meeting.disputes.push(Dispute { field: "date".into(), ..Default::default() });
+    }
+    meeting.begin(id, SystemTime::now());
+    if chance.once_in(REPORTED) {
+        add_report(write, number, told, &meeting, chance);
+    }
+    write.meetings.push(Put::new(id, meeting));
+}
+
+/// Nearly all are told by one.
+fn sources(chance: &mut Chance) -> i32 {
+    let several = if chance.once_in(4) { 3 + chance.below(5) as i32 } else { 2 };
+    if chance.once_in(10) { several } else { 1 }
+}
+
+/// Acts of speech, as far as anybody asks for them.
+const ACTS: [Act; 5] = [Act::Say, Act::Say, Act::Say, Act::Stress, Act::Condemn];
+
+fn add_report(write: &mut Write, number: usize, told: Told, meeting: &Meeting, chance: &mut Chance) {
+    let (id, article_id, Told { mut account, text }) = (id_of("report", number), id_of("article", number), told);
+    account.statements = vec![Statement {
+        id: "s1".into(),
+        speaker_kind: SpeakerKind::Individual.into(),
+        speakers: account.participations.first().map(|one| one.id.clone()).into_iter().collect(),
+        act: (*one_of(chance, &ACTS)).into(),
+        text: text.clone(),
+        language_code: "en".into(),
+        topics: account.topics.clone(),
+        ..Default::default()
+    }];
+    let mut article = Article {
+        uri: format!("urn:scale:{number}"),
+        title: account.title.clone(),
+        language_code: "en".into(),
+        publish_date: meeting.publish_date,
+        text,
+        origin: Collection::Articles.name(article_id),
+        ..Default::default()
+    };
+    let text = Some(take_text(&mut article));
+    article.begin(article_id, SystemTime::now());
+    let mut report = Report {
+        meeting: meeting.name.clone(),
+        article: article.name.clone(),
+        article_revision: article.revision,
+        account: Some(account),
+        prominence: Prominence::Lead.into(),
+        state: State::Active.into(),
+        ..Default::default()
+    };
+    report.content_hash = content_hash(&report);
+    report.begin(id, SystemTime::now());
+    write.reports.push(Put::new(id, report));
+    let put = Put::new(article_id, article);
+    write.articles.push(PutArticle { put, text, text_key: None, former: None, compared: None });
+}
