@@ -121,6 +121,19 @@ async fn what_a_migration_marks_is_made_anew() {
 }
 
 #[tokio::test]
+async fn meetings_date_what_was_said_at_them() {
+    let service = filled().await;
+    let database = service.database.clone();
+    service.stop().await;
+    let before = derived(&database).await;
+    execute(&database, &["update statement set sort_date = '2001-01-01', days = '[2001-01-01,2001-01-02)'"]).await;
+    assert_ne!(derived(&database).await, before);
+    execute(&database, &["insert into reindex values (4)"]).await;
+    migrate(&database).await.unwrap();
+    assert_eq!(derived(&database).await, before);
+}
+
+#[tokio::test]
 async fn an_operator_has_it_made_anew_beside_a_running_service() {
     let service = filled().await;
     let before = derived(&service.database).await;

@@ -75,6 +75,8 @@ async fn meetings(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError>
     let (ids, records) = decode::<Meeting>(docs)?;
     meeting::derived(Columns::of("meeting", &ids)?, &records.iter().collect::<Vec<_>>())?.update(tx).await?;
     participation::clear(tx, &ids).await?;
+    // Who dated a meeting anew while the statements of its reports were made anew has missed these.
+    statement::date(tx, &ids).await?;
     participation::index(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
 }
 
