@@ -38,7 +38,7 @@ faults: postgres rust ## Put the change feed through every fault, some minutes (
 bench: postgres rust ## Measure the service beside its baselines: one table, some four minutes
 	cargo bench $(LOCKED) --bench bench
 
-scale: postgres rust ## Measure questions among N meetings beside N/10: two tables, a minute (make scale N=1000000: half an hour)
+scale: postgres rust ## Measure questions among N meetings beside N/10: two tables, a minute (make scale N=1000000: six)
 	cargo bench $(LOCKED) --bench scale -- $(N)
 
 lint: rust ## Check the format and the lints of the code and of the contract

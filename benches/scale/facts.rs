@@ -28,6 +28,7 @@ impl Facts {
             "select participant, count(distinct meeting)
              from participation
              where together
+               and participant is not null
              group by participant
              order by count(distinct meeting) desc
              limit 1000",

@@ -1,6 +1,7 @@
 //! Filters as SQL conditions. All SQL in them stands in this file; what a caller wrote is only ever bound.
 
 mod participation;
+mod period;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,8 @@ pub fn push(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
 /// two-valued, and `not exists` under `and` alone becomes an anti-join.
 fn condition(query: &mut QueryBuilder<Postgres>, filter: &Filter, wanted: bool) {
     match filter {
-        Filter::And(parts) => joined(query, parts, wanted, wanted),
+        Filter::And(parts) if wanted => joined(query, &period::joined(parts), true, true),
+        Filter::And(parts) => joined(query, parts, false, false),
         Filter::Or(parts) => joined(query, parts, !wanted, wanted),
         Filter::Not(inner) => condition(query, inner, !wanted),
         Filter::Compare(comparison) => compare(query, comparison, wanted),

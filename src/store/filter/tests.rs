@@ -130,6 +130,32 @@ fn statements_in_sql() {
 }
 
 #[test]
+fn two_bounds_of_a_date_are_one_period() {
+    for (text, expected) in [
+        (
+            "date >= 2020-09-01 AND kind = TALKS AND date <= 2020-09",
+            "((meeting.days && daterange($1, $2, '[]')) and meeting.kind = $3)",
+        ),
+        ("date <= 2020 date >= 2019", "((meeting.days && daterange($1, $2, '[]')))"),
+        // Only what takes all days between them is both.
+        (
+            "date >= 2020 AND date <= 2019",
+            "((meeting.days && daterange($1, $2, '[)')) and (meeting.days && daterange($3, $4, '(]')))",
+        ),
+        (
+            "NOT (date >= 2019 AND date <= 2020)",
+            "((meeting.days && daterange($1, $2, '[)')) is not true or (meeting.days && daterange($3, $4, '(]')) is not true)",
+        ),
+        (
+            "date > 2019 AND date <= 2020",
+            "((meeting.days && daterange($1, $2, '()')) and (meeting.days && daterange($3, $4, '(]')))",
+        ),
+    ] {
+        assert_eq!(sql(MEETINGS, text), expected, "{text}");
+    }
+}
+
+#[test]
 fn not_is_carried_down_and_never_null() {
     for (text, expected) in [
         (
