@@ -81,6 +81,13 @@ async fn a_caller_who_waits_for_less_gets_less() {
 }
 
 #[tokio::test]
+async fn a_question_may_take_for_ever() {
+    let service = start(Duration::MAX).await;
+    let list = service.meetings.clone().list_meetings(ListMeetingsRequest::default()).await.unwrap();
+    assert_eq!(list.into_inner().meetings.len(), 5);
+}
+
+#[tokio::test]
 async fn whoever_goes_away_takes_the_question_along() {
     let service = start(Duration::from_secs(60)).await;
     let held = hold_up(&service).await;

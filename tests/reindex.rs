@@ -121,6 +121,19 @@ async fn what_a_migration_marks_is_made_anew() {
 }
 
 #[tokio::test]
+async fn meetings_date_what_was_said_at_them() {
+    let service = filled().await;
+    let database = service.database.clone();
+    service.stop().await;
+    let before = derived(&database).await;
+    execute(&database, &["update statement set sort_date = '2001-01-01', days = '[2001-01-01,2001-01-02)'"]).await;
+    assert_ne!(derived(&database).await, before);
+    execute(&database, &["insert into reindex values (4)"]).await;
+    migrate(&database).await.unwrap();
+    assert_eq!(derived(&database).await, before);
+}
+
+#[tokio::test]
 async fn an_operator_has_it_made_anew_beside_a_running_service() {
     let service = filled().await;
     let before = derived(&service.database).await;
@@ -129,6 +142,33 @@ async fn an_operator_has_it_made_anew_beside_a_running_service() {
     let done = run(["admin", "reindex", "--database-url", url.as_str()]).await;
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_eq!(done.stdout, "participants: 1\narticles: 3\nreports: 3\nmeetings: 3\n");
+    assert_eq!(derived(&service.database).await, before);
+}
+
+#[tokio::test]
+async fn whoever_writes_meanwhile_is_not_in_the_way_for_good() {
+    let service = filled().await;
+    let before = derived(&service.database).await;
+    let mut writer = service.database.connect().await.unwrap();
+    let last = "update statement set number = number where report = (select max(report::text)::uuid from statement)";
+    let first = "update statement set number = number where report = (select min(report::text)::uuid from statement)";
+    for statement in ["begin", last] {
+        sqlx::query(statement).execute(&mut writer).await.unwrap();
+    }
+    let url = service.database.to_url_lossy();
+    let reindexed = tokio::spawn(async move { run(["admin", "reindex", "--database-url", url.as_str()]).await });
+    let waiting = "
+        select count(*)
+        from pg_stat_activity
+        where datname = current_database() and application_name = 'readout' and wait_event_type = 'Lock'";
+    while service.count(waiting).await != 1 {
+        tokio::task::yield_now().await;
+    }
+    // Each has what the other wants: the database ends one of them.
+    let _ = sqlx::query(first).execute(&mut writer).await;
+    writer.close().await.unwrap();
+    let done = reindexed.await.unwrap();
+    assert_eq!(done.code, Some(0), "{done:?}");
     assert_eq!(derived(&service.database).await, before);
 }
 

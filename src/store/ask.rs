@@ -19,6 +19,13 @@ use super::{ANSWER_TIMEOUT, Store, StoreError, answers};
 /// How often a statement is cancelled before its connection is given up.
 const CANCELLATIONS: usize = 3;
 
+/// The database ends a statement so long after its question's deadline: not before this process has, and not so soon that
+/// the next question on the connection could be hit.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Whoever may take longer than this means for ever; the database counts milliseconds up to 24 days.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A connection for the statements of one question.
 #[derive(Debug)]
 pub struct Ask {
@@ -35,13 +42,14 @@ pub struct Ask {
 impl Store {
     /// Begins a question that may take so long, all of its statements together.
     pub async fn ask(&self, budget: Duration) -> Result<Ask, StoreError> {
+        let budget = budget.min(LONGEST);
         let deadline = Instant::now() + budget;
         let begun = async {
             let mut connection = self.questions.acquire().await?;
             // Should this process be gone or stand still, the database ends the statement by itself.
             let (pid, _): (i32, String) =
                 sqlx::query_as("select pg_backend_pid(), set_config('statement_timeout', $1, false)")
-                    .bind((budget.as_millis() + 1).to_string())
+                    .bind((budget + GRACE).as_millis().to_string())
                     .fetch_one(&mut *connection)
                     .await?;
             Ok(Ask { connection: Some(connection), pid, deadline, is_asking: false, others: self.feed.clone() })

@@ -38,18 +38,33 @@ pub async fn collection(pool: &PgPool, of: Collection) -> Result<usize, StoreErr
 async fn reindex(connection: &mut PgConnection, of: Collection) -> Result<usize, StoreError> {
     let (mut after, mut count) = (Uuid::nil(), 0);
     loop {
-        let mut tx = connection.begin().await?;
-        let docs = lock_next(&mut tx, of, after).await?;
-        let Some(last) = docs.last() else { return Ok(count) };
-        (after, count) = (last.id, count + docs.len());
-        match of {
-            Collection::Meetings => meetings(&mut tx, &docs).await?,
-            Collection::Articles => articles(&mut tx, &docs).await?,
-            Collection::Reports => reports(&mut tx, &docs).await?,
-            Collection::Participants => {}
+        match reindex_next(connection, of, after).await {
+            Ok(Some((last, more))) => (after, count) = (last, count + more),
+            Ok(None) => return Ok(count),
+            // Somebody who writes had what it wants, and the other way round.
+            Err(StoreError::Contention(cause)) => tracing::info!(collection = of.as_str(), %cause, "reindexing again"),
+            Err(error) => return Err(error),
         }
-        tx.commit().await?;
     }
+}
+
+/// Makes anew what is derived from the next records. Answers the last of them, and how many they are.
+async fn reindex_next(
+    connection: &mut PgConnection,
+    of: Collection,
+    after: Uuid,
+) -> Result<Option<(Uuid, usize)>, StoreError> {
+    let mut tx = connection.begin().await?;
+    let docs = lock_next(&mut tx, of, after).await?;
+    let Some(last) = docs.last() else { return Ok(None) };
+    match of {
+        Collection::Meetings => meetings(&mut tx, &docs).await?,
+        Collection::Articles => articles(&mut tx, &docs).await?,
+        Collection::Reports => reports(&mut tx, &docs).await?,
+        Collection::Participants => {}
+    }
+    tx.commit().await?;
+    Ok(Some((last.id, docs.len())))
 }
 
 /// The next records, which nobody else writes meanwhile.
@@ -75,6 +90,8 @@ async fn meetings(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError>
     let (ids, records) = decode::<Meeting>(docs)?;
     meeting::derived(Columns::of("meeting", &ids)?, &records.iter().collect::<Vec<_>>())?.update(tx).await?;
     participation::clear(tx, &ids).await?;
+    // Who dated a meeting anew while the statements of its reports were made anew has missed these.
+    statement::date(tx, &ids).await?;
     participation::index(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
 }
 

@@ -164,3 +164,17 @@ async fn what_is_much_too_large_or_deep_is_refused() {
     }
     assert_eq!(found(&service, "kind = TALKS").await, "abcd");
 }
+
+#[tokio::test]
+async fn as_many_conditions_as_a_filter_may_have_are_answered_in_time() {
+    let service = service().await;
+    for (one, count, titles) in [
+        ("between(AZ, RU)", 200, "ab"),
+        ("region = RU", 200, "abc"),
+        ("NOT region = AZ", 200, "cd"),
+        ("participant((region = RU))", 100, "abcd"),
+    ] {
+        assert_eq!(found(&service, &vec![one; count].join(" ")).await, titles, "{one}");
+    }
+    assert_eq!(found(&service, &format!("participant(({}))", ["region = RU"; 199].join(" "))).await, "abcd");
+}

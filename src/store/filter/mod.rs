@@ -37,15 +37,42 @@ fn joined(query: &mut QueryBuilder<Postgres>, parts: &[Filter], all: bool, wante
         query.push(all);
         return;
     }
+    let mut joined = 0;
     for (index, part) in parts.iter().enumerate() {
         query.push(match (index, all) {
             (0, _) => "(",
             (_, true) => " and ",
             (_, false) => " or ",
         });
-        condition(query, part, wanted);
+        let more = if all { lists(part, wanted) } else { 0 };
+        joined += more;
+        if more > 0 && joined > MOST_JOINED {
+            query.push("(");
+            condition(query, part, wanted);
+            query.push(") is true");
+        } else {
+            condition(query, part, wanted);
+        }
     }
     query.push(")");
+}
+
+/// So many index tables are joined. What is in these is looked up in the others, row by row, which `is true` asks for: the
+/// planner weighs all orders of joins, and a filter may have so many that it would not come to an end.
+const MOST_JOINED: usize = 8;
+
+/// How many index tables are joined for a condition.
+fn lists(filter: &Filter, wanted: bool) -> usize {
+    use Comparison::*;
+    match (filter, wanted) {
+        (Filter::And(parts), true) | (Filter::Or(parts), false) => parts.iter().map(|part| lists(part, wanted)).sum(),
+        (Filter::And(_) | Filter::Or(_), _) => 0,
+        (Filter::Not(inner), _) => lists(inner, !wanted),
+        (Filter::Compare(OneParticipation(_)), _) => 2,
+        (Filter::Compare(MeetingRegion(_) | Participant(_) | Article(_) | Topic(_) | Name(_) | Uri(_)), _) => 1,
+        (Filter::Compare(Said(said)), _) => statement::lists(said),
+        (Filter::Compare(_), _) => 0,
+    }
 }
 
 fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, wanted: bool) {

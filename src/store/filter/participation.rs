@@ -2,7 +2,7 @@
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{OF_PARTICIPANT, condition, row};
+use super::{MOST_JOINED, OF_PARTICIPANT, condition, row};
 use crate::{
     model::filter::{Comparison, Filter, Order},
     pb::participation::Presence,
@@ -17,7 +17,7 @@ use crate::{
 pub fn push(query: &mut QueryBuilder<Postgres>, conditions: &Filter, wanted: bool) {
     if wanted {
         query.push("(");
-        for comparison in required(conditions) {
+        for comparison in required(conditions).into_iter().take(MOST_JOINED) {
             in_list(query, comparison);
         }
     }

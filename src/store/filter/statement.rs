@@ -21,6 +21,11 @@ pub(super) fn push(query: &mut QueryBuilder<Postgres>, said: &Said, wanted: bool
     }
 }
 
+/// How many index tables are joined for it.
+pub(super) fn lists(said: &Said) -> usize {
+    matches!(said, Said::Speaker(_) | Said::Region(_) | Said::Topic(_)).into()
+}
+
 /// Rows of the index tables, as `row` needs them.
 const OF_SPEAKER: &str = "select 1 from statement_speaker s \
      where s.report = statement.report and s.number = statement.number and s.participant";

@@ -11,6 +11,17 @@ fn sql(vocabulary: &'static Vocabulary, text: &str) -> String {
 }
 
 #[test]
+fn a_few_lists_are_joined_and_the_others_looked_up() {
+    let many = sql(MEETINGS, &["region = AZ", "kind = TALKS", "between(AZ, RU)", "NOT topic = x"].repeat(3).join(" "));
+    let joined = many.split(" is true").next().unwrap();
+    assert_eq!(joined.matches("exists (").count(), 9);
+    assert_eq!((many.matches("exists (").count(), many.matches(" is true").count()), (12, 3));
+    assert!(many.contains(" and meeting.kind = $12 and "), "{many}");
+    assert!(!sql(MEETINGS, &["region = AZ"; 20].join(" OR ")).contains("is true"));
+    assert!(!sql(MEETINGS, &["region = AZ"; 8].join(" AND ")).contains("is true"));
+}
+
+#[test]
 fn meetings_in_sql() {
     let id = "0198f2d1-7c0e-7000-8000-0123456789ab";
     for (text, expected) in [
