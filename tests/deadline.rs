@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use readout::{
     config::{self, Bounds},
-    pb::{ErrorReason, ListMeetingsRequest},
+    pb::{AggregateMeetingsRequest, ErrorReason, ListMeetingsRequest},
 };
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tonic::{Code, Request};
@@ -123,4 +123,27 @@ async fn a_slow_reader_holds_neither_a_statement_nor_a_snapshot() {
         rest += chunk.meetings.len();
     }
     assert_eq!(rest, 4);
+}
+
+#[tokio::test]
+async fn a_page_does_not_wait_for_those_who_count() {
+    let service = start(Duration::from_secs(60)).await;
+    let mut held = service.database.connect().await.unwrap();
+    for statement in ["begin", "lock table participation in access exclusive mode"] {
+        sqlx::query(statement).execute(&mut held).await.unwrap();
+    }
+    let count = || {
+        let mut client = service.meetings.clone();
+        let request = AggregateMeetingsRequest { group_by: vec!["participant".into()], ..Default::default() };
+        tokio::spawn(async move { client.aggregate_meetings(request).await })
+    };
+    let counting: Vec<_> = (0..8).map(|_| count()).collect();
+    until_waiting(&service, 2).await;
+    let list = service.meetings.clone().list_meetings(ListMeetingsRequest::default()).await.unwrap();
+    assert_eq!(list.into_inner().meetings.len(), 5);
+    held.close().await.unwrap();
+    // Some did not get a connection in time; nobody is stuck.
+    for one in counting {
+        assert!(matches!(one.await.unwrap().map_err(|status| status.code()), Ok(_) | Err(Code::Unavailable)));
+    }
 }

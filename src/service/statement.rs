@@ -48,7 +48,7 @@ async fn page(
     cursor: &Cursor<statement::Place>,
     wanted: &Wanted,
 ) -> Result<ListStatementsResponse, Refusal> {
-    let mut ask = api.store.ask(budget).await?;
+    let mut ask = api.store.ask_page(budget).await?;
     let page = statement::list(&mut ask, wanted, cursor.after, cursor.size).await?;
     let mut sources = Sources::read(&mut ask, &page.found).await?;
     let mut next = page.found.last().filter(|_| page.more);

@@ -40,12 +40,22 @@ pub struct Ask {
 }
 
 impl Store {
-    /// Begins a question that may take so long, all of its statements together.
+    /// Begins a question about many records, such as a count or a path, that may take so long, all of its statements
+    /// together.
     pub async fn ask(&self, budget: Duration) -> Result<Ask, StoreError> {
+        self.begin(&self.questions, budget).await
+    }
+
+    /// The same for a page, which does not wait for what is asked about many records.
+    pub async fn ask_page(&self, budget: Duration) -> Result<Ask, StoreError> {
+        self.begin(&self.pages, budget).await
+    }
+
+    async fn begin(&self, pool: &PgPool, budget: Duration) -> Result<Ask, StoreError> {
         let budget = budget.min(LONGEST);
         let deadline = Instant::now() + budget;
         let begun = async {
-            let mut connection = self.questions.acquire().await?;
+            let mut connection = pool.acquire().await?;
             // Should this process be gone or stand still, the database ends the statement by itself.
             let (pid, _): (i32, String) =
                 sqlx::query_as("select pg_backend_pid(), set_config('statement_timeout', $1, false)")

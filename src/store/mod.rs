@@ -52,8 +52,9 @@ use crate::model::resource::{CONTRACT, Collection, Resource};
 /// How many connections do what. Reads and the committer do not wait for each other.
 const READERS: u32 = 6;
 const COMMITTERS: u32 = 2;
-/// Questions take what they need of the machine: more of them at once only take longer each.
-const ASKERS: u32 = 4;
+const PAGERS: u32 = 4;
+/// Counts and paths take what there is of the machine: more of them at once only take longer each.
+const ASKERS: u32 = 2;
 /// The tailer, the one who notifies, the one who listens, those who cancel.
 const FEEDERS: u32 = 4;
 /// A caller rather hears UNAVAILABLE than waits longer for a connection.
@@ -69,6 +70,7 @@ const IDLE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub struct Store {
     reads: PgPool,
+    pages: PgPool,
     questions: PgPool,
     writes: PgPool,
     feed: PgPool,
@@ -158,6 +160,7 @@ impl Store {
         Self {
             by_id: ById::new(&reads),
             reads,
+            pages: pool(PAGERS).connect_lazy_with(asking.clone()),
             questions: pool(ASKERS).connect_lazy_with(asking),
             writes: pool(COMMITTERS).connect_lazy_with(options.clone()),
             // A notification need not outlive a crash: whoever hears it reads the table.
@@ -208,7 +211,8 @@ impl Store {
 
     /// Waits for connections in use to be given back, and closes all.
     pub async fn close(&self) {
-        tokio::join!(self.reads.close(), self.questions.close(), self.writes.close(), self.feed.close());
+        let pools = [&self.reads, &self.pages, &self.questions, &self.writes, &self.feed];
+        futures_util::future::join_all(pools.map(PgPool::close)).await;
     }
 }
 

@@ -6,13 +6,13 @@
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Doc, StoreError, columns::Columns, meeting, participation, search, statement};
+use super::{Doc, StoreError, coalesce::BATCH_BYTES, columns::Columns, meeting, participation, search, statement};
 use crate::{
     model::resource::{Collection, Resource},
     pb::{Article, Meeting, Report},
 };
 
-/// So many records are made anew in one transaction.
+/// So many records are made anew in one transaction, at most.
 const BATCH: i64 = 500;
 
 /// Makes anew what migrations have marked, and takes the marks away.
@@ -67,18 +67,31 @@ async fn reindex_next(
     Ok(Some((last.id, docs.len())))
 }
 
-/// The next records, which nobody else writes meanwhile.
+/// The next records, which nobody else writes meanwhile: as many as a batch may be and have bytes, one at least.
 async fn lock_next(tx: &mut PgConnection, of: Collection, after: Uuid) -> Result<Vec<Doc>, StoreError> {
     let table = super::table(of);
     let statement = format!(
         "select id, contract, doc
          from {table}
-         where id > $1
+         where id in (
+             select id
+             from (
+                 select id, sum(octet_length(doc)) over (order by id) - octet_length(doc) as bytes_before
+                 from (
+                     select id, doc
+                     from {table}
+                     where id > $1
+                     order by id
+                     limit $2
+                 ) as next
+             ) as next
+             where bytes_before < $3
+         )
          order by id
-         limit $2
          for no key update"
     );
-    Ok(sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(after).bind(BATCH).fetch_all(tx).await?)
+    let next = sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(after).bind(BATCH).bind(BATCH_BYTES);
+    Ok(next.fetch_all(tx).await?)
 }
 
 fn decode<R: Resource>(docs: &[Doc]) -> Result<(Vec<Uuid>, Vec<R>), StoreError> {
