@@ -1,4 +1,4 @@
-//! The private cluster of a run: written without waiting for the disk, and with 1 GiB of shared buffers.
+//! The private cluster of a run: written without waiting for the disk, and with 4 GiB of shared buffers.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,9 +11,9 @@ use tokio::sync::OnceCell;
 
 use super::data_dir::DataDir;
 
-/// Nobody needs the records of a run that failed. A server of a million meetings has more memory than a small machine.
+/// Nobody needs the records of a run that failed. A server of a million meetings keeps them in memory.
 const SETTINGS: [(&str, &str); 8] = [
-    ("shared_buffers", "1GB"),
+    ("shared_buffers", "4GB"),
     ("fsync", "off"),
     ("synchronous_commit", "off"),
     ("autovacuum", "off"),
