@@ -89,7 +89,8 @@
 //! # The way of a question
 //!
 //! 1. A list, a stream, a count, a path: `model/filter` and [`model::order`] read what was asked, with a position for
-//!    whatever is wrong in it; `store/filter.rs` makes SQL of a filter, in which values are only ever bound.
+//!    whatever is wrong in it; `store/filter` makes SQL of a filter, in which values are only ever bound. Who met whom, chains
+//!    and counts are asked of participations (`store/participation.rs`), a row for each one in a settled account.
 //! 2. What is searched for goes the same way: [`model::search`] folds the letters of texts and of queries, PostgreSQL finds,
 //!    ranks and marks (`store/search.rs`), and [`model::search::snippet`] cuts out what is shown.
 //! 3. [`store::ask`] gives it a connection with a deadline. Whoever is late, or goes away, has the statement cancelled.
