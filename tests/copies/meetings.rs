@@ -23,7 +23,8 @@ async fn meetings_are_settled_anew_when_their_sources_turn_out_to_be_one() {
     let one = service.create_article(printed("urn:one", 5)).await;
     let two = service.create_article(Article { text: text(500), ..printed("urn:two", 6) }).await;
     let meeting = service.create_meeting(&early, in_place("Ganja", "Talks")).await.unwrap();
-    let untouched = service.create_meeting(&early, in_place("Ganja", "Others")).await.unwrap();
+    let quiet = service.create_article(Article { publish_date: on(1), ..article("urn:quiet") }).await;
+    let untouched = service.create_meeting(&quiet, in_place("Ganja", "Others")).await.unwrap();
     let alone = service.create_meeting(&two, in_place("Baku", "Alone")).await.unwrap();
     service.add_report(&meeting.name, &one.name, in_place("Baku", "Talks")).await.unwrap();
     service.add_report(&meeting.name, &two.name, in_place("Baku", "Talks")).await.unwrap();
