@@ -17,7 +17,7 @@ use super::{
 const ROUNDS: usize = 3;
 
 /// What an ingest writes to.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 20] = [
     "request",
     "article_text",
     "article_uri",
@@ -30,6 +30,12 @@ const TABLES: [&str; 14] = [
     "meeting_participant",
     "meeting_region",
     "meeting_topic",
+    "meeting_trait",
+    "participation",
+    "statement",
+    "statement_speaker",
+    "statement_region",
+    "statement_topic",
     "report",
     "superseded",
 ];
@@ -98,13 +104,15 @@ async fn insert_again(connection: &mut PgConnection) -> (i64, Duration) {
              from pg_attribute
              where attrelid = ('public.' || $1)::regclass
                and attnum > 0
-               and not attisdropped",
+               and not attisdropped
+               and attgenerated = ''",
         )
         .bind(table)
         .fetch_one(&mut *connection)
         .await
         .expect("columns");
-        inserts.push(format!("insert into again.{table} select {columns} from dump.{table} where batch = $1"));
+        inserts
+            .push(format!("insert into again.{table} ({columns}) select {columns} from dump.{table} where batch = $1"));
     }
     execute(connection, "checkpoint".to_owned()).await;
     let begin = Instant::now();

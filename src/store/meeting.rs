@@ -110,7 +110,7 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) ->
     revision::supersede(tx, Collection::Meetings, &ids).await?;
     rows(&next)?.update(&mut *tx).await?;
     participation::clear(tx, &ids).await?;
-    statement::date(tx, &ids).await?;
+    statement::date_if_moved(tx, &ids).await?;
     let settled: Vec<Uuid> = next.iter().filter(|one| one.left_out.is_some()).map(|one| one.id).collect();
     sqlx::query(
         "delete from meeting_participant

@@ -30,7 +30,9 @@ pub fn role_bit(role: i32) -> i32 {
 
 /// Takes the rows of these meetings out.
 pub(super) async fn clear(tx: Tx<'_>, meetings: &[Uuid]) -> Result<(), StoreError> {
-    let traits: Vec<i16> = [ROLE, SENIORITY, PRESENCE].into_iter().flat_map(|from| from..from + 32).collect();
+    // More than the contract has of each.
+    let traits: Vec<i16> =
+        [(ROLE, 24), (SENIORITY, 8), (PRESENCE, 8)].into_iter().flat_map(|(from, count)| from..from + count).collect();
     // `meeting_trait` has no index by meeting, and needs none.
     sqlx::query(
         "with of_region as (

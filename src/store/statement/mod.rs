@@ -68,7 +68,28 @@ async fn relocate(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Dates the statements of meetings whose date is another than it was.
+/// Dates the statements of meetings whose date is another than it was. Those of one meeting have one date: the first tells.
+pub(super) async fn date_if_moved(tx: Tx<'_>, meetings: &[Uuid]) -> Result<(), StoreError> {
+    let moved: Vec<Uuid> = sqlx::query_scalar(
+        "select meeting.id
+         from meeting
+         cross join lateral (
+             select sort_date, days
+             from statement
+             where statement.meeting = meeting.id
+             order by report, number
+             limit 1
+         ) as first
+         where meeting.id = any($1)
+           and (first.sort_date, first.days) is distinct from (meeting.sort_date, meeting.days)",
+    )
+    .bind(meetings)
+    .fetch_all(&mut *tx)
+    .await?;
+    if moved.is_empty() { Ok(()) } else { date(tx, &moved).await }
+}
+
+/// Dates the statements of meetings that have another date than these.
 pub(super) async fn date(tx: Tx<'_>, meetings: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query(
         "update statement
@@ -91,18 +112,19 @@ async fn insert(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreErro
         return Ok(());
     }
     let Index { speakers, regions, topics } = Index::of(reports);
+    // Each is looked up by its key: what a planner takes for small, and reads as a whole, grows while its plan is kept.
     sqlx::query(
         "with told as (
              insert into statement (report, number, meeting, article, speaker_kind, act, quotation, language_code,
                                     sort_date, days, search)
-             select one.report, one.number, meeting.id, article.id, one.speaker_kind, one.act, one.quotation,
+             select one.report, one.number, one.meeting, one.article, one.speaker_kind, one.act, one.quotation,
                     coalesce(one.language_code, article.language_code), meeting.sort_date, meeting.days,
                     search_words(coalesce(one.language_code, article.language_code), one.words)
              from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::smallint[], $6::smallint[],
                          $7::smallint[], $8::text[], $9::text[])
                       as one (report, number, meeting, article, speaker_kind, act, quotation, language_code, words)
-             join meeting on meeting.id = one.meeting
-             join article on article.id = one.article
+             cross join lateral (select sort_date, days from meeting where id = one.meeting limit 1) as meeting
+             cross join lateral (select language_code from article where id = one.article limit 1) as article
          ),
          of_speaker as (
              insert into statement_speaker (participant, report, number)
