@@ -1,8 +1,9 @@
 //! What meetings can be grouped by, and in which orders the groups can be: the words of `AggregateMeetings`.
 
-use strsim::osa_distance;
-
-use super::rules::{Path, Violations};
+use super::{
+    nearest::nearest,
+    rules::{Path, Violations},
+};
 use crate::pb::ErrorReason;
 
 /// A property that meetings are grouped by.
@@ -137,8 +138,7 @@ pub fn groups(words: &[String]) -> Result<Vec<Group>, Violations> {
 /// A word that is none of those that can be used, with the one that was probably meant.
 fn refused(reason: ErrorReason, at: &Path<'_>, word: &str, known: &[&str]) -> Violations {
     let mut description = format!("must be one of {}", known.join(", "));
-    let slips = |one: &&&str| osa_distance(one, word);
-    if let Some(nearest) = known.iter().min_by_key(slips).filter(|one| 3 * slips(one) <= one.len().max(word.len())) {
+    if let Some(nearest) = nearest(known.iter().copied(), word) {
         description.push_str(&format!("; did you mean {nearest:?}?"));
     }
     let mut violations = Violations::default();

@@ -15,6 +15,7 @@ pub mod matching;
 pub mod meeting;
 pub mod merge;
 pub mod names;
+pub mod nearest;
 pub mod order;
 pub mod participant;
 pub mod path;

@@ -1,7 +1,8 @@
 //! In which order a list comes (AIP-132, `order_by`): by one field, and by name where that is equal.
 
-use strsim::osa_distance;
 use thiserror::Error;
+
+use super::nearest::{LONGEST, nearest};
 
 /// What a list can be in the order of. Where it is unset, it is before all that is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +93,9 @@ pub fn parse(fields: &'static Fields, text: &str) -> Result<OrderBy, OrderError>
     match fields.iter().find(|(name, _)| *name == field) {
         Some((_, by)) => Ok(OrderBy { by: *by, is_descending }),
         None => Err(OrderError::UnknownField {
-            field: field.chars().take(64).collect(),
+            field: field.chars().take(LONGEST).collect(),
             fields,
-            nearest: nearest(fields, field),
+            nearest: nearest(fields.iter().map(|(name, _)| *name), field),
         }),
     }
 }
@@ -103,14 +104,6 @@ pub fn parse(fields: &'static Fields, text: &str) -> Result<OrderBy, OrderError>
 pub fn parse_with_query(fields: &'static Fields, text: &str, has_query: bool) -> Result<OrderBy, OrderError> {
     let order = parse(fields, text)?;
     Ok(if has_query && text.trim_ascii().is_empty() { BEST_FIRST } else { order })
-}
-
-fn nearest(fields: &'static Fields, field: &str) -> Option<&'static str> {
-    // The distance costs the product of the lengths.
-    let field = (field.len() <= 64).then_some(field)?;
-    let slips = |name: &str| osa_distance(name, field);
-    let (name, _) = fields.iter().min_by_key(|(name, _)| slips(name))?;
-    (3 * slips(name) <= name.len().max(field.len())).then_some(name)
 }
 
 fn names(fields: &Fields) -> String {

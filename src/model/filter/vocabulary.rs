@@ -1,8 +1,7 @@
 //! The fields and functions that filters of a collection are made of, and how one is found by its name.
 
-use strsim::osa_distance;
-
 use super::{FilterError, Values};
+use crate::model::nearest::nearest;
 
 /// What the filters of a collection can speak of.
 pub struct Vocabulary {
@@ -108,16 +107,10 @@ impl Vocabulary {
         self.functions.iter().find(|function| function.name == name)
     }
 
-    /// The field or function whose name is a few slips of the pen away (one in three letters), if any is.
+    /// The field or function that was probably meant.
     fn nearest(&self, name: &str) -> Option<&'static str> {
-        // The distance costs the product of the lengths.
-        if name.len() > FilterError::MOST_ECHOED {
-            return None;
-        }
         let fields = self.fields.iter().map(|field| field.name);
-        let names = fields.chain(self.functions.iter().map(|function| function.name));
-        let (slips, nearest) = names.map(|one| (osa_distance(one, name), one)).min_by_key(|(slips, _)| *slips)?;
-        (3 * slips <= nearest.len().max(name.len())).then_some(nearest)
+        nearest(fields.chain(self.functions.iter().map(|function| function.name)), name)
     }
 }
 
