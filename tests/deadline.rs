@@ -12,7 +12,7 @@ use tonic::{Code, Request};
 use crate::support::{Service, cluster, make, reason_of};
 
 async fn start(question_timeout: Duration) -> Service {
-    let bounds = Bounds { question_timeout };
+    let bounds = Bounds { question_timeout, ..Default::default() };
     let config = config::Service { bounds, ..Default::default() };
     let mut service = Service::start_as(cluster::database().await, config).await;
     let people = [make::person("Kerim Veliyev", "AZ")];

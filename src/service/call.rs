@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prost::Message;
-use tonic::{Request, metadata::MetadataMap};
+use tonic::{Request, codegen::http::HeaderMap, metadata::MetadataMap};
 
 use super::{Prepared, refusal::Refusal};
 use crate::{
@@ -50,9 +50,9 @@ pub fn actor(metadata: &MetadataMap) -> Result<String, Violations> {
     violations.into_result().map(|()| said.to_owned())
 }
 
-/// How long the caller waits for the answer, less what is lost on the way (gRPC over HTTP2, `grpc-timeout`).
-pub fn patience(metadata: &MetadataMap) -> Option<Duration> {
-    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+/// How long the caller waits for the answer (gRPC over HTTP2, `grpc-timeout`).
+pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u32 = number.parse().ok()?;
     let unit = match unit {
@@ -64,7 +64,12 @@ pub fn patience(metadata: &MetadataMap) -> Option<Duration> {
         "n" => Duration::from_nanos(1),
         _ => return None,
     };
-    Some(unit.checked_mul(number)?.mul_f64(0.95))
+    unit.checked_mul(number)
+}
+
+/// The same, less what is lost on the way back.
+pub fn patience(metadata: &MetadataMap) -> Option<Duration> {
+    Some(timeout(metadata.as_ref())?.mul_f64(0.95))
 }
 
 /// The request of a unary method that writes.

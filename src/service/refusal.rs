@@ -123,6 +123,8 @@ pub enum Refusal {
     Defect,
     /// Others went first again and again.
     Contention,
+    /// The call's time is up.
+    Late,
     /// The service is stopping.
     Stopping,
     /// The database.

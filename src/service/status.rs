@@ -163,6 +163,7 @@ impl From<Refusal> for Status {
             Refusal::Contention => {
                 status(Code::Aborted, Reason::Contention, "other writes to the same records went first", [])
             }
+            Refusal::Late => late(),
             Refusal::Stopping => retry_later(Reason::ShuttingDown, "the service is stopping"),
             Refusal::Store(error) => store(&error),
         }
@@ -271,7 +272,7 @@ fn store(error: &StoreError) -> Status {
             return status(Code::Aborted, ErrorReason::Contention, "other writes to the same records went first", []);
         }
         StoreError::TimedOut(_) => {
-            return status(Code::DeadlineExceeded, ErrorReason::Deadline, "the call took longer than it may", []);
+            return late();
         }
         StoreError::OutOfTime => {
             let message = "the question takes longer than it may: ask for less, by a filter say";
@@ -293,6 +294,10 @@ fn store(error: &StoreError) -> Status {
         ),
         _ => defect(),
     }
+}
+
+fn late() -> Status {
+    status(Code::DeadlineExceeded, ErrorReason::Deadline, "the call took longer than it may", [])
 }
 
 fn retry_later(reason: ErrorReason, message: &str) -> Status {

@@ -1,10 +1,14 @@
 //! The whole configuration: one line per concern, as a flag, an environment variable, a default and its help.
 
+mod bounds;
+mod transport;
+
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+pub use self::{bounds::Bounds, transport::Transport};
 use crate::{model::resource::Collection, store::retention::Retention};
 
 /// Keeps records of diplomatic meetings as news articles tell them.
@@ -91,14 +95,21 @@ pub struct Service {
     #[arg(long, env = "READOUT_DRAIN_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub drain_timeout: Duration,
     #[command(flatten)]
-    pub feed: Feed,
+    pub transport: Transport,
     #[command(flatten)]
     pub bounds: Bounds,
+    #[command(flatten)]
+    pub feed: Feed,
 }
 
 impl Default for Service {
     fn default() -> Self {
-        Self { drain_timeout: Duration::from_secs(10), feed: Feed::default(), bounds: Bounds::default() }
+        Self {
+            drain_timeout: Duration::from_secs(10),
+            transport: Transport::default(),
+            bounds: Bounds::default(),
+            feed: Feed::default(),
+        }
     }
 }
 
@@ -137,22 +148,6 @@ impl Default for Feed {
             feed_keep_mib: u32::try_from(bytes >> 20).unwrap_or(u32::MAX),
             feed_range: range,
         }
-    }
-}
-
-/// What a call may cost.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Bounds")]
-pub struct Bounds {
-    /// Seconds that the database may work on one question: a page of a list, a chunk of a stream, counts, paths
-    #[arg(long, env = "READOUT_QUESTION_TIMEOUT", default_value = "10", value_name = "SECONDS",
-        value_parser = some_seconds)]
-    pub question_timeout: Duration,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { question_timeout: Duration::from_secs(10) }
     }
 }
 

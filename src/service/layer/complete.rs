@@ -1,5 +1,5 @@
-//! What every call passes through: a panic becomes INTERNAL instead of a dropped connection, and a status that comes
-//! from below the handlers (an unknown method, a message over the limit) gets its reason.
+//! A panic becomes INTERNAL instead of a dropped connection, and a status that comes from below the handlers (an
+//! unknown method, a message over the limit) gets its reason.
 
 use std::{
     any::Any,
@@ -11,25 +11,20 @@ use std::{
 
 use futures_util::FutureExt;
 use tonic::{Status, body::Body, codegen::http};
-use tower::{Layer, Service};
+use tower::Service;
 
-use super::status::{complete, defect};
-
-/// Makes `Complete`s.
-#[derive(Debug, Clone, Copy)]
-pub struct CompleteLayer;
-
-impl<S> Layer<S> for CompleteLayer {
-    type Service = Complete<S>;
-
-    fn layer(&self, inner: S) -> Complete<S> {
-        Complete(inner)
-    }
-}
+use crate::service::status::{complete, defect};
 
 /// Completes the statuses of a service.
 #[derive(Debug, Clone)]
 pub struct Complete<S>(S);
+
+impl<S> Complete<S> {
+    /// Around this service.
+    pub fn new(inner: S) -> Self {
+        Self(inner)
+    }
+}
 
 impl<S> Service<http::Request<Body>> for Complete<S>
 where

@@ -1,14 +1,20 @@
 //! The service's life: database, migrations, listener, services, and the way back.
 
+mod chores;
+mod connection;
+mod health;
+mod listen;
+
 use std::{future::Future, net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
 use tokio::{net::TcpListener, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Server, server::TcpIncoming};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
 
+use self::listen::Closing;
 use crate::{
     config,
     embedded::{self, Embedded},
@@ -18,22 +24,10 @@ use crate::{
         filter_service_server::FilterServiceServer, ingest_service_server::IngestServiceServer,
         meeting_service_server::MeetingServiceServer, participant_service_server::ParticipantServiceServer,
     },
-    service::{Api, layer::CompleteLayer, page::TokenKey, settler, status::MESSAGE_BYTES},
-    store::{
-        Store, StoreError,
-        migrate::migrate as migrate_database,
-        request,
-        retention::{self, Retention},
-    },
+    service::{Api, layer, page::TokenKey, settler, status::MESSAGE_BYTES},
+    store::{Store, migrate::migrate as migrate_database},
 };
 
-/// How often health asks the database, and how often old answers are forgotten.
-const HEALTH_PERIOD: Duration = Duration::from_secs(1);
-const FORGET_PERIOD: Duration = Duration::from_secs(60 * 60);
-/// How often old changes are dropped.
-const RETAIN_PERIOD: Duration = Duration::from_secs(60);
-/// An idle connection is asked whether somebody is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
 /// What was taken into the queue gets so long to be written when the service ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -143,18 +137,17 @@ pub async fn serve(
         stopping: stopping.clone(),
     };
 
-    let (health, health_service) = tonic_health::server::health_reporter();
-    set_health(&health, ServingStatus::Serving).await;
-    let chores = [
-        tokio::spawn(watch_health(health.clone(), store.clone())),
-        tokio::spawn(forget(store.clone())),
-        tokio::spawn(retain(store.clone(), retention)),
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    health::set(&reporter, ServingStatus::Serving).await;
+    let running = [
+        tokio::spawn(health::watch(reporter.clone(), store.clone())),
+        tokio::spawn(chores::forget(store.clone())),
+        tokio::spawn(chores::retain(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
     ];
 
-    let server = Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .layer(CompleteLayer)
+    let mut routes = Routes::builder();
+    routes
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
@@ -163,39 +156,37 @@ pub async fn serve(
         .add_service(bounded!(MeetingServiceServer, api))
         .add_service(bounded!(IngestServiceServer, api))
         .add_service(bounded!(ChangeServiceServer, api))
-        .add_service(bounded!(FilterServiceServer, api))
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stopping.clone().cancelled_owned(),
-        );
+        .add_service(bounded!(FilterServiceServer, api));
+    let service = layer::around(routes.routes(), config.bounds.call_timeout);
+    let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
+    let server = listen::run(listener, service, config.transport.clone(), door.clone());
     drop(api);
     tracing::info!(%address, "serving");
 
     tokio::pin!(server);
     tokio::pin!(shutdown);
-    let result = tokio::select! {
-        result = &mut server => result,
+    tokio::select! {
+        // It ends when it is told to.
+        () = &mut server => {}
         () = &mut shutdown => {
-            chores.iter().for_each(JoinHandle::abort);
-            end_health(health).await;
+            running.iter().for_each(JoinHandle::abort);
+            health::end(reporter).await;
             stopping.cancel();
             // An open stream of somebody who does not read could hold up the end for ever (hyperium/hyper#4170).
             let drain = config.drain_timeout;
-            time::timeout(drain, &mut server).await.unwrap_or_else(|_| {
+            if time::timeout(drain, &mut server).await.is_err() {
+                door.cut.cancel();
                 tracing::warn!(?drain, "calls were still open and have been cut");
-                Ok(())
-            })
+            }
         }
-    };
-    stopping.cancel();
-    chores.iter().for_each(JoinHandle::abort);
+    }
     // Calls that were cut may still hold the committer, and have nothing more to give it.
     closing.cancel();
     flush(committing).await;
     // A read that nobody waits for any more need not be waited for either.
     let _ = time::timeout(FLUSH_TIMEOUT, store.close()).await;
     tracing::info!("stopped");
-    Ok(result?)
+    Ok(())
 }
 
 /// Lists every service, in both versions of the protocol (older grpcurls only know v1alpha).
@@ -206,69 +197,6 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
-}
-
-/// SERVING only while the database answers.
-async fn watch_health(health: HealthReporter, store: Store) {
-    let mut was_up = true;
-    loop {
-        time::sleep(HEALTH_PERIOD).await;
-        let is_up = store.ping().await.is_ok();
-        if is_up != was_up {
-            let status = if is_up { ServingStatus::Serving } else { ServingStatus::NotServing };
-            set_health(&health, status).await;
-            tracing::warn!(is_up, "the database");
-            was_up = is_up;
-        }
-    }
-}
-
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for name in health_names() {
-        health.set_service_status(name, status).await;
-    }
-}
-
-/// Tells those who watch, and ends their streams, which would keep the service from ending.
-async fn end_health(mut health: HealthReporter) {
-    set_health(&health, ServingStatus::NotServing).await;
-    for name in health_names() {
-        health.clear_service_status(&name).await;
-    }
-}
-
-/// What health is told of: each service, and the whole.
-fn health_names() -> impl Iterator<Item = String> {
-    let services = pb::pool().services().filter(|service| service.package_name() == "readout.v1");
-    services.map(|service| service.full_name().to_owned()).chain([String::new()])
-}
-
-async fn forget(store: Store) {
-    loop {
-        match request::forget_old(store.writes()).await {
-            Ok(0) => {}
-            Ok(forgotten) => tracing::debug!(forgotten, "old answers to requests"),
-            Err(error) => tracing::warn!(%error, "old answers to requests were not forgotten"),
-        }
-        time::sleep(FORGET_PERIOD).await;
-    }
-}
-
-/// Makes room for changes ahead, and drops those that need not be kept.
-async fn retain(store: Store, retention: Retention) {
-    loop {
-        let kept = async {
-            let made = retention::extend(store.feed(), retention, 0).await?;
-            Ok::<_, StoreError>((made, retention::drop_old(store.feed(), retention).await?))
-        };
-        match kept.await {
-            Ok((0, 0)) => {}
-            Ok((made, dropped)) => tracing::info!(made, dropped, "ranges of the change log"),
-            // Somebody reads what is to be dropped, say: the next time.
-            Err(error) => tracing::warn!(%error, "the change log was not tidied up"),
-        }
-        time::sleep(RETAIN_PERIOD).await;
-    }
 }
 
 /// Lets the committer write what it was given.

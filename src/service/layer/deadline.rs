@@ -1,0 +1,65 @@
+//! Every call ends in time: at its caller's deadline (`grpc-timeout`), and a unary one at ours.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tonic::{Status, body::Body, codegen::http};
+use tower::Service;
+
+use super::ending::ends_with;
+use crate::service::{call, method::Method, refusal::Refusal};
+
+/// Bounds the time of the calls of a service.
+#[derive(Debug, Clone)]
+pub struct Deadlines<S> {
+    inner: S,
+    unary: Duration,
+}
+
+impl<S> Deadlines<S> {
+    /// Around this service, whose unary calls take at most so long.
+    pub fn new(inner: S, unary: Duration) -> Self {
+        Self { inner, unary }
+    }
+}
+
+impl<S> Service<http::Request<Body>> for Deadlines<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let is_unary = Method::of(request.uri().path()).is_some_and(|method| !method.is_streaming);
+        let callers = call::timeout(request.headers());
+        let longest =
+            if is_unary { Some(callers.map_or(self.unary, |callers| callers.min(self.unary))) } else { callers };
+        let response = self.inner.call(request);
+        // Whoever may take longer than a clock can count has no deadline.
+        let Some(deadline) = longest.and_then(|longest| Instant::now().checked_add(longest)) else {
+            return Box::pin(response);
+        };
+        Box::pin(async move {
+            match timeout_at(deadline, response).await {
+                Err(_) => Ok(Status::from(Refusal::Late).into_http()),
+                Ok(Ok(response)) if !is_unary => Ok(ends_with(response, async move {
+                    sleep_until(deadline).await;
+                    Refusal::Late.into()
+                })),
+                Ok(response) => response,
+            }
+        })
+    }
+}
