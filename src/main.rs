@@ -25,7 +25,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Log { log, .. } = &args.log;
     telemetry::init(&args.log).map_err(|error| anyhow::anyhow!("--log {log:?} is not a filter: {error}"))?;
     match args.command {
-        Command::Serve(serve) => Ok(logged(server::run(serve, shutdown()?).await)),
+        Command::Serve(serve) => Ok(logged(server::run(*serve, shutdown()?).await)),
         Command::Migrate(database) => Ok(logged(server::migrate(database).await)),
         Command::Import(import) => cli::import::run(import).await,
         Command::Export(export) => cli::export::run(export).await,

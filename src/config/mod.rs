@@ -1,5 +1,6 @@
 //! The whole configuration: one line per concern, as a flag, an environment variable, a default and its help.
 
+mod access;
 mod bounds;
 mod transport;
 
@@ -8,7 +9,11 @@ use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-pub use self::{bounds::Bounds, transport::Transport};
+pub use self::{
+    access::{Access, AnonymousRole, ClientIdentity, Jwt, Reflection},
+    bounds::Bounds,
+    transport::Transport,
+};
 use crate::{model::resource::Collection, store::retention::Retention};
 
 /// Keeps records of diplomatic meetings as news articles tell them.
@@ -25,7 +30,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the service, until SIGTERM or ctrl-c; a second signal ends it at once
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Bring the database to the schema of this version, then end
     Migrate(Database),
     /// Write stories, or an export, into a running service
@@ -97,6 +102,8 @@ pub struct Service {
     #[command(flatten)]
     pub transport: Transport,
     #[command(flatten)]
+    pub access: Access,
+    #[command(flatten)]
     pub bounds: Bounds,
     #[command(flatten)]
     pub feed: Feed,
@@ -107,6 +114,7 @@ impl Default for Service {
         Self {
             drain_timeout: Duration::from_secs(10),
             transport: Transport::default(),
+            access: Access::default(),
             bounds: Bounds::default(),
             feed: Feed::default(),
         }

@@ -5,7 +5,7 @@ mod connection;
 mod health;
 mod listen;
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
@@ -16,7 +16,8 @@ use tonic_health::ServingStatus;
 
 use self::listen::Closing;
 use crate::{
-    config,
+    access::Gate,
+    config::{self, Reflection},
     embedded::{self, Embedded},
     feed::{Committer, Feed, Turns},
     pb::{
@@ -120,6 +121,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     let store = Store::new(database);
+    let gate = Arc::new(Gate::new(&config.access, address, &store).await?);
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
     let (heartbeat, retention) = (config.feed.feed_heartbeat, config.feed.retention());
@@ -144,20 +146,25 @@ pub async fn serve(
         tokio::spawn(chores::forget(store.clone())),
         tokio::spawn(chores::retain(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
+        tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.keep().await }
+        }),
     ];
 
     let mut routes = Routes::builder();
     routes
         .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
         .add_service(bounded!(ArticleServiceServer, api))
         .add_service(bounded!(ParticipantServiceServer, api))
         .add_service(bounded!(MeetingServiceServer, api))
         .add_service(bounded!(IngestServiceServer, api))
         .add_service(bounded!(ChangeServiceServer, api))
         .add_service(bounded!(FilterServiceServer, api));
-    let service = layer::around(routes.routes(), config.bounds.call_timeout);
+    if config.access.reflection == Reflection::On {
+        routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    }
+    let service = layer::around(routes.routes(), gate, config.bounds.call_timeout);
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
     let server = listen::run(listener, service, config.transport.clone(), door.clone());
     drop(api);
