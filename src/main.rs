@@ -5,7 +5,7 @@ use std::process::{self, ExitCode};
 use clap::Parser;
 use readout::{
     admin, cli,
-    config::{Admin, Args, Command, Log},
+    config::{Admin, Args, Command, Log, Token},
     server, telemetry,
 };
 use tokio::{
@@ -30,6 +30,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Import(import) => cli::import::run(import).await,
         Command::Export(export) => cli::export::run(export).await,
         Command::Watch(watch) => cli::watch::run(watch).await,
+        Command::Token(Token::Create(token)) => Ok(logged(admin::token::create(token).await)),
+        Command::Token(Token::List(tokens)) => Ok(logged(admin::token::list(tokens).await)),
+        Command::Token(Token::Revoke(token)) => Ok(logged(admin::token::revoke(token).await)),
         Command::Admin(Admin::NewEpoch(database)) => Ok(logged(admin::new_epoch(database).await)),
         Command::Admin(Admin::Expunge(expunge)) => Ok(logged(admin::expunge(expunge).await)),
         Command::Admin(Admin::Reindex(database)) => Ok(logged(admin::reindex(database).await)),

@@ -2,6 +2,7 @@
 
 mod access;
 mod bounds;
+mod token;
 mod transport;
 
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
@@ -12,6 +13,7 @@ use uuid::Uuid;
 pub use self::{
     access::{Access, AnonymousRole, ClientIdentity, Jwt, Reflection},
     bounds::Bounds,
+    token::{CreateToken, ListTokens, RevokeToken, Token},
     transport::Transport,
 };
 use crate::{model::resource::Collection, store::retention::Retention};
@@ -42,6 +44,9 @@ pub enum Command {
     /// Print the changes of a running service as they are committed, one JSON object a line
     #[command(after_long_help = WATCH)]
     Watch(Watch),
+    /// The API tokens that services on the database take
+    #[command(subcommand)]
+    Token(Token),
     /// What an operator does to the database
     #[command(subcommand)]
     Admin(Admin),
@@ -210,7 +215,7 @@ pub struct Import {
     pub output: Output,
 }
 
-/// How the totals of an import are told.
+/// How what a command has to tell is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     Text,
@@ -333,6 +338,11 @@ fn days(text: &str) -> Result<Duration, String> {
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|duration| *duration < Duration::from_secs(100 * 365 * 24 * 60 * 60))
         .ok_or_else(|| "must be a number of days such as 30 or 0.5, less than 36500".to_owned())
+}
+
+fn some_days(text: &str) -> Result<Duration, String> {
+    days(text)
+        .and_then(|duration| if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) })
 }
 
 /// `$XDG_DATA_HOME/readout`, by default `~/.local/share/readout` (XDG Base Directory Specification).
