@@ -1,11 +1,14 @@
 //! The `readout` program: reads its configuration and does what the command says.
 
-use std::process::{self, ExitCode};
+use std::{
+    io::{self, Write},
+    process::{self, ExitCode},
+};
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use readout::{
     admin, cli,
-    config::{Admin, Args, Command, Log, Token},
+    config::{Admin, Args, Command, Token, effective},
     server, telemetry,
 };
 use tokio::{
@@ -15,17 +18,33 @@ use tokio::{
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    run(Args::parse()).await.unwrap_or_else(|error| {
+    let given = Args::command().get_matches();
+    let args = Args::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
+    run(args, &given).await.unwrap_or_else(|error| {
         eprintln!("readout: {error:#}");
         ExitCode::from(2)
     })
 }
 
-async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Log { log, .. } = &args.log;
-    telemetry::init(&args.log).map_err(|error| anyhow::anyhow!("--log {log:?} is not a filter: {error}"))?;
-    match args.command {
+async fn run(args: Args, given: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let operations = match &args.command {
+        Command::Serve(serve) => Some(&serve.operations),
+        _ => None,
+    };
+    let traces = telemetry::init(&args.log, operations)?;
+    let code = execute(args.command, given).await;
+    traces.end().await;
+    code
+}
+
+async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Serve(serve) => Ok(logged(server::run(*serve, shutdown()?).await)),
+        Command::Config(serve) => {
+            serve.check()?;
+            io::stdout().write_all(effective::settings(given).as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Migrate(database) => Ok(logged(server::migrate(database).await)),
         Command::Import(import) => cli::import::run(import).await,
         Command::Export(export) => cli::export::run(export).await,

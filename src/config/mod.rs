@@ -2,17 +2,24 @@
 
 mod access;
 mod bounds;
+pub mod effective;
+mod operations;
+pub mod secret;
 mod token;
 mod transport;
 
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 pub use self::{
     access::{Access, AnonymousRole, ClientIdentity, Jwt, Reflection},
     bounds::Bounds,
+    operations::Operations,
+    secret::Secret,
     token::{CreateToken, ListTokens, RevokeToken, Token},
     transport::Transport,
 };
@@ -33,6 +40,9 @@ pub struct Args {
 pub enum Command {
     /// Run the service, until SIGTERM or ctrl-c; a second signal ends it at once
     Serve(Box<Serve>),
+    /// Print the configuration that `serve` would have with the same flags and environment, without its secrets
+    #[command(after_long_help = CONFIG)]
+    Config(Box<Serve>),
     /// Bring the database to the schema of this version, then end
     Migrate(Database),
     /// Write stories, or an export, into a running service
@@ -96,6 +106,16 @@ pub struct Serve {
     pub service: Service,
     #[command(flatten)]
     pub database: Database,
+    #[command(flatten)]
+    pub operations: Operations,
+}
+
+impl Serve {
+    /// Refuses what no service could be started with, as far as that can be told without starting one.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.database.named()?;
+        Ok(())
+    }
 }
 
 /// How it serves, wherever it listens and whatever the database.
@@ -165,12 +185,15 @@ impl Default for Feed {
 }
 
 /// Where the records are.
-#[derive(Clone, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Database")]
 pub struct Database {
     /// An existing PostgreSQL database, as postgres://user:password@host/name; default: a private one of our own
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    pub database_url: Option<Secret>,
+    /// A file that holds the url, instead of the url itself
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database_url")]
+    pub database_url_file: Option<PathBuf>,
     /// Where the private database is kept
     #[arg(long, env = "READOUT_DATA_DIR", default_value_os_t = data_dir(), value_name = "DIR")]
     pub data_dir: PathBuf,
@@ -179,14 +202,12 @@ pub struct Database {
     pub postgres_bin: Option<PathBuf>,
 }
 
-impl std::fmt::Debug for Database {
-    /// Without the url, which may hold a password.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database")
-            .field("database_url", &self.database_url.as_ref().map(|_| "***"))
-            .field("data_dir", &self.data_dir)
-            .field("postgres_bin", &self.postgres_bin)
-            .finish()
+impl Database {
+    /// The existing database that is named; none: the private one.
+    pub fn named(&self) -> anyhow::Result<Option<PgConnectOptions>> {
+        let url = Secret::given(self.database_url.as_ref(), self.database_url_file.as_deref())?;
+        // The url may hold a password: it is not repeated.
+        url.map(|url| url.expose().parse().context("DATABASE_URL is not a valid PostgreSQL url")).transpose()
     }
 }
 
@@ -260,6 +281,12 @@ pub struct Expunge {
     #[command(flatten)]
     pub database: Database,
 }
+
+const CONFIG: &str = "\
+The lines are those of an environment file, one a setting, in sections by where each comes from. Of what may hold a \
+secret only what is none is printed.
+
+Exit status: 0 a service can be started so, 2 it cannot, with the reason that `serve` would tell.";
 
 const REINDEX: &str = "\
 An older release writes records without what a newer one looks them up by. A migration fills that for all records that \

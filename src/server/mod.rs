@@ -4,6 +4,8 @@ mod chores;
 mod connection;
 mod health;
 mod listen;
+mod operations;
+mod readiness;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,7 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 
-use self::listen::Closing;
+use self::{
+    listen::Closing,
+    operations::Operations,
+    readiness::{Readiness, State},
+};
 use crate::{
     access::Gate,
     config::{self, Reflection},
@@ -34,12 +40,30 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until `shutdown`, then drains.
 pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    config.check()?;
+    let readiness = Readiness::default();
+    let operations = match config.operations.operations_listen {
+        Some(address) => Some(Operations::open(address, readiness.clone()).await?),
+        None => None,
+    };
+    let result = run_on_its_database(&config, readiness, shutdown).await;
+    if let Some(operations) = operations {
+        operations.close().await;
+    }
+    result
+}
+
+async fn run_on_its_database(
+    config: &config::Serve,
+    readiness: Readiness,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     tokio::pin!(shutdown);
     let database = tokio::select! {
         database = Database::open(&config.database) => database?,
         () = &mut shutdown => return Ok(()),
     };
-    let result = serve_on(&config, &database, shutdown).await;
+    let result = serve_on(config, &database, readiness, shutdown).await;
     database.close().await;
     result
 }
@@ -47,12 +71,13 @@ pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> a
 async fn serve_on(
     config: &config::Serve,
     database: &Database,
+    readiness: Readiness,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     migrate_database(&database.options).await?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    serve(listener, database.options.clone(), &config.service, shutdown).await
+    serve_as(listener, database.options.clone(), &config.service, readiness, shutdown).await
 }
 
 /// Brings the database to the schema of this version.
@@ -86,9 +111,7 @@ struct Database {
 
 impl Database {
     async fn open(config: &config::Database) -> anyhow::Result<Self> {
-        if let Some(url) = &config.database_url {
-            // The url may hold a password: it is not repeated.
-            let options = url.parse().context("DATABASE_URL is not a valid PostgreSQL url")?;
+        if let Some(options) = config.named()? {
             return Ok(Self { options, embedded: None });
         }
         let options = embedded::Options { postgres_bin: config.postgres_bin.clone(), ..embedded::Options::default() };
@@ -119,6 +142,17 @@ pub async fn serve(
     config: &config::Service,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    serve_as(listener, database, config, Readiness::default(), shutdown).await
+}
+
+/// The same, and tells how far it is.
+async fn serve_as(
+    listener: TcpListener,
+    database: PgConnectOptions,
+    config: &config::Service,
+    readiness: Readiness,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     let store = Store::new(database);
     let gate = Arc::new(Gate::new(&config.access, address, &store).await?);
@@ -142,7 +176,7 @@ pub async fn serve(
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::set(&reporter, ServingStatus::Serving).await;
     let running = [
-        tokio::spawn(health::watch(reporter.clone(), store.clone())),
+        tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone())),
         tokio::spawn(chores::forget(store.clone())),
         tokio::spawn(chores::retain(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
@@ -168,6 +202,7 @@ pub async fn serve(
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
     let server = listen::run(listener, service, config.transport.clone(), door.clone());
     drop(api);
+    readiness.set(State::Ready);
     tracing::info!(%address, "serving");
 
     tokio::pin!(server);
@@ -176,6 +211,7 @@ pub async fn serve(
         // It ends when it is told to.
         () = &mut server => {}
         () = &mut shutdown => {
+            readiness.set(State::Draining);
             running.iter().for_each(JoinHandle::abort);
             health::end(reporter).await;
             stopping.cancel();

@@ -33,6 +33,11 @@ impl Method {
     pub fn of(path: &str) -> Option<&'static Self> {
         METHODS.get(path)
     }
+
+    /// All methods of the contract.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        METHODS.values()
+    }
 }
 
 #[cfg(test)]

@@ -174,6 +174,27 @@ impl From<Refusal> for Status {
     }
 }
 
+/// The names of the codes, each at its number (gRPC, statuscodes.md).
+pub const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
 /// The status of a message that is no protobuf.
 pub fn malformed(why: &str) -> Status {
     status(Code::InvalidArgument, ErrorReason::MalformedMessage, format!("not a valid message: {why}"), [])
