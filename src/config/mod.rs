@@ -1,6 +1,7 @@
 //! The whole configuration: one line per concern, as a flag, an environment variable, a default and its help.
 
 mod bounds;
+mod pools;
 mod transport;
 
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
@@ -8,7 +9,7 @@ use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-pub use self::{bounds::Bounds, transport::Transport};
+pub use self::{bounds::Bounds, pools::Pools, transport::Transport};
 use crate::{model::resource::Collection, store::retention::Retention};
 
 /// Keeps records of diplomatic meetings as news articles tell them.
@@ -91,6 +92,9 @@ pub struct Serve {
 /// How it serves, wherever it listens and whatever the database.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Service {
+    /// Seconds for which it still serves after the signal to stop, and already says that it will not
+    #[arg(long, env = "READOUT_DRAIN_DELAY", default_value = "0", value_name = "SECONDS", value_parser = seconds)]
+    pub drain_delay: Duration,
     /// Seconds that open calls get to end after the signal to stop
     #[arg(long, env = "READOUT_DRAIN_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub drain_timeout: Duration,
@@ -99,15 +103,19 @@ pub struct Service {
     #[command(flatten)]
     pub bounds: Bounds,
     #[command(flatten)]
+    pub pools: Pools,
+    #[command(flatten)]
     pub feed: Feed,
 }
 
 impl Default for Service {
     fn default() -> Self {
         Self {
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             transport: Transport::default(),
             bounds: Bounds::default(),
+            pools: Pools::default(),
             feed: Feed::default(),
         }
     }
@@ -341,6 +349,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::store::Limits;
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -361,7 +370,14 @@ mod tests {
         let serve = serve.service;
         assert_eq!(serve.feed.retention(), Retention::default());
         assert_eq!(serve.drain_timeout, Service::default().drain_timeout);
-        assert_eq!(serve.bounds.question_timeout, Bounds::default().question_timeout);
+        let limits = |service: &Service| service.pools.limits(&service.bounds);
+        assert_eq!(limits(&serve), limits(&Service::default()));
+        assert_eq!(limits(&serve), Limits::default());
+        let bounds = |Bounds { question_timeout, max_calls, max_streams, stream_life, .. }: Bounds| {
+            (question_timeout, max_calls, max_streams, stream_life)
+        };
+        assert_eq!(bounds(serve.bounds), bounds(Bounds::default()));
+        assert_eq!(serve.drain_delay, Service::default().drain_delay);
         assert_eq!(serve.feed.feed_heartbeat, Feed::default().feed_heartbeat);
         assert!(days("36500").is_err() && days("-1").is_err() && some_seconds("0").is_err());
     }

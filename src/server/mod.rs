@@ -24,7 +24,7 @@ use crate::{
         filter_service_server::FilterServiceServer, ingest_service_server::IngestServiceServer,
         meeting_service_server::MeetingServiceServer, participant_service_server::ParticipantServiceServer,
     },
-    service::{Api, layer, page::TokenKey, settler, status::MESSAGE_BYTES},
+    service::{Api, layer, life::Lives, page::TokenKey, settler, status::MESSAGE_BYTES},
     store::{Store, migrate::migrate as migrate_database},
 };
 
@@ -119,7 +119,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
-    let store = Store::new(database);
+    let store = Store::within(database, &config.pools.limits(&config.bounds));
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
     let (heartbeat, retention) = (config.feed.feed_heartbeat, config.feed.retention());
@@ -134,13 +134,13 @@ pub async fn serve(
         turns,
         token_key,
         question_timeout: config.bounds.question_timeout,
-        stopping: stopping.clone(),
+        lives: Lives { stopping: stopping.clone(), longest: config.bounds.stream_life },
     };
 
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::set(&reporter, ServingStatus::Serving).await;
+    let watching = tokio::spawn(health::watch(reporter.clone(), store.clone()));
     let running = [
-        tokio::spawn(health::watch(reporter.clone(), store.clone())),
         tokio::spawn(chores::forget(store.clone())),
         tokio::spawn(chores::retain(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
@@ -157,7 +157,7 @@ pub async fn serve(
         .add_service(bounded!(IngestServiceServer, api))
         .add_service(bounded!(ChangeServiceServer, api))
         .add_service(bounded!(FilterServiceServer, api));
-    let service = layer::around(routes.routes(), config.bounds.call_timeout);
+    let service = layer::around(routes.routes(), &config.bounds, stopping.clone());
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
     let server = listen::run(listener, service, config.transport.clone(), door.clone());
     drop(api);
@@ -169,6 +169,10 @@ pub async fn serve(
         // It ends when it is told to.
         () = &mut server => {}
         () = &mut shutdown => {
+            watching.abort();
+            health::set(&reporter, ServingStatus::NotServing).await;
+            // Whoever sends calls here gets to know of it first.
+            let _ = time::timeout(config.drain_delay, &mut server).await;
             running.iter().for_each(JoinHandle::abort);
             health::end(reporter).await;
             stopping.cancel();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::life::Ended;
 use crate::{
     feed::committer::SubmitError,
     model::{filter::FilterError, order::OrderError, resource::Collection, rules::Violations},
@@ -127,6 +128,10 @@ pub enum Refusal {
     Late,
     /// The service is stopping.
     Stopping,
+    /// A stream ends before its end.
+    Ended(Ended),
+    /// More is asked than can be done in time.
+    Overloaded,
     /// The database.
     Store(Arc<StoreError>),
 }

@@ -1,19 +1,23 @@
-//! What every call passes through, from the outside in: its status is completed, its time is bounded.
+//! What every call passes through, from the outside in: its status is completed, its time is bounded, and it is let in
+//! when it is its turn.
 
+pub mod admission;
+mod arrival;
 pub mod complete;
 pub mod deadline;
 pub mod ending;
 
-use std::time::Duration;
-
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use self::{complete::Complete, deadline::Deadlines};
+use self::{admission::Admission, complete::Complete, deadline::Deadlines};
+use crate::config::Bounds;
 
 /// The services as calls reach them.
-pub type Layers = Complete<Deadlines<Routes>>;
+pub type Layers = Complete<Deadlines<Admission<Routes>>>;
 
 /// Puts the layers around the services.
-pub fn around(routes: Routes, call_timeout: Duration) -> Layers {
-    Complete::new(Deadlines::new(routes.prepare(), call_timeout))
+pub fn around(routes: Routes, bounds: &Bounds, stopping: CancellationToken) -> Layers {
+    let admitted = Admission::new(routes.prepare(), bounds, stopping);
+    Complete::new(Deadlines::new(admitted, bounds.call_timeout))
 }
