@@ -1,7 +1,9 @@
 //! What every call passes through, from the outside in: it is observed, its status is completed, its time is bounded,
-//! its caller is let in.
+//! its caller is known, and it is let in when it is its turn.
 
 pub mod access;
+pub mod admission;
+mod arrival;
 pub mod complete;
 pub mod deadline;
 pub mod ending;
@@ -9,17 +11,19 @@ pub mod measures;
 pub mod observe;
 pub mod request_id;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use self::{access::Access, complete::Complete, deadline::Deadlines, observe::Observe};
-use crate::access::Gate;
+use self::{access::Access, admission::Admission, complete::Complete, deadline::Deadlines, observe::Observe};
+use crate::{access::Gate, config::Bounds};
 
 /// The services as calls reach them.
-pub type Layers = Observe<Complete<Deadlines<Access<Routes>>>>;
+pub type Layers = Observe<Complete<Deadlines<Access<Admission<Routes>>>>>;
 
 /// Puts the layers around the services.
-pub fn around(routes: Routes, gate: Arc<Gate>, call_timeout: Duration) -> Layers {
-    Observe::new(Complete::new(Deadlines::new(Access::new(routes.prepare(), gate), call_timeout)))
+pub fn around(routes: Routes, gate: Arc<Gate>, bounds: &Bounds, stopping: CancellationToken) -> Layers {
+    let admitted = Access::new(Admission::new(routes.prepare(), bounds, stopping), gate);
+    Observe::new(Complete::new(Deadlines::new(admitted, bounds.call_timeout)))
 }
