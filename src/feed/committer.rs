@@ -20,6 +20,7 @@ use super::{
 use crate::store::{
     Store, StoreError,
     change::Position,
+    error::told,
     retention::{Retention, extend},
     write::{Claim, Outcome, Write, commit},
 };
@@ -219,7 +220,8 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                 }
             }
             Err(StoreError::Defect(error)) if batch.len() > 1 => {
-                tracing::warn!(%error, writes = batch.len(), "a batch was refused, its writes are tried one by one");
+                let cause = told(&error);
+                tracing::warn!(cause, writes = batch.len(), "a batch was refused, its writes are tried one by one");
                 for submission in batch {
                     Box::pin(write(writer, vec![submission])).await;
                 }
