@@ -178,9 +178,10 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
         let writes: Vec<&Write> = batch.iter().flat_map(|submission| &submission.writes).collect();
         let begun = Instant::now();
         let outcome = commit(writer.store.writes(), &writes).await;
-        measure::tried(name_of(&outcome), writes.len(), begun.elapsed());
+        measure::tried(name_of(&outcome), begun.elapsed());
         match outcome {
             Ok(Outcome::Committed(positions, is_unsettled)) => {
+                measure::committed(positions.len());
                 positions.last().into_iter().for_each(|last| writer.feed.committed(last));
                 if is_unsettled {
                     writer.unsettled.notify_one();
@@ -246,6 +247,7 @@ fn name_of(outcome: &Result<Outcome, StoreError>) -> &'static str {
         Err(StoreError::Contention(_)) => "contention",
         Err(StoreError::Unavailable(_)) => "unavailable",
         Err(StoreError::Unknown(_)) => "unknown",
+        Err(StoreError::NoRange) => "no_range",
         Err(_) => "failed",
     }
 }
