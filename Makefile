@@ -14,11 +14,13 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 READOUT := $(TARGET)/release/readout
 VENV := $(TARGET)/clients
 BUF := npx --yes @bufbuild/buf@1.75.0
+DENY := $(TARGET)/tools/bin/cargo-deny
+ADVISORIES := https://github.com/rustsec/advisory-db
 
 # A clean machine builds what was committed.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build test faults bench scale lint demo clients rust postgres
+.PHONY: help run build test faults bench scale lint deny demo clients rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +58,14 @@ lint: rust ## Check the format and the lints of the code, of the contract and of
 	else \
 	  echo "lint: promtool is not installed, so the alerts were not checked" >&2; \
 	fi
+
+deny: $(DENY) ## Check licences, duplicates and advisories of what the code depends on
+	$(DENY) --log-level error check bans licenses sources
+	@if git ls-remote --quiet $(ADVISORIES) HEAD >/dev/null 2>&1; then $(DENY) check advisories; \
+	else echo "deny: $(ADVISORIES) cannot be reached, so advisories were not checked" >&2; fi
+
+$(DENY):
+	cargo install --quiet cargo-deny --version 0.20.2 --locked --debug --no-default-features --root $(TARGET)/tools
 
 # The import reads a Story a line; no string of JSON holds a raw line break, so all of them can go.
 demo: build ## Import the sample stories into a running service (SERVER=host:port)

@@ -8,7 +8,7 @@ use std::{
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use readout::{
     admin, cli,
-    config::{Admin, Args, Command, effective},
+    config::{Admin, Args, Command, Token, effective},
     server, telemetry,
 };
 use tokio::{
@@ -39,7 +39,7 @@ async fn run(args: Args, given: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(serve) => Ok(logged(server::run(serve, shutdown()?).await)),
+        Command::Serve(serve) => Ok(logged(server::run(*serve, shutdown()?).await)),
         Command::Config(serve) => {
             serve.check()?;
             io::stdout().write_all(effective::settings(given).as_bytes())?;
@@ -49,6 +49,9 @@ async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCod
         Command::Import(import) => cli::import::run(import).await,
         Command::Export(export) => cli::export::run(export).await,
         Command::Watch(watch) => cli::watch::run(watch).await,
+        Command::Token(Token::Create(token)) => Ok(logged(admin::token::create(token).await)),
+        Command::Token(Token::List(tokens)) => Ok(logged(admin::token::list(tokens).await)),
+        Command::Token(Token::Revoke(token)) => Ok(logged(admin::token::revoke(token).await)),
         Command::Admin(Admin::NewEpoch(database)) => Ok(logged(admin::new_epoch(database).await)),
         Command::Admin(Admin::Expunge(expunge)) => Ok(logged(admin::expunge(expunge).await)),
         Command::Admin(Admin::Reindex(database)) => Ok(logged(admin::reindex(database).await)),

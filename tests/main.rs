@@ -6,6 +6,7 @@ mod support;
 mod actor;
 mod article;
 mod azernews;
+mod backup;
 mod bad_input;
 mod change;
 mod cli;

@@ -1,9 +1,11 @@
 //! The whole configuration: one line per concern, as a flag, an environment variable, a default and its help.
 
+mod access;
 mod bounds;
 pub mod effective;
 mod operations;
 pub mod secret;
+mod token;
 mod transport;
 
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
@@ -13,7 +15,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-pub use self::{bounds::Bounds, operations::Operations, secret::Secret, transport::Transport};
+pub use self::{
+    access::{Access, AnonymousRole, ClientIdentity, Jwt, Reflection},
+    bounds::Bounds,
+    operations::Operations,
+    secret::Secret,
+    token::{CreateToken, ListTokens, RevokeToken, Token},
+    transport::Transport,
+};
 use crate::{model::resource::Collection, store::retention::Retention};
 
 /// Keeps records of diplomatic meetings as news articles tell them.
@@ -30,10 +39,10 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the service, until SIGTERM or ctrl-c; a second signal ends it at once
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Print the configuration that `serve` would have with the same flags and environment, without its secrets
     #[command(after_long_help = CONFIG)]
-    Config(Serve),
+    Config(Box<Serve>),
     /// Bring the database to the schema of this version, then end
     Migrate(Database),
     /// Write stories, or an export, into a running service
@@ -45,6 +54,9 @@ pub enum Command {
     /// Print the changes of a running service as they are committed, one JSON object a line
     #[command(after_long_help = WATCH)]
     Watch(Watch),
+    /// The API tokens that services on the database take
+    #[command(subcommand)]
+    Token(Token),
     /// What an operator does to the database
     #[command(subcommand)]
     Admin(Admin),
@@ -115,6 +127,8 @@ pub struct Service {
     #[command(flatten)]
     pub transport: Transport,
     #[command(flatten)]
+    pub access: Access,
+    #[command(flatten)]
     pub bounds: Bounds,
     #[command(flatten)]
     pub feed: Feed,
@@ -125,6 +139,7 @@ impl Default for Service {
         Self {
             drain_timeout: Duration::from_secs(10),
             transport: Transport::default(),
+            access: Access::default(),
             bounds: Bounds::default(),
             feed: Feed::default(),
         }
@@ -221,7 +236,7 @@ pub struct Import {
     pub output: Output,
 }
 
-/// How the totals of an import are told.
+/// How what a command has to tell is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     Text,
@@ -350,6 +365,11 @@ fn days(text: &str) -> Result<Duration, String> {
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|duration| *duration < Duration::from_secs(100 * 365 * 24 * 60 * 60))
         .ok_or_else(|| "must be a number of days such as 30 or 0.5, less than 36500".to_owned())
+}
+
+fn some_days(text: &str) -> Result<Duration, String> {
+    days(text)
+        .and_then(|duration| if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) })
 }
 
 /// `$XDG_DATA_HOME/readout`, by default `~/.local/share/readout` (XDG Base Directory Specification).

@@ -41,7 +41,7 @@ pub async fn run(listener: TcpListener, service: Layers, config: Transport, clos
         };
         // What is answered is not held back in order to be sent together with more.
         let _ = stream.set_nodelay(true);
-        let peer = Peer { address };
+        let peer = Peer { address, certificate: None };
         connections.spawn(connection::serve(stream, peer, service.clone(), config.clone(), closing.clone()));
     }
     // Who comes from here on is refused, and tries elsewhere.

@@ -7,7 +7,7 @@ mod listen;
 mod operations;
 mod readiness;
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
@@ -22,7 +22,8 @@ use self::{
     readiness::{Readiness, State},
 };
 use crate::{
-    config,
+    access::Gate,
+    config::{self, Reflection},
     embedded::{self, Embedded},
     feed::{Committer, Feed, Turns},
     pb::{
@@ -154,6 +155,7 @@ async fn serve_as(
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     let store = Store::new(database);
+    let gate = Arc::new(Gate::new(&config.access, address, &store).await?);
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
     let (heartbeat, retention) = (config.feed.feed_heartbeat, config.feed.retention());
@@ -178,20 +180,25 @@ async fn serve_as(
         tokio::spawn(chores::forget(store.clone())),
         tokio::spawn(chores::retain(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
+        tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.keep().await }
+        }),
     ];
 
     let mut routes = Routes::builder();
     routes
         .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
         .add_service(bounded!(ArticleServiceServer, api))
         .add_service(bounded!(ParticipantServiceServer, api))
         .add_service(bounded!(MeetingServiceServer, api))
         .add_service(bounded!(IngestServiceServer, api))
         .add_service(bounded!(ChangeServiceServer, api))
         .add_service(bounded!(FilterServiceServer, api));
-    let service = layer::around(routes.routes(), config.bounds.call_timeout);
+    if config.access.reflection == Reflection::On {
+        routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    }
+    let service = layer::around(routes.routes(), gate, config.bounds.call_timeout);
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
     let server = listen::run(listener, service, config.transport.clone(), door.clone());
     drop(api);

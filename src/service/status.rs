@@ -1,5 +1,7 @@
 //! The status that tells each refusal: the only place that names status codes.
 
+mod access;
+
 use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
@@ -164,6 +166,8 @@ impl From<Refusal> for Status {
                 status(Code::Aborted, Reason::Contention, "other writes to the same records went first", [])
             }
             Refusal::Late => late(),
+            Refusal::Denied(denied) => access::denied(denied),
+            Refusal::UnknownMethod => unknown_method(),
             Refusal::Stopping => retry_later(Reason::ShuttingDown, "the service is stopping"),
             Refusal::Store(error) => store(&error),
         }
@@ -219,7 +223,7 @@ pub fn complete(bare: Status) -> Status {
             let message = "the message is compressed in a way that is not known here";
             status(Code::Unimplemented, ErrorReason::UnsupportedCompression, message, [])
         }
-        Code::Unimplemented => status(Code::Unimplemented, ErrorReason::UnknownMethod, "there is no such method", []),
+        Code::Unimplemented => unknown_method(),
         Code::DeadlineExceeded | Code::Cancelled => {
             status(bare.code(), ErrorReason::Deadline, bare.message().to_owned(), [])
         }
@@ -320,6 +324,10 @@ fn store(error: &StoreError) -> Status {
         ),
         _ => defect(),
     }
+}
+
+fn unknown_method() -> Status {
+    status(Code::Unimplemented, ErrorReason::UnknownMethod, "there is no such method", [])
 }
 
 fn late() -> Status {

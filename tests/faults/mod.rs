@@ -4,13 +4,13 @@
 
 pub mod chance;
 mod crowd;
-mod fleet;
+pub mod fleet;
 mod hand_made;
 mod history;
 mod moved;
 mod plan;
 mod postgres;
-mod programs;
+pub mod programs;
 mod proxy;
 mod reader;
 mod recorder;

@@ -1,6 +1,6 @@
 //! A standby takes over.
 
-use std::{ffi::OsStr, fs, os::unix::fs::MetadataExt, process::Command};
+use std::ffi::OsStr;
 
 use futures_util::future::join_all;
 use readout::pb::{
@@ -124,11 +124,7 @@ impl Pair {
         let data = dir.path().join("postgres");
         let into = ["--checkpoint=fast", "--write-recovery-conf", "--pgdata"].map(OsStr::new);
         run("pg_basebackup", &primary.database(), into.into_iter().chain([data.as_ref()])).await;
-        // As root we are not whom the database runs as.
-        let owner = fs::metadata(primary.dir.path().join("postgres")).expect("it is there");
-        let owner = format!("{}:{}", owner.uid(), owner.gid());
-        let given = Command::new("chown").args(["-R", &owner]).arg(&data).status().expect("chown is there");
-        assert!(given.success());
+        dir.give_to_owner_of(&primary.dir);
         let standby = Own::take(dir, &[]).await;
 
         if is_synchronous {

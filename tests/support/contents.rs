@@ -4,7 +4,7 @@ use readout::pb::{
     Article, GetMeetingRequest, ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest,
     Meeting, Participant, Report, View,
 };
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{Connection, PgConnection, Postgres, postgres::PgConnectOptions};
 
 use super::Service;
 
@@ -73,11 +73,19 @@ impl Service {
 
     /// The only value that a query answers.
     pub async fn count(&self, query: &'static str) -> i64 {
-        let mut connection = PgConnection::connect_with(&self.database).await.expect("the database answers");
-        let count = sqlx::query_scalar(query).fetch_one(&mut connection).await.expect("one count");
-        connection.close().await.expect("closed");
-        count
+        scalar(&self.database, query).await
     }
+}
+
+/// The only value that a query answers.
+pub async fn scalar<T>(database: &PgConnectOptions, query: &'static str) -> T
+where
+    T: Send + Unpin + sqlx::Type<Postgres> + for<'r> sqlx::Decode<'r, Postgres>,
+{
+    let mut connection = PgConnection::connect_with(database).await.expect("the database answers");
+    let value = sqlx::query_scalar(query).fetch_one(&mut connection).await.expect(query);
+    connection.close().await.expect("closed");
+    value
 }
 
 /// Does something to a database.

@@ -3,7 +3,10 @@
 use std::{
     fs::{self, Permissions},
     io,
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -96,6 +99,14 @@ impl DataDir {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Gives all that is in it to whom the database of another directory runs as: as root, that is not us.
+    pub fn give_to_owner_of(&self, other: &Self) {
+        let owner = fs::metadata(other.path.join("postgres")).expect("it is there");
+        let owner = format!("{}:{}", owner.uid(), owner.gid());
+        let given = Command::new("chown").args(["-R", &owner]).arg(&self.path).status().expect("chown is there");
+        assert!(given.success());
     }
 
     /// For a command line.

@@ -1,6 +1,7 @@
-//! What every call passes through, from the outside in: it is observed, its status is completed, its time is
-//! bounded.
+//! What every call passes through, from the outside in: it is observed, its status is completed, its time is bounded,
+//! its caller is let in.
 
+pub mod access;
 pub mod complete;
 pub mod deadline;
 pub mod ending;
@@ -8,16 +9,17 @@ pub mod measures;
 pub mod observe;
 pub mod request_id;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tonic::service::Routes;
 
-use self::{complete::Complete, deadline::Deadlines, observe::Observe};
+use self::{access::Access, complete::Complete, deadline::Deadlines, observe::Observe};
+use crate::access::Gate;
 
 /// The services as calls reach them.
-pub type Layers = Observe<Complete<Deadlines<Routes>>>;
+pub type Layers = Observe<Complete<Deadlines<Access<Routes>>>>;
 
 /// Puts the layers around the services.
-pub fn around(routes: Routes, call_timeout: Duration) -> Layers {
-    Observe::new(Complete::new(Deadlines::new(routes.prepare(), call_timeout)))
+pub fn around(routes: Routes, gate: Arc<Gate>, call_timeout: Duration) -> Layers {
+    Observe::new(Complete::new(Deadlines::new(Access::new(routes.prepare(), gate), call_timeout)))
 }

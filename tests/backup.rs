@@ -1,0 +1,119 @@
+//! Backups are those of PostgreSQL. After a restore `readout admin new-epoch` ends the history that was not restored: a
+//! cursor of it is refused, instead of going on where other changes stand.
+
+use std::{ffi::OsStr, fs};
+
+use readout::pb::{ErrorReason, ListParticipantsRequest, watch_changes_request::Start};
+use sqlx::{ConnectOptions, postgres::PgConnectOptions};
+use tonic::{Code, Status};
+
+use crate::{
+    faults::{fleet::Own, programs},
+    support::{
+        Service, cluster,
+        contents::scalar,
+        data_dir::{DataDir, eventually},
+        follow::{Watch, all},
+        program::run,
+        reason_of,
+    },
+};
+
+async fn add(service: &Service, names: &[&str]) -> String {
+    let mut position = String::new();
+    for name in names {
+        position = service.add_person(name).await.1;
+    }
+    position
+}
+
+async fn names(service: &Service) -> Vec<String> {
+    let list = service.participants.clone().list_participants(ListParticipantsRequest::default()).await.unwrap();
+    list.into_inner().participants.into_iter().map(|one| one.display_name).collect()
+}
+
+/// Begins a new epoch, as an operator does.
+async fn new_epoch(database: &PgConnectOptions) -> String {
+    let url = database.to_url_lossy().to_string();
+    let ran = run(["admin", "new-epoch", "--database-url", &url]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    ran.stdout.trim_end().to_owned()
+}
+
+/// Why a watch that begins after a position is refused.
+async fn refused(service: &Service, position: &str) -> Status {
+    let mut watch = Watch::begin(&service.changes, all(Start::After(position.to_owned()))).await;
+    match &mut watch {
+        Ok(watch) => watch.next().await.unwrap_err(),
+        Err(status) => status.clone(),
+    }
+}
+
+async fn is_of_another_history(service: &Service, position: &str) {
+    let status = refused(service, position).await;
+    assert_eq!((status.code(), reason_of(&status)), (Code::FailedPrecondition, ErrorReason::EpochChanged));
+}
+
+#[tokio::test]
+async fn a_dump_is_restored_and_begins_a_new_epoch() {
+    let service = Service::start().await;
+    add(&service, &["A", "B"]).await;
+    let dir = DataDir::new();
+    let dump = dir.path().join("readout.dump");
+    let out = ["--format=custom", "--file"].map(OsStr::new);
+    programs::run("pg_dump", &service.database, out.into_iter().chain([dump.as_ref()])).await;
+    let lost = add(&service, &["C"]).await;
+    service.stop().await;
+
+    let database = cluster::empty_database().await;
+    let quietly = ["--no-owner", "--exit-on-error"].map(OsStr::new);
+    programs::run("pg_restore", &database, quietly.into_iter().chain([dump.as_ref()])).await;
+    let epoch = new_epoch(&database).await;
+    let service = Service::start_on(database).await;
+    assert_eq!(names(&service).await, ["A", "B"]);
+    is_of_another_history(&service, &lost).await;
+    assert_eq!(add(&service, &["D"]).await, format!("{epoch}.3"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_is_restored_to_a_point_in_time() {
+    let (archive, target) = (DataDir::new(), DataDir::new());
+    let keep = format!("cp %p {}/%f", archive.as_str());
+    let primary = Own::start(&[("archive_mode", "on"), ("archive_command", &keep), ("wal_level", "replica")]).await;
+    archive.give_to_owner_of(&primary.dir);
+    let service = Service::start_on(primary.database()).await;
+    add(&service, &["A"]).await;
+    let data = target.path().join("postgres");
+    let copy = ["--checkpoint=fast", "--pgdata"].map(OsStr::new);
+    programs::run("pg_basebackup", &primary.database(), copy.into_iter().chain([data.as_ref()])).await;
+    add(&service, &["B"]).await;
+    let time: String = scalar(&primary.database(), "select clock_timestamp()::text").await;
+    let lost = add(&service, &["C"]).await;
+    let segment: String = scalar(&primary.database(), "select pg_walfile_name(pg_switch_wal())").await;
+    eventually("the log is archived", async || archive.path().join(&segment).exists()).await;
+    service.stop().await;
+
+    // What an operator writes into the new cluster.
+    let restore = format!(
+        "restore_command = 'cp {}/%f %p'\nrecovery_target_time = '{time}'\nrecovery_target_action = 'promote'\n",
+        archive.as_str()
+    );
+    fs::write(data.join("postgresql.auto.conf"), restore).unwrap();
+    fs::write(data.join("recovery.signal"), "").unwrap();
+    target.give_to_owner_of(&primary.dir);
+    primary.stop().await;
+    let restored = Own::take(target, &[]).await;
+    eventually("the recovery has ended", async || {
+        !scalar::<bool>(&restored.database(), "select pg_is_in_recovery()").await
+    })
+    .await;
+
+    let epoch = new_epoch(&restored.database()).await;
+    let service = Service::start_on(restored.database()).await;
+    assert_eq!(names(&service).await, ["A", "B"]);
+    is_of_another_history(&service, &lost).await;
+    assert_eq!(add(&service, &["D"]).await, format!("{epoch}.3"));
+    service.stop().await;
+    restored.stop().await;
+}
