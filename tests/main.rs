@@ -33,6 +33,7 @@ mod meeting;
 mod memory;
 mod merge;
 mod migrate;
+mod operations;
 mod oracle;
 mod order;
 mod participant;

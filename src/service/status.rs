@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::{filter::FilterError, meeting::MOST_REPORTS, rules::Violations},
     pb::ErrorReason,
-    store::StoreError,
+    store::{StoreError, error::told},
 };
 
 /// Largest message, sent or received.
@@ -206,6 +206,11 @@ pub const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
+/// The reason of a status, for the log: its message may hold what was sent.
+pub fn reason_of(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
 /// The status of a message that is no protobuf.
 pub fn malformed(why: &str) -> Status {
     status(Code::InvalidArgument, ErrorReason::MalformedMessage, format!("not a valid message: {why}"), [])
@@ -320,7 +325,7 @@ fn store(error: &StoreError) -> Status {
             tracing::warn!(%error, %cause, "the database failed a call");
         }
         StoreError::Damaged(_) | StoreError::NoRange => tracing::error!(%error),
-        StoreError::Defect(cause) => tracing::error!(%error, %cause),
+        StoreError::Defect(cause) => tracing::error!(%error, cause = told(cause)),
     }
     match error {
         StoreError::Unavailable(_) | StoreError::NoRange => {
