@@ -62,7 +62,6 @@ async fn a_revoked_token_ends_its_streams_and_no_others() {
     assert!(matches!(patiently("a sign of life", going_on.message()).await, Ok(Some(_))));
 }
 
-/// What was read before the token was revoked may wait in the service, and is as good as not read.
 #[tokio::test]
 async fn a_revoked_token_ends_a_stream_whose_reader_is_slow() {
     let service = start(api_tokens()).await;
