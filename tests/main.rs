@@ -3,6 +3,7 @@
 
 mod support;
 
+mod access;
 mod actor;
 mod article;
 mod azernews;

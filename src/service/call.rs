@@ -41,7 +41,7 @@ const ACTOR: &str = "readout-actor";
 const LONGEST_ACTOR: usize = 128;
 
 /// Who asks: it is recorded with whatever is written, and its request ids are its own. Only where nobody is asked for
-/// credentials is that who a caller says it is.
+/// credentials, and all may do everything, is that who a caller says it is.
 pub fn actor<T>(request: &Request<T>) -> Result<String, Refusal> {
     // Nothing gets here but through the layer that knows who calls.
     let principal = request.extensions().get::<Principal>().ok_or(Refusal::Defect)?;
