@@ -1,6 +1,8 @@
 //! The whole configuration: one line per concern, as a flag, an environment variable, a default and its help.
 
 mod bounds;
+mod client;
+mod tls;
 mod transport;
 
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
@@ -8,7 +10,12 @@ use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-pub use self::{bounds::Bounds, transport::Transport};
+pub use self::{
+    bounds::Bounds,
+    client::Server,
+    tls::{ClientAuth, Tls},
+    transport::Transport,
+};
 use crate::{model::resource::Collection, store::retention::Retention};
 
 /// Keeps records of diplomatic meetings as news articles tell them.
@@ -175,14 +182,6 @@ impl std::fmt::Debug for Database {
             .field("postgres_bin", &self.postgres_bin)
             .finish()
     }
-}
-
-/// A running service, for the commands that are its clients.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Server {
-    /// The service
-    #[arg(long, env = "READOUT_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
-    pub server: String,
 }
 
 /// The import.

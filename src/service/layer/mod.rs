@@ -1,6 +1,8 @@
-//! What every call passes through, from the outside in: its status is completed, its time is bounded.
+//! What every call passes through, from the outside in: its status is completed, its time is bounded, and only
+//! large answers are compressed.
 
 pub mod complete;
+pub mod compression;
 pub mod deadline;
 pub mod ending;
 
@@ -8,12 +10,12 @@ use std::time::Duration;
 
 use tonic::service::Routes;
 
-use self::{complete::Complete, deadline::Deadlines};
+use self::{complete::Complete, compression::Compression, deadline::Deadlines};
 
 /// The services as calls reach them.
-pub type Layers = Complete<Deadlines<Routes>>;
+pub type Layers = Complete<Deadlines<Compression<Routes>>>;
 
 /// Puts the layers around the services.
 pub fn around(routes: Routes, call_timeout: Duration) -> Layers {
-    Complete::new(Deadlines::new(routes.prepare(), call_timeout))
+    Complete::new(Deadlines::new(Compression::new(routes.prepare()), call_timeout))
 }
