@@ -2,10 +2,12 @@
 
 mod access;
 mod bounds;
+mod client;
 pub mod effective;
 mod operations;
 mod pools;
 pub mod secret;
+mod tls;
 mod token;
 mod transport;
 
@@ -19,9 +21,11 @@ use uuid::Uuid;
 pub use self::{
     access::{Access, AnonymousRole, ClientIdentity, Jwt, Reflection},
     bounds::Bounds,
+    client::Server,
     operations::Operations,
     pools::Pools,
     secret::Secret,
+    tls::{ClientAuth, Tls},
     token::{CreateToken, ListTokens, RevokeToken, Token},
     transport::Transport,
 };
@@ -218,14 +222,6 @@ impl Database {
         // The url may hold a password: it is not repeated.
         url.map(|url| url.expose().parse().context("DATABASE_URL is not a valid PostgreSQL url")).transpose()
     }
-}
-
-/// A running service, for the commands that are its clients.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Server {
-    /// The service
-    #[arg(long, env = "READOUT_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
-    pub server: String,
 }
 
 /// The import.

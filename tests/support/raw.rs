@@ -1,8 +1,9 @@
-//! Calls below the generated clients: any bytes as a message, any text as the body of an HTTP request.
+//! Calls below the generated clients: any bytes as a message, any bytes as the body of an HTTP request.
 
 use std::pin::pin;
 
 use http_body::Frame;
+use http_body_util::Full;
 use prost::{
     Message,
     bytes::{Buf, BufMut},
@@ -73,12 +74,17 @@ pub async fn stream(channel: &Channel, method: &str, messages: Vec<Vec<u8>>) -> 
 }
 
 /// Posts a body as it is; answers the headers and trailers of the response together.
-pub async fn post(mut channel: Channel, method: &str, headers: &[(&'static str, &str)], body: String) -> HeaderMap {
+pub async fn post(
+    mut channel: Channel,
+    method: &str,
+    headers: &[(&'static str, &str)],
+    body: impl Into<prost::bytes::Bytes>,
+) -> HeaderMap {
     let mut request = http::Request::post(path(method).as_str()).header("content-type", "application/grpc");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(tonic::body::Body::new(body)).expect("a request");
+    let request = request.body(tonic::body::Body::new(Full::new(body.into()))).expect("a request");
     std::future::poll_fn(|context| channel.poll_ready(context)).await.expect("it listens");
     let (head, body) = channel.call(request).await.expect("an answer").into_parts();
     let mut answered = head.headers;
