@@ -5,19 +5,24 @@ use std::time::Duration;
 use tokio::time;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
+use super::readiness::{Readiness, State};
 use crate::{pb, store::Store};
 
 /// How often the database is asked.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// SERVING only while the database answers.
-pub async fn watch(health: HealthReporter, store: Store) {
+pub async fn watch(health: HealthReporter, store: Store, readiness: Readiness) {
     let mut was_up = true;
     loop {
         time::sleep(PERIOD).await;
         let is_up = store.ping().await.is_ok();
         if is_up != was_up {
-            let status = if is_up { ServingStatus::Serving } else { ServingStatus::NotServing };
+            let (status, state) = match is_up {
+                true => (ServingStatus::Serving, State::Ready),
+                false => (ServingStatus::NotServing, State::DatabaseAway),
+            };
+            readiness.set(state);
             set(&health, status).await;
             tracing::warn!(is_up, "the database");
             was_up = is_up;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::{
+    access::Denied,
     feed::committer::SubmitError,
     model::{filter::FilterError, order::OrderError, resource::Collection, rules::Violations},
     store::StoreError,
@@ -123,6 +124,10 @@ pub enum Refusal {
     Defect,
     /// Others went first again and again.
     Contention,
+    /// The caller is not let in.
+    Denied(Denied),
+    /// There is no such method.
+    UnknownMethod,
     /// The call's time is up.
     Late,
     /// The service is stopping.
@@ -134,6 +139,12 @@ pub enum Refusal {
 impl From<Violations> for Refusal {
     fn from(violations: Violations) -> Self {
         Self::Invalid(violations)
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
     }
 }
 

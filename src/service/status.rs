@@ -1,5 +1,7 @@
 //! The status that tells each refusal: the only place that names status codes.
 
+mod access;
+
 use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
@@ -167,11 +169,34 @@ impl From<Refusal> for Status {
                 status(Code::Aborted, Reason::Contention, "other writes to the same records went first", [])
             }
             Refusal::Late => late(),
+            Refusal::Denied(denied) => access::denied(denied),
+            Refusal::UnknownMethod => unknown_method(),
             Refusal::Stopping => retry_later(Reason::ShuttingDown, "the service is stopping"),
             Refusal::Store(error) => store(&error),
         }
     }
 }
+
+/// The names of the codes, each at its number (gRPC, statuscodes.md).
+pub const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
 
 /// The status of a message that is no protobuf.
 pub fn malformed(why: &str) -> Status {
@@ -200,7 +225,7 @@ pub fn complete(bare: Status) -> Status {
             }
             told
         }
-        Code::Unimplemented => status(Code::Unimplemented, ErrorReason::UnknownMethod, "there is no such method", []),
+        Code::Unimplemented => unknown_method(),
         Code::DeadlineExceeded | Code::Cancelled => {
             status(bare.code(), ErrorReason::Deadline, bare.message().to_owned(), [])
         }
@@ -301,6 +326,10 @@ fn store(error: &StoreError) -> Status {
         ),
         _ => defect(),
     }
+}
+
+fn unknown_method() -> Status {
+    status(Code::Unimplemented, ErrorReason::UnknownMethod, "there is no such method", [])
 }
 
 fn late() -> Status {

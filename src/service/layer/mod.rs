@@ -1,21 +1,26 @@
-//! What every call passes through, from the outside in: its status is completed, its time is bounded, and only
-//! large answers are compressed.
+//! What every call passes through, from the outside in: it is observed, its status is completed, its time is bounded,
+//! its caller is let in, and only large answers are compressed.
 
+pub mod access;
 pub mod complete;
 pub mod compression;
 pub mod deadline;
 pub mod ending;
+pub mod measures;
+pub mod observe;
+pub mod request_id;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tonic::service::Routes;
 
-use self::{complete::Complete, compression::Compression, deadline::Deadlines};
+use self::{access::Access, complete::Complete, compression::Compression, deadline::Deadlines, observe::Observe};
+use crate::access::Gate;
 
 /// The services as calls reach them.
-pub type Layers = Complete<Deadlines<Compression<Routes>>>;
+pub type Layers = Observe<Complete<Deadlines<Access<Compression<Routes>>>>>;
 
 /// Puts the layers around the services.
-pub fn around(routes: Routes, call_timeout: Duration) -> Layers {
-    Complete::new(Deadlines::new(Compression::new(routes.prepare()), call_timeout))
+pub fn around(routes: Routes, gate: Arc<Gate>, call_timeout: Duration) -> Layers {
+    Observe::new(Complete::new(Deadlines::new(Access::new(Compression::new(routes.prepare()), gate), call_timeout)))
 }
