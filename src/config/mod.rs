@@ -119,6 +119,7 @@ pub struct Serve {
 impl Serve {
     /// Refuses what no service could be started with, as far as that can be told without starting one.
     pub fn check(&self) -> anyhow::Result<()> {
+        self.service.transport.allow(self.listen)?;
         self.database.named()?;
         Ok(())
     }

@@ -65,7 +65,6 @@ async fn run_on_its_database(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     tokio::pin!(shutdown);
-    listen::allow(config.listen, &config.service.transport)?;
     // What is wrong with them is told before a database is made.
     Certificates::load(&config.service.transport.tls).await?;
     let database = tokio::select! {
