@@ -43,7 +43,7 @@ bench: postgres rust ## Measure the service beside its baselines: one table, som
 scale: postgres rust ## Measure questions among N meetings beside N/10: two tables, a minute (make scale N=1000000: six)
 	cargo bench $(LOCKED) --bench scale -- $(N)
 
-lint: rust ## Check the format and the lints of the code and of the contract
+lint: rust ## Check the format and the lints of the code, of the contract and of the alerts
 	cargo fmt --check
 	cargo clippy --all-targets $(LOCKED) -- -D warnings
 	@if command -v npx >/dev/null; then \
@@ -52,6 +52,11 @@ lint: rust ## Check the format and the lints of the code and of the contract
 	  echo "lint: the contract is checked with buf, which needs npx: install Node.js" >&2; exit 1; \
 	else \
 	  echo "lint: npx is not installed, so the contract was not checked" >&2; \
+	fi
+	@if command -v promtool >/dev/null; then \
+	  cd ops && promtool check rules alerts.yaml && promtool test rules alerts_test.yaml; \
+	else \
+	  echo "lint: promtool is not installed, so the alerts were not checked" >&2; \
 	fi
 
 deny: $(DENY) ## Check licences, duplicates and advisories of what the code depends on
