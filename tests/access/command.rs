@@ -87,5 +87,14 @@ async fn the_log_does_not_tell_tokens() {
     let (code, log) = program.ended().await;
     assert_eq!(code, Some(0));
     let secret = token.trim().rsplit('_').next().expect("rdt_id_secret").to_owned();
-    assert!(log.len() > 5 && log.iter().all(|line| !line.to_string().contains(&secret)), "{log:#?}");
+    assert!(log.iter().any(|line| line["message"] == "answered"), "{log:#?}");
+    assert!(log.iter().all(|line| !line.to_string().contains(&secret)), "{log:#?}");
+}
+
+#[tokio::test]
+async fn a_service_that_others_reach_does_not_start_unless_it_is_told_who_may_call() {
+    let url = cluster::database().await.to_url_lossy().to_string();
+    let Ran { code, stderr, .. } = run(["serve", "--listen", "0.0.0.0:0", "--insecure", "--database-url", &url]).await;
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("nothing says who may call: give --api-tokens"), "{stderr}");
 }

@@ -1,6 +1,7 @@
 //! Who may call, with which role, how often, and as whom.
 
 mod actors;
+mod certificates;
 mod command;
 mod issuer;
 mod jwks;
