@@ -104,6 +104,14 @@ pub async fn begin(mut channel: Channel, method: &str, message: &impl Message) -
     body
 }
 
+/// Calls a method and never sends the request.
+pub async fn hesitant(channel: &Channel, method: &'static str) {
+    let mut client = Grpc::new(channel.clone());
+    client.ready().await.expect("it listens");
+    let never = Request::new(futures_util::stream::pending::<Vec<u8>>());
+    let _ = client.client_streaming(never, path(method), Bytes).await;
+}
+
 /// What comes next of a body.
 pub async fn frame(body: &mut Body) -> Option<Result<Frame<prost::bytes::Bytes>, Status>> {
     std::future::poll_fn(|context| pin!(&mut *body).poll_frame(context)).await
