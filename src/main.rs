@@ -12,9 +12,12 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Fails only where there is one already.
+    let _ = aws_lc_rs::default_provider().install_default();
     run(Args::parse()).await.unwrap_or_else(|error| {
         eprintln!("readout: {error:#}");
         ExitCode::from(2)

@@ -52,6 +52,7 @@ mod search;
 mod serve;
 mod statement;
 mod stories;
+mod transport;
 mod update;
 mod visit;
 mod watch;

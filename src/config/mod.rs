@@ -1,7 +1,9 @@
 //! The whole configuration: one line per concern, as a flag, an environment variable, a default and its help.
 
 mod bounds;
+mod client;
 mod pools;
+mod tls;
 mod transport;
 
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
@@ -9,7 +11,13 @@ use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-pub use self::{bounds::Bounds, pools::Pools, transport::Transport};
+pub use self::{
+    bounds::Bounds,
+    client::Server,
+    pools::Pools,
+    tls::{ClientAuth, Tls},
+    transport::Transport,
+};
 use crate::{model::resource::Collection, store::retention::Retention};
 
 /// Keeps records of diplomatic meetings as news articles tell them.
@@ -24,6 +32,7 @@ pub struct Args {
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Command {
     /// Run the service, until SIGTERM or ctrl-c; a second signal ends it at once
     Serve(Serve),
@@ -183,14 +192,6 @@ impl std::fmt::Debug for Database {
             .field("postgres_bin", &self.postgres_bin)
             .finish()
     }
-}
-
-/// A running service, for the commands that are its clients.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Server {
-    /// The service
-    #[arg(long, env = "READOUT_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
-    pub server: String,
 }
 
 /// The import.

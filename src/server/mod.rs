@@ -1,9 +1,15 @@
 //! The service's life: database, migrations, listener, services, and the way back.
 
+mod calls;
+mod certificates;
 mod chores;
 mod connection;
+mod greeting;
 mod health;
+mod linger;
 mod listen;
+mod places;
+mod tls;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
@@ -11,10 +17,13 @@ use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
 use tokio::{net::TcpListener, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::ServingStatus;
 
-use self::listen::Closing;
+use self::{
+    certificates::Certificates,
+    listen::{Closing, Door},
+};
 use crate::{
     config,
     embedded::{self, Embedded},
@@ -34,6 +43,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Serves until `shutdown`, then drains.
 pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::pin!(shutdown);
+    listen::allow(config.listen, &config.service.transport)?;
+    // What is wrong with them is told before a database is made.
+    Certificates::load(&config.service.transport.tls).await?;
     let database = tokio::select! {
         database = Database::open(&config.database) => database?,
         () = &mut shutdown => return Ok(()),
@@ -103,10 +115,16 @@ impl Database {
     }
 }
 
-/// A service with the message limit of the contract. What is answered is bounded where it is read.
+/// A service with the message limit of the contract, which holds for what comes out of a compressed message too. What is
+/// answered is bounded where it is read.
 macro_rules! bounded {
     ($server:ident, $api:expr) => {
-        $server::new($api.clone()).max_decoding_message_size(MESSAGE_BYTES)
+        $server::new($api.clone())
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .accept_compressed(CompressionEncoding::Zstd)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Zstd)
+            .send_compressed(CompressionEncoding::Gzip)
     };
 }
 
@@ -119,6 +137,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
+    let certificates = Certificates::load(&config.transport.tls).await?;
     let store = Store::within(database, &config.pools.limits(&config.bounds));
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
@@ -159,9 +178,18 @@ pub async fn serve(
         .add_service(bounded!(FilterServiceServer, api));
     let service = layer::around(routes.routes(), &config.bounds, stopping.clone());
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
-    let server = listen::run(listener, service, config.transport.clone(), door.clone());
+    let server = listen::run(
+        listener,
+        Door {
+            service,
+            config: config.transport.clone(),
+            certificates: certificates.as_ref().map(Certificates::current),
+            closing: door.clone(),
+        },
+    );
     drop(api);
-    tracing::info!(%address, "serving");
+    tracing::info!(%address, tls = certificates.is_some(), "serving");
+    let renewing = certificates.map(|certificates| tokio::spawn(certificates.renew()));
 
     tokio::pin!(server);
     tokio::pin!(shutdown);
@@ -173,7 +201,7 @@ pub async fn serve(
             health::set(&reporter, ServingStatus::NotServing).await;
             // Whoever sends calls here gets to know of it first.
             let _ = time::timeout(config.drain_delay, &mut server).await;
-            running.iter().for_each(JoinHandle::abort);
+            running.iter().chain(&renewing).for_each(JoinHandle::abort);
             health::end(reporter).await;
             stopping.cancel();
             // An open stream of somebody who does not read could hold up the end for ever (hyperium/hyper#4170).

@@ -24,6 +24,9 @@ const LONGEST_MESSAGE: usize = 300;
 /// What is told at the end of the service.
 const STOPPING: &str = "the service is stopping";
 
+/// The header that tells which compressions are known.
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
+
 /// The domain of our reasons.
 const DOMAIN: &str = "readout.v1";
 
@@ -202,7 +205,11 @@ pub fn complete(bare: Status) -> Status {
         Code::OutOfRange | Code::ResourceExhausted => too_large("the message is"),
         Code::Unimplemented if bare.message().contains("compressed") => {
             let message = "the message is compressed in a way that is not known here";
-            status(Code::Unimplemented, ErrorReason::UnsupportedCompression, message, [])
+            let mut told = status(Code::Unimplemented, ErrorReason::UnsupportedCompression, message, []);
+            if let Some(known) = bare.metadata().get(ACCEPT_ENCODING) {
+                told.metadata_mut().insert(ACCEPT_ENCODING, known.clone());
+            }
+            told
         }
         Code::Unimplemented => status(Code::Unimplemented, ErrorReason::UnknownMethod, "there is no such method", []),
         Code::DeadlineExceeded | Code::Cancelled => {
