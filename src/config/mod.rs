@@ -43,6 +43,7 @@ pub struct Args {
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Command {
     /// Run the service, until SIGTERM or ctrl-c; a second signal ends it at once
     Serve(Box<Serve>),

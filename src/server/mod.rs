@@ -6,6 +6,7 @@ mod chores;
 mod connection;
 mod greeting;
 mod health;
+mod linger;
 mod listen;
 mod operations;
 mod places;

@@ -25,6 +25,7 @@ const LONGEST_MESSAGE: usize = 300;
 
 /// What is told at the end of the service.
 const STOPPING: &str = "the service is stopping";
+
 /// The header that tells which compressions are known.
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 

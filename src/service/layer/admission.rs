@@ -12,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, codegen::http};
 use tower::Service;
 
-use super::{arrival::arrived, ending::ends_with};
+use super::{
+    arrival::arrived,
+    ending::{ending, ends_with},
+};
 use crate::{
     config::Bounds,
     service::{method::Method, refusal::Refusal},
@@ -122,7 +125,9 @@ where
         let gates = self.gates.clone();
         match Method::of(request.uri().path()).map(Class::of) {
             None => {
-                let (stopping, response) = (self.stopping.clone(), inner.call(request));
+                // What the client may still send is waited for as well.
+                let stopping = self.stopping.clone();
+                let response = inner.call(request.map(|body| ending(body, stopped(stopping.clone()))));
                 Box::pin(async move { Ok(ends_with(response.await?, stopped(stopping))) })
             }
             Some(Class::Stream) => Box::pin(async move {

@@ -18,7 +18,15 @@ pub fn ends_with<F>(response: http::Response<Body>, end: F) -> http::Response<Bo
 where
     F: Future<Output = Status> + Send + 'static,
 {
-    response.map(|body| Body::new(Ending { body: Some(body), end: Box::pin(end), is_cut: false }))
+    response.map(|body| ending(body, end))
+}
+
+/// The same of any body.
+pub fn ending<F>(body: Body, end: F) -> Body
+where
+    F: Future<Output = Status> + Send + 'static,
+{
+    Body::new(Ending { body: Some(body), end: Box::pin(end), is_cut: false })
 }
 
 /// The same, but nothing more is sent once that has come: a slow reader may have any amount ready.
