@@ -32,20 +32,21 @@ build: rust ## Build the release binary
 	cargo build --release $(LOCKED)
 
 test: postgres rust ## Run the tests
-	cargo test $(LOCKED)
+	cargo test --all-features $(LOCKED)
 
 faults: postgres rust ## Put the change feed through every fault, some minutes (READOUT_SEED=number to repeat a run)
 	READOUT_FAULTS=$${READOUT_FAULTS:-all} cargo test $(LOCKED) --test it faults:: -- --nocapture
 
 bench: postgres rust ## Measure the service beside its baselines: one table, some four minutes
-	cargo bench $(LOCKED) --bench bench
+	cargo bench --all-features $(LOCKED) --bench bench
 
 scale: postgres rust ## Measure questions among N meetings beside N/10: two tables, a minute (make scale N=1000000: six)
 	cargo bench $(LOCKED) --bench scale -- $(N)
 
 lint: rust ## Check the format and the lints of the code, of the contract and of the alerts
 	cargo fmt --check
-	cargo clippy --all-targets $(LOCKED) -- -D warnings
+	cargo clippy --all-targets --all-features $(LOCKED) -- -D warnings
+	cargo check $(LOCKED)
 	@if command -v npx >/dev/null; then \
 	  cd proto && $(BUF) lint && $(BUF) format -d --exit-code --path readout; \
 	elif [ -n "$(CI)" ]; then \
