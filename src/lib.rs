@@ -21,14 +21,22 @@
 //! | [`model`] | pure rules on the messages: declared and cross-field rules, evidence, names, dates, settle, filters, full text | `pb` |
 //! | [`store`] | the only SQL, one file per noun; `store/write.rs` is the transaction of a batch, `store/coalesce.rs` reads in batches | `model` |
 //! | [`feed`] | the write path and the way out: group commit, turns; tailer, ring, those who follow | `store` |
-//! | [`service`] | one file per gRPC service: decode, call, encode; `refusal.rs` has every way to fail | `model`, `feed`, `store` |
-//! | [`server`] | the life of a service: database, migrations, listener, drain | all of these |
+//! | [`access`] | who may call: tokens, JWTs, certificates, roles, rates | `model`, `store` |
+//! | [`service`] | one file per gRPC service: decode, call, encode; `refusal.rs` has every way to fail, `layer` what every call passes | `model`, `feed`, `store`, `access` |
+//! | [`server`] | the life of a service: database, migrations, connections, the second port, drain | all of these |
 //! | [`admin`] | what an operator does to the database | all of these |
 //! | [`embedded`] | the private PostgreSQL that serves when no other is given | |
 //! | [`config`], [`telemetry`], [`cli`] | the command line: `serve`, `migrate`, `admin`, and the clients `import`, `export` and `watch` | |
 //!
 //! Nothing points back up this table. The same noun has the same file name in every folder: what an article is stands in
 //! `article.proto`, `model/article.rs`, `store/article.rs`, `service/article.rs` and `tests/article.rs`.
+//!
+//! # The way of every call
+//!
+//! `server/listen.rs` takes a connection in, `server/connection.rs` serves it; a call on it passes `service/layer`, from the
+//! outside in: it is observed (its id, its span, what is counted), its status is completed, its time is bounded, its caller is
+//! known and may call this method ([`access::Gate`], by the role that the `.proto` declares), it is let in when it is its turn,
+//! and a large answer is compressed. Whoever let it in may end its stream later (`layer/ending.rs`).
 //!
 //! # The way of a call that writes
 //!
@@ -106,6 +114,12 @@
 //!
 //! … *a rule*: in the `.proto`; `build.rs` refuses to build with a rule that it does not enforce. A rule over several
 //! fields is a function in `model/cross_field.rs`, and a line in `build.rs`.
+//!
+//! … *a method*: in the `.proto`, with the role of its callers; `build.rs` refuses one without.
+//!
+//! … *a setting*: one field of a struct in `config`, with its flag, variable, default and help; `readout config` prints it by itself.
+//!
+//! … *a metric*: a line in the table of [`telemetry::metrics`], and the macro where it is counted.
 //!
 //! … *a way to fail*: in `error_reason.proto` with an example, in `service/refusal.rs`, and in `service/status.rs`.
 
