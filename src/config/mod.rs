@@ -403,6 +403,7 @@ mod tests {
         let serve = serve.service;
         assert_eq!(serve.feed.retention(), Retention::default());
         assert_eq!(serve.drain_timeout, Service::default().drain_timeout);
+        assert_eq!(format!("{:?}", serve.transport), format!("{:?}", Transport::default()));
         assert_eq!(serve.bounds.question_timeout, Bounds::default().question_timeout);
         assert_eq!(serve.feed.feed_heartbeat, Feed::default().feed_heartbeat);
         assert!(days("36500").is_err() && days("-1").is_err() && some_seconds("0").is_err());
