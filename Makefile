@@ -32,26 +32,32 @@ build: rust ## Build the release binary
 	cargo build --release $(LOCKED)
 
 test: postgres rust ## Run the tests
-	cargo test $(LOCKED)
+	cargo test --all-features $(LOCKED)
 
 faults: postgres rust ## Put the change feed through every fault, some minutes (READOUT_SEED=number to repeat a run)
 	READOUT_FAULTS=$${READOUT_FAULTS:-all} cargo test $(LOCKED) --test it faults:: -- --nocapture
 
 bench: postgres rust ## Measure the service beside its baselines: one table, some four minutes
-	cargo bench $(LOCKED) --bench bench
+	cargo bench --all-features $(LOCKED) --bench bench
 
 scale: postgres rust ## Measure questions among N meetings beside N/10: two tables, a minute (make scale N=1000000: six)
 	cargo bench $(LOCKED) --bench scale -- $(N)
 
-lint: rust ## Check the format and the lints of the code and of the contract
+lint: rust ## Check the format and the lints of the code, of the contract and of the alerts
 	cargo fmt --check
-	cargo clippy --all-targets $(LOCKED) -- -D warnings
+	cargo clippy --all-targets --all-features $(LOCKED) -- -D warnings
+	cargo check $(LOCKED)
 	@if command -v npx >/dev/null; then \
 	  cd proto && $(BUF) lint && $(BUF) format -d --exit-code --path readout; \
 	elif [ -n "$(CI)" ]; then \
 	  echo "lint: the contract is checked with buf, which needs npx: install Node.js" >&2; exit 1; \
 	else \
 	  echo "lint: npx is not installed, so the contract was not checked" >&2; \
+	fi
+	@if command -v promtool >/dev/null; then \
+	  cd ops && promtool check rules alerts.yaml && promtool test rules alerts_test.yaml; \
+	else \
+	  echo "lint: promtool is not installed, so the alerts were not checked" >&2; \
 	fi
 
 deny: $(DENY) ## Check licences, duplicates and advisories of what the code depends on

@@ -7,9 +7,9 @@ use readout::{
     pb::{AggregateMeetingsRequest, ErrorReason, ListMeetingsRequest},
 };
 use sqlx::{ConnectOptions, Connection, PgConnection};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 
-use crate::support::{Service, cluster, make, reason_of};
+use crate::support::{Refused, Service, cluster, make, raw, reason_of};
 
 async fn start(question_timeout: Duration) -> Service {
     let bounds = Bounds { question_timeout, ..Default::default() };
@@ -145,5 +145,30 @@ async fn a_page_does_not_wait_for_those_who_count() {
     // Some did not get a connection in time; nobody is stuck.
     for one in counting {
         assert!(matches!(one.await.unwrap().map_err(|status| status.code()), Ok(_) | Err(Code::Unavailable)));
+    }
+}
+
+#[tokio::test]
+async fn the_least_deadline_is_told_as_one() {
+    let service = start(Duration::from_secs(60)).await;
+    let _held = hold_up(&service).await;
+    for (method, timeout) in [("ListMeetings", "1m"), ("ListMeetings", "0n"), ("StreamMeetings", "1m")] {
+        let method = format!("readout.v1.MeetingService/{method}");
+        let answered = raw::ask(service.address, &method, &[("grpc-timeout", timeout)]).await;
+        let status = Status::from_header_map(&answered);
+        // A stream has begun, and says so at its end.
+        let code = status.map_or(Code::DeadlineExceeded, |status| status.code());
+        assert_eq!(code, Code::DeadlineExceeded, "{method} {timeout}");
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_none_is_refused() {
+    let service = Service::start().await;
+    for wrong in ["", "1", "m", "1.5S", "-1S", "+1S", "1s", "100000000n", "1 S"] {
+        let answered =
+            raw::ask(service.address, "readout.v1.MeetingService/ListMeetings", &[("grpc-timeout", wrong)]).await;
+        let status = Status::from_header_map(&answered).expect("refused");
+        assert_eq!(Refused::from(status), Refused::invalid(["grpc-timeout"]), "{wrong:?}");
     }
 }

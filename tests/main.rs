@@ -3,6 +3,7 @@
 
 mod support;
 
+mod access;
 mod actor;
 mod article;
 mod azernews;
@@ -14,6 +15,7 @@ mod connections;
 mod contract;
 mod copies;
 mod crash;
+mod database;
 mod deadline;
 mod delete;
 mod dispute;
@@ -28,11 +30,13 @@ mod ingest;
 mod ingest_stream;
 mod interleaved;
 mod list;
+mod load;
 mod matching;
 mod meeting;
 mod memory;
 mod merge;
 mod migrate;
+mod operations;
 mod oracle;
 mod order;
 mod participant;

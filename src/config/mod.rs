@@ -5,6 +5,7 @@ mod bounds;
 mod client;
 pub mod effective;
 mod operations;
+mod pools;
 pub mod secret;
 mod tls;
 mod token;
@@ -22,6 +23,7 @@ pub use self::{
     bounds::Bounds,
     client::Server,
     operations::Operations,
+    pools::Pools,
     secret::Secret,
     tls::{ClientAuth, Tls},
     token::{CreateToken, ListTokens, RevokeToken, Token},
@@ -41,6 +43,7 @@ pub struct Args {
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Command {
     /// Run the service, until SIGTERM or ctrl-c; a second signal ends it at once
     Serve(Box<Serve>),
@@ -126,6 +129,9 @@ impl Serve {
 /// How it serves, wherever it listens and whatever the database.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Service {
+    /// Seconds for which it still serves after the signal to stop, and already says that it will not
+    #[arg(long, env = "READOUT_DRAIN_DELAY", default_value = "0", value_name = "SECONDS", value_parser = seconds)]
+    pub drain_delay: Duration,
     /// Seconds that open calls get to end after the signal to stop
     #[arg(long, env = "READOUT_DRAIN_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub drain_timeout: Duration,
@@ -136,16 +142,20 @@ pub struct Service {
     #[command(flatten)]
     pub bounds: Bounds,
     #[command(flatten)]
+    pub pools: Pools,
+    #[command(flatten)]
     pub feed: Feed,
 }
 
 impl Default for Service {
     fn default() -> Self {
         Self {
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             transport: Transport::default(),
             access: Access::default(),
             bounds: Bounds::default(),
+            pools: Pools::default(),
             feed: Feed::default(),
         }
     }
@@ -383,6 +393,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::store::Limits;
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -403,8 +414,15 @@ mod tests {
         let serve = serve.service;
         assert_eq!(serve.feed.retention(), Retention::default());
         assert_eq!(serve.drain_timeout, Service::default().drain_timeout);
+        let limits = |service: &Service| service.pools.limits(&service.bounds);
+        assert_eq!(limits(&serve), limits(&Service::default()));
+        assert_eq!(limits(&serve), Limits::default());
+        let bounds = |Bounds { question_timeout, max_calls, max_streams, stream_life, .. }: Bounds| {
+            (question_timeout, max_calls, max_streams, stream_life)
+        };
+        assert_eq!(bounds(serve.bounds), bounds(Bounds::default()));
+        assert_eq!(serve.drain_delay, Service::default().drain_delay);
         assert_eq!(format!("{:?}", serve.transport), format!("{:?}", Transport::default()));
-        assert_eq!(serve.bounds.question_timeout, Bounds::default().question_timeout);
         assert_eq!(serve.feed.feed_heartbeat, Feed::default().feed_heartbeat);
         assert!(days("36500").is_err() && days("-1").is_err() && some_seconds("0").is_err());
     }

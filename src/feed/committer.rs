@@ -20,6 +20,7 @@ use super::{
 use crate::store::{
     Store, StoreError,
     change::Position,
+    error::told,
     retention::{Retention, extend},
     write::{Claim, Outcome, Write, commit},
 };
@@ -177,9 +178,10 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
         let writes: Vec<&Write> = batch.iter().flat_map(|submission| &submission.writes).collect();
         let begun = Instant::now();
         let outcome = commit(writer.store.writes(), &writes).await;
-        measure::tried(name_of(&outcome), writes.len(), begun.elapsed());
+        measure::tried(name_of(&outcome), begun.elapsed());
         match outcome {
             Ok(Outcome::Committed(positions, is_unsettled)) => {
+                measure::committed(positions.len());
                 positions.last().into_iter().for_each(|last| writer.feed.committed(last));
                 if is_unsettled {
                     writer.unsettled.notify_one();
@@ -219,7 +221,8 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                 }
             }
             Err(StoreError::Defect(error)) if batch.len() > 1 => {
-                tracing::warn!(%error, writes = batch.len(), "a batch was refused, its writes are tried one by one");
+                let cause = told(&error);
+                tracing::warn!(cause, writes = batch.len(), "a batch was refused, its writes are tried one by one");
                 for submission in batch {
                     Box::pin(write(writer, vec![submission])).await;
                 }
@@ -244,6 +247,7 @@ fn name_of(outcome: &Result<Outcome, StoreError>) -> &'static str {
         Err(StoreError::Contention(_)) => "contention",
         Err(StoreError::Unavailable(_)) => "unavailable",
         Err(StoreError::Unknown(_)) => "unknown",
+        Err(StoreError::NoRange) => "no_range",
         Err(_) => "failed",
     }
 }

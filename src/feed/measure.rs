@@ -4,6 +4,15 @@ use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
 
+const QUEUE: &str = "readout_commit_queue_writes";
+const WATCHERS: &str = "readout_feed_watchers";
+
+/// The feed begins here; what there is none of yet is seen, too.
+pub fn begin(head: i64) {
+    [QUEUE, WATCHERS].into_iter().for_each(|name| gauge!(name).set(0.0));
+    read_to(head, head);
+}
+
 /// Something of which there are so many at a time, counted for as long as it lives.
 #[derive(Debug)]
 pub struct Counted {
@@ -15,12 +24,12 @@ pub struct Counted {
 impl Counted {
     /// Writes that wait to be committed.
     pub fn queued(writes: usize) -> Self {
-        Self::new("readout_commit_queue_writes", u32::try_from(writes).unwrap_or(u32::MAX))
+        Self::new(QUEUE, u32::try_from(writes).unwrap_or(u32::MAX))
     }
 
     /// One who follows the feed.
     pub fn watcher() -> Self {
-        Self::new("readout_feed_watchers", 1)
+        Self::new(WATCHERS, 1)
     }
 
     fn new(name: &'static str, count: u32) -> Self {
@@ -41,9 +50,13 @@ pub fn taken(queued: Counted) {
 }
 
 /// A batch was tried, which took so long.
-pub fn tried(outcome: &'static str, writes: usize, took: Duration) {
+pub fn tried(outcome: &'static str, took: Duration) {
     counter!("readout_commits_total", "outcome" => outcome).increment(1);
     histogram!("readout_commit_seconds").record(took);
+}
+
+/// So many writes were committed together.
+pub fn committed(writes: usize) {
     histogram!("readout_commit_batch_writes").record(u32::try_from(writes).unwrap_or(u32::MAX));
 }
 

@@ -85,6 +85,7 @@ impl Feed {
         let extent = change::extent(store.feed()).await?;
         let newest = change::at(store.feed(), extent.head).await?;
         let head = Head::of(extent, newest.as_ref());
+        measure::begin(head.extent.head);
         let feed = Self(Arc::new(Shared {
             store,
             stopping: stopping.clone(),

@@ -13,7 +13,6 @@ use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     time,
 };
 use tonic::{body::Body, codegen::http};
@@ -22,6 +21,7 @@ use tower::ServiceExt;
 use super::{
     calls::{Calls, Counted},
     greeting::greeted,
+    linger::Lingering,
     listen::Door,
     tls,
 };
@@ -35,7 +35,7 @@ const RESETS: (usize, usize) = (20, 1024);
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves a connection to its end.
-pub async fn serve(stream: TcpStream, address: SocketAddr, door: Arc<Door>) {
+pub async fn serve(stream: Lingering, address: SocketAddr, door: Arc<Door>) {
     let served = async {
         let Some(certificates) = &door.certificates else {
             let stream = in_time(&door, greeted(stream)).await?;

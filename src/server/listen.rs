@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{certificates::Current, connection, places::Places};
+use super::{certificates::Current, connection, linger::Lingering, places::Places};
 use crate::{config::Transport, service::layer::Layers};
 
 /// When no connection can be taken in (out of file descriptors, say), the next try is so much later.
@@ -53,6 +53,7 @@ pub async fn run(listener: TcpListener, door: Door) {
         };
         // What is answered is not held back in order to be sent together with more.
         let _ = stream.set_nodelay(true);
+        let stream = Lingering::new(stream, connections.clone(), door.closing.cut.clone());
         let connection = connection::serve(stream, address, door.clone());
         connections.spawn(async move {
             connection.await;

@@ -6,6 +6,7 @@ mod chores;
 mod connection;
 mod greeting;
 mod health;
+mod linger;
 mod listen;
 mod operations;
 mod places;
@@ -37,7 +38,7 @@ use crate::{
         filter_service_server::FilterServiceServer, ingest_service_server::IngestServiceServer,
         meeting_service_server::MeetingServiceServer, participant_service_server::ParticipantServiceServer,
     },
-    service::{Api, layer, page::TokenKey, settler, status::MESSAGE_BYTES},
+    service::{Api, layer, life::Lives, page::TokenKey, settler, status::MESSAGE_BYTES},
     store::{Store, migrate::migrate as migrate_database},
 };
 
@@ -169,7 +170,7 @@ async fn serve_as(
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     let certificates = Certificates::load(&config.transport.tls).await?;
-    let store = Store::new(database);
+    let store = Store::within(database, &config.pools.limits(&config.bounds));
     let gate = Arc::new(Gate::new(&config.access, address, &store).await?);
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
@@ -185,13 +186,13 @@ async fn serve_as(
         turns,
         token_key,
         question_timeout: config.bounds.question_timeout,
-        stopping: stopping.clone(),
+        lives: Lives { stopping: stopping.clone(), longest: config.bounds.stream_life },
     };
 
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::set(&reporter, ServingStatus::Serving).await;
+    let watching = tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone()));
     let running = [
-        tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone())),
         tokio::spawn(chores::forget(store.clone())),
         tokio::spawn(chores::retain(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
@@ -213,7 +214,7 @@ async fn serve_as(
     if config.access.reflection == Reflection::On {
         routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     }
-    let service = layer::around(routes.routes(), gate, config.bounds.call_timeout);
+    let service = layer::around(routes.routes(), gate, &config.bounds, stopping.clone());
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
     let server = listen::run(
         listener,
@@ -236,6 +237,10 @@ async fn serve_as(
         () = &mut server => {}
         () = &mut shutdown => {
             readiness.set(State::Draining);
+            watching.abort();
+            health::set(&reporter, ServingStatus::NotServing).await;
+            // Whoever sends calls here gets to know of it first.
+            let _ = time::timeout(config.drain_delay, &mut server).await;
             running.iter().chain(&renewing).for_each(JoinHandle::abort);
             health::end(reporter).await;
             stopping.cancel();

@@ -7,11 +7,14 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
-use super::refusal::Refusal;
+use super::{
+    life::{Ended, Why},
+    refusal::Refusal,
+};
 use crate::{
     model::{filter::FilterError, meeting::MOST_REPORTS, rules::Violations},
     pb::ErrorReason,
-    store::StoreError,
+    store::{StoreError, error::told},
 };
 
 /// Largest message, sent or received.
@@ -19,6 +22,9 @@ pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a message tells of the first violation, in bytes; the details tell it in full.
 const LONGEST_MESSAGE: usize = 300;
+
+/// What is told at the end of the service.
+const STOPPING: &str = "the service is stopping";
 
 /// The header that tells which compressions are known.
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
@@ -171,7 +177,12 @@ impl From<Refusal> for Status {
             Refusal::Late => late(),
             Refusal::Denied(denied) => access::denied(denied),
             Refusal::UnknownMethod => unknown_method(),
-            Refusal::Stopping => retry_later(Reason::ShuttingDown, "the service is stopping"),
+            Refusal::Stopping => retry_later(Reason::ShuttingDown, STOPPING),
+            Refusal::Ended(Ended { why, resume }) => match why {
+                Why::Stopping => retry_later_with(Reason::ShuttingDown, STOPPING, resume),
+                Why::Life => retry_later_with(Reason::StreamLife, "the stream has had its time", resume),
+            },
+            Refusal::Overloaded => overloaded(),
             Refusal::Store(error) => store(&error),
         }
     }
@@ -197,6 +208,11 @@ pub const CODES: [&str; 17] = [
     "DATA_LOSS",
     "UNAUTHENTICATED",
 ];
+
+/// The reason of a status, for the log: its message may hold what was sent.
+pub fn reason_of(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
 
 /// The status of a message that is no protobuf.
 pub fn malformed(why: &str) -> Status {
@@ -303,22 +319,32 @@ fn store(error: &StoreError) -> Status {
         StoreError::Contention(_) => {
             return status(Code::Aborted, ErrorReason::Contention, "other writes to the same records went first", []);
         }
-        StoreError::TimedOut(_) => {
-            return late();
-        }
+        StoreError::TimedOut(_) => return late(),
+        StoreError::Overloaded => return overloaded(),
         StoreError::OutOfTime => {
             let message = "the question takes longer than it may: ask for less, by a filter say";
             return status(Code::DeadlineExceeded, ErrorReason::Deadline, message, []);
         }
-        StoreError::Unavailable(cause) | StoreError::Unknown(cause) => {
+        StoreError::Unavailable(cause)
+        | StoreError::Unknown(cause)
+        | StoreError::ReadOnly(cause)
+        | StoreError::Full(cause) => {
             tracing::warn!(%error, %cause, "the database failed a call");
         }
         StoreError::Damaged(_) | StoreError::NoRange => tracing::error!(%error),
-        StoreError::Defect(cause) => tracing::error!(%error, %cause),
+        StoreError::Defect(cause) => tracing::error!(%error, cause = told(cause)),
     }
     match error {
         StoreError::Unavailable(_) | StoreError::NoRange => {
-            retry_later(ErrorReason::DatabaseUnavailable, "the database is not available")
+            retry_later(ErrorReason::DatabaseUnavailable, "the database is not available, or does not keep up")
+        }
+        StoreError::ReadOnly(_) => retry_later(
+            ErrorReason::DatabaseReadOnly,
+            "the database can only be read, as while another one takes over: repeat the write later",
+        ),
+        StoreError::Full(_) => {
+            let message = "the database is full: repeat the call once there is room again";
+            retry(Code::ResourceExhausted, ErrorReason::DatabaseFull, message, [])
         }
         StoreError::Unknown(_) => retry_later(
             ErrorReason::DatabaseUnavailable,
@@ -336,6 +362,10 @@ fn late() -> Status {
     status(Code::DeadlineExceeded, ErrorReason::Deadline, "the call took longer than it may", [])
 }
 
+fn overloaded() -> Status {
+    retry_later(ErrorReason::Overloaded, "too much is asked of the service: repeat the call later")
+}
+
 fn retry_later(reason: ErrorReason, message: &str) -> Status {
     retry_later_with(reason, message, [])
 }
@@ -345,9 +375,18 @@ fn retry_later_with(
     message: &str,
     metadata: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Status {
+    retry(Code::Unavailable, reason, message, metadata)
+}
+
+fn retry(
+    code: Code,
+    reason: ErrorReason,
+    message: &str,
+    metadata: impl IntoIterator<Item = (&'static str, String)>,
+) -> Status {
     let mut details = info(reason, metadata);
     details.set_retry_info(Some(Duration::from_secs(1)));
-    Status::with_error_details(Code::Unavailable, message, details)
+    Status::with_error_details(code, message, details)
 }
 
 fn status(

@@ -1,6 +1,8 @@
 //! Brings the database's schema to this binary's, and what it derives from the docs. Instances that start together take
 //! turns.
 
+use std::cmp::Ordering;
+
 use sqlx::{
     ConnectOptions, PgConnection,
     migrate::{Migrate, MigrateError, Migrator},
@@ -19,6 +21,17 @@ pub enum MigrationError {
         "the database has schema version {found}, this readout knows versions up to {known}: start a newer readout"
     )]
     Newer {
+        /// The database's version.
+        found: i64,
+        /// The newest version of this binary.
+        known: i64,
+    },
+    /// The database is older than this binary, and cannot be written to.
+    #[error(
+        "the database is read-only and has schema version {found}, this readout needs version {known}: migrate it \
+         where it can be written to"
+    )]
+    ReadOnly {
         /// The database's version.
         found: i64,
         /// The newest version of this binary.
@@ -50,20 +63,20 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<(), MigrationError> {
 }
 
 async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    let (version, number): (String, i32) =
+    let (server, number): (String, i32) =
         sqlx::query_as("select current_setting('server_version'), current_setting('server_version_num')::int")
             .fetch_one(&mut *connection)
             .await?;
     if number < 140_000 {
-        return Err(MigrationError::OldServer(version));
+        return Err(MigrationError::OldServer(server));
+    }
+    if is_read_only(connection).await? {
+        return must_be_up_to_date(connection).await;
     }
     match MIGRATIONS.run_direct(None, &mut *connection, false).await {
         // The database has a migration that this binary has not.
         Err(MigrateError::VersionMissing(_)) => {
-            let known = MIGRATIONS.iter().map(|one| one.version).max().unwrap_or(0);
-            let applied = connection.list_applied_migrations("_sqlx_migrations").await?;
-            let found = applied.iter().map(|one| one.version).max().unwrap_or(0);
-            return Err(MigrationError::Newer { found, known });
+            return Err(MigrationError::Newer { found: version(connection).await?, known: known() });
         }
         other => other?,
     }
@@ -71,4 +84,35 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrationError>
     let reindexed = reindex::marked(connection).await;
     connection.unlock().await?;
     Ok(reindexed?)
+}
+
+/// The newest version of this binary.
+fn known() -> i64 {
+    MIGRATIONS.iter().map(|one| one.version).max().unwrap_or(0)
+}
+
+/// The database's version.
+async fn version(connection: &mut PgConnection) -> Result<i64, MigrationError> {
+    let applied = connection.list_applied_migrations("_sqlx_migrations").await?;
+    Ok(applied.iter().map(|one| one.version).max().unwrap_or(0))
+}
+
+/// A standby, or a database that somebody has closed to writers.
+async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select current_setting('transaction_read_only')::boolean").fetch_one(connection).await
+}
+
+/// What can only be read can be served from, if there is nothing to be brought up to date.
+async fn must_be_up_to_date(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    let has_schema: bool =
+        sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
+    let (found, known) = (if has_schema { version(connection).await? } else { 0 }, known());
+    match found.cmp(&known) {
+        Ordering::Less => Err(MigrationError::ReadOnly { found, known }),
+        Ordering::Greater => Err(MigrationError::Newer { found, known }),
+        Ordering::Equal => {
+            tracing::warn!("the database is read-only: nothing can be written");
+            Ok(())
+        }
+    }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sqlx::{Connection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -269,6 +269,15 @@ pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreErr
 
 async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
     let mut connection = pool.acquire().await?;
+    let committed = commit_on(&mut connection, batch).await;
+    if matches!(committed, Err(StoreError::ReadOnly(_))) {
+        // Another database may have taken over, and only a new connection finds it.
+        connection.close_on_drop();
+    }
+    committed
+}
+
+async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<Outcome, StoreError> {
     let mut tx = connection.begin().await?;
     let mut lost = claim(&mut tx, batch).await?;
     if !lost.is_empty() {

@@ -27,7 +27,7 @@ impl Traces {
 
 /// The trace of the caller, if it keeps it.
 pub fn begin(_: &Span, _: &'static str, _: &'static str, parent: Option<Traceparent>) -> Option<u128> {
-    parent.filter(|parent| parent.is_sampled).map(|parent| parent.trace)
+    parent?.kept()
 }
 
 /// Nobody is told.

@@ -29,6 +29,11 @@ impl Traceparent {
             is_sampled: flags & 1 == 1,
         })
     }
+
+    /// The trace, if the caller keeps it.
+    pub fn kept(self) -> Option<u128> {
+        self.is_sampled.then_some(self.trace)
+    }
 }
 
 fn hex(text: &str, digits: usize) -> Option<u128> {

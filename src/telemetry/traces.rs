@@ -73,9 +73,11 @@ impl Traces {
 
 /// Makes a span that of a call in its caller's trace. Answers the trace, if it is kept.
 pub fn begin(span: &Span, service: &'static str, method: &'static str, parent: Option<Traceparent>) -> Option<u128> {
-    if let Some(parent) = parent {
-        // Without a collector there is nothing that it could be told.
-        span.set_parent(Context::new().with_remote_span_context(remote(parent))).ok()?;
+    if let Some(parent) = parent
+        && span.set_parent(Context::new().with_remote_span_context(remote(parent))).is_err()
+    {
+        // There is no collector: the trace is its caller's alone.
+        return parent.kept();
     }
     let context = span.context();
     let traced = context.span();

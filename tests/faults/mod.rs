@@ -17,7 +17,7 @@ mod recorder;
 mod sequence;
 mod service;
 mod session;
-mod standby;
+pub mod standby;
 mod validator;
 mod watcher;
 mod wire;

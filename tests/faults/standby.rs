@@ -111,14 +111,15 @@ async fn becomes_one(database: &PgConnectOptions, query: &'static str, state: &s
 }
 
 /// A primary with a standby, and the wire that leads to one of them.
-struct Pair {
+pub struct Pair {
     primary: Own,
-    standby: Own,
+    pub standby: Own,
     proxy: Proxy,
 }
 
 impl Pair {
-    async fn start(is_synchronous: bool) -> Self {
+    /// With a standby that has all that was acknowledged, or not.
+    pub async fn start(is_synchronous: bool) -> Self {
         let primary = Own::start(&[]).await;
         let dir = DataDir::new();
         let data = dir.path().join("postgres");
@@ -160,7 +161,7 @@ impl Pair {
         becomes_one(&self.primary.database(), gone, "streaming").await;
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.standby.stop().await;
         self.primary.stop().await;
     }

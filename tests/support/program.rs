@@ -46,8 +46,9 @@ impl Program {
 
     /// The same with further arguments; gone with the directory at the latest.
     pub async fn serve_beside(dir: &DataDir, url: &str, args: &[&str]) -> Self {
-        let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", url];
-        let program = Self::spawn(command(serve.iter().chain(args)).current_dir(dir.path()));
+        let mut command = command(["serve", "--database-url", url].iter().chain(args));
+        command.env("READOUT_LISTEN", "127.0.0.1:0");
+        let program = Self::spawn(command.current_dir(dir.path()));
         program.address().await;
         program
     }

@@ -1,11 +1,18 @@
 //! Calls below the generated clients: any bytes as a message, any bytes as the body of an HTTP request.
 
-use std::pin::pin;
+use std::{net::SocketAddr, pin::pin};
 
+use http_body::Frame;
 use http_body_util::Full;
-use prost::bytes::{Buf, BufMut};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost::{
+    Message,
+    bytes::{Buf, BufMut},
+};
+use tokio::net::TcpStream;
 use tonic::{
     Request, Status,
+    body::Body,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder, Streaming},
     codegen::{
@@ -90,6 +97,47 @@ pub async fn post(
         }
     }
     answered
+}
+
+/// Posts an empty message without a client that has a clock of its own; answers the headers.
+pub async fn ask(address: SocketAddr, method: &str, headers: &[(&'static str, &str)]) -> HeaderMap {
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut client, connection) = handshake.await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let url = format!("http://{address}/{method}");
+    let mut request = http::Request::post(url).header("content-type", "application/grpc");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::<prost::bytes::Bytes>::from(vec![0; 5])).expect("a request");
+    client.send_request(request).await.expect("an answer").into_parts().0.headers
+}
+
+/// Calls a method, and answers the body of the response once something of it has come. Nobody reads on by themselves.
+pub async fn begin(mut channel: Channel, method: &str, message: &impl Message) -> Body {
+    let mut framed = vec![0];
+    framed.put_u32(message.encoded_len() as u32); // a small one
+    message.encode(&mut framed).expect("it grows");
+    let request = http::Request::post(path(method).as_str()).header("content-type", "application/grpc");
+    let request = request.body(Body::new(Full::<prost::bytes::Bytes>::from(framed))).expect("a request");
+    std::future::poll_fn(|context| channel.poll_ready(context)).await.expect("it listens");
+    let mut body = channel.call(request).await.expect("an answer").into_body();
+    assert!(frame(&mut body).await.is_some_and(|frame| frame.is_ok_and(|frame| frame.is_data())));
+    body
+}
+
+/// Calls a method and never sends the request.
+pub async fn hesitant(channel: Channel, method: &'static str) {
+    let mut client = Grpc::new(channel);
+    client.ready().await.expect("it listens");
+    let never = Request::new(futures_util::stream::pending::<Vec<u8>>());
+    let _ = client.client_streaming(never, path(method), Bytes).await;
+}
+
+/// What comes next of a body.
+pub async fn frame(body: &mut Body) -> Option<Result<Frame<prost::bytes::Bytes>, Status>> {
+    std::future::poll_fn(|context| pin!(&mut *body).poll_frame(context)).await
 }
 
 fn path(method: &str) -> PathAndQuery {

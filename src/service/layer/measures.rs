@@ -10,6 +10,11 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::service::{method::Method, status::CODES};
 
+/// The places of some codes among all.
+const OK: usize = 0;
+const UNKNOWN: usize = 2;
+const INTERNAL: usize = 13;
+
 /// The methods of the contract, and one for all others.
 #[derive(Debug)]
 pub struct Methods {
@@ -54,14 +59,18 @@ pub struct Measures {
 impl Measures {
     fn new(service: &'static str, method: &'static str, is_streaming: bool) -> Self {
         let seconds = || histogram!("readout_request_seconds", "service" => service, "method" => method);
-        Self {
+        let measures = Self {
             service,
             method,
             in_flight: gauge!("readout_requests_in_flight"),
             open: is_streaming.then(|| gauge!("readout_streams_open", "method" => method)),
             seconds: (!is_streaming).then(seconds),
             ended: [const { OnceLock::new() }; CODES.len()],
-        }
+        };
+        // An alert that asks for an increase does not see a counter come into being.
+        measures.ended(OK);
+        measures.ended(INTERNAL);
+        measures
     }
 
     /// A call has begun.
@@ -76,12 +85,15 @@ impl Measures {
         self.open.iter().for_each(|open| open.decrement(1.0));
         self.seconds.iter().for_each(|seconds| seconds.record(took.as_secs_f64()));
         // What is no code is UNKNOWN.
-        let code = if code < CODES.len() { code } else { 2 };
-        let ended = || {
+        let code = if code < CODES.len() { code } else { UNKNOWN };
+        self.ended(code).increment(1);
+        CODES[code]
+    }
+
+    fn ended(&self, code: usize) -> &Counter {
+        self.ended[code].get_or_init(|| {
             let labels = [("service", self.service), ("method", self.method), ("code", CODES[code])];
             counter!("readout_requests_total", &labels)
-        };
-        self.ended[code].get_or_init(ended).increment(1);
-        CODES[code]
+        })
     }
 }

@@ -1,0 +1,132 @@
+//! Who is let in, and what those are told who are not.
+
+use std::time::Duration;
+
+use readout::{
+    config::{self, Bounds, Pools},
+    pb::{ErrorReason, GetParticipantRequest, ListMeetingsRequest, WatchChangesRequest, watch_changes_request::Start},
+};
+use sqlx::Connection;
+use sqlx::{ConnectOptions, PgConnection};
+use tonic::{Code, Status, Streaming};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_types::StatusExt;
+
+use crate::support::{Service, cluster, data_dir::eventually, hold_up::waiting, raw, reason_of};
+
+async fn start(bounds: Bounds, pools: Pools) -> Service {
+    Service::start_as(cluster::database().await, config::Service { bounds, pools, ..Default::default() }).await
+}
+
+/// Holds up whoever reads meetings, until it is closed.
+async fn hold_up_meetings(service: &Service) -> PgConnection {
+    let mut connection = service.database.connect().await.unwrap();
+    sqlx::raw_sql("begin; lock table meeting in access exclusive mode").execute(&mut connection).await.unwrap();
+    connection
+}
+
+#[track_caller]
+fn is_shed(status: &Status) {
+    assert_eq!((status.code(), reason_of(status)), (Code::Unavailable, ErrorReason::Overloaded), "{status:?}");
+    assert!(status.get_details_retry_info().is_some(), "{status:?}");
+}
+
+async fn list(service: &Service) -> Result<(), Status> {
+    service.meetings.clone().list_meetings(ListMeetingsRequest::default()).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_question_that_waits_too_long_for_its_turn_is_shed() {
+    let bounds = Bounds { max_wait: Duration::from_millis(50), ..Default::default() };
+    let service = start(bounds, Pools { pool_pages: 1, ..Default::default() }).await;
+    let held = hold_up_meetings(&service).await;
+    let first = list(&service);
+    let second = async {
+        waiting(&service, 1).await;
+        is_shed(&list(&service).await.unwrap_err());
+        held.close().await.unwrap();
+    };
+    let (first, ()) = tokio::join!(first, second);
+    first.unwrap();
+    list(&service).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_call_too_many_is_refused_at_once_and_health_is_not_counted() {
+    let service = start(Bounds { max_calls: 1, ..Default::default() }, Pools::default()).await;
+    let held = hold_up_meetings(&service).await;
+    let first = list(&service);
+    let others = async {
+        waiting(&service, 1).await;
+        is_shed(&list(&service).await.unwrap_err());
+        let name = "participants/0198c0de-0000-7000-8000-000000000000".into();
+        let request = GetParticipantRequest { name, ..Default::default() };
+        is_shed(&service.participants.clone().get_participant(request).await.unwrap_err());
+        let mut health = HealthClient::new(service.channel().await);
+        health.check(HealthCheckRequest::default()).await.unwrap();
+        held.close().await.unwrap();
+    };
+    let (first, ()) = tokio::join!(first, others);
+    first.unwrap();
+    list(&service).await.unwrap();
+}
+
+async fn watch(service: &Service) -> Result<Streaming<readout::pb::WatchChangesResponse>, Status> {
+    let start = Some(Start::Origin(readout::pb::Origin::Now.into()));
+    let request = WatchChangesRequest { start, ..Default::default() };
+    Ok(service.changes.clone().watch_changes(request).await?.into_inner())
+}
+
+#[tokio::test]
+async fn one_stream_too_many_is_refused_until_another_one_ends() {
+    let service = start(Bounds { max_streams: 1, ..Default::default() }, Pools::default()).await;
+    let mut open = watch(&service).await.unwrap();
+    open.message().await.unwrap();
+    is_shed(&watch(&service).await.unwrap_err());
+    list(&service).await.unwrap();
+    drop(open);
+    eventually("there is a place", async || watch(&service).await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn whoever_waits_for_their_turn_still_ends_at_their_deadline() {
+    let bounds = Bounds { max_wait: Duration::from_secs(60), ..Default::default() };
+    let service = start(bounds, Pools { pool_pages: 1, ..Default::default() }).await;
+    let held = hold_up_meetings(&service).await;
+    let first = list(&service);
+    let second = async {
+        waiting(&service, 1).await;
+        let headers = [("grpc-timeout", "50m")];
+        let method = "readout.v1.MeetingService/ListMeetings";
+        let answered = raw::ask(service.address, method, &headers).await;
+        assert_eq!(answered["grpc-status"], (Code::DeadlineExceeded as i32).to_string());
+        held.close().await.unwrap();
+    };
+    let (first, ()) = tokio::join!(first, second);
+    first.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_does_not_send_their_request_holds_up_nobody() {
+    let service = start(Bounds { max_wait: Duration::from_millis(50), ..Default::default() }, Pools::default()).await;
+    // More than may be at work.
+    let mut slow = Vec::new();
+    for _ in 0..12 {
+        let channel = service.channel().await;
+        slow.extend((0..50).map(|_| raw::hesitant(channel.clone(), "readout.v1.ParticipantService/GetParticipant")));
+    }
+    let slow = futures_util::future::join_all(slow);
+    tokio::pin!(slow);
+    let read = async {
+        for _ in 0..20 {
+            let name = "participants/0198c0de-0000-7000-8000-000000000000".into();
+            let request = GetParticipantRequest { name, ..Default::default() };
+            let missing = service.participants.clone().get_participant(request).await.unwrap_err();
+            assert_eq!(missing.code(), Code::NotFound);
+        }
+    };
+    tokio::select! {
+        _ = &mut slow => panic!("nothing was asked"),
+        () = read => {}
+    }
+}

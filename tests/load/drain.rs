@@ -1,0 +1,48 @@
+//! The way out: told first, then closed, and nobody who is idle holds it up.
+
+use futures_util::stream;
+use readout::pb::{ListMeetingsRequest, meeting_service_client::MeetingServiceClient};
+use tonic::{Request, client::Grpc, codegen::http::uri::PathAndQuery};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+use crate::support::{
+    data_dir::{DataDir, patiently},
+    program::Program,
+    raw::Bytes,
+    service::connect,
+};
+
+#[tokio::test]
+async fn a_service_that_will_stop_says_so_and_serves_for_the_drain_delay() {
+    let dir = DataDir::with_database().await;
+    let service = Program::start(&dir, &["--drain-delay", "600"]);
+    let address = service.address().await;
+    let mut health = HealthClient::new(connect(address).await);
+    let mut told = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(told.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+
+    service.signal("TERM");
+    let status = patiently("it is told", told.message()).await.unwrap().unwrap().status();
+    assert_eq!(status, ServingStatus::NotServing);
+    // Also whoever comes only then.
+    let mut meetings = MeetingServiceClient::new(connect(address).await);
+    meetings.list_meetings(ListMeetingsRequest::default()).await.unwrap();
+    service.signal("TERM");
+    let (code, _) = service.ended().await;
+    assert_eq!(code, Some(128 + 15));
+}
+
+#[tokio::test]
+async fn an_idle_stream_of_reflection_does_not_hold_up_the_end() {
+    let dir = DataDir::with_database().await;
+    let service = Program::start(&dir, &["--drain-timeout", "600"]);
+    let mut open = Vec::new();
+    for version in ["v1", "v1alpha"] {
+        let mut client = Grpc::new(service.channel().await);
+        client.ready().await.unwrap();
+        let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
+        let idle = Request::new(stream::pending::<Vec<u8>>());
+        open.push(client.streaming(idle, PathAndQuery::try_from(path).unwrap(), Bytes).await.unwrap());
+    }
+    service.stop().await;
+}
