@@ -422,6 +422,7 @@ mod tests {
         };
         assert_eq!(bounds(serve.bounds), bounds(Bounds::default()));
         assert_eq!(serve.drain_delay, Service::default().drain_delay);
+        assert_eq!(format!("{:?}", serve.transport), format!("{:?}", Transport::default()));
         assert_eq!(serve.feed.feed_heartbeat, Feed::default().feed_heartbeat);
         assert!(days("36500").is_err() && days("-1").is_err() && some_seconds("0").is_err());
     }
