@@ -20,7 +20,7 @@ ADVISORIES := https://github.com/rustsec/advisory-db
 # A clean machine builds what was committed.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build test faults bench scale lint deny demo clients clients-tls rust postgres
+.PHONY: help run build test faults overload bench scale lint deny demo clients clients-tls rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: postgres rust ## Run the tests
 
 faults: postgres rust ## Put the change feed through every fault, some minutes (READOUT_SEED=number to repeat a run)
 	READOUT_FAULTS=$${READOUT_FAULTS:-all} cargo test $(LOCKED) --test it faults:: -- --nocapture
+
+overload: postgres rust ## Ask for ten times what can be done, for a minute: goodput, latency, recovery
+	READOUT_OVERLOAD=60 cargo test --release $(LOCKED) --test it load::overload -- --nocapture
 
 bench: postgres rust ## Measure the service beside its baselines: one table, some four minutes
 	cargo bench --all-features $(LOCKED) --bench bench

@@ -3,4 +3,5 @@
 mod admission;
 mod drain;
 mod life;
+mod overload;
 mod roll;
