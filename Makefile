@@ -20,10 +20,10 @@ ADVISORIES := https://github.com/rustsec/advisory-db
 # A clean machine builds what was committed.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build test faults bench scale lint deny demo clients rust postgres
+.PHONY: help run build test faults bench scale lint deny demo clients clients-tls rust postgres
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(if $(DATABASE_URL)$(READOUT_POSTGRES_BIN),,postgres) build ## Build, and serve from a private database (or the one of DATABASE_URL)
 	exec $(READOUT) serve $(ARGS)
@@ -76,6 +76,9 @@ clients: $(VENV)/ready ## Talk to a running service with grpcio and buf, by refl
 	$(VENV)/bin/python tests/clients/grpcio_session.py $(HOST_PORT)
 	$(BUF) curl --protocol grpc --http2-prior-knowledge -d '{"pageSize": 1}' \
 	  http://$(HOST_PORT)/readout.v1.MeetingService/ListMeetings
+
+clients-tls: build $(VENV)/ready ## Talk to services of its own with grpcio: in plaintext, over TLS, with certificates, with tokens
+	$(VENV)/bin/python tests/clients/every_way.py $(READOUT)
 
 $(VENV)/ready: tests/clients/requirements.txt
 	python3 -m venv $(VENV)

@@ -15,9 +15,12 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Fails only where there is one already.
+    let _ = aws_lc_rs::default_provider().install_default();
     let given = Args::command().get_matches();
     let args = Args::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
     run(args, &given).await.unwrap_or_else(|error| {

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod access;
 mod actor;
 mod article;
 mod azernews;
@@ -51,6 +52,7 @@ mod search;
 mod serve;
 mod statement;
 mod stories;
+mod transport;
 mod update;
 mod visit;
 mod watch;

@@ -13,6 +13,7 @@ use readout::{
     pb::Story,
     store::{
         Store,
+        ask::About,
         list::{self, plan},
         statement,
     },
@@ -73,7 +74,7 @@ async fn read_whole(
     let parsed = filter::parse(vocabulary, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
     let (filter, question) = (parsed, Question::read(query, ""));
     let order = if question.is_some() { BEST_FIRST } else { BY_NAME };
-    let mut ask = store.ask_page(Duration::from_secs(30)).await.unwrap();
+    let mut ask = store.ask(About::Page, Duration::from_secs(30)).await.unwrap();
     let plan = match of {
         Some(of) => plan(&mut ask, of, &list::Wanted { filter, question, show_deleted: false, order }, 50).await,
         None => statement::plan(&mut ask, &statement::Wanted { filter, question, order }, 50).await,

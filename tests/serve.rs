@@ -3,11 +3,12 @@
 use std::{fs, net::TcpListener};
 
 use readout::pb::{
-    Article, CreateArticleRequest, IngestStoriesRequest, ListArticlesRequest, ListArticlesResponse, View,
+    Article, CreateArticleRequest, IngestStoriesRequest, ListArticlesRequest, View,
     article_service_client::ArticleServiceClient, ingest_service_client::IngestServiceClient,
 };
 use tonic::{
-    Code, Streaming,
+    Code,
+    body::Body,
     transport::{Channel, Endpoint},
 };
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -15,6 +16,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 use crate::support::{
     data_dir::{DataDir, eventually, kill, patiently},
     program::{Program, messages, run},
+    raw,
     service::connect,
 };
 
@@ -88,7 +90,7 @@ async fn an_idle_stream_is_told_and_does_not_hold_up_the_end() {
 }
 
 /// A stream of 16 MiB to a client that does not take more than 64 KiB of it.
-async fn stuck_stream(service: &Program) -> Streaming<ListArticlesResponse> {
+async fn stuck_stream(service: &Program) -> Body {
     let address = service.address().await;
     let mut articles = ArticleServiceClient::new(connect(address).await);
     for number in 0..16 {
@@ -98,9 +100,8 @@ async fn stuck_stream(service: &Program) -> Streaming<ListArticlesResponse> {
     }
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let narrow: Channel = endpoint.initial_stream_window_size(65_535).connect().await.unwrap();
-    let mut articles = ArticleServiceClient::new(narrow).max_decoding_message_size(8 << 20);
     let request = ListArticlesRequest { view: View::Full.into(), ..Default::default() };
-    articles.stream_articles(request).await.unwrap().into_inner()
+    raw::begin(narrow, "readout.v1.ArticleService/StreamArticles", &request).await
 }
 
 #[tokio::test]
@@ -115,8 +116,8 @@ async fn a_client_that_does_not_read_is_cut_off_after_the_drain_timeout() {
     let warnings: Vec<_> = log.iter().filter(|line| line["level"] != "INFO").cloned().collect();
     assert_eq!(messages(&warnings), "calls were still open and have been cut", "{log:#?}");
     assert_eq!(dir.servers(), [0; 0]);
-    while let Ok(page) = patiently("the end of the stream", stuck.message()).await {
-        assert!(page.is_some(), "a cut stream must not look complete");
+    while let Some(Ok(frame)) = patiently("the end of the stream", raw::frame(&mut stuck)).await {
+        assert!(frame.is_data(), "a cut stream must not look complete");
     }
 }
 

@@ -65,13 +65,8 @@ impl KeySet {
     }
 
     /// How many keys it has.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.keys.len()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
     }
 
     /// The key that a token of this `kid` and `alg` must be signed with. One without a `kid` is only clear where a single key

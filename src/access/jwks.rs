@@ -158,7 +158,7 @@ impl Jwks {
             return Ok(());
         }
         let keys = KeySet::parse(bytes).ok_or(KeysError::NoKeySet)?;
-        tracing::info!(keys = keys.len(), "the keys of JWTs");
+        tracing::info!(keys = keys.count(), "the keys of JWTs");
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keys));
         Ok(())
     }

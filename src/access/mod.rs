@@ -98,7 +98,7 @@ impl Gate {
             tokens,
             jwts,
             identities: Identities::new(&config.client_identities),
-            anonymous: role.map(|role| Principal::anonymous(role, !asks)),
+            anonymous: role.map(|role| Principal::anonymous(role, !asks && role == Role::Admin)),
             rates: Rates::new(config.rate, config.rate_burst),
         })
     }
@@ -170,5 +170,46 @@ impl Admitted {
     /// Ends when that does not hold any more, with the reason.
     pub async fn ended(self) -> Denied {
         self.until.ended().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::PgConnectOptions;
+
+    use super::*;
+    use crate::config::{Access, AnonymousRole};
+
+    async fn gate(address: &str, access: Access) -> Result<Gate, GateError> {
+        // Nobody connects to it.
+        let store = Store::new(PgConnectOptions::new());
+        Gate::new(&access, address.parse().expect("an address"), &store).await
+    }
+
+    #[tokio::test]
+    async fn only_who_is_on_the_same_machine_may_everything_without_a_word() {
+        for loopback in ["127.0.0.1:50051", "[::1]:50051", "[::ffff:127.0.0.1]:50051"] {
+            let gate = gate(loopback, Access::default()).await.expect("it is open");
+            assert_eq!(gate.anonymous, Some(Principal::anonymous(Role::Admin, true)), "{loopback}");
+        }
+        for elsewhere in ["0.0.0.0:50051", "[::]:50051", "192.0.2.1:50051"] {
+            let refused = gate(elsewhere, Access::default()).await.expect_err("it would be open");
+            assert!(matches!(refused, GateError::Open(_)) && refused.to_string().contains("--api-tokens"), "{refused}");
+            let said = Access { anonymous_role: Some(AnonymousRole::Reader), ..Access::default() };
+            let gate = gate(elsewhere, said).await.expect("it was said");
+            assert_eq!(gate.anonymous, Some(Principal::anonymous(Role::Reader, false)));
+        }
+    }
+
+    #[tokio::test]
+    async fn once_any_credentials_are_taken_nobody_may_anything_without() {
+        let desk = config::ClientIdentity { name: "desk".to_owned(), role: Role::Reader };
+        let access = Access { client_identities: vec![desk], ..Access::default() };
+        for address in ["127.0.0.1:50051", "0.0.0.0:50051"] {
+            let gate = gate(address, access.clone()).await.expect("it asks for credentials");
+            assert_eq!(gate.anonymous, None);
+            let presented = Presented { bearer: None, certificate: None, address: [127, 0, 0, 1].into() };
+            assert!(matches!(gate.admit(presented, Role::Reader).await, Err(Denied::Missing)));
+        }
     }
 }

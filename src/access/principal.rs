@@ -18,14 +18,14 @@ pub const LONGEST_NAME: usize = 128;
 const KEPT: usize = LONGEST_NAME - 1 - HASH;
 const HASH: usize = 16;
 
-/// A caller that was let in: an extension of its request, and of the answer.
+/// A caller that was let in: an extension of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// As `token/pipeline`, `jwt/alice`, `cert/spiffe://…`, or `anonymous`: 1 to 128 visible ASCII characters.
     pub name: Arc<str>,
     /// What it may do.
     pub role: Role,
-    /// Whether nobody is asked for credentials, so that all are who they say.
+    /// Whether nobody is asked for credentials and all may do everything, so that they are who they say.
     pub is_open: bool,
 }
 

@@ -1,20 +1,24 @@
 //! The commands that are clients of a running service. Data goes to standard output, all else to standard error.
 
+mod client;
 pub mod export;
 pub mod import;
 pub mod json;
 mod retry;
 pub mod watch;
 
-use std::{io, time::Duration};
+use std::io;
 
-use anyhow::{Context, Error, Result, anyhow};
-use tonic::transport::{Channel, Endpoint};
+use anyhow::{Error, Result};
 
-use crate::pb::{
-    article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
-    ingest_service_client::IngestServiceClient, meeting_service_client::MeetingServiceClient,
-    participant_service_client::ParticipantServiceClient,
+use self::client::Wire;
+use crate::{
+    config,
+    pb::{
+        article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
+        ingest_service_client::IngestServiceClient, meeting_service_client::MeetingServiceClient,
+        participant_service_client::ParticipantServiceClient,
+    },
 };
 
 /// The largest message that the service takes.
@@ -32,35 +36,20 @@ const EXPORT_RECORD: &str = "readout.v1.ExportRecord";
 /// The services, over one connection; a clone shares it.
 #[derive(Clone)]
 struct Clients {
-    articles: ArticleServiceClient<Channel>,
-    changes: ChangeServiceClient<Channel>,
-    ingest: IngestServiceClient<Channel>,
-    meetings: MeetingServiceClient<Channel>,
-    participants: ParticipantServiceClient<Channel>,
+    articles: ArticleServiceClient<Wire>,
+    changes: ChangeServiceClient<Wire>,
+    ingest: IngestServiceClient<Wire>,
+    meetings: MeetingServiceClient<Wire>,
+    participants: ParticipantServiceClient<Wire>,
 }
 
 impl Clients {
-    /// Connects to `http://host:port`, or `host:port`. A connection that breaks later is made again by the next call.
-    async fn connect(server: &str) -> Result<Self> {
-        let url = match server.contains("://") {
-            true => server.to_owned(),
-            false => format!("http://{server}"),
-        };
-        let channel = Endpoint::from_shared(url)
-            .map(|endpoint| {
-                endpoint
-                    .connect_timeout(Duration::from_secs(10))
-                    // Else a server that vanished without a word would be waited for without end.
-                    .http2_keep_alive_interval(Duration::from_secs(20))
-            })
-            .with_context(|| format!("{server} is not the address of a service"))?
-            .connect()
-            .await
-            // Of its layers only the innermost says something.
-            .map_err(|error| anyhow!("no connection to {server}: {}", Error::new(error).root_cause()))?;
+    /// Connects. A connection that breaks later is made again by the next call.
+    async fn connect(server: &config::Server) -> Result<Self> {
+        let wire = client::connect(server).await?;
         macro_rules! client {
             ($client:ident) => {
-                $client::new(channel.clone())
+                $client::new(wire.clone())
                     .max_decoding_message_size(DECODING_LIMIT)
                     .max_encoding_message_size(DECODING_LIMIT)
             };

@@ -2,9 +2,12 @@
 
 mod access;
 mod bounds;
+mod client;
 pub mod effective;
 mod operations;
+mod pools;
 pub mod secret;
+mod tls;
 mod token;
 mod transport;
 
@@ -18,8 +21,11 @@ use uuid::Uuid;
 pub use self::{
     access::{Access, AnonymousRole, ClientIdentity, Jwt, Reflection},
     bounds::Bounds,
+    client::Server,
     operations::Operations,
+    pools::Pools,
     secret::Secret,
+    tls::{ClientAuth, Tls},
     token::{CreateToken, ListTokens, RevokeToken, Token},
     transport::Transport,
 };
@@ -113,6 +119,7 @@ pub struct Serve {
 impl Serve {
     /// Refuses what no service could be started with, as far as that can be told without starting one.
     pub fn check(&self) -> anyhow::Result<()> {
+        self.service.transport.allow(self.listen)?;
         self.database.named()?;
         Ok(())
     }
@@ -121,6 +128,9 @@ impl Serve {
 /// How it serves, wherever it listens and whatever the database.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Service {
+    /// Seconds for which it still serves after the signal to stop, and already says that it will not
+    #[arg(long, env = "READOUT_DRAIN_DELAY", default_value = "0", value_name = "SECONDS", value_parser = seconds)]
+    pub drain_delay: Duration,
     /// Seconds that open calls get to end after the signal to stop
     #[arg(long, env = "READOUT_DRAIN_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub drain_timeout: Duration,
@@ -131,16 +141,20 @@ pub struct Service {
     #[command(flatten)]
     pub bounds: Bounds,
     #[command(flatten)]
+    pub pools: Pools,
+    #[command(flatten)]
     pub feed: Feed,
 }
 
 impl Default for Service {
     fn default() -> Self {
         Self {
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             transport: Transport::default(),
             access: Access::default(),
             bounds: Bounds::default(),
+            pools: Pools::default(),
             feed: Feed::default(),
         }
     }
@@ -209,14 +223,6 @@ impl Database {
         // The url may hold a password: it is not repeated.
         url.map(|url| url.expose().parse().context("DATABASE_URL is not a valid PostgreSQL url")).transpose()
     }
-}
-
-/// A running service, for the commands that are its clients.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Server {
-    /// The service
-    #[arg(long, env = "READOUT_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
-    pub server: String,
 }
 
 /// The import.
@@ -386,6 +392,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::store::Limits;
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -406,7 +413,14 @@ mod tests {
         let serve = serve.service;
         assert_eq!(serve.feed.retention(), Retention::default());
         assert_eq!(serve.drain_timeout, Service::default().drain_timeout);
-        assert_eq!(serve.bounds.question_timeout, Bounds::default().question_timeout);
+        let limits = |service: &Service| service.pools.limits(&service.bounds);
+        assert_eq!(limits(&serve), limits(&Service::default()));
+        assert_eq!(limits(&serve), Limits::default());
+        let bounds = |Bounds { question_timeout, max_calls, max_streams, stream_life, .. }: Bounds| {
+            (question_timeout, max_calls, max_streams, stream_life)
+        };
+        assert_eq!(bounds(serve.bounds), bounds(Bounds::default()));
+        assert_eq!(serve.drain_delay, Service::default().drain_delay);
         assert_eq!(serve.feed.feed_heartbeat, Feed::default().feed_heartbeat);
         assert!(days("36500").is_err() && days("-1").is_err() && some_seconds("0").is_err());
     }

@@ -1,20 +1,79 @@
-//! How connections are served.
+//! How connections are served, and how many.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use super::some_seconds;
+use anyhow::bail;
 
-/// How connections are served.
+use super::{Tls, seconds, some_seconds};
+
+/// How connections are served, and how many.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Transport")]
 pub struct Transport {
-    /// Seconds after which a silent connection is asked whether somebody is still there
+    #[command(flatten)]
+    pub tls: Tls,
+    /// Connections at a time; one more is closed at once
+    #[arg(long, env = "READOUT_MAX_CONNECTIONS", default_value = "10000", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+    /// Connections of one address at a time; 0 is no bound of its own
+    #[arg(long, env = "READOUT_MAX_CONNECTIONS_PER_ADDRESS", default_value = "0", value_name = "N")]
+    pub max_connections_per_address: u32,
+    /// Seconds from the accepted connection to the end of TLS and the HTTP/2 preface
+    #[arg(long, env = "READOUT_HANDSHAKE_TIMEOUT", default_value = "10", value_name = "SECONDS",
+        value_parser = some_seconds)]
+    pub handshake_timeout: Duration,
+    /// Seconds without an open call after which a connection is closed (GOAWAY); 0 is never
+    #[arg(long, env = "READOUT_IDLE_TIMEOUT", default_value = "900", value_name = "SECONDS", value_parser = seconds)]
+    pub idle_timeout: Duration,
+    /// Seconds, a tenth more or less, after which a connection takes no further calls (GOAWAY), so that clients spread
+    /// over instances again; those that are open go on; 0 is never
+    #[arg(long, env = "READOUT_CONNECTION_AGE", default_value = "0", value_name = "SECONDS", value_parser = seconds)]
+    pub connection_age: Duration,
+    /// Seconds after which a silent connection is asked whether somebody is still there (PING)
     #[arg(long, env = "READOUT_KEEPALIVE", default_value = "60", value_name = "SECONDS", value_parser = some_seconds)]
     pub keepalive: Duration,
+    /// Seconds that the answer to that may take, before the connection is cut
+    #[arg(long, env = "READOUT_KEEPALIVE_TIMEOUT", default_value = "20", value_name = "SECONDS",
+        value_parser = some_seconds)]
+    pub keepalive_timeout: Duration,
+    /// Open calls of one connection at a time; clients keep further ones back until one ends
+    #[arg(long, env = "READOUT_MAX_CONCURRENT_STREAMS", default_value = "256", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_concurrent_streams: u32,
+    /// Bytes that the headers of a call stay below, each with 32 bytes on top (RFC 9113, 6.5.2)
+    #[arg(long, env = "READOUT_MAX_HEADER_BYTES", default_value = "16384", value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1024..=1024 * 1024))]
+    pub max_header_bytes: u32,
 }
 
 impl Default for Transport {
     fn default() -> Self {
-        Self { keepalive: Duration::from_secs(60) }
+        Self {
+            tls: Tls::default(),
+            max_connections: 10_000,
+            max_connections_per_address: 0,
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(15 * 60),
+            connection_age: Duration::ZERO,
+            keepalive: Duration::from_secs(60),
+            keepalive_timeout: Duration::from_secs(20),
+            max_concurrent_streams: 256,
+            max_header_bytes: 16 * 1024,
+        }
+    }
+}
+
+impl Transport {
+    /// Refuses to serve plaintext to other machines, unless that is wanted.
+    pub fn allow(&self, listen: SocketAddr) -> anyhow::Result<()> {
+        let is_plaintext = self.tls.tls_cert.is_none() && self.tls.tls_key.is_none();
+        if is_plaintext && !self.tls.insecure && !listen.ip().to_canonical().is_loopback() {
+            bail!(
+                "--listen {listen} can be reached from other machines, which would send tokens and records in \
+                 plaintext: give --tls-cert and --tls-key, listen on 127.0.0.1, or say --insecure"
+            );
+        }
+        Ok(())
     }
 }

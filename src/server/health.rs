@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use metrics::gauge;
 use tokio::time;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::readiness::{Readiness, State};
-use crate::{pb, store::Store};
+use crate::{
+    pb,
+    store::{Connections, Store},
+};
 
 /// How often the database is asked.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -15,8 +19,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub async fn watch(health: HealthReporter, store: Store, readiness: Readiness) {
     let mut was_up = true;
     loop {
-        time::sleep(PERIOD).await;
         let is_up = store.ping().await.is_ok();
+        measure(is_up, &store);
         if is_up != was_up {
             let (status, state) = match is_up {
                 true => (ServingStatus::Serving, State::Ready),
@@ -27,6 +31,18 @@ pub async fn watch(health: HealthReporter, store: Store, readiness: Readiness) {
             tracing::warn!(is_up, "the database");
             was_up = is_up;
         }
+        time::sleep(PERIOD).await;
+    }
+}
+
+/// What operators see of the database.
+fn measure(is_up: bool, store: &Store) {
+    gauge!("readout_database_up").set(if is_up { 1.0 } else { 0.0 });
+    for Connections { pool, idle, used, most } in store.connections() {
+        let set = |state, count: u32| gauge!("readout_pool_connections", "pool" => pool, "state" => state).set(count);
+        set("idle", idle);
+        set("used", used);
+        set("max", most);
     }
 }
 
@@ -36,9 +52,8 @@ pub async fn set(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
-/// Tells those who watch, and ends their streams, which would keep the service from ending.
+/// Ends the streams of those who watch, which would keep the service from ending.
 pub async fn end(mut health: HealthReporter) {
-    set(&health, ServingStatus::NotServing).await;
     for name in names() {
         health.clear_service_status(&name).await;
     }

@@ -1,15 +1,12 @@
 //! The door: takes connections in, and sees the last one out.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::connection;
-use crate::{
-    config::Transport,
-    service::{layer::Layers, peer::Peer},
-};
+use super::{certificates::Current, connection, places::Places};
+use crate::{config::Transport, service::layer::Layers};
 
 /// When no connection can be taken in (out of file descriptors, say), the next try is so much later.
 const BREATH: Duration = Duration::from_millis(50);
@@ -23,13 +20,23 @@ pub struct Closing {
     pub cut: CancellationToken,
 }
 
-/// Serves connections until `closing`, then takes no more, and ends when the last one has.
-pub async fn run(listener: TcpListener, service: Layers, config: Transport, closing: Closing) {
-    let connections = TaskTracker::new();
+/// What all connections have in common.
+pub struct Door {
+    pub service: Layers,
+    pub config: Transport,
+    /// None: they are in plaintext.
+    pub certificates: Option<Current>,
+    pub closing: Closing,
+}
+
+/// Serves connections until the door is closed, then takes no more, and ends when the last one has.
+pub async fn run(listener: TcpListener, door: Door) {
+    let (connections, places) = (TaskTracker::new(), Places::new(&door.config));
+    let door = Arc::new(door);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = closing.stopping.cancelled() => break,
+            () = door.closing.stopping.cancelled() => break,
         };
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
@@ -39,10 +46,18 @@ pub async fn run(listener: TcpListener, service: Layers, config: Transport, clos
                 continue;
             }
         };
+        let Some(place) = places.take(address.ip()) else {
+            connection::tell("refused");
+            tracing::debug!(%address, "there are as many connections as there may be");
+            continue;
+        };
         // What is answered is not held back in order to be sent together with more.
         let _ = stream.set_nodelay(true);
-        let peer = Peer { address, certificate: None };
-        connections.spawn(connection::serve(stream, peer, service.clone(), config.clone(), closing.clone()));
+        let connection = connection::serve(stream, address, door.clone());
+        connections.spawn(async move {
+            connection.await;
+            drop(place);
+        });
     }
     // Who comes from here on is refused, and tries elsewhere.
     drop(listener);

@@ -1,11 +1,16 @@
 //! The service's life: database, migrations, listener, services, and the way back.
 
+mod calls;
+mod certificates;
 mod chores;
 mod connection;
+mod greeting;
 mod health;
 mod listen;
 mod operations;
+mod places;
 mod readiness;
+mod tls;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,11 +18,12 @@ use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
 use tokio::{net::TcpListener, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::ServingStatus;
 
 use self::{
-    listen::Closing,
+    certificates::Certificates,
+    listen::{Closing, Door},
     operations::Operations,
     readiness::{Readiness, State},
 };
@@ -31,7 +37,7 @@ use crate::{
         filter_service_server::FilterServiceServer, ingest_service_server::IngestServiceServer,
         meeting_service_server::MeetingServiceServer, participant_service_server::ParticipantServiceServer,
     },
-    service::{Api, layer, page::TokenKey, settler, status::MESSAGE_BYTES},
+    service::{Api, layer, life::Lives, page::TokenKey, settler, status::MESSAGE_BYTES},
     store::{Store, migrate::migrate as migrate_database},
 };
 
@@ -59,6 +65,8 @@ async fn run_on_its_database(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     tokio::pin!(shutdown);
+    // What is wrong with them is told before a database is made.
+    Certificates::load(&config.service.transport.tls).await?;
     let database = tokio::select! {
         database = Database::open(&config.database) => database?,
         () = &mut shutdown => return Ok(()),
@@ -127,10 +135,16 @@ impl Database {
     }
 }
 
-/// A service with the message limit of the contract. What is answered is bounded where it is read.
+/// A service with the message limit of the contract, which holds for what comes out of a compressed message too. What is
+/// answered is bounded where it is read.
 macro_rules! bounded {
     ($server:ident, $api:expr) => {
-        $server::new($api.clone()).max_decoding_message_size(MESSAGE_BYTES)
+        $server::new($api.clone())
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .accept_compressed(CompressionEncoding::Zstd)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Zstd)
+            .send_compressed(CompressionEncoding::Gzip)
     };
 }
 
@@ -154,7 +168,8 @@ async fn serve_as(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
-    let store = Store::new(database);
+    let certificates = Certificates::load(&config.transport.tls).await?;
+    let store = Store::within(database, &config.pools.limits(&config.bounds));
     let gate = Arc::new(Gate::new(&config.access, address, &store).await?);
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
@@ -170,13 +185,13 @@ async fn serve_as(
         turns,
         token_key,
         question_timeout: config.bounds.question_timeout,
-        stopping: stopping.clone(),
+        lives: Lives { stopping: stopping.clone(), longest: config.bounds.stream_life },
     };
 
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::set(&reporter, ServingStatus::Serving).await;
+    let watching = tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone()));
     let running = [
-        tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone())),
         tokio::spawn(chores::forget(store.clone())),
         tokio::spawn(chores::retain(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
@@ -198,12 +213,21 @@ async fn serve_as(
     if config.access.reflection == Reflection::On {
         routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     }
-    let service = layer::around(routes.routes(), gate, config.bounds.call_timeout);
+    let service = layer::around(routes.routes(), gate, &config.bounds, stopping.clone());
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
-    let server = listen::run(listener, service, config.transport.clone(), door.clone());
+    let server = listen::run(
+        listener,
+        Door {
+            service,
+            config: config.transport.clone(),
+            certificates: certificates.as_ref().map(Certificates::current),
+            closing: door.clone(),
+        },
+    );
     drop(api);
     readiness.set(State::Ready);
-    tracing::info!(%address, "serving");
+    tracing::info!(%address, tls = certificates.is_some(), "serving");
+    let renewing = certificates.map(|certificates| tokio::spawn(certificates.renew()));
 
     tokio::pin!(server);
     tokio::pin!(shutdown);
@@ -212,7 +236,11 @@ async fn serve_as(
         () = &mut server => {}
         () = &mut shutdown => {
             readiness.set(State::Draining);
-            running.iter().for_each(JoinHandle::abort);
+            watching.abort();
+            health::set(&reporter, ServingStatus::NotServing).await;
+            // Whoever sends calls here gets to know of it first.
+            let _ = time::timeout(config.drain_delay, &mut server).await;
+            running.iter().chain(&renewing).for_each(JoinHandle::abort);
             health::end(reporter).await;
             stopping.cancel();
             // An open stream of somebody who does not read could hold up the end for ever (hyperium/hyper#4170).

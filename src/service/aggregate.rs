@@ -9,7 +9,10 @@ use crate::{
         filter,
     },
     pb::{AggregateMeetingsRequest, AggregateMeetingsResponse, aggregate_meetings_response},
-    store::aggregate::{Counted, Wanted, count},
+    store::{
+        aggregate::{Counted, Wanted, count},
+        ask::About,
+    },
 };
 
 /// Counts what a checked request asks for.
@@ -27,7 +30,7 @@ pub async fn aggregate(
     let size = page::size(request.page_size);
     let as_of = api.feed.head().to_string();
     // One more tells whether there are more.
-    let mut counted = count(&mut api.store.ask(budget).await?, &wanted, size + 1).await?;
+    let mut counted = count(&mut api.store.ask(About::Many, budget).await?, &wanted, size + 1).await?;
     let truncated = counted.len() > size;
     counted.truncate(size);
     let groups = counted.into_iter().map(|one| group(&wanted.groups, one)).collect();

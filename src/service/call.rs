@@ -41,7 +41,7 @@ const ACTOR: &str = "readout-actor";
 const LONGEST_ACTOR: usize = 128;
 
 /// Who asks: it is recorded with whatever is written, and its request ids are its own. Only where nobody is asked for
-/// credentials is that who a caller says it is.
+/// credentials, and all may do everything, is that who a caller says it is.
 pub fn actor<T>(request: &Request<T>) -> Result<String, Refusal> {
     // Nothing gets here but through the layer that knows who calls.
     let principal = request.extensions().get::<Principal>().ok_or(Refusal::Defect)?;
@@ -63,10 +63,26 @@ fn said(metadata: &MetadataMap) -> Result<Option<&str>, Violations> {
     violations.into_result().map(|()| Some(said))
 }
 
-/// How long the caller waits for the answer (gRPC over HTTP2, `grpc-timeout`).
-pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+/// The metadata that says how long the caller waits: up to eight digits and a unit (gRPC over HTTP2).
+const TIMEOUT: &str = "grpc-timeout";
+
+/// How long the caller waits for the answer. Whoever says it in a way that nobody understands would wait for longer than
+/// they want to, and is refused, as grpc-go does.
+pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Violations> {
+    let Some(said) = headers.get(TIMEOUT) else { return Ok(None) };
+    let duration = said.to_str().ok().and_then(duration);
+    let mut violations = Violations::default();
+    if duration.is_none() {
+        violations.add(&Path::ROOT.field(TIMEOUT), "must be up to eight digits and a unit, as 1500m".to_owned());
+    }
+    violations.into_result().map(|()| duration)
+}
+
+fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if number.len() > 8 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let number: u32 = number.parse().ok()?;
     let unit = match unit {
         "H" => Duration::from_secs(60 * 60),
@@ -82,7 +98,7 @@ pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
 
 /// The same, less what is lost on the way back.
 pub fn patience(metadata: &MetadataMap) -> Option<Duration> {
-    Some(timeout(metadata.as_ref())?.mul_f64(0.95))
+    Some(timeout(metadata.as_ref()).ok()??.mul_f64(0.95))
 }
 
 /// The request of a unary method that writes.

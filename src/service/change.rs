@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api,
     cursor::{CursorError, Cursors},
+    life::{Ended, Life, Why},
     refusal::Refusal,
     status::MESSAGE_BYTES,
 };
@@ -51,7 +52,7 @@ impl ChangeService for Api {
         let (filter, cursors) = question(self, &filter)?;
         let place = place(self, &cursors, start).await?;
         let follower = Follower::new(&self.feed, place, filter, include_resource, self.heartbeat);
-        let watch = Watch { follower, cursors, include_resource };
+        let watch = Watch { follower, cursors, include_resource, life: self.lives.begin() };
         Ok(Response::new(Box::pin(stream::try_unfold(watch, |mut watch| async {
             let response = watch.next().await?;
             Ok(Some((response, watch)))
@@ -78,12 +79,19 @@ struct Watch {
     follower: Follower,
     cursors: Cursors,
     include_resource: bool,
+    life: Life,
 }
 
 impl Watch {
     async fn next(&mut self) -> Result<WatchChangesResponse, Status> {
-        let event = match self.follower.next().await {
+        let next = tokio::select! {
+            biased;
+            why = self.life.ended() => return Err(self.is_over(why)),
+            next = self.follower.next() => next,
+        };
+        let event = match next {
             Ok(event) => event,
+            Err(FollowError::Stopping) => return Err(self.is_over(Why::Stopping)),
             Err(error) => return Err(self.ended(error).await),
         };
         let place = self.follower.place();
@@ -99,6 +107,12 @@ impl Watch {
             Event::FellBehind => notice(notice::Kind::FellBehind),
         };
         Ok(WatchChangesResponse { cursor: self.cursors.write(place), event: Some(event) })
+    }
+
+    /// The end of the stream, not of the watch: it goes on after what was sent.
+    fn is_over(&self, why: Why) -> Status {
+        let cursor = self.cursors.write(self.follower.place());
+        Refusal::Ended(Ended { why, resume: Some(("cursor", cursor)) }).into()
     }
 
     /// Why a watch cannot go on, with what the client needs to know in order to begin again.

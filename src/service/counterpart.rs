@@ -15,6 +15,7 @@ use crate::{
         list_counterparts_response::Counterpart,
     },
     store::{
+        ask::About,
         counterpart::{self, By, Wanted},
         list::Keyset,
         participant,
@@ -38,7 +39,7 @@ pub async fn list(
     };
     must_be_there(api, &[wanted.participant]).await?;
     let after = cursor.after.map(|place| (place.value, who(wanted.by, place.id)));
-    let mut ask = api.store.ask(budget).await?;
+    let mut ask = api.store.ask(About::Many, budget).await?;
     // One more than asked for tells whether there are more.
     let mut found = counterpart::list(&mut ask, &wanted, after, cursor.size + 1).await?;
     drop(ask);

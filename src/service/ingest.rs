@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     Api,
     call::actor,
+    life::Ended,
     refusal::Refusal,
     story::{Ingested, Sent, prepare},
 };
@@ -69,11 +70,13 @@ async fn ingest(
 ) {
     let (read, mut chunks) = mpsc::channel(1);
     tokio::spawn(read_chunks(actor, stories, read));
+    let life = api.lives.begin();
     let mut index = 0;
     loop {
         let chunk = tokio::select! {
             biased;
-            () = api.stopping.cancelled() => Err(Refusal::Stopping.into()),
+            // How far it came its answers have told.
+            why = life.ended() => Err(Refusal::Ended(Ended { why, resume: None }).into()),
             // The reader says how the stream ended before it ends itself.
             chunk = chunks.recv() => chunk.unwrap_or_else(|| Err(Refusal::Defect.into())),
         };

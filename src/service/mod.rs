@@ -12,6 +12,7 @@ pub mod filter;
 pub mod history;
 pub mod ingest;
 pub mod layer;
+pub mod life;
 pub mod meeting;
 pub mod merge;
 pub mod method;
@@ -33,11 +34,10 @@ pub mod story;
 
 use std::{collections::HashMap, fmt::Display, future::Future, time::Duration};
 
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, metadata::MetadataValue};
 use uuid::Uuid;
 
-use self::{page::TokenKey, refusal::Refusal};
+use self::{life::Lives, page::TokenKey, refusal::Refusal};
 use crate::{
     feed::{Committer, Feed, Turns, committer::Verdict},
     model::{
@@ -68,8 +68,8 @@ pub struct Api {
     pub token_key: TokenKey,
     /// A question takes no longer.
     pub question_timeout: Duration,
-    /// Ends the streams when the service stops.
-    pub stopping: CancellationToken,
+    /// How long streams live.
+    pub lives: Lives,
 }
 
 /// A call that was checked, and what it would write.

@@ -6,14 +6,14 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{Api, refusal::Refusal};
+use super::{Api, life::Ended, refusal::Refusal};
 use crate::{
     pb::{
         ListArticleRevisionsRequest, ListArticlesRequest, ListCounterpartsRequest, ListMeetingRevisionsRequest,
         ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
         ListStatementsRequest,
     },
-    store::{change::Position, list::Keyset, statement::Place},
+    store::{ask::About, change::Position, list::Keyset, statement::Place},
 };
 
 const DEFAULT_SIZE: usize = 50;
@@ -139,6 +139,8 @@ pub struct Cursor<K = Keyset> {
     pub size: usize,
     /// The same in a chunk of a stream.
     chunk: usize,
+    /// What is asked for with it.
+    pub about: About,
     /// The position before the first page.
     pub as_of: Position,
     key: TokenKey,
@@ -157,7 +159,7 @@ impl<K: Key> Cursor<K> {
         hasher.finalize_xof().fill(&mut request_hash);
 
         let (size, chunk) = (size_or(DEFAULT_SIZE, size), size_or(LARGEST_SIZE, size));
-        let mut cursor = Self { after: None, size, chunk, as_of: head, key, request_hash };
+        let mut cursor = Self { after: None, size, chunk, about: About::Page, as_of: head, key, request_hash };
         if !token.is_empty() {
             cursor.read(&token).ok_or(Refusal::PageToken)?;
         }
@@ -166,7 +168,7 @@ impl<K: Key> Cursor<K> {
 
     /// The same in chunks of a stream, which are as large as they can be.
     pub fn in_chunks(self) -> Self {
-        Self { size: self.chunk, ..self }
+        Self { size: self.chunk, about: About::Chunk, ..self }
     }
 
     /// The token of a page that begins after `after`: a keyed hash of all that binds it, then its key, then the position.
@@ -213,17 +215,22 @@ where
     T: Send + 'static,
     F: Future<Output = Result<(T, Option<Keyset>), Refusal>> + Send + 'static,
 {
-    let stopping = api.stopping.clone();
+    let life = api.lives.begin();
     let begun = Some(Chunk::begin(&page, cursor));
-    stream::try_unfold((begun, page, stopping), |(begun, page, stopping)| async move {
+    stream::try_unfold((begun, page, life), |(begun, page, life)| async move {
         let Some(Chunk { cursor, task }) = begun else { return Ok(None) };
-        if stopping.is_cancelled() {
-            return Err(Refusal::Stopping.into());
-        }
+        let made = tokio::select! {
+            biased;
+            why = life.ended() => {
+                let resume = cursor.after.map(|after| ("page_token", cursor.token(after)));
+                return Err(Refusal::Ended(Ended { why, resume }).into());
+            }
+            made = task => made,
+        };
         // It panicked, and that was logged; nobody else ends it.
-        let (chunk, next) = task.await.map_err(|_| Refusal::Defect)??;
+        let (chunk, next) = made.map_err(|_| Refusal::Defect)??;
         let next = next.map(|after| Chunk::begin(&page, Cursor { after: Some(after), ..cursor }));
-        Ok(Some((chunk, (next, page, stopping))))
+        Ok(Some((chunk, (next, page, life))))
     })
 }
 

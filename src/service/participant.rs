@@ -272,9 +272,14 @@ async fn page(
     cursor: Cursor,
     wanted: Wanted,
 ) -> Result<(ListParticipantsResponse, Option<Keyset>), Refusal> {
-    let page =
-        list(&mut api.store.ask_page(budget).await?, Collection::Participants, &wanted, cursor.after, cursor.size)
-            .await?;
+    let page = list(
+        &mut api.store.ask(cursor.about, budget).await?,
+        Collection::Participants,
+        &wanted,
+        cursor.after,
+        cursor.size,
+    )
+    .await?;
     let next = page.next();
     let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
     let as_of = cursor.as_of.to_string();

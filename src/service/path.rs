@@ -12,7 +12,11 @@ use crate::{
         resource::Collection,
     },
     pb::{FindPathRequest, FindPathResponse, Participant},
-    store::{StoreError, ask::Ask, path},
+    store::{
+        StoreError,
+        ask::{About, Ask},
+        path,
+    },
 };
 
 const DEFAULT_DEPTH: usize = 4;
@@ -26,7 +30,7 @@ pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Res
     let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?;
     must_be_there(api, &[source, target]).await?;
     let most = usize::try_from(request.max_depth).ok().filter(|depth| *depth > 0).unwrap_or(DEFAULT_DEPTH);
-    let ask = api.store.ask(budget).await?;
+    let ask = api.store.ask(About::Many, budget).await?;
     let mut search = Search { ask, filter, source: Reach::of(source), target: Reach::of(target), truncated: false };
     let chain = match search.meet(most).await? {
         Some(met) => search.trace(source, met).await?.ok_or(Refusal::Contention)?,

@@ -9,6 +9,6 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 pub struct Peer {
     /// Where it comes from.
     pub address: SocketAddr,
-    /// The certificate that it has proved to have the key of, once it is verified; none without.
+    /// The certificate that was shown, if an authority of ours vouches for it.
     pub certificate: Option<Arc<CertificateDer<'static>>>,
 }

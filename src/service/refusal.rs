@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::life::Ended;
 use crate::{
     access::Denied,
     feed::committer::SubmitError,
@@ -132,6 +133,10 @@ pub enum Refusal {
     Late,
     /// The service is stopping.
     Stopping,
+    /// A stream ends before its end.
+    Ended(Ended),
+    /// More is asked than can be done in time.
+    Overloaded,
     /// The database.
     Store(Arc<StoreError>),
 }

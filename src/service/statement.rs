@@ -25,6 +25,7 @@ use crate::{
         list_statements_response::Result as Told, report::State, snippet::Source,
     },
     store::{
+        ask::About,
         ask::Ask,
         list::PAGE_BYTES,
         statement::{self, Found, Wanted},
@@ -48,7 +49,7 @@ async fn page(
     cursor: &Cursor<statement::Place>,
     wanted: &Wanted,
 ) -> Result<ListStatementsResponse, Refusal> {
-    let mut ask = api.store.ask_page(budget).await?;
+    let mut ask = api.store.ask(About::Page, budget).await?;
     let page = statement::list(&mut ask, wanted, cursor.after, cursor.size).await?;
     let mut sources = Sources::read(&mut ask, &page.found).await?;
     let mut next = page.found.last().filter(|_| page.more);

@@ -7,7 +7,10 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
-use super::refusal::Refusal;
+use super::{
+    life::{Ended, Why},
+    refusal::Refusal,
+};
 use crate::{
     model::{filter::FilterError, meeting::MOST_REPORTS, rules::Violations},
     pb::ErrorReason,
@@ -19,6 +22,11 @@ pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a message tells of the first violation, in bytes; the details tell it in full.
 const LONGEST_MESSAGE: usize = 300;
+
+/// What is told at the end of the service.
+const STOPPING: &str = "the service is stopping";
+/// The header that tells which compressions are known.
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
 /// The domain of our reasons.
 const DOMAIN: &str = "readout.v1";
@@ -168,7 +176,12 @@ impl From<Refusal> for Status {
             Refusal::Late => late(),
             Refusal::Denied(denied) => access::denied(denied),
             Refusal::UnknownMethod => unknown_method(),
-            Refusal::Stopping => retry_later(Reason::ShuttingDown, "the service is stopping"),
+            Refusal::Stopping => retry_later(Reason::ShuttingDown, STOPPING),
+            Refusal::Ended(Ended { why, resume }) => match why {
+                Why::Stopping => retry_later_with(Reason::ShuttingDown, STOPPING, resume),
+                Why::Life => retry_later_with(Reason::StreamLife, "the stream has had its time", resume),
+            },
+            Refusal::Overloaded => overloaded(),
             Refusal::Store(error) => store(&error),
         }
     }
@@ -221,7 +234,11 @@ pub fn complete(bare: Status) -> Status {
         Code::OutOfRange | Code::ResourceExhausted => too_large("the message is"),
         Code::Unimplemented if bare.message().contains("compressed") => {
             let message = "the message is compressed in a way that is not known here";
-            status(Code::Unimplemented, ErrorReason::UnsupportedCompression, message, [])
+            let mut told = status(Code::Unimplemented, ErrorReason::UnsupportedCompression, message, []);
+            if let Some(known) = bare.metadata().get(ACCEPT_ENCODING) {
+                told.metadata_mut().insert(ACCEPT_ENCODING, known.clone());
+            }
+            told
         }
         Code::Unimplemented => unknown_method(),
         Code::DeadlineExceeded | Code::Cancelled => {
@@ -301,14 +318,16 @@ fn store(error: &StoreError) -> Status {
         StoreError::Contention(_) => {
             return status(Code::Aborted, ErrorReason::Contention, "other writes to the same records went first", []);
         }
-        StoreError::TimedOut(_) => {
-            return late();
-        }
+        StoreError::TimedOut(_) => return late(),
+        StoreError::Overloaded => return overloaded(),
         StoreError::OutOfTime => {
             let message = "the question takes longer than it may: ask for less, by a filter say";
             return status(Code::DeadlineExceeded, ErrorReason::Deadline, message, []);
         }
-        StoreError::Unavailable(cause) | StoreError::Unknown(cause) => {
+        StoreError::Unavailable(cause)
+        | StoreError::Unknown(cause)
+        | StoreError::ReadOnly(cause)
+        | StoreError::Full(cause) => {
             tracing::warn!(%error, %cause, "the database failed a call");
         }
         StoreError::Damaged(_) | StoreError::NoRange => tracing::error!(%error),
@@ -316,7 +335,15 @@ fn store(error: &StoreError) -> Status {
     }
     match error {
         StoreError::Unavailable(_) | StoreError::NoRange => {
-            retry_later(ErrorReason::DatabaseUnavailable, "the database is not available")
+            retry_later(ErrorReason::DatabaseUnavailable, "the database is not available, or does not keep up")
+        }
+        StoreError::ReadOnly(_) => retry_later(
+            ErrorReason::DatabaseReadOnly,
+            "the database can only be read, as while another one takes over: repeat the write later",
+        ),
+        StoreError::Full(_) => {
+            let message = "the database is full: repeat the call once there is room again";
+            retry(Code::ResourceExhausted, ErrorReason::DatabaseFull, message, [])
         }
         StoreError::Unknown(_) => retry_later(
             ErrorReason::DatabaseUnavailable,
@@ -334,6 +361,10 @@ fn late() -> Status {
     status(Code::DeadlineExceeded, ErrorReason::Deadline, "the call took longer than it may", [])
 }
 
+fn overloaded() -> Status {
+    retry_later(ErrorReason::Overloaded, "too much is asked of the service: repeat the call later")
+}
+
 fn retry_later(reason: ErrorReason, message: &str) -> Status {
     retry_later_with(reason, message, [])
 }
@@ -343,9 +374,18 @@ fn retry_later_with(
     message: &str,
     metadata: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Status {
+    retry(Code::Unavailable, reason, message, metadata)
+}
+
+fn retry(
+    code: Code,
+    reason: ErrorReason,
+    message: &str,
+    metadata: impl IntoIterator<Item = (&'static str, String)>,
+) -> Status {
     let mut details = info(reason, metadata);
     details.set_retry_info(Some(Duration::from_secs(1)));
-    Status::with_error_details(Code::Unavailable, message, details)
+    Status::with_error_details(code, message, details)
 }
 
 fn status(

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{ANSWER_TIMEOUT, Store, StoreError, answers};
+use super::{ANSWER_TIMEOUT, Store, StoreError, answers, gate::Pass, pools::Turns};
 
 /// How often a statement is cancelled before its connection is given up.
 const CANCELLATIONS: usize = 3;
@@ -37,22 +37,31 @@ pub struct Ask {
     /// Whether a statement was begun and not ended.
     is_asking: bool,
     others: PgPool,
+    /// Its turn, until the connection is at rest.
+    turn: Option<Pass>,
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Many records, such as a count or a path.
+    Many,
+    /// A page, which does not wait for those.
+    Page,
+    /// A chunk of a stream: streams wait for each other, and nobody for them.
+    Chunk,
 }
 
 impl Store {
-    /// Begins a question about many records, such as a count or a path, that may take so long, all of its statements
-    /// together.
-    pub async fn ask(&self, budget: Duration) -> Result<Ask, StoreError> {
-        self.begin(&self.questions, budget).await
-    }
-
-    /// The same for a page, which does not wait for what is asked about many records.
-    pub async fn ask_page(&self, budget: Duration) -> Result<Ask, StoreError> {
-        self.begin(&self.pages, budget).await
-    }
-
-    async fn begin(&self, pool: &PgPool, budget: Duration) -> Result<Ask, StoreError> {
+    /// Begins a question that may take so long, all of its statements together, once it is its turn.
+    pub async fn ask(&self, about: About, budget: Duration) -> Result<Ask, StoreError> {
+        let Turns { pool, gate } = match about {
+            About::Many => &self.pools.questions,
+            About::Page => &self.pools.pages,
+            About::Chunk => &self.pools.chunks,
+        };
         let budget = budget.min(LONGEST);
+        let turn = gate.enter().await.ok_or(StoreError::Overloaded)?;
         let deadline = Instant::now() + budget;
         let begun = async {
             let mut connection = pool.acquire().await?;
@@ -62,7 +71,8 @@ impl Store {
                     .bind((budget + GRACE).as_millis().to_string())
                     .fetch_one(&mut *connection)
                     .await?;
-            Ok(Ask { connection: Some(connection), pid, deadline, is_asking: false, others: self.feed.clone() })
+            let (connection, others) = (Some(connection), self.feed().clone());
+            Ok(Ask { connection, pid, deadline, is_asking: false, others, turn: Some(turn) })
         };
         timeout_at(deadline, begun).await.unwrap_or(Err(StoreError::OutOfTime))
     }
@@ -93,13 +103,13 @@ impl Drop for Ask {
         let (Some(connection), true) = (self.connection.take(), self.is_asking) else { return };
         // Until the statement has ended nobody else gets the connection: it is theirs that would be cancelled.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(end(connection, self.pid, self.others.clone()));
+            runtime.spawn(end(connection, self.pid, self.others.clone(), self.turn.take()));
         }
     }
 }
 
 /// Cancels what a connection is busy with, and gives it back when it has come to rest.
-async fn end(mut connection: PoolConnection<Postgres>, pid: i32, others: PgPool) {
+async fn end(mut connection: PoolConnection<Postgres>, pid: i32, others: PgPool, _turn: Option<Pass>) {
     for _ in 0..CANCELLATIONS {
         let cancel = sqlx::query("select pg_cancel_backend($1)").bind(pid);
         let cancelled = timeout(ANSWER_TIMEOUT, cancel.execute(&others)).await;

@@ -8,6 +8,15 @@ pub enum StoreError {
     /// The database cannot be reached, or is not there for us: repeat later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The database can be read and not written to: a standby, or one that is being moved.
+    #[error("the database is read-only")]
+    ReadOnly(#[source] sqlx::Error),
+    /// The database has no room for anything more.
+    #[error("the database is full")]
+    Full(#[source] sqlx::Error),
+    /// Too many wait for their turn: repeat later.
+    #[error("too many wait for the database")]
+    Overloaded,
     /// Another transaction was in the way: repeat at once.
     #[error("another transaction was in the way")]
     Contention(#[source] sqlx::Error),
@@ -44,12 +53,15 @@ impl From<sqlx::Error> for StoreError {
                 "40P01" | "40001" | "55P03" => Self::Contention(error),
                 "23514" if cause.table() == Some("change") && cause.constraint().is_none() => Self::NoRange,
                 "57014" => Self::TimedOut(error),
-                // connection exceptions; shutdown, crash, cannot connect now; too many connections, out of disk or memory;
-                // idle in transaction too long; read only
+                "25006" => Self::ReadOnly(error),
+                // disk full
+                "53100" => Self::Full(error),
+                // connection exceptions; shutdown, crash, cannot connect now; too many connections, out of memory;
+                // idle in transaction too long
                 state if state.starts_with("08") || state.starts_with("57P") || state.starts_with("53") => {
                     Self::Unavailable(error)
                 }
-                "25P03" | "25006" => Self::Unavailable(error),
+                "25P03" => Self::Unavailable(error),
                 _ => Self::Defect(error),
             },
             _ => Self::Defect(error),

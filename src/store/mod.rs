@@ -15,6 +15,7 @@ pub mod copies;
 pub mod counterpart;
 pub mod error;
 pub mod filter;
+pub mod gate;
 pub mod history;
 pub mod list;
 pub mod meeting;
@@ -22,6 +23,7 @@ pub mod migrate;
 pub mod participant;
 pub mod participation;
 pub mod path;
+mod pools;
 pub mod reference;
 pub mod reindex;
 pub mod report;
@@ -39,42 +41,25 @@ pub mod write;
 use std::{collections::HashSet, hash::Hash, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use self::coalesce::{BATCH_BYTES, Coalesced, Found};
-pub use self::error::StoreError;
+use self::pools::{ANSWER_TIMEOUT, Pools, answers};
+pub use self::{
+    error::StoreError,
+    pools::{Connections, Limits},
+};
 use crate::model::resource::{CONTRACT, Collection, Resource};
 
-/// How many connections do what. Reads and the committer do not wait for each other.
-const READERS: u32 = 6;
-const COMMITTERS: u32 = 2;
-const PAGERS: u32 = 4;
-/// Counts and paths take what there is of the machine: more of them at once only take longer each.
-const ASKERS: u32 = 2;
-/// The tailer, the one who notifies, the one who listens, those who cancel.
-const FEEDERS: u32 = 4;
-/// A caller rather hears UNAVAILABLE than waits longer for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A database that is there answers sooner.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A batch of reads or of writes takes no longer than a statement may; what takes longer is not heard of any more.
 pub const BATCH_TIMEOUT: Duration = Duration::from_secs(35);
-/// A connection that was not used for longer is asked whether it still works.
-const IDLE: Duration = Duration::from_millis(100);
 
 /// The database, seen by those who read.
 #[derive(Debug, Clone)]
 pub struct Store {
-    reads: PgPool,
-    pages: PgPool,
-    questions: PgPool,
-    writes: PgPool,
-    feed: PgPool,
+    pools: Pools,
     by_id: ById,
 }
 
@@ -126,53 +111,21 @@ where
 }
 
 impl Store {
-    /// Pools on a migrated database. Connections are made when they are first needed.
+    /// On a migrated database, with the limits that a service has by default.
     pub fn new(options: PgConnectOptions) -> Self {
-        // Nobody holds a lock, or works for somebody who has long gone, for longer than these.
-        let options = options.application_name("readout").options([
-            ("statement_timeout", "30s"),
-            ("lock_timeout", "10s"),
-            ("idle_in_transaction_session_timeout", "2s"),
-            // Of words that cannot be searched the server would tell the log.
-            ("client_min_messages", "warning"),
-        ]);
-        // Connections that are in use all the time are not asked before they are used: that would cost as much as what
-        // they are used for. One that somebody has given up, since nothing was heard from it, would be asked for ever
-        // whether it is all right, and its place be taken for as long.
-        let pool = |size| {
-            PgPoolOptions::new()
-                .max_connections(size)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .test_before_acquire(false)
-                .before_acquire(|connection, meta| Box::pin(is_alive(connection, meta.idle_for)))
-                .after_release(|connection, _| Box::pin(async { answers(connection).await.map(|()| true) }))
-        };
-        let reads = pool(READERS).connect_lazy_with(options.clone());
-        // A plan that suits a participant of ten meetings does not suit one of ten thousand: each question has its own, made
-        // for a database that is mostly in memory, and without compiling anything first. Only what reads very much is worth
-        // another processor, which then somebody else does not have.
-        let asking = options.clone().options([
-            ("plan_cache_mode", "force_custom_plan"),
-            ("random_page_cost", "1.1"),
-            ("parallel_setup_cost", "5000"),
-            ("jit", "off"),
-            ("work_mem", "32MB"),
-        ]);
-        Self {
-            by_id: ById::new(&reads),
-            reads,
-            pages: pool(PAGERS).connect_lazy_with(asking.clone()),
-            questions: pool(ASKERS).connect_lazy_with(asking),
-            writes: pool(COMMITTERS).connect_lazy_with(options.clone()),
-            // A notification need not outlive a crash: whoever hears it reads the table.
-            feed: pool(FEEDERS).connect_lazy_with(options.options([("synchronous_commit", "off")])),
-        }
+        Self::within(options, &Limits::default())
+    }
+
+    /// On a migrated database, within these limits.
+    pub fn within(options: PgConnectOptions, limits: &Limits) -> Self {
+        let pools = Pools::new(options, limits);
+        Self { by_id: ById::new(&pools.reads), pools }
     }
 
     /// For reads: single statements only. A transaction begun here could be left open by a caller who goes away
     /// (transact-rs/sqlx#4385); whatever needs one runs in a task of its own, on `writes`.
     pub fn reads(&self) -> &PgPool {
-        &self.reads
+        &self.pools.reads
     }
 
     /// For reads of one record.
@@ -182,51 +135,43 @@ impl Store {
 
     /// For the committer.
     pub fn writes(&self) -> &PgPool {
-        &self.writes
+        &self.pools.writes
     }
 
     /// For the tailer, and for chores.
     pub fn feed(&self) -> &PgPool {
-        &self.feed
+        &self.pools.feed
     }
 
     /// Which of these ids are those of records.
     pub async fn existing<R: Resource>(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
         let statement = format!("select id from {} where id = any($1)", table(R::COLLECTION));
-        let found: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids).fetch_all(&self.reads).await?;
+        let found: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids).fetch_all(self.reads()).await?;
         Ok(found.into_iter().collect())
     }
 
     /// The key of this database's page tokens.
     pub async fn token_key(&self) -> Result<[u8; 32], StoreError> {
-        let key: Vec<u8> = sqlx::query_scalar("select token_key from feed").fetch_one(&self.reads).await?;
+        let key: Vec<u8> = sqlx::query_scalar("select token_key from feed").fetch_one(self.reads()).await?;
         key.try_into().map_err(|_| StoreError::Damaged("the feed's token_key".to_owned()))
     }
 
     /// Whether the database answers. Asked where long reads cannot be in the way.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let asked = sqlx::query("select 1").execute(&self.writes);
+        let asked = sqlx::query("select 1").execute(self.writes());
         timeout(ANSWER_TIMEOUT, asked).await.map_err(StoreError::silent)??;
         Ok(())
     }
 
     /// Waits for connections in use to be given back, and closes all.
     pub async fn close(&self) {
-        let pools = [&self.reads, &self.pages, &self.questions, &self.writes, &self.feed];
-        futures_util::future::join_all(pools.map(PgPool::close)).await;
+        self.pools.close().await;
     }
-}
 
-async fn answers(connection: &mut PgConnection) -> sqlx::Result<()> {
-    timeout(ANSWER_TIMEOUT, connection.ping()).await.unwrap_or_else(|elapsed| Err(sqlx::Error::Io(elapsed.into())))
-}
-
-/// Asks a pooled connection whether it still works, if it was not used for a while.
-async fn is_alive(connection: &mut PgConnection, idle_for: Duration) -> sqlx::Result<bool> {
-    if idle_for > IDLE {
-        answers(connection).await?;
+    /// How many connections there are for what.
+    pub fn connections(&self) -> impl IntoIterator<Item = Connections> {
+        self.pools.connections()
     }
-    Ok(true)
 }
 
 /// A record as it is stored.

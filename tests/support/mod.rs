@@ -1,10 +1,12 @@
 //! What the tests stand on.
 
+pub mod authority;
 pub mod calls;
 pub mod cluster;
 pub mod contents;
 pub mod data_dir;
 pub mod follow;
+pub mod frames;
 pub mod hold_up;
 pub mod make;
 pub mod program;

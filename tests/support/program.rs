@@ -1,6 +1,6 @@
 //! The real program, as a process of its own.
 
-use std::{env, ffi::OsStr, net::SocketAddr, process::Stdio};
+use std::{env, ffi::OsStr, fs, net::SocketAddr, process::Stdio};
 
 use serde_json::Value;
 use tokio::{
@@ -67,6 +67,13 @@ impl Program {
 
     pub fn pid(&self) -> u32 {
         self.child.id().expect("not waited for yet")
+    }
+
+    /// What Linux tells of its memory, as `VmRSS`, in KiB: proc_pid_status(5).
+    pub fn memory_kib(&self, of: &str) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(of)).expect("Linux tells");
+        line.trim_matches(|one: char| !one.is_ascii_digit()).parse().expect("a number")
     }
 
     /// Where it serves, once it does.

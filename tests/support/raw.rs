@@ -1,10 +1,16 @@
-//! Calls below the generated clients: any bytes as a message, any text as the body of an HTTP request.
+//! Calls below the generated clients: any bytes as a message, any bytes as the body of an HTTP request.
 
 use std::pin::pin;
 
-use prost::bytes::{Buf, BufMut};
+use http_body::Frame;
+use http_body_util::Full;
+use prost::{
+    Message,
+    bytes::{Buf, BufMut},
+};
 use tonic::{
     Request, Status,
+    body::Body,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder, Streaming},
     codegen::{
@@ -68,12 +74,17 @@ pub async fn stream(channel: &Channel, method: &str, messages: Vec<Vec<u8>>) -> 
 }
 
 /// Posts a body as it is; answers the headers and trailers of the response together.
-pub async fn post(mut channel: Channel, method: &str, headers: &[(&'static str, &str)], body: String) -> HeaderMap {
+pub async fn post(
+    mut channel: Channel,
+    method: &str,
+    headers: &[(&'static str, &str)],
+    body: impl Into<prost::bytes::Bytes>,
+) -> HeaderMap {
     let mut request = http::Request::post(path(method).as_str()).header("content-type", "application/grpc");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(tonic::body::Body::new(body)).expect("a request");
+    let request = request.body(tonic::body::Body::new(Full::new(body.into()))).expect("a request");
     std::future::poll_fn(|context| channel.poll_ready(context)).await.expect("it listens");
     let (head, body) = channel.call(request).await.expect("an answer").into_parts();
     let mut answered = head.headers;
@@ -84,6 +95,24 @@ pub async fn post(mut channel: Channel, method: &str, headers: &[(&'static str, 
         }
     }
     answered
+}
+
+/// Calls a method, and answers the body of the response once something of it has come. Nobody reads on by themselves.
+pub async fn begin(mut channel: Channel, method: &str, message: &impl Message) -> Body {
+    let mut framed = vec![0];
+    framed.put_u32(message.encoded_len() as u32); // a small one
+    message.encode(&mut framed).expect("it grows");
+    let request = http::Request::post(path(method).as_str()).header("content-type", "application/grpc");
+    let request = request.body(Body::new(String::from_utf8(framed).expect("of small numbers"))).expect("a request");
+    std::future::poll_fn(|context| channel.poll_ready(context)).await.expect("it listens");
+    let mut body = channel.call(request).await.expect("an answer").into_body();
+    assert!(frame(&mut body).await.is_some_and(|frame| frame.is_ok_and(|frame| frame.is_data())));
+    body
+}
+
+/// What comes next of a body.
+pub async fn frame(body: &mut Body) -> Option<Result<Frame<prost::bytes::Bytes>, Status>> {
+    std::future::poll_fn(|context| pin!(&mut *body).poll_frame(context)).await
 }
 
 fn path(method: &str) -> PathAndQuery {

@@ -50,6 +50,15 @@ impl Service {
 
     /// The same, configured so.
     pub async fn start_as(database: PgConnectOptions, config: config::Service) -> Self {
+        Self::start_over(database, config, connect).await
+    }
+
+    /// The same, with clients that connect so.
+    pub async fn start_over(
+        database: PgConnectOptions,
+        config: config::Service,
+        connect: impl AsyncFnOnce(SocketAddr) -> Channel,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (shutdown, stopped) = oneshot::channel::<()>();

@@ -36,7 +36,7 @@ const AHEAD: usize = 8;
 
 /// Exports all. An error: it could not start, or could not go on.
 pub async fn run(args: config::Export) -> Result<ExitCode> {
-    let clients = Clients::connect(&args.server.server).await?;
+    let clients = Clients::connect(&args.server).await?;
     let mut out = Out::new();
     match export(&clients, &mut out).await {
         Ok(left_out) => {

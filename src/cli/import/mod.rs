@@ -24,7 +24,7 @@ pub async fn run(args: config::Import) -> Result<ExitCode> {
     for file in &args.files {
         lines::check(file).with_context(|| format!("cannot read {}", file.display()))?;
     }
-    let clients = Clients::connect(&args.server.server).await?;
+    let clients = Clients::connect(&args.server).await?;
     let tally = Arc::new(Tally::new());
     let outcome = import(&args, &clients, &tally).await;
     let all_accepted = tally.finish(args.output);

@@ -10,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use super::{
     lines::{At, Lines},
@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     cli::{
-        Clients, MESSAGE_LIMIT, json,
+        Clients, MESSAGE_LIMIT,
+        client::Wire,
+        json,
         retry::{self, Backoff},
     },
     pb::{
@@ -54,7 +56,7 @@ pub async fn import(lines: Lines, clients: &Clients, tally: &Arc<Tally>, streams
 /// One stream, made anew when it breaks.
 struct Worker {
     lines: Arc<Mutex<Lines>>,
-    client: IngestServiceClient<Channel>,
+    client: IngestServiceClient<Wire>,
     tally: Arc<Tally>,
     backoff: Backoff,
     /// In the order in which they were sent, which is that of their answers.

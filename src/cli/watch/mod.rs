@@ -35,7 +35,7 @@ pub async fn run(args: config::Watch) -> Result<ExitCode> {
         Some(cursor) => Start::Cursor(cursor.to_owned()),
         None => start(&args.from)?,
     };
-    let clients = connect(&args.server.server).await?;
+    let clients = connect(&args.server).await?;
     let mut watch = Watch {
         clients,
         request: WatchChangesRequest {
@@ -56,7 +56,7 @@ pub async fn run(args: config::Watch) -> Result<ExitCode> {
 }
 
 /// Waits for a service that is not there yet: it may be about to start.
-async fn connect(server: &str) -> Result<Clients> {
+async fn connect(server: &config::Server) -> Result<Clients> {
     let mut backoff = Backoff::default();
     loop {
         match Clients::connect(server).await {

@@ -38,7 +38,7 @@ pub(super) async fn page(
     wanted: Wanted,
     view: View,
 ) -> Result<(ListArticlesResponse, Option<Keyset>), Refusal> {
-    let mut ask = api.store.ask_page(budget).await?;
+    let mut ask = api.store.ask(cursor.about, budget).await?;
     let mut page = list(&mut ask, Collection::Articles, &wanted, cursor.after, cursor.size).await?;
     let has_texts = view == View::Full || wanted.question.is_some();
     if has_texts {

@@ -15,7 +15,7 @@ use tonic::{
 };
 use tower::Service;
 
-use super::ending::ends_with;
+use super::ending::cut_with;
 use crate::{
     access::{Admitted, Denied, Gate, Presented},
     model::role::Role,
@@ -91,11 +91,9 @@ where
                 Err(denied) => return Ok(Status::from(Refusal::from(denied)).into_http()),
             };
             head.extensions.insert(admitted.principal.clone());
-            let mut response = inner.call(http::Request::from_parts(head, body)).await?;
-            response.extensions_mut().insert(admitted.principal.clone());
+            let response = inner.call(http::Request::from_parts(head, body)).await?;
             Ok(match admitted.may_end() {
-                // An answer that is complete ends by itself, before anything else could end it.
-                true => ends_with(response, async { Refusal::from(admitted.ended().await).into() }),
+                true => cut_with(response, async { Refusal::from(admitted.ended().await).into() }),
                 false => response,
             })
         })

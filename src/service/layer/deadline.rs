@@ -43,7 +43,13 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let is_unary = Method::of(request.uri().path()).is_some_and(|method| !method.is_streaming);
-        let callers = call::timeout(request.headers());
+        let callers = match call::timeout(request.headers()) {
+            Ok(callers) => callers,
+            Err(violations) => {
+                let refused = Status::from(Refusal::from(violations)).into_http();
+                return Box::pin(async { Ok(refused) });
+            }
+        };
         let longest =
             if is_unary { Some(callers.map_or(self.unary, |callers| callers.min(self.unary))) } else { callers };
         let response = self.inner.call(request);

@@ -32,7 +32,8 @@ pub(super) async fn page(
     view: View,
 ) -> Result<(ListMeetingsResponse, Option<Keyset>), Refusal> {
     let mut page =
-        list(&mut api.store.ask_page(budget).await?, Collection::Meetings, &wanted, cursor.after, cursor.size).await?;
+        list(&mut api.store.ask(cursor.about, budget).await?, Collection::Meetings, &wanted, cursor.after, cursor.size)
+            .await?;
     if view == View::Full {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = report::sizes(api.store.reads(), &ids).await?;

@@ -1,0 +1,59 @@
+//! How many connections to the database do what.
+
+use super::Bounds;
+use crate::store::Limits;
+
+/// How many connections to the database do what: nobody who asks little waits for those who ask much.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Connections to the database")]
+pub struct Pools {
+    /// Connections for reads by name
+    #[arg(long, env = "READOUT_POOL_READS", default_value = "6", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub pool_reads: u32,
+    /// Connections for pages of lists and of statements, each for one at a time
+    #[arg(long, env = "READOUT_POOL_PAGES", default_value = "4", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub pool_pages: u32,
+    /// Connections for chunks of streams, which wait for each other
+    #[arg(long, env = "READOUT_POOL_CHUNKS", default_value = "2", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub pool_chunks: u32,
+    /// Connections for counts and paths: they take what there is of the machine, and more of them at once only take
+    /// longer each
+    #[arg(long, env = "READOUT_POOL_QUESTIONS", default_value = "2", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub pool_questions: u32,
+    /// Connections for the one who commits, and for chores
+    #[arg(long, env = "READOUT_POOL_WRITES", default_value = "2", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub pool_writes: u32,
+}
+
+impl Pools {
+    /// What the store is bounded by.
+    pub fn limits(&self, bounds: &Bounds) -> Limits {
+        Limits {
+            reads: self.pool_reads,
+            pages: self.pool_pages,
+            chunks: self.pool_chunks,
+            questions: self.pool_questions,
+            writes: self.pool_writes,
+            call: bounds.call_timeout,
+            wait: bounds.max_wait,
+        }
+    }
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        let Limits { reads, pages, chunks, questions, writes, .. } = Limits::default();
+        Self {
+            pool_reads: reads,
+            pool_pages: pages,
+            pool_chunks: chunks,
+            pool_questions: questions,
+            pool_writes: writes,
+        }
+    }
+}

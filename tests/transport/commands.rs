@@ -1,0 +1,61 @@
+//! The commands that are clients, over TLS.
+
+use std::fs;
+
+use readout::config::ClientAuth;
+use tempfile::tempdir;
+
+use super::{certificates, serve_tls};
+use crate::support::{
+    authority::Authority,
+    program::{Ran, run, run_with_input},
+    stories,
+};
+
+#[tokio::test]
+async fn commands_show_their_certificate_and_check_that_of_the_service() {
+    let (dir, authority, clients) = (tempdir().unwrap(), Authority::new(), Authority::new());
+    let known = clients.client("pipeline");
+    known.write(dir.path(), "pipeline");
+    fs::write(dir.path().join("ca.pem"), authority.cert()).unwrap();
+    let tls = certificates(dir.path(), &authority, Some((&clients, ClientAuth::Required)));
+    let service = serve_tls(tls, &authority, Some(&known)).await;
+    let url = format!("https://localhost:{}", service.address.port());
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (ca, cert, key) = (path("ca.pem"), path("pipeline.pem"), path("pipeline.key"));
+    let (empty, token) = (path("empty"), path("token"));
+    fs::write(&token, "secret\n").unwrap();
+    fs::write(&empty, "\n").unwrap();
+    let flags = ["--server", &url, "--tls-ca", &ca, "--tls-cert", &cert, "--tls-key", &key];
+
+    let imported = run_with_input([&["import", "-"], &flags[..]].concat(), stories::azernews_line().as_bytes()).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let exported = run([&["export"], &flags[..]].concat()).await;
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let watch = ["watch", "--from", "beginning", "--until-caught-up"];
+    let Ran { code, stdout, .. } = run([&watch, &flags[..]].concat()).await;
+    assert_eq!(code, Some(0));
+    assert!(stdout.lines().count() > 5, "{stdout}");
+
+    for (args, told) in [
+        // The authorities of this system do not know it.
+        (vec!["--server", &url], format!("readout: no connection to {url}: ")),
+        (vec!["--server", &url, "--tls-ca", &empty], "readout: ".to_owned()),
+        (
+            vec!["--server", "http://127.0.0.1:1", "--tls-ca", &ca],
+            "readout: --tls-ca and --tls-cert need an".to_owned(),
+        ),
+        (vec!["--server", &url, "--tls-cert", &cert], "error: the following required".to_owned()),
+        (vec!["--server", &url, "--token-file", &empty], format!("readout: {empty} is empty")),
+        (
+            vec!["--server", "http://192.0.2.1:1", "--token-file", &token],
+            "readout: the token would go to http://192.0.2.1:1 in plaintext: use https://, or say --insecure"
+                .to_owned(),
+        ),
+    ] {
+        let ran = run([&["export"], &args[..]].concat()).await;
+        assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
+        assert!(ran.stderr.starts_with(&told), "{args:?}: {ran:?}");
+    }
+    service.stop().await;
+}

@@ -1,0 +1,58 @@
+//! What a service refuses to start with.
+
+use std::fs;
+
+use tempfile::tempdir;
+
+use super::certificates;
+use crate::support::{authority::Authority, program::run};
+
+/// A database that is not looked for any more.
+const UNREAD: &str = "postgres://127.0.0.1:1/none";
+
+/// The last line that it logs before it ends.
+async fn refused(database: &str, args: &[&str]) -> String {
+    let ran = run(["serve", "--database-url", database, "--log-format", "json"].iter().chain(args)).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let line = ran.stderr.lines().last().expect("a line");
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    line["message"].as_str().expect("a message").to_owned()
+}
+
+#[tokio::test]
+async fn half_a_configuration_of_tls_is_told_with_its_file() {
+    let dir = tempdir().unwrap();
+    let (authority, other) = (Authority::new(), Authority::new());
+    certificates(dir.path(), &authority, None);
+    other.service().write(dir.path(), "other");
+    fs::write(dir.path().join("empty.pem"), "").unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (cert, key, other, empty, nowhere) =
+        (&path("service.pem"), &path("service.key"), &path("other.key"), &path("empty.pem"), &path("nowhere.pem"));
+    for (args, told) in [
+        (vec!["--tls-cert", cert], format!("--tls-cert {cert} needs its key: give --tls-key too")),
+        (vec!["--tls-key", key], format!("--tls-key {key} needs its certificate: give --tls-cert too")),
+        (vec!["--tls-client-ca", cert], format!("--tls-client-ca {cert} needs TLS: give --tls-cert and --tls-key too")),
+        (vec!["--tls-cert", nowhere, "--tls-key", key], format!("cannot read {nowhere}: No such file")),
+        (vec!["--tls-cert", cert, "--tls-key", nowhere], format!("cannot read {nowhere}: No such file")),
+        (vec!["--tls-cert", empty, "--tls-key", key], format!("{empty} holds no certificate")),
+        (vec!["--tls-cert", key, "--tls-key", key], format!("{key} holds no certificate")),
+        (vec!["--tls-cert", cert, "--tls-key", cert], format!("{cert} holds no private key: ")),
+        (vec!["--tls-cert", cert, "--tls-key", other], format!("{other} is not the key of {cert}")),
+        (vec!["--tls-cert", cert, "--tls-key", key, "--tls-client-ca", empty], format!("{empty} holds no certificate")),
+    ] {
+        let refused = refused(UNREAD, &args).await;
+        assert!(refused.starts_with(&told), "{args:?}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn plaintext_is_served_to_this_machine_only_unless_it_is_said_to_be_wanted() {
+    for address in ["0.0.0.0:0", "192.0.2.1:50051", "[::]:0"] {
+        let refused = refused(UNREAD, &["--listen", address]).await;
+        assert!(refused.starts_with(&format!("--listen {address} can be reached from other machines")), "{refused}");
+    }
+    // It gets further.
+    let refused = refused("none", &["--listen", "0.0.0.0:0", "--insecure"]).await;
+    assert!(refused.starts_with("DATABASE_URL is not a valid PostgreSQL url"), "{refused}");
+}

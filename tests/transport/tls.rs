@@ -1,0 +1,95 @@
+//! A service over TLS.
+
+use std::sync::Arc;
+
+use tempfile::tempdir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+        version::{TLS12, TLS13},
+    },
+};
+use tonic::Code;
+
+use super::{call, certificates, serve, serve_tls};
+use crate::support::{Service, authority::Authority, data_dir::patiently, service::connect};
+
+/// Does the handshake with this version and these protocols, and answers the version that came of it once the service
+/// has said something.
+async fn handshake(
+    authority: &Authority,
+    service: &Service,
+    version: &'static SupportedProtocolVersion,
+    alpn: &[&str],
+) -> std::io::Result<Option<ProtocolVersion>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.cert().as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let stream = TcpStream::connect(service.address).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
+    stream.read_u8().await?;
+    Ok(stream.get_ref().1.protocol_version())
+}
+
+#[tokio::test]
+async fn tls_of_both_versions_is_served_to_those_who_offer_http2() {
+    let (dir, authority) = (tempdir().unwrap(), Authority::new());
+    let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
+    service.add_person("Kerim Veliyev").await;
+    for (version, name) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
+        assert_eq!(handshake(&authority, &service, version, &["h2"]).await.unwrap(), Some(name));
+        for others in [&["http/1.1"][..], &[]] {
+            let refused = patiently("an end", handshake(&authority, &service, version, others)).await;
+            assert!(refused.is_err(), "{name:?} {others:?}");
+        }
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn tls_1_1_is_refused() {
+    let (dir, authority) = (tempdir().unwrap(), Authority::new());
+    let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
+    // A ClientHello of TLS 1.1 (RFC 4346, 7.4.1.2): no random worth the name, one cipher suite, no compression.
+    let hello = [&[3, 2][..], &[7; 32], &[0], &[0, 2, 0xc0, 0x13], &[1, 0]].concat();
+    let length = u8::try_from(hello.len()).unwrap();
+    let record = [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &hello].concat();
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    stream.write_all(&record).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = patiently("an end", stream.read_to_end(&mut answer)).await;
+    // An alert, fatal, and then nothing.
+    assert_eq!((answer[0], answer[5], answer.len()), (21, 2, 7), "{answer:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn plaintext_to_a_tls_port_and_tls_to_a_plaintext_port_fail_soon_and_harm_nobody() {
+    let (dir, authority) = (tempdir().unwrap(), Authority::new());
+    let secure = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
+    // The client of a plaintext connection only finds out at its first call.
+    let refused = patiently("an end", call(connect(secure.address).await)).await.unwrap_err();
+    assert!(matches!(refused.code(), Code::Unavailable | Code::Unknown | Code::Internal), "{refused:?}");
+    secure.add_person("Kerim Veliyev").await;
+    secure.stop().await;
+
+    let plain = serve(Default::default()).await;
+    assert!(patiently("an end", authority.connect(plain.address, None)).await.is_err());
+    plain.add_person("Kerim Veliyev").await;
+    plain.stop().await;
+}
