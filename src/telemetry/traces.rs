@@ -1,7 +1,7 @@
 //! Traces over OTLP: spans of the calls whose callers, or chance, say so. They are sent in batches by a thread of its
 //! own, and dropped while the collector is away.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use anyhow::Context as _;
 use opentelemetry::{
@@ -11,12 +11,12 @@ use opentelemetry::{
 use opentelemetry_otlp::{SpanExporter, WithTonicConfig};
 use opentelemetry_sdk::{
     Resource,
-    trace::{Sampler, SdkTracerProvider},
+    trace::{IdGenerator, RandomIdGenerator, Sampler, SdkTracerProvider},
 };
 use tonic::transport::{ClientTlsConfig, Endpoint};
-use tracing::Span;
+use tracing::{Level, Metadata, Span, subscriber::Interest};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
+use tracing_subscriber::{Layer, filter::DynFilterFn, registry::LookupSpan};
 
 use super::traceparent::Traceparent;
 use crate::config::Operations;
@@ -25,6 +25,13 @@ use crate::config::Operations;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// A collector that takes longer than this is away.
 const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The target of the spans that traces begin with. What is not below one is no part of a trace: a call that is not kept
+/// costs nothing more.
+pub const TRACED: &str = "readout::traced";
+
+/// The part of the calls that is kept whose callers do not say; unset: there is no collector.
+static SAMPLE: OnceLock<f64> = OnceLock::new();
 
 /// Where traces go: nowhere without a collector.
 #[derive(Debug, Clone, Default)]
@@ -41,24 +48,32 @@ impl Traces {
             .timeout(COLLECTOR_TIMEOUT)
             .connect_lazy();
         let exporter = SpanExporter::builder().with_tonic().with_channel(channel).build()?;
-        let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.otlp_sample)));
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            .with_sampler(sampler)
+            // Which calls are kept is settled before they have a span.
+            .with_sampler(Sampler::AlwaysOn)
             .with_resource(Resource::builder().with_service_name(env!("CARGO_PKG_NAME")).build())
             .build();
+        let _ = SAMPLE.set(config.otlp_sample);
         Ok(Self(Some(provider)))
     }
 
-    /// Makes spans of the ones of this crate.
+    /// Makes spans of the ones of this crate that are part of a trace.
     pub fn layer<S>(&self) -> Option<impl Layer<S> + use<S>>
     where
         S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     {
         let tracer = self.0.as_ref()?.tracer(env!("CARGO_PKG_NAME"));
-        let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), tracing::Level::DEBUG);
         let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
-        Some(layer.with_tracked_inactivity(false).with_filter(ours))
+        let in_trace = DynFilterFn::new(|metadata, context| {
+            metadata.target() == TRACED || is_ours(metadata) && context.lookup_current().is_some()
+        });
+        let of_callsite = |metadata: &'static Metadata<'static>| match is_ours(metadata) {
+            true => Interest::sometimes(),
+            false => Interest::never(),
+        };
+        let in_trace = in_trace.with_callsite_filter(of_callsite).with_max_level_hint(Level::DEBUG);
+        Some(layer.with_tracked_inactivity(false).with_context_activation(false).with_filter(in_trace))
     }
 
     /// Sends what was not sent yet, and no more.
@@ -71,19 +86,30 @@ impl Traces {
     }
 }
 
-/// Makes a span that of a call in its caller's trace. Answers the trace, if it is kept.
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("readout") && *metadata.level() <= Level::DEBUG
+}
+
+/// Whether a call is kept: as its caller says, else as chance does.
+pub fn is_kept(parent: Option<Traceparent>) -> bool {
+    let Some(&sample) = SAMPLE.get() else { return false };
+    match parent {
+        Some(parent) => parent.is_sampled,
+        // As the samplers of OpenTelemetry do it: by half of a random id.
+        None => {
+            let half = u128::from_be_bytes(RandomIdGenerator::default().new_trace_id().to_bytes()) as u64;
+            (half as f64) < sample * u64::MAX as f64
+        }
+    }
+}
+
+/// Makes a span of `TRACED` that of a call, in its caller's trace if it has one. Answers the trace.
 pub fn begin(span: &Span, service: &'static str, method: &'static str, parent: Option<Traceparent>) -> Option<u128> {
-    if let Some(parent) = parent
-        && span.set_parent(Context::new().with_remote_span_context(remote(parent))).is_err()
-    {
-        // There is no collector: the trace is its caller's alone.
-        return parent.kept();
+    if let Some(parent) = parent {
+        span.set_parent(Context::new().with_remote_span_context(remote(parent))).ok()?;
     }
     let context = span.context();
     let traced = context.span();
-    if !traced.span_context().is_sampled() {
-        return None;
-    }
     traced.update_name(format!("{service}/{method}"));
     for (key, value) in [("rpc.system", "grpc"), ("rpc.service", service), ("rpc.method", method)] {
         span.set_attribute(key, value);
@@ -91,7 +117,7 @@ pub fn begin(span: &Span, service: &'static str, method: &'static str, parent: O
     Some(u128::from_be_bytes(traced.span_context().trace_id().to_bytes()))
 }
 
-/// Tells how the call of a span ended. What is no fault of its caller is an error (OpenTelemetry, RPC conventions).
+/// Tells how the call of such a span ended. What is no fault of its caller is an error (OpenTelemetry, RPC conventions).
 pub fn end(span: &Span, code: usize) {
     span.set_attribute("rpc.grpc.status_code", code as i64); // at most 16
     if [2, 4, 12, 13, 14, 15].contains(&code) {

@@ -71,12 +71,9 @@ async fn streams_are_counted_while_they_are_open_and_by_how_they_end() {
     service.program.stop().await;
 }
 
-/// Not seen unless something happens: limits that are met, credentials and certificates.
-const AT_TIMES: [&str; 9] = [
-    "readout_connections_open",
+/// Not seen unless something happens: a connection ends, limits are met, there are credentials and certificates.
+const AT_TIMES: [&str; 6] = [
     "readout_connections_total",
-    "readout_database_up",
-    "readout_pool_connections",
     "readout_admission_wait_seconds",
     "readout_certificate_expiry_timestamp_seconds",
     "readout_rate_limited_total",
@@ -144,7 +141,7 @@ fn every_metric_that_is_counted_stands_in_the_table() {
     }
 }
 
-/// The strings of sources that are names of metrics; one is the channel of the feed.
+/// The strings that are names of metrics, in sources that count.
 fn names_in(dir: &Path, names: &mut Vec<String>) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
@@ -153,6 +150,9 @@ fn names_in(dir: &Path, names: &mut Vec<String>) {
             continue;
         }
         let source = fs::read_to_string(path).unwrap();
+        if !["counter!(", "gauge!(", "histogram!("].iter().any(|macro_name| source.contains(macro_name)) {
+            continue;
+        }
         let names_here = source.split("\"readout_").skip(1).filter_map(|rest| rest.split_once('"'));
         let is_name =
             |name: &str| name != "change" && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use http_body::{Frame, SizeHint};
@@ -14,13 +15,16 @@ use tonic::{
     codegen::{Bytes, http, http::HeaderMap},
 };
 use tower::Service;
-use tracing::{Instrument, Span, field::Empty};
+use tracing::{Instrument, Span, error_span, field::Empty};
 
 use super::{
     measures::{Measures, Methods},
     request_id::RequestId,
 };
-use crate::telemetry::{traceparent::Traceparent, traces};
+use crate::telemetry::{
+    traceparent::Traceparent,
+    traces::{self, TRACED},
+};
 
 /// Observes the calls of a service.
 #[derive(Debug, Clone)]
@@ -80,20 +84,30 @@ fn status(headers: &HeaderMap) -> Option<usize> {
 /// A call, until it ends. One that is dropped before was cancelled.
 struct Watch {
     measures: Option<Arc<Measures>>,
-    started: std::time::Instant,
+    started: Instant,
     span: Span,
+    is_traced: bool,
 }
 
 impl Watch {
     fn new(measures: Arc<Measures>, id: &RequestId, headers: &HeaderMap) -> Self {
         let (service, method) = (measures.service, measures.method);
+        let parent = Traceparent::of(headers);
+        let is_traced = traces::is_kept(parent);
         // A line that tells of an error is worth little without its call: the span is there at each level.
-        let span = tracing::error_span!("call", service, method, request_id = id.as_str(), trace_id = Empty);
-        if let Some(trace) = traces::begin(&span, service, method, Traceparent::of(headers)) {
+        let span = match is_traced {
+            true => error_span!(target: TRACED, "call", service, method, request_id = id.as_str(), trace_id = Empty),
+            false => error_span!("call", service, method, request_id = id.as_str(), trace_id = Empty),
+        };
+        let trace = match is_traced {
+            true => traces::begin(&span, service, method, parent),
+            false => parent.and_then(Traceparent::kept),
+        };
+        if let Some(trace) = trace {
             span.record("trace_id", format!("{trace:032x}"));
         }
         measures.begin();
-        Self { measures: Some(measures), started: std::time::Instant::now(), span }
+        Self { measures: Some(measures), started: Instant::now(), span, is_traced }
     }
 
     fn end(mut self, code: usize) {
@@ -104,7 +118,9 @@ impl Watch {
         let Some(measures) = self.measures.take() else { return };
         let took = self.started.elapsed();
         let code_name = measures.end(code, took);
-        traces::end(&self.span, code);
+        if self.is_traced {
+            traces::end(&self.span, code);
+        }
         self.span.in_scope(|| tracing::debug!(code = code_name, ?took, "answered"));
     }
 }
