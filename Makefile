@@ -20,10 +20,10 @@ ADVISORIES := https://github.com/rustsec/advisory-db
 # A clean machine builds what was committed.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build test faults overload bench scale lint deny demo clients rust postgres
+.PHONY: help run build test faults overload bench scale lint deny demo clients clients-tls rust postgres
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(if $(DATABASE_URL)$(READOUT_POSTGRES_BIN),,postgres) build ## Build, and serve from a private database (or the one of DATABASE_URL)
 	exec $(READOUT) serve $(ARGS)
@@ -32,7 +32,7 @@ build: rust ## Build the release binary
 	cargo build --release $(LOCKED)
 
 test: postgres rust ## Run the tests
-	cargo test $(LOCKED)
+	cargo test --all-features $(LOCKED)
 
 faults: postgres rust ## Put the change feed through every fault, some minutes (READOUT_SEED=number to repeat a run)
 	READOUT_FAULTS=$${READOUT_FAULTS:-all} cargo test $(LOCKED) --test it faults:: -- --nocapture
@@ -41,20 +41,26 @@ overload: postgres rust ## Ask for ten times what can be done, for a minute: goo
 	READOUT_OVERLOAD=60 cargo test --release $(LOCKED) --test it load::overload -- --nocapture
 
 bench: postgres rust ## Measure the service beside its baselines: one table, some four minutes
-	cargo bench $(LOCKED) --bench bench
+	cargo bench --all-features $(LOCKED) --bench bench
 
 scale: postgres rust ## Measure questions among N meetings beside N/10: two tables, a minute (make scale N=1000000: six)
 	cargo bench $(LOCKED) --bench scale -- $(N)
 
-lint: rust ## Check the format and the lints of the code and of the contract
+lint: rust ## Check the format and the lints of the code, of the contract and of the alerts
 	cargo fmt --check
-	cargo clippy --all-targets $(LOCKED) -- -D warnings
+	cargo clippy --all-targets --all-features $(LOCKED) -- -D warnings
+	cargo check $(LOCKED)
 	@if command -v npx >/dev/null; then \
 	  cd proto && $(BUF) lint && $(BUF) format -d --exit-code --path readout; \
 	elif [ -n "$(CI)" ]; then \
 	  echo "lint: the contract is checked with buf, which needs npx: install Node.js" >&2; exit 1; \
 	else \
 	  echo "lint: npx is not installed, so the contract was not checked" >&2; \
+	fi
+	@if command -v promtool >/dev/null; then \
+	  cd ops && promtool check rules alerts.yaml && promtool test rules alerts_test.yaml; \
+	else \
+	  echo "lint: promtool is not installed, so the alerts were not checked" >&2; \
 	fi
 
 deny: $(DENY) ## Check licences, duplicates and advisories of what the code depends on
@@ -74,6 +80,9 @@ clients: $(VENV)/ready ## Talk to a running service with grpcio and buf, by refl
 	$(VENV)/bin/python tests/clients/grpcio_session.py $(HOST_PORT)
 	$(BUF) curl --protocol grpc --http2-prior-knowledge -d '{"pageSize": 1}' \
 	  http://$(HOST_PORT)/readout.v1.MeetingService/ListMeetings
+
+clients-tls: build $(VENV)/ready ## Talk to services of its own with grpcio: in plaintext, over TLS, with certificates, with tokens
+	$(VENV)/bin/python tests/clients/every_way.py $(READOUT)
 
 $(VENV)/ready: tests/clients/requirements.txt
 	python3 -m venv $(VENV)

@@ -57,6 +57,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let pool = DescriptorPool::decode(descriptors.as_slice())?;
     fs::write(out.join("rules.rs"), rules(&pool)?)?;
+    every_method_has_a_role(&pool)
+}
+
+/// What has no role would be refused to everybody.
+fn every_method_has_a_role(pool: &DescriptorPool) -> Result<(), Box<dyn Error>> {
+    let role = pool.get_extension_by_name("readout.v1.role").ok_or("role.proto is not among the files")?;
+    let services = pool.services().filter(|service| service.package_name() == "readout.v1");
+    for method in services.flat_map(|service| service.methods().collect::<Vec<_>>()) {
+        if method.options().get_extension(&role).as_enum_number().unwrap_or(0) == 0 {
+            return Err(format!("{}: has no role; declare one, as the methods beside it do", method.full_name()).into());
+        }
+    }
     Ok(())
 }
 

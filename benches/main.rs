@@ -6,6 +6,7 @@
 
 mod change;
 mod cluster;
+mod guarded;
 mod history;
 mod ingest;
 mod load;
@@ -17,6 +18,9 @@ mod table;
 mod unary;
 mod watch;
 
+#[path = "../tests/support/authority.rs"]
+#[allow(dead_code)]
+mod authority;
 #[path = "../tests/support/data_dir.rs"]
 #[allow(dead_code)]
 mod data_dir;
@@ -62,6 +66,9 @@ fn main() {
         }
         if is_wanted("ingest") {
             ingest::measure(&mut table).await;
+        }
+        if is_wanted("guarded") {
+            guarded::measure(&mut table).await;
         }
         if is_wanted("watch") {
             watch::measure(&mut table).await;

@@ -120,6 +120,10 @@ pub async fn echo<M: Message + Default + Clone + 'static>(message: impl Fn(u64) 
 pub struct Channels(Arc<Vec<Channel>>);
 
 impl Channels {
+    pub fn of_all(channels: Vec<Channel>) -> Self {
+        Self(Arc::new(channels))
+    }
+
     pub fn of(&self, number: u64) -> Channel {
         self.0[number as usize % self.0.len()].clone()
     }

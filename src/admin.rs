@@ -1,5 +1,7 @@
 //! What an operator does to the database, whether or not services run on it.
 
+pub mod token;
+
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};

@@ -109,6 +109,7 @@
 //!
 //! … *a way to fail*: in `error_reason.proto` with an example, in `service/refusal.rs`, and in `service/status.rs`.
 
+pub mod access;
 pub mod admin;
 pub mod cli;
 pub mod config;

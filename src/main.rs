@@ -1,11 +1,14 @@
 //! The `readout` program: reads its configuration and does what the command says.
 
-use std::process::{self, ExitCode};
+use std::{
+    io::{self, Write},
+    process::{self, ExitCode},
+};
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use readout::{
     admin, cli,
-    config::{Admin, Args, Command, Log},
+    config::{Admin, Args, Command, Token, effective},
     server, telemetry,
 };
 use tokio::{
@@ -18,21 +21,40 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 async fn main() -> ExitCode {
     // Fails only where there is one already.
     let _ = aws_lc_rs::default_provider().install_default();
-    run(Args::parse()).await.unwrap_or_else(|error| {
+    let given = Args::command().get_matches();
+    let args = Args::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
+    run(args, &given).await.unwrap_or_else(|error| {
         eprintln!("readout: {error:#}");
         ExitCode::from(2)
     })
 }
 
-async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Log { log, .. } = &args.log;
-    telemetry::init(&args.log).map_err(|error| anyhow::anyhow!("--log {log:?} is not a filter: {error}"))?;
-    match args.command {
-        Command::Serve(serve) => Ok(logged(server::run(serve, shutdown()?).await)),
+async fn run(args: Args, given: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let operations = match &args.command {
+        Command::Serve(serve) => Some(&serve.operations),
+        _ => None,
+    };
+    let traces = telemetry::init(&args.log, operations)?;
+    let code = execute(args.command, given).await;
+    traces.end().await;
+    code
+}
+
+async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(serve) => Ok(logged(server::run(*serve, shutdown()?).await)),
+        Command::Config(serve) => {
+            serve.check()?;
+            io::stdout().write_all(effective::settings(given).as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Migrate(database) => Ok(logged(server::migrate(database).await)),
         Command::Import(import) => cli::import::run(import).await,
         Command::Export(export) => cli::export::run(export).await,
         Command::Watch(watch) => cli::watch::run(watch).await,
+        Command::Token(Token::Create(token)) => Ok(logged(admin::token::create(token).await)),
+        Command::Token(Token::List(tokens)) => Ok(logged(admin::token::list(tokens).await)),
+        Command::Token(Token::Revoke(token)) => Ok(logged(admin::token::revoke(token).await)),
         Command::Admin(Admin::NewEpoch(database)) => Ok(logged(admin::new_epoch(database).await)),
         Command::Admin(Admin::Expunge(expunge)) => Ok(logged(admin::expunge(expunge).await)),
         Command::Admin(Admin::Reindex(database)) => Ok(logged(admin::reindex(database).await)),

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod access;
 mod actor;
 mod article;
 mod azernews;
@@ -35,6 +36,7 @@ mod meeting;
 mod memory;
 mod merge;
 mod migrate;
+mod operations;
 mod oracle;
 mod order;
 mod participant;

@@ -11,7 +11,7 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
-use crate::config;
+use crate::config::{self, Secret};
 
 /// Calls go this way; a clone shares the connection.
 pub type Wire = InterceptedService<Channel, Bearer>;
@@ -76,20 +76,16 @@ fn tls(config: &config::Server) -> Result<ClientTlsConfig> {
 /// As a header; that of the file before that of the environment.
 fn token(config: &config::Server) -> Result<Option<AsciiMetadataValue>> {
     let token = match &config.token_file {
-        Some(file) => read(file)?,
-        None => env::var("READOUT_TOKEN").unwrap_or_default(),
+        Some(file) => Secret::read(file)?,
+        None => match env::var("READOUT_TOKEN") {
+            Ok(token) if !token.is_empty() => token.parse()?,
+            _ => return Ok(None),
+        },
     };
-    let token = token.trim();
-    if token.is_empty() {
-        return match &config.token_file {
-            Some(file) => bail!("{} is empty", file.display()),
-            None => Ok(None),
-        };
-    }
     // What is wrong is not repeated: it may still be most of a secret.
-    let mut value: AsciiMetadataValue = format!("Bearer {token}")
+    let mut value: AsciiMetadataValue = format!("Bearer {}", token.expose().trim())
         .parse()
-        .map_err(|_| anyhow!("the token is not one: it has characters of no token"))?;
+        .map_err(|_| anyhow!("the token has characters of no token"))?;
     value.set_sensitive(true);
     Ok(Some(value))
 }

@@ -1,21 +1,32 @@
 //! The whole configuration: one line per concern, as a flag, an environment variable, a default and its help.
 
+mod access;
 mod bounds;
 mod client;
+pub mod effective;
+mod operations;
 mod pools;
+pub mod secret;
 mod tls;
+mod token;
 mod transport;
 
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 pub use self::{
+    access::{Access, AnonymousRole, ClientIdentity, Jwt, Reflection},
     bounds::Bounds,
     client::Server,
+    operations::Operations,
     pools::Pools,
+    secret::Secret,
     tls::{ClientAuth, Tls},
+    token::{CreateToken, ListTokens, RevokeToken, Token},
     transport::Transport,
 };
 use crate::{model::resource::Collection, store::retention::Retention};
@@ -35,7 +46,10 @@ pub struct Args {
 #[allow(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Command {
     /// Run the service, until SIGTERM or ctrl-c; a second signal ends it at once
-    Serve(Serve),
+    Serve(Box<Serve>),
+    /// Print the configuration that `serve` would have with the same flags and environment, without its secrets
+    #[command(after_long_help = CONFIG)]
+    Config(Box<Serve>),
     /// Bring the database to the schema of this version, then end
     Migrate(Database),
     /// Write stories, or an export, into a running service
@@ -47,6 +61,9 @@ pub enum Command {
     /// Print the changes of a running service as they are committed, one JSON object a line
     #[command(after_long_help = WATCH)]
     Watch(Watch),
+    /// The API tokens that services on the database take
+    #[command(subcommand)]
+    Token(Token),
     /// What an operator does to the database
     #[command(subcommand)]
     Admin(Admin),
@@ -96,6 +113,17 @@ pub struct Serve {
     pub service: Service,
     #[command(flatten)]
     pub database: Database,
+    #[command(flatten)]
+    pub operations: Operations,
+}
+
+impl Serve {
+    /// Refuses what no service could be started with, as far as that can be told without starting one.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.service.transport.allow(self.listen)?;
+        self.database.named()?;
+        Ok(())
+    }
 }
 
 /// How it serves, wherever it listens and whatever the database.
@@ -110,6 +138,8 @@ pub struct Service {
     #[command(flatten)]
     pub transport: Transport,
     #[command(flatten)]
+    pub access: Access,
+    #[command(flatten)]
     pub bounds: Bounds,
     #[command(flatten)]
     pub pools: Pools,
@@ -123,6 +153,7 @@ impl Default for Service {
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             transport: Transport::default(),
+            access: Access::default(),
             bounds: Bounds::default(),
             pools: Pools::default(),
             feed: Feed::default(),
@@ -169,12 +200,15 @@ impl Default for Feed {
 }
 
 /// Where the records are.
-#[derive(Clone, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Database")]
 pub struct Database {
     /// An existing PostgreSQL database, as postgres://user:password@host/name; default: a private one of our own
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    pub database_url: Option<Secret>,
+    /// A file that holds the url, instead of the url itself
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database_url")]
+    pub database_url_file: Option<PathBuf>,
     /// Where the private database is kept
     #[arg(long, env = "READOUT_DATA_DIR", default_value_os_t = data_dir(), value_name = "DIR")]
     pub data_dir: PathBuf,
@@ -183,14 +217,12 @@ pub struct Database {
     pub postgres_bin: Option<PathBuf>,
 }
 
-impl std::fmt::Debug for Database {
-    /// Without the url, which may hold a password.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database")
-            .field("database_url", &self.database_url.as_ref().map(|_| "***"))
-            .field("data_dir", &self.data_dir)
-            .field("postgres_bin", &self.postgres_bin)
-            .finish()
+impl Database {
+    /// The existing database that is named; none: the private one.
+    pub fn named(&self) -> anyhow::Result<Option<PgConnectOptions>> {
+        let url = Secret::given(self.database_url.as_ref(), self.database_url_file.as_deref())?;
+        // The url may hold a password: it is not repeated.
+        url.map(|url| url.expose().parse().context("DATABASE_URL is not a valid PostgreSQL url")).transpose()
     }
 }
 
@@ -211,7 +243,7 @@ pub struct Import {
     pub output: Output,
 }
 
-/// How the totals of an import are told.
+/// How what a command has to tell is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     Text,
@@ -256,6 +288,12 @@ pub struct Expunge {
     #[command(flatten)]
     pub database: Database,
 }
+
+const CONFIG: &str = "\
+The lines are those of an environment file, one a setting, in sections by where each comes from. Of what may hold a \
+secret only what is none is printed.
+
+Exit status: 0 a service can be started so, 2 it cannot, with the reason that `serve` would tell.";
 
 const REINDEX: &str = "\
 An older release writes records without what a newer one looks them up by. A migration fills that for all records that \
@@ -334,6 +372,11 @@ fn days(text: &str) -> Result<Duration, String> {
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|duration| *duration < Duration::from_secs(100 * 365 * 24 * 60 * 60))
         .ok_or_else(|| "must be a number of days such as 30 or 0.5, less than 36500".to_owned())
+}
+
+fn some_days(text: &str) -> Result<Duration, String> {
+    days(text)
+        .and_then(|duration| if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) })
 }
 
 /// `$XDG_DATA_HOME/readout`, by default `~/.local/share/readout` (XDG Base Directory Specification).

@@ -1,6 +1,8 @@
 //! How connections are served, and how many.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::bail;
 
 use super::{Tls, seconds, some_seconds};
 
@@ -59,5 +61,19 @@ impl Default for Transport {
             max_concurrent_streams: 256,
             max_header_bytes: 16 * 1024,
         }
+    }
+}
+
+impl Transport {
+    /// Refuses to serve plaintext to other machines, unless that is wanted.
+    pub fn allow(&self, listen: SocketAddr) -> anyhow::Result<()> {
+        let is_plaintext = self.tls.tls_cert.is_none() && self.tls.tls_key.is_none();
+        if is_plaintext && !self.tls.insecure && !listen.ip().to_canonical().is_loopback() {
+            bail!(
+                "--listen {listen} can be reached from other machines, which would send tokens and records in \
+                 plaintext: give --tls-cert and --tls-key, listen on 127.0.0.1, or say --insecure"
+            );
+        }
+        Ok(())
     }
 }

@@ -7,15 +7,20 @@
 use std::{
     collections::{HashSet, VecDeque},
     sync::Arc,
+    time::Instant,
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::Feed;
+use super::{
+    Feed,
+    measure::{self, Counted},
+};
 use crate::store::{
     Store, StoreError,
     change::Position,
+    error::told,
     retention::{Retention, extend},
     write::{Claim, Outcome, Write, commit},
 };
@@ -43,6 +48,8 @@ struct Submission {
     writes: Vec<Write>,
     weight: usize,
     reply: oneshot::Sender<Result<Verdict, Arc<StoreError>>>,
+    /// None once it is in a batch.
+    queued: Option<Counted>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -88,13 +95,15 @@ impl Committer {
 
     /// Writes, atomically. Dropping the future before the submission is taken from the queue drops the submission;
     /// after that it commits.
+    #[tracing::instrument(name = "db.batch.commit", level = "debug", skip_all)]
     pub async fn submit(&self, writes: Vec<Write>) -> Result<Verdict, SubmitError> {
         let weight: usize = writes.iter().map(Write::weight).sum();
         let kib = (weight / 1024 + 1).min(QUEUE_KIB) as u32; // at most QUEUE_KIB: it fits
         let stopping = |_| SubmitError::Stopping;
         let room = Arc::clone(&self.room).acquire_many_owned(kib).await.map_err(|_| SubmitError::Stopping)?;
         let (reply, verdict) = oneshot::channel();
-        let submission = Submission { writes, weight, reply, _room: room };
+        let queued = Some(Counted::queued(writes.len()));
+        let submission = Submission { writes, weight, reply, queued, _room: room };
         self.queue.send(submission).await.map_err(|_| SubmitError::Stopping)?;
         Ok(verdict.await.map_err(stopping)??)
     }
@@ -144,7 +153,8 @@ fn take_batch(held: &mut VecDeque<Submission>) -> Vec<Submission> {
         if !batch.is_empty() && bytes + next.weight > BATCH_BYTES {
             break;
         }
-        let Some(submission) = held.pop_front() else { break };
+        let Some(mut submission) = held.pop_front() else { break };
+        submission.queued.take().into_iter().for_each(measure::taken);
         if submission.reply.is_closed() {
             continue;
         }
@@ -166,8 +176,12 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
     let mut attempts = 0;
     while !batch.is_empty() {
         let writes: Vec<&Write> = batch.iter().flat_map(|submission| &submission.writes).collect();
-        match commit(writer.store.writes(), &writes).await {
+        let begun = Instant::now();
+        let outcome = commit(writer.store.writes(), &writes).await;
+        measure::tried(name_of(&outcome), begun.elapsed());
+        match outcome {
             Ok(Outcome::Committed(positions, is_unsettled)) => {
+                measure::committed(positions.len());
                 positions.last().into_iter().for_each(|last| writer.feed.committed(last));
                 if is_unsettled {
                     writer.unsettled.notify_one();
@@ -207,7 +221,8 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                 }
             }
             Err(StoreError::Defect(error)) if batch.len() > 1 => {
-                tracing::warn!(%error, writes = batch.len(), "a batch was refused, its writes are tried one by one");
+                let cause = told(&error);
+                tracing::warn!(cause, writes = batch.len(), "a batch was refused, its writes are tried one by one");
                 for submission in batch {
                     Box::pin(write(writer, vec![submission])).await;
                 }
@@ -221,6 +236,19 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                 return;
             }
         }
+    }
+}
+
+/// What became of a try, for those who count.
+fn name_of(outcome: &Result<Outcome, StoreError>) -> &'static str {
+    match outcome {
+        Ok(Outcome::Committed(..)) => "committed",
+        Ok(Outcome::Lost(_)) => "lost",
+        Err(StoreError::Contention(_)) => "contention",
+        Err(StoreError::Unavailable(_)) => "unavailable",
+        Err(StoreError::Unknown(_)) => "unknown",
+        Err(StoreError::NoRange) => "no_range",
+        Err(_) => "failed",
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{
+    measure::Counted,
     tailer::{Feed, Head, Shared, is_dense},
     told::{self, Told},
 };
@@ -85,6 +86,7 @@ pub struct Follower {
     is_live: bool,
     skipped: usize,
     last_sent: Instant,
+    _counted: Counted,
 }
 
 impl Follower {
@@ -110,6 +112,7 @@ impl Follower {
             is_live: false,
             skipped: 0,
             last_sent: Instant::now(),
+            _counted: Counted::watcher(),
         }
     }
 

@@ -4,6 +4,7 @@
 
 pub mod committer;
 pub mod follow;
+mod measure;
 pub mod ring;
 pub mod start;
 pub mod tailer;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    measure,
     ring::Ring,
     told::{self, Told},
 };
@@ -84,6 +85,7 @@ impl Feed {
         let extent = change::extent(store.feed()).await?;
         let newest = change::at(store.feed(), extent.head).await?;
         let head = Head::of(extent, newest.as_ref());
+        measure::begin(head.extent.head);
         let feed = Self(Arc::new(Shared {
             store,
             stopping: stopping.clone(),
@@ -167,6 +169,7 @@ async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
         let before = shared.head.borrow().clone();
         let last = before.extent.head;
         let page = change::after(shared.store.feed(), last, PAGE).await?;
+        measure::read_to(last, page.extent.head);
         if page.extent.epoch != before.extent.epoch {
             tracing::warn!(ended = %before.extent.epoch, epoch = %page.extent.epoch, "the feed has another epoch");
             return begin_anew(shared).await.map(|()| true);
@@ -201,8 +204,9 @@ async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
         found = true;
         let extent = Extent { head: newest.position, ..page.extent.clone() };
         let head = Head::of(extent, Some(newest));
-        let is_last = newest.position == page.extent.head;
+        let (is_last, of) = (newest.position == page.extent.head, page.extent.head);
         push(shared, page.changes).await?;
+        measure::read_to(head.extent.head, of);
         shared.head.send_replace(head);
         if is_last {
             return Ok(true);

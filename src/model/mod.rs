@@ -21,6 +21,7 @@ pub mod participant;
 pub mod path;
 pub mod report;
 pub mod resource;
+pub mod role;
 pub mod rules;
 pub mod search;
 pub mod settle;

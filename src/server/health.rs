@@ -6,6 +6,7 @@ use metrics::gauge;
 use tokio::time;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
+use super::readiness::{Readiness, State};
 use crate::{
     pb,
     store::{Connections, Store},
@@ -15,13 +16,17 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// SERVING only while the database answers.
-pub async fn watch(health: HealthReporter, store: Store) {
+pub async fn watch(health: HealthReporter, store: Store, readiness: Readiness) {
     let mut was_up = true;
     loop {
         let is_up = store.ping().await.is_ok();
         measure(is_up, &store);
         if is_up != was_up {
-            let status = if is_up { ServingStatus::Serving } else { ServingStatus::NotServing };
+            let (status, state) = match is_up {
+                true => (ServingStatus::Serving, State::Ready),
+                false => (ServingStatus::NotServing, State::DatabaseAway),
+            };
+            readiness.set(state);
             set(&health, status).await;
             tracing::warn!(is_up, "the database");
             was_up = is_up;

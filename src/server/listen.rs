@@ -1,8 +1,7 @@
 //! The door: takes connections in, and sees the last one out.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use anyhow::bail;
 use tokio::{net::TcpListener, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -28,18 +27,6 @@ pub struct Door {
     /// None: they are in plaintext.
     pub certificates: Option<Current>,
     pub closing: Closing,
-}
-
-/// Refuses to serve plaintext to other machines, unless that is wanted.
-pub fn allow(address: SocketAddr, config: &Transport) -> anyhow::Result<()> {
-    let is_plaintext = config.tls.tls_cert.is_none();
-    if is_plaintext && !config.tls.insecure && !address.ip().to_canonical().is_loopback() {
-        bail!(
-            "--listen {address} can be reached from other machines, which would send tokens and records in plaintext: \
-             give --tls-cert and --tls-key, listen on 127.0.0.1, or say --insecure"
-        );
-    }
-    Ok(())
 }
 
 /// Serves connections until the door is closed, then takes no more, and ends when the last one has.

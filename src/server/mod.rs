@@ -8,10 +8,12 @@ mod greeting;
 mod health;
 mod linger;
 mod listen;
+mod operations;
 mod places;
+mod readiness;
 mod tls;
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
@@ -23,9 +25,12 @@ use tonic_health::ServingStatus;
 use self::{
     certificates::Certificates,
     listen::{Closing, Door},
+    operations::Operations,
+    readiness::{Readiness, State},
 };
 use crate::{
-    config,
+    access::Gate,
+    config::{self, Reflection},
     embedded::{self, Embedded},
     feed::{Committer, Feed, Turns},
     pb::{
@@ -42,15 +47,32 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until `shutdown`, then drains.
 pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    config.check()?;
+    let readiness = Readiness::default();
+    let operations = match config.operations.operations_listen {
+        Some(address) => Some(Operations::open(address, readiness.clone()).await?),
+        None => None,
+    };
+    let result = run_on_its_database(&config, readiness, shutdown).await;
+    if let Some(operations) = operations {
+        operations.close().await;
+    }
+    result
+}
+
+async fn run_on_its_database(
+    config: &config::Serve,
+    readiness: Readiness,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     tokio::pin!(shutdown);
-    listen::allow(config.listen, &config.service.transport)?;
     // What is wrong with them is told before a database is made.
     Certificates::load(&config.service.transport.tls).await?;
     let database = tokio::select! {
         database = Database::open(&config.database) => database?,
         () = &mut shutdown => return Ok(()),
     };
-    let result = serve_on(&config, &database, shutdown).await;
+    let result = serve_on(config, &database, readiness, shutdown).await;
     database.close().await;
     result
 }
@@ -58,12 +80,13 @@ pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> a
 async fn serve_on(
     config: &config::Serve,
     database: &Database,
+    readiness: Readiness,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     migrate_database(&database.options).await?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    serve(listener, database.options.clone(), &config.service, shutdown).await
+    serve_as(listener, database.options.clone(), &config.service, readiness, shutdown).await
 }
 
 /// Brings the database to the schema of this version.
@@ -97,9 +120,7 @@ struct Database {
 
 impl Database {
     async fn open(config: &config::Database) -> anyhow::Result<Self> {
-        if let Some(url) = &config.database_url {
-            // The url may hold a password: it is not repeated.
-            let options = url.parse().context("DATABASE_URL is not a valid PostgreSQL url")?;
+        if let Some(options) = config.named()? {
             return Ok(Self { options, embedded: None });
         }
         let options = embedded::Options { postgres_bin: config.postgres_bin.clone(), ..embedded::Options::default() };
@@ -136,9 +157,21 @@ pub async fn serve(
     config: &config::Service,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    serve_as(listener, database, config, Readiness::default(), shutdown).await
+}
+
+/// The same, and tells how far it is.
+async fn serve_as(
+    listener: TcpListener,
+    database: PgConnectOptions,
+    config: &config::Service,
+    readiness: Readiness,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     let certificates = Certificates::load(&config.transport.tls).await?;
     let store = Store::within(database, &config.pools.limits(&config.bounds));
+    let gate = Arc::new(Gate::new(&config.access, address, &store).await?);
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
     let (heartbeat, retention) = (config.feed.feed_heartbeat, config.feed.retention());
@@ -158,25 +191,30 @@ pub async fn serve(
 
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::set(&reporter, ServingStatus::Serving).await;
-    let watching = tokio::spawn(health::watch(reporter.clone(), store.clone()));
+    let watching = tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone()));
     let running = [
         tokio::spawn(chores::forget(store.clone())),
         tokio::spawn(chores::retain(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
+        tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.keep().await }
+        }),
     ];
 
     let mut routes = Routes::builder();
     routes
         .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
         .add_service(bounded!(ArticleServiceServer, api))
         .add_service(bounded!(ParticipantServiceServer, api))
         .add_service(bounded!(MeetingServiceServer, api))
         .add_service(bounded!(IngestServiceServer, api))
         .add_service(bounded!(ChangeServiceServer, api))
         .add_service(bounded!(FilterServiceServer, api));
-    let service = layer::around(routes.routes(), &config.bounds, stopping.clone());
+    if config.access.reflection == Reflection::On {
+        routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    }
+    let service = layer::around(routes.routes(), gate, &config.bounds, stopping.clone());
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
     let server = listen::run(
         listener,
@@ -188,6 +226,7 @@ pub async fn serve(
         },
     );
     drop(api);
+    readiness.set(State::Ready);
     tracing::info!(%address, tls = certificates.is_some(), "serving");
     let renewing = certificates.map(|certificates| tokio::spawn(certificates.renew()));
 
@@ -197,6 +236,7 @@ pub async fn serve(
         // It ends when it is told to.
         () = &mut server => {}
         () = &mut shutdown => {
+            readiness.set(State::Draining);
             watching.abort();
             health::set(&reporter, ServingStatus::NotServing).await;
             // Whoever sends calls here gets to know of it first.

@@ -7,7 +7,11 @@ use tonic::{Request, codegen::http::HeaderMap, metadata::MetadataMap};
 
 use super::{Prepared, refusal::Refusal};
 use crate::{
-    model::rules::{Check, Path, Violations},
+    access::{Denied, Principal},
+    model::{
+        role::Role,
+        rules::{Check, Path, Violations},
+    },
     pb::{
         AddReportRequest, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, DeleteArticleRequest,
         DeleteMeetingRequest, DeleteParticipantRequest, MergeMeetingsRequest, RetractReportRequest,
@@ -32,22 +36,31 @@ pub struct Call {
     body_hash: [u8; 32],
 }
 
-/// Nobody in particular.
-const ANONYMOUS: &str = "anonymous";
-
 /// The metadata in which callers say who they are, in at most so many characters.
 const ACTOR: &str = "readout-actor";
 const LONGEST_ACTOR: usize = 128;
 
-/// Who asks, as the metadata say: it is recorded with whatever is written.
-pub fn actor(metadata: &MetadataMap) -> Result<String, Violations> {
-    let Some(said) = metadata.get(ACTOR) else { return Ok(ANONYMOUS.to_owned()) };
+/// Who asks: it is recorded with whatever is written, and its request ids are its own. Only where nobody is asked for
+/// credentials, and all may do everything, is that who a caller says it is.
+pub fn actor<T>(request: &Request<T>) -> Result<String, Refusal> {
+    // Nothing gets here but through the layer that knows who calls.
+    let principal = request.extensions().get::<Principal>().ok_or(Refusal::Defect)?;
+    let Some(said) = said(request.metadata())? else { return Ok(principal.name.to_string()) };
+    match principal {
+        Principal { is_open: true, .. } => Ok(said.to_owned()),
+        Principal { role: Role::Admin, name, .. } => Ok(format!("{said} via {name}")),
+        Principal { role, .. } => Err(Denied::ActorNotAllowed(*role).into()),
+    }
+}
+
+fn said(metadata: &MetadataMap) -> Result<Option<&str>, Violations> {
+    let Some(said) = metadata.get(ACTOR) else { return Ok(None) };
     let said = said.to_str().unwrap_or_default();
     let mut violations = Violations::default();
     if said.trim().is_empty() || said.len() > LONGEST_ACTOR {
         violations.add(&Path::ROOT.field(ACTOR), format!("must have 1 to {LONGEST_ACTOR} visible ASCII characters"));
     }
-    violations.into_result().map(|()| said.to_owned())
+    violations.into_result().map(|()| Some(said))
 }
 
 /// The metadata that says how long the caller waits: up to eight digits and a unit (gRPC over HTTP2).
@@ -127,7 +140,7 @@ writing!("MeetingService": "CreateMeeting" CreateMeetingRequest, "AddReport" Add
 impl Call {
     /// Takes a request apart: who calls, and what is asked.
     pub fn read<R: Writing>(request: Request<R>) -> Result<(Self, R), Refusal> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         let call = Self::new(R::METHOD, actor, (request.request_id(), request.validate_only()), &request);
         Ok((call, request))

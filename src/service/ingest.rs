@@ -34,7 +34,7 @@ impl IngestService for Api {
         &self,
         request: Request<IngestStoryRequest>,
     ) -> Result<Response<IngestStoryResponse>, Status> {
-        let actor = actor(request.metadata()).map_err(Refusal::from)?;
+        let actor = actor(&request)?;
         let story = [Sent::read(request.into_inner(), "readout.v1.IngestService/IngestStory", &actor)?];
         let _turns = self.turns.take_all(story[0].meetings()).await;
         let (mut ingested, positions) = self.write(|| prepare(self, &story)).await?;
@@ -52,7 +52,7 @@ impl IngestService for Api {
         &self,
         request: Request<Streaming<IngestStoriesRequest>>,
     ) -> Result<Response<Self::IngestStoriesStream>, Status> {
-        let actor = actor(request.metadata()).map_err(Refusal::from)?;
+        let actor = actor(&request)?;
         // A task of its own: what it has begun to write it also reports, whether or not anybody listens.
         let (answers, receiver) = mpsc::channel(CHUNK_STORIES);
         tokio::spawn(ingest(self.clone(), actor, request.into_inner(), answers));

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::life::Ended;
 use crate::{
+    access::Denied,
     feed::committer::SubmitError,
     model::{filter::FilterError, order::OrderError, resource::Collection, rules::Violations},
     store::StoreError,
@@ -124,6 +125,10 @@ pub enum Refusal {
     Defect,
     /// Others went first again and again.
     Contention,
+    /// The caller is not let in.
+    Denied(Denied),
+    /// There is no such method.
+    UnknownMethod,
     /// The call's time is up.
     Late,
     /// The service is stopping.
@@ -139,6 +144,12 @@ pub enum Refusal {
 impl From<Violations> for Refusal {
     fn from(violations: Violations) -> Self {
         Self::Invalid(violations)
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use tokio::time::{self, Instant};
 use uuid::Uuid;
 
-use super::{Api, Prepared, refusal::Refusal, report::to_settle};
+use super::{Api, Prepared, refusal::Refusal, report::to_settle, status::reason_of};
 use crate::{
     model::{
         copies::{Copy, origins},
@@ -69,7 +69,8 @@ async fn settle_all(api: &Api, all: &[Unsettled], failed: &mut Failed) {
             Err(error) => {
                 let wait = failed.again(one);
                 let name = one.collection.name(one.id);
-                tracing::warn!(?error, name, ?wait, "could not be settled anew");
+                let reason = reason_of(&error.into());
+                tracing::warn!(reason, name, ?wait, "could not be settled anew");
             }
         }
     }

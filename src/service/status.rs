@@ -1,5 +1,7 @@
 //! The status that tells each refusal: the only place that names status codes.
 
+mod access;
+
 use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
@@ -12,7 +14,7 @@ use super::{
 use crate::{
     model::{filter::FilterError, meeting::MOST_REPORTS, rules::Violations},
     pb::ErrorReason,
-    store::StoreError,
+    store::{StoreError, error::told},
 };
 
 /// Largest message, sent or received.
@@ -173,6 +175,8 @@ impl From<Refusal> for Status {
                 status(Code::Aborted, Reason::Contention, "other writes to the same records went first", [])
             }
             Refusal::Late => late(),
+            Refusal::Denied(denied) => access::denied(denied),
+            Refusal::UnknownMethod => unknown_method(),
             Refusal::Stopping => retry_later(Reason::ShuttingDown, STOPPING),
             Refusal::Ended(Ended { why, resume }) => match why {
                 Why::Stopping => retry_later_with(Reason::ShuttingDown, STOPPING, resume),
@@ -182,6 +186,32 @@ impl From<Refusal> for Status {
             Refusal::Store(error) => store(&error),
         }
     }
+}
+
+/// The names of the codes, each at its number (gRPC, statuscodes.md).
+pub const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// The reason of a status, for the log: its message may hold what was sent.
+pub fn reason_of(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
 /// The status of a message that is no protobuf.
@@ -211,7 +241,7 @@ pub fn complete(bare: Status) -> Status {
             }
             told
         }
-        Code::Unimplemented => status(Code::Unimplemented, ErrorReason::UnknownMethod, "there is no such method", []),
+        Code::Unimplemented => unknown_method(),
         Code::DeadlineExceeded | Code::Cancelled => {
             status(bare.code(), ErrorReason::Deadline, bare.message().to_owned(), [])
         }
@@ -302,7 +332,7 @@ fn store(error: &StoreError) -> Status {
             tracing::warn!(%error, %cause, "the database failed a call");
         }
         StoreError::Damaged(_) | StoreError::NoRange => tracing::error!(%error),
-        StoreError::Defect(cause) => tracing::error!(%error, %cause),
+        StoreError::Defect(cause) => tracing::error!(%error, cause = told(cause)),
     }
     match error {
         StoreError::Unavailable(_) | StoreError::NoRange => {
@@ -322,6 +352,10 @@ fn store(error: &StoreError) -> Status {
         ),
         _ => defect(),
     }
+}
+
+fn unknown_method() -> Status {
+    status(Code::Unimplemented, ErrorReason::UnknownMethod, "there is no such method", [])
 }
 
 fn late() -> Status {

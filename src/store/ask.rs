@@ -80,6 +80,7 @@ impl Store {
 
 impl Ask {
     /// All rows that a statement answers.
+    #[tracing::instrument(name = "db.question.ask", level = "debug", skip_all)]
     pub async fn all<O>(&mut self, query: QueryAs<'_, Postgres, O, PgArguments>) -> Result<Vec<O>, StoreError>
     where
         O: Send + Unpin + for<'r> sqlx::FromRow<'r, PgRow>,

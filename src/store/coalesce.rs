@@ -84,6 +84,7 @@ where
     }
 
     /// What has this key, as of a moment after the call; `None` for nothing.
+    #[tracing::instrument(name = "db.record.read", level = "debug", skip_all)]
     pub async fn get(&self, key: K) -> Result<Option<Arc<V>>, Arc<StoreError>> {
         // Where there is nobody to share with, a task would only cost time.
         if let Some(_alone) = Alone::begin(&self.0) {
@@ -94,6 +95,7 @@ where
     }
 
     /// What has these keys, as of moments after the call. A key of nothing has no entry.
+    #[tracing::instrument(name = "db.records.read", level = "debug", skip_all)]
     pub async fn get_all(&self, keys: Vec<K>) -> Answer<K, V> {
         if keys.is_empty() {
             return Ok(HashMap::new());
@@ -226,6 +228,7 @@ async fn answer<K: Clone + Eq + Hash, V>(mut batch: Vec<Asked<K, V>>, read: &Rea
 
 /// Reads, but not for ever: a database that has fallen silent must not hold up those who ask later.
 async fn in_time<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<Found<K, V>, StoreError> {
+    metrics::histogram!("readout_read_batch_keys").record(keys.len() as f64);
     timeout(BATCH_TIMEOUT, read_twice(read, keys)).await.map_err(StoreError::silent).flatten()
 }
 

@@ -96,6 +96,16 @@ impl StoreError {
     }
 }
 
+/// What the log may tell of a defect. What the database says of a data exception (class 22) quotes the data.
+pub fn told(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(cause) if sqlstate(cause.as_ref()).starts_with("22") => {
+            format!("a data exception, SQLSTATE {}", sqlstate(cause.as_ref()))
+        }
+        other => other.to_string(),
+    }
+}
+
 fn sqlstate(error: &dyn DatabaseError) -> String {
     error.code().unwrap_or_default().into_owned()
 }

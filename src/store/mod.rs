@@ -34,6 +34,7 @@ pub mod search;
 mod signed;
 pub mod statement;
 pub mod text;
+pub mod token;
 pub mod unsettled;
 pub mod write;
 

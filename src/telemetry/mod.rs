@@ -1,23 +1,48 @@
-//! The log: lines on standard error, for people on a terminal and as JSON elsewhere.
+//! What a process tells of itself: the log, as lines on standard error for people on a terminal and as JSON elsewhere;
+//! metrics; traces. None of it holds what callers send, but for the ids of their requests.
+
+pub mod metrics;
+mod panics;
+mod process;
+pub mod traceparent;
+#[cfg_attr(not(feature = "otlp"), path = "no_traces.rs")]
+pub mod traces;
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use anyhow::anyhow;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::config::{Log, LogFormat};
+pub use self::traces::Traces;
+use crate::config::{Log, LogFormat, Operations};
 
-/// Starts the log of this process; of several calls the first holds. An error: the filter is not well formed.
-pub fn init(log: &Log) -> Result<(), ParseError> {
-    let terminal = io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::builder().parse(&log.log)?)
-        .with_writer(io::stderr)
-        .with_ansi(terminal);
+/// Libraries that tell much, and some of it what callers send, unless they are asked by name.
+const QUIET: &str = "h2=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,sqlx=warn,tonic=info,tower=info";
+
+/// Starts the log of this process, and its traces if it serves; of several calls the first holds.
+pub fn init(log: &Log, operations: Option<&Operations>) -> anyhow::Result<Traces> {
+    let traces = operations.map(Traces::start).transpose()?.unwrap_or_default();
+    let lines = lines(log).with_filter(filter(&log.log)?);
     // Fails when there is a log already, as there is in the second of several tests.
-    let _ = match log.log_format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Auto if terminal => lines.try_init(),
-        LogFormat::Auto | LogFormat::Json => lines.json().flatten_event(true).try_init(),
-    };
-    Ok(())
+    if tracing_subscriber::registry().with(lines).with(traces.layer()).try_init().is_ok() {
+        panics::log_them();
+    }
+    Ok(traces)
+}
+
+fn lines(log: &Log) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let terminal = io::stderr().is_terminal();
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(terminal);
+    match log.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Auto if terminal => lines.boxed(),
+        LogFormat::Auto | LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    }
+}
+
+fn filter(wanted: &str) -> anyhow::Result<EnvFilter> {
+    let not_a_filter = |error| anyhow!("--log {wanted:?} is not a filter: {error}");
+    // By itself first: an error is one of theirs.
+    EnvFilter::builder().parse(wanted).map_err(not_a_filter)?;
+    EnvFilter::builder().parse(format!("{QUIET},{wanted}")).map_err(not_a_filter)
 }

@@ -8,6 +8,7 @@ It knows addresses and names only: every message is built from what server refle
 import argparse
 import copy
 import json
+import os
 import pathlib
 import sys
 import uuid
@@ -26,10 +27,13 @@ DEADLINE = 30  # seconds, for each call
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("address", nargs="?", default="127.0.0.1:50051", help="host:port (default %(default)s)")
-    address = parser.parse_args().address
+    parser.add_argument("--tls-ca", help="PEM file of the authority that vouches for the service; without it, plaintext")
+    parser.add_argument("--tls-cert", help="PEM file of a certificate to show")
+    parser.add_argument("--tls-key", help="PEM file of its key")
+    args = parser.parse_args()
     story = json.loads(STORY.read_text(encoding="utf-8"))
 
-    with grpc.insecure_channel(address) as channel:
+    with open_channel(args, os.environ.get("READOUT_TOKEN")) as channel:
         check_health(channel)
         api = Api(channel)
         create_participant(api)
@@ -40,6 +44,18 @@ def main():
         see_every_violation(api)
         see_invented_evidence_refused(api, story)
     print("OK")
+
+
+def open_channel(args, token):
+    """As the arguments say; the token goes with each call."""
+    if not args.tls_ca:
+        return grpc.insecure_channel(args.address)
+    credentials = grpc.ssl_channel_credentials(
+        *(pathlib.Path(path).read_bytes() if path else None for path in (args.tls_ca, args.tls_key, args.tls_cert))
+    )
+    if token:
+        credentials = grpc.composite_channel_credentials(credentials, grpc.access_token_call_credentials(token))
+    return grpc.secure_channel(args.address, credentials)
 
 
 class Api:

@@ -25,7 +25,7 @@ async fn commands_show_their_certificate_and_check_that_of_the_service() {
     let (ca, cert, key) = (path("ca.pem"), path("pipeline.pem"), path("pipeline.key"));
     let (empty, token) = (path("empty"), path("token"));
     fs::write(&token, "secret\n").unwrap();
-    fs::write(&empty, " \n").unwrap();
+    fs::write(&empty, "\n").unwrap();
     let flags = ["--server", &url, "--tls-ca", &ca, "--tls-cert", &cert, "--tls-key", &key];
 
     let imported = run_with_input([&["import", "-"], &flags[..]].concat(), stories::azernews_line().as_bytes()).await;

@@ -7,9 +7,12 @@ use tempfile::tempdir;
 use super::certificates;
 use crate::support::{authority::Authority, program::run};
 
+/// A database that is not looked for any more.
+const UNREAD: &str = "postgres://127.0.0.1:1/none";
+
 /// The last line that it logs before it ends.
-async fn refused(args: &[&str]) -> String {
-    let ran = run(["serve", "--database-url", "none", "--log-format", "json"].iter().chain(args)).await;
+async fn refused(database: &str, args: &[&str]) -> String {
+    let ran = run(["serve", "--database-url", database, "--log-format", "json"].iter().chain(args)).await;
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let line = ran.stderr.lines().last().expect("a line");
     let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
@@ -38,7 +41,7 @@ async fn half_a_configuration_of_tls_is_told_with_its_file() {
         (vec!["--tls-cert", cert, "--tls-key", other], format!("{other} is not the key of {cert}")),
         (vec!["--tls-cert", cert, "--tls-key", key, "--tls-client-ca", empty], format!("{empty} holds no certificate")),
     ] {
-        let refused = refused(&args).await;
+        let refused = refused(UNREAD, &args).await;
         assert!(refused.starts_with(&told), "{args:?}: {refused}");
     }
 }
@@ -46,10 +49,10 @@ async fn half_a_configuration_of_tls_is_told_with_its_file() {
 #[tokio::test]
 async fn plaintext_is_served_to_this_machine_only_unless_it_is_said_to_be_wanted() {
     for address in ["0.0.0.0:0", "192.0.2.1:50051", "[::]:0"] {
-        let refused = refused(&["--listen", address]).await;
+        let refused = refused(UNREAD, &["--listen", address]).await;
         assert!(refused.starts_with(&format!("--listen {address} can be reached from other machines")), "{refused}");
     }
     // It gets further.
-    let refused = refused(&["--listen", "0.0.0.0:0", "--insecure"]).await;
+    let refused = refused("none", &["--listen", "0.0.0.0:0", "--insecure"]).await;
     assert!(refused.starts_with("DATABASE_URL is not a valid PostgreSQL url"), "{refused}");
 }

@@ -2,7 +2,6 @@
 //! unknown method, a message over the limit) gets its reason.
 
 use std::{
-    any::Any,
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -41,16 +40,13 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let path = request.uri().path().to_owned();
         // What a handler shares with others are pools and channels, which a panic elsewhere leaves whole.
         let response = AssertUnwindSafe(self.0.call(request)).catch_unwind();
         Box::pin(async move {
             let response = match response.await {
                 Ok(response) => response?,
-                Err(panic) => {
-                    tracing::error!(method = path, panic = what(&panic), "a handler panicked");
-                    return Ok(defect().into_http());
-                }
+                // It is in the log already: the process tells of every panic.
+                Err(_) => return Ok(defect().into_http()),
             };
             // Only a response without a body has its status in the headers.
             match Status::from_header_map(response.headers()) {
@@ -61,9 +57,4 @@ where
             }
         })
     }
-}
-
-fn what(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("of unknown kind")
 }

@@ -26,13 +26,31 @@ pub fn ending<F>(body: Body, end: F) -> Body
 where
     F: Future<Output = Status> + Send + 'static,
 {
-    Body::new(Ending { body: Some(body), end: Box::pin(end) })
+    Body::new(Ending { body: Some(body), end: Box::pin(end), is_cut: false })
+}
+
+/// The same, but nothing more is sent once that has come: a slow reader may have any amount ready.
+pub fn cut_with<F>(response: http::Response<Body>, end: F) -> http::Response<Body>
+where
+    F: Future<Output = Status> + Send + 'static,
+{
+    response.map(|body| Body::new(Ending { body: Some(body), end: Box::pin(end), is_cut: true }))
 }
 
 struct Ending {
     /// None once it has ended.
     body: Option<Body>,
     end: Pin<Box<dyn Future<Output = Status> + Send>>,
+    /// Whether the end goes before what is ready.
+    is_cut: bool,
+}
+
+impl Ending {
+    /// With the body goes what its handler was doing.
+    fn end(&mut self, status: Status) -> Frame<Bytes> {
+        self.body = None;
+        Frame::trailers(status.into_http::<Body>().into_parts().0.headers)
+    }
 }
 
 impl http_body::Body for Ending {
@@ -43,16 +61,23 @@ impl http_body::Body for Ending {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        // What is ready comes before the end.
-        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
+        if self.body.is_none() {
+            return Poll::Ready(None);
+        }
+        if self.is_cut
+            && let Poll::Ready(status) = self.end.as_mut().poll(context)
+        {
+            return Poll::Ready(Some(Ok(self.end(status))));
+        }
+        if let Some(body) = &mut self.body
+            && let Poll::Ready(frame) = Pin::new(body).poll_frame(context)
+        {
             return Poll::Ready(frame);
         }
-        let Poll::Ready(status) = self.end.as_mut().poll(context) else { return Poll::Pending };
-        // With the body goes what its handler was doing.
-        self.body = None;
-        let trailers = status.into_http::<Body>().into_parts().0.headers;
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+        match self.is_cut {
+            true => Poll::Pending,
+            false => self.end.as_mut().poll(context).map(|status| Some(Ok(self.end(status)))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

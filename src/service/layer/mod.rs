@@ -1,24 +1,33 @@
-//! What every call passes through, from the outside in: its status is completed, its time is bounded, it is let in when
-//! it is its turn, and only large answers are compressed.
+//! What every call passes through, from the outside in: it is observed, its status is completed, its time is bounded,
+//! its caller is known, it is let in when it is its turn, and only large answers are compressed.
 
+pub mod access;
 pub mod admission;
 mod arrival;
 pub mod complete;
 pub mod compression;
 pub mod deadline;
 pub mod ending;
+pub mod measures;
+pub mod observe;
+pub mod request_id;
+
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use self::{admission::Admission, complete::Complete, compression::Compression, deadline::Deadlines};
-use crate::config::Bounds;
+use self::{
+    access::Access, admission::Admission, complete::Complete, compression::Compression, deadline::Deadlines,
+    observe::Observe,
+};
+use crate::{access::Gate, config::Bounds};
 
 /// The services as calls reach them.
-pub type Layers = Complete<Deadlines<Admission<Compression<Routes>>>>;
+pub type Layers = Observe<Complete<Deadlines<Access<Admission<Compression<Routes>>>>>>;
 
 /// Puts the layers around the services.
-pub fn around(routes: Routes, bounds: &Bounds, stopping: CancellationToken) -> Layers {
+pub fn around(routes: Routes, gate: Arc<Gate>, bounds: &Bounds, stopping: CancellationToken) -> Layers {
     let admitted = Admission::new(Compression::new(routes.prepare()), bounds, stopping);
-    Complete::new(Deadlines::new(admitted, bounds.call_timeout))
+    Observe::new(Complete::new(Deadlines::new(Access::new(admitted, gate), bounds.call_timeout)))
 }

@@ -1,0 +1,215 @@
+//! Who may call. A caller is known by an API token, a JWT or a client certificate; it gets the role that these give it, a
+//! name that its writes are recorded under, and as many calls as it may make. It must know no gRPC: `service/layer/access`
+//! asks here, and `service/status` says what is refused.
+
+pub mod certificate;
+pub mod denied;
+pub mod jwk;
+pub mod jwks;
+pub mod jwt;
+pub mod principal;
+pub mod rates;
+pub mod secret;
+pub mod tokens;
+
+use std::net::{IpAddr, SocketAddr};
+
+use self::{
+    certificate::Identities,
+    jwt::Jwts,
+    principal::{Known, Until},
+    rates::Rates,
+    secret::ApiToken,
+    tokens::Tokens,
+};
+pub use self::{denied::Denied, principal::Principal};
+use crate::{
+    config,
+    model::role::Role,
+    store::{Store, StoreError},
+};
+
+/// What a call brings along.
+#[derive(Debug, Clone, Copy)]
+pub struct Presented<'a> {
+    /// A token, of either kind.
+    pub bearer: Option<&'a str>,
+    /// The certificate that the other end has proved to have the key of, as DER.
+    pub certificate: Option<&'a [u8]>,
+    /// Where it comes from.
+    pub address: IpAddr,
+}
+
+/// Decides who is let in.
+#[derive(Debug)]
+pub struct Gate {
+    tokens: Option<Tokens>,
+    jwts: Option<Jwts>,
+    identities: Identities,
+    /// Who calls without credentials; none: nobody may.
+    anonymous: Option<Principal>,
+    rates: Option<Rates>,
+}
+
+/// Why a service cannot say who may call.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// Everybody who reaches it could do everything.
+    #[error(
+        "{0} can be reached from elsewhere, and nothing says who may call: give --api-tokens, --jwt-issuer or \
+         --client-identity, or say with --anonymous-role what everybody may"
+    )]
+    Open(SocketAddr),
+    /// Where the keys of JWTs come from cannot be used.
+    #[error(transparent)]
+    Keys(#[from] jwks::KeysError),
+    /// The tokens cannot be read.
+    #[error("the API tokens cannot be read")]
+    Tokens(#[source] StoreError),
+}
+
+/// A caller that is let in, and until when.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// The caller.
+    pub principal: Principal,
+    until: Until,
+}
+
+impl Gate {
+    /// For a service at this address, configured so.
+    pub async fn new(config: &config::Access, address: SocketAddr, store: &Store) -> Result<Self, GateError> {
+        let asks = config.asks_for_credentials();
+        let role = match config.anonymous_role {
+            Some(said) => said.role(),
+            None if asks => None,
+            None if address.ip().to_canonical().is_loopback() => Some(Role::Admin),
+            None => return Err(GateError::Open(address)),
+        };
+        let tokens = match config.api_tokens {
+            true => Some(Tokens::new(store.clone()).await.map_err(GateError::Tokens)?),
+            false => None,
+        };
+        let jwts = match config.jwt.source() {
+            Some(source) => Some(Jwts::new(source).await?),
+            None => None,
+        };
+        Ok(Self {
+            tokens,
+            jwts,
+            identities: Identities::new(&config.client_identities),
+            anonymous: role.map(|role| Principal::anonymous(role, !asks && role == Role::Admin)),
+            rates: Rates::new(config.rate, config.rate_burst),
+        })
+    }
+
+    /// Keeps up to date what it decides by. Does not end.
+    pub async fn keep(&self) {
+        let tokens = async {
+            if let Some(tokens) = &self.tokens {
+                tokens.keep().await;
+            }
+        };
+        let jwts = async {
+            if let Some(jwts) = &self.jwts {
+                jwts.keep().await;
+            }
+        };
+        let rates = async {
+            if let Some(rates) = &self.rates {
+                rates.keep().await;
+            }
+        };
+        tokio::join!(tokens, jwts, rates);
+    }
+
+    /// Lets a caller in who has the role.
+    pub async fn admit(&self, presented: Presented<'_>, required: Role) -> Result<Admitted, Denied> {
+        let admitted = match self.known(presented).await? {
+            Some(known) => {
+                let role = known.role.ok_or(Denied::RoleTooLow { required, role: None })?;
+                Admitted { principal: Principal { name: known.name, role, is_open: false }, until: known.until }
+            }
+            None => Admitted { principal: self.anonymous.clone().ok_or(Denied::Missing)?, until: Until::Always },
+        };
+        let principal = &admitted.principal;
+        if let Some(rates) = &self.rates {
+            rates.check(principal, presented.address)?;
+        }
+        if principal.role < required {
+            return Err(Denied::RoleTooLow { required, role: Some(principal.role) });
+        }
+        Ok(admitted)
+    }
+
+    /// Whom the credentials name; none: there are none. Those that are there and do not hold are refused, even where one
+    /// without any would be let in: whoever sends them believes to be somebody.
+    async fn known(&self, presented: Presented<'_>) -> Result<Option<Known>, Denied> {
+        if let Some(bearer) = presented.bearer {
+            let known = match ApiToken::parse(bearer) {
+                Some(token) => {
+                    self.tokens.as_ref().ok_or(Denied::Invalid("API tokens are not taken"))?.known(&token).await
+                }
+                None => self.jwts.as_ref().ok_or(Denied::Invalid("no such tokens are taken"))?.known(bearer).await,
+            };
+            return known.map(Some);
+        }
+        match presented.certificate {
+            Some(certificate) if !self.identities.is_empty() => self.identities.known(certificate).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Admitted {
+    /// Whether what lets it in ceases to hold at some time.
+    pub fn may_end(&self) -> bool {
+        !matches!(self.until, Until::Always)
+    }
+
+    /// Ends when that does not hold any more, with the reason.
+    pub async fn ended(self) -> Denied {
+        self.until.ended().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::PgConnectOptions;
+
+    use super::*;
+    use crate::config::{Access, AnonymousRole};
+
+    async fn gate(address: &str, access: Access) -> Result<Gate, GateError> {
+        // Nobody connects to it.
+        let store = Store::new(PgConnectOptions::new());
+        Gate::new(&access, address.parse().expect("an address"), &store).await
+    }
+
+    #[tokio::test]
+    async fn only_who_is_on_the_same_machine_may_everything_without_a_word() {
+        for loopback in ["127.0.0.1:50051", "[::1]:50051", "[::ffff:127.0.0.1]:50051"] {
+            let gate = gate(loopback, Access::default()).await.expect("it is open");
+            assert_eq!(gate.anonymous, Some(Principal::anonymous(Role::Admin, true)), "{loopback}");
+        }
+        for elsewhere in ["0.0.0.0:50051", "[::]:50051", "192.0.2.1:50051"] {
+            let refused = gate(elsewhere, Access::default()).await.expect_err("it would be open");
+            assert!(matches!(refused, GateError::Open(_)) && refused.to_string().contains("--api-tokens"), "{refused}");
+            let said = Access { anonymous_role: Some(AnonymousRole::Reader), ..Access::default() };
+            let gate = gate(elsewhere, said).await.expect("it was said");
+            assert_eq!(gate.anonymous, Some(Principal::anonymous(Role::Reader, false)));
+        }
+    }
+
+    #[tokio::test]
+    async fn once_any_credentials_are_taken_nobody_may_anything_without() {
+        let desk = config::ClientIdentity { name: "desk".to_owned(), role: Role::Reader };
+        let access = Access { client_identities: vec![desk], ..Access::default() };
+        for address in ["127.0.0.1:50051", "0.0.0.0:50051"] {
+            let gate = gate(address, access.clone()).await.expect("it asks for credentials");
+            assert_eq!(gate.anonymous, None);
+            let presented = Presented { bearer: None, certificate: None, address: [127, 0, 0, 1].into() };
+            assert!(matches!(gate.admit(presented, Role::Reader).await, Err(Denied::Missing)));
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The API tokens, in memory: read anew every second, so that a token that was revoked anywhere is refused here soon, and
+//! at once when an unknown one comes. While the database is away, those that are known go on.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    sync::Mutex,
+    time::{self, Instant},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    denied::Denied,
+    principal::{Known, Until, expiry, name},
+    secret::ApiToken,
+};
+use crate::{
+    model::role::Role,
+    store::{
+        Store, StoreError,
+        token::{self, SecretHash, Token},
+    },
+};
+
+/// How often they are read.
+const PERIOD: Duration = Duration::from_secs(1);
+/// However many unknown tokens come, they are not read more often than this.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Whoever comes with an unknown one does not wait longer for the database.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// All API tokens.
+#[derive(Debug)]
+pub struct Tokens {
+    store: Store,
+    held: RwLock<HashMap<Uuid, Arc<Held>>>,
+    last: Mutex<Reading>,
+}
+
+/// A token of the table.
+#[derive(Debug)]
+pub struct Held {
+    hash: SecretHash,
+    name: Arc<str>,
+    role: Role,
+    expire_time: Option<SystemTime>,
+    /// Also when its row is gone.
+    revoked: CancellationToken,
+}
+
+/// The last time that they were read.
+#[derive(Debug)]
+struct Reading {
+    began: Instant,
+    outcome: Result<(), Arc<StoreError>>,
+}
+
+impl Tokens {
+    /// Those of the database.
+    pub async fn new(store: Store) -> Result<Self, StoreError> {
+        let began = Instant::now();
+        let held =
+            token::all(store.feed()).await?.into_iter().map(|token| (token.id, Arc::new(token.into()))).collect();
+        Ok(Self { store, held: RwLock::new(held), last: Mutex::new(Reading { began, outcome: Ok(()) }) })
+    }
+
+    /// Reads them again and again. Does not end.
+    pub async fn keep(&self) {
+        loop {
+            time::sleep(PERIOD).await;
+            if let Err(error) = self.read_since(Instant::now()).await {
+                tracing::debug!(%error, "the API tokens were not read; those that are known go on");
+            }
+        }
+    }
+
+    /// Whom a token names.
+    pub async fn known(&self, presented: &ApiToken) -> Result<Known, Denied> {
+        let hash = presented.hash();
+        let held = match self.held(presented.id) {
+            Some(held) => held,
+            None => {
+                self.read_since(Instant::now()).await.map_err(Denied::Store)?;
+                self.held(presented.id).ok_or(Denied::Invalid("there is no such API token"))?
+            }
+        };
+        if held.hash != hash {
+            return Err(Denied::Invalid("there is no such API token"));
+        }
+        if held.revoked.is_cancelled() {
+            return Err(Denied::Revoked);
+        }
+        if held.expire_time.is_some_and(|expires| expires <= SystemTime::now()) {
+            return Err(Denied::Expired);
+        }
+        Ok(Known { name: held.name.clone(), role: Some(held.role), until: Until::Token(held) })
+    }
+
+    fn held(&self, id: Uuid) -> Option<Arc<Held>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Answers once they have been read after this moment: one reading for all who wait.
+    async fn read_since(&self, moment: Instant) -> Result<(), Arc<StoreError>> {
+        let mut last = self.last.lock().await;
+        if last.began < moment {
+            time::sleep_until(last.began + PAUSE).await;
+            last.began = Instant::now();
+            let read = time::timeout(READ_TIMEOUT, token::all(self.store.feed())).await;
+            last.outcome = read.map_err(StoreError::silent).flatten().map(|tokens| self.take(tokens)).map_err(Arc::new);
+        }
+        last.outcome.clone()
+    }
+
+    /// Takes what was read in place of what was known. A token that is still there stays the same, with those who wait for
+    /// its end.
+    fn take(&self, tokens: Vec<Token>) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let mut former = std::mem::take(&mut *held);
+        for token in tokens {
+            let (id, is_revoked) = (token.id, token.revoke_time.is_some());
+            let one = former.remove(&id).unwrap_or_else(|| Arc::new(token.into()));
+            if is_revoked {
+                one.revoked.cancel();
+            }
+            held.insert(id, one);
+        }
+        former.values().for_each(|gone| gone.revoked.cancel());
+    }
+}
+
+impl Held {
+    /// Ends when it does not hold any more.
+    pub async fn ended(&self) -> Denied {
+        let expired = async {
+            match self.expire_time {
+                Some(time) => expiry(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.revoked.cancelled() => Denied::Revoked,
+            denied = expired => denied,
+        }
+    }
+}
+
+impl From<Token> for Held {
+    fn from(token: Token) -> Self {
+        let Token { id: _, name: said, role, hash, create_time: _, expire_time, revoke_time } = token;
+        let held = Self {
+            hash,
+            name: name("token", &said),
+            role,
+            expire_time: expire_time.map(SystemTime::from),
+            revoked: CancellationToken::new(),
+        };
+        if revoke_time.is_some() {
+            held.revoked.cancel();
+        }
+        held
+    }
+}

@@ -1,0 +1,138 @@
+//! What an operator does to API tokens.
+
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
+use serde_json::json;
+
+use crate::{
+    access::secret::ApiToken,
+    config::{CreateToken, ListTokens, Output, RevokeToken},
+    server::on_database,
+    store::token::{self, Token},
+};
+
+/// What it takes before there can be tokens.
+const MIGRATE: &str = "the database's API tokens cannot be reached; if it is new, `readout migrate` makes the table";
+
+/// Makes a token, and prints it.
+pub async fn create(config: CreateToken) -> Result<()> {
+    let secret = ApiToken::generate()?;
+    let create_time = Utc::now().trunc_subsecs(0);
+    let token = Token {
+        id: secret.id,
+        name: config.name,
+        role: config.role,
+        hash: secret.hash(),
+        create_time,
+        expire_time: config.expires_in.map(|after| create_time + after),
+        revoke_time: None,
+    };
+    on_database(&config.database, async |store| Ok(token::create(store.feed(), &token).await?))
+        .await
+        .context(MIGRATE)?;
+    println!("{}", secret.reveal());
+    eprintln!("token {} of {}, {}; it is not shown again", token.id, token.name, token.role);
+    Ok(())
+}
+
+/// Prints all tokens, without their secrets.
+pub async fn list(config: ListTokens) -> Result<()> {
+    let tokens =
+        on_database(&config.database, async |store| Ok(token::all(store.feed()).await?)).await.context(MIGRATE)?;
+    match config.output {
+        Output::Text => print!("{}", table(&tokens, Utc::now())),
+        Output::Json => tokens.iter().for_each(|one| println!("{}", json_of(one, Utc::now()))),
+    }
+    Ok(())
+}
+
+/// Revokes a token, and prints since when it is.
+pub async fn revoke(config: RevokeToken) -> Result<()> {
+    let revoked = on_database(&config.database, async |store| Ok(token::revoke(store.feed(), config.id).await?));
+    match revoked.await.context(MIGRATE)? {
+        Some(time) => println!("{}: revoked at {}", config.id, text(time)),
+        None => bail!("there is no token {}: nothing was revoked", config.id),
+    }
+    Ok(())
+}
+
+/// What a token is good for at a time.
+fn state(token: &Token, now: DateTime<Utc>) -> &'static str {
+    match token {
+        Token { revoke_time: Some(_), .. } => "revoked",
+        Token { expire_time: Some(time), .. } if *time <= now => "expired",
+        _ => "active",
+    }
+}
+
+fn json_of(token: &Token, now: DateTime<Utc>) -> serde_json::Value {
+    json!({
+        "id": token.id.to_string(),
+        "name": token.name,
+        "role": token.role.as_str(),
+        "state": state(token, now),
+        "createTime": text(token.create_time),
+        "expireTime": token.expire_time.map(text),
+        "revokeTime": token.revoke_time.map(text),
+    })
+}
+
+/// Columns under their names.
+fn table(tokens: &[Token], now: DateTime<Utc>) -> String {
+    const HEAD: [&str; 7] = ["ID", "NAME", "ROLE", "STATE", "CREATED", "EXPIRES", "REVOKED"];
+    let or_none = |time: Option<DateTime<Utc>>| time.map_or_else(|| "-".to_owned(), text);
+    let row = |one: &Token| {
+        let (id, created, state) = (one.id.to_string(), text(one.create_time), state(one, now).to_owned());
+        let (expires, revoked) = (or_none(one.expire_time), or_none(one.revoke_time));
+        [id, one.name.clone(), one.role.to_string(), state, created, expires, revoked]
+    };
+    let rows: Vec<_> = [HEAD.map(str::to_owned)].into_iter().chain(tokens.iter().map(row)).collect();
+    let mut widths = [0; HEAD.len()];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.len().max(*width);
+        }
+    }
+    let line = |row: &[String; HEAD.len()]| {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+fn text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{model::role::Role, store::token::SecretHash};
+
+    #[test]
+    fn columns_stand_below_their_names() {
+        let now = DateTime::from_timestamp(1_600_000_000, 0).expect("a time");
+        let active = Token {
+            id: Uuid::nil(),
+            name: "pipeline".to_owned(),
+            role: Role::Writer,
+            hash: SecretHash([0; 32]),
+            create_time: now,
+            expire_time: Some(now + Duration::from_secs(60)),
+            revoke_time: None,
+        };
+        let expired = Token { name: "a".to_owned(), expire_time: Some(now), ..active.clone() };
+        let revoked = Token { role: Role::Admin, revoke_time: Some(now), ..expired.clone() };
+        let written = "\
+ID                                    NAME      ROLE    STATE    CREATED               EXPIRES               REVOKED
+00000000-0000-0000-0000-000000000000  pipeline  writer  active   2020-09-13T12:26:40Z  2020-09-13T12:27:40Z  -
+00000000-0000-0000-0000-000000000000  a         writer  expired  2020-09-13T12:26:40Z  2020-09-13T12:26:40Z  -
+00000000-0000-0000-0000-000000000000  a         admin   revoked  2020-09-13T12:26:40Z  2020-09-13T12:26:40Z  2020-09-13T12:26:40Z
+";
+        assert_eq!(table(&[active, expired, revoked], now), written);
+    }
+}

@@ -1,0 +1,123 @@
+//! The second port: metrics, and whether the service lives and is ready, over plain HTTP/1.1.
+
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::{
+    Router,
+    extract::State as Shared,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::IntoResponse,
+    routing::get,
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::readiness::Readiness;
+use crate::telemetry::metrics::{self, Metrics};
+
+/// So many may ask at a time; others wait to be let in.
+const CONNECTIONS: usize = 64;
+/// A request's head comes sooner, and so does the next request on a connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection ends after so long, whatever it does.
+const LIFE: Duration = Duration::from_secs(60);
+/// Answers that are being given when the service ends get so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// When no connection can be taken in, the next try is so much later.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// The text format of Prometheus.
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The second port, open.
+pub struct Operations {
+    closing: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Operations {
+    /// Opens the port. Metrics are counted from here on.
+    pub async fn open(address: SocketAddr, readiness: Readiness) -> anyhow::Result<Self> {
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for operations"))?;
+        let address = listener.local_addr()?;
+        let router = Router::new()
+            .route("/livez", get("ok\n"))
+            .route("/readyz", get(ready))
+            .with_state(readiness)
+            .route("/metrics", get(metrics))
+            .with_state(metrics::install()?);
+        let (closing, connections) = (CancellationToken::new(), TaskTracker::new());
+        connections.spawn(accept(listener, router, connections.clone(), closing.clone()));
+        tracing::info!(%address, "metrics and readiness");
+        Ok(Self { closing, connections })
+    }
+
+    /// Closes the port.
+    pub async fn close(self) {
+        self.closing.cancel();
+        self.connections.close();
+        let _ = time::timeout(LAST_ANSWERS, self.connections.wait()).await;
+    }
+}
+
+async fn ready(Shared(readiness): Shared<Readiness>) -> impl IntoResponse {
+    match readiness.state().reason() {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    }
+}
+
+async fn metrics(Shared(metrics): Shared<Metrics>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, EXPOSITION)], metrics.render())
+}
+
+async fn accept(listener: TcpListener, router: Router, connections: TaskTracker, closing: CancellationToken) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let accepted = closing.run_until_cancelled(async {
+            let place = Arc::clone(&room).acquire_owned().await;
+            (listener.accept().await, place)
+        });
+        match accepted.await {
+            None => return,
+            Some((Ok((stream, _)), place)) => {
+                let served = time::timeout(LIFE, serve(stream, router.clone(), closing.clone()));
+                connections.spawn(async move {
+                    let _ = served.await;
+                    drop(place);
+                });
+            }
+            Some((Err(error), _)) => {
+                tracing::warn!(%error, "no connection for operations can be taken in");
+                time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, router: Router, closing: CancellationToken) {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let served = tokio::select! {
+        ended = &mut connection => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection for operations broke");
+    }
+}

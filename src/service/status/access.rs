@@ -1,0 +1,52 @@
+//! The status of a caller that is not let in.
+
+use tonic::{
+    Code, Status,
+    metadata::{MetadataMap, MetadataValue},
+};
+use tonic_types::StatusExt;
+
+use super::{info, retry_later, status, store};
+use crate::{access::Denied, model::role::Role, pb::ErrorReason};
+
+pub(super) fn denied(denied: Denied) -> Status {
+    match denied {
+        Denied::Missing => unauthenticated(
+            ErrorReason::CredentialsMissing,
+            "who calls must have credentials: a bearer token in the metadata `authorization`, or a client certificate",
+        ),
+        Denied::Invalid(why) => {
+            unauthenticated(ErrorReason::CredentialsInvalid, &format!("the credentials do not hold: {why}"))
+        }
+        Denied::Expired => unauthenticated(ErrorReason::CredentialsExpired, "the token has expired"),
+        Denied::Revoked => unauthenticated(ErrorReason::CredentialsRevoked, "the token was revoked"),
+        Denied::RoleTooLow { required, role } => {
+            let (required, role) = (required.as_contract(), role.map_or("NONE", Role::as_contract));
+            let message = format!("the method needs the role {required}, and the caller has {role}");
+            let metadata = [("required", required.to_owned()), ("role", role.to_owned())];
+            status(Code::PermissionDenied, ErrorReason::RoleTooLow, message, metadata)
+        }
+        Denied::ActorNotAllowed(role) => {
+            let (required, role) = (Role::Admin.as_contract(), role.as_contract());
+            let message = format!("only {required} may speak for others: leave out the metadata `readout-actor`");
+            let metadata = [("required", required.to_owned()), ("role", role.to_owned())];
+            status(Code::PermissionDenied, ErrorReason::ActorNotAllowed, message, metadata)
+        }
+        Denied::TooOften(wait) => {
+            let mut details = info(ErrorReason::RateLimited, []);
+            details.set_retry_info(Some(wait));
+            Status::with_error_details(Code::ResourceExhausted, "the caller calls more often than it may", details)
+        }
+        Denied::NoKeys => {
+            retry_later(ErrorReason::KeysUnavailable, "the keys that JWTs are verified with have not been had yet")
+        }
+        Denied::Store(error) => store(&error),
+    }
+}
+
+/// Says, as HTTP wants it (RFC 9110, 11.6.1), which credentials would do.
+fn unauthenticated(reason: ErrorReason, message: &str) -> Status {
+    let mut metadata = MetadataMap::new();
+    metadata.insert("www-authenticate", MetadataValue::from_static("Bearer"));
+    Status::with_error_details_and_metadata(Code::Unauthenticated, message, info(reason, []), metadata)
+}

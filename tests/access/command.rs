@@ -1,0 +1,100 @@
+//! `readout token`, the real program, and what a service says of tokens in its log.
+
+use readout::pb::{ErrorReason, ListArticlesRequest, article_service_client::ArticleServiceClient};
+use serde_json::Value;
+use sqlx::ConnectOptions;
+
+use super::{api_tokens, read, start, start_on, unauthenticated, with};
+use crate::support::{
+    cluster,
+    data_dir::{DataDir, eventually},
+    program::{Program, Ran, run},
+};
+
+#[tokio::test]
+async fn a_token_is_made_listed_and_revoked() {
+    let service = start(api_tokens()).await;
+    let url = service.database.to_url_lossy().to_string();
+    let made = run(["token", "create", "press-desk", "--role", "reader", "--database-url", &url]).await;
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let token = made.stdout.strip_suffix('\n').expect("one line");
+    assert!(token.starts_with("rdt_") && !token.contains(char::is_whitespace), "{token}");
+    assert!(made.stderr.contains("press-desk, reader") && !made.stderr.contains(token), "{}", made.stderr);
+    read(&service, Some(token)).await.expect("it holds");
+
+    let expiring = ["token", "create", "crawler", "--role", "writer", "--expires-in", "0.5", "--database-url", &url];
+    assert_eq!(run(expiring).await.code, Some(0));
+    let listed = run(["token", "list", "--output", "json", "--database-url", &url]).await;
+    let lines: Vec<Value> = listed.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let told = |key: &str| lines.iter().map(|line| line[key].as_str().unwrap_or("none")).collect::<Vec<_>>();
+    assert_eq!(told("name"), ["press-desk", "crawler"]);
+    assert_eq!(told("role"), ["reader", "writer"]);
+    assert_eq!(told("state"), ["active", "active"]);
+    assert!(lines[0]["expireTime"].is_null() && lines[1]["expireTime"].is_string(), "{lines:?}");
+    let secret = token.rsplit('_').next().expect("rdt_id_secret");
+    assert!(!listed.stdout.contains(secret));
+
+    let id = lines[0]["id"].as_str().expect("an id");
+    let revoked = run(["token", "revoke", id, "--database-url", &url]).await;
+    assert_eq!((revoked.code, revoked.stdout.starts_with(&format!("{id}: revoked at "))), (Some(0), true));
+    assert_eq!(run(["token", "revoke", id, "--database-url", &url]).await, revoked, "again changes nothing");
+    eventually("it is refused", async || read(&service, Some(token)).await.is_err()).await;
+    unauthenticated(read(&service, Some(token)).await, ErrorReason::CredentialsRevoked, token);
+    let listed = run(["token", "list", "--database-url", &url]).await.stdout;
+    assert!(listed.lines().any(|line| line.contains("press-desk  reader  revoked")), "{listed}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_said_and_nothing_is_printed() {
+    let url = cluster::database().await.to_url_lossy().to_string();
+    let unknown = "0198c0de-0000-7000-8000-000000000000";
+    let Ran { code, stdout, stderr } = run(["token", "revoke", unknown, "--database-url", &url]).await;
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.contains("nothing was revoked"), "{stderr}");
+
+    let empty = cluster::empty_database().await.to_url_lossy().to_string();
+    for command in [&["create", "desk", "--role", "reader"][..], &["list"], &["revoke", unknown]] {
+        let ran = run([&["token"], command, &["--database-url", &empty]].concat()).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{command:?}");
+        assert!(ran.stderr.contains("readout migrate"), "{}", ran.stderr);
+    }
+    for wrong in [["a b", "reader"], ["", "reader"], ["-x", "reader"], ["desk", "boss"]] {
+        let ran = run(["token", "create", "--role", wrong[1], "--database-url", &url, "--", wrong[0]]).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_made_while_no_service_ran_holds_in_one_that_starts() {
+    let database = cluster::database().await;
+    let url = database.to_url_lossy().to_string();
+    let token = run(["token", "create", "desk", "--role", "reader", "--database-url", &url]).await.stdout;
+    let service = start_on(database, api_tokens()).await;
+    read(&service, Some(token.trim())).await.expect("it holds");
+}
+
+#[tokio::test]
+async fn the_log_does_not_tell_tokens() {
+    let dir = DataDir::new();
+    let url = cluster::database().await.to_url_lossy().to_string();
+    let token = run(["token", "create", "desk", "--role", "reader", "--database-url", &url]).await.stdout;
+    let program = Program::serve_beside(&dir, &url, &["--api-tokens", "--log", "debug"]).await;
+    let mut articles = ArticleServiceClient::new(program.channel().await);
+    articles.list_articles(with(token.trim(), ListArticlesRequest::default())).await.expect("it holds");
+    let wrong = format!("{}x", token.trim());
+    articles.list_articles(with(&wrong, ListArticlesRequest::default())).await.expect_err("it does not");
+    program.signal("TERM");
+    let (code, log) = program.ended().await;
+    assert_eq!(code, Some(0));
+    let secret = token.trim().rsplit('_').next().expect("rdt_id_secret").to_owned();
+    assert!(log.iter().any(|line| line["message"] == "answered"), "{log:#?}");
+    assert!(log.iter().all(|line| !line.to_string().contains(&secret)), "{log:#?}");
+}
+
+#[tokio::test]
+async fn a_service_that_others_reach_does_not_start_unless_it_is_told_who_may_call() {
+    let url = cluster::database().await.to_url_lossy().to_string();
+    let Ran { code, stderr, .. } = run(["serve", "--listen", "0.0.0.0:0", "--insecure", "--database-url", &url]).await;
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("nothing says who may call: give --api-tokens"), "{stderr}");
+}

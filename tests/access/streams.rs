@@ -1,0 +1,113 @@
+//! A stream ends with what its caller was let in by.
+
+use chrono::{TimeDelta, Utc};
+use jsonwebtoken::{Algorithm, get_current_timestamp};
+use readout::{
+    config::Access,
+    model::role::Role,
+    pb::{
+        Article, CreateArticleRequest, ErrorReason, IngestStoriesRequest, ListArticlesRequest, Origin, View,
+        WatchChangesRequest, WatchChangesResponse, article_service_client::ArticleServiceClient,
+        watch_changes_request::Start,
+    },
+};
+use serde_json::json;
+use tonic::{Code, Status, Streaming, transport::Endpoint};
+
+use super::{
+    api_tokens,
+    issuer::{Key, Place, but, key_set, takes},
+    read, revoke, start, token, token_until, with,
+};
+use crate::support::{
+    Refused, Service,
+    data_dir::{eventually, patiently},
+    make,
+};
+
+/// A watch of a feed in which nothing happens.
+async fn watch(service: &Service, token: &str) -> Streaming<WatchChangesResponse> {
+    let start = Some(Start::Origin(Origin::Now.into()));
+    let request = WatchChangesRequest { start, ..Default::default() };
+    service.changes.clone().watch_changes(with(token, request)).await.expect("it is open").into_inner()
+}
+
+/// The end of a stream that goes on until somebody ends it.
+async fn end<T>(mut stream: Streaming<T>) -> Status {
+    patiently("the end", async {
+        loop {
+            if let Err(status) = stream.message().await.map(|message| message.expect("it goes on")) {
+                return status;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_revoked_token_ends_its_streams_and_no_others() {
+    let service = start(api_tokens()).await;
+    let revoked = token(&service.database, "desk", Role::Writer).await;
+    let other = token(&service.database, "desk", Role::Writer).await;
+    let watching = watch(&service, &revoked.reveal()).await;
+    let mut going_on = watch(&service, &other.reveal()).await;
+    let idle = futures_util::stream::pending::<IngestStoriesRequest>();
+    let writing = service.ingest.clone().ingest_stories(with(&revoked.reveal(), idle)).await.unwrap().into_inner();
+
+    revoke(&service.database, &revoked).await;
+    let expected = Refused::with(Code::Unauthenticated, ErrorReason::CredentialsRevoked);
+    assert_eq!(Refused::from(end(watching).await), expected);
+    assert_eq!(Refused::from(end(writing).await), expected);
+    revoke(&service.database, &token(&service.database, "another", Role::Reader).await).await;
+    assert!(matches!(patiently("a sign of life", going_on.message()).await, Ok(Some(_))));
+}
+
+#[tokio::test]
+async fn a_revoked_token_ends_a_stream_whose_reader_is_slow() {
+    let service = start(api_tokens()).await;
+    let token = token(&service.database, "desk", Role::Writer).await;
+    for number in 0..16 {
+        let article = Article { text: "x".repeat(1 << 20), ..make::article(&format!("urn:{number}")) };
+        let request = CreateArticleRequest { article: Some(article), ..Default::default() };
+        service.articles.clone().create_article(with(&token.reveal(), request)).await.expect("created");
+    }
+    let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();
+    let narrow = endpoint.initial_stream_window_size(65_535).connect().await.unwrap();
+    let mut articles = ArticleServiceClient::new(narrow).max_decoding_message_size(8 << 20);
+    let request = ListArticlesRequest { page_size: 1, view: View::Full.into(), ..Default::default() };
+    let mut pages = articles.stream_articles(with(&token.reveal(), request)).await.unwrap().into_inner();
+    pages.message().await.expect("a page").expect("the first of many");
+
+    revoke(&service.database, &token).await;
+    eventually("it is known", async || read(&service, Some(&token.reveal())).await.is_err()).await;
+    let mut read = 1;
+    let ended = loop {
+        match pages.message().await {
+            Ok(page) => read += page.expect("it does not end well").articles.len(),
+            Err(status) => break status,
+        }
+    };
+    assert!(read < 16, "{read}");
+    assert_eq!(Refused::from(ended), Refused::with(Code::Unauthenticated, ErrorReason::CredentialsRevoked));
+}
+
+#[tokio::test]
+async fn a_token_that_expires_ends_its_streams() {
+    let service = start(api_tokens()).await;
+    let soon = Some(Utc::now() + TimeDelta::seconds(2));
+    let token = token_until(&service.database, "desk", Role::Reader, soon).await.reveal();
+    let ended = end(watch(&service, &token).await).await;
+    assert!(Some(Utc::now()) >= soon);
+    assert_eq!(Refused::from(ended), Refused::with(Code::Unauthenticated, ErrorReason::CredentialsExpired));
+}
+
+#[tokio::test]
+async fn a_jwt_that_expires_ends_its_streams() {
+    let key = Key::new("a", Algorithm::ES256);
+    let place = Place::start(Some(key_set(&[&key]))).await;
+    let service: Service = start(Access { ..takes(place.source()) }).await;
+    // It holds for 30 seconds longer than it says.
+    let token = key.token(&but(json!({"exp": get_current_timestamp() - 28})));
+    let ended = end(watch(&service, &token).await).await;
+    assert_eq!(Refused::from(ended), Refused::with(Code::Unauthenticated, ErrorReason::CredentialsExpired));
+}

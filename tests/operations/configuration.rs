@@ -1,0 +1,76 @@
+//! `readout config`, and secrets in files.
+
+use std::fs;
+
+use tempfile::tempdir;
+
+use crate::support::{
+    cluster,
+    data_dir::DataDir,
+    program::{Program, run},
+};
+
+#[tokio::test]
+async fn the_configuration_is_printed_without_its_secrets() {
+    let url = "postgres://readout:s3cret@db:5432/readout?sslmode=require";
+    let printed = run(["config", "--database-url", url, "--operations-listen", "127.0.0.1:9090"]).await;
+    assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""));
+    let given = "# from the command line\n\
+                 DATABASE_URL=postgres://readout:***@db:5432/readout?sslmode=require\n\
+                 READOUT_OPERATIONS_LISTEN=127.0.0.1:9090\n";
+    assert!(printed.stdout.starts_with(given), "{}", printed.stdout);
+    assert!(printed.stdout.contains("\nREADOUT_LISTEN=127.0.0.1:50051\n"), "{}", printed.stdout);
+    assert!(!printed.stdout.contains("s3cret"), "{}", printed.stdout);
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_wrong_is_refused_as_a_service_refuses_it() {
+    let dir = tempdir().unwrap();
+    let (url, missing) = (dir.path().join("url"), dir.path().join("missing"));
+    fs::write(&url, "postgres://readout:s3cret@[/\n").unwrap();
+    let (url, missing) = (url.to_str().unwrap(), missing.to_str().unwrap());
+    for (args, told) in [
+        (vec!["--drain-timeout", "soon"], "must be a number of seconds such as 10 or 0.5"),
+        (vec!["--database-url-file", url], "DATABASE_URL is not a valid PostgreSQL url"),
+        (vec!["--database-url-file", missing], &format!("cannot read {missing}: ")),
+        (vec!["--database-url-file", url, "--database-url", "postgres://h/d"], "cannot be used with"),
+        (vec!["--otlp-sample", "2"], "must be a number from 0 to 1 such as 0.01"),
+        (vec!["--log", "readout=loud"], "--log \"readout=loud\" is not a filter: "),
+    ] {
+        let config = run(["config"].iter().chain(&args)).await;
+        assert_eq!((config.code, config.stdout.as_str()), (Some(2), ""), "{args:?}: {config:?}");
+        assert!(config.stderr.contains(told), "{args:?}: {config:?}");
+        let serve = run(["serve"].iter().chain(&args)).await;
+        assert!(serve.code == Some(1) || serve.code == Some(2), "{args:?}: {serve:?}");
+        assert!(serve.stderr.contains(told), "{args:?}: {serve:?}");
+        assert!(!(config.stderr + &serve.stderr).contains("s3cret"));
+    }
+}
+
+#[cfg(not(feature = "otlp"))]
+#[tokio::test]
+async fn a_collector_is_refused_where_there_are_no_traces() {
+    let refused = run(["serve", "--otlp-endpoint", "http://127.0.0.1:4317"]).await;
+    assert_eq!(refused.code, Some(2));
+    let told = "this readout was built without traces: build it with --features otlp";
+    assert!(refused.stderr.contains(told), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_service_finds_its_database_by_a_url_in_a_file() {
+    let dir = DataDir::new();
+    let url = sqlx::ConnectOptions::to_url_lossy(&cluster::database().await).to_string();
+    let file = dir.path().join("url");
+    fs::write(&file, format!("{url}\n")).unwrap();
+    let service = Program::start(&dir, &["--database-url-file", file.to_str().unwrap()]);
+    service.address().await;
+    service.stop().await;
+    assert!(!dir.path().join("postgres").exists());
+}
+
+#[tokio::test]
+async fn help_does_not_tell_what_stands_in_the_environment() {
+    let help = run(["serve", "--help"]).await.stdout;
+    assert!(help.contains("[env: DATABASE_URL]"), "{help}");
+    assert!(help.contains("[env: READOUT_OPERATIONS_LISTEN=]"), "{help}");
+}

@@ -1,0 +1,161 @@
+//! What is counted, and under which names.
+
+use std::{fs, path::Path};
+
+use futures_util::StreamExt;
+use readout::{
+    pb::{
+        CreateParticipantRequest, GetParticipantRequest, Origin, WatchChangesRequest,
+        change_service_client::ChangeServiceClient, participant_service_client::ParticipantServiceClient,
+        watch_changes_request,
+    },
+    telemetry::metrics::METRICS,
+};
+
+use super::Operated;
+use crate::support::{data_dir::eventually, make, raw};
+
+#[tokio::test]
+async fn calls_are_counted_by_method_and_status() {
+    let service = Operated::start().await;
+    let mut participants = ParticipantServiceClient::new(service.program.channel().await);
+    let request =
+        CreateParticipantRequest { participant: Some(make::person("Kerim Veliyev", "AZ")), ..Default::default() };
+    let name = participants.create_participant(request).await.unwrap().into_inner().name;
+    for name in [name.as_str(), name.as_str(), "participants/01890000-0000-7000-8000-000000000000", "nobody"] {
+        let request = GetParticipantRequest { name: name.into(), ..Default::default() };
+        let _ = participants.get_participant(request).await;
+    }
+    let scraped = service.scrape().await;
+    let of_get = "service=\"readout.v1.ParticipantService\",method=\"GetParticipant\"";
+    let total = |code| scraped.value(&format!("readout_requests_total{{{of_get},code=\"{code}\"}}"));
+    assert_eq!(total("OK"), Some(2.0), "{}", scraped.0);
+    assert_eq!((total("NOT_FOUND"), total("INVALID_ARGUMENT"), total("ABORTED")), (Some(1.0), Some(1.0), None));
+    // There from the beginning: an alert sees the first one.
+    assert_eq!(total("INTERNAL"), Some(0.0));
+    assert_eq!(scraped.value(&format!("readout_request_seconds_count{{{of_get}}}")), Some(4.0));
+    assert_eq!(scraped.value("readout_requests_in_flight"), Some(0.0));
+    assert_eq!(scraped.value("readout_commits_total{outcome=\"committed\"}"), Some(1.0));
+    assert_eq!(scraped.value("readout_commit_batch_writes_sum"), Some(1.0));
+    assert_eq!(scraped.value("readout_commit_queue_seconds_count"), Some(1.0));
+    assert_eq!(scraped.value("readout_commit_queue_writes"), Some(0.0));
+    assert!(scraped.value("readout_read_batch_keys_count").is_some_and(|count| count >= 1.0));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(scraped.value(&format!("readout_build_info{{version=\"{version}\"}}")), Some(1.0));
+    assert!(scraped.value("process_resident_memory_bytes").is_some_and(|bytes| bytes > 1e6));
+    service.program.stop().await;
+}
+
+#[tokio::test]
+async fn streams_are_counted_while_they_are_open_and_by_how_they_end() {
+    let service = Operated::start().await;
+    let mut changes = ChangeServiceClient::new(service.program.channel().await);
+    let start = Some(watch_changes_request::Start::Origin(Origin::Beginning.into()));
+    let request = WatchChangesRequest { start, ..Default::default() };
+    let mut watched = changes.watch_changes(request).await.unwrap().into_inner();
+    watched.next().await.expect("a sign of life").unwrap();
+    let scraped = service.scrape().await;
+    assert_eq!(scraped.value("readout_streams_open{method=\"WatchChanges\"}"), Some(1.0), "{}", scraped.0);
+    assert_eq!(scraped.value("readout_feed_watchers"), Some(1.0));
+    assert_eq!((scraped.value("readout_feed_head"), scraped.value("readout_feed_lag")), (Some(0.0), Some(0.0)));
+
+    drop(watched);
+    let of_watch = "service=\"readout.v1.ChangeService\",method=\"WatchChanges\"";
+    eventually("the stream is seen to end", async || {
+        let scraped = service.scrape().await;
+        scraped.value(&format!("readout_requests_total{{{of_watch},code=\"CANCELLED\"}}")) == Some(1.0)
+            && scraped.value("readout_streams_open{method=\"WatchChanges\"}") == Some(0.0)
+            && scraped.value("readout_feed_watchers") == Some(0.0)
+    })
+    .await;
+    service.program.stop().await;
+}
+
+/// Not seen unless something happens: limits that are met, credentials and certificates.
+const AT_TIMES: [&str; 9] = [
+    "readout_connections_open",
+    "readout_connections_total",
+    "readout_database_up",
+    "readout_pool_connections",
+    "readout_admission_wait_seconds",
+    "readout_certificate_expiry_timestamp_seconds",
+    "readout_rate_limited_total",
+    "readout_refused_credentials_total",
+    "readout_shed_total",
+];
+
+#[tokio::test]
+async fn what_stands_in_the_table_is_counted_and_well_formed() {
+    let service = Operated::start().await;
+    let mut participants = ParticipantServiceClient::new(service.program.channel().await);
+    let person = Some(make::person("Kerim Veliyev", "AZ"));
+    let request = CreateParticipantRequest { participant: person, ..Default::default() };
+    let name = participants.create_participant(request).await.unwrap().into_inner().name;
+    participants.get_participant(GetParticipantRequest { name, ..Default::default() }).await.unwrap();
+    let answer = service.get("/metrics").await;
+    assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
+    let scraped = service.scrape().await;
+    for metric in METRICS.iter().filter(|metric| !AT_TIMES.contains(&metric.name)) {
+        assert!(scraped.has(metric.name), "{}", metric.name);
+        assert!(scraped.0.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
+    }
+    service.program.stop().await;
+}
+
+#[tokio::test]
+async fn the_feed_is_seen_to_move() {
+    let service = Operated::start().await;
+    let mut participants = ParticipantServiceClient::new(service.program.channel().await);
+    let request =
+        CreateParticipantRequest { participant: Some(make::person("Kerim Veliyev", "AZ")), ..Default::default() };
+    participants.create_participant(request).await.unwrap();
+    eventually("the change is read", async || {
+        let scraped = service.scrape().await;
+        (scraped.value("readout_feed_head"), scraped.value("readout_feed_lag")) == (Some(1.0), Some(0.0))
+    })
+    .await;
+    service.program.stop().await;
+}
+
+#[tokio::test]
+async fn what_callers_send_names_nothing() {
+    let service = Operated::start().await;
+    let channel = service.program.channel().await;
+    for method in
+        ["readout.v1.MeetingService/S3cret", "s3cret.Service/Get", "readout.v1.MeetingService/GetMeeting/s3cret"]
+    {
+        raw::unary(&channel, method, Vec::new()).await.unwrap_err();
+    }
+    let scraped = service.scrape().await;
+    let others = "readout_requests_total{service=\"other\",method=\"other\",code=\"UNIMPLEMENTED\"}";
+    assert_eq!(scraped.value(others), Some(3.0), "{}", scraped.0);
+    assert!(!scraped.0.to_lowercase().contains("s3cret"));
+    service.program.stop().await;
+}
+
+/// A metric that is not described has neither help nor buckets.
+#[test]
+fn every_metric_that_is_counted_stands_in_the_table() {
+    let mut counted = Vec::new();
+    names_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut counted);
+    assert!(counted.len() > 10, "{counted:?}");
+    for name in counted {
+        assert!(METRICS.iter().any(|metric| metric.name == name), "{name}");
+    }
+}
+
+/// The strings of sources that are names of metrics; one is the channel of the feed.
+fn names_in(dir: &Path, names: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            names_in(&path, names);
+            continue;
+        }
+        let source = fs::read_to_string(path).unwrap();
+        let names_here = source.split("\"readout_").skip(1).filter_map(|rest| rest.split_once('"'));
+        let is_name =
+            |name: &str| name != "change" && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        names.extend(names_here.filter(|(name, _)| is_name(name)).map(|(name, _)| format!("readout_{name}")));
+    }
+}

@@ -1,0 +1,53 @@
+//! What operators see of a running service: its second port, its log, its configuration, and the files for their tools.
+
+mod configuration;
+mod files;
+mod http;
+mod log;
+mod metrics;
+mod port;
+#[cfg(feature = "otlp")]
+mod traces;
+
+use std::net::SocketAddr;
+
+use sqlx::ConnectOptions;
+
+use crate::support::{cluster, data_dir::DataDir, program::Program};
+
+/// The real program on a database of the cluster, and its second port.
+struct Operated {
+    program: Program,
+    url: String,
+    operations: SocketAddr,
+    _dir: DataDir,
+}
+
+impl Operated {
+    async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(args: &[&str]) -> Self {
+        let dir = DataDir::new();
+        let url = cluster::database().await.to_url_lossy().to_string();
+        let args = [&["--operations-listen", "127.0.0.1:0"], args].concat();
+        let program = Program::serve_beside(&dir, &url, &args).await;
+        let operations = address(&program).await;
+        Self { program, url, operations, _dir: dir }
+    }
+
+    async fn get(&self, path: &str) -> http::Answer {
+        http::get(self.operations, path).await
+    }
+
+    async fn scrape(&self) -> http::Scraped {
+        http::Scraped(self.get("/metrics").await.body)
+    }
+}
+
+/// Where a program's second port is.
+async fn address(program: &Program) -> SocketAddr {
+    let line = program.logged("metrics and readiness").await;
+    line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address")
+}
