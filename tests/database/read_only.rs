@@ -24,7 +24,13 @@ async fn a_database_that_becomes_read_only_is_read_and_says_so_to_those_who_writ
 
     execute(&own.database(), "alter system set default_transaction_read_only = on").await;
     execute(&own.database(), "select pg_reload_conf()").await;
-    eventually("it is read-only", async || write(client, "New").await.is_err()).await;
+    // What was written once is answered again: each is another one.
+    let mut tries = 0;
+    let one_more = async || {
+        tries += 1;
+        write(client, &format!("Before {tries}")).await.is_err()
+    };
+    eventually("it is read-only", one_more).await;
     let refused = write(client, "New").await.expect_err("it is read-only");
     comes_again(&refused, Code::Unavailable, ErrorReason::DatabaseReadOnly);
     assert_eq!(read(client, &known).await.expect("it is there"), known);
