@@ -3,7 +3,9 @@
 mod access;
 mod bounds;
 mod client;
+mod database;
 pub mod effective;
+mod feed;
 mod operations;
 mod pools;
 pub mod secret;
@@ -11,17 +13,17 @@ mod tls;
 mod token;
 mod transport;
 
-use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
-use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 pub use self::{
     access::{Access, AnonymousRole, ClientIdentity, Jwt, Reflection},
     bounds::Bounds,
     client::Server,
+    database::Database,
+    feed::Feed,
     operations::Operations,
     pools::Pools,
     secret::Secret,
@@ -29,7 +31,7 @@ pub use self::{
     token::{CreateToken, ListTokens, RevokeToken, Token},
     transport::Transport,
 };
-use crate::{model::resource::Collection, store::retention::Retention};
+use crate::model::resource::Collection;
 
 /// Keeps records of diplomatic meetings as news articles tell them.
 #[derive(Debug, Parser)]
@@ -158,71 +160,6 @@ impl Default for Service {
             pools: Pools::default(),
             feed: Feed::default(),
         }
-    }
-}
-
-/// The change feed.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Change feed")]
-pub struct Feed {
-    /// Seconds of silence after which those who watch get a sign of life
-    #[arg(long, env = "READOUT_FEED_HEARTBEAT", default_value = "10", value_name = "SECONDS", value_parser = some_seconds)]
-    pub feed_heartbeat: Duration,
-    /// Days for which changes are kept, at least; records are kept anyway
-    #[arg(long, env = "READOUT_FEED_KEEP_DAYS", default_value = "30", value_name = "DAYS", value_parser = days)]
-    pub feed_keep_days: Duration,
-    /// MiB of changes, with their index, past which the oldest are dropped sooner
-    #[arg(long, env = "READOUT_FEED_KEEP_MIB", default_value = "8192", value_name = "MIB")]
-    pub feed_keep_mib: u32,
-    /// Changes that are dropped at once, when the newest of them need not be kept
-    #[arg(long, env = "READOUT_FEED_RANGE", default_value = "250000", value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..))]
-    pub feed_range: u32,
-}
-
-impl Feed {
-    /// What is kept of it.
-    pub fn retention(&self) -> Retention {
-        Retention { age: self.feed_keep_days, bytes: u64::from(self.feed_keep_mib) << 20, range: self.feed_range }
-    }
-}
-
-impl Default for Feed {
-    fn default() -> Self {
-        let Retention { age, bytes, range } = Retention::default();
-        Self {
-            feed_heartbeat: Duration::from_secs(10),
-            feed_keep_days: age,
-            feed_keep_mib: u32::try_from(bytes >> 20).unwrap_or(u32::MAX),
-            feed_range: range,
-        }
-    }
-}
-
-/// Where the records are.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Database")]
-pub struct Database {
-    /// An existing PostgreSQL database, as postgres://user:password@host/name; default: a private one of our own
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<Secret>,
-    /// A file that holds the url, instead of the url itself
-    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database_url")]
-    pub database_url_file: Option<PathBuf>,
-    /// Where the private database is kept
-    #[arg(long, env = "READOUT_DATA_DIR", default_value_os_t = data_dir(), value_name = "DIR")]
-    pub data_dir: PathBuf,
-    /// Where `initdb` and `postgres` are, for the private database; default: the newest version installed
-    #[arg(long, env = "READOUT_POSTGRES_BIN", value_name = "DIR")]
-    pub postgres_bin: Option<PathBuf>,
-}
-
-impl Database {
-    /// The existing database that is named; none: the private one.
-    pub fn named(&self) -> anyhow::Result<Option<PgConnectOptions>> {
-        let url = Secret::given(self.database_url.as_ref(), self.database_url_file.as_deref())?;
-        // The url may hold a password: it is not repeated.
-        url.map(|url| url.expose().parse().context("DATABASE_URL is not a valid PostgreSQL url")).transpose()
     }
 }
 
@@ -379,21 +316,13 @@ fn some_days(text: &str) -> Result<Duration, String> {
         .and_then(|duration| if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) })
 }
 
-/// `$XDG_DATA_HOME/readout`, by default `~/.local/share/readout` (XDG Base Directory Specification).
-fn data_dir() -> PathBuf {
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_DATA_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
-        .unwrap_or_else(|| PathBuf::from("/var/lib"))
-        .join("readout")
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
     use crate::store::Limits;
+    use crate::store::retention::Retention;
 
     #[test]
     fn the_command_line_is_well_formed() {

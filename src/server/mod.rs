@@ -19,7 +19,10 @@ use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
 use tokio::{net::TcpListener, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
-use tonic::{codec::CompressionEncoding, service::Routes};
+use tonic::{
+    codec::CompressionEncoding,
+    service::{Routes, RoutesBuilder},
+};
 use tonic_health::ServingStatus;
 
 use self::{
@@ -136,19 +139,6 @@ impl Database {
     }
 }
 
-/// A service with the message limit of the contract, which holds for what comes out of a compressed message too. What is
-/// answered is bounded where it is read.
-macro_rules! bounded {
-    ($server:ident, $api:expr) => {
-        $server::new($api.clone())
-            .max_decoding_message_size(MESSAGE_BYTES)
-            .accept_compressed(CompressionEncoding::Zstd)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .send_compressed(CompressionEncoding::Zstd)
-            .send_compressed(CompressionEncoding::Gzip)
-    };
-}
-
 /// Serves on a migrated database until `shutdown`: then takes no more calls, and gives those that are open some time to
 /// end.
 pub async fn serve(
@@ -202,18 +192,8 @@ async fn serve_as(
         }),
     ];
 
-    let mut routes = Routes::builder();
-    routes
-        .add_service(health_service)
-        .add_service(bounded!(ArticleServiceServer, api))
-        .add_service(bounded!(ParticipantServiceServer, api))
-        .add_service(bounded!(MeetingServiceServer, api))
-        .add_service(bounded!(IngestServiceServer, api))
-        .add_service(bounded!(ChangeServiceServer, api))
-        .add_service(bounded!(FilterServiceServer, api));
-    if config.access.reflection == Reflection::On {
-        routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
-    }
+    let mut routes = services(&api, config.access.reflection)?;
+    routes.add_service(health_service);
     let service = layer::around(routes.routes(), gate, &config.bounds, stopping.clone());
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
     let server = listen::run(
@@ -259,6 +239,35 @@ async fn serve_as(
     let _ = time::timeout(FLUSH_TIMEOUT, store.close()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A service with the message limit of the contract, which holds for what comes out of a compressed message too. What is
+/// answered is bounded where it is read.
+macro_rules! bounded {
+    ($server:ident, $api:expr) => {
+        $server::new($api.clone())
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .accept_compressed(CompressionEncoding::Zstd)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Zstd)
+            .send_compressed(CompressionEncoding::Gzip)
+    };
+}
+
+/// The services of the contract, and reflection of them.
+fn services(api: &Api, reflected: Reflection) -> anyhow::Result<RoutesBuilder> {
+    let mut routes = Routes::builder();
+    routes
+        .add_service(bounded!(ArticleServiceServer, api))
+        .add_service(bounded!(ParticipantServiceServer, api))
+        .add_service(bounded!(MeetingServiceServer, api))
+        .add_service(bounded!(IngestServiceServer, api))
+        .add_service(bounded!(ChangeServiceServer, api))
+        .add_service(bounded!(FilterServiceServer, api));
+    if reflected == Reflection::On {
+        routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    }
+    Ok(routes)
 }
 
 /// Lists every service, in both versions of the protocol (older grpcurls only know v1alpha).

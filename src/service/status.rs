@@ -1,6 +1,7 @@
 //! The status that tells each refusal: the only place that names status codes.
 
 mod access;
+mod store;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,7 +15,6 @@ use super::{
 use crate::{
     model::{filter::FilterError, meeting::MOST_REPORTS, rules::Violations},
     pb::ErrorReason,
-    store::{StoreError, error::told},
 };
 
 /// Largest message, sent or received.
@@ -183,7 +183,7 @@ impl From<Refusal> for Status {
                 Why::Life => retry_later_with(Reason::StreamLife, "the stream has had its time", resume),
             },
             Refusal::Overloaded => overloaded(),
-            Refusal::Store(error) => store(&error),
+            Refusal::Store(error) => store::failed(&error),
         }
     }
 }
@@ -307,51 +307,6 @@ fn too_large(what: &str) -> Status {
         format!("{what} larger than {MESSAGE_BYTES} bytes"),
         [("limit_bytes", MESSAGE_BYTES.to_string())],
     )
-}
-
-fn store(error: &StoreError) -> Status {
-    // The one place where a failure of the database is logged.
-    match error {
-        StoreError::NewerContract(name) => {
-            let metadata = [("name", name.clone())];
-            return status(Code::FailedPrecondition, ErrorReason::NewerContract, error.to_string(), metadata);
-        }
-        StoreError::Contention(_) => {
-            return status(Code::Aborted, ErrorReason::Contention, "other writes to the same records went first", []);
-        }
-        StoreError::TimedOut(_) => return late(),
-        StoreError::Overloaded => return overloaded(),
-        StoreError::OutOfTime => {
-            let message = "the question takes longer than it may: ask for less, by a filter say";
-            return status(Code::DeadlineExceeded, ErrorReason::Deadline, message, []);
-        }
-        StoreError::Unavailable(cause)
-        | StoreError::Unknown(cause)
-        | StoreError::ReadOnly(cause)
-        | StoreError::Full(cause) => {
-            tracing::warn!(%error, %cause, "the database failed a call");
-        }
-        StoreError::Damaged(_) | StoreError::NoRange => tracing::error!(%error),
-        StoreError::Defect(cause) => tracing::error!(%error, cause = told(cause)),
-    }
-    match error {
-        StoreError::Unavailable(_) | StoreError::NoRange => {
-            retry_later(ErrorReason::DatabaseUnavailable, "the database is not available, or does not keep up")
-        }
-        StoreError::ReadOnly(_) => retry_later(
-            ErrorReason::DatabaseReadOnly,
-            "the database can only be read, as while another one takes over: repeat the write later",
-        ),
-        StoreError::Full(_) => {
-            let message = "the database is full: repeat the call once there is room again";
-            retry(Code::ResourceExhausted, ErrorReason::DatabaseFull, message, [])
-        }
-        StoreError::Unknown(_) => retry_later(
-            ErrorReason::DatabaseUnavailable,
-            "the database went away during the write, which may have been done: repeat it with the same request_id",
-        ),
-        _ => defect(),
-    }
 }
 
 fn unknown_method() -> Status {

@@ -40,7 +40,7 @@ pub(super) fn denied(denied: Denied) -> Status {
         Denied::NoKeys => {
             retry_later(ErrorReason::KeysUnavailable, "the keys that JWTs are verified with have not been had yet")
         }
-        Denied::Store(error) => store(&error),
+        Denied::Store(error) => store::failed(&error),
     }
 }
 

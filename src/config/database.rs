@@ -1,0 +1,44 @@
+//! Where the records are.
+
+use std::{env, path::PathBuf};
+
+use anyhow::Context;
+use sqlx::postgres::PgConnectOptions;
+
+use super::Secret;
+
+/// Where the records are.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Database")]
+pub struct Database {
+    /// An existing PostgreSQL database, as postgres://user:password@host/name; default: a private one of our own
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<Secret>,
+    /// A file that holds the url, instead of the url itself
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database_url")]
+    pub database_url_file: Option<PathBuf>,
+    /// Where the private database is kept
+    #[arg(long, env = "READOUT_DATA_DIR", default_value_os_t = data_dir(), value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Where `initdb` and `postgres` are, for the private database; default: the newest version installed
+    #[arg(long, env = "READOUT_POSTGRES_BIN", value_name = "DIR")]
+    pub postgres_bin: Option<PathBuf>,
+}
+
+impl Database {
+    /// The existing database that is named; none: the private one.
+    pub fn named(&self) -> anyhow::Result<Option<PgConnectOptions>> {
+        let url = Secret::given(self.database_url.as_ref(), self.database_url_file.as_deref())?;
+        // The url may hold a password: it is not repeated.
+        url.map(|url| url.expose().parse().context("DATABASE_URL is not a valid PostgreSQL url")).transpose()
+    }
+}
+
+/// `$XDG_DATA_HOME/readout`, by default `~/.local/share/readout` (XDG Base Directory Specification).
+fn data_dir() -> PathBuf {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib"))
+        .join("readout")
+}
