@@ -14,16 +14,22 @@ use tonic::{
 use crate::config::{self, Secret};
 
 /// Calls go this way; a clone shares the connection.
-pub type Wire = InterceptedService<Channel, Bearer>;
+pub type Wire = InterceptedService<Channel, Sent>;
 
-/// Sends the token, if there is one, with each call.
+/// What is sent with each call, where there is one: the token, and the trace that the command belongs to (the variable
+/// `TRACEPARENT`, as OpenTelemetry passes it to programs).
 #[derive(Clone)]
-pub struct Bearer(Option<AsciiMetadataValue>);
+pub struct Sent {
+    token: Option<AsciiMetadataValue>,
+    trace: Option<AsciiMetadataValue>,
+}
 
-impl Interceptor for Bearer {
+impl Interceptor for Sent {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
-            request.metadata_mut().insert("authorization", value.clone());
+        for (key, value) in [("authorization", &self.token), ("traceparent", &self.trace)] {
+            if let Some(value) = value {
+                request.metadata_mut().insert(key, value.clone());
+            }
         }
         Ok(request)
     }
@@ -59,7 +65,9 @@ pub async fn connect(config: &config::Server) -> Result<Wire> {
         .await
         // Of its layers only the innermost says something.
         .map_err(|error| anyhow!("no connection to {server}: {}", Error::new(error).root_cause()))?;
-    Ok(Wire::new(channel, Bearer(token)))
+    // One that is not well formed is nobody's trace: the service says so by taking no notice.
+    let trace = env::var("TRACEPARENT").ok().and_then(|trace| trace.parse().ok());
+    Ok(Wire::new(channel, Sent { token, trace }))
 }
 
 fn tls(config: &config::Server) -> Result<ClientTlsConfig> {

@@ -1,14 +1,17 @@
 //! `readout token`, the real program, and what a service says of tokens in its log.
 
+use std::fs;
+
 use readout::pb::{ErrorReason, ListArticlesRequest, article_service_client::ArticleServiceClient};
 use serde_json::Value;
 use sqlx::ConnectOptions;
+use tempfile::tempdir;
 
 use super::{api_tokens, read, start, start_on, unauthenticated, with};
 use crate::support::{
     cluster,
     data_dir::{DataDir, eventually},
-    program::{Program, Ran, run},
+    program::{Program, Ran, run, run_with},
 };
 
 #[tokio::test]
@@ -71,6 +74,27 @@ async fn a_token_made_while_no_service_ran_holds_in_one_that_starts() {
     let token = run(["token", "create", "desk", "--role", "reader", "--database-url", &url]).await.stdout;
     let service = start_on(database, api_tokens()).await;
     read(&service, Some(token.trim())).await.expect("it holds");
+}
+
+#[tokio::test]
+async fn commands_send_their_token() {
+    let database = cluster::database().await;
+    let url = database.to_url_lossy().to_string();
+    let token = run(["token", "create", "desk", "--role", "reader", "--database-url", &url]).await.stdout;
+    let service = start_on(database, api_tokens()).await;
+    let address = service.address.to_string();
+    let export = ["export", "--server", &address];
+    let refused = run(export).await;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("CREDENTIALS_MISSING"), "{refused:?}");
+    for variable in ["READOUT_TOKEN", "READOUT_TOKEN_FILE"] {
+        let dir = tempdir().expect("a directory");
+        let file = dir.path().join("token");
+        fs::write(&file, &token).expect("ours");
+        let value = if variable.ends_with("FILE") { file.to_str().expect("ASCII") } else { token.trim() };
+        let exported = run_with((variable, value), export).await;
+        assert_eq!(exported.code, Some(0), "{variable}: {exported:?}");
+    }
 }
 
 #[tokio::test]

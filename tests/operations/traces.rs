@@ -24,7 +24,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::Operated;
-use crate::support::{data_dir::patiently, make};
+use crate::support::{data_dir::patiently, make, program::run_with};
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Export {
@@ -149,6 +149,10 @@ async fn a_call_is_a_span_of_its_callers_trace_and_the_database_below_it() {
     participants.get_participant(in_trace(missing, TRACE, "01")).await.unwrap_err();
     let mut meetings = MeetingServiceClient::new(service.program.channel().await);
     meetings.list_meetings(in_trace(ListMeetingsRequest::default(), TRACE, "01")).await.unwrap();
+    let address = service.program.address().await.to_string();
+    let of_trace = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let exported = run_with(("TRACEPARENT", &of_trace), ["export", "--server", &address]).await;
+    assert_eq!(exported.code, Some(0), "{exported:?}");
     // What was not sent yet is sent at the end.
     service.program.stop().await;
 
@@ -171,6 +175,7 @@ async fn a_call_is_a_span_of_its_callers_trace_and_the_database_below_it() {
     let get = named("readout.v1.ParticipantService/GetParticipant");
     assert_eq!(attribute(get, "rpc.grpc.status_code").number, Some(5));
     let list = named("readout.v1.MeetingService/ListMeetings");
+    named("readout.v1.ParticipantService/StreamParticipants");
     for (parent, child) in [(create, "db.batch.commit"), (get, "db.record.read"), (list, "db.question.ask")] {
         assert_eq!(named(child).parent_span_id, parent.span_id, "{child}");
     }

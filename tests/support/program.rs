@@ -170,7 +170,17 @@ pub async fn run(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ran {
 
 /// Runs the program to its end, with this standard input.
 pub async fn run_with_input(args: impl IntoIterator<Item = impl AsRef<OsStr>>, input: &[u8]) -> Ran {
+    finish(command(args), input).await
+}
+
+/// Runs the program to its end, with a variable in its environment.
+pub async fn run_with(variable: (&str, &str), args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ran {
     let mut command = command(args);
+    command.env(variable.0, variable.1);
+    finish(command, b"").await
+}
+
+async fn finish(mut command: Command, input: &[u8]) -> Ran {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.kill_on_drop(true).spawn().expect("it was built");
     let mut stdin = child.stdin.take().expect("piped");
