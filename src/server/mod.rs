@@ -42,6 +42,9 @@ use crate::{
     store::{Store, migrate::migrate as migrate_database},
 };
 
+/// A question about health is the name of a service. Whoever asks has no credentials, and holds no more memory than that.
+const HEALTH_BYTES: usize = 1024;
+
 /// What was taken into the queue gets so long to be written when the service ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -204,7 +207,7 @@ async fn serve_as(
 
     let mut routes = Routes::builder();
     routes
-        .add_service(health_service)
+        .add_service(health_service.max_decoding_message_size(HEALTH_BYTES))
         .add_service(bounded!(ArticleServiceServer, api))
         .add_service(bounded!(ParticipantServiceServer, api))
         .add_service(bounded!(MeetingServiceServer, api))
