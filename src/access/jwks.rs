@@ -60,15 +60,15 @@ pub enum KeysError {
     NoKeySet,
 }
 
-/// The keys of JWTs.
-#[derive(Debug)]
+/// The keys of JWTs; a clone has the same ones.
+#[derive(Debug, Clone)]
 pub struct Jwks {
     source: Source,
     client: Client,
     /// None until they were had once.
-    keys: RwLock<Option<Arc<KeySet>>>,
+    keys: Arc<RwLock<Option<Arc<KeySet>>>>,
     /// When they were last asked for since somebody named an unknown one.
-    asked: Mutex<Option<Instant>>,
+    asked: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Source {
@@ -78,6 +78,9 @@ impl Source {
             return Ok(Self::File(text.into()));
         }
         let url: Url = text.parse().map_err(|error| format!("is no URL: {error}"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("must be without a password, which would stand in the log".to_owned());
+        }
         match url.scheme() {
             "https" => Ok(Self::Url(url)),
             "http" if is_loopback(&url) => Ok(Self::Url(url)),
@@ -110,7 +113,7 @@ impl Jwks {
             client = client.no_proxy();
         }
         let client = client.build().map_err(KeysError::Client)?;
-        let keys = Self { source, client, keys: RwLock::default(), asked: Mutex::default() };
+        let keys = Self { source, client, keys: Arc::default(), asked: Arc::default() };
         match keys.renew().await {
             Err(error) if matches!(keys.source, Source::File(_)) => return Err(error),
             Err(error) => tracing::warn!("{}: JWTs are refused until they are", with_causes(&error)),
@@ -142,14 +145,20 @@ impl Jwks {
     /// Has them anew since a token names one that is not known, unless that was done a moment ago: once for all who wait.
     pub async fn renew_for_unknown(&self) {
         let came = Instant::now();
-        let mut asked = self.asked.lock().await;
+        let mut asked = Arc::clone(&self.asked).lock_owned().await;
         if asked.is_some_and(|asked| asked >= came || asked.elapsed() < self.source.pause()) {
             return;
         }
         *asked = Some(Instant::now());
-        if let Err(error) = self.renew().await {
-            tracing::warn!("{}: those that were had before go on", with_causes(&error));
-        }
+        let keys = self.clone();
+        // Whoever named it may go away, and nobody else may ask for a while: it is done all the same.
+        let renewing = tokio::spawn(async move {
+            if let Err(error) = keys.renew().await {
+                tracing::warn!("{}: those that were had before go on", with_causes(&error));
+            }
+            drop(asked);
+        });
+        let _ = renewing.await;
     }
 
     async fn renew(&self) -> Result<(), KeysError> {
@@ -210,6 +219,9 @@ mod tests {
         for wrong in ["http://issuer.example/keys", "http://127.0.0.1.issuer.example/", "ftp://127.0.0.1/", "https://"]
         {
             assert!(Source::parse(wrong).is_err(), "{wrong}");
+        }
+        for with_password in ["https://desk:s3cret@issuer.example/keys", "https://s3cret@issuer.example/keys"] {
+            assert!(Source::parse(with_password).is_err_and(|told| !told.contains("s3cret")), "{with_password}");
         }
     }
 }

@@ -79,13 +79,7 @@ pub struct Admitted {
 impl Gate {
     /// For a service at this address, configured so.
     pub async fn new(config: &config::Access, address: SocketAddr, store: &Store) -> Result<Self, GateError> {
-        let asks = config.asks_for_credentials();
-        let role = match config.anonymous_role {
-            Some(said) => said.role(),
-            None if asks => None,
-            None if address.ip().to_canonical().is_loopback() => Some(Role::Admin),
-            None => return Err(GateError::Open(address)),
-        };
+        let (asks, role) = (config.asks_for_credentials(), role_of_all(config, address)?);
         let tokens = match config.api_tokens {
             true => Some(Tokens::new(store.clone()).await.map_err(GateError::Tokens)?),
             false => None,
@@ -158,6 +152,16 @@ impl Gate {
             Some(certificate) if !self.identities.is_empty() => self.identities.known(certificate).map(Some),
             _ => Ok(None),
         }
+    }
+}
+
+/// What callers without credentials may. An error: nobody has said, and it would be everything.
+pub fn role_of_all(config: &config::Access, address: SocketAddr) -> Result<Option<Role>, GateError> {
+    match config.anonymous_role {
+        Some(said) => Ok(said.role()),
+        None if config.asks_for_credentials() => Ok(None),
+        None if address.ip().to_canonical().is_loopback() => Ok(Some(Role::Admin)),
+        None => Err(GateError::Open(address)),
     }
 }
 

@@ -38,9 +38,12 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Tokens {
     store: Store,
-    held: RwLock<HashMap<Uuid, Arc<Held>>>,
-    last: Mutex<Reading>,
+    held: Arc<RwLock<Table>>,
+    last: Arc<Mutex<Reading>>,
 }
+
+/// By their ids.
+type Table = HashMap<Uuid, Arc<Held>>;
 
 /// A token of the table.
 #[derive(Debug)]
@@ -66,7 +69,8 @@ impl Tokens {
         let began = Instant::now();
         let held =
             token::all(store.feed()).await?.into_iter().map(|token| (token.id, Arc::new(token.into()))).collect();
-        Ok(Self { store, held: RwLock::new(held), last: Mutex::new(Reading { began, outcome: Ok(()) }) })
+        let last = Arc::new(Mutex::new(Reading { began, outcome: Ok(()) }));
+        Ok(Self { store, held: Arc::new(RwLock::new(held)), last })
     }
 
     /// Reads them again and again. Does not end.
@@ -105,33 +109,41 @@ impl Tokens {
         self.held.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
-    /// Answers once they have been read after this moment: one reading for all who wait.
+    /// Answers once they have been read after this moment: one reading for all who wait. It is a task of its own: whoever
+    /// asked for it may go away, and the others are not told that it was done when it was not.
     async fn read_since(&self, moment: Instant) -> Result<(), Arc<StoreError>> {
-        let mut last = self.last.lock().await;
-        if last.began < moment {
+        let mut last = Arc::clone(&self.last).lock_owned().await;
+        if last.began >= moment {
+            return last.outcome.clone();
+        }
+        let (store, held) = (self.store.clone(), Arc::clone(&self.held));
+        let reading = tokio::spawn(async move {
             time::sleep_until(last.began + PAUSE).await;
             last.began = Instant::now();
-            let read = time::timeout(READ_TIMEOUT, token::all(self.store.feed())).await;
-            last.outcome = read.map_err(StoreError::silent).flatten().map(|tokens| self.take(tokens)).map_err(Arc::new);
-        }
-        last.outcome.clone()
+            let read = time::timeout(READ_TIMEOUT, token::all(store.feed())).await;
+            last.outcome =
+                read.map_err(StoreError::silent).flatten().map(|tokens| take(&held, tokens)).map_err(Arc::new);
+            last.outcome.clone()
+        });
+        // Only the end of the runtime ends it before.
+        reading.await.unwrap_or_else(|_| Err(Arc::new(StoreError::Unavailable(sqlx::Error::WorkerCrashed))))
     }
+}
 
-    /// Takes what was read in place of what was known. A token that is still there stays the same, with those who wait for
-    /// its end.
-    fn take(&self, tokens: Vec<Token>) {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        let mut former = std::mem::take(&mut *held);
-        for token in tokens {
-            let (id, is_revoked) = (token.id, token.revoke_time.is_some());
-            let one = former.remove(&id).unwrap_or_else(|| Arc::new(token.into()));
-            if is_revoked {
-                one.revoked.cancel();
-            }
-            held.insert(id, one);
+/// Takes what was read in place of what was known. A token that is still there stays the same, with those who wait for its
+/// end.
+fn take(held: &RwLock<Table>, tokens: Vec<Token>) {
+    let mut held = held.write().unwrap_or_else(PoisonError::into_inner);
+    let mut former = std::mem::take(&mut *held);
+    for token in tokens {
+        let (id, is_revoked) = (token.id, token.revoke_time.is_some());
+        let one = former.remove(&id).unwrap_or_else(|| Arc::new(token.into()));
+        if is_revoked {
+            one.revoked.cancel();
         }
-        former.values().for_each(|gone| gone.revoked.cancel());
+        held.insert(id, one);
     }
+    former.values().for_each(|gone| gone.revoked.cancel());
 }
 
 impl Held {

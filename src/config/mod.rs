@@ -124,6 +124,7 @@ impl Serve {
     pub fn check(&self) -> anyhow::Result<()> {
         self.service.transport.allow(self.listen)?;
         self.database.named()?;
+        crate::access::role_of_all(&self.service.access, self.listen)?;
         Ok(())
     }
 }

@@ -15,32 +15,35 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::places::Place;
+
 /// A client has so long to hear of the end.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// A connection that is read to its end after it has been dropped.
 pub struct Lingering {
     /// None only while it is dropped.
-    stream: Option<TcpStream>,
+    stream: Option<(TcpStream, Place)>,
     connections: TaskTracker,
     cut: CancellationToken,
 }
 
 impl Lingering {
-    /// It is counted among the connections until its end, unless all are cut.
-    pub fn new(stream: TcpStream, connections: TaskTracker, cut: CancellationToken) -> Self {
-        Self { stream: Some(stream), connections, cut }
+    /// It is counted among the connections, and has its place, until its end, unless all are cut.
+    pub fn new(stream: TcpStream, place: Place, connections: TaskTracker, cut: CancellationToken) -> Self {
+        Self { stream: Some((stream, place)), connections, cut }
     }
 
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.stream.as_mut().map(|(stream, _)| Pin::new(stream)).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        let Some(mut stream) = self.stream.take() else { return };
+        let Some((mut stream, place)) = self.stream.take() else { return };
         let rest = async move {
+            let _place = place;
             stream.shutdown().await?;
             copy(&mut stream, &mut sink()).await
         };
@@ -69,7 +72,7 @@ impl AsyncWrite for Lingering {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+        self.stream.as_ref().is_some_and(|(stream, _)| stream.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

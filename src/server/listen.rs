@@ -53,12 +53,8 @@ pub async fn run(listener: TcpListener, door: Door) {
         };
         // What is answered is not held back in order to be sent together with more.
         let _ = stream.set_nodelay(true);
-        let stream = Lingering::new(stream, connections.clone(), door.closing.cut.clone());
-        let connection = connection::serve(stream, address, door.clone());
-        connections.spawn(async move {
-            connection.await;
-            drop(place);
-        });
+        let stream = Lingering::new(stream, place, connections.clone(), door.closing.cut.clone());
+        connections.spawn(connection::serve(stream, address, door.clone()));
     }
     // Who comes from here on is refused, and tries elsewhere.
     drop(listener);

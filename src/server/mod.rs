@@ -45,6 +45,9 @@ use crate::{
     store::{Store, migrate::migrate as migrate_database},
 };
 
+/// A question about health is the name of a service. Whoever asks has no credentials, and holds no more memory than that.
+const HEALTH_BYTES: usize = 1024;
+
 /// What was taken into the queue gets so long to be written when the service ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -193,7 +196,7 @@ async fn serve_as(
     ];
 
     let mut routes = services(&api, config.access.reflection)?;
-    routes.add_service(health_service);
+    routes.add_service(health_service.max_decoding_message_size(HEALTH_BYTES));
     let service = layer::around(routes.routes(), gate, &config.bounds, stopping.clone());
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
     let server = listen::run(

@@ -246,6 +246,8 @@ pub fn complete(bare: Status) -> Status {
             status(bare.code(), ErrorReason::Deadline, bare.message().to_owned(), [])
         }
         Code::Unavailable => retry_later(ErrorReason::ShuttingDown, bare.message()),
+        // The word of health for a service that it does not know: anybody may ask, and it is no defect.
+        Code::NotFound => status(bare.code(), ErrorReason::ResourceNotFound, bare.message().to_owned(), []),
         // Our own have details: this is tonic's word for a body that is no sequence of whole messages.
         Code::Internal => malformed(bare.message()),
         code => {

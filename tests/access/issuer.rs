@@ -1,8 +1,11 @@
 //! An issuer of JWTs: its keys, its tokens, and where it tells its keys.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{Router, http::StatusCode, routing::get};
@@ -102,6 +105,7 @@ pub fn takes(keys: Source) -> Access {
 pub struct Place {
     pub url: String,
     told: Arc<Mutex<Option<String>>>,
+    takes: Arc<Mutex<Duration>>,
     asked: Arc<AtomicUsize>,
 }
 
@@ -110,10 +114,12 @@ impl Place {
     pub async fn start(told: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/keys", listener.local_addr().expect("bound"));
-        let place = Self { url, told: Arc::new(Mutex::new(told)), asked: Arc::default() };
+        let place = Self { url, told: Arc::new(Mutex::new(told)), takes: Arc::default(), asked: Arc::default() };
         let here = place.clone();
         let keys = get(move || async move {
             here.asked.fetch_add(1, Ordering::SeqCst);
+            let takes = *here.takes.lock().unwrap();
+            tokio::time::sleep(takes).await;
             here.told.lock().unwrap().clone().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
         });
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/keys", keys)).await });
@@ -126,6 +132,11 @@ impl Place {
 
     pub fn tells(&self, keys: Option<String>) {
         *self.told.lock().unwrap() = keys;
+    }
+
+    /// From here on an answer takes so long.
+    pub fn takes(&self, time: Duration) {
+        *self.takes.lock().unwrap() = time;
     }
 
     /// How often it was asked.

@@ -1,16 +1,19 @@
 //! The keys of an issuer change while the service runs, or cannot be had.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use futures_util::future::join_all;
 use jsonwebtoken::{Algorithm, Header};
-use readout::{access::jwks::Source, pb::ErrorReason};
+use readout::{
+    access::jwks::Source,
+    pb::{ErrorReason, ListArticlesRequest},
+};
 use tempfile::tempdir;
 use tonic::Code;
 
 use super::{
     issuer::{Key, Place, claims, key_set, takes},
-    read, start, unauthenticated,
+    read, start, unauthenticated, with,
 };
 use crate::support::{Refused, data_dir::eventually};
 
@@ -55,6 +58,22 @@ async fn an_issuer_is_asked_for_a_key_that_is_not_known() {
     for outcome in join_all((0..20).map(|_| read(&service, Some(&token)))).await {
         outcome.expect("it holds");
     }
+    assert_eq!(place.asked(), 2);
+}
+
+/// Else strangers in a hurry could keep a service from hearing of a new key.
+#[tokio::test]
+async fn whoever_does_not_wait_for_the_issuer_does_not_spoil_it_for_others() {
+    let (old, new) = (Key::new("2025", Algorithm::ES256), Key::new("2026", Algorithm::ES256));
+    let place = Place::start(Some(key_set(&[&old]))).await;
+    let service = start(takes(place.source())).await;
+    place.takes(Duration::from_millis(500));
+    place.tells(Some(key_set(&[&old, &new])));
+    let token = new.token(&claims("alice", "reader"));
+    let mut hurried = with(&token, ListArticlesRequest::default());
+    hurried.set_timeout(Duration::from_millis(100));
+    service.articles.clone().list_articles(hurried).await.expect_err("it takes longer");
+    read(&service, Some(&token)).await.expect("it holds");
     assert_eq!(place.asked(), 2);
 }
 

@@ -1,5 +1,7 @@
 //! A stream ends with what its caller was let in by.
 
+use std::time::Duration;
+
 use chrono::{TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, get_current_timestamp};
 use readout::{
@@ -8,10 +10,12 @@ use readout::{
     pb::{
         Article, CreateArticleRequest, ErrorReason, IngestStoriesRequest, ListArticlesRequest, Origin, View,
         WatchChangesRequest, WatchChangesResponse, article_service_client::ArticleServiceClient,
-        watch_changes_request::Start,
+        ingest_service_client::IngestServiceClient, watch_changes_request::Start,
     },
 };
 use serde_json::json;
+use tokio::{sync::mpsc, time};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Endpoint};
 
 use super::{
@@ -22,7 +26,7 @@ use super::{
 use crate::support::{
     Refused, Service,
     data_dir::{eventually, patiently},
-    make,
+    make, raw,
 };
 
 /// A watch of a feed in which nothing happens.
@@ -88,6 +92,50 @@ async fn a_revoked_token_ends_a_stream_whose_reader_is_slow() {
         }
     };
     assert!(read < 16, "{read}");
+    assert_eq!(Refused::from(ended), Refused::with(Code::Unauthenticated, ErrorReason::CredentialsRevoked));
+}
+
+/// Whether it hears of the end or does not listen: its client may still send.
+#[tokio::test]
+async fn a_stream_of_a_revoked_token_takes_no_further_stories() {
+    let service = start(api_tokens()).await;
+    let token = token(&service.database, "desk", Role::Writer).await;
+    // Of its answers nothing can be sent.
+    let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();
+    let deaf = endpoint.initial_stream_window_size(0).connect().await.unwrap();
+    let (mut sending, mut answers) = (Vec::new(), Vec::new());
+    for mut client in [service.ingest.clone(), IngestServiceClient::new(deaf)] {
+        let (stories, sent) = mpsc::channel(1);
+        let request = with(&token.reveal(), ReceiverStream::new(sent));
+        answers.push(client.ingest_stories(request).await.expect("it is open").into_inner());
+        sending.push(stories);
+    }
+    revoke(&service.database, &token).await;
+    let expected = Refused::with(Code::Unauthenticated, ErrorReason::CredentialsRevoked);
+    assert_eq!(Refused::from(end(answers.remove(0)).await), expected);
+
+    for (number, stories) in sending.iter().enumerate() {
+        let _ = stories.send(make::streamed(make::story(&format!("urn:{number}"), &[]))).await;
+    }
+    time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(service.count("select count(*) from article").await, 0);
+}
+
+/// Its handler has not begun.
+#[tokio::test]
+async fn a_revoked_token_ends_a_stream_whose_request_has_not_come() {
+    let service = start(api_tokens()).await;
+    let token = token(&service.database, "desk", Role::Reader).await;
+    let never = with(&token.reveal(), futures_util::stream::pending::<Vec<u8>>());
+    let mut client = tonic::client::Grpc::new(service.channel().await);
+    client.ready().await.unwrap();
+    let path = "/readout.v1.ChangeService/WatchChanges".parse().unwrap();
+    let watching = tokio::spawn(async move { client.client_streaming(never, path, raw::Bytes).await.map(|_| ()) });
+    // It is let in before.
+    time::sleep(Duration::from_millis(500)).await;
+    read(&service, Some(&token.reveal())).await.expect("it holds");
+    revoke(&service.database, &token).await;
+    let ended = patiently("the end", watching).await.unwrap().expect_err("it is refused");
     assert_eq!(Refused::from(ended), Refused::with(Code::Unauthenticated, ErrorReason::CredentialsRevoked));
 }
 

@@ -1,18 +1,22 @@
 //! API tokens: which hold, since when and until when.
 
+use std::{sync::Arc, time::Duration};
+
 use chrono::Utc;
 use futures_util::future::join_all;
 use readout::{
-    access::secret::ApiToken,
+    access::{secret::ApiToken, tokens::Tokens},
     config::{Access, AnonymousRole},
     model::role::Role,
     pb::ErrorReason,
+    store::Store,
 };
 use sqlx::{ConnectOptions, Connection};
+use tokio::time::timeout;
 use tonic::Code;
 
 use super::{api_tokens, read, revoke, start, token, token_until, unauthenticated};
-use crate::support::{Refused, data_dir::eventually};
+use crate::support::{Refused, cluster, data_dir::eventually};
 
 #[tokio::test]
 async fn a_token_holds_as_soon_as_it_is_made() {
@@ -112,4 +116,29 @@ async fn while_the_table_cannot_be_read_those_who_are_known_go_on_and_one_asks_f
         read(&service, Some(&strangers[0])).await.unwrap_err().code() == Code::Unauthenticated
     })
     .await;
+}
+
+/// Else a stranger who comes and goes could keep a service from hearing of new tokens, and of those that are revoked.
+#[tokio::test]
+async fn whoever_goes_away_while_the_table_is_read_for_all_does_not_spoil_it() {
+    let database = cluster::database().await;
+    let mut held = database.connect().await.unwrap();
+    let tokens = Arc::new(Tokens::new(Store::new(database)).await.unwrap());
+    let (stranger, new) = (ApiToken::generate().expect("random bytes"), ApiToken::generate().expect("random bytes"));
+    for statement in ["begin", "lock table token in access exclusive mode"] {
+        sqlx::query(statement).execute(&mut held).await.unwrap();
+    }
+    let kept = "insert into token (id, name, role, hash, create_time) values ($1, 'new', 'reader', $2, now())";
+    sqlx::query(kept).bind(new.id).bind(new.hash().0.as_slice()).execute(&mut held).await.unwrap();
+
+    let mut asks = Box::pin(tokens.known(&stranger));
+    assert!(timeout(Duration::ZERO, &mut asks).await.is_err());
+    let waits = tokio::spawn({
+        let tokens = Arc::clone(&tokens);
+        async move { tokens.known(&new).await }
+    });
+    assert!(timeout(Duration::from_millis(500), &mut asks).await.is_err());
+    drop(asks);
+    sqlx::query("commit").execute(&mut held).await.unwrap();
+    assert_eq!(&*waits.await.unwrap().expect("it holds").name, "token/new");
 }

@@ -1,5 +1,7 @@
 //! The way out: told first, then closed, and nobody who is idle holds it up.
 
+use std::time::Duration;
+
 use futures_util::stream;
 use readout::pb::{ListMeetingsRequest, meeting_service_client::MeetingServiceClient};
 use tonic::{Request, client::Grpc, codegen::http::uri::PathAndQuery};
@@ -8,7 +10,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 use crate::support::{
     data_dir::{DataDir, patiently},
     program::Program,
-    raw::Bytes,
+    raw::{self, Bytes},
     service::connect,
 };
 
@@ -45,4 +47,14 @@ async fn an_idle_stream_of_reflection_does_not_hold_up_the_end() {
         open.push(client.streaming(idle, PathAndQuery::try_from(path).unwrap(), Bytes).await.unwrap());
     }
     service.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_whose_request_does_not_come_does_not_hold_up_the_end() {
+    let dir = DataDir::with_database().await;
+    let service = Program::start(&dir, &["--drain-timeout", "600"]);
+    let watching = tokio::spawn(raw::hesitant(service.channel().await, "readout.v1.ChangeService/WatchChanges"));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    service.stop().await;
+    patiently("its end", watching).await.unwrap();
 }

@@ -34,6 +34,7 @@ async fn a_configuration_that_is_wrong_is_refused_as_a_service_refuses_it() {
         (vec!["--database-url-file", url], "DATABASE_URL is not a valid PostgreSQL url"),
         (vec!["--database-url-file", missing], &format!("cannot read {missing}: ")),
         (vec!["--database-url-file", url, "--database-url", "postgres://h/d"], "cannot be used with"),
+        (vec!["--listen", "0.0.0.0:0", "--insecure"], "nothing says who may call"),
         (vec!["--otlp-sample", "2"], "must be a number from 0 to 1 such as 0.01"),
         (vec!["--log", "readout=loud"], "--log \"readout=loud\" is not a filter: "),
     ] {

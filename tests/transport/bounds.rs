@@ -4,14 +4,15 @@ use std::{error::Error, time::Duration};
 
 use readout::{
     config::Transport,
-    pb::{CreateParticipantRequest, participant_service_client::ParticipantServiceClient},
+    pb::{CreateParticipantRequest, ErrorReason, participant_service_client::ParticipantServiceClient},
 };
 
-use tonic::Status;
+use tonic::{Code, Status};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{call, serve};
 use crate::support::{
-    Service,
+    Refused, Service,
     data_dir::eventually,
     follow,
     frames::{END_HEADERS, Frame, GOAWAY, HEADERS, RST_STREAM, SETTINGS, Wire, frame, headers},
@@ -50,6 +51,35 @@ async fn one_more_connection_is_closed_at_once_and_the_others_go_on() {
         eventually("room again", async || taken_in(&service).await.is_some()).await;
         service.stop().await;
     }
+}
+
+/// Else there could be any number of those whose other end has not heard of theirs.
+#[tokio::test]
+async fn a_connection_has_its_place_until_it_is_closed() {
+    let service = serve(Transport { max_connections: 2, ..Default::default() }).await;
+    let mut rude = Wire::silent(service.address).await;
+    rude.write(b"GET / HTTP/1.1\r\n").await.unwrap();
+    assert_eq!(rude.end().await, None);
+    assert!(taken_in(&service).await.is_none(), "a third");
+    drop(rude);
+    eventually("room again", async || taken_in(&service).await.is_some()).await;
+    service.stop().await;
+}
+
+/// Nobody who asks has credentials.
+#[tokio::test]
+async fn a_question_about_health_is_short() {
+    let service = serve(Transport::default()).await;
+    let channel = service.channel().await;
+    for (length, code, reason) in [
+        (900, Code::NotFound, ErrorReason::ResourceNotFound),
+        (2_000, Code::ResourceExhausted, ErrorReason::MessageTooLarge),
+    ] {
+        let request = HealthCheckRequest { service: "x".repeat(length) };
+        let refused = HealthClient::new(channel.clone()).check(request).await.expect_err("there is none");
+        assert_eq!(Refused::from(refused), Refused::with(code, reason));
+    }
+    service.stop().await;
 }
 
 #[tokio::test]

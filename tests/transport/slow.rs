@@ -76,12 +76,14 @@ async fn a_message_that_does_not_come_ends_with_its_call() {
     let bounds = Bounds { call_timeout: Duration::from_millis(200), ..Default::default() };
     let config = config::Service { bounds, ..Default::default() };
     let service = Service::start_as(cluster::database().await, config).await;
-    let mut wire = Wire::greeted(service.address).await;
-    wire.write(&frame(HEADERS, END_HEADERS, 1, &headers(GET, &[]))).await.unwrap();
-    // Five bytes announce a message of 200, of which one comes.
-    wire.write(&frame(0, 0, 1, &[0, 0, 0, 0, 200, 1])).await.unwrap();
-    let answer = wire.until(|frame| frame.kind == HEADERS).await.expect("an answer");
-    assert_eq!((answer.stream, answer.payload[0]), (1, 0x88));
+    for method in [GET, "/readout.v1.ChangeService/WatchChanges", "/grpc.health.v1.Health/Check"] {
+        let mut wire = Wire::greeted(service.address).await;
+        wire.write(&frame(HEADERS, END_HEADERS, 1, &headers(method, &[]))).await.unwrap();
+        // Five bytes announce a message of 200, of which one comes.
+        wire.write(&frame(0, 0, 1, &[0, 0, 0, 0, 200, 1])).await.unwrap();
+        let answer = wire.until(|frame| frame.kind == HEADERS).await.expect("an answer");
+        assert_eq!((answer.stream, answer.payload[0]), (1, 0x88), "{method}");
+    }
     service.add_person("Kerim Veliyev").await;
     service.stop().await;
 }

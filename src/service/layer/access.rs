@@ -15,7 +15,7 @@ use tonic::{
 };
 use tower::Service;
 
-use super::ending::cut_with;
+use super::ending::{broken_with, cut_with};
 use crate::{
     access::{Admitted, Denied, Gate, Presented},
     model::role::Role,
@@ -74,7 +74,8 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let door = Door::of(request.uri().path());
+        let path = request.uri().path();
+        let (door, is_unary) = (Door::of(path), Method::of(path).is_some_and(|method| !method.is_streaming));
         let required = match door {
             Door::Open => return Box::pin(self.inner.call(request)),
             Door::For(role) => role,
@@ -91,13 +92,20 @@ where
                 Err(denied) => return Ok(Status::from(Refusal::from(denied)).into_http()),
             };
             head.extensions.insert(admitted.principal.clone());
-            let response = inner.call(http::Request::from_parts(head, body)).await?;
-            Ok(match admitted.may_end() {
-                true => cut_with(response, async { Refusal::from(admitted.ended().await).into() }),
-                false => response,
-            })
+            let request = http::Request::from_parts(head, body);
+            // What is done by the time that it ends is answered: a write that seems refused would be made again.
+            if is_unary || !admitted.may_end() {
+                return inner.call(request).await;
+            }
+            let request = broken_with(request, ended(admitted.clone()));
+            Ok(cut_with(inner.call(request).await?, ended(admitted)))
         })
     }
+}
+
+/// How a call ends that was let in by what does not hold any more.
+async fn ended(admitted: Admitted) -> Status {
+    Refusal::from(admitted.ended().await).into()
 }
 
 async fn admit(gate: &Gate, head: &http::request::Parts, required: Role) -> Result<Admitted, Denied> {

@@ -14,7 +14,7 @@ use tower::Service;
 
 use super::{
     arrival::arrived,
-    ending::{ending, ends_with},
+    ending::{broken_with, ending, ends_with},
 };
 use crate::{
     config::Bounds,
@@ -130,15 +130,19 @@ where
                 let response = inner.call(request.map(|body| ending(body, stopped(stopping.clone()))));
                 Box::pin(async move { Ok(ends_with(response.await?, stopped(stopping))) })
             }
-            Some(Class::Stream) => Box::pin(async move {
-                let Some(place) = gates.open() else { return Ok(refused()) };
-                let response = inner.call(request).await?;
-                // Kept as long as the body.
-                Ok(ends_with(response, async move {
-                    let _place = place;
-                    pending().await
-                }))
-            }),
+            Some(Class::Stream) => {
+                // Its handler ends it, but may wait for what the client has not sent yet.
+                let request = broken_with(request, stopped(self.stopping.clone()));
+                Box::pin(async move {
+                    let Some(place) = gates.open() else { return Ok(refused()) };
+                    let response = inner.call(request).await?;
+                    // Kept as long as the body.
+                    Ok(ends_with(response, async move {
+                        let _place = place;
+                        pending().await
+                    }))
+                })
+            }
             Some(class) => Box::pin(async move {
                 let Some(_place) = gates.calls.enter_at_once() else { return Ok(refused()) };
                 let request = arrived(request).await;

@@ -1,13 +1,14 @@
 //! A request that has arrived: whoever sends slowly holds up nobody but themselves.
 
 use std::{
-    collections::VecDeque,
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
+    vec,
 };
 
 use http_body::{Body as _, Frame};
+use prost::bytes::BytesMut;
 use tonic::{
     Status,
     body::Body,
@@ -19,18 +20,28 @@ use crate::service::status::MESSAGE_BYTES;
 /// Waits for the body of a request, as far as it may be a message; what is beyond that is refused where it is decoded.
 pub async fn arrived(request: http::Request<Body>) -> http::Request<Body> {
     let (parts, mut body) = request.into_parts();
-    let (mut frames, mut bytes) = (VecDeque::new(), 0);
-    while bytes <= MESSAGE_BYTES
+    let (mut first, mut more, mut last) = (Bytes::new(), BytesMut::new(), None);
+    while first.len() + more.len() <= MESSAGE_BYTES
         && let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
     {
-        bytes += frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
-        frames.push_back(frame);
+        match frame.map(Frame::into_data) {
+            // Most requests are one frame. Many small ones would take many times the bytes that are in them.
+            Ok(Ok(data)) if first.is_empty() => first = data,
+            Ok(Ok(data)) => more.extend_from_slice(&data),
+            Ok(Err(trailers)) => last = Some(Ok(trailers)),
+            Err(status) => last = Some(Err(status)),
+        }
+        if last.is_some() {
+            break;
+        }
     }
-    http::Request::from_parts(parts, Body::new(Arrived { frames, rest: body }))
+    let data = [first, more.freeze()].into_iter().filter(|data| !data.is_empty());
+    let frames: Vec<_> = data.map(|data| Ok(Frame::data(data))).chain(last).collect();
+    http::Request::from_parts(parts, Body::new(Arrived { frames: frames.into_iter(), rest: body }))
 }
 
 struct Arrived {
-    frames: VecDeque<Result<Frame<Bytes>, Status>>,
+    frames: vec::IntoIter<Result<Frame<Bytes>, Status>>,
     rest: Body,
 }
 
@@ -42,7 +53,7 @@ impl http_body::Body for Arrived {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        match self.frames.pop_front() {
+        match self.frames.next() {
             Some(frame) => Poll::Ready(Some(frame)),
             None if self.rest.is_end_stream() => Poll::Ready(None),
             None => Pin::new(&mut self.rest).poll_frame(context),
@@ -50,6 +61,39 @@ impl http_body::Body for Arrived {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.frames.is_empty() && self.rest.is_end_stream()
+        self.frames.len() == 0 && self.rest.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    /// Frames that are there.
+    struct Sent(VecDeque<Frame<Bytes>>);
+
+    impl http_body::Body for Sent {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            Poll::Ready(self.0.pop_front().map(Ok))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_of_many_small_frames_takes_no_more_than_its_bytes() {
+        let bytes: Vec<u8> = (0..1000).map(|at| at as u8).collect();
+        let frames = bytes.iter().map(|byte| Frame::data(Bytes::copy_from_slice(&[*byte])));
+        let sent = frames.chain([Frame::trailers(http::HeaderMap::new())]).collect();
+        let (_, mut body) = arrived(http::Request::new(Body::new(Sent(sent)))).await.into_parts();
+        let (mut read, mut frames) = (Vec::new(), 0);
+        while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            frames += 1;
+            read.extend_from_slice(&frame.unwrap().into_data().unwrap_or_default());
+        }
+        assert_eq!((read, frames), (bytes, 3));
     }
 }

@@ -1,4 +1,4 @@
-//! Every call ends in time: at its caller's deadline (`grpc-timeout`), and a unary one at ours.
+//! Every call ends in time: at its caller's deadline (`grpc-timeout`), and a unary one at ours. By then a stream has begun.
 
 use std::{
     future::Future,
@@ -22,7 +22,7 @@ pub struct Deadlines<S> {
 }
 
 impl<S> Deadlines<S> {
-    /// Around this service, whose unary calls take at most so long.
+    /// Around this service, whose unary calls take at most so long, and streams so long to begin.
     pub fn new(inner: S, unary: Duration) -> Self {
         Self { inner, unary }
     }
@@ -50,21 +50,25 @@ where
                 return Box::pin(async { Ok(refused) });
             }
         };
-        let longest =
-            if is_unary { Some(callers.map_or(self.unary, |callers| callers.min(self.unary))) } else { callers };
-        let response = self.inner.call(request);
+        let now = Instant::now();
         // Whoever may take longer than a clock can count has no deadline.
-        let Some(deadline) = longest.and_then(|longest| Instant::now().checked_add(longest)) else {
-            return Box::pin(response);
-        };
+        let after = |longest: Duration| now.checked_add(longest);
+        // A stream begins when its request is there, which somebody may never send.
+        let begins = after(callers.map_or(self.unary, |callers| callers.min(self.unary)));
+        let ends = callers.and_then(after).filter(|_| !is_unary);
+        let response = self.inner.call(request);
         Box::pin(async move {
-            match timeout_at(deadline, response).await {
-                Err(_) => Ok(Status::from(Refusal::Late).into_http()),
-                Ok(Ok(response)) if !is_unary => Ok(ends_with(response, async move {
+            let begun = match begins {
+                Some(deadline) => timeout_at(deadline, response).await,
+                None => Ok(response.await),
+            };
+            match (begun, ends) {
+                (Err(_), _) => Ok(Status::from(Refusal::Late).into_http()),
+                (Ok(Ok(response)), Some(deadline)) => Ok(ends_with(response, async move {
                     sleep_until(deadline).await;
                     Refusal::Late.into()
                 })),
-                Ok(response) => response,
+                (Ok(response), _) => response,
             }
         })
     }

@@ -26,7 +26,7 @@ pub fn ending<F>(body: Body, end: F) -> Body
 where
     F: Future<Output = Status> + Send + 'static,
 {
-    Body::new(Ending { body: Some(body), end: Box::pin(end), is_cut: false })
+    Body::new(Ending { body: Some(body), end: Box::pin(end), how: How::After })
 }
 
 /// The same, but nothing more is sent once that has come: a slow reader may have any amount ready.
@@ -34,22 +34,44 @@ pub fn cut_with<F>(response: http::Response<Body>, end: F) -> http::Response<Bod
 where
     F: Future<Output = Status> + Send + 'static,
 {
-    response.map(|body| Body::new(Ending { body: Some(body), end: Box::pin(end), is_cut: true }))
+    response.map(|body| Body::new(Ending { body: Some(body), end: Box::pin(end), how: How::Cut }))
+}
+
+/// The same of a request: whoever reads it comes upon the status as an error, and takes nothing more from it. A handler may
+/// read on after its answer has ended, or while its client does not read the answer.
+pub fn broken_with<F>(request: http::Request<Body>, end: F) -> http::Request<Body>
+where
+    F: Future<Output = Status> + Send + 'static,
+{
+    request.map(|body| Body::new(Ending { body: Some(body), end: Box::pin(end), how: How::Broken }))
 }
 
 struct Ending {
     /// None once it has ended.
     body: Option<Body>,
     end: Pin<Box<dyn Future<Output = Status> + Send>>,
-    /// Whether the end goes before what is ready.
-    is_cut: bool,
+    how: How,
+}
+
+/// How a body ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// After what is ready, with trailers.
+    After,
+    /// Before what is ready, with trailers.
+    Cut,
+    /// Before what is ready, with an error.
+    Broken,
 }
 
 impl Ending {
     /// With the body goes what its handler was doing.
-    fn end(&mut self, status: Status) -> Frame<Bytes> {
+    fn end(&mut self, status: Status) -> Result<Frame<Bytes>, Status> {
         self.body = None;
-        Frame::trailers(status.into_http::<Body>().into_parts().0.headers)
+        match self.how {
+            How::After | How::Cut => Ok(Frame::trailers(status.into_http::<Body>().into_parts().0.headers)),
+            How::Broken => Err(status),
+        }
     }
 }
 
@@ -64,19 +86,19 @@ impl http_body::Body for Ending {
         if self.body.is_none() {
             return Poll::Ready(None);
         }
-        if self.is_cut
+        if self.how != How::After
             && let Poll::Ready(status) = self.end.as_mut().poll(context)
         {
-            return Poll::Ready(Some(Ok(self.end(status))));
+            return Poll::Ready(Some(self.end(status)));
         }
         if let Some(body) = &mut self.body
             && let Poll::Ready(frame) = Pin::new(body).poll_frame(context)
         {
             return Poll::Ready(frame);
         }
-        match self.is_cut {
-            true => Poll::Pending,
-            false => self.end.as_mut().poll(context).map(|status| Some(Ok(self.end(status)))),
+        match self.how {
+            How::Cut | How::Broken => Poll::Pending,
+            How::After => self.end.as_mut().poll(context).map(|status| Some(self.end(status))),
         }
     }
 
