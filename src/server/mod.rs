@@ -89,7 +89,12 @@ async fn serve_on(
     readiness: Readiness,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    migrate_database(&database.options).await?;
+    tokio::pin!(shutdown);
+    // The database may not answer, and another instance may take long to migrate it.
+    tokio::select! {
+        migrated = migrate_database(&database.options) => migrated?,
+        () = &mut shutdown => return Ok(()),
+    }
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     serve_as(listener, database.options.clone(), &config.service, readiness, shutdown).await

@@ -37,7 +37,9 @@ async fn a_service_that_starts_is_alive_and_not_ready() {
     assert_eq!((ready.status, ready.body.as_str()), (503, "the service is starting\n"));
     let live = http::get(operations, "/livez").await;
     assert_eq!((live.status, live.body.as_str()), (200, "ok\n"));
-    service.kill().await;
+    service.signal("TERM");
+    let (code, log) = patiently("the end", service.ended()).await;
+    assert_eq!(code, Some(0), "{log:#?}");
 }
 
 #[tokio::test]
