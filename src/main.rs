@@ -44,7 +44,7 @@ async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCod
     match command {
         Command::Serve(serve) => Ok(logged(server::run(*serve, shutdown()?).await)),
         Command::Config(serve) => {
-            serve.check()?;
+            server::check(&serve).await?;
             io::stdout().write_all(effective::settings(given).as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }

@@ -72,6 +72,13 @@ pub struct Jwks {
 }
 
 impl Source {
+    /// Refuses a file without keys.
+    pub async fn check(&self) -> Result<(), KeysError> {
+        let Self::File(path) = self else { return Ok(()) };
+        let bytes = fs::read(path).await.map_err(|error| KeysError::File(path.clone(), error))?;
+        KeySet::parse(bytes).map(|_| ()).ok_or(KeysError::NoKeySet)
+    }
+
     /// Reads what the configuration says: an address, or the path of a file.
     pub fn parse(text: &str) -> Result<Self, String> {
         if !text.contains("://") {

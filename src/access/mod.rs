@@ -77,9 +77,18 @@ pub struct Admitted {
 }
 
 impl Gate {
+    /// Refuses what `new` would, as far as no database and no issuer need be asked.
+    pub async fn check(config: &config::Access, address: SocketAddr) -> Result<(), GateError> {
+        role_of_all(config, address)?;
+        if let Some(source) = &config.jwt.jwt_jwks {
+            source.check().await?;
+        }
+        Ok(())
+    }
+
     /// For a service at this address, configured so.
     pub async fn new(config: &config::Access, address: SocketAddr, store: &Store) -> Result<Self, GateError> {
-        let (asks, role) = (config.asks_for_credentials(), role_of_all(config, address)?);
+        let role = role_of_all(config, address)?;
         let tokens = match config.api_tokens {
             true => Some(Tokens::new(store.clone()).await.map_err(GateError::Tokens)?),
             false => None,
@@ -92,7 +101,8 @@ impl Gate {
             tokens,
             jwts,
             identities: Identities::new(&config.client_identities),
-            anonymous: role.map(|role| Principal::anonymous(role, !asks && role == Role::Admin)),
+            anonymous: role
+                .map(|role| Principal::anonymous(role, !config.asks_for_credentials() && role == Role::Admin)),
             rates: Rates::new(config.rate, config.rate_burst),
         })
     }
@@ -156,7 +166,7 @@ impl Gate {
 }
 
 /// What callers without credentials may. An error: nobody has said, and it would be everything.
-pub fn role_of_all(config: &config::Access, address: SocketAddr) -> Result<Option<Role>, GateError> {
+fn role_of_all(config: &config::Access, address: SocketAddr) -> Result<Option<Role>, GateError> {
     match config.anonymous_role {
         Some(said) => Ok(said.role()),
         None if config.asks_for_credentials() => Ok(None),

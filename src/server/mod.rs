@@ -51,9 +51,17 @@ const HEALTH_BYTES: usize = 1024;
 /// What was taken into the queue gets so long to be written when the service ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Refuses what no service could be started with, as far as that can be told without starting one.
+pub async fn check(config: &config::Serve) -> anyhow::Result<()> {
+    config.check()?;
+    Certificates::load(&config.service.transport.tls).await?;
+    Gate::check(&config.service.access, config.listen).await?;
+    Ok(())
+}
+
 /// Serves until `shutdown`, then drains.
 pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    config.check()?;
+    check(&config).await?;
     let readiness = Readiness::default();
     let operations = match config.operations.operations_listen {
         Some(address) => Some(Operations::open(address, readiness.clone()).await?),
@@ -72,8 +80,6 @@ async fn run_on_its_database(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     tokio::pin!(shutdown);
-    // What is wrong with them is told before a database is made.
-    Certificates::load(&config.service.transport.tls).await?;
     let database = tokio::select! {
         database = Database::open(&config.database) => database?,
         () = &mut shutdown => return Ok(()),

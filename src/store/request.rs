@@ -72,11 +72,29 @@ pub(super) async fn claim(
     Ok(())
 }
 
+/// So many are forgotten in one statement: it does not take long, however many there are.
+const FORGOTTEN_AT_ONCE: i64 = 10_000;
+
 /// Forgets answers that were kept long enough.
 pub async fn forget_old(pool: &PgPool) -> Result<u64, StoreError> {
-    let forgotten = sqlx::query("delete from request where create_time < now() - make_interval(secs => $1)")
+    let mut forgotten = 0;
+    loop {
+        let some = sqlx::query(
+            "delete from request
+             where ctid = any(array(
+                 select ctid
+                 from request
+                 where create_time < now() - make_interval(secs => $1)
+                 limit $2
+             ))",
+        )
         .bind(KEPT.as_secs_f64())
+        .bind(FORGOTTEN_AT_ONCE)
         .execute(pool)
         .await?;
-    Ok(forgotten.rows_affected())
+        forgotten += some.rows_affected();
+        if some.rows_affected() == 0 {
+            return Ok(forgotten);
+        }
+    }
 }

@@ -36,6 +36,18 @@ async fn a_configuration_that_is_wrong_is_refused_as_a_service_refuses_it() {
         (vec!["--database-url-file", url, "--database-url", "postgres://h/d"], "cannot be used with"),
         (vec!["--listen", "0.0.0.0:0", "--insecure"], "nothing says who may call"),
         (vec!["--otlp-sample", "2"], "must be a number from 0 to 1 such as 0.01"),
+        (vec!["--listen", "0.0.0.0:0"], "would send tokens and records in plaintext"),
+        (vec!["--listen", "0.0.0.0:0", "--insecure"], "nothing says who may call"),
+        (vec!["--tls-cert", missing], "needs its key: give --tls-key too"),
+        (vec!["--tls-cert", missing, "--tls-key", missing], &format!("cannot read {missing}: ")),
+        (
+            vec!["--jwt-issuer", "a", "--jwt-audience", "a", "--jwt-jwks", missing],
+            &format!("the keys of JWTs cannot be read from {missing}"),
+        ),
+        (
+            vec!["--jwt-issuer", "a", "--jwt-audience", "a", "--jwt-jwks", url],
+            "the keys of JWTs are not a JSON Web Key Set",
+        ),
         (vec!["--log", "readout=loud"], "--log \"readout=loud\" is not a filter: "),
     ] {
         let config = run(["config"].iter().chain(&args)).await;
