@@ -8,7 +8,7 @@ use std::{
 };
 
 use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 use tonic::{Status, body::Body, codegen::Bytes};
 
 /// The open calls of one connection; a clone counts the same ones.
@@ -42,9 +42,9 @@ impl Calls {
     pub async fn idle(&self, timeout: Duration) {
         let begin = Instant::now();
         loop {
-            let wake = self.idle_since().map_or_else(Instant::now, |since| since.max(begin)) + timeout;
-            sleep_until(wake).await;
-            if self.idle_since().is_some_and(|since| since.max(begin) + timeout <= Instant::now()) {
+            let since = self.idle_since().map_or_else(Instant::now, |since| since.max(begin));
+            sleep(timeout.saturating_sub(since.elapsed())).await;
+            if self.idle_since().is_some_and(|since| since.max(begin).elapsed() >= timeout) {
                 return;
             }
         }
