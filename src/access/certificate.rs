@@ -62,10 +62,11 @@ mod tests {
     use super::*;
 
     fn certificate(uris: &[&str], dns: &[&str], common_name: &str) -> Vec<u8> {
-        let mut params = CertificateParams::new(dns.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
-        params.subject_alt_names.extend(uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())));
+        let mut params =
+            CertificateParams::new(dns.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("names");
+        params.subject_alt_names.extend(uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("a URI"))));
         params.distinguished_name.push(DnType::CommonName, common_name);
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+        params.self_signed(&KeyPair::generate().expect("a key")).expect("signed").der().to_vec()
     }
 
     fn identities(configured: &[(&str, Role)]) -> Identities {
@@ -100,7 +101,7 @@ mod tests {
         assert!(matches!(of.known(b"no certificate"), Err(Denied::Invalid(_))));
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        let nobody = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let nobody = params.self_signed(&KeyPair::generate().expect("a key")).expect("signed");
         assert!(matches!(of.known(nobody.der()), Err(Denied::Invalid(_))));
     }
 }

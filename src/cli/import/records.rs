@@ -315,18 +315,18 @@ mod tests {
     #[test]
     fn a_record_is_written_under_its_own_name_and_a_report_in_the_lane_of_its_meeting() {
         let report = r#"{"report":{"meeting":"meetings/ID","report":{"name":"reports/ID","account":{}}}}"#;
-        let item = parse(report).unwrap().unwrap();
+        let item = parse(report).expect("well formed").expect("a record");
         assert_eq!((item.sort, item.key), (Sort::Report, format!("meetings/{ID}")));
         assert_eq!(item.name, format!("reports/{ID}"));
 
         let article = r#"{"article":{"name":"articles/ID","uri":"urn:x"}}"#;
-        let item = parse(article).unwrap().unwrap();
+        let item = parse(article).expect("well formed").expect("a record");
         assert_eq!((item.sort, item.key), (Sort::Article, format!("articles/{ID}")));
     }
 
     #[test]
     fn a_header_may_stand_anywhere() {
-        assert!(parse(r#"{"header":{"format":"readout.v1"}}"#).unwrap().is_none());
+        assert!(parse(r#"{"header":{"format":"readout.v1"}}"#).expect("well formed").is_none());
     }
 
     #[test]
@@ -350,7 +350,7 @@ mod tests {
             Err::<(), _>(Status::with_error_details(Code::AlreadyExists, "taken", details))
         };
         let matched = Written { created: false, meeting: None };
-        assert_eq!(written("articles/1", taken("articles/1"), None).unwrap(), matched);
+        assert_eq!(written("articles/1", taken("articles/1"), None).expect("is written"), matched);
         assert_eq!(written("articles/1", taken("articles/2"), None).unwrap_err().code(), Code::AlreadyExists);
     }
 }
