@@ -3,8 +3,6 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /readout
-# What a debugger needs is four fifths of the program.
-ENV CARGO_PROFILE_RELEASE_STRIP=debuginfo
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/readout/target \

@@ -1,5 +1,5 @@
-//! Compiles the contract (no protoc needed) and writes three things to `OUT_DIR`: the messages and services, the
-//! descriptors for reflection, and `rules.rs`, which enforces the rules that the contract declares.
+//! Compiles the contract (no protoc needed) and writes to `OUT_DIR`: the messages and services, the descriptors for
+//! reflection, `rules.rs`, which enforces the rules that the contract declares, and `migrations.rs`, the schema.
 
 use std::{collections::BTreeSet, env, error::Error, fmt::Write, fs, path::PathBuf};
 
@@ -57,7 +57,25 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let pool = DescriptorPool::decode(descriptors.as_slice())?;
     fs::write(out.join("rules.rs"), rules(&pool)?)?;
+    fs::write(out.join("migrations.rs"), migrations()?)?;
     every_method_has_a_role(&pool)
+}
+
+/// The migrations as an array of `(version, description, statements)`, by version. `sqlx::migrate!` does the same, but with
+/// sqlx's macros Cargo builds the driver, TLS and tokio a second time, for the compiler to run.
+fn migrations() -> Result<String, Box<dyn Error>> {
+    let mut files: Vec<_> =
+        fs::read_dir("migrations")?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    files.sort();
+    let mut code = String::from("[\n");
+    for file in files {
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let (version, name) = stem.split_once('_').ok_or_else(|| format!("{stem}: is not VERSION_NAME.sql"))?;
+        let (version, path): (i64, _) = (version.parse()?, file.canonicalize()?);
+        writeln!(code, "    ({version}, {:?}, include_str!({path:?})),", name.replace('_', " "))?;
+    }
+    code.push(']');
+    Ok(code)
 }
 
 /// What has no role would be refused to everybody.

@@ -26,7 +26,7 @@
 //! | [`server`] | the life of a service: database, migrations, connections, the second port, drain | all of these |
 //! | [`admin`] | what an operator does to the database | all of these |
 //! | [`embedded`] | the private PostgreSQL that serves when no other is given | |
-//! | [`config`], [`telemetry`], [`cli`] | the command line: `serve`, `migrate`, `admin`, and the clients `import`, `export` and `watch` | |
+//! | [`program`], [`config`], [`telemetry`], [`cli`] | the command line: `serve`, `migrate`, `admin`, and the clients `import`, `export` and `watch` | |
 //!
 //! Nothing points back up this table. The same noun has the same file name in every folder: what an article is stands in
 //! `article.proto`, `model/article.rs`, `store/article.rs`, `service/article.rs` and `tests/article.rs`.
@@ -131,6 +131,7 @@ pub mod embedded;
 pub mod feed;
 pub mod model;
 pub mod pb;
+pub mod program;
 pub mod server;
 pub mod service;
 pub mod store;

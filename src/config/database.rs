@@ -1,11 +1,12 @@
 //! Where the records are.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
 
 use super::Secret;
+use crate::embedded::default_data_dir;
 
 /// Where the records are.
 #[derive(Debug, Clone, clap::Args)]
@@ -17,8 +18,10 @@ pub struct Database {
     /// A file that holds the url, instead of the url itself
     #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database_url")]
     pub database_url_file: Option<PathBuf>,
-    /// Where the private database is kept
-    #[arg(long, env = "READOUT_DATA_DIR", default_value_os_t = data_dir(), value_name = "DIR")]
+    /// Where the private database is kept; default: /var/lib/readout for root, else readout/ in the user's directory for
+    /// application data ($XDG_DATA_HOME or ~/.local/share)
+    #[arg(long, env = "READOUT_DATA_DIR", default_value_os_t = default_data_dir(), hide_default_value = true,
+        value_name = "DIR")]
     pub data_dir: PathBuf,
     /// Where `initdb` and `postgres` are, for the private database; default: the newest version installed
     #[arg(long, env = "READOUT_POSTGRES_BIN", value_name = "DIR")]
@@ -32,13 +35,4 @@ impl Database {
         // The url may hold a password: it is not repeated.
         url.map(|url| url.expose().parse().context("DATABASE_URL is not a valid PostgreSQL url")).transpose()
     }
-}
-
-/// `$XDG_DATA_HOME/readout`, by default `~/.local/share/readout` (XDG Base Directory Specification).
-fn data_dir() -> PathBuf {
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_DATA_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
-        .unwrap_or_else(|| PathBuf::from("/var/lib"))
-        .join("readout")
 }

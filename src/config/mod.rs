@@ -1,6 +1,7 @@
 //! The whole configuration: one line per concern, as a flag, an environment variable, a default and its help.
 
 mod access;
+mod address;
 mod bounds;
 mod client;
 mod database;
@@ -15,6 +16,7 @@ mod transport;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use anyhow::bail;
 use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
@@ -108,8 +110,9 @@ pub enum LogFormat {
 /// The service.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Serve {
-    /// Address and port to listen on
-    #[arg(long, env = "READOUT_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDR")]
+    /// Address and port to listen on; a name such as localhost is resolved, and :PORT is 127.0.0.1:PORT
+    #[arg(long, env = "READOUT_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDR",
+        value_parser = address::listen_address)]
     pub listen: SocketAddr,
     #[command(flatten)]
     pub service: Service,
@@ -124,6 +127,9 @@ impl Serve {
     pub fn check(&self) -> anyhow::Result<()> {
         self.service.transport.allow(self.listen)?;
         self.database.named()?;
+        if self.listen.port() != 0 && self.operations.operations_listen == Some(self.listen) {
+            bail!("--listen and --operations-listen are both {}: each needs a port of its own", self.listen);
+        }
         Ok(())
     }
 }

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 
+use super::address::listen_address;
+
 /// What operators see of a service.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Operations")]
 pub struct Operations {
     /// Address and port of /metrics, /livez and /readyz, over plain HTTP; default: none
-    #[arg(long, env = "READOUT_OPERATIONS_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "READOUT_OPERATIONS_LISTEN", value_name = "ADDR", value_parser = listen_address)]
     pub operations_listen: Option<SocketAddr>,
     /// A collector that takes traces over OTLP (gRPC), as http://127.0.0.1:4317; default: none
     #[arg(long, env = "READOUT_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]

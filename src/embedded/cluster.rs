@@ -102,14 +102,7 @@ impl Cluster {
 
     /// To the database `postgres`, which every cluster has.
     pub(super) fn connect_options(&self) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass()
-            .socket(self.socket_dir())
-            .port(PORT)
-            .username(NAME)
-            .database("postgres")
-            .ssl_mode(PgSslMode::Disable)
-            // else a violated constraint writes the whole row into the server's log, where no later erasure reaches it
-            .options([("log_error_verbosity", "terse")])
+        connect_options(self.socket_dir()).database("postgres")
     }
 
     pub(super) fn url(&self) -> String {
@@ -189,10 +182,8 @@ impl Cluster {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(EmbeddedError::io("read", &pid_file)(error)),
         };
-        let mut lines = content.lines();
-        let pid = lines.next().and_then(|line| line.trim().parse::<u32>().ok());
-        // lines: pid, data directory, start time, port, socket directory, ...
-        let socket_dir = lines.nth(3).unwrap_or_default();
+        let pid = content.lines().next().and_then(|line| line.trim().parse::<u32>().ok());
+        let socket_dir = socket_dir(&content).unwrap_or_default();
 
         if let Some(pid) = pid {
             if !self.pg_ctl(&["status"]).await? {
@@ -244,6 +235,35 @@ impl Cluster {
             Command::from(command).status().await.map_err(EmbeddedError::io("run", self.binaries.program("pg_ctl")))?;
         Ok(status.success())
     }
+}
+
+fn connect_options(socket_dir: &Path) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(socket_dir)
+        .port(PORT)
+        .username(NAME)
+        .database(NAME)
+        .ssl_mode(PgSslMode::Disable)
+        // else a violated constraint writes the whole row into the server's log, where no later erasure reaches it
+        .options([("log_error_verbosity", "terse")])
+}
+
+/// The database `readout` of a cluster whose server another process runs, for commands that work beside a service. The
+/// caller is that process's user, or root: nobody else can enter the socket's directory.
+///
+/// # Errors
+/// No server runs there, or its directory cannot be read.
+pub fn running(data_dir: &Path) -> Result<PgConnectOptions, EmbeddedError> {
+    let pid_file = data_dir.join("postgres/postmaster.pid");
+    let content = fs::read_to_string(&pid_file).map_err(EmbeddedError::io("read", &pid_file))?;
+    let socket_dir = socket_dir(&content).ok_or_else(|| EmbeddedError::Starting { dir: data_dir.to_owned() })?;
+    Ok(connect_options(Path::new(socket_dir)))
+}
+
+/// The socket's directory, as `postmaster.pid` names it. Its lines: pid, data directory, start time, port, socket
+/// directory, and others.
+fn socket_dir(postmaster_pid: &str) -> Option<&str> {
+    postmaster_pid.lines().nth(4).filter(|dir| !dir.is_empty())
 }
 
 /// Makes the data directory unless it exists, and returns its absolute path.

@@ -25,10 +25,14 @@ pub enum EmbeddedError {
     OtherVersion { dir: PathBuf, needed: String, found: String },
 
     #[error(
-        "data directory {} is in use by another readout (pid {pid}): stop it, \
-         or choose another with --data-dir", dir.display()
+        "data directory {} is in use by another readout (pid {pid}), and one service uses it at a time: \
+         stop that one, give several services one DATABASE_URL, or keep other records in another --data-dir",
+        dir.display()
     )]
     InUse { dir: PathBuf, pid: String },
+
+    #[error("the database in data directory {} is still starting: try again", dir.display())]
+    Starting { dir: PathBuf },
 
     #[error(
         "{} exists but is not a PostgreSQL cluster: move it away, \

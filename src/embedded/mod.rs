@@ -2,11 +2,12 @@
 //! directory, run by the installed server programs, reached through a Unix socket only, started and stopped with the service.
 //!
 //! `binaries` finds the programs, `account` decides who they run as, `cluster` owns the directory,
-//! `socket` the way in, `server` the running process.
+//! `socket` the way in, `server` the running process. `default_dir` says where the data is unless somebody says otherwise.
 
 mod account;
 mod binaries;
 mod cluster;
+mod default_dir;
 mod error;
 mod server;
 mod socket;
@@ -24,7 +25,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-pub use self::error::EmbeddedError;
+pub use self::{cluster::running, default_dir::default_data_dir, error::EmbeddedError};
 use self::{cluster::Cluster, server::Server};
 
 /// Between two attempts to bring a lost database back: the first pause, doubled up to the longest.
@@ -99,23 +100,6 @@ impl Embedded {
         let _ = self.stop.send(());
         let _ = self.watcher.await;
     }
-}
-
-/// `/var/lib/readout` for root, else the platform's directory for a user's application data.
-pub fn default_data_dir() -> PathBuf {
-    if account::is_root() {
-        return PathBuf::from("/var/lib/readout");
-    }
-    let home = std::env::home_dir().unwrap_or_default();
-    if cfg!(target_os = "macos") {
-        return home.join("Library/Application Support/readout");
-    }
-    std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        // the XDG base directory specification: a relative path is to be ignored
-        .filter(|path| path.is_absolute())
-        .unwrap_or_else(|| home.join(".local/share"))
-        .join("readout")
 }
 
 async fn create_database(cluster: &Cluster) -> Result<(), sqlx::Error> {

@@ -1,5 +1,6 @@
 //! The service's life: database, migrations, listener, services, and the way back.
 
+mod bound;
 mod calls;
 mod certificates;
 mod chores;
@@ -15,7 +16,6 @@ mod tls;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
 use tokio::{net::TcpListener, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ use tonic::{
 use tonic_health::ServingStatus;
 
 use self::{
+    bound::Bound,
     certificates::Certificates,
     listen::{Closing, Door},
     operations::Operations,
@@ -34,7 +35,7 @@ use self::{
 use crate::{
     access::Gate,
     config::{self, Reflection},
-    embedded::{self, Embedded},
+    embedded::{self, Embedded, EmbeddedError},
     feed::{Committer, Feed, Turns},
     pb::{
         self, article_service_server::ArticleServiceServer, change_service_server::ChangeServiceServer,
@@ -62,12 +63,14 @@ pub async fn check(config: &config::Serve) -> anyhow::Result<()> {
 /// Serves until `shutdown`, then drains.
 pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     check(&config).await?;
+    // Before the database is opened, which can take long: an address in use is an error at once.
+    let address = Bound::to(config.listen, "--listen")?;
     let readiness = Readiness::default();
     let operations = match config.operations.operations_listen {
-        Some(address) => Some(Operations::open(address, readiness.clone()).await?),
+        Some(address) => Some(Operations::open(address, readiness.clone())?),
         None => None,
     };
-    let result = run_on_its_database(&config, readiness, shutdown).await;
+    let result = run_on_its_database(&config, address, readiness, shutdown).await;
     if let Some(operations) = operations {
         operations.close().await;
     }
@@ -76,6 +79,7 @@ pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> a
 
 async fn run_on_its_database(
     config: &config::Serve,
+    address: Bound,
     readiness: Readiness,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -84,13 +88,14 @@ async fn run_on_its_database(
         database = Database::open(&config.database) => database?,
         () = &mut shutdown => return Ok(()),
     };
-    let result = serve_on(config, &database, readiness, shutdown).await;
+    let result = serve_on(config, address, &database, readiness, shutdown).await;
     database.close().await;
     result
 }
 
 async fn serve_on(
     config: &config::Serve,
+    address: Bound,
     database: &Database,
     readiness: Readiness,
     shutdown: impl Future<Output = ()>,
@@ -101,14 +106,12 @@ async fn serve_on(
         migrated = migrate_database(&database.options) => migrated?,
         () = &mut shutdown => return Ok(()),
     }
-    let listener =
-        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    serve_as(listener, database.options.clone(), &config.service, readiness, shutdown).await
+    serve_as(address.listen()?, database.options.clone(), &config.service, readiness, shutdown).await
 }
 
 /// Brings the database to the schema of this version.
 pub async fn migrate(config: config::Database) -> anyhow::Result<()> {
-    let database = Database::open(&config).await?;
+    let database = Database::open_or_join(&config).await?;
     let result = migrate_database(&database.options).await;
     database.close().await;
     result?;
@@ -121,7 +124,7 @@ pub async fn on_database<T>(
     config: &config::Database,
     work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let database = Database::open(config).await?;
+    let database = Database::open_or_join(config).await?;
     let store = Store::new(database.options.clone());
     let result = work(&store).await;
     store.close().await;
@@ -144,6 +147,16 @@ impl Database {
         let embedded = Embedded::start(&config.data_dir, options).await?;
         tracing::info!(url = embedded.url(), "the embedded database runs");
         Ok(Self { options: embedded.connect_options(), embedded: Some(embedded) })
+    }
+
+    /// Opens the database. One of our own that a service runs on is used beside it.
+    async fn open_or_join(config: &config::Database) -> anyhow::Result<Self> {
+        match Self::open(config).await {
+            Err(error) if matches!(error.downcast_ref(), Some(EmbeddedError::InUse { .. })) => {
+                Ok(Self { options: embedded::running(&config.data_dir)?, embedded: None })
+            }
+            opened => opened,
+        }
     }
 
     async fn close(self) {

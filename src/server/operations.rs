@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use anyhow::Context;
 use axum::{
     Router,
     extract::State as Shared,
@@ -22,7 +21,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::readiness::Readiness;
+use super::{bound::Bound, readiness::Readiness};
 use crate::telemetry::metrics::{self, Metrics};
 
 /// So many may ask at a time; others wait to be let in.
@@ -47,9 +46,8 @@ pub struct Operations {
 
 impl Operations {
     /// Opens the port. Metrics are counted from here on.
-    pub async fn open(address: SocketAddr, readiness: Readiness) -> anyhow::Result<Self> {
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for operations"))?;
+    pub fn open(address: SocketAddr, readiness: Readiness) -> anyhow::Result<Self> {
+        let listener = Bound::to(address, "--operations-listen")?.listen()?;
         let address = listener.local_addr()?;
         let router = Router::new()
             .route("/livez", get("ok\n"))

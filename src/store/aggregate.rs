@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::{Postgres, QueryBuilder};
 
-use super::{StoreError, ask::Ask, filter};
+use super::{StoreError, ask::Ask, filter, row::from_row};
 use crate::{
     model::{
         aggregate::{Group, Order},
@@ -73,13 +73,14 @@ pub async fn count(ask: &mut Ask, wanted: &Wanted, limit: usize) -> Result<Vec<C
     Ok(rows.into_iter().map(|row| row.counted(&wanted.groups)).collect())
 }
 
-#[derive(FromRow)]
 struct Row {
     one: String,
     other: String,
     meetings: i64,
     participants: i64,
 }
+
+from_row!(Row { one, other, meetings, participants });
 
 impl Row {
     fn counted(self, groups: &[Group]) -> Counted {

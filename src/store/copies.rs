@@ -1,9 +1,9 @@
 //! Groups of copies: who stands next to an article, and all that belong together.
 
-use sqlx::{AssertSqlSafe, FromRow, PgPool};
+use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
-use super::{Doc, StoreError};
+use super::{Doc, StoreError, row::from_row};
 use crate::{
     model::{
         article::TextHash,
@@ -92,15 +92,16 @@ pub async fn version(pool: &PgPool) -> Result<i64, StoreError> {
 }
 
 /// An article of a group, as it stands.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub struct Member {
     /// The article, without its text.
-    #[sqlx(flatten)]
     pub doc: Doc,
     /// What it was last taken for the first of its group.
     pub origin: Uuid,
     text_key: Option<Vec<u8>>,
 }
+
+from_row!(Member { ..doc, origin, text_key });
 
 impl Member {
     /// The key of its text.

@@ -1,10 +1,10 @@
 //! Whom a participant met: who was together with it at meetings, by the index table of participations.
 
 use chrono::NaiveDate;
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{StoreError, ask::Ask, filter};
+use super::{StoreError, ask::Ask, filter, row::from_row};
 use crate::model::filter::Filter;
 
 /// What counterparts are told by.
@@ -28,7 +28,7 @@ pub struct Wanted {
 }
 
 /// One whom the participant met.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone)]
 pub struct Counterpart {
     /// The id of a participant, or the code of a region.
     pub who: String,
@@ -45,6 +45,8 @@ pub struct Counterpart {
     /// The last one.
     pub last_meeting: Uuid,
 }
+
+from_row!(Counterpart { who, meetings, first_day, first_precision, last_day, last_precision, last_meeting });
 
 /// At most `limit` of those who are wanted, the most met first, after the one who was met so often.
 pub async fn list(

@@ -4,18 +4,19 @@
 //! planner thinks of the sizes of tables, and costs the same, however many there are.
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, FromRow, PgPool};
+use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
 use super::{
     Doc, StoreError,
     list::{PAGE_BYTES, Page, Row},
+    row::from_row,
     table,
 };
 use crate::model::resource::Collection;
 
 /// One revision, and who made it.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone)]
 pub struct Revision {
     /// Counts from 1.
     pub revision: i64,
@@ -32,6 +33,8 @@ pub struct Revision {
     /// The record's bytes.
     pub doc: Vec<u8>,
 }
+
+from_row!(Revision { revision, update_time, change_kind, actor, request_id, reason, doc });
 
 /// The revisions of a record below one of them, the newest first: `limit`, and one more if there are more. Ends before
 /// their docs pass `PAGE_BYTES`, but not before the first two.

@@ -9,7 +9,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Doc, StoreError, ask::Ask, filter, search, table};
+use super::{Doc, StoreError, ask::Ask, filter, row::from_row, search, table};
 use crate::model::{
     filter::Filter,
     order::{By, OrderBy},
@@ -221,14 +221,14 @@ impl Decode<'_, Postgres> for Sort {
 }
 
 /// A record of a page that was asked for with one record more than it may have.
-#[derive(sqlx::FromRow)]
 pub(super) struct Row {
-    #[sqlx(flatten)]
     doc: Doc,
     sort: Sort,
     /// How many were found, before bytes were counted.
     found: i64,
 }
+
+from_row!(Row { ..doc, sort, found });
 
 impl Page {
     pub(super) fn of(rows: Vec<Row>, limit: usize) -> Self {

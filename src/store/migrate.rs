@@ -1,17 +1,25 @@
 //! Brings the database's schema to this binary's, and what it derives from the docs. Instances that start together take
 //! turns.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::LazyLock};
 
 use sqlx::{
-    ConnectOptions, PgConnection,
-    migrate::{Migrate, MigrateError, Migrator},
+    ConnectOptions, PgConnection, SqlStr,
+    migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
     postgres::PgConnectOptions,
 };
 
 use super::{StoreError, reindex};
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+/// Version, description and statements of each migration in `migrations/`.
+const FILES: &[(i64, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let migration = |&(version, description, statements): &(i64, &'static str, &'static str)| {
+        Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(statements), false)
+    };
+    Migrator::with_migrations(FILES.iter().map(migration).collect())
+});
 
 /// Why a schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +81,14 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrationError>
     if is_read_only(connection).await? {
         return must_be_up_to_date(connection).await;
     }
+    let (found, known) = (applied_version(connection).await?, known());
+    if found < known {
+        tracing::info!(from = found, to = known, "bringing the database's schema up to date");
+    }
     match MIGRATIONS.run_direct(None, &mut *connection, false).await {
         // The database has a migration that this binary has not.
         Err(MigrateError::VersionMissing(_)) => {
-            return Err(MigrationError::Newer { found: version(connection).await?, known: known() });
+            return Err(MigrationError::Newer { found, known });
         }
         other => other?,
     }
@@ -91,8 +103,13 @@ fn known() -> i64 {
     MIGRATIONS.iter().map(|one| one.version).max().unwrap_or(0)
 }
 
-/// The database's version.
-async fn version(connection: &mut PgConnection) -> Result<i64, MigrationError> {
+/// The database's version; 0 where no readout has been yet.
+async fn applied_version(connection: &mut PgConnection) -> Result<i64, MigrationError> {
+    let has_schema: bool =
+        sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
+    if !has_schema {
+        return Ok(0);
+    }
     let applied = connection.list_applied_migrations("_sqlx_migrations").await?;
     Ok(applied.iter().map(|one| one.version).max().unwrap_or(0))
 }
@@ -104,9 +121,7 @@ async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
 
 /// What can only be read can be served from, if there is nothing to be brought up to date.
 async fn must_be_up_to_date(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    let has_schema: bool =
-        sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
-    let (found, known) = (if has_schema { version(connection).await? } else { 0 }, known());
+    let (found, known) = (applied_version(connection).await?, known());
     match found.cmp(&known) {
         Ordering::Less => Err(MigrationError::ReadOnly { found, known }),
         Ordering::Greater => Err(MigrationError::Newer { found, known }),

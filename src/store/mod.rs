@@ -30,6 +30,7 @@ pub mod report;
 pub mod request;
 pub mod retention;
 pub mod revision;
+mod row;
 pub mod search;
 mod signed;
 pub mod statement;

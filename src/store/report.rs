@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
-use sqlx::{FromRow, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     coalesce::Found,
     list::{PAGE_BYTES, Page},
     revision,
+    row::from_row,
     signed::{Signatures, Signed},
     time,
     write::{Claim, Put, Write},
@@ -25,10 +26,9 @@ use crate::{
 };
 
 /// A report, with what settling needs to know of its article.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone)]
 pub struct Told {
     /// The report.
-    #[sqlx(flatten)]
     pub doc: Doc,
     /// The meeting that it tells of.
     pub meeting: Uuid,
@@ -41,6 +41,8 @@ pub struct Told {
     /// The state of all groups of copies of which that is so.
     pub groups: i64,
 }
+
+from_row!(Told { ..doc, meeting, origin, publish_from, article_doc, groups });
 
 /// All active reports of these meetings, rulings among them, in the order of their names.
 pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<Told>, StoreError> {

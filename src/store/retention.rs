@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
-use super::StoreError;
+use super::{StoreError, row::from_row};
 
 /// Serialises those who make and drop ranges. Arbitrary, but the same in every instance.
 const RANGE_LOCK: i64 = 0x5245_4144_4f55_5402;
@@ -65,12 +65,14 @@ async fn make(tx: &mut PgConnection, first: i64, upto: i64) -> Result<(), StoreE
 }
 
 /// A range with what decides about it.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 struct Range {
     first: i64,
     upto: i64,
     bytes: i64,
 }
+
+from_row!(Range { first, upto, bytes });
 
 /// Drops the ranges that need not be kept, and answers how many. One that somebody reads just then is left to the next
 /// time.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, FromRow, PgConnection, postgres::PgConnectOptions};
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
@@ -84,19 +84,13 @@ async fn watch(database: PgConnectOptions, ended: watch::Receiver<()>) -> Watche
     }
 }
 
-#[derive(FromRow)]
-struct Row {
-    seq: i64,
-    request_id: String,
-}
-
 async fn after(connection: &mut PgConnection, last: i64) -> Vec<Told> {
-    let rows: Vec<Row> = sqlx::query_as("select seq, request_id from broken where seq > $1 order by seq")
+    let rows: Vec<(i64, String)> = sqlx::query_as("select seq, request_id from broken where seq > $1 order by seq")
         .bind(last)
         .fetch_all(connection)
         .await
         .expect("rows");
-    let told = |Row { seq, request_id }| Told {
+    let told = |(seq, request_id)| Told {
         position: seq,
         name: format!("rows/{seq}"),
         kind: 1,

@@ -17,6 +17,7 @@ use crate::{
         ask::Ask,
         filter,
         list::{PAGE_BYTES, Sort, push_sort, push_value},
+        row::from_row,
         search, table,
     },
 };
@@ -47,7 +48,7 @@ pub struct Place {
 }
 
 /// Where a statement stands.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub struct Found {
     /// The report.
     pub report: Uuid,
@@ -61,6 +62,8 @@ pub struct Found {
     pub language_code: Option<String>,
     sort: Sort,
 }
+
+from_row!(Found { report, number, meeting, article, language_code, sort });
 
 impl Found {
     /// Its place in the list.
@@ -78,15 +81,15 @@ pub struct Page {
     pub more: bool,
 }
 
-#[derive(sqlx::FromRow)]
 struct Row {
-    #[sqlx(flatten)]
     found: Found,
     /// How many were found, before bytes were counted.
     count: i64,
     report_bytes: i64,
     meeting_bytes: i64,
 }
+
+from_row!(Row { ..found, count, report_bytes, meeting_bytes });
 
 /// At most `limit` of the statements that are wanted, after `after`.
 pub async fn list(ask: &mut Ask, wanted: &Wanted, after: Option<Place>, limit: usize) -> Result<Page, StoreError> {

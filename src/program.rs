@@ -1,0 +1,98 @@
+//! The `readout` program: reads its configuration and does what the command says.
+
+use std::{
+    io::{self, Write},
+    process::{self, ExitCode},
+};
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+
+use crate::{
+    admin, cli,
+    config::{Admin, Args, Command, Token, effective},
+    server, telemetry,
+};
+
+/// Runs the program on the arguments and the environment of the process. Returns its exit status.
+#[tokio::main]
+pub async fn main() -> ExitCode {
+    // Fails only where there is one already.
+    let _ = aws_lc_rs::default_provider().install_default();
+    let given = Args::command().get_matches();
+    let args = Args::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
+    run(args, &given).await.unwrap_or_else(|error| {
+        eprintln!("readout: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+async fn run(args: Args, given: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let operations = match &args.command {
+        Command::Serve(serve) => Some(&serve.operations),
+        _ => None,
+    };
+    let traces = telemetry::init(&args.log, operations)?;
+    let code = execute(args.command, given).await;
+    traces.end().await;
+    code
+}
+
+async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(serve) => Ok(logged(server::run(*serve, shutdown()?).await)),
+        Command::Config(serve) => {
+            server::check(&serve).await?;
+            io::stdout().write_all(effective::settings(given).as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Migrate(database) => Ok(logged(server::migrate(database).await)),
+        Command::Import(import) => cli::import::run(import).await,
+        Command::Export(export) => cli::export::run(export).await,
+        Command::Watch(watch) => cli::watch::run(watch).await,
+        Command::Token(Token::Create(token)) => Ok(logged(admin::token::create(token).await)),
+        Command::Token(Token::List(tokens)) => Ok(logged(admin::token::list(tokens).await)),
+        Command::Token(Token::Revoke(token)) => Ok(logged(admin::token::revoke(token).await)),
+        Command::Admin(Admin::NewEpoch(database)) => Ok(logged(admin::new_epoch(database).await)),
+        Command::Admin(Admin::Expunge(expunge)) => Ok(logged(admin::expunge(expunge).await)),
+        Command::Admin(Admin::Reindex(database)) => Ok(logged(admin::reindex(database).await)),
+    }
+}
+
+/// The end of a service belongs in its log.
+fn logged(outcome: Result<(), impl Into<anyhow::Error>>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{:#}", error.into());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Ends at the first SIGTERM or ctrl-c. Signals are caught from the call on, not only once it is awaited; a second
+/// one ends the process at once.
+fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut next = async move || {
+        tokio::select! {
+            _ = terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
+            _ = interrupt.recv() => 128 + SignalKind::interrupt().as_raw_value(),
+        }
+    };
+    let (stop, stopped) = oneshot::channel();
+    tokio::spawn(async move {
+        next().await;
+        tracing::info!("stopping; a second signal ends the process at once");
+        let _ = stop.send(());
+        process::exit(next().await)
+    });
+    Ok(async {
+        let _ = stopped.await;
+    })
+}
