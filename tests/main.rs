@@ -15,6 +15,7 @@ mod connections;
 mod contract;
 mod copies;
 mod crash;
+mod data_directory;
 mod database;
 mod deadline;
 mod delete;

@@ -181,7 +181,8 @@ async fn a_second_service_on_the_same_directory_is_refused() {
     let (code, log) = Program::start(&dir, &[]).ended().await;
     assert_eq!(code, Some(1), "{log:#?}");
     let sentence = format!(
-        "data directory {} is in use by another readout (pid {}): stop it, or choose another with --data-dir",
+        "data directory {} is in use by another readout (pid {}), and one service uses it at a time: stop that one, \
+         give several services one DATABASE_URL, or keep other records in another --data-dir",
         dir.as_str(),
         first.pid()
     );
@@ -193,14 +194,57 @@ async fn a_second_service_on_the_same_directory_is_refused() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_told_and_leaves_no_database_behind() {
-    let dir = DataDir::with_database().await;
+async fn port_in_use_is_an_error_before_the_database_is_opened() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let (code, log) = Program::start(&dir, &["--listen", &address]).ended().await;
-    assert_eq!(code, Some(1), "{log:#?}");
-    assert!(messages(&log).contains(&format!("cannot listen on {address}: ")), "{log:#?}");
-    assert_eq!(dir.servers(), [0; 0]);
+    let port = address.rsplit(':').next().unwrap();
+    for (flag, written) in [
+        ("--listen", address.clone()),
+        ("--listen", format!(":{port}")),
+        ("--listen", format!("localhost:{port}")),
+        ("--operations-listen", address.clone()),
+    ] {
+        let dir = DataDir::new();
+        let (code, log) = Program::start(&dir, &[flag, &written]).ended().await;
+        assert_eq!(code, Some(1), "{log:#?}");
+        let sentence =
+            format!("cannot listen on {address}: another program does already; stop it, or choose another port");
+        assert!(messages(&log).contains(&sentence), "{log:#?}");
+        assert!(messages(&log).contains(flag), "{log:#?}");
+        assert!(!dir.path().join("postgres").exists(), "{log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn address_refuses_connections_until_the_service_serves() {
+    let dir = DataDir::new();
+    let address = {
+        let probe = TcpListener::bind("127.0.0.1:0").unwrap();
+        probe.local_addr().unwrap()
+    };
+    let service = Program::start(&dir, &["--listen", &address.to_string()]);
+    service.logged("making a database").await;
+    assert!(std::net::TcpStream::connect(address).is_err());
+    assert_eq!(service.address().await, address);
+    std::net::TcpStream::connect(address).unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn two_listeners_on_one_address_are_refused() {
+    let refused = run(["serve", "--listen", ":50051", "--operations-listen", "127.0.0.1:50051"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("each needs a port of its own"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn start_logs_each_step_that_takes_long() {
+    let dir = DataDir::new();
+    let service = Program::serve(&dir).await;
+    service.logged("making a database").await;
+    let migrating = service.logged("bringing the database's schema up to date").await;
+    assert_eq!(migrating["from"], 0);
+    service.stop().await;
 }
 
 #[tokio::test]

@@ -269,7 +269,7 @@ fn socket_dir(postmaster_pid: &str) -> Option<&str> {
 /// Makes the data directory unless it exists, and returns its absolute path.
 fn prepare(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
     if !data_dir.is_dir() {
-        fs::create_dir_all(data_dir).map_err(EmbeddedError::io("create", data_dir))?;
+        fs::create_dir_all(data_dir).map_err(|source| EmbeddedError::NoDataDir { dir: data_dir.to_owned(), source })?;
         // another user, which the database runs as if this one is root, must be able to pass through
         let mode = if super::account::is_root() { 0o711 } else { 0o700 };
         fs::set_permissions(data_dir, Permissions::from_mode(mode))

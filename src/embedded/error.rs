@@ -76,6 +76,9 @@ pub enum EmbeddedError {
     #[error("the embedded database refused a connection")]
     Database(#[from] sqlx::Error),
 
+    #[error("cannot create the data directory {}: choose another with --data-dir", dir.display())]
+    NoDataDir { dir: PathBuf, source: io::Error },
+
     #[error("cannot {action} {}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
 }

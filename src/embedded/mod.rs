@@ -25,8 +25,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-pub use self::{cluster::running, default_dir::default_data_dir, error::EmbeddedError};
 use self::{cluster::Cluster, server::Server};
+pub use self::{cluster::running, default_dir::default_data_dir, error::EmbeddedError};
 
 /// Between two attempts to bring a lost database back: the first pause, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

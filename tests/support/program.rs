@@ -53,7 +53,8 @@ impl Program {
         program
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    /// Runs a command that logs as a service does.
+    pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("it was built");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let (told, log) = watch::channel(Vec::new());
