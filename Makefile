@@ -10,6 +10,9 @@ N ?= 100000
 # More arguments for `readout serve`: make run ARGS="--help"
 ARGS ?=
 
+# Where `make install` puts the program: below it bin/ and share/.
+PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 READOUT := $(TARGET)/release/readout
 VENV := $(TARGET)/clients
@@ -20,7 +23,7 @@ ADVISORIES := https://github.com/rustsec/advisory-db
 # A clean machine builds what was committed.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build test faults overload bench scale lint deny demo clients clients-tls rust postgres
+.PHONY: help run build install test readme faults overload bench scale lint contract deny demo clients clients-tls rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +34,18 @@ run: $(if $(DATABASE_URL)$(READOUT_POSTGRES_BIN),,postgres) build ## Build, and 
 build: rust ## Build the release binary
 	cargo build --release $(LOCKED)
 
-test: postgres rust ## Run the tests
+install: build ## Put readout on the PATH: below PREFIX, /usr/local for root and ~/.local for others
+	install -D -m 755 $(READOUT) $(DESTDIR)$(PREFIX)/bin/readout
+	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; \
+	  *) echo "install: $(PREFIX)/bin is not on the PATH: run export PATH=$(PREFIX)/bin:\$$PATH" >&2 ;; esac
+
+test: postgres rust ## Run the tests, then the commands of README.md and docs/
 	cargo test --all-features $(LOCKED)
+	@$(MAKE) --no-print-directory readme
+
+readme: postgres rust $(VENV)/ready ## Run each command that README.md and docs/ print, on a fresh service, with grpcurl
+	cargo build --all-features $(LOCKED)
+	PATH="$(abspath $(VENV))/bin:$$PATH" python3 tests/readme/run.py $(TARGET)/debug/readout
 
 faults: postgres rust ## Put the change feed through every fault, some minutes (READOUT_SEED=number to repeat a run)
 	READOUT_FAULTS=$${READOUT_FAULTS:-all} cargo test $(LOCKED) --test it faults:: -- --nocapture
@@ -51,7 +64,8 @@ lint: rust ## Check the format and the lints of the code, of the contract and of
 	cargo clippy --all-targets --all-features $(LOCKED) -- -D warnings
 	cargo check $(LOCKED)
 	@if command -v npx >/dev/null; then \
-	  cd proto && $(BUF) lint && $(BUF) format -d --exit-code --path readout; \
+	  cd proto && $(BUF) lint && $(BUF) format -d --exit-code --path readout && \
+	    $(BUF) breaking --against contract.binpb --path readout; \
 	elif [ -n "$(CI)" ]; then \
 	  echo "lint: the contract is checked with buf, which needs npx: install Node.js" >&2; exit 1; \
 	else \
@@ -62,6 +76,9 @@ lint: rust ## Check the format and the lints of the code, of the contract and of
 	else \
 	  echo "lint: promtool is not installed, so the alerts were not checked" >&2; \
 	fi
+
+contract: ## Keep the contract as it is for later releases to be compared with: at a release, once it may not break any more
+	cd proto && $(BUF) build --exclude-source-info --path readout -o contract.binpb
 
 deny: $(DENY) ## Check licences, duplicates and advisories of what the code depends on
 	$(DENY) --log-level error check bans licenses sources
