@@ -29,6 +29,9 @@ const CROSS_FIELD: [&str; 18] = [
     "WatchChangesRequest",
 ];
 
+/// The messages that a status carries as its details.
+const ERROR_DETAILS: &str = "google/rpc/error_details.proto";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=migrations");
@@ -40,6 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["proto", "proto/third_party"])?;
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files(&files)?;
+    // They travel in `Any` alone, so that no file imports them. Without them reflection could not decode a status.
+    compiler.open_file(ERROR_DETAILS)?;
 
     // `file_descriptor_set()` would lose the custom options, and with them every declared rule.
     let descriptors = compiler.encode_file_descriptor_set();
