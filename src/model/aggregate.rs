@@ -1,8 +1,9 @@
 //! What meetings can be grouped by, and in which orders the groups can be: the words of `AggregateMeetings`.
 
 use super::{
-    nearest::nearest,
+    nearest::{did_you_mean, nearest},
     rules::{Path, Violations},
+    shown::shown,
 };
 use crate::pb::ErrorReason;
 
@@ -126,7 +127,7 @@ pub fn groups(words: &[String]) -> Result<Vec<Group>, Violations> {
         [one, other] if one == other => {
             let Some(pair) = one.doubled() else {
                 let mut violations = Violations::default();
-                violations.add(&at.index(1), "repeats an earlier item");
+                violations.add(&at.index(1), format!("repeats an earlier item: {:?}", one.as_str()));
                 return Err(violations);
             };
             Ok(vec![pair])
@@ -137,10 +138,8 @@ pub fn groups(words: &[String]) -> Result<Vec<Group>, Violations> {
 
 /// A word that is none of those that can be used, with the one that was probably meant.
 fn refused(reason: ErrorReason, at: &Path<'_>, word: &str, known: &[&str]) -> Violations {
-    let mut description = format!("must be one of {}", known.join(", "));
-    if let Some(nearest) = nearest(known.iter().copied(), word) {
-        description.push_str(&format!("; did you mean {nearest:?}?"));
-    }
+    let nearest = did_you_mean(nearest(known.iter().copied(), word));
+    let description = format!("must be one of {}, not {}{nearest}", known.join(", "), shown(word));
     let mut violations = Violations::default();
     violations.add_as(reason, at, description);
     violations
@@ -164,7 +163,7 @@ mod tests {
         assert_eq!(parsed(&["year", "kind"]), Ok(vec![Group::Year, Group::Kind]));
         assert_eq!(parsed(&["region", "region"]), Ok(vec![Group::RegionPair]));
         assert_eq!(parsed(&["participant", "participant"]), Ok(vec![Group::ParticipantPair]));
-        assert_eq!(parsed(&["year", "year"]), Err("group_by[1] repeats an earlier item".to_owned()));
+        assert_eq!(parsed(&["year", "year"]), Err("group_by[1] repeats an earlier item: \"year\"".to_owned()));
     }
 
     #[test]

@@ -25,4 +25,5 @@ pub mod role;
 pub mod rules;
 pub mod search;
 pub mod settle;
+pub mod shown;
 pub mod statement;

@@ -2,7 +2,10 @@
 
 use thiserror::Error;
 
-use super::nearest::{LONGEST, nearest};
+use super::{
+    nearest::{LONGEST, did_you_mean, nearest},
+    shown::shown,
+};
 
 /// What a list can be in the order of. Where it is unset, it is before all that is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +76,15 @@ pub enum OrderError {
         nearest: Option<&'static str>,
     },
     /// It is not one field.
-    #[error("must be one field, as in \"{0}\" or \"{0} desc\": what is equal is in the order of names")]
-    Syntax(&'static str),
+    #[error(
+        "must be one field, as in \"{example}\" or \"{example} desc\", not {sent}: what is equal is in the order of names"
+    )]
+    Syntax {
+        /// What was asked for, as an error shows it.
+        sent: String,
+        /// A field that there is.
+        example: &'static str,
+    },
 }
 
 /// Reads `field`, `field asc` or `field desc`; empty is the order of names.
@@ -85,10 +95,10 @@ pub fn parse(fields: &'static Fields, text: &str) -> Result<OrderBy, OrderError>
     let is_descending = match (words.next(), words.next()) {
         (None | Some("asc"), None) => false,
         (Some("desc"), None) => true,
-        _ => return Err(OrderError::Syntax(example)),
+        _ => return Err(OrderError::Syntax { sent: shown(text), example }),
     };
     if field.contains(',') {
-        return Err(OrderError::Syntax(example));
+        return Err(OrderError::Syntax { sent: shown(text), example });
     }
     match fields.iter().find(|(name, _)| *name == field) {
         Some((_, by)) => Ok(OrderBy { by: *by, is_descending }),
@@ -108,10 +118,6 @@ pub fn parse_with_query(fields: &'static Fields, text: &str, has_query: bool) ->
 
 fn names(fields: &Fields) -> String {
     fields.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-}
-
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |field| format!("; did you mean {field:?}?"))
 }
 
 #[cfg(test)]

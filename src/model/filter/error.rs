@@ -35,7 +35,7 @@ pub enum FilterError {
         nearest: Option<&'static str>,
     },
     /// A function is called with what it does not take.
-    #[error("at byte {position}: {function} takes {expected}")]
+    #[error("at byte {position}: {function} takes {expected}{sent}")]
     BadCall {
         /// Where the argument begins or, if it is about all of them, the function's name.
         position: usize,
@@ -43,9 +43,11 @@ pub enum FilterError {
         function: &'static str,
         /// What the function takes.
         expected: &'static str,
+        /// The end of the sentence: what it is called with, where that is one value.
+        sent: String,
     },
     /// A field is compared with what it can never be.
-    #[error("at byte {position}: {field} must be compared with {expected}")]
+    #[error("at byte {position}: {field} must be compared with {expected}{sent}")]
     BadValue {
         /// Where the value begins.
         position: usize,
@@ -53,6 +55,8 @@ pub enum FilterError {
         field: &'static str,
         /// What the field can be compared with.
         expected: String,
+        /// The end of the sentence: what it is compared with and, if there is one, the nearest name.
+        sent: String,
     },
     /// The grammar has it, but not here.
     #[error("at byte {position}: {operator} cannot be used here; use {expected}")]

@@ -6,7 +6,11 @@ use super::{
     Call, Comparison, Field, Filter, FilterError, Function, Order, PARTICIPATIONS, Vocabulary,
     scan::{self, Scan},
 };
-use crate::model::codes::is_region;
+use crate::model::{
+    codes::{is_region, nearest_region},
+    nearest::did_you_mean,
+    shown::shown,
+};
 
 /// Largest filter in bytes. The contract says so too.
 pub const MAX_BYTES: usize = 8192;
@@ -17,6 +21,22 @@ pub const MAX_DEPTH: usize = 32;
 
 /// Reads a filter over the fields and functions of a collection. An empty text is [`Filter::EVERYTHING`].
 pub fn parse(vocabulary: &'static Vocabulary, text: &str) -> Result<Filter, FilterError> {
+    read(vocabulary, text).map_err(|error| match error {
+        FilterError::Syntax { position, message } if message.starts_with("expected") => {
+            let message = format!("{message}; here is {}", found(text, position));
+            FilterError::Syntax { position, message }
+        }
+        error => error,
+    })
+}
+
+/// The text at a position, for an error message.
+fn found(text: &str, position: usize) -> String {
+    let rest = text.get(position..).unwrap_or_default().trim();
+    if rest.is_empty() { "the end".to_owned() } else { shown(&rest.chars().take(20).collect::<String>()) }
+}
+
+fn read(vocabulary: &'static Vocabulary, text: &str) -> Result<Filter, FilterError> {
     if text.len() > MAX_BYTES {
         return Err(FilterError::TooComplex { what: "bytes", most: MAX_BYTES });
     }
@@ -98,7 +118,7 @@ impl Walk<'_> {
     fn alone(&mut self, member: &Member) -> FilterError {
         let position = self.scan.comparable();
         if let Some(function) = member.field_path().and_then(|name| self.vocabulary.find_function(&name)) {
-            return bad_call(position, function);
+            return bad_call(position, function, String::new());
         }
         FilterError::UnsupportedOperator {
             position,
@@ -134,13 +154,14 @@ impl Walk<'_> {
                         position,
                         function: function.name,
                         expected: "two different region codes",
+                        sent: format!(", not {} twice", shown(&one)),
                     });
                 }
                 // A meeting between two regions is one in which both take part.
                 let takes_part = |code| Filter::Compare(Comparison::MeetingRegion(code));
                 Ok(Filter::And(vec![takes_part(one), takes_part(other)]))
             }
-            (Call::OneParticipation | Call::Between, _) => Err(bad_call(position, function)),
+            (Call::OneParticipation | Call::Between, _) => Err(bad_call(position, function, String::new())),
         }
     }
 
@@ -155,9 +176,12 @@ impl Walk<'_> {
     /// An argument of a function that is a region.
     fn region(&mut self, function: &'static Function, arg: &Arg) -> Result<String, FilterError> {
         let position = self.scan.peek();
-        let code = arg.as_value().map(Value::as_str).filter(|code| is_region(code));
+        let code = arg.as_value().map(Value::as_str);
         self.scan.comparable();
-        code.map(str::to_owned).ok_or_else(|| bad_call(position, function))
+        code.filter(|code| is_region(code)).map(str::to_owned).ok_or_else(|| {
+            let sent = code.map(|code| format!(", not {}{}", shown(code), did_you_mean(nearest_region(code))));
+            bad_call(position, function, sent.unwrap_or_default())
+        })
     }
 
     /// A function where only a field or a value can stand.
@@ -183,7 +207,7 @@ impl Walk<'_> {
             Some(order) => field.values.ordered(order, literal),
             None => field.values.equal(literal),
         };
-        let comparison = comparison.ok_or_else(|| bad_value(field, argument))?;
+        let comparison = comparison.ok_or_else(|| bad_value(field, argument, literal))?;
         Ok(match restriction.comparator {
             Comparator::NotEqual => Filter::Not(Box::new(Filter::Compare(comparison))),
             _ => Filter::Compare(comparison),
@@ -210,21 +234,23 @@ impl Walk<'_> {
                 operator: "a value in brackets",
                 expected: "one comparison for each value, joined by OR",
             }),
-            Arg::Comparable(Comparable::Member(_)) => {
+            Arg::Comparable(Comparable::Member(member)) => {
                 self.scan.comparable();
-                let value = arg.as_value().ok_or_else(|| bad_value(field, position))?;
+                let path = || member.field_path().unwrap_or_default();
+                let value = arg.as_value().ok_or_else(|| bad_value(field, position, &path()))?;
                 Ok(value.as_str())
             }
         }
     }
 }
 
-fn bad_value(field: &'static Field, position: usize) -> FilterError {
-    FilterError::BadValue { position, field: field.name, expected: field.values.expected() }
+fn bad_value(field: &'static Field, position: usize, literal: &str) -> FilterError {
+    let sent = format!(", not {}{}", shown(literal), did_you_mean(field.values.nearest(literal)));
+    FilterError::BadValue { position, field: field.name, expected: field.values.expected(), sent }
 }
 
-fn bad_call(position: usize, function: &'static Function) -> FilterError {
-    FilterError::BadCall { position, function: function.name, expected: function.call.expected() }
+fn bad_call(position: usize, function: &'static Function, sent: String) -> FilterError {
+    FilterError::BadCall { position, function: function.name, expected: function.call.expected(), sent }
 }
 
 /// The order that a comparator asks for; `None` for plain (in)equality, and for `:` where it says the same.

@@ -222,8 +222,10 @@ fn syntax_errors_say_what_was_expected_and_where() {
         ("NOT(kind = TALKS)", 3, "expected a space between AND, OR or NOT and the bracket"),
         ("topic = \"NOT(\" OR(kind = TALKS)", 17, "expected a space between AND, OR or NOT and the bracket"),
     ] {
-        let expected = FilterError::Syntax { position: at, message: message.to_owned() };
-        assert_eq!(refused(text), expected, "{text}");
+        let error = refused(text);
+        let FilterError::Syntax { position, message: told } = &error else { panic!("{text}: {error}") };
+        assert_eq!(*position, at, "{text}");
+        assert!(told.starts_with(message), "{text}: {told}");
     }
 }
 
@@ -249,8 +251,34 @@ fn an_error_repeats_little_of_the_input() {
         panic!("{long} is no field");
     };
     assert_eq!((field.chars().count(), nearest), (FilterError::MOST_ECHOED, None));
-    assert!(!refused(&format!("region = {long}")).to_string().contains('ж'));
-    assert!(!refused(&format!("region : {long}")).to_string().contains('ж'));
+    for operator in ["=", ":"] {
+        let told = refused(&format!("region {operator} {long}")).to_string();
+        assert!(told.len() < 300, "{told}");
+    }
+}
+
+#[test]
+fn error_shows_the_value_and_the_nearest_name() {
+    for (text, end) in [
+        ("status = DONE", ", not \"DONE\""),
+        ("status = held", ", not \"held\"; did you mean \"HELD\"?"),
+        ("kind = TALK", ", not \"TALK\"; did you mean \"TALKS\"?"),
+        ("kind = \"Phone call\"", ", not \"Phone call\"; did you mean \"PHONE_CALL\"?"),
+        ("region = az", ", not \"az\"; did you mean \"AZ\"?"),
+        ("has_dispute = True", ", not \"True\"; did you mean \"true\"?"),
+        ("topic = a.b", "a text in quotes, not \"a.b\""),
+        ("region = \"\\n\"", ", not \"\\n\""),
+        ("date = yesterday", ", not \"yesterday\""),
+        ("between(AZ, uk)", ", not \"uk\"; did you mean \"GB\"?"),
+        ("between(AZ, AZ)", "two different region codes, not \"AZ\" twice"),
+        ("topic = a:b", "needs quotes; here is \":b\""),
+        ("kind =", "expected a field or a value; here is the end"),
+    ] {
+        let told = refused(text).to_string();
+        assert!(told.ends_with(end), "{text}: {told}");
+    }
+    let told = parse(&CHANGES, "kind = CREATD").expect_err("no kind").to_string();
+    assert!(told.ends_with("; did you mean \"CREATED\"?"), "{told}");
 }
 
 #[test]

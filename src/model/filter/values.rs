@@ -4,7 +4,11 @@ use uuid::Uuid;
 
 use super::{Comparison, DateRange, Order, TimeRange};
 use crate::{
-    model::{codes::is_region, resource::Collection},
+    model::{
+        codes::{is_region, nearest_region},
+        nearest::nearest,
+        resource::Collection,
+    },
     pb::filter_field::Type,
 };
 
@@ -88,6 +92,14 @@ impl Values {
             Self::Time(_) => "a time in quotes such as \"2020-09-04T12:00:00Z\", or a year, month or day".to_owned(),
             Self::Number(_) => "a whole number such as 3".to_owned(),
             Self::Bool(_) => "true or false".to_owned(),
+        }
+    }
+
+    /// What was probably meant by a literal that is none of these values.
+    pub(super) fn nearest(self, literal: &str) -> Option<String> {
+        match self {
+            Self::Region(_) => nearest_region(literal),
+            values => nearest(values.names().into_iter(), literal).map(str::to_owned),
         }
     }
 
