@@ -95,8 +95,8 @@ fn every_method_has_a_role(pool: &DescriptorPool) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-/// Two impls for each message of the contract: `Check` (its declared rules, then those of its parts) and
-/// `ClearOutput` (its output-only fields).
+/// Three impls for each message of the contract: `Strings` (every string that a caller can set), `Check` (its declared
+/// rules, then those of its parts) and `ClearOutput` (its output-only fields).
 fn rules(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     let validate = pool
         .get_extension_by_name("buf.validate.field")
@@ -109,11 +109,12 @@ fn rules(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
         if message.package_name() != "readout.v1" || message.is_map_entry() || is_answer(&message) {
             continue;
         }
-        let (mut check, mut clear) = (String::new(), String::new());
+        let (mut strings, mut check, mut clear) = (String::new(), String::new(), String::new());
         for field in message.fields() {
             if is_output_only(&field, &behavior) {
                 writeln!(clear, "        self.{} = Default::default();", ident(&field))?;
             } else {
+                strings.push_str(&check_strings(&field)?);
                 check.push_str(&check_field(&field, &validate)?);
                 clear.push_str(&clear_part(&field));
             }
@@ -124,11 +125,60 @@ fn rules(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
         let ty = rust_path(&message);
         write!(
             code,
-            "impl Check for {ty} {{\n    fn check(&self, at: &Path<'_>, out: &mut Violations) {{\n        let _ = (at, &out);\n{check}    }}\n}}\n\
+            "impl Strings for {ty} {{\n    fn check_strings(&self, at: &Path<'_>, out: &mut Violations) {{\n        let _ = (at, &out);\n{strings}    }}\n}}\n\
+             impl Check for {ty} {{\n    fn check(&self, at: &Path<'_>, out: &mut Violations) {{\n        let _ = (at, &out);\n{check}    }}\n}}\n\
              impl ClearOutput for {ty} {{\n    fn clear_output(&mut self) {{\n{clear}    }}\n}}\n"
         )?;
     }
     Ok(code)
+}
+
+/// Visits the strings of one field: itself, its items, the keys and values of its pairs, or those in its messages.
+fn check_strings(field: &FieldDescriptor) -> Result<String, Box<dyn Error>> {
+    let visit = |value: &str, kind: Kind| -> Result<Option<String>, Box<dyn Error>> {
+        match kind {
+            Kind::String => Ok(Some(format!("rule::no_nul({value}, at, out);"))),
+            Kind::Message(ty) if !holds_strings(&ty) => Ok(None),
+            Kind::Message(ty) if ty.package_name() == "readout.v1" || ty.full_name() == "google.protobuf.FieldMask" => {
+                Ok(Some(format!("{value}.check_strings(at, out);")))
+            }
+            Kind::Message(ty) => {
+                Err(format!("{}: teach rules.rs the strings of {}", field.full_name(), ty.full_name()).into())
+            }
+            _ => Ok(None),
+        }
+    };
+    let (name, value) = (field.name(), format!("self.{}", ident(field)));
+    let code = if field.is_map() {
+        let Kind::Message(entry) = field.kind() else { unreachable!("a map field is of its entry") };
+        let keys = visit("key", entry.map_entry_key_field().kind())?.unwrap_or_default();
+        let values = visit("value", entry.map_entry_value_field().kind())?.unwrap_or_default();
+        Some(format!("for (key, value) in &{value} {{ let at = &at.key(key); {keys} {values} }}"))
+    } else if field.is_list() {
+        let items = visit("value", field.kind())?;
+        items.map(|items| {
+            format!("for (index, value) in {value}.iter().enumerate() {{ let at = &at.index(index); {items} }}")
+        })
+    } else if let Some(oneof) = field.containing_oneof() {
+        let message = snake(field.parent_message().name());
+        let variant = format!("pb::{message}::{}::{}", camel(oneof.name()), camel(name));
+        let inner = visit("value", field.kind())?;
+        inner.map(|inner| format!("if let Some({variant}(value)) = &self.{} {{ {inner} }}", oneof.name()))
+    } else if let Kind::Message(_) = field.kind() {
+        visit("value", field.kind())?.map(|inner| format!("if let Some(value) = &{value} {{ {inner} }}"))
+    } else {
+        visit(&format!("&{value}"), field.kind())?
+    };
+    Ok(code.map_or_else(String::new, |code| format!("        {{ let at = &at.field({name:?}); {code} }}\n")))
+}
+
+/// Whether a message has a string somewhere. None of the contract contains itself.
+fn holds_strings(message: &MessageDescriptor) -> bool {
+    message.fields().any(|field| match field.kind() {
+        Kind::String => true,
+        Kind::Message(inner) => inner != *message && holds_strings(&inner),
+        _ => false,
+    })
 }
 
 /// The checks of one field: what its rules say, and what its type or name implies.
@@ -157,10 +207,11 @@ fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Resul
             writeln!(code, "rule::max_pairs({value}.len(), {}, at, out);", number(&most))?;
         }
         map.finish()?;
-        writeln!(code, "for (key, value) in &{value} {{ let at = &at.key(key);")?;
-        code.push_str(&check_value("key", &entry.map_entry_key_field(), &mut keys)?);
-        code.push_str(&check_value("value", &entry.map_entry_value_field(), &mut values)?);
-        code.push_str("}\n");
+        let pair = check_value("key", &entry.map_entry_key_field(), &mut keys)?
+            + &check_value("value", &entry.map_entry_value_field(), &mut values)?;
+        if !pair.is_empty() {
+            writeln!(code, "for (key, value) in &{value} {{ let at = &at.key(key);\n{pair}}}")?;
+        }
         keys.finish()?;
         values.finish()?;
     } else if field.is_list() {
@@ -172,7 +223,16 @@ fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Resul
             }
         }
         if list.take_bool("unique") {
-            writeln!(code, "rule::unique(&{value}, at, out);")?;
+            let show = match field.kind() {
+                Kind::Enum(ty) => {
+                    let ty = rust_enum(&ty);
+                    format!(
+                        "|item| {ty}::try_from(*item).map_or_else(|_| item.to_string(), |name| name.as_str_name().to_owned())"
+                    )
+                }
+                _ => "|item| crate::model::shown::shown(item)".to_owned(),
+            };
+            writeln!(code, "rule::unique(&{value}, {show}, at, out);")?;
         }
         list.finish()?;
         let item = check_value("value", field, &mut items)?;
@@ -182,7 +242,7 @@ fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Resul
         }
     } else if let Kind::Message(_) = field.kind() {
         if field.containing_oneof().is_some() {
-            // Declared rules are not enforced here: `model::cross_field` looks at the oneofs of requests.
+            // No rules are declared there: `model::cross_field` looks at the oneofs of requests.
             rules.finish()?;
             return Ok(String::new());
         }
@@ -221,7 +281,6 @@ fn check_value(value: &str, field: &FieldDescriptor, rules: &mut Rules) -> Resul
     };
     match field.kind() {
         Kind::String => {
-            writeln!(code, "rule::no_nul({value}, at, out);")?;
             let mut string = rules.take_message("string");
             for rule in ["min_len", "max_len", "max_bytes"] {
                 if let Some(limit) = string.take(rule) {
@@ -250,7 +309,11 @@ fn check_value(value: &str, field: &FieldDescriptor, rules: &mut Rules) -> Resul
         Kind::Enum(ty) => {
             let mut rule = rules.take_message("enum");
             if rule.take_bool("defined_only") {
-                writeln!(code, "rule::defined_only({}::try_from(*{value}).is_ok(), at, out);", rust_enum(&ty))?;
+                writeln!(
+                    code,
+                    "rule::defined_only(*{value}, {}::try_from(*{value}).is_ok(), at, out);",
+                    rust_enum(&ty)
+                )?;
             } else {
                 return Err(format!("{}: an enum field needs defined_only", field.full_name()).into());
             }
@@ -375,6 +438,11 @@ fn rust_enum(ty: &prost_reflect::EnumDescriptor) -> String {
         Some(parent) => format!("pb::{}::{}", snake(parent.name()), ty.name()),
         None => format!("pb::{}", ty.name()),
     }
+}
+
+/// `start_time` as the variant of an enum.
+fn camel(name: &str) -> String {
+    name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
 }
 
 fn snake(name: &str) -> String {

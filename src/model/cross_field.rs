@@ -7,9 +7,11 @@ use chrono::NaiveDate;
 
 use super::{
     change, dates, names,
+    nearest::{did_you_mean, nearest},
     rules::{Check, Path, Violations},
+    shown::shown,
 };
-use crate::pb::{self, participation::Role, watch_changes_request::Start};
+use crate::pb::{self, ErrorReason::InvalidField, participation::Role, watch_changes_request::Start};
 
 /// Ends not before it starts, neither in days nor, on a single day, in hours.
 pub fn date_span(span: &pb::DateSpan, at: &Path<'_>, out: &mut Violations) {
@@ -61,7 +63,7 @@ fn start(start: Option<&Start>, at: &Path<'_>, out: &mut Violations) {
         Some(Start::Origin(origin)) => match pb::Origin::try_from(*origin) {
             Ok(pb::Origin::Unspecified) => out.add(&at.field("origin"), "is required"),
             Ok(_) => {}
-            Err(_) => out.add(&at.field("origin"), "must be a defined value"),
+            Err(_) => out.add(&at.field("origin"), format!("must be a defined value, not {origin}")),
         },
     }
 }
@@ -71,7 +73,8 @@ fn external_ids(ids: &[pb::ExternalId], at: &Path<'_>, out: &mut Violations) {
     let mut seen = HashSet::new();
     for (index, id) in ids.iter().enumerate() {
         if !seen.insert((&id.scheme, &id.value)) {
-            out.add(&at.index(index), "repeats an earlier item");
+            let describe = || format!("repeats an earlier item: {} {}", shown(&id.scheme), shown(&id.value));
+            out.add_with(InvalidField, &at.index(index), describe);
         }
     }
 }
@@ -93,7 +96,9 @@ pub fn article(article: &pb::Article, at: &Path<'_>, out: &mut Violations) {
 pub fn participant(one: &pb::Participant, at: &Path<'_>, out: &mut Violations) {
     external_ids(&one.external_ids, at, out);
     if !one.display_name.is_empty() && names::key(&one.display_name).is_empty() {
-        out.add(&at.field("display_name"), "must have a letter or another visible character");
+        let description =
+            format!("must have a letter or another visible character, unlike {}", shown(&one.display_name));
+        out.add(&at.field("display_name"), description);
     }
 }
 
@@ -106,7 +111,10 @@ pub fn account(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
 
     let refers = |ids: &HashMap<&str, usize>, id: &str, at: &Path<'_>, what: &str, out: &mut Violations| {
         if !id.is_empty() && !ids.contains_key(id) {
-            out.add(at, format!("is the id of no {what} of this account"));
+            out.add_with(InvalidField, at, || {
+                let nearest = nearest_id(ids, id);
+                format!("is the id of no {what} of this account: {}{}", shown(id), did_you_mean(nearest))
+            });
         }
     };
     refers(&participations, &account.initiator, &at.field("initiator"), "participation", out);
@@ -119,7 +127,10 @@ pub fn account(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
         refers(&delegations, &one.delegation, &at.field("delegation"), "delegation", out);
         refers(&participations, &one.on_behalf_of, &at.field("on_behalf_of"), "participation", out);
         if !one.on_behalf_of.is_empty() && one.on_behalf_of == one.id {
-            out.add(&at.field("on_behalf_of"), "must be another participation");
+            out.add(
+                &at.field("on_behalf_of"),
+                format!("must be another participation, not its own {}", shown(&one.id)),
+            );
         }
         if one.roles().any(|role| role == Role::HeadOfDelegation)
             && let Some(&delegation) = delegations.get(one.delegation.as_str())
@@ -170,13 +181,27 @@ fn ids<'a>(
         if id.is_empty() {
             continue;
         }
-        if seen.contains_key(id) {
-            out.add(&at.index(index).field(field), format!("repeats an earlier {field} of this list"));
-        } else {
-            seen.insert(id, index);
+        match seen.get(id) {
+            Some(earlier) => out.add_with(InvalidField, &at.index(index).field(field), || {
+                format!("repeats an earlier {field} of this list, that of [{earlier}]: {}", shown(id))
+            }),
+            None => {
+                seen.insert(id, index);
+            }
         }
     }
     seen
+}
+
+/// The id that was probably meant. Among very many it is not looked for.
+fn nearest_id<'a>(ids: &HashMap<&'a str, usize>, id: &str) -> Option<&'a str> {
+    const MOST: usize = 200;
+    if ids.len() > MOST {
+        return None;
+    }
+    let mut known: Vec<&str> = ids.keys().copied().collect();
+    known.sort_unstable();
+    nearest(known.into_iter(), id)
 }
 
 /// Of each circle of statements that `continues` makes, the one that is met first.
@@ -216,20 +241,35 @@ pub fn story(story: &pb::Story, at: &Path<'_>, out: &mut Violations) {
             used.insert(key);
             if !participants.contains_key(key) {
                 let at = at.field("participations");
-                out.add(&at.index(index).field("participant"), "is the key of no participant of this story");
+                out.add_with(InvalidField, &at.index(index).field("participant"), || {
+                    let nearest = nearest_id(&participants, key).map(|nearest| format!("#{nearest}"));
+                    format!(
+                        "is the key of no participant of this story: {}{}",
+                        shown(&format!("#{key}")),
+                        did_you_mean(nearest)
+                    )
+                });
             }
         }
         for (index, key) in of_reports {
             if !reports.contains_key(key) {
                 let at = at.field("links");
-                out.add(&at.index(index).field("meeting"), "is the key of no report of this story");
+                out.add_with(InvalidField, &at.index(index).field("meeting"), || {
+                    let nearest = nearest_id(&reports, key).map(|nearest| format!("#{nearest}"));
+                    format!(
+                        "is the key of no report of this story: {}{}",
+                        shown(&format!("#{key}")),
+                        did_you_mean(nearest)
+                    )
+                });
             }
         }
     }
     for (index, one) in story.participants.iter().enumerate() {
         let at = lists.0.index(index);
         if !one.key.is_empty() && !used.contains(one.key.as_str()) {
-            out.add(&at.field("key"), "is used by no participation of this story");
+            let describe = || format!("is used by no participation of this story: {}", shown(&one.key));
+            out.add_with(InvalidField, &at.field("key"), describe);
         }
         let at = at.field("participant");
         match &one.participant {
@@ -257,7 +297,9 @@ fn keys<'a>(names: impl Iterator<Item = &'a str>) -> Keys<'a> {
 fn name(name: &str, collection: &str, at: &Path<'_>, out: &mut Violations) {
     let id = name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/'));
     if !id.is_some_and(|id| id.len() == 36 && uuid::Uuid::try_parse(id).is_ok()) {
-        out.add(at, format!("must be a name such as {collection}/0198f2d1-7c0e-7000-8000-0123456789ab"));
+        let describe =
+            || format!("must be a name such as {collection}/0198f2d1-7c0e-7000-8000-0123456789ab, not {}", shown(name));
+        out.add_with(InvalidField, at, describe);
     }
 }
 
@@ -349,8 +391,10 @@ fn no_keys(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
     let (participations, links) = account_keys(account);
     for (list, field, keys) in [("participations", "participant", participations), ("links", "meeting", links)] {
         let at = at.field(list);
-        for (index, _) in keys {
-            out.add(&at.index(index).field(field), "must be a resource name: a #key is one of a story");
+        for (index, key) in keys {
+            out.add_with(InvalidField, &at.index(index).field(field), || {
+                format!("must be a resource name, not {}: a #key is one of a story", shown(&format!("#{key}")))
+            });
         }
     }
 }

@@ -1,25 +1,36 @@
 //! The rules of the contract, enforced: what a message breaks, all at once, each with the path of its field.
 //!
-//! `build.rs` writes `Check` and `ClearOutput` for every message from the rules that its `.proto` declares;
+//! `build.rs` writes `Strings`, `Check` and `ClearOutput` for every message from the rules that its `.proto` declares;
 //! `rule` holds one function for each kind of rule, `cross_field` those that span fields.
 
-use std::{cmp::Ordering, fmt, sync::LazyLock};
+mod rule;
+
+use std::{fmt, sync::LazyLock};
 
 use regex_lite::Regex;
 
 use crate::{
-    model::{codes, dates, search},
+    model::dates,
     pb::{self, ErrorReason},
 };
 
+/// Visits every string that a caller can set in a message, whatever rules hold for its field: those in oneofs, in maps and
+/// in parts that are checked elsewhere, too.
+pub trait Strings {
+    /// Adds those with a character that no string holds to `out`; `at` is where the message stands in the request. Does
+    /// nothing for a message without strings.
+    fn check_strings(&self, _at: &Path<'_>, _out: &mut Violations) {}
+}
+
 /// Checks a message against the rules of the contract.
-pub trait Check {
+pub trait Check: Strings {
     /// Adds what it breaks to `out`; `at` is where the message stands in the request.
     fn check(&self, at: &Path<'_>, out: &mut Violations);
 
-    /// What it breaks as a message of its own, such as a whole request.
+    /// What it breaks as a whole request.
     fn violations(&self) -> Violations {
         let mut out = Violations::default();
+        self.check_strings(&Path::ROOT, &mut out);
         self.check(&Path::ROOT, &mut out);
         out
     }
@@ -112,6 +123,11 @@ impl Violations {
 
     /// Adds a broken rule that has a reason of its own.
     pub fn add_as(&mut self, reason: ErrorReason, at: &Path<'_>, description: impl Into<String>) {
+        self.add_with(reason, at, || description.into());
+    }
+
+    /// The same with a description that costs something: it is made only where it is kept.
+    pub fn add_with(&mut self, reason: ErrorReason, at: &Path<'_>, describe: impl FnOnce() -> String) {
         if self.bytes > Self::MOST_BYTES {
             self.untold += 1;
             return;
@@ -120,7 +136,7 @@ impl Violations {
         if let Some((cut, _)) = field.char_indices().nth(Self::LONGEST_PATH) {
             field.truncate(cut);
         }
-        let description = description.into();
+        let description = describe();
         self.bytes += field.len() + description.len() + 8;
         self.told.push(Violation { field, description, reason });
     }
@@ -172,7 +188,7 @@ impl IntoIterator for Violations {
 impl Check for pb::Date {
     fn check(&self, at: &Path<'_>, out: &mut Violations) {
         if let Err(why) = dates::check_date(self) {
-            out.add(at, why);
+            out.add(at, format!("{why}, not {:04}-{:02}-{:02}", self.year, self.month, self.day));
         }
     }
 }
@@ -184,18 +200,19 @@ impl Check for pb::TimeOfDay {
             && (0..60).contains(&self.seconds)
             && (0..1_000_000_000).contains(&self.nanos);
         if !in_range {
-            out.add(at, "must be a time of day from 00:00:00 to 23:59:59.999999999");
+            let Self { hours, minutes, seconds, nanos } = self;
+            let sent = format!("{hours:02}:{minutes:02}:{seconds:02} and {nanos} ns");
+            out.add(at, format!("must be a time of day from 00:00:00 to 23:59:59.999999999, not {sent}"));
         }
     }
 }
 
 impl Check for pb::LatLng {
     fn check(&self, at: &Path<'_>, out: &mut Violations) {
-        if !(-90.0..=90.0).contains(&self.latitude) {
-            out.add(&at.field("latitude"), "must be from -90 to 90");
-        }
-        if !(-180.0..=180.0).contains(&self.longitude) {
-            out.add(&at.field("longitude"), "must be from -180 to 180");
+        for (name, degrees, most) in [("latitude", self.latitude, 90.0), ("longitude", self.longitude, 180.0)] {
+            if !(-most..=most).contains(&degrees) {
+                out.add(&at.field(name), format!("must be from -{most} to {most}, not {degrees}"));
+            }
         }
     }
 }
@@ -206,7 +223,8 @@ impl Check for prost_types::Timestamp {
         const FIRST: i64 = -62_135_596_800;
         const LAST: i64 = 253_402_300_799;
         if !(FIRST..=LAST).contains(&self.seconds) || !(0..1_000_000_000).contains(&self.nanos) {
-            out.add(at, "must be an instant of the years 1 to 9999");
+            let sent = format!("{} s and {} ns after 1970", self.seconds, self.nanos);
+            out.add(at, format!("must be an instant of the years 1 to 9999, not {sent}"));
         }
     }
 }
@@ -216,135 +234,18 @@ impl Check for prost_types::FieldMask {
     fn check(&self, _: &Path<'_>, _: &mut Violations) {}
 }
 
-impl Check for tonic_types::pb::Status {
-    fn check(&self, _: &Path<'_>, _: &mut Violations) {}
-}
-
-/// One function for each kind of declared rule, with buf.validate's names and meanings.
-mod rule {
-    use super::*;
-
-    pub fn required(at: &Path<'_>, out: &mut Violations) {
-        out.add(at, "is required");
-    }
-
-    pub fn no_nul(value: &str, at: &Path<'_>, out: &mut Violations) {
-        if value.as_bytes().contains(&0) {
-            out.add(at, "must not contain U+0000");
-        }
-    }
-
-    pub fn min_len(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations) {
-        if value.len() < 4 * limit && value.chars().count() < limit {
-            match limit {
-                1 => out.add(at, "is required"),
-                _ => out.add(at, format!("must have at least {limit} characters")),
-            }
-        }
-    }
-
-    pub fn max_len(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations) {
-        if value.len() > limit && value.chars().count() > limit {
-            out.add(at, format!("must have at most {limit} characters"));
-        }
-    }
-
-    pub fn max_bytes(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations) {
-        if value.len() > limit {
-            out.add(at, format!("must have at most {limit} bytes"));
-        }
-    }
-
-    pub fn pattern(value: &str, pattern: &Regex, at: &Path<'_>, out: &mut Violations) {
-        if !pattern.is_match(value) {
-            out.add(at, format!("must match {}", pattern.as_str()));
-        }
-    }
-
-    pub fn uuid(value: &str, at: &Path<'_>, out: &mut Violations) {
-        if value.len() != 36 || ::uuid::Uuid::try_parse(value).is_err() {
-            out.add(at, "must be a UUID such as 0198f2d1-7c0e-7000-8000-0123456789ab");
-        }
-    }
-
-    pub fn min_items(len: usize, limit: usize, at: &Path<'_>, out: &mut Violations) {
-        if len < limit {
-            out.add(at, format!("must have at least {limit} item(s)"));
-        }
-    }
-
-    pub fn max_items(len: usize, limit: usize, at: &Path<'_>, out: &mut Violations) {
-        if len > limit {
-            out.add(at, format!("must have at most {limit} items"));
-        }
-    }
-
-    pub fn max_pairs(len: usize, limit: usize, at: &Path<'_>, out: &mut Violations) {
-        if len > limit {
-            out.add(at, format!("must have at most {limit} pairs"));
-        }
-    }
-
-    pub fn unique<T: Ord>(values: &[T], at: &Path<'_>, out: &mut Violations) {
-        let mut seen = std::collections::BTreeSet::new();
-        for (index, value) in values.iter().enumerate() {
-            if !seen.insert(value) {
-                out.add(&at.index(index), "repeats an earlier item");
-            }
-        }
-    }
-
-    pub fn defined_only(is_defined: bool, at: &Path<'_>, out: &mut Violations) {
-        if !is_defined {
-            out.add(at, "must be a defined value");
-        }
-    }
-
-    pub fn not_in(value: i32, refused: i32, at: &Path<'_>, out: &mut Violations) {
-        if value == refused {
-            match refused {
-                0 => out.add(at, "is required"),
-                _ => out.add(at, format!("must not be {refused}")),
-            }
-        }
-    }
-
-    pub fn gte<T: PartialOrd + fmt::Display>(value: T, limit: T, at: &Path<'_>, out: &mut Violations) {
-        // NaN is not, either.
-        if !value.partial_cmp(&limit).is_some_and(Ordering::is_ge) {
-            out.add(at, format!("must be at least {limit}"));
-        }
-    }
-
-    pub fn lte<T: PartialOrd + fmt::Display>(value: T, limit: T, at: &Path<'_>, out: &mut Violations) {
-        if !value.partial_cmp(&limit).is_some_and(Ordering::is_le) {
-            out.add(at, format!("must be at most {limit}"));
-        }
-    }
-
-    pub fn region(value: &str, at: &Path<'_>, out: &mut Violations) {
-        if !value.is_empty() && !codes::is_region(value) {
-            out.add(at, "must be an ISO 3166-1 alpha-2 code in upper case, or XK");
-        }
-    }
-
-    pub fn language(value: &str, at: &Path<'_>, out: &mut Violations) {
-        if !value.is_empty() && !codes::is_language(value) {
-            out.add(at, "must be a BCP 47 language tag such as \"en\" or \"az-Latn\"");
-        }
-    }
-
-    pub fn query(value: &str, at: &Path<'_>, out: &mut Violations) {
-        if search::count_words(value) > search::MOST_WORDS {
-            out.add(at, format!("must have at most {} words", search::MOST_WORDS));
-        }
-    }
-
-    pub fn time_zone(value: &str, at: &Path<'_>, out: &mut Violations) {
-        if !value.is_empty() && !codes::is_time_zone(value) {
-            out.add(at, "must be an IANA time zone such as \"Asia/Baku\"");
+impl Strings for prost_types::FieldMask {
+    fn check_strings(&self, at: &Path<'_>, out: &mut Violations) {
+        let at = at.field("paths");
+        for (index, path) in self.paths.iter().enumerate() {
+            rule::no_control(path, &at.index(index), out);
         }
     }
 }
+
+impl Strings for pb::Date {}
+impl Strings for pb::TimeOfDay {}
+impl Strings for pb::LatLng {}
+impl Strings for prost_types::Timestamp {}
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));

@@ -11,6 +11,7 @@ use crate::{
     model::{
         role::Role,
         rules::{Check, Path, Violations},
+        shown::shown,
     },
     pb::{
         AddReportRequest, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, DeleteArticleRequest,
@@ -55,10 +56,18 @@ pub fn actor<T>(request: &Request<T>) -> Result<String, Refusal> {
 
 fn said(metadata: &MetadataMap) -> Result<Option<&str>, Violations> {
     let Some(said) = metadata.get(ACTOR) else { return Ok(None) };
+    let sent = said.as_bytes();
     let said = said.to_str().unwrap_or_default();
     let mut violations = Violations::default();
     if said.trim().is_empty() || said.len() > LONGEST_ACTOR {
-        violations.add(&Path::ROOT.field(ACTOR), format!("must have 1 to {LONGEST_ACTOR} visible ASCII characters"));
+        violations.add(
+            &Path::ROOT.field(ACTOR),
+            format!(
+                "must have 1 to {LONGEST_ACTOR} visible ASCII characters, not {} bytes: {}",
+                sent.len(),
+                shown(&String::from_utf8_lossy(sent))
+            ),
+        );
     }
     violations.into_result().map(|()| Some(said))
 }
@@ -73,7 +82,9 @@ pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Violations> {
     let duration = said.to_str().ok().and_then(duration);
     let mut violations = Violations::default();
     if duration.is_none() {
-        violations.add(&Path::ROOT.field(TIMEOUT), "must be up to eight digits and a unit, as 1500m".to_owned());
+        let sent = shown(&String::from_utf8_lossy(said.as_bytes()));
+        violations
+            .add(&Path::ROOT.field(TIMEOUT), format!("must be up to eight digits and a unit, as 1500m, not {sent}"));
     }
     violations.into_result().map(|()| duration)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use prost::Message;
 use prost_reflect::DynamicMessage;
 use prost_types::Timestamp;
@@ -71,7 +71,8 @@ impl Api {
 fn time(asked: &Timestamp, now: DateTime<Utc>, out: &mut Violations) -> Option<DateTime<Utc>> {
     let time = DateTime::from_timestamp(asked.seconds, u32::try_from(asked.nanos).ok()?)?;
     if time > now {
-        out.add(&Path::ROOT.field("read_time"), "must not be in the future");
+        let sent = time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        out.add(&Path::ROOT.field("read_time"), format!("must not be in the future, not {sent}"));
     }
     Some(time)
 }

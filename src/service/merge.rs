@@ -18,6 +18,7 @@ use crate::{
         merge::{merge_away, take_back},
         resource::{Collection, Resource},
         rules::{Path, Violations},
+        shown::shown,
     },
     pb::{Meeting, MergeMeetingsRequest, Report, SplitMeetingRequest},
     store::{
@@ -99,7 +100,8 @@ async fn asked(api: &Api, request: &SplitMeetingRequest) -> Result<Split, Refusa
     let mut violations = Violations::default();
     for (index, name) in request.reports.iter().enumerate() {
         if !here.contains(name.as_str()) {
-            violations.add(&Path::ROOT.field("reports").index(index), "is no report of this meeting");
+            let description = format!("is no report of this meeting: {}", shown(name));
+            violations.add(&Path::ROOT.field("reports").index(index), description);
         }
     }
     violations.into_result()?;

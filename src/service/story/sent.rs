@@ -1,6 +1,6 @@
 //! A story as it was sent: checked against the contract and its own text, before anything is looked up.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use uuid::Uuid;
 
@@ -65,7 +65,7 @@ impl Sent {
 
         let at = Path::ROOT.field("story");
         let at = at.field("reports");
-        let mut contents = HashSet::new();
+        let mut contents = HashMap::new();
         let mut reports = Vec::with_capacity(story.reports.len());
         for (index, sent) in story.reports.into_iter().enumerate() {
             let at = at.index(index);
@@ -77,8 +77,9 @@ impl Sent {
                 ..Default::default()
             };
             report.content_hash = content_hash(&report);
-            if !contents.insert(report.content_hash.clone()) {
-                violations.add(&at, "repeats an earlier report of this story");
+            let earlier = *contents.entry(report.content_hash.clone()).or_insert(index);
+            if earlier < index {
+                violations.add(&at, format!("repeats an earlier report of this story, that of [{earlier}]"));
             }
             let account = report.account.get_or_insert_default();
             evidence::check(&mut report.evidence, account, counted.as_ref(), &at.field("evidence"), &mut violations);

@@ -1,0 +1,163 @@
+//! One function for each kind of declared rule, with buf.validate's names and meanings. Each says what is wanted, and what
+//! was sent.
+
+use std::{cmp::Ordering, fmt};
+
+use regex_lite::Regex;
+
+use super::{Path, Violations};
+use crate::{
+    model::{codes, nearest, search, shown::shown},
+    pb::ErrorReason::InvalidField,
+};
+
+pub fn required(at: &Path<'_>, out: &mut Violations) {
+    out.add(at, "is required");
+}
+
+pub fn no_nul(value: &str, at: &Path<'_>, out: &mut Violations) {
+    if let Some(byte) = value.bytes().position(|byte| byte == 0) {
+        let describe =
+            || format!("must not contain U+0000, which follows {} characters", value[..byte].chars().count());
+        out.add_with(InvalidField, at, describe);
+    }
+}
+
+/// For paths, which name fields and keys.
+pub fn no_control(value: &str, at: &Path<'_>, out: &mut Violations) {
+    if value.contains(char::is_control) {
+        out.add_with(InvalidField, at, || format!("must not contain a control character: {}", shown(value)));
+    }
+}
+
+pub fn min_len(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations) {
+    if value.len() >= 4 * limit {
+        return;
+    }
+    match (value.chars().count(), limit) {
+        (length, limit) if length >= limit => {}
+        (_, 1) => out.add(at, "is required"),
+        (length, limit) => out.add(at, format!("must have at least {limit} characters, not {length}")),
+    }
+}
+
+pub fn max_len(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations) {
+    if value.len() <= limit {
+        return;
+    }
+    let length = value.chars().count();
+    if length > limit {
+        let describe = || format!("must have at most {limit} characters, not {length}: {}", shown(value));
+        out.add_with(InvalidField, at, describe);
+    }
+}
+
+pub fn max_bytes(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations) {
+    if value.len() > limit {
+        let describe = || format!("must have at most {limit} bytes, not {}: {}", value.len(), shown(value));
+        out.add_with(InvalidField, at, describe);
+    }
+}
+
+pub fn pattern(value: &str, pattern: &Regex, at: &Path<'_>, out: &mut Violations) {
+    if !pattern.is_match(value) {
+        out.add_with(InvalidField, at, || format!("must match {}, not {}", pattern.as_str(), shown(value)));
+    }
+}
+
+pub fn uuid(value: &str, at: &Path<'_>, out: &mut Violations) {
+    if value.len() != 36 || ::uuid::Uuid::try_parse(value).is_err() {
+        let describe = || format!("must be a UUID such as 0198f2d1-7c0e-7000-8000-0123456789ab, not {}", shown(value));
+        out.add_with(InvalidField, at, describe);
+    }
+}
+
+pub fn min_items(length: usize, limit: usize, at: &Path<'_>, out: &mut Violations) {
+    if length < limit {
+        out.add(at, format!("must have at least {limit} item(s), not {length}"));
+    }
+}
+
+pub fn max_items(length: usize, limit: usize, at: &Path<'_>, out: &mut Violations) {
+    if length > limit {
+        out.add(at, format!("must have at most {limit} items, not {length}"));
+    }
+}
+
+pub fn max_pairs(length: usize, limit: usize, at: &Path<'_>, out: &mut Violations) {
+    if length > limit {
+        out.add(at, format!("must have at most {limit} pairs, not {length}"));
+    }
+}
+
+/// `show` writes an item as its sender knows it.
+pub fn unique<T: Ord>(values: &[T], show: impl Fn(&T) -> String, at: &Path<'_>, out: &mut Violations) {
+    let mut seen = std::collections::BTreeSet::new();
+    for (index, value) in values.iter().enumerate() {
+        if !seen.insert(value) {
+            out.add_with(InvalidField, &at.index(index), || format!("repeats an earlier item: {}", show(value)));
+        }
+    }
+}
+
+pub fn defined_only(value: i32, is_defined: bool, at: &Path<'_>, out: &mut Violations) {
+    if !is_defined {
+        out.add(at, format!("must be a defined value, not {value}"));
+    }
+}
+
+pub fn not_in(value: i32, refused: i32, at: &Path<'_>, out: &mut Violations) {
+    if value == refused {
+        match refused {
+            0 => out.add(at, "is required"),
+            _ => out.add(at, format!("must not be {refused}")),
+        }
+    }
+}
+
+pub fn gte<T: PartialOrd + fmt::Display>(value: T, limit: T, at: &Path<'_>, out: &mut Violations) {
+    // NaN is not, either.
+    if !value.partial_cmp(&limit).is_some_and(Ordering::is_ge) {
+        out.add(at, format!("must be at least {limit}, not {value}"));
+    }
+}
+
+pub fn lte<T: PartialOrd + fmt::Display>(value: T, limit: T, at: &Path<'_>, out: &mut Violations) {
+    if !value.partial_cmp(&limit).is_some_and(Ordering::is_le) {
+        out.add(at, format!("must be at most {limit}, not {value}"));
+    }
+}
+
+pub fn region(value: &str, at: &Path<'_>, out: &mut Violations) {
+    if !value.is_empty() && !codes::is_region(value) {
+        out.add_with(InvalidField, at, || {
+            let wanted = "must be an ISO 3166-1 alpha-2 code in upper case, or XK";
+            format!("{wanted}, not {}{}", shown(value), nearest::did_you_mean(codes::nearest_region(value)))
+        });
+    }
+}
+
+pub fn language(value: &str, at: &Path<'_>, out: &mut Violations) {
+    if !value.is_empty() && !codes::is_language(value) {
+        out.add_with(InvalidField, at, || {
+            let wanted = "must be a BCP 47 language tag such as \"en\" or \"az-Latn\"";
+            format!("{wanted}, not {}{}", shown(value), nearest::did_you_mean(codes::nearest_language(value)))
+        });
+    }
+}
+
+pub fn query(value: &str, at: &Path<'_>, out: &mut Violations) {
+    let words = search::count_words(value);
+    if words > search::MOST_WORDS {
+        out.add(at, format!("must have at most {} words, not {words}", search::MOST_WORDS));
+    }
+}
+
+pub fn time_zone(value: &str, at: &Path<'_>, out: &mut Violations) {
+    if !value.is_empty() && !codes::is_time_zone(value) {
+        out.add_with(InvalidField, at, || {
+            let wanted = "must be an IANA time zone such as \"Asia/Baku\"";
+            format!("{wanted}, not {}{}", shown(value), nearest::did_you_mean(codes::nearest_time_zone(value)))
+        });
+    }
+}
