@@ -1,14 +1,23 @@
 //! Evidence: the words of the article that support a field. A quote that does not stand in the text is refused, so an
 //! extractor cannot invent its evidence.
 
-use std::{borrow::Cow, cell::Cell, collections::HashMap};
+mod near;
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, OnceCell},
+    collections::HashMap,
+};
 
 use prost::Message;
-use prost_reflect::{Cardinality, DynamicMessage, Kind, MessageDescriptor, ReflectMessage, Value};
+use prost_reflect::{Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 
+use self::near::Folded;
 use super::{
     article::nfc,
+    nearest::{did_you_mean, nearest},
     rules::{Path, Violations},
+    shown::shown,
 };
 use crate::pb::{self, Account, ErrorReason, Evidence};
 
@@ -21,6 +30,10 @@ pub struct Text<'a> {
     len: usize,
     /// How many bytes may still be searched for quotes without offsets.
     budget: Cell<usize>,
+    /// The same for near misses of quotes that are refused.
+    hint_budget: Cell<usize>,
+    /// Made for the first near miss.
+    folded: OnceCell<Folded>,
 }
 
 const STRIDE: usize = 256;
@@ -33,7 +46,8 @@ impl<'a> Text<'a> {
     /// Reads a text in NFC.
     pub fn new(text: &'a str) -> Self {
         let marks = text.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect();
-        Self { text, marks, len: text.chars().count(), budget: Cell::new(SEARCH_BYTES) }
+        let (budget, hint_budget) = (Cell::new(SEARCH_BYTES), Cell::new(near::SEARCH_BYTES));
+        Self { text, marks, len: text.chars().count(), budget, hint_budget, folded: OnceCell::new() }
     }
 
     /// Byte offset of a code point; the text's end counts as one.
@@ -140,20 +154,24 @@ pub fn check(
         };
         if (one.start, one.end) != (0, 0) {
             if !holds(one, text) {
-                let why = format!("these words do not stand at {} to {} of the text", one.start, one.end);
-                out.add_as(ErrorReason::EvidenceNotFound, at, why);
+                out.add_with(ErrorReason::EvidenceNotFound, at, || {
+                    let (start, end, quote) = (one.start, one.end, shown(&one.quote));
+                    let near = text.near_miss_of_offsets(&one.quote, start, end);
+                    format!("does not stand at {start} to {end} of the text: {quote}{near}")
+                });
             }
             continue;
         }
         match text.find(&one.quote) {
             // At most 1 MiB of text: the offsets fit.
             Found::Once(start, end) => (one.start, one.end) = (start as i32, end as i32),
-            Found::Nowhere => out.add_as(ErrorReason::EvidenceNotFound, at, "these words do not stand in the text"),
-            Found::Often => out.add_as(
-                ErrorReason::EvidenceAmbiguous,
-                at,
-                "these words stand in the text more than once: give start and end",
-            ),
+            Found::Nowhere => out.add_with(ErrorReason::EvidenceNotFound, at, || {
+                format!("does not stand in the text: {}{}", shown(&one.quote), text.near_miss(&one.quote))
+            }),
+            Found::Often => out.add_with(ErrorReason::EvidenceAmbiguous, at, || {
+                let (quote, places) = (shown(&one.quote), text.first_places(&one.quote));
+                format!("stands in the text more than once: {quote}{places}; give start and end")
+            }),
             Found::TooCostly => {
                 out.add(at, "is one of too many quotes to look for in so long a text: give start and end")
             }
@@ -172,37 +190,48 @@ impl Fields {
     }
 
     /// The path in proto names of a field that is there and set.
-    fn resolve(&self, path: &str) -> Result<String, &'static str> {
+    fn resolve(&self, path: &str) -> Result<String, String> {
+        self.walk(path).map_err(|(why, nearest)| format!("{why}: {}{}", shown(path), did_you_mean(nearest)))
+    }
+
+    /// The same; an error is why not, and the name of a field that was probably meant.
+    fn walk(&self, path: &str) -> Result<String, (String, Option<String>)> {
+        let because = |why: &str| (why.to_owned(), None);
         let mut resolved = String::with_capacity(path.len());
         let mut message = &self.0;
         let mut steps = path.split('.').peekable();
         while let Some(step) = steps.next() {
-            let (name, index) = split_index(step)?;
+            let (name, index) = split_index(step).map_err(because)?;
             let descriptor = message.descriptor();
             let field = descriptor.get_field_by_name(name).or_else(|| descriptor.get_field_by_json_name(name));
-            let field = field.ok_or("is no field of an account")?;
+            let field = field.ok_or_else(|| {
+                let fields: Vec<_> = descriptor.fields().collect();
+                let nearest = nearest(fields.iter().map(FieldDescriptor::name), name);
+                (format!("names no field of {}", descriptor.name()), nearest.map(str::to_owned))
+            })?;
             if !resolved.is_empty() {
                 resolved.push('.');
             }
             resolved.push_str(field.name());
             // What is not set is answered as a default of its own.
             let Cow::Borrowed(mut value) = message.get_field(&field) else {
-                return Err("names a field that is not set");
+                return Err(because("names a field that is not set"));
             };
             if let Some(index) = index {
                 if field.cardinality() != Cardinality::Repeated {
-                    return Err("has an index on a field that is not a list");
+                    return Err(because("has an index on a field that is not a list"));
                 }
                 let item = value.as_list().and_then(|list| list.get(index));
-                value = item.ok_or("has an index past the end of the list")?;
+                let length = value.as_list().map_or(0, <[_]>::len);
+                value = item.ok_or_else(|| because(&format!("has an index past the end of a list of {length}")))?;
                 resolved.push_str(&format!("[{index}]"));
             }
             if steps.peek().is_some() {
                 let Value::Message(inner) = value else {
-                    return Err(match field.kind() {
+                    return Err(because(match field.kind() {
                         Kind::Message(_) => "needs an index on the list",
-                        _ => "goes on after a field that has no parts",
-                    });
+                        _ => "has a part of a field that has no parts",
+                    }));
                 };
                 message = inner;
             }

@@ -1,0 +1,279 @@
+//! The nearest miss of a quote that does not stand where, or as, it is said to: what its sender probably meant.
+
+use super::Text;
+use crate::model::shown::shown;
+
+/// Looking for a near miss costs the length of the text. All quotes of a call together may cost this, some 0.1 s.
+pub const SEARCH_BYTES: usize = 64 * 1024 * 1024;
+
+/// A beginning or an end of a quote that is shorter than this, or than a third of the quote, says little.
+const LEAST_PART: usize = 8;
+
+/// What two texts may differ in and still be nearly the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    WhiteSpace,
+    Case,
+    Quotes,
+    Dashes,
+}
+
+impl Detail {
+    const ALL: [Self; 4] = [Self::WhiteSpace, Self::Case, Self::Quotes, Self::Dashes];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::WhiteSpace => "white space",
+            Self::Case => "case",
+            Self::Quotes => "apostrophes or quotation marks",
+            Self::Dashes => "dashes",
+        }
+    }
+}
+
+/// A text without its details, so that a quote can be found in it that differs in nothing else.
+#[derive(Debug)]
+pub struct Folded {
+    text: String,
+    /// Byte offset in the original of the letter that each byte comes from.
+    origins: Vec<u32>,
+}
+
+impl Folded {
+    fn of(text: &str) -> Self {
+        let mut folded = Self { text: String::with_capacity(text.len()), origins: Vec::with_capacity(text.len()) };
+        for (at, letter) in text.char_indices() {
+            fold(letter, &Detail::ALL, &mut folded.text);
+            // A text has at most 1 MiB.
+            folded.origins.resize(folded.text.len(), at as u32);
+        }
+        folded
+    }
+
+    /// Where these bytes of it come from.
+    fn original(&self, of: &str, start: usize, end: usize) -> (usize, usize) {
+        let last = self.origins[end - 1] as usize;
+        let length = of[last..].chars().next().map_or(0, char::len_utf8);
+        (self.origins[start] as usize, last + length)
+    }
+}
+
+/// Appends a letter without these details.
+fn fold(letter: char, details: &[Detail], out: &mut String) {
+    let has = |detail| details.contains(&detail);
+    match letter {
+        // Besides white space, letters that show nothing: soft hyphens, joiners, byte order marks.
+        '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' if has(Detail::WhiteSpace) => {}
+        letter if letter.is_whitespace() && has(Detail::WhiteSpace) => {}
+        '"'
+        | '\u{60}'
+        | '\u{b4}'
+        | '\u{ab}'
+        | '\u{bb}'
+        | '\u{2bc}'
+        | '\u{2018}'..='\u{201f}'
+        | '\u{2032}'
+        | '\u{2033}'
+            if has(Detail::Quotes) =>
+        {
+            out.push('\'');
+        }
+        '\u{2010}'..='\u{2015}' | '\u{2212}' if has(Detail::Dashes) => out.push('-'),
+        letter if has(Detail::Case) => out.extend(letter.to_lowercase()),
+        letter => out.push(letter),
+    }
+}
+
+fn without(text: &str, details: &[Detail]) -> String {
+    let mut folded = String::with_capacity(text.len());
+    text.chars().for_each(|letter| fold(letter, details, &mut folded));
+    folded
+}
+
+/// What a quote and a passage that are nearly the same differ in.
+fn differences(quote: &str, passage: &str) -> String {
+    let differs = |detail: &Detail| {
+        let others: Vec<Detail> = Detail::ALL.into_iter().filter(|other| other != detail).collect();
+        without(quote, &others) != without(passage, &others)
+    };
+    let names: Vec<&str> = Detail::ALL.into_iter().filter(differs).map(Detail::as_str).collect();
+    let verb = if let [detail] = names[..]
+        && !detail.ends_with('s')
+    {
+        "differs"
+    } else {
+        "differ"
+    };
+    format!("only {} {verb}", names.join(" and "))
+}
+
+impl Text<'_> {
+    /// Where a quote stands that does not stand at these code points, or what stands nearest to it: the end of a sentence
+    /// that says so, empty where there is nothing to say.
+    pub fn near_miss_of_offsets(&self, quote: &str, start: i32, end: i32) -> String {
+        if start >= end {
+            return format!("; start must be before end{}", self.near_miss_at(quote, start));
+        }
+        if usize::try_from(end).is_ok_and(|end| end > self.len) {
+            return format!("; the text has {} characters{}", self.len, self.near_miss_at(quote, start));
+        }
+        self.near_miss_at(quote, start)
+    }
+
+    fn near_miss_at(&self, quote: &str, start: i32) -> String {
+        if !self.may_hint() {
+            return String::new();
+        }
+        let wanted = usize::try_from(start).ok().and_then(|start| self.byte(start)).unwrap_or(self.text.len());
+        let places = self.text.match_indices(quote).map(|(at, _)| at);
+        match places.min_by_key(|at| at.abs_diff(wanted)) {
+            Some(at) => format!("; it stands at {}", self.range(at, at + quote.len())),
+            None => self.near_miss(quote),
+        }
+    }
+
+    /// What stands nearest to a quote that stands nowhere, likewise.
+    pub fn near_miss(&self, quote: &str) -> String {
+        let sought = without(quote, &Detail::ALL);
+        if sought.is_empty() || !self.may_hint() {
+            return String::new();
+        }
+        let folded = self.folded.get_or_init(|| Folded::of(self.text));
+        if let Some(at) = folded.text.find(&sought) {
+            let (start, end) = folded.original(self.text, at, at + sought.len());
+            let passage = &self.text[start..end];
+            let differences = differences(quote, passage);
+            return format!("; at {} stands {}: {differences}", self.range(start, end), shown(passage));
+        }
+        self.nearest_part(folded, &sought).unwrap_or_default()
+    }
+
+    /// The longest beginning or end of the quote that stands in the text, and what stands there instead of the rest.
+    fn nearest_part(&self, folded: &Folded, sought: &str) -> Option<String> {
+        let ends: Vec<usize> = sought.char_indices().map(|(at, _)| at).chain([sought.len()]).collect();
+        let head = self.longest(ends.len(), |length| folded.text.find(&sought[..ends[length]]));
+        let tail = self.longest(ends.len(), |length| folded.text.rfind(&sought[ends[ends.len() - 1 - length]..]));
+        let least = LEAST_PART.max(ends.len() / 3);
+        let is_long = |part: &(usize, usize)| part.0 >= least;
+        match (head.filter(is_long), tail.filter(is_long)) {
+            (Some((length, at)), tail) if tail.is_none_or(|tail| tail.0 <= length) => {
+                let (start, end) = folded.original(self.text, at, at + ends[length]);
+                let next = shown(self.text[end..].trim_start());
+                Some(format!("; its beginning stands at {}, and then {next}", self.range(start, end)))
+            }
+            (_, Some((length, at))) => {
+                let bytes = sought.len() - ends[ends.len() - 1 - length];
+                let (start, end) = folded.original(self.text, at, at + bytes);
+                let before = self.text[..start].trim_end();
+                let cut = before.char_indices().rev().nth(30).map_or(0, |(at, _)| at);
+                let before = shown(&before[cut..]);
+                Some(format!("; its end stands at {}, after {before}", self.range(start, end)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The largest number of letters, below `most`, that is found, and where: what is found with some is found with fewer.
+    fn longest(&self, most: usize, find: impl Fn(usize) -> Option<usize>) -> Option<(usize, usize)> {
+        let (mut known, mut least, mut most) = (None, 1, most);
+        while least < most {
+            if !self.may_hint() {
+                return None;
+            }
+            let middle = least + (most - least) / 2;
+            match find(middle) {
+                Some(at) => (known, least) = (Some((middle, at)), middle + 1),
+                None => most = middle,
+            }
+        }
+        known
+    }
+
+    /// The first two places of a quote that stands more than once.
+    pub fn first_places(&self, quote: &str) -> String {
+        let next = |from: usize| Some(from + self.text[from..].find(quote)?);
+        let places = next(0).and_then(|first| {
+            let after = first + self.text[first..].chars().next().map_or(1, char::len_utf8);
+            let second = next(after)?;
+            let range = |at: usize| self.range(at, at + quote.len());
+            Some(format!(", at {} and at {}", range(first), range(second)))
+        });
+        places.unwrap_or_default()
+    }
+
+    /// Code points from one byte offset to another.
+    fn range(&self, start: usize, end: usize) -> String {
+        format!("{} to {}", self.code_point(start), self.code_point(end))
+    }
+
+    /// Whether it may be searched once more for a near miss.
+    fn may_hint(&self) -> bool {
+        let left = self.hint_budget.get().checked_sub(self.text.len());
+        left.inspect(|&left| self.hint_budget.set(left)).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str =
+        "Président İlham Əliyev met Sergey Shoigu. “We don’t agree,” said Shoigu – and he left the table.";
+
+    #[test]
+    fn near_miss_says_where_a_quote_stands_and_what_differs() {
+        let text = Text::new(TEXT);
+        for (quote, expected) in [
+            ("əliyev", "; at 16 to 22 stands \"Əliyev\": only case differs"),
+            ("Əliyev  met\n", "; at 16 to 26 stands \"Əliyev met\": only white space differs"),
+            ("SergeyShoigu", "; at 27 to 40 stands \"Sergey Shoigu\": only white space differs"),
+            ("We don't agree", "; at 43 to 57 stands \"We don’t agree\": only apostrophes or quotation marks differ"),
+            ("Shoigu - and", "; at 65 to 77 stands \"Shoigu – and\": only dashes differ"),
+            ("\"we don't", "; at 42 to 51 stands \"“We don’t\": only case and apostrophes or quotation marks differ"),
+            (
+                "Sergey Shoigu said no",
+                "; its beginning stands at 27 to 40, and then \". “We don’t agree,” said Shoigu – and he left the table.\"",
+            ),
+            ("but he left the table.", "; its end stands at 78 to 96, after \"don’t agree,” said Shoigu – and\""),
+            ("Lavrov", ""),
+            (" \n", ""),
+        ] {
+            assert_eq!(text.near_miss(quote), expected, "{quote}");
+        }
+    }
+
+    #[test]
+    fn near_miss_of_offsets_says_where_the_words_stand() {
+        let text = Text::new(TEXT);
+        for (quote, start, end, expected) in [
+            ("Əliyev", 15, 21, "; it stands at 16 to 22"),
+            ("Shoigu", 60, 66, "; it stands at 65 to 71"),
+            ("Shoigu", 30, 36, "; it stands at 34 to 40"),
+            ("Əliyev", 22, 16, "; start must be before end; it stands at 16 to 22"),
+            ("table.", 90, 99, "; the text has 96 characters; it stands at 90 to 96"),
+            ("əliyev", 16, 22, "; at 16 to 22 stands \"Əliyev\": only case differs"),
+            ("Lavrov", 0, 6, ""),
+        ] {
+            assert_eq!(text.near_miss_of_offsets(quote, start, end), expected, "{quote}");
+        }
+    }
+
+    #[test]
+    fn near_miss_is_not_looked_for_where_it_would_take_long() {
+        let long = format!("{}{TEXT}", "ab ".repeat(300_000));
+        let text = Text::new(&long);
+        let mut quotes = 0;
+        while !text.near_miss(&format!("{}ac", "ab ".repeat(2_000))).is_empty() {
+            quotes += 1;
+        }
+        assert!((1..20).contains(&quotes), "{quotes}");
+        assert_eq!(text.near_miss("əliyev"), "");
+    }
+
+    #[test]
+    fn letters_that_grow_in_lower_case_keep_their_places() {
+        let text = Text::new("İİİ İstanbul, ŞƏKİ");
+        assert_eq!(text.near_miss("i\u{307}stanbul"), "; at 4 to 12 stands \"İstanbul\": only case differs");
+        assert_eq!(text.near_miss("şəki\u{307}"), "; at 14 to 18 stands \"ŞƏKİ\": only case differs");
+    }
+}
