@@ -1,5 +1,11 @@
 //! Field masks: which fields of a resource an update replaces (AIP-134, AIP-161).
 
+mod key;
+#[cfg(test)]
+mod tests;
+
+use std::{borrow::Cow, fmt};
+
 use prost::Message;
 use prost_reflect::{
     DynamicMessage, ExtensionDescriptor, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, Value,
@@ -7,8 +13,10 @@ use prost_reflect::{
 use prost_types::FieldMask;
 
 use super::{
+    nearest::{did_you_mean, nearest},
     resource::Resource,
     rules::{Path, Violations},
+    shown::shown,
 };
 use crate::pb;
 
@@ -30,15 +38,16 @@ pub enum Mask {
 #[derive(Debug, Clone)]
 pub struct Route {
     fields: Vec<FieldDescriptor>,
-    key: Option<MapKey>,
+    key: Option<String>,
 }
 
 impl Mask {
     /// Reads the mask of an update of an `R`; `at` is where it stands in the request. Tells every path that is wrong.
     ///
-    /// A path names fields by their proto names: `title`, `publisher.display_name`. A list is replaced as a whole. A
-    /// map is too, or by key: `labels.desk`, and between backticks where the key has a dot or a backtick, which is then
-    /// written twice (``labels.`a.b` ``).
+    /// A path names fields by their proto or JSON names: `title`, `publisher.display_name`, `publisher.displayName`. A list
+    /// is replaced as a whole. A map is too, or by key: `labels.desk`, and between backticks where the key has a dot or a
+    /// backtick, which is then written twice (``labels.`a.b` ``). Paths with control characters are refused before, as
+    /// strings of the request.
     pub fn read<R: Resource>(mask: Option<&FieldMask>, at: &Path<'_>, out: &mut Violations) -> Self {
         let at = at.field("paths");
         let paths = match mask {
@@ -51,19 +60,50 @@ impl Mask {
             return Self::All;
         }
         if paths.len() > MOST_PATHS {
-            out.add(&at, format!("must have at most {MOST_PATHS} items"));
+            out.add(&at, format!("must have at most {MOST_PATHS} items, not {}", paths.len()));
             return Self::Paths(Vec::new());
         }
         let resource = descriptor::<R>();
         let behavior = behavior();
         let mut routes = Vec::with_capacity(paths.len());
-        for (index, path) in paths.iter().enumerate() {
+        for (index, path) in paths.iter().enumerate().filter(|(_, path)| !path.contains(char::is_control)) {
             match Route::read(&resource, path, &behavior) {
                 Ok(route) => routes.push(route),
                 Err(why) => out.add(&at.index(index), why),
             }
         }
         Self::Paths(routes)
+    }
+
+    /// The same paths in proto names; one that is wrong stays as it is.
+    pub fn in_proto_names<R: Resource>(mask: FieldMask) -> FieldMask {
+        let (resource, behavior) = (descriptor::<R>(), behavior());
+        let rename = |path: String| Route::read(&resource, &path, &behavior).map_or(path, |route| route.to_string());
+        FieldMask { paths: mask.paths.into_iter().map(rename).collect() }
+    }
+
+    /// The same mask with the keys that its paths mean. ProtoJSON turns `labels.myKey` into `labels.my_key`: such a path
+    /// means "myKey" where that key is sent, and nothing has "my_key". Refuses one that could mean either, so that no pair
+    /// is changed that the caller did not mean.
+    pub fn with_keys_meant<R: Resource>(
+        &self,
+        current: &R,
+        sent: &R,
+        at: &Path<'_>,
+    ) -> Result<Cow<'_, Self>, Violations> {
+        let Self::Paths(routes) = self else { return Ok(Cow::Borrowed(self)) };
+        if !routes.iter().any(Route::may_be_json) {
+            return Ok(Cow::Borrowed(self));
+        }
+        let (current, sent) = (reflect(current), reflect(sent));
+        let (at, mut out) = (at.field("paths"), Violations::default());
+        let mut meant = routes.clone();
+        for (index, route) in meant.iter_mut().enumerate() {
+            if let Err(why) = route.mean(&current, &sent) {
+                out.add(&at.index(index), why);
+            }
+        }
+        out.into_result().map(|()| Cow::Owned(Self::Paths(meant)))
     }
 
     /// Whether it replaces a field of the resource, which `is_set` in the sent one or not.
@@ -109,6 +149,7 @@ impl Mask {
 
 impl Route {
     fn read(resource: &MessageDescriptor, path: &str, behavior: &ExtensionDescriptor) -> Result<Self, String> {
+        let because = |why: &str| Err(format!("{why}: {}", shown(path)));
         if path == "*" {
             return Err("must be the only path if it is *".to_owned());
         }
@@ -117,32 +158,64 @@ impl Route {
         let mut rest = path;
         loop {
             let (step, after) = rest.split_once('.').map_or((rest, None), |(step, after)| (step, Some(after)));
-            let Some(field) = message.get_field_by_name(step) else {
-                return Err(format!("is no field of {}", resource.name()));
+            let Some(field) = message.get_field_by_name(step).or_else(|| message.get_field_by_json_name(step)) else {
+                let settable = message.fields().filter(|field| !is_ours(field, behavior)).collect::<Vec<_>>();
+                let nearest = nearest(settable.iter().map(FieldDescriptor::name), step);
+                let nearest = nearest.map(|name| format!("{}{name}", &path[..path.len() - rest.len()]));
+                return because(&format!("names no field of {}", message.name()))
+                    .map_err(|why| why + &did_you_mean(nearest));
             };
             if is_ours(&field, behavior) {
-                return Err("is set by the service".to_owned());
+                return because("names what the service sets");
             }
             fields.push(field.clone());
             let Some(after) = after else { return Ok(Self { fields, key: None }) };
             if field.is_map() {
-                return Ok(Self { fields, key: Some(MapKey::String(key(after)?)) });
+                let Some(key) = key::read(after) else {
+                    return because("must end with the key of a map, between backticks if it has a dot");
+                };
+                return Ok(Self { fields, key: Some(key) });
             }
             if field.is_list() {
-                return Err("goes into a list, which can only be replaced as a whole".to_owned());
+                return because("goes into a list, which can only be replaced as a whole");
             }
             let Kind::Message(inner) = field.kind() else {
-                return Err("goes on after a field that has no parts".to_owned());
+                return because("names a part of a field that has no parts");
             };
             message = inner;
             rest = after;
         }
     }
 
+    /// Whether it may be what ProtoJSON makes of a path to another key.
+    fn may_be_json(&self) -> bool {
+        self.key.as_ref().is_some_and(|key| key.contains('_'))
+    }
+
+    /// Replaces its key by the one that it means. An error: it may mean another one.
+    fn mean(&mut self, current: &DynamicMessage, sent: &DynamicMessage) -> Result<(), String> {
+        let Some(key) = &mut self.key else { return Ok(()) };
+        let pairs = |message| match value(message, &self.fields) {
+            Some(Value::Map(pairs)) => key::texts(&pairs),
+            _ => Default::default(),
+        };
+        match key::meant(key, &pairs(current), &pairs(sent)) {
+            Ok(meant) => *key = meant,
+            Err(other) => {
+                let (path, whole) = (self.to_string(), fields(&self.fields));
+                let names =
+                    format!("{} names a key of its own, and is what JSON makes of {whole}.{other}", shown(&path));
+                return Err(format!("may mean either of two pairs: {names}; name {whole} as a whole"));
+            }
+        }
+        Ok(())
+    }
+
     /// Makes what is at the end of the route in `to` what it is in `from`.
     fn copy(&self, from: &DynamicMessage, to: &mut DynamicMessage) {
         let Some((last, outer)) = self.fields.split_last() else { return };
-        let value = match (value(from, &self.fields), &self.key) {
+        let key = self.key.clone().map(MapKey::String);
+        let value = match (value(from, &self.fields), &key) {
             (Some(Value::Map(pairs)), Some(key)) => pairs.get(key).cloned(),
             (value, _) => value,
         };
@@ -154,7 +227,7 @@ impl Route {
             let Some(inner) = message.get_field_mut(field).as_message_mut() else { return };
             message = inner;
         }
-        match (value, &self.key) {
+        match (value, &key) {
             (Some(value), None) => message.set_field(last, value),
             (None, None) => message.clear_field(last),
             (value, Some(key)) => {
@@ -168,6 +241,19 @@ impl Route {
     }
 }
 
+impl fmt::Display for Route {
+    /// As a path in proto names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&fields(&self.fields))?;
+        self.key.as_ref().map_or(Ok(()), |key| write!(f, ".{}", key::written(key)))
+    }
+}
+
+/// Fields as a path in proto names.
+fn fields(fields: &[FieldDescriptor]) -> String {
+    fields.iter().map(FieldDescriptor::name).collect::<Vec<_>>().join(".")
+}
+
 /// What is set at the end of these fields.
 fn value(message: &DynamicMessage, fields: &[FieldDescriptor]) -> Option<Value> {
     let (first, rest) = fields.split_first()?;
@@ -179,20 +265,6 @@ fn value(message: &DynamicMessage, fields: &[FieldDescriptor]) -> Option<Value> 
         [] => Some(found.into_owned()),
         _ => value(found.as_message()?, rest),
     }
-}
-
-/// The key of a map, which ends the path.
-fn key(text: &str) -> Result<String, String> {
-    const MALFORMED: &str = "must end with the key of a map, between backticks if it has a dot";
-    let Some(quoted) = text.strip_prefix('`') else {
-        let is_plain = !text.is_empty() && !text.contains(['.', '`']);
-        return if is_plain { Ok(text.to_owned()) } else { Err(MALFORMED.to_owned()) };
-    };
-    let quoted = quoted.strip_suffix('`').ok_or(MALFORMED)?;
-    let key = quoted.replace("``", "`");
-    let doubled = quoted.matches("``").count();
-    let is_closed_early = quoted.matches('`').count() != 2 * doubled;
-    if key.is_empty() || is_closed_early { Err(MALFORMED.to_owned()) } else { Ok(key) }
 }
 
 /// Whether only the service sets it (AIP-203): outputs, and the name.
@@ -216,180 +288,4 @@ fn reflect<R: Resource>(resource: &R) -> DynamicMessage {
 
 fn descriptor<R: Resource>() -> MessageDescriptor {
     pb::pool().get_message_by_name(R::MESSAGE).expect("the contract has every resource")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::{prelude::*, sample::subsequence};
-
-    use super::*;
-    use crate::pb::{Article, Date, ExternalId, Publisher};
-
-    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-    }
-
-    fn current() -> Article {
-        Article {
-            name: "articles/a".into(),
-            etag: "e".into(),
-            revision: 3,
-            uri: "urn:a".into(),
-            title: "Talks".into(),
-            publisher: Some(Publisher { display_name: "Azernews".into(), region_code: "AZ".into() }),
-            publish_date: Some(Date { year: 2020, month: 9, day: 4 }),
-            labels: labels(&[("desk", "foreign"), ("a.b", "1")]),
-            external_ids: vec![ExternalId { scheme: "wikidata".into(), value: "Q1".into() }],
-            ..Default::default()
-        }
-    }
-
-    fn mask(paths: &[&str]) -> FieldMask {
-        FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() }
-    }
-
-    fn apply(paths: &[&str], sent: &Article) -> Article {
-        let mut out = Violations::default();
-        let mask = Mask::read::<Article>(Some(&mask(paths)), &Path::ROOT.field("update_mask"), &mut out);
-        assert!(out.is_empty(), "{out:?}");
-        mask.apply(&current(), sent)
-    }
-
-    #[test]
-    fn only_what_is_masked_is_replaced() {
-        let sent = Article { title: "A visit".into(), uri: "urn:b".into(), ..Default::default() };
-        assert_eq!(apply(&["title"], &sent), Article { title: "A visit".into(), ..current() });
-        assert_eq!(apply(&["title"], &Article::default()), Article { title: String::new(), ..current() });
-    }
-
-    #[test]
-    fn without_a_mask_every_field_that_is_set_is_replaced() {
-        let sent = Article {
-            name: "articles/b".into(),
-            title: "A visit".into(),
-            labels: labels(&[("desk", "home")]),
-            publisher: Some(Publisher { display_name: "Trend".into(), ..Default::default() }),
-            ..Default::default()
-        };
-        let Article { title, labels, publisher, .. } = sent.clone();
-        assert_eq!(apply(&[], &sent), Article { title, labels, publisher, ..current() });
-    }
-
-    #[test]
-    fn a_star_clears_what_is_not_sent_but_nothing_of_ours() {
-        let sent = Article { uri: "urn:b".into(), etag: "x".into(), revision: 9, ..Default::default() };
-        let ours = current();
-        let expected =
-            Article { name: ours.name, etag: ours.etag, revision: 3, uri: "urn:b".into(), ..Default::default() };
-        assert_eq!(apply(&["*"], &sent), expected);
-    }
-
-    #[test]
-    fn parts_of_messages_are_replaced_alone() {
-        let sent =
-            Article { publisher: Some(Publisher { display_name: "Trend".into(), ..Default::default() }), ..current() };
-        let publisher = apply(&["publisher.display_name"], &sent).publisher.unwrap();
-        assert_eq!((publisher.display_name.as_str(), publisher.region_code.as_str()), ("Trend", "AZ"));
-        let publisher = apply(&["publisher.region_code", "publish_date.day"], &Article::default());
-        assert_eq!(publisher.publisher.unwrap(), Publisher { display_name: "Azernews".into(), ..Default::default() });
-        assert_eq!(publisher.publish_date, Some(Date { year: 2020, month: 9, day: 0 }));
-        assert_eq!(apply(&["dateline.venue"], &Article::default()).dateline, None);
-    }
-
-    #[test]
-    fn a_pair_of_a_map_is_replaced_alone() {
-        let sent = Article { labels: labels(&[("desk", "home"), ("a`b", "2"), ("x", "y")]), ..Default::default() };
-        assert_eq!(apply(&["labels.desk"], &sent).labels, labels(&[("desk", "home"), ("a.b", "1")]));
-        let merged = apply(&["labels.`a.b`", "labels.`a``b`"], &sent);
-        assert_eq!(merged.labels, labels(&[("desk", "foreign"), ("a`b", "2")]));
-    }
-
-    #[test]
-    fn every_path_that_is_wrong_is_told() {
-        let paths = [
-            ("title", ""),
-            ("", "is no field"),
-            ("titel", "is no field"),
-            ("publishDate", "is no field"),
-            ("title.x", "no parts"),
-            ("publisher.", "is no field"),
-            ("publisher.country", "is no field"),
-            ("external_ids.scheme", "into a list"),
-            ("alternate_uris.0", "into a list"),
-            ("alternate_uris[0]", "is no field"),
-            ("labels.", "key of a map"),
-            ("labels.a.b", "key of a map"),
-            ("labels.`a", "key of a map"),
-            ("labels.``", "key of a map"),
-            ("labels.`a`b`", "key of a map"),
-            ("name", "set by the service"),
-            ("etag", "set by the service"),
-            ("text_sha256", "set by the service"),
-            ("*", "the only path"),
-        ];
-        let mut out = Violations::default();
-        let all: Vec<&str> = paths.iter().map(|(path, _)| *path).collect();
-        Mask::read::<Article>(Some(&mask(&all)), &Path::ROOT.field("update_mask"), &mut out);
-        let told: Vec<_> = out.into_iter().collect();
-        let wrong: Vec<_> = paths.iter().enumerate().filter(|(_, (_, why))| !why.is_empty()).collect();
-        assert_eq!(told.len(), wrong.len());
-        for (told, (index, (path, why))) in told.iter().zip(wrong) {
-            assert_eq!(told.field, format!("update_mask.paths[{index}]"));
-            assert!(told.description.contains(why), "{path}: {}", told.description);
-        }
-    }
-
-    #[test]
-    fn a_mask_has_a_thousand_paths_and_no_more() {
-        for (count, fields) in [(MOST_PATHS, 0), (MOST_PATHS + 1, 1)] {
-            let mut out = Violations::default();
-            Mask::read::<Article>(Some(&mask(&vec!["title"; count])), &Path::ROOT.field("update_mask"), &mut out);
-            assert_eq!(out.iter().filter(|one| one.field == "update_mask.paths").count(), fields);
-        }
-    }
-
-    const PATHS: [&str; 8] =
-        ["title", "uri", "labels", "labels.desk", "publisher", "publisher.region_code", "publish_date", "external_ids"];
-
-    fn articles() -> impl Strategy<Value = Article> {
-        let words = || proptest::option::of("[a-c]{1,2}").prop_map(Option::unwrap_or_default);
-        let publisher = (words(), words());
-        let labels = proptest::collection::btree_map("desk|other", "[a-c]", 0..2);
-        (words(), words(), publisher, labels, proptest::option::of(1..3)).prop_map(
-            |(title, uri, publisher, labels, year)| {
-                let publisher = Some(Publisher { display_name: publisher.0, region_code: publisher.1 });
-                let publish_date = year.map(|year| Date { year, month: 0, day: 0 });
-                Article { title, uri, publisher, labels, publish_date, ..current() }
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_applied_changes_nothing_when_it_is_applied_again(
-            current in articles(),
-            sent in articles(),
-            paths in subsequence(PATHS.to_vec(), 1..=PATHS.len()),
-        ) {
-            let mask = Mask::read::<Article>(Some(&mask(&paths)), &Path::ROOT, &mut Violations::default());
-            let once = mask.apply(&current, &sent);
-            prop_assert_eq!(mask.apply(&once, &sent), once.clone());
-            // What it took, it took from the sent one; what it left, it left.
-            prop_assert_eq!(mask.apply(&sent, &once), sent);
-            prop_assert_eq!(mask.apply(&once, &current), mask.apply(&current, &current));
-        }
-
-        #[test]
-        fn an_article_that_is_sent_as_it_stands_changes_nothing(
-            current in articles(),
-            paths in subsequence(PATHS.to_vec(), 0..=PATHS.len()),
-        ) {
-            for paths in [paths, vec!["*"]] {
-                let mask = Mask::read::<Article>(Some(&mask(&paths)), &Path::ROOT, &mut Violations::default());
-                prop_assert_eq!(mask.apply(&current, &current), current.clone());
-            }
-        }
-    }
 }

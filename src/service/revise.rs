@@ -51,13 +51,14 @@ impl<R: Deletable + Check> Update<R> {
         let current: R = current(api, name).await?;
         must_stand(api, &current).await?;
         let current = with_etag(current, &self.etag)?;
-        let merged = self.mask.apply(&current, &self.sent);
+        let mask = self.mask.with_keys_meant(&current, &self.sent, &Path::ROOT.field("update_mask"))?;
+        let merged = mask.apply(&current, &self.sent);
         let mut violations = Violations::default();
         merged.check(at, &mut violations);
         if !violations.is_empty() {
             let mut before = Violations::default();
             current.check(at, &mut before);
-            violations.forget(before.iter().filter(|one| !self.mask.names(&one.field, at)));
+            violations.forget(before.iter().filter(|one| !mask.names(&one.field, at)));
         }
         violations.into_result()?;
         Ok((current, merged))

@@ -15,10 +15,12 @@ use super::{
 use crate::{
     model::{
         mask::Mask,
+        nearest::{did_you_mean, nearest},
         report::{content_hash, participants},
         resource::Resource,
         rules::{Check, Path, Violations},
         settle::rulable_paths,
+        shown::shown,
     },
     pb::{Meeting, Participant, Report, Ruling, UpdateMeetingRequest, meeting::Review, report::State},
     store::{change, write::Put},
@@ -40,7 +42,7 @@ impl Asked {
         let mut violations = request.violations();
         let at = Path::ROOT.field("update_mask");
         let mask = Mask::read::<Meeting>(request.update_mask.as_ref(), &at, &mut violations);
-        let paths = request.update_mask.take().unwrap_or_default();
+        let paths = Mask::in_proto_names::<Meeting>(request.update_mask.take().unwrap_or_default());
         let is_ruling = is_ruling(&paths.paths, &at, &mut violations);
         if is_ruling && request.reason.trim().is_empty() {
             violations.add(&Path::ROOT.field("reason"), "is required for a ruling");
@@ -82,7 +84,9 @@ fn is_ruling(paths: &[String], at: &Path<'_>, out: &mut Violations) -> bool {
         let is_of_account = path == "account" || path.starts_with("account.");
         let is_refused = out.iter().any(|one| one.field == at.to_string());
         if is_of_account && !is_refused && !rulable_paths().any(|rulable| rulable == path) {
-            out.add(&at, format!("cannot be ruled on, but {}", rulable_paths().collect::<Vec<_>>().join(", ")));
+            let rulable: Vec<&str> = rulable_paths().collect();
+            let nearest = did_you_mean(nearest(rulable.iter().copied(), path));
+            out.add(&at, format!("must be one of {}, not {}{nearest}", rulable.join(", "), shown(path)));
         }
     }
     !of_account.is_empty()
