@@ -28,6 +28,9 @@ use crate::{
 const CHUNK_STORIES: usize = 64;
 const CHUNK_BYTES: usize = 512 * 1024;
 
+/// Full name of the method that takes a stream.
+const STORIES: &str = "readout.v1.IngestService/IngestStories";
+
 #[tonic::async_trait]
 impl IngestService for Api {
     async fn ingest_story(
@@ -85,7 +88,7 @@ async fn ingest(
             Ok(chunk) => chunk,
             Err(status) => {
                 // The client's stream broke: there may be nobody to tell.
-                let _ = answers.send(Err(super::status::complete(status))).await;
+                let _ = answers.send(Err(super::status::complete(status, STORIES))).await;
                 return;
             }
         };
@@ -249,7 +252,7 @@ fn read(request: IngestStoriesRequest, actor: &str) -> (Result<Sent, Refusal>, u
     let size = request.encoded_len();
     let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching } = request;
     let request = IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching };
-    (Sent::read(request, "readout.v1.IngestService/IngestStories", actor), size)
+    (Sent::read(request, STORIES, actor), size)
 }
 
 /// What a status has for the wire, with its details.

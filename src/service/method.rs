@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use crate::{model::role::Role, pb};
+use crate::{
+    model::{nearest, role::Role},
+    pb,
+};
 
 /// A method of the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,11 @@ impl Method {
     }
 }
 
+/// The path that was probably meant, where no method of the contract has this one.
+pub fn nearest(path: &str) -> Option<&'static str> {
+    nearest::nearest(METHODS.keys().map(String::as_str), path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +59,14 @@ mod tests {
         assert_eq!(is_streaming("/readout.v1.IngestService/IngestStories"), Some(true));
         assert_eq!(is_streaming("/readout.v1.ChangeService/WatchChanges"), Some(true));
         assert_eq!(is_streaming("/readout.v1.MeetingService/MeetPeople"), None);
+    }
+
+    #[test]
+    fn nearest_method_is_found_by_its_path() {
+        let meeting = "/readout.v1.MeetingService/GetMeeting";
+        assert_eq!(nearest("/readout.v1.MeetingService/GetMeting"), Some(meeting));
+        assert_eq!(nearest("/readout.v1.MeetingService/getMeeting"), Some(meeting));
+        assert_eq!(nearest("/api/v1/meetings"), None);
     }
 
     /// What a role may is part of the contract: a method that moves to another one is noticed here.

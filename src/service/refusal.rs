@@ -127,8 +127,8 @@ pub enum Refusal {
     Contention,
     /// The caller is not let in.
     Denied(Denied),
-    /// There is no such method.
-    UnknownMethod,
+    /// There is no method at this path.
+    UnknownMethod(String),
     /// The call's time is up.
     Late,
     /// The service is stopping.

@@ -1,6 +1,7 @@
 //! The status that tells each refusal: the only place that names status codes.
 
 mod access;
+mod message;
 mod store;
 
 use std::{collections::HashMap, time::Duration};
@@ -8,20 +9,26 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
+pub use self::message::encode as encode_message;
 use super::{
     life::{Ended, Why},
+    method,
     refusal::Refusal,
 };
 use crate::{
-    model::{filter::FilterError, meeting::MOST_REPORTS, rules::Violations},
+    model::{filter::FilterError, meeting::MOST_REPORTS, rules::Violations, shown::shown},
     pb::ErrorReason,
 };
 
 /// Largest message, sent or received.
 pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 
-/// What a message tells of the first violation, in bytes; the details tell it in full.
-const LONGEST_MESSAGE: usize = 300;
+/// Headers of a status together, as HTTP/2 counts them (RFC 9113, 6.5.2). Common clients accept 8 KiB (grpcio, grpc-java),
+/// of which the other headers of an answer have the rest.
+const MOST_HEADER_BYTES: usize = 7 * 1024 + 512;
+
+/// Bytes that an error repeats of a position.
+const LONGEST_POSITION: usize = 300;
 
 /// What is told at the end of the service.
 const STOPPING: &str = "the service is stopping";
@@ -46,9 +53,7 @@ impl From<Refusal> for Status {
             ),
             Refusal::SameParticipant(name) => {
                 let description = "must be another participant than source";
-                let violations = vec![FieldViolation::new("target", description)];
-                let message = format!("target {description}");
-                with_fields(Reason::SameParticipant, message, violations, [("name", name)])
+                field_with(Reason::SameParticipant, "target", description, [("name", name)])
             }
             Refusal::RequestIdReused(id) => status(
                 Code::InvalidArgument,
@@ -141,11 +146,9 @@ impl From<Refusal> for Status {
                 field(Reason::CursorOfAnotherFilter, "cursor", "was given out for another filter")
             }
             Refusal::Position { field, mut position } => {
-                position.truncate(position.floor_char_boundary(LONGEST_MESSAGE));
-                let description = "must be a position such as 5c9e71d0.1207";
-                let violations = vec![FieldViolation::new(field, description)];
-                let message = format!("{field} {description}");
-                with_fields(Reason::InvalidPosition, message, violations, [("position", position)])
+                position.truncate(position.floor_char_boundary(LONGEST_POSITION));
+                let description = format!("must be a position such as 5c9e71d0.1207, not {}", shown(&position));
+                field_with(Reason::InvalidPosition, field, &description, [("position", position)])
             }
             Refusal::CursorExpired { oldest_cursor, oldest_time } => status(
                 Code::OutOfRange,
@@ -176,7 +179,7 @@ impl From<Refusal> for Status {
             }
             Refusal::Late => late(),
             Refusal::Denied(denied) => access::denied(denied),
-            Refusal::UnknownMethod => unknown_method(),
+            Refusal::UnknownMethod(path) => unknown_method(&path),
             Refusal::Stopping => retry_later(Reason::ShuttingDown, STOPPING),
             Refusal::Ended(Ended { why, resume }) => match why {
                 Why::Stopping => retry_later_with(Reason::ShuttingDown, STOPPING, resume),
@@ -224,8 +227,8 @@ pub fn defect() -> Status {
     status(Code::Internal, ErrorReason::Defect, "a defect of the service: see its log", [])
 }
 
-/// Completes a status that came from below the handlers, without a reason.
-pub fn complete(bare: Status) -> Status {
+/// Completes a status that came from below the handlers, without a reason, for a call of the method at this path.
+pub fn complete(bare: Status, path: &str) -> Status {
     if !bare.details().is_empty() {
         return bare;
     }
@@ -241,7 +244,7 @@ pub fn complete(bare: Status) -> Status {
             }
             told
         }
-        Code::Unimplemented => unknown_method(),
+        Code::Unimplemented => unknown_method(path),
         Code::DeadlineExceeded | Code::Cancelled => {
             status(bare.code(), ErrorReason::Deadline, bare.message().to_owned(), [])
         }
@@ -258,20 +261,10 @@ pub fn complete(bare: Status) -> Status {
 }
 
 fn invalid(violations: Violations) -> Status {
-    let reason = violations.reason();
-    let untold = violations.untold();
-    let others = violations.iter().count() - 1 + untold;
-    let mut first =
-        violations.iter().next().map(|one| format!("{} {}", one.field, one.description)).unwrap_or_default();
-    // The message travels twice, in the details and percent-encoded beside them.
-    first.truncate(first.floor_char_boundary(LONGEST_MESSAGE));
-    let message = if others == 0 { first } else { format!("{first} (and {others} more, see the details)") };
-    let mut fields: Vec<_> =
-        violations.into_iter().map(|one| FieldViolation::new(one.field, one.description)).collect();
-    if untold > 0 {
-        fields.push(FieldViolation::new("", format!("and {untold} more")));
-    }
-    with_fields(reason, message, fields, [])
+    let (reason, untold) = (violations.reason(), violations.untold());
+    let message = message::of_violations(&violations);
+    let fields = violations.into_iter().map(|violation| FieldViolation::new(violation.field, violation.description));
+    with_fields(info(reason, []), &message, fields.collect(), untold)
 }
 
 fn filter(error: &FilterError) -> Status {
@@ -283,12 +276,21 @@ fn filter(error: &FilterError) -> Status {
         metadata.push((what, name.to_owned()));
         metadata.extend(nearest.map(|nearest| ("nearest", nearest.to_owned())));
     }
-    let message = format!("filter: {error}");
-    with_fields(reason, message, vec![FieldViolation::new("filter", error.to_string())], metadata)
+    field_with(reason, "filter", &error.to_string(), metadata)
 }
 
 fn field(reason: ErrorReason, field: &str, description: &str) -> Status {
-    with_fields(reason, format!("{field} {description}"), vec![FieldViolation::new(field, description)], [])
+    field_with(reason, field, description, [])
+}
+
+fn field_with(
+    reason: ErrorReason,
+    field: &str,
+    description: &str,
+    metadata: impl IntoIterator<Item = (&'static str, String)>,
+) -> Status {
+    let message = message::with_reason(reason, &format!("{field}: {description}"));
+    with_fields(info(reason, metadata), &message, vec![FieldViolation::new(field, description)], 0)
 }
 
 fn still_named(name: String, by: Vec<String>) -> Status {
@@ -299,7 +301,7 @@ fn still_named(name: String, by: Vec<String>) -> Status {
     let violations: Vec<_> =
         by.into_iter().map(|subject| PreconditionViolation::new(reason, subject, description.as_str())).collect();
     details.set_precondition_failure(violations);
-    Status::with_error_details(Code::FailedPrecondition, message, details)
+    with_details(Code::FailedPrecondition, ErrorReason::StillNamed, &message, details)
 }
 
 fn too_large(what: &str) -> Status {
@@ -311,8 +313,12 @@ fn too_large(what: &str) -> Status {
     )
 }
 
-fn unknown_method() -> Status {
-    status(Code::Unimplemented, ErrorReason::UnknownMethod, "there is no such method", [])
+fn unknown_method(path: &str) -> Status {
+    let mut message = format!("there is no method {}", shown(path));
+    if let Some(nearest) = method::nearest(path) {
+        message.push_str(&format!("; did you mean {nearest:?}?"));
+    }
+    status(Code::Unimplemented, ErrorReason::UnknownMethod, message, [])
 }
 
 fn late() -> Status {
@@ -343,27 +349,45 @@ fn retry(
 ) -> Status {
     let mut details = info(reason, metadata);
     details.set_retry_info(Some(Duration::from_secs(1)));
-    Status::with_error_details(code, message, details)
+    with_details(code, reason, message, details)
 }
 
 fn status(
     code: Code,
     reason: ErrorReason,
-    message: impl Into<String>,
+    message: impl AsRef<str>,
     metadata: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Status {
-    Status::with_error_details(code, message, info(reason, metadata))
+    with_details(code, reason, message.as_ref(), info(reason, metadata))
 }
 
-fn with_fields(
-    reason: ErrorReason,
-    message: String,
-    fields: Vec<FieldViolation>,
-    metadata: impl IntoIterator<Item = (&'static str, String)>,
-) -> Status {
-    let mut details = info(reason, metadata);
-    details.set_bad_request(fields);
-    Status::with_error_details(Code::InvalidArgument, message, details)
+fn with_details(code: Code, reason: ErrorReason, message: &str, details: ErrorDetails) -> Status {
+    Status::with_error_details(code, message::with_reason(reason, message), details)
+}
+
+/// The status for these fields and `untold` more, with as many of them as fit into the headers.
+fn with_fields(details: ErrorDetails, message: &str, mut fields: Vec<FieldViolation>, mut untold: usize) -> Status {
+    loop {
+        let mut all = fields.clone();
+        if untold > 0 {
+            all.push(FieldViolation::new("", format!("and {untold} more")));
+        }
+        let mut details = details.clone();
+        details.set_bad_request(all);
+        let status = Status::with_error_details(Code::InvalidArgument, message, details);
+        if fields.len() <= 1 || header_bytes(&status) <= MOST_HEADER_BYTES {
+            return status;
+        }
+        fields.pop();
+        untold += 1;
+    }
+}
+
+/// The headers of a status as HTTP/2 counts them: each its name, its value and 32 bytes more.
+fn header_bytes(status: &Status) -> usize {
+    const NAMES: usize = "grpc-status".len() + "grpc-message".len() + "grpc-status-details-bin".len();
+    const OVERHEAD: usize = NAMES + "99".len() + 3 * 32;
+    OVERHEAD + encode_message(status.message().as_bytes()).len() + status.details().len().div_ceil(3) * 4
 }
 
 fn info(reason: ErrorReason, metadata: impl IntoIterator<Item = (&'static str, String)>) -> ErrorDetails {

@@ -88,7 +88,7 @@ where
         Box::pin(async move {
             let admitted = match admit(&gate, &head, required).await {
                 Ok(admitted) if door != Door::Nowhere => admitted,
-                Ok(_) => return Ok(Status::from(Refusal::UnknownMethod).into_http()),
+                Ok(_) => return Ok(Status::from(Refusal::UnknownMethod(head.uri.path().to_owned())).into_http()),
                 Err(denied) => return Ok(Status::from(Refusal::from(denied)).into_http()),
             };
             head.extensions.insert(admitted.principal.clone());

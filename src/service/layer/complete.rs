@@ -1,18 +1,30 @@
-//! A panic becomes INTERNAL instead of a dropped connection, and a status that comes from below the handlers (an
-//! unknown method, a message over the limit) gets its reason.
+//! A panic becomes INTERNAL instead of a dropped connection, a status that comes from below the handlers (an unknown
+//! method, a message over the limit) gets its reason, and the message of every status is encoded as gRPC has it.
 
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_util::FutureExt;
-use tonic::{Status, body::Body, codegen::http};
+use http_body::{Frame, SizeHint};
+use percent_encoding::percent_decode;
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{
+        Bytes,
+        http::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+};
 use tower::Service;
 
-use crate::service::status::{complete, defect};
+use crate::service::status::{complete, defect, encode_message};
+
+/// The header with the message of a status.
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Completes the statuses of a service.
 #[derive(Debug, Clone)]
@@ -40,21 +52,61 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let path = request.uri().path().to_owned();
         // What a handler shares with others are pools and channels, which a panic elsewhere leaves whole.
         let response = AssertUnwindSafe(self.0.call(request)).catch_unwind();
         Box::pin(async move {
-            let response = match response.await {
+            let mut response = match response.await {
                 Ok(response) => response?,
                 // It is in the log already: the process tells of every panic.
-                Err(_) => return Ok(defect().into_http()),
+                Err(_) => defect().into_http(),
             };
             // Only a response without a body has its status in the headers.
-            match Status::from_header_map(response.headers()) {
-                Some(status) if status.code() != tonic::Code::Ok && status.details().is_empty() => {
-                    Ok(complete(status).into_http())
-                }
-                _ => Ok(response),
+            let Some(status) = Status::from_header_map(response.headers()) else {
+                return Ok(response.map(|body| Body::new(Encoded(body))));
+            };
+            if status.code() != tonic::Code::Ok && status.details().is_empty() {
+                response = complete(status, &path).into_http();
             }
+            encode(response.headers_mut());
+            Ok(response)
         })
+    }
+}
+
+/// Encodes the message as gRPC has it: tonic encodes letters that the protocol leaves as they are.
+fn encode(headers: &mut HeaderMap) {
+    let Some(message) = headers.get(MESSAGE) else { return };
+    let message: Vec<u8> = percent_decode(message.as_bytes()).collect();
+    // It is visible ASCII, so that it is a value.
+    if let Ok(encoded) = HeaderValue::from_str(&encode_message(&message)) {
+        headers.insert(MESSAGE, encoded);
+    }
+}
+
+/// A body whose trailers have the message of the status encoded so.
+struct Encoded(Body);
+
+impl http_body::Body for Encoded {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let mut frame = ready!(Pin::new(&mut self.0).poll_frame(context));
+        if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
+            encode(trailers);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
     }
 }

@@ -1,12 +1,8 @@
 //! The status of a caller that is not let in.
 
-use tonic::{
-    Code, Status,
-    metadata::{MetadataMap, MetadataValue},
-};
-use tonic_types::StatusExt;
+use tonic::{Code, Status, metadata::MetadataValue};
 
-use super::{info, retry_later, status, store};
+use super::{info, retry_later, status, store, with_details};
 use crate::{access::Denied, model::role::Role, pb::ErrorReason};
 
 pub(super) fn denied(denied: Denied) -> Status {
@@ -35,7 +31,8 @@ pub(super) fn denied(denied: Denied) -> Status {
         Denied::TooOften(wait) => {
             let mut details = info(ErrorReason::RateLimited, []);
             details.set_retry_info(Some(wait));
-            Status::with_error_details(Code::ResourceExhausted, "the caller calls more often than it may", details)
+            let message = "the caller calls more often than it may";
+            with_details(Code::ResourceExhausted, ErrorReason::RateLimited, message, details)
         }
         Denied::NoKeys => {
             retry_later(ErrorReason::KeysUnavailable, "the keys that JWTs are verified with have not been had yet")
@@ -46,7 +43,7 @@ pub(super) fn denied(denied: Denied) -> Status {
 
 /// Says, as HTTP wants it (RFC 9110, 11.6.1), which credentials would do.
 fn unauthenticated(reason: ErrorReason, message: &str) -> Status {
-    let mut metadata = MetadataMap::new();
-    metadata.insert("www-authenticate", MetadataValue::from_static("Bearer"));
-    Status::with_error_details_and_metadata(Code::Unauthenticated, message, info(reason, []), metadata)
+    let mut status = status(Code::Unauthenticated, reason, message, []);
+    status.metadata_mut().insert("www-authenticate", MetadataValue::from_static("Bearer"));
+    status
 }
