@@ -7,6 +7,7 @@ mod crowd;
 mod floods;
 mod mutual;
 mod reload;
+mod requests;
 mod slow;
 mod start;
 mod tls;

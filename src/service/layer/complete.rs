@@ -75,7 +75,7 @@ where
 }
 
 /// Encodes the message as gRPC has it: tonic encodes letters that the protocol leaves as they are.
-fn encode(headers: &mut HeaderMap) {
+pub(super) fn encode(headers: &mut HeaderMap) {
     let Some(message) = headers.get(MESSAGE) else { return };
     let message: Vec<u8> = percent_decode(message.as_bytes()).collect();
     // It is visible ASCII, so that it is a value.
