@@ -5,7 +5,10 @@ use std::{
     io,
     net::SocketAddr,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,16 +16,18 @@ use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time,
+    time::{self, Instant},
 };
 use tonic::{body::Body, codegen::http};
 use tower::ServiceExt;
 
 use super::{
     calls::{Calls, Counted},
-    greeting::greeted,
+    farewell,
+    greeting::{Opening, Spoken},
     linger::Lingering,
     listen::Door,
+    stall::Stalling,
     tls,
 };
 use crate::{config::Transport, service::peer::Peer};
@@ -35,31 +40,41 @@ const RESETS: (usize, usize) = (20, 1024);
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves a connection to its end.
-pub async fn serve(stream: Lingering, address: SocketAddr, door: Arc<Door>) {
-    let served = async {
-        let Some(certificates) = &door.certificates else {
-            let stream = in_time(&door, greeted(stream)).await?;
-            return Ok(http(stream, Peer { address, certificate: None }, &door).await);
-        };
-        let server = certificates.borrow().clone();
-        let handshake = async {
-            let (stream, certificate) = tls::accept(server, stream).await?;
-            Ok((greeted(stream).await?, certificate))
-        };
-        let (stream, certificate) = in_time(&door, handshake).await?;
-        Ok(http(stream, Peer { address, certificate }, &door).await)
-    };
-    let outcome: Option<io::Result<hyper::Result<()>>> = door.closing.cut.run_until_cancelled(served).await;
-    match outcome {
-        None | Some(Ok(Ok(()))) => tell("served"),
-        Some(Ok(Err(error))) => {
+pub async fn serve(mut stream: Lingering, address: SocketAddr, door: Arc<Door>) {
+    let served = door.closing.cut.run_until_cancelled(open(&mut stream, address, &door)).await;
+    match served.unwrap_or(Ok(())) {
+        Ok(()) => tell("served"),
+        Err(End::Unresponsive(reason)) => {
+            tell("broken");
+            door.silences.log(address, reason);
+        }
+        Err(End::Broken(error)) => {
             tell("broken");
             tracing::debug!(%address, %error, "a connection broke");
         }
-        Some(Err(error)) => {
+        Err(End::Silent) => tell("handshake_failed"),
+        Err(End::Failed(error)) => {
             tell("handshake_failed");
             tracing::debug!(%address, %error, "a handshake failed");
         }
+    }
+}
+
+/// How a connection ended that was not served to its end.
+enum End {
+    /// It was not begun in time, which is in the log.
+    Silent,
+    /// It was begun in another way than this port's.
+    Failed(io::Error),
+    /// It broke while it was served.
+    Broken(hyper::Error),
+    /// Its client fell silent while it was served.
+    Unresponsive(&'static str),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -68,19 +83,117 @@ pub fn tell(outcome: &'static str) {
     metrics::counter!("readout_connections_total", "outcome" => outcome).increment(1);
 }
 
-/// Bounds a handshake, and ends it when no calls are taken any more.
-async fn in_time<T>(door: &Door, handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    tokio::select! {
-        done = time::timeout(door.config.handshake_timeout, handshake) => done?,
-        () = door.closing.stopping.cancelled() => Err(io::Error::other("the service is stopping")),
+/// Serves a stream on which nothing was said yet: a handshake of TLS where this port has certificates, then HTTP/2.
+async fn open(stream: &mut Lingering, address: SocketAddr, door: &Door) -> Result<(), End> {
+    let limit = Limit { deadline: Instant::now() + door.config.handshake_timeout, address, door };
+    let mut opening = Opening::new(stream);
+    let Some(certificates) = &door.certificates else {
+        return begin(opening, true, Peer { address, certificate: None }, &limit).await;
+    };
+    match limit.within(opening.spoken()).await {
+        Some(Ok(Spoken::Http2)) => {
+            let end = farewell::go_away(&mut opening, "this port speaks TLS", limit.timeout());
+            let _ = limit.unless_stopping(end).await;
+            return Err(End::Failed(io::Error::new(io::ErrorKind::InvalidData, "plaintext HTTP/2")));
+        }
+        Some(Ok(Spoken::Other)) if opening.said()[0].is_ascii_uppercase() => {
+            return other(opening, farewell::NEEDS_TLS, &limit).await;
+        }
+        // Another first byte gets an alert.
+        Some(spoken) => spoken?,
+        None => return limit.silent(&mut opening).await,
+    };
+    let server = certificates.borrow().clone();
+    let accepted = match limit.within(tls::accept(server, &mut opening)).await {
+        Some(accepted) => accepted?,
+        None => return limit.silent(&mut opening).await,
+    };
+    let peer = Peer { address, certificate: accepted.certificate };
+    begin(Opening::new(accepted.stream), accepted.is_http2, peer, &limit).await
+}
+
+/// Serves HTTP/2 where the client speaks it and may, and answers in HTTP/1.1 otherwise.
+async fn begin<T>(mut opening: Opening<T>, is_http2: bool, peer: Peer, limit: &Limit<'_>) -> Result<(), End>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    match limit.within(opening.spoken()).await {
+        Some(Ok(Spoken::Http2)) if is_http2 => http(opening, peer, limit.door).await,
+        Some(Ok(Spoken::Http2)) => other(opening, farewell::NEEDS_ALPN, limit).await,
+        Some(Ok(Spoken::Other | Spoken::Tls)) => other(opening, "", limit).await,
+        Some(Err(error)) => Err(error.into()),
+        None => {
+            let why = limit.log_silence("no HTTP/2 preface");
+            let _ = limit.unless_stopping(farewell::go_away(&mut opening, &why, limit.timeout())).await;
+            Err(End::Silent)
+        }
+    }
+}
+
+/// Answers a client that speaks something else, once it has said what.
+async fn other<T>(mut opening: Opening<T>, note: &str, limit: &Limit<'_>) -> Result<(), End>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let head = limit.within(farewell::head(&mut opening)).await;
+    if head.is_none() {
+        limit.log_silence("no whole request in HTTP/1.1");
+    }
+    let _ = limit.unless_stopping(farewell::answer(&mut opening, note)).await;
+    match head {
+        Some(_) => Err(End::Failed(io::Error::new(io::ErrorKind::InvalidData, "this is not HTTP/2"))),
+        None => Err(End::Silent),
+    }
+}
+
+/// How long a connection may take to begin.
+struct Limit<'a> {
+    deadline: Instant,
+    address: SocketAddr,
+    door: &'a Door,
+}
+
+impl Limit<'_> {
+    fn timeout(&self) -> Duration {
+        self.door.config.handshake_timeout
+    }
+
+    /// Nothing where it has not happened in time. Where no calls are taken any more, an error.
+    async fn within<T>(&self, beginning: impl Future<Output = io::Result<T>>) -> Option<io::Result<T>> {
+        let in_time = time::timeout_at(self.deadline, beginning);
+        self.unless_stopping(async { Ok(in_time.await.ok()) }).await.transpose().map(Result::flatten)
+    }
+
+    /// Logs what did not come in time, and answers why the connection ends.
+    fn log_silence(&self, missing: &str) -> String {
+        let why = format!("{missing} within {:?}", self.timeout());
+        self.door.silences.log(self.address, &why);
+        why
+    }
+
+    async fn unless_stopping<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        tokio::select! {
+            done = work => done,
+            () = self.door.closing.stopping.cancelled() => Err(io::Error::other("the service is stopping")),
+        }
+    }
+
+    /// The end of a connection that is not HTTP/2 yet, and so has no words for it. A client that speaks late is not reset.
+    async fn silent<T>(&self, opening: &mut Opening<T>) -> Result<(), End>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.log_silence("no whole handshake of TLS");
+        let _ = self.unless_stopping(farewell::end_with(opening, b"", self.timeout(), self.timeout())).await;
+        Err(End::Silent)
     }
 }
 
 /// Serves calls. Once the service is stopping, or the connection is old or idle, it takes no further ones (GOAWAY), and
 /// ends with the last one.
-async fn http<T>(stream: T, peer: Peer, door: &Door) -> hyper::Result<()>
+async fn http<T>(stream: T, peer: Peer, door: &Door) -> Result<(), End>
 where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let (config, calls) = (&door.config, Calls::none());
     let service = service_fn(|mut request: http::Request<Incoming>| {
@@ -89,16 +202,27 @@ where
         let answer = door.service.clone().oneshot(request.map(Body::new));
         async { Ok::<_, std::convert::Infallible>(answer.await?.map(|body| Counted::new(body, call))) }
     });
+    let address = peer.address;
+    let has_stalled = Arc::new(AtomicBool::new(false));
+    // A client that answers PINGs reads them first.
+    let stream = Stalling::new(stream, config.keepalive + config.keepalive_timeout, has_stalled.clone());
+    let broken = |error: hyper::Error| match has_stalled.load(Ordering::Relaxed) {
+        true => End::Unresponsive("it reads nothing"),
+        false if error.is_timeout() => End::Unresponsive("no answer to PING"),
+        false => End::Broken(error),
+    };
     let mut connection = pin!(builder(config).serve_connection(TokioIo::new(stream), service));
     tokio::select! {
-        ended = &mut connection => return ended,
+        ended = &mut connection => return ended.map_err(broken),
         () = door.closing.stopping.cancelled() => {}
-        () = unless_zero(config.idle_timeout, |timeout| calls.idle(timeout)) => {}
+        () = unless_zero(config.idle_timeout, |timeout| calls.idle(timeout)) => {
+            door.silences.log(address, &format!("no call within {:?}", config.idle_timeout));
+        }
         () = unless_zero(config.connection_age, |age| time::sleep(jitter(age))) => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
-        ended = connection => ended,
+        ended = connection => ended.map_err(broken),
         // The last call has ended, and the client does not answer.
         () = calls.idle(config.handshake_timeout) => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! The beginning of HTTP/2: a client says that it speaks it, and begins its settings.
+//! The beginning of a connection: by its first bytes, a client speaks HTTP/2, TLS or something else.
 
 use std::{
     io,
@@ -8,48 +8,93 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// What every client says first (RFC 9113, 3.4).
+/// Every client of HTTP/2 says this first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream on which a client has said so. Who reads it reads that too.
+/// The type of the record that a TLS client says first (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 22;
+
+/// The protocol that a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoken {
+    /// It has sent the whole preface.
+    Http2,
+    /// It has begun a handshake.
+    Tls,
+    /// HTTP/1.1, most likely.
+    Other,
+}
+
+/// A stream whose first bytes have been looked at. A reader gets them too.
 #[derive(Debug)]
-pub struct Greeted<T> {
+pub struct Opening<T> {
+    said: Vec<u8>,
+    /// How many of them a reader has got.
     read: usize,
     stream: T,
 }
 
-/// Reads the greeting. An error: something else was said, or the client went away.
-pub async fn greeted<T: AsyncRead + Unpin>(mut stream: T) -> io::Result<Greeted<T>> {
-    let mut said = [0; PREFACE.len()];
-    let mut length = 0;
-    while length < said.len() {
-        let read = stream.read(&mut said[length..]).await?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        length += read;
-        // Whoever speaks something else is not listened to any longer.
-        if said[..length] != PREFACE[..length] {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "this is not HTTP/2"));
-        }
+impl<T> Opening<T> {
+    /// A stream of which nothing is read yet.
+    pub fn new(stream: T) -> Self {
+        Self { said: Vec::new(), read: 0, stream }
     }
-    Ok(Greeted { read: 0, stream })
+
+    /// The bytes that have been looked at.
+    pub fn said(&self) -> &[u8] {
+        &self.said
+    }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Greeted<T> {
+impl<T: AsyncRead + Unpin> Opening<T> {
+    /// Reads until it is clear which protocol the client speaks. An error: it went away before.
+    pub async fn spoken(&mut self) -> io::Result<Spoken> {
+        loop {
+            if let Some(spoken) = spoken_by(&self.said) {
+                return Ok(spoken);
+            }
+            self.look_further().await?;
+        }
+    }
+
+    /// Reads some more bytes. Nothing is lost where it is not waited for.
+    pub async fn look_further(&mut self) -> io::Result<()> {
+        self.said.reserve(512);
+        match self.stream.read_buf(&mut self.said).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Nothing while it may still become one or the other.
+fn spoken_by(said: &[u8]) -> Option<Spoken> {
+    match said {
+        [] => None,
+        [HANDSHAKE, ..] => Some(Spoken::Tls),
+        said if said.starts_with(PREFACE) => Some(Spoken::Http2),
+        said if PREFACE.starts_with(said) => None,
+        _ => Some(Spoken::Other),
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Opening<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let rest = &PREFACE[self.read..];
+        let rest = &self.said[self.read..];
         if rest.is_empty() {
             return Pin::new(&mut self.stream).poll_read(context, buf);
         }
         let length = rest.len().min(buf.remaining());
         buf.put_slice(&rest[..length]);
         self.read += length;
+        if self.read == self.said.len() {
+            (self.said, self.read) = (Vec::new(), 0);
+        }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Greeted<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Opening<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, buf)
     }
@@ -72,5 +117,49 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Greeted<T> {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn protocol_is_known_by_the_first_bytes_however_they_arrive() {
+        for (said, spoken) in [
+            (PREFACE, Some(Spoken::Http2)),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore", Some(Spoken::Http2)),
+            (&PREFACE[..23], None),
+            (b"P", None),
+            (b"", None),
+            (b"POST / HTTP/1.1", Some(Spoken::Other)),
+            (b"PRI * HTTP/2.0\r\n\r\nXX", Some(Spoken::Other)),
+            (b"GET", Some(Spoken::Other)),
+            (&[22, 3, 1], Some(Spoken::Tls)),
+            (&[0x80, 46], Some(Spoken::Other)),
+        ] {
+            for bytes in [1, 7, 64] {
+                let (mut client, server) = duplex(bytes);
+                let write = tokio::spawn(async move { client.write_all(said).await });
+                // The client goes away after its last byte.
+                assert_eq!(Opening::new(server).spoken().await.ok(), spoken, "{said:?} in pieces of {bytes}");
+                let _ = write.await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_that_were_looked_at_are_read_too() {
+        let said = [PREFACE, b"and more"].concat();
+        let (mut client, server) = duplex(64);
+        client.write_all(&said).await.unwrap();
+        drop(client);
+        let mut opening = Opening::new(server);
+        assert_eq!(opening.spoken().await.unwrap(), Spoken::Http2);
+        let mut read = Vec::new();
+        opening.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, said);
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{certificates::Current, connection, linger::Lingering, places::Places};
+use super::{certificates::Current, connection, linger::Lingering, places::Places, silence::Silences};
 use crate::{config::Transport, service::layer::Layers};
 
 /// When no connection can be taken in (out of file descriptors, say), the next try is so much later.
@@ -27,6 +27,7 @@ pub struct Door {
     /// None: they are in plaintext.
     pub certificates: Option<Current>,
     pub closing: Closing,
+    pub silences: Silences,
 }
 
 /// Serves connections until the door is closed, then takes no more, and ends when the last one has.

@@ -5,6 +5,7 @@ mod calls;
 mod certificates;
 mod chores;
 mod connection;
+mod farewell;
 mod greeting;
 mod health;
 mod linger;
@@ -12,6 +13,8 @@ mod listen;
 mod operations;
 mod places;
 mod readiness;
+mod silence;
+mod stall;
 mod tls;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -31,6 +34,7 @@ use self::{
     listen::{Closing, Door},
     operations::Operations,
     readiness::{Readiness, State},
+    silence::Silences,
 };
 use crate::{
     access::Gate,
@@ -230,6 +234,7 @@ async fn serve_as(
             config: config.transport.clone(),
             certificates: certificates.as_ref().map(Certificates::current),
             closing: door.clone(),
+            silences: Silences::new(),
         },
     );
     drop(api);

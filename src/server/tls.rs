@@ -25,8 +25,9 @@ use tokio_rustls::{
 
 use crate::config::{self, ClientAuth};
 
-/// What HTTP/2 is called in the handshake.
+/// The names of HTTP/2 and HTTP/1.1 in the handshake (ALPN).
 const H2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// Where the certificates are.
 #[derive(Debug, Clone)]
@@ -88,7 +89,8 @@ impl Files {
                 }
                 error => anyhow!("{} and {} cannot be used: {error}", self.cert.display(), self.key.display()),
             })?;
-        server.alpn_protocols = vec![H2.to_vec()];
+        // A client of HTTP/1.1 comes in to be told what this port speaks.
+        server.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
         // Connections last. Nobody comes in again on a certificate that was looked at once and has expired since.
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
@@ -133,21 +135,25 @@ fn expiry(certificate: &CertificateDer<'_>) -> anyhow::Result<i64> {
     Ok(parsed.validity().not_after.timestamp())
 }
 
-/// Does the handshake; also answers the certificate that the client has shown. An error: it is none of ours, or does not
-/// speak HTTP/2.
-pub async fn accept<T>(
-    server: Arc<ServerConfig>,
-    stream: T,
-) -> io::Result<(TlsStream<T>, Option<Arc<CertificateDer<'static>>>)>
+/// A stream after its handshake.
+pub struct Accepted<T> {
+    /// The stream.
+    pub stream: TlsStream<T>,
+    /// The certificate that the client has shown.
+    pub certificate: Option<Arc<CertificateDer<'static>>>,
+    /// Whether the client has agreed to HTTP/2, without which it must not speak it (RFC 9113, 3.3).
+    pub is_http2: bool,
+}
+
+/// Does the handshake. An error: the client is none of ours, or does not speak TLS.
+pub async fn accept<T>(server: Arc<ServerConfig>, stream: T) -> io::Result<Accepted<T>>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let stream = TlsAcceptor::from(server).accept(stream).await?;
     let (_, connection) = stream.get_ref();
-    if connection.alpn_protocol() != Some(H2) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not offer HTTP/2 (ALPN h2)"));
-    }
+    let is_http2 = connection.alpn_protocol() == Some(H2);
     let shown = connection.peer_certificates().and_then(<[_]>::first);
     let certificate = shown.map(|leaf| Arc::new(leaf.clone().into_owned()));
-    Ok((stream, certificate))
+    Ok(Accepted { stream, certificate, is_http2 })
 }

@@ -58,7 +58,7 @@ async fn one_more_connection_is_closed_at_once_and_the_others_go_on() {
 async fn a_connection_has_its_place_until_it_is_closed() {
     let service = serve(Transport { max_connections: 2, ..Default::default() }).await;
     let mut rude = Wire::silent(service.address).await;
-    rude.write(b"GET / HTTP/1.1\r\n").await.unwrap();
+    rude.write(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     assert_eq!(rude.end().await, None);
     assert!(taken_in(&service).await.is_none(), "a third");
     drop(rude);

@@ -1,6 +1,6 @@
 //! A service over TLS.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tempfile::tempdir;
 use tokio::{
@@ -9,6 +9,7 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsConnector,
+    client::TlsStream,
     rustls::{
         ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
         crypto::aws_lc_rs,
@@ -21,14 +22,21 @@ use tonic::Code;
 use super::{call, certificates, serve, serve_tls};
 use crate::support::{Service, authority::Authority, data_dir::patiently, service::connect};
 
-/// Does the handshake with this version and these protocols, and answers the version that came of it once the service
-/// has said something.
-async fn handshake(
+/// Connects and does the handshake, with these protocols.
+pub async fn connect_over(
     authority: &Authority,
-    service: &Service,
+    address: SocketAddr,
+    alpn: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
+    connect_by(authority, address, &TLS13, alpn).await
+}
+
+async fn connect_by(
+    authority: &Authority,
+    address: SocketAddr,
     version: &'static SupportedProtocolVersion,
     alpn: &[&str],
-) -> std::io::Result<Option<ProtocolVersion>> {
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.cert().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -38,12 +46,25 @@ async fn handshake(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let stream = TcpStream::connect(service.address).await?;
+    let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+/// Does the handshake with this version and these protocols, and answers the version that came of it once the service
+/// has said that it speaks HTTP/2.
+async fn handshake(
+    authority: &Authority,
+    service: &Service,
+    version: &'static SupportedProtocolVersion,
+    alpn: &[&str],
+) -> std::io::Result<Option<ProtocolVersion>> {
+    let mut stream = connect_by(authority, service.address, version, alpn).await?;
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
-    stream.read_u8().await?;
-    Ok(stream.get_ref().1.protocol_version())
+    match stream.read_u8().await? {
+        b'H' => Err(std::io::Error::other("it speaks HTTP/1.1")),
+        _ => Ok(stream.get_ref().1.protocol_version()),
+    }
 }
 
 #[tokio::test]

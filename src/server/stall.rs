@@ -1,0 +1,106 @@
+//! A stream whose writes do not wait for ever: the last word to a client that reads nothing cannot be written either, and its
+//! connection would stay open (hyper waits until it is).
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+
+/// A stream that fails once nothing could be written for a while.
+pub struct Stalling<T> {
+    stream: T,
+    longest: Duration,
+    /// Ends when the write that waits has waited too long. It is reset by each further one.
+    end: Pin<Box<Sleep>>,
+    is_waiting: bool,
+    has_failed: Arc<AtomicBool>,
+}
+
+impl<T> Stalling<T> {
+    /// One whose writes wait at most so long. `has_failed` becomes true when one has waited longer.
+    pub fn new(stream: T, longest: Duration, has_failed: Arc<AtomicBool>) -> Self {
+        Self { stream, longest, end: Box::pin(sleep(longest)), is_waiting: false, has_failed }
+    }
+
+    /// An error once this and the writes before it have waited too long.
+    fn bounded<O>(&mut self, context: &mut Context<'_>, write: Poll<io::Result<O>>) -> Poll<io::Result<O>> {
+        if write.is_ready() {
+            self.is_waiting = false;
+            return write;
+        }
+        if !self.is_waiting {
+            self.end.as_mut().reset(Instant::now() + self.longest);
+            self.is_waiting = true;
+        }
+        ready!(self.end.as_mut().poll(context));
+        self.has_failed.store(true, Ordering::Relaxed);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Stalling<T> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buf)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Stalling<T> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let write = Pin::new(&mut self.stream).poll_write(context, buf);
+        self.bounded(context, write)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let write = Pin::new(&mut self.stream).poll_write_vectored(context, bufs);
+        self.bounded(context, write)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flush = Pin::new(&mut self.stream).poll_flush(context);
+        self.bounded(context, flush)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shutdown = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.bounded(context, shutdown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn write_fails_once_nothing_is_read_any_more() {
+        let (mut client, server) = duplex(4);
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let mut server = Stalling::new(server, Duration::from_millis(100), has_failed.clone());
+        let mut read = [0; 7];
+        let (written, ()) = tokio::join!(server.write_all(&[7; 20]), async {
+            client.read_exact(&mut read).await.unwrap();
+        });
+        assert_eq!((written.unwrap_err().kind(), read), (io::ErrorKind::TimedOut, [7; 7]));
+        assert!(has_failed.load(Ordering::Relaxed));
+    }
+}

@@ -1,0 +1,168 @@
+//! Clients that speak HTTP/1.1: they are told what this port speaks.
+
+use std::net::SocketAddr;
+
+use readout::config::Transport;
+use tempfile::tempdir;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::{certificates, serve, serve_tls, tls};
+use crate::support::{authority::Authority, data_dir::patiently, frames::PREFACE};
+
+/// Writes a request in pieces, and reads the answer to its end.
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8], piece: usize) -> String {
+    for piece in request.chunks(piece) {
+        stream.write_all(piece).await.expect("it is not reset");
+        stream.flush().await.expect("it is not reset");
+    }
+    let mut answer = Vec::new();
+    patiently("an answer", stream.read_to_end(&mut answer)).await.expect("it is not reset");
+    String::from_utf8(answer).expect("text")
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.expect("it listens")
+}
+
+/// Checks an answer, and gives its body.
+#[track_caller]
+fn body(answer: &str) -> &str {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
+    let mut lines = head.split("\r\n");
+    assert_eq!(lines.next(), Some("HTTP/1.1 426 Upgrade Required"));
+    let headers: Vec<&str> = lines.collect();
+    for expected in ["Connection: close, upgrade", "Upgrade: HTTP/2.0", "Content-Type: text/plain; charset=utf-8"] {
+        assert!(headers.contains(&expected), "{answer}");
+    }
+    assert_eq!(headers.iter().filter(|header| header.starts_with("Date: ")).count(), 1, "{answer}");
+    body
+}
+
+#[track_caller]
+fn assert_says_what_is_spoken(body: &str) {
+    for word in ["gRPC over HTTP/2", "grpcurl", "README"] {
+        assert!(body.contains(word), "{body:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_request_is_answered_however_it_arrives() {
+    let service = serve(Transport::default()).await;
+    for request in [
+        &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+        b"POST /readout.v1.MeetingService/GetMeeting HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
+        b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"PATCH / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+        b"PRI / HTTP/1.1\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"DELETE / HTTP/1.0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n\r\n",
+        b"GET /\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+    ] {
+        for piece in [1, 7, 1_000] {
+            let answer = ask(connect(service.address).await, request, piece).await;
+            assert_says_what_is_spoken(body(&answer));
+        }
+    }
+    service.add_person("Kerim Veliyev").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn head_is_answered_without_a_body() {
+    let service = serve(Transport::default()).await;
+    let get = ask(connect(service.address).await, b"GET / HTTP/1.1\r\n\r\n", 100).await;
+    let head = ask(connect(service.address).await, b"HEAD / HTTP/1.1\r\n\r\n", 100).await;
+    assert_eq!(body(&head), "");
+    let length = format!("Content-Length: {}\r\n", body(&get).len());
+    assert!(head.contains(&length) && get.contains(&length), "{head}");
+    service.stop().await;
+}
+
+/// Many clients send all of it before they read.
+#[tokio::test]
+async fn client_that_sends_a_large_body_first_reads_the_answer() {
+    let service = serve(Transport::default()).await;
+    let size = 64 * 1024 * 1024;
+    let mut request = format!("POST / HTTP/1.1\r\nContent-Length: {size}\r\n\r\n").into_bytes();
+    request.resize(request.len() + size, b'x');
+    let answer = ask(connect(service.address).await, &request, 1024 * 1024).await;
+    assert_says_what_is_spoken(body(&answer));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn head_that_has_no_end_is_answered_in_time() {
+    let soon = std::time::Duration::from_millis(200);
+    let service = serve(Transport { handshake_timeout: soon, ..Default::default() }).await;
+    let answer = ask(connect(service.address).await, b"GET / HTTP/1.1\r\nHost: loc", 100).await;
+    assert_says_what_is_spoken(body(&answer));
+    service.stop().await;
+    let service = serve(Transport::default()).await;
+    let endless = [&b"GET / HTTP/1.1\r\n"[..], &b"a: b\r\n".repeat(20_000)].concat();
+    let answer = ask(connect(service.address).await, &endless, 4_096).await;
+    assert_says_what_is_spoken(body(&answer));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn service_that_stops_does_not_wait_for_a_client_of_http1() {
+    let service = serve(Transport::default()).await;
+    let mut begun = connect(service.address).await;
+    begun.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let mut answered = connect(service.address).await;
+    answered.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    answered.read_u8().await.unwrap();
+    patiently("the end", service.stop()).await;
+}
+
+#[tokio::test]
+async fn client_of_http1_over_tls_is_answered_over_tls() {
+    let (dir, authority) = (tempdir().unwrap(), Authority::new());
+    let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
+    for alpn in [&["http/1.1"][..], &[], &["h2"]] {
+        let stream = tls::connect_over(&authority, service.address, alpn).await.unwrap();
+        let answer = ask(stream, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 10).await;
+        assert_says_what_is_spoken(body(&answer));
+    }
+    // HTTP/2 has to be agreed on.
+    for alpn in [&["http/1.1"][..], &[]] {
+        let stream = tls::connect_over(&authority, service.address, alpn).await.unwrap();
+        let answer = ask(stream, PREFACE, 100).await;
+        assert!(body(&answer).contains("(ALPN)"), "{answer}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn plaintext_on_a_port_of_tls_is_told_so() {
+    let (dir, authority) = (tempdir().unwrap(), Authority::new());
+    let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
+    let answer = ask(connect(service.address).await, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 10).await;
+    assert!(body(&answer).starts_with("This port speaks TLS"), "{answer}");
+    // A client of HTTP/2 shows the text of GOAWAY.
+    let mut stream = connect(service.address).await;
+    stream.write_all(PREFACE).await.unwrap();
+    let mut answer = [0; 9 + 17 + 20];
+    patiently("an answer", stream.read_exact(&mut answer)).await.unwrap();
+    assert!(String::from_utf8_lossy(&answer).ends_with("this port speaks TLS"), "{answer:?}");
+    drop(stream);
+    service.stop().await;
+}
+
+/// Libraries of TLS know that an answer which begins with "HTTP" is one in plaintext, and say so.
+#[tokio::test]
+async fn tls_on_a_port_of_plaintext_is_answered_in_http() {
+    let service = serve(Transport::default()).await;
+    let hello = [&[22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3][..], &[7; 194]].concat();
+    for piece in [1, 1_000] {
+        let answer = ask(connect(service.address).await, &hello, piece).await;
+        body(&answer);
+    }
+    service.stop().await;
+}
