@@ -128,6 +128,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod embedded;
+pub mod error_chain;
 pub mod feed;
 pub mod model;
 pub mod pb;

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use crate::{
     admin, cli,
     config::{Admin, Args, Command, Token, effective},
-    server, telemetry,
+    error_chain, server, telemetry,
 };
 
 /// Runs the program on the arguments and the environment of the process. Returns its exit status.
@@ -26,7 +26,7 @@ pub async fn main() -> ExitCode {
     let given = Args::command().get_matches();
     let args = Args::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
     run(args, &given).await.unwrap_or_else(|error| {
-        eprintln!("readout: {error:#}");
+        eprintln!("readout: {}", error_chain::in_one_line(error.as_ref()));
         ExitCode::from(2)
     })
 }
@@ -68,7 +68,7 @@ fn logged(outcome: Result<(), impl Into<anyhow::Error>>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{:#}", error.into());
+            tracing::error!("{}", error_chain::in_one_line(error.into().as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_rustls::rustls::ServerConfig;
 
 use super::tls::{Files, Pem};
-use crate::config;
+use crate::{config, error_chain};
 
 /// How handshakes are done from here on.
 pub type Current = watch::Receiver<Arc<ServerConfig>>;
@@ -53,7 +53,7 @@ impl Certificates {
             };
             // The wait for either is over, or somebody asks for it.
             let _ = time::timeout(self.period, hangup).await;
-            let wrong = self.look().await.err().map(|error| format!("{error:#}"));
+            let wrong = self.look().await.err().map(|error| error_chain::in_one_line(error.as_ref()));
             // Once for each thing that is wrong, not at each look.
             if let Some(error) = wrong.as_deref().filter(|_| wrong != told) {
                 tracing::error!(error, "the certificates cannot be renewed, and the old ones go on");

@@ -1,0 +1,64 @@
+//! An error and its causes in one line, for people: what a command prints, and the log.
+
+use std::error::Error;
+
+/// The error and its causes, from the outermost to the innermost, as "outer: inner". A cause that the line already
+/// contains is left out: many libraries write their cause into their own text.
+pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut last_start = 0;
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if text.starts_with(&line[last_start..]) {
+            // The cause says the same and more.
+            line.replace_range(last_start.., &text);
+        } else if !text.is_empty() && !line.contains(&text) {
+            line.push_str(": ");
+            last_start = line.len();
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    fn refused() -> io::Error {
+        io::Error::from(io::ErrorKind::ConnectionRefused)
+    }
+
+    #[test]
+    fn causes_follow_their_error() {
+        let error = Err::<(), _>(refused()).context("no connection").context("the service is away").unwrap_err();
+        assert_eq!(in_one_line(error.as_ref()), "the service is away: no connection: connection refused");
+    }
+
+    #[test]
+    fn a_cause_appears_once_when_its_error_contains_it() {
+        let error = anyhow::Error::new(refused());
+        for error in [
+            error.context("tcp connect error: connection refused"),
+            anyhow!(refused())
+                .context("connection refused")
+                .context("cannot connect: connection refused (os error 111)"),
+            anyhow!("connection refused").context("connection refused").context("connection refused"),
+        ] {
+            let line = in_one_line(error.as_ref());
+            assert_eq!(line.matches("connection refused").count(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_cause_that_says_more_replaces_its_error() {
+        let error = anyhow!("timed out after 10 s").context("timed out").context("no answer");
+        assert_eq!(in_one_line(error.as_ref()), "no answer: timed out after 10 s");
+    }
+}
