@@ -54,6 +54,8 @@ async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCod
         Command::Import(import) => cli::import::run(import).await,
         Command::Export(export) => cli::export::run(export).await,
         Command::Watch(watch) => cli::watch::run(watch).await,
+        Command::Completions(shell) => cli::manual::completions(&shell),
+        Command::Man(man) => cli::manual::man(&man),
         Command::Token(Token::Create(token)) => Ok(logged(admin::token::create(token).await)),
         Command::Token(Token::List(tokens)) => Ok(logged(admin::token::list(tokens).await)),
         Command::Token(Token::Revoke(token)) => Ok(logged(admin::token::revoke(token).await)),

@@ -1,5 +1,7 @@
 //! `readout import` and `readout export`, the real program, as its users and their scripts see it.
 
+mod manual;
+
 use std::{fs, io::Write, net::TcpListener, path::Path};
 
 use flate2::{Compression, write::GzEncoder};

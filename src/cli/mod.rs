@@ -4,6 +4,7 @@ mod client;
 pub mod export;
 pub mod import;
 pub mod json;
+pub mod manual;
 mod retry;
 pub mod watch;
 

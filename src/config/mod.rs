@@ -18,6 +18,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::bail;
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use uuid::Uuid;
 
 pub use self::{
@@ -71,6 +72,11 @@ pub enum Command {
     /// What an operator does to the database
     #[command(subcommand)]
     Admin(Admin),
+    /// Print the completion script of a shell
+    #[command(after_long_help = COMPLETIONS)]
+    Completions(Completions),
+    /// Print the manual page of this program, or write those of all its commands
+    Man(Man),
 }
 
 /// What an operator does to the database.
@@ -232,6 +238,21 @@ pub struct Expunge {
     pub database: Database,
 }
 
+/// A completion script.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// The manual.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Man {
+    /// Write the pages of all commands to this directory, as readout.1, readout-import.1 and so on
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
 const CONFIG: &str = "\
 The lines are those of an environment file, one a setting, in sections by where each comes from. Of what may hold a \
 secret only what is none is printed.
@@ -275,6 +296,11 @@ printing it and keeping its cursor, but none is left out. The cursor is that of 
 
 Exit status: 0 with --until-caught-up, when that is so; 1 nobody reads the lines any more; 2 the watch could not start, \
 or cannot go on: its changes are no longer kept, or the database was restored.";
+
+const COMPLETIONS: &str = "\
+bash: readout completions bash > ~/.local/share/bash-completion/completions/readout
+zsh:  readout completions zsh > \"${fpath[1]}/_readout\"
+fish: readout completions fish > ~/.config/fish/completions/readout.fish";
 
 const NEW_EPOCH: &str = "\
 A backup does not have the changes that came after it, and their positions will be given again. In a new epoch, cursors \
