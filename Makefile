@@ -88,10 +88,8 @@ deny: $(DENY) ## Check licences, duplicates and advisories of what the code depe
 $(DENY):
 	cargo install --quiet cargo-deny --version 0.20.2 --locked --debug --no-default-features --root $(TARGET)/tools
 
-# The import reads a Story a line; no string of JSON holds a raw line break, so all of them can go.
 demo: build ## Import the sample stories into a running service (SERVER=host:port)
-	tr -d '\n' <tests/data/azernews.story.json | $(READOUT) import --server http://$(HOST_PORT) -
-	$(READOUT) import --server http://$(HOST_PORT) tests/data/stories.ndjson.gz
+	$(READOUT) import --server http://$(HOST_PORT) tests/data/azernews.story.json tests/data/stories.ndjson.gz
 
 clients: $(VENV)/ready ## Talk to a running service with grpcio and buf, by reflection (SERVER=host:port)
 	$(VENV)/bin/python tests/clients/grpcio_session.py $(HOST_PORT)

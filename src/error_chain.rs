@@ -6,21 +6,27 @@ use std::error::Error;
 /// contains is left out: many libraries write their cause into their own text.
 pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
-    let mut last_start = 0;
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if text.starts_with(&line[last_start..]) {
-            // The cause says the same and more.
-            line.replace_range(last_start.., &text);
-        } else if !text.is_empty() && !line.contains(&text) {
-            line.push_str(": ");
-            last_start = line.len();
-            line.push_str(&text);
-        }
-        source = cause.source();
-    }
+    append(&mut line, error.source());
     line
+}
+
+/// Appends an error and its causes to a line that tells what came of them.
+pub fn append(line: &mut String, mut error: Option<&(dyn Error + 'static)>) {
+    while let Some(cause) = error {
+        let text = cause.to_string();
+        // The last parts of the line, where the cause says the same and more.
+        let parts = std::iter::once(0).chain(line.match_indices(": ").map(|(at, _)| at + 2));
+        let repeated = parts.into_iter().find(|start| text.starts_with(&line[*start..]));
+        match repeated {
+            Some(start) => line.replace_range(start.., &text),
+            None if text.is_empty() || line.contains(&text) => {}
+            None => {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+        }
+        error = cause.source();
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +64,9 @@ mod tests {
 
     #[test]
     fn a_cause_that_says_more_replaces_its_error() {
-        let error = anyhow!("timed out after 10 s").context("timed out").context("no answer");
-        assert_eq!(in_one_line(error.as_ref()), "no answer: timed out after 10 s");
+        for outer in ["timed out", "no answer: timed out", "no answer: timed out after 10 s"] {
+            let error = anyhow!("timed out after 10 s").context(outer).context("no answer");
+            assert_eq!(in_one_line(error.as_ref()), "no answer: timed out after 10 s");
+        }
     }
 }

@@ -26,7 +26,7 @@ pub async fn main() -> ExitCode {
     let given = Args::command().get_matches();
     let args = Args::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
     run(args, &given).await.unwrap_or_else(|error| {
-        eprintln!("readout: {}", error_chain::in_one_line(error.as_ref()));
+        eprintln!("readout: {}", cli::escape::text(&error_chain::in_one_line(error.as_ref())));
         ExitCode::from(2)
     })
 }

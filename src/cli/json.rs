@@ -1,45 +1,105 @@
 //! Canonical ProtoJSON of the contract's messages.
 
+mod misfit;
+
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, anyhow, bail};
 use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, Kind, MapKey, MessageDescriptor, ReflectMessage, Value};
 
+pub use self::misfit::{Misfit, shortened};
+use super::escape;
 use crate::pb;
 
-/// Reads a message of the contract by its full name ("readout.v1.Story"). Refused are fields and enum values that it
-/// does not have, and anything after it; the error tells the column (in bytes, from 1).
-pub fn parse<M: Message + Default>(full_name: &str, line: &str) -> Result<M> {
-    let mut json = serde_json::Deserializer::from_str(line);
+/// Reads a message of the contract by its full name ("readout.v1.Story"). Refused are fields and enum values that it does
+/// not have, values that do not fit, and anything after it.
+pub fn parse<M: Message + Default>(full_name: &str, text: &str) -> Result<M, Misfit> {
+    let of = descriptor(full_name).map_err(|error| other(error.to_string()))?;
+    let mut json = serde_json::Deserializer::from_str(text);
     let options = DeserializeOptions::new().deny_unknown_fields(true);
-    DynamicMessage::deserialize_with_options(descriptor(full_name)?, &mut json, &options)
-        .and_then(|message| json.end().map(|()| message))
-        .map_err(|error| in_column(&error))?
-        .transcode_to()
-        .with_context(|| format!("not a {full_name}"))
+    let message = DynamicMessage::deserialize_with_options(of.clone(), &mut json, &options)
+        .and_then(|message| json.end().map(|()| message));
+    let find = || misfit::find(&serde_json::from_str(text).ok()?, &of);
+    match message {
+        // A leap second would be taken for the second before it.
+        Ok(_)
+            if text.contains(":60")
+                && let Some(misfit) = find() =>
+        {
+            Err(misfit)
+        }
+        Ok(message) => message.transcode_to().map_err(|error| other(error.to_string())),
+        Err(error) => Err(find().unwrap_or_else(|| other(in_column(&error)))),
+    }
 }
 
-/// Writes a message as one line without its end. Equal messages have equal bytes: fields come in the order of their
+fn other(problem: String) -> Misfit {
+    Misfit { path: String::new(), problem, kind: "a message that does not fit the contract" }
+}
+
+/// Writes a message as one line without its end, safe to print on a terminal. Equal messages have equal bytes: fields come in the order of their
 /// numbers, maps in that of their keys.
 pub fn print<M: Message>(full_name: &str, message: &M) -> Result<String> {
     let bytes = message.encode_to_vec();
     let mut out = String::with_capacity(2 * bytes.len());
     print_message(&DynamicMessage::decode(descriptor(full_name)?, bytes.as_slice())?, &mut out)?;
-    Ok(out)
+    Ok(escape::json(out))
 }
 
 fn descriptor(full_name: &str) -> Result<MessageDescriptor> {
     pb::pool().get_message_by_name(full_name).ok_or_else(|| anyhow!("the contract has no message {full_name}"))
 }
 
-/// "…, column 12": of a file of lines, "line 1" would mislead.
-fn in_column(error: &serde_json::Error) -> anyhow::Error {
+/// "…, column 12": of a message in one line, "line 1" says nothing.
+fn in_column(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
-        Some(end) => anyhow!("{}, column {}", &text[..end], error.column()),
-        None => anyhow!(text),
+        Some(end) if error.line() == 1 => format!("{}, column {}", &text[..end], error.column()),
+        _ => text,
     }
+}
+
+/// The value of a field in JSON, by its path in proto names from the message: `story.reports[0].account.kind`. None: there
+/// is no such field, or it is not set.
+pub fn at_path<M: Message>(full_name: &str, message: &M, path: &str) -> Option<String> {
+    let bytes = message.encode_to_vec();
+    let message = DynamicMessage::decode(descriptor(full_name).ok()?, bytes.as_slice()).ok()?;
+    let (mut value, mut kind) = (Value::Message(message), Kind::Bool);
+    let mut rest = path;
+    while !rest.is_empty() {
+        value = match (rest.strip_prefix('['), value) {
+            (Some(index), value) => {
+                let (index, after) = index.split_once(']')?;
+                rest = after;
+                match value {
+                    Value::List(values) => values.get(index.parse::<usize>().ok()?)?.clone(),
+                    Value::Map(values) => {
+                        let Kind::Message(entry) = &kind else { return None };
+                        let of_value = entry.map_entry_value_field().kind();
+                        kind = of_value;
+                        values.get(&MapKey::String(serde_json::from_str(index).ok()?))?.clone()
+                    }
+                    _ => return None,
+                }
+            }
+            (None, Value::Message(message)) => {
+                let name = rest.strip_prefix('.').unwrap_or(rest);
+                let end = name.find(['.', '[']).unwrap_or(name.len());
+                rest = &name[end..];
+                let field = message.descriptor().get_field_by_name(&name[..end])?;
+                kind = field.kind();
+                if !message.has_field(&field) {
+                    return None;
+                }
+                message.get_field(&field).into_owned()
+            }
+            _ => return None,
+        };
+    }
+    let mut out = String::new();
+    print_value(&value, &kind, &mut out).ok()?;
+    Some(out)
 }
 
 // prost-reflect could write all of this, were its maps not in the order of a hash.
@@ -154,15 +214,46 @@ mod tests {
     }
 
     #[test]
-    fn what_the_contract_does_not_have_is_refused_with_its_column() {
-        for (line, why) in [
-            (r#"{"article":{"titel":"x"}}"#, "unrecognized field name 'titel', column 19"),
-            (r#"{"extractor":{"kind":"ROBOT"}}"#, "unrecognized enum value 'ROBOT', column 28"),
-            (r#"{} {}"#, "trailing characters, column 4"),
-            (r#"{"article":"#, "EOF while parsing a value, column 11"),
-        ] {
+    fn what_follows_a_message_is_refused_with_its_column() {
+        for (line, why) in
+            [(r#"{} {}"#, "trailing characters, column 4"), (r#"{"article":"#, "EOF while parsing a value, column 11")]
+        {
             let error = parse::<pb::Story>(STORY, line).unwrap_err();
             assert_eq!(error.to_string(), why, "{line}");
         }
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_escaped_and_read_back() {
+        let title = "a\u{1b}[31m\u{9b}31m\u{7f}\u{202e}\u{2066}\u{2028}é";
+        let story = pb::Story {
+            article: Some(pb::Article { title: title.to_owned(), ..Default::default() }),
+            ..Default::default()
+        };
+        let line = print(STORY, &story).unwrap();
+        assert_eq!(line, r#"{"article":{"title":"a\u001b[31m\u009b31m\u007f\u202e\u2066\u2028é"}}"#);
+        assert_eq!(parse::<pb::Story>(STORY, &line).unwrap(), story);
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_path() {
+        let line = r#"{"article":{"uri":"urn:x","labels":{"a.b]":"1"}},"reports":[{"account":{"kind":"TALKS","topics":["x","y"]}}]}"#;
+        let story: pb::Story = parse(STORY, line).unwrap();
+        let request = pb::IngestStoriesRequest { story: Some(story), ..Default::default() };
+        for (path, value) in [
+            ("story.article.uri", Some("\"urn:x\"")),
+            ("story.reports[0].account.kind", Some("\"TALKS\"")),
+            ("story.reports[0].account.topics[1]", Some("\"y\"")),
+            ("story.reports[0].account.topics", Some("[\"x\",\"y\"]")),
+            ("story.reports[1].account", None),
+            ("story.article.title", None),
+            ("story.article.uri.length", None),
+            ("story.nothing", None),
+            ("story.reports[", None),
+        ] {
+            assert_eq!(at_path("readout.v1.IngestStoriesRequest", &request, path).as_deref(), value, "{path}");
+        }
+        let labels = pb::Article { labels: [("a".to_owned(), "1".to_owned())].into(), ..Default::default() };
+        assert_eq!(at_path("readout.v1.Article", &labels, "labels[\"a\"]").as_deref(), Some("\"1\""));
     }
 }

@@ -1,25 +1,32 @@
 //! The commands that are clients of a running service. Data goes to standard output, all else to standard error.
 
+mod address;
 mod client;
+mod console;
+pub mod escape;
 pub mod export;
 pub mod import;
 pub mod json;
 pub mod manual;
+mod probe;
 mod retry;
+mod time;
 pub mod watch;
 
 use std::io;
 
-use anyhow::{Error, Result};
+use anyhow::Error;
+use tonic::Status;
 
-use self::client::Wire;
-use crate::{
-    config,
-    pb::{
-        article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
-        ingest_service_client::IngestServiceClient, meeting_service_client::MeetingServiceClient,
-        participant_service_client::ParticipantServiceClient,
-    },
+use self::{
+    client::{ConnectError, Connector, Wire},
+    console::Console,
+    retry::Backoff,
+};
+use crate::pb::{
+    article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
+    ingest_service_client::IngestServiceClient, meeting_service_client::MeetingServiceClient,
+    participant_service_client::ParticipantServiceClient,
 };
 
 /// The largest message that the service takes.
@@ -42,12 +49,18 @@ struct Clients {
     ingest: IngestServiceClient<Wire>,
     meetings: MeetingServiceClient<Wire>,
     participants: ParticipantServiceClient<Wire>,
+    /// The place for lines about waits.
+    console: Console,
+    /// The address of the service, for people.
+    service: String,
 }
 
 impl Clients {
     /// Connects. A connection that breaks later is made again by the next call.
-    async fn connect(server: &config::Server) -> Result<Self> {
-        let wire = client::connect(server).await?;
+    async fn connect(connector: &Connector, console: &Console) -> Result<Self, ConnectError> {
+        let service = connector.address().to_string();
+        let wire = console.awaiting(&format!("{service}: no answer yet"), connector.connect()).await?;
+        console.waited();
         macro_rules! client {
             ($client:ident) => {
                 $client::new(wire.clone())
@@ -61,7 +74,23 @@ impl Clients {
             ingest: client!(IngestServiceClient),
             meetings: client!(MeetingServiceClient),
             participants: client!(ParticipantServiceClient),
+            console: console.clone(),
+            service,
         })
+    }
+
+    /// Counts the failures of calls that are repeated.
+    fn backoff(&self) -> Backoff {
+        Backoff::new(&self.service, &self.console)
+    }
+
+    /// Awaits the answer to a call, and says so if that takes long.
+    async fn answer<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+        let answer = self.console.awaiting(&format!("{}: no answer yet", self.service), call).await;
+        if answer.is_ok() {
+            self.console.waited();
+        }
+        answer
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// The environment that configures a service does not make a client of it: the variables of the two are not the same.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Server {
-    /// The service: `https://host:port`, or `http://host:port` in plaintext
+    /// The service: `https://host:port`, or `http://host:port` in plaintext, which is meant where no scheme is written
     #[arg(long, env = "READOUT_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
     pub server: String,
     /// The authorities that vouch for the service (PEM); default: those of this system

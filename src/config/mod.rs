@@ -178,7 +178,8 @@ impl Default for Service {
 /// The import.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Import {
-    /// Files of one JSON message per line, plain or gzip; `-` is standard input
+    /// Files of JSON messages: one after another, each over one line or many, or in an array; plain, gzip or zstd;
+    /// `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
@@ -190,6 +191,9 @@ pub struct Import {
     /// How the totals are told: text on standard error, or one line of JSON on standard output
     #[arg(long, env = "READOUT_OUTPUT", default_value = "text")]
     pub output: Output,
+    /// Print every error, not only the first few of each kind
+    #[arg(long)]
+    pub all_errors: bool,
 }
 
 /// How what a command has to tell is told.
@@ -265,37 +269,51 @@ are there; what old instances write after it, until the last one has ended, is f
 Services may run meanwhile.";
 
 const IMPORT: &str = "\
-Each line is a readout.v1.Story in canonical ProtoJSON or, in a file that begins with the header of an export, a \
-readout.v1.ExportRecord. A repeated import is safe: what is there is found and left as it is.
+Each message is a readout.v1.Story in ProtoJSON or, in a file that begins with the header of an export, a \
+readout.v1.ExportRecord. A file has its messages one after another, with or without line ends between and in them, or \
+in an array, which may be of any length. It is UTF-8, with or without a byte order mark. gzip and zstd are known by the \
+first bytes of the file, whatever its name is. A message has at most 64 MiB of JSON, and 8 MiB as it is sent.
 
-Records of an export keep their names. One that refers to a record further on waits until the rest of its sort is \
-written.
+A repeated import is safe: what is there is found and left as it is. Records of an export keep their names. One that \
+refers to a record further on waits until the rest of its sort is written.
 
-Totals: `stories` counts the accepted lines that are stories. `articles`, `meetings`, `reports` and `participants` \
-count the distinct resources that the accepted lines led to; of these, `created` did not exist before this import and \
-`matched` did. `failed` counts the lines that were refused or could not be read; each is told on standard error with \
-its file, line and reason.
+Totals: `stories` counts the accepted stories. `articles`, `meetings`, `reports` and `participants` count the distinct \
+resources that the accepted messages led to; of these, `created` did not exist before this import and `matched` did. \
+`failed` counts the messages that were refused or could not be read. `differs` counts those of an article or a record \
+that is there with other content, which was left as it is. Each of them is printed on standard error with its file, the \
+line where it begins, its uri or name, and the reason; of many of one kind the first few, and then how many there are.
 
-Exit status: 0 all lines were accepted, 1 some failed, 2 the import could not start or had to be broken off.";
+After a message that is no JSON, reading continues with the next line, or with the next line that begins a message; \
+where none does, the import says so and goes to the next file.
+
+Exit status: 0 all messages were accepted, 1 some failed or differ, 2 the import could not start or had to be broken \
+off.";
 
 const EXPORT: &str = "\
-The first line is a header; then come participants and articles in the order of their names, and reports in the order \
-of their meetings' names and their own, and rulings in the order in which they were made, each a \
-readout.v1.ExportRecord in canonical ProtoJSON. What the service derives (settled accounts, revisions, times, hashes) \
-is left out. `readout import` reads it back under the same names, and an export of that has the same bytes. Left out \
-are also what is deleted, reports that were retracted, and merged meetings, whose reports stand under the ones that \
-they were merged into.
+The first line is a header; then come participants and articles in the order of their names, reports in the order of \
+their meetings' names and their own, rulings in the order in which they were made, and the reviews of meetings that are \
+REVIEWED, each a readout.v1.ExportRecord in canonical ProtoJSON. What the service derives (settled accounts, revisions, \
+times, hashes) is left out. `readout import` reads it back under the same names, and an export of that has the same \
+bytes.
 
-Evidence that could not be checked again is left out and counted on standard error: quotes that no longer stand in \
-their article's text, and those of articles whose text is withheld.";
+Left out, and counted on standard error, is what is deleted, reports that were retracted and rulings that were \
+withdrawn, meetings without other reports, and merged meetings, whose reports stand under the ones that they were merged \
+into. So is evidence that could not be checked again: quotes that no longer stand in their article's text, and those of \
+articles whose text is withheld.
+
+Exit status: 0 all was written; 1 nobody reads the lines any more, or others wrote during the export, so that it misses \
+records that it names: export again; 2 the export could not start or had to be broken off.";
 
 const WATCH: &str = "\
-Each line is a readout.v1.Change in canonical ProtoJSON. A watch that is cut off, as when the service restarts, goes on \
-after the last line. With a cursor file so does the next run: a line may come twice, when a run was killed between \
-printing it and keeping its cursor, but none is left out. The cursor is that of one filter.
+Each line is a readout.v1.Change in canonical ProtoJSON. A watch that is cut off, as when the service restarts, \
+continues after the last line. With a cursor file so does the next run: a line may come twice, when a run was killed \
+between printing it and keeping its cursor, but none is left out. The cursor is that of one filter.
+
+A service that is not there yet is waited for, half a minute long, and standard error says so. An address, a name or \
+credentials that are wrong end the watch at once.
 
 Exit status: 0 with --until-caught-up, when that is so; 1 nobody reads the lines any more; 2 the watch could not start, \
-or cannot go on: its changes are no longer kept, or the database was restored.";
+or cannot continue: its changes are no longer kept, or the database was restored.";
 
 const COMPLETIONS: &str = "\
 bash: readout completions bash > ~/.local/share/bash-completion/completions/readout

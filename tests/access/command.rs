@@ -122,3 +122,30 @@ async fn a_service_that_others_reach_does_not_start_unless_it_is_told_who_may_ca
     assert_eq!(code, Some(1));
     assert!(stderr.contains("nothing says who may call: give --api-tokens"), "{stderr}");
 }
+
+#[tokio::test]
+async fn an_import_by_a_writer_counts_what_only_a_curator_may_decide() {
+    let database = cluster::database().await;
+    let url = database.to_url_lossy().to_string();
+    let token = run(["token", "create", "desk", "--role", "writer", "--database-url", &url]).await.stdout;
+    let service = start_on(database, api_tokens()).await;
+    let dir = tempdir().expect("a directory");
+    let file = dir.path().join("export");
+    let id = "00000000-0000-4000-8000-000000000001";
+    let lines = [
+        r#"{"header":{"format":"readout.v1"}}"#.to_owned(),
+        format!(r#"{{"article":{{"name":"articles/{id}","uri":"urn:x"}}}}"#),
+        format!(
+            r#"{{"report":{{"meeting":"meetings/{id}","report":{{"name":"reports/{id}","article":"articles/{id}","account":{{"kind":"TALKS"}}}}}}}}"#
+        ),
+        format!(r#"{{"review":{{"meeting":"meetings/{id}","review":"REVIEWED"}}}}"#),
+    ];
+    fs::write(&file, lines.join("\n")).expect("ours");
+    let file = file.to_str().expect("ASCII");
+    let import = ["import", "--server", &service.address.to_string(), "--output", "json", file, file];
+    let imported = run_with(("READOUT_TOKEN", token.trim()), import).await;
+    assert_eq!(imported.code, Some(1), "{imported:?}");
+    assert!(imported.stderr.contains(&format!("{file}:4: meetings/{id}: ROLE_TOO_LOW: ")), "{imported:?}");
+    assert!(imported.stdout.contains(r#""articles":1,"meetings":1,"reports":1,"#), "{imported:?}");
+    assert!(imported.stdout.ends_with("\"failed\":2,\"differs\":0}\n"), "{imported:?}");
+}

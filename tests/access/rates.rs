@@ -1,13 +1,15 @@
 //! How often a caller may call.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{fs, num::NonZeroU32, time::Duration};
 
 use readout::{config::Access, model::role::Role, pb::ErrorReason};
+use tempfile::tempdir;
 use tonic::Code;
 use tonic_types::StatusExt;
+use uuid::Uuid;
 
 use super::{api_tokens, read, start, token};
-use crate::support::{Refused, data_dir::eventually};
+use crate::support::{Refused, data_dir::eventually, program::run_with};
 
 fn slow() -> Access {
     Access { rate: 1, rate_burst: NonZeroU32::new(5), ..api_tokens() }
@@ -43,4 +45,23 @@ async fn any_number_of_calls_is_let_in_by_default() {
     for _ in 0..500 {
         read(&service, None).await.expect("it is let in");
     }
+}
+
+#[tokio::test]
+async fn an_import_waits_until_it_may_call_again() {
+    let service = start(slow()).await;
+    let token = token(&service.database, "desk", Role::Writer).await.reveal();
+    let dir = tempdir().expect("a directory");
+    let file = dir.path().join("export");
+    let participant = |number: u128| {
+        let name = Uuid::from_u128(number + 1);
+        format!(r#"{{"participant":{{"name":"participants/{name}","kind":"PERSON","displayName":"A {number}"}}}}"#)
+    };
+    let lines = std::iter::once(r#"{"header":{"format":"readout.v1"}}"#.to_owned()).chain((0..8).map(participant));
+    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).expect("ours");
+    let import =
+        ["import", "--server", &service.address.to_string(), "--concurrency", "1", file.to_str().expect("ASCII")];
+    let imported = run_with(("READOUT_TOKEN", &token), import).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    assert!(imported.stderr.contains("8 created, 0 matched, 0 failed"), "{imported:?}");
 }

@@ -5,7 +5,7 @@ use std::{env, ffi::OsStr, fs, net::SocketAddr, process::Stdio};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdout, Command},
     sync::watch,
 };
 use tonic::transport::Channel;
@@ -148,6 +148,32 @@ impl Reader {
     /// Ends it without notice.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("ours");
+    }
+}
+
+/// A run of the program whose standard error is read line by line.
+pub struct StderrReader {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+}
+
+impl StderrReader {
+    pub fn start(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let mut command = command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().expect("it was built");
+        let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        Self { child, lines }
+    }
+
+    /// The next line.
+    pub async fn line(&mut self) -> String {
+        patiently("a line", self.lines.next_line()).await.expect("ours").expect("it has not ended")
+    }
+
+    /// Waits for its end; its exit code.
+    pub async fn ended(mut self) -> Option<i32> {
+        patiently("the program ends", self.child.wait()).await.expect("ours").code()
     }
 }
 

@@ -6,6 +6,7 @@ use readout::config::ClientAuth;
 use tempfile::tempdir;
 
 use super::{certificates, serve_tls};
+use crate::cli::connect::each_fails_at_once;
 use crate::support::{
     authority::Authority,
     program::{Ran, run, run_with_input},
@@ -57,5 +58,20 @@ async fn commands_show_their_certificate_and_check_that_of_the_service() {
         assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
         assert!(ran.stderr.starts_with(&told), "{args:?}: {ran:?}");
     }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_tls_service_ends_commands_at_once_that_speak_plaintext_or_do_not_trust_it() {
+    let (dir, authority, other) = (tempdir().unwrap(), Authority::new(), Authority::new());
+    let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
+    let port = service.address.port();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("other.pem"), other.cert()).unwrap();
+    let url = format!("https://localhost:{port}");
+    let plaintext = "it speaks TLS: write https:// instead of http://";
+    each_fails_at_once(&["--server", &format!("http://localhost:{port}")], plaintext).await;
+    each_fails_at_once(&["--server", &url], "certificate").await;
+    each_fails_at_once(&["--server", &url, "--tls-ca", &path("other.pem")], "certificate").await;
     service.stop().await;
 }

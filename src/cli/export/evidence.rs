@@ -1,16 +1,41 @@
-//! Whether a quote stands in a text at its offsets.
+//! The evidence of a report that an import could check again.
 
-use crate::pb::Evidence;
+use tonic::Status;
+
+use super::left_out::LeftOut;
+use crate::{
+    cli::Clients,
+    pb::{Evidence, GetArticleRequest, Report, View, article::TextRights},
+};
+
+/// Leaves out the evidence that an import could not check again.
+pub async fn keep_checkable(clients: &Clients, report: &mut Report) -> Result<LeftOut, Status> {
+    if report.evidence.is_empty() {
+        return Ok(LeftOut::default());
+    }
+    let request = GetArticleRequest { name: report.article.clone(), view: View::Full.into(), ..Default::default() };
+    let article =
+        clients.repeat(&clients.articles, &request, async |mut client, request| client.get_article(request).await);
+    let article = article.await?;
+    let before = report.evidence.len();
+    if article.text_rights() == TextRights::Withheld {
+        report.evidence.clear();
+        return Ok(LeftOut { withheld_quotes: before, ..Default::default() });
+    }
+    let text = Text::new(&article.text);
+    report.evidence.retain(|evidence| text.holds(evidence));
+    Ok(LeftOut { stale_quotes: before - report.evidence.len(), ..Default::default() })
+}
 
 /// A text whose code points can be reached by their number.
-pub struct Text<'a> {
+struct Text<'a> {
     text: &'a str,
     /// Where each code point begins, and where the last one ends, in bytes; empty for ASCII.
     bounds: Vec<usize>,
 }
 
 impl<'a> Text<'a> {
-    pub fn new(text: &'a str) -> Self {
+    fn new(text: &'a str) -> Self {
         let bounds = match text.is_ascii() {
             true => Vec::new(),
             false => text.char_indices().map(|(at, _)| at).chain([text.len()]).collect(),
@@ -19,7 +44,7 @@ impl<'a> Text<'a> {
     }
 
     /// Whether the quote stands from `start` to `end`, in code points.
-    pub fn holds(&self, evidence: &Evidence) -> bool {
+    fn holds(&self, evidence: &Evidence) -> bool {
         let range = self.byte(evidence.start).zip(self.byte(evidence.end));
         range.and_then(|(start, end)| self.text.get(start..end)) == Some(&evidence.quote)
     }

@@ -1,16 +1,21 @@
 //! `readout import`: writes files of stories, or of an export's records, into a running service.
 
-mod lines;
+mod compare;
+mod fault;
+mod faults;
+mod framing;
+mod reader;
 mod records;
 mod stories;
 mod tally;
+mod unpack;
 
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 
-use self::{lines::Lines, tally::Tally};
-use super::{Clients, EXPORT_FORMAT, EXPORT_RECORD, json};
+use self::{reader::Reader, tally::Tally};
+use super::{Clients, EXPORT_FORMAT, EXPORT_RECORD, client::Connector, console::Console, json};
 use crate::{
     config,
     pb::{self, export_record::Record},
@@ -22,10 +27,11 @@ const RECORDS_PER_STREAM: u16 = 16;
 /// Imports all files, one after another. An error: it could not start, or could not go on.
 pub async fn run(args: config::Import) -> Result<ExitCode> {
     for file in &args.files {
-        lines::check(file).with_context(|| format!("cannot read {}", file.display()))?;
+        reader::check(file).with_context(|| format!("cannot read {}", file.display()))?;
     }
-    let clients = Clients::connect(&args.server).await?;
-    let tally = Arc::new(Tally::new());
+    let console = Console::counting("messages");
+    let clients = Clients::connect(&Connector::new(&args.server)?, &console).await?;
+    let tally = Arc::new(Tally::new(&console, args.all_errors));
     let outcome = import(&args, &clients, &tally).await;
     let all_accepted = tally.finish(args.output);
     outcome?;
@@ -34,12 +40,13 @@ pub async fn run(args: config::Import) -> Result<ExitCode> {
 
 async fn import(args: &config::Import, clients: &Clients, tally: &Arc<Tally>) -> Result<()> {
     for file in &args.files {
-        let mut lines = Lines::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-        match lines.peek().await.and_then(|first| export_format(first.text.as_ref().ok()?)) {
-            None => stories::import(lines, clients, tally, args.concurrency).await?,
+        let opened = Reader::open(file, &clients.console);
+        let mut messages = opened.with_context(|| format!("cannot read {}", file.display()))?;
+        match messages.peek().await.and_then(|first| export_format(first.text.as_ref().ok()?)) {
+            None => stories::import(messages, clients, tally, args.concurrency).await?,
             Some(format) if format == EXPORT_FORMAT => {
                 let lanes = args.concurrency * RECORDS_PER_STREAM;
-                records::import(lines, clients, tally, lanes).await?;
+                records::import(messages, clients, tally, lanes).await?;
             }
             Some(format) => {
                 bail!("{} is an export of format {format:?}, and only {EXPORT_FORMAT:?} can be read", file.display())
@@ -49,9 +56,9 @@ async fn import(args: &config::Import, clients: &Clients, tally: &Arc<Tally>) ->
     Ok(())
 }
 
-/// The format that the first line of an export tells; none if the line is not the header of an export.
-fn export_format(line: &str) -> Option<String> {
-    match json::parse::<pb::ExportRecord>(EXPORT_RECORD, line).ok()?.record? {
+/// The format that the first message of an export has; none if the message is not the header of an export.
+fn export_format(message: &str) -> Option<String> {
+    match json::parse::<pb::ExportRecord>(EXPORT_RECORD, message).ok()?.record? {
         Record::Header(header) => Some(header.format),
         _ => None,
     }

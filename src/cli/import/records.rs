@@ -1,44 +1,44 @@
-//! Records of an export, each written under its own name: participants, then articles, then reports, then
-//! rulings, those of a meeting in their order. A sort begins when the one before it is written.
+//! Records of an export, each written under its own name: participants, then articles, then reports, then rulings,
+//! those of a meeting in their order, then reviews. A sort begins when the one before it is written.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    mem,
-    sync::Arc,
-};
+mod lanes;
+
+use std::{mem, sync::Arc};
 
 use anyhow::Result;
-use tokio::{sync::mpsc, task::JoinSet};
+use prost_types::FieldMask;
+use tokio::sync::mpsc;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
+use self::lanes::Lanes;
 use super::{
-    lines::{At, Lines},
+    compare::{self, Difference},
+    fault::Fault,
+    framing::uri_in,
+    reader::{At, Reader},
     tally::Tally,
 };
 use crate::{
-    cli::{
-        Clients, EXPORT_RECORD, json,
-        retry::{self, repeat},
-    },
+    cli::{Clients, EXPORT_RECORD, json, retry},
     pb::{
         AddReportRequest, CreateArticleRequest, CreateParticipantRequest, ExportRecord, GetMeetingRequest, Meeting,
         UpdateMeetingRequest, View, export_record::Record,
     },
 };
 
-/// Imports all lines as records, of which `lanes` are on their way at a time.
-pub async fn import(mut lines: Lines, clients: &Clients, tally: &Arc<Tally>, lanes: u16) -> Result<()> {
+/// Imports all messages as records, of which `lanes` are on their way at a time.
+pub async fn import(mut messages: Reader, clients: &Clients, tally: &Arc<Tally>, lanes: u16) -> Result<()> {
     let writer = Writer { clients: clients.clone(), tally: tally.clone() };
     let mut waiting = Vec::new();
     let mut open: Option<(Sort, Lanes)> = None;
-    while let Some(line) = lines.next().await {
-        let item = match item(line.at.clone(), line.text) {
+    while let Some(message) = messages.next().await {
+        let item = match item(message.at.clone(), message.text) {
             Ok(Some(item)) => item,
             Ok(None) => continue,
-            Err(why) => {
-                tally.failed(&line.at, &why);
+            Err(fault) => {
+                tally.failed(&message.at, &fault);
                 continue;
             }
         };
@@ -55,8 +55,9 @@ pub async fn import(mut lines: Lines, clients: &Clients, tally: &Arc<Tally>, lan
         waiting.extend(last.close().await?);
     }
     for item in again(waiting, &writer, lanes).await? {
-        let why = item.missing.as_ref().map(retry::describe);
-        tally.failed(&item.at, &why.unwrap_or_default());
+        if let Some(status) = &item.missing {
+            tally.failed(&item.at, &item.fault(status));
+        }
     }
     Ok(())
 }
@@ -87,6 +88,7 @@ enum Sort {
     Article,
     Report,
     Ruling,
+    Review,
 }
 
 /// A record to write.
@@ -104,9 +106,38 @@ struct Item {
     missing: Option<Status>,
 }
 
-/// A line as a record, none for a header; or what is wrong with it.
-fn item(at: At, text: Result<String, String>) -> Result<Option<Item>, String> {
-    let record: ExportRecord = json::parse(EXPORT_RECORD, &text?).map_err(|error| format!("{error:#}"))?;
+impl Item {
+    /// The words by which people know the record: the uri of an article, the name of another.
+    fn subject(&self) -> &str {
+        match &self.record {
+            Record::Article(article) => &article.uri,
+            _ => &self.name,
+        }
+    }
+
+    /// Returns `true` if every other record would fail alike. A writer may not decide on meetings, but write all else.
+    fn ends_import(&self, status: &Status) -> bool {
+        let is_decision = matches!(self.sort, Sort::Ruling | Sort::Review);
+        retry::is_hopeless(status) && !(is_decision && status.code() == Code::PermissionDenied)
+    }
+
+    /// The fault that a service answered.
+    fn fault(&self, status: &Status) -> Fault {
+        // Requests name the parts of a record as the record does: `article.uri`, `report.account.kind`.
+        let value = |path: &str| match &self.record {
+            Record::Report(record) => json::at_path("readout.v1.ExportReport", record, path),
+            record => json::at_path(EXPORT_RECORD, &ExportRecord { record: Some(record.clone()) }, path),
+        };
+        Fault::of_status(status, value).about(self.subject())
+    }
+}
+
+/// A message as a record, none for a header; or what is wrong with it.
+fn item(at: At, text: Result<String, Fault>) -> Result<Option<Item>, Fault> {
+    let text = text?;
+    let subject = || uri_in(text.as_bytes()).unwrap_or_default();
+    let record = json::parse::<ExportRecord>(EXPORT_RECORD, &text);
+    let record = record.map_err(|misfit| Fault::of_misfit(&misfit).about(subject()))?;
     // The name goes into the request as the id to create the resource under.
     let (sort, key, name, record) = match record.record {
         Some(Record::Header(_)) => return Ok(None),
@@ -126,60 +157,32 @@ fn item(at: At, text: Result<String, String>) -> Result<Option<Item>, String> {
             let name = mem::take(&mut ruling.name);
             (Sort::Ruling, ruling.meeting.clone(), name, Record::Ruling(ruling))
         }
-        None => return Err("holds no record".to_owned()),
+        Some(Record::Review(review)) => {
+            (Sort::Review, review.meeting.clone(), review.meeting.clone(), Record::Review(review))
+        }
+        None => {
+            let problem = "holds no record: one of participant, article, report, ruling, review is required";
+            return Err(Fault::new("no record", problem));
+        }
     };
     let collection = match sort {
         Sort::Participant => "participants",
         Sort::Article => "articles",
         Sort::Report | Sort::Ruling => "reports",
+        Sort::Review => "meetings",
     };
     match id(&name).filter(|_| name.starts_with(&format!("{collection}/"))) {
         Some(_) => Ok(Some(Item { at, sort, key, name, record, missing: None })),
-        None => Err(format!("its name must be {collection}/{{uuid}}, not {name:?}")),
+        None => {
+            let problem = format!("its name must be {collection}/{{uuid}}, not {name:?}");
+            Err(Fault::new("a name that is none", problem).about(subject()))
+        }
     }
 }
 
 /// The id in a resource's name.
 fn id(name: &str) -> Option<&str> {
     name.split_once('/').map(|(_, id)| id).filter(|id| Uuid::try_parse(id).is_ok())
-}
-
-/// Records on their way, each lane one at a time.
-struct Lanes {
-    lanes: Vec<mpsc::Sender<Item>>,
-    workers: JoinSet<Result<Vec<Item>>>,
-}
-
-impl Lanes {
-    fn open(writer: &Writer, lanes: u16) -> Self {
-        let mut workers = JoinSet::new();
-        let lanes = (0..lanes)
-            .map(|_| {
-                let (lane, items) = mpsc::channel(1);
-                workers.spawn(writer.clone().write_all(items));
-                lane
-            })
-            .collect();
-        Self { lanes, workers }
-    }
-
-    /// Gives a record to the lane of its key. `false`: the lane has ended, and `close` says why.
-    async fn send(&self, item: Item) -> bool {
-        let mut hasher = DefaultHasher::new();
-        item.key.hash(&mut hasher);
-        let lane = hasher.finish() % self.lanes.len() as u64;
-        self.lanes[lane as usize].send(item).await.is_ok()
-    }
-
-    /// Waits until all are written; answers those that missed another record.
-    async fn close(mut self) -> Result<Vec<Item>> {
-        self.lanes.clear();
-        let mut waiting = Vec::new();
-        while let Some(worker) = self.workers.join_next().await {
-            waiting.extend(worker??);
-        }
-        Ok(waiting)
-    }
 }
 
 #[derive(Clone)]
@@ -194,25 +197,40 @@ impl Writer {
         let mut waiting = Vec::new();
         while let Some(mut item) = items.recv().await {
             match self.write(&item).await {
-                Ok(Written { created, meeting }) => self.tally.accepted(|totals| {
-                    if let Some(created) = meeting {
-                        totals.resource(&item.key, created)?;
-                    }
-                    totals.record(&item.name, created)
-                })?,
+                Ok(written) => self.count(&item, written)?,
                 Err(status) if status.code() == Code::NotFound => {
                     item.missing = Some(status);
                     waiting.push(item);
                 }
-                Err(status) if retry::is_hopeless(&status) => return Err(retry::given_up(status)),
-                Err(status) => self.tally.failed(&item.at, &retry::describe(&status)),
+                Err(status) if item.ends_import(&status) => return Err(retry::given_up(status)),
+                Err(status) => self.tally.failed(&item.at, &item.fault(&status)),
             }
         }
         Ok(waiting)
     }
 
+    /// Counts what a record led to.
+    fn count(&self, item: &Item, written: Written) -> Result<()> {
+        let Written { created, meeting, difference } = written;
+        if let Some(OfMeeting { created, difference }) = meeting {
+            let name = item.key.as_str();
+            self.tally.accepted_part(|totals| totals.resource(name, created))?;
+            if let Some(difference) = difference {
+                self.tally.part_differs(&item.at, &other_content(name, name, &difference));
+            }
+        }
+        match difference {
+            None => self.tally.accepted(|totals| totals.record(&item.name, created)),
+            Some(difference) => {
+                self.tally.differs(&item.at, &other_content(item.subject(), &item.name, &difference));
+                Ok(())
+            }
+        }
+    }
+
     async fn write(&self, item: &Item) -> Result<Written, Status> {
-        let id = id(&item.name).unwrap_or_default().to_owned();
+        let (clients, name) = (&self.clients, item.name.as_str());
+        let id = id(name).unwrap_or_default().to_owned();
         match &item.record {
             Record::Participant(participant) => {
                 let request = CreateParticipantRequest {
@@ -220,20 +238,21 @@ impl Writer {
                     participant_id: id,
                     ..Default::default()
                 };
-                let client = &self.clients.participants;
-                let answer =
-                    repeat(client, &request, async |mut client, request| client.create_participant(request).await);
-                written(&item.name, answer.await, None)
+                let answer = clients.repeat(&clients.participants, &request, async |mut client, request| {
+                    client.create_participant(request).await
+                });
+                Written::of(name, answer.await, async || compare::participant(clients, name, participant).await).await
             }
             Record::Article(article) => {
                 let request =
                     CreateArticleRequest { article: Some(article.clone()), article_id: id, ..Default::default() };
-                let client = &self.clients.articles;
-                let answer = repeat(client, &request, async |mut client, request| client.create_article(request).await);
-                written(&item.name, answer.await, None)
+                let answer = clients.repeat(&clients.articles, &request, async |mut client, request| {
+                    client.create_article(request).await
+                });
+                Written::of(name, answer.await, async || compare::article(clients, name, article).await).await
             }
             Record::Report(record) => {
-                let meeting = self.is_new(&record.meeting).await?;
+                let meeting = self.meeting(&item.key, |stored| compare::meeting(record, stored)).await?;
                 let request = AddReportRequest {
                     meeting: record.meeting.clone(),
                     report: record.report.clone(),
@@ -242,9 +261,10 @@ impl Writer {
                     meeting_labels: record.meeting_labels.clone(),
                     ..Default::default()
                 };
-                let client = &self.clients.meetings;
-                let answer = repeat(client, &request, async |mut client, request| client.add_report(request).await);
-                written(&item.name, answer.await, Some(meeting))
+                let answer = clients
+                    .repeat(&clients.meetings, &request, async |mut client, request| client.add_report(request).await);
+                let written = Written::of(name, answer.await, async || compare::report(clients, name, record).await);
+                Ok(Written { meeting: Some(meeting), ..written.await? })
             }
             Record::Ruling(record) => {
                 let ruling = record.ruling.clone().unwrap_or_default();
@@ -257,44 +277,80 @@ impl Writer {
                     report_id: id,
                     ..Default::default()
                 };
-                let client = &self.clients.meetings;
-                let answer = repeat(client, &request, async |mut client, request| client.update_meeting(request).await);
-                written(&item.name, answer.await, None)
+                let answer = self.update_meeting(request).await;
+                Written::of(name, answer, async || compare::ruling(clients, name, record).await).await
             }
-            Record::Header(_) => Ok(Written { created: false, meeting: None }),
+            Record::Review(record) => {
+                let meeting = Meeting { name: name.to_owned(), review: record.review, ..Default::default() };
+                let request = UpdateMeetingRequest {
+                    meeting: Some(meeting),
+                    update_mask: Some(FieldMask { paths: vec!["review".to_owned()] }),
+                    ..Default::default()
+                };
+                self.update_meeting(request).await?;
+                Ok(Written::default())
+            }
+            Record::Header(_) => Ok(Written::default()),
         }
     }
 
-    /// Whether a meeting is not there yet. Only for the first of its reports, as nothing else would tell.
-    async fn is_new(&self, meeting: &str) -> Result<bool, Status> {
-        if self.tally.knows_meeting(meeting) {
-            return Ok(false);
-        }
-        let request = GetMeetingRequest { name: meeting.to_owned(), view: View::Basic.into(), ..Default::default() };
+    async fn update_meeting(&self, request: UpdateMeetingRequest) -> Result<Meeting, Status> {
         let client = &self.clients.meetings;
-        let answer = repeat(client, &request, async |mut client, request| client.get_meeting(request).await);
+        self.clients.repeat(client, &request, async |mut client, request| client.update_meeting(request).await).await
+    }
+
+    /// Looks for a meeting, and compares it. Only for the first of its reports: after that the answer is known.
+    async fn meeting(&self, name: &str, compare: impl Fn(&Meeting) -> Difference) -> Result<OfMeeting, Status> {
+        if self.tally.knows_meeting(name) {
+            return Ok(OfMeeting::default());
+        }
+        let request = GetMeetingRequest { name: name.to_owned(), view: View::Basic.into(), ..Default::default() };
+        let client = &self.clients.meetings;
+        let answer =
+            self.clients.repeat(client, &request, async |mut client, request| client.get_meeting(request).await);
         match answer.await {
-            Ok(_) => Ok(false),
-            Err(status) if status.code() == Code::NotFound => Ok(true),
+            Ok(stored) => Ok(OfMeeting { created: false, difference: compare(&stored) }),
+            Err(status) if status.code() == Code::NotFound => Ok(OfMeeting { created: true, difference: None }),
             Err(status) => Err(status),
         }
     }
 }
 
-/// What a record led to: whether it, and the meeting of a report, was created.
-#[derive(Debug, PartialEq, Eq)]
-struct Written {
-    created: bool,
-    meeting: Option<bool>,
+/// Says of a record that it is there with other content.
+fn other_content(subject: &str, name: &str, difference: &str) -> Fault {
+    let stored = if subject == name { "the record that is there" } else { name };
+    let text = format!("differs from {stored}, which was left as it is: {difference}");
+    Fault::new("differs from the record that is there", text).about(subject)
 }
 
-/// What a create call answered for a record of this name. A record that is there already is no error.
-fn written<T>(name: &str, answer: Result<T, Status>, meeting: Option<bool>) -> Result<Written, Status> {
-    let Err(status) = answer else { return Ok(Written { created: true, meeting }) };
-    let taken_by = status.get_details_error_info().and_then(|mut info| info.metadata.remove("name"));
-    match status.code() == Code::AlreadyExists && taken_by.as_deref() == Some(name) {
-        true => Ok(Written { created: false, meeting }),
-        false => Err(status),
+/// The outcome of a record: it was created, or the one that is there has this difference; and its meeting, of a report.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Written {
+    created: bool,
+    difference: Difference,
+    meeting: Option<OfMeeting>,
+}
+
+/// The outcome of a report for its meeting: it was created, or the one that is there has this difference.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct OfMeeting {
+    created: bool,
+    difference: Difference,
+}
+
+impl Written {
+    /// The outcome of a create call for a record of this name. A record that is there already is no error, but compared.
+    async fn of<T>(
+        name: &str,
+        answer: Result<T, Status>,
+        compare: impl AsyncFnOnce() -> Result<Difference, Status>,
+    ) -> Result<Self, Status> {
+        let Err(status) = answer else { return Ok(Self { created: true, ..Self::default() }) };
+        let taken_by = status.get_details_error_info().and_then(|mut info| info.metadata.remove("name"));
+        match status.code() == Code::AlreadyExists && taken_by.as_deref() == Some(name) {
+            true => Ok(Self { difference: compare().await?, ..Self::default() }),
+            false => Err(status),
+        }
     }
 }
 
@@ -308,8 +364,8 @@ mod tests {
 
     const ID: &str = "00000000-0000-7000-8000-000000000001";
 
-    fn parse(line: &str) -> Result<Option<Item>, String> {
-        item(At::default(), Ok(line.replace("ID", ID)))
+    fn parse(text: &str) -> Result<Option<Item>, String> {
+        item(At::default(), Ok(text.replace("ID", ID))).map_err(|fault| fault.text)
     }
 
     #[test]
@@ -339,18 +395,25 @@ mod tests {
         ] {
             assert!(parse(line).unwrap_err().starts_with("its name must be"), "{line}");
         }
-        assert_eq!(parse("{}").unwrap_err(), "holds no record");
+        assert!(parse("{}").unwrap_err().starts_with("holds no record"));
     }
 
-    #[test]
-    fn a_record_that_is_there_is_matched_and_a_conflict_with_another_is_an_error() {
+    #[tokio::test]
+    async fn a_record_that_is_there_is_compared_and_a_conflict_with_another_is_an_error() {
         let taken = |by: &str| {
             let metadata = HashMap::from([("name".to_owned(), by.to_owned())]);
             let details = ErrorDetails::with_error_info("DUPLICATE_ARTICLE", "readout.v1", metadata);
             Err::<(), _>(Status::with_error_details(Code::AlreadyExists, "taken", details))
         };
-        let matched = Written { created: false, meeting: None };
-        assert_eq!(written("articles/1", taken("articles/1"), None).expect("is written"), matched);
-        assert_eq!(written("articles/1", taken("articles/2"), None).unwrap_err().code(), Code::AlreadyExists);
+        let title = || Some("title".to_owned());
+        let differs = Written { difference: title(), ..Default::default() };
+        assert_eq!(
+            Written::of("articles/1", taken("articles/1"), async || Ok(title())).await.expect("compared"),
+            differs
+        );
+        let created = Written { created: true, ..Default::default() };
+        assert_eq!(Written::of("articles/1", Ok(()), async || Ok(title())).await.expect("created"), created);
+        let refused = Written::of("articles/1", taken("articles/2"), async || Ok(None)).await;
+        assert_eq!(refused.unwrap_err().code(), Code::AlreadyExists);
     }
 }

@@ -10,39 +10,38 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 use super::{
-    lines::{At, Lines},
+    fault::Fault,
+    framing::uri_in,
+    reader::{At, Reader},
     tally::Tally,
 };
 use crate::{
     cli::{
-        Clients, MESSAGE_LIMIT,
-        client::Wire,
-        json,
+        Clients, MESSAGE_LIMIT, json,
         retry::{self, Backoff},
     },
-    pb::{
-        IngestStoriesRequest, IngestStoriesResponse, Story, ingest_service_client::IngestServiceClient,
-        ingest_stories_response::Outcome,
-    },
+    pb::{ErrorReason, IngestStoriesRequest, IngestStoriesResponse, Story, ingest_stories_response::Outcome},
 };
+
+const REQUEST: &str = "readout.v1.IngestStoriesRequest";
 
 /// Stories of one stream that may be without an answer, and their bytes: enough to keep the service busy.
 const WINDOW: usize = 32;
 const WINDOW_BYTES: usize = 8 << 20;
 
-/// Imports all lines as stories.
-pub async fn import(lines: Lines, clients: &Clients, tally: &Arc<Tally>, streams: u16) -> Result<()> {
-    let lines = Arc::new(Mutex::new(lines));
+/// Imports all messages as stories.
+pub async fn import(messages: Reader, clients: &Clients, tally: &Arc<Tally>, streams: u16) -> Result<()> {
+    let messages = Arc::new(Mutex::new(messages));
     let mut workers = JoinSet::new();
     for _ in 0..streams {
         let worker = Worker {
-            lines: lines.clone(),
-            client: clients.ingest.clone(),
+            messages: messages.clone(),
+            clients: clients.clone(),
             tally: tally.clone(),
-            backoff: Backoff::default(),
+            backoff: clients.backoff(),
             unanswered: VecDeque::new(),
         };
         workers.spawn(worker.run());
@@ -53,10 +52,10 @@ pub async fn import(lines: Lines, clients: &Clients, tally: &Arc<Tally>, streams
     Ok(())
 }
 
-/// One stream, made anew when it breaks.
+/// One stream, which is opened again when it breaks.
 struct Worker {
-    lines: Arc<Mutex<Lines>>,
-    client: IngestServiceClient<Wire>,
+    messages: Arc<Mutex<Reader>>,
+    clients: Clients,
     tally: Arc<Tally>,
     backoff: Backoff,
     /// In the order in which they were sent, which is that of their answers.
@@ -74,7 +73,7 @@ impl Worker {
         loop {
             // With the first story at hand, as a service may wait for it before it answers the call.
             if self.unanswered.is_empty() {
-                match next_story(&self.lines, &self.tally).await {
+                match next_story(&self.messages, &self.tally).await {
                     Some(story) => self.unanswered.push_back(story),
                     None => return Ok(()),
                 }
@@ -84,18 +83,18 @@ impl Worker {
                 Ok(status) => status,
                 Err(error) => return Err(error),
             };
-            if retry::is_passing(&status) {
+            if retry::may_pass(&status) {
                 self.backoff.after(status).await.map_err(retry::given_up)?;
             } else if retry::is_hopeless(&status) {
                 return Err(retry::given_up(status));
             } else if let Some(story) = self.unanswered.pop_front() {
                 // The first one without an answer is what the service, or the connection, stumbled over.
-                self.tally.failed(&story.at, &retry::describe(&status));
+                self.refused(&story, &status);
             }
         }
     }
 
-    /// Sends what is unanswered and then more lines, until all are answered and no line is left. An error that is a
+    /// Sends what is unanswered and then more messages, until all are answered and none is left. An error that is a
     /// `Status`: the stream broke.
     async fn stream(&mut self) -> Result<()> {
         // As large as the window, so that sending never waits.
@@ -105,14 +104,15 @@ impl Worker {
             let _ = requests.try_send(story.request.clone());
         };
         self.unanswered.iter().for_each(send);
-        let mut answers = self.client.ingest_stories(ReceiverStream::new(outgoing)).await?.into_inner();
+        let mut client = self.clients.ingest.clone();
+        let mut answers = self.clients.answer(client.ingest_stories(ReceiverStream::new(outgoing))).await?.into_inner();
         let mut index = 0;
         let mut more = true;
         while more || !self.unanswered.is_empty() {
             let bytes: usize = self.unanswered.iter().map(|story| story.bytes).sum();
             let room = self.unanswered.len() < WINDOW && bytes < WINDOW_BYTES;
             tokio::select! {
-                answer = answers.message() => {
+                answer = next_answer(&mut answers, &self.clients, !self.unanswered.is_empty()) => {
                     let answer = answer?.ok_or_else(|| Status::unavailable("the stream ended early"))?;
                     let story = self.unanswered.pop_front().filter(|_| answer.index == index);
                     let story = story.context("the service answered out of order")?;
@@ -122,7 +122,7 @@ impl Worker {
                         self.unanswered.push_back(story);
                     }
                 }
-                story = next_story(&self.lines, &self.tally), if more && room => match story {
+                story = next_story(&self.messages, &self.tally), if more && room => match story {
                     Some(story) => {
                         send(&story);
                         self.unanswered.push_back(story);
@@ -143,7 +143,7 @@ impl Worker {
             Some(Outcome::Result(result)) => {
                 self.backoff.reset();
                 for warning in &result.warnings {
-                    self.tally.tell(&story.at, &format!("warning: {warning}"));
+                    self.tally.warned(&story.at, uri(&story.request), warning);
                 }
                 self.tally.accepted(|totals| totals.story(&result))?;
                 return Ok(None);
@@ -153,37 +153,71 @@ impl Worker {
             }
             None => bail!("{}: the service answered neither a result nor a status", story.at),
         };
-        if retry::is_passing(&status) {
+        if retry::may_pass(&status) {
             match self.backoff.after(status).await {
                 Ok(()) => return Ok(Some(story)),
-                Err(status) if retry::is_lost(&status) => return Err(retry::given_up(status)),
-                Err(status) => self.tally.failed(&story.at, &retry::describe(&status)),
+                Err(status) if retry::is_hopeless(&status) => return Err(retry::given_up(status)),
+                Err(status) => self.refused(&story, &status),
             }
         } else {
-            self.tally.failed(&story.at, &retry::describe(&status));
+            self.refused(&story, &status);
         }
         self.backoff.reset();
         Ok(None)
     }
-}
 
-/// The next line that is a story. Safe to drop while it waits.
-async fn next_story(lines: &Mutex<Lines>, tally: &Tally) -> Option<Sent> {
-    loop {
-        let line = lines.lock().await.next().await?;
-        match story(line.text) {
-            Ok((request, bytes)) => return Some(Sent { at: line.at, request, bytes }),
-            Err(why) => tally.failed(&line.at, &why),
+    /// Counts a story that the service refused.
+    fn refused(&self, story: &Sent, status: &Status) {
+        let value = |path: &str| json::at_path(REQUEST, &story.request, path);
+        let fault = Fault::of_status(status, value).about(uri(&story.request));
+        match retry::reason(status) == ErrorReason::ArticleDiffers.as_str_name() {
+            true => self.tally.differs(&story.at, &fault),
+            false => self.tally.failed(&story.at, &fault),
         }
     }
 }
 
-/// A line as a request, with its size; or what is wrong with it.
-fn story(text: Result<String, String>) -> Result<(IngestStoriesRequest, usize), String> {
-    let story: Story = json::parse("readout.v1.Story", &text?).map_err(|error| format!("{error:#}"))?;
+/// The next answer of a stream; where one is expected, a long wait for it is said.
+async fn next_answer(
+    answers: &mut Streaming<IngestStoriesResponse>,
+    clients: &Clients,
+    is_expected: bool,
+) -> Result<Option<IngestStoriesResponse>, Status> {
+    match is_expected {
+        true => clients.answer(answers.message()).await,
+        false => answers.message().await,
+    }
+}
+
+/// The next message that is a story. Safe to drop while it waits.
+async fn next_story(messages: &Mutex<Reader>, tally: &Tally) -> Option<Sent> {
+    loop {
+        let message = messages.lock().await.next().await?;
+        match story(message.text) {
+            Ok((request, bytes)) => return Some(Sent { at: message.at, request, bytes }),
+            Err(fault) => tally.failed(&message.at, &fault),
+        }
+    }
+}
+
+/// A message as a request, with its size; or what is wrong with it.
+fn story(text: Result<String, Fault>) -> Result<(IngestStoriesRequest, usize), Fault> {
+    let text = text?;
+    let fault = |fault: Fault| fault.about(uri_in(text.as_bytes()).unwrap_or_default());
+    let story = json::parse::<Story>("readout.v1.Story", &text);
+    let story = story.map_err(|misfit| fault(Fault::of_misfit(&misfit)))?;
     let request = IngestStoriesRequest { story: Some(story), ..Default::default() };
     match request.encoded_len() {
-        bytes if bytes > MESSAGE_LIMIT => Err(format!("takes {bytes} bytes, and a message can have {MESSAGE_LIMIT}")),
+        bytes if bytes > MESSAGE_LIMIT => {
+            let problem = format!("takes {bytes} bytes, and a message can have {MESSAGE_LIMIT}: split its reports");
+            Err(fault(Fault::new("too large for a message", problem)))
+        }
         bytes => Ok((request, bytes)),
     }
+}
+
+/// The uri of a story's article.
+fn uri(request: &IngestStoriesRequest) -> &str {
+    let article = request.story.as_ref().and_then(|story| story.article.as_ref());
+    article.map_or("", |article| article.uri.as_str())
 }

@@ -1,4 +1,4 @@
-//! What an import did: its totals, its progress on a terminal, and the lines that it could not take.
+//! The outcome of an import: its totals, and the messages that it could not take.
 
 use std::{
     collections::HashMap,
@@ -6,11 +6,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressStyle};
 use uuid::Uuid;
 
-use super::lines::At;
+use super::{fault::Fault, faults::Faults, reader::At};
 use crate::{
+    cli::console::Console,
     config::Output,
     pb::{IngestStoryResponse, ingest_story_response::Outcome},
 };
@@ -19,51 +19,77 @@ use crate::{
 #[derive(Debug)]
 pub struct Tally {
     totals: Mutex<Totals>,
-    /// Draws nothing where standard error is not a terminal.
-    bar: ProgressBar,
+    faults: Mutex<Faults>,
+    console: Console,
 }
 
 impl Tally {
-    pub fn new() -> Self {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{elapsed} {human_pos} lines, {per_sec}") {
-            bar.set_style(style);
-        }
-        Self { totals: Mutex::default(), bar }
+    /// One that prints its lines here; with `all_errors` every fault, else the first of each kind.
+    pub fn new(console: &Console, all_errors: bool) -> Self {
+        let faults = Mutex::new(Faults::new(all_errors));
+        Self { totals: Mutex::default(), faults, console: console.clone() }
     }
 
-    /// A line was accepted; `count` what it led to.
+    /// A message was accepted; `count` counts what it led to.
     pub fn accepted<T>(&self, count: impl FnOnce(&mut Totals) -> T) -> T {
-        self.bar.inc(1);
+        self.console.count();
         count(&mut self.totals())
     }
 
-    /// A line was not accepted.
-    pub fn failed(&self, at: &At, why: &str) {
-        self.bar.inc(1);
+    /// The same for a part of a message that is counted itself.
+    pub fn accepted_part<T>(&self, count: impl FnOnce(&mut Totals) -> T) -> T {
+        count(&mut self.totals())
+    }
+
+    /// A message was not accepted.
+    pub fn failed(&self, at: &At, fault: &Fault) {
+        self.console.count();
         self.totals().failed += 1;
-        self.tell(at, why);
+        self.print(at, fault);
     }
 
-    /// Tells something about a line.
-    pub fn tell(&self, at: &At, what: &str) {
-        self.bar.suspend(|| eprintln!("{at}: {what}"));
+    /// A message is about something that is there with other content, and was left as it is.
+    pub fn differs(&self, at: &At, fault: &Fault) {
+        self.console.count();
+        self.part_differs(at, fault);
     }
 
-    /// Whether a line has led to this meeting already.
+    /// The same for a part of a message that is counted itself.
+    pub fn part_differs(&self, at: &At, fault: &Fault) {
+        self.totals().differs += 1;
+        self.print(at, fault);
+    }
+
+    /// A message was accepted with a warning.
+    pub fn warned(&self, at: &At, subject: &str, warning: &str) {
+        self.print(at, &Fault::new("warning", format!("warning: {warning}")).about(subject));
+    }
+
+    /// Prints a fault, or only counts it.
+    fn print(&self, at: &At, fault: &Fault) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = faults.add(at, fault) {
+            self.console.say(&line);
+        }
+    }
+
+    /// Returns `true` if a message has led to this meeting already.
     pub fn knows_meeting(&self, name: &str) -> bool {
         self.totals().knows_meeting(name)
     }
 
-    /// Tells the totals; answers whether all lines were accepted.
+    /// Prints the totals. `true`: all messages were accepted, and everything is there with their content.
     pub fn finish(&self, output: Output) -> bool {
-        self.bar.finish_and_clear();
+        self.console.finish();
+        for line in self.faults.lock().unwrap_or_else(PoisonError::into_inner).summary() {
+            self.console.say(&line);
+        }
         let totals = self.totals();
         match output {
-            Output::Text => eprintln!("{}", totals.text()),
+            Output::Text => self.console.say(&totals.text()),
             Output::Json => println!("{}", totals.json()),
         }
-        totals.failed == 0
+        totals.failed == 0 && totals.differs == 0
     }
 
     fn totals(&self) -> MutexGuard<'_, Totals> {
@@ -81,6 +107,7 @@ pub struct Totals {
     stories: u64,
     records: u64,
     failed: u64,
+    differs: u64,
     articles: Resources,
     meetings: Resources,
     reports: Resources,
@@ -150,7 +177,7 @@ impl Totals {
             (stories, records) => format!("{stories} stories and {records} records"),
         };
         format!(
-            "{lines}: {} articles, {} meetings, {} reports, {} participants; {} created, {} matched, {} failed",
+            "{lines}: {} articles, {} meetings, {} reports, {} participants; {} created, {} matched, {} failed, {} differ",
             self.articles.len(),
             self.meetings.len(),
             self.reports.len(),
@@ -158,12 +185,13 @@ impl Totals {
             self.created(),
             self.matched(),
             self.failed,
+            self.differs,
         )
     }
 
     fn json(&self) -> String {
         format!(
-            r#"{{"stories":{},"articles":{},"meetings":{},"reports":{},"participants":{},"created":{},"matched":{},"failed":{}}}"#,
+            r#"{{"stories":{},"articles":{},"meetings":{},"reports":{},"participants":{},"created":{},"matched":{},"failed":{},"differs":{}}}"#,
             self.stories,
             self.articles.len(),
             self.meetings.len(),
@@ -172,6 +200,7 @@ impl Totals {
             self.created(),
             self.matched(),
             self.failed,
+            self.differs,
         )
     }
 }
@@ -211,14 +240,14 @@ mod tests {
         {
             totals.story(&answer(id, outcome)).unwrap();
         }
-        totals.failed = 1;
+        (totals.failed, totals.differs) = (1, 2);
         assert_eq!(
             totals.json(),
-            r#"{"stories":4,"articles":3,"meetings":3,"reports":3,"participants":1,"created":7,"matched":3,"failed":1}"#
+            r#"{"stories":4,"articles":3,"meetings":3,"reports":3,"participants":1,"created":7,"matched":3,"failed":1,"differs":2}"#
         );
         assert_eq!(
             totals.text(),
-            "4 stories: 3 articles, 3 meetings, 3 reports, 1 participants; 7 created, 3 matched, 1 failed"
+            "4 stories: 3 articles, 3 meetings, 3 reports, 1 participants; 7 created, 3 matched, 1 failed, 2 differ"
         );
     }
 

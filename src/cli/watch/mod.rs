@@ -1,26 +1,30 @@
-//! `readout watch`: the changes of a running service as lines, and on from where the last run was.
+//! `readout watch`: the changes of a running service as lines, from where the last run ended.
 
 mod bookmark;
 
 use std::{
     io::{self, BufWriter, Stdout, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow};
-use chrono::DateTime;
 use futures_util::FutureExt;
 use tonic::{Code, Status, Streaming};
 
 use self::bookmark::Bookmark;
 use super::{
-    Clients, is_broken_pipe, json,
+    Clients,
+    client::Connector,
+    console::Console,
+    is_broken_pipe, json,
     retry::{self, Backoff},
+    time,
 };
 use crate::{
     config,
     pb::{
-        Origin, WatchChangesRequest, WatchChangesResponse, notice, watch_changes_request::Start,
+        ErrorReason, Origin, WatchChangesRequest, WatchChangesResponse, notice, watch_changes_request::Start,
         watch_changes_response::Event,
     },
 };
@@ -35,9 +39,12 @@ pub async fn run(args: config::Watch) -> Result<ExitCode> {
         Some(cursor) => Start::Cursor(cursor.to_owned()),
         None => start(&args.from)?,
     };
-    let clients = connect(&args.server).await?;
+    let has_cursor = bookmark.as_ref().is_some_and(|bookmark| bookmark.cursor().is_some());
+    let console = Console::new();
+    let clients = connect(&Connector::new(&args.server)?, &console).await?;
     let mut watch = Watch {
         clients,
+        console,
         request: WatchChangesRequest {
             start: Some(start),
             filter: args.filter,
@@ -45,6 +52,7 @@ pub async fn run(args: config::Watch) -> Result<ExitCode> {
         },
         until_caught_up: args.until_caught_up,
         lines: BufWriter::new(io::stdout()),
+        begins_at_bookmark: has_cursor,
         bookmark,
     };
     match watch.follow().await {
@@ -56,12 +64,19 @@ pub async fn run(args: config::Watch) -> Result<ExitCode> {
 }
 
 /// Waits for a service that is not there yet: it may be about to start.
-async fn connect(server: &config::Server) -> Result<Clients> {
-    let mut backoff = Backoff::default();
+async fn connect(connector: &Connector, console: &Console) -> Result<Clients> {
+    let service = connector.address().to_string();
+    let mut backoff = Backoff::new(&service, console);
     loop {
-        match Clients::connect(server).await {
+        let failed = match Clients::connect(connector, console).await {
             Ok(clients) => return Ok(clients),
-            Err(error) => backoff.after(Status::unavailable(error.to_string())).await.map_err(|_| error)?,
+            Err(failed) => failed,
+        };
+        if failed.may_pass {
+            console.say_waiting(&format!("{service}: {}", failed.cause));
+        }
+        if !failed.may_pass || !backoff.wait(Duration::ZERO, &failed.cause).await {
+            return Err(failed.into());
         }
     }
 }
@@ -73,13 +88,14 @@ fn start(from: &str) -> Result<Start> {
         "now" => return Ok(Start::Origin(Origin::Now.into())),
         _ => {}
     }
-    if let Ok(time) = DateTime::parse_from_rfc3339(from) {
-        // Nanoseconds of a second fit.
-        let nanos = time.timestamp_subsec_nanos() as i32;
-        return Ok(Start::StartTime(prost_types::Timestamp { seconds: time.timestamp(), nanos }));
+    if time::is_attempted(from) {
+        return match time::parse(from) {
+            Ok(time) => Ok(Start::StartTime(time)),
+            Err(problem) => Err(anyhow!("--from {from:?} {problem}")),
+        };
     }
     match from.split_once('.') {
-        // Whether it is one, the service knows.
+        // The service knows whether it is one.
         Some(_) => Ok(Start::After(from.to_owned())),
         None => Err(anyhow!(
             "--from {from:?} is none of beginning, now, a position such as 5c9e71d0.1207, \
@@ -93,26 +109,31 @@ struct Watch {
     /// Begins after all that was written.
     request: WatchChangesRequest,
     until_caught_up: bool,
+    console: Console,
     lines: BufWriter<Stdout>,
     bookmark: Option<Bookmark>,
+    /// `true`: the service has not answered to the cursor of the file yet.
+    begins_at_bookmark: bool,
 }
 
 impl Watch {
-    /// Follows; where the connection breaks, goes on after the last message.
+    /// Follows; where the connection breaks, continues after the last message.
     async fn follow(&mut self) -> Result<()> {
-        let mut backoff = Backoff::endless();
+        let mut backoff = Backoff::endless(&self.clients.service, &self.console);
         loop {
-            let broken = match self.clients.changes.clone().watch_changes(self.request.clone()).await {
+            let mut client = self.clients.changes.clone();
+            let broken = match self.clients.answer(client.watch_changes(self.request.clone())).await {
                 Ok(answer) => match self.read(answer.into_inner(), &mut backoff).await? {
                     Some(status) => status,
                     None => return Ok(()),
                 },
                 Err(status) => status,
             };
-            if retry::is_passing(&broken) {
-                eprintln!("the watch was cut off and goes on: {}", retry::describe(&broken));
+            if retry::may_pass(&broken) {
+                let cause = retry::describe(&broken);
+                self.console.say_waiting(&format!("{}: the watch was cut off: {cause}", self.clients.service));
             }
-            backoff.after(broken).await.map_err(ended)?;
+            backoff.after(broken).await.map_err(|status| self.ended(&status))?;
         }
     }
 
@@ -134,10 +155,11 @@ impl Watch {
             match message {
                 Ok(Some(WatchChangesResponse { cursor, event })) => {
                     backoff.reset();
+                    self.begins_at_bookmark = false;
                     let is_end = self.until_caught_up
                         && matches!(&event, Some(Event::Notice(notice)) if notice.kind() == notice::Kind::CaughtUp);
                     if let Some(Event::Change(change)) = event {
-                        writeln!(self.lines, "{}", json::print(CHANGE, &change)?)?;
+                        writeln!(self.lines, "{}", json::print(CHANGE, &change)?).context(UNWRITABLE)?;
                     }
                     self.request.start = Some(Start::Cursor(cursor));
                     if is_end {
@@ -157,39 +179,63 @@ impl Watch {
         }
     }
 
-    /// Writes out the lines, and only then where to go on: a line may come twice, but none is left out.
+    /// Writes out the lines, and only then the cursor after them: a line may come twice, but none is left out.
     fn save(&mut self) -> Result<()> {
-        self.lines.flush()?;
+        self.lines.flush().context(UNWRITABLE)?;
         if let (Some(bookmark), Some(Start::Cursor(cursor))) = (&mut self.bookmark, &self.request.start) {
             bookmark.set(cursor).context("the cursor was not kept")?;
         }
         Ok(())
     }
+
+    /// The end of a watch that no repetition helps, with what one can do.
+    fn ended(&self, status: &Status) -> anyhow::Error {
+        let file = self.bookmark.as_ref().filter(|_| self.begins_at_bookmark).map(Bookmark::path);
+        let reason = ErrorReason::from_str_name(&retry::reason(status));
+        let is_of_cursor = matches!(reason, Some(ErrorReason::InvalidCursor | ErrorReason::CursorOfAnotherFilter));
+        let advice = match (status.code(), file) {
+            (_, Some(file)) if is_of_cursor => format!(
+                "; the cursor is that of --cursor-file {}: give each filter and service a file of its own",
+                file.display()
+            ),
+            (Code::OutOfRange | Code::FailedPrecondition, Some(file)) => format!(
+                "; export or list again, then watch from a new start without the old --cursor-file {}",
+                file.display()
+            ),
+            (Code::OutOfRange | Code::FailedPrecondition, None) => {
+                "; export or list again, then watch from a new start".to_owned()
+            }
+            _ => String::new(),
+        };
+        anyhow!("the feed cannot be followed: {}{advice}", retry::describe(status))
+    }
 }
 
-/// The end of a watch that no repetition helps, with what one can do.
-fn ended(status: Status) -> anyhow::Error {
-    let advice = match status.code() {
-        Code::OutOfRange | Code::FailedPrecondition => {
-            "; export or list again, then watch from a new start (without the old cursor file)"
-        }
-        _ => "",
-    };
-    anyhow!("the feed cannot be followed: {}{advice}", retry::describe(&status))
-}
+const UNWRITABLE: &str = "standard output cannot be written";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_start_is_an_end_a_position_or_a_time() {
+    fn a_start_is_an_end_of_the_feed_a_position_or_a_time() {
         assert_eq!(start("now").unwrap(), Start::Origin(Origin::Now.into()));
         assert_eq!(start("5c9e71d0.7").unwrap(), Start::After("5c9e71d0.7".into()));
         let time = prost_types::Timestamp { seconds: 1_599_220_800, nanos: 500_000_000 };
         assert_eq!(start("2020-09-04T14:00:00.5+02:00").unwrap(), Start::StartTime(time));
-        for wrong in ["", "yesterday", "7", "2020-09-04"] {
-            assert!(start(wrong).is_err(), "{wrong}");
+        for (wrong, why) in [
+            ("", "is none of"),
+            ("yesterday", "is none of"),
+            ("7", "is none of"),
+            ("2020-09-04", "is a day without a time"),
+            ("2016-12-31T23:59:60Z", "has a leap second"),
+            ("2016-12-31T23:59:60.5Z", "has a leap second"),
+            ("2020-09-04T12:00:00.5", "has no time zone"),
+            ("2020-09-04 12:00", "has no seconds"),
+            ("4.9.2020 12:00", "must begin with its day"),
+        ] {
+            let told = start(wrong).unwrap_err().to_string();
+            assert!(told.starts_with(&format!("--from {wrong:?} ")) && told.contains(why), "{told}");
         }
     }
 }

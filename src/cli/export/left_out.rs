@@ -1,0 +1,68 @@
+//! Counts of the records that an export leaves out, so that nothing is lost without a word.
+
+use std::ops::AddAssign;
+
+/// Counts of what is not in the export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    pub deleted_participants: usize,
+    pub deleted_articles: usize,
+    pub deleted_meetings: usize,
+    pub merged_meetings: usize,
+    /// Their reports were all retracted.
+    pub empty_meetings: usize,
+    /// Withdrawn rulings among them.
+    pub retracted_reports: usize,
+    /// Quotes whose words no longer stand in the article's text.
+    pub stale_quotes: usize,
+    /// Quotes of an article whose text is withheld.
+    pub withheld_quotes: usize,
+}
+
+impl AddAssign for LeftOut {
+    fn add_assign(&mut self, mut more: Self) {
+        for (count, more) in self.counts().into_iter().zip(more.counts()) {
+            *count.0 += *more.0;
+        }
+    }
+}
+
+impl LeftOut {
+    /// A line for each count that is not zero.
+    pub fn lines(mut self) -> Vec<String> {
+        self.counts()
+            .into_iter()
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, what)| format!("left out {count} {what}"))
+            .collect()
+    }
+
+    fn counts(&mut self) -> [(&mut usize, &'static str); 8] {
+        [
+            (&mut self.deleted_participants, "participants that are deleted"),
+            (&mut self.deleted_articles, "articles that are deleted"),
+            (&mut self.deleted_meetings, "meetings that are deleted, with their reports"),
+            (&mut self.merged_meetings, "meetings that were merged into others, where their reports stand"),
+            (&mut self.empty_meetings, "meetings whose reports were all retracted"),
+            (&mut self.retracted_reports, "reports that were retracted and rulings that were withdrawn"),
+            (&mut self.stale_quotes, "quotes that no longer stand in their article's text"),
+            (&mut self.withheld_quotes, "quotes of articles whose text is withheld"),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_added_up_and_told() {
+        let mut all = LeftOut { stale_quotes: 1, ..Default::default() };
+        all += LeftOut { stale_quotes: 2, deleted_articles: 1, ..Default::default() };
+        assert_eq!(
+            all.lines(),
+            ["left out 1 articles that are deleted", "left out 3 quotes that no longer stand in their article's text"]
+        );
+        assert!(LeftOut::default().lines().is_empty());
+    }
+}

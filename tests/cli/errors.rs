@@ -1,0 +1,165 @@
+//! The errors of `readout import`: each says what is wrong with which message, and many of one kind are counted.
+
+use std::{fs, path::Path};
+
+use tempfile::tempdir;
+
+use super::{import, line};
+use crate::support::{Service, program::run};
+
+/// Bytes of a file that is no text, the same in each run.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[1]
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+#[tokio::test]
+async fn errors_are_short_whatever_the_file_holds() {
+    let service = Service::start().await;
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    let many = 30_000;
+    let lines = |line: fn(usize) -> String| (0..many).map(line).collect::<String>().into_bytes();
+    for (what, bytes, failed) in [
+        ("this program", fs::read(env!("CARGO_BIN_EXE_readout")).unwrap()[..1 << 20].to_vec(), None),
+        ("noise", noise(1 << 20), None),
+        ("control characters", b"\x1b[2J\x9b\x07\n".repeat(many), Some(many)),
+        ("zero bytes", vec![0; 1 << 20], Some(1)),
+        ("no JSON", lines(|number| format!("line {number}\n")), Some(many)),
+        ("malformed JSON", lines(|number| format!("{{\"uri\": \"urn:{number}\", }}\n")), Some(many)),
+        ("unfinished JSON", lines(|number| format!("{{\"article\": {{\"uri\": \"urn:{number}\",\n")), Some(many)),
+        ("unknown fields", lines(|number| format!("{{\"field{number}\": 1}}\n")), Some(many)),
+        ("numbers", lines(|number| format!("{number}\n")), Some(many)),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let ran = import(&service, &[&file]).await;
+        assert_eq!(ran.code, Some(1), "{what}");
+        assert!(ran.stderr.len() < 8_000, "{what}: {}", ran.stderr);
+        assert!(!ran.stderr.contains(['\u{1b}', '\u{9b}', '\u{7}']), "{what}: {}", ran.stderr);
+        if let Some(failed) = failed {
+            assert!(ran.stdout.contains(&format!(r#""failed":{failed},"#)), "{what}: {ran:?}");
+        }
+        if failed == Some(many) {
+            let kinds = ran.stderr.lines().skip_while(|line| !line.ends_with("by kind:")).skip(1);
+            let counts = kinds.map(|line| line.split_whitespace().next().unwrap().parse::<usize>().unwrap());
+            assert_eq!(counts.sum::<usize>(), many, "{what}: {}", ran.stderr);
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_of_the_service_are_counted_by_reason_and_field() {
+    let service = Service::start().await;
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    let bad = |number: usize| format!(r#"{{"article":{{"uri":"urn:{number}","languageCode":"no {number}"}}}}"#);
+    let lines: Vec<String> =
+        (0..50).map(|number| if number % 2 == 0 { bad(number) } else { "{}".to_owned() }).collect();
+    fs::write(&file, lines.join("\n")).unwrap();
+    let ran = import(&service, &[&file]).await;
+    let told: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(told.len(), 3 + 3 + 1 + 2, "{told:#?}");
+    assert_eq!(
+        told[7..],
+        ["      25 INVALID_FIELD: story.article.language_code", "      25 INVALID_FIELD: story.article",]
+    );
+    assert!(told[6].starts_with("6 of 50 errors and warnings are printed above"), "{told:#?}");
+
+    let address = service.address.to_string();
+    let all = run(["import", "--server", &address, "--all-errors", file.to_str().unwrap()]).await;
+    assert_eq!(all.stderr.lines().count(), 50 + 1, "{all:?}");
+}
+
+#[tokio::test]
+async fn an_error_names_file_line_uri_path_value_and_advice_once() {
+    let service = Service::start().await;
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    let told = async |text: String| {
+        fs::write(&file, text).unwrap();
+        let ran = import(&service, &[&file]).await;
+        assert_eq!((ran.code, ran.stderr.lines().count()), (Some(1), 1), "{ran:?}");
+        ran.stderr.trim_end().strip_prefix(file.to_str().unwrap()).expect("the file").to_owned()
+    };
+    let article = |field: &str| format!("\n\n{{\n \"article\": {{\n  \"uri\": \"urn:x\",\n  {field}\n }}\n}}");
+    for (field, expected) in [
+        ("\"titel\": \"x\"", ":3: urn:x: article.titel is no field of Article: title is the nearest"),
+        ("\"title\": 5", ":3: urn:x: article.title must be a string, not 5"),
+        (
+            "\"publishTime\": \"2016-12-31T23:59:60Z\"",
+            ":3: urn:x: article.publishTime has a leap second (60), which cannot be stored: write the second before or after \
+             it; sent was \"2016-12-31T23:59:60Z\"",
+        ),
+        (
+            "\"publishTime\": \"2020-09-04T12:00:00\"",
+            ":3: urn:x: article.publishTime has no time zone: add Z for UTC, or an offset such as +04:00; sent was \
+             \"2020-09-04T12:00:00\"",
+        ),
+        ("\"title\" \"x\"", ":3: urn:x: malformed JSON in line 6, column 11: expected `:`; nothing after it is read"),
+    ] {
+        assert_eq!(told(article(field)).await, expected, "{field}");
+    }
+    let refused = told(article("\"languageCode\": \"Azeri language\"")).await;
+    assert!(refused.starts_with(":3: urn:x: INVALID_FIELD: story.article.language_code must be "), "{refused}");
+    assert_eq!(refused.matches("Azeri language").count(), 1, "{refused}");
+    assert_eq!(refused.matches("story.article.language_code").count(), 1, "{refused}");
+    let kind = told(line("urn:k", &["Aliyev"]).replace("TALKS", "TALK")).await;
+    assert_eq!(
+        kind,
+        ":1: urn:k: reports[0].account.kind must be a value of Account.Kind, not \"TALK\": TALKS is the nearest"
+    );
+}
+
+#[tokio::test]
+async fn an_import_reads_on_after_a_malformed_message() {
+    let service = Service::start().await;
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    let pretty = |uri: &str| {
+        let value: serde_json::Value = serde_json::from_str(&line(uri, &["Aliyev"])).unwrap();
+        serde_json::to_string_pretty(&value).unwrap()
+    };
+    let broken = pretty("urn:broken").replace(r#""kind": "TALKS","#, r#""kind": TALKS,"#);
+    for (number, text) in [
+        [line("urn:1", &["Aliyev"]), "{\"article\": tru}".into(), line("urn:2", &["Aliyev"])].join("\n"),
+        [line("urn:1", &["Aliyev"]), line("urn:broken", &[])[..40].to_owned(), line("urn:2", &["Aliyev"])].join("\n"),
+        [pretty("urn:1"), broken.clone(), pretty("urn:2")].join("\n"),
+        format!("[\n{}\n]", [pretty("urn:1"), broken, pretty("urn:2")].join(",\n")),
+        format!("[{},\n{{\"article\"}},\n{}]", line("urn:1", &["Aliyev"]), line("urn:2", &["Aliyev"])),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        fs::write(&file, text).unwrap();
+        let ran = import(&service, &[&file]).await;
+        assert_eq!((ran.code, ran.stderr.lines().count()), (Some(1), 1), "{number}: {ran:?}");
+        assert!(
+            ran.stdout.starts_with(r#"{"stories":2,"#) && ran.stdout.contains(r#""failed":1,"#),
+            "{number}: {ran:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_packed_otherwise_are_refused_with_advice() {
+    let service = Service::start().await;
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    for (bytes, advice) in [
+        (&b"BZh91AY&SY\x00"[..], "bzip2 -dc"),
+        (b"\xfd7zXZ\0\0\x04", "xz -dc"),
+        (b"PK\x03\x04\x14\0", "unzip -p"),
+        (b"\xff\xfe{\0}\0", "iconv -f UTF-16"),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let ran = import(&service, &[Path::new(&file)]).await;
+        assert_eq!((ran.code, ran.stderr.lines().count()), (Some(1), 1), "{ran:?}");
+        assert!(ran.stderr.contains(advice) && ran.stdout.contains(r#""failed":1,"#), "{ran:?}");
+    }
+}
