@@ -30,6 +30,7 @@ mod history;
 mod ingest;
 mod ingest_stream;
 mod interleaved;
+mod letters;
 mod list;
 mod load;
 mod matching;

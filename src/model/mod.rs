@@ -10,6 +10,7 @@ pub mod cross_field;
 pub mod dates;
 pub mod evidence;
 pub mod filter;
+pub mod letters;
 pub mod mask;
 pub mod matching;
 pub mod meeting;

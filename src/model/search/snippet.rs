@@ -2,10 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    ops::Range,
+    ops::{ControlFlow, Range},
 };
 
-use super::fold::{each, fold};
+use super::fold::{fold, for_each_cluster};
 use crate::pb::{
     self,
     snippet::{Highlight, Source},
@@ -51,38 +51,43 @@ pub fn snippet(texts: &[Text<'_>]) -> pb::Snippet {
     }
 }
 
-/// Where the text has what was found, in its order.
+/// Where the text has what was found, in its order. Words that share a character, as both of `½` do, are one place.
 fn found(text: &str, marked: &[String]) -> Vec<Range<usize>> {
     let mut all: Vec<Range<usize>> = marked.iter().flat_map(|marked| marks(text, marked)).collect();
-    all.sort_unstable_by_key(|one| (one.start, one.end));
-    all.dedup();
+    all.sort_unstable_by_key(|place| (place.start, place.end));
+    all.dedup_by(|next, place| {
+        let is_shared = next.start < place.end;
+        if is_shared {
+            place.end = place.end.max(next.end);
+        }
+        is_shared
+    });
     all
 }
 
-/// Where the marks stand: the text and its marked form are read side by side.
+/// Where the marks stand: the folded text and its marked form are read side by side.
 fn marks(text: &str, marked: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut begun = None;
+    let mut end = 0;
     let mut letters = marked.chars().peekable();
-    let mut length = 0;
-    for (at, c) in text.chars().enumerate() {
-        length = at + 1;
-        each(c, |letter| {
+    for_each_cluster(text, |cluster| {
+        for letter in cluster {
             while let Some(mark) = letters.next_if(|c| matches!(*c, START | END)) {
                 match mark {
-                    START => begun = Some(at),
-                    _ => found.extend(begun.take().map(|begun| begun..at)),
+                    START => begun = Some(letter.from.start),
+                    _ => found.extend(begun.take().map(|begun| begun..end)),
                 }
             }
             // Words that are too long to be searched are left out of the marked form.
-            letters.next_if_eq(&letter);
-        });
-        if letters.peek().is_none() {
-            break;
+            if letters.next_if_eq(&letter.c).is_some() {
+                end = letter.from.end;
+            }
         }
-    }
+        if letters.peek().is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
     if letters.next() == Some(END) {
-        found.extend(begun.map(|begun| begun..length));
+        found.extend(begun.map(|begun| begun..end));
     }
     found
 }
@@ -143,105 +148,4 @@ fn words(text: &str, found: &[Range<usize>]) -> Vec<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// What PostgreSQL makes of a text in which these words are found.
-    fn marked(text: &str, words: &[&str]) -> String {
-        let folded = fold(text, usize::MAX);
-        let mark = |word: &str| if words.contains(&word) { format!("<{word}>") } else { word.to_owned() };
-        folded.split(' ').map(mark).collect::<Vec<_>>().join(" ")
-    }
-
-    fn of(text: &str, words: &[&str]) -> pb::Snippet {
-        snippet(&[Text { source: Source::Text, text, marked: &[marked(text, words)] }])
-    }
-
-    fn shown(snippet: &pb::Snippet) -> Vec<String> {
-        let chars: Vec<char> = snippet.text.chars().collect();
-        let at = |place: i32| usize::try_from(place - snippet.start).unwrap();
-        snippet.highlights.iter().map(|one| chars[at(one.start)..at(one.end)].iter().collect()).collect()
-    }
-
-    #[test]
-    fn a_short_text_is_shown_as_it_is() {
-        let found = of("Talks in Baku.", &["baku"]);
-        assert_eq!((found.text.as_str(), found.start, shown(&found)), ("Talks in Baku.", 0, vec!["Baku".into()]));
-        assert_eq!(found.source(), Source::Text);
-        let at_the_end = of("«Émile» à l'Élysée", &["elysee", "emile"]);
-        assert_eq!(shown(&at_the_end), ["Émile", "Élysée"]);
-    }
-
-    #[test]
-    fn the_place_with_most_of_the_words_is_shown() {
-        let text = format!("Peace. {}War and peace in Baku.{}", "Nothing. ".repeat(100), " Nothing.".repeat(100));
-        let found = of(&text, &["war", "peace", "baku"]);
-        assert_eq!(shown(&found), ["War", "peace", "Baku"]);
-        assert!(found.text.starts_with("Nothing.") && found.text.ends_with("Nothing."), "{}", found.text);
-        assert!((200..=LENGTH).contains(&found.text.chars().count()));
-    }
-
-    #[test]
-    fn a_text_without_what_was_found_is_shown_from_its_beginning() {
-        let text = format!("\n One. {}", "Two. ".repeat(100));
-        let found = of(&text, &[]);
-        assert!(found.text.starts_with("One. Two.") && found.text.ends_with("Two."), "{}", found.text);
-        assert_eq!((found.start, found.highlights.len()), (2, 0));
-        assert_eq!(snippet(&[]), pb::Snippet::default());
-        assert_eq!(of("", &[]), pb::Snippet::default());
-    }
-
-    #[test]
-    fn the_title_is_shown_where_the_text_has_nothing() {
-        let title = Text { source: Source::Title, text: "Peace", marked: &["<peace>".to_owned()] };
-        let text = Text { source: Source::Text, text: "War", marked: &["war".to_owned()] };
-        let found = snippet(&[text, title]);
-        assert_eq!((found.source(), found.text.as_str()), (Source::Title, "Peace"));
-        let neither = snippet(&[text, Text { marked: &[], ..title }]);
-        assert_eq!((neither.source(), neither.text.as_str()), (Source::Text, "War"));
-    }
-
-    #[test]
-    fn what_was_found_in_either_form_is_shown_once() {
-        let forms = ["the <talks> in <baku>".to_owned(), "the <talks> <in> baku".to_owned()];
-        let found = snippet(&[Text { source: Source::Text, text: "The talks in Baku", marked: &forms }]);
-        assert_eq!(shown(&found), ["talks", "in", "Baku"]);
-    }
-
-    #[test]
-    fn words_that_are_left_out_of_the_marked_form_do_not_matter() {
-        let text = format!("Talks {} in Baku", "x".repeat(3000));
-        let found = snippet(&[Text { source: Source::Text, text: &text, marked: &["<talks>  in <baku>".to_owned()] }]);
-        assert_eq!(found.highlights.len(), 1);
-        let all = super::found(&text, &["<talks>  in <baku>".to_owned()]);
-        assert_eq!(all, [0..5, 3010..3014]);
-    }
-
-    #[test]
-    fn a_word_that_is_longer_than_a_snippet_is_cut() {
-        let text = format!("{} {}", "y".repeat(100), "x".repeat(500));
-        let found = of(&text, &[&"x".repeat(500)]);
-        assert_eq!((found.start, found.text.chars().count()), (101, LENGTH));
-        assert_eq!(found.highlights, [Highlight { start: 101, end: 341 }]);
-    }
-
-    proptest! {
-        #[test]
-        fn a_snippet_is_part_of_its_text(
-            text in r"([a-cä-ö東京ßİ\u{301}.«]{0,9}[ \n]{0,2}){0,120}", words in prop::collection::vec("[a-c]{1,2}", 0..4)
-        ) {
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let found = of(&text, &words);
-            let chars: Vec<char> = text.chars().collect();
-            let start = usize::try_from(found.start).unwrap();
-            let end = start + found.text.chars().count();
-            prop_assert_eq!(chars[start..end].iter().collect::<String>(), &*found.text);
-            prop_assert!(end - start <= LENGTH);
-            prop_assert!(shown(&found).iter().all(|one| words.contains(&&*fold(one, usize::MAX))));
-            let is_there = fold(&text, usize::MAX).split(' ').any(|word| words.contains(&word));
-            prop_assert_eq!(!found.highlights.is_empty(), is_there);
-        }
-    }
-}
+mod tests;
