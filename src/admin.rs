@@ -16,7 +16,9 @@ use crate::{
     pb::{Article, article::TextRights},
     server::on_database,
     store::{
-        Store, StoreError, article, change, reindex,
+        Store, StoreError, article, change,
+        migrate::must_not_fold_newer,
+        reindex,
         retention::{self, Retention},
         write::{Outcome, Put, PutArticle, Write, commit},
     },
@@ -57,6 +59,7 @@ pub async fn expunge(config: config::Expunge) -> anyhow::Result<()> {
 /// Makes anew all that is derived from the records, and prints how many there are.
 pub async fn reindex(config: config::Database) -> anyhow::Result<()> {
     on_database(&config, async |store| {
+        must_not_fold_newer(&mut *store.feed().acquire().await?).await?;
         for of in Collection::ALL {
             let count = reindex::collection(store.feed(), of).await?;
             println!("{}: {count}", of.as_str());

@@ -100,7 +100,9 @@
 //!    whatever is wrong in it; `store/filter` makes SQL of a filter, in which values are only ever bound. Who met whom, chains
 //!    and counts are asked of participations (`store/participation.rs`), a row for each one in a settled account.
 //! 2. What is searched for goes the same way: [`model::search`] folds the letters of texts and of queries, PostgreSQL finds,
-//!    ranks and marks (`store/search.rs`), and [`model::search::snippet`] cuts out what is shown.
+//!    ranks and marks (`store/search.rs`), and [`model::search::snippet`] cuts out what is shown. Its first stage,
+//!    [`model::letters`], is that of the keys of names, too; the database says by which version of it words are folded
+//!    (`store/folding.rs`).
 //! 3. [`store::ask`] gives it a connection with a deadline. Whoever is late, or goes away, has the statement cancelled.
 //! 4. Pages go by keyset ([`store::list`], `service/page.rs`): the place of the last record stands in a token that is bound
 //!    to the request. A stream is pages, of which the next one is made while one is sent; nothing is held in between.
@@ -111,6 +113,9 @@
 //! index table in a migration that marks the collection to be reindexed, filled in `store/<noun>.rs` and
 //! `store/reindex.rs`, and a line in the table of `model/filter/fields.rs`. Raise
 //! [`model::resource::CONTRACT`], so that older instances leave such records alone.
+//!
+//! … *a letter*: in [`model::letters`] or in a stage that builds on it. Raise [`model::letters::VERSION`], so that the words
+//! of a store are made again, and see in `store/folding.rs` which ones.
 //!
 //! … *a rule*: in the `.proto`; `build.rs` refuses to build with a rule that it does not enforce. A rule over several
 //! fields is a function in `model/cross_field.rs`, and a line in `build.rs`.

@@ -26,6 +26,7 @@ mod evidence;
 mod export;
 mod faults;
 mod filter;
+mod folding;
 mod history;
 mod ingest;
 mod ingest_stream;

@@ -9,7 +9,8 @@ use sqlx::{
     postgres::PgConnectOptions,
 };
 
-use super::{StoreError, reindex};
+use super::{StoreError, folding, reindex};
+use crate::model::letters;
 
 /// Version, description and statements of each migration in `migrations/`.
 const FILES: &[(i64, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
@@ -44,6 +45,16 @@ pub enum MigrationError {
         found: i64,
         /// The newest version of this binary.
         known: i64,
+    },
+    /// A newer binary has folded the words that the database holds.
+    #[error(
+        "the database's words are folded by version {found}, this readout folds by version {known}: start a newer readout"
+    )]
+    NewerFolding {
+        /// The database's version.
+        found: i32,
+        /// The version of this binary.
+        known: i32,
     },
     /// The server is too old.
     #[error("the database server is PostgreSQL {0}, readout needs 14 or newer")]
@@ -93,9 +104,24 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrationError>
         other => other?,
     }
     connection.lock().await?;
-    let reindexed = reindex::marked(connection).await;
+    let reindexed = reindex(connection).await;
     connection.unlock().await?;
-    Ok(reindexed?)
+    reindexed
+}
+
+/// Brings to this binary what the database derives from the docs.
+async fn reindex(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    must_not_fold_newer(connection).await?;
+    Ok(reindex::pending(connection).await?)
+}
+
+/// Refuses a database whose words a newer binary has folded: this one would not find all of them, and would write old
+/// ones. Answers how its version compares with that of this binary.
+pub async fn must_not_fold_newer(connection: &mut PgConnection) -> Result<Ordering, MigrationError> {
+    match folding::compare(connection).await? {
+        (Ordering::Greater, found) => Err(MigrationError::NewerFolding { found, known: letters::VERSION }),
+        (ordering, _) => Ok(ordering),
+    }
 }
 
 /// The newest version of this binary.
@@ -127,6 +153,9 @@ async fn must_be_up_to_date(connection: &mut PgConnection) -> Result<(), Migrati
         Ordering::Greater => Err(MigrationError::Newer { found, known }),
         Ordering::Equal => {
             tracing::warn!("the database is read-only: nothing can be written");
+            if must_not_fold_newer(connection).await? == Ordering::Less {
+                tracing::warn!("not all words are found until a service starts where the database can be written to");
+            }
             Ok(())
         }
     }

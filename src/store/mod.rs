@@ -15,6 +15,7 @@ pub mod copies;
 pub mod counterpart;
 pub mod error;
 pub mod filter;
+pub mod folding;
 pub mod gate;
 pub mod history;
 pub mod list;

@@ -77,7 +77,7 @@ async fn bodies(tx: Tx<'_>, hashes: &[TextHash]) -> Result<HashMap<TextHash, Str
     Ok(found.into_iter().filter_map(|(hash, body)| Some((hash.try_into().ok()?, body))).collect())
 }
 
-/// Makes anew what these articles are searched by.
+/// Makes again the words that these articles are searched by. Where they are the same, nothing is written.
 pub(super) async fn reindex(tx: Tx<'_>, articles: &[(Uuid, &Article)]) -> Result<(), StoreError> {
     // One at a time: texts are large, and all of a batch may be too much.
     for (id, article) in articles {
@@ -86,8 +86,10 @@ pub(super) async fn reindex(tx: Tx<'_>, articles: &[(Uuid, &Article)]) -> Result
         words.push(article, texts.values().next().map(String::as_str));
         sqlx::query(
             "update article
-             set search = search_article(language_code, $2, $3)
-             where id = $1",
+             set search = made.search
+             from (select search_article(language_code, $2, $3) as search from article where id = $1) as made
+             where article.id = $1
+               and article.search <> made.search",
         )
         .bind(id)
         .bind(words.titles.pop().flatten())

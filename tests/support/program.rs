@@ -39,9 +39,14 @@ impl Program {
 
     /// Starts a service on a free port and an existing database, and waits until it serves.
     pub async fn serve_on(url: &str) -> Self {
-        let program = Self::spawn(&mut command(["serve", "--listen", "127.0.0.1:0", "--database-url", url]));
+        let program = Self::spawn_on(url);
         program.address().await;
         program
+    }
+
+    /// The same, without waiting.
+    pub fn spawn_on(url: &str) -> Self {
+        Self::spawn(&mut command(["serve", "--listen", "127.0.0.1:0", "--database-url", url]))
     }
 
     /// The same with further arguments; gone with the directory at the latest.

@@ -40,6 +40,31 @@ pub(super) async fn reindex(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(
     insert(tx, &active).await
 }
 
+/// Makes again the words that the statements of these reports are searched by. Where they are the same, nothing is
+/// written.
+pub(super) async fn fold_again(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreError> {
+    let rows = Rows::of(reports);
+    sqlx::query(
+        "update statement
+         set search = made.search
+         from (
+             select statement.report, statement.number, search_words(statement.language_code, one.words) as search
+             from unnest($1::uuid[], $2::integer[], $3::text[]) as one (report, number, words)
+             join statement
+                 on statement.report = one.report and statement.number = one.number
+         ) as made
+         where statement.report = made.report
+           and statement.number = made.number
+           and statement.search <> made.search",
+    )
+    .bind(rows.reports)
+    .bind(rows.numbers)
+    .bind(rows.words)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// What a report of an article says was said, in its order.
 fn said(report: &Report) -> impl Iterator<Item = (&Account, &Statement)> {
     let account = report.account.as_ref().filter(|_| !report.article.is_empty());
