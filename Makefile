@@ -12,6 +12,7 @@ ARGS ?=
 
 # Where `make install` puts the program: below it bin/ and share/.
 PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
+SHARE = $(DESTDIR)$(PREFIX)/share
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 READOUT := $(TARGET)/release/readout
@@ -34,8 +35,13 @@ run: $(if $(DATABASE_URL)$(READOUT_POSTGRES_BIN),,postgres) build ## Build, and 
 build: rust ## Build the release binary
 	cargo build --release $(LOCKED)
 
-install: build ## Put readout on the PATH: below PREFIX, /usr/local for root and ~/.local for others
+install: build ## Put readout on the PATH, with its manual and completions: below PREFIX, /usr/local for root and ~/.local for others
 	install -D -m 755 $(READOUT) $(DESTDIR)$(PREFIX)/bin/readout
+	@mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	$(READOUT) man --dir $(SHARE)/man/man1
+	$(READOUT) completions bash >$(SHARE)/bash-completion/completions/readout
+	$(READOUT) completions zsh >$(SHARE)/zsh/site-functions/_readout
+	$(READOUT) completions fish >$(SHARE)/fish/vendor_completions.d/readout.fish
 	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; \
 	  *) echo "install: $(PREFIX)/bin is not on the PATH: run export PATH=$(PREFIX)/bin:\$$PATH" >&2 ;; esac
 
