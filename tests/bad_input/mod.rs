@@ -6,6 +6,7 @@ mod broken;
 mod call;
 mod declared;
 mod implied;
+mod nul;
 mod requests;
 mod revisions;
 mod size;
