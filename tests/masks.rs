@@ -101,8 +101,9 @@ async fn label_that_json_spells_otherwise_is_changed_alone_or_refused() {
         (&[("my_key", "4"), ("other", "1")], &[("my_key", "5")], Some(&[("my_key", "5"), ("other", "1")])),
         (&[("my_key", "4"), ("other", "1")], &[], Some(&[("other", "1")])),
         (&[("myKey", "3"), ("my_key", "4")], &[("my_key", "5")], Some(&[("myKey", "3"), ("my_key", "5")])),
+        (&[("myKey", "3"), ("my_key", "4")], &[("myKey", "9")], Some(&[("myKey", "9"), ("my_key", "4")])),
         // Either can be.
-        (&[("myKey", "3"), ("my_key", "4")], &[("myKey", "9")], None),
+        (&[("myKey", "9"), ("my_key", "4")], &[("myKey", "9")], None),
         (&[("myKey", "3"), ("my_key", "4")], &[("myKey", "9"), ("my_key", "4")], None),
         (&[("myKey", "3"), ("my_key", "4")], &[], None),
         (&[("myKey", "3")], &[], None),

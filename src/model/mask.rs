@@ -39,6 +39,8 @@ pub enum Mask {
 pub struct Route {
     fields: Vec<FieldDescriptor>,
     key: Option<String>,
+    /// Whether it may be what ProtoJSON makes of a path to another key.
+    may_be_json: bool,
 }
 
 impl Mask {
@@ -72,6 +74,10 @@ impl Mask {
                 Err(why) => out.add(&at.index(index), why),
             }
         }
+        // ProtoJSON leaves no capital in any path.
+        if paths.iter().any(|path| path.contains(char::is_uppercase)) {
+            routes.iter_mut().for_each(|route| route.may_be_json = false);
+        }
         Self::Paths(routes)
     }
 
@@ -83,7 +89,7 @@ impl Mask {
     }
 
     /// The same mask with the keys that its paths mean. ProtoJSON turns `labels.myKey` into `labels.my_key`: such a path
-    /// means "myKey" where that key is sent, and nothing has "my_key". Refuses one that could mean either, so that no pair
+    /// means "myKey" where that pair alone is sent with another value. Refuses one that could mean either, so that no pair
     /// is changed that the caller did not mean.
     pub fn with_keys_meant<R: Resource>(
         &self,
@@ -92,13 +98,13 @@ impl Mask {
         at: &Path<'_>,
     ) -> Result<Cow<'_, Self>, Violations> {
         let Self::Paths(routes) = self else { return Ok(Cow::Borrowed(self)) };
-        if !routes.iter().any(Route::may_be_json) {
+        if !routes.iter().any(|route| route.may_be_json) {
             return Ok(Cow::Borrowed(self));
         }
         let (current, sent) = (reflect(current), reflect(sent));
         let (at, mut out) = (at.field("paths"), Violations::default());
         let mut meant = routes.clone();
-        for (index, route) in meant.iter_mut().enumerate() {
+        for (index, route) in meant.iter_mut().enumerate().filter(|(_, route)| route.may_be_json) {
             if let Err(why) = route.mean(&current, &sent) {
                 out.add(&at.index(index), why);
             }
@@ -169,12 +175,13 @@ impl Route {
                 return because("names what the service sets");
             }
             fields.push(field.clone());
-            let Some(after) = after else { return Ok(Self { fields, key: None }) };
+            let Some(after) = after else { return Ok(Self { fields, key: None, may_be_json: false }) };
             if field.is_map() {
                 let Some(key) = key::read(after) else {
                     return because("must end with the key of a map, between backticks if it has a dot");
                 };
-                return Ok(Self { fields, key: Some(key) });
+                let may_be_json = key.contains('_');
+                return Ok(Self { fields, key: Some(key), may_be_json });
             }
             if field.is_list() {
                 return because("goes into a list, which can only be replaced as a whole");
@@ -185,11 +192,6 @@ impl Route {
             message = inner;
             rest = after;
         }
-    }
-
-    /// Whether it may be what ProtoJSON makes of a path to another key.
-    fn may_be_json(&self) -> bool {
-        self.key.as_ref().is_some_and(|key| key.contains('_'))
     }
 
     /// Replaces its key by the one that it means. An error: it may mean another one.

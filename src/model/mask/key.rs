@@ -31,8 +31,8 @@ pub fn texts(pairs: &HashMap<MapKey, Value>) -> BTreeMap<String, String> {
     pairs.iter().filter_map(text).collect()
 }
 
-/// The key that the key of a path means: itself, or another one that ProtoJSON writes so, where that one is sent and there
-/// is no such key otherwise. An error: it may mean this other one.
+/// The key that the key of a path means: itself, or another one that ProtoJSON writes so, where only that pair is sent and
+/// is another than it was. An error: it may mean this other one.
 pub fn meant(key: &str, current: &BTreeMap<String, String>, sent: &BTreeMap<String, String>) -> Result<String, String> {
     let is_twin = |other: &&String| *other != key && in_json(other, key);
     let sent_twins: Vec<&String> = sent.keys().filter(is_twin).collect();
@@ -43,7 +43,7 @@ pub fn meant(key: &str, current: &BTreeMap<String, String>, sent: &BTreeMap<Stri
     match (sent.contains_key(key), current.contains_key(key)) {
         // The other pairs are sent as they stand, or not at all.
         (true, _) if sent_twins.iter().all(stays) => Ok(key.to_owned()),
-        (false, false) if sent_twins.len() == 1 => Ok(twin.clone()),
+        (false, is_there) if sent_twins.len() == 1 && !(is_there && stays(&twin)) => Ok(twin.clone()),
         _ => Err(twin.clone()),
     }
 }
@@ -98,13 +98,13 @@ mod tests {
             // The one that is named is sent, and the other one stays as it is.
             ("my_key", &[("myKey", "1")], &[("my_key", "2")], Ok("my_key")),
             ("my_key", &[("myKey", "1"), ("my_key", "1")], &[("myKey", "1"), ("my_key", "2")], Ok("my_key")),
+            ("my_key", &[("myKey", "3"), ("my_key", "4")], &[("myKey", "9")], Ok("myKey")),
+            ("my_key", &[("my_key", "3")], &[("myKey", "3")], Ok("myKey")),
             // Either may be meant.
-            ("my_key", &[("myKey", "3"), ("my_key", "4")], &[("myKey", "9")], Err("myKey")),
             ("my_key", &[("myKey", "9"), ("my_key", "4")], &[("myKey", "9")], Err("myKey")),
             ("my_key", &[("myKey", "3"), ("my_key", "4")], &[("myKey", "9"), ("my_key", "4")], Err("myKey")),
             ("my_key", &[("myKey", "3"), ("my_key", "4")], &[], Err("myKey")),
             ("my_key", &[("myKey", "3")], &[], Err("myKey")),
-            ("my_key", &[("my_key", "3")], &[("myKey", "3")], Err("myKey")),
             ("a_b_c", &[], &[("aB_c", "1"), ("aBC", "2")], Err("aBC")),
         ] {
             let meant = meant(key, &pairs(current), &pairs(sent));

@@ -110,7 +110,7 @@ fn path_to_a_key_changes_no_pair_that_may_not_be_meant() {
     let mask = Mask::read::<Article>(Some(&mask(&["title", "labels.my_key"])), &Path::ROOT, &mut Violations::default());
     let with = |labels| Article { labels, ..Default::default() };
     let at = Path::ROOT.field("update_mask");
-    let refused = mask.with_keys_meant(&current, &with(labels(&[("myKey", "9")])), &at).unwrap_err();
+    let refused = mask.with_keys_meant(&current, &with(labels(&[("myKey", "3")])), &at).unwrap_err();
     let told: Vec<_> =
         refused.iter().map(|violation| (violation.field.as_str(), violation.description.as_str())).collect();
     let description = "may mean either of two pairs: \"labels.my_key\" names a key of its own, and is what JSON makes of \
@@ -120,6 +120,13 @@ fn path_to_a_key_changes_no_pair_that_may_not_be_meant() {
     let sent = with(labels(&[("myKey", "9")]));
     let merged = mask.with_keys_meant(&current, &sent, &at).unwrap().apply(&current, &sent);
     assert_eq!(merged.labels, labels(&[("myKey", "9"), ("other", "1")]));
+    // A mask with a capital in it has not come through ProtoJSON: the label is renamed.
+    let mask = self::mask(&["labels.my_key", "labels.myKey"]);
+    let mask = Mask::read::<Article>(Some(&mask), &Path::ROOT, &mut Violations::default());
+    let current = with(labels(&[("my_key", "3")]));
+    let sent = with(labels(&[("myKey", "3")]));
+    let merged = mask.with_keys_meant(&current, &sent, &at).unwrap().apply(&current, &sent);
+    assert_eq!(merged.labels, labels(&[("myKey", "3")]));
 }
 
 #[test]
