@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use sqlx::postgres::PgConnectOptions;
 
-use super::Secret;
+use super::{
+    Secret,
+    database_url::{DatabaseUrl, Target},
+};
 use crate::embedded::default_data_dir;
 
 /// Where the records are.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Database")]
 pub struct Database {
-    /// An existing PostgreSQL database, as postgres://user:password@host/name; default: a private one of our own
+    /// An existing PostgreSQL database, as postgres://user:password@host:port/name; default: a private one of our own
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<Secret>,
     /// A file that holds the url, instead of the url itself
@@ -30,9 +32,11 @@ pub struct Database {
 
 impl Database {
     /// The existing database that is named; none: the private one.
-    pub fn named(&self) -> anyhow::Result<Option<PgConnectOptions>> {
-        let url = Secret::given(self.database_url.as_ref(), self.database_url_file.as_deref())?;
-        // The url may hold a password: it is not repeated.
-        url.map(|url| url.expose().parse().context("DATABASE_URL is not a valid PostgreSQL url")).transpose()
+    pub fn named(&self) -> anyhow::Result<Option<Target>> {
+        let Some(url) = Secret::given(self.database_url.as_ref(), self.database_url_file.as_deref())? else {
+            return Ok(None);
+        };
+        let target = DatabaseUrl::parse(url.expose()).and_then(|url| url.target());
+        target.map(Some).context("DATABASE_URL is not a valid PostgreSQL url")
     }
 }

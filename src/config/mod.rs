@@ -5,6 +5,7 @@ mod address;
 mod bounds;
 mod client;
 mod database;
+pub mod database_url;
 pub mod effective;
 mod feed;
 mod operations;

@@ -144,8 +144,9 @@ struct Database {
 
 impl Database {
     async fn open(config: &config::Database) -> anyhow::Result<Self> {
-        if let Some(options) = config.named()? {
-            return Ok(Self { options, embedded: None });
+        if let Some(target) = config.named()? {
+            target.wait().await?;
+            return Ok(Self { options: target.options, embedded: None });
         }
         let options = embedded::Options { postgres_bin: config.postgres_bin.clone(), ..embedded::Options::default() };
         let embedded = Embedded::start(&config.data_dir, options).await?;

@@ -73,7 +73,8 @@ pub enum MigrationError {
 /// Applies the migrations that the database does not have yet, under sqlx's lock.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), MigrationError> {
     // sqlx asks for its table whether or not it is there, and the server would remark on that at every start.
-    let options = options.clone().application_name("readout-migrate").options([("client_min_messages", "warning")]);
+    let name = options.get_application_name().unwrap_or("readout-migrate").to_owned();
+    let options = options.clone().application_name(&name).options([("client_min_messages", "warning")]);
     let mut connection = options.connect().await?;
     let result = migrate_on(&mut connection).await;
     // An error on the way out changes nothing.

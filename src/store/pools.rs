@@ -86,7 +86,8 @@ impl Pools {
         // What no call waits for any more is not worked on, but for what a batch shares. Nobody holds a lock for longer
         // than these.
         let statement = limits.call.min(LONGEST_STATEMENT).as_millis().max(1);
-        let options = options.application_name("readout").options([
+        let name = options.get_application_name().unwrap_or("readout").to_owned();
+        let options = options.application_name(&name).options([
             ("statement_timeout", statement.to_string().as_str()),
             ("lock_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "2s"),

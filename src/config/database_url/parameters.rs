@@ -1,0 +1,173 @@
+//! The parameters of a URL: those of libpq (PostgreSQL's manual, "Parameter Key Words"), and the ones that earlier
+//! releases of readout took.
+
+use sqlx::postgres::PgSslMode;
+
+use super::DatabaseUrlError;
+use crate::model::nearest::nearest;
+
+/// A parameter, and what becomes of it.
+pub struct Parameter {
+    /// Its name in libpq.
+    pub name: &'static str,
+    /// Its other names.
+    aliases: &'static [&'static str],
+    /// What becomes of it.
+    pub meaning: Meaning,
+}
+
+/// What becomes of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    Host,
+    HostAddress,
+    Port,
+    User,
+    Password,
+    Passfile,
+    Database,
+    ConnectTimeout,
+    ApplicationName,
+    FallbackApplicationName,
+    Options,
+    StatementCacheCapacity,
+    SslMode,
+    Ssl,
+    SslRootCert,
+    SslCert,
+    SslKey,
+    /// It may have these values, for which nothing need be done; of others the advice says what to do.
+    Only(&'static [&'static str], &'static str),
+}
+
+const fn honoured(name: &'static str, aliases: &'static [&'static str], meaning: Meaning) -> Parameter {
+    Parameter { name, aliases, meaning }
+}
+
+const fn only(name: &'static str, values: &'static [&'static str], advice: &'static str) -> Parameter {
+    Parameter { name, aliases: &[], meaning: Meaning::Only(values, advice) }
+}
+
+const KEEPALIVES: &str = "leave it out; readout asks an idle connection whether it is alive before it uses it";
+const GSSAPI: &str = "leave it out, and use a password or a client certificate; there is no GSSAPI here";
+const OAUTH: &str = "leave it out, and use a password or a client certificate; there is no OAuth here";
+const SCRAM_KEYS: &str = "leave it out, and give the password";
+const REVOCATION: &str = "leave it out; revoke certificates where they are issued, or end TLS in a proxy";
+const SERVICE: &str = "leave it out, and write host, port, user and database into the URL";
+
+const PARAMETERS: &[Parameter] = &[
+    honoured("host", &[], Meaning::Host),
+    honoured("hostaddr", &[], Meaning::HostAddress),
+    honoured("port", &[], Meaning::Port),
+    honoured("user", &[], Meaning::User),
+    honoured("password", &[], Meaning::Password),
+    honoured("passfile", &[], Meaning::Passfile),
+    honoured("dbname", &[], Meaning::Database),
+    honoured("connect_timeout", &[], Meaning::ConnectTimeout),
+    honoured("application_name", &[], Meaning::ApplicationName),
+    honoured("fallback_application_name", &[], Meaning::FallbackApplicationName),
+    honoured("options", &[], Meaning::Options),
+    honoured("statement-cache-capacity", &[], Meaning::StatementCacheCapacity),
+    honoured("sslmode", &["ssl-mode"], Meaning::SslMode),
+    honoured("ssl", &[], Meaning::Ssl),
+    honoured("sslrootcert", &["ssl-root-cert", "ssl-ca"], Meaning::SslRootCert),
+    honoured("sslcert", &["ssl-cert"], Meaning::SslCert),
+    honoured("sslkey", &["ssl-key"], Meaning::SslKey),
+    only("client_encoding", &["auto", "utf8", "utf-8"], "leave it out; texts are sent in UTF-8"),
+    only("target_session_attrs", &["any"], "leave it out, and name the host that takes writes"),
+    only("load_balance_hosts", &["disable"], "leave it out, and name one host"),
+    only("channel_binding", &["disable", "prefer"], "leave it out, and write sslmode=verify-full"),
+    only("require_auth", &[""], "leave it out, and allow only that method in the server's pg_hba.conf"),
+    only("gssencmode", &["disable", "prefer"], "leave it out, and write sslmode=require; there is no GSSAPI here"),
+    only("krbsrvname", &[], GSSAPI),
+    only("gsslib", &[], GSSAPI),
+    only("gssdelegation", &["0"], GSSAPI),
+    only("sslnegotiation", &["postgres"], "leave it out"),
+    only("sslcompression", &["0"], "leave it out; TLS is never compressed"),
+    only("sslcertmode", &["allow"], "leave it out, and give sslcert and sslkey, or neither"),
+    only("sslpassword", &[""], "leave it out, and keep the key decrypted in a file that nobody else can read"),
+    only("sslcrl", &[""], REVOCATION),
+    only("sslcrldir", &[""], REVOCATION),
+    only("sslsni", &["1"], "leave it out; the name of the host is sent"),
+    only("sslkeylogfile", &[""], "leave it out; keys of sessions are never written to a file"),
+    only(
+        "ssl_min_protocol_version",
+        &["tlsv1", "tlsv1.1", "tlsv1.2"],
+        "leave it out, and set it on the server; readout speaks TLS 1.2 and 1.3",
+    ),
+    only("ssl_max_protocol_version", &["", "tlsv1.3"], "leave it out, and set it on the server"),
+    only("min_protocol_version", &["3.0"], "leave it out; readout speaks version 3.0"),
+    only("max_protocol_version", &["3.0", "3.2", "latest"], "leave it out; readout speaks version 3.0"),
+    only("requirepeer", &[""], "leave it out, and let only the server write to the directory of its socket"),
+    only("requiressl", &["0"], "write sslmode=require"),
+    only("keepalives", &["0"], KEEPALIVES),
+    only("keepalives_idle", &["0"], KEEPALIVES),
+    only("keepalives_interval", &["0"], KEEPALIVES),
+    only("keepalives_count", &["0"], KEEPALIVES),
+    only("tcp_user_timeout", &["0"], KEEPALIVES),
+    only("replication", &["false", "off", "no", "0"], "leave it out; readout needs ordinary sessions"),
+    only("service", &[], SERVICE),
+    only("servicefile", &[], SERVICE),
+    only("scram_client_key", &[], SCRAM_KEYS),
+    only("scram_server_key", &[], SCRAM_KEYS),
+    only("oauth_issuer", &[], OAUTH),
+    only("oauth_client_id", &[], OAUTH),
+    only("oauth_client_secret", &[], OAUTH),
+    only("oauth_scope", &[], OAUTH),
+];
+
+/// The parameter of that name.
+pub fn find(name: &str) -> Option<&'static Parameter> {
+    PARAMETERS.iter().find(|parameter| parameter.name == name || parameter.aliases.contains(&name))
+}
+
+/// The name that was probably meant.
+pub fn like(name: &str) -> Option<&'static str> {
+    let names = PARAMETERS.iter().flat_map(|parameter| std::iter::once(&parameter.name).chain(parameter.aliases));
+    nearest(names.copied(), name)
+}
+
+/// Refuses a value that asks for more than what holds anyway.
+pub fn check_only(
+    name: &'static str,
+    values: &[&str],
+    advice: &'static str,
+    value: &str,
+) -> Result<(), DatabaseUrlError> {
+    match values.iter().any(|known| known.eq_ignore_ascii_case(value)) {
+        true => Ok(()),
+        false => Err(DatabaseUrlError::Unsupported { name, advice }),
+    }
+}
+
+/// The modes of TLS. That of `allow` is that of `prefer`, which needs no server that refuses the other first.
+const SSL_MODES: [(&str, PgSslMode); 6] = [
+    ("disable", PgSslMode::Disable),
+    ("allow", PgSslMode::Prefer),
+    ("prefer", PgSslMode::Prefer),
+    ("require", PgSslMode::Require),
+    ("verify-ca", PgSslMode::VerifyCa),
+    ("verify-full", PgSslMode::VerifyFull),
+];
+
+/// Reads a mode of TLS.
+pub fn ssl_mode(value: &str) -> Result<PgSslMode, DatabaseUrlError> {
+    let found = SSL_MODES.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(value));
+    found.map(|(_, mode)| mode).ok_or_else(|| DatabaseUrlError::BadValue {
+        name: "sslmode",
+        expected: "one of disable, allow, prefer, require, verify-ca and verify-full",
+        nearest: nearest(SSL_MODES.into_iter().map(|(name, _)| name), value),
+    })
+}
+
+/// Refuses what libpq reads as something else than a file.
+pub fn root_cert(value: &str) -> Result<&str, DatabaseUrlError> {
+    match value {
+        "" => Err(DatabaseUrlError::BadValue { name: "sslrootcert", expected: "the path of a file", nearest: None }),
+        "system" => Err(DatabaseUrlError::Unsupported {
+            name: "sslrootcert",
+            advice: "in the place of \"system\", write the path of a file; without it, the authorities of Mozilla are trusted",
+        }),
+        path => Ok(path),
+    }
+}
