@@ -138,6 +138,7 @@ pub mod feed;
 pub mod model;
 pub mod pb;
 pub mod program;
+pub mod redaction;
 pub mod server;
 pub mod service;
 pub mod store;

@@ -5,7 +5,7 @@ use std::{
     process::{self, ExitCode},
 };
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -23,7 +23,7 @@ use crate::{
 pub async fn main() -> ExitCode {
     // Fails only where there is one already.
     let _ = aws_lc_rs::default_provider().install_default();
-    let given = Args::command().get_matches();
+    let given = Args::matches();
     let args = Args::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
     run(args, &given).await.unwrap_or_else(|error| {
         eprintln!("readout: {}", cli::escape::text(&error_chain::in_one_line(error.as_ref())));

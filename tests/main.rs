@@ -17,6 +17,7 @@ mod copies;
 mod crash;
 mod data_directory;
 mod database;
+mod database_url;
 mod deadline;
 mod delete;
 mod details;

@@ -2,7 +2,7 @@
 //! names one that is not known, but not as often as a stranger likes; ones that were had go on while the source fails.
 
 use std::{
-    io,
+    fmt, io,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::jwk::KeySet;
+use crate::redaction;
 
 /// How often the issuer is asked, and how often until it has answered once.
 const URL_PERIOD: Duration = Duration::from_secs(5 * 60);
@@ -32,7 +33,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const MOST_BYTES: usize = 1 << 20;
 
 /// A source of keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file.
     File(PathBuf),
@@ -50,7 +51,7 @@ pub enum KeysError {
     #[error("the keys of JWTs cannot be read from {0}")]
     File(PathBuf, #[source] io::Error),
     /// The issuer did not answer with keys.
-    #[error("the keys of JWTs cannot be had from {0}")]
+    #[error("the keys of JWTs cannot be had from {}", redaction::url(.0.as_str()))]
     Url(Url, #[source] reqwest::Error),
     /// They are too large.
     #[error("the keys of JWTs have more than {MOST_BYTES} bytes")]
@@ -69,6 +70,15 @@ pub struct Jwks {
     keys: Arc<RwLock<Option<Arc<KeySet>>>>,
     /// When they were last asked for since somebody named an unknown one.
     asked: Arc<Mutex<Option<Instant>>>,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Url(url) => f.debug_tuple("Url").field(&redaction::url(url.as_str())).finish(),
+        }
+    }
 }
 
 impl Source {
@@ -230,5 +240,7 @@ mod tests {
         for with_password in ["https://desk:s3cret@issuer.example/keys", "https://s3cret@issuer.example/keys"] {
             assert!(Source::parse(with_password).is_err_and(|told| !told.contains("s3cret")), "{with_password}");
         }
+        let with_query = Source::parse("https://issuer.example/keys?token=s3cret").unwrap();
+        assert_eq!(format!("{with_query:?}"), "Url(\"https://issuer.example/keys?***\")");
     }
 }

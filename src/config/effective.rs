@@ -6,6 +6,7 @@ use std::fmt::Write;
 use clap::{Arg, ArgMatches, CommandFactory, parser::ValueSource};
 
 use super::{Args, secret};
+use crate::redaction;
 
 /// Where a setting comes from, in the order in which they are printed.
 const SOURCES: [(Option<ValueSource>, &str); 4] = [
@@ -40,7 +41,7 @@ fn line(arg: &Arg, given: &ArgMatches) -> String {
     let Some(values) = given.get_raw(arg.get_id().as_str()) else { return format!("#{name}=\n") };
     let shown = values.map(|value| match arg.is_hide_env_values_set() {
         true => secret::redacted(&value.to_string_lossy()),
-        false => value.to_string_lossy().into_owned(),
+        false => redaction::url(&value.to_string_lossy()),
     });
     format!("{name}={}\n", shown.collect::<Vec<_>>().join(&separator(arg)))
 }
@@ -86,6 +87,16 @@ mod tests {
                 assert!(!is_secret || flag.is_hide_env_values_set(), "{name} {flag}");
             }
         }
+    }
+
+    #[test]
+    fn a_url_is_printed_without_its_secrets() {
+        let jwt =
+            ["--jwt-issuer", "https://a/?t=s3cret", "--jwt-audience", "readout", "--jwt-jwks", "https://a/k?t=s3cret"];
+        let shown = shown(&jwt);
+        assert!(shown.contains("\nREADOUT_JWT_JWKS=https://a/k?***\n"), "{shown}");
+        assert!(shown.contains("\nREADOUT_JWT_ISSUER=https://a/?***\n"), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod access;
 mod address;
 mod bounds;
 mod client;
+mod command_line;
 mod database;
 pub mod database_url;
 pub mod effective;

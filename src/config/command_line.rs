@@ -1,0 +1,60 @@
+//! The arguments of the process, and an error in them, which must not repeat a secret.
+
+use std::process;
+
+use clap::{ArgMatches, CommandFactory, error::ContextValue};
+
+use super::Args;
+use crate::redaction;
+
+impl Args {
+    /// The arguments and the environment of this process. Ends it where they are wrong, or ask for help.
+    pub fn matches() -> ArgMatches {
+        Self::command().try_get_matches().unwrap_or_else(|error| match without_secrets(&error) {
+            Some(text) => {
+                eprint!("{text}");
+                process::exit(error.exit_code())
+            }
+            None => error.exit(),
+        })
+    }
+}
+
+/// What an error says, with the URLs that it repeats without their secrets; none: it repeats none.
+fn without_secrets(error: &clap::Error) -> Option<String> {
+    let repeated = error.context().flat_map(|(_, value)| match value {
+        ContextValue::String(text) => vec![text.as_str()],
+        ContextValue::Strings(texts) => texts.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    });
+    let urls: Vec<&str> = repeated.filter(|text| text.contains("://")).collect();
+    let text = || urls.iter().fold(error.render().to_string(), |text, url| text.replace(url, &redaction::url(url)));
+    (!urls.is_empty()).then(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn an_error_repeats_no_secret_of_a_url() {
+        for line in [
+            &["serve", "--jwt-jwks", "https://desk:s3cret@issuer.example/keys"][..],
+            &["serve", "--jwt-jwks", "http://issuer.example/keys?token=s3cret"],
+            &["serve", "--jwt-jwks=https://desk:s3 cret@issuer.example/keys"],
+            &["serve", "--otlp-endpoint", "http://desk:s3cret@127.0.0.1:4317"],
+            &["serve", "--listen", "http://desk:s3cret@127.0.0.1:4317"],
+            &["serve", "postgres://desk:s3cret@db/readout"],
+            &["serve", "--database_url=postgres://desk:s3cret@db/readout"],
+            &["serve", "--database_url", "postgres://desk:s3cret@db/readout"],
+            &["postgres://desk:s3cret@db/readout"],
+            &["token", "create", "https://desk:s3cret@db/readout", "--role", "https://desk:s3cret@db"],
+        ] {
+            let error = Args::try_parse_from([&["readout"], line].concat()).expect_err("is wrong");
+            let text = without_secrets(&error).unwrap_or_else(|| error.render().to_string());
+            assert!(!text.contains("s3c") && !text.contains("cret"), "{line:?}: {text}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! A URL without its secrets: the only place that decides what of a URL stands in logs, in errors and in the printed
+//! configuration.
+
+/// Parameters of a database's URL that hold no secret.
+const OPEN_PARAMETERS: [&str; 8] = [
+    "application_name",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "port",
+    "sslmode",
+    "statement-cache-capacity",
+];
+
+/// A URL without the account, the parameters and the fragment, each of which may be a secret. Of a database's URL the
+/// user and some parameters are shown, too. A text that is no URL is shown as it is.
+pub fn url(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let is_of_database = ["postgres", "postgresql"].iter().any(|ours| ours.eq_ignore_ascii_case(scheme.trim_ascii()));
+    let (rest, fragment) = rest.split_once('#').map_or((rest, None), |(rest, fragment)| (rest, Some(fragment)));
+    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    // A password that is not percent-encoded may hold what ends an authority.
+    if [Some(path), query, fragment].into_iter().flatten().any(|part| part.contains('@')) {
+        return "***".to_owned();
+    }
+    let account = authority.rsplit_once('@').map_or_else(String::new, |(account, _)| match account.split_once(':') {
+        Some((user, _)) if is_of_database => format!("{user}:***@"),
+        None if is_of_database => format!("{account}@"),
+        _ => "***@".to_owned(),
+    });
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let query = query.map_or_else(String::new, |query| match is_of_database {
+        true => format!("?{}", query.split('&').map(parameter).collect::<Vec<_>>().join("&")),
+        false => "?***".to_owned(),
+    });
+    format!("{scheme}://{account}{host}{path}{query}{}", fragment.map_or("", |_| "#***"))
+}
+
+fn parameter(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, _)) if OPEN_PARAMETERS.contains(&name) => pair.to_owned(),
+        Some((name, _)) => format!("{name}=***"),
+        None => "***".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (text, shown) in [
+            ("https://issuer.example/keys", "https://issuer.example/keys"),
+            ("https://issuer.example/keys?token=s3cret", "https://issuer.example/keys?***"),
+            ("https://issuer.example?s3cret", "https://issuer.example?***"),
+            ("https://desk:s3cret@issuer.example:1/keys", "https://***@issuer.example:1/keys"),
+            ("https://s3cret@issuer.example/keys#s3cret", "https://***@issuer.example/keys#***"),
+            ("https://desk:s3/cret@issuer.example", "***"),
+            ("https://desk:s3?cret@issuer.example", "***"),
+            ("https://desk:s3#cret@issuer.example", "***"),
+            ("https://desk:s3 cret@issuer.example", "https://***@issuer.example"),
+            ("http://[::1]:4317", "http://[::1]:4317"),
+            ("spiffe://a/b", "spiffe://a/b"),
+            ("postgres://readout:s3cret@db:5432/readout", "postgres://readout:***@db:5432/readout"),
+            ("postgres://readout@db/readout", "postgres://readout@db/readout"),
+            ("postgres://db/readout?user=u&password=s3cret", "postgres://db/readout?user=***&password=***"),
+            ("postgres://db/readout?sslmode=require", "postgres://db/readout?sslmode=require"),
+            ("postgres://u:s3c@ret@db/readout", "postgres://u:***@db/readout"),
+            ("postgres://u:s3/c@ret@db/readout", "***"),
+            ("postgres://u:s3c?ret@db/readout", "***"),
+            ("PostgreSQL://u:s3cret@db/readout#s3cret", "PostgreSQL://u:***@db/readout#***"),
+            ("mysql://u:s3cret@db/readout", "mysql://***@db/readout"),
+            ("/etc/readout/jwks.json", "/etc/readout/jwks.json"),
+        ] {
+            assert_eq!(url(text), shown);
+        }
+    }
+}
