@@ -66,8 +66,10 @@ pub const STATEMENTS: &Fields = &[("name", By::Name), ("date", By::Date)];
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OrderError {
     /// There is no such field.
-    #[error("must be in the order of {}, not of {field:?}{}", names(.fields), did_you_mean(*.nearest))]
+    #[error("must be in the order of {}, not of {field:?} at byte {position}{}", names(.fields), did_you_mean(*.nearest))]
     UnknownField {
+        /// Where the name begins.
+        position: usize,
         /// What was asked for, as far as it is repeated.
         field: String,
         /// What there is.
@@ -77,13 +79,16 @@ pub enum OrderError {
     },
     /// It is not one field.
     #[error(
-        "must be one field, as in \"{example}\" or \"{example} desc\", not {sent}: what is equal is in the order of names"
+        "must be one field, as in \"{example}\" or \"{example} desc\" (what is equal is in the order of names), not {sent}{}",
+        did_you_mean(.nearest.as_ref())
     )]
     Syntax {
         /// What was asked for, as an error shows it.
         sent: String,
         /// A field that there is.
         example: &'static str,
+        /// What was probably meant.
+        nearest: Option<String>,
     },
 }
 
@@ -92,22 +97,36 @@ pub fn parse(fields: &'static Fields, text: &str) -> Result<OrderBy, OrderError>
     let example = fields.last().map_or("name", |(name, _)| name);
     let mut words = text.split_ascii_whitespace();
     let Some(field) = words.next() else { return Ok(BY_NAME) };
+    let syntax = |nearest| OrderError::Syntax { sent: shown(text), example, nearest };
+    let meant = nearest(fields.iter().map(|(name, _)| *name), field);
     let is_descending = match (words.next(), words.next()) {
         (None | Some("asc"), None) => false,
         (Some("desc"), None) => true,
-        _ => return Err(OrderError::Syntax { sent: shown(text), example }),
+        (Some(word), None) => {
+            let both = meant.zip(direction(word)).filter(|_| !field.contains(','));
+            return Err(syntax(both.map(|(field, direction)| format!("{field} {direction}"))));
+        }
+        _ => return Err(syntax(None)),
     };
     if field.contains(',') {
-        return Err(OrderError::Syntax { sent: shown(text), example });
+        return Err(syntax(None));
     }
     match fields.iter().find(|(name, _)| *name == field) {
         Some((_, by)) => Ok(OrderBy { by: *by, is_descending }),
         None => Err(OrderError::UnknownField {
+            position: text.find(field).unwrap_or(0),
             field: field.chars().take(LONGEST).collect(),
             fields,
-            nearest: nearest(fields.iter().map(|(name, _)| *name), field),
+            nearest: meant,
         }),
     }
+}
+
+/// The direction that a word begins with, or is near to.
+fn direction(word: &str) -> Option<&'static str> {
+    let directions = ["desc", "asc"];
+    let word = word.to_ascii_lowercase();
+    directions.into_iter().find(|name| word.starts_with(name)).or_else(|| nearest(directions.into_iter(), &word))
 }
 
 /// The same for a list that may have a query: then empty is the best first.
@@ -145,8 +164,12 @@ mod tests {
             ("date,name", "must be one field, as in"),
             ("date descending", "must be one field, as in"),
             ("date desc name", "must be one field, as in"),
-            ("dat", "not of \"dat\"; did you mean \"date\"?"),
-            ("Date", "not of \"Date\"; did you mean \"date\"?"),
+            ("dat", "not of \"dat\" at byte 0; did you mean \"date\"?"),
+            (" Date", "not of \"Date\" at byte 1; did you mean \"date\"?"),
+            ("date descending", ", not \"date descending\"; did you mean \"date desc\"?"),
+            ("dat DESC", ", not \"dat DESC\"; did you mean \"date desc\"?"),
+            ("date, desc", "(what is equal is in the order of names), not \"date, desc\""),
+            ("date down", "(what is equal is in the order of names), not \"date down\""),
             ("x\"; drop", "must be one field, as in"),
             ("publish_date", "must be in the order of name, date, create_time"),
         ] {

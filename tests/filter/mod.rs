@@ -3,6 +3,7 @@
 mod agree;
 mod fields;
 mod functions;
+mod nearest;
 mod written;
 
 use std::collections::BTreeSet;

@@ -61,8 +61,18 @@ pub fn max_bytes(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations)
 
 pub fn pattern(value: &str, pattern: &Regex, at: &Path<'_>, out: &mut Violations) {
     if !pattern.is_match(value) {
-        out.add_with(InvalidField, at, || format!("must match {}, not {}", pattern.as_str(), shown(value)));
+        out.add_with(InvalidField, at, || {
+            let meant = nearest::nearest(words(pattern.as_str()), value);
+            format!("must match {}, not {}{}", pattern.as_str(), shown(value), nearest::did_you_mean(meant))
+        });
     }
+}
+
+/// The words of a pattern that is a list of them, as `^(one|other)$` is; of another none.
+fn words(pattern: &str) -> impl Iterator<Item = &str> {
+    let list = pattern.strip_prefix("^(").and_then(|rest| rest.strip_suffix(")$")).unwrap_or_default();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "_|".contains(c);
+    Some(list).filter(|list| list.chars().all(is_word)).into_iter().flat_map(|list| list.split('|'))
 }
 
 pub fn uuid(value: &str, at: &Path<'_>, out: &mut Violations) {
