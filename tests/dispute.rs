@@ -60,7 +60,7 @@ async fn a_dispute_tells_the_values_who_tells_them_and_why_one_was_chosen() {
     assert_eq!(dates(dispute), [(on(25), &reports[1..3], 2), (on(24), &copies[..], 1)]);
     assert_eq!(meeting.account.as_ref().unwrap().date, visit(25).date);
     let counts = (meeting.report_count, meeting.article_count, meeting.independent_source_count);
-    assert_eq!((counts, meeting.settle_version), ((4, 4, 3), 1));
+    assert_eq!((counts, meeting.settle_version), ((4, 4, 3), 2));
 
     // Without the third article, as many tell either.
     let force = DeleteArticleRequest { name: third, force: true, ..Default::default() };

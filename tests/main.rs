@@ -12,6 +12,7 @@ mod bad_input;
 mod change;
 mod cli;
 mod connections;
+mod content;
 mod contract;
 mod copies;
 mod crash;

@@ -10,21 +10,17 @@ use super::{
     nearest::{did_you_mean, nearest},
     rules::{Check, Path, Violations},
     shown::shown,
+    spans,
 };
 use crate::pb::{self, ErrorReason::InvalidField, participation::Role, watch_changes_request::Start};
 
-/// Ends not before it starts, neither in days nor, on a single day, in hours.
+/// Ends not before it starts, neither in days nor, on a single day that is fully known, in hours.
 pub fn date_span(span: &pb::DateSpan, at: &Path<'_>, out: &mut Violations) {
     ordered(span.start.as_ref(), span.end.as_ref(), at, out);
     if span.end.is_some() && span.start.is_none() {
         out.add(&at.field("start"), "is required with an end");
     }
-    let clock = |time: &pb::TimeOfDay| (time.hours, time.minutes, time.seconds, time.nanos);
-    let is_one_day = span.end.is_none() || span.end == span.start;
-    if let (Some(start), Some(end)) = (&span.start_time, &span.end_time)
-        && is_one_day
-        && clock(end) < clock(start)
-    {
+    if spans::ends_before_it_starts(span) {
         out.add(&at.field("end_time"), "must not be before start_time on a single day");
     }
 }

@@ -82,42 +82,6 @@ pub fn date_contains(coarse: &pb::Date, fine: &pb::Date) -> bool {
     (same_year && coarse.month == 0 && fine.month != 0) || (same_month && coarse.day == 0 && fine.day != 0)
 }
 
-/// Whether `fine` tells more of the same span and nothing else: a date of it is finer, a time of day or its zone
-/// is told, or it is not approximate. No span contains itself, and none without a start contains or is contained.
-///
-/// It is a matter of precision, not of extent: 2020-08 contains 2020-08-24 and 2020-08-24 to 2020-08-27, but
-/// the visit from 2020-08-24 to 2020-08-27 does not contain talks on 2020-08-24. These contradict each other.
-pub fn contains(coarse: &pb::DateSpan, fine: &pb::DateSpan) -> bool {
-    let (Some(coarse_days), Some(fine_days)) = (days(coarse), days(fine)) else { return false };
-    let holds = |coarse: &pb::Date, fine: &pb::Date| coarse == fine || date_contains(coarse, fine);
-    if !holds(&coarse_days.0, &fine_days.0) || !holds(&coarse_days.1, &fine_days.1) {
-        return false;
-    }
-    if coarse_days != fine_days {
-        return true;
-    }
-    let zone = |span: &pb::DateSpan| !span.time_zone.is_empty();
-    let no_more = |coarse_has: bool, same: bool| !coarse_has || same;
-    no_more(coarse.start_time.is_some(), coarse.start_time == fine.start_time)
-        && no_more(coarse.end_time.is_some(), coarse.end_time == fine.end_time)
-        && no_more(zone(coarse), coarse.time_zone == fine.time_zone)
-        && no_more(!coarse.approximate, !fine.approximate)
-        && key(coarse) != key(fine)
-}
-
-/// What a span says of when, for comparing: all of it but how that is known (`basis`) and the words (`literal`).
-/// An end that repeats the start says nothing.
-pub fn key(span: &pb::DateSpan) -> impl Eq + std::hash::Hash + use<> {
-    let end = span.end.or(span.start);
-    let times = (span.start_time, span.end_time, span.time_zone.clone());
-    (span.start, end, times, span.approximate)
-}
-
-fn days(span: &pb::DateSpan) -> Option<(pb::Date, pb::Date)> {
-    let start = span.start?;
-    Some((start, span.end.unwrap_or(start)))
-}
-
 /// Reads a date of a filter, "2020", "2020-09" or "2020-09-04": the first and the last day that it covers.
 /// Calendar dates of ISO 8601 in extended format, years 0001 to 9999; anything else is None.
 pub fn parse(text: &str) -> Option<(NaiveDate, NaiveDate)> {
@@ -212,21 +176,6 @@ mod tests {
     }
 
     #[test]
-    fn containing_a_span_is_a_matter_of_precision_not_of_extent() {
-        let august = from_to(date(2020, 8, 0), None);
-        let visit = from_to(date(2020, 8, 24), Some(date(2020, 8, 27)));
-        let talks = from_to(date(2020, 8, 24), None);
-        let at_two =
-            pb::DateSpan { start_time: Some(pb::TimeOfDay { hours: 14, ..Default::default() }), ..talks.clone() };
-        let about = pb::DateSpan { approximate: true, ..talks.clone() };
-        assert!(contains(&august, &visit) && contains(&august, &talks));
-        assert!(!contains(&visit, &talks) && !contains(&talks, &visit));
-        assert!(contains(&talks, &at_two) && !contains(&at_two, &talks));
-        assert!(contains(&about, &talks) && !contains(&talks, &about));
-        assert!(contains(&august, &about) && !contains(&at_two, &about));
-    }
-
-    #[test]
     fn filter_dates_are_read_strictly() {
         assert_eq!(parse("2020"), Some((day(2020, 1, 1), day(2020, 12, 31))));
         assert_eq!(parse("2020-09"), Some((day(2020, 9, 1), day(2020, 9, 30))));
@@ -255,30 +204,7 @@ mod tests {
         }
     }
 
-    fn any_span() -> impl Strategy<Value = pb::DateSpan> {
-        let part = || (2020..2022, 0..3, 0..3).prop_map(|(y, m, d)| date(y, m, if m == 0 { 0 } else { d }));
-        let time = || proptest::option::of((0..2).prop_map(|hours| pb::TimeOfDay { hours, ..Default::default() }));
-        let end = proptest::option::of(part());
-        (proptest::option::of(part()), end, time(), time(), any::<bool>()).prop_map(
-            |(start, end, start_time, end_time, approximate)| pb::DateSpan {
-                start,
-                end,
-                start_time,
-                end_time,
-                approximate,
-                ..Default::default()
-            },
-        )
-    }
-
     proptest! {
-        #[test]
-        fn containing_is_a_strict_order(a in any_span(), b in any_span(), c in any_span()) {
-            prop_assert!(!contains(&a, &a));
-            prop_assert!(!(contains(&a, &b) && contains(&b, &a)));
-            prop_assert!(!(contains(&a, &b) && contains(&b, &c)) || contains(&a, &c));
-        }
-
         #[test]
         fn what_check_date_accepts_covers_days(y in -1..3000, m in -1..14, d in -1..33) {
             let date = date(y, m, d);

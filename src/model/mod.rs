@@ -27,4 +27,6 @@ pub mod rules;
 pub mod search;
 pub mod settle;
 pub mod shown;
+pub mod spans;
 pub mod statement;
+pub mod zones;

@@ -35,13 +35,32 @@ fn any_span() -> impl Strategy<Value = Option<pb::DateSpan>> {
         (date(2020, 8, 24), date(2020, 8, 27)),
         (date(2020, 8, 25), None),
     ]);
-    let span = (days, 0..6, any::<bool>()).prop_map(|((start, end), basis, approximate)| pb::DateSpan {
-        start,
-        end,
-        basis,
-        approximate: approximate && start.is_some(),
-        ..Default::default()
-    });
+    let at = |hours: i32| Some(pb::TimeOfDay { hours, ..Default::default() });
+    let times = select(vec![
+        (None, None, ""),
+        (None, None, ""),
+        (None, None, "Asia/Baku"),
+        (at(6), None, ""),
+        (at(6), None, "UTC"),
+        (at(6), at(7), "Etc/UTC"),
+        (at(10), None, "Asia/Baku"),
+        (at(10), at(11), "Asia/Baku"),
+        // 20:00 in UTC on the day before.
+        (at(0), None, "Asia/Baku"),
+        (at(20), None, "GMT"),
+    ]);
+    let span = (days, times, 0..6, any::<bool>()).prop_map(
+        |((start, end), (start_time, end_time, zone), basis, approximate)| pb::DateSpan {
+            start,
+            end,
+            start_time,
+            end_time,
+            time_zone: zone.into(),
+            basis,
+            approximate: approximate && start.is_some(),
+            ..Default::default()
+        },
+    );
     option::of(span)
 }
 

@@ -35,7 +35,7 @@ use self::{
     said::Said,
 };
 use crate::{
-    model::{dates::key as span_key, names},
+    model::{names, spans::key as span_key},
     pb,
 };
 
@@ -55,7 +55,7 @@ pub struct Told<'a> {
 }
 
 /// The version of the rule. It grows when the rule would settle the same reports otherwise.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
 
 /// What the store settles on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,8 +77,8 @@ pub struct Settled {
 /// 4. the value of the first report in rank: earliest publish date (unknown last), then smallest article uri, then
 ///    smallest content hash; within one report, the first in its order.
 ///
-/// Texts are one value if their `names::key` is, dates if they mean the same time; the wording is then that of the
-/// first report in rank. `date`, `announcement` and `office` are values as a whole, a place is four fields. Topics
+/// Texts are one value if their `names::key` is, dates if they mean the same time (see `spans`); the wording is then
+/// that of the first report in rank. `date`, `announcement` and `office` are values as a whole, a place is four fields. Topics
 /// and roles unite.
 ///
 /// Participations unite by participant, by name while unresolved. The settled id is the participant's uuid,

@@ -6,7 +6,7 @@ use prost_types::{Struct, Value, value::Kind};
 
 use super::offices;
 use crate::{
-    model::{dates, names},
+    model::{names, spans},
     pb,
 };
 
@@ -29,7 +29,7 @@ impl Said<'_> {
             (Said::Name(one), Said::Name(other)) => one == other,
             (Said::Id(one), Said::Id(other)) => one == other,
             (Said::Text(one), Said::Text(other)) => names::key(one) == names::key(other),
-            (Said::Date(one), Said::Date(other)) => dates::key(one) == dates::key(other),
+            (Said::Date(one), Said::Date(other)) => spans::key(one) == spans::key(other),
             (Said::Office(one), Said::Office(other)) => offices::are_same(one, other),
             _ => false,
         }

@@ -1,0 +1,214 @@
+//! Local times in the zones of the IANA time zone database, and their instants.
+//!
+//! The database has several names for one zone: Asia/Calcutta links to Asia/Kolkata. Zones compare by their offsets, so
+//! links need no table.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use chrono::{Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use chrono_tz::Tz;
+
+/// The zone with this name. Case matters.
+pub fn zone(name: &str) -> Option<Tz> {
+    name.parse().ok()
+}
+
+/// The instant of a local time, in UTC.
+///
+/// A time that occurs twice, when clocks are put back, is the first of both. A time that does not occur, when clocks are
+/// put forward, is read with the offset before the change (RFC 5545, 3.3.5).
+pub fn instant(local: NaiveDateTime, zone: Tz) -> NaiveDateTime {
+    readings(local, zone).0
+}
+
+/// The same, but the second of both for a time that occurs twice.
+pub fn last_instant(local: NaiveDateTime, zone: Tz) -> NaiveDateTime {
+    readings(local, zone).1
+}
+
+fn readings(local: NaiveDateTime, zone: Tz) -> (NaiveDateTime, NaiveDateTime) {
+    // At the ends of chrono's calendar the time stays as it is.
+    let utc = |offset: TimeDelta| local.checked_sub_signed(offset).unwrap_or(local);
+    let offsets = zone.offset_from_local_datetime(&local).map(|offset| shift(offset.fix().local_minus_utc()));
+    if let (Some(one), Some(other)) = (offsets.earliest(), offsets.latest()) {
+        return (utc(one.max(other)), utc(one.min(other)));
+    }
+    // No clock was put forward by more than a day.
+    let before = (1..=25).find_map(|hours| {
+        let before = local.checked_sub_signed(TimeDelta::hours(hours))?;
+        zone.offset_from_local_datetime(&before).latest()
+    });
+    let instant = utc(shift(before.map_or(0, |offset| offset.fix().local_minus_utc())));
+    (instant, instant)
+}
+
+/// The local time of an instant.
+pub fn local(instant: NaiveDateTime, zone: Tz) -> NaiveDateTime {
+    instant.checked_add_signed(shift(offset_at(instant, zone))).unwrap_or(instant)
+}
+
+/// Seconds east of UTC.
+fn offset_at(instant: NaiveDateTime, zone: Tz) -> i32 {
+    zone.offset_from_utc_datetime(&instant).fix().local_minus_utc()
+}
+
+fn shift(seconds: i32) -> TimeDelta {
+    TimeDelta::seconds(seconds.into())
+}
+
+/// The offsets of a zone during some days, in seconds east of UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Offsets {
+    /// At the start of the first day.
+    pub first: i32,
+    /// The later ones, each with the second of Unix time from which it applies.
+    pub others: Vec<(i64, i32)>,
+}
+
+/// The offsets of a zone from one day to another, inclusive. Two zones with equal offsets show the same times on these
+/// days.
+pub fn offsets(zone: Tz, first: NaiveDate, last: NaiveDate) -> Offsets {
+    let midnight = |day: NaiveDate| instant(day.into(), zone);
+    let (from, upto) = (midnight(first), midnight(last.checked_add_days(Days::new(1)).unwrap_or(last)));
+    let (from, upto) = (from.and_utc().timestamp(), upto.and_utc().timestamp());
+    let all = transitions(zone);
+    let inside = all.iter().filter(|(at, _)| (from + 1..upto).contains(at));
+    let before = all.iter().rfind(|(at, _)| *at <= from);
+    Offsets { first: before.map_or(0, |(_, offset)| *offset), others: inside.copied().collect() }
+}
+
+/// All transitions of the database lie between these days. chrono-tz has none for later years.
+const FIRST: NaiveDate = NaiveDate::from_ymd_opt(1800, 1, 1).expect("a day");
+const LAST: NaiveDate = NaiveDate::from_ymd_opt(2100, 1, 1).expect("a day");
+
+/// All offsets of a zone, in the order of the seconds of Unix time from which they apply.
+type Transitions = Arc<[(i64, i32)]>;
+
+/// Finds the transitions of a zone. chrono-tz does not expose them, so this compares the offsets of consecutive days, which
+/// takes a few milliseconds. The result is kept for each zone.
+fn transitions(zone: Tz) -> Transitions {
+    static KNOWN: LazyLock<Mutex<HashMap<Tz, Transitions>>> = LazyLock::new(Mutex::default);
+    // Nothing panics while it is held.
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(transitions) = known().get(&zone) {
+        return Arc::clone(transitions);
+    }
+    let offset = |second: i64| {
+        let instant = chrono::DateTime::from_timestamp(second, 0).unwrap_or_default();
+        offset_at(instant.naive_utc(), zone)
+    };
+    let second = |day: NaiveDate| NaiveDateTime::from(day).and_utc().timestamp();
+    let mut found = vec![(i64::MIN, offset(second(FIRST)))];
+    let (mut before, day) = (second(FIRST), 24 * 60 * 60);
+    while before < second(LAST) {
+        let (mut from, mut upto) = (before, before + day);
+        let (old, new) = (offset(from), offset(upto));
+        while old != new && upto - from > 1 {
+            let middle = from + (upto - from) / 2;
+            match offset(middle) == old {
+                true => from = middle,
+                false => upto = middle,
+            }
+        }
+        if old != new {
+            found.push((upto, new));
+        }
+        before += day;
+    }
+    let transitions: Transitions = found.into();
+    known().insert(zone, Arc::clone(&transitions));
+    transitions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> NaiveDateTime {
+        text.parse().expect("a time of the test")
+    }
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().expect("a day of the test")
+    }
+
+    #[test]
+    fn instant_uses_the_offset_of_that_day() {
+        for (name, local_time, utc) in [
+            ("Asia/Baku", "2020-09-04T10:00:00", "2020-09-04T06:00:00"),
+            ("Asia/Baku", "2020-09-04T03:00:00", "2020-09-03T23:00:00"),
+            ("Asia/Baku", "2015-07-01T10:00:00", "2015-07-01T05:00:00"),
+            ("Asia/Kathmandu", "2020-01-01T00:00:00", "2019-12-31T18:15:00"),
+            ("America/New_York", "2020-07-01T20:00:00", "2020-07-02T00:00:00"),
+            ("UTC", "2020-09-04T10:00:00", "2020-09-04T10:00:00"),
+        ] {
+            let zone = zone(name).unwrap();
+            assert_eq!(instant(at(local_time), zone), at(utc), "{name} {local_time}");
+            assert_eq!(local(at(utc), zone), at(local_time), "{name} {local_time}");
+        }
+    }
+
+    #[test]
+    fn instant_reads_times_that_occur_twice_or_never() {
+        let berlin = zone("Europe/Berlin").unwrap();
+        let twice = at("2020-10-25T02:30:00");
+        assert_eq!(
+            (instant(twice, berlin), last_instant(twice, berlin)),
+            (at("2020-10-25T00:30:00"), at("2020-10-25T01:30:00"))
+        );
+        let never = at("2020-03-29T02:30:00");
+        assert_eq!(instant(never, berlin), at("2020-03-29T01:30:00"));
+        assert_eq!(last_instant(never, berlin), instant(never, berlin));
+        // Samoa had no 30 December 2011.
+        assert_eq!(instant(at("2011-12-30T10:00:00"), zone("Pacific/Apia").unwrap()), at("2011-12-30T20:00:00"));
+    }
+
+    #[test]
+    fn instant_does_not_panic_at_the_ends_of_the_calendar() {
+        for zone in chrono_tz::TZ_VARIANTS {
+            for day in ["0001-01-01", "9999-12-31", "1799-12-31", "2100-01-01", "+262142-12-31", "-262143-01-01"] {
+                let time = NaiveDateTime::from(day.parse::<NaiveDate>().unwrap());
+                assert!(last_instant(time, zone) >= instant(time, zone));
+                local(time, zone);
+            }
+        }
+    }
+
+    #[test]
+    fn offsets_of_a_link_are_those_of_its_target() {
+        let (first, last) = (day("1970-01-01"), day("2099-12-31"));
+        let of = |name: &str| offsets(zone(name).unwrap(), first, last);
+        for (link, target) in [
+            ("Asia/Calcutta", "Asia/Kolkata"),
+            ("Europe/Kiev", "Europe/Kyiv"),
+            ("GMT", "Etc/UTC"),
+            ("UTC", "Etc/UTC"),
+            ("Zulu", "Etc/GMT"),
+            ("US/Eastern", "America/New_York"),
+            ("Asia/Saigon", "Asia/Ho_Chi_Minh"),
+            ("America/Buenos_Aires", "America/Argentina/Buenos_Aires"),
+            ("Turkey", "Europe/Istanbul"),
+        ] {
+            assert_eq!(of(link), of(target), "{link}");
+        }
+        for (one, other) in [("Asia/Baku", "Asia/Yerevan"), ("Europe/Berlin", "Europe/London"), ("Asia/Baku", "UTC")] {
+            assert_ne!(of(one), of(other), "{one}");
+        }
+    }
+
+    #[test]
+    fn offsets_change_at_the_second_of_the_transition() {
+        let berlin = zone("Europe/Berlin").unwrap();
+        let second = |text: &str| at(text).and_utc().timestamp();
+        let expected = Offsets {
+            first: 3600,
+            others: vec![(second("2020-03-29T01:00:00"), 7200), (second("2020-10-25T01:00:00"), 3600)],
+        };
+        assert_eq!(offsets(berlin, day("2020-01-01"), day("2020-12-31")), expected);
+        let summer = Offsets { first: 7200, others: Vec::new() };
+        assert_eq!(offsets(berlin, day("2020-04-01"), day("2020-09-30")), summer);
+    }
+}

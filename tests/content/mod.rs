@@ -1,0 +1,3 @@
+//! Messages are compared by content, not by spelling.
+
+mod instants;
