@@ -14,6 +14,7 @@ use readout::{
 use sqlx::postgres::PgConnectOptions;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::cluster;
 
@@ -68,6 +69,9 @@ impl Service {
         let served = database.clone();
         let task = tokio::spawn(async move { server::serve(listener, served, &config, stopped).await });
         let channel = connect(address).await;
+        // A connection may wait to be accepted. The service shares its thread with the test, and could not start in time
+        // while that computes.
+        HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.expect("it serves");
         Self {
             address,
             database,
