@@ -4,8 +4,8 @@
 use prost::{Message, bytes::BufMut};
 use readout::pb::{
     Account, AggregateMeetingsRequest, Article, CreateArticleRequest, CreateMeetingRequest, Evidence, FindPathRequest,
-    GetArticleRequest, GetMeetingRequest, IngestStoriesRequest, ListChangesRequest, ListMeetingsRequest, Meeting,
-    Participation, StoryReport, list_changes_request::Start,
+    GetArticleRequest, GetMeetingRequest, IngestStoriesRequest, ListChangesRequest, ListFilterFieldsRequest,
+    ListMeetingsRequest, Meeting, Participation, StoryReport, list_changes_request::Start,
 };
 use tonic::{
     Status,
@@ -194,6 +194,9 @@ async fn violations_show_what_was_sent_and_the_nearest_name() {
     let request = AggregateMeetingsRequest { group_by: vec!["mnth".into()], ..Default::default() };
     let status = service.meetings.clone().aggregate_meetings(request).await.unwrap_err();
     assert!(status.message().ends_with(", not \"mnth\"; did you mean \"month\"?"), "{status}");
+    let request = ListFilterFieldsRequest { collection: "meeting".into() };
+    let status = service.filters.clone().list_filter_fields(request).await.unwrap_err();
+    assert!(status.message().ends_with(", not \"meeting\"; did you mean \"meetings\"?"), "{status}");
     service.stop().await;
 }
 

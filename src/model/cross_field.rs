@@ -36,7 +36,7 @@ fn ordered(start: Option<&pb::Date>, end: Option<&pb::Date>, at: &Path<'_>, out:
     if let (Some(start), Some(end)) = (day(start, dates::first_day), day(end, dates::last_day))
         && end < start
     {
-        out.add(&at.field("end"), "must not be before start");
+        out.add(&at.field("end"), format!("must not be before start: {end} is before {start}"));
     }
 }
 

@@ -74,13 +74,13 @@ impl From<Refusal> for Status {
             Refusal::DuplicateArticle { name, uri } => status(
                 Code::AlreadyExists,
                 Reason::DuplicateArticle,
-                format!("{name} has this uri already"),
+                format!("{name} has the uri {} already", shown(&uri)),
                 [("name", name), ("uri", uri)],
             ),
             Refusal::DuplicateExternalId { name, scheme, value } => status(
                 Code::AlreadyExists,
                 Reason::DuplicateExternalId,
-                format!("{name} has this external id already"),
+                format!("{name} has the external id {} of {scheme} already", shown(&value)),
                 [("name", name), ("scheme", scheme), ("value", value)],
             ),
             Refusal::DuplicateReport(name) => status(
@@ -92,7 +92,7 @@ impl From<Refusal> for Status {
             Refusal::ArticleDiffers { name, uri } => status(
                 Code::AlreadyExists,
                 Reason::ArticleDiffers,
-                format!("{name} has this uri and other content: set allow_update to make a new revision of it"),
+                format!("{name} has the uri {} and other content: set allow_update to revise it", shown(&uri)),
                 [("name", name), ("uri", uri)],
             ),
             Refusal::AlreadyDeleted(name) => {
@@ -245,17 +245,15 @@ pub fn complete(bare: Status, path: &str) -> Status {
             told
         }
         Code::Unimplemented => unknown_method(path),
-        Code::DeadlineExceeded | Code::Cancelled => {
-            status(bare.code(), ErrorReason::Deadline, bare.message().to_owned(), [])
-        }
+        Code::DeadlineExceeded | Code::Cancelled => status(bare.code(), ErrorReason::Deadline, bare.message(), []),
         Code::Unavailable => retry_later(ErrorReason::ShuttingDown, bare.message()),
         // The word of health for a service that it does not know: anybody may ask, and it is no defect.
-        Code::NotFound => status(bare.code(), ErrorReason::ResourceNotFound, bare.message().to_owned(), []),
+        Code::NotFound => status(bare.code(), ErrorReason::ResourceNotFound, bare.message(), []),
         // Our own have details: this is tonic's word for a body that is no sequence of whole messages.
         Code::Internal => malformed(bare.message()),
         code => {
             tracing::warn!(?code, message = bare.message(), "a status without a reason");
-            status(code, ErrorReason::Defect, bare.message().to_owned(), [])
+            status(code, ErrorReason::Defect, bare.message(), [])
         }
     }
 }
