@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use crate::pb::{self, Article, article::TextRights};
+use crate::pb::{self, Article, ExternalId, article::TextRights};
 
 /// A text in the form in which Readout stores and quotes it: Unicode NFC.
 pub fn nfc(text: &mut String) {
@@ -73,6 +73,17 @@ pub fn take_next_text(article: &mut Article, former: &Article, is_sent: bool) ->
 /// Whether the article's text may be stored and shown.
 pub fn keeps_text(article: &Article) -> bool {
     article.text_rights() != TextRights::Withheld
+}
+
+/// The next state of a stored article that a story found by one of its uris. It has the content of the story, the stored
+/// `uri`, and the other uris and external ids of both: a story that lists fewer does not say that the others are wrong.
+pub fn found_by(sent: &Article, stored: &Article) -> Article {
+    let mut alternate_uris = stored.alternate_uris.clone();
+    alternate_uris.extend(uris(sent).filter(|uri| uris(stored).all(|known| known != *uri)).map(str::to_owned));
+    let mut external_ids = stored.external_ids.clone();
+    let is_new = |id: &&ExternalId| !stored.external_ids.contains(id);
+    external_ids.extend(sent.external_ids.iter().filter(is_new).cloned());
+    Article { uri: stored.uri.clone(), alternate_uris, external_ids, ..sent.clone() }
 }
 
 /// Whether `sent`, in its stored form, tells nothing that `stored` does not. When it was fetched is no part of what
@@ -182,6 +193,23 @@ mod tests {
         assert!(same_content(&sent, &stored));
         sent.title = "Another".into();
         assert!(!same_content(&sent, &stored));
+    }
+
+    #[test]
+    fn found_by_keeps_the_uris_and_ids_of_both_articles() {
+        let id = |value: &str| ExternalId { scheme: "isni".into(), value: value.into() };
+        let article = |uri: &str, others: &[&str], ids: &[&str]| Article {
+            uri: uri.into(),
+            alternate_uris: others.iter().map(|uri| (*uri).to_owned()).collect(),
+            external_ids: ids.iter().map(|value| id(value)).collect(),
+            ..Default::default()
+        };
+        let stored = article("urn:a", &["urn:c", "urn:b"], &["2", "1"]);
+        let known = found_by(&article("urn:b", &["urn:a"], &["1"]), &stored);
+        assert_eq!(known, stored);
+        let both = found_by(&article("urn:b", &["urn:d", "urn:a"], &["3", "2"]), &stored);
+        assert_eq!(both, article("urn:a", &["urn:c", "urn:b", "urn:d"], &["2", "1", "3"]));
+        assert!(!same_content(&both, &stored));
     }
 
     #[test]

@@ -162,12 +162,19 @@ async fn write_stories(api: &Api, stories: Vec<Sent>) -> Vec<Told> {
             let validated = stories.iter().map(|story| story.validate_only);
             ingested.into_iter().zip(validated).map(|(one, validated)| place(one, validated, &positions)).collect()
         }
-        Err(Refusal::Store(error)) if stories.len() > 1 && matches!(*error, StoreError::Defect(_)) => {
-            // One of them is refused by the database: the others shall not suffer.
+        Err(refusal) if stories.len() > 1 && is_of_one(&refusal) => {
             let singly = stream::iter(stories).then(|story| Box::pin(write_stories(api, vec![story])));
             singly.collect::<Vec<_>>().await.into_iter().flatten().collect()
         }
         Err(refusal) => stories.iter().map(|_| (Err(refusal.clone()), None)).collect(),
+    }
+}
+
+/// Whether one story, or two stories together, cause the refusal of a chunk. Its stories are then written one by one.
+fn is_of_one(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Store(error) => matches!(**error, StoreError::Defect(_)),
+        refusal => matches!(refusal, Refusal::Contention),
     }
 }
 

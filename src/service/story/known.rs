@@ -1,13 +1,16 @@
 //! What the store knows of the things that stories speak of, read for a whole chunk of them at once.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use uuid::Uuid;
 
 use super::{answered, sent::Sent};
 use crate::{
     model::{
-        article::{TextHash, keeps_text, same_content, uris},
+        article::{TextHash, found_by, keeps_text, same_content, uris},
         copies::{Copy, Place},
         participant::keys as participant_keys,
         report::participants,
@@ -105,11 +108,24 @@ impl Known {
         uris(&story.article).find_map(|uri| self.uris.get(uri).copied())
     }
 
+    /// The stored article that a story finds, with its doc.
+    pub fn found(&self, story: &Sent) -> Option<&(Article, Doc)> {
+        self.articles.get(&self.article(story)?)
+    }
+
+    /// The article of a story, with the uris and external ids of the stored article that it finds.
+    pub fn article_of<'a>(&self, story: &'a Sent) -> Cow<'a, Article> {
+        match self.found(story) {
+            Some((stored, _)) => Cow::Owned(found_by(&story.article, stored)),
+            None => Cow::Borrowed(&story.article),
+        }
+    }
+
     /// The key of the text of a story's article, also where that is known and its text was not sent again.
     pub fn text_key(&self, story: &Sent) -> Option<TextHash> {
         story.text_key.or_else(|| {
             let id = self.article(story)?;
-            let (stored, _) = self.articles.get(&id)?;
+            let (stored, _) = self.found(story)?;
             let is_withheld = story.text.is_empty() && !keeps_text(&story.article);
             let is_same = is_withheld || story.article.text_sha256 == stored.text_sha256;
             self.text_keys.get(&id).copied().filter(|_| is_same)
@@ -133,11 +149,10 @@ impl Known {
         }
         let mut asked = Vec::new();
         for story in stories {
-            let id = self.article(story);
-            let stored = id.and_then(|id| self.articles.get(&id));
-            let copy = Copy::of(id.unwrap_or_default(), &story.article, self.text_key(story));
-            match stored {
-                Some((stored, _)) if !same_content(&story.article, stored) => asked.push(copy),
+            let article = self.article_of(story);
+            let copy = Copy::of(self.article(story).unwrap_or_default(), &article, self.text_key(story));
+            match self.found(story) {
+                Some((stored, _)) if !same_content(&article, stored) => asked.push(copy),
                 None if copy.has_neighbours() => asked.push(copy),
                 _ => {}
             }

@@ -8,7 +8,7 @@ mod known;
 mod sent;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::SystemTime,
 };
 
@@ -29,7 +29,7 @@ use crate::{
         article::{carry_withheld_text, keeps_text, same_content, uris},
         copies::{Copy, regroups},
         resource::{Collection, Deletable, Resource},
-        rules::Path,
+        rules::{Check, Path, Violations},
     },
     pb::{
         Account, Article, IngestStoryResponse, Meeting,
@@ -46,15 +46,25 @@ use crate::{
 pub type Ingested = (Result<IngestStoryResponse, Refusal>, Option<usize>);
 
 /// Prepares a chunk of stories. No two of them have a uri in common, and one that adds to a meeting is alone.
+///
+/// `Refusal::Contention` if two stories find the same article by different uris, and the first one writes. The caller then
+/// prepares the stories one by one.
 pub async fn prepare(api: &Api, stories: &[Sent]) -> Result<Prepared<Vec<Ingested>>, Refusal> {
     let mut known = Known::of(api, stories).await?;
     let now = SystemTime::now();
     let mut writes = Vec::new();
     let mut ingested = Vec::with_capacity(stories.len());
+    // Stored articles that a story of the chunk writes to.
+    let mut touched: HashSet<Uuid> = HashSet::new();
     for (story, answer) in stories.iter().zip(std::mem::take(&mut known.answers)) {
         if let Some(answer) = answer {
             ingested.push((answer, None));
             continue;
+        }
+        let found = known.article(story);
+        if found.is_some_and(|article| touched.contains(&article)) {
+            // It must see what the earlier story writes.
+            return Err(Refusal::Contention);
         }
         let told = tell(story, &known, now);
         // What it found, or what was in its way, may be what its own twin has written meanwhile.
@@ -69,6 +79,7 @@ pub async fn prepare(api: &Api, stories: &[Sent]) -> Result<Prepared<Vec<Ingeste
                 // The answer is remembered, also where there was nothing to write.
                 write.answer = story.call.remember(&answer);
                 let own = (!write.is_empty()).then_some(writes.len());
+                touched.extend(found.filter(|_| own.is_some()));
                 writes.extend(own.map(|_| write));
                 ingested.push((Ok(answer), own));
             }
@@ -166,7 +177,8 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
 enum Found<'a> {
     New(Uuid),
     Same(Uuid, &'a Article),
-    Changed(Uuid, Box<Article>),
+    /// The next revision, without its marks, and the one before it.
+    Changed(Uuid, Box<(Article, Article)>),
 }
 
 fn find_article<'a>(story: &Sent, known: &'a Known) -> Result<Found<'a>, Refusal> {
@@ -182,18 +194,24 @@ fn find_article<'a>(story: &Sent, known: &'a Known) -> Result<Found<'a>, Refusal
         return Err(Refusal::DuplicateArticle { name, uri: uri.to_owned() });
     }
     let missing = || Refusal::NotFound(Collection::Articles.name(id));
-    let (stored, doc) = known.articles.get(&id).ok_or_else(missing)?;
-    if same_content(&story.article, stored) {
+    let (stored, doc) = known.found(story).ok_or_else(missing)?;
+    let article = known.article_of(story);
+    if same_content(&article, stored) {
         return Ok(Found::Same(id, stored));
     }
     if !story.allow_update {
         return Err(Refusal::ArticleDiffers { name: stored.name.clone(), uri: uri.to_owned() });
     }
+    let at = Path::ROOT.field("story");
+    let at = at.field("article");
     if let Some(source) = source {
-        let at = Path::ROOT.field("story");
-        must_not_lead_back(&known.sources, source, id, &at.field("article").field("syndicated_from"))?;
+        must_not_lead_back(&known.sources, source, id, &at.field("syndicated_from"))?;
     }
-    Ok(Found::Changed(id, Box::new(doc.decode_to_rewrite()?)))
+    // The stored and the new uris or external ids together may be too many.
+    let mut violations = Violations::default();
+    article.check(&at, &mut violations);
+    violations.into_result()?;
+    Ok(Found::Changed(id, Box::new((article.into_owned(), doc.decode_to_rewrite()?))))
 }
 
 impl Found<'_> {
@@ -216,17 +234,18 @@ impl Found<'_> {
         let id = self.id();
         let stored_origin = known.origins.get(&id).copied().unwrap_or(id);
         let text = (story.text.as_str(), story.text_key);
-        let mut article = story.article.clone();
-        let origin = match self {
-            Self::Same(_, stored) => return (stored.clone(), stored_origin),
+        match self {
+            Self::Same(_, stored) => (stored.clone(), stored_origin),
             Self::New(_) => {
+                let mut article = story.article.clone();
                 let origin = known.first(&Copy::of(id, &article, story.text_key)).id;
                 article.origin = Collection::Articles.name(origin);
                 article.begin(id, now);
                 write.articles.push(put_new(id, article.clone(), text));
-                origin
+                (article, origin)
             }
-            Self::Changed(_, former) => {
+            Self::Changed(_, revisions) => {
+                let (mut article, former) = *revisions;
                 if !keeps_text(&article) && story.text.is_empty() {
                     carry_withheld_text(&mut article, &former);
                 }
@@ -236,12 +255,11 @@ impl Found<'_> {
                 };
                 article.origin = Collection::Articles.name(origin);
                 article.succeed(&former, now);
-                write.articles.push(put_next((article.clone(), *former), text, change::Kind::Updated));
+                write.articles.push(put_next((article.clone(), former), text, change::Kind::Updated));
                 known.cited.get(&id).into_iter().for_each(|reports| compare(write, reports, &story.text, now));
-                origin
+                (article, origin)
             }
-        };
-        (article, origin)
+        }
     }
 }
 
