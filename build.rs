@@ -1,5 +1,9 @@
 //! Compiles the contract (no protoc needed) and writes to `OUT_DIR`: the messages and services, the descriptors for
-//! reflection, `rules.rs`, which enforces the rules that the contract declares, and `migrations.rs`, the schema.
+//! reflection, `rules.rs`, which enforces the rules that the contract declares, `canonical.rs`, which brings messages into
+//! one spelling, and `migrations.rs`, the schema.
+
+#[path = "build/canonical.rs"]
+mod canonical;
 
 use std::{collections::BTreeSet, env, error::Error, fmt::Write, fs, path::PathBuf};
 
@@ -63,6 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = DescriptorPool::decode(descriptors.as_slice())?;
     fs::write(out.join("rules.rs"), rules(&pool)?)?;
     fs::write(out.join("migrations.rs"), migrations()?)?;
+    fs::write(out.join("canonical.rs"), canonical::impls(&pool)?)?;
     every_method_has_a_role(&pool)
 }
 
@@ -101,14 +106,9 @@ fn rules(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     let validate = pool
         .get_extension_by_name("buf.validate.field")
         .ok_or("buf/validate/validate.proto is not among the imports")?;
-    let behavior = pool
-        .get_extension_by_name("google.api.field_behavior")
-        .ok_or("google/api/field_behavior.proto is not among the imports")?;
+    let behavior = field_behavior(pool)?;
     let mut code = String::new();
-    for message in pool.all_messages() {
-        if message.package_name() != "readout.v1" || message.is_map_entry() || is_answer(&message) {
-            continue;
-        }
+    for message in sent_messages(pool) {
         let (mut strings, mut check, mut clear) = (String::new(), String::new(), String::new());
         for field in message.fields() {
             if is_output_only(&field, &behavior) {
@@ -207,6 +207,7 @@ fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Resul
             writeln!(code, "rule::max_pairs({value}.len(), {}, at, out);", number(&most))?;
         }
         map.finish()?;
+        writeln!(code, "rule::distinct_keys(&{value}, at, out);")?;
         let pair = check_value("key", &entry.map_entry_key_field(), &mut keys)?
             + &check_value("value", &entry.map_entry_value_field(), &mut values)?;
         if !pair.is_empty() {
@@ -381,6 +382,20 @@ impl Rules {
     }
 }
 
+/// The messages that callers send, and their parts.
+fn sent_messages(pool: &DescriptorPool) -> impl Iterator<Item = MessageDescriptor> + '_ {
+    let is_sent = |message: &MessageDescriptor| {
+        message.package_name() == "readout.v1" && !message.is_map_entry() && !is_answer(message)
+    };
+    pool.all_messages().filter(is_sent)
+}
+
+/// The option that says whether a field is required or an output.
+fn field_behavior(pool: &DescriptorPool) -> Result<ExtensionDescriptor, Box<dyn Error>> {
+    let behavior = pool.get_extension_by_name("google.api.field_behavior");
+    behavior.ok_or_else(|| "google/api/field_behavior.proto is not among the imports".into())
+}
+
 /// Answers are ours to make, not to check.
 fn is_answer(message: &MessageDescriptor) -> bool {
     matches!(
@@ -391,10 +406,18 @@ fn is_answer(message: &MessageDescriptor) -> bool {
 }
 
 fn is_output_only(field: &FieldDescriptor, behavior: &ExtensionDescriptor) -> bool {
-    const OUTPUT_ONLY: i32 = 3;
+    has_behavior(field, behavior, 3)
+}
+
+fn is_required(field: &FieldDescriptor, behavior: &ExtensionDescriptor) -> bool {
+    has_behavior(field, behavior, 2)
+}
+
+/// Whether a field has the `google.api.FieldBehavior` with this number.
+fn has_behavior(field: &FieldDescriptor, behavior: &ExtensionDescriptor, number: i32) -> bool {
     let options = field.options();
     let behaviors = options.get_extension(behavior);
-    behaviors.as_list().is_some_and(|list| list.iter().any(|one| one.as_enum_number() == Some(OUTPUT_ONLY)))
+    behaviors.as_list().is_some_and(|list| list.iter().any(|value| value.as_enum_number() == Some(number)))
 }
 
 fn clear_part(field: &FieldDescriptor) -> String {

@@ -40,7 +40,8 @@
 //!
 //! # The way of a call that writes
 //!
-//! 1. `service/codec.rs` decodes the request, `service/participant.rs` forgets what the caller wrote into output-only
+//! 1. `service/codec.rs` decodes the request, `service/call.rs` brings it into the spelling in which it is stored
+//!    ([`model::canonical`]), `service/participant.rs` forgets what the caller wrote into output-only
 //!    fields and has it checked ([`model::rules::Check`], written by `build.rs` from the rules in the `.proto`).
 //! 2. A *preparation* reads what the write depends on, outside of any transaction, and makes a
 //!    [`store::write::Write`]: the new docs, and what they rely on (this id is free, that meeting is at revision 3,
@@ -112,7 +113,8 @@
 //! … *a field*: in the `.proto`, with its comment and rules. That is all, until somebody filters by it: then a column or
 //! index table in a migration that marks the collection to be reindexed, filled in `store/<noun>.rs` and
 //! `store/reindex.rs`, and a line in the table of `model/filter/fields.rs`. Raise
-//! [`model::resource::CONTRACT`], so that older instances leave such records alone.
+//! [`model::resource::CONTRACT`], so that older instances leave such records alone. `build/canonical.rs` names lists that
+//! are sets, and strings that are compared as given.
 //!
 //! … *a letter*: in [`model::letters`] or in a stage that builds on it. Raise [`model::letters::VERSION`], so that the words
 //! of a store are made again, and see in `store/folding.rs` which ones.

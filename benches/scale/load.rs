@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use readout::{
     model::{
         article::take_text,
-        report::content_hash,
+        report::{content, content_hash},
         resource::{Collection, Resource},
     },
     pb::{
@@ -165,7 +165,7 @@ fn add_report(write: &mut Write, number: usize, told: Told, meeting: &Meeting, c
         state: State::Active.into(),
         ..Default::default()
     };
-    report.content_hash = content_hash(&report);
+    report.content_hash = content_hash(&content(&report, None));
     report.begin(id, SystemTime::now());
     write.reports.push(Put::new(id, report));
     let put = Put::new(article_id, article);

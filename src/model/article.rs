@@ -1,16 +1,9 @@
 //! Rules on articles: the text in its stored form, and when two articles say the same.
 
 use sha2::{Digest, Sha256};
-use unicode_normalization::{UnicodeNormalization, is_nfc};
 
+use super::canonical;
 use crate::pb::{self, Article, ExternalId, article::TextRights};
-
-/// A text in the form in which Readout stores and quotes it: Unicode NFC.
-pub fn nfc(text: &mut String) {
-    if !is_nfc(text) {
-        *text = text.nfc().collect();
-    }
-}
 
 /// The text's key in storage, and its `text_sha256`.
 pub type TextHash = [u8; 32];
@@ -36,7 +29,7 @@ pub fn parse_text_hash(hex: &str) -> Option<TextHash> {
 /// out of the article. Answers the text, also one that may not be kept (see `keeps_text`).
 pub fn take_text(article: &mut Article) -> String {
     let mut text = std::mem::take(&mut article.text);
-    nfc(&mut text);
+    canonical::text(&mut text);
     article.text_length = 0;
     article.text_sha256.clear();
     if !text.is_empty() {
@@ -86,26 +79,26 @@ pub fn found_by(sent: &Article, stored: &Article) -> Article {
     Article { uri: stored.uri.clone(), alternate_uris, external_ids, ..sent.clone() }
 }
 
-/// Whether `sent`, in its stored form, tells nothing that `stored` does not. When it was fetched is no part of what
-/// an article says, and a withheld text need not be sent again.
+/// Whether `sent`, in its stored form, has the content of `stored`. The time of fetching is not content, and a withheld
+/// text need not be sent again.
 pub fn same_content(sent: &Article, stored: &Article) -> bool {
-    content(sent, stored) == content(stored, stored)
+    canonical::is_same(&without_marks(sent, stored), &without_marks(stored, stored))
 }
 
-fn content(article: &Article, stored: &Article) -> Article {
-    let mut content = article.clone();
-    for output in [&mut content.name, &mut content.etag, &mut content.origin] {
+fn without_marks(article: &Article, stored: &Article) -> Article {
+    let mut bare = article.clone();
+    for output in [&mut bare.name, &mut bare.etag, &mut bare.origin] {
         output.clear();
     }
-    content.revision = 0;
-    content.create_time = None;
-    content.update_time = None;
-    content.delete_time = None;
-    content.retrieve_time = None;
-    if !keeps_text(article) && content.text_sha256.is_empty() {
-        carry_withheld_text(&mut content, stored);
+    bare.revision = 0;
+    bare.create_time = None;
+    bare.update_time = None;
+    bare.delete_time = None;
+    bare.retrieve_time = None;
+    if !keeps_text(article) && bare.text_sha256.is_empty() {
+        carry_withheld_text(&mut bare, stored);
     }
-    content
+    bare
 }
 
 /// A withheld text that is not sent again is still the text that was measured before.

@@ -9,12 +9,13 @@ use std::{
     collections::HashMap,
 };
 
+use memchr::memmem;
 use prost::Message;
 use prost_reflect::{Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 
 use self::near::Folded;
 use super::{
-    article::nfc,
+    canonical,
     nearest::{did_you_mean, nearest},
     rules::{Path, Violations},
     shown::shown,
@@ -30,6 +31,8 @@ pub struct Text<'a> {
     len: usize,
     /// How many bytes may still be searched for quotes without offsets.
     budget: Cell<usize>,
+    /// How many bytes may still be searched for quotes with offsets, to see whether the offsets are needed.
+    spare_budget: Cell<usize>,
     /// The same for near misses of quotes that are refused.
     hint_budget: Cell<usize>,
     /// Made for the first near miss.
@@ -46,8 +49,9 @@ impl<'a> Text<'a> {
     /// Reads a text in NFC.
     pub fn new(text: &'a str) -> Self {
         let marks = text.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect();
-        let (budget, hint_budget) = (Cell::new(SEARCH_BYTES), Cell::new(near::SEARCH_BYTES));
-        Self { text, marks, len: text.chars().count(), budget, hint_budget, folded: OnceCell::new() }
+        let (budget, spare_budget) = (Cell::new(SEARCH_BYTES), Cell::new(SEARCH_BYTES));
+        let hint_budget = Cell::new(near::SEARCH_BYTES);
+        Self { text, marks, len: text.chars().count(), budget, spare_budget, hint_budget, folded: OnceCell::new() }
     }
 
     /// Byte offset of a code point; the text's end counts as one.
@@ -73,8 +77,18 @@ impl<'a> Text<'a> {
 
     /// Whether it may be searched once more.
     fn may_search(&self) -> bool {
-        let left = self.budget.get().checked_sub(self.text.len());
-        left.inspect(|&left| self.budget.set(left)).is_some()
+        self.take_from(&self.budget)
+    }
+
+    fn take_from(&self, budget: &Cell<usize>) -> bool {
+        let left = budget.get().checked_sub(self.text.len());
+        left.inspect(|&left| budget.set(left)).is_some()
+    }
+
+    /// Whether a quote, which stands at this byte, occurs nowhere else.
+    fn is_only(&self, quote: &str, byte: usize) -> bool {
+        let (text, quote) = (self.text.as_bytes(), quote.as_bytes());
+        memmem::find(text, quote) == Some(byte) && memmem::find(&text[byte + 1..], quote).is_none()
     }
 
     /// Where `quote` stands, as code points: nowhere, once, or more often.
@@ -105,6 +119,20 @@ pub fn holds(evidence: &Evidence, text: &Text<'_>) -> bool {
         return false;
     };
     start < end && text.words(start, end) == Some(evidence.quote.as_str())
+}
+
+/// Clears the offsets of quotes that occur once in the text. Such offsets follow from the quote.
+pub fn forget_offsets(evidence: &mut [Evidence], text: &Text<'_>) {
+    for cited in evidence.iter_mut().filter(|cited| (cited.start, cited.end) != (0, 0)) {
+        let start = usize::try_from(cited.start).ok().and_then(|start| text.byte(start));
+        if let Some(start) = start
+            && holds(cited, text)
+            && text.take_from(&text.spare_budget)
+            && text.is_only(&cited.quote, start)
+        {
+            (cited.start, cited.end) = (0, 0);
+        }
+    }
 }
 
 /// Says of evidence that was checked against another text whether its words stand anywhere in this one. What would cost
@@ -146,7 +174,7 @@ pub fn check(
             Ok(field) => one.field = field,
             Err(why) => out.add(&at.field("field"), why),
         }
-        nfc(&mut one.quote);
+        canonical::text(&mut one.quote);
         let at = &at.field("quote");
         let Some(text) = text else {
             out.add_as(ErrorReason::EvidenceUnverifiable, at, "the article has no text to check it against");
@@ -309,6 +337,19 @@ mod tests {
         assert_eq!(refused("title", "him.", 57, 99), (ErrorReason::EvidenceNotFound, at.clone()));
         assert_eq!(refused("title", "Əliyev", 22, 16), (ErrorReason::EvidenceNotFound, at.clone()));
         assert_eq!(refused("title", "Shoigu", 0, 0), (ErrorReason::EvidenceAmbiguous, at));
+    }
+
+    #[test]
+    fn forget_offsets_keeps_offsets_of_ambiguous_and_wrong_quotes() {
+        let text = Text::new(TEXT);
+        let evidence =
+            |quote: &str, start: i32, end: i32| Evidence { quote: quote.into(), start, end, ..Default::default() };
+        let needed =
+            [evidence("Shoigu", 34, 40), evidence("Əliyev", 15, 21), evidence("him.", -1, 4), evidence("", 3, 3)];
+        let mut all = [evidence("Əliyev", 16, 22)].into_iter().chain(needed.clone()).collect::<Vec<_>>();
+        forget_offsets(&mut all, &text);
+        assert_eq!(all[0], evidence("Əliyev", 0, 0));
+        assert_eq!(all[1..], needed);
     }
 
     fn quoted(quotes: &[&str]) -> Vec<Evidence> {

@@ -2,6 +2,7 @@
 
 pub mod aggregate;
 pub mod article;
+pub mod canonical;
 pub mod change;
 pub mod changed;
 pub mod codes;

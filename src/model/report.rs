@@ -1,21 +1,90 @@
 //! Rules on reports: what makes two of them the same, and which records they name.
 
+use std::collections::HashMap;
+
 use prost::Message;
 use prost_types::Timestamp;
 use uuid::Uuid;
 
-use super::{resource::Collection, rules::ClearOutput};
-use crate::pb::{Account, Announcement, DateSpan, Delegation, Participation, Place, Report, Ruling};
+use super::{
+    canonical,
+    evidence::{Text, forget_offsets},
+    resource::Collection,
+    rules::ClearOutput,
+};
+use crate::pb::{Account, Announcement, DateSpan, Delegation, Evidence, Participation, Place, Report, Ruling};
 
-/// Identifies a report's content as it was sent, before `#keys` stand for names and offsets are filled in: the same
-/// article and hash is the same report. BLAKE3 over the message without what the service sets, as 64 hexadecimal
-/// digits.
-pub fn content_hash(sent: &Report) -> String {
+/// The version of the rule that makes `content_hash`. It grows when the rule changes.
+pub const CONTENT_VERSION: i16 = 2;
+
+/// The content of a report as it was sent: with `#keys` instead of names, without output fields, and without offsets that
+/// follow from the quote and `text`. Equal content compares equal.
+pub fn content(sent: &Report, text: Option<&Text<'_>>) -> Report {
     let mut content = sent.clone();
-    content.clear_output();
-    content.name.clear();
-    content.article.clear();
+    clear_marks(&mut content);
+    text.iter().for_each(|text| forget_offsets(&mut content.evidence, text));
+    canonical::content(content)
+}
+
+/// Identifies a report's content: the same article and hash is the same report. BLAKE3 over the message, as 64
+/// hexadecimal digits.
+pub fn content_hash(content: &Report) -> String {
     blake3::hash(&content.encode_to_vec()).to_hex().to_string()
+}
+
+/// The `content_hash` of version 1. It depends on the spelling of the message.
+pub fn former_content_hash(mut sent: Report) -> String {
+    clear_marks(&mut sent);
+    content_hash(&sent)
+}
+
+fn clear_marks(report: &mut Report) {
+    report.clear_output();
+    report.name.clear();
+    report.article.clear();
+}
+
+/// Whether a stored report has this content. It serves reports with a hash of version 1, which cannot be computed again:
+/// the stored report has names instead of `#keys`, and all offsets. `stands_for` says whether the key of a participant can
+/// mean the participant with a name; it is asked where a participation has no `name_as_written`.
+pub fn has_content(stored: &Report, content: &Report, stands_for: impl Fn(&str, &str) -> bool) -> bool {
+    let mut stored = self::content(stored, None);
+    let has_none = |evidence: &Evidence| (evidence.start, evidence.end) == (0, 0);
+    for (stored, _) in stored.evidence.iter_mut().zip(&content.evidence).filter(|(_, sent)| has_none(sent)) {
+        (stored.start, stored.end) = (0, 0);
+    }
+    if let (Some(stored), Some(sent)) = (&mut stored.account, &content.account)
+        && !take_keys(stored, sent, stands_for)
+    {
+        return false;
+    }
+    stored == *content
+}
+
+/// Replaces names by the `#keys` of `sent`. `false` if a key cannot mean the name in its place.
+fn take_keys(stored: &mut Account, sent: &Account, stands_for: impl Fn(&str, &str) -> bool) -> bool {
+    let mut people = Meanings::default();
+    let participations = stored.participations.iter_mut().zip(&sent.participations);
+    let are_people = participations.filter(|(_, sent)| sent.participant.starts_with('#')).all(|(stored, sent)| {
+        let (key, name) = (&sent.participant[1..], &mut stored.participant);
+        (!sent.name_as_written.is_empty() || stands_for(key, name)) && people.take(&sent.participant, name)
+    });
+    let mut meetings = Meanings::default();
+    let links = stored.links.iter_mut().zip(&sent.links);
+    let mut links = links.filter(|(_, sent)| sent.meeting.starts_with('#'));
+    are_people && links.all(|(stored, sent)| meetings.take(&sent.meeting, &mut stored.meeting))
+}
+
+/// The name that each key means.
+#[derive(Default)]
+struct Meanings(HashMap<String, String>);
+
+impl Meanings {
+    /// Replaces a name by its key. `false` if the name is empty, or the key means another name.
+    fn take(&mut self, key: &str, name: &mut String) -> bool {
+        let name = std::mem::replace(name, key.to_owned());
+        !name.is_empty() && *self.0.entry(key.to_owned()).or_insert_with(|| name.clone()) == name
+    }
 }
 
 /// Reads of an encoded report what settling looks at: not its evidence, nor its statements, outcomes and links, which are
@@ -97,8 +166,86 @@ mod tests {
     use super::*;
     use crate::{
         model::settle::cases::any_account,
-        pb::{Evidence, Link, Outcome},
+        pb::{Link, Outcome, participation::Role},
     };
+
+    fn sent() -> Report {
+        let participation = |id: &str, name: &str, roles: &[Role]| Participation {
+            id: id.into(),
+            participant: format!("#{id}"),
+            name_as_written: name.into(),
+            roles: roles.iter().map(|role| *role as i32).collect(),
+            ..Default::default()
+        };
+        let account = Account {
+            title: "Re\u{301}ception".into(),
+            place: Some(Place::default()),
+            participations: vec![participation("a", "Ali", &[Role::Speaker, Role::Host]), participation("b", "", &[])],
+            links: vec![Link { meeting: "#visit".into(), ..Default::default() }],
+            ..Default::default()
+        };
+        let evidence = vec![Evidence { field: "title".into(), quote: "re\u{301}ception".into(), ..Default::default() }];
+        Report { account: Some(account), evidence, ..Default::default() }
+    }
+
+    /// The same report as release 0.1.0 stored it.
+    fn stored() -> Report {
+        let mut stored = sent();
+        let account = stored.account.as_mut().unwrap();
+        account.participations[0].participant = "participants/1".into();
+        account.participations[1].participant = "participants/2".into();
+        account.links[0].meeting = "meetings/1".into();
+        stored.evidence[0] =
+            Evidence { field: "title".into(), quote: "réception".into(), start: 3, end: 12, stale: true };
+        let content_hash = former_content_hash(sent());
+        Report { name: "reports/1".into(), article: "articles/1".into(), content_hash, revision: 2, ..stored }
+    }
+
+    #[test]
+    fn content_hash_of_canonical_content_equals_the_former_hash() {
+        let plain = content(&sent(), None);
+        assert_eq!(content_hash(&plain), former_content_hash(plain.clone()));
+        assert_ne!(former_content_hash(sent()), former_content_hash(plain));
+    }
+
+    #[test]
+    fn has_content_finds_the_report_as_it_was_sent() {
+        let b_is = |who: &'static str| move |key: &str, name: &str| key == "b" && name == who;
+        assert!(has_content(&stored(), &content(&sent(), None), b_is("participants/2")));
+        assert!(!has_content(&stored(), &content(&sent(), None), b_is("participants/3")), "nothing says who b is");
+        let mut with_offsets = sent();
+        (with_offsets.evidence[0].start, with_offsets.evidence[0].end) = (3, 12);
+        assert!(has_content(&stored(), &content(&with_offsets, None), b_is("participants/2")));
+    }
+
+    #[test]
+    fn has_content_refuses_other_content() {
+        let changes: [fn(&mut Report); 6] = [
+            |report| report.account.as_mut().unwrap().title.push('s'),
+            |report| report.account.as_mut().unwrap().participations[0].roles.push(Role::Chair.into()),
+            |report| report.account.as_mut().unwrap().participations.swap(0, 1),
+            |report| report.account.as_mut().unwrap().participations[1].participant = "#a".into(),
+            |report| (report.evidence[0].start, report.evidence[0].end) = (4, 13),
+            |report| report.evidence.clear(),
+        ];
+        for (at, change) in changes.iter().enumerate() {
+            let mut other = sent();
+            change(&mut other);
+            assert!(!has_content(&stored(), &content(&other, None), |_, _| true), "{at}");
+        }
+    }
+
+    #[test]
+    fn content_hash_ignores_offsets_that_follow_from_the_quote() {
+        let text = Text::new("Ali met Veli. Ali left.");
+        let cites = |quote: &str, start: i32, end: i32| {
+            let evidence =
+                vec![Evidence { field: "title".into(), quote: quote.into(), start, end, ..Default::default() }];
+            content_hash(&content(&Report { evidence, ..Default::default() }, Some(&text)))
+        };
+        assert_eq!(cites("Veli", 8, 12), cites("Veli", 0, 0));
+        assert_ne!(cites("Ali", 0, 3), cites("Ali", 14, 17));
+    }
 
     proptest! {
         #[test]

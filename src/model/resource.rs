@@ -6,6 +6,7 @@ use prost::Message;
 use prost_types::Timestamp;
 use uuid::Uuid;
 
+use super::canonical::Canonical;
 use crate::pb;
 
 /// The collections, in the order in which the changes of one write stand. The numbers are stored.
@@ -66,7 +67,7 @@ impl TryFrom<i16> for Collection {
 pub const CONTRACT: i16 = 4;
 
 /// A record that has a name and revisions.
-pub trait Resource: Message + Default + Clone + 'static {
+pub trait Resource: Message + Canonical + Default + Clone + 'static {
     /// Where it belongs.
     const COLLECTION: Collection;
     /// Full name of its message.

@@ -9,6 +9,7 @@ use super::{Prepared, refusal::Refusal};
 use crate::{
     access::{Denied, Principal},
     model::{
+        canonical::{Canonical, content},
         role::Role,
         rules::{Check, Path, Violations},
         shown::shown,
@@ -34,8 +35,13 @@ pub struct Call {
     pub method: &'static str,
     /// The caller's id for the request; empty without one.
     pub request_id: String,
-    body_hash: [u8; 32],
+    /// Hash of the request's content.
+    body_hash: BodyHash,
+    /// Hash of the request as it was spelled. Release 0.1.0 stored this one.
+    former_body_hash: BodyHash,
 }
+
+type BodyHash = [u8; 32];
 
 /// The metadata in which callers say who they are, in at most so many characters.
 const ACTOR: &str = "readout-actor";
@@ -113,7 +119,7 @@ pub fn patience(metadata: &MetadataMap) -> Option<Duration> {
 }
 
 /// The request of a unary method that writes.
-pub trait Writing: Message {
+pub trait Writing: Message + Canonical + Clone {
     /// Full name of the method.
     const METHOD: &'static str;
     /// The caller's id for the request; empty without one.
@@ -149,27 +155,32 @@ writing!("MeetingService": "CreateMeeting" CreateMeetingRequest, "AddReport" Add
     "MergeMeetings" MergeMeetingsRequest, "SplitMeeting" SplitMeetingRequest);
 
 impl Call {
-    /// Takes a request apart: who calls, and what is asked.
+    /// Takes a request apart into its caller and its canonical message.
     pub fn read<R: Writing>(request: Request<R>) -> Result<(Self, R), Refusal> {
         let actor = actor(&request)?;
-        let request = request.into_inner();
-        let call = Self::new(R::METHOD, actor, (request.request_id(), request.validate_only()), &request);
+        let mut request = request.into_inner();
+        let id = if request.validate_only() { String::new() } else { request.request_id().to_owned() };
+        let call = Self::new(R::METHOD, actor, id, &mut request);
         Ok((call, request))
     }
 
-    /// A call of `method` with this request. One that is only validated is not remembered, and answers nobody else.
+    /// A call of `method`. Makes the request canonical. A request that is only validated has an empty id, so that its answer
+    /// is not remembered.
     pub fn new(
         method: &'static str,
         actor: String,
-        (request_id, validate_only): (&str, bool),
-        request: &impl Message,
+        request_id: String,
+        request: &mut (impl Message + Canonical + Clone),
     ) -> Self {
-        let request_id = if validate_only { "" } else { request_id };
-        let body_hash = match request_id {
-            "" => [0; 32],
-            _ => *blake3::hash(&request.encode_to_vec()).as_bytes(),
-        };
-        Self { actor, method, request_id: request_id.to_owned(), body_hash }
+        let mut call = Self { actor, method, request_id, body_hash: [0; 32], former_body_hash: [0; 32] };
+        if call.request_id.is_empty() {
+            request.canonicalize();
+            return call;
+        }
+        call.former_body_hash = hash_of(request);
+        request.canonicalize();
+        call.body_hash = hash_of(&content(request.clone()));
+        call
     }
 
     /// What the same request was answered before, if it was. The same id with another body is refused.
@@ -179,7 +190,7 @@ impl Call {
         }
         let found = request::find(store.reads(), &self.actor, self.method, &self.request_id).await?;
         let Some((body_hash, answer)) = found else { return Ok(None) };
-        if body_hash != self.body_hash {
+        if body_hash != self.body_hash && body_hash != self.former_body_hash {
             return Err(Refusal::RequestIdReused(self.request_id.clone()));
         }
         // What another release answered with fields that this one does not know is still an answer.
@@ -217,6 +228,10 @@ impl Call {
         let is_named = !self.request_id.is_empty();
         is_named.then(|| Answer { method: self.method, body_hash: self.body_hash, bytes: answer.encode_to_vec() })
     }
+}
+
+fn hash_of(message: &impl Message) -> BodyHash {
+    *blake3::hash(&message.encode_to_vec()).as_bytes()
 }
 
 /// Checks a request against the contract.

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     model::{
+        canonical::is_same,
         filter, order,
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
@@ -190,8 +191,8 @@ async fn prepare_update(
 ) -> Result<Prepared<Participant>, Refusal> {
     let at = Path::ROOT.field("participant");
     let (former, mut next) = update.merge(api, &at).await?;
-    if next == former {
-        return Ok(unchanged(call, validate_only, next));
+    if is_same(&next, &former) {
+        return Ok(unchanged(call, validate_only, former));
     }
     let id = id::<Participant>(&former.name)?;
     must_have_own_ids(api, &next, id).await?;

@@ -14,15 +14,20 @@ use super::{Api, must_be_live, refusal::Refusal, status::MESSAGE_BYTES};
 use crate::{
     model::{
         article::uri_of,
+        canonical::Canonical,
         dates, evidence,
         meeting::{MOST_REPORT_BYTES, MOST_REPORTS, basic, full, settle_on},
-        report::{content_hash, participants, read_to_settle},
+        report::{content, content_hash, has_content, participants, read_to_settle},
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
         settle::Told,
     },
     pb::{Article, Meeting, Participant, Report, report::State},
-    store::{StoreError, article, change, history, report, write::Put},
+    store::{
+        Doc, StoreError, article, change, history,
+        report::{self, Given},
+        write::Put,
+    },
 };
 
 /// A report with what settling needs to know of its article.
@@ -69,7 +74,9 @@ impl Tellings {
         Ok(tellings)
     }
 
-    fn push(&mut self, report: Report, row: &report::Told) -> Result<(), StoreError> {
+    /// Adds a stored report. It may have the spelling of release 0.1.0.
+    fn push(&mut self, mut report: Report, row: &report::Told) -> Result<(), StoreError> {
+        report.canonicalize();
         self.bytes += row.doc.bytes.len();
         self.groups = self.groups.or(Some(row.groups));
         match (row.origin, &row.article_doc) {
@@ -83,7 +90,8 @@ impl Tellings {
     }
 
     /// Adds a report as it was, of its article as it was.
-    pub fn push_as_of(&mut self, report: Report, row: &history::Told) -> Result<(), StoreError> {
+    pub fn push_as_of(&mut self, mut report: Report, row: &history::Told) -> Result<(), StoreError> {
+        report.canonicalize();
         match (row.origin, &row.article_doc) {
             (Some(origin), Some(article)) => {
                 let article = Article::decode(article.as_slice());
@@ -221,23 +229,43 @@ pub async fn source(api: &Api, name: &str) -> Result<Source, Refusal> {
 /// Completes a report that was sent: its hash, its article's revision, its evidence, which is checked. `at` is where
 /// the list of evidence stands in the request. The participants that it names must be live.
 pub async fn complete(api: &Api, mut report: Report, source: &Source, at: &Path<'_>) -> Result<Report, Refusal> {
-    report.content_hash = content_hash(&report);
+    let text = source.source.text.as_deref().map(evidence::Text::new);
+    let content = content(&report, text.as_ref());
+    report.content_hash = content_hash(&content);
     report.article_revision = source.article.revision;
     report.set_state(State::Active);
     let mut violations = Violations::default();
-    let text = source.source.text.as_deref().map(evidence::Text::new);
     let account = report.account.get_or_insert_default();
     evidence::check(&mut report.evidence, account, text.as_ref(), at, &mut violations);
     violations.into_result()?;
     let named: Vec<Uuid> = participants(account).collect();
-    let content = (source.article.id().unwrap_or_default(), report.content_hash.clone());
+    let article = source.article.id().unwrap_or_default();
+    let key = (article, report.content_hash.clone());
     let (live, same) =
-        tokio::join!(must_be_live::<Participant>(&api.store, &named), api.store.by_id().contents.get(content));
+        tokio::join!(must_be_live::<Participant>(&api.store, &named), api.store.by_id().contents.get(key));
     live?;
-    if let Some(same) = same? {
-        return Err(Refusal::DuplicateReport(Collection::Reports.name(*same)));
+    let same = match same?.as_deref() {
+        Some(Given::Same(id)) => Some(*id),
+        Some(Given::Former) => {
+            let former = report::hashed_before(api.store.reads(), &[article]).await?;
+            given_before(&former, &content)?
+        }
+        None => None,
+    };
+    match same {
+        Some(same) => Err(Refusal::DuplicateReport(Collection::Reports.name(same))),
+        None => Ok(report),
     }
-    Ok(report)
+}
+
+/// The oldest of these reports with this content, which has no `#keys`.
+fn given_before(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<Uuid>, StoreError> {
+    for (_, doc) in former {
+        if has_content(&doc.decode()?, content, |_, _| false) {
+            return Ok(Some(doc.id));
+        }
+    }
+    Ok(None)
 }
 
 /// Refuses so many reports more for a meeting that is full.

@@ -52,7 +52,8 @@ impl<R: Deletable + Check> Update<R> {
         must_stand(api, &current).await?;
         let current = with_etag(current, &self.etag)?;
         let mask = self.mask.with_keys_meant(&current, &self.sent, &Path::ROOT.field("update_mask"))?;
-        let merged = mask.apply(&current, &self.sent);
+        let mut merged = mask.apply(&current, &self.sent);
+        merged.canonicalize();
         let mut violations = Violations::default();
         merged.check(at, &mut violations);
         if !violations.is_empty() {

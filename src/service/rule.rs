@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     model::{
+        canonical::{Canonical, is_same},
         mask::Mask,
         nearest::{did_you_mean, nearest},
-        report::{content_hash, participants},
+        report::{content, content_hash, participants},
         resource::Resource,
         rules::{Check, Path, Violations},
         settle::rulable_paths,
@@ -117,10 +118,14 @@ async fn rule(
 ) -> Result<Prepared<Meeting>, Refusal> {
     let id = new_id(report_id);
     must_be_free::<Report>(&api.store, report_id, id).await?;
-    let account = update.mask.apply(&Meeting::default(), &update.sent).account.unwrap_or_default();
+    let mut account = update.mask.apply(&Meeting::default(), &update.sent).account.unwrap_or_default();
+    account.canonicalize();
     let named: Vec<Uuid> = participants(&account).collect();
     must_be_live::<Participant>(&api.store, &named).await?;
-    let says_the_same = |one: &Report| one.ruling.as_ref() == Some(ruling) && one.account.as_ref() == Some(&account);
+    let says_the_same = |former: &Report| {
+        former.ruling.as_ref().is_some_and(|former| is_same(former, ruling))
+            && former.account.as_ref().is_some_and(|former| is_same(former, &account))
+    };
     if told.newest_ruling().is_some_and(says_the_same) {
         let answer = told.answer(former);
         return Ok(unchanged(call, validate_only, answer));
@@ -137,7 +142,7 @@ async fn rule(
         ..Default::default()
     };
     report.set_state(State::Active);
-    report.content_hash = content_hash(&report);
+    report.content_hash = content_hash(&content(&report, None));
     report.begin(id, now);
     if validate_only {
         report.name.clear();
@@ -159,7 +164,7 @@ fn replace(
     (former, mut next): (Meeting, Meeting),
     told: &Tellings,
 ) -> Prepared<Meeting> {
-    if next == former {
+    if is_same(&next, &former) {
         let answer = told.answer(former);
         return unchanged(call, validate_only, answer);
     }

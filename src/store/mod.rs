@@ -78,8 +78,8 @@ pub struct ById {
     pub sources: Coalesced<Uuid, article::Source>,
     /// Reports.
     pub reports: Coalesced<Uuid, Doc>,
-    /// The reports that articles gave, by article and `content_hash`.
-    pub contents: Coalesced<(Uuid, String), Uuid>,
+    /// Reports by article and `content_hash`.
+    pub contents: Coalesced<(Uuid, String), report::Given>,
     /// Meetings, without their reports.
     pub meetings: Coalesced<Uuid, Doc>,
     /// Meetings with their reports.
@@ -193,13 +193,15 @@ impl Doc {
         R::decode(self.bytes.as_slice()).map_err(|_| StoreError::Damaged(R::COLLECTION.name(self.id)))
     }
 
-    /// Reads the record in order to write its next revision: one that a newer contract wrote is left alone, since this
-    /// binary would lose the fields that it does not know.
+    /// Reads the record in order to write its next revision, and makes it canonical: an older release may have stored another
+    /// spelling. One that a newer contract wrote is left alone, since this binary would lose the fields that it does not know.
     pub fn decode_to_rewrite<R: Resource>(&self) -> Result<R, StoreError> {
         if self.contract > CONTRACT {
             return Err(StoreError::NewerContract(R::COLLECTION.name(self.id)));
         }
-        self.decode()
+        let mut record: R = self.decode()?;
+        record.canonicalize();
+        Ok(record)
     }
 }
 

@@ -117,19 +117,22 @@ pub(super) async fn claim_external_ids(
 ) -> Result<(), StoreError> {
     let freed = participants.iter().flat_map(|one| {
         let kept = held_ids(&one.put.record);
-        former_ids(one).into_iter().filter(move |id| !kept.contains(id))
+        former_ids(one).into_iter().filter(move |id| !kept.contains(id)).map(|id| (id, one.put.id))
     });
-    let freed: BTreeSet<(&str, &str)> = freed.collect();
+    let freed: BTreeMap<(&str, &str), Uuid> = freed.collect();
     if !freed.is_empty() {
-        let (schemes, values): (Vec<&str>, Vec<&str>) = freed.into_iter().unzip();
+        let (ids, owners): (Vec<_>, Vec<Uuid>) = freed.into_iter().unzip();
+        let (schemes, values): (Vec<&str>, Vec<&str>) = ids.into_iter().unzip();
         sqlx::query(
             "delete from participant_external_id
-             using unnest($1::text[], $2::text[]) as freed (scheme, value)
+             using unnest($1::text[], $2::text[], $3::uuid[]) as freed (scheme, value, participant)
              where participant_external_id.scheme = freed.scheme
-               and participant_external_id.value = freed.value",
+               and participant_external_id.value = freed.value
+               and participant_external_id.participant = freed.participant",
         )
         .bind(schemes)
         .bind(values)
+        .bind(owners)
         .execute(&mut *tx)
         .await?;
     }

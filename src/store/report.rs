@@ -20,6 +20,7 @@ use crate::{
     model::{
         article::parse_text_hash,
         meeting::{MOST_REPORT_BYTES, MOST_REPORTS},
+        report::CONTENT_VERSION,
         resource::{CONTRACT, Collection},
     },
     pb::Report,
@@ -157,25 +158,54 @@ pub async fn find(pool: &PgPool, contents: &[(Uuid, &str)]) -> Result<HashMap<(U
     Ok(rows.into_iter().map(entry).collect())
 }
 
-/// The reports that articles gave with this content, by article and `content_hash`.
+/// The reports of these articles with a `content_hash` of an older version, in the order of their names.
+pub async fn hashed_before(pool: &PgPool, articles: &[Uuid]) -> Result<Vec<(Uuid, Doc)>, StoreError> {
+    let rows: Vec<(Uuid, Uuid, i16, Vec<u8>)> = sqlx::query_as(
+        "select article, id, contract, doc
+         from report
+         where article = any($1)
+           and content_version < $2
+         order by id",
+    )
+    .bind(articles)
+    .bind(CONTENT_VERSION)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|(article, id, contract, bytes)| (article, Doc { id, contract, bytes })).collect())
+}
+
+/// The result of looking up a report by its article and `content_hash`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Given {
+    /// The report with this content.
+    Same(Uuid),
+    /// None, but the article has reports with a hash of an older version, which must be compared by content.
+    Former,
+}
+
+/// Looks up reports by article and `content_hash`.
 pub(super) async fn known(
     pool: PgPool,
     contents: Vec<(Uuid, String)>,
-) -> Result<Found<(Uuid, String), Uuid>, StoreError> {
+) -> Result<Found<(Uuid, String), Given>, StoreError> {
     let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
         contents.iter().map(|(article, hash)| (*article, content_hash(hash))).unzip();
     // Each is looked up by its key: what a planner takes for small, and reads as a whole, grows while its plan is kept.
-    let rows: Vec<(Uuid, String, Option<Uuid>)> = sqlx::query_as(
+    let rows: Vec<(Uuid, String, Option<Uuid>, bool)> = sqlx::query_as(
         "select asked.article, encode(asked.content_hash, 'hex'),
                 (select id from report
-                 where report.article = asked.article and report.content_hash = asked.content_hash)
+                 where report.article = asked.article and report.content_hash = asked.content_hash),
+                exists (select from report where report.article = asked.article and report.content_version < $3)
          from unnest($1::uuid[], $2::bytea[]) as asked (article, content_hash)",
     )
     .bind(articles)
     .bind(hashes)
+    .bind(CONTENT_VERSION)
     .fetch_all(&pool)
     .await?;
-    Ok(rows.into_iter().filter_map(|(article, hash, id)| Some(((article, hash), Some(id?)))).collect())
+    let given = |id: Option<Uuid>, has_former: bool| id.map(Given::Same).or(has_former.then_some(Given::Former));
+    let known = |(article, hash, id, has_former)| Some(((article, hash), Some(given(id, has_former)?)));
+    Ok(rows.into_iter().filter_map(known).collect())
 }
 
 /// A page of the reports of a meeting, of an article, or of both, in the order of names: at most `limit` after `after`.
@@ -238,8 +268,8 @@ async fn insert(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>], lost: &mut Hash
     let by = Signatures::of(reports);
     let claimed: HashSet<Uuid> = sqlx::query_scalar(
         "insert into report (id, revision, contract, doc, meeting, article, content_hash, update_time, change_kind,
-                             actor, request_id, reason)
-         select one.*
+                             actor, request_id, reason, content_version)
+         select one.*, $13
          from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::uuid[], $7::bytea[],
                      $8::timestamptz[], $9::smallint[], $10::text[], $11::text[], $12::text[])
                   as one (id, revision, contract, doc, meeting, article, content_hash, update_time, change_kind, actor,
@@ -259,6 +289,7 @@ async fn insert(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>], lost: &mut Hash
     .bind(by.actors)
     .bind(by.request_ids)
     .bind(by.reasons)
+    .bind(CONTENT_VERSION)
     .fetch_all(&mut *tx)
     .await?
     .into_iter()

@@ -1,6 +1,11 @@
 //! Messages are compared by content, not by spelling.
 
 mod instants;
+mod nothing;
+mod random;
+mod respell;
+mod respelled;
+mod updates;
 mod uris;
 
 use readout::pb::{IngestStoryRequest, IngestStoryResponse, Story, ingest_story_response::Outcome};

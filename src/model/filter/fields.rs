@@ -9,7 +9,7 @@ use super::{
     Vocabulary,
 };
 use crate::{
-    model::{names, resource::Collection},
+    model::{canonical::composed, names, resource::Collection},
     pb::{account, change, meeting, participant, participation},
 };
 use Comparison::*;
@@ -168,7 +168,12 @@ pub static ARTICLES: &Vocabulary = &Vocabulary {
         ),
         Field::one("publisher.region", Region(PublisherRegion), "publisher.region = \"AZ\"", "Where it is published."),
         Field::one("language", Text(Language), "language = \"en\"", "The language of the text, as given."),
-        Field::one("section", Text(Section), "section = \"Politics\"", "The section or desk, as given."),
+        Field::one(
+            "section",
+            Text(|name| Section(composed(&name).into_owned())),
+            "section = \"Politics\"",
+            "The section or desk, as given.",
+        ),
         Field::one("publish_date", Date(PublishDate), "publish_date >= \"2020-09\"", "The day printed on it."),
         Field::one(
             "origin",

@@ -8,6 +8,7 @@ use super::{Comparison, Filter};
 use crate::{
     model::{
         article::{publisher_region, uris},
+        canonical::composed,
         dates, meeting, names, participant, report,
         resource::{Collection, Record},
     },
@@ -125,7 +126,7 @@ impl Comparison {
             Uri(uri) => article.is_some_and(|article| uris(article).any(|one| one == uri)),
             PublisherRegion(code) => article.and_then(publisher_region).is_some_and(|region| region == code),
             Language(code) => article.is_some_and(|article| is_set(&article.language_code, code)),
-            Section(section) => article.is_some_and(|article| is_set(&article.section, section)),
+            Section(section) => article.is_some_and(|article| is_set(&composed(&article.section), section)),
             PublishDate(order, range) => {
                 let days = article.and_then(|article| covered(article.publish_date.as_ref()));
                 days.is_some_and(|days| range.holds(*order, days))

@@ -1,13 +1,13 @@
 //! One function for each kind of declared rule, with buf.validate's names and meanings. Each says what is wanted, and what
 //! was sent.
 
-use std::{cmp::Ordering, fmt};
+use std::{cmp::Ordering, collections::BTreeMap, fmt};
 
 use regex_lite::Regex;
 
 use super::{Path, Violations};
 use crate::{
-    model::{codes, nearest, search, shown::shown},
+    model::{canonical, codes, nearest, search, shown::shown},
     pb::ErrorReason::InvalidField,
 };
 
@@ -97,6 +97,16 @@ pub fn max_items(length: usize, limit: usize, at: &Path<'_>, out: &mut Violation
 pub fn max_pairs(length: usize, limit: usize, at: &Path<'_>, out: &mut Violations) {
     if length > limit {
         out.add(at, format!("must have at most {limit} pairs, not {length}"));
+    }
+}
+
+/// Refuses keys that are equal in Unicode NFC. `Canonical` has merged those with equal values.
+pub fn distinct_keys(pairs: &BTreeMap<String, String>, at: &Path<'_>, out: &mut Violations) {
+    for key in pairs.keys() {
+        let composed = canonical::composed(key);
+        if *composed != **key && pairs.contains_key(&*composed) {
+            out.add(&at.key(key), "differs from another key in its Unicode normal form alone");
+        }
     }
 }
 

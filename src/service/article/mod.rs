@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     model::{
-        article::{TextHash, keeps_text, nfc, parse_text_hash, take_next_text, take_text, uris},
+        article::{TextHash, keeps_text, parse_text_hash, take_next_text, take_text, uris},
+        canonical::is_same,
         copies::{Copy, regroups, text_key},
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
@@ -45,7 +46,6 @@ impl ArticleService for Api {
         let (call, mut request) = Call::read(request)?;
         if let Some(article) = &mut request.article {
             article.clear_output();
-            nfc(&mut article.text);
         }
         check(&request).map_err(Refusal::from)?;
         let prepare =
@@ -109,7 +109,6 @@ impl ArticleService for Api {
         if let Some(article) = &mut request.article {
             etag = std::mem::take(&mut article.etag);
             article.clear_output();
-            nfc(&mut article.text);
         }
         let update = Update::read(&request, (request.article.as_ref(), etag), request.update_mask.as_ref());
         let update = update.map_err(Refusal::from)?;
@@ -198,7 +197,7 @@ async fn prepare_update(
     let (former, mut next) = update.merge(api, &at).await?;
     let is_sent = update.mask.replaces("text", !update.sent.text.is_empty());
     let text = take_next_text(&mut next, &former, is_sent);
-    if next == former {
+    if is_same(&next, &former) {
         let answer = with_text(api, former.clone()).await?;
         return Ok(unchanged_with(call.write(&former), validate_only, answer));
     }

@@ -7,13 +7,17 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{answered, sent::Sent};
+use super::{
+    answered,
+    sent::{Sent, SentReport},
+};
 use crate::{
     model::{
         article::{TextHash, found_by, keeps_text, same_content, uris},
         copies::{Copy, Place},
+        evidence,
         participant::keys as participant_keys,
-        report::participants,
+        report::{content, has_content, participants},
         resource::{Collection, Resource},
     },
     pb::{Article, IngestStoryResponse, Meeting, Participant, Report},
@@ -24,7 +28,7 @@ use crate::{
         revise::survivor,
         stale::{cited_in, is_another_text},
     },
-    store::{Doc, article, copies, meeting, participant, reference, report},
+    store::{Doc, StoreError, article, copies, meeting, participant, reference, report},
 };
 
 /// What is there.
@@ -80,7 +84,6 @@ impl Known {
         if !ids.is_empty() {
             known.origins = article::origins(pool, &ids).await?;
             known.articles = decoded(article::get(pool, &ids).await?)?;
-            known.reports = known.given_before(api, stories).await?;
         }
         known.find_copies(api, stories).await?;
         known.find_cited(api, stories).await?;
@@ -91,6 +94,7 @@ impl Known {
             known.sources = reference::line(pool, Collection::Articles, &sources).await?;
         }
         known.find_participants(api, stories).await?;
+        known.reports = known.given_before(api, stories).await?;
 
         let asked: Vec<Uuid> = stories.iter().flat_map(Sent::meetings).collect();
         if !asked.is_empty() {
@@ -183,20 +187,58 @@ impl Known {
         must_be_live(Collection::Participants, participant, self.participants.get(&participant).copied())
     }
 
-    /// The reports that known articles gave before.
+    /// The stored reports with the content of these stories' reports, by article and the `content_hash` of the latter.
     async fn given_before(&self, api: &Api, stories: &[Sent]) -> Result<HashMap<(Uuid, String), Report>, Refusal> {
-        let contents: Vec<(Uuid, &str)> = stories
-            .iter()
-            .flat_map(|story| {
-                let hashes = story.reports.iter().map(|one| one.report.content_hash.as_str());
-                self.article(story).into_iter().flat_map(move |article| hashes.clone().map(move |hash| (article, hash)))
-            })
-            .collect();
-        if contents.is_empty() {
+        let mut asked: Vec<(&Sent, Uuid, &SentReport)> = Vec::new();
+        for story in stories {
+            let article = self.article(story);
+            asked.extend(article.iter().flat_map(|id| story.reports.iter().map(|sent| (story, *id, sent))));
+        }
+        if asked.is_empty() {
             return Ok(HashMap::new());
         }
-        let docs = report::find(api.store.reads(), &contents).await?;
-        docs.into_iter().map(|(content, doc)| Ok((content, doc.decode()?))).collect()
+        let hashes = asked.iter().flat_map(|(_, article, sent)| {
+            [&sent.report.content_hash, &sent.former_hash].map(|hash| (*article, hash.as_str()))
+        });
+        let docs = report::find(api.store.reads(), &hashes.collect::<Vec<_>>()).await?;
+        let mut given = HashMap::new();
+        let mut others = Vec::new();
+        for (story, article, sent) in asked {
+            let of = |hash: &String| docs.get(&(article, hash.clone()));
+            match of(&sent.report.content_hash).or_else(|| of(&sent.former_hash)) {
+                Some(doc) => drop(given.insert((article, sent.report.content_hash.clone()), doc.decode()?)),
+                None => others.push((story, article, sent)),
+            }
+        }
+        if others.is_empty() {
+            return Ok(given);
+        }
+        // Hashes of release 0.1.0 depend on the spelling, so its reports are compared by content.
+        let articles: Vec<Uuid> = others.iter().map(|(_, article, _)| *article).collect();
+        let former = report::hashed_before(api.store.reads(), &articles).await?;
+        for (story, article, sent) in others {
+            let text = Some(evidence::Text::new(&story.text)).filter(|_| !story.text.is_empty());
+            let content = content(&sent.report, text.as_ref());
+            for (_, doc) in former.iter().filter(|(of, _)| *of == article) {
+                let stored: Report = doc.decode()?;
+                if has_content(&stored, &content, |key, name| self.can_mean(story, key, name)) {
+                    given.insert((article, sent.report.content_hash.clone()), stored);
+                    break;
+                }
+            }
+        }
+        Ok(given)
+    }
+
+    /// Whether a participant of a story can be the stored one with this name: the story gives the name, or both have a name
+    /// or an external id in common.
+    fn can_mean(&self, story: &Sent, key: &str, name: &str) -> bool {
+        let Some((_, sent)) = story.participants.iter().find(|(of, _)| of == key) else { return false };
+        let by_name = participant_keys(sent).into_iter().filter_map(|key| self.names.get(&key));
+        let by_id =
+            sent.external_ids.iter().filter_map(|id| self.external_ids.get(&(id.scheme.clone(), id.value.clone())));
+        let mut known = by_name.flat_map(|(_, namesakes)| namesakes).chain(by_id);
+        sent.name == name || known.any(|known| known.name == name)
     }
 
     async fn find_participants(&mut self, api: &Api, stories: &[Sent]) -> Result<(), Refusal> {
@@ -207,7 +249,7 @@ impl Known {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         if !keys.is_empty() {
             for (key, namesakes) in participant::find_by_names(pool, &keys).await? {
-                let docs: Vec<Participant> = namesakes.docs.iter().map(Doc::decode).collect::<Result<_, _>>()?;
+                let docs: Vec<Participant> = namesakes.docs.iter().map(canonical).collect::<Result<_, _>>()?;
                 self.names.insert(key, (namesakes.version, docs));
             }
         }
@@ -215,7 +257,7 @@ impl Known {
             new().flat_map(|one| one.external_ids.iter().map(|id| (id.scheme.as_str(), id.value.as_str()))).collect();
         if !ids.is_empty() {
             for (id, doc) in participant::find_by_external_ids(pool, &ids).await? {
-                self.external_ids.insert(id, doc.decode()?);
+                self.external_ids.insert(id, canonical(&doc)?);
             }
         }
 
@@ -235,5 +277,12 @@ impl Known {
 }
 
 fn decoded<R: Resource>(docs: Vec<Doc>) -> Result<HashMap<Uuid, (R, Doc)>, Refusal> {
-    docs.into_iter().map(|doc| Ok((doc.id, (doc.decode()?, doc)))).collect()
+    docs.into_iter().map(|doc| Ok((doc.id, (canonical(&doc)?, doc)))).collect()
+}
+
+/// Reads a record, and makes it canonical.
+fn canonical<R: Resource>(doc: &Doc) -> Result<R, StoreError> {
+    let mut record: R = doc.decode()?;
+    record.canonicalize();
+    Ok(record)
 }

@@ -6,14 +6,14 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        article::{TextHash, nfc, take_text},
+        article::{TextHash, take_text},
         copies::text_key,
         evidence,
-        report::content_hash,
+        report::{content, content_hash, former_content_hash},
         resource::Collection,
         rules::{Check, ClearOutput, Path},
     },
-    pb::{Article, IngestStoryRequest, Participant, ParticipantMatching, Report},
+    pb::{Article, Extractor, IngestStoryRequest, Participant, ParticipantMatching, Report, StoryReport},
     service::{call::Call, refusal::Refusal},
 };
 
@@ -43,17 +43,17 @@ pub struct SentReport {
     pub meeting: Option<Uuid>,
     /// With its hash and completed evidence; `#keys` still stand for names.
     pub report: Report,
+    /// The `content_hash` of version 1.
+    pub former_hash: String,
 }
 
 impl Sent {
     /// Reads a request; `method` is the one that it came by, and `actor` who sent it.
     pub fn read(mut request: IngestStoryRequest, method: &'static str, actor: &str) -> Result<Self, Refusal> {
-        let ids = (request.request_id.as_str(), request.validate_only);
-        let call = Call::new(method, actor.to_owned(), ids, &request);
+        let former_hashes = former_hashes(&request);
+        let request_id = if request.validate_only { String::new() } else { request.request_id.clone() };
+        let call = Call::new(method, actor.to_owned(), request_id, &mut request);
         request.clear_output();
-        if let Some(article) = request.story.as_mut().and_then(|story| story.article.as_mut()) {
-            nfc(&mut article.text);
-        }
         let mut violations = request.violations();
         let matching = request.participant_matching();
         let (validate_only, allow_update) = (request.validate_only, request.allow_update);
@@ -67,23 +67,18 @@ impl Sent {
         let at = at.field("reports");
         let mut contents = HashMap::new();
         let mut reports = Vec::with_capacity(story.reports.len());
-        for (index, sent) in story.reports.into_iter().enumerate() {
+        for (index, (sent, former_hash)) in story.reports.into_iter().zip(former_hashes).enumerate() {
             let at = at.index(index);
-            let mut report = Report {
-                account: sent.account,
-                prominence: sent.prominence,
-                evidence: sent.evidence,
-                extractor: story.extractor.clone(),
-                ..Default::default()
-            };
-            report.content_hash = content_hash(&report);
+            let (key, meeting) = (sent.key.clone(), Collection::Meetings.id(&sent.meeting));
+            let mut report = report(sent, story.extractor.clone());
+            report.content_hash = content_hash(&content(&report, counted.as_ref()));
             let earlier = *contents.entry(report.content_hash.clone()).or_insert(index);
             if earlier < index {
                 violations.add(&at, format!("repeats an earlier report of this story, that of [{earlier}]"));
             }
             let account = report.account.get_or_insert_default();
             evidence::check(&mut report.evidence, account, counted.as_ref(), &at.field("evidence"), &mut violations);
-            reports.push(SentReport { key: sent.key, meeting: Collection::Meetings.id(&sent.meeting), report });
+            reports.push(SentReport { key, meeting, report, former_hash });
         }
         violations.into_result()?;
         let participants = story.participants.into_iter().map(|one| (one.key, one.participant.unwrap_or_default()));
@@ -101,4 +96,16 @@ impl Sent {
     pub fn new_participants(&self) -> impl Iterator<Item = &Participant> {
         self.participants.iter().map(|(_, participant)| participant).filter(|one| one.name.is_empty())
     }
+}
+
+fn report(sent: StoryReport, extractor: Option<Extractor>) -> Report {
+    let StoryReport { account, prominence, evidence, .. } = sent;
+    Report { account, prominence, evidence, extractor, ..Default::default() }
+}
+
+/// The version 1 hashes of the reports of a story, which must be as it was sent.
+fn former_hashes(request: &IngestStoryRequest) -> Vec<String> {
+    let story = request.story.iter();
+    let reports = story.flat_map(|story| story.reports.iter().map(|report| (report.clone(), story.extractor.clone())));
+    reports.map(|(sent, extractor)| former_content_hash(report(sent, extractor))).collect()
 }
