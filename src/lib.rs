@@ -86,6 +86,8 @@
 //!    write as any other, with a change SETTLED, and what it settles is marked so in the same transaction.
 //!    Whoever has settled a meeting on what was known before, and comes to commit it afterwards, is sent back.
 //! 3. What nobody came to do is still there after a crash. Whoever reads meanwhile reads what was settled before.
+//! 4. Meetings that an older version of the rule has settled (`settle_version`) are settled in the same way after an
+//!    upgrade. Those of which the rule says the same get its version, and neither a revision nor a change.
 //!
 //! # The way back
 //!

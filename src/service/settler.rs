@@ -1,5 +1,8 @@
 //! The settler: settles anew, in the background, what a change of an article has made uncertain. Of an article, its group
 //! of copies; of a meeting, its account. Whatever it writes is a write as any other, with a change of its own.
+//!
+//! It also settles meetings whose `settle_version` is older than the rule, in chunks. A meeting whose account stays the
+//! same gets the new version without a revision: else an upgrade would put every meeting into the change feed.
 
 use std::{
     collections::HashMap,
@@ -12,8 +15,10 @@ use uuid::Uuid;
 use super::{Api, Prepared, refusal::Refusal, report::to_settle, status::reason_of};
 use crate::{
     model::{
+        canonical::is_same,
         copies::{Copy, origins},
         resource::{Collection, Deletable, Resource},
+        settle::VERSION,
     },
     pb::{Article, Meeting},
     store::{
@@ -31,6 +36,8 @@ const ACTOR: &str = "readout";
 const POLL: Duration = Duration::from_secs(1);
 /// How much is taken up at once, and how many articles of one group are written at once.
 const CHUNK: usize = 64;
+/// Stands for the version of a meeting that has no row in `unsettled`.
+const NEVER: i64 = -1;
 /// After a failure, and at the most after many.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
@@ -38,11 +45,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 /// Settles what is uncertain, for ever.
 pub async fn run(api: Api) {
     let mut failed = Failed::default();
+    let mut upgrade = Upgrade::default();
     loop {
-        let is_idle = match unsettled::oldest(api.store.reads(), &failed.waiting(), CHUNK).await {
+        let is_idle = match next(&api, &failed, &mut upgrade).await {
             Ok(all) => {
-                settle_all(&api, &all, &mut failed).await;
-                all.len() < CHUNK
+                let is_done = settle_all(&api, &all, &mut failed).await;
+                all.len() < CHUNK || !is_done
             }
             Err(error) => {
                 tracing::warn!(%error, "what is to be settled anew could not be read");
@@ -56,7 +64,42 @@ pub async fn run(api: Api) {
     }
 }
 
-async fn settle_all(api: &Api, all: &[Unsettled], failed: &mut Failed) {
+/// The next chunk: rows of `unsettled`, then meetings with an older `settle_version`.
+async fn next(api: &Api, failed: &Failed, upgrade: &mut Upgrade) -> Result<Vec<Unsettled>, StoreError> {
+    let waiting = failed.waiting();
+    let mut all = unsettled::oldest(api.store.reads(), &waiting, CHUNK).await?;
+    if all.len() < CHUNK {
+        let is_meeting = |key: &&(Collection, Uuid)| key.0 == Collection::Meetings;
+        let but_for: Vec<Uuid> = waiting.iter().filter(is_meeting).map(|(_, id)| *id).collect();
+        let former = meeting::settled_before(api.store.reads(), VERSION, &but_for, CHUNK - all.len()).await?;
+        upgrade.log(former.len());
+        let former = former.into_iter().filter(|id| all.iter().all(|known| known.id != *id)).collect::<Vec<_>>();
+        all.extend(former.into_iter().map(|id| Unsettled { collection: Collection::Meetings, id, version: NEVER }));
+    }
+    Ok(all)
+}
+
+/// Logs the begin and the end of settling meetings by a newer rule.
+#[derive(Debug, Default)]
+struct Upgrade {
+    meetings: usize,
+}
+
+impl Upgrade {
+    fn log(&mut self, found: usize) {
+        match (self.meetings, found) {
+            (0, 1..) => tracing::info!(version = VERSION, "meetings are being settled by a newer rule"),
+            (1.., 0) => {
+                tracing::info!(version = VERSION, meetings = self.meetings, "meetings were settled by a newer rule")
+            }
+            _ => {}
+        }
+        self.meetings = if found == 0 { 0 } else { self.meetings + found };
+    }
+}
+
+/// Settles a chunk. `false` if the database accepts no writes at present.
+async fn settle_all(api: &Api, all: &[Unsettled], failed: &mut Failed) -> bool {
     for &one in all {
         let settled = match one.collection {
             Collection::Articles => settle_group(api, one).await,
@@ -69,11 +112,25 @@ async fn settle_all(api: &Api, all: &[Unsettled], failed: &mut Failed) {
             Err(error) => {
                 let wait = failed.again(one);
                 let name = one.collection.name(one.id);
+                let is_of_one = is_of_one(&error);
                 let reason = reason_of(&error.into());
                 tracing::warn!(reason, name, ?wait, "could not be settled anew");
+                if !is_of_one {
+                    return false;
+                }
             }
         }
     }
+    true
+}
+
+/// Whether an error concerns one record, and not the database as a whole.
+fn is_of_one(error: &Refusal) -> bool {
+    let Refusal::Store(error) = error else { return true };
+    !matches!(
+        **error,
+        StoreError::Unavailable(_) | StoreError::ReadOnly(_) | StoreError::Full(_) | StoreError::Overloaded
+    )
 }
 
 /// What could not be settled, and when it is tried again.
@@ -165,14 +222,18 @@ async fn prepare_meeting(api: &Api, one: Unsettled) -> Result<Prepared<()>, Refu
     let docs = meeting::get(api.store.reads(), &[one.id]).await?;
     let Some(doc) = docs.first() else { return settled.await };
     let former: Meeting = doc.decode_to_rewrite()?;
-    // A merged one is told of nowhere but in its survivor.
-    if !former.merged_into.is_empty() {
-        return settled.await;
-    }
     let told = to_settle(api, &[one.id]).await?.remove(&one.id).unwrap_or_default();
     let mut next = former.clone();
-    told.settle(&mut next);
-    if next == former {
+    // The reports of a merged meeting belong to its survivor.
+    if former.merged_into.is_empty() {
+        told.settle(&mut next);
+    }
+    let confirmed = Meeting { settle_version: VERSION, ..doc.decode()? };
+    next.settle_version = VERSION;
+    if is_same(&next, &confirmed) {
+        if former.settle_version != VERSION {
+            meeting::confirm(api.store.reads(), one.id, &confirmed).await?;
+        }
         return settled.await;
     }
     next.succeed(&former, SystemTime::now());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
+use prost::Message;
 use sqlx::{PgPool, postgres::types::PgRange};
 use uuid::Uuid;
 
@@ -29,6 +30,49 @@ use crate::{
 /// The meetings of these ids, in no order; those that are not there are left out.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Meetings, ids).await
+}
+
+/// The meetings with an older `settle_version`, in the order of their ids: at most `limit`, without `but_for`. Empty if the
+/// database is read-only.
+pub async fn settled_before(
+    pool: &PgPool,
+    version: i32,
+    but_for: &[Uuid],
+    limit: usize,
+) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar(
+        "select id
+         from meeting
+         where settle_version < $1
+           and id <> all($2)
+           and not current_setting('transaction_read_only')::boolean
+         order by id
+         limit $3",
+    )
+    .bind(version)
+    .bind(but_for)
+    .bind(limit as i64) // few: it fits
+    .fetch_all(pool)
+    .await?;
+    Ok(ids)
+}
+
+/// Stores the `settle_version` of a meeting in its current revision, unless there is a newer revision. Nothing else of
+/// `meeting` may differ from the stored one, which keeps its etag.
+pub async fn confirm(pool: &PgPool, id: Uuid, meeting: &Meeting) -> Result<(), StoreError> {
+    sqlx::query(
+        "update meeting
+         set doc = $3, settle_version = $4
+         where id = $1
+           and revision = $2",
+    )
+    .bind(id)
+    .bind(meeting.revision)
+    .bind(meeting.encode_to_vec())
+    .bind(meeting.settle_version)
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// A meeting with its reports.
@@ -199,6 +243,7 @@ pub(super) fn derived(rows: Columns, meetings: &[&Meeting]) -> Result<Columns, S
         .with("independent_source_count", "integer", all(meetings, |one| one.independent_source_count))?
         // The values of the contract are few: the number fits.
         .with("review", "smallint", all(meetings, |one| review(one) as i16))?
+        .with("settle_version", "smallint", all(meetings, |one| i16::try_from(one.settle_version).unwrap_or(i16::MAX)))?
         .with("merged_into", "uuid", all(meetings, |one| Collection::Meetings.id(&one.merged_into)))?
         .with("delete_time", "timestamptz", all(meetings, |one| time(one.delete_time.as_ref())))?
         .with("create_time", "timestamptz", all(meetings, |one| time(one.create_time.as_ref()).unwrap_or_default()))

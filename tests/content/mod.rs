@@ -6,6 +6,7 @@ mod random;
 mod respell;
 mod respelled;
 mod updates;
+mod upgrade;
 mod uris;
 
 use readout::pb::{IngestStoryRequest, IngestStoryResponse, Story, ingest_story_response::Outcome};
