@@ -1,5 +1,5 @@
 -- The version of folding (src/model/letters) of the words that records are searched by. A service of a newer version folds
--- them again as it starts, some records at a time, and goes on where one that was killed stopped. A service of an older
+-- them again as it starts, some records at a time, and continues where a killed one has stopped. A service of an older
 -- version does not start: it would not find all words, and would write old ones.
 
 create table folding (

@@ -32,7 +32,7 @@ async fn execute(database: &PgConnectOptions, statements: &[&str]) {
     connection.close().await.unwrap();
 }
 
-/// What the database says of its versions.
+/// The versions of the database's words, by collection.
 async fn versions(database: &PgConnectOptions) -> Vec<(i16, i32, Option<i32>, bool)> {
     let mut connection = database.connect().await.unwrap();
     let query = "select collection, version, next, done is not null from folding order by collection";

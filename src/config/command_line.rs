@@ -20,7 +20,7 @@ impl Args {
     }
 }
 
-/// What an error says, with the URLs that it repeats without their secrets; none: it repeats none.
+/// The text of an error, with its URLs without their secrets; `None` if it repeats no URL.
 fn without_secrets(error: &clap::Error) -> Option<String> {
     let repeated = error.context().flat_map(|(_, value)| match value {
         ContextValue::String(text) => vec![text.as_str()],

@@ -46,7 +46,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What may be shown of a secret: of a URL all but its secrets, of anything else nothing.
+/// A secret as it may be shown: a URL without its secrets, anything else not at all.
 pub fn redacted(secret: &str) -> String {
     if secret.contains("://") { redaction::url(secret) } else { "***".to_owned() }
 }

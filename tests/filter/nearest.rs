@@ -13,7 +13,7 @@ use crate::support::{Refused, Service, metadata_of};
 
 const COLLECTIONS: [&str; 6] = ["articles", "changes", "meetings", "participants", "participations", "statements"];
 
-/// What each method that takes such a filter answers to it.
+/// The errors of each method that takes such a filter.
 async fn refusals(service: &Service, collection: &str, filter: &str) -> Vec<Status> {
     let filter = filter.to_owned();
     match collection {

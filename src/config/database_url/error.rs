@@ -1,5 +1,5 @@
-//! What is wrong with a URL of a database. None of it is repeated but names of parameters: a character that is not
-//! percent-encoded may have made any other part a piece of the password.
+//! Errors in a URL of a database. They repeat nothing but names of parameters: a character that is not percent-encoded may
+//! have made any other part a piece of the password.
 
 use thiserror::Error;
 
@@ -26,7 +26,7 @@ pub enum DatabaseUrlError {
     /// It has the scheme alone in another form.
     #[error("the scheme is not followed by //; write {FORM}")]
     NoSlashes,
-    /// It cannot be told apart.
+    /// A reserved character stands where it may be part of the password.
     #[error(
         "a character of the user, the password or a name is not percent-encoded: write %23 for #, %25 for %, %2F for /, \
          %3F for ?, %40 for @"
@@ -90,7 +90,7 @@ pub enum DatabaseUrlError {
     BadValue {
         /// The parameter.
         name: &'static str,
-        /// What it may be.
+        /// The values that it may have.
         expected: &'static str,
         /// The value that was probably meant.
         nearest: Option<&'static str>,
@@ -100,7 +100,7 @@ pub enum DatabaseUrlError {
     Unsupported {
         /// The parameter.
         name: &'static str,
-        /// What to do.
+        /// The remedy.
         advice: &'static str,
     },
     /// Half of a pair is given.

@@ -70,7 +70,7 @@ pub enum Place {
 /// The protection of connections.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
-    /// Whether there is TLS, and what of the server's certificate is verified.
+    /// Plaintext, TLS, or TLS with a verified certificate.
     pub mode: Option<PgSslMode>,
     /// The authorities that vouch for the server (PEM).
     pub root_cert: Option<PathBuf>,
@@ -104,7 +104,7 @@ impl DatabaseUrl {
         parse::parse(text)
     }
 
-    /// What connections are made by.
+    /// The options of connections to the database.
     ///
     /// # Errors
     /// It names several hosts, or no database.

@@ -6,17 +6,17 @@ use sqlx::postgres::PgSslMode;
 use super::DatabaseUrlError;
 use crate::model::nearest::nearest;
 
-/// A parameter, and what becomes of it.
+/// A parameter, and its use.
 pub struct Parameter {
     /// Its name in libpq.
     pub name: &'static str,
     /// Its other names.
     aliases: &'static [&'static str],
-    /// What becomes of it.
+    /// Its use.
     pub meaning: Meaning,
 }
 
-/// What becomes of a parameter.
+/// The use of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
     Host,
@@ -160,7 +160,7 @@ pub fn ssl_mode(value: &str) -> Result<PgSslMode, DatabaseUrlError> {
     })
 }
 
-/// Refuses what libpq reads as something else than a file.
+/// Refuses a value that libpq does not read as a file.
 pub fn root_cert(value: &str) -> Result<&str, DatabaseUrlError> {
     match value {
         "" => Err(DatabaseUrlError::BadValue { name: "sslrootcert", expected: "the path of a file", nearest: None }),

@@ -51,8 +51,8 @@ fn is_ours(scheme: &str) -> bool {
     ["postgres", "postgresql"].iter().any(|ours| ours.eq_ignore_ascii_case(scheme))
 }
 
-/// Whether a text is a scheme (RFC 3986, section 3.1), perhaps of several words as `jdbc:postgresql` is, and short enough
-/// to be nothing else.
+/// True for a scheme (RFC 3986, section 3.1), perhaps of several words as `jdbc:postgresql`, that is short enough to be
+/// nothing else.
 fn is_scheme(text: &str) -> bool {
     text.len() <= 24
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -117,7 +117,7 @@ fn place(host: String) -> Result<Option<Place>, Error> {
     }
 }
 
-/// Whether a text is an IPv6 address, perhaps with a zone.
+/// True for an IPv6 address, perhaps with a zone.
 fn is_ipv6(text: &str) -> bool {
     let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
     address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.chars().all(|c| c.is_ascii_graphic())
@@ -159,7 +159,7 @@ impl Given {
         self.known.iter().find(|(_, of, _)| *of == meaning).map(|(.., value)| value.as_str())
     }
 
-    /// Puts the parameters into a URL. What the URL says before its query is what they are in the place of.
+    /// Puts the parameters into a URL, in the place of the parts before its query.
     fn apply(mut self, url: &mut DatabaseUrl) -> Result<(), Error> {
         let is_named = !url.hosts.is_empty() || self.take(Meaning::Host).is_some();
         self.servers(url)?;

@@ -39,9 +39,8 @@ fn wanted(options: &PgConnectOptions) -> [Vec<String>; 4] {
 /// The password of the first line whose fields are `*` or the ones that are wanted.
 fn find(file: &str, wanted: &[Vec<String>; 4]) -> Option<String> {
     let lines = file.lines().filter(|line| !line.starts_with('#')).filter_map(fields);
-    let is_it = |line: &[String; 5]| {
-        line.iter().zip(wanted).all(|(field, wanted)| field == "*" || wanted.iter().any(|one| one == field))
-    };
+    let is_it =
+        |line: &[String; 5]| line.iter().zip(wanted).all(|(field, wanted)| field == "*" || wanted.contains(field));
     lines.into_iter().find(is_it).map(|[.., password]| password)
 }
 

@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, DatabaseUrlError> {
     Ok(settings)
 }
 
-/// What is said of settings that are none.
+/// The error for settings that cannot be read.
 pub fn bad() -> DatabaseUrlError {
     DatabaseUrlError::BadValue { name: "options", expected: EXPECTED, nearest: None }
 }

@@ -1,4 +1,4 @@
-//! URLs that are taken, and what is said of those that are not.
+//! URLs that are taken, and the errors of those that are not.
 
 use proptest::prelude::*;
 
@@ -86,7 +86,7 @@ fn the_url_of_the_private_database_is_taken() {
 }
 
 #[test]
-fn connections_are_made_by_what_the_url_says() {
+fn options_of_connections_follow_the_url() {
     let options = |text: &str| read(text).target().unwrap_or_else(|error| panic!("{text}: {error}")).options;
     let whole =
         options("postgres://desk:s3cret@[::1]:6432/readout?sslmode=require&application_name=a&options=-c%20geqo%3Doff");
@@ -138,7 +138,7 @@ fn parameters_that_ask_for_what_holds_anyway_are_taken() {
 }
 
 #[test]
-fn an_error_says_what_to_write() {
+fn an_error_says_the_remedy() {
     for (text, expected) in [
         ("", "it is empty; write postgres://user:password@host:port/name"),
         ("  \n", "it is empty; write"),
@@ -217,9 +217,9 @@ fn an_error_says_what_to_write() {
         ("postgres://h/d?keepalives_idle=30", "the parameter keepalives_idle cannot be honoured"),
         ("postgres://h/d?client_encoding=latin1", "the parameter client_encoding cannot be honoured"),
     ] {
-        let told = refused(text);
-        assert!(told.contains(expected), "{text}: {told}");
-        assert!(!told.contains("s3c"), "{text}: {told}");
+        let message = refused(text);
+        assert!(message.contains(expected), "{text}: {message}");
+        assert!(!message.contains("s3c"), "{text}: {message}");
     }
 }
 

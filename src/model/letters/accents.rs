@@ -15,7 +15,7 @@ pub fn remove_accents(letters: &mut Vec<Letter>) {
     });
 }
 
-/// Whether a mark is an accent on this letter.
+/// True for a mark that is an accent on this letter.
 fn is_accent(mark: char, base: Option<char>) -> bool {
     match mark {
         // Of the Latin, Greek and Cyrillic scripts, and of none.

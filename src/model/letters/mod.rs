@@ -157,8 +157,8 @@ pub fn compose(letters: &mut Vec<Letter>) {
     letters.truncate(length);
 }
 
-/// Whether a character belongs to the cluster of the one before it: a mark, the later part of something composed, or a
-/// character that is not seen.
+/// True for a character that belongs to the cluster of the one before it: a mark, the later part of something composed,
+/// or a character that is not seen.
 fn joins(c: char) -> bool {
     match c {
         '\0'..'\u{300}' => c == '\u{ad}',
@@ -168,7 +168,7 @@ fn joins(c: char) -> bool {
     }
 }
 
-/// What [`looks_back`] says of most letters in use.
+/// [`looks_back`] of most letters in use, which takes microseconds.
 static JOINING: LazyLock<Box<[bool]>> = LazyLock::new(|| ('\0'..'\u{3100}').map(looks_back).collect());
 
 fn looks_back(c: char) -> bool {

@@ -68,7 +68,7 @@ fn alone(c: char) -> Option<char> {
     }
 }
 
-/// What most letters in use fold to: folding in full takes microseconds.
+/// The folded forms of most letters in use: folding in full takes microseconds.
 static ALONE: LazyLock<Box<[char]>> = LazyLock::new(|| {
     let mut letters = Vec::new();
     let mut alone = |c: char| {

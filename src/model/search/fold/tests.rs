@@ -113,6 +113,22 @@ fn every_character_folds_as_its_other_forms_do() {
     }
 }
 
+#[test]
+fn case_and_compatibility_forms_do_not_matter_for_any_character() {
+    // They are set apart from their word, or left out of it.
+    let is_sign = |c: char| matches!(c, '№' | '¼'..='¾' | '\u{2150}'..='\u{215f}' | '↉' | '℠' | '™' | '🅪'..='🅬');
+    // The tables of case folding are those of Unicode 16.
+    let is_newer = |c: char| matches!(c, '\u{a7ce}'..='\u{a7d5}' | '\u{16ea0}'..='\u{16ed3}');
+    for c in characters().filter(|c| !is_sign(*c) && !is_newer(*c)) {
+        let text = format!("x{c}y");
+        let folded = fold(&text, usize::MAX);
+        assert_eq!(fold(&text.to_uppercase(), usize::MAX), folded, "{text:?}");
+        assert_eq!(fold(&text.to_lowercase(), usize::MAX), folded, "{text:?}");
+        assert_eq!(fold(&text.nfkc().collect::<String>(), usize::MAX), folded, "{text:?}");
+        assert_eq!(fold(&text.nfkd().collect::<String>(), usize::MAX), folded, "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_fold_has_words_and_spaces_alone(text in any::<String>(), most in 0_usize..100) {
