@@ -7,6 +7,7 @@ use crate::{
     cli::{Clients, export::evidence::keep_checkable},
     model::{
         article::{same_content, take_text},
+        canonical::is_same,
         changed::{changed, read},
         resource::{Deletable, Resource},
         rules::ClearOutput,
@@ -122,11 +123,6 @@ fn as_written<M: ClearOutput + Clone>(sent: &M) -> M {
     let mut sent = sent.clone();
     sent.clear_output();
     sent
-}
-
-/// Returns `true` if two messages say the same.
-fn is_same<M: PartialEq>(one: &M, other: &M) -> bool {
-    one == other
 }
 
 /// Returns `true` for equal evidence. Evidence without offsets gets them when it is written.
