@@ -92,6 +92,18 @@ pub fn without_indices(path: &str) -> String {
     out
 }
 
+/// An article begins with its uri, more or less.
+const URI_WITHIN: usize = 64 << 10;
+
+/// The first `uri` in a text that may be no JSON.
+pub fn uri_in(text: &[u8]) -> Option<String> {
+    const KEY: &[u8] = b"\"uri\"";
+    let text = &text[..text.len().min(URI_WITHIN)];
+    let after = text.windows(KEY.len()).position(|window| window == KEY)? + KEY.len();
+    let value = text[after..].trim_ascii_start().strip_prefix(b":")?;
+    serde_json::Deserializer::from_slice(value).into_iter::<String>().next()?.ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;

@@ -1,13 +1,14 @@
 //! Finds the messages in a text: JSON objects, one after another or in an array, each over one line or many.
 
 mod checked;
+mod place;
 
 use std::io::{self, ErrorKind, Read};
 
 use serde::de::Deserialize;
 
-use self::checked::Checked;
-use super::fault::Fault;
+use self::{checked::Checked, place::Place};
+use super::fault::{Fault, uri_in};
 use crate::cli::json::shortened;
 
 /// The longest message that is read, in bytes. A message has at most 8 MiB; JSON may write a character in six.
@@ -38,13 +39,6 @@ pub struct Messages<R> {
     may_have_left_array: bool,
     /// `true`: the input has ended, or is not to be read any further.
     has_ended: bool,
-}
-
-/// The place of a byte: line and column from 1, the column in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    line: u64,
-    column: usize,
 }
 
 /// The place where reading continues after a malformed message.
@@ -365,18 +359,6 @@ impl<R: Read> Messages<R> {
     }
 }
 
-impl Place {
-    /// The place after these bytes.
-    fn after(self, bytes: &[u8]) -> Self {
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let in_line = bytes.iter().rev().take_while(|byte| **byte != b'\n').count();
-        match lines {
-            0 => Self { column: self.column + in_line, ..self },
-            _ => Self { line: self.line + lines, column: in_line + 1 },
-        }
-    }
-}
-
 /// Gives the parser the bytes of a message, and keeps them.
 struct Tape<'a, R> {
     messages: &'a mut Messages<R>,
@@ -405,16 +387,6 @@ impl<R: Read> Read for Tape<'_, R> {
             }
         }
     }
-}
-
-/// The first `uri` in a text that may be no JSON.
-pub fn uri_in(text: &[u8]) -> Option<String> {
-    const KEY: &[u8] = b"\"uri\"";
-    // An article begins with it, more or less.
-    let text = &text[..text.len().min(CHUNK)];
-    let after = text.windows(KEY.len()).position(|window| window == KEY)? + KEY.len();
-    let value = text[after..].trim_ascii_start().strip_prefix(b":")?;
-    serde_json::Deserializer::from_slice(value).into_iter::<String>().next()?.ok()
 }
 
 #[cfg(test)]

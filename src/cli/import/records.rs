@@ -15,8 +15,7 @@ use uuid::Uuid;
 use self::lanes::Lanes;
 use super::{
     compare::{self, Difference},
-    fault::Fault,
-    framing::uri_in,
+    fault::{Fault, uri_in},
     reader::{At, Reader},
     tally::Tally,
 };
@@ -355,65 +354,4 @@ impl Written {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use tonic_types::ErrorDetails;
-
-    use super::*;
-
-    const ID: &str = "00000000-0000-7000-8000-000000000001";
-
-    fn parse(text: &str) -> Result<Option<Item>, String> {
-        item(At::default(), Ok(text.replace("ID", ID))).map_err(|fault| fault.text)
-    }
-
-    #[test]
-    fn a_record_is_written_under_its_own_name_and_a_report_in_the_lane_of_its_meeting() {
-        let report = r#"{"report":{"meeting":"meetings/ID","report":{"name":"reports/ID","account":{}}}}"#;
-        let item = parse(report).expect("well formed").expect("a record");
-        assert_eq!((item.sort, item.key), (Sort::Report, format!("meetings/{ID}")));
-        assert_eq!(item.name, format!("reports/{ID}"));
-
-        let article = r#"{"article":{"name":"articles/ID","uri":"urn:x"}}"#;
-        let item = parse(article).expect("well formed").expect("a record");
-        assert_eq!((item.sort, item.key), (Sort::Article, format!("articles/{ID}")));
-    }
-
-    #[test]
-    fn a_header_may_stand_anywhere() {
-        assert!(parse(r#"{"header":{"format":"readout.v1"}}"#).expect("well formed").is_none());
-    }
-
-    #[test]
-    fn a_record_without_a_name_of_its_sort_is_refused() {
-        for line in [
-            r#"{"article":{"uri":"urn:x"}}"#,
-            r#"{"article":{"name":"articles/7","uri":"urn:x"}}"#,
-            r#"{"participant":{"name":"articles/ID"}}"#,
-            r#"{"report":{"meeting":"meetings/ID"}}"#,
-        ] {
-            assert!(parse(line).unwrap_err().starts_with("its name must be"), "{line}");
-        }
-        assert!(parse("{}").unwrap_err().starts_with("holds no record"));
-    }
-
-    #[tokio::test]
-    async fn a_record_that_is_there_is_compared_and_a_conflict_with_another_is_an_error() {
-        let taken = |by: &str| {
-            let metadata = HashMap::from([("name".to_owned(), by.to_owned())]);
-            let details = ErrorDetails::with_error_info("DUPLICATE_ARTICLE", "readout.v1", metadata);
-            Err::<(), _>(Status::with_error_details(Code::AlreadyExists, "taken", details))
-        };
-        let title = || Some("title".to_owned());
-        let differs = Written { difference: title(), ..Default::default() };
-        assert_eq!(
-            Written::of("articles/1", taken("articles/1"), async || Ok(title())).await.expect("compared"),
-            differs
-        );
-        let created = Written { created: true, ..Default::default() };
-        assert_eq!(Written::of("articles/1", Ok(()), async || Ok(title())).await.expect("created"), created);
-        let refused = Written::of("articles/1", taken("articles/2"), async || Ok(None)).await;
-        assert_eq!(refused.unwrap_err().code(), Code::AlreadyExists);
-    }
-}
+mod tests;

@@ -13,8 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use super::{
-    fault::Fault,
-    framing::uri_in,
+    fault::{Fault, uri_in},
     reader::{At, Reader},
     tally::Tally,
 };
