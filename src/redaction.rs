@@ -38,6 +38,17 @@ pub fn url(text: &str) -> String {
     format!("{scheme}://{account}{host}{path}{query}{}", fragment.map_or("", |_| "#***"))
 }
 
+/// A text with each URL in it shown as [`url`] shows it. A URL ends at white space, a quote or a bracket.
+pub fn text(text: &str) -> String {
+    let is_end = |c: char| c.is_whitespace() || "'\"`<>(){}".contains(c);
+    text.split_inclusive(is_end)
+        .map(|word| {
+            let whole = word.trim_end_matches(is_end);
+            url(whole) + &word[whole.len()..]
+        })
+        .collect()
+}
+
 fn parameter(pair: &str) -> String {
     match pair.split_once('=') {
         Some((name, _)) if OPEN_PARAMETERS.contains(&name) => pair.to_owned(),
@@ -76,6 +87,18 @@ mod tests {
             ("/etc/readout/jwks.json", "/etc/readout/jwks.json"),
         ] {
             assert_eq!(url(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_text_is_shown_with_its_urls_without_their_secrets() {
+        for (said, shown) in [
+            ("no 'https://u:s3cret@h/?s3cret' here\n", "no 'https://***@h/?***' here\n"),
+            ("`http://u:s3cret@h`, (http://h/#s3cret)  ", "`http://***@h`, (http://h/#***)  "),
+            ("neither\t one", "neither\t one"),
+            ("", ""),
+        ] {
+            assert_eq!(text(said), shown);
         }
     }
 }

@@ -28,8 +28,9 @@ fn without_secrets(error: &clap::Error) -> Option<String> {
         _ => Vec::new(),
     });
     let urls: Vec<&str> = repeated.filter(|text| text.contains("://")).collect();
+    // A value may have spaces, so that it is replaced as a whole first. Its parser may repeat a part of it.
     let text = || urls.iter().fold(error.render().to_string(), |text, url| text.replace(url, &redaction::url(url)));
-    (!urls.is_empty()).then(text)
+    (!urls.is_empty()).then(|| redaction::text(&text()))
 }
 
 #[cfg(test)]
