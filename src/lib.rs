@@ -33,8 +33,9 @@
 //!
 //! # The way of every call
 //!
-//! `server/listen.rs` takes a connection in, `server/connection.rs` serves it; a call on it passes `service/layer`, from the
-//! outside in: it is observed (its id, its span, what is counted), its status is completed, its time is bounded, its caller is
+//! `server/listen.rs` takes a connection in, `server/connection.rs` serves it, and `server/farewell.rs` has the last word to a
+//! client that does not begin as HTTP/2 does; a call on it passes `service/layer`, from the outside in: it is one of gRPC
+//! (another request is answered in HTTP), it is observed (its id, its span, what is counted), its status is completed, its time is bounded, its caller is
 //! known and may call this method ([`access::Gate`], by the role that the `.proto` declares), it is let in when it is its turn,
 //! and a large answer is compressed. Whoever let it in may end its stream later (`layer/ending.rs`).
 //!
