@@ -98,7 +98,7 @@ async fn client_that_sends_a_large_body_first_reads_the_answer() {
 
 #[tokio::test]
 async fn head_that_has_no_end_is_answered_in_time() {
-    let soon = std::time::Duration::from_millis(200);
+    let soon = std::time::Duration::from_secs(2);
     let service = serve(Transport { handshake_timeout: soon, ..Default::default() }).await;
     let answer = ask(connect(service.address).await, b"GET / HTTP/1.1\r\nHost: loc", 100).await;
     assert_says_what_is_spoken(body(&answer));

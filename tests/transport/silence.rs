@@ -86,7 +86,7 @@ async fn silent_client_of_tls_is_not_reset() {
     let (dir, authority) = (tempdir().unwrap(), Authority::new());
     let transport = Transport {
         tls: certificates(dir.path(), &authority, None),
-        handshake_timeout: Duration::from_secs(2),
+        handshake_timeout: Duration::from_secs(3),
         ..Default::default()
     };
     let config = config::Service { transport, ..Default::default() };

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use readout::config::{self, Bounds, Transport};
 use tempfile::tempdir;
+use tonic::transport::Channel;
 
-use super::{certificates, serve};
+use super::{call, certificates, serve};
 use crate::support::{
     Service,
     authority::Authority,
     cluster,
+    data_dir::eventually,
     frames::{END_HEADERS, HEADERS, PREFACE, Wire, frame, headers},
 };
 
@@ -18,6 +20,11 @@ const GET: &str = "/readout.v1.ArticleService/GetArticle";
 fn impatient() -> Transport {
     let soon = Duration::from_millis(200);
     Transport { handshake_timeout: soon, keepalive: soon, keepalive_timeout: soon, ..Default::default() }
+}
+
+/// Others are served. On a busy machine one of their calls may take longer than such a service allows.
+async fn assert_others_are_served(connect: impl AsyncFn() -> Channel) {
+    eventually("a call is answered", async || call(connect().await).await.is_ok()).await;
 }
 
 #[tokio::test]
@@ -35,7 +42,7 @@ async fn half_a_greeting_is_not_waited_for() {
         wire.write(said).await.unwrap();
         assert_eq!(wire.end().await, None);
     }
-    service.add_person("Kerim Veliyev").await;
+    assert_others_are_served(async || service.channel().await).await;
     patient.stop().await;
     service.stop().await;
 }
@@ -53,7 +60,7 @@ async fn half_a_handshake_of_tls_is_not_waited_for() {
         wire.write(said).await.unwrap();
         assert_eq!(wire.end().await, None);
     }
-    service.add_person("Kerim Veliyev").await;
+    assert_others_are_served(async || authority.connect(service.address, None).await.unwrap()).await;
     service.stop().await;
 }
 
@@ -67,7 +74,7 @@ async fn half_a_frame_of_settings_or_headers_ends_with_the_keepalive() {
         wire.write(said).await.unwrap();
         wire.end().await;
     }
-    service.add_person("Kerim Veliyev").await;
+    assert_others_are_served(async || service.channel().await).await;
     service.stop().await;
 }
 
@@ -84,6 +91,6 @@ async fn a_message_that_does_not_come_ends_with_its_call() {
         let answer = wire.until(|frame| frame.kind == HEADERS).await.expect("an answer");
         assert_eq!((answer.stream, answer.payload[0]), (1, 0x88), "{method}");
     }
-    service.add_person("Kerim Veliyev").await;
+    assert_others_are_served(async || service.channel().await).await;
     service.stop().await;
 }
