@@ -76,7 +76,7 @@ async fn connections_that_were_cut_fail_neither_reads_of_one_record_nor_writes()
     for number in 0..5 {
         service
             .execute(
-                "select pg_terminate_backend(pid)
+                "select pg_terminate_backend(pid, 10000)
                  from pg_stat_activity
                  where datname = current_database()
                    and application_name = 'readout'

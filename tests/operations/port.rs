@@ -99,7 +99,8 @@ async fn a_second_port_in_use_is_told() {
     let dir = DataDir::new();
     let (code, log) = Program::start(&dir, &["--operations-listen", &address]).ended().await;
     assert_eq!(code, Some(1), "{log:#?}");
-    assert!(messages(&log).contains(&format!("cannot listen on {address} for operations: ")), "{log:#?}");
+    assert!(messages(&log).contains(&format!("cannot listen on {address}: another program does already")), "{log:#?}");
+    assert!(messages(&log).contains("--operations-listen"), "{log:#?}");
     assert_eq!(dir.servers(), [0; 0]);
 }
 

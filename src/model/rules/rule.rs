@@ -72,7 +72,7 @@ pub fn pattern(value: &str, pattern: &Regex, at: &Path<'_>, out: &mut Violations
 fn words(pattern: &str) -> impl Iterator<Item = &str> {
     let list = pattern.strip_prefix("^(").and_then(|rest| rest.strip_suffix(")$")).unwrap_or_default();
     let is_word = |c: char| c.is_ascii_alphanumeric() || "_|".contains(c);
-    Some(list).filter(|list| list.chars().all(is_word)).into_iter().flat_map(|list| list.split('|'))
+    Some(list).filter(|list| !list.is_empty() && list.chars().all(is_word)).into_iter().flat_map(|list| list.split('|'))
 }
 
 pub fn uuid(value: &str, at: &Path<'_>, out: &mut Violations) {
