@@ -22,7 +22,7 @@ use crate::support::{Service, make, raw};
 /// Messages of both versions are the same on the wire.
 const VERSIONS: [&str; 2] = ["v1", "v1alpha"];
 
-/// What travels in `google.protobuf.Any`, and what carries it.
+/// The types that travel in `google.protobuf.Any`, and their carriers.
 const DETAILS: [&str; 12] = [
     "google.rpc.Status",
     "google.rpc.ErrorInfo",

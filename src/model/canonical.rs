@@ -33,7 +33,7 @@ pub fn content<M: Canonical>(mut message: M) -> M {
     message
 }
 
-/// Whether two messages have the same content.
+/// True if two messages have the same content.
 pub fn is_same<M: Canonical + Clone + PartialEq>(one: &M, other: &M) -> bool {
     one == other || content(one.clone()) == content(other.clone())
 }

@@ -85,7 +85,7 @@ impl<'a> Text<'a> {
         left.inspect(|&left| budget.set(left)).is_some()
     }
 
-    /// Whether a quote, which stands at this byte, occurs nowhere else.
+    /// True if a quote, which stands at this byte, occurs nowhere else.
     fn is_only(&self, quote: &str, byte: usize) -> bool {
         let (text, quote) = (self.text.as_bytes(), quote.as_bytes());
         memmem::find(text, quote) == Some(byte) && memmem::find(&text[byte + 1..], quote).is_none()

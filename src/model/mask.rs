@@ -39,7 +39,7 @@ pub enum Mask {
 pub struct Route {
     fields: Vec<FieldDescriptor>,
     key: Option<String>,
-    /// Whether it may be what ProtoJSON makes of a path to another key.
+    /// True if ProtoJSON may have made it of a path to another key.
     may_be_json: bool,
 }
 

@@ -74,7 +74,7 @@ pub enum OrderError {
         field: String,
         /// What there is.
         fields: &'static Fields,
-        /// What was probably meant.
+        /// The order that was probably meant.
         nearest: Option<&'static str>,
     },
     /// It is not one field.
@@ -83,7 +83,7 @@ pub enum OrderError {
         did_you_mean(.nearest.as_ref())
     )]
     Syntax {
-        /// What was asked for, as an error shows it.
+        /// The order that was sent, as an error shows it.
         sent: String,
         /// A field that there is.
         example: &'static str,

@@ -44,7 +44,7 @@ fn clear_marks(report: &mut Report) {
     report.article.clear();
 }
 
-/// Whether a stored report has this content. It serves reports with a hash of version 1, which cannot be computed again:
+/// True if a stored report has this content. It serves reports with a hash of version 1, which cannot be computed again:
 /// the stored report has names instead of `#keys`, and all offsets. `stands_for` says whether the key of a participant can
 /// mean the participant with a name; it is asked where a participation has no `name_as_written`.
 pub fn has_content(stored: &Report, content: &Report, stands_for: impl Fn(&str, &str) -> bool) -> bool {

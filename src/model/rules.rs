@@ -27,7 +27,7 @@ pub trait Check: Strings {
     /// Adds what it breaks to `out`; `at` is where the message stands in the request.
     fn check(&self, at: &Path<'_>, out: &mut Violations);
 
-    /// What it breaks as a whole request.
+    /// The violations of a message that is a whole request.
     fn violations(&self) -> Violations {
         let mut out = Violations::default();
         self.check_strings(&Path::ROOT, &mut out);

@@ -38,7 +38,7 @@ enum Moment {
 }
 
 impl Key {
-    /// Whether a span with this key can contain one with key `fine`. Cheaper than `contains`: it compares only instants.
+    /// True if a span with this key can contain one with key `fine`. Cheaper than `contains`: it compares only instants.
     pub fn may_contain(&self, fine: &Self) -> bool {
         let is_other = |coarse: &Moment, fine: &Moment| match (coarse, fine) {
             (Moment::Instant(coarse), Moment::Instant(fine)) => coarse != fine,
@@ -118,7 +118,7 @@ fn naive(time: TimeOfDay) -> Option<NaiveTime> {
     NaiveTime::from_hms_nano_opt(part(time.hours)?, part(time.minutes)?, part(time.seconds)?, part(time.nanos)?)
 }
 
-/// Whether a span on a single full date ends before it starts. If clocks are put back that day, an earlier time can be a
+/// True if a span on a single full date ends before it starts. If clocks are put back that day, an earlier time can be a
 /// later instant.
 pub fn ends_before_it_starts(span: &DateSpan) -> bool {
     let (Some(day), None, Some(start), Some(end)) = (span.start, last(span), span.start_time, span.end_time) else {
@@ -175,7 +175,7 @@ fn ends(span: &DateSpan) -> Option<[End; 2]> {
     Some([End { day: start, time: span.start_time }, End { day: span.end.unwrap_or(start), time: span.end_time }])
 }
 
-/// Whether the span has a time in a zone.
+/// True if the span has a time in a zone.
 fn is_zoned(span: &DateSpan) -> bool {
     !span.time_zone.is_empty() && (span.start_time.is_some() || span.end_time.is_some())
 }

@@ -141,7 +141,7 @@ pub struct Accepted<T> {
     pub stream: TlsStream<T>,
     /// The certificate that the client has shown.
     pub certificate: Option<Arc<CertificateDer<'static>>>,
-    /// Whether the client has agreed to HTTP/2, without which it must not speak it (RFC 9113, 3.3).
+    /// True if the client has agreed to HTTP/2, without which it must not speak it (RFC 9113, 3.3).
     pub is_http2: bool,
 }
 

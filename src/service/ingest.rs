@@ -170,7 +170,7 @@ async fn write_stories(api: &Api, stories: Vec<Sent>) -> Vec<Told> {
     }
 }
 
-/// Whether one story, or two stories together, cause the refusal of a chunk. Its stories are then written one by one.
+/// True if one story, or two stories together, cause the refusal of a chunk. Its stories are then written one by one.
 fn is_of_one(refusal: &Refusal) -> bool {
     match refusal {
         Refusal::Store(error) => matches!(**error, StoreError::Defect(_)),

@@ -124,7 +124,7 @@ async fn settle_all(api: &Api, all: &[Unsettled], failed: &mut Failed) -> bool {
     true
 }
 
-/// Whether an error concerns one record, and not the database as a whole.
+/// True if an error concerns one record, and not the database as a whole.
 fn is_of_one(error: &Refusal) -> bool {
     let Refusal::Store(error) = error else { return true };
     !matches!(

@@ -74,7 +74,7 @@ fn misspelt(name: &str) -> Vec<String> {
     ]
 }
 
-/// Whether a name is nearer than all others.
+/// True if a name is nearer than all others.
 fn is_nearest(name: &str, word: &str, names: &[String]) -> bool {
     let slips = |name: &str| osa_distance(&name.to_lowercase(), &word.to_lowercase());
     names.iter().all(|other| other != word && (other == name || slips(other) > slips(name)))

@@ -9,7 +9,7 @@ pub const SEARCH_BYTES: usize = 64 * 1024 * 1024;
 /// A beginning or an end of a quote that is shorter than this, or than a third of the quote, says little.
 const LEAST_PART: usize = 8;
 
-/// What two texts may differ in and still be nearly the same.
+/// The kinds of difference between two texts that are nearly the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Detail {
     WhiteSpace,
@@ -90,7 +90,7 @@ fn without(text: &str, details: &[Detail]) -> String {
     folded
 }
 
-/// What a quote and a passage that are nearly the same differ in.
+/// The difference between a quote and a passage that is nearly the same.
 fn differences(quote: &str, passage: &str) -> String {
     let differs = |detail: &Detail| {
         let others: Vec<Detail> = Detail::ALL.into_iter().filter(|other| other != detail).collect();
@@ -132,7 +132,7 @@ impl Text<'_> {
         }
     }
 
-    /// What stands nearest to a quote that stands nowhere, likewise.
+    /// The passage nearest to a quote that stands nowhere, likewise.
     pub fn near_miss(&self, quote: &str) -> String {
         let sought = without(quote, &Detail::ALL);
         if sought.is_empty() || !self.may_hint() {
@@ -206,7 +206,7 @@ impl Text<'_> {
         format!("{} to {}", self.code_point(start), self.code_point(end))
     }
 
-    /// Whether it may be searched once more for a near miss.
+    /// True while the budget allows one more search for a near miss.
     fn may_hint(&self) -> bool {
         let left = self.hint_budget.get().checked_sub(self.text.len());
         left.inspect(|&left| self.hint_budget.set(left)).is_some()

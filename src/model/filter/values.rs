@@ -95,7 +95,7 @@ impl Values {
         }
     }
 
-    /// What was probably meant by a literal that is none of these values.
+    /// The value that was probably meant by a literal that is none of these.
     pub(super) fn nearest(self, literal: &str) -> Option<String> {
         match self {
             Self::Region(_) => nearest_region(literal),

@@ -48,7 +48,7 @@ pub fn meant(key: &str, current: &BTreeMap<String, String>, sent: &BTreeMap<Stri
     }
 }
 
-/// Whether a mask in ProtoJSON that names a key arrives as this path. Some libraries know capitals of ASCII alone.
+/// True if a mask in ProtoJSON that names a key arrives as this path. Some libraries know capitals of ASCII alone.
 fn in_json(key: &str, path: &str) -> bool {
     let snake = |is_capital: fn(&char) -> bool| {
         let mut snake = String::with_capacity(key.len() + 4);

@@ -202,7 +202,7 @@ proptest! {
         let mask = Mask::read::<Article>(Some(&mask(&paths)), &Path::ROOT, &mut Violations::default());
         let once = mask.apply(&current, &sent);
         prop_assert_eq!(mask.apply(&once, &sent), once.clone());
-        // What it took, it took from the sent one; what it left, it left.
+        // Masked fields are those of the sent message; the others stay.
         prop_assert_eq!(mask.apply(&sent, &once), sent);
         prop_assert_eq!(mask.apply(&once, &current), mask.apply(&current, &current));
     }

@@ -1,4 +1,4 @@
-//! What every call passes through, from the outside in: it is a call of gRPC, it is observed, its status is completed, its
+//! The layers of every call, from the outside in: it is a call of gRPC, it is observed, its status is completed, its
 //! time is bounded, its caller is known, it is let in when it is its turn, and only large answers are compressed.
 
 pub mod access;

@@ -230,7 +230,7 @@ impl Known {
         Ok(given)
     }
 
-    /// Whether a participant of a story can be the stored one with this name: the story gives the name, or both have a name
+    /// True if a participant of a story can be the stored one with this name: the story gives the name, or both have a name
     /// or an external id in common.
     fn can_mean(&self, story: &Sent, key: &str, name: &str) -> bool {
         let Some((_, sent)) = story.participants.iter().find(|(of, _)| of == key) else { return false };
