@@ -123,7 +123,7 @@
 //! of a store are made again, and see in `store/folding.rs` which ones.
 //!
 //! … *a rule*: in the `.proto`; `build.rs` refuses to build with a rule that it does not enforce. A rule over several
-//! fields is a function in `model/cross_field.rs`, and a line in `build.rs`.
+//! fields is a function in `model/cross_field/`, and a line in `build/rules.rs`.
 //!
 //! … *a method*: in the `.proto`, with the role of its callers; `build.rs` refuses one without.
 //!
