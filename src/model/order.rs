@@ -87,7 +87,7 @@ pub enum OrderError {
         sent: String,
         /// A field that there is.
         example: &'static str,
-        /// What was probably meant.
+        /// The order that was probably meant.
         nearest: Option<String>,
     },
 }

@@ -8,7 +8,8 @@ use std::{
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-/// Lines a minute. Scanners of ports come and say nothing: they shall not fill the log.
+/// Lines a minute. Scanners of ports connect and send nothing: they must not fill the log. Evaluated by the compiler, so it
+/// cannot panic.
 const MOST_LINES: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// Logs connections that were dropped for silence, some a minute, and counts the others.
