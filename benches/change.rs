@@ -5,7 +5,7 @@ use readout::{
     store::{
         Store,
         retention::{Retention, extend},
-        write::{Outcome, Write, commit},
+        write::{Outcome, Write, commit::commit},
     },
 };
 use sqlx::{Connection, PgPool};

@@ -7,7 +7,7 @@ use readout::{
         Account, CreateArticleRequest, CreateMeetingRequest, GetMeetingRequest, Meeting, Statement,
         meeting_service_client::MeetingServiceClient,
     },
-    service::{refusal::Refusal, report::Tellings, status::MESSAGE_BYTES},
+    service::{error::Refusal, meeting::settle_inputs::Tellings, status::MESSAGE_BYTES},
     store::{Store, meeting, report},
 };
 use tonic::Status;

@@ -12,10 +12,10 @@ use readout::{
         CreateParticipantRequest, GetParticipantRequest, OfficeTerm, Participant, ParticipantName,
         participant_service_client::ParticipantServiceClient,
     },
-    service::refusal::Refusal,
+    service::error::Refusal,
     store::{
         Store, participant,
-        write::{Outcome, Put, PutParticipant, Write, commit},
+        write::{Outcome, Put, PutParticipant, Write, commit::commit},
     },
 };
 use tonic::Status;

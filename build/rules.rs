@@ -50,7 +50,7 @@ pub fn impls(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
             }
         }
         if CROSS_FIELD.contains(&message.name()) {
-            writeln!(check, "        crate::model::cross_field::{}(self, at, out);", snake(message.name()))?;
+            writeln!(check, "        crate::model::rules::cross_field::{}(self, at, out);", snake(message.name()))?;
         }
         let ty = rust_path(&message);
         write!(
@@ -161,7 +161,7 @@ fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Resul
                         "|item| {ty}::try_from(*item).map_or_else(|_| item.to_string(), |name| name.as_str_name().to_owned())"
                     )
                 }
-                _ => "|item| crate::model::shown::shown(item)".to_owned(),
+                _ => "|item| crate::model::text::quoted::shown(item)".to_owned(),
             };
             writeln!(code, "rule::unique(&{value}, {show}, at, out);")?;
         }

@@ -9,18 +9,17 @@ use uuid::Uuid;
 
 use crate::{
     config,
+    database::with_store,
     model::{
         article::keeps_text,
         resource::{Collection, Resource},
     },
     pb::{Article, article::TextRights},
-    server::on_database,
     store::{
         Store, StoreError, article, change,
-        migrate::must_not_fold_newer,
-        reindex,
         retention::{self, Retention},
-        write::{Outcome, Put, PutArticle, Write, commit},
+        schema::{migrate::must_not_fold_newer, reindex},
+        write::{Outcome, Put, PutArticle, Write, commit::commit},
     },
 };
 
@@ -31,7 +30,7 @@ const ROUNDS: usize = 100;
 
 /// Begins a new epoch of the change feed, and prints it.
 pub async fn new_epoch(config: config::Database) -> anyhow::Result<()> {
-    let renewed = on_database(&config, async |store| {
+    let renewed = with_store(&config, async |store| {
         let ended = change::extent(store.feed()).await?.epoch;
         Ok(change::renew_epoch(store.feed(), &ended).await?)
     });
@@ -41,7 +40,7 @@ pub async fn new_epoch(config: config::Database) -> anyhow::Result<()> {
 
 /// Erases the texts of articles from all their revisions, and prints of each whether there was one.
 pub async fn expunge(config: config::Expunge) -> anyhow::Result<()> {
-    on_database(&config.database, async |store| {
+    with_store(&config.database, async |store| {
         let known = store.existing::<Article>(&config.articles).await?;
         if let Some(unknown) = config.articles.iter().find(|id| !known.contains(id)) {
             bail!("there is no {}: nothing was erased", Collection::Articles.name(*unknown));
@@ -58,7 +57,7 @@ pub async fn expunge(config: config::Expunge) -> anyhow::Result<()> {
 
 /// Makes anew all that is derived from the records, and prints how many there are.
 pub async fn reindex(config: config::Database) -> anyhow::Result<()> {
-    on_database(&config, async |store| {
+    with_store(&config, async |store| {
         must_not_fold_newer(&mut *store.feed().acquire().await?).await?;
         for of in Collection::ALL {
             let count = reindex::collection(store.feed(), of).await?;

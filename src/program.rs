@@ -15,7 +15,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use crate::{
     admin, cli,
     config::{Admin, Args, Command, Token, effective},
-    error_chain, server, telemetry,
+    database, error_chain, server, telemetry,
 };
 
 /// Runs the program on the arguments and the environment of the process. Returns its exit status.
@@ -50,7 +50,7 @@ async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCod
             io::stdout().write_all(effective::settings(given).as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Migrate(database) => Ok(logged(server::migrate(database).await)),
+        Command::Migrate(options) => Ok(logged(database::migrate(options).await)),
         Command::Import(import) => cli::import::run(import).await,
         Command::Export(export) => cli::export::run(export).await,
         Command::Watch(watch) => cli::watch::run(watch).await,

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{future::join_all, stream};
 use readout::{
-    model::names,
+    model::text::names,
     pb::{
         BatchGetArticlesRequest, BatchGetMeetingsRequest, BatchGetParticipantsRequest, IngestStoryResponse,
         ListArticlesRequest, Story, article_service_client::ArticleServiceClient,

@@ -2,7 +2,7 @@
 
 use readout::{
     pb::{ListArticlesRequest, ListStatementsRequest, Statement},
-    store::migrate::migrate,
+    store::schema::migrate::migrate,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
 

@@ -5,7 +5,7 @@ use readout::{
         Article, CreateArticleRequest, DeleteArticleRequest, ErrorReason, GetArticleRequest, ListMeetingsRequest,
         Participant, article::TextRights, article_service_client::ArticleServiceClient,
     },
-    store::migrate::migrate,
+    store::schema::migrate::migrate,
 };
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 use tonic_types::StatusExt;

@@ -5,16 +5,20 @@ use std::time::Duration;
 use readout::{
     cli::json,
     model::{
-        filter::{self, Vocabulary},
-        order::{BEST_FIRST, BY_NAME},
+        query::{
+            filter::{self, Vocabulary},
+            order::{BEST_FIRST, BY_NAME},
+            search::Question,
+        },
         resource::Collection,
-        search::Question,
     },
     pb::Story,
     store::{
         Store,
-        ask::About,
-        list::{self, plan},
+        query::{
+            About,
+            list::{self, plan},
+        },
         statement,
     },
 };

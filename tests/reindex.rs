@@ -2,7 +2,7 @@
 
 use readout::{
     pb::{Account, Announcement, Participation, Place, Statement, participation::Presence},
-    store::migrate::migrate,
+    store::schema::migrate::migrate,
 };
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 

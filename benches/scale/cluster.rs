@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use readout::{
     embedded::{Embedded, Options},
-    store::migrate::migrate,
+    store::schema::migrate::migrate,
 };
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::OnceCell;

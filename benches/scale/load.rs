@@ -22,7 +22,7 @@ use readout::{
     store::{
         Store,
         retention::{Retention, extend},
-        write::{Outcome, Put, PutArticle, PutParticipant, Write, commit},
+        write::{Outcome, Put, PutArticle, PutParticipant, Write, commit::commit},
     },
 };
 use sqlx::{PgConnection, postgres::PgConnectOptions};

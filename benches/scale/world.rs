@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use readout::{
-    model::{dates, resource::Collection},
+    model::{resource::Collection, time::dates},
     pb::{
         Account, Announcement, Date, DateSpan, Participant, Participation,
         participant::Kind,

@@ -1,6 +1,6 @@
 //! Callers known by their certificate. The transport has verified it; here it is only read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
@@ -8,7 +8,33 @@ use super::{
     denied::Denied,
     principal::{Known, Until, name},
 };
-use crate::{config::ClientIdentity, model::role::Role};
+use crate::model::role::Role;
+
+/// A client certificate that gives a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// A name in it.
+    pub name: String,
+    /// The role.
+    pub role: Role,
+}
+
+impl FromStr for ClientIdentity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.rsplit_once('=').filter(|(name, _)| !name.is_empty());
+        let (name, role) = parts.ok_or_else(|| "must be NAME=ROLE".to_owned())?;
+        let role = role.parse().map_err(|error| format!("the role {error}"))?;
+        Ok(Self { name: name.to_owned(), role })
+    }
+}
+
+impl fmt::Display for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.role)
+    }
+}
 
 /// The certificates that give a role, by the name in them.
 #[derive(Debug, Default)]

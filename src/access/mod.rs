@@ -12,11 +12,14 @@ pub mod rates;
 pub mod secret;
 pub mod tokens;
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+};
 
 use self::{
-    certificate::Identities,
-    jwt::Jwts,
+    certificate::{ClientIdentity, Identities},
+    jwt::{Issued, Jwts},
     principal::{Known, Until},
     rates::Rates,
     secret::ApiToken,
@@ -24,7 +27,6 @@ use self::{
 };
 pub use self::{denied::Denied, principal::Principal};
 use crate::{
-    config,
     model::role::Role,
     store::{Store, StoreError},
 };
@@ -38,6 +40,31 @@ pub struct Presented<'a> {
     pub certificate: Option<&'a [u8]>,
     /// Where it comes from.
     pub address: IpAddr,
+}
+
+/// The credentials that a service takes, and the rate of each caller.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Takes API tokens.
+    pub api_tokens: bool,
+    /// Takes JWTs of this issuer.
+    pub jwt: Option<Issued>,
+    /// The client certificates that give a role.
+    pub client_identities: Vec<ClientIdentity>,
+    /// The role of callers without credentials; `Some(None)`: they are refused. None: as the other options and the address
+    /// decide.
+    pub anonymous: Option<Option<Role>>,
+    /// Calls a second of each caller; 0: no limit.
+    pub rate: u32,
+    /// Calls that a caller may make at once; none: as many as in a second.
+    pub rate_burst: Option<NonZeroU32>,
+}
+
+impl Options {
+    /// True if callers can present credentials.
+    pub fn asks_for_credentials(&self) -> bool {
+        self.api_tokens || self.jwt.is_some() || !self.client_identities.is_empty()
+    }
 }
 
 /// Decides who is let in.
@@ -78,32 +105,32 @@ pub struct Admitted {
 
 impl Gate {
     /// Refuses what `new` would, as far as no database and no issuer need be asked.
-    pub async fn check(config: &config::Access, address: SocketAddr) -> Result<(), GateError> {
-        role_of_all(config, address)?;
-        if let Some(source) = &config.jwt.jwt_jwks {
-            source.check().await?;
+    pub async fn check(options: &Options, address: SocketAddr) -> Result<(), GateError> {
+        role_of_all(options, address)?;
+        if let Some(issued) = &options.jwt {
+            issued.keys.check().await?;
         }
         Ok(())
     }
 
     /// For a service at this address, configured so.
-    pub async fn new(config: &config::Access, address: SocketAddr, store: &Store) -> Result<Self, GateError> {
-        let role = role_of_all(config, address)?;
-        let tokens = match config.api_tokens {
+    pub async fn new(options: &Options, address: SocketAddr, store: &Store) -> Result<Self, GateError> {
+        let role = role_of_all(options, address)?;
+        let tokens = match options.api_tokens {
             true => Some(Tokens::new(store.clone()).await.map_err(GateError::Tokens)?),
             false => None,
         };
-        let jwts = match config.jwt.source() {
-            Some(source) => Some(Jwts::new(source).await?),
+        let jwts = match options.jwt.clone() {
+            Some(issued) => Some(Jwts::new(issued).await?),
             None => None,
         };
         Ok(Self {
             tokens,
             jwts,
-            identities: Identities::new(&config.client_identities),
+            identities: Identities::new(&options.client_identities),
             anonymous: role
-                .map(|role| Principal::anonymous(role, !config.asks_for_credentials() && role == Role::Admin)),
-            rates: Rates::new(config.rate, config.rate_burst),
+                .map(|role| Principal::anonymous(role, !options.asks_for_credentials() && role == Role::Admin)),
+            rates: Rates::new(options.rate, options.rate_burst),
         })
     }
 
@@ -166,10 +193,10 @@ impl Gate {
 }
 
 /// What callers without credentials may. An error: nobody has said, and it would be everything.
-fn role_of_all(config: &config::Access, address: SocketAddr) -> Result<Option<Role>, GateError> {
-    match config.anonymous_role {
-        Some(said) => Ok(said.role()),
-        None if config.asks_for_credentials() => Ok(None),
+fn role_of_all(options: &Options, address: SocketAddr) -> Result<Option<Role>, GateError> {
+    match options.anonymous {
+        Some(role) => Ok(role),
+        None if options.asks_for_credentials() => Ok(None),
         None if address.ip().to_canonical().is_loopback() => Ok(Some(Role::Admin)),
         None => Err(GateError::Open(address)),
     }
@@ -192,24 +219,23 @@ mod tests {
     use sqlx::postgres::PgConnectOptions;
 
     use super::*;
-    use crate::config::{Access, AnonymousRole};
 
-    async fn gate(address: &str, access: Access) -> Result<Gate, GateError> {
+    async fn gate(address: &str, options: Options) -> Result<Gate, GateError> {
         // Nobody connects to it.
         let store = Store::new(PgConnectOptions::new());
-        Gate::new(&access, address.parse().expect("an address"), &store).await
+        Gate::new(&options, address.parse().expect("an address"), &store).await
     }
 
     #[tokio::test]
     async fn only_who_is_on_the_same_machine_may_everything_without_a_word() {
         for loopback in ["127.0.0.1:50051", "[::1]:50051", "[::ffff:127.0.0.1]:50051"] {
-            let gate = gate(loopback, Access::default()).await.expect("it is open");
+            let gate = gate(loopback, Options::default()).await.expect("it is open");
             assert_eq!(gate.anonymous, Some(Principal::anonymous(Role::Admin, true)), "{loopback}");
         }
         for elsewhere in ["0.0.0.0:50051", "[::]:50051", "192.0.2.1:50051"] {
-            let refused = gate(elsewhere, Access::default()).await.expect_err("it would be open");
+            let refused = gate(elsewhere, Options::default()).await.expect_err("it would be open");
             assert!(matches!(refused, GateError::Open(_)) && refused.to_string().contains("--api-tokens"), "{refused}");
-            let said = Access { anonymous_role: Some(AnonymousRole::Reader), ..Access::default() };
+            let said = Options { anonymous: Some(Some(Role::Reader)), ..Options::default() };
             let gate = gate(elsewhere, said).await.expect("it was said");
             assert_eq!(gate.anonymous, Some(Principal::anonymous(Role::Reader, false)));
         }
@@ -217,10 +243,10 @@ mod tests {
 
     #[tokio::test]
     async fn once_any_credentials_are_taken_nobody_may_anything_without() {
-        let desk = config::ClientIdentity { name: "desk".to_owned(), role: Role::Reader };
-        let access = Access { client_identities: vec![desk], ..Access::default() };
+        let desk = certificate::ClientIdentity { name: "desk".to_owned(), role: Role::Reader };
+        let options = Options { client_identities: vec![desk], ..Options::default() };
         for address in ["127.0.0.1:50051", "0.0.0.0:50051"] {
-            let gate = gate(address, access.clone()).await.expect("it asks for credentials");
+            let gate = gate(address, options.clone()).await.expect("it asks for credentials");
             assert_eq!(gate.anonymous, None);
             let presented = Presented { bearer: None, certificate: None, address: [127, 0, 0, 1].into() };
             assert!(matches!(gate.admit(presented, Role::Reader).await, Err(Denied::Missing)));

@@ -7,8 +7,9 @@ use std::{
 };
 
 use tokio::time;
+use tokio_util::sync::CancellationToken;
 
-use super::{denied::Denied, tokens};
+use super::denied::Denied;
 use crate::model::role::Role;
 
 /// The longest name of a principal, in characters.
@@ -62,8 +63,13 @@ pub enum Until {
     Always,
     /// Until this time.
     Expires(SystemTime),
-    /// As long as the API token.
-    Token(Arc<tokens::Held>),
+    /// Until the API token is revoked or expires.
+    Token {
+        /// Cancelled when the token is revoked, or its row is deleted.
+        revoked: CancellationToken,
+        /// None: the token does not expire.
+        expire_time: Option<SystemTime>,
+    },
 }
 
 impl Until {
@@ -72,7 +78,18 @@ impl Until {
         match self {
             Self::Always => future::pending().await,
             Self::Expires(time) => expiry(time).await,
-            Self::Token(token) => token.ended().await,
+            Self::Token { revoked, expire_time } => {
+                let expired = async {
+                    match expire_time {
+                        Some(time) => expiry(time).await,
+                        None => future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = revoked.cancelled() => Denied::Revoked,
+                    denied = expired => denied,
+                }
+            }
         }
     }
 }

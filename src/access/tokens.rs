@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     denied::Denied,
-    principal::{Known, Until, expiry, name},
+    principal::{Known, Until, name},
     secret::ApiToken,
 };
 use crate::{
@@ -47,7 +47,7 @@ type Table = HashMap<Uuid, Arc<Held>>;
 
 /// A token of the table.
 #[derive(Debug)]
-pub struct Held {
+struct Held {
     hash: SecretHash,
     name: Arc<str>,
     role: Role,
@@ -102,7 +102,7 @@ impl Tokens {
         if held.expire_time.is_some_and(|expires| expires <= SystemTime::now()) {
             return Err(Denied::Expired);
         }
-        Ok(Known { name: held.name.clone(), role: Some(held.role), until: Until::Token(held) })
+        Ok(Known { name: held.name.clone(), role: Some(held.role), until: held.until() })
     }
 
     fn held(&self, id: Uuid) -> Option<Arc<Held>> {
@@ -147,18 +147,8 @@ fn take(held: &RwLock<Table>, tokens: Vec<Token>) {
 }
 
 impl Held {
-    /// Ends when it does not hold any more.
-    pub async fn ended(&self) -> Denied {
-        let expired = async {
-            match self.expire_time {
-                Some(time) => expiry(time).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = self.revoked.cancelled() => Denied::Revoked,
-            denied = expired => denied,
-        }
+    fn until(&self) -> Until {
+        Until::Token { revoked: self.revoked.clone(), expire_time: self.expire_time }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     access::secret::ApiToken,
     config::{CreateToken, ListTokens, Output, RevokeToken},
-    server::on_database,
+    database::with_store,
     store::token::{self, Token},
 };
 
@@ -27,7 +27,7 @@ pub async fn create(config: CreateToken) -> Result<()> {
         expire_time: config.expires_in.map(|after| create_time + after),
         revoke_time: None,
     };
-    on_database(&config.database, async |store| Ok(token::create(store.feed(), &token).await?))
+    with_store(&config.database, async |store| Ok(token::create(store.feed(), &token).await?))
         .await
         .context(MIGRATE)?;
     println!("{}", secret.reveal());
@@ -38,7 +38,7 @@ pub async fn create(config: CreateToken) -> Result<()> {
 /// Prints all tokens, without their secrets.
 pub async fn list(config: ListTokens) -> Result<()> {
     let tokens =
-        on_database(&config.database, async |store| Ok(token::all(store.feed()).await?)).await.context(MIGRATE)?;
+        with_store(&config.database, async |store| Ok(token::all(store.feed()).await?)).await.context(MIGRATE)?;
     match config.output {
         Output::Text => print!("{}", table(&tokens, Utc::now())),
         Output::Json => tokens.iter().for_each(|one| println!("{}", json_of(one, Utc::now()))),
@@ -48,7 +48,7 @@ pub async fn list(config: ListTokens) -> Result<()> {
 
 /// Revokes a token, and prints since when it is.
 pub async fn revoke(config: RevokeToken) -> Result<()> {
-    let revoked = on_database(&config.database, async |store| Ok(token::revoke(store.feed(), config.id).await?));
+    let revoked = with_store(&config.database, async |store| Ok(token::revoke(store.feed(), config.id).await?));
     match revoked.await.context(MIGRATE)? {
         Some(time) => println!("{}: revoked at {}", config.id, text(time)),
         None => bail!("there is no token {}: nothing was revoked", config.id),

@@ -1,12 +1,14 @@
 //! Who may call, and how often.
 
-use std::{fmt, num::NonZeroU32, str::FromStr};
+use std::num::NonZeroU32;
 
 use clap::{ValueEnum, builder::BoolishValueParser};
 use jsonwebtoken::Algorithm;
 
 use crate::{
     access::{
+        Options,
+        certificate::ClientIdentity,
         jwks::Source,
         jwt::{ALGORITHMS, Issued},
     },
@@ -47,9 +49,16 @@ pub struct Access {
 }
 
 impl Access {
-    /// Whether callers can have credentials at all.
-    pub fn asks_for_credentials(&self) -> bool {
-        self.api_tokens || self.jwt.jwt_issuer.is_some() || !self.client_identities.is_empty()
+    /// The options of an authenticator.
+    pub fn options(&self) -> Options {
+        Options {
+            api_tokens: self.api_tokens,
+            jwt: self.jwt.source(),
+            client_identities: self.client_identities.clone(),
+            anonymous: self.anonymous_role.map(AnonymousRole::role),
+            rate: self.rate,
+            rate_burst: self.rate_burst,
+        }
     }
 }
 
@@ -97,32 +106,6 @@ impl Default for Jwt {
             jwt_algorithms: vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
             jwt_role_claim: "readout_role".to_owned(),
         }
-    }
-}
-
-/// A client certificate that gives a role.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientIdentity {
-    /// A name in it.
-    pub name: String,
-    /// The role.
-    pub role: Role,
-}
-
-impl FromStr for ClientIdentity {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.rsplit_once('=').filter(|(name, _)| !name.is_empty());
-        let (name, role) = parts.ok_or_else(|| "must be NAME=ROLE".to_owned())?;
-        let role = role.parse().map_err(|error| format!("the role {error}"))?;
-        Ok(Self { name: name.to_owned(), role })
-    }
-}
-
-impl fmt::Display for ClientIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.name, self.role)
     }
 }
 
@@ -184,9 +167,9 @@ mod tests {
     fn a_service_asks_for_credentials_once_any_are_configured() {
         let jwt = ["--jwt-issuer", "https://issuer.example", "--jwt-audience", "readout", "--jwt-jwks", "jwks.json"];
         for line in [&["--api-tokens"][..], &["--client-identity", "CN=desk=writer,spiffe://a/b=reader"], &jwt] {
-            assert!(access(line).unwrap().asks_for_credentials(), "{line:?}");
+            assert!(access(line).unwrap().options().asks_for_credentials(), "{line:?}");
         }
-        assert!(!access(&["--anonymous-role", "admin", "--rate", "5"]).unwrap().asks_for_credentials());
+        assert!(!access(&["--anonymous-role", "admin", "--rate", "5"]).unwrap().options().asks_for_credentials());
         let issued = access(&jwt).unwrap().jwt.source().unwrap();
         assert_eq!(
             (issued.algorithms, issued.role_claim),

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use self::help::{COMPLETIONS, CONFIG, EXPORT, EXPUNGE, IMPORT, NEW_EPOCH, REINDEX, WATCH};
 pub use self::{
-    access::{Access, AnonymousRole, ClientIdentity, Jwt, Reflection},
+    access::{Access, AnonymousRole, Jwt, Reflection},
     bounds::Bounds,
     client::Server,
     database::Database,

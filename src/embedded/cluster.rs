@@ -28,7 +28,7 @@ use super::{
     EmbeddedError, Options,
     account::Account,
     binaries::Binaries,
-    socket::{self, PORT, SocketDir},
+    socket::{self, PORT, SocketDir, remove_file},
 };
 
 /// The cluster's superuser and its only database.
@@ -317,11 +317,4 @@ fn lock(dir: &Path) -> Result<Lock, EmbeddedError> {
 /// Makes a rename in `dir` survive a power cut.
 fn sync(dir: &Path) -> Result<(), EmbeddedError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(EmbeddedError::io("sync", dir))
-}
-
-pub(super) fn remove_file(path: &Path) -> Result<(), EmbeddedError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EmbeddedError::io("remove", path)(error)),
-        _ => Ok(()),
-    }
 }

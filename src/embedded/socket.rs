@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{EmbeddedError, account::Account, cluster::remove_file};
+use super::{EmbeddedError, account::Account};
 
 /// Without TCP the port is only a part of the socket's file name.
 pub(super) const PORT: u16 = 5432;
@@ -84,4 +84,12 @@ fn temporary_dir() -> Result<PathBuf, EmbeddedError> {
 
 fn create_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Removes a file; a missing file is no error.
+pub(super) fn remove_file(path: &Path) -> Result<(), EmbeddedError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EmbeddedError::io("remove", path)(error)),
+        _ => Ok(()),
+    }
 }

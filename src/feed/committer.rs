@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Feed,
-    measure::{self, Counted},
+    metrics::{self, Counted},
 };
 use crate::store::{
     Store, StoreError,
     change::Position,
     error::told,
     retention::{Retention, extend},
-    write::{Claim, Outcome, Write, commit},
+    write::{Claim, Outcome, Write, commit::commit},
 };
 
 /// A batch has at most so many submissions and, but for a single larger one, so many bytes.
@@ -154,7 +154,7 @@ fn take_batch(held: &mut VecDeque<Submission>) -> Vec<Submission> {
             break;
         }
         let Some(mut submission) = held.pop_front() else { break };
-        submission.queued.take().into_iter().for_each(measure::taken);
+        submission.queued.take().into_iter().for_each(metrics::taken);
         if submission.reply.is_closed() {
             continue;
         }
@@ -178,10 +178,10 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
         let writes: Vec<&Write> = batch.iter().flat_map(|submission| &submission.writes).collect();
         let begun = Instant::now();
         let outcome = commit(writer.store.writes(), &writes).await;
-        measure::tried(name_of(&outcome), begun.elapsed());
+        metrics::tried(name_of(&outcome), begun.elapsed());
         match outcome {
             Ok(Outcome::Committed(positions, is_unsettled)) => {
-                measure::committed(positions.len());
+                metrics::committed(positions.len());
                 positions.last().into_iter().for_each(|last| writer.feed.committed(last));
                 if is_unsettled {
                     writer.unsettled.notify_one();

@@ -3,12 +3,12 @@
 //! `follow`; what is newest is in the `ring`.
 
 pub mod committer;
-pub mod follow;
-mod measure;
+pub mod entry;
+mod metrics;
+pub mod record_locks;
 pub mod ring;
 pub mod start;
 pub mod tailer;
-pub mod told;
-pub mod turns;
+pub mod watcher;
 
-pub use self::{committer::Committer, tailer::Feed, turns::Turns};
+pub use self::{committer::Committer, record_locks::Turns, tailer::Feed};

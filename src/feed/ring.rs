@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::told::Told;
+use super::entry::Told;
 
 /// The ring holds at most so many changes, and so many bytes as `Told::weight` counts them.
 pub const MOST_CHANGES: usize = 65_536;
@@ -52,7 +52,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::told::tests::told;
+    use crate::feed::entry::tests::told;
 
     fn positions(found: Option<VecDeque<Arc<Told>>>) -> Option<Vec<i64>> {
         found.map(|found| found.iter().map(|told| told.change.position).collect())

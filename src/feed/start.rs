@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{follow::Place, tailer::Feed};
+use super::{tailer::Feed, watcher::Place};
 use crate::store::{
     StoreError,
     change::{self, Extent, Logged, Position},

@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    measure,
+    entry::{self, Told},
+    metrics,
     ring::Ring,
-    told::{self, Told},
 };
 use crate::store::{
     Store, StoreError,
@@ -85,7 +85,7 @@ impl Feed {
         let extent = change::extent(store.feed()).await?;
         let newest = change::at(store.feed(), extent.head).await?;
         let head = Head::of(extent, newest.as_ref());
-        measure::begin(head.extent.head);
+        metrics::begin(head.extent.head);
         let feed = Self(Arc::new(Shared {
             store,
             stopping: stopping.clone(),
@@ -169,7 +169,7 @@ async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
         let before = shared.head.borrow().clone();
         let last = before.extent.head;
         let page = change::after(shared.store.feed(), last, PAGE).await?;
-        measure::read_to(last, page.extent.head);
+        metrics::read_to(last, page.extent.head);
         if page.extent.epoch != before.extent.epoch {
             tracing::warn!(ended = %before.extent.epoch, epoch = %page.extent.epoch, "the feed has another epoch");
             return begin_anew(shared).await.map(|()| true);
@@ -206,7 +206,7 @@ async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
         let head = Head::of(extent, Some(newest));
         let (is_last, of) = (newest.position == page.extent.head, page.extent.head);
         push(shared, page.changes).await?;
-        measure::read_to(head.extent.head, of);
+        metrics::read_to(head.extent.head, of);
         shared.head.send_replace(head);
         if is_last {
             return Ok(true);
@@ -227,7 +227,7 @@ async fn push(shared: &Shared, mut changes: Vec<Logged>) -> Result<(), StoreErro
         return Ok(());
     }
     while !changes.is_empty() {
-        let some = told::with_records(shared.store.feed(), changes.clone(), PAGE_BYTES).await?;
+        let some = entry::with_records(shared.store.feed(), changes.clone(), PAGE_BYTES).await?;
         changes.drain(..some.len());
         let mut ring = ring();
         some.into_iter().for_each(|told| ring.push(told));

@@ -177,7 +177,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::settle::cases::any_account,
+        model::settle::tests::accounts::any_account,
         pb::{
             Account, Announcement, Article, DateSpan, Evidence, ExternalId, LatLng, Office, Participation, Place,
             Report, TimeOfDay,

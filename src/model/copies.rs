@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::{
     article::TextHash,
-    dates, names,
     resource::{Collection, Deletable},
+    text::names,
+    time::dates,
 };
 use crate::pb::{self, Article};
 

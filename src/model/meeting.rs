@@ -6,10 +6,10 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::{
-    dates,
     resource::Collection,
     settle::{self, Settled, Told, settle, unite},
     statement,
+    time::dates,
 };
 use crate::pb::{Account, Dispute, Meeting, Participation, Report, dispute, meeting::Review, participation::Presence};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::names;
+use super::text::names;
 use crate::pb::Participant;
 
 /// The normalised names and aliases of a participant.

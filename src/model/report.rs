@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::settle::cases::any_account,
+        model::settle::tests::accounts::any_account,
         pb::{Link, Outcome, participation::Role},
     };
 

@@ -23,10 +23,10 @@ use tower::ServiceExt;
 
 use super::{
     calls::{Calls, Counted},
+    context::Door,
     farewell,
     greeting::{Opening, Spoken},
     linger::Lingering,
-    listen::Door,
     stall::Stalling,
     tls,
 };

@@ -3,32 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, time};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
-use super::{certificates::Current, connection, linger::Lingering, places::Places, silence::Silences};
-use crate::{config::Transport, service::layer::Layers};
+use super::{connection, context::Door, linger::Lingering, places::Places};
 
 /// When no connection can be taken in (out of file descriptors, say), the next try is so much later.
 const BREATH: Duration = Duration::from_millis(50);
-
-/// How the door is closed.
-#[derive(Debug, Clone, Default)]
-pub struct Closing {
-    /// No further connections and calls are taken.
-    pub stopping: CancellationToken,
-    /// What is still open is cut.
-    pub cut: CancellationToken,
-}
-
-/// What all connections have in common.
-pub struct Door {
-    pub service: Layers,
-    pub config: Transport,
-    /// None: they are in plaintext.
-    pub certificates: Option<Current>,
-    pub closing: Closing,
-    pub silences: Silences,
-}
 
 /// Serves connections until the door is closed, then takes no more, and ends when the last one has.
 pub async fn run(listener: TcpListener, door: Door) {

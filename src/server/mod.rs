@@ -3,8 +3,8 @@
 mod bound;
 mod calls;
 mod certificates;
-mod chores;
 mod connection;
+mod context;
 mod farewell;
 mod greeting;
 mod health;
@@ -31,23 +31,28 @@ use tonic_health::ServingStatus;
 use self::{
     bound::Bound,
     certificates::Certificates,
-    listen::{Closing, Door},
+    context::{Closing, Door},
     operations::Operations,
     readiness::{Readiness, State},
     silence::Silences,
 };
 use crate::{
     access::Gate,
-    config::{self, Reflection},
-    embedded::{self, Embedded, EmbeddedError},
+    config::{self, Bounds, Reflection},
+    database::Database,
     feed::{Committer, Feed, Turns},
+    jobs::{maintenance, settler},
     pb::{
         self, article_service_server::ArticleServiceServer, change_service_server::ChangeServiceServer,
         filter_service_server::FilterServiceServer, ingest_service_server::IngestServiceServer,
         meeting_service_server::MeetingServiceServer, participant_service_server::ParticipantServiceServer,
     },
-    service::{Api, layer, life::Lives, page::TokenKey, settler, status::MESSAGE_BYTES},
-    store::{Store, migrate::migrate as migrate_database},
+    service::{
+        Api, layer,
+        read::{pagination::TokenKey, stream_lifetime::Lives},
+        status::MESSAGE_BYTES,
+    },
+    store::{Store, schema::migrate::migrate as migrate_database},
 };
 
 /// A question about health is the name of a service. Whoever asks has no credentials, and holds no more memory than that.
@@ -60,7 +65,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn check(config: &config::Serve) -> anyhow::Result<()> {
     config.check()?;
     Certificates::load(&config.service.transport.tls).await?;
-    Gate::check(&config.service.access, config.listen).await?;
+    Gate::check(&config.service.access.options(), config.listen).await?;
     Ok(())
 }
 
@@ -107,68 +112,10 @@ async fn serve_on(
     tokio::pin!(shutdown);
     // The database may not answer, and another instance may take long to migrate it.
     tokio::select! {
-        migrated = migrate_database(&database.options) => migrated?,
+        migrated = migrate_database(database.options()) => migrated?,
         () = &mut shutdown => return Ok(()),
     }
-    serve_as(address.listen()?, database.options.clone(), &config.service, readiness, shutdown).await
-}
-
-/// Brings the database to the schema of this version.
-pub async fn migrate(config: config::Database) -> anyhow::Result<()> {
-    let database = Database::open_or_join(&config).await?;
-    let result = migrate_database(&database.options).await;
-    database.close().await;
-    result?;
-    tracing::info!("the database is up to date");
-    Ok(())
-}
-
-/// Does something to the database that the configuration names.
-pub async fn on_database<T>(
-    config: &config::Database,
-    work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let database = Database::open_or_join(config).await?;
-    let store = Store::new(database.options.clone());
-    let result = work(&store).await;
-    store.close().await;
-    database.close().await;
-    result
-}
-
-/// The database that the configuration names, or our own.
-struct Database {
-    options: PgConnectOptions,
-    embedded: Option<Embedded>,
-}
-
-impl Database {
-    async fn open(config: &config::Database) -> anyhow::Result<Self> {
-        if let Some(target) = config.named()? {
-            target.wait().await?;
-            return Ok(Self { options: target.options, embedded: None });
-        }
-        let options = embedded::Options { postgres_bin: config.postgres_bin.clone(), ..embedded::Options::default() };
-        let embedded = Embedded::start(&config.data_dir, options).await?;
-        tracing::info!(url = embedded.url(), "the embedded database runs");
-        Ok(Self { options: embedded.connect_options(), embedded: Some(embedded) })
-    }
-
-    /// Opens the database. One of our own that a service runs on is used beside it.
-    async fn open_or_join(config: &config::Database) -> anyhow::Result<Self> {
-        match Self::open(config).await {
-            Err(error) if matches!(error.downcast_ref(), Some(EmbeddedError::InUse { .. })) => {
-                Ok(Self { options: embedded::running(&config.data_dir)?, embedded: None })
-            }
-            opened => opened,
-        }
-    }
-
-    async fn close(self) {
-        if let Some(embedded) = self.embedded {
-            embedded.stop().await;
-        }
-    }
+    serve_as(address.listen()?, database.options().clone(), &config.service, readiness, shutdown).await
 }
 
 /// Serves on a migrated database until `shutdown`: then takes no more calls, and gives those that are open some time to
@@ -193,7 +140,7 @@ async fn serve_as(
     let address: SocketAddr = listener.local_addr()?;
     let certificates = Certificates::load(&config.transport.tls).await?;
     let store = Store::within(database, &config.pools.limits(&config.bounds));
-    let gate = Arc::new(Gate::new(&config.access, address, &store).await?);
+    let gate = Arc::new(Gate::new(&config.access.options(), address, &store).await?);
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
     let (heartbeat, retention) = (config.feed.feed_heartbeat, config.feed.retention());
@@ -215,8 +162,8 @@ async fn serve_as(
     health::set(&reporter, ServingStatus::Serving).await;
     let watching = tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone()));
     let running = [
-        tokio::spawn(chores::forget(store.clone())),
-        tokio::spawn(chores::retain(store.clone(), retention)),
+        tokio::spawn(maintenance::forget(store.clone())),
+        tokio::spawn(maintenance::retain(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
         tokio::spawn({
             let gate = gate.clone();
@@ -226,7 +173,7 @@ async fn serve_as(
 
     let mut routes = services(&api, config.access.reflection)?;
     routes.add_service(health_service.max_decoding_message_size(HEALTH_BYTES));
-    let service = layer::around(routes.routes(), gate, &config.bounds, stopping.clone());
+    let service = layer::around(routes.routes(), gate, layer_limits(&config.bounds), stopping.clone());
     let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
     let server = listen::run(
         listener,
@@ -317,5 +264,14 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 async fn flush(committing: JoinHandle<()>) {
     if time::timeout(FLUSH_TIMEOUT, committing).await.is_err() {
         tracing::warn!("some writes were not finished, and their callers have not been answered");
+    }
+}
+
+fn layer_limits(bounds: &Bounds) -> layer::Limits {
+    layer::Limits {
+        call_timeout: bounds.call_timeout,
+        max_wait: bounds.max_wait,
+        max_calls: bounds.max_calls as usize,
+        max_streams: bounds.max_streams as usize,
     }
 }

@@ -2,9 +2,9 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, call::check, refusal::Refusal};
+use super::{Api, error::Refusal, write::idempotency::check};
 use crate::{
-    model::filter::{Field, Function, vocabulary},
+    model::query::filter::{Field, Function, vocabulary},
     pb::{
         FilterField, FilterFunction, ListFilterFieldsRequest, ListFilterFieldsResponse,
         filter_service_server::FilterService,

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use crate::{
-    model::{nearest, role::Role},
+    model::{role::Role, text::suggestion},
     pb,
 };
 
@@ -45,7 +45,7 @@ impl Method {
 
 /// The path that was probably meant, where no method of the contract has this one.
 pub fn nearest(path: &str) -> Option<&'static str> {
-    nearest::nearest(METHODS.keys().map(String::as_str), path)
+    suggestion::nearest(METHODS.keys().map(String::as_str), path)
 }
 
 #[cfg(test)]

@@ -1,43 +1,31 @@
 //! The gRPC services, one file each: decode, call, encode. `status` is the only place that names status codes,
 //! `layer` what every call passes through.
 
-pub mod aggregate;
 pub mod article;
-pub mod call;
 pub mod change;
 pub mod codec;
-pub mod counterpart;
-pub mod cursor;
+pub mod error;
 pub mod filter;
-pub mod history;
 pub mod ingest;
 pub mod layer;
-pub mod life;
 pub mod meeting;
-pub mod merge;
 pub mod method;
-pub mod page;
 pub mod participant;
-pub mod path;
 pub mod peer;
-pub mod refusal;
-pub mod report;
-pub mod retract;
-mod revise;
-mod rule;
-mod search;
-pub mod settler;
-mod stale;
-mod statement;
+pub mod read;
 pub mod status;
-pub mod story;
+pub mod write;
 
 use std::{collections::HashMap, fmt::Display, future::Future, time::Duration};
 
 use tonic::{Request, Response, metadata::MetadataValue};
 use uuid::Uuid;
 
-use self::{life::Lives, page::TokenKey, refusal::Refusal};
+use self::{
+    error::Refusal,
+    read::{pagination::TokenKey, stream_lifetime::Lives},
+    write::idempotency,
+};
 use crate::{
     feed::{Committer, Feed, Turns, committer::Verdict},
     model::{
@@ -96,14 +84,14 @@ impl Api {
     /// The request of a read: checked, and not before the position that the caller wants it to have.
     pub async fn read<R: Check>(&self, request: Request<R>) -> Result<R, Refusal> {
         let request = self.reached(request).await?;
-        call::check(&request)?;
+        idempotency::check(&request)?;
         Ok(request)
     }
 
     /// The request of a question, as `read`, and how long it may take: as long as the caller waits, if that is less than it
     /// may take here.
     pub async fn asked<R: Check>(&self, request: Request<R>) -> Result<(R, Duration), Refusal> {
-        let patience = call::patience(request.metadata());
+        let patience = idempotency::patience(request.metadata());
         let request = self.read(request).await?;
         Ok((request, patience.unwrap_or(self.question_timeout).min(self.question_timeout)))
     }
@@ -208,7 +196,7 @@ async fn must_be_live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<(), R
         return Ok(());
     }
     let live = live::<R>(store, ids).await?;
-    ids.iter().try_for_each(|id| refusal::must_be_live(R::COLLECTION, *id, live.get(id).copied()))
+    ids.iter().try_for_each(|id| error::must_be_live(R::COLLECTION, *id, live.get(id).copied()))
 }
 
 /// Whether the records of these ids are live; those that are not there are left out.

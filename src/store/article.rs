@@ -7,19 +7,21 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx,
-    coalesce::{BATCH_BYTES, Found},
-    docs, revision,
-    search::Words,
-    signed::{Signatures, Signed},
+    Doc, StoreError, Tx, docs,
+    pool::batch_loader::{BATCH_BYTES, Found},
+    query::search::Words,
     time,
-    write::{Claim, PutArticle},
+    write::{
+        Claim, PutArticle,
+        provenance::{Signatures, Signed},
+        revision,
+    },
 };
 use crate::{
     model::{
         article::{TextHash, keeps_text, parse_text_hash, publisher_region, uris},
-        dates,
         resource::{CONTRACT, Collection, Deletable},
+        time::dates,
     },
     pb::Article,
 };

@@ -8,21 +8,23 @@ use sqlx::{PgPool, postgres::types::PgRange};
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx,
-    coalesce::{BATCH_BYTES, Found},
-    columns::Columns,
-    docs, participation, report, revision,
-    signed::{Signatures, Signed},
-    statement, time,
-    write::{Claim, Put},
+    Doc, StoreError, Tx, docs, participation,
+    pool::batch_loader::{BATCH_BYTES, Found},
+    report, statement, time,
+    write::{
+        Claim, Put,
+        columns::Columns,
+        provenance::{Signatures, Signed},
+        revision,
+    },
 };
 use crate::{
     model::{
-        dates,
         meeting::{announcer, date_precision, review},
-        names,
         report::participants,
         resource::{CONTRACT, Collection},
+        text::names,
+        time::dates,
     },
     pb::{Account, Meeting},
 };

@@ -5,39 +5,22 @@
 //! A record is kept whole, as the bytes of its message (`doc`), beside the columns and index tables that queries ask
 //! about. Those are derived: the functions named `index` here say how.
 
-pub mod aggregate;
 pub mod article;
-pub mod ask;
 pub mod change;
-pub mod coalesce;
-mod columns;
 pub mod copies;
-pub mod counterpart;
 pub mod error;
-pub mod filter;
-pub mod folding;
-pub mod gate;
-pub mod history;
-pub mod list;
 pub mod meeting;
-pub mod migrate;
 pub mod participant;
 pub mod participation;
-pub mod path;
-mod pools;
-pub mod reference;
-pub mod reindex;
+pub mod pool;
+pub mod query;
 pub mod report;
-pub mod request;
 pub mod retention;
-pub mod revision;
 mod row;
-pub mod search;
-mod signed;
+pub mod schema;
 pub mod statement;
 pub mod text;
 pub mod token;
-pub mod unsettled;
 pub mod write;
 
 use std::{collections::HashSet, hash::Hash, time::Duration};
@@ -47,11 +30,13 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::coalesce::{BATCH_BYTES, Coalesced, Found};
-use self::pools::{ANSWER_TIMEOUT, Pools, answers};
+use self::pool::{
+    ANSWER_TIMEOUT, Pools, answers,
+    batch_loader::{BATCH_BYTES, Coalesced, Found},
+};
 pub use self::{
     error::StoreError,
-    pools::{Connections, Limits},
+    pool::{Connections, Limits},
 };
 use crate::model::resource::{CONTRACT, Collection, Resource};
 

@@ -7,10 +7,12 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx, docs, revision,
-    signed::{Signatures, Signed},
-    time,
-    write::{Claim, PutParticipant},
+    Doc, StoreError, Tx, docs, time,
+    write::{
+        Claim, PutParticipant,
+        provenance::{Signatures, Signed},
+        revision,
+    },
 };
 use crate::{
     model::{

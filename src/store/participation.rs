@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::{StoreError, Tx};
 use crate::{
     model::{
-        dates,
         meeting::{is_listed, is_met, takes_part},
         resource::Collection,
+        time::dates,
     },
     pb::{Account, Meeting, Participation, participation::Presence},
 };

@@ -8,13 +8,15 @@ use uuid::Uuid;
 
 use super::{
     Doc, StoreError, Tx,
-    coalesce::Found,
-    list::{PAGE_BYTES, Page},
-    revision,
+    pool::batch_loader::Found,
+    query::list::{PAGE_BYTES, Page},
     row::from_row,
-    signed::{Signatures, Signed},
     time,
-    write::{Claim, Put, Write},
+    write::{
+        Claim, Put, Write,
+        provenance::{Signatures, Signed},
+        revision,
+    },
 };
 use crate::{
     model::{

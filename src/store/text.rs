@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{StoreError, Tx, signed::Signed, write::PutArticle};
+use super::{
+    StoreError, Tx,
+    write::{PutArticle, provenance::Signed},
+};
 use crate::model::article::{TextHash, keeps_text, text_hash};
 
 /// Keeps the texts that the articles come with, and what they may show.

@@ -1,7 +1,8 @@
 //! Callers who are known by the certificate that they show.
 
 use readout::{
-    config::{self, Access, ClientAuth, ClientIdentity, Tls, Transport},
+    access::certificate::ClientIdentity,
+    config::{self, Access, ClientAuth, Tls, Transport},
     model::role::Role,
     pb::{
         CreateArticleRequest, ErrorReason, ListChangesRequest, Origin, article_service_client::ArticleServiceClient,

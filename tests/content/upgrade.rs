@@ -10,7 +10,7 @@ use readout::{
         Account, ErrorReason, ExternalId, GetMeetingRequest, IngestStoryRequest, Meeting, Participant, Place,
         Publisher, Story, StoryReport, change::Kind, ingest_story_response::Outcome,
     },
-    store::migrate::migrate,
+    store::schema::migrate::migrate,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tonic::Code;

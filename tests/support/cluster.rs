@@ -7,7 +7,7 @@ use std::sync::{
 
 use readout::{
     embedded::{Embedded, Options},
-    store::migrate::migrate,
+    store::schema::migrate::migrate,
 };
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 

@@ -14,7 +14,7 @@ use std::{
 
 use readout::{
     embedded::{Embedded, Options},
-    store::migrate::migrate,
+    store::schema::migrate::migrate,
 };
 use tokio::sync::OnceCell;
 

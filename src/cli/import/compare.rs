@@ -8,7 +8,7 @@ use crate::{
     model::{
         article::{same_content, take_text},
         canonical::is_same,
-        changed::{changed, read},
+        mask::diff::{changed, read},
         resource::{Deletable, Resource},
         rules::ClearOutput,
     },

@@ -5,7 +5,7 @@ use std::fmt;
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::Value;
 
-use crate::{cli::time, model::nearest::nearest};
+use crate::{cli::time, model::text::suggestion::nearest};
 
 /// The longest value that is shown, in characters.
 const LONGEST_VALUE: usize = 60;

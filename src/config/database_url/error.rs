@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use crate::model::nearest::did_you_mean;
+use crate::model::text::suggestion::did_you_mean;
 
 /// The form of a URL.
 const FORM: &str = "postgres://user:password@host:port/name";

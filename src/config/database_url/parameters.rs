@@ -4,7 +4,7 @@
 use sqlx::postgres::PgSslMode;
 
 use super::DatabaseUrlError;
-use crate::model::nearest::nearest;
+use crate::model::text::suggestion::nearest;
 
 /// A parameter, and its use.
 pub struct Parameter {

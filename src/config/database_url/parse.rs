@@ -13,7 +13,7 @@ use super::{
     parameters::{self, Meaning},
     server_options,
 };
-use crate::model::nearest::nearest;
+use crate::model::text::suggestion::nearest;
 
 /// Reads a URL.
 pub fn parse(text: &str) -> Result<DatabaseUrl, Error> {

@@ -1,7 +1,7 @@
 //! The nearest miss of a quote that does not stand where, or as, it is said to: what its sender probably meant.
 
 use super::Text;
-use crate::model::shown::shown;
+use crate::model::text::quoted::shown;
 
 /// Looking for a near miss costs the length of the text. All quotes of a call together may cost this, some 0.1 s.
 pub const SEARCH_BYTES: usize = 64 * 1024 * 1024;

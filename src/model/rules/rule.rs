@@ -5,9 +5,13 @@ use std::{cmp::Ordering, collections::BTreeMap, fmt};
 
 use regex_lite::Regex;
 
-use super::{Path, Violations};
+use super::{Path, Violations, codes};
 use crate::{
-    model::{canonical, codes, nearest, search, shown::shown},
+    model::{
+        canonical,
+        query::search,
+        text::{quoted::shown, suggestion},
+    },
     pb::ErrorReason::InvalidField,
 };
 
@@ -62,8 +66,8 @@ pub fn max_bytes(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations)
 pub fn pattern(value: &str, pattern: &Regex, at: &Path<'_>, out: &mut Violations) {
     if !pattern.is_match(value) {
         out.add_with(InvalidField, at, || {
-            let meant = nearest::nearest(words(pattern.as_str()), value);
-            format!("must match {}, not {}{}", pattern.as_str(), shown(value), nearest::did_you_mean(meant))
+            let meant = suggestion::nearest(words(pattern.as_str()), value);
+            format!("must match {}, not {}{}", pattern.as_str(), shown(value), suggestion::did_you_mean(meant))
         });
     }
 }
@@ -152,7 +156,7 @@ pub fn region(value: &str, at: &Path<'_>, out: &mut Violations) {
     if !value.is_empty() && !codes::is_region(value) {
         out.add_with(InvalidField, at, || {
             let wanted = "must be an ISO 3166-1 alpha-2 code in upper case, or XK";
-            format!("{wanted}, not {}{}", shown(value), nearest::did_you_mean(codes::nearest_region(value)))
+            format!("{wanted}, not {}{}", shown(value), suggestion::did_you_mean(codes::nearest_region(value)))
         });
     }
 }
@@ -161,7 +165,7 @@ pub fn language(value: &str, at: &Path<'_>, out: &mut Violations) {
     if !value.is_empty() && !codes::is_language(value) {
         out.add_with(InvalidField, at, || {
             let wanted = "must be a BCP 47 language tag such as \"en\" or \"az-Latn\"";
-            format!("{wanted}, not {}{}", shown(value), nearest::did_you_mean(codes::nearest_language(value)))
+            format!("{wanted}, not {}{}", shown(value), suggestion::did_you_mean(codes::nearest_language(value)))
         });
     }
 }
@@ -177,7 +181,7 @@ pub fn time_zone(value: &str, at: &Path<'_>, out: &mut Violations) {
     if !value.is_empty() && !codes::is_time_zone(value) {
         out.add_with(InvalidField, at, || {
             let wanted = "must be an IANA time zone such as \"Asia/Baku\"";
-            format!("{wanted}, not {}{}", shown(value), nearest::did_you_mean(codes::nearest_time_zone(value)))
+            format!("{wanted}, not {}{}", shown(value), suggestion::did_you_mean(codes::nearest_time_zone(value)))
         });
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::rulings::Heads;
 use crate::{
-    model::names,
+    model::text::names,
     pb::{Account, Announcement, DateSpan, Delegation, Participation, Place, participation::Role},
 };
 

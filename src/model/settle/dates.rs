@@ -1,8 +1,8 @@
 //! When the meeting took place, as far as the reports know.
 
-use super::choice::{Candidate, Claim, candidates};
+use super::ranking::{Candidate, Claim, candidates};
 use crate::{
-    model::spans::{Key, contains, key},
+    model::time::spans::{Key, contains, key},
     pb::{DateSpan, date_span::Basis},
 };
 

@@ -4,42 +4,35 @@
 //! are the same, `dates`, `offices`, `delegations`, `participations` and `statements` settle one noun each. `rulings`
 //! says what was ruled, `coherent` makes it fit, `contest` and `said` tell what is disputed.
 
-#[cfg(test)]
-pub mod cases;
-mod choice;
 mod coherent;
-mod contest;
 mod dates;
 mod delegations;
-#[cfg(test)]
-mod disputed;
+mod disputed_value;
+mod disputes;
+mod group_delegations;
 mod ids;
 mod offices;
 mod participations;
-#[cfg(test)]
-mod properties;
+mod ranking;
+mod reading;
 mod rulings;
-mod said;
 mod statements;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
 
 use self::{
-    choice::{Claim, Scale, candidates, numbers, texts},
-    contest::{Contests, Field, Tellers},
+    disputed_value::Said,
+    disputes::{Contests, Field, Tellers},
     ids::Ids,
+    ranking::{Claim, Scale, candidates, numbers, texts},
     rulings::Rulings,
-    said::Said,
 };
-use crate::{
-    model::{names, spans::key as span_key},
-    pb,
-};
-
 pub use self::{rulings::rulable_paths, statements::unite};
+use super::{text::names, time::spans::key as span_key};
+use crate::pb;
 
 /// One report, with what settling needs to know of its article.
 #[derive(Clone, Copy, Debug)]
@@ -137,8 +130,8 @@ fn account<'a>(ids: &'a Ids<'a>, scale: &Scale, contests: &mut Contests<'a>) -> 
         .filter_map(|(teller, reading)| Some(Claim(teller, reading.participation(&reading.account.initiator)?)));
 
     // In the order of the account, which is that of the disputes.
-    let kind = contests.settle(scale, Field::Kind, number(|account| account.kind), contest::kind);
-    let status = contests.settle(scale, Field::Status, number(|account| account.status), contest::status);
+    let kind = contests.settle(scale, Field::Kind, number(|account| account.kind), disputes::kind);
+    let status = contests.settle(scale, Field::Status, number(|account| account.status), disputes::status);
     let date = contests.settle(scale, Field::Date, dates::told(dates), Said::Date);
     let place = place(ids, scale, contests);
     let mut delegations = delegations::settle(ids, scale);

@@ -1,7 +1,7 @@
 //! The office in which somebody took part.
 
-use super::choice::{Candidate, Claim, Texts, candidates, finest};
-use crate::{model::names, pb};
+use super::ranking::{Candidate, Claim, Texts, candidates, finest};
+use crate::{model::text::names, pb};
 
 /// An office as it compares: its texts by their places among those told, 0 for none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

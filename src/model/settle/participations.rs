@@ -1,11 +1,12 @@
 //! Participations: everybody that a report tells of, once, with what is settled on of each.
 
 use super::{
-    choice::{Claim, Scale, candidates, numbers, texts},
-    contest::{self, Contests, Field, Part as Disputed},
-    ids::{Ids, Part, Reading},
+    disputed_value::Said,
+    disputes::{self, Contests, Field, Part as Disputed},
+    ids::Ids,
     offices,
-    said::Said,
+    ranking::{Claim, Scale, candidates, numbers, texts},
+    reading::{Part, Reading},
     united,
 };
 use crate::pb;
@@ -48,7 +49,7 @@ fn settle_one<'a>(
         .filter_map(|it| Some(Claim(it.teller, it.reading.participation(&it.part.told.on_behalf_of)?)))
         .filter(|Claim(_, whom)| *whom != who);
 
-    let presence = contests.settle(scale, Field::Of(id, Disputed::Presence), numbers(presences), contest::presence);
+    let presence = contests.settle(scale, Field::Of(id, Disputed::Presence), numbers(presences), disputes::presence);
     let office = contests.settle(scale, Field::Of(id, Disputed::Office), offices::told(offices), Said::Office);
     let rank = contests.settle(scale, Field::Of(id, Disputed::Rank), texts(ranks), Said::Text);
     let region = contests.settle(scale, Field::Of(id, Disputed::Region), texts(regions), Said::Text);

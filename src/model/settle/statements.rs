@@ -2,10 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{
-    Told,
-    ids::{Ids, Reading},
-};
+use super::{Told, ids::Ids, reading::Reading};
 use crate::pb;
 
 /// All statements, outcomes and links that the reports tell, by the rank of the report (see `settle`) and in its

@@ -4,19 +4,24 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::with_texts;
+use super::view::with_texts;
 use crate::{
-    model::{filter, order, resource::Collection, search::Question},
+    model::{
+        query::{filter, order, search::Question},
+        resource::Collection,
+    },
     pb::{Article, ListArticlesRequest, ListArticlesResponse, View, snippet::Source},
     service::{
         Api,
-        page::Cursor,
-        refusal::Refusal,
-        search::{Shown, snippets},
+        error::Refusal,
+        read::{
+            pagination::Cursor,
+            snippets::{Shown, snippets},
+        },
     },
     store::{
         article,
-        list::{Keyset, Wanted, list},
+        query::list::{Keyset, Wanted, list},
     },
 };
 

@@ -1,6 +1,7 @@
 //! ArticleService.
 
 mod list;
+mod view;
 
 use std::{pin::Pin, sync::Arc, time::SystemTime};
 
@@ -8,21 +9,29 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use self::list::{page, question};
+use self::{
+    list::{page, question},
+    view::{in_view, with_text},
+};
 use super::{
     Api, Prepared,
-    call::{Call, check},
-    history, id, ids, in_order, must_be_free, must_be_live, new_id,
-    page::{Cursor, chunks},
-    refusal::Refusal,
-    retract::{self, Retracted},
-    revise::{Update, must_be_a_place, revised, revised_with, to_delete, to_undelete, unchanged_with},
-    stale::{cited_in, compare, is_another_text},
-    status::MESSAGE_BYTES,
+    error::Refusal,
+    id, ids,
+    meeting::retract::{self, Retracted},
+    must_be_free, must_be_live, new_id,
+    read::{
+        history,
+        pagination::{Cursor, chunks},
+    },
+    write::{
+        idempotency::{Call, check},
+        revise::{Update, must_be_a_place, revised, revised_with, to_delete, to_undelete, unchanged_with},
+        stale_evidence::{cited_in, compare, is_another_text},
+    },
 };
 use crate::{
     model::{
-        article::{TextHash, keeps_text, parse_text_hash, take_next_text, take_text, uris},
+        article::{TextHash, keeps_text, take_next_text, take_text, uris},
         canonical::is_same,
         copies::{Copy, regroups, text_key},
         resource::{Collection, Deletable, Resource},
@@ -31,11 +40,10 @@ use crate::{
     pb::{
         Article, BatchGetArticlesRequest, BatchGetArticlesResponse, CreateArticleRequest, DeleteArticleRequest,
         GetArticleRequest, ListArticleRevisionsRequest, ListArticleRevisionsResponse, ListArticlesRequest,
-        ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest, View,
-        article_service_server::ArticleService,
+        ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest, article_service_server::ArticleService,
     },
     store::{
-        Doc, article, change, copies,
+        article, change, copies,
         write::{Put, PutArticle, Write},
     },
 };
@@ -57,7 +65,7 @@ impl ArticleService for Api {
         let (request, time) = self.read_at(request).await?;
         let id = id::<Article>(&request.name)?;
         if let Some(time) = time {
-            let article = history::articles(self, &[id], request.view(), time).await?.pop();
+            let article = view::as_of(self, &[id], request.view(), time).await?.pop();
             return article.map(Response::new).ok_or_else(|| Refusal::NotThen(request.name).into());
         }
         let doc = self.store.by_id().articles.get(id).await.map_err(Refusal::from)?;
@@ -73,7 +81,7 @@ impl ArticleService for Api {
         let (request, time) = self.read_at(request).await?;
         let ids = ids::<Article>(&request.names);
         if let Some(time) = time {
-            let articles = history::articles(self, &ids, request.view(), time).await?;
+            let articles = view::as_of(self, &ids, request.view(), time).await?;
             return Ok(Response::new(BatchGetArticlesResponse { articles }));
         }
         let docs = article::get(self.store.reads(), &ids).await?;
@@ -325,39 +333,4 @@ async fn next_origin(
         sent => sent,
     };
     origin(api, &Copy::of(id, next, text_key)).await
-}
-
-/// The articles of these ids, in this order, of which these are the docs.
-async fn in_view(api: &Api, ids: &[Uuid], docs: &[Doc], view: View) -> Result<Vec<Article>, Refusal> {
-    let articles = in_order(ids, docs)?;
-    if view == View::Basic {
-        return Ok(articles);
-    }
-    let sizes = article::text_sizes(api.store.reads(), ids).await?;
-    let bytes = |id: &Uuid| {
-        sizes.get(id).unwrap_or(&0) + docs.iter().find(|doc| doc.id == *id).map_or(0, |doc| doc.bytes.len() + 16)
-    };
-    if ids.iter().map(bytes).sum::<usize>() > MESSAGE_BYTES {
-        return Err(Refusal::TooLarge);
-    }
-    with_texts(api, articles).await
-}
-
-async fn with_text(api: &Api, article: Article) -> Result<Article, Refusal> {
-    Ok(with_texts(api, vec![article]).await?.remove(0))
-}
-
-pub(super) async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, Refusal> {
-    let of = |article: &Article| Some((article.id()?, parse_text_hash(&article.text_sha256)?));
-    let wanted: Vec<_> = articles.iter().filter(|one| keeps_text(one)).filter_map(of).collect();
-    if wanted.is_empty() {
-        return Ok(articles);
-    }
-    let texts = article::texts(api.store.reads(), &wanted).await?;
-    for article in articles.iter_mut().filter(|one| keeps_text(one)) {
-        if let Some(text) = article.id().and_then(|id| texts.get(&id)) {
-            article.text.clone_from(text);
-        }
-    }
-    Ok(articles)
 }

@@ -15,11 +15,11 @@ use tonic::{
 };
 use tower::Service;
 
-use super::ending::{broken_with, cut_with};
+use super::terminate_body::{broken_with, cut_with};
 use crate::{
     access::{Admitted, Denied, Gate, Presented},
     model::role::Role,
-    service::{method::Method, peer::Peer, refusal::Refusal},
+    service::{error::Refusal, method::Method, peer::Peer},
 };
 
 /// Lets callers in to a service.

@@ -13,13 +13,13 @@ use tonic::{Status, body::Body, codegen::http};
 use tower::Service;
 
 use super::{
-    arrival::arrived,
-    ending::{broken_with, ending, ends_with},
+    Limits,
+    buffer_request::arrived,
+    terminate_body::{broken_with, ending, ends_with},
 };
 use crate::{
-    config::Bounds,
-    service::{method::Method, refusal::Refusal},
-    store::gate::{Gate, Pass},
+    service::{error::Refusal, method::Method},
+    store::pool::wait_queue::{Gate, Pass},
 };
 
 /// So many are at work at a time: two full batches of the committer, and as many readers, who share their queries.
@@ -77,11 +77,11 @@ impl Class {
 
 impl<S> Admission<S> {
     /// Around this service. What is open without being of the contract, such as reflection, ends with `stopping`.
-    pub fn new(inner: S, bounds: &Bounds, stopping: CancellationToken) -> Self {
-        let gate = |class, room| Gate::new(class, room, bounds.max_wait);
+    pub fn new(inner: S, limits: &Limits, stopping: CancellationToken) -> Self {
+        let gate = |class, room| Gate::new(class, room, limits.max_wait);
         let gates = Gates {
-            calls: gate("call", bounds.max_calls as usize),
-            streams: gate("stream", bounds.max_streams as usize),
+            calls: gate("call", limits.max_calls),
+            streams: gate("stream", limits.max_streams),
             reads: gate("read", AT_WORK),
             writes: gate("write", AT_WORK),
         };

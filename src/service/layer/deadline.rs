@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Status, body::Body, codegen::http};
 use tower::Service;
 
-use super::ending::ends_with;
-use crate::service::{call, method::Method, refusal::Refusal};
+use super::terminate_body::ends_with;
+use crate::service::{error::Refusal, method::Method, write::idempotency};
 
 /// Bounds the time of the calls of a service.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let is_unary = Method::of(request.uri().path()).is_some_and(|method| !method.is_streaming);
-        let callers = match call::timeout(request.headers()) {
+        let callers = match idempotency::timeout(request.headers()) {
             Ok(callers) => callers,
             Err(violations) => {
                 let refused = Status::from(Refusal::from(violations)).into_http();

@@ -18,7 +18,7 @@ use tower::Service;
 use tracing::{Instrument, Span, error_span, field::Empty};
 
 use super::{
-    measures::{Measures, Methods},
+    call_metrics::{Measures, Methods},
     request_id::RequestId,
 };
 use crate::telemetry::{

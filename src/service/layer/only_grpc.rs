@@ -16,8 +16,8 @@ use tonic::{
 };
 use tower::Service;
 
-use super::complete::encode;
-use crate::{model::shown::shown, service::status::malformed};
+use super::error_details::encode;
+use crate::{model::text::quoted::shown, service::status::malformed};
 
 /// A client of another protocol reads this.
 pub const PORT_SPEAKS: &str = concat!(

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::with_reports;
+use super::view::with_reports;
 use crate::{
-    model::{filter, meeting::basic, order, resource::Collection},
+    model::{
+        meeting::basic,
+        query::{filter, order},
+        resource::Collection,
+    },
     pb::{ListMeetingsRequest, ListMeetingsResponse, Meeting, View},
-    service::{Api, page::Cursor, refusal::Refusal},
+    service::{Api, error::Refusal, read::pagination::Cursor},
     store::{
-        list::{Keyset, Wanted, list},
+        query::list::{Keyset, Wanted, list},
         report,
     },
 };

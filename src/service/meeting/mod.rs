@@ -1,24 +1,37 @@
 //! MeetingService.
 
+pub mod aggregate;
 mod list;
+pub mod merge;
+pub mod retract;
+pub mod settle_inputs;
+pub mod statement;
+pub mod update;
+mod view;
 
-use std::{collections::HashMap, pin::Pin, time::SystemTime};
+use std::{pin::Pin, time::SystemTime};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use self::list::{page, question};
+use self::{
+    list::{page, question},
+    settle_inputs::{Telling, Tellings, complete, must_have_room, source, to_settle},
+    view::{read, whole},
+};
 use super::{
-    Api, Prepared, aggregate,
-    call::{Call, check},
-    history, id, ids, in_order, merge, must_be_free, must_fit, new_id,
-    page::{Cursor, chunks},
-    refusal::Refusal,
-    report::{Telling, Tellings, complete, must_have_room, source, tellings, to_settle},
-    retract,
-    revise::{must_stand, revised, to_delete, to_undelete},
-    rule, statement,
+    Api, Prepared,
+    error::Refusal,
+    id, ids, must_be_free, must_fit, new_id,
+    read::{
+        history,
+        pagination::{Cursor, chunks},
+    },
+    write::{
+        idempotency::{Call, check},
+        revise::{must_stand, revised, to_delete, to_undelete},
+    },
 };
 use crate::{
     model::{
@@ -35,9 +48,9 @@ use crate::{
         UpdateMeetingRequest, View, meeting::Review, meeting_service_server::MeetingService,
     },
     store::{
-        change,
-        history::list_reports,
-        meeting, report,
+        change, meeting,
+        query::history::list_reports,
+        report,
         write::{Put, Write},
     },
 };
@@ -63,7 +76,7 @@ impl MeetingService for Api {
         let (request, time) = self.read_at(request).await?;
         let id = id::<Meeting>(&request.name)?;
         let meeting = match (time, request.view()) {
-            (Some(time), view) => history::meetings(self, &[id], view, time).await?.pop(),
+            (Some(time), view) => view::as_of(self, &[id], view, time).await?.pop(),
             (None, View::Basic) => without_reports(self, id).await?,
             (None, _) => whole(self, id).await?,
         };
@@ -77,7 +90,7 @@ impl MeetingService for Api {
         let (request, time) = self.read_at(request).await?;
         let ids = ids::<Meeting>(&request.names);
         let meetings = match time {
-            Some(time) => history::meetings(self, &ids, request.view(), time).await?,
+            Some(time) => view::as_of(self, &ids, request.view(), time).await?,
             None => read(self, &ids, request.view()).await?,
         };
         Ok(Response::new(BatchGetMeetingsResponse { meetings }))
@@ -144,9 +157,9 @@ impl MeetingService for Api {
     async fn update_meeting(&self, request: Request<UpdateMeetingRequest>) -> Result<Response<Meeting>, Status> {
         let (call, request) = Call::read(request)?;
         let validate_only = request.validate_only;
-        let asked = rule::Asked::read(request).map_err(Refusal::from)?;
+        let asked = update::Asked::read(request).map_err(Refusal::from)?;
         let _turn = self.turns.take(asked.meeting()?).await;
-        self.respond(|| call.once(&self.store, rule::prepare(self, &call, &asked, validate_only))).await
+        self.respond(|| call.once(&self.store, update::prepare(self, &call, &asked, validate_only))).await
     }
 
     async fn retract_report(&self, request: Request<RetractReportRequest>) -> Result<Response<Report>, Status> {
@@ -331,39 +344,4 @@ async fn without_reports(api: &Api, id: Uuid) -> Result<Option<Meeting>, Refusal
 async fn read_report(api: &Api, name: &str) -> Result<Option<Report>, Refusal> {
     let doc = api.store.by_id().reports.get(id::<Report>(name)?).await?;
     Ok(doc.map(|doc| doc.decode()).transpose()?)
-}
-
-/// Reads one meeting with its reports.
-async fn whole(api: &Api, id: Uuid) -> Result<Option<Meeting>, Refusal> {
-    let Some(whole) = api.store.by_id().whole_meetings.get(id).await? else { return Ok(None) };
-    // Where it does not, its reports were not even read.
-    must_fit(whole.doc.bytes.len() + 16 + whole.report_bytes)?;
-    Ok(Some(Tellings::of(&whole.reports)?.full(whole.doc.decode()?)))
-}
-
-/// Reads meetings by id, in this order.
-async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Meeting>, Refusal> {
-    let docs = meeting::get(api.store.reads(), ids).await?;
-    let mut bytes: usize = docs.iter().map(|doc| doc.bytes.len() + 16).sum();
-    let meetings = in_order(ids, &docs)?;
-    if view != View::Basic {
-        bytes += report::sizes(api.store.reads(), ids).await?.values().sum::<usize>();
-    }
-    must_fit(bytes)?;
-    match view {
-        View::Basic => Ok(meetings.into_iter().map(basic).collect()),
-        _ => with_reports(api, meetings).await,
-    }
-}
-
-async fn with_reports(api: &Api, meetings: Vec<Meeting>) -> Result<Vec<Meeting>, Refusal> {
-    let ids: Vec<Uuid> = meetings.iter().filter_map(Resource::id).collect();
-    Ok(united(meetings, &tellings(api, &ids).await?))
-}
-
-/// Meetings with what these reports of them say.
-pub(super) fn united(meetings: Vec<Meeting>, tellings: &HashMap<Uuid, Tellings>) -> Vec<Meeting> {
-    let none = Tellings::default();
-    let full = |meeting: Meeting| meeting.id().and_then(|id| tellings.get(&id)).unwrap_or(&none).full(meeting);
-    meetings.into_iter().map(full).collect()
 }

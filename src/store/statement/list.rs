@@ -7,18 +7,22 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        filter::Filter,
-        order::{By, OrderBy},
+        query::{
+            filter::Filter,
+            order::{By, OrderBy},
+            search::Question,
+        },
         resource::Collection,
-        search::Question,
     },
     store::{
         Doc, StoreError,
-        ask::Ask,
-        filter,
-        list::{PAGE_BYTES, Sort, push_sort, push_value},
+        query::{
+            Ask, filter,
+            list::{PAGE_BYTES, Sort, push_sort, push_value},
+            search,
+        },
         row::from_row,
-        search, table,
+        table,
     },
 };
 

@@ -8,11 +8,14 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 pub use self::list::{Found, Page, Place, Wanted, list, plan, sources};
-use super::{StoreError, Tx, signed::Signed, write::Put};
+use super::{
+    StoreError, Tx,
+    write::{Put, provenance::Signed},
+};
 use crate::{
     model::{
+        query::search::{MOST_BYTES, fold},
         resource::Collection,
-        search::{MOST_BYTES, fold},
         statement::speakers,
     },
     pb::{Account, Report, Statement, report::State},

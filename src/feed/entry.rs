@@ -1,0 +1,111 @@
+//! A change as those who follow are told of it: with the records before and after it, where somebody needs them.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use sqlx::PgPool;
+
+use crate::{
+    model::{
+        query::filter::{Filter, Subject},
+        resource::Record,
+    },
+    store::{
+        StoreError,
+        change::Logged,
+        write::revision::{self, Version},
+    },
+};
+
+/// A change that is kept at hand.
+#[derive(Debug)]
+pub struct Told {
+    /// The change.
+    pub change: Logged,
+    /// Its resource; `None` where nobody asked for it.
+    pub records: Option<Records>,
+    bytes: usize,
+}
+
+/// A resource around a change.
+#[derive(Debug)]
+pub struct Records {
+    /// The revision before; `None` for a new resource.
+    pub before: Option<Record>,
+    /// The revision that the change made.
+    pub after: Record,
+}
+
+impl Told {
+    /// A change without its resource.
+    pub fn bare(change: Logged) -> Self {
+        Self { change, records: None, bytes: 0 }
+    }
+
+    /// What it costs to keep, in bytes, roughly: a message in memory takes a few times its encoded length.
+    pub fn weight(&self) -> usize {
+        const BARE: usize = 320;
+        const PER_BYTE: usize = 4;
+        BARE + PER_BYTE * self.bytes
+    }
+
+    /// Whether the filter holds before the change or after it.
+    pub fn matches(&self, filter: &Filter) -> bool {
+        if *filter == Filter::EVERYTHING {
+            return true;
+        }
+        let Logged { collection, id, kind, .. } = self.change;
+        let subject = |record| Subject { collection, id, kind, record };
+        let Some(Records { before, after }) = &self.records else { return filter.holds(&subject(None)) };
+        filter.holds(&subject(Some(after)))
+            || before.as_ref().is_some_and(|before| filter.holds(&subject(Some(before))))
+    }
+}
+
+/// These changes with their resources: as many of the first as have at most so many bytes, and one at least.
+pub async fn with_records(
+    pool: &PgPool,
+    changes: Vec<Logged>,
+    most_bytes: i64,
+) -> Result<VecDeque<Arc<Told>>, StoreError> {
+    // Two versions a change; that before a new resource is nowhere.
+    let versions: Vec<Version> = changes
+        .iter()
+        .flat_map(|change| {
+            let version = |revision| Version { collection: change.collection, id: change.id, revision };
+            [version(change.revision - 1), version(change.revision)]
+        })
+        .collect();
+    let docs = revision::docs(pool, &versions, most_bytes).await?;
+    let mut told = VecDeque::with_capacity(docs.len() / 2);
+    for (change, docs) in changes.into_iter().zip(docs.chunks_exact(2)) {
+        let read = |doc: &Option<Vec<u8>>| doc.as_ref().map(|doc| Record::decode(change.collection, doc)).transpose();
+        let damaged = || StoreError::Damaged(change.collection.name(change.id));
+        let before = read(&docs[0]).map_err(|_| damaged())?;
+        let after = read(&docs[1]).map_err(|_| damaged())?.ok_or_else(damaged)?;
+        let bytes = docs.iter().flatten().map(Vec::len).sum();
+        told.push_back(Arc::new(Told { change, records: Some(Records { before, after }), bytes }));
+    }
+    Ok(told)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::{model::resource::Collection, pb::change::Kind};
+
+    pub fn told(position: i64, with_records: bool) -> Arc<Told> {
+        let change = Logged {
+            position,
+            collection: Collection::Meetings,
+            id: uuid::Uuid::from_u128(position as u128),
+            kind: Kind::Created,
+            revision: 1,
+            time: Default::default(),
+            actor: "anonymous".to_owned(),
+            request_id: String::new(),
+            last: true,
+        };
+        let after = Record::Meeting(Box::default());
+        Arc::new(Told { change, records: with_records.then_some(Records { before: None, after }), bytes: 0 })
+    }
+}

@@ -1,0 +1,4 @@
+//! Background jobs of an instance.
+
+pub mod maintenance;
+pub mod settler;

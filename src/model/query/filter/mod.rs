@@ -1,0 +1,141 @@
+//! Filters of lists and streams: the language of AIP-160, read into a typed tree. `fields` says what each collection can
+//! be asked for.
+//!
+//! `OR` binds tighter than `AND`, as the AIP has it: `a AND b OR c` is `a AND (b OR c)`. Comparisons with nothing
+//! but white space between them are joined as by `AND`. An unset field satisfies no comparison, `NOT` knows only
+//! true and false, and `a != b` is `NOT a = b`; so the tree has no "not equal". `*` is a letter like any other.
+
+mod error;
+mod evaluate;
+mod fields;
+mod parse;
+mod range;
+mod scan;
+mod statements;
+#[cfg(test)]
+mod tests;
+mod values;
+mod vocabulary;
+
+use uuid::Uuid;
+
+pub use self::{
+    error::FilterError,
+    evaluate::Subject,
+    fields::{ARTICLES, CHANGES, MEETINGS, PARTICIPANTS, PARTICIPATIONS, vocabulary},
+    parse::{MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, parse},
+    range::{DateRange, Order, TimeRange},
+    statements::{STATEMENTS, Said},
+    values::Values,
+    vocabulary::{Call, Field, Function, Vocabulary},
+};
+use crate::{model::resource::Collection, pb};
+
+/// What a resource must be for a list to have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// All of these; without any, everything.
+    And(Vec<Filter>),
+    /// One of these at least; without any, nothing.
+    Or(Vec<Filter>),
+    /// Whatever this is not.
+    Not(Box<Filter>),
+    /// What compares so.
+    Compare(Comparison),
+}
+
+impl Filter {
+    /// The empty filter.
+    pub const EVERYTHING: Self = Self::And(Vec::new());
+}
+
+/// A field and what it is compared with: equal to it, where no [`Order`] says otherwise.
+///
+/// Whoever applies filters matches on this, so that a new field breaks the build until it is decided about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// `kind` of a meeting.
+    MeetingKind(pb::account::Kind),
+    /// `status` of a meeting.
+    MeetingStatus(pb::account::Status),
+    /// `region` of a meeting: a participation PRESENT, REMOTE or REPRESENTED has it.
+    MeetingRegion(String),
+    /// `place.region` of a meeting.
+    PlaceRegion(String),
+    /// `place.locality` of a meeting: its normalised key.
+    PlaceLocality(String),
+    /// `participant` of a meeting.
+    Participant(Uuid),
+    /// `article` of a meeting: one of its reports is from it.
+    Article(Uuid),
+    /// `topic` of a meeting.
+    Topic(String),
+    /// `date` of a meeting.
+    MeetingDate(Order, DateRange),
+    /// `has_dispute` of a meeting.
+    HasDispute(bool),
+    /// `report_count` of a meeting.
+    ReportCount(Order, i64),
+    /// `independent_source_count` of a meeting.
+    IndependentSourceCount(Order, i64),
+    /// `review` of a meeting.
+    Review(pb::meeting::Review),
+    /// `announcement.by` of a meeting: its normalised key.
+    AnnouncedBy(String),
+    /// `announcement.participant` of a meeting: that of the participation which the announcement names.
+    Announcer(Uuid),
+    /// `announcement.date` of a meeting.
+    AnnouncementDate(Order, DateRange),
+    /// `publish_date` of a meeting: when an article first told of it.
+    MeetingPublishDate(Order, DateRange),
+    /// `participant((...))` of a meeting: one of its participations is so, by the comparisons that begin with `Part`.
+    OneParticipation(Box<Filter>),
+    /// `participant` of a participation.
+    PartParticipant(Uuid),
+    /// `region` of a participation.
+    PartRegion(String),
+    /// `role` of a participation: one of its roles.
+    PartRole(pb::participation::Role),
+    /// `seniority` of a participation's office.
+    PartSeniority(Order, i64),
+    /// `presence` of a participation.
+    PartPresence(pb::participation::Presence),
+    /// `kind` of a participant.
+    ParticipantKind(pb::participant::Kind),
+    /// `region` of a participant.
+    ParticipantRegion(String),
+    /// `name` of a participant: the normalised key of its display name or of another of its names.
+    Name(String),
+    /// `parent` of a participant.
+    Parent(Uuid),
+    /// `uri` of an article, or one of its alternate uris.
+    Uri(String),
+    /// `publisher.region` of an article.
+    PublisherRegion(String),
+    /// `language` of an article.
+    Language(String),
+    /// `section` of an article.
+    Section(String),
+    /// `publish_date` of an article.
+    PublishDate(Order, DateRange),
+    /// `origin` of an article.
+    Origin(Uuid),
+    /// `syndicated_from` of an article.
+    SyndicatedFrom(Uuid),
+    /// `create_time` of a resource of the collection.
+    CreateTime(Collection, Order, TimeRange),
+    /// `update_time` of a resource of the collection.
+    UpdateTime(Collection, Order, TimeRange),
+    /// A field of a statement.
+    Said(Said),
+    /// `report.meeting` of a change.
+    ReportMeeting(Uuid),
+    /// `report.article` of a change.
+    ReportArticle(Uuid),
+    /// `collection` of a change.
+    ChangeCollection(Collection),
+    /// `kind` of a change.
+    ChangeKind(pb::change::Kind),
+    /// `name` of a change: that of its resource.
+    ChangeName(Collection, Uuid),
+}

@@ -1,0 +1,272 @@
+//! From the text of a filter to its tree. The grammar is the crate `aip-160`'s, which nothing else here knows.
+
+use aip_160::{Arg, Comparable, Comparator, Expression, Member, Restriction, Value};
+
+use super::{
+    Call, Comparison, Field, Filter, FilterError, Function, Order, PARTICIPATIONS, Vocabulary,
+    scan::{self, Scan},
+};
+use crate::model::{
+    rules::codes::{is_region, nearest_region},
+    text::{quoted::shown, suggestion::did_you_mean},
+};
+
+/// Largest filter in bytes. The contract says so too.
+pub const MAX_BYTES: usize = 8192;
+/// Most comparisons and calls of functions in one filter.
+pub const MAX_COMPARISONS: usize = 200;
+/// Most brackets around one another.
+pub const MAX_DEPTH: usize = 32;
+
+/// Reads a filter over the fields and functions of a collection. An empty text is [`Filter::EVERYTHING`].
+pub fn parse(vocabulary: &'static Vocabulary, text: &str) -> Result<Filter, FilterError> {
+    read(vocabulary, text).map_err(|error| match error {
+        FilterError::Syntax { position, message } if message.starts_with("expected") => {
+            let message = format!("{message}; here is {}", found(text, position));
+            FilterError::Syntax { position, message }
+        }
+        error => error,
+    })
+}
+
+/// The text at a position, for an error message.
+fn found(text: &str, position: usize) -> String {
+    let rest = text.get(position..).unwrap_or_default().trim();
+    if rest.is_empty() { "the end".to_owned() } else { shown(&rest.chars().take(20).collect::<String>()) }
+}
+
+fn read(vocabulary: &'static Vocabulary, text: &str) -> Result<Filter, FilterError> {
+    if text.len() > MAX_BYTES {
+        return Err(FilterError::TooComplex { what: "bytes", most: MAX_BYTES });
+    }
+    if let Some(position) = text.find('\0') {
+        return Err(syntax(position, "U+0000 is not allowed"));
+    }
+    if let Some(position) = scan::keyword_at_bracket(text) {
+        return Err(syntax(position, "expected a space between AND, OR or NOT and the bracket"));
+    }
+    let tree = aip_160::parse_filter_with_max_depth(text, MAX_DEPTH).map_err(|error| refused(error, text))?;
+    match &tree.expression {
+        Some(expression) => Walk { vocabulary, scan: Scan::new(text), comparisons: 0 }.filter(expression),
+        None => Ok(Filter::EVERYTHING),
+    }
+}
+
+fn syntax(position: usize, message: impl Into<String>) -> FilterError {
+    FilterError::Syntax { position, message: message.into() }
+}
+
+/// The parser's errors in our words.
+fn refused(error: aip_160::FilterError, text: &str) -> FilterError {
+    match error {
+        aip_160::FilterError::Syntax { offset, message } => syntax(
+            offset,
+            match &*message {
+                "unexpected input" => {
+                    "expected AND, OR or the end; text with spaces or punctuation needs quotes".to_owned()
+                }
+                "unexpected end of filter" | "expected a value" => "expected a field or a value".to_owned(),
+                "expected ')'" if is_condition(text, offset) => {
+                    "expected ')'; text with punctuation needs quotes, and conditions in a function brackets of \
+                     their own: participant((...))"
+                        .to_owned()
+                }
+                "unterminated string" => "this quote is not closed".to_owned(),
+                _ => message,
+            },
+        ),
+        aip_160::FilterError::TooDeep { limit } => {
+            FilterError::TooComplex { what: "brackets around one another", most: limit }
+        }
+        // The others come from its conversions to SQL, which are not used.
+        _ => syntax(0, "this is not a filter"),
+    }
+}
+
+/// Whether a comparison seems to go on there, where a bracket should be closed.
+fn is_condition(text: &str, position: usize) -> bool {
+    text[position..].starts_with(['=', '<', '>', '!', ':'])
+}
+
+/// A walk through the parser's tree, in the order of the text.
+struct Walk<'a> {
+    vocabulary: &'static Vocabulary,
+    scan: Scan<'a>,
+    comparisons: usize,
+}
+
+impl Walk<'_> {
+    fn filter(&mut self, expression: &Expression) -> Result<Filter, FilterError> {
+        match expression {
+            Expression::And(parts) | Expression::Sequence(parts) => Ok(Filter::And(self.filters(parts)?)),
+            Expression::Or(parts) => Ok(Filter::Or(self.filters(parts)?)),
+            Expression::Not(inner) => {
+                self.scan.negation();
+                Ok(Filter::Not(Box::new(self.filter(inner)?)))
+            }
+            Expression::Restriction(restriction) => self.comparison(restriction),
+            Expression::Global(Comparable::Function(function)) => self.call(function),
+            Expression::Global(Comparable::Member(member)) => Err(self.alone(member)),
+        }
+    }
+
+    fn filters(&mut self, parts: &[Expression]) -> Result<Vec<Filter>, FilterError> {
+        parts.iter().map(|part| self.filter(part)).collect()
+    }
+
+    fn alone(&mut self, member: &Member) -> FilterError {
+        let position = self.scan.comparable();
+        if let Some(function) = member.field_path().and_then(|name| self.vocabulary.find_function(&name)) {
+            return bad_call(position, function, String::new());
+        }
+        FilterError::UnsupportedOperator {
+            position,
+            operator: "a value on its own",
+            expected: "a comparison such as field = \"value\", with quotes around text that has spaces, \
+                       and AND, OR and NOT in capitals",
+        }
+    }
+
+    fn count(&mut self) -> Result<(), FilterError> {
+        self.comparisons += 1;
+        if self.comparisons > MAX_COMPARISONS {
+            return Err(FilterError::TooComplex { what: "comparisons", most: MAX_COMPARISONS });
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, call: &aip_160::Function) -> Result<Filter, FilterError> {
+        self.count()?;
+        let position = self.scan.comparable();
+        let function = self.vocabulary.function(&call.name.join("."), position)?;
+        match (function.call, call.args.as_slice()) {
+            (Call::OneParticipation, [Arg::Composite(conditions)]) => {
+                let conditions = self.within(PARTICIPATIONS, conditions)?;
+                Ok(Filter::Compare(Comparison::OneParticipation(Box::new(conditions))))
+            }
+            (Call::Between, [one, other]) => {
+                let one = self.region(function, one)?;
+                let position = self.scan.peek();
+                let other = self.region(function, other)?;
+                if one == other {
+                    return Err(FilterError::BadCall {
+                        position,
+                        function: function.name,
+                        expected: "two different region codes",
+                        sent: format!(", not {} twice", shown(&one)),
+                    });
+                }
+                // A meeting between two regions is one in which both take part.
+                let takes_part = |code| Filter::Compare(Comparison::MeetingRegion(code));
+                Ok(Filter::And(vec![takes_part(one), takes_part(other)]))
+            }
+            (Call::OneParticipation | Call::Between, _) => Err(bad_call(position, function, String::new())),
+        }
+    }
+
+    /// A filter inside another that speaks of something else.
+    fn within(&mut self, vocabulary: &'static Vocabulary, expression: &Expression) -> Result<Filter, FilterError> {
+        let outside = std::mem::replace(&mut self.vocabulary, vocabulary);
+        let filter = self.filter(expression);
+        self.vocabulary = outside;
+        filter
+    }
+
+    /// An argument of a function that is a region.
+    fn region(&mut self, function: &'static Function, arg: &Arg) -> Result<String, FilterError> {
+        let position = self.scan.peek();
+        let code = arg.as_value().map(Value::as_str);
+        self.scan.comparable();
+        code.filter(|code| is_region(code)).map(str::to_owned).ok_or_else(|| {
+            let sent = code.map(|code| format!(", not {}{}", shown(code), did_you_mean(nearest_region(code))));
+            bad_call(position, function, sent.unwrap_or_default())
+        })
+    }
+
+    /// A function where only a field or a value can stand.
+    fn misplaced(&mut self, function: &aip_160::Function) -> FilterError {
+        let position = self.scan.comparable();
+        match self.vocabulary.function(&function.name.join("."), position) {
+            Ok(_) => FilterError::UnsupportedOperator {
+                position,
+                operator: "a function",
+                expected: "it on its own; only a field can be compared, and only with a value",
+            },
+            Err(unknown) => unknown,
+        }
+    }
+
+    fn comparison(&mut self, restriction: &Restriction) -> Result<Filter, FilterError> {
+        self.count()?;
+        let field = self.field(&restriction.comparable)?;
+        let (operator, argument) = self.scan.operator();
+        let order = order(field, restriction.comparator, operator)?;
+        let literal = self.literal(field, &restriction.arg, argument)?;
+        let comparison = match order {
+            Some(order) => field.values.ordered(order, literal),
+            None => field.values.equal(literal),
+        };
+        let comparison = comparison.ok_or_else(|| bad_value(field, argument, literal))?;
+        Ok(match restriction.comparator {
+            Comparator::NotEqual => Filter::Not(Box::new(Filter::Compare(comparison))),
+            _ => Filter::Compare(comparison),
+        })
+    }
+
+    fn field(&mut self, comparable: &Comparable) -> Result<&'static Field, FilterError> {
+        let member = match comparable {
+            Comparable::Member(member) => member,
+            Comparable::Function(function) => return Err(self.misplaced(function)),
+        };
+        let position = self.scan.comparable();
+        match member.field_path() {
+            Some(name) => self.vocabulary.field(&name, position),
+            None => Err(syntax(position, "expected the name of a field, without quotes")),
+        }
+    }
+
+    fn literal<'a>(&mut self, field: &'static Field, arg: &'a Arg, position: usize) -> Result<&'a str, FilterError> {
+        match arg {
+            Arg::Comparable(Comparable::Function(function)) => Err(self.misplaced(function)),
+            Arg::Composite(_) => Err(FilterError::UnsupportedOperator {
+                position,
+                operator: "a value in brackets",
+                expected: "one comparison for each value, joined by OR",
+            }),
+            Arg::Comparable(Comparable::Member(member)) => {
+                self.scan.comparable();
+                let path = || member.field_path().unwrap_or_default();
+                let value = arg.as_value().ok_or_else(|| bad_value(field, position, &path()))?;
+                Ok(value.as_str())
+            }
+        }
+    }
+}
+
+fn bad_value(field: &'static Field, position: usize, literal: &str) -> FilterError {
+    let sent = format!(", not {}{}", shown(literal), did_you_mean(field.values.nearest(literal)));
+    FilterError::BadValue { position, field: field.name, expected: field.values.expected(), sent }
+}
+
+fn bad_call(position: usize, function: &'static Function, sent: String) -> FilterError {
+    FilterError::BadCall { position, function: function.name, expected: function.call.expected(), sent }
+}
+
+/// The order that a comparator asks for; `None` for plain (in)equality, and for `:` where it says the same.
+fn order(field: &Field, comparator: Comparator, position: usize) -> Result<Option<Order>, FilterError> {
+    let (operator, order) = match comparator {
+        Comparator::Equal | Comparator::NotEqual => return Ok(None),
+        Comparator::LessThan => ("<", Some(Order::Before)),
+        Comparator::LessThanOrEqual => ("<=", Some(Order::BeforeOrIn)),
+        Comparator::GreaterThanOrEqual => (">=", Some(Order::InOrAfter)),
+        Comparator::GreaterThan => (">", Some(Order::After)),
+        Comparator::Has => (":", None),
+    };
+    let expected = match (field.values.have_order(), field.is_repeated, order) {
+        (true, _, Some(_)) | (_, true, None) => return Ok(order),
+        (true, ..) => "=, !=, <, <=, > or >=",
+        (false, true, _) => "=, != or :",
+        (false, false, _) => "= or !=",
+    };
+    Err(FilterError::UnsupportedOperator { position, operator, expected })
+}

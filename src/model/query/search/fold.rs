@@ -1,0 +1,158 @@
+//! Letters as they are searched: what `letters` makes of them, without accents, and with spaces for all else.
+
+use std::{ops::ControlFlow, sync::LazyLock};
+
+use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
+
+use crate::model::text::letters::{Cluster, Clusters, Letter, compose, remove_accents};
+
+/// So many bytes of an article, and of a statement, are searched: a `tsvector` holds at most 1 MiB, and each byte of a text
+/// of short words makes up to three of these.
+pub const MOST_BYTES: usize = 200_000;
+
+/// The words of a text: its letters and digits in lower case, without accents, and with spaces for all else. At most
+/// `most` bytes of them. `fold(fold(x)) == fold(x)`.
+pub fn fold(text: &str, most: usize) -> String {
+    let mut folded = String::with_capacity(text.len().min(most));
+    let mut clusters = Clusters::of(text);
+    let mut letters = Vec::new();
+    loop {
+        let plain = clusters.take_ascii();
+        let room = most - folded.len();
+        let words =
+            plain.bytes().map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b' ' });
+        folded.extend(words.take(room).map(char::from));
+        if plain.len() > room {
+            return folded;
+        }
+        let Some(cluster) = clusters.next() else { return folded };
+        write_letters(&cluster, &mut letters);
+        let whole = folded.len();
+        folded.extend(letters.iter().map(|letter| letter.c));
+        if folded.len() > most {
+            folded.truncate(whole);
+            return folded;
+        }
+    }
+}
+
+/// The letters and spaces of a text in its order, cluster by cluster, until it breaks off. Each spans the text up to the
+/// next one, so that the marks of the last letter of a word belong to the word.
+pub(crate) fn for_each_cluster(text: &str, mut each: impl FnMut(&[Letter]) -> ControlFlow<()>) {
+    let mut letters = Vec::new();
+    for cluster in Clusters::of(text) {
+        write_letters(&cluster, &mut letters);
+        if each(&letters).is_break() {
+            return;
+        }
+    }
+}
+
+/// Replaces `letters` by those of a cluster.
+fn write_letters(cluster: &Cluster<'_>, letters: &mut Vec<Letter>) {
+    match cluster.only().and_then(alone) {
+        Some(c) => {
+            letters.clear();
+            letters.push(Letter { c, from: cluster.start..cluster.start + 1 });
+        }
+        None => fold_cluster(cluster, letters),
+    }
+}
+
+/// The one letter or space that a character folds to where it is a cluster by itself; `None` if it folds to others.
+fn alone(c: char) -> Option<char> {
+    match c {
+        '\u{3400}'..'\u{a000}' if c.is_alphabetic() => Some(c),
+        '\u{ac00}'..'\u{d7a4}' => Some(c),
+        _ => ALONE.get(c as usize).copied().filter(|letter| *letter != MANY),
+    }
+}
+
+/// The folded forms of most letters in use: folding in full takes microseconds.
+static ALONE: LazyLock<Box<[char]>> = LazyLock::new(|| {
+    let mut letters = Vec::new();
+    let mut alone = |c: char| {
+        fold_cluster(&Cluster { text: c.encode_utf8(&mut [0; 4]), start: 0, length: 1 }, &mut letters);
+        match &*letters {
+            [letter] => letter.c,
+            _ => MANY,
+        }
+    };
+    ('\0'..'\u{3100}').map(&mut alone).collect()
+});
+const MANY: char = '\0';
+
+fn fold_cluster(cluster: &Cluster<'_>, letters: &mut Vec<Letter>) {
+    cluster.fold(letters);
+    remove_accents(letters);
+    write_plain(letters);
+    compose(letters);
+    write_spaces(letters);
+    match cluster.text.chars().next() {
+        Some('№' | '¼'..='¾' | '\u{2150}'..='\u{215f}' | '↉') => set_apart(letters),
+        // They say something of the word before them, and are no part of it.
+        Some('℠' | '™' | '🅪'..='🅬') => {
+            letters.truncate(1);
+            letters.iter_mut().for_each(|letter| letter.c = ' ');
+        }
+        _ => {}
+    }
+    for at in 0..letters.len() {
+        let next = letters.get(at + 1).map_or(cluster.start + cluster.length, |next| next.from.start);
+        letters[at].from.end = letters[at].from.end.max(next);
+    }
+}
+
+/// Letters that are written as others where a keyboard has none of them.
+fn write_plain(letters: &mut Vec<Letter>) {
+    letters.retain(|letter| letter.c != TATWEEL);
+    for at in (0..letters.len()).rev() {
+        let (plain, second) = match letters[at].c {
+            'ı' => ('i', None),
+            'ø' => ('o', None),
+            'ł' => ('l', None),
+            'đ' | 'ð' => ('d', None),
+            'ħ' => ('h', None),
+            'ŧ' => ('t', None),
+            'ə' => ('e', None),
+            'æ' => ('a', Some('e')),
+            'œ' => ('o', Some('e')),
+            _ => continue,
+        };
+        letters[at].c = plain;
+        if let Some(c) = second {
+            let from = letters[at].from.clone();
+            letters.insert(at + 1, Letter { c, from });
+        }
+    }
+}
+
+/// Stretches an Arabic word, and is no letter of it.
+const TATWEEL: char = '\u{640}';
+
+/// Puts a space in the place of what is neither letter nor digit. A mark on that is no word.
+fn write_spaces(letters: &mut Vec<Letter>) {
+    let mut is_in_word = false;
+    letters.retain_mut(|letter| {
+        if is_combining_mark(letter.c) {
+            is_in_word |= canonical_combining_class(letter.c) == 0;
+            return is_in_word;
+        }
+        is_in_word = letter.c.is_alphanumeric();
+        if !is_in_word {
+            letter.c = ' ';
+        }
+        true
+    });
+}
+
+/// Makes words of their own of what stands for a word or a number, and is written beside others without a space.
+fn set_apart(letters: &mut Vec<Letter>) {
+    if let (Some(first), Some(last)) = (letters.first().cloned(), letters.last().cloned()) {
+        letters.insert(0, Letter { c: ' ', ..first });
+        letters.push(Letter { c: ' ', ..last });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Codes that others keep: regions, languages, time zones. They are strings in the contract, and checked here.
+
+use crate::model::text::suggestion::nearest;
+
+/// ISO 3166-1 alpha-2 in upper case, or XK, which the European Union and others use for Kosovo.
+pub fn is_region(code: &str) -> bool {
+    code == "XK" || rust_iso3166::from_alpha2(code).is_some()
+}
+
+/// Well-formed BCP 47 (RFC 5646).
+pub fn is_language(tag: &str) -> bool {
+    oxilangtag::LanguageTag::parse(tag).is_ok()
+}
+
+/// A zone of the IANA time zone database.
+pub fn is_time_zone(name: &str) -> bool {
+    name.parse::<chrono_tz::Tz>().is_ok()
+}
+
+/// The region that was probably meant: the same code in lower case, one of three letters, or the "UK".
+pub fn nearest_region(code: &str) -> Option<String> {
+    let upper = code.trim().to_ascii_uppercase();
+    match upper.as_str() {
+        "UK" => Some("GB".to_owned()),
+        code if is_region(code) => Some(upper),
+        code => rust_iso3166::from_alpha3(code).map(|country| country.alpha2.to_owned()),
+    }
+}
+
+/// The language tag that was probably meant: that of a locale, such as `en_GB`.
+pub fn nearest_language(tag: &str) -> Option<String> {
+    let tag = tag.trim().replace('_', "-");
+    is_language(&tag).then_some(tag)
+}
+
+/// The time zone that was probably meant.
+pub fn nearest_time_zone(name: &str) -> Option<&'static str> {
+    let zones = || chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+    zones().find(|zone| zone.eq_ignore_ascii_case(name.trim())).or_else(|| nearest(zones(), name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_that_is_nearly_right_is_suggested() {
+        for (code, region) in [("az", Some("AZ")), ("AZE", Some("AZ")), ("UK", Some("GB")), ("EU", None), ("", None)] {
+            assert_eq!(nearest_region(code).as_deref(), region, "{code}");
+        }
+        assert_eq!(nearest_language("en_GB").as_deref(), Some("en-GB"));
+        assert_eq!(nearest_language("english-languages"), None);
+        for zone in ["asia/baku", "Asia/Bakku", "Asia/Baku "] {
+            assert_eq!(nearest_time_zone(zone), Some("Asia/Baku"), "{zone}");
+        }
+        assert_eq!(nearest_time_zone("+04:00"), None);
+    }
+
+    #[test]
+    fn codes_are_those_of_the_registries() {
+        assert!(is_region("AZ") && is_region("XK"));
+        assert!(!is_region("az") && !is_region("AZE") && !is_region("ZZ") && !is_region(""));
+        assert!(is_language("en") && is_language("az-Latn") && !is_language("e") && !is_language("en_US"));
+        assert!(is_time_zone("Asia/Baku") && !is_time_zone("Mars/Olympus") && !is_time_zone("+04:00"));
+    }
+}

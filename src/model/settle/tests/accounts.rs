@@ -1,0 +1,195 @@
+//! Small random accounts that share people, delegations and values.
+
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+use super::{HEAD, date, person};
+use crate::pb;
+
+fn any_text() -> impl Strategy<Value = String> {
+    select(vec!["", "", "Ali", "ali ", "ALI\u{200b}", "Veli", "a/b", "\u{a0}"]).prop_map(str::to_owned)
+}
+
+fn any_region() -> impl Strategy<Value = String> {
+    select(vec!["", "AZ", "RU"]).prop_map(str::to_owned)
+}
+
+fn any_span() -> impl Strategy<Value = Option<pb::DateSpan>> {
+    let days = select(vec![
+        (None, None),
+        (date(2020, 0, 0), None),
+        (date(2020, 8, 0), None),
+        (date(2020, 8, 24), None),
+        (date(2020, 8, 24), date(2020, 8, 24)),
+        (date(2020, 8, 24), date(2020, 8, 27)),
+        (date(2020, 8, 25), None),
+    ]);
+    let at = |hours: i32| Some(pb::TimeOfDay { hours, ..Default::default() });
+    let times = select(vec![
+        (None, None, ""),
+        (None, None, ""),
+        (None, None, "Asia/Baku"),
+        (at(6), None, ""),
+        (at(6), None, "UTC"),
+        (at(6), at(7), "Etc/UTC"),
+        (at(10), None, "Asia/Baku"),
+        (at(10), at(11), "Asia/Baku"),
+        // 20:00 in UTC on the day before.
+        (at(0), None, "Asia/Baku"),
+        (at(20), None, "GMT"),
+    ]);
+    let span = (days, times, 0..6, any::<bool>()).prop_map(
+        |((start, end), (start_time, end_time, zone), basis, approximate)| pb::DateSpan {
+            start,
+            end,
+            start_time,
+            end_time,
+            time_zone: zone.into(),
+            basis,
+            approximate: approximate && start.is_some(),
+            ..Default::default()
+        },
+    );
+    option::of(span)
+}
+
+fn any_office() -> impl Strategy<Value = Option<pb::Office>> {
+    let office =
+        (any_text(), any_text(), any_region(), 0..3).prop_map(|(title, organization, region_code, seniority)| {
+            pb::Office { title, organization, region_code, seniority }
+        });
+    option::of(office)
+}
+
+fn any_delegation() -> impl Strategy<Value = pb::Delegation> {
+    (any_text(), any_region(), any_text(), 0..3, 0..3, any::<bool>()).prop_map(
+        |(label, region_code, organization, kind, stated_size, complete)| pb::Delegation {
+            label,
+            region_code,
+            organization,
+            kind,
+            stated_size,
+            complete,
+            ..Default::default()
+        },
+    )
+}
+
+/// References are indexes here, which `numbered` makes into ids.
+fn any_participation() -> impl Strategy<Value = pb::Participation> {
+    let roles =
+        vec(select(vec![1, HEAD, HEAD, 10]), 0..4).prop_map(|roles| crate::model::settle::united(roles.into_iter()));
+    let reference = || (0..6usize).prop_map(|at| at.to_string());
+    (0..5u128, any_text(), roles, 0..3, any_office(), any_text(), any_region(), reference(), reference()).prop_map(
+        |(who, name_as_written, roles, presence, office, rank, region_code, delegation, on_behalf_of)| {
+            let participant = if who < 3 { person("", who).participant } else { String::new() };
+            pb::Participation {
+                id: String::new(),
+                participant,
+                name_as_written,
+                roles,
+                presence,
+                office,
+                rank,
+                region_code,
+                delegation,
+                on_behalf_of,
+            }
+        },
+    )
+}
+
+fn any_statement() -> impl Strategy<Value = pb::Statement> {
+    vec((0..6usize).prop_map(|at| format!("p{at}")), 0..3).prop_map(|mut speakers| {
+        speakers.dedup();
+        pb::Statement { text: "said".into(), speakers, ..Default::default() }
+    })
+}
+
+/// An account that obeys the contract.
+pub fn any_account() -> impl Strategy<Value = pb::Account> {
+    let announcement = (any_text(), 0..6usize, any_span()).prop_map(|(by, at, date)| pb::Announcement {
+        by,
+        participation: format!("p{at}"),
+        date,
+        ..Default::default()
+    });
+    let location = select(vec![0.0, -0.0, 40.4]).prop_map(|latitude| pb::LatLng { latitude, longitude: 49.8 });
+    let place = (any_text(), any_text(), any_region(), option::of(location))
+        .prop_map(|(venue, locality, region_code, location)| pb::Place { venue, locality, region_code, location });
+    let topics = vec(select(vec!["defence", "trade", "energy"]).prop_map(str::to_owned), 0..3);
+    (
+        (0..3, 0..3, any_text(), any_text()),
+        topics.prop_map(|topics| crate::model::settle::united(topics.into_iter())),
+        any_span(),
+        option::of(place),
+        option::of(announcement),
+        vec(any_delegation(), 0..4),
+        vec(any_participation(), 0..5),
+        0..6usize,
+        vec(any_statement(), 0..3),
+    )
+        .prop_map(|((kind, status, title, summary), topics, date, place, announcement, ds, ps, at, statements)| {
+            numbered(pb::Account {
+                kind,
+                status,
+                title,
+                summary,
+                topics,
+                date,
+                place,
+                announcement,
+                delegations: ds,
+                participations: ps,
+                initiator: format!("p{at}"),
+                statements,
+                outcomes: Vec::new(),
+                links: Vec::new(),
+            })
+        })
+}
+
+/// Gives out local ids, drops references to nobody, and lets the first that claims it lead a delegation.
+fn numbered(mut account: pb::Account) -> pb::Account {
+    let (people, groups) = (account.participations.len(), account.delegations.len());
+    let is_there = |id: &str, count: usize| (0..count).any(|at| format!("p{at}") == id);
+    for (at, delegation) in account.delegations.iter_mut().enumerate() {
+        delegation.id = format!("d{at}");
+    }
+    for (at, it) in account.participations.iter_mut().enumerate() {
+        it.id = format!("p{at}");
+        let known = |index: &str, count: usize| index.parse().is_ok_and(|index: usize| index < count);
+        it.delegation = if known(&it.delegation, groups) { format!("d{}", it.delegation) } else { String::new() };
+        let itself = it.on_behalf_of == at.to_string();
+        it.on_behalf_of = match known(&it.on_behalf_of, people) && !itself {
+            true => format!("p{}", it.on_behalf_of),
+            false => String::new(),
+        };
+        if it.participant.is_empty() && it.name_as_written.trim().is_empty() && it.delegation.is_empty() {
+            it.name_as_written = "Somebody".into();
+        }
+        if let Some(delegation) = account.delegations.iter_mut().find(|one| one.id == it.delegation)
+            && it.roles.contains(&HEAD)
+        {
+            match delegation.head.is_empty() {
+                true => delegation.head = it.id.clone(),
+                false => it.roles.retain(|&role| role != HEAD),
+            }
+        }
+    }
+    if !is_there(&account.initiator, people) {
+        account.initiator.clear();
+    }
+    if let Some(announcement) = &mut account.announcement
+        && !is_there(&announcement.participation, people)
+    {
+        announcement.participation.clear();
+    }
+    for (at, statement) in account.statements.iter_mut().enumerate() {
+        statement.id = format!("s{at}");
+        statement.speakers.retain(|id| is_there(id, people));
+        if at > 0 {
+            statement.continues = format!("s{}", at - 1);
+        }
+    }
+    account
+}

@@ -1,0 +1,94 @@
+//! Random reports of one meeting, and rulings on them.
+
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    sample::{Index, subsequence},
+};
+
+use super::{Source, accounts::any_account, report, ruling, settled, source, told};
+use crate::{
+    model::{meeting::settle_on, settle::*},
+    pb::{Meeting, Report},
+};
+
+/// Reports of four articles, of which two are copies of one text; several may be of one article.
+pub fn any_sources() -> impl Strategy<Value = Vec<Source>> {
+    sources(0)
+}
+
+/// At least so many.
+pub fn sources(fewest: usize) -> impl Strategy<Value = Vec<Source>> {
+    vec((any_account(), 0..4u32), fewest..6).prop_map(|accounts| {
+        let sources = accounts.into_iter().enumerate().map(|(nth, (account, article))| Source {
+            report: report(nth as u32, account),
+            origin: Uuid::from_u128(article.min(2).into()),
+            publish_date: NaiveDate::from_ymd_opt(2020, 9, article / 2 + 1).filter(|_| article != 3),
+            uri: format!("https://example.org/{article}"),
+        });
+        sources.collect()
+    })
+}
+
+/// Rulings on some fields each, some at the same time; in half of them the ids are as settled ones are.
+pub fn any_rulings() -> impl Strategy<Value = Vec<Report>> {
+    let paths = subsequence(rulable_paths().collect::<Vec<_>>(), 1..5);
+    vec((paths, any_account(), any::<bool>(), 0..3i64), 0..4).prop_map(|all| {
+        let rulings = all.into_iter().enumerate().map(|(nth, (paths, account, is_settled, time))| {
+            let account = if is_settled { settled(&[source(1, account)]) } else { account };
+            let seconds = prost_types::Timestamp { seconds: time, nanos: 0 };
+            Report { create_time: Some(seconds), ..ruling(nth as i64, &paths, account) }
+        });
+        rulings.collect()
+    })
+}
+
+/// What a meeting can be settled on.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub sources: Vec<Source>,
+    pub rulings: Vec<Report>,
+}
+
+pub fn any_case() -> impl Strategy<Value = Case> {
+    case_of(0)
+}
+
+/// Of at least so many reports of articles.
+pub fn case_of(fewest: usize) -> impl Strategy<Value = Case> {
+    // Half without a ruling, as nearly all meetings are.
+    let rulings = option::of(any_rulings()).prop_map(Option::unwrap_or_default);
+    (sources(fewest), rulings).prop_map(|(sources, rulings)| Case { sources, rulings })
+}
+
+impl Case {
+    pub fn settle(&self) -> Settled {
+        settle(&told(&self.sources), &self.rulings())
+    }
+
+    pub fn rulings(&self) -> Vec<&Report> {
+        self.rulings.iter().collect()
+    }
+
+    pub fn settle_on(&self, meeting: &mut Meeting) {
+        settle_on(meeting, &told(&self.sources), &self.rulings());
+    }
+
+    pub fn meeting(&self) -> Meeting {
+        let mut meeting = Meeting::default();
+        self.settle_on(&mut meeting);
+        meeting
+    }
+
+    /// Without one of its reports, or one of its rulings.
+    pub fn without(&self, at: Index) -> Self {
+        let mut case = self.clone();
+        let of_articles = case.sources.len();
+        match at.index(of_articles + case.rulings.len()) {
+            at if at < of_articles => drop(case.sources.remove(at)),
+            at => drop(case.rulings.remove(at - of_articles)),
+        }
+        case
+    }
+}

@@ -1,0 +1,5 @@
+//! Rules on dates, spans of time and time zones.
+
+pub mod dates;
+pub mod spans;
+pub mod zones;

@@ -1,0 +1,130 @@
+//! Cursors of the change feed: a place in it, bound to a filter, and checked. They are opaque to clients.
+
+use crate::{feed::watcher::Place, service::read::pagination::TokenKey};
+
+/// Which way of writing cursors this is.
+const VERSION: u8 = 1;
+/// Longer than any cursor.
+const LONGEST: usize = 256;
+const POSITION: std::ops::Range<usize> = 1..9;
+const MARK: std::ops::Range<usize> = 9..17;
+const FILTER: std::ops::Range<usize> = 17..25;
+const CHECK_SUM: std::ops::Range<usize> = 25..41;
+const EPOCH: std::ops::RangeFrom<usize> = 41..;
+
+/// Writes and reads the cursors of one filter.
+#[derive(Debug, Clone, Copy)]
+pub struct Cursors {
+    key: TokenKey,
+    filter_hash: [u8; 8],
+}
+
+/// Why a cursor cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CursorError {
+    /// It was not given out by this service.
+    Invalid,
+    /// It was given out for another filter.
+    OtherFilter,
+}
+
+impl Cursors {
+    /// Those of a filter, as it was sent.
+    pub fn of(filter: &str, key: TokenKey) -> Self {
+        let mut filter_hash = [0; 8];
+        filter_hash.copy_from_slice(&blake3::hash(filter.as_bytes()).as_bytes()[..8]);
+        Self { key, filter_hash }
+    }
+
+    /// The cursor of a place.
+    pub fn write(&self, place: &Place) -> String {
+        let mut bytes = vec![VERSION];
+        bytes.extend(place.position.to_be_bytes());
+        bytes.extend(place.mark);
+        bytes.extend(self.filter_hash);
+        bytes.extend(self.check_sum(&bytes, &place.epoch));
+        bytes.extend(place.epoch.bytes());
+        let mut cursor = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            for digit in [byte >> 4, byte & 15] {
+                cursor.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+            }
+        }
+        cursor
+    }
+
+    /// The place of a cursor.
+    pub fn read(&self, cursor: &str) -> Result<Place, CursorError> {
+        let bytes = bytes(cursor).ok_or(CursorError::Invalid)?;
+        let epoch = bytes.get(EPOCH).and_then(|epoch| std::str::from_utf8(epoch).ok()).ok_or(CursorError::Invalid)?;
+        let check_sum: [u8; 16] = part(&bytes, CHECK_SUM);
+        if bytes[0] != VERSION || check_sum != self.check_sum(&bytes[..FILTER.end], epoch) {
+            return Err(CursorError::Invalid);
+        }
+        if bytes[FILTER] != self.filter_hash {
+            return Err(CursorError::OtherFilter);
+        }
+        let position = i64::from_be_bytes(part(&bytes, POSITION));
+        Ok(Place { epoch: epoch.into(), position, mark: part(&bytes, MARK) })
+    }
+
+    fn check_sum(&self, head: &[u8], epoch: &str) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key.0);
+        hasher.update(b"cursor").update(head).update(epoch.as_bytes());
+        let mut sum = [0; 16];
+        hasher.finalize_xof().fill(&mut sum);
+        sum
+    }
+}
+
+/// A part of a cursor that is long enough.
+fn part<const N: usize>(bytes: &[u8], range: std::ops::Range<usize>) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&bytes[range]);
+    part
+}
+
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let is_hex = hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    if !is_hex || !hex.len().is_multiple_of(2) || hex.len() > LONGEST {
+        return None;
+    }
+    let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: TokenKey = TokenKey([7; 32]);
+
+    #[test]
+    fn a_cursor_is_bound_to_its_filter_and_its_service() {
+        let place = Place { epoch: "5c9e71d0".into(), position: 1207, mark: [3; 8] };
+        let cursors = Cursors::of("kind = CREATED", KEY);
+        let cursor = cursors.write(&place);
+        assert!(cursor.len() <= LONGEST);
+        assert_eq!(cursors.read(&cursor), Ok(place));
+        assert_eq!(Cursors::of("", KEY).read(&cursor), Err(CursorError::OtherFilter));
+        assert_eq!(Cursors::of("kind = CREATED", TokenKey([8; 32])).read(&cursor), Err(CursorError::Invalid));
+    }
+
+    #[test]
+    fn a_cursor_that_was_altered_is_none() {
+        let cursors = Cursors::of("", KEY);
+        let cursor = cursors.write(&Place { epoch: "5c9e71d0".into(), position: 1, mark: [0; 8] });
+        for at in 0..cursor.len() {
+            let mut altered = cursor.clone().into_bytes();
+            altered[at] = if altered[at] == b'0' { b'1' } else { b'0' };
+            let altered = String::from_utf8(altered).expect("ASCII");
+            assert_eq!(cursors.read(&altered), Err(CursorError::Invalid), "{at}");
+        }
+        for cut in 0..cursor.len() {
+            assert_eq!(cursors.read(&cursor[..cut]), Err(CursorError::Invalid), "{cut}");
+        }
+        for wrong in ["x", "é", &"0".repeat(1_000), &cursor.to_uppercase()] {
+            assert_eq!(cursors.read(wrong), Err(CursorError::Invalid), "{wrong}");
+        }
+    }
+}

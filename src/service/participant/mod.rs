@@ -1,0 +1,295 @@
+//! ParticipantService.
+
+pub mod counterpart;
+pub mod find_path;
+
+use std::{
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
+
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::{
+    Api, Prepared,
+    error::Refusal,
+    id, ids, in_order, must_be_free, must_be_live, new_id,
+    read::{
+        history,
+        pagination::{Cursor, chunks},
+    },
+    status::MESSAGE_BYTES,
+    write::{
+        idempotency::{Call, check},
+        revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
+    },
+};
+use crate::{
+    model::{
+        canonical::is_same,
+        query::{filter, order},
+        resource::{Collection, Deletable, Resource},
+        rules::{ClearOutput, Path},
+    },
+    pb::{
+        BatchGetParticipantsRequest, BatchGetParticipantsResponse, CreateParticipantRequest, DeleteParticipantRequest,
+        FindPathRequest, FindPathResponse, GetParticipantRequest, ListCounterpartsRequest, ListCounterpartsResponse,
+        ListParticipantRevisionsRequest, ListParticipantRevisionsResponse, ListParticipantsRequest,
+        ListParticipantsResponse, Participant, UndeleteParticipantRequest, UpdateParticipantRequest,
+        participant_service_server::ParticipantService,
+    },
+    store::{
+        change, participant,
+        query::list::{Keyset, Wanted, list},
+        write::{Put, PutParticipant, Write},
+    },
+};
+
+#[tonic::async_trait]
+impl ParticipantService for Api {
+    async fn create_participant(
+        &self,
+        request: Request<CreateParticipantRequest>,
+    ) -> Result<Response<Participant>, Status> {
+        let (call, mut request) = Call::read(request)?;
+        if let Some(participant) = &mut request.participant {
+            participant.clear_output();
+        }
+        check(&request).map_err(Refusal::from)?;
+        self.respond(|| call.once(&self.store, prepare(self, &call, &request))).await
+    }
+
+    async fn get_participant(&self, request: Request<GetParticipantRequest>) -> Result<Response<Participant>, Status> {
+        let (request, time) = self.read_at(request).await?;
+        let id = id::<Participant>(&request.name)?;
+        if let Some(time) = time {
+            return Ok(Response::new(history::record(self, id, time).await?));
+        }
+        let doc = self.store.by_id().participants.get(id).await.map_err(Refusal::from)?;
+        let doc = doc.ok_or(Refusal::NotFound(request.name))?;
+        Ok(Response::new(doc.decode()?))
+    }
+
+    async fn batch_get_participants(
+        &self,
+        request: Request<BatchGetParticipantsRequest>,
+    ) -> Result<Response<BatchGetParticipantsResponse>, Status> {
+        let (request, time) = self.read_at(request).await?;
+        let ids = ids::<Participant>(&request.names);
+        if let Some(time) = time {
+            let participants = history::records(self, &ids, time).await?;
+            return Ok(Response::new(BatchGetParticipantsResponse { participants }));
+        }
+        let docs = participant::get(self.store.reads(), &ids).await?;
+        if docs.iter().map(|doc| doc.bytes.len() + 16).sum::<usize>() > MESSAGE_BYTES {
+            return Err(Refusal::TooLarge.into());
+        }
+        Ok(Response::new(BatchGetParticipantsResponse { participants: in_order(&ids, &docs)? }))
+    }
+
+    async fn list_participants(
+        &self,
+        request: Request<ListParticipantsRequest>,
+    ) -> Result<Response<ListParticipantsResponse>, Status> {
+        let (request, budget) = self.asked(request).await?;
+        let (cursor, wanted) = question(self, &request)?;
+        Ok(Response::new(page(self.clone(), budget, cursor, wanted).await?.0))
+    }
+
+    type StreamParticipantsStream = Pin<Box<dyn Stream<Item = Result<ListParticipantsResponse, Status>> + Send>>;
+
+    async fn stream_participants(
+        &self,
+        request: Request<ListParticipantsRequest>,
+    ) -> Result<Response<Self::StreamParticipantsStream>, Status> {
+        let (cursor, wanted) = question(self, &self.read(request).await?)?;
+        let (api, budget) = (self.clone(), self.question_timeout);
+        let page = move |cursor| page(api.clone(), budget, cursor, wanted.clone());
+        let chunks = chunks(self, cursor.in_chunks(), page);
+        Ok(Response::new(Box::pin(chunks)))
+    }
+
+    async fn update_participant(
+        &self,
+        request: Request<UpdateParticipantRequest>,
+    ) -> Result<Response<Participant>, Status> {
+        let (call, mut request) = Call::read(request)?;
+        let mut etag = String::new();
+        if let Some(participant) = &mut request.participant {
+            etag = std::mem::take(&mut participant.etag);
+            participant.clear_output();
+        }
+        let update = Update::read(&request, (request.participant.as_ref(), etag), request.update_mask.as_ref());
+        let update = update.map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Participant>(&update.sent.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_update(self, &call, &update, request.validate_only))).await
+    }
+
+    async fn delete_participant(
+        &self,
+        request: Request<DeleteParticipantRequest>,
+    ) -> Result<Response<Participant>, Status> {
+        let (call, request) = Call::read(request)?;
+        check(&request).map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Participant>(&request.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_delete(self, &call, &request))).await
+    }
+
+    async fn undelete_participant(
+        &self,
+        request: Request<UndeleteParticipantRequest>,
+    ) -> Result<Response<Participant>, Status> {
+        let (call, request) = Call::read(request)?;
+        check(&request).map_err(Refusal::from)?;
+        let _turn = self.turns.take(id::<Participant>(&request.name)?).await;
+        self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
+    }
+
+    async fn list_participant_revisions(
+        &self,
+        request: Request<ListParticipantRevisionsRequest>,
+    ) -> Result<Response<ListParticipantRevisionsResponse>, Status> {
+        let request = self.read(request).await?;
+        let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
+        let (revisions, next_page_token) = history::revisions::<Participant>(self, &request.name, &cursor).await?;
+        let as_of = cursor.as_of.to_string();
+        Ok(Response::new(ListParticipantRevisionsResponse { revisions, next_page_token, as_of }))
+    }
+
+    async fn list_counterparts(
+        &self,
+        request: Request<ListCounterpartsRequest>,
+    ) -> Result<Response<ListCounterpartsResponse>, Status> {
+        let (request, budget) = self.asked(request).await?;
+        Ok(Response::new(counterpart::list(self, &request, budget).await?))
+    }
+
+    async fn find_path(&self, request: Request<FindPathRequest>) -> Result<Response<FindPathResponse>, Status> {
+        let (request, budget) = self.asked(request).await?;
+        Ok(Response::new(find_path::find(self, &request, budget).await?))
+    }
+}
+
+async fn prepare(api: &Api, call: &Call, request: &CreateParticipantRequest) -> Result<Prepared<Participant>, Refusal> {
+    let id = new_id(&request.participant_id);
+    must_be_free::<Participant>(&api.store, &request.participant_id, id).await?;
+    let mut participant = request.participant.clone().unwrap_or_default();
+    must_have_own_ids(api, &participant, id).await?;
+    must_be_live::<Participant>(&api.store, &parent(&participant)).await?;
+    if request.validate_only {
+        participant.name.clear();
+        return Ok(Prepared::Validated(participant));
+    }
+    participant.begin(id, SystemTime::now());
+    let put = PutParticipant { put: Put::new(id, participant), absent: Vec::new(), former: None };
+    let answer = put.put.record.clone();
+    let write = Write { participants: vec![put], ..call.write(&answer) };
+    Ok(Prepared::Write(answer, vec![write]))
+}
+
+async fn prepare_update(
+    api: &Api,
+    call: &Call,
+    update: &Update<Participant>,
+    validate_only: bool,
+) -> Result<Prepared<Participant>, Refusal> {
+    let at = Path::ROOT.field("participant");
+    let (former, mut next) = update.merge(api, &at).await?;
+    if is_same(&next, &former) {
+        return Ok(unchanged(call, validate_only, former));
+    }
+    let id = id::<Participant>(&former.name)?;
+    must_have_own_ids(api, &next, id).await?;
+    if next.parent != former.parent {
+        must_be_a_place::<Participant>(api, &parent(&next), id, &at.field("parent")).await?;
+    }
+    next.succeed(&former, SystemTime::now());
+    Ok(put_next(call, validate_only, next, former, change::Kind::Updated))
+}
+
+async fn prepare_delete(
+    api: &Api,
+    call: &Call,
+    request: &DeleteParticipantRequest,
+) -> Result<Prepared<Participant>, Refusal> {
+    let former: Participant = to_delete(api, &request.name, &request.etag, None).await?;
+    let next = former.deleted(SystemTime::now());
+    Ok(put_next(call, request.validate_only, next, former, change::Kind::Deleted))
+}
+
+async fn prepare_undelete(
+    api: &Api,
+    call: &Call,
+    request: &UndeleteParticipantRequest,
+) -> Result<Prepared<Participant>, Refusal> {
+    let former: Participant = to_undelete(api, &request.name, &request.etag).await?;
+    must_have_own_ids(api, &former, id::<Participant>(&request.name)?).await?;
+    must_be_live::<Participant>(&api.store, &parent(&former)).await?;
+    let next = former.undeleted(SystemTime::now());
+    Ok(put_next(call, request.validate_only, next, former, change::Kind::Undeleted))
+}
+
+fn put_next(
+    call: &Call,
+    validate_only: bool,
+    next: Participant,
+    former: Participant,
+    kind: change::Kind,
+) -> Prepared<Participant> {
+    revised(call, validate_only, next.clone(), |write| {
+        let id = next.id().unwrap_or_default();
+        let put = PutParticipant { put: Put::next(id, next, kind), absent: Vec::new(), former: Some(former) };
+        write.participants.push(put);
+    })
+}
+
+/// Refuses external ids that another participant has.
+async fn must_have_own_ids(api: &Api, participant: &Participant, id: Uuid) -> Result<(), Refusal> {
+    let ids: Vec<_> = participant.external_ids.iter().map(|id| (id.scheme.as_str(), id.value.as_str())).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let owners = participant::find_by_external_ids(api.store.reads(), &ids).await?;
+    let others = owners.into_iter().filter(|(_, owner)| owner.id != id);
+    match others.min_by(|a, b| a.0.cmp(&b.0)) {
+        Some(((scheme, value), owner)) => {
+            Err(Refusal::DuplicateExternalId { name: Collection::Participants.name(owner.id), scheme, value })
+        }
+        None => Ok(()),
+    }
+}
+
+fn parent(participant: &Participant) -> Vec<Uuid> {
+    Collection::Participants.id(&participant.parent).into_iter().collect()
+}
+
+fn question(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, Wanted), Refusal> {
+    let filter = filter::parse(filter::PARTICIPANTS, &request.filter).map_err(Refusal::Filter)?;
+    let order = order::parse(order::PARTICIPANTS, &request.order_by).map_err(Refusal::Order)?;
+    let wanted = Wanted { filter, question: None, show_deleted: request.show_deleted, order };
+    Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted))
+}
+
+/// A page, and after which id the next one begins, if there is one.
+async fn page(
+    api: Api,
+    budget: Duration,
+    cursor: Cursor,
+    wanted: Wanted,
+) -> Result<(ListParticipantsResponse, Option<Keyset>), Refusal> {
+    let page = list(
+        &mut api.store.ask(cursor.about, budget).await?,
+        Collection::Participants,
+        &wanted,
+        cursor.after,
+        cursor.size,
+    )
+    .await?;
+    let next = page.next();
+    let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
+    let as_of = cursor.as_of.to_string();
+    let participants = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
+    Ok((ListParticipantsResponse { participants, next_page_token, as_of }, next))
+}

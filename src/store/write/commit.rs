@@ -1,0 +1,108 @@
+//! The transaction of a batch: claims, rows, the feed's lock, checks of references, positions, commit.
+
+use std::collections::{BTreeMap, HashSet};
+
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::time::timeout;
+
+use super::{Claim, Outcome, Write, idempotency, provenance::signed, reference, settle_queue};
+use crate::store::{BATCH_TIMEOUT, StoreError, Tx, article, change, meeting, participant, report, statement, text};
+
+/// Writes a batch. No two of its writes may claim the same.
+pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
+    timeout(BATCH_TIMEOUT, commit_in_time(pool, batch)).await.unwrap_or_else(|elapsed| {
+        // It may have been its commit that was not answered.
+        Err(StoreError::Unknown(sqlx::Error::Io(elapsed.into())))
+    })
+}
+
+async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
+    let mut connection = pool.acquire().await?;
+    let committed = commit_on(&mut connection, batch).await;
+    if matches!(committed, Err(StoreError::ReadOnly(_))) {
+        // Another database may have taken over, and only a new connection finds it.
+        connection.close_on_drop();
+    }
+    committed
+}
+
+async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<Outcome, StoreError> {
+    let mut tx = connection.begin().await?;
+    let mut lost = claim(&mut tx, batch).await?;
+    if !lost.is_empty() {
+        tx.rollback().await?;
+        return Ok(Outcome::Lost(lost));
+    }
+
+    let participants = signed(batch, |write| &write.participants);
+    let articles = signed(batch, |write| &write.articles);
+    let reports = signed(batch, |write| &write.reports);
+    let meetings = signed(batch, |write| &write.meetings);
+    text::insert(&mut tx, &articles).await?;
+    text::erase(&mut tx, &articles).await?;
+    article::update(&mut tx, &articles).await?;
+    participant::update(&mut tx, &participants).await?;
+    participant::index(&mut tx, &participants).await?;
+    report::update(&mut tx, &reports).await?;
+    meeting::update(&mut tx, &meetings).await?;
+    meeting::index(&mut tx, &meetings).await?;
+    statement::index(&mut tx, &reports).await?;
+
+    let changes: Vec<_> = batch
+        .iter()
+        .map(|write| change::OfWrite {
+            actor: &write.actor,
+            request_id: &write.request_id,
+            entries: write.changes().collect(),
+        })
+        .collect();
+    change::lock(&mut tx).await?;
+    reference::check(&mut tx, batch, &mut lost).await?;
+    report::check_compared(&mut tx, batch, &mut lost).await?;
+    settle_queue::check(&mut tx, batch, &mut lost).await?;
+    if !lost.is_empty() {
+        tx.rollback().await?;
+        return Ok(Outcome::Lost(lost));
+    }
+    let is_unsettled = settle_queue::keep(&mut tx, batch).await?;
+    let positions = change::append(&mut tx, &changes).await?;
+    tx.commit().await.map_err(StoreError::of_commit)?;
+    Ok(Outcome::Committed(positions, is_unsettled))
+}
+
+/// Claims everything, each kind in sorted order and the kinds in this one, so that two instances cannot wait for each
+/// other. Answers what could not be claimed.
+async fn claim(tx: Tx<'_>, batch: &[&Write]) -> Result<HashSet<Claim>, StoreError> {
+    let mut lost = HashSet::new();
+
+    let requests: BTreeMap<_, _> = batch
+        .iter()
+        .filter_map(|write| {
+            let answer = write.answer.as_ref()?;
+            Some(((write.actor.as_str(), answer.method, write.request_id.as_str()), answer))
+        })
+        .collect();
+    idempotency::claim(tx, &requests, &mut lost).await?;
+
+    let mut articles = signed(batch, |write| &write.articles);
+    articles.sort_by_key(|one| one.put.id);
+    article::claim_uris(tx, &articles, &mut lost).await?;
+
+    let mut participants = signed(batch, |write| &write.participants);
+    participants.sort_by_key(|one| one.put.id);
+    participant::claim_external_ids(tx, &participants, &mut lost).await?;
+    participant::claim_names(tx, &participants, &mut lost).await?;
+    participant::claim(tx, &participants, &mut lost).await?;
+
+    article::claim(tx, &articles, &mut lost).await?;
+
+    let mut meetings = signed(batch, |write| &write.meetings);
+    meetings.sort_by_key(|one| one.id);
+    meeting::claim(tx, &meetings, &mut lost).await?;
+
+    let mut reports = signed(batch, |write| &write.reports);
+    reports
+        .sort_by(|a, b| (&a.record.article, &a.record.content_hash).cmp(&(&b.record.article, &b.record.content_hash)));
+    report::claim(tx, &reports, &mut lost).await?;
+    Ok(lost)
+}
