@@ -7,7 +7,7 @@ use readout::{
         Account, CreateArticleRequest, CreateMeetingRequest, GetMeetingRequest, Meeting, Statement,
         meeting_service_client::MeetingServiceClient,
     },
-    service::{error::Refusal, meeting::settle_inputs::Tellings, status::MESSAGE_BYTES},
+    service::{error::ServiceError, meeting::settle_inputs::SettleInputs, status::MESSAGE_BYTES},
     store::{Store, meeting, report},
 };
 use tonic::Status;
@@ -107,12 +107,12 @@ fn one_by_one(store: Store) -> impl Fn(GetMeetingRequest) -> BoxFuture<'static, 
     move |request| {
         let store = store.clone();
         Box::pin(async move {
-            request.violations().into_result().map_err(Refusal::from)?;
+            request.violations().into_result().map_err(ServiceError::from)?;
             let id = [Collection::Meetings.id(&request.name).expect("checked")];
             let docs = meeting::get(store.reads(), &id).await?;
             let sizes = report::sizes(store.reads(), &id).await?;
             assert!(sizes.values().sum::<usize>() < MESSAGE_BYTES);
-            let tellings = Tellings::of(&report::of_meetings(store.reads(), &id).await?)?;
+            let tellings = SettleInputs::of(&report::of_meetings(store.reads(), &id).await?)?;
             Ok(tellings.full(docs.first().ok_or_else(|| Status::not_found(request.name))?.decode()?))
         })
     }

@@ -12,7 +12,7 @@ use readout::{
         CreateParticipantRequest, GetParticipantRequest, OfficeTerm, Participant, ParticipantName,
         participant_service_client::ParticipantServiceClient,
     },
-    service::error::Refusal,
+    service::error::ServiceError,
     store::{
         Store, participant,
         write::{Outcome, Put, PutParticipant, Write, commit::commit},
@@ -130,7 +130,7 @@ async fn one_transaction_each(store: Store) -> Call {
         let store = store.clone();
         async move {
             request.participant.iter_mut().for_each(ClearOutput::clear_output);
-            request.violations().into_result().map_err(Refusal::from)?;
+            request.violations().into_result().map_err(ServiceError::from)?;
             let write = write_of(request.participant.unwrap_or_default());
             match commit(store.writes(), &[&write]).await? {
                 Outcome::Committed(..) => Ok(write.participants[0].put.record.clone()),
@@ -148,7 +148,7 @@ fn one_query_each(
     move |request| {
         let store = store.clone();
         Box::pin(async move {
-            request.violations().into_result().map_err(Refusal::from)?;
+            request.violations().into_result().map_err(ServiceError::from)?;
             let id = Collection::Participants.id(&request.name).expect("checked");
             let docs = participant::get(store.reads(), &[id]).await?;
             Ok(docs.first().ok_or_else(|| Status::not_found(request.name))?.decode()?)

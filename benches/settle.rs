@@ -7,7 +7,7 @@ use std::{
 
 use chrono::NaiveDate;
 use readout::{
-    model::settle::{Told, settle},
+    model::settle::{SourceReport, settle},
     pb::{Account, Date, DateSpan, Delegation, Office, Participation, Place, Report},
 };
 use uuid::Uuid;
@@ -63,9 +63,9 @@ fn report(number: u32, own: impl Fn(&str) -> String) -> Report {
 fn measure_one(table: &mut Table, figure: &str, own: impl Fn(u32, &str) -> String) {
     let reports: Vec<Report> = (0..REPORTS).map(|number| report(number, |words| own(number, words))).collect();
     let uris: Vec<String> = (0..REPORTS).map(|number| format!("https://example.org/{number}")).collect();
-    let told: Vec<Told<'_>> = (0..)
+    let told: Vec<SourceReport<'_>> = (0..)
         .zip(reports.iter().zip(&uris))
-        .map(|(number, (report, uri))| Told {
+        .map(|(number, (report, uri))| SourceReport {
             report,
             origin: Uuid::from_u128(number),
             publish_date: NaiveDate::from_ymd_opt(2020, 9, 4),

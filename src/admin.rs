@@ -18,7 +18,7 @@ use crate::{
     store::{
         Store, StoreError, article, change,
         retention::{self, Retention},
-        schema::{migrate::must_not_fold_newer, reindex},
+        schema::{migrate::require_known_folding, reindex},
         write::{Outcome, Put, PutArticle, Write, commit::commit},
     },
 };
@@ -58,7 +58,7 @@ pub async fn expunge(config: config::Expunge) -> anyhow::Result<()> {
 /// Makes anew all that is derived from the records, and prints how many there are.
 pub async fn reindex(config: config::Database) -> anyhow::Result<()> {
     with_store(&config, async |store| {
-        must_not_fold_newer(&mut *store.feed().acquire().await?).await?;
+        require_known_folding(&mut *store.feed().acquire().await?).await?;
         for of in Collection::ALL {
             let count = reindex::collection(store.feed(), of).await?;
             println!("{}: {count}", of.as_str());

@@ -16,7 +16,7 @@ use readout::{
     store::{
         Store,
         query::{
-            About,
+            QueryClass,
             list::{self, plan},
         },
         statement,
@@ -78,10 +78,10 @@ async fn read_whole(
     let parsed = filter::parse(vocabulary, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
     let (filter, question) = (parsed, Question::read(query, ""));
     let order = if question.is_some() { BEST_FIRST } else { BY_NAME };
-    let mut ask = store.ask(About::Page, Duration::from_secs(30)).await.unwrap();
+    let mut ask = store.ask(QueryClass::Page, Duration::from_secs(30)).await.unwrap();
     let plan = match of {
-        Some(of) => plan(&mut ask, of, &list::Wanted { filter, question, show_deleted: false, order }, 50).await,
-        None => statement::plan(&mut ask, &statement::Wanted { filter, question, order }, 50).await,
+        Some(of) => plan(&mut ask, of, &list::ListQuery { filter, question, show_deleted: false, order }, 50).await,
+        None => statement::plan(&mut ask, &statement::StatementQuery { filter, question, order }, 50).await,
     };
     let plan = plan.unwrap();
     let mut found = Vec::new();

@@ -6,7 +6,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::{
     denied::Denied,
-    principal::{Known, Until, name},
+    principal::{Identity, Validity, name},
 };
 use crate::model::role::Role;
 
@@ -52,13 +52,13 @@ impl Identities {
     }
 
     /// Whom a certificate names: by the first of its names that has a role, else by the first, without any.
-    pub fn known(&self, certificate: &[u8]) -> Result<Known, Denied> {
+    pub fn known(&self, certificate: &[u8]) -> Result<Identity, Denied> {
         let names = names(certificate).ok_or(Denied::Invalid("the client certificate cannot be read"))?;
         let with_role = names.iter().find_map(|name| Some((name, Some(*self.0.get(name)?))));
         let (said, role) = with_role
             .or_else(|| Some((names.first()?, None)))
             .ok_or(Denied::Invalid("the client certificate names nobody"))?;
-        Ok(Known { name: name("cert", said), role, until: Until::Always })
+        Ok(Identity { name: name("cert", said), role, until: Validity::Always })
     }
 }
 

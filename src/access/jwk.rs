@@ -12,7 +12,7 @@ use jsonwebtoken::{
 };
 use serde_json::Value;
 
-use super::principal::Known;
+use super::principal::Identity;
 
 /// Most tokens that are remembered as verified.
 const MOST_VERIFIED: usize = 10_000;
@@ -20,7 +20,7 @@ const MOST_VERIFIED: usize = 10_000;
 /// The keys that an issuer has at a time, and the tokens that they have verified: with the keys these are forgotten.
 #[derive(Debug)]
 pub struct KeySet {
-    keys: Vec<Key>,
+    keys: Vec<VerificationKey>,
     source: Vec<u8>,
     verified: Mutex<HashMap<blake3::Hash, Arc<Verified>>>,
 }
@@ -29,13 +29,13 @@ pub struct KeySet {
 #[derive(Debug)]
 pub struct Verified {
     /// Whom it names.
-    pub known: Known,
+    pub known: Identity,
     /// When it ceases to hold.
     pub expires: SystemTime,
 }
 
 #[derive(Debug)]
-struct Key {
+struct VerificationKey {
     jwk: Jwk,
     decoding: DecodingKey,
 }
@@ -55,7 +55,8 @@ impl KeySet {
         let set: Value = serde_json::from_slice(&source).ok()?;
         let keys = set.get("keys")?.as_array()?;
         let keys = keys.iter().filter_map(|one| serde_json::from_value::<Jwk>(one.clone()).ok());
-        let keys = keys.filter_map(|jwk| Some(Key { decoding: DecodingKey::from_jwk(&jwk).ok()?, jwk })).collect();
+        let keys =
+            keys.filter_map(|jwk| Some(VerificationKey { decoding: DecodingKey::from_jwk(&jwk).ok()?, jwk })).collect();
         Some(Self { keys, source, verified: Mutex::default() })
     }
 
@@ -102,7 +103,7 @@ impl KeySet {
     }
 }
 
-impl Key {
+impl VerificationKey {
     /// Whether it may verify such signatures, by its type, its curve and what it says of itself: the algorithm is not the
     /// token's to choose (RFC 8725, 3.1).
     fn fits(&self, algorithm: Algorithm) -> bool {

@@ -34,7 +34,7 @@ const MOST_BYTES: usize = 1 << 20;
 
 /// A source of keys.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum KeySource {
     /// A file.
     File(PathBuf),
     /// An address: `https`, or `http` on this machine.
@@ -64,7 +64,7 @@ pub enum KeysError {
 /// The keys of JWTs; a clone has the same ones.
 #[derive(Debug, Clone)]
 pub struct Jwks {
-    source: Source,
+    source: KeySource,
     client: Client,
     /// None until they were had once.
     keys: Arc<RwLock<Option<Arc<KeySet>>>>,
@@ -72,7 +72,7 @@ pub struct Jwks {
     asked: Arc<Mutex<Option<Instant>>>,
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
@@ -81,7 +81,7 @@ impl fmt::Debug for Source {
     }
 }
 
-impl Source {
+impl KeySource {
     /// Refuses a file without keys.
     pub async fn check(&self) -> Result<(), KeysError> {
         let Self::File(path) = self else { return Ok(()) };
@@ -123,16 +123,16 @@ impl Source {
 
 impl Jwks {
     /// A file must be there; an issuer that does not answer is asked again.
-    pub async fn new(source: Source) -> Result<Self, KeysError> {
+    pub async fn new(source: KeySource) -> Result<Self, KeysError> {
         // Nobody is led elsewhere by an answer, and nobody stands between two programs of this machine.
         let mut client = Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none());
-        if matches!(&source, Source::Url(url) if is_loopback(url)) {
+        if matches!(&source, KeySource::Url(url) if is_loopback(url)) {
             client = client.no_proxy();
         }
         let client = client.build().map_err(KeysError::Client)?;
         let keys = Self { source, client, keys: Arc::default(), asked: Arc::default() };
         match keys.renew().await {
-            Err(error) if matches!(keys.source, Source::File(_)) => return Err(error),
+            Err(error) if matches!(keys.source, KeySource::File(_)) => return Err(error),
             Err(error) => tracing::warn!("{}: JWTs are refused until they are", with_causes(&error)),
             Ok(()) => {}
         }
@@ -191,8 +191,8 @@ impl Jwks {
 
     async fn read(&self) -> Result<Vec<u8>, KeysError> {
         match &self.source {
-            Source::File(path) => fs::read(path).await.map_err(|error| KeysError::File(path.clone(), error)),
-            Source::Url(url) => {
+            KeySource::File(path) => fs::read(path).await.map_err(|error| KeysError::File(path.clone(), error)),
+            KeySource::Url(url) => {
                 let failed = |error: reqwest::Error| KeysError::Url(url.clone(), error.without_url());
                 let answer = self.client.get(url.clone()).send().await.and_then(reqwest::Response::error_for_status);
                 let mut answer = answer.map_err(failed)?;
@@ -227,20 +227,20 @@ mod tests {
 
     #[test]
     fn keys_come_from_a_file_or_over_tls_or_from_this_machine() {
-        assert_eq!(Source::parse("/etc/readout/jwks.json"), Ok(Source::File("/etc/readout/jwks.json".into())));
+        assert_eq!(KeySource::parse("/etc/readout/jwks.json"), Ok(KeySource::File("/etc/readout/jwks.json".into())));
         for url in
             ["https://issuer.example/keys", "http://127.0.0.1:8080/keys", "http://[::1]/keys", "http://localhost"]
         {
-            assert!(matches!(Source::parse(url), Ok(Source::Url(_))), "{url}");
+            assert!(matches!(KeySource::parse(url), Ok(KeySource::Url(_))), "{url}");
         }
         for wrong in ["http://issuer.example/keys", "http://127.0.0.1.issuer.example/", "ftp://127.0.0.1/", "https://"]
         {
-            assert!(Source::parse(wrong).is_err(), "{wrong}");
+            assert!(KeySource::parse(wrong).is_err(), "{wrong}");
         }
         for with_password in ["https://desk:s3cret@issuer.example/keys", "https://s3cret@issuer.example/keys"] {
-            assert!(Source::parse(with_password).is_err_and(|told| !told.contains("s3cret")), "{with_password}");
+            assert!(KeySource::parse(with_password).is_err_and(|told| !told.contains("s3cret")), "{with_password}");
         }
-        let with_query = Source::parse("https://issuer.example/keys?token=s3cret").unwrap();
+        let with_query = KeySource::parse("https://issuer.example/keys?token=s3cret").unwrap();
         assert_eq!(format!("{with_query:?}"), "Url(\"https://issuer.example/keys?***\")");
     }
 }

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use super::{
     denied::Denied,
     jwk::{KeySet, NoKey, Verified},
-    jwks::{Jwks, KeysError, Source},
-    principal::{Known, Until, name},
+    jwks::{Jwks, KeySource, KeysError},
+    principal::{Identity, Validity, name},
 };
 use crate::model::role::Role;
 
@@ -45,7 +45,7 @@ pub struct Issued {
     /// The claim that gives the role.
     pub role_claim: String,
     /// Signed by which keys.
-    pub keys: Source,
+    pub keys: KeySource,
 }
 
 /// Verifies tokens.
@@ -67,7 +67,7 @@ impl Jwts {
     }
 
     /// Whom a token names.
-    pub async fn known(&self, token: &str) -> Result<Known, Denied> {
+    pub async fn known(&self, token: &str) -> Result<Identity, Denied> {
         let hash = blake3::hash(token.as_bytes());
         if let Some(verified) = self.keys.current().and_then(|keys| keys.verified(&hash)) {
             return match verified.expires > SystemTime::now() {
@@ -125,7 +125,7 @@ impl Jwts {
         let sub = claims.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty());
         let sub = sub.ok_or(Denied::Invalid("the JWT's sub names nobody"))?;
         let role = claims.get(&self.issued.role_claim).and_then(role);
-        Ok(Verified { known: Known { name: name("jwt", sub), role, until: Until::Expires(expires) }, expires })
+        Ok(Verified { known: Identity { name: name("jwt", sub), role, until: Validity::Expires(expires) }, expires })
     }
 }
 

@@ -20,7 +20,7 @@ use std::{
 use self::{
     certificate::{ClientIdentity, Identities},
     jwt::{Issued, Jwts},
-    principal::{Known, Until},
+    principal::{Identity, Validity},
     rates::Rates,
     secret::ApiToken,
     tokens::Tokens,
@@ -33,7 +33,7 @@ use crate::{
 
 /// What a call brings along.
 #[derive(Debug, Clone, Copy)]
-pub struct Presented<'a> {
+pub struct Credentials<'a> {
     /// A token, of either kind.
     pub bearer: Option<&'a str>,
     /// The certificate that the other end has proved to have the key of, as DER.
@@ -69,7 +69,7 @@ impl Options {
 
 /// Decides who is let in.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Authenticator {
     tokens: Option<Tokens>,
     jwts: Option<Jwts>,
     identities: Identities,
@@ -80,7 +80,7 @@ pub struct Gate {
 
 /// Why a service cannot say who may call.
 #[derive(Debug, thiserror::Error)]
-pub enum GateError {
+pub enum AuthenticatorError {
     /// Everybody who reaches it could do everything.
     #[error(
         "{0} can be reached from elsewhere, and nothing says who may call: give --api-tokens, --jwt-issuer or \
@@ -100,12 +100,12 @@ pub enum GateError {
 pub struct Admitted {
     /// The caller.
     pub principal: Principal,
-    until: Until,
+    until: Validity,
 }
 
-impl Gate {
+impl Authenticator {
     /// Refuses what `new` would, as far as no database and no issuer need be asked.
-    pub async fn check(options: &Options, address: SocketAddr) -> Result<(), GateError> {
+    pub async fn check(options: &Options, address: SocketAddr) -> Result<(), AuthenticatorError> {
         role_of_all(options, address)?;
         if let Some(issued) = &options.jwt {
             issued.keys.check().await?;
@@ -114,10 +114,10 @@ impl Gate {
     }
 
     /// For a service at this address, configured so.
-    pub async fn new(options: &Options, address: SocketAddr, store: &Store) -> Result<Self, GateError> {
+    pub async fn new(options: &Options, address: SocketAddr, store: &Store) -> Result<Self, AuthenticatorError> {
         let role = role_of_all(options, address)?;
         let tokens = match options.api_tokens {
-            true => Some(Tokens::new(store.clone()).await.map_err(GateError::Tokens)?),
+            true => Some(Tokens::new(store.clone()).await.map_err(AuthenticatorError::Tokens)?),
             false => None,
         };
         let jwts = match options.jwt.clone() {
@@ -155,13 +155,13 @@ impl Gate {
     }
 
     /// Lets a caller in who has the role.
-    pub async fn admit(&self, presented: Presented<'_>, required: Role) -> Result<Admitted, Denied> {
+    pub async fn admit(&self, presented: Credentials<'_>, required: Role) -> Result<Admitted, Denied> {
         let admitted = match self.known(presented).await? {
             Some(known) => {
                 let role = known.role.ok_or(Denied::RoleTooLow { required, role: None })?;
                 Admitted { principal: Principal { name: known.name, role, is_open: false }, until: known.until }
             }
-            None => Admitted { principal: self.anonymous.clone().ok_or(Denied::Missing)?, until: Until::Always },
+            None => Admitted { principal: self.anonymous.clone().ok_or(Denied::Missing)?, until: Validity::Always },
         };
         let principal = &admitted.principal;
         if let Some(rates) = &self.rates {
@@ -175,7 +175,7 @@ impl Gate {
 
     /// Whom the credentials name; none: there are none. Those that are there and do not hold are refused, even where one
     /// without any would be let in: whoever sends them believes to be somebody.
-    async fn known(&self, presented: Presented<'_>) -> Result<Option<Known>, Denied> {
+    async fn known(&self, presented: Credentials<'_>) -> Result<Option<Identity>, Denied> {
         if let Some(bearer) = presented.bearer {
             let known = match ApiToken::parse(bearer) {
                 Some(token) => {
@@ -193,19 +193,19 @@ impl Gate {
 }
 
 /// What callers without credentials may. An error: nobody has said, and it would be everything.
-fn role_of_all(options: &Options, address: SocketAddr) -> Result<Option<Role>, GateError> {
+fn role_of_all(options: &Options, address: SocketAddr) -> Result<Option<Role>, AuthenticatorError> {
     match options.anonymous {
         Some(role) => Ok(role),
         None if options.asks_for_credentials() => Ok(None),
         None if address.ip().to_canonical().is_loopback() => Ok(Some(Role::Admin)),
-        None => Err(GateError::Open(address)),
+        None => Err(AuthenticatorError::Open(address)),
     }
 }
 
 impl Admitted {
     /// Whether what lets it in ceases to hold at some time.
     pub fn may_end(&self) -> bool {
-        !matches!(self.until, Until::Always)
+        !matches!(self.until, Validity::Always)
     }
 
     /// Ends when that does not hold any more, with the reason.
@@ -220,10 +220,10 @@ mod tests {
 
     use super::*;
 
-    async fn gate(address: &str, options: Options) -> Result<Gate, GateError> {
+    async fn gate(address: &str, options: Options) -> Result<Authenticator, AuthenticatorError> {
         // Nobody connects to it.
         let store = Store::new(PgConnectOptions::new());
-        Gate::new(&options, address.parse().expect("an address"), &store).await
+        Authenticator::new(&options, address.parse().expect("an address"), &store).await
     }
 
     #[tokio::test]
@@ -234,7 +234,10 @@ mod tests {
         }
         for elsewhere in ["0.0.0.0:50051", "[::]:50051", "192.0.2.1:50051"] {
             let refused = gate(elsewhere, Options::default()).await.expect_err("it would be open");
-            assert!(matches!(refused, GateError::Open(_)) && refused.to_string().contains("--api-tokens"), "{refused}");
+            assert!(
+                matches!(refused, AuthenticatorError::Open(_)) && refused.to_string().contains("--api-tokens"),
+                "{refused}"
+            );
             let said = Options { anonymous: Some(Some(Role::Reader)), ..Options::default() };
             let gate = gate(elsewhere, said).await.expect("it was said");
             assert_eq!(gate.anonymous, Some(Principal::anonymous(Role::Reader, false)));
@@ -248,7 +251,7 @@ mod tests {
         for address in ["127.0.0.1:50051", "0.0.0.0:50051"] {
             let gate = gate(address, options.clone()).await.expect("it asks for credentials");
             assert_eq!(gate.anonymous, None);
-            let presented = Presented { bearer: None, certificate: None, address: [127, 0, 0, 1].into() };
+            let presented = Credentials { bearer: None, certificate: None, address: [127, 0, 0, 1].into() };
             assert!(matches!(gate.admit(presented, Role::Reader).await, Err(Denied::Missing)));
         }
     }

@@ -47,18 +47,18 @@ impl Principal {
 
 /// Somebody whom credentials name.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct Identity {
     /// Who it is.
     pub name: Arc<str>,
     /// What it may do; none: nothing.
     pub role: Option<Role>,
     /// How long that holds.
-    pub until: Until,
+    pub until: Validity,
 }
 
 /// How long credentials hold.
 #[derive(Debug, Clone)]
-pub enum Until {
+pub enum Validity {
     /// As long as the connection.
     Always,
     /// Until this time.
@@ -72,7 +72,7 @@ pub enum Until {
     },
 }
 
-impl Until {
+impl Validity {
     /// Ends when they do not hold any more.
     pub async fn ended(self) -> Denied {
         match self {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     denied::Denied,
-    principal::{Known, Until, name},
+    principal::{Identity, Validity, name},
     secret::ApiToken,
 };
 use crate::{
@@ -39,15 +39,15 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Tokens {
     store: Store,
     held: Arc<RwLock<Table>>,
-    last: Arc<Mutex<Reading>>,
+    last: Arc<Mutex<Refresh>>,
 }
 
 /// By their ids.
-type Table = HashMap<Uuid, Arc<Held>>;
+type Table = HashMap<Uuid, Arc<HeldToken>>;
 
 /// A token of the table.
 #[derive(Debug)]
-struct Held {
+struct HeldToken {
     hash: SecretHash,
     name: Arc<str>,
     role: Role,
@@ -58,7 +58,7 @@ struct Held {
 
 /// The last time that they were read.
 #[derive(Debug)]
-struct Reading {
+struct Refresh {
     began: Instant,
     outcome: Result<(), Arc<StoreError>>,
 }
@@ -69,7 +69,7 @@ impl Tokens {
         let began = Instant::now();
         let held =
             token::all(store.feed()).await?.into_iter().map(|token| (token.id, Arc::new(token.into()))).collect();
-        let last = Arc::new(Mutex::new(Reading { began, outcome: Ok(()) }));
+        let last = Arc::new(Mutex::new(Refresh { began, outcome: Ok(()) }));
         Ok(Self { store, held: Arc::new(RwLock::new(held)), last })
     }
 
@@ -84,7 +84,7 @@ impl Tokens {
     }
 
     /// Whom a token names.
-    pub async fn known(&self, presented: &ApiToken) -> Result<Known, Denied> {
+    pub async fn known(&self, presented: &ApiToken) -> Result<Identity, Denied> {
         let hash = presented.hash();
         let held = match self.held(presented.id) {
             Some(held) => held,
@@ -102,10 +102,10 @@ impl Tokens {
         if held.expire_time.is_some_and(|expires| expires <= SystemTime::now()) {
             return Err(Denied::Expired);
         }
-        Ok(Known { name: held.name.clone(), role: Some(held.role), until: held.until() })
+        Ok(Identity { name: held.name.clone(), role: Some(held.role), until: held.until() })
     }
 
-    fn held(&self, id: Uuid) -> Option<Arc<Held>> {
+    fn held(&self, id: Uuid) -> Option<Arc<HeldToken>> {
         self.held.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
@@ -146,13 +146,13 @@ fn take(held: &RwLock<Table>, tokens: Vec<Token>) {
     former.values().for_each(|gone| gone.revoked.cancel());
 }
 
-impl Held {
-    fn until(&self) -> Until {
-        Until::Token { revoked: self.revoked.clone(), expire_time: self.expire_time }
+impl HeldToken {
+    fn until(&self) -> Validity {
+        Validity::Token { revoked: self.revoked.clone(), expire_time: self.expire_time }
     }
 }
 
-impl From<Token> for Held {
+impl From<Token> for HeldToken {
     fn from(token: Token) -> Self {
         let Token { id: _, name: said, role, hash, create_time: _, expire_time, revoke_time } = token;
         let held = Self {

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Calls take this way; a clone shares the connection.
-pub type Wire = InterceptedService<Channel, Sent>;
+pub type Wire = InterceptedService<Channel, CallMetadata>;
 
 /// An attempt to connect takes at most this long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,12 +40,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is sent with each call, where there is one: the token, and the trace that the command belongs to (the variable
 /// `TRACEPARENT`, as OpenTelemetry passes it to programs).
 #[derive(Clone)]
-pub struct Sent {
+pub struct CallMetadata {
     token: Option<AsciiMetadataValue>,
     trace: Option<AsciiMetadataValue>,
 }
 
-impl Interceptor for Sent {
+impl Interceptor for CallMetadata {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         for (key, value) in [("authorization", &self.token), ("traceparent", &self.trace)] {
             if let Some(value) = value {
@@ -60,7 +60,7 @@ impl Interceptor for Sent {
 pub struct Connector {
     address: Address,
     endpoint: Endpoint,
-    sent: Sent,
+    sent: CallMetadata,
 }
 
 /// Why there is no connection.
@@ -96,7 +96,7 @@ impl Connector {
         }
         // A value that is not well formed is nobody's trace: the service ignores it.
         let trace = env::var("TRACEPARENT").ok().and_then(|trace| trace.parse().ok());
-        Ok(Self { address, endpoint, sent: Sent { token, trace } })
+        Ok(Self { address, endpoint, sent: CallMetadata { token, trace } })
     }
 
     /// The service.

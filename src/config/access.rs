@@ -9,7 +9,7 @@ use crate::{
     access::{
         Options,
         certificate::ClientIdentity,
-        jwks::Source,
+        jwks::KeySource,
         jwt::{ALGORITHMS, Issued},
     },
     model::role::Role,
@@ -72,8 +72,8 @@ pub struct Jwt {
     #[arg(long, env = "READOUT_JWT_AUDIENCE", value_name = "AUDIENCE", requires = "jwt_issuer")]
     pub jwt_audience: Option<String>,
     /// And signed by these keys: a JSON Web Key Set, in a file or at an https address
-    #[arg(long, env = "READOUT_JWT_JWKS", value_name = "FILE_OR_URL", requires = "jwt_issuer", value_parser = Source::parse)]
-    pub jwt_jwks: Option<Source>,
+    #[arg(long, env = "READOUT_JWT_JWKS", value_name = "FILE_OR_URL", requires = "jwt_issuer", value_parser = KeySource::parse)]
+    pub jwt_jwks: Option<KeySource>,
     /// With one of these algorithms
     #[arg(long, env = "READOUT_JWT_ALGORITHMS", value_name = "ALGORITHMS", value_delimiter = ',',
         default_value = "RS256,ES256,EdDSA", value_parser = algorithm)]

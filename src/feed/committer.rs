@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Feed,
-    metrics::{self, Counted},
+    metrics::{self, CountGuard},
 };
 use crate::store::{
     Store, StoreError,
@@ -49,7 +49,7 @@ struct Submission {
     weight: usize,
     reply: oneshot::Sender<Result<Verdict, Arc<StoreError>>>,
     /// None once it is in a batch.
-    queued: Option<Counted>,
+    queued: Option<CountGuard>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -102,7 +102,7 @@ impl Committer {
         let stopping = |_| SubmitError::Stopping;
         let room = Arc::clone(&self.room).acquire_many_owned(kib).await.map_err(|_| SubmitError::Stopping)?;
         let (reply, verdict) = oneshot::channel();
-        let queued = Some(Counted::queued(writes.len()));
+        let queued = Some(CountGuard::queued(writes.len()));
         let submission = Submission { writes, weight, reply, queued, _room: room };
         self.queue.send(submission).await.map_err(|_| SubmitError::Stopping)?;
         Ok(verdict.await.map_err(stopping)??)

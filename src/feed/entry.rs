@@ -18,7 +18,7 @@ use crate::{
 
 /// A change that is kept at hand.
 #[derive(Debug)]
-pub struct Told {
+pub struct FeedEntry {
     /// The change.
     pub change: Logged,
     /// Its resource; `None` where nobody asked for it.
@@ -35,7 +35,7 @@ pub struct Records {
     pub after: Record,
 }
 
-impl Told {
+impl FeedEntry {
     /// A change without its resource.
     pub fn bare(change: Logged) -> Self {
         Self { change, records: None, bytes: 0 }
@@ -66,7 +66,7 @@ pub async fn with_records(
     pool: &PgPool,
     changes: Vec<Logged>,
     most_bytes: i64,
-) -> Result<VecDeque<Arc<Told>>, StoreError> {
+) -> Result<VecDeque<Arc<FeedEntry>>, StoreError> {
     // Two versions a change; that before a new resource is nowhere.
     let versions: Vec<Version> = changes
         .iter()
@@ -83,7 +83,7 @@ pub async fn with_records(
         let before = read(&docs[0]).map_err(|_| damaged())?;
         let after = read(&docs[1]).map_err(|_| damaged())?.ok_or_else(damaged)?;
         let bytes = docs.iter().flatten().map(Vec::len).sum();
-        told.push_back(Arc::new(Told { change, records: Some(Records { before, after }), bytes }));
+        told.push_back(Arc::new(FeedEntry { change, records: Some(Records { before, after }), bytes }));
     }
     Ok(told)
 }
@@ -93,7 +93,7 @@ pub mod tests {
     use super::*;
     use crate::{model::resource::Collection, pb::change::Kind};
 
-    pub fn told(position: i64, with_records: bool) -> Arc<Told> {
+    pub fn told(position: i64, with_records: bool) -> Arc<FeedEntry> {
         let change = Logged {
             position,
             collection: Collection::Meetings,
@@ -106,6 +106,6 @@ pub mod tests {
             last: true,
         };
         let after = Record::Meeting(Box::default());
-        Arc::new(Told { change, records: with_records.then_some(Records { before: None, after }), bytes: 0 })
+        Arc::new(FeedEntry { change, records: with_records.then_some(Records { before: None, after }), bytes: 0 })
     }
 }

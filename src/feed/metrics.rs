@@ -15,13 +15,13 @@ pub fn begin(head: i64) {
 
 /// Something of which there are so many at a time, counted for as long as it lives.
 #[derive(Debug)]
-pub struct Counted {
+pub struct CountGuard {
     name: &'static str,
     count: u32,
     since: Instant,
 }
 
-impl Counted {
+impl CountGuard {
     /// Writes that wait to be committed.
     pub fn queued(writes: usize) -> Self {
         Self::new(QUEUE, u32::try_from(writes).unwrap_or(u32::MAX))
@@ -38,14 +38,14 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountGuard {
     fn drop(&mut self) {
         gauge!(self.name).decrement(self.count);
     }
 }
 
 /// Writes were taken from the queue.
-pub fn taken(queued: Counted) {
+pub fn taken(queued: CountGuard) {
     histogram!("readout_commit_queue_seconds").record(queued.since.elapsed());
 }
 

@@ -11,4 +11,4 @@ pub mod start;
 pub mod tailer;
 pub mod watcher;
 
-pub use self::{committer::Committer, record_locks::Turns, tailer::Feed};
+pub use self::{committer::Committer, record_locks::RecordLocks, tailer::Feed};

@@ -13,9 +13,9 @@ type Turn = tokio::sync::Mutex<()>;
 
 /// Who is writing to which record.
 #[derive(Debug, Default, Clone)]
-pub struct Turns(Arc<Mutex<HashMap<Uuid, Weak<Turn>>>>);
+pub struct RecordLocks(Arc<Mutex<HashMap<Uuid, Weak<Turn>>>>);
 
-impl Turns {
+impl RecordLocks {
     /// Waits for the others who write to this record; they come after whoever holds the guard.
     pub async fn take(&self, id: Uuid) -> OwnedMutexGuard<()> {
         let turn = {

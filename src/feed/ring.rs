@@ -2,23 +2,23 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::entry::Told;
+use super::entry::FeedEntry;
 
-/// The ring holds at most so many changes, and so many bytes as `Told::weight` counts them.
+/// The ring holds at most so many changes, and so many bytes as `FeedEntry::weight` counts them.
 pub const MOST_CHANGES: usize = 65_536;
 pub const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// Changes without a hole between them, oldest first.
 #[derive(Debug, Default)]
 pub struct Ring {
-    changes: VecDeque<Arc<Told>>,
+    changes: VecDeque<Arc<FeedEntry>>,
     bytes: usize,
 }
 
 impl Ring {
     /// Adds the change after the newest, and lets go of the oldest where the ring is full. One that is here already is
     /// not added again: a tailer that was interrupted reads once more what it has pushed.
-    pub fn push(&mut self, told: Arc<Told>) {
+    pub fn push(&mut self, told: Arc<FeedEntry>) {
         match self.changes.back().map(|newest| newest.change.position) {
             Some(newest) if told.change.position <= newest => return,
             Some(newest) if told.change.position > newest + 1 => self.clear(),
@@ -40,10 +40,10 @@ impl Ring {
 
     /// At most `limit` changes after a position, with their records if those are needed; `None` if the next one is
     /// not here, or not with its records.
-    pub fn after(&self, position: i64, with_records: bool, limit: usize) -> Option<VecDeque<Arc<Told>>> {
+    pub fn after(&self, position: i64, with_records: bool, limit: usize) -> Option<VecDeque<Arc<FeedEntry>>> {
         let oldest = self.changes.front()?.change.position;
         let index = usize::try_from(position + 1 - oldest).ok().filter(|index| *index < self.changes.len())?;
-        let fits = |told: &&Arc<Told>| !with_records || told.records.is_some();
+        let fits = |told: &&Arc<FeedEntry>| !with_records || told.records.is_some();
         let found: VecDeque<_> = self.changes.range(index..).take(limit).take_while(fits).cloned().collect();
         (!found.is_empty()).then_some(found)
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::feed::entry::tests::told;
 
-    fn positions(found: Option<VecDeque<Arc<Told>>>) -> Option<Vec<i64>> {
+    fn positions(found: Option<VecDeque<Arc<FeedEntry>>>) -> Option<Vec<i64>> {
         found.map(|found| found.iter().map(|told| told.change.position).collect())
     }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{tailer::Feed, watcher::Place};
+use super::{tailer::Feed, watcher::ResumePoint};
 use crate::store::{
     StoreError,
     change::{self, Extent, Logged, Position},
@@ -12,7 +12,7 @@ use crate::store::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// Where a call was before.
-    Place(Place),
+    ResumePoint(ResumePoint),
     /// After a position.
     After(Position),
     /// With the first change at or after a time.
@@ -31,7 +31,7 @@ pub enum StartError {
     EpochChanged(String),
     /// Changes after it are no longer kept; those after this place are.
     #[error("the oldest change kept comes after {0:?}")]
-    Expired(Place, Option<DateTime<Utc>>),
+    Expired(ResumePoint, Option<DateTime<Utc>>),
     /// It is later than this newest change.
     #[error("the newest change is at {0}")]
     InFuture(Position),
@@ -43,12 +43,12 @@ pub enum StartError {
 impl Feed {
     /// The place of a start, which must be within the feed as the database has it now, and the position of its newest
     /// change.
-    pub async fn place(&self, start: Start) -> Result<(Place, i64), StartError> {
+    pub async fn place(&self, start: Start) -> Result<(ResumePoint, i64), StartError> {
         let extent = change::extent(self.0.store.reads()).await?;
         Ok((self.place_in(&extent, start).await?, extent.head))
     }
 
-    async fn place_in(&self, extent: &Extent, start: Start) -> Result<Place, StartError> {
+    async fn place_in(&self, extent: &Extent, start: Start) -> Result<ResumePoint, StartError> {
         match start {
             Start::Beginning => self.place_at(extent, extent.floor).await,
             Start::Now => self.place_at(extent, extent.head).await,
@@ -61,7 +61,7 @@ impl Feed {
                 }
                 self.place_at(extent, position.number).await
             }
-            Start::Place(place) => self.place_again(extent, place).await,
+            Start::ResumePoint(place) => self.place_again(extent, place).await,
             Start::Time(time) => {
                 if time > Utc::now() {
                     return Err(StartError::InFuture(Position { epoch: extent.epoch.clone(), number: extent.head }));
@@ -76,22 +76,22 @@ impl Feed {
         }
     }
 
-    async fn place_at(&self, extent: &Extent, position: i64) -> Result<Place, StartError> {
+    async fn place_at(&self, extent: &Extent, position: i64) -> Result<ResumePoint, StartError> {
         let epoch = extent.epoch.clone();
         if position == 0 && extent.floor == 0 {
-            return Ok(Place { epoch, position, mark: [0; 8] });
+            return Ok(ResumePoint { epoch, position, mark: [0; 8] });
         }
         let last = change::at(self.0.store.reads(), position).await?;
         // The one at the floor is gone, and those after it are there.
         if position < extent.floor || last.is_none() && position > extent.floor {
             return Err(self.expired(extent).await?);
         }
-        Ok(Place { epoch, position, mark: last.as_ref().map(Logged::mark).unwrap_or_default() })
+        Ok(ResumePoint { epoch, position, mark: last.as_ref().map(Logged::mark).unwrap_or_default() })
     }
 
     /// A place that we gave out before. If the feed does not have the change that was there, it is not the feed that it
     /// was: whoever follows has to know.
-    async fn place_again(&self, extent: &Extent, place: Place) -> Result<Place, StartError> {
+    async fn place_again(&self, extent: &Extent, place: ResumePoint) -> Result<ResumePoint, StartError> {
         if place.epoch != extent.epoch {
             return Err(StartError::EpochChanged(extent.epoch.to_string()));
         }
@@ -128,7 +128,7 @@ impl Feed {
 
     async fn expired(&self, extent: &Extent) -> Result<StartError, StoreError> {
         let oldest = change::at(self.0.store.reads(), extent.floor + 1).await?;
-        let place = Place { epoch: extent.epoch.clone(), position: extent.floor, mark: [0; 8] };
+        let place = ResumePoint { epoch: extent.epoch.clone(), position: extent.floor, mark: [0; 8] };
         Ok(StartError::Expired(place, oldest.map(|change| change.time)))
     }
 }

@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    entry::{self, Told},
+    entry::{self, FeedEntry},
     metrics,
     ring::Ring,
 };
 use crate::store::{
     Store, StoreError,
-    change::{self, Extent, Logged, Page, Position},
+    change::{self, ChangePage, Extent, Logged, Position},
 };
 
 /// Changes read at once, and bytes of their records.
@@ -215,7 +215,7 @@ async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
 }
 
 /// Whether the changes follow on `last` without a hole.
-pub(super) fn is_dense(last: i64, page: &Page) -> bool {
+pub(super) fn is_dense(last: i64, page: &ChangePage) -> bool {
     page.changes.iter().zip(last + 1..).all(|(change, expected)| change.position == expected)
 }
 
@@ -223,7 +223,7 @@ async fn push(shared: &Shared, mut changes: Vec<Logged>) -> Result<(), StoreErro
     let ring = || shared.ring.write().unwrap_or_else(PoisonError::into_inner);
     if shared.need_records.load(Ordering::Relaxed) == 0 {
         let mut ring = ring();
-        changes.into_iter().for_each(|change| ring.push(Arc::new(Told::bare(change))));
+        changes.into_iter().for_each(|change| ring.push(Arc::new(FeedEntry::bare(change))));
         return Ok(());
     }
     while !changes.is_empty() {

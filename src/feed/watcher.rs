@@ -10,8 +10,8 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    entry::{self, Told},
-    metrics::Counted,
+    entry::{self, FeedEntry},
+    metrics::CountGuard,
     tailer::{Feed, Head, Shared, is_dense},
 };
 use crate::{
@@ -29,7 +29,7 @@ const MOST_SKIPPED: usize = 1_000;
 
 /// A place between two changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ResumePoint {
     /// The line of history.
     pub epoch: Arc<str>,
     /// The position of the last change before it.
@@ -40,9 +40,9 @@ pub struct Place {
 
 /// What somebody who follows is told.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub enum WatchEvent {
     /// A change that matches.
-    Change(Arc<Told>),
+    Change(Arc<FeedEntry>),
     /// Nothing, for a while.
     Heartbeat,
     /// They know all changes there are.
@@ -73,27 +73,27 @@ pub enum FollowError {
 
 /// One who follows.
 #[derive(Debug)]
-pub struct Follower {
+pub struct Watcher {
     feed: Feed,
     head: watch::Receiver<Head>,
-    place: Place,
+    place: ResumePoint,
     filter: Filter,
     needs: NeedsRecords,
     heartbeat: Duration,
-    waiting: VecDeque<Arc<Told>>,
+    waiting: VecDeque<Arc<FeedEntry>>,
     /// The newest position when they began, which the tailer may not have read yet.
     goal: i64,
     is_live: bool,
     skipped: usize,
     last_sent: Instant,
-    _counted: Counted,
+    _counted: CountGuard,
 }
 
-impl Follower {
+impl Watcher {
     /// Follows from a place on, of which the feed said how far it is. There is a sign of life when nothing was told for as long as `heartbeat`.
     pub fn new(
         feed: &Feed,
-        (place, goal): (Place, i64),
+        (place, goal): (ResumePoint, i64),
         filter: Filter,
         with_records: bool,
         heartbeat: Duration,
@@ -112,12 +112,12 @@ impl Follower {
             is_live: false,
             skipped: 0,
             last_sent: Instant::now(),
-            _counted: Counted::watcher(),
+            _counted: CountGuard::watcher(),
         }
     }
 
     /// After which change they are.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &ResumePoint {
         &self.place
     }
 
@@ -127,24 +127,24 @@ impl Follower {
     }
 
     /// What comes next. Waits for it.
-    pub async fn next(&mut self) -> Result<Event, FollowError> {
+    pub async fn next(&mut self) -> Result<WatchEvent, FollowError> {
         let event = self.find().await?;
         self.last_sent = Instant::now();
         self.skipped = 0;
         Ok(event)
     }
 
-    async fn find(&mut self) -> Result<Event, FollowError> {
+    async fn find(&mut self) -> Result<WatchEvent, FollowError> {
         loop {
             while let Some(told) = self.waiting.pop_front() {
                 self.place.position = told.change.position;
                 self.place.mark = told.change.mark();
                 if told.matches(&self.filter) {
-                    return Ok(Event::Change(told));
+                    return Ok(WatchEvent::Change(told));
                 }
                 self.skipped += 1;
                 if self.skipped == MOST_SKIPPED {
-                    return Ok(Event::Heartbeat);
+                    return Ok(WatchEvent::Heartbeat);
                 }
             }
             if self.feed.0.stopping.is_cancelled() {
@@ -157,13 +157,13 @@ impl Follower {
             if head.extent.head <= self.place.position {
                 if !self.is_live && self.place.position >= self.goal {
                     self.is_live = true;
-                    return Ok(Event::CaughtUp);
+                    return Ok(WatchEvent::CaughtUp);
                 }
                 if head.is_broken {
                     return Err(FollowError::Broken);
                 }
                 if !self.wait().await {
-                    return Ok(Event::Heartbeat);
+                    return Ok(WatchEvent::Heartbeat);
                 }
                 continue;
             }
@@ -176,7 +176,7 @@ impl Follower {
                 Some(waiting) => self.waiting = waiting,
                 None if self.is_live => {
                     self.is_live = false;
-                    return Ok(Event::FellBehind);
+                    return Ok(WatchEvent::FellBehind);
                 }
                 None => {
                     let place = &self.place;
@@ -200,11 +200,11 @@ impl Follower {
 /// Changes after a place from the table, with their records if those are needed, and whether they reach the head.
 pub async fn page(
     feed: &Feed,
-    place: &Place,
+    place: &ResumePoint,
     with_records: bool,
     most: i64,
     most_bytes: i64,
-) -> Result<(VecDeque<Arc<Told>>, bool), FollowError> {
+) -> Result<(VecDeque<Arc<FeedEntry>>, bool), FollowError> {
     let Shared { store, catching_up, .. } = &*feed.0;
     // Never closed.
     let _turn = catching_up.acquire().await;
@@ -222,7 +222,7 @@ pub async fn page(
     }
     let changes = match with_records {
         true => entry::with_records(store.reads(), page.changes, most_bytes).await?,
-        false => page.changes.into_iter().map(|change| Arc::new(Told::bare(change))).collect(),
+        false => page.changes.into_iter().map(|change| Arc::new(FeedEntry::bare(change))).collect(),
     };
     let last = changes.back().map_or(place.position, |told| told.change.position);
     Ok((changes, last == page.extent.head))

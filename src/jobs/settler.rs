@@ -20,12 +20,12 @@ use crate::{
         settle::VERSION,
     },
     pb::{Article, Meeting},
-    service::{Api, Prepared, error::Refusal, meeting::settle_inputs::to_settle, status::reason_of},
+    service::{Api, WritePlan, error::ServiceError, meeting::settle_inputs::to_settle, status::reason_of},
     store::{
         StoreError, change,
-        copies::{self, Member},
+        copies::{self, GroupMember},
         meeting,
-        write::{Put, PutArticle, Unsettled, Write, settle_queue},
+        write::{Put, PutArticle, SettleTask, Write, settle_queue},
     },
 };
 
@@ -64,7 +64,7 @@ pub async fn run(api: Api) {
 }
 
 /// The next chunk: rows of `unsettled`, then meetings with an older `settle_version`.
-async fn next(api: &Api, failed: &Failed, upgrade: &mut Upgrade) -> Result<Vec<Unsettled>, StoreError> {
+async fn next(api: &Api, failed: &Failed, upgrade: &mut Upgrade) -> Result<Vec<SettleTask>, StoreError> {
     let waiting = failed.waiting();
     let mut all = settle_queue::oldest(api.store.reads(), &waiting, CHUNK).await?;
     if all.len() < CHUNK {
@@ -73,7 +73,7 @@ async fn next(api: &Api, failed: &Failed, upgrade: &mut Upgrade) -> Result<Vec<U
         let former = meeting::settled_before(api.store.reads(), VERSION, &but_for, CHUNK - all.len()).await?;
         upgrade.log(former.len());
         let former = former.into_iter().filter(|id| all.iter().all(|known| known.id != *id)).collect::<Vec<_>>();
-        all.extend(former.into_iter().map(|id| Unsettled { collection: Collection::Meetings, id, version: NEVER }));
+        all.extend(former.into_iter().map(|id| SettleTask { collection: Collection::Meetings, id, version: NEVER }));
     }
     Ok(all)
 }
@@ -98,7 +98,7 @@ impl Upgrade {
 }
 
 /// Settles a chunk. `false` if the database accepts no writes at present.
-async fn settle_all(api: &Api, all: &[Unsettled], failed: &mut Failed) -> bool {
+async fn settle_all(api: &Api, all: &[SettleTask], failed: &mut Failed) -> bool {
     for &one in all {
         let settled = match one.collection {
             Collection::Articles => settle_group(api, one).await,
@@ -124,8 +124,8 @@ async fn settle_all(api: &Api, all: &[Unsettled], failed: &mut Failed) -> bool {
 }
 
 /// True if an error concerns one record, and not the database as a whole.
-fn is_of_one(error: &Refusal) -> bool {
-    let Refusal::Store(error) = error else { return true };
+fn is_of_one(error: &ServiceError) -> bool {
+    let ServiceError::Store(error) = error else { return true };
     !matches!(
         **error,
         StoreError::Unavailable(_) | StoreError::ReadOnly(_) | StoreError::Full(_) | StoreError::Overloaded
@@ -143,12 +143,12 @@ impl Failed {
         self.0.iter().filter(|(_, (when, _))| *when > now).map(|(key, _)| *key).collect()
     }
 
-    fn forget(&mut self, one: Unsettled) {
+    fn forget(&mut self, one: SettleTask) {
         self.0.remove(&(one.collection, one.id));
     }
 
     /// Puts one off, each time for longer.
-    fn again(&mut self, one: Unsettled) -> Duration {
+    fn again(&mut self, one: SettleTask) -> Duration {
         let (when, wait) = self.0.entry((one.collection, one.id)).or_insert((Instant::now(), Duration::ZERO));
         *wait = LONGEST_WAIT.min(2 * *wait).max(SHORTEST_WAIT);
         *when = Instant::now() + *wait;
@@ -157,20 +157,20 @@ impl Failed {
 }
 
 /// Gives the articles of a group the first one that they have as things stand, some at a time.
-async fn settle_group(api: &Api, one: Unsettled) -> Result<(), Refusal> {
+async fn settle_group(api: &Api, one: SettleTask) -> Result<(), ServiceError> {
     while let (true, _) = api.write(|| prepare_group(api, one)).await? {}
     Ok(())
 }
 
 /// The next of these articles, and whether there are more.
-async fn prepare_group(api: &Api, one: Unsettled) -> Result<Prepared<bool>, Refusal> {
+async fn prepare_group(api: &Api, one: SettleTask) -> Result<WritePlan<bool>, ServiceError> {
     // Read first: whatever changes a group meanwhile loses this write.
     let groups = copies::version(api.store.reads()).await?;
     let members = copies::group(api.store.reads(), one.id).await?;
     let mut moved = moved(&members)?;
     if moved.is_empty() {
         settle_queue::mark_settled(api.store.reads(), one).await?;
-        return Ok(Prepared::Unchanged(false));
+        return Ok(WritePlan::Unchanged(false));
     }
     let more = moved.len() > CHUNK;
     moved.truncate(CHUNK);
@@ -179,11 +179,11 @@ async fn prepare_group(api: &Api, one: Unsettled) -> Result<Prepared<bool>, Refu
     if let Some(last) = writes.last_mut().filter(|_| !more) {
         last.settles = Some(one);
     }
-    Ok(Prepared::Write(more, writes))
+    Ok(WritePlan::Write(more, writes))
 }
 
 /// The next revisions of those that have another first article than they were last taken to have.
-fn moved(members: &[Member]) -> Result<Vec<PutArticle>, StoreError> {
+fn moved(members: &[GroupMember]) -> Result<Vec<PutArticle>, StoreError> {
     let articles: Vec<Article> = members.iter().map(|one| one.doc.decode()).collect::<Result<_, _>>()?;
     let all = || members.iter().zip(&articles);
     let live = all().filter(|(_, article)| !article.is_deleted());
@@ -207,16 +207,16 @@ fn moved(members: &[Member]) -> Result<Vec<PutArticle>, StoreError> {
 }
 
 /// Settles a meeting, after those who write to it.
-async fn settle_meeting(api: &Api, one: Unsettled) -> Result<(), Refusal> {
-    let _turn = api.turns.take(one.id).await;
+async fn settle_meeting(api: &Api, one: SettleTask) -> Result<(), ServiceError> {
+    let _turn = api.record_locks.take(one.id).await;
     api.write(|| prepare_meeting(api, one)).await?;
     Ok(())
 }
 
-async fn prepare_meeting(api: &Api, one: Unsettled) -> Result<Prepared<()>, Refusal> {
+async fn prepare_meeting(api: &Api, one: SettleTask) -> Result<WritePlan<()>, ServiceError> {
     let settled = async {
         settle_queue::mark_settled(api.store.reads(), one).await?;
-        Ok(Prepared::Unchanged(()))
+        Ok(WritePlan::Unchanged(()))
     };
     let docs = meeting::get(api.store.reads(), &[one.id]).await?;
     let Some(doc) = docs.first() else { return settled.await };
@@ -238,7 +238,7 @@ async fn prepare_meeting(api: &Api, one: Unsettled) -> Result<Prepared<()>, Refu
     next.succeed(&former, SystemTime::now());
     let meetings = vec![told.put(next, change::Kind::Settled)];
     let write = Write { actor: ACTOR.into(), meetings, settles: Some(one), ..Default::default() };
-    Ok(Prepared::Write((), vec![write]))
+    Ok(WritePlan::Write((), vec![write]))
 }
 
 #[cfg(test)]
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_fails_again_is_put_off_for_longer() {
-        let one = Unsettled { collection: Collection::Meetings, id: Uuid::from_u128(1), version: 1 };
+        let one = SettleTask { collection: Collection::Meetings, id: Uuid::from_u128(1), version: 1 };
         let mut failed = Failed::default();
         let waits: Vec<u64> = (0..12).map(|_| failed.again(one).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);

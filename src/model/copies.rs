@@ -45,7 +45,7 @@ pub fn full_day(date: Option<&pb::Date>) -> Option<NaiveDate> {
 /// What decides which article of a group is the first: the earliest published (unknown last), then the smallest uri.
 /// Of a partial date, its first day. The id decides nothing, uris being unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Precedence {
     is_undated: bool,
     published: Option<NaiveDate>,
     uri: String,
@@ -53,7 +53,7 @@ pub struct Place {
     pub id: Uuid,
 }
 
-impl Place {
+impl Precedence {
     /// The place of an article with this id.
     pub fn of(id: Uuid, article: &Article) -> Self {
         let published = article.publish_date.as_ref().and_then(dates::first_day);
@@ -70,7 +70,7 @@ impl Place {
 #[derive(Debug, Clone)]
 pub struct Copy {
     /// Its place in its group.
-    pub place: Place,
+    pub place: Precedence,
     /// The day of its publication, where that is told in full.
     pub day: Option<NaiveDate>,
     /// The key of its text.
@@ -83,7 +83,7 @@ impl Copy {
     /// An article with the key of its text.
     pub fn of(id: Uuid, article: &Article, text_key: Option<TextHash>) -> Self {
         Self {
-            place: Place::of(id, article),
+            place: Precedence::of(id, article),
             day: full_day(article.publish_date.as_ref()),
             text_key,
             source: Collection::Articles.id(&article.syndicated_from),
@@ -125,7 +125,7 @@ pub fn origins(articles: &[Copy]) -> HashMap<Uuid, Uuid> {
             groups.unite(one, next);
         }
     }
-    let mut firsts: HashMap<usize, &Place> = HashMap::new();
+    let mut firsts: HashMap<usize, &Precedence> = HashMap::new();
     for (at, copy) in articles.iter().enumerate() {
         let first = firsts.entry(groups.root(at)).or_insert(&copy.place);
         *first = (*first).min(&copy.place);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     resource::Collection,
-    settle::{self, Settled, Told, settle, unite},
+    settle::{self, Settled, SourceReport, settle, unite},
     statement,
     time::dates,
 };
@@ -20,7 +20,7 @@ pub const MOST_REPORT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Settles a meeting on its active reports, those of articles and the rulings: the account, without what `full` adds,
 /// the disputes, the counts, and whether it has any.
-pub fn settle_on(meeting: &mut Meeting, told: &[Told<'_>], rulings: &[&Report]) {
+pub fn settle_on(meeting: &mut Meeting, told: &[SourceReport<'_>], rulings: &[&Report]) {
     let Settled { account, disputes } = settle(told, rulings);
     meeting.account = Some(account);
     meeting.disputes = disputes;
@@ -42,7 +42,7 @@ pub fn settle_on(meeting: &mut Meeting, told: &[Told<'_>], rulings: &[&Report]) 
 
 /// The meeting in the FULL view: with the statements, outcomes and links of its reports. Who speaks or is spoken to takes
 /// part in the meeting: a ruling can leave somebody out. Disputes say which reports tell what.
-pub fn full(mut meeting: Meeting, told: &[Told<'_>], rulings: &[&Report]) -> Meeting {
+pub fn full(mut meeting: Meeting, told: &[SourceReport<'_>], rulings: &[&Report]) -> Meeting {
     if !meeting.disputes.is_empty() {
         name_reports(&mut meeting.disputes, settle::disputes(told, rulings));
     }

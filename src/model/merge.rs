@@ -32,7 +32,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::settle::Told,
+        model::settle::SourceReport,
         pb::{Account, Participation, Report, Ruling, report::State},
     };
 
@@ -96,9 +96,14 @@ mod tests {
             let (rulings, reports): (Vec<_>, Vec<_>) = of_meeting.partition(|(one, _)| one.ruling.is_some());
             let told = |(report, origin): &'_ &'_ (Report, Uuid)| (report.clone(), *origin);
             let reports: Vec<(Report, Uuid)> = reports.iter().map(told).collect();
-            let told: Vec<Told<'_>> = reports
+            let told: Vec<SourceReport<'_>> = reports
                 .iter()
-                .map(|(report, origin)| Told { report, origin: *origin, publish_date: None, uri: &report.article })
+                .map(|(report, origin)| SourceReport {
+                    report,
+                    origin: *origin,
+                    publish_date: None,
+                    uri: &report.article,
+                })
                 .collect();
             let rulings: Vec<Report> = rulings.iter().map(|(report, _)| report.clone()).collect();
             let rulings: Vec<&Report> = rulings.iter().collect();

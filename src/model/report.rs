@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     canonical,
-    evidence::{Text, forget_offsets},
+    evidence::{IndexedText, forget_offsets},
     resource::Collection,
     rules::ClearOutput,
 };
@@ -19,7 +19,7 @@ pub const CONTENT_VERSION: i16 = 2;
 
 /// The content of a report as it was sent: with `#keys` instead of names, without output fields, and without offsets that
 /// follow from the quote and `text`. Equal content compares equal.
-pub fn content(sent: &Report, text: Option<&Text<'_>>) -> Report {
+pub fn content(sent: &Report, text: Option<&IndexedText<'_>>) -> Report {
     let mut content = sent.clone();
     clear_marks(&mut content);
     text.iter().for_each(|text| forget_offsets(&mut content.evidence, text));
@@ -90,7 +90,7 @@ impl Meanings {
 /// Reads of an encoded report what settling looks at: not its evidence, nor its statements, outcomes and links, which are
 /// most of it.
 pub fn read_to_settle(report: &[u8]) -> Result<Report, prost::DecodeError> {
-    let Told { name, create_time, article, account, ruling, content_hash } = Told::decode(report)?;
+    let SettleFields { name, create_time, article, account, ruling, content_hash } = SettleFields::decode(report)?;
     let account = account.map(|told| Account {
         kind: told.kind,
         status: told.status,
@@ -112,7 +112,7 @@ pub fn read_to_settle(report: &[u8]) -> Result<Report, prost::DecodeError> {
 
 /// Fields of `Report`, under its numbers.
 #[derive(Message)]
-struct Told {
+struct SettleFields {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(message, optional, tag = "4")]
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn content_hash_ignores_offsets_that_follow_from_the_quote() {
-        let text = Text::new("Ali met Veli. Ali left.");
+        let text = IndexedText::new("Ali met Veli. Ali left.");
         let cites = |quote: &str, start: i32, end: i32| {
             let evidence =
                 vec![Evidence { field: "title".into(), quote: quote.into(), start, end, ..Default::default() }];

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::settle::{Told, unite};
+use super::settle::{SourceReport, unite};
 use crate::pb::{Account, Meeting, Participation, Report, Statement};
 
 /// The participations of those who speak, by the account of the report itself.
@@ -16,7 +16,7 @@ pub fn speakers<'a>(account: &'a Account, statement: &'a Statement) -> impl Iter
 /// They are made of the report alone. Where another one tells two delegations of a region apart, a delegation that speaks
 /// itself has a finer id there, and is left out here.
 pub fn of_report(report: &Report, meeting: &Meeting) -> Vec<Statement> {
-    let told = Told { report, origin: Uuid::nil(), publish_date: None, uri: "" };
+    let told = SourceReport { report, origin: Uuid::nil(), publish_date: None, uri: "" };
     let (mut statements, ..) = unite(&[told]);
     let participations = meeting.account.iter().flat_map(|account| &account.participations);
     leave_out(&mut statements, participations);

@@ -10,13 +10,13 @@ const BACKLOG: u32 = 1024;
 
 /// A bound socket that does not listen yet.
 #[derive(Debug)]
-pub struct Bound {
+pub struct BoundAddress {
     socket: TcpSocket,
     address: SocketAddr,
     flag: &'static str,
 }
 
-impl Bound {
+impl BoundAddress {
     /// Binds an address; `flag` is the setting to change if another program has it.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use tonic::{Status, body::Body, codegen::Bytes};
 
 /// The open calls of one connection; a clone counts the same ones.
 #[derive(Debug, Clone)]
-pub struct Calls(Arc<Mutex<Open>>);
+pub struct OpenCalls(Arc<Mutex<Open>>);
 
 #[derive(Debug)]
 struct Open {
@@ -24,18 +24,18 @@ struct Open {
 
 /// A call that is open until this is dropped.
 #[derive(Debug)]
-pub struct Call(Calls);
+pub struct OpenCall(OpenCalls);
 
-impl Calls {
+impl OpenCalls {
     /// None yet.
     pub fn none() -> Self {
         Self(Arc::new(Mutex::new(Open { count: 0, ended: Instant::now() })))
     }
 
     /// One more.
-    pub fn open(&self) -> Call {
+    pub fn open(&self) -> OpenCall {
         self.lock().count += 1;
-        Call(self.clone())
+        OpenCall(self.clone())
     }
 
     /// Ends once there has been none for so long, counted from here on.
@@ -61,7 +61,7 @@ impl Calls {
     }
 }
 
-impl Drop for Call {
+impl Drop for OpenCall {
     fn drop(&mut self) {
         let mut open = self.0.lock();
         open.count -= 1;
@@ -70,19 +70,19 @@ impl Drop for Call {
 }
 
 /// The body of an answer, with the call that ends when it is through.
-pub struct Counted {
+pub struct CountedBody {
     body: Body,
-    _call: Call,
+    _call: OpenCall,
 }
 
-impl Counted {
+impl CountedBody {
     /// The body of the answer to this call.
-    pub fn new(body: Body, call: Call) -> Self {
+    pub fn new(body: Body, call: OpenCall) -> Self {
         Self { body, _call: call }
     }
 }
 
-impl http_body::Body for Counted {
+impl http_body::Body for CountedBody {
     type Data = Bytes;
     type Error = Status;
 

@@ -22,12 +22,12 @@ use tonic::{body::Body, codegen::http};
 use tower::ServiceExt;
 
 use super::{
-    calls::{Calls, Counted},
-    context::Door,
+    calls::{CountedBody, OpenCalls},
+    context::ServerContext,
     farewell,
-    greeting::{Opening, Spoken},
-    linger::Lingering,
-    stall::Stalling,
+    greeting::{PrefaceStream, Protocol},
+    linger::LingeringStream,
+    stall::WriteTimeout,
     tls,
 };
 use crate::{config::Transport, service::peer::Peer};
@@ -40,20 +40,20 @@ const RESETS: (usize, usize) = (20, 1024);
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves a connection to its end.
-pub async fn serve(mut stream: Lingering, address: SocketAddr, door: Arc<Door>) {
+pub async fn serve(mut stream: LingeringStream, address: SocketAddr, door: Arc<ServerContext>) {
     let served = door.closing.cut.run_until_cancelled(open(&mut stream, address, &door)).await;
     match served.unwrap_or(Ok(())) {
         Ok(()) => tell("served"),
-        Err(End::Unresponsive(reason)) => {
+        Err(ConnectionEnd::Unresponsive(reason)) => {
             tell("broken");
             door.silences.log(address, reason);
         }
-        Err(End::Broken(error)) => {
+        Err(ConnectionEnd::Broken(error)) => {
             tell("broken");
             tracing::debug!(%address, %error, "a connection broke");
         }
-        Err(End::Silent) => tell("handshake_failed"),
-        Err(End::Failed(error)) => {
+        Err(ConnectionEnd::Silent) => tell("handshake_failed"),
+        Err(ConnectionEnd::Failed(error)) => {
             tell("handshake_failed");
             tracing::debug!(%address, %error, "a handshake failed");
         }
@@ -61,7 +61,7 @@ pub async fn serve(mut stream: Lingering, address: SocketAddr, door: Arc<Door>) 
 }
 
 /// How a connection ended that was not served to its end.
-enum End {
+enum ConnectionEnd {
     /// It was not begun in time, which is in the log.
     Silent,
     /// It was begun in another way than this port's.
@@ -72,7 +72,7 @@ enum End {
     Unresponsive(&'static str),
 }
 
-impl From<io::Error> for End {
+impl From<io::Error> for ConnectionEnd {
     fn from(error: io::Error) -> Self {
         Self::Failed(error)
     }
@@ -84,19 +84,19 @@ pub fn tell(outcome: &'static str) {
 }
 
 /// Serves a stream on which nothing was said yet: a handshake of TLS where this port has certificates, then HTTP/2.
-async fn open(stream: &mut Lingering, address: SocketAddr, door: &Door) -> Result<(), End> {
-    let limit = Limit { deadline: Instant::now() + door.config.handshake_timeout, address, door };
-    let mut opening = Opening::new(stream);
+async fn open(stream: &mut LingeringStream, address: SocketAddr, door: &ServerContext) -> Result<(), ConnectionEnd> {
+    let limit = HandshakeLimit { deadline: Instant::now() + door.config.handshake_timeout, address, door };
+    let mut opening = PrefaceStream::new(stream);
     let Some(certificates) = &door.certificates else {
         return begin(opening, true, Peer { address, certificate: None }, &limit).await;
     };
     match limit.within(opening.spoken()).await {
-        Some(Ok(Spoken::Http2)) => {
+        Some(Ok(Protocol::Http2)) => {
             let end = farewell::go_away(&mut opening, "this port speaks TLS", limit.timeout());
             let _ = limit.unless_stopping(end).await;
-            return Err(End::Failed(io::Error::new(io::ErrorKind::InvalidData, "plaintext HTTP/2")));
+            return Err(ConnectionEnd::Failed(io::Error::new(io::ErrorKind::InvalidData, "plaintext HTTP/2")));
         }
-        Some(Ok(Spoken::Other)) if opening.said()[0].is_ascii_uppercase() => {
+        Some(Ok(Protocol::Other)) if opening.said()[0].is_ascii_uppercase() => {
             return other(opening, farewell::NEEDS_TLS, &limit).await;
         }
         // Another first byte gets an alert.
@@ -109,29 +109,34 @@ async fn open(stream: &mut Lingering, address: SocketAddr, door: &Door) -> Resul
         None => return limit.silent(&mut opening).await,
     };
     let peer = Peer { address, certificate: accepted.certificate };
-    begin(Opening::new(accepted.stream), accepted.is_http2, peer, &limit).await
+    begin(PrefaceStream::new(accepted.stream), accepted.is_http2, peer, &limit).await
 }
 
 /// Serves HTTP/2 where the client speaks it and may, and answers in HTTP/1.1 otherwise.
-async fn begin<T>(mut opening: Opening<T>, is_http2: bool, peer: Peer, limit: &Limit<'_>) -> Result<(), End>
+async fn begin<T>(
+    mut opening: PrefaceStream<T>,
+    is_http2: bool,
+    peer: Peer,
+    limit: &HandshakeLimit<'_>,
+) -> Result<(), ConnectionEnd>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     match limit.within(opening.spoken()).await {
-        Some(Ok(Spoken::Http2)) if is_http2 => http(opening, peer, limit.door).await,
-        Some(Ok(Spoken::Http2)) => other(opening, farewell::NEEDS_ALPN, limit).await,
-        Some(Ok(Spoken::Other | Spoken::Tls)) => other(opening, "", limit).await,
+        Some(Ok(Protocol::Http2)) if is_http2 => http(opening, peer, limit.door).await,
+        Some(Ok(Protocol::Http2)) => other(opening, farewell::NEEDS_ALPN, limit).await,
+        Some(Ok(Protocol::Other | Protocol::Tls)) => other(opening, "", limit).await,
         Some(Err(error)) => Err(error.into()),
         None => {
             let why = limit.log_silence("no HTTP/2 preface");
             let _ = limit.unless_stopping(farewell::go_away(&mut opening, &why, limit.timeout())).await;
-            Err(End::Silent)
+            Err(ConnectionEnd::Silent)
         }
     }
 }
 
 /// Answers a client that speaks something else, once it has said what.
-async fn other<T>(mut opening: Opening<T>, note: &str, limit: &Limit<'_>) -> Result<(), End>
+async fn other<T>(mut opening: PrefaceStream<T>, note: &str, limit: &HandshakeLimit<'_>) -> Result<(), ConnectionEnd>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -141,19 +146,19 @@ where
     }
     let _ = limit.unless_stopping(farewell::answer(&mut opening, note)).await;
     match head {
-        Some(_) => Err(End::Failed(io::Error::new(io::ErrorKind::InvalidData, "this is not HTTP/2"))),
-        None => Err(End::Silent),
+        Some(_) => Err(ConnectionEnd::Failed(io::Error::new(io::ErrorKind::InvalidData, "this is not HTTP/2"))),
+        None => Err(ConnectionEnd::Silent),
     }
 }
 
 /// How long a connection may take to begin.
-struct Limit<'a> {
+struct HandshakeLimit<'a> {
     deadline: Instant,
     address: SocketAddr,
-    door: &'a Door,
+    door: &'a ServerContext,
 }
 
-impl Limit<'_> {
+impl HandshakeLimit<'_> {
     fn timeout(&self) -> Duration {
         self.door.config.handshake_timeout
     }
@@ -179,37 +184,37 @@ impl Limit<'_> {
     }
 
     /// The end of a connection that is not HTTP/2 yet, and so has no words for it. A client that speaks late is not reset.
-    async fn silent<T>(&self, opening: &mut Opening<T>) -> Result<(), End>
+    async fn silent<T>(&self, opening: &mut PrefaceStream<T>) -> Result<(), ConnectionEnd>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
         self.log_silence("no whole handshake of TLS");
         let _ = self.unless_stopping(farewell::end_with(opening, b"", self.timeout(), self.timeout())).await;
-        Err(End::Silent)
+        Err(ConnectionEnd::Silent)
     }
 }
 
 /// Serves calls. Once the service is stopping, or the connection is old or idle, it takes no further ones (GOAWAY), and
 /// ends with the last one.
-async fn http<T>(stream: T, peer: Peer, door: &Door) -> Result<(), End>
+async fn http<T>(stream: T, peer: Peer, door: &ServerContext) -> Result<(), ConnectionEnd>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let (config, calls) = (&door.config, Calls::none());
+    let (config, calls) = (&door.config, OpenCalls::none());
     let service = service_fn(|mut request: http::Request<Incoming>| {
         let call = calls.open();
         request.extensions_mut().insert(peer.clone());
         let answer = door.service.clone().oneshot(request.map(Body::new));
-        async { Ok::<_, std::convert::Infallible>(answer.await?.map(|body| Counted::new(body, call))) }
+        async { Ok::<_, std::convert::Infallible>(answer.await?.map(|body| CountedBody::new(body, call))) }
     });
     let address = peer.address;
     let has_stalled = Arc::new(AtomicBool::new(false));
     // A client that answers PINGs reads them first.
-    let stream = Stalling::new(stream, config.keepalive + config.keepalive_timeout, has_stalled.clone());
+    let stream = WriteTimeout::new(stream, config.keepalive + config.keepalive_timeout, has_stalled.clone());
     let broken = |error: hyper::Error| match has_stalled.load(Ordering::Relaxed) {
-        true => End::Unresponsive("it reads nothing"),
-        false if error.is_timeout() => End::Unresponsive("no answer to PING"),
-        false => End::Broken(error),
+        true => ConnectionEnd::Unresponsive("it reads nothing"),
+        false if error.is_timeout() => ConnectionEnd::Unresponsive("no answer to PING"),
+        false => ConnectionEnd::Broken(error),
     };
     let mut connection = pin!(builder(config).serve_connection(TokioIo::new(stream), service));
     tokio::select! {

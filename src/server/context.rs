@@ -2,12 +2,12 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{certificates::Current, silence::Silences};
+use super::{certificates::Current, silence::SilenceLog};
 use crate::{config::Transport, service::layer::Layers};
 
 /// How the door is closed.
 #[derive(Debug, Clone, Default)]
-pub struct Closing {
+pub struct Shutdown {
     /// No further connections and calls are taken.
     pub stopping: CancellationToken,
     /// What is still open is cut.
@@ -15,11 +15,11 @@ pub struct Closing {
 }
 
 /// What all connections have in common.
-pub struct Door {
+pub struct ServerContext {
     pub service: Layers,
     pub config: Transport,
     /// None: they are in plaintext.
     pub certificates: Option<Current>,
-    pub closing: Closing,
-    pub silences: Silences,
+    pub closing: Shutdown,
+    pub silences: SilenceLog,
 }

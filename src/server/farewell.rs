@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::greeting::Opening;
+use super::greeting::PrefaceStream;
 use crate::service::layer::only_grpc::PORT_SPEAKS;
 
 /// Bytes of the head of a request that is waited for before it is answered.
@@ -27,7 +27,7 @@ pub const NEEDS_TLS: &str = "This port speaks TLS: connect with it (grpcurl with
 pub const NEEDS_ALPN: &str = "Over TLS, HTTP/2 has to be agreed on: offer \"h2\" in the handshake (ALPN).\n";
 
 /// Reads the head of a request in HTTP/1.1, up to the empty line at its end or the first line that none has.
-pub async fn head<T: AsyncRead + Unpin>(opening: &mut Opening<T>) -> io::Result<()> {
+pub async fn head<T: AsyncRead + Unpin>(opening: &mut PrefaceStream<T>) -> io::Result<()> {
     while opening.said().len() < MOST_HEAD_BYTES && !ends_head(opening.said()) {
         opening.look_further().await?;
     }
@@ -45,7 +45,7 @@ fn ends_head(said: &[u8]) -> bool {
 }
 
 /// Answers a request in HTTP/1.1 with what this port speaks instead.
-pub async fn answer<T>(opening: &mut Opening<T>, note: &str) -> io::Result<()>
+pub async fn answer<T>(opening: &mut PrefaceStream<T>, note: &str) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {

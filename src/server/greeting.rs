@@ -16,7 +16,7 @@ const HANDSHAKE: u8 = 22;
 
 /// The protocol that a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spoken {
+pub enum Protocol {
     /// It has sent the whole preface.
     Http2,
     /// It has begun a handshake.
@@ -27,14 +27,14 @@ pub enum Spoken {
 
 /// A stream whose first bytes have been looked at. A reader gets them too.
 #[derive(Debug)]
-pub struct Opening<T> {
+pub struct PrefaceStream<T> {
     said: Vec<u8>,
     /// How many of them a reader has got.
     read: usize,
     stream: T,
 }
 
-impl<T> Opening<T> {
+impl<T> PrefaceStream<T> {
     /// A stream of which nothing is read yet.
     pub fn new(stream: T) -> Self {
         Self { said: Vec::new(), read: 0, stream }
@@ -46,9 +46,9 @@ impl<T> Opening<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> Opening<T> {
+impl<T: AsyncRead + Unpin> PrefaceStream<T> {
     /// Reads until it is clear which protocol the client speaks. An error: it went away before.
-    pub async fn spoken(&mut self) -> io::Result<Spoken> {
+    pub async fn spoken(&mut self) -> io::Result<Protocol> {
         loop {
             if let Some(spoken) = spoken_by(&self.said) {
                 return Ok(spoken);
@@ -68,17 +68,17 @@ impl<T: AsyncRead + Unpin> Opening<T> {
 }
 
 /// Nothing while it may still become one or the other.
-fn spoken_by(said: &[u8]) -> Option<Spoken> {
+fn spoken_by(said: &[u8]) -> Option<Protocol> {
     match said {
         [] => None,
-        [HANDSHAKE, ..] => Some(Spoken::Tls),
-        said if said.starts_with(PREFACE) => Some(Spoken::Http2),
+        [HANDSHAKE, ..] => Some(Protocol::Tls),
+        said if said.starts_with(PREFACE) => Some(Protocol::Http2),
         said if PREFACE.starts_with(said) => None,
-        _ => Some(Spoken::Other),
+        _ => Some(Protocol::Other),
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Opening<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for PrefaceStream<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let rest = &self.said[self.read..];
         if rest.is_empty() {
@@ -94,7 +94,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Opening<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Opening<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for PrefaceStream<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, buf)
     }
@@ -129,22 +129,22 @@ mod tests {
     #[tokio::test]
     async fn protocol_is_known_by_the_first_bytes_however_they_arrive() {
         for (said, spoken) in [
-            (PREFACE, Some(Spoken::Http2)),
-            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore", Some(Spoken::Http2)),
+            (PREFACE, Some(Protocol::Http2)),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore", Some(Protocol::Http2)),
             (&PREFACE[..23], None),
             (b"P", None),
             (b"", None),
-            (b"POST / HTTP/1.1", Some(Spoken::Other)),
-            (b"PRI * HTTP/2.0\r\n\r\nXX", Some(Spoken::Other)),
-            (b"GET", Some(Spoken::Other)),
-            (&[22, 3, 1], Some(Spoken::Tls)),
-            (&[0x80, 46], Some(Spoken::Other)),
+            (b"POST / HTTP/1.1", Some(Protocol::Other)),
+            (b"PRI * HTTP/2.0\r\n\r\nXX", Some(Protocol::Other)),
+            (b"GET", Some(Protocol::Other)),
+            (&[22, 3, 1], Some(Protocol::Tls)),
+            (&[0x80, 46], Some(Protocol::Other)),
         ] {
             for bytes in [1, 7, 64] {
                 let (mut client, server) = duplex(bytes);
                 let write = tokio::spawn(async move { client.write_all(said).await });
                 // The client goes away after its last byte.
-                assert_eq!(Opening::new(server).spoken().await.ok(), spoken, "{said:?} in pieces of {bytes}");
+                assert_eq!(PrefaceStream::new(server).spoken().await.ok(), spoken, "{said:?} in pieces of {bytes}");
                 let _ = write.await;
             }
         }
@@ -156,8 +156,8 @@ mod tests {
         let (mut client, server) = duplex(64);
         client.write_all(&said).await.unwrap();
         drop(client);
-        let mut opening = Opening::new(server);
-        assert_eq!(opening.spoken().await.unwrap(), Spoken::Http2);
+        let mut opening = PrefaceStream::new(server);
+        assert_eq!(opening.spoken().await.unwrap(), Protocol::Http2);
         let mut read = Vec::new();
         opening.read_to_end(&mut read).await.unwrap();
         assert_eq!(read, said);

@@ -15,22 +15,22 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::places::Place;
+use super::places::ConnectionSlot;
 
 /// A client has so long to hear of the end.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// A connection that is read to its end after it has been dropped.
-pub struct Lingering {
+pub struct LingeringStream {
     /// None only while it is dropped.
-    stream: Option<(TcpStream, Place)>,
+    stream: Option<(TcpStream, ConnectionSlot)>,
     connections: TaskTracker,
     cut: CancellationToken,
 }
 
-impl Lingering {
+impl LingeringStream {
     /// It is counted among the connections, and has its place, until its end, unless all are cut.
-    pub fn new(stream: TcpStream, place: Place, connections: TaskTracker, cut: CancellationToken) -> Self {
+    pub fn new(stream: TcpStream, place: ConnectionSlot, connections: TaskTracker, cut: CancellationToken) -> Self {
         Self { stream: Some((stream, place)), connections, cut }
     }
 
@@ -39,7 +39,7 @@ impl Lingering {
     }
 }
 
-impl Drop for Lingering {
+impl Drop for LingeringStream {
     fn drop(&mut self) {
         let Some((mut stream, place)) = self.stream.take() else { return };
         let rest = async move {
@@ -52,13 +52,13 @@ impl Drop for Lingering {
     }
 }
 
-impl AsyncRead for Lingering {
+impl AsyncRead for LingeringStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.stream()?.poll_read(context, buf)
     }
 }
 
-impl AsyncWrite for Lingering {
+impl AsyncWrite for LingeringStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.stream()?.poll_write(context, bytes)
     }

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
 use tokio_util::task::TaskTracker;
 
-use super::{connection, context::Door, linger::Lingering, places::Places};
+use super::{connection, context::ServerContext, linger::LingeringStream, places::Places};
 
 /// When no connection can be taken in (out of file descriptors, say), the next try is so much later.
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Serves connections until the door is closed, then takes no more, and ends when the last one has.
-pub async fn run(listener: TcpListener, door: Door) {
+pub async fn run(listener: TcpListener, door: ServerContext) {
     let (connections, places) = (TaskTracker::new(), Places::new(&door.config));
     let door = Arc::new(door);
     loop {
@@ -34,7 +34,7 @@ pub async fn run(listener: TcpListener, door: Door) {
         };
         // What is answered is not held back in order to be sent together with more.
         let _ = stream.set_nodelay(true);
-        let stream = Lingering::new(stream, place, connections.clone(), door.closing.cut.clone());
+        let stream = LingeringStream::new(stream, place, connections.clone(), door.closing.cut.clone());
         connections.spawn(connection::serve(stream, address, door.clone()));
     }
     // Who comes from here on is refused, and tries elsewhere.

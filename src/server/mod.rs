@@ -29,18 +29,18 @@ use tonic::{
 use tonic_health::ServingStatus;
 
 use self::{
-    bound::Bound,
+    bound::BoundAddress,
     certificates::Certificates,
-    context::{Closing, Door},
+    context::{ServerContext, Shutdown},
     operations::Operations,
     readiness::{Readiness, State},
-    silence::Silences,
+    silence::SilenceLog,
 };
 use crate::{
-    access::Gate,
+    access::Authenticator,
     config::{self, Bounds, Reflection},
     database::Database,
-    feed::{Committer, Feed, Turns},
+    feed::{Committer, Feed, RecordLocks},
     jobs::{maintenance, settler},
     pb::{
         self, article_service_server::ArticleServiceServer, change_service_server::ChangeServiceServer,
@@ -49,7 +49,7 @@ use crate::{
     },
     service::{
         Api, layer,
-        read::{pagination::TokenKey, stream_lifetime::Lives},
+        read::{pagination::TokenKey, stream_lifetime::StreamLimits},
         status::MESSAGE_BYTES,
     },
     store::{Store, schema::migrate::migrate as migrate_database},
@@ -65,7 +65,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn check(config: &config::Serve) -> anyhow::Result<()> {
     config.check()?;
     Certificates::load(&config.service.transport.tls).await?;
-    Gate::check(&config.service.access.options(), config.listen).await?;
+    Authenticator::check(&config.service.access.options(), config.listen).await?;
     Ok(())
 }
 
@@ -73,7 +73,7 @@ pub async fn check(config: &config::Serve) -> anyhow::Result<()> {
 pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     check(&config).await?;
     // Before the database is opened, which can take long: an address in use is an error at once.
-    let address = Bound::to(config.listen, "--listen")?;
+    let address = BoundAddress::to(config.listen, "--listen")?;
     let readiness = Readiness::default();
     let operations = match config.operations.operations_listen {
         Some(address) => Some(Operations::open(address, readiness.clone())?),
@@ -88,7 +88,7 @@ pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> a
 
 async fn run_on_its_database(
     config: &config::Serve,
-    address: Bound,
+    address: BoundAddress,
     readiness: Readiness,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -104,7 +104,7 @@ async fn run_on_its_database(
 
 async fn serve_on(
     config: &config::Serve,
-    address: Bound,
+    address: BoundAddress,
     database: &Database,
     readiness: Readiness,
     shutdown: impl Future<Output = ()>,
@@ -140,22 +140,22 @@ async fn serve_as(
     let address: SocketAddr = listener.local_addr()?;
     let certificates = Certificates::load(&config.transport.tls).await?;
     let store = Store::within(database, &config.pools.limits(&config.bounds));
-    let gate = Arc::new(Gate::new(&config.access.options(), address, &store).await?);
+    let gate = Arc::new(Authenticator::new(&config.access.options(), address, &store).await?);
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
     let (heartbeat, retention) = (config.feed.feed_heartbeat, config.feed.retention());
     let feed = Feed::start(store.clone(), stopping.clone()).await?;
     let (committer, committing) = Committer::start(store.clone(), feed.clone(), retention, closing.clone());
-    let turns = Turns::default();
+    let record_locks = RecordLocks::default();
     let api = Api {
         store: store.clone(),
         committer,
         feed,
         heartbeat,
-        turns,
+        record_locks,
         token_key,
         question_timeout: config.bounds.question_timeout,
-        lives: Lives { stopping: stopping.clone(), longest: config.bounds.stream_life },
+        stream_limits: StreamLimits { stopping: stopping.clone(), longest: config.bounds.stream_life },
     };
 
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -174,15 +174,15 @@ async fn serve_as(
     let mut routes = services(&api, config.access.reflection)?;
     routes.add_service(health_service.max_decoding_message_size(HEALTH_BYTES));
     let service = layer::around(routes.routes(), gate, layer_limits(&config.bounds), stopping.clone());
-    let door = Closing { stopping: stopping.clone(), cut: CancellationToken::new() };
+    let door = Shutdown { stopping: stopping.clone(), cut: CancellationToken::new() };
     let server = listen::run(
         listener,
-        Door {
+        ServerContext {
             service,
             config: config.transport.clone(),
             certificates: certificates.as_ref().map(Certificates::current),
             closing: door.clone(),
-            silences: Silences::new(),
+            silences: SilenceLog::new(),
         },
     );
     drop(api);

@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{bound::Bound, readiness::Readiness};
+use super::{bound::BoundAddress, readiness::Readiness};
 use crate::telemetry::metrics::{self, Metrics};
 
 /// So many may ask at a time; others wait to be let in.
@@ -47,7 +47,7 @@ pub struct Operations {
 impl Operations {
     /// Opens the port. Metrics are counted from here on.
     pub fn open(address: SocketAddr, readiness: Readiness) -> anyhow::Result<Self> {
-        let listener = Bound::to(address, "--operations-listen")?.listen()?;
+        let listener = BoundAddress::to(address, "--operations-listen")?.listen()?;
         let address = listener.local_addr()?;
         let router = Router::new()
             .route("/livez", get("ok\n"))

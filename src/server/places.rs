@@ -25,7 +25,7 @@ struct Taken {
 
 /// Room for one connection, given back when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct ConnectionSlot {
     places: Places,
     address: IpAddr,
 }
@@ -38,7 +38,7 @@ impl Places {
     }
 
     /// Room for one more connection from this address, if there is some.
-    pub fn take(&self, address: IpAddr) -> Option<Place> {
+    pub fn take(&self, address: IpAddr) -> Option<ConnectionSlot> {
         // An address of version 4 is the same one, however the socket tells it.
         let address = address.to_canonical();
         let mut taken = self.taken();
@@ -54,7 +54,7 @@ impl Places {
         }
         taken.total += 1;
         metrics::gauge!("readout_connections_open").set(taken.total);
-        Some(Place { places: self.clone(), address })
+        Some(ConnectionSlot { places: self.clone(), address })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -62,7 +62,7 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
         taken.total -= 1;

@@ -14,12 +14,12 @@ const MOST_LINES: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// Logs connections that were dropped for silence, some a minute, and counts the others.
 #[derive(Debug)]
-pub struct Silences {
+pub struct SilenceLog {
     limiter: DefaultDirectRateLimiter,
     unlogged: AtomicU64,
 }
 
-impl Silences {
+impl SilenceLog {
     /// For one port.
     pub fn new() -> Self {
         Self { limiter: RateLimiter::direct(Quota::per_minute(MOST_LINES)), unlogged: AtomicU64::new(0) }

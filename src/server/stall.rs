@@ -18,7 +18,7 @@ use tokio::{
 };
 
 /// A stream that fails once nothing could be written for a while.
-pub struct Stalling<T> {
+pub struct WriteTimeout<T> {
     stream: T,
     longest: Duration,
     /// Ends when the write that waits has waited too long. It is reset by each further one.
@@ -27,7 +27,7 @@ pub struct Stalling<T> {
     has_failed: Arc<AtomicBool>,
 }
 
-impl<T> Stalling<T> {
+impl<T> WriteTimeout<T> {
     /// One whose writes wait at most so long. `has_failed` becomes true when one has waited longer.
     pub fn new(stream: T, longest: Duration, has_failed: Arc<AtomicBool>) -> Self {
         Self { stream, longest, end: Box::pin(sleep(longest)), is_waiting: false, has_failed }
@@ -49,13 +49,13 @@ impl<T> Stalling<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Stalling<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for WriteTimeout<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buf)
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Stalling<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.stream).poll_write(context, buf);
         self.bounded(context, write)
@@ -95,7 +95,7 @@ mod tests {
     async fn write_fails_once_nothing_is_read_any_more() {
         let (mut client, server) = duplex(4);
         let has_failed = Arc::new(AtomicBool::new(false));
-        let mut server = Stalling::new(server, Duration::from_millis(100), has_failed.clone());
+        let mut server = WriteTimeout::new(server, Duration::from_millis(100), has_failed.clone());
         let mut read = [0; 7];
         let (written, ()) = tokio::join!(server.write_all(&[7; 20]), async {
             client.read_exact(&mut read).await.unwrap();

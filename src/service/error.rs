@@ -18,7 +18,7 @@ use crate::{
 
 /// Why a call was refused or failed.
 #[derive(Debug, Clone)]
-pub enum Refusal {
+pub enum ServiceError {
     /// Fields break rules.
     Invalid(Violations),
     /// The filter cannot be used.
@@ -145,31 +145,31 @@ pub enum Refusal {
     Store(Arc<StoreError>),
 }
 
-impl From<Violations> for Refusal {
+impl From<Violations> for ServiceError {
     fn from(violations: Violations) -> Self {
         Self::Invalid(violations)
     }
 }
 
-impl From<Denied> for Refusal {
+impl From<Denied> for ServiceError {
     fn from(denied: Denied) -> Self {
         Self::Denied(denied)
     }
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         Self::Store(Arc::new(error))
     }
 }
 
-impl From<Arc<StoreError>> for Refusal {
+impl From<Arc<StoreError>> for ServiceError {
     fn from(error: Arc<StoreError>) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<SubmitError> for Refusal {
+impl From<SubmitError> for ServiceError {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Stopping => Self::Stopping,
@@ -179,10 +179,10 @@ impl From<SubmitError> for Refusal {
 }
 
 /// Refuses to name a record that is not there, or is not live.
-pub fn must_be_live(of: Collection, id: Uuid, is_live: Option<bool>) -> Result<(), Refusal> {
+pub fn require_live(of: Collection, id: Uuid, is_live: Option<bool>) -> Result<(), ServiceError> {
     match is_live {
         Some(true) => Ok(()),
-        Some(false) => Err(Refusal::Deleted(of.name(id))),
-        None => Err(Refusal::NotFound(of.name(id))),
+        Some(false) => Err(ServiceError::Deleted(of.name(id))),
+        None => Err(ServiceError::NotFound(of.name(id))),
     }
 }

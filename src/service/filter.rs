@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, error::Refusal, write::idempotency::check};
+use super::{Api, error::ServiceError, write::idempotency::check};
 use crate::{
     model::query::filter::{Field, Function, vocabulary},
     pb::{
@@ -18,9 +18,9 @@ impl FilterService for Api {
         request: Request<ListFilterFieldsRequest>,
     ) -> Result<Response<ListFilterFieldsResponse>, Status> {
         let request = request.into_inner();
-        check(&request).map_err(Refusal::from)?;
+        check(&request).map_err(ServiceError::from)?;
         // The rule of the request lets nothing else through.
-        let vocabulary = vocabulary(&request.collection).ok_or(Refusal::Defect)?;
+        let vocabulary = vocabulary(&request.collection).ok_or(ServiceError::Defect)?;
         let fields = vocabulary.fields.iter().map(field).collect();
         let functions = vocabulary.functions.iter().map(function).collect();
         Ok(Response::new(ListFilterFieldsResponse { fields, functions }))

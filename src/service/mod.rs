@@ -22,12 +22,12 @@ use tonic::{Request, Response, metadata::MetadataValue};
 use uuid::Uuid;
 
 use self::{
-    error::Refusal,
-    read::{pagination::TokenKey, stream_lifetime::Lives},
+    error::ServiceError,
+    read::{pagination::TokenKey, stream_lifetime::StreamLimits},
     write::idempotency,
 };
 use crate::{
-    feed::{Committer, Feed, Turns, committer::Verdict},
+    feed::{Committer, Feed, RecordLocks, committer::Verdict},
     model::{
         resource::{Deletable, Resource},
         rules::Check,
@@ -51,17 +51,17 @@ pub struct Api {
     /// After which silence they get a sign of life.
     pub heartbeat: Duration,
     /// Who is writing to which meeting.
-    pub turns: Turns,
+    pub record_locks: RecordLocks,
     /// Check sums of page tokens.
     pub token_key: TokenKey,
     /// A question takes no longer.
     pub question_timeout: Duration,
     /// How long streams live.
-    pub lives: Lives,
+    pub stream_limits: StreamLimits,
 }
 
 /// A call that was checked, and what it would write.
-pub enum Prepared<T> {
+pub enum WritePlan<T> {
     /// To be written.
     Write(T, Vec<Write>),
     /// Nothing to be written: it was there.
@@ -82,7 +82,7 @@ const MIN_POSITION_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Api {
     /// The request of a read: checked, and not before the position that the caller wants it to have.
-    pub async fn read<R: Check>(&self, request: Request<R>) -> Result<R, Refusal> {
+    pub async fn read<R: Check>(&self, request: Request<R>) -> Result<R, ServiceError> {
         let request = self.reached(request).await?;
         idempotency::check(&request)?;
         Ok(request)
@@ -90,18 +90,18 @@ impl Api {
 
     /// The request of a question, as `read`, and how long it may take: as long as the caller waits, if that is less than it
     /// may take here.
-    pub async fn asked<R: Check>(&self, request: Request<R>) -> Result<(R, Duration), Refusal> {
+    pub async fn asked<R: Check>(&self, request: Request<R>) -> Result<(R, Duration), ServiceError> {
         let patience = idempotency::patience(request.metadata());
         let request = self.read(request).await?;
         Ok((request, patience.unwrap_or(self.question_timeout).min(self.question_timeout)))
     }
 
     /// The request of a read, not before the position that the caller wants it to have.
-    async fn reached<R>(&self, request: Request<R>) -> Result<R, Refusal> {
+    async fn reached<R>(&self, request: Request<R>) -> Result<R, ServiceError> {
         if let Some(position) = request.metadata().get(MIN_POSITION) {
             let text = String::from_utf8_lossy(position.as_bytes()).into_owned();
             let Some(position) = Position::parse(&text) else {
-                return Err(Refusal::Position { field: MIN_POSITION, position: text });
+                return Err(ServiceError::Position { field: MIN_POSITION, position: text });
             };
             self.reach(&position).await?;
         }
@@ -109,42 +109,42 @@ impl Api {
     }
 
     /// Waits until reads have a position.
-    async fn reach(&self, position: &Position) -> Result<(), Refusal> {
+    async fn reach(&self, position: &Position) -> Result<(), ServiceError> {
         if self.feed.reach(position, MIN_POSITION_TIMEOUT).await? {
             return Ok(());
         }
         let head = self.feed.head();
         match head.epoch == position.epoch {
-            true => Err(Refusal::NotReached(head.to_string())),
-            false => Err(Refusal::EpochChanged(head.epoch.to_string())),
+            true => Err(ServiceError::NotReached(head.to_string())),
+            false => Err(ServiceError::EpochChanged(head.epoch.to_string())),
         }
     }
 
     /// Prepares a write and commits it, again when what it relied on has changed meanwhile. Answers the position of
     /// each write; of an unchanged record, one at which it was there.
-    pub async fn write<T, F>(&self, mut prepare: impl FnMut() -> F) -> Result<(T, Vec<Position>), Refusal>
+    pub async fn write<T, F>(&self, mut prepare: impl FnMut() -> F) -> Result<(T, Vec<Position>), ServiceError>
     where
-        F: Future<Output = Result<Prepared<T>, Refusal>>,
+        F: Future<Output = Result<WritePlan<T>, ServiceError>>,
     {
         for _ in 0..ROUNDS {
             match prepare().await? {
-                Prepared::Validated(answer) => return Ok((answer, Vec::new())),
-                Prepared::Unchanged(answer) => {
+                WritePlan::Validated(answer) => return Ok((answer, Vec::new())),
+                WritePlan::Unchanged(answer) => {
                     return Ok((answer, vec![head(self.store.reads()).await?]));
                 }
-                Prepared::Write(answer, writes) => match self.committer.submit(writes).await? {
+                WritePlan::Write(answer, writes) => match self.committer.submit(writes).await? {
                     Verdict::Committed(positions) => return Ok((answer, positions)),
                     Verdict::Stale => {}
                 },
             }
         }
-        Err(Refusal::Contention)
+        Err(ServiceError::Contention)
     }
 
     /// The same, as the response to a unary call.
-    pub async fn respond<T, F>(&self, prepare: impl FnMut() -> F) -> Result<Response<T>, tonic::Status>
+    pub async fn commit_and_respond<T, F>(&self, prepare: impl FnMut() -> F) -> Result<Response<T>, tonic::Status>
     where
-        F: Future<Output = Result<Prepared<T>, Refusal>>,
+        F: Future<Output = Result<WritePlan<T>, ServiceError>>,
     {
         let (answer, positions) = self.write(prepare).await?;
         let mut response = Response::new(answer);
@@ -161,18 +161,18 @@ fn ascii(value: impl Display) -> MetadataValue<tonic::metadata::Ascii> {
 }
 
 /// The records of these docs, in the order in which their ids were asked for; none if one is not there.
-fn in_order<R: Resource>(ids: &[Uuid], docs: &[Doc]) -> Result<Vec<R>, Refusal> {
+fn in_order<R: Resource>(ids: &[Uuid], docs: &[Doc]) -> Result<Vec<R>, ServiceError> {
     let find = |id: &Uuid| {
         let doc = docs.iter().find(|doc| doc.id == *id);
-        let doc = doc.ok_or_else(|| Refusal::NotFound(R::COLLECTION.name(*id)))?;
+        let doc = doc.ok_or_else(|| ServiceError::NotFound(R::COLLECTION.name(*id)))?;
         Ok(doc.decode::<R>()?)
     };
     ids.iter().map(find).collect()
 }
 
 /// Refuses an answer of more bytes than a message may have.
-fn must_fit(bytes: usize) -> Result<(), Refusal> {
-    if bytes > status::MESSAGE_BYTES { Err(Refusal::TooLarge) } else { Ok(()) }
+fn require_fits(bytes: usize) -> Result<(), ServiceError> {
+    if bytes > status::MESSAGE_BYTES { Err(ServiceError::TooLarge) } else { Ok(()) }
 }
 
 /// The ids in names that the contract's rules have checked.
@@ -181,8 +181,8 @@ fn ids<R: Resource>(names: &[String]) -> Vec<Uuid> {
 }
 
 /// The id in a name that the contract's rules have checked.
-fn id<R: Resource>(name: &str) -> Result<Uuid, Refusal> {
-    R::COLLECTION.id(name).ok_or_else(|| Refusal::NotFound(name.to_owned()))
+fn id<R: Resource>(name: &str) -> Result<Uuid, ServiceError> {
+    R::COLLECTION.id(name).ok_or_else(|| ServiceError::NotFound(name.to_owned()))
 }
 
 /// The id that a create request asks for, or a new one.
@@ -191,30 +191,30 @@ fn new_id(asked: &str) -> Uuid {
 }
 
 /// Whether records of these ids are there and live; the first that is not is the refusal.
-async fn must_be_live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<(), Refusal> {
+async fn require_live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<(), ServiceError> {
     if ids.is_empty() {
         return Ok(());
     }
     let live = live::<R>(store, ids).await?;
-    ids.iter().try_for_each(|id| error::must_be_live(R::COLLECTION, *id, live.get(id).copied()))
+    ids.iter().try_for_each(|id| error::require_live(R::COLLECTION, *id, live.get(id).copied()))
 }
 
 /// Whether the records of these ids are live; those that are not there are left out.
-async fn live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, bool>, Refusal> {
+async fn live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, bool>, ServiceError> {
     let live = store.by_id().live.get_all(ids.iter().map(|id| (R::COLLECTION, *id)).collect()).await?;
     Ok(live.into_iter().map(|((_, id), is_live)| (id, *is_live)).collect())
 }
 
 /// Refuses an id that is taken. Only one that the caller chose can be.
-async fn must_be_free<R: Resource>(store: &Store, asked: &str, id: Uuid) -> Result<(), Refusal> {
+async fn require_free<R: Resource>(store: &Store, asked: &str, id: Uuid) -> Result<(), ServiceError> {
     if !asked.is_empty() && store.existing::<R>(&[id]).await?.contains(&id) {
-        return Err(Refusal::DuplicateId(R::COLLECTION.name(id)));
+        return Err(ServiceError::DuplicateId(R::COLLECTION.name(id)));
     }
     Ok(())
 }
 
 impl From<StoreError> for tonic::Status {
     fn from(error: StoreError) -> Self {
-        Refusal::from(error).into()
+        ServiceError::from(error).into()
     }
 }

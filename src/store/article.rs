@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::{
     Doc, StoreError, Tx, docs,
-    pool::batch_loader::{BATCH_BYTES, Found},
+    pool::batch_loader::{BATCH_BYTES, BatchResult},
     query::search::Words,
     time,
     write::{
         Claim, PutArticle,
-        provenance::{Signatures, Signed},
+        provenance::{Attributed, Attributions},
         revision,
     },
 };
@@ -33,7 +33,7 @@ pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
 
 /// An article with what its reports need of it.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct ArticleSource {
     /// The article, without its text.
     pub doc: Doc,
     /// The first article of its group of copies.
@@ -43,10 +43,10 @@ pub struct Source {
 }
 
 /// The articles of these ids with what their reports need of them, as many as a batch may have bytes.
-pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<Found<Uuid, Source>, StoreError> {
-    type Row = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<String>);
+pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<Uuid, ArticleSource>, StoreError> {
+    type SourceRow = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<String>);
     // Bytes are counted before anything is fetched from where large values are kept apart.
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows: Vec<SourceRow> = sqlx::query_as(
         "select id, contract, case when bytes_before < $2 then doc end, origin, case when bytes_before < $2 then body end
          from (
              select id, contract, doc, origin, body, sum(bytes) over (order by id) - bytes as bytes_before
@@ -63,9 +63,9 @@ pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<Found<Uuid, 
     .bind(BATCH_BYTES)
     .fetch_all(&pool)
     .await?;
-    let source = |(id, contract, bytes, origin, text): Row| {
+    let source = |(id, contract, bytes, origin, text): SourceRow| {
         let doc = bytes.map(|bytes| Doc { id, contract, bytes });
-        (id, doc.map(|doc| Source { doc, origin, text }))
+        (id, doc.map(|doc| ArticleSource { doc, origin, text }))
     };
     Ok(rows.into_iter().map(source).collect())
 }
@@ -132,7 +132,7 @@ pub(super) fn new_uris(one: &PutArticle) -> impl Iterator<Item = &str> {
 /// Claims uris; those that a revision no longer has become free first.
 pub(super) async fn claim_uris(
     tx: Tx<'_>,
-    articles: &[Signed<'_, PutArticle>],
+    articles: &[Attributed<'_, PutArticle>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let freed = articles.iter().flat_map(|one| {
@@ -172,12 +172,12 @@ pub(super) async fn claim_uris(
 /// Inserts the new articles and locks those that are to be replaced.
 pub(super) async fn claim(
     tx: Tx<'_>,
-    articles: &[Signed<'_, PutArticle>],
+    articles: &[Attributed<'_, PutArticle>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let new: Vec<_> = articles.iter().copied().filter(|one| one.put.replaces.is_none()).collect();
     if !new.is_empty() {
-        let (rows, by, words) = (Rows::of(&new), Signatures::of(&new), Words::of_new(&new));
+        let (rows, by, words) = (ArticleColumns::of(&new), Attributions::of(&new), Words::of_new(&new));
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
             "insert into article (id, revision, contract, doc, origin, text_sha256, publisher_region, language_code,
                                   section, publish_from, publish_to, syndicated_from, text_key, create_time, update_time,
@@ -230,12 +230,12 @@ pub(super) async fn claim(
 }
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded.
-pub(super) async fn update(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> Result<(), StoreError> {
+pub(super) async fn update(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<(), StoreError> {
     let next: Vec<_> = articles.iter().copied().filter(|one| one.put.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let (rows, by, words) = (Rows::of(&next), Signatures::of(&next), Words::of_next(tx, &next).await?);
+    let (rows, by, words) = (ArticleColumns::of(&next), Attributions::of(&next), Words::of_next(tx, &next).await?);
     revision::supersede(tx, Collection::Articles, &rows.ids).await?;
     sqlx::query(
         "update article
@@ -298,7 +298,7 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> R
 }
 
 /// Columns of `article`, one entry an article.
-struct Rows<'a> {
+struct ArticleColumns<'a> {
     ids: Vec<Uuid>,
     revisions: Vec<i64>,
     contracts: Vec<i16>,
@@ -317,9 +317,9 @@ struct Rows<'a> {
     have_same_text: Vec<bool>,
 }
 
-impl<'a> Rows<'a> {
-    fn of(articles: &'a [Signed<'a, PutArticle>]) -> Self {
-        fn column<'a, T>(articles: &'a [Signed<'a, PutArticle>], of: impl Fn(&'a Article) -> T) -> Vec<T> {
+impl<'a> ArticleColumns<'a> {
+    fn of(articles: &'a [Attributed<'a, PutArticle>]) -> Self {
+        fn column<'a, T>(articles: &'a [Attributed<'a, PutArticle>], of: impl Fn(&'a Article) -> T) -> Vec<T> {
             articles.iter().map(|one| of(&one.put.record)).collect()
         }
         fn set(text: &str) -> Option<&str> {

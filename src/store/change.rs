@@ -197,7 +197,7 @@ pub struct Extent {
 
 /// Some changes in their order, and where the feed began and ended when they were read.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub struct ChangePage {
     /// As of the same snapshot.
     pub extent: Extent,
     /// The change at the position that was asked for, if it is kept.
@@ -206,7 +206,7 @@ pub struct Page {
     pub changes: Vec<Logged>,
 }
 
-impl Page {
+impl ChangePage {
     /// Whether these changes go on from the one that has this mark; zeros are any. If not, they are of another line of
     /// history.
     pub fn goes_on_from(&self, mark: [u8; 8]) -> bool {
@@ -215,7 +215,7 @@ impl Page {
 }
 
 /// At most `limit` changes after a position.
-pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<Page, StoreError> {
+pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePage, StoreError> {
     // One statement, and so one snapshot: what is told of the whole holds for the changes.
     let rows = sqlx::query(
         "select feed.epoch, feed.floor,
@@ -248,7 +248,7 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<Page, Sto
     let before = changes.first().is_some_and(is_asked).then(|| changes.remove(0));
     // A page is bounded: the limit fits.
     changes.truncate(limit as usize);
-    Ok(Page { extent, before, changes })
+    Ok(ChangePage { extent, before, changes })
 }
 
 /// The change at a position, if it is kept.

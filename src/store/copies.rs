@@ -7,7 +7,7 @@ use super::{Doc, StoreError, row::from_row};
 use crate::{
     model::{
         article::TextHash,
-        copies::{Copy, Place},
+        copies::{Copy, Precedence},
     },
     pb::Article,
 };
@@ -50,7 +50,7 @@ pub(super) const NEIGHBOURS: &str = "
 
 /// The first articles of the groups that these belong to, or would join: for each the number of the one that asks, and
 /// the place of the first article.
-pub async fn firsts(pool: &PgPool, asked: &[Copy]) -> Result<Vec<(usize, Place)>, StoreError> {
+pub async fn firsts(pool: &PgPool, asked: &[Copy]) -> Result<Vec<(usize, Precedence)>, StoreError> {
     let statement = format!(
         "select asked.number, first.id, first.contract, first.doc
          from (
@@ -71,7 +71,7 @@ pub async fn firsts(pool: &PgPool, asked: &[Copy]) -> Result<Vec<(usize, Place)>
     let place = |(number, id, contract, bytes)| {
         let article: Article = Doc { id, contract, bytes }.decode()?;
         // Numbers begin at 1, and are those of what was asked.
-        Ok((usize::try_from(number).unwrap_or(1) - 1, Place::of(id, &article)))
+        Ok((usize::try_from(number).unwrap_or(1) - 1, Precedence::of(id, &article)))
     };
     rows.into_iter().map(place).collect()
 }
@@ -93,7 +93,7 @@ pub async fn version(pool: &PgPool) -> Result<i64, StoreError> {
 
 /// An article of a group, as it stands.
 #[derive(Debug)]
-pub struct Member {
+pub struct GroupMember {
     /// The article, without its text.
     pub doc: Doc,
     /// What it was last taken for the first of its group.
@@ -101,9 +101,9 @@ pub struct Member {
     text_key: Option<Vec<u8>>,
 }
 
-from_row!(Member { ..doc, origin, text_key });
+from_row!(GroupMember { ..doc, origin, text_key });
 
-impl Member {
+impl GroupMember {
     /// The key of its text.
     pub fn text_key(&self) -> Option<TextHash> {
         self.text_key.as_deref().and_then(|key| key.try_into().ok())
@@ -112,7 +112,7 @@ impl Member {
 
 /// All whose group may have changed with this article: those that it has led to so far, or has shared its first with, and
 /// all that belong to one of them as things stand. In no order; deleted ones, too.
-pub async fn group(pool: &PgPool, article: Uuid) -> Result<Vec<Member>, StoreError> {
+pub async fn group(pool: &PgPool, article: Uuid) -> Result<Vec<GroupMember>, StoreError> {
     let statement = format!(
         "with recursive member (id) as (
              select id from article where id = $1

@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use super::{
     Doc, StoreError, Tx, docs, participation,
-    pool::batch_loader::{BATCH_BYTES, Found},
+    pool::batch_loader::{BATCH_BYTES, BatchResult},
     report, statement, time,
     write::{
         Claim, Put,
         columns::Columns,
-        provenance::{Signatures, Signed},
+        provenance::{Attributed, Attributions},
         revision,
     },
 };
@@ -83,13 +83,13 @@ pub struct Whole {
     /// The meeting.
     pub doc: Doc,
     /// Its active reports, rulings among them, in the order of their names; none where they have more than `BATCH_BYTES` together.
-    pub reports: Vec<report::Told>,
+    pub reports: Vec<report::ReportRow>,
     /// How many bytes they have together.
     pub report_bytes: usize,
 }
 
 /// The meetings of these ids with their reports, as many as a batch may have bytes.
-pub(super) async fn whole(pool: PgPool, ids: Vec<Uuid>) -> Result<Found<Uuid, Whole>, StoreError> {
+pub(super) async fn whole(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<Uuid, Whole>, StoreError> {
     // Bytes are counted before any doc is fetched from where large ones are kept apart.
     let rows: Vec<(Uuid, i16, Option<Vec<u8>>, i64)> = sqlx::query_as(
         "select id, contract, case when bytes_before < $2 then doc end, report_bytes
@@ -114,7 +114,7 @@ pub(super) async fn whole(pool: PgPool, ids: Vec<Uuid>) -> Result<Found<Uuid, Wh
     let is_read = |bytes: i64| (1..=BATCH_BYTES).contains(&bytes);
     let with_reports: Vec<Uuid> =
         rows.iter().filter(|(_, _, doc, bytes)| doc.is_some() && is_read(*bytes)).map(|(id, ..)| *id).collect();
-    let mut reports: HashMap<Uuid, Vec<report::Told>> = HashMap::with_capacity(with_reports.len());
+    let mut reports: HashMap<Uuid, Vec<report::ReportRow>> = HashMap::with_capacity(with_reports.len());
     for told in report::of_meetings(&pool, &with_reports).await? {
         reports.entry(told.meeting).or_default().push(told);
     }
@@ -132,7 +132,7 @@ pub(super) async fn whole(pool: PgPool, ids: Vec<Uuid>) -> Result<Found<Uuid, Wh
 /// Inserts the new meetings and locks those that are to be replaced.
 pub(super) async fn claim(
     tx: Tx<'_>,
-    meetings: &[Signed<'_, Put<Meeting>>],
+    meetings: &[Attributed<'_, Put<Meeting>>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let new: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_none()).collect();
@@ -147,7 +147,7 @@ pub(super) async fn claim(
 }
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded.
-pub(super) async fn update(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
+pub(super) async fn update(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
     let next: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
@@ -171,7 +171,7 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) ->
 }
 
 /// Writes the index tables.
-pub(super) async fn index(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
+pub(super) async fn index(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
     let records: Vec<(Uuid, &Meeting)> = meetings.iter().map(|one| (one.id, &one.record)).collect();
     participation::index(tx, &records).await?;
     let named = |one: &(Uuid, &Meeting)| {
@@ -200,14 +200,14 @@ pub(super) async fn index(tx: Tx<'_>, meetings: &[Signed<'_, Put<Meeting>>]) -> 
     Ok(())
 }
 
-fn rows(meetings: &[Signed<'_, Put<Meeting>>]) -> Result<Columns, StoreError> {
+fn rows(meetings: &[Attributed<'_, Put<Meeting>>]) -> Result<Columns, StoreError> {
     let ids: Vec<Uuid> = meetings.iter().map(|one| one.id).collect();
     let records: Vec<&Meeting> = meetings.iter().map(|one| &one.record).collect();
     let rows = Columns::of("meeting", &ids)?
         .with("revision", "bigint", records.iter().map(|one| one.revision).collect())?
         .with("contract", "smallint", vec![CONTRACT; meetings.len()])?
         .with("doc", "bytea", meetings.iter().map(|one| one.doc.as_slice()).collect())?;
-    Signatures::of(meetings).columns(derived(rows, &records)?)
+    Attributions::of(meetings).columns(derived(rows, &records)?)
 }
 
 /// The columns that queries ask about, made from the records.

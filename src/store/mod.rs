@@ -31,8 +31,8 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use self::pool::{
-    ANSWER_TIMEOUT, Pools, answers,
-    batch_loader::{BATCH_BYTES, Coalesced, Found},
+    ANSWER_TIMEOUT, ConnectionPools, answers,
+    batch_loader::{BATCH_BYTES, BatchResult, Coalesced},
 };
 pub use self::{
     error::StoreError,
@@ -46,7 +46,7 @@ pub const BATCH_TIMEOUT: Duration = Duration::from_secs(35);
 /// The database, seen by those who read.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pools: Pools,
+    pools: ConnectionPools,
     by_id: ById,
 }
 
@@ -60,11 +60,11 @@ pub struct ById {
     /// Articles, without their texts.
     pub articles: Coalesced<Uuid, Doc>,
     /// Articles with what their reports need of them.
-    pub sources: Coalesced<Uuid, article::Source>,
+    pub sources: Coalesced<Uuid, article::ArticleSource>,
     /// Reports.
     pub reports: Coalesced<Uuid, Doc>,
     /// Reports by article and `content_hash`.
-    pub contents: Coalesced<(Uuid, String), report::Given>,
+    pub contents: Coalesced<(Uuid, String), report::ExistingReport>,
     /// Meetings, without their reports.
     pub meetings: Coalesced<Uuid, Doc>,
     /// Meetings with their reports.
@@ -91,7 +91,7 @@ fn together<K, V, F>(pool: &PgPool, read: impl Fn(PgPool, Vec<K>) -> F + Send + 
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Send + Sync + 'static,
-    F: Future<Output = Result<Found<K, V>, StoreError>> + Send + 'static,
+    F: Future<Output = Result<BatchResult<K, V>, StoreError>> + Send + 'static,
 {
     let pool = pool.clone();
     Coalesced::new(move |keys| read(pool.clone(), keys))
@@ -105,7 +105,7 @@ impl Store {
 
     /// On a migrated database, within these limits.
     pub fn within(options: PgConnectOptions, limits: &Limits) -> Self {
-        let pools = Pools::new(options, limits);
+        let pools = ConnectionPools::new(options, limits);
         Self { by_id: ById::new(&pools.reads), pools }
     }
 
@@ -205,7 +205,7 @@ pub(crate) async fn docs(pool: &PgPool, of: Collection, ids: &[Uuid]) -> Result<
 }
 
 /// The same, as many of them as a batch may have bytes.
-async fn some_docs(pool: PgPool, of: Collection, ids: Vec<Uuid>) -> Result<Found<Uuid, Doc>, StoreError> {
+async fn some_docs(pool: PgPool, of: Collection, ids: Vec<Uuid>) -> Result<BatchResult<Uuid, Doc>, StoreError> {
     // One alone always fits, and counting takes as long as reading it.
     if ids.len() == 1 {
         return Ok(docs(&pool, of, &ids).await?.into_iter().map(|doc| (doc.id, Some(doc))).collect());
@@ -227,7 +227,10 @@ async fn some_docs(pool: PgPool, of: Collection, ids: Vec<Uuid>) -> Result<Found
 }
 
 /// Which of these there are, and whether they are live.
-async fn live(pool: PgPool, keys: Vec<(Collection, Uuid)>) -> Result<Found<(Collection, Uuid), bool>, StoreError> {
+async fn live(
+    pool: PgPool,
+    keys: Vec<(Collection, Uuid)>,
+) -> Result<BatchResult<(Collection, Uuid), bool>, StoreError> {
     let ids = |of| keys.iter().filter(|key| key.0 == of).map(|key| key.1).collect::<Vec<_>>();
     let rows: Vec<(i16, Uuid, bool)> = sqlx::query_as(
         "select 1::smallint, id, delete_time is null from participant where id = any($1)

@@ -10,7 +10,7 @@ use super::{
     Doc, StoreError, Tx, docs, time,
     write::{
         Claim, PutParticipant,
-        provenance::{Signatures, Signed},
+        provenance::{Attributed, Attributions},
         revision,
     },
 };
@@ -38,8 +38,8 @@ pub struct Namesakes {
 
 /// The participants that have these normalised names. A name that nobody has has an entry only if somebody had it.
 pub async fn find_by_names(pool: &PgPool, keys: &[&str]) -> Result<HashMap<String, Namesakes>, StoreError> {
-    type Row = (String, i64, Option<Uuid>, Option<i16>, Option<Vec<u8>>);
-    let rows: Vec<Row> = sqlx::query_as(
+    type NameRow = (String, i64, Option<Uuid>, Option<i16>, Option<Vec<u8>>);
+    let rows: Vec<NameRow> = sqlx::query_as(
         "select participant_key.key, participant_key.version, participant.id, participant.contract, participant.doc
          from participant_key
          left join participant_name on participant_name.key = participant_key.key
@@ -114,7 +114,7 @@ pub(super) fn touched_names(one: &PutParticipant) -> BTreeSet<String> {
 /// Claims external ids; those that a revision no longer has become free first.
 pub(super) async fn claim_external_ids(
     tx: Tx<'_>,
-    participants: &[Signed<'_, PutParticipant>],
+    participants: &[Attributed<'_, PutParticipant>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let freed = participants.iter().flat_map(|one| {
@@ -171,7 +171,7 @@ pub(super) async fn claim_external_ids(
 /// participant has or had grows.
 pub(super) async fn claim_names(
     tx: Tx<'_>,
-    participants: &[Signed<'_, PutParticipant>],
+    participants: &[Attributed<'_, PutParticipant>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let absent: BTreeMap<&str, i64> =
@@ -219,12 +219,12 @@ pub(super) async fn claim_names(
 /// Inserts the new participants and locks those that are to be replaced.
 pub(super) async fn claim(
     tx: Tx<'_>,
-    participants: &[Signed<'_, PutParticipant>],
+    participants: &[Attributed<'_, PutParticipant>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let new: Vec<_> = participants.iter().copied().filter(|one| one.put.replaces.is_none()).collect();
     if !new.is_empty() {
-        let (rows, by) = (Rows::of(&new), Signatures::of(&new));
+        let (rows, by) = (ParticipantColumns::of(&new), Attributions::of(&new));
         let claimed: HashSet<Uuid> = sqlx::query_scalar(
             "insert into participant (id, revision, contract, doc, kind, region_code, parent, create_time, update_time,
                                       change_kind, actor, request_id, reason)
@@ -262,12 +262,12 @@ pub(super) async fn claim(
 }
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded.
-pub(super) async fn update(tx: Tx<'_>, participants: &[Signed<'_, PutParticipant>]) -> Result<(), StoreError> {
+pub(super) async fn update(tx: Tx<'_>, participants: &[Attributed<'_, PutParticipant>]) -> Result<(), StoreError> {
     let next: Vec<_> = participants.iter().copied().filter(|one| one.put.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let (rows, by) = (Rows::of(&next), Signatures::of(&next));
+    let (rows, by) = (ParticipantColumns::of(&next), Attributions::of(&next));
     revision::supersede(tx, Collection::Participants, &rows.ids).await?;
     sqlx::query(
         "update participant
@@ -309,7 +309,7 @@ pub(super) async fn update(tx: Tx<'_>, participants: &[Signed<'_, PutParticipant
 }
 
 /// Writes the normalised names of those who are live.
-pub(super) async fn index(tx: Tx<'_>, participants: &[Signed<'_, PutParticipant>]) -> Result<(), StoreError> {
+pub(super) async fn index(tx: Tx<'_>, participants: &[Attributed<'_, PutParticipant>]) -> Result<(), StoreError> {
     let live = participants.iter().filter(|one| !one.put.record.is_deleted());
     let names = live.flat_map(|one| keys(&one.put.record).into_iter().map(|key| (key, one.put.id)));
     let (keys, ids): (Vec<String>, Vec<Uuid>) = names.unzip();
@@ -329,7 +329,7 @@ pub(super) async fn index(tx: Tx<'_>, participants: &[Signed<'_, PutParticipant>
 }
 
 /// Columns of `participant`, one entry a participant.
-struct Rows<'a> {
+struct ParticipantColumns<'a> {
     ids: Vec<Uuid>,
     revisions: Vec<i64>,
     contracts: Vec<i16>,
@@ -341,9 +341,12 @@ struct Rows<'a> {
     delete_times: Vec<Option<DateTime<Utc>>>,
 }
 
-impl<'a> Rows<'a> {
-    fn of(participants: &'a [Signed<'a, PutParticipant>]) -> Self {
-        fn column<'a, T>(participants: &'a [Signed<'a, PutParticipant>], of: impl Fn(&'a Participant) -> T) -> Vec<T> {
+impl<'a> ParticipantColumns<'a> {
+    fn of(participants: &'a [Attributed<'a, PutParticipant>]) -> Self {
+        fn column<'a, T>(
+            participants: &'a [Attributed<'a, PutParticipant>],
+            of: impl Fn(&'a Participant) -> T,
+        ) -> Vec<T> {
             participants.iter().map(|one| of(&one.put.record)).collect()
         }
         Self {

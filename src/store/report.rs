@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::{
     Doc, StoreError, Tx,
-    pool::batch_loader::Found,
-    query::list::{PAGE_BYTES, Page},
+    pool::batch_loader::BatchResult,
+    query::list::{PAGE_BYTES, RecordPage},
     row::from_row,
     time,
     write::{
         Claim, Put, Write,
-        provenance::{Signatures, Signed},
+        provenance::{Attributed, Attributions},
         revision,
     },
 };
@@ -30,7 +30,7 @@ use crate::{
 
 /// A report, with what settling needs to know of its article.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct ReportRow {
     /// The report.
     pub doc: Doc,
     /// The meeting that it tells of.
@@ -45,10 +45,10 @@ pub struct Told {
     pub groups: i64,
 }
 
-from_row!(Told { ..doc, meeting, origin, publish_from, article_doc, groups });
+from_row!(ReportRow { ..doc, meeting, origin, publish_from, article_doc, groups });
 
 /// All active reports of these meetings, rulings among them, in the order of their names.
-pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<Told>, StoreError> {
+pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<ReportRow>, StoreError> {
     let reports = sqlx::query_as(
         "select report.id, report.contract, report.doc, report.meeting, article.origin, article.publish_from,
                 article.doc as article_doc, (select version from grouping) as groups
@@ -178,7 +178,7 @@ pub async fn hashed_before(pool: &PgPool, articles: &[Uuid]) -> Result<Vec<(Uuid
 
 /// The result of looking up a report by its article and `content_hash`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Given {
+pub enum ExistingReport {
     /// The report with this content.
     Same(Uuid),
     /// None, but the article has reports with a hash of an older version, which must be compared by content.
@@ -189,7 +189,7 @@ pub enum Given {
 pub(super) async fn known(
     pool: PgPool,
     contents: Vec<(Uuid, String)>,
-) -> Result<Found<(Uuid, String), Given>, StoreError> {
+) -> Result<BatchResult<(Uuid, String), ExistingReport>, StoreError> {
     let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
         contents.iter().map(|(article, hash)| (*article, content_hash(hash))).unzip();
     // Each is looked up by its key: what a planner takes for small, and reads as a whole, grows while its plan is kept.
@@ -205,7 +205,9 @@ pub(super) async fn known(
     .bind(CONTENT_VERSION)
     .fetch_all(&pool)
     .await?;
-    let given = |id: Option<Uuid>, has_former: bool| id.map(Given::Same).or(has_former.then_some(Given::Former));
+    let given = |id: Option<Uuid>, has_former: bool| {
+        id.map(ExistingReport::Same).or(has_former.then_some(ExistingReport::Former))
+    };
     let known = |(article, hash, id, has_former)| Some(((article, hash), Some(given(id, has_former)?)));
     Ok(rows.into_iter().filter_map(known).collect())
 }
@@ -217,7 +219,7 @@ pub async fn list(
     article: Option<Uuid>,
     after: Uuid,
     limit: usize,
-) -> Result<Page, StoreError> {
+) -> Result<RecordPage, StoreError> {
     // Bounded by bytes too: a report is at most as large as a message, and a page of the largest would be gigabytes.
     let rows = sqlx::query_as(
         "select id, contract, doc, 0::bigint as sort, found
@@ -244,13 +246,13 @@ pub async fn list(
     .bind(PAGE_BYTES)
     .fetch_all(pool)
     .await?;
-    Ok(Page::of(rows, limit))
+    Ok(RecordPage::of(rows, limit))
 }
 
 /// Inserts the new reports and locks those that are to be replaced.
 pub(super) async fn claim(
     tx: Tx<'_>,
-    reports: &[Signed<'_, Put<Report>>],
+    reports: &[Attributed<'_, Put<Report>>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
     let old = reports.iter().filter_map(|one| Some((one.id, one.replaces?))).collect();
@@ -259,15 +261,19 @@ pub(super) async fn claim(
     insert(tx, &new, lost).await
 }
 
-fn column<'a, T>(reports: &'a [Signed<'_, Put<Report>>], of: impl Fn(&'a Put<Report>) -> T) -> Vec<T> {
+fn column<'a, T>(reports: &'a [Attributed<'_, Put<Report>>], of: impl Fn(&'a Put<Report>) -> T) -> Vec<T> {
     reports.iter().map(|one| of(one)).collect()
 }
 
-async fn insert(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+async fn insert(
+    tx: Tx<'_>,
+    reports: &[Attributed<'_, Put<Report>>],
+    lost: &mut HashSet<Claim>,
+) -> Result<(), StoreError> {
     if reports.is_empty() {
         return Ok(());
     }
-    let by = Signatures::of(reports);
+    let by = Attributions::of(reports);
     let claimed: HashSet<Uuid> = sqlx::query_scalar(
         "insert into report (id, revision, contract, doc, meeting, article, content_hash, update_time, change_kind,
                              actor, request_id, reason, content_version)
@@ -304,12 +310,12 @@ async fn insert(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>], lost: &mut Hash
 
 /// Puts the next revisions in the place of those that were locked, which are kept as superseded. Of a report only
 /// its state and its meeting change, and what is said of its evidence.
-pub(super) async fn update(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>]) -> Result<(), StoreError> {
+pub(super) async fn update(tx: Tx<'_>, reports: &[Attributed<'_, Put<Report>>]) -> Result<(), StoreError> {
     let next: Vec<_> = reports.iter().copied().filter(|one| one.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let (ids, by) = (column(&next, |one| one.id), Signatures::of(&next));
+    let (ids, by) = (column(&next, |one| one.id), Attributions::of(&next));
     revision::supersede(tx, Collection::Reports, &ids).await?;
     sqlx::query(
         "update report

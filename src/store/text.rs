@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use super::{
     StoreError, Tx,
-    write::{PutArticle, provenance::Signed},
+    write::{PutArticle, provenance::Attributed},
 };
 use crate::model::article::{TextHash, keeps_text, text_hash};
 
 /// Keeps the texts that the articles come with, and what they may show.
-pub(super) async fn insert(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> Result<(), StoreError> {
+pub(super) async fn insert(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<(), StoreError> {
     let of = |one: &PutArticle| Some((one.put.id, text_hash(one.text.as_deref()?)));
     let uses: BTreeSet<(Uuid, TextHash)> = articles.iter().filter_map(|one| of(one)).collect();
     let mut texts: BTreeMap<TextHash, &str> =
@@ -68,7 +68,7 @@ async fn hold(tx: Tx<'_>, hashes: Vec<&[u8]>) -> Result<BTreeSet<Vec<u8>>, Store
 }
 
 /// Erases the texts of all revisions of those articles that may not show one any more, but for what others may show.
-pub(super) async fn erase(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> Result<(), StoreError> {
+pub(super) async fn erase(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<(), StoreError> {
     let withheld = articles.iter().filter(|one| one.former.is_some() && !keeps_text(&one.put.record));
     let withheld: Vec<Uuid> = withheld.map(|one| one.put.id).collect();
     if withheld.is_empty() {

@@ -12,7 +12,7 @@ use axum::{Router, http::StatusCode, routing::get};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
 use rcgen::{KeyPair, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
 use readout::{
-    access::jwks::Source,
+    access::jwks::KeySource,
     config::{Access, Jwt},
 };
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ pub fn key_set(keys: &[&Key]) -> String {
 }
 
 /// A service that takes the issuer's tokens.
-pub fn takes(keys: Source) -> Access {
+pub fn takes(keys: KeySource) -> Access {
     let jwt = Jwt {
         jwt_issuer: Some(ISSUER.to_owned()),
         jwt_audience: Some(AUDIENCE.to_owned()),
@@ -126,8 +126,8 @@ impl Place {
         place
     }
 
-    pub fn source(&self) -> Source {
-        Source::parse(&self.url).expect("on this machine")
+    pub fn source(&self) -> KeySource {
+        KeySource::parse(&self.url).expect("on this machine")
     }
 
     pub fn tells(&self, keys: Option<String>) {

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use futures_util::future::join_all;
 use jsonwebtoken::{Algorithm, Header};
 use readout::{
-    access::jwks::Source,
+    access::jwks::KeySource,
     pb::{ErrorReason, ListArticlesRequest},
 };
 use tempfile::tempdir;
@@ -23,7 +23,7 @@ async fn a_new_key_holds_at_once_and_an_old_one_until_it_is_gone() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("keys.json");
     fs::write(&path, key_set(&[&old])).unwrap();
-    let service = start(takes(Source::File(path.clone()))).await;
+    let service = start(takes(KeySource::File(path.clone()))).await;
     let (of_old, of_new) = (old.token(&claims("alice", "reader")), new.token(&claims("alice", "reader")));
     read(&service, Some(&of_old)).await.expect("it holds");
     unauthenticated(read(&service, Some(&of_new)).await, ErrorReason::CredentialsInvalid, &of_new);

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
-use readout::{access::jwks::Source, model::role::Role, pb::ErrorReason};
+use readout::{access::jwks::KeySource, model::role::Role, pb::ErrorReason};
 use serde_json::json;
 use tempfile::NamedTempFile;
 use tonic::Code;
@@ -17,7 +17,7 @@ use crate::support::{Refused, Service, metadata_of};
 async fn service(keys: &[&Key]) -> Service {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(key_set(keys).as_bytes()).unwrap();
-    let service = start(takes(Source::File(file.path().to_owned()))).await;
+    let service = start(takes(KeySource::File(file.path().to_owned()))).await;
     // What is had once goes on while the source fails.
     drop(file);
     service

@@ -10,14 +10,14 @@ use crate::{
     pb::{Account, export_record::Record},
 };
 
-type Key = (Collection, Uuid);
+type RecordKey = (Collection, Uuid);
 
 /// The records of an export, and those that they name.
 #[derive(Debug, Default)]
 pub struct References {
-    exported: HashSet<Key>,
+    exported: HashSet<RecordKey>,
     /// Those that were not exported when they were named, with the first record that names each.
-    awaited: HashMap<Key, String>,
+    awaited: HashMap<RecordKey, String>,
     /// Meetings that links lead to; a service takes links to meetings that are not there.
     links: Vec<Uuid>,
 }

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 
 use serde::de::Deserialize;
 
-use self::{checked::Checked, place::Place};
+use self::{checked::Checked, place::TextPosition};
 use super::fault::{Fault, uri_in};
 use crate::cli::json::shortened;
 
@@ -33,7 +33,7 @@ pub struct Messages<R> {
     buffer: Vec<u8>,
     /// The next byte to look at.
     at: usize,
-    place: Place,
+    place: TextPosition,
     context: Context,
     /// `true`: the end of the array may have been passed over, together with text that is no message.
     may_have_left_array: bool,
@@ -73,7 +73,7 @@ impl<R: Read> Messages<R> {
     }
 
     fn with_limit(input: R, longest: usize) -> Self {
-        let place = Place { line: 1, column: 1 };
+        let place = TextPosition { line: 1, column: 1 };
         Self {
             input,
             longest,
@@ -182,7 +182,7 @@ impl<R: Read> Messages<R> {
     }
 
     /// Describes a message that begins at `start` and is no JSON.
-    fn malformed(&self, error: &serde_json::Error, start: usize, place: Place) -> Fault {
+    fn malformed(&self, error: &serde_json::Error, start: usize, place: TextPosition) -> Fault {
         let text = error.to_string();
         let problem = text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]);
         let read = &self.buffer[start..self.at];
@@ -233,7 +233,7 @@ impl<R: Read> Messages<R> {
         let is_text = std::str::from_utf8(&rest[..end]).map_or_else(|error| error.error_len().is_none(), |_| true);
         let found = shortened(&String::from_utf8_lossy(&rest[..end]), 24);
         let note = if is_text { "" } else { ", which is not UTF-8" };
-        let Place { line, column } = self.place;
+        let TextPosition { line, column } = self.place;
         Fault::new(
             &format!("expected {expected}"),
             format!("malformed JSON in line {line}, column {column}: expected {expected}, found {found:?}{note}"),
@@ -246,7 +246,7 @@ impl<R: Read> Messages<R> {
 
     /// Goes to the next message after a malformed one that began at `place`: to a line that can begin one. A line that is
     /// indented more, or begins as the rest of an object does, belongs to the malformed one.
-    fn resume(&mut self, place: Place) -> io::Result<Resumed> {
+    fn resume(&mut self, place: TextPosition) -> io::Result<Resumed> {
         let mut has_skipped = false;
         loop {
             self.skip_line()?;

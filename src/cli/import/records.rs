@@ -209,8 +209,8 @@ impl Writer {
     }
 
     /// Counts what a record led to.
-    fn count(&self, item: &Item, written: Written) -> Result<()> {
-        let Written { created, meeting, difference } = written;
+    fn count(&self, item: &Item, written: RecordOutcome) -> Result<()> {
+        let RecordOutcome { created, meeting, difference } = written;
         if let Some(OfMeeting { created, difference }) = meeting {
             let name = item.key.as_str();
             self.tally.accepted_part(|totals| totals.resource(name, created))?;
@@ -227,7 +227,7 @@ impl Writer {
         }
     }
 
-    async fn write(&self, item: &Item) -> Result<Written, Status> {
+    async fn write(&self, item: &Item) -> Result<RecordOutcome, Status> {
         let (clients, name) = (&self.clients, item.name.as_str());
         let id = id(name).unwrap_or_default().to_owned();
         match &item.record {
@@ -240,7 +240,8 @@ impl Writer {
                 let answer = clients.repeat(&clients.participants, &request, async |mut client, request| {
                     client.create_participant(request).await
                 });
-                Written::of(name, answer.await, async || compare::participant(clients, name, participant).await).await
+                RecordOutcome::of(name, answer.await, async || compare::participant(clients, name, participant).await)
+                    .await
             }
             Record::Article(article) => {
                 let request =
@@ -248,7 +249,7 @@ impl Writer {
                 let answer = clients.repeat(&clients.articles, &request, async |mut client, request| {
                     client.create_article(request).await
                 });
-                Written::of(name, answer.await, async || compare::article(clients, name, article).await).await
+                RecordOutcome::of(name, answer.await, async || compare::article(clients, name, article).await).await
             }
             Record::Report(record) => {
                 let meeting = self.meeting(&item.key, |stored| compare::meeting(record, stored)).await?;
@@ -262,8 +263,9 @@ impl Writer {
                 };
                 let answer = clients
                     .repeat(&clients.meetings, &request, async |mut client, request| client.add_report(request).await);
-                let written = Written::of(name, answer.await, async || compare::report(clients, name, record).await);
-                Ok(Written { meeting: Some(meeting), ..written.await? })
+                let written =
+                    RecordOutcome::of(name, answer.await, async || compare::report(clients, name, record).await);
+                Ok(RecordOutcome { meeting: Some(meeting), ..written.await? })
             }
             Record::Ruling(record) => {
                 let ruling = record.ruling.clone().unwrap_or_default();
@@ -277,7 +279,7 @@ impl Writer {
                     ..Default::default()
                 };
                 let answer = self.update_meeting(request).await;
-                Written::of(name, answer, async || compare::ruling(clients, name, record).await).await
+                RecordOutcome::of(name, answer, async || compare::ruling(clients, name, record).await).await
             }
             Record::Review(record) => {
                 let meeting = Meeting { name: name.to_owned(), review: record.review, ..Default::default() };
@@ -287,9 +289,9 @@ impl Writer {
                     ..Default::default()
                 };
                 self.update_meeting(request).await?;
-                Ok(Written::default())
+                Ok(RecordOutcome::default())
             }
-            Record::Header(_) => Ok(Written::default()),
+            Record::Header(_) => Ok(RecordOutcome::default()),
         }
     }
 
@@ -324,7 +326,7 @@ fn other_content(subject: &str, name: &str, difference: &str) -> Fault {
 
 /// The outcome of a record: it was created, or the one that is there has this difference; and its meeting, of a report.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Written {
+struct RecordOutcome {
     created: bool,
     difference: Difference,
     meeting: Option<OfMeeting>,
@@ -337,7 +339,7 @@ struct OfMeeting {
     difference: Difference,
 }
 
-impl Written {
+impl RecordOutcome {
     /// The outcome of a create call for a record of this name. A record that is there already is no error, but compared.
     async fn of<T>(
         name: &str,

@@ -58,10 +58,10 @@ struct Worker {
     tally: Arc<Tally>,
     backoff: Backoff,
     /// In the order in which they were sent, which is that of their answers.
-    unanswered: VecDeque<Sent>,
+    unanswered: VecDeque<PendingStory>,
 }
 
-struct Sent {
+struct PendingStory {
     at: At,
     request: IngestStoriesRequest,
     bytes: usize,
@@ -98,7 +98,7 @@ impl Worker {
     async fn stream(&mut self) -> Result<()> {
         // As large as the window, so that sending never waits.
         let (requests, outgoing) = mpsc::channel(WINDOW);
-        let send = |story: &Sent| {
+        let send = |story: &PendingStory| {
             // Fails when the stream is broken; the next answer will say so.
             let _ = requests.try_send(story.request.clone());
         };
@@ -137,7 +137,7 @@ impl Worker {
     }
 
     /// Takes in what became of a story; answers it if it is to be sent again.
-    async fn answered(&mut self, story: Sent, answer: IngestStoriesResponse) -> Result<Option<Sent>> {
+    async fn answered(&mut self, story: PendingStory, answer: IngestStoriesResponse) -> Result<Option<PendingStory>> {
         let status = match answer.outcome {
             Some(Outcome::Result(result)) => {
                 self.backoff.reset();
@@ -166,7 +166,7 @@ impl Worker {
     }
 
     /// Counts a story that the service refused.
-    fn refused(&self, story: &Sent, status: &Status) {
+    fn refused(&self, story: &PendingStory, status: &Status) {
         let value = |path: &str| json::at_path(REQUEST, &story.request, path);
         let fault = Fault::of_status(status, value).about(uri(&story.request));
         match retry::reason(status) == ErrorReason::ArticleDiffers.as_str_name() {
@@ -189,11 +189,11 @@ async fn next_answer(
 }
 
 /// The next message that is a story. Safe to drop while it waits.
-async fn next_story(messages: &Mutex<Reader>, tally: &Tally) -> Option<Sent> {
+async fn next_story(messages: &Mutex<Reader>, tally: &Tally) -> Option<PendingStory> {
     loop {
         let message = messages.lock().await.next().await?;
         match story(message.text) {
-            Ok((request, bytes)) => return Some(Sent { at: message.at, request, bytes }),
+            Ok((request, bytes)) => return Some(PendingStory { at: message.at, request, bytes }),
             Err(fault) => tally.failed(&message.at, &fault),
         }
     }

@@ -39,20 +39,20 @@ struct Search {
     path: String,
 }
 
-type Found = Option<Misfit>;
+type MaybeMisfit = Option<Misfit>;
 
 impl Search {
-    fn misfit(&self, kind: &'static str, problem: String) -> Found {
+    fn misfit(&self, kind: &'static str, problem: String) -> MaybeMisfit {
         Some(Misfit { path: self.path.clone(), problem, kind })
     }
 
     /// "must be a string, not 5"
-    fn other_type(&self, expected: &str, value: &Value) -> Found {
+    fn other_type(&self, expected: &str, value: &Value) -> MaybeMisfit {
         self.misfit("a value of another type", format!("must be {expected}, not {}", shown(value)))
     }
 
     /// Looks at a part, whose name or place is added to the path.
-    fn within(&mut self, step: &str, look: impl FnOnce(&mut Self) -> Found) -> Found {
+    fn within(&mut self, step: &str, look: impl FnOnce(&mut Self) -> MaybeMisfit) -> MaybeMisfit {
         let len = self.path.len();
         self.path.push_str(step);
         let found = look(self);
@@ -60,7 +60,7 @@ impl Search {
         found
     }
 
-    fn message(&mut self, value: &Value, of: &MessageDescriptor) -> Found {
+    fn message(&mut self, value: &Value, of: &MessageDescriptor) -> MaybeMisfit {
         match of.full_name() {
             "google.protobuf.Timestamp" => return self.time(value),
             "google.protobuf.Value" => return None,
@@ -99,7 +99,7 @@ impl Search {
         })
     }
 
-    fn unknown(&self, name: &str, of: &MessageDescriptor) -> Found {
+    fn unknown(&self, name: &str, of: &MessageDescriptor) -> MaybeMisfit {
         let fields: Vec<FieldDescriptor> = of.fields().collect();
         let meant = nearest(fields.iter().flat_map(|field| [field.json_name(), field.name()]), name);
         let problem = match meant {
@@ -109,7 +109,7 @@ impl Search {
         self.misfit("a field that the contract does not have", problem)
     }
 
-    fn field(&mut self, value: &Value, field: &FieldDescriptor) -> Found {
+    fn field(&mut self, value: &Value, field: &FieldDescriptor) -> MaybeMisfit {
         let is_any_value = matches!(field.kind(), Kind::Message(of) if of.full_name() == "google.protobuf.Value");
         if value.is_null() && !is_any_value {
             return None;
@@ -131,7 +131,7 @@ impl Search {
         self.single(value, &field.kind())
     }
 
-    fn single(&mut self, value: &Value, kind: &Kind) -> Found {
+    fn single(&mut self, value: &Value, kind: &Kind) -> MaybeMisfit {
         match kind {
             Kind::Message(of) => self.message(value, of),
             Kind::Enum(of) => self.named(value, of),
@@ -153,7 +153,7 @@ impl Search {
         }
     }
 
-    fn whole(&self, value: &Value, least: i128, greatest: i128) -> Found {
+    fn whole(&self, value: &Value, least: i128, greatest: i128) -> MaybeMisfit {
         let number = match value {
             Value::String(text) => text.parse().ok(),
             Value::Number(number) => {
@@ -169,7 +169,7 @@ impl Search {
         }
     }
 
-    fn named(&self, value: &Value, of: &EnumDescriptor) -> Found {
+    fn named(&self, value: &Value, of: &EnumDescriptor) -> MaybeMisfit {
         let name = match value {
             Value::Number(number) if number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) => {
                 return None;
@@ -195,7 +195,7 @@ impl Search {
         self.misfit("a value that its enum does not have", problem)
     }
 
-    fn time(&self, value: &Value) -> Found {
+    fn time(&self, value: &Value) -> MaybeMisfit {
         let Value::String(text) = value else { return self.other_type("a time as a string", value) };
         let problem = match time::parse(text) {
             // Canonical JSON is stricter than people are.

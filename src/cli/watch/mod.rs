@@ -42,7 +42,7 @@ pub async fn run(args: config::Watch) -> Result<ExitCode> {
     let has_cursor = bookmark.as_ref().is_some_and(|bookmark| bookmark.cursor().is_some());
     let console = Console::new();
     let clients = connect(&Connector::new(&args.server)?, &console).await?;
-    let mut watch = Watch {
+    let mut watch = WatchSession {
         clients,
         console,
         request: WatchChangesRequest {
@@ -104,7 +104,7 @@ fn start(from: &str) -> Result<Start> {
     }
 }
 
-struct Watch {
+struct WatchSession {
     clients: Clients,
     /// Begins after all that was written.
     request: WatchChangesRequest,
@@ -116,7 +116,7 @@ struct Watch {
     begins_at_bookmark: bool,
 }
 
-impl Watch {
+impl WatchSession {
     /// Follows; where the connection breaks, continues after the last message.
     async fn follow(&mut self) -> Result<()> {
         let mut backoff = Backoff::endless(&self.clients.service, &self.console);

@@ -53,14 +53,14 @@ pub struct DatabaseUrl {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Host {
     /// Its place; none: the default one.
-    pub place: Option<Place>,
+    pub place: Option<ServerAddress>,
     /// Its port, which is part of the name of a socket, too; none: the default one.
     pub port: Option<u16>,
 }
 
 /// The way to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ServerAddress {
     /// A name or an address, IPv6 without brackets.
     Tcp(String),
     /// The directory of a Unix socket.
@@ -153,8 +153,8 @@ impl Host {
     fn apply(&self, options: PgConnectOptions) -> PgConnectOptions {
         let options = match &self.place {
             None => options,
-            Some(Place::Tcp(host)) => options.host(host),
-            Some(Place::Socket(directory)) => options.socket(directory),
+            Some(ServerAddress::Tcp(host)) => options.host(host),
+            Some(ServerAddress::Socket(directory)) => options.socket(directory),
         };
         match self.port {
             Some(port) => options.port(port),

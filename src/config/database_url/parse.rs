@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use sqlx::postgres::PgSslMode;
 
 use super::{
-    DatabaseUrl, DatabaseUrlError as Error, Host, Place,
+    DatabaseUrl, DatabaseUrlError as Error, Host, ServerAddress,
     parameters::{self, Meaning},
     server_options,
 };
@@ -73,7 +73,7 @@ fn of_parts(authority: &str, path: &str, query: &str) -> Result<DatabaseUrl, Err
         return Err(Error::SlashInName);
     }
     url.database = some(decode(path, "name of the database")?);
-    Given::read(query)?.apply(&mut url)?;
+    Parameters::read(query)?.apply(&mut url)?;
     Ok(url)
 }
 
@@ -91,7 +91,7 @@ fn server(text: &str) -> Result<Host, Error> {
                 None => return Err(Error::Host),
                 Some(port) => port,
             };
-            (Some(Place::Tcp(address)), port)
+            (Some(ServerAddress::Tcp(address)), port)
         }
         None => {
             let (host, port) = text.split_once(':').unwrap_or((text, ""));
@@ -105,15 +105,15 @@ fn server(text: &str) -> Result<Host, Error> {
 }
 
 /// The place that a host names; none if it is empty.
-fn place(host: String) -> Result<Option<Place>, Error> {
+fn place(host: String) -> Result<Option<ServerAddress>, Error> {
     match host.as_str() {
         "" => Ok(None),
-        path if path.starts_with('/') => Ok(Some(Place::Socket(path.into()))),
-        name if is_ipv6(name) => Ok(Some(Place::Tcp(host))),
+        path if path.starts_with('/') => Ok(Some(ServerAddress::Socket(path.into()))),
+        name if is_ipv6(name) => Ok(Some(ServerAddress::Tcp(host))),
         name if name.chars().any(|c| c.is_whitespace() || c.is_control() || "/\\@:[]?#%,\"'<>".contains(c)) => {
             Err(Error::Host)
         }
-        _ => Ok(Some(Place::Tcp(host))),
+        _ => Ok(Some(ServerAddress::Tcp(host))),
     }
 }
 
@@ -130,12 +130,12 @@ fn port(text: &str) -> Result<u16, Error> {
 
 /// The parameters that are given, with their values.
 #[derive(Default)]
-struct Given {
+struct Parameters {
     known: Vec<(&'static str, Meaning, String)>,
     options: Vec<(String, String)>,
 }
 
-impl Given {
+impl Parameters {
     fn read(query: &str) -> Result<Self, Error> {
         let mut given = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {

@@ -13,11 +13,11 @@ fn refused(text: &str) -> String {
 }
 
 fn tcp(host: &str, port: Option<u16>) -> Host {
-    Host { place: Some(Place::Tcp(host.to_owned())), port }
+    Host { place: Some(ServerAddress::Tcp(host.to_owned())), port }
 }
 
 fn socket(directory: &str, port: Option<u16>) -> Host {
-    Host { place: Some(Place::Socket(directory.into())), port }
+    Host { place: Some(ServerAddress::Socket(directory.into())), port }
 }
 
 /// User, password and database.

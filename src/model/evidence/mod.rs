@@ -25,7 +25,7 @@ use super::{
 use crate::pb::{self, Account, ErrorReason, Evidence};
 
 /// A stored text, in which code points can be counted without walking it from the start each time.
-pub struct Text<'a> {
+pub struct IndexedText<'a> {
     text: &'a str,
     /// Byte offset of every `STRIDE`th code point.
     marks: Vec<usize>,
@@ -47,7 +47,7 @@ const STRIDE: usize = 256;
 /// half a million short quotes in a text of a mebibyte would take minutes.
 const SEARCH_BYTES: usize = 512 * 1024 * 1024;
 
-impl<'a> Text<'a> {
+impl<'a> IndexedText<'a> {
     /// Reads a text in NFC.
     pub fn new(text: &'a str) -> Self {
         let marks = text.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect();
@@ -94,21 +94,21 @@ impl<'a> Text<'a> {
     }
 
     /// Where `quote` stands, as code points: nowhere, once, or more often.
-    fn find(&self, quote: &str) -> Found {
+    fn find(&self, quote: &str) -> QuoteMatch {
         if !self.may_search() {
-            return Found::TooCostly;
+            return QuoteMatch::TooCostly;
         }
-        let Some(first) = self.text.find(quote) else { return Found::Nowhere };
+        let Some(first) = self.text.find(quote) else { return QuoteMatch::Nowhere };
         let next = first + self.text[first..].chars().next().map_or(1, char::len_utf8);
         if self.text[next..].contains(quote) {
-            return Found::Often;
+            return QuoteMatch::Often;
         }
         let start = self.code_point(first);
-        Found::Once(start, start + quote.chars().count())
+        QuoteMatch::Once(start, start + quote.chars().count())
     }
 }
 
-enum Found {
+enum QuoteMatch {
     Nowhere,
     Once(usize, usize),
     Often,
@@ -116,7 +116,7 @@ enum Found {
 }
 
 /// Whether a piece of evidence stands in the text at its offsets.
-pub fn holds(evidence: &Evidence, text: &Text<'_>) -> bool {
+pub fn holds(evidence: &Evidence, text: &IndexedText<'_>) -> bool {
     let (Ok(start), Ok(end)) = (usize::try_from(evidence.start), usize::try_from(evidence.end)) else {
         return false;
     };
@@ -124,7 +124,7 @@ pub fn holds(evidence: &Evidence, text: &Text<'_>) -> bool {
 }
 
 /// Clears the offsets of quotes that occur once in the text. Such offsets follow from the quote.
-pub fn forget_offsets(evidence: &mut [Evidence], text: &Text<'_>) {
+pub fn forget_offsets(evidence: &mut [Evidence], text: &IndexedText<'_>) {
     for cited in evidence.iter_mut().filter(|cited| (cited.start, cited.end) != (0, 0)) {
         let start = usize::try_from(cited.start).ok().and_then(|start| text.byte(start));
         if let Some(start) = start
@@ -139,7 +139,7 @@ pub fn forget_offsets(evidence: &mut [Evidence], text: &Text<'_>) {
 
 /// Says of evidence that was checked against another text whether its words stand anywhere in this one. What would cost
 /// too much to look for stays as it is. Answers whether anything changed.
-pub fn mark_stale(evidence: &mut [Evidence], text: &Text<'_>) -> bool {
+pub fn mark_stale(evidence: &mut [Evidence], text: &IndexedText<'_>) -> bool {
     let mut stands: HashMap<String, bool> = HashMap::new();
     let mut is_changed = false;
     for one in evidence {
@@ -162,7 +162,7 @@ pub fn mark_stale(evidence: &mut [Evidence], text: &Text<'_>) -> bool {
 pub fn check(
     evidence: &mut [Evidence],
     account: &Account,
-    text: Option<&Text<'_>>,
+    text: Option<&IndexedText<'_>>,
     at: &Path<'_>,
     out: &mut Violations,
 ) {
@@ -194,15 +194,15 @@ pub fn check(
         }
         match text.find(&one.quote) {
             // At most 1 MiB of text: the offsets fit.
-            Found::Once(start, end) => (one.start, one.end) = (start as i32, end as i32),
-            Found::Nowhere => out.add_with(ErrorReason::EvidenceNotFound, at, || {
+            QuoteMatch::Once(start, end) => (one.start, one.end) = (start as i32, end as i32),
+            QuoteMatch::Nowhere => out.add_with(ErrorReason::EvidenceNotFound, at, || {
                 format!("does not stand in the text: {}{}", shown(&one.quote), text.near_miss(&one.quote))
             }),
-            Found::Often => out.add_with(ErrorReason::EvidenceAmbiguous, at, || {
+            QuoteMatch::Often => out.add_with(ErrorReason::EvidenceAmbiguous, at, || {
                 let (quote, places) = (shown(&one.quote), text.first_places(&one.quote));
                 format!("stands in the text more than once: {quote}{places}; give start and end")
             }),
-            Found::TooCostly => {
+            QuoteMatch::TooCostly => {
                 out.add(at, "is one of too many quotes to look for in so long a text: give start and end")
             }
         }

@@ -1,6 +1,6 @@
 //! The nearest miss of a quote that does not stand where, or as, it is said to: what its sender probably meant.
 
-use super::Text;
+use super::IndexedText;
 use crate::model::text::quoted::shown;
 
 /// Looking for a near miss costs the length of the text. All quotes of a call together may cost this, some 0.1 s.
@@ -107,7 +107,7 @@ fn differences(quote: &str, passage: &str) -> String {
     format!("only {} {verb}", names.join(" and "))
 }
 
-impl Text<'_> {
+impl IndexedText<'_> {
     /// Where a quote stands that does not stand at these code points, or what stands nearest to it: the end of a sentence
     /// that says so, empty where there is nothing to say.
     pub fn near_miss_of_offsets(&self, quote: &str, start: i32, end: i32) -> String {
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn near_miss_says_where_a_quote_stands_and_what_differs() {
-        let text = Text::new(TEXT);
+        let text = IndexedText::new(TEXT);
         for (quote, expected) in [
             ("əliyev", "; at 16 to 22 stands \"Əliyev\": only case differs"),
             ("Əliyev  met\n", "; at 16 to 26 stands \"Əliyev met\": only white space differs"),
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn near_miss_of_offsets_says_where_the_words_stand() {
-        let text = Text::new(TEXT);
+        let text = IndexedText::new(TEXT);
         for (quote, start, end, expected) in [
             ("Əliyev", 15, 21, "; it stands at 16 to 22"),
             ("Shoigu", 60, 66, "; it stands at 65 to 71"),
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn near_miss_is_not_looked_for_where_it_would_take_long() {
         let long = format!("{}{TEXT}", "ab ".repeat(300_000));
-        let text = Text::new(&long);
+        let text = IndexedText::new(&long);
         let mut quotes = 0;
         while !text.near_miss(&format!("{}ac", "ab ".repeat(2_000))).is_empty() {
             quotes += 1;
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn letters_that_grow_in_lower_case_keep_their_places() {
-        let text = Text::new("İİİ İstanbul, ŞƏKİ");
+        let text = IndexedText::new("İİİ İstanbul, ŞƏKİ");
         assert_eq!(text.near_miss("i\u{307}stanbul"), "; at 4 to 12 stands \"İstanbul\": only case differs");
         assert_eq!(text.near_miss("şəki\u{307}"), "; at 14 to 18 stands \"ŞƏKİ\": only case differs");
     }

@@ -17,7 +17,7 @@ fn account() -> Account {
 fn checked(field: &str, quote: &str, start: i32, end: i32) -> (Evidence, Violations) {
     let mut evidence = [Evidence { field: field.into(), quote: quote.into(), start, end, ..Default::default() }];
     let mut out = Violations::default();
-    check(&mut evidence, &account(), Some(&Text::new(TEXT)), &Path::ROOT.field("evidence"), &mut out);
+    check(&mut evidence, &account(), Some(&IndexedText::new(TEXT)), &Path::ROOT.field("evidence"), &mut out);
     let [evidence] = evidence;
     (evidence, out)
 }
@@ -54,7 +54,7 @@ fn words_that_are_not_there_or_elsewhere_are_refused() {
 
 #[test]
 fn forget_offsets_keeps_offsets_of_ambiguous_and_wrong_quotes() {
-    let text = Text::new(TEXT);
+    let text = IndexedText::new(TEXT);
     let evidence =
         |quote: &str, start: i32, end: i32| Evidence { quote: quote.into(), start, end, ..Default::default() };
     let needed = [evidence("Shoigu", 34, 40), evidence("Əliyev", 15, 21), evidence("him.", -1, 4), evidence("", 3, 3)];
@@ -77,19 +77,19 @@ fn stale(evidence: &[Evidence]) -> Vec<bool> {
 fn words_are_stale_where_they_stand_nowhere_in_another_text() {
     let mut evidence = quoted(&["met", "Baku", "Moscow", "Baku"]);
     let before = evidence.clone();
-    assert!(!mark_stale(&mut evidence, &Text::new("Moscow, Baku: they met")));
+    assert!(!mark_stale(&mut evidence, &IndexedText::new("Moscow, Baku: they met")));
     assert_eq!(evidence, before);
-    assert!(mark_stale(&mut evidence, &Text::new("They met in Moscow")));
+    assert!(mark_stale(&mut evidence, &IndexedText::new("They met in Moscow")));
     assert_eq!(stale(&evidence), [false, true, false, true]);
-    assert!(!mark_stale(&mut evidence, &Text::new("Moscow: they met again")));
-    assert!(mark_stale(&mut evidence, &Text::new("Baku")));
+    assert!(!mark_stale(&mut evidence, &IndexedText::new("Moscow: they met again")));
+    assert!(mark_stale(&mut evidence, &IndexedText::new("Baku")));
     assert_eq!(stale(&evidence), [true, false, true, false]);
     assert_eq!((evidence[1].start, evidence[1].end), (0, 3));
 }
 
 #[test]
 fn words_that_are_too_costly_to_look_for_stay_as_they_are() {
-    let text = Text::new("met in Baku");
+    let text = IndexedText::new("met in Baku");
     text.budget.set(text.text.len());
     let mut evidence = quoted(&["Moscow", "Minsk", "Moscow", "met"]);
     evidence[3].stale = true;
@@ -102,7 +102,7 @@ fn quotes_that_would_take_minutes_to_look_for_are_refused() {
     let text = "x".repeat(1024 * 1024);
     let one = Evidence { field: "title".into(), quote: "x".into(), ..Default::default() };
     let mut out = Violations::default();
-    let counted = Text::new(&text);
+    let counted = IndexedText::new(&text);
     counted.budget.set(2 * text.len());
     check(&mut vec![one; 3], &account(), Some(&counted), &Path::ROOT, &mut out);
     let reasons: Vec<_> = out.into_iter().map(|one| one.reason).collect();
@@ -141,7 +141,7 @@ fn fields_are_stored_in_proto_names_and_must_be_set() {
 proptest! {
     #[test]
     fn code_points_and_bytes_agree(text in "[aéə東🕊]{0,600}", at in 0usize..700) {
-        let counted = Text::new(&text);
+        let counted = IndexedText::new(&text);
         let expected = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(at);
         prop_assert_eq!(counted.byte(at), expected);
         if let Some(byte) = expected {

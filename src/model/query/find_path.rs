@@ -15,13 +15,13 @@ pub const MOST_REACHED: usize = 100_000;
 
 /// One end of a search, and whom it has reached.
 #[derive(Debug, Clone)]
-pub struct End {
+pub struct SearchEnd {
     /// By how many meetings they are away; the end itself by none.
     levels: Vec<Vec<Uuid>>,
     reached: HashSet<Uuid>,
 }
 
-impl End {
+impl SearchEnd {
     /// One that has reached nobody else yet.
     pub fn new(end: Uuid) -> Self {
         Self { levels: vec![vec![end]], reached: HashSet::from([end]) }
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn an_end_goes_on_to_those_who_were_not_reached_before() {
-        let mut end = End::new(Uuid::from_u128(5));
+        let mut end = SearchEnd::new(Uuid::from_u128(5));
         assert!(end.extend(ids([7, 5, 6, 7].into_iter())));
         assert!(end.extend(ids([6, 8, 5].into_iter())));
         assert_eq!(end.depth(), 2);
@@ -77,11 +77,11 @@ mod tests {
 
     #[test]
     fn no_more_are_reached_than_may_be() {
-        let mut end = End::new(Uuid::nil());
+        let mut end = SearchEnd::new(Uuid::nil());
         assert!(end.extend(ids(0..MOST_REACHED)));
         assert!(!end.extend(ids(MOST_REACHED - 1..MOST_REACHED + 1)));
         assert!(end.last().is_empty());
-        let mut end = End::new(Uuid::nil());
+        let mut end = SearchEnd::new(Uuid::nil());
         assert!(!end.extend(ids(0..MOST_REACHED + 1)));
         assert_eq!(end.last().len(), MOST_REACHED - 1);
     }

@@ -1,18 +1,19 @@
 //! When the meeting took place, as far as the reports know.
 
-use super::ranking::{Candidate, Claim, candidates};
+use super::ranking::{Candidate, ReportedValue, candidates};
 use crate::{
-    model::time::spans::{Key, contains, key},
+    model::time::spans::{SpanKey, contains, key},
     pb::{DateSpan, date_span::Basis},
 };
 
 /// The spans that can be settled on, from claims in order of rank. What tells no day gives way to any day that is told,
 /// an inferred day to a stated one, a coarse one to a finer one.
-pub fn told<'a>(claims: impl Iterator<Item = Claim<&'a DateSpan>>) -> Vec<Candidate<&'a DateSpan>> {
-    let mut claims: Vec<_> = claims.filter(|Claim(_, span)| **span != DateSpan::default()).collect();
-    let best = claims.iter().map(|Claim(_, span)| knowledge(span)).max();
-    claims.retain(|Claim(_, span)| Some(knowledge(span)) == best);
-    let spans = candidates(claims.iter().map(|Claim(teller, span)| Claim(*teller, *span)), |span| key(span));
+pub fn told<'a>(claims: impl Iterator<Item = ReportedValue<&'a DateSpan>>) -> Vec<Candidate<&'a DateSpan>> {
+    let mut claims: Vec<_> = claims.filter(|ReportedValue(_, span)| **span != DateSpan::default()).collect();
+    let best = claims.iter().map(|ReportedValue(_, span)| knowledge(span)).max();
+    claims.retain(|ReportedValue(_, span)| Some(knowledge(span)) == best);
+    let spans =
+        candidates(claims.iter().map(|ReportedValue(teller, span)| ReportedValue(*teller, *span)), |span| key(span));
     finest(spans, &claims)
 }
 
@@ -35,7 +36,7 @@ fn knowledge(span: &DateSpan) -> Knowledge {
 /// one of its wordings contains. `claims` has the wordings: a report has at most one date.
 fn finest<'a>(
     mut candidates: Vec<Candidate<&'a DateSpan>>,
-    claims: &[Claim<&'a DateSpan>],
+    claims: &[ReportedValue<&'a DateSpan>],
 ) -> Vec<Candidate<&'a DateSpan>> {
     if candidates.len() < 2 {
         return candidates;
@@ -49,16 +50,16 @@ fn finest<'a>(
 
 /// A date with all its wordings.
 struct Value<'a> {
-    key: Key,
+    key: SpanKey,
     wordings: Vec<&'a DateSpan>,
 }
 
 impl<'a> Value<'a> {
-    fn of(candidate: &Candidate<&'a DateSpan>, claims: &[Claim<&'a DateSpan>]) -> Self {
+    fn of(candidate: &Candidate<&'a DateSpan>, claims: &[ReportedValue<&'a DateSpan>]) -> Self {
         let mut wordings = vec![candidate.value];
         // Claims are in the order of their reports' ranks.
         let claim = |rank: &usize| claims.binary_search_by_key(rank, |claim| claim.0).ok();
-        for Claim(_, span) in candidate.others.iter().filter_map(claim).map(|at| &claims[at]) {
+        for ReportedValue(_, span) in candidate.others.iter().filter_map(claim).map(|at| &claims[at]) {
             // Wordings of one value differ in nothing else that matters.
             if wordings.iter().all(|known| known.time_zone != span.time_zone) {
                 wordings.push(span);

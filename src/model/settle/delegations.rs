@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use super::{
     ids::Ids,
-    ranking::{Claim, Scale},
+    ranking::{ReportedValue, SourceRanking},
 };
 use crate::pb::{self, participation::Role};
 
 /// The settled delegations, without their heads.
-pub fn settle(ids: &Ids<'_>, scale: &Scale) -> Vec<pb::Delegation> {
+pub fn settle(ids: &Ids<'_>, scale: &SourceRanking) -> Vec<pb::Delegation> {
     let mut told: Vec<Vec<(usize, &pb::Delegation)>> = vec![Vec::new(); ids.delegations.len()];
     for (teller, reading) in ids.readings.iter().enumerate() {
         for (delegation, &at) in reading.account.delegations.iter().zip(&reading.delegations) {
@@ -17,8 +17,10 @@ pub fn settle(ids: &Ids<'_>, scale: &Scale) -> Vec<pb::Delegation> {
         }
     }
     let settle = |(id, told): (&String, Vec<(usize, &pb::Delegation)>)| {
-        let text = |field: fn(&pb::Delegation) -> &str| scale.text(told.iter().map(|(t, it)| Claim(*t, field(it))));
-        let number = |field: fn(&pb::Delegation) -> i32| scale.number(told.iter().map(|(t, it)| Claim(*t, field(it))));
+        let text =
+            |field: fn(&pb::Delegation) -> &str| scale.text(told.iter().map(|(t, it)| ReportedValue(*t, field(it))));
+        let number =
+            |field: fn(&pb::Delegation) -> i32| scale.number(told.iter().map(|(t, it)| ReportedValue(*t, field(it))));
         pb::Delegation {
             id: id.clone(),
             label: text(|it| &it.label),
@@ -39,13 +41,13 @@ pub fn settle(ids: &Ids<'_>, scale: &Scale) -> Vec<pb::Delegation> {
 /// them belongs to it, those told as some head who do.
 pub fn settle_heads(
     ids: &Ids<'_>,
-    scale: &Scale,
+    scale: &SourceRanking,
     delegations: &mut [pb::Delegation],
     participations: &mut [pb::Participation],
 ) {
     let by_id: HashMap<&str, usize> = ids.delegations.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
-    let mut of_this: Vec<Vec<Claim<usize>>> = delegations.iter().map(|_| Vec::new()).collect();
-    let mut of_some: Vec<Vec<Claim<usize>>> = delegations.iter().map(|_| Vec::new()).collect();
+    let mut of_this: Vec<Vec<ReportedValue<usize>>> = delegations.iter().map(|_| Vec::new()).collect();
+    let mut of_some: Vec<Vec<ReportedValue<usize>>> = delegations.iter().map(|_| Vec::new()).collect();
     for (teller, reading) in ids.readings.iter().enumerate() {
         for part in &reading.parts {
             if !part.told.roles.contains(&(Role::HeadOfDelegation as i32)) {
@@ -53,7 +55,7 @@ pub fn settle_heads(
             }
             let Some(&at) = by_id.get(participations[part.who].delegation.as_str()) else { continue };
             let claims = if part.delegation == Some(at) { &mut of_this } else { &mut of_some };
-            claims[at].push(Claim(teller, part.who));
+            claims[at].push(ReportedValue(teller, part.who));
         }
     }
     let heads: Vec<Option<usize>> = of_this

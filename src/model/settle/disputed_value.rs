@@ -12,7 +12,7 @@ use crate::{
 
 /// What is said of a field.
 #[derive(Clone, Copy, Debug)]
-pub enum Said<'a> {
+pub enum DisputedValue<'a> {
     /// An enum value, by its name.
     Name(&'static str),
     /// A settled id, or a code.
@@ -22,15 +22,15 @@ pub enum Said<'a> {
     Office(&'a pb::Office),
 }
 
-impl Said<'_> {
+impl DisputedValue<'_> {
     /// Whether both say the same, as the choice among values has it.
-    pub fn is_same(&self, other: &Said<'_>) -> bool {
+    pub fn is_same(&self, other: &DisputedValue<'_>) -> bool {
         match (self, other) {
-            (Said::Name(one), Said::Name(other)) => one == other,
-            (Said::Id(one), Said::Id(other)) => one == other,
-            (Said::Text(one), Said::Text(other)) => names::key(one) == names::key(other),
-            (Said::Date(one), Said::Date(other)) => spans::key(one) == spans::key(other),
-            (Said::Office(one), Said::Office(other)) => offices::are_same(one, other),
+            (DisputedValue::Name(one), DisputedValue::Name(other)) => one == other,
+            (DisputedValue::Id(one), DisputedValue::Id(other)) => one == other,
+            (DisputedValue::Text(one), DisputedValue::Text(other)) => names::key(one) == names::key(other),
+            (DisputedValue::Date(one), DisputedValue::Date(other)) => spans::key(one) == spans::key(other),
+            (DisputedValue::Office(one), DisputedValue::Office(other)) => offices::are_same(one, other),
             _ => false,
         }
     }
@@ -38,9 +38,9 @@ impl Said<'_> {
     /// It in ProtoJSON.
     pub fn value(&self) -> Value {
         match self {
-            Said::Name(text) | Said::Id(text) | Said::Text(text) => self::text(text),
-            Said::Date(span) => date_span(span),
-            Said::Office(office) => self::office(office),
+            DisputedValue::Name(text) | DisputedValue::Id(text) | DisputedValue::Text(text) => self::text(text),
+            DisputedValue::Date(span) => date_span(span),
+            DisputedValue::Office(office) => self::office(office),
         }
     }
 }
@@ -139,8 +139,8 @@ mod tests {
             seniority: 2,
         };
         for span in [span.clone(), pb::DateSpan { start: span.start, ..Default::default() }] {
-            assert_eq!(Said::Date(&span).value(), reflected("readout.v1.DateSpan", &span));
+            assert_eq!(DisputedValue::Date(&span).value(), reflected("readout.v1.DateSpan", &span));
         }
-        assert_eq!(Said::Office(&office).value(), reflected("readout.v1.Office", &office));
+        assert_eq!(DisputedValue::Office(&office).value(), reflected("readout.v1.Office", &office));
     }
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use prost_types::Value;
 
 use super::{
-    disputed_value::{self, Said},
-    ranking::{Candidate, Scale},
-    reading::Reading,
+    disputed_value::{self, DisputedValue},
+    ranking::{Candidate, SourceRanking},
+    reading::RankedReport,
     rulings::Rulings,
 };
 use crate::pb::{
@@ -29,12 +29,12 @@ pub enum Field<'a> {
     Locality,
     Initiator,
     /// A part of the participation with this settled id.
-    Of(&'a str, Part),
+    Of(&'a str, ParticipationField),
 }
 
 /// What can be disputed of a participation.
 #[derive(Clone, Copy, Debug)]
-pub enum Part {
+pub enum ParticipationField {
     Office,
     Rank,
     Region,
@@ -43,37 +43,37 @@ pub enum Part {
 }
 
 /// The fields of which more than one value is told, in the order of the account.
-pub struct Contests<'a> {
+pub struct DisputeCollector<'a> {
     /// Fields with fewer values are not kept.
     fewest: usize,
-    list: Vec<Contest<'a>>,
+    list: Vec<FieldCandidates<'a>>,
 }
 
-struct Contest<'a> {
+struct FieldCandidates<'a> {
     field: Field<'a>,
     /// Strongest first.
-    values: Vec<Candidate<Said<'a>>>,
+    values: Vec<Candidate<DisputedValue<'a>>>,
 }
 
-impl<'a> Contests<'a> {
+impl<'a> DisputeCollector<'a> {
     /// A single value is contested by a ruling alone.
     pub fn new(has_rulings: bool) -> Self {
-        Contests { fewest: if has_rulings { 1 } else { 2 }, list: Vec::new() }
+        DisputeCollector { fewest: if has_rulings { 1 } else { 2 }, list: Vec::new() }
     }
 
     /// Settles on the strongest of the values that are told of a field, and keeps the others.
     pub fn settle<T: Copy>(
         &mut self,
-        scale: &Scale,
+        scale: &SourceRanking,
         field: Field<'a>,
         told: Vec<Candidate<T>>,
-        said: impl Fn(T) -> Said<'a>,
+        said: impl Fn(T) -> DisputedValue<'a>,
     ) -> Option<T> {
         let values = scale.ranked(told);
         let strongest = values.first()?.value;
         if values.len() >= self.fewest {
             let values = values.into_iter().map(|candidate| candidate.map(&said)).collect();
-            self.list.push(Contest { field, values });
+            self.list.push(FieldCandidates { field, values });
         }
         Some(strongest)
     }
@@ -84,7 +84,7 @@ impl<'a> Contests<'a> {
             true => HashMap::new(),
             false => settled.participations.iter().map(|one| (one.id.as_str(), one)).collect(),
         };
-        let dispute = |contest: Contest<'a>| {
+        let dispute = |contest: FieldCandidates<'a>| {
             let outcome = contest.outcome(settled, &people, rulings)?;
             Some(contest.dispute(outcome, tellers))
         };
@@ -94,8 +94,8 @@ impl<'a> Contests<'a> {
 
 /// Those who tell the values.
 pub struct Tellers<'a> {
-    pub readings: &'a [Reading<'a>],
-    pub scale: &'a Scale,
+    pub readings: &'a [RankedReport<'a>],
+    pub scale: &'a SourceRanking,
     /// Whether disputes name their reports.
     pub are_named: bool,
 }
@@ -110,7 +110,7 @@ struct Outcome<'r> {
     ruled: Option<Value>,
 }
 
-impl Contest<'_> {
+impl FieldCandidates<'_> {
     /// How it ended; None where nothing is left to disagree about.
     fn outcome<'r>(
         &self,
@@ -177,7 +177,7 @@ impl Contest<'_> {
 }
 
 impl Tellers<'_> {
-    fn value(&self, candidate: &Candidate<Said<'_>>) -> dispute::Value {
+    fn value(&self, candidate: &Candidate<DisputedValue<'_>>) -> dispute::Value {
         let mut reports = Vec::new();
         if self.are_named {
             reports.extend(candidate.tellers().map(|teller| self.readings[teller].report.name.clone()));
@@ -220,53 +220,55 @@ impl Field<'_> {
         &self,
         account: &'a pb::Account,
         people: &HashMap<&str, &'a pb::Participation>,
-    ) -> Option<Option<Said<'a>>> {
-        let text = |text: &'a str| Some(Said::Text(text)).filter(|_| !text.is_empty());
-        let id = |id: &'a str| Some(Said::Id(id)).filter(|_| !id.is_empty());
+    ) -> Option<Option<DisputedValue<'a>>> {
+        let text = |text: &'a str| Some(DisputedValue::Text(text)).filter(|_| !text.is_empty());
+        let id = |id: &'a str| Some(DisputedValue::Id(id)).filter(|_| !id.is_empty());
         let place = account.place.as_ref();
         Some(match self {
             Field::Kind => Some(account.kind).filter(|kind| *kind != 0).map(kind),
             Field::Status => Some(account.status).filter(|status| *status != 0).map(status),
-            Field::Date => account.date.as_ref().map(Said::Date),
+            Field::Date => account.date.as_ref().map(DisputedValue::Date),
             Field::PlaceRegion => place.and_then(|place| text(&place.region_code)),
             Field::Locality => place.and_then(|place| text(&place.locality)),
             Field::Initiator => id(&account.initiator),
             Field::Of(who, part) => {
                 let one = *people.get(who)?;
                 match part {
-                    Part::Office => {
-                        one.office.as_ref().filter(|office| **office != pb::Office::default()).map(Said::Office)
-                    }
-                    Part::Rank => text(&one.rank),
-                    Part::Region => text(&one.region_code),
-                    Part::Presence => Some(one.presence).filter(|presence| *presence != 0).map(presence),
-                    Part::Delegation => id(&one.delegation),
+                    ParticipationField::Office => one
+                        .office
+                        .as_ref()
+                        .filter(|office| **office != pb::Office::default())
+                        .map(DisputedValue::Office),
+                    ParticipationField::Rank => text(&one.rank),
+                    ParticipationField::Region => text(&one.region_code),
+                    ParticipationField::Presence => Some(one.presence).filter(|presence| *presence != 0).map(presence),
+                    ParticipationField::Delegation => id(&one.delegation),
                 }
             }
         })
     }
 }
 
-impl Part {
+impl ParticipationField {
     fn name(self) -> &'static str {
         match self {
-            Part::Office => "office",
-            Part::Rank => "rank",
-            Part::Region => "region_code",
-            Part::Presence => "presence",
-            Part::Delegation => "delegation",
+            ParticipationField::Office => "office",
+            ParticipationField::Rank => "rank",
+            ParticipationField::Region => "region_code",
+            ParticipationField::Presence => "presence",
+            ParticipationField::Delegation => "delegation",
         }
     }
 }
 
-pub fn kind<'a>(number: i32) -> Said<'a> {
-    Said::Name(account::Kind::try_from(number).unwrap_or_default().as_str_name())
+pub fn kind<'a>(number: i32) -> DisputedValue<'a> {
+    DisputedValue::Name(account::Kind::try_from(number).unwrap_or_default().as_str_name())
 }
 
-pub fn status<'a>(number: i32) -> Said<'a> {
-    Said::Name(account::Status::try_from(number).unwrap_or_default().as_str_name())
+pub fn status<'a>(number: i32) -> DisputedValue<'a> {
+    DisputedValue::Name(account::Status::try_from(number).unwrap_or_default().as_str_name())
 }
 
-pub fn presence<'a>(number: i32) -> Said<'a> {
-    Said::Name(participation::Presence::try_from(number).unwrap_or_default().as_str_name())
+pub fn presence<'a>(number: i32) -> DisputedValue<'a> {
+    DisputedValue::Name(participation::Presence::try_from(number).unwrap_or_default().as_str_name())
 }

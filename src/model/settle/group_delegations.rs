@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::reading::Reading;
+use super::reading::RankedReport;
 use crate::{model::text::names, pb};
 
 /// A delegation of one report.
 #[derive(Clone, Copy)]
-pub struct Member<'a> {
+pub struct DelegationMember<'a> {
     pub teller: usize,
     pub position: usize,
     pub delegation: &'a pb::Delegation,
@@ -21,11 +21,11 @@ pub struct Member<'a> {
 /// the order in their report. Heads do not matter: sources that disagree about the head may mean one delegation.
 ///
 /// The id says as much: `region:RU`, `organization:osce`, `region:RU/kind:PARLIAMENT`, `region:RU/2`.
-pub fn group<'a>(readings: &[Reading<'a>]) -> Vec<(String, Vec<Member<'a>>)> {
-    let mut classes: BTreeMap<String, Vec<Member<'a>>> = BTreeMap::new();
+pub fn group<'a>(readings: &[RankedReport<'a>]) -> Vec<(String, Vec<DelegationMember<'a>>)> {
+    let mut classes: BTreeMap<String, Vec<DelegationMember<'a>>> = BTreeMap::new();
     for (teller, reading) in readings.iter().enumerate() {
         for (position, delegation) in reading.account.delegations.iter().enumerate() {
-            let member = Member { teller, position, delegation };
+            let member = DelegationMember { teller, position, delegation };
             classes.entry(broadly(delegation)).or_default().push(member);
         }
     }
@@ -77,7 +77,12 @@ fn named(name: &str, value: &str) -> String {
 }
 
 /// Divides members, which stand in the order of the telling, until none are of one report.
-fn tell_apart<'a>(id: String, members: Vec<Member<'a>>, finer: &[Trait], united: &mut Vec<(String, Vec<Member<'a>>)>) {
+fn tell_apart<'a>(
+    id: String,
+    members: Vec<DelegationMember<'a>>,
+    finer: &[Trait],
+    united: &mut Vec<(String, Vec<DelegationMember<'a>>)>,
+) {
     let joined = |part: String| if part.is_empty() { id.clone() } else { format!("{id}/{part}") };
     if members.windows(2).all(|pair| pair[0].teller != pair[1].teller) {
         united.push((id, members));
@@ -90,7 +95,7 @@ fn tell_apart<'a>(id: String, members: Vec<Member<'a>>, finer: &[Trait], united:
         }
         return;
     };
-    let mut classes: BTreeMap<String, Vec<Member<'a>>> = BTreeMap::new();
+    let mut classes: BTreeMap<String, Vec<DelegationMember<'a>>> = BTreeMap::new();
     for member in members {
         classes.entry(of(member.delegation)).or_default().push(member);
     }
@@ -102,8 +107,8 @@ fn tell_apart<'a>(id: String, members: Vec<Member<'a>>, finer: &[Trait], united:
 }
 
 /// The first of each report, the second of each, and so on.
-fn in_order<'a>(members: &[Member<'a>]) -> Vec<Vec<Member<'a>>> {
-    let mut nths: Vec<Vec<Member<'a>>> = Vec::new();
+fn in_order<'a>(members: &[DelegationMember<'a>]) -> Vec<Vec<DelegationMember<'a>>> {
+    let mut nths: Vec<Vec<DelegationMember<'a>>> = Vec::new();
     let mut nth = 0;
     for (at, member) in members.iter().enumerate() {
         nth = if at > 0 && members[at - 1].teller == member.teller { nth + 1 } else { 0 };

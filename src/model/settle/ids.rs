@@ -3,16 +3,16 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use super::{
-    Told,
+    SourceReport,
     group_delegations::{bounded, group},
     ranking::Texts,
-    reading::{Part, Reading, ranked},
+    reading::{RankedReport, ReportParticipation, ranked},
 };
 use crate::{model::text::names, pb};
 
 /// The reports by rank, and what is the same in them.
 pub struct Ids<'a> {
-    pub readings: Vec<Reading<'a>>,
+    pub readings: Vec<RankedReport<'a>>,
     /// Settled ids of the participations, in the order in which the readings first tell them.
     pub participations: Vec<String>,
     /// Settled ids of the delegations, in the same order.
@@ -30,7 +30,7 @@ enum Who<'a> {
 }
 
 impl<'a> Ids<'a> {
-    pub fn of(told: &[Told<'a>]) -> Self {
+    pub fn of(told: &[SourceReport<'a>]) -> Self {
         let mut ids = Ids { readings: ranked(told), participations: Vec::new(), delegations: Vec::new() };
         ids.name_delegations();
         ids.name_participations();
@@ -63,7 +63,7 @@ impl<'a> Ids<'a> {
                         *entry.insert(self.participations.len() - 1)
                     }
                 };
-                reading.parts.push(Part { told, who, delegation });
+                reading.parts.push(ReportParticipation { told, who, delegation });
                 reading.by_id.push((&told.id, who));
             }
             reading.by_id.sort_unstable();

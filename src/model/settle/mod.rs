@@ -24,10 +24,10 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 use self::{
-    disputed_value::Said,
-    disputes::{Contests, Field, Tellers},
+    disputed_value::DisputedValue,
+    disputes::{DisputeCollector, Field, Tellers},
     ids::Ids,
-    ranking::{Claim, Scale, candidates, numbers, texts},
+    ranking::{ReportedValue, SourceRanking, candidates, numbers, texts},
     rulings::Rulings,
 };
 pub use self::{rulings::rulable_paths, statements::unite};
@@ -36,7 +36,7 @@ use crate::pb;
 
 /// One report, with what settling needs to know of its article.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub struct SourceReport<'a> {
     /// The report; `#keys` in it are resolved.
     pub report: &'a pb::Report,
     /// The first article of its article's group of copies. Copies count as one source.
@@ -90,23 +90,23 @@ pub struct Settled {
 ///
 /// The result depends neither on the order of `told` and of `rulings` nor on repetitions in them, and without rulings
 /// it settles to itself: if a report's account is the result, settling that report alone gives the result again.
-pub fn settle(told: &[Told<'_>], rulings: &[&pb::Report]) -> Settled {
+pub fn settle(told: &[SourceReport<'_>], rulings: &[&pb::Report]) -> Settled {
     settle_named(told, rulings, false)
 }
 
 /// Where the sources disagree, with the names of the reports.
-pub fn disputes(told: &[Told<'_>], rulings: &[&pb::Report]) -> Vec<pb::Dispute> {
+pub fn disputes(told: &[SourceReport<'_>], rulings: &[&pb::Report]) -> Vec<pb::Dispute> {
     settle_named(told, rulings, true).disputes
 }
 
-fn settle_named(told: &[Told<'_>], rulings: &[&pb::Report], are_named: bool) -> Settled {
+fn settle_named(told: &[SourceReport<'_>], rulings: &[&pb::Report], are_named: bool) -> Settled {
     if told.is_empty() {
         return Settled::default();
     }
     let rulings = Rulings::of(rulings);
     let ids = Ids::of(told);
-    let scale = Scale::of(&ids.readings);
-    let mut contests = Contests::new(!rulings.is_empty());
+    let scale = SourceRanking::of(&ids.readings);
+    let mut contests = DisputeCollector::new(!rulings.is_empty());
     let mut account = account(&ids, &scale, &mut contests);
     if !rulings.is_empty() {
         rulings.apply(&mut account);
@@ -118,26 +118,26 @@ fn settle_named(told: &[Told<'_>], rulings: &[&pb::Report], are_named: bool) -> 
 }
 
 /// The account of the reports.
-fn account<'a>(ids: &'a Ids<'a>, scale: &Scale, contests: &mut Contests<'a>) -> pb::Account {
+fn account<'a>(ids: &'a Ids<'a>, scale: &SourceRanking, contests: &mut DisputeCollector<'a>) -> pb::Account {
     let accounts = || ids.readings.iter().enumerate().map(|(teller, reading)| (teller, reading.account));
-    let number = |field: fn(&pb::Account) -> i32| numbers(accounts().map(|(t, account)| Claim(t, field(account))));
-    let text = |field: fn(&pb::Account) -> &str| scale.text(accounts().map(|(t, account)| Claim(t, field(account))));
-    let dates = accounts().filter_map(|(t, account)| Some(Claim(t, account.date.as_ref()?)));
-    let initiators = ids
-        .readings
-        .iter()
-        .enumerate()
-        .filter_map(|(teller, reading)| Some(Claim(teller, reading.participation(&reading.account.initiator)?)));
+    let number =
+        |field: fn(&pb::Account) -> i32| numbers(accounts().map(|(t, account)| ReportedValue(t, field(account))));
+    let text =
+        |field: fn(&pb::Account) -> &str| scale.text(accounts().map(|(t, account)| ReportedValue(t, field(account))));
+    let dates = accounts().filter_map(|(t, account)| Some(ReportedValue(t, account.date.as_ref()?)));
+    let initiators = ids.readings.iter().enumerate().filter_map(|(teller, reading)| {
+        Some(ReportedValue(teller, reading.participation(&reading.account.initiator)?))
+    });
 
     // In the order of the account, which is that of the disputes.
     let kind = contests.settle(scale, Field::Kind, number(|account| account.kind), disputes::kind);
     let status = contests.settle(scale, Field::Status, number(|account| account.status), disputes::status);
-    let date = contests.settle(scale, Field::Date, dates::told(dates), Said::Date);
+    let date = contests.settle(scale, Field::Date, dates::told(dates), DisputedValue::Date);
     let place = place(ids, scale, contests);
     let mut delegations = delegations::settle(ids, scale);
     let mut participations = participations::settle(ids, scale, contests);
     delegations::settle_heads(ids, scale, &mut delegations, &mut participations);
-    let person = |it: usize| Said::Id(&ids.participations[it]);
+    let person = |it: usize| DisputedValue::Id(&ids.participations[it]);
     let initiator = contests.settle(scale, Field::Initiator, candidates(initiators, |it| *it), person);
 
     // Every field is named, so that a new one of the contract breaks the build until it is settled here.
@@ -159,17 +159,17 @@ fn account<'a>(ids: &'a Ids<'a>, scale: &Scale, contests: &mut Contests<'a>) -> 
     }
 }
 
-fn place<'a>(ids: &'a Ids<'a>, scale: &Scale, contests: &mut Contests<'a>) -> Option<pb::Place> {
+fn place<'a>(ids: &'a Ids<'a>, scale: &SourceRanking, contests: &mut DisputeCollector<'a>) -> Option<pb::Place> {
     let places = || {
         let readings = ids.readings.iter().enumerate();
         readings.filter_map(|(teller, reading)| Some((teller, reading.account.place.as_ref()?)))
     };
-    let told = |field: fn(&'a pb::Place) -> &'a str| texts(places().map(|(t, place)| Claim(t, field(place))));
-    let location = places().filter_map(|(teller, place)| Some(Claim(teller, place.location?)));
+    let told = |field: fn(&'a pb::Place) -> &'a str| texts(places().map(|(t, place)| ReportedValue(t, field(place))));
+    let location = places().filter_map(|(teller, place)| Some(ReportedValue(teller, place.location?)));
     // Adding zero makes the two zeros one.
     let bits = |at: &pb::LatLng| ((at.latitude + 0.0).to_bits(), (at.longitude + 0.0).to_bits());
-    let locality = contests.settle(scale, Field::Locality, told(|place| &place.locality), Said::Text);
-    let region = contests.settle(scale, Field::PlaceRegion, told(|place| &place.region_code), Said::Text);
+    let locality = contests.settle(scale, Field::Locality, told(|place| &place.locality), DisputedValue::Text);
+    let region = contests.settle(scale, Field::PlaceRegion, told(|place| &place.region_code), DisputedValue::Text);
     let settled = pb::Place {
         venue: scale.choose(told(|place| &place.venue)).unwrap_or_default().to_owned(),
         locality: locality.unwrap_or_default().to_owned(),
@@ -179,7 +179,7 @@ fn place<'a>(ids: &'a Ids<'a>, scale: &Scale, contests: &mut Contests<'a>) -> Op
     (settled != pb::Place::default()).then_some(settled)
 }
 
-fn announcement(ids: &Ids<'_>, scale: &Scale) -> Option<pb::Announcement> {
+fn announcement(ids: &Ids<'_>, scale: &SourceRanking) -> Option<pb::Announcement> {
     let claims = ids.readings.iter().enumerate().filter_map(|(teller, reading)| {
         let pb::Announcement { by, participation, verb, date } = reading.account.announcement.as_ref()?;
         let participation = reading.participation(participation);
@@ -194,7 +194,7 @@ fn announcement(ids: &Ids<'_>, scale: &Scale) -> Option<pb::Announcement> {
             verb: verb.clone(),
             date: date.cloned(),
         };
-        Some(Claim(teller, told))
+        Some(ReportedValue(teller, told))
     });
     let key = |told: &pb::Announcement| {
         let pb::Announcement { by, participation, verb, date } = told;

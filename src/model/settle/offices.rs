@@ -1,16 +1,16 @@
 //! The office in which somebody took part.
 
-use super::ranking::{Candidate, Claim, Texts, candidates, finest};
+use super::ranking::{Candidate, ReportedValue, Texts, candidates, finest};
 use crate::{model::text::names, pb};
 
 /// An office as it compares: its texts by their places among those told, 0 for none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
+struct OfficeKey {
     texts: [usize; 3],
     seniority: i32,
 }
 
-impl Key {
+impl OfficeKey {
     /// Whether `fine` tells all that it does, and more.
     fn contains(&self, fine: &Self) -> bool {
         let is_same_or_unset = |(coarse, fine): (&usize, &usize)| *coarse == 0 || coarse == fine;
@@ -27,13 +27,13 @@ impl Key {
 }
 
 /// The offices that can be settled on, from claims in order of rank: one that says a part of another gives way to it.
-pub fn told<'a>(claims: impl Iterator<Item = Claim<&'a pb::Office>>) -> Vec<Candidate<&'a pb::Office>> {
+pub fn told<'a>(claims: impl Iterator<Item = ReportedValue<&'a pb::Office>>) -> Vec<Candidate<&'a pb::Office>> {
     let [mut titles, mut organizations, mut regions] = [Texts::new(), Texts::new(), Texts::new()];
-    let keyed = claims.filter_map(|Claim(teller, office)| {
+    let keyed = claims.filter_map(|ReportedValue(teller, office)| {
         let pb::Office { title, organization, region_code, seniority } = office;
         let texts = [titles.place(title), organizations.place(organization), regions.place(region_code)];
-        let key = Key { texts: texts.map(|place| place.map_or(0, |place| place + 1)), seniority: *seniority };
-        (key.parts() != [false; 4]).then_some(Claim(teller, (key, office)))
+        let key = OfficeKey { texts: texts.map(|place| place.map_or(0, |place| place + 1)), seniority: *seniority };
+        (key.parts() != [false; 4]).then_some(ReportedValue(teller, (key, office)))
     });
     let offices = candidates(keyed, |(key, _)| *key);
     let are_alike = offices.windows(2).all(|two| two[0].value.0.parts() == two[1].value.0.parts());

@@ -1,29 +1,33 @@
 //! Participations: everybody that a report tells of, once, with what is settled on of each.
 
 use super::{
-    disputed_value::Said,
-    disputes::{self, Contests, Field, Part as Disputed},
+    disputed_value::DisputedValue,
+    disputes::{self, DisputeCollector, Field, ParticipationField as Disputed},
     ids::Ids,
     offices,
-    ranking::{Claim, Scale, candidates, numbers, texts},
-    reading::{Part, Reading},
+    ranking::{ReportedValue, SourceRanking, candidates, numbers, texts},
+    reading::{RankedReport, ReportParticipation},
     united,
 };
 use crate::pb;
 
 /// What one report tells of a participation.
-struct Telling<'a> {
+struct ReportedParticipation<'a> {
     teller: usize,
-    reading: &'a Reading<'a>,
-    part: &'a Part<'a>,
+    reading: &'a RankedReport<'a>,
+    part: &'a ReportParticipation<'a>,
 }
 
 /// The settled participations, in the order of `Ids::participations`. Their roles are all that were told.
-pub fn settle<'a>(ids: &'a Ids<'a>, scale: &Scale, contests: &mut Contests<'a>) -> Vec<pb::Participation> {
-    let mut tellings: Vec<Vec<Telling<'a>>> = ids.participations.iter().map(|_| Vec::new()).collect();
+pub fn settle<'a>(
+    ids: &'a Ids<'a>,
+    scale: &SourceRanking,
+    contests: &mut DisputeCollector<'a>,
+) -> Vec<pb::Participation> {
+    let mut tellings: Vec<Vec<ReportedParticipation<'a>>> = ids.participations.iter().map(|_| Vec::new()).collect();
     for (teller, reading) in ids.readings.iter().enumerate() {
         for part in &reading.parts {
-            tellings[part.who].push(Telling { teller, reading, part });
+            tellings[part.who].push(ReportedParticipation { teller, reading, part });
         }
     }
     tellings.iter().enumerate().map(|(who, tellings)| settle_one(who, tellings, ids, scale, contests)).collect()
@@ -31,30 +35,30 @@ pub fn settle<'a>(ids: &'a Ids<'a>, scale: &Scale, contests: &mut Contests<'a>) 
 
 fn settle_one<'a>(
     who: usize,
-    tellings: &[Telling<'a>],
+    tellings: &[ReportedParticipation<'a>],
     ids: &'a Ids<'a>,
-    scale: &Scale,
-    contests: &mut Contests<'a>,
+    scale: &SourceRanking,
+    contests: &mut DisputeCollector<'a>,
 ) -> pb::Participation {
     let id = ids.participations[who].as_str();
     let told = || tellings.iter().map(|telling| (telling.teller, telling.part.told));
-    let names = told().map(|(teller, told)| Claim(teller, told.name_as_written.as_str()));
-    let presences = told().map(|(teller, told)| Claim(teller, told.presence));
-    let offices = told().filter_map(|(teller, told)| Some(Claim(teller, told.office.as_ref()?)));
-    let ranks = told().map(|(teller, told)| Claim(teller, told.rank.as_str()));
-    let regions = told().map(|(teller, told)| Claim(teller, told.region_code.as_str()));
-    let delegations = tellings.iter().filter_map(|it| Some(Claim(it.teller, it.part.delegation?)));
+    let names = told().map(|(teller, told)| ReportedValue(teller, told.name_as_written.as_str()));
+    let presences = told().map(|(teller, told)| ReportedValue(teller, told.presence));
+    let offices = told().filter_map(|(teller, told)| Some(ReportedValue(teller, told.office.as_ref()?)));
+    let ranks = told().map(|(teller, told)| ReportedValue(teller, told.rank.as_str()));
+    let regions = told().map(|(teller, told)| ReportedValue(teller, told.region_code.as_str()));
+    let delegations = tellings.iter().filter_map(|it| Some(ReportedValue(it.teller, it.part.delegation?)));
     let on_behalf_of = tellings
         .iter()
-        .filter_map(|it| Some(Claim(it.teller, it.reading.participation(&it.part.told.on_behalf_of)?)))
-        .filter(|Claim(_, whom)| *whom != who);
+        .filter_map(|it| Some(ReportedValue(it.teller, it.reading.participation(&it.part.told.on_behalf_of)?)))
+        .filter(|ReportedValue(_, whom)| *whom != who);
 
     let presence = contests.settle(scale, Field::Of(id, Disputed::Presence), numbers(presences), disputes::presence);
-    let office = contests.settle(scale, Field::Of(id, Disputed::Office), offices::told(offices), Said::Office);
-    let rank = contests.settle(scale, Field::Of(id, Disputed::Rank), texts(ranks), Said::Text);
-    let region = contests.settle(scale, Field::Of(id, Disputed::Region), texts(regions), Said::Text);
+    let office = contests.settle(scale, Field::Of(id, Disputed::Office), offices::told(offices), DisputedValue::Office);
+    let rank = contests.settle(scale, Field::Of(id, Disputed::Rank), texts(ranks), DisputedValue::Text);
+    let region = contests.settle(scale, Field::Of(id, Disputed::Region), texts(regions), DisputedValue::Text);
     let delegations = candidates(delegations, |at| *at);
-    let in_delegation = |at: usize| Said::Id(&ids.delegations[at]);
+    let in_delegation = |at: usize| DisputedValue::Id(&ids.delegations[at]);
     let delegation = contests.settle(scale, Field::Of(id, Disputed::Delegation), delegations, in_delegation);
     let whom = scale.value(on_behalf_of, |whom| *whom);
     pb::Participation {

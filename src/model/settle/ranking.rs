@@ -1,6 +1,6 @@
 //! The rule for one field: which of the told values is settled on.
 //!
-//! First the values with their tellers (`candidates`), then their order of strength (`Scale::ranked`): the first is
+//! First the values with their tellers (`candidates`), then their order of strength (`SourceRanking::ranked`): the first is
 //! settled on, the others are what a disagreement consists of.
 
 use std::{cmp::Reverse, collections::HashMap, hash::Hash};
@@ -8,11 +8,11 @@ use std::{cmp::Reverse, collections::HashMap, hash::Hash};
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
-use super::reading::Reading;
+use super::reading::RankedReport;
 use crate::model::text::names;
 
 /// A value, and the rank of the report that tells it.
-pub struct Claim<T>(pub usize, pub T);
+pub struct ReportedValue<T>(pub usize, pub T);
 
 /// A value in the wording of the first report that tells it, and the ranks of all that do.
 pub struct Candidate<T> {
@@ -36,33 +36,37 @@ impl<T> Candidate<T> {
 }
 
 /// Weighs tellers: knows which of them are independent of each other.
-pub struct Scale {
+pub struct SourceRanking {
     /// By rank, a number that tellers of one origin share.
     sources: Vec<usize>,
 }
 
-impl Scale {
-    pub fn of(readings: &[Reading<'_>]) -> Self {
+impl SourceRanking {
+    pub fn of(readings: &[RankedReport<'_>]) -> Self {
         let mut numbers: HashMap<Uuid, usize> = HashMap::new();
         let mut number = |origin| {
             let next = numbers.len();
             *numbers.entry(origin).or_insert(next)
         };
-        Scale { sources: readings.iter().map(|reading| number(reading.origin)).collect() }
+        SourceRanking { sources: readings.iter().map(|reading| number(reading.origin)).collect() }
     }
 
     /// The text that is settled on, from claims in order of rank; empty if there is none.
-    pub fn text<'a>(&self, claims: impl Iterator<Item = Claim<&'a str>>) -> String {
+    pub fn text<'a>(&self, claims: impl Iterator<Item = ReportedValue<&'a str>>) -> String {
         self.choose(texts(claims)).map(str::to_owned).unwrap_or_default()
     }
 
     /// The code or count that is settled on, from claims in order of rank; 0 if there is none.
-    pub fn number(&self, claims: impl Iterator<Item = Claim<i32>>) -> i32 {
+    pub fn number(&self, claims: impl Iterator<Item = ReportedValue<i32>>) -> i32 {
         self.choose(numbers(claims)).unwrap_or_default()
     }
 
     /// The value that is settled on, from claims in order of rank; values of one key are one.
-    pub fn value<T, K: Eq + Hash>(&self, claims: impl Iterator<Item = Claim<T>>, key: impl Fn(&T) -> K) -> Option<T> {
+    pub fn value<T, K: Eq + Hash>(
+        &self,
+        claims: impl Iterator<Item = ReportedValue<T>>,
+        key: impl Fn(&T) -> K,
+    ) -> Option<T> {
         self.choose(candidates(claims, key))
     }
 
@@ -93,29 +97,32 @@ impl Scale {
 }
 
 /// The distinct values of claims in order of rank, in the order in which they were first told.
-pub fn candidates<T, K: Eq + Hash>(claims: impl Iterator<Item = Claim<T>>, key: impl Fn(&T) -> K) -> Vec<Candidate<T>> {
+pub fn candidates<T, K: Eq + Hash>(
+    claims: impl Iterator<Item = ReportedValue<T>>,
+    key: impl Fn(&T) -> K,
+) -> Vec<Candidate<T>> {
     let mut keys = Keys::new();
     collected(claims, |value| Some(keys.place(key(value))))
 }
 
 /// The distinct codes or counts; 0 is none.
-pub fn numbers(claims: impl Iterator<Item = Claim<i32>>) -> Vec<Candidate<i32>> {
-    candidates(claims.filter(|Claim(_, value)| *value != 0), |value| *value)
+pub fn numbers(claims: impl Iterator<Item = ReportedValue<i32>>) -> Vec<Candidate<i32>> {
+    candidates(claims.filter(|ReportedValue(_, value)| *value != 0), |value| *value)
 }
 
 /// The distinct texts; one without a key is none.
-pub fn texts<'a>(claims: impl Iterator<Item = Claim<&'a str>>) -> Vec<Candidate<&'a str>> {
+pub fn texts<'a>(claims: impl Iterator<Item = ReportedValue<&'a str>>) -> Vec<Candidate<&'a str>> {
     let mut numbers = Texts::new();
     collected(claims, |text| numbers.place(text))
 }
 
 /// Claims of one place are one candidate; places come in the order of the numbers.
 fn collected<T>(
-    claims: impl Iterator<Item = Claim<T>>,
+    claims: impl Iterator<Item = ReportedValue<T>>,
     mut place: impl FnMut(&T) -> Option<usize>,
 ) -> Vec<Candidate<T>> {
     let mut candidates: Vec<Candidate<T>> = Vec::new();
-    for Claim(teller, value) in claims {
+    for ReportedValue(teller, value) in claims {
         let Some(place) = place(&value) else { continue };
         match candidates.get_mut(place) {
             Some(candidate) => candidate.others.push(teller),

@@ -3,17 +3,17 @@
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::Told;
+use super::SourceReport;
 use crate::pb;
 
 /// One report, with the settled participation and delegation that each of its own is.
-pub struct Reading<'a> {
+pub struct RankedReport<'a> {
     pub report: &'a pb::Report,
     pub account: &'a pb::Account,
     pub origin: Uuid,
     pub publish_date: Option<NaiveDate>,
     pub uri: &'a str,
-    pub parts: Vec<Part<'a>>,
+    pub parts: Vec<ReportParticipation<'a>>,
     /// Index into `Ids::delegations`, by position in the account.
     pub delegations: Vec<usize>,
     /// Local id and index into `Ids::participations`, in the order of the former.
@@ -22,7 +22,7 @@ pub struct Reading<'a> {
 
 /// A participation of one report.
 #[derive(Clone, Copy)]
-pub struct Part<'a> {
+pub struct ReportParticipation<'a> {
     pub told: &'a pb::Participation,
     /// Index into `Ids::participations`.
     pub who: usize,
@@ -30,7 +30,7 @@ pub struct Part<'a> {
     pub delegation: Option<usize>,
 }
 
-impl Reading<'_> {
+impl RankedReport<'_> {
     /// The settled participation that a reference of the account means.
     pub fn participation(&self, id: &str) -> Option<usize> {
         if id.is_empty() {
@@ -47,8 +47,8 @@ impl Reading<'_> {
 }
 
 /// The reports in the order of their rank, each once; those without an account tell nothing.
-pub fn ranked<'a>(told: &[Told<'a>]) -> Vec<Reading<'a>> {
-    let mut told: Vec<(&Told<'a>, &'a pb::Account)> =
+pub fn ranked<'a>(told: &[SourceReport<'a>]) -> Vec<RankedReport<'a>> {
+    let mut told: Vec<(&SourceReport<'a>, &'a pb::Account)> =
         told.iter().filter_map(|told| Some((told, told.report.account.as_ref()?))).collect();
     told.sort_unstable_by_key(|(told, _)| {
         let unknown_last = (told.publish_date.is_none(), told.publish_date);
@@ -57,7 +57,7 @@ pub fn ranked<'a>(told: &[Told<'a>]) -> Vec<Reading<'a>> {
     told.dedup_by(|(later, later_account), (earlier, account)| {
         later.uri == earlier.uri && later.report.content_hash == earlier.report.content_hash && later_account == account
     });
-    let reading = |(told, account): (&Told<'a>, &'a pb::Account)| Reading {
+    let reading = |(told, account): (&SourceReport<'a>, &'a pb::Account)| RankedReport {
         report: told.report,
         account,
         origin: told.origin,

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::{Told, ids::Ids, reading::Reading};
+use super::{SourceReport, ids::Ids, reading::RankedReport};
 use crate::pb;
 
 /// All statements, outcomes and links that the reports tell, by the rank of the report (see `settle`) and in its
 /// order. Each names its `report`. A statement's id becomes `{report uuid}/{id}`, and so does the one it
 /// `continues`; speakers and addressees become ids of `settle(told)`, each once. A reference that nothing answers
 /// is left out.
-pub fn unite(told: &[Told<'_>]) -> (Vec<pb::Statement>, Vec<pb::Outcome>, Vec<pb::Link>) {
+pub fn unite(told: &[SourceReport<'_>]) -> (Vec<pb::Statement>, Vec<pb::Outcome>, Vec<pb::Link>) {
     let ids = Ids::of(told);
     let (mut statements, mut outcomes, mut links) = (Vec::new(), Vec::new(), Vec::new());
     for reading in &ids.readings {
@@ -23,7 +23,7 @@ pub fn unite(told: &[Told<'_>]) -> (Vec<pb::Statement>, Vec<pb::Outcome>, Vec<pb
     (statements, outcomes, links)
 }
 
-fn statement(told: &pb::Statement, reading: &Reading<'_>, ids: &Ids<'_>, known: &HashSet<&str>) -> pb::Statement {
+fn statement(told: &pb::Statement, reading: &RankedReport<'_>, ids: &Ids<'_>, known: &HashSet<&str>) -> pb::Statement {
     let name = &reading.report.name;
     let uuid = name.strip_prefix("reports/").unwrap_or(name);
     let prefixed = |id: &str| format!("{uuid}/{id}");
@@ -38,7 +38,7 @@ fn statement(told: &pb::Statement, reading: &Reading<'_>, ids: &Ids<'_>, known: 
     }
 }
 
-fn settled(references: &[String], reading: &Reading<'_>, ids: &Ids<'_>) -> Vec<String> {
+fn settled(references: &[String], reading: &RankedReport<'_>, ids: &Ids<'_>) -> Vec<String> {
     let mut settled: Vec<String> = Vec::with_capacity(references.len());
     for who in references.iter().filter_map(|id| reading.participation(id)) {
         let id = &ids.participations[who];

@@ -15,7 +15,7 @@ use crate::pb::{Date, DateSpan, TimeOfDay};
 
 /// Identifies the time that a span means. It leaves out how that is known (`basis`) and the words (`literal`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct SpanKey {
     start: Moment,
     end: Moment,
     approximate: bool,
@@ -37,7 +37,7 @@ enum Moment {
     Recurring(Option<Date>, NaiveTime, Vec<(i64, NaiveTime)>),
 }
 
-impl Key {
+impl SpanKey {
     /// True if a span with this key can contain one with key `fine`. Cheaper than `contains`: it compares only instants.
     pub fn may_contain(&self, fine: &Self) -> bool {
         let is_other = |coarse: &Moment, fine: &Moment| match (coarse, fine) {
@@ -49,7 +49,7 @@ impl Key {
 }
 
 /// The key of a span. An end that repeats the start is ignored.
-pub fn key(span: &DateSpan) -> Key {
+pub fn key(span: &DateSpan) -> SpanKey {
     let zone = zone(&span.time_zone);
     let (start, end) = match last(span) {
         Some(end) => {
@@ -71,7 +71,7 @@ pub fn key(span: &DateSpan) -> Key {
         (Moment::Instant(start), Moment::Instant(end)) => Moment::Instant(not_before(*start, end, span, zone)),
         (_, end) => end,
     };
-    Key { start, end, approximate: span.approximate }
+    SpanKey { start, end, approximate: span.approximate }
 }
 
 /// The last day, if it differs from the first.
@@ -152,7 +152,7 @@ pub fn contains(coarse: &DateSpan, fine: &DateSpan) -> bool {
 fn is_finer(coarse: &DateSpan, fine: &DateSpan) -> bool {
     let (Some(coarse_ends), Some(fine_ends)) = (ends(coarse), ends(fine)) else { return false };
     let both = || coarse_ends.iter().zip(&fine_ends);
-    let holds = |(coarse, fine): (&End, &End)| match coarse.day == fine.day {
+    let holds = |(coarse, fine): (&SpanEnd, &SpanEnd)| match coarse.day == fine.day {
         true => coarse.time.is_none() || coarse.time == fine.time,
         false => date_contains(&coarse.day, &fine.day),
     };
@@ -165,14 +165,17 @@ fn is_finer(coarse: &DateSpan, fine: &DateSpan) -> bool {
 }
 
 /// A day of a span, and the time on it.
-struct End {
+struct SpanEnd {
     day: Date,
     time: Option<TimeOfDay>,
 }
 
-fn ends(span: &DateSpan) -> Option<[End; 2]> {
+fn ends(span: &DateSpan) -> Option<[SpanEnd; 2]> {
     let start = span.start?;
-    Some([End { day: start, time: span.start_time }, End { day: span.end.unwrap_or(start), time: span.end_time }])
+    Some([
+        SpanEnd { day: start, time: span.start_time },
+        SpanEnd { day: span.end.unwrap_or(start), time: span.end_time },
+    ])
 }
 
 /// True if the span has a time in a zone.

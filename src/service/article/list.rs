@@ -13,7 +13,7 @@ use crate::{
     pb::{Article, ListArticlesRequest, ListArticlesResponse, View, snippet::Source},
     service::{
         Api,
-        error::Refusal,
+        error::ServiceError,
         read::{
             pagination::Cursor,
             snippets::{Shown, snippets},
@@ -21,17 +21,17 @@ use crate::{
     },
     store::{
         article,
-        query::list::{Keyset, Wanted, list},
+        query::list::{Keyset, ListQuery, list},
     },
 };
 
 /// What a request asks for, and where it begins.
-pub(super) fn question(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, Wanted, View), Refusal> {
-    let filter = filter::parse(filter::ARTICLES, &request.filter).map_err(Refusal::Filter)?;
+pub(super) fn question(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, ListQuery, View), ServiceError> {
+    let filter = filter::parse(filter::ARTICLES, &request.filter).map_err(ServiceError::Filter)?;
     let question = Question::read(&request.query, &request.query_language);
     let order = order::parse_with_query(order::ARTICLES, &request.order_by, question.is_some());
-    let order = order.map_err(Refusal::Order)?;
-    let wanted = Wanted { filter, question, show_deleted: request.show_deleted, order };
+    let order = order.map_err(ServiceError::Order)?;
+    let wanted = ListQuery { filter, question, show_deleted: request.show_deleted, order };
     Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
 }
 
@@ -40,9 +40,9 @@ pub(super) async fn page(
     api: Api,
     budget: Duration,
     cursor: Cursor,
-    wanted: Wanted,
+    wanted: ListQuery,
     view: View,
-) -> Result<(ListArticlesResponse, Option<Keyset>), Refusal> {
+) -> Result<(ListArticlesResponse, Option<Keyset>), ServiceError> {
     let mut ask = api.store.ask(cursor.about, budget).await?;
     let mut page = list(&mut ask, Collection::Articles, &wanted, cursor.after, cursor.size).await?;
     let has_texts = view == View::Full || wanted.question.is_some();

@@ -14,18 +14,19 @@ use self::{
     view::{in_view, with_text},
 };
 use super::{
-    Api, Prepared,
-    error::Refusal,
+    Api, WritePlan,
+    error::ServiceError,
     id, ids,
     meeting::retract::{self, Retracted},
-    must_be_free, must_be_live, new_id,
+    new_id,
     read::{
         history,
         pagination::{Cursor, chunks},
     },
+    require_free, require_live,
     write::{
-        idempotency::{Call, check},
-        revise::{Update, must_be_a_place, revised, revised_with, to_delete, to_undelete, unchanged_with},
+        idempotency::{WriteCall, check},
+        revise::{Update, require_acyclic, revised, revised_with, to_delete, to_undelete, unchanged_with},
         stale_evidence::{cited_in, compare, is_another_text},
     },
 };
@@ -51,14 +52,15 @@ use crate::{
 #[tonic::async_trait]
 impl ArticleService for Api {
     async fn create_article(&self, request: Request<CreateArticleRequest>) -> Result<Response<Article>, Status> {
-        let (call, mut request) = Call::read(request)?;
+        let (call, mut request) = WriteCall::read(request)?;
         if let Some(article) = &mut request.article {
             article.clear_output();
         }
-        check(&request).map_err(Refusal::from)?;
-        let prepare =
-            || async { first_answer(self, call.once(&self.store, prepare(self, &call, &request)).await?).await };
-        self.respond(prepare).await
+        check(&request).map_err(ServiceError::from)?;
+        let prepare = || async {
+            first_answer(self, call.with_idempotency(&self.store, prepare(self, &call, &request)).await?).await
+        };
+        self.commit_and_respond(prepare).await
     }
 
     async fn get_article(&self, request: Request<GetArticleRequest>) -> Result<Response<Article>, Status> {
@@ -66,12 +68,12 @@ impl ArticleService for Api {
         let id = id::<Article>(&request.name)?;
         if let Some(time) = time {
             let article = view::as_of(self, &[id], request.view(), time).await?.pop();
-            return article.map(Response::new).ok_or_else(|| Refusal::NotThen(request.name).into());
+            return article.map(Response::new).ok_or_else(|| ServiceError::NotThen(request.name).into());
         }
-        let doc = self.store.by_id().articles.get(id).await.map_err(Refusal::from)?;
-        let Some(doc) = doc else { return Err(Refusal::NotFound(request.name).into()) };
+        let doc = self.store.by_id().articles.get(id).await.map_err(ServiceError::from)?;
+        let Some(doc) = doc else { return Err(ServiceError::NotFound(request.name).into()) };
         let mut articles = in_view(self, &[id], &[Arc::unwrap_or_clone(doc)], request.view()).await?;
-        articles.pop().map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
+        articles.pop().map(Response::new).ok_or_else(|| ServiceError::NotFound(request.name).into())
     }
 
     async fn batch_get_articles(
@@ -112,37 +114,37 @@ impl ArticleService for Api {
     }
 
     async fn update_article(&self, request: Request<UpdateArticleRequest>) -> Result<Response<Article>, Status> {
-        let (call, mut request) = Call::read(request)?;
+        let (call, mut request) = WriteCall::read(request)?;
         let mut etag = String::new();
         if let Some(article) = &mut request.article {
             etag = std::mem::take(&mut article.etag);
             article.clear_output();
         }
         let update = Update::read(&request, (request.article.as_ref(), etag), request.update_mask.as_ref());
-        let update = update.map_err(Refusal::from)?;
-        let _turn = self.turns.take(id::<Article>(&update.sent.name)?).await;
+        let update = update.map_err(ServiceError::from)?;
+        let _turn = self.record_locks.take(id::<Article>(&update.sent.name)?).await;
         let prepare = || async {
             first_answer(
                 self,
-                call.once(&self.store, prepare_update(self, &call, &update, request.validate_only)).await?,
+                call.with_idempotency(&self.store, prepare_update(self, &call, &update, request.validate_only)).await?,
             )
             .await
         };
-        self.respond(prepare).await
+        self.commit_and_respond(prepare).await
     }
 
     async fn delete_article(&self, request: Request<DeleteArticleRequest>) -> Result<Response<Article>, Status> {
-        let (call, request) = Call::read(request)?;
-        check(&request).map_err(Refusal::from)?;
-        let _turn = self.turns.take(id::<Article>(&request.name)?).await;
-        self.respond(|| call.once(&self.store, prepare_delete(self, &call, &request))).await
+        let (call, request) = WriteCall::read(request)?;
+        check(&request).map_err(ServiceError::from)?;
+        let _turn = self.record_locks.take(id::<Article>(&request.name)?).await;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_delete(self, &call, &request))).await
     }
 
     async fn undelete_article(&self, request: Request<UndeleteArticleRequest>) -> Result<Response<Article>, Status> {
-        let (call, request) = Call::read(request)?;
-        check(&request).map_err(Refusal::from)?;
-        let _turn = self.turns.take(id::<Article>(&request.name)?).await;
-        self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
+        let (call, request) = WriteCall::read(request)?;
+        check(&request).map_err(ServiceError::from)?;
+        let _turn = self.record_locks.take(id::<Article>(&request.name)?).await;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_undelete(self, &call, &request))).await
     }
 
     async fn list_article_revisions(
@@ -157,12 +159,16 @@ impl ArticleService for Api {
     }
 }
 
-async fn prepare(api: &Api, call: &Call, request: &CreateArticleRequest) -> Result<Prepared<Article>, Refusal> {
+async fn prepare(
+    api: &Api,
+    call: &WriteCall,
+    request: &CreateArticleRequest,
+) -> Result<WritePlan<Article>, ServiceError> {
     let id = new_id(&request.article_id);
-    must_be_free::<Article>(&api.store, &request.article_id, id).await?;
+    require_free::<Article>(&api.store, &request.article_id, id).await?;
     let mut article = request.article.clone().unwrap_or_default();
-    must_have_own_uris(api, &article, id).await?;
-    must_be_live::<Article>(&api.store, &source(&article)).await?;
+    require_own_uris(api, &article, id).await?;
+    require_live::<Article>(&api.store, &source(&article)).await?;
     let text = take_text(&mut article);
     let text_key = text_key(&text);
     article.origin = origin(api, &Copy::of(id, &article, text_key)).await?;
@@ -177,30 +183,30 @@ async fn prepare(api: &Api, call: &Call, request: &CreateArticleRequest) -> Resu
             article.origin.clear();
         }
         article.name.clear();
-        return Ok(Prepared::Validated(shown(article)));
+        return Ok(WritePlan::Validated(shown(article)));
     }
     article.begin(id, SystemTime::now());
     let put = put_new(id, article, (&text, text_key));
     let answer = shown(put.put.record.clone());
     let remembered = call.write(&put.put.record);
     let write = Write { articles: vec![put], ..remembered };
-    Ok(Prepared::Write(answer, vec![write]))
+    Ok(WritePlan::Write(answer, vec![write]))
 }
 
 /// Gives an answer that was remembered its text again.
-async fn first_answer(api: &Api, prepared: Prepared<Article>) -> Result<Prepared<Article>, Refusal> {
+async fn first_answer(api: &Api, prepared: WritePlan<Article>) -> Result<WritePlan<Article>, ServiceError> {
     match prepared {
-        Prepared::Unchanged(answer) => Ok(Prepared::Unchanged(with_text(api, answer).await?)),
+        WritePlan::Unchanged(answer) => Ok(WritePlan::Unchanged(with_text(api, answer).await?)),
         prepared => Ok(prepared),
     }
 }
 
 async fn prepare_update(
     api: &Api,
-    call: &Call,
+    call: &WriteCall,
     update: &Update<Article>,
     validate_only: bool,
-) -> Result<Prepared<Article>, Refusal> {
+) -> Result<WritePlan<Article>, ServiceError> {
     let at = Path::ROOT.field("article");
     let (former, mut next) = update.merge(api, &at).await?;
     let is_sent = update.mask.replaces("text", !update.sent.text.is_empty());
@@ -210,9 +216,9 @@ async fn prepare_update(
         return Ok(unchanged_with(call.write(&former), validate_only, answer));
     }
     let id = id::<Article>(&former.name)?;
-    must_have_own_uris(api, &next, id).await?;
+    require_own_uris(api, &next, id).await?;
     if next.syndicated_from != former.syndicated_from {
-        must_be_a_place::<Article>(api, &source(&next), id, &at.field("syndicated_from")).await?;
+        require_acyclic::<Article>(api, &source(&next), id, &at.field("syndicated_from")).await?;
     }
     let text_key = text_key(&text);
     next.origin = next_origin(api, &former, &next, text_key).await?;
@@ -234,7 +240,11 @@ async fn prepare_update(
     Ok(revised_with(call.write(&remembered), validate_only, answer, put))
 }
 
-async fn prepare_delete(api: &Api, call: &Call, request: &DeleteArticleRequest) -> Result<Prepared<Article>, Refusal> {
+async fn prepare_delete(
+    api: &Api,
+    call: &WriteCall,
+    request: &DeleteArticleRequest,
+) -> Result<WritePlan<Article>, ServiceError> {
     let id = id::<Article>(&request.name)?;
     let now = SystemTime::now();
     let retracted = match request.force {
@@ -256,13 +266,13 @@ async fn prepare_delete(api: &Api, call: &Call, request: &DeleteArticleRequest) 
 
 async fn prepare_undelete(
     api: &Api,
-    call: &Call,
+    call: &WriteCall,
     request: &UndeleteArticleRequest,
-) -> Result<Prepared<Article>, Refusal> {
+) -> Result<WritePlan<Article>, ServiceError> {
     let former: Article = to_undelete(api, &request.name, &request.etag).await?;
     let id = id::<Article>(&request.name)?;
-    must_have_own_uris(api, &former, id).await?;
-    must_be_live::<Article>(&api.store, &source(&former)).await?;
+    require_own_uris(api, &former, id).await?;
+    require_live::<Article>(&api.store, &source(&former)).await?;
     let mut next = former.undeleted(SystemTime::now());
     next.origin = next_origin(api, &former, &next, None).await?;
     next.seal();
@@ -292,11 +302,11 @@ fn kept(article: &Article, text: &str) -> Option<String> {
 }
 
 /// Refuses uris that another article has.
-async fn must_have_own_uris(api: &Api, article: &Article, id: Uuid) -> Result<(), Refusal> {
+async fn require_own_uris(api: &Api, article: &Article, id: Uuid) -> Result<(), ServiceError> {
     let asked: Vec<&str> = uris(article).collect();
     let owners = article::find(api.store.reads(), &asked).await?;
     match owners.into_iter().filter(|(_, owner)| *owner != id).min() {
-        Some((uri, owner)) => Err(Refusal::DuplicateArticle { name: Collection::Articles.name(owner), uri }),
+        Some((uri, owner)) => Err(ServiceError::DuplicateArticle { name: Collection::Articles.name(owner), uri }),
         None => Ok(()),
     }
 }
@@ -308,7 +318,7 @@ fn source(article: &Article) -> Vec<Uuid> {
 
 /// The first article of the group of copies that this one belongs to, as things stand. Where it joins groups, or leaves
 /// one, they have to be looked at as a whole; that is done when it is written.
-async fn origin(api: &Api, article: &Copy) -> Result<String, Refusal> {
+async fn origin(api: &Api, article: &Copy) -> Result<String, ServiceError> {
     let firsts = copies::firsts(api.store.reads(), std::slice::from_ref(article)).await?;
     let places = firsts.iter().map(|(_, place)| place);
     let first = places.chain([&article.place]).min().unwrap_or(&article.place);
@@ -321,7 +331,7 @@ async fn next_origin(
     former: &Article,
     next: &Article,
     text_key: Option<TextHash>,
-) -> Result<String, Refusal> {
+) -> Result<String, ServiceError> {
     let id = id::<Article>(&former.name)?;
     if !regroups(former, next) && !former.origin.is_empty() {
         return Ok(former.origin.clone());

@@ -11,16 +11,17 @@ use crate::{
     pb::{Article, View},
     service::{
         Api,
-        error::Refusal,
-        in_order, must_fit,
+        error::ServiceError,
+        in_order,
         read::history::{bytes, records},
+        require_fits,
         status::MESSAGE_BYTES,
     },
     store::{Doc, article},
 };
 
 /// The articles of these ids, in this order, of which these are the docs.
-pub async fn in_view(api: &Api, ids: &[Uuid], docs: &[Doc], view: View) -> Result<Vec<Article>, Refusal> {
+pub async fn in_view(api: &Api, ids: &[Uuid], docs: &[Doc], view: View) -> Result<Vec<Article>, ServiceError> {
     let articles = in_order(ids, docs)?;
     if view == View::Basic {
         return Ok(articles);
@@ -30,16 +31,16 @@ pub async fn in_view(api: &Api, ids: &[Uuid], docs: &[Doc], view: View) -> Resul
         sizes.get(id).unwrap_or(&0) + docs.iter().find(|doc| doc.id == *id).map_or(0, |doc| doc.bytes.len() + 16)
     };
     if ids.iter().map(bytes).sum::<usize>() > MESSAGE_BYTES {
-        return Err(Refusal::TooLarge);
+        return Err(ServiceError::TooLarge);
     }
     with_texts(api, articles).await
 }
 
-pub async fn with_text(api: &Api, article: Article) -> Result<Article, Refusal> {
+pub async fn with_text(api: &Api, article: Article) -> Result<Article, ServiceError> {
     Ok(with_texts(api, vec![article]).await?.remove(0))
 }
 
-pub async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, Refusal> {
+pub async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, ServiceError> {
     let of = |article: &Article| Some((article.id()?, parse_text_hash(&article.text_sha256)?));
     let wanted: Vec<_> = articles.iter().filter(|one| keeps_text(one)).filter_map(of).collect();
     if wanted.is_empty() {
@@ -55,15 +56,15 @@ pub async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Art
 }
 
 /// Articles as of a time, in this order.
-pub async fn as_of(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> Result<Vec<Article>, Refusal> {
+pub async fn as_of(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> Result<Vec<Article>, ServiceError> {
     let articles: Vec<Article> = records(api, ids, time).await?;
     if view == View::Basic {
         return Ok(articles);
     }
     // A text has no fewer bytes than characters: most that would not fit is not even read.
     let characters = |one: &Article| usize::try_from(one.text_length).unwrap_or(0);
-    must_fit(articles.iter().filter(|one| keeps_text(one)).map(characters).sum())?;
+    require_fits(articles.iter().filter(|one| keeps_text(one)).map(characters).sum())?;
     let articles = with_texts(api, articles).await?;
-    must_fit(bytes(&articles))?;
+    require_fits(bytes(&articles))?;
     Ok(articles)
 }

@@ -1,6 +1,6 @@
 //! Cursors of the change feed: a place in it, bound to a filter, and checked. They are opaque to clients.
 
-use crate::{feed::watcher::Place, service::read::pagination::TokenKey};
+use crate::{feed::watcher::ResumePoint, service::read::pagination::TokenKey};
 
 /// Which way of writing cursors this is.
 const VERSION: u8 = 1;
@@ -37,7 +37,7 @@ impl Cursors {
     }
 
     /// The cursor of a place.
-    pub fn write(&self, place: &Place) -> String {
+    pub fn write(&self, place: &ResumePoint) -> String {
         let mut bytes = vec![VERSION];
         bytes.extend(place.position.to_be_bytes());
         bytes.extend(place.mark);
@@ -54,7 +54,7 @@ impl Cursors {
     }
 
     /// The place of a cursor.
-    pub fn read(&self, cursor: &str) -> Result<Place, CursorError> {
+    pub fn read(&self, cursor: &str) -> Result<ResumePoint, CursorError> {
         let bytes = bytes(cursor).ok_or(CursorError::Invalid)?;
         let epoch = bytes.get(EPOCH).and_then(|epoch| std::str::from_utf8(epoch).ok()).ok_or(CursorError::Invalid)?;
         let check_sum: [u8; 16] = part(&bytes, CHECK_SUM);
@@ -65,7 +65,7 @@ impl Cursors {
             return Err(CursorError::OtherFilter);
         }
         let position = i64::from_be_bytes(part(&bytes, POSITION));
-        Ok(Place { epoch: epoch.into(), position, mark: part(&bytes, MARK) })
+        Ok(ResumePoint { epoch: epoch.into(), position, mark: part(&bytes, MARK) })
     }
 
     fn check_sum(&self, head: &[u8], epoch: &str) -> [u8; 16] {
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_bound_to_its_filter_and_its_service() {
-        let place = Place { epoch: "5c9e71d0".into(), position: 1207, mark: [3; 8] };
+        let place = ResumePoint { epoch: "5c9e71d0".into(), position: 1207, mark: [3; 8] };
         let cursors = Cursors::of("kind = CREATED", KEY);
         let cursor = cursors.write(&place);
         assert!(cursor.len() <= LONGEST);
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_cursor_that_was_altered_is_none() {
         let cursors = Cursors::of("", KEY);
-        let cursor = cursors.write(&Place { epoch: "5c9e71d0".into(), position: 1, mark: [0; 8] });
+        let cursor = cursors.write(&ResumePoint { epoch: "5c9e71d0".into(), position: 1, mark: [0; 8] });
         for at in 0..cursor.len() {
             let mut altered = cursor.clone().into_bytes();
             altered[at] = if altered[at] == b'0' { b'1' } else { b'0' };

@@ -13,15 +13,15 @@ use tonic::{Request, Response, Status};
 use self::cursor::{CursorError, Cursors};
 use super::{
     Api,
-    error::Refusal,
-    read::stream_lifetime::{Ended, Life, Why},
+    error::ServiceError,
+    read::stream_lifetime::{EndReason, Ended, Life},
     status::MESSAGE_BYTES,
 };
 use crate::{
     feed::{
-        entry::Told,
+        entry::FeedEntry,
         start::{Start, StartError},
-        watcher::{self, Event, FollowError, Follower, Place},
+        watcher::{self, FollowError, ResumePoint, WatchEvent, Watcher},
     },
     model::{
         change::start as start_of,
@@ -53,8 +53,8 @@ impl ChangeService for Api {
         let WatchChangesRequest { start, filter, include_resource } = self.read(request).await?;
         let (filter, cursors) = question(self, &filter)?;
         let place = place(self, &cursors, start).await?;
-        let follower = Follower::new(&self.feed, place, filter, include_resource, self.heartbeat);
-        let watch = Watch { follower, cursors, include_resource, life: self.lives.begin() };
+        let follower = Watcher::new(&self.feed, place, filter, include_resource, self.heartbeat);
+        let watch = ChangeStream { follower, cursors, include_resource, life: self.stream_limits.begin() };
         Ok(Response::new(Box::pin(stream::try_unfold(watch, |mut watch| async {
             let response = watch.next().await?;
             Ok(Some((response, watch)))
@@ -77,14 +77,14 @@ impl ChangeService for Api {
 }
 
 /// One who watches.
-struct Watch {
-    follower: Follower,
+struct ChangeStream {
+    follower: Watcher,
     cursors: Cursors,
     include_resource: bool,
     life: Life,
 }
 
-impl Watch {
+impl ChangeStream {
     async fn next(&mut self) -> Result<WatchChangesResponse, Status> {
         let next = tokio::select! {
             biased;
@@ -93,28 +93,28 @@ impl Watch {
         };
         let event = match next {
             Ok(event) => event,
-            Err(FollowError::Stopping) => return Err(self.is_over(Why::Stopping)),
+            Err(FollowError::Stopping) => return Err(self.is_over(EndReason::Stopping)),
             Err(error) => return Err(self.ended(error).await),
         };
         let place = self.follower.place();
         use watch_changes_response::Event as Answer;
         let notice = |kind: notice::Kind| Answer::Notice(Notice { kind: kind.into() });
         let event = match event {
-            Event::Change(told) => Answer::Change(change(&told, &place.epoch, self.include_resource)),
-            Event::Heartbeat => {
+            WatchEvent::Change(told) => Answer::Change(change(&told, &place.epoch, self.include_resource)),
+            WatchEvent::Heartbeat => {
                 let position = Position { epoch: place.epoch.clone(), number: place.position }.to_string();
                 Answer::Heartbeat(Heartbeat { position, time: Some(SystemTime::now().into()) })
             }
-            Event::CaughtUp => notice(notice::Kind::CaughtUp),
-            Event::FellBehind => notice(notice::Kind::FellBehind),
+            WatchEvent::CaughtUp => notice(notice::Kind::CaughtUp),
+            WatchEvent::FellBehind => notice(notice::Kind::FellBehind),
         };
         Ok(WatchChangesResponse { cursor: self.cursors.write(place), event: Some(event) })
     }
 
     /// The end of the stream, not of the watch: it goes on after what was sent.
-    fn is_over(&self, why: Why) -> Status {
+    fn is_over(&self, why: EndReason) -> Status {
         let cursor = self.cursors.write(self.follower.place());
-        Refusal::Ended(Ended { why, resume: Some(("cursor", cursor)) }).into()
+        ServiceError::Ended(Ended { why, resume: Some(("cursor", cursor)) }).into()
     }
 
     /// Why a watch cannot go on, with what the client needs to know in order to begin again.
@@ -124,32 +124,32 @@ impl Watch {
 }
 
 /// The refusal of a place that was good before.
-async fn ended(feed: &crate::feed::Feed, cursors: &Cursors, place: &Place, error: FollowError) -> Refusal {
+async fn ended(feed: &crate::feed::Feed, cursors: &Cursors, place: &ResumePoint, error: FollowError) -> ServiceError {
     match error {
-        FollowError::Stopping => Refusal::Stopping,
-        FollowError::Broken => Refusal::Defect,
+        FollowError::Stopping => ServiceError::Stopping,
+        FollowError::Broken => ServiceError::Defect,
         FollowError::Store(error) => error.into(),
         // Beginning there again says what is wrong with it.
-        FollowError::Expired | FollowError::EpochChanged => match feed.place(Start::Place(place.clone())).await {
+        FollowError::Expired | FollowError::EpochChanged => match feed.place(Start::ResumePoint(place.clone())).await {
             Err(error) => start_refused(error, cursors),
-            Ok(_) => Refusal::Contention,
+            Ok(_) => ServiceError::Contention,
         },
     }
 }
 
-fn question(api: &Api, filter: &str) -> Result<(Filter, Cursors), Refusal> {
-    let parsed = filter::parse(&filter::CHANGES, filter).map_err(Refusal::Filter)?;
+fn question(api: &Api, filter: &str) -> Result<(Filter, Cursors), ServiceError> {
+    let parsed = filter::parse(&filter::CHANGES, filter).map_err(ServiceError::Filter)?;
     Ok((parsed, Cursors::of(filter, api.token_key)))
 }
 
-async fn place(api: &Api, cursors: &Cursors, asked: Option<Asked>) -> Result<(Place, i64), Refusal> {
+async fn place(api: &Api, cursors: &Cursors, asked: Option<Asked>) -> Result<(ResumePoint, i64), ServiceError> {
     let start = match asked {
-        Some(Asked::Cursor(cursor)) => Start::Place(cursors.read(&cursor).map_err(|error| match error {
-            CursorError::Invalid => Refusal::Cursor,
-            CursorError::OtherFilter => Refusal::CursorOfAnotherFilter,
+        Some(Asked::Cursor(cursor)) => Start::ResumePoint(cursors.read(&cursor).map_err(|error| match error {
+            CursorError::Invalid => ServiceError::Cursor,
+            CursorError::OtherFilter => ServiceError::CursorOfAnotherFilter,
         })?),
         Some(Asked::After(position)) => {
-            Start::After(Position::parse(&position).ok_or(Refusal::Position { field: "after", position })?)
+            Start::After(Position::parse(&position).ok_or(ServiceError::Position { field: "after", position })?)
         }
         Some(Asked::StartTime(time)) => {
             let nanos = u32::try_from(time.nanos).unwrap_or(0);
@@ -161,11 +161,11 @@ async fn place(api: &Api, cursors: &Cursors, asked: Option<Asked>) -> Result<(Pl
     api.feed.place(start).await.map_err(|error| start_refused(error, cursors))
 }
 
-fn start_refused(error: StartError, cursors: &Cursors) -> Refusal {
+fn start_refused(error: StartError, cursors: &Cursors) -> ServiceError {
     match error {
-        StartError::EpochChanged(epoch) => Refusal::EpochChanged(epoch),
-        StartError::InFuture(head) => Refusal::InFuture(head.to_string()),
-        StartError::Expired(oldest, time) => Refusal::CursorExpired {
+        StartError::EpochChanged(epoch) => ServiceError::EpochChanged(epoch),
+        StartError::InFuture(head) => ServiceError::InFuture(head.to_string()),
+        StartError::Expired(oldest, time) => ServiceError::CursorExpired {
             oldest_cursor: cursors.write(&oldest),
             oldest_time: time.map(timestamp).map(|time| time.to_string()).unwrap_or_default(),
         },
@@ -175,12 +175,12 @@ fn start_refused(error: StartError, cursors: &Cursors) -> Refusal {
 
 async fn page(
     api: &Api,
-    mut place: Place,
+    mut place: ResumePoint,
     filter: &Filter,
     cursors: &Cursors,
     include_resource: bool,
     size: usize,
-) -> Result<ListChangesResponse, Refusal> {
+) -> Result<ListChangesResponse, ServiceError> {
     let with_records = include_resource || filter.needs_record();
     let first = place.position;
     let mut answer = ListChangesResponse::default();
@@ -223,7 +223,7 @@ async fn page(
     Ok(answer)
 }
 
-fn change(told: &Told, epoch: &std::sync::Arc<str>, include_resource: bool) -> Change {
+fn change(told: &FeedEntry, epoch: &std::sync::Arc<str>, include_resource: bool) -> Change {
     let logged = &told.change;
     let records = told.records.as_ref().filter(|_| include_resource);
     Change {

@@ -7,11 +7,11 @@ use std::{
 
 use uuid::Uuid;
 
-use super::validated::{Sent, SentReport};
+use super::validated::{ValidatedReport, ValidatedStory};
 use crate::{
     model::{
         article::{TextHash, found_by, keeps_text, same_content, uris},
-        copies::{Copy, Place},
+        copies::{Copy, Precedence},
         evidence,
         participant::keys as participant_keys,
         report::{content, has_content, participants},
@@ -20,9 +20,9 @@ use crate::{
     pb::{Article, IngestStoryResponse, Meeting, Participant, Report},
     service::{
         Api,
-        error::{Refusal, must_be_live},
+        error::{ServiceError, require_live},
         live,
-        meeting::settle_inputs::{Tellings, to_settle},
+        meeting::settle_inputs::{SettleInputs, to_settle},
         write::{
             revise::survivor,
             stale_evidence::{cited_in, is_another_text},
@@ -33,9 +33,9 @@ use crate::{
 
 /// What is there.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct ChunkLookup {
     /// What the same request was answered before.
-    pub answers: Vec<Option<Result<IngestStoryResponse, Refusal>>>,
+    pub answers: Vec<Option<Result<IngestStoryResponse, ServiceError>>>,
     /// Articles by uri.
     pub uris: HashMap<String, Uuid>,
     /// Articles, with their docs.
@@ -45,9 +45,9 @@ pub struct Known {
     /// Keys of the texts of known articles.
     pub text_keys: HashMap<Uuid, TextHash>,
     /// The first articles of the groups of copies that stories join, by the uri of the story's article.
-    pub firsts: HashMap<String, Vec<Place>>,
+    pub firsts: HashMap<String, Vec<Precedence>>,
     /// The copies that earlier stories of the chunk bring, with the first article of their group.
-    pub copies: Vec<(Copy, Place)>,
+    pub copies: Vec<(Copy, Precedence)>,
     /// What articles are copies of, for those that stories may make copies of others.
     pub sources: HashMap<Uuid, Uuid>,
     /// The reports that count of articles that stories give another text.
@@ -65,12 +65,12 @@ pub struct Known {
     /// Of those that were merged into others, the ones to write to instead.
     pub survivors: HashMap<Uuid, String>,
     /// Their reports.
-    pub tellings: HashMap<Uuid, Tellings>,
+    pub tellings: HashMap<Uuid, SettleInputs>,
 }
 
-impl Known {
+impl ChunkLookup {
     /// Reads all that these stories may find.
-    pub async fn of(api: &Api, stories: &[Sent]) -> Result<Self, Refusal> {
+    pub async fn of(api: &Api, stories: &[ValidatedStory]) -> Result<Self, ServiceError> {
         let pool = api.store.reads();
         let mut known = Self::default();
         for story in stories {
@@ -96,7 +96,7 @@ impl Known {
         known.find_participants(api, stories).await?;
         known.reports = known.given_before(api, stories).await?;
 
-        let asked: Vec<Uuid> = stories.iter().flat_map(Sent::meetings).collect();
+        let asked: Vec<Uuid> = stories.iter().flat_map(ValidatedStory::meetings).collect();
         if !asked.is_empty() {
             known.meetings = decoded(meeting::get(pool, &asked).await?)?;
             for (id, (meeting, _)) in known.meetings.iter().filter(|(_, (one, _))| !one.merged_into.is_empty()) {
@@ -108,17 +108,17 @@ impl Known {
     }
 
     /// The article that has a story's first known uri.
-    pub fn article(&self, story: &Sent) -> Option<Uuid> {
+    pub fn article(&self, story: &ValidatedStory) -> Option<Uuid> {
         uris(&story.article).find_map(|uri| self.uris.get(uri).copied())
     }
 
     /// The stored article that a story finds, with its doc.
-    pub fn found(&self, story: &Sent) -> Option<&(Article, Doc)> {
+    pub fn found(&self, story: &ValidatedStory) -> Option<&(Article, Doc)> {
         self.articles.get(&self.article(story)?)
     }
 
     /// The article of a story, with the uris and external ids of the stored article that it finds.
-    pub fn article_of<'a>(&self, story: &'a Sent) -> Cow<'a, Article> {
+    pub fn article_of<'a>(&self, story: &'a ValidatedStory) -> Cow<'a, Article> {
         match self.found(story) {
             Some((stored, _)) => Cow::Owned(found_by(&story.article, stored)),
             None => Cow::Borrowed(&story.article),
@@ -126,7 +126,7 @@ impl Known {
     }
 
     /// The key of the text of a story's article, also where that is known and its text was not sent again.
-    pub fn text_key(&self, story: &Sent) -> Option<TextHash> {
+    pub fn text_key(&self, story: &ValidatedStory) -> Option<TextHash> {
         story.text_key.or_else(|| {
             let id = self.article(story)?;
             let (stored, _) = self.found(story)?;
@@ -138,14 +138,14 @@ impl Known {
 
     /// The place of the first article of the group of copies that this one joins, among those that were looked for and
     /// those of earlier stories.
-    pub fn first(&self, article: &Copy) -> Place {
+    pub fn first(&self, article: &Copy) -> Precedence {
         let found = self.firsts.get(article.place.uri()).into_iter().flatten();
         let earlier = self.copies.iter().filter(|(copy, _)| copy.is_next_to(article)).map(|(_, first)| first);
         found.chain(earlier).chain([&article.place]).min().unwrap_or(&article.place).clone()
     }
 
     /// Looks for what the articles of these stories are copies of, where they are new or changed.
-    async fn find_copies(&mut self, api: &Api, stories: &[Sent]) -> Result<(), Refusal> {
+    async fn find_copies(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
         let pool = api.store.reads();
         let known: Vec<Uuid> = stories.iter().filter_map(|story| self.article(story)).collect();
         if !known.is_empty() {
@@ -170,7 +170,7 @@ impl Known {
     }
 
     /// Reads the reports whose evidence is to be compared with another text.
-    async fn find_cited(&mut self, api: &Api, stories: &[Sent]) -> Result<(), Refusal> {
+    async fn find_cited(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
         for story in stories.iter().filter(|story| story.allow_update) {
             let stored = self.article(story).and_then(|id| Some((id, &self.articles.get(&id)?.0)));
             if let Some((id, stored)) = stored
@@ -183,13 +183,17 @@ impl Known {
     }
 
     /// Refuses to name a participant who is not there, or is not live.
-    pub fn must_be_live(&self, participant: Uuid) -> Result<(), Refusal> {
-        must_be_live(Collection::Participants, participant, self.participants.get(&participant).copied())
+    pub fn require_live(&self, participant: Uuid) -> Result<(), ServiceError> {
+        require_live(Collection::Participants, participant, self.participants.get(&participant).copied())
     }
 
     /// The stored reports with the content of these stories' reports, by article and the `content_hash` of the latter.
-    async fn given_before(&self, api: &Api, stories: &[Sent]) -> Result<HashMap<(Uuid, String), Report>, Refusal> {
-        let mut asked: Vec<(&Sent, Uuid, &SentReport)> = Vec::new();
+    async fn given_before(
+        &self,
+        api: &Api,
+        stories: &[ValidatedStory],
+    ) -> Result<HashMap<(Uuid, String), Report>, ServiceError> {
+        let mut asked: Vec<(&ValidatedStory, Uuid, &ValidatedReport)> = Vec::new();
         for story in stories {
             let article = self.article(story);
             asked.extend(article.iter().flat_map(|id| story.reports.iter().map(|sent| (story, *id, sent))));
@@ -217,7 +221,7 @@ impl Known {
         let articles: Vec<Uuid> = others.iter().map(|(_, article, _)| *article).collect();
         let former = report::hashed_before(api.store.reads(), &articles).await?;
         for (story, article, sent) in others {
-            let text = Some(evidence::Text::new(&story.text)).filter(|_| !story.text.is_empty());
+            let text = Some(evidence::IndexedText::new(&story.text)).filter(|_| !story.text.is_empty());
             let content = content(&sent.report, text.as_ref());
             for (_, doc) in former.iter().filter(|(of, _)| *of == article) {
                 let stored: Report = doc.decode()?;
@@ -232,7 +236,7 @@ impl Known {
 
     /// True if a participant of a story can be the stored one with this name: the story gives the name, or both have a name
     /// or an external id in common.
-    fn can_mean(&self, story: &Sent, key: &str, name: &str) -> bool {
+    fn can_mean(&self, story: &ValidatedStory, key: &str, name: &str) -> bool {
         let Some((_, sent)) = story.participants.iter().find(|(of, _)| of == key) else { return false };
         let by_name = participant_keys(sent).into_iter().filter_map(|key| self.names.get(&key));
         let by_id =
@@ -241,9 +245,9 @@ impl Known {
         sent.name == name || known.any(|known| known.name == name)
     }
 
-    async fn find_participants(&mut self, api: &Api, stories: &[Sent]) -> Result<(), Refusal> {
+    async fn find_participants(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
         let pool = api.store.reads();
-        let new = || stories.iter().flat_map(Sent::new_participants);
+        let new = || stories.iter().flat_map(ValidatedStory::new_participants);
 
         let keys: HashSet<String> = new().flat_map(participant_keys).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
@@ -276,7 +280,7 @@ impl Known {
     }
 }
 
-fn decoded<R: Resource>(docs: Vec<Doc>) -> Result<HashMap<Uuid, (R, Doc)>, Refusal> {
+fn decoded<R: Resource>(docs: Vec<Doc>) -> Result<HashMap<Uuid, (R, Doc)>, ServiceError> {
     docs.into_iter().map(|doc| Ok((doc.id, (canonical(&doc)?, doc)))).collect()
 }
 
@@ -288,9 +292,12 @@ fn canonical<R: Resource>(doc: &Doc) -> Result<R, StoreError> {
 }
 
 /// What the same request was answered before.
-pub async fn answered(api: &Api, story: &Sent) -> Result<Option<Result<IngestStoryResponse, Refusal>>, Refusal> {
+pub async fn answered(
+    api: &Api,
+    story: &ValidatedStory,
+) -> Result<Option<Result<IngestStoryResponse, ServiceError>>, ServiceError> {
     match story.call.answered(&api.store).await {
-        Err(refusal @ Refusal::RequestIdReused(_)) => Ok(Some(Err(refusal))),
+        Err(refusal @ ServiceError::RequestIdReused(_)) => Ok(Some(Err(refusal))),
         answered => Ok(answered?.map(Ok)),
     }
 }

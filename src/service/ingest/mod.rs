@@ -14,10 +14,10 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use self::{
-    plan::{Ingested, prepare},
-    validated::Sent,
+    plan::{PlannedStory, prepare},
+    validated::ValidatedStory,
 };
-use super::{Api, error::Refusal, read::stream_lifetime::Ended, write::idempotency::actor};
+use super::{Api, error::ServiceError, read::stream_lifetime::Ended, write::idempotency::actor};
 use crate::{
     model::article::uris,
     pb::{
@@ -41,10 +41,10 @@ impl IngestService for Api {
         request: Request<IngestStoryRequest>,
     ) -> Result<Response<IngestStoryResponse>, Status> {
         let actor = actor(&request)?;
-        let story = [Sent::read(request.into_inner(), "readout.v1.IngestService/IngestStory", &actor)?];
-        let _turns = self.turns.take_all(story[0].meetings()).await;
+        let story = [ValidatedStory::read(request.into_inner(), "readout.v1.IngestService/IngestStory", &actor)?];
+        let _turns = self.record_locks.take_all(story[0].meetings()).await;
         let (mut ingested, positions) = self.write(|| prepare(self, &story)).await?;
-        let (answer, _) = ingested.pop().ok_or(Refusal::Contention)?;
+        let (answer, _) = ingested.pop().ok_or(ServiceError::Contention)?;
         let mut response = Response::new(answer?);
         if let Some(position) = positions.last().filter(|_| !story[0].validate_only) {
             response.metadata_mut().insert(super::POSITION, super::ascii(position));
@@ -76,15 +76,15 @@ async fn ingest(
 ) {
     let (read, mut chunks) = mpsc::channel(1);
     tokio::spawn(read_chunks(actor, stories, read));
-    let life = api.lives.begin();
+    let life = api.stream_limits.begin();
     let mut index = 0;
     loop {
         let chunk = tokio::select! {
             biased;
             // How far it came its answers have told.
-            why = life.ended() => Err(Refusal::Ended(Ended { why, resume: None }).into()),
+            why = life.ended() => Err(ServiceError::Ended(Ended { why, resume: None }).into()),
             // The reader says how the stream ended before it ends itself.
-            chunk = chunks.recv() => chunk.unwrap_or_else(|| Err(Refusal::Defect.into())),
+            chunk = chunks.recv() => chunk.unwrap_or_else(|| Err(ServiceError::Defect.into())),
         };
         let chunk = match chunk {
             Ok(chunk) if chunk.is_empty() => return,
@@ -130,12 +130,12 @@ async fn read_chunks(
 }
 
 /// Stories that have arrived together, in their order.
-type Chunk = Vec<Result<Sent, Refusal>>;
+type Chunk = Vec<Result<ValidatedStory, ServiceError>>;
 
-type Told = (Result<IngestStoryResponse, Refusal>, Option<Position>);
+type StoryOutcome = (Result<IngestStoryResponse, ServiceError>, Option<Position>);
 
 /// Writes a chunk. Stories that could not be read keep their places.
-async fn write(api: &Api, chunk: Chunk) -> Vec<Told> {
+async fn write(api: &Api, chunk: Chunk) -> Vec<StoryOutcome> {
     let mut refused = Vec::with_capacity(chunk.len());
     let mut stories = Vec::with_capacity(chunk.len());
     for story in chunk {
@@ -150,16 +150,16 @@ async fn write(api: &Api, chunk: Chunk) -> Vec<Told> {
     let mut told = write_stories(api, stories).await.into_iter();
     let in_place = |refusal| match refusal {
         Some(refusal) => (Err(refusal), None),
-        None => told.next().unwrap_or((Err(Refusal::Contention), None)),
+        None => told.next().unwrap_or((Err(ServiceError::Contention), None)),
     };
     refused.into_iter().map(in_place).collect()
 }
 
-async fn write_stories(api: &Api, stories: Vec<Sent>) -> Vec<Told> {
+async fn write_stories(api: &Api, stories: Vec<ValidatedStory>) -> Vec<StoryOutcome> {
     if stories.is_empty() {
         return Vec::new();
     }
-    let _turns = api.turns.take_all(stories[0].meetings()).await;
+    let _turns = api.record_locks.take_all(stories[0].meetings()).await;
     match api.write(|| prepare(api, &stories)).await {
         Ok((ingested, positions)) => {
             let validated = stories.iter().map(|story| story.validate_only);
@@ -174,15 +174,15 @@ async fn write_stories(api: &Api, stories: Vec<Sent>) -> Vec<Told> {
 }
 
 /// True if one story, or two stories together, cause the refusal of a chunk. Its stories are then written one by one.
-fn is_of_one(refusal: &Refusal) -> bool {
+fn is_of_one(refusal: &ServiceError) -> bool {
     match refusal {
-        Refusal::Store(error) => matches!(**error, StoreError::Defect(_)),
-        refusal => matches!(refusal, Refusal::Contention),
+        ServiceError::Store(error) => matches!(**error, StoreError::Defect(_)),
+        refusal => matches!(refusal, ServiceError::Contention),
     }
 }
 
 /// A story's answer with its position; one that wrote nothing was there at the last.
-fn place((answer, own): Ingested, validated: bool, positions: &[Position]) -> Told {
+fn place((answer, own): PlannedStory, validated: bool, positions: &[Position]) -> StoryOutcome {
     let position = match own {
         Some(own) => positions.get(own),
         None => positions.last(),
@@ -197,7 +197,7 @@ struct Chunks {
     actor: String,
     stories: Streaming<IngestStoriesRequest>,
     /// One that has been read and begins the next chunk.
-    ahead: Option<(Result<Sent, Refusal>, usize)>,
+    ahead: Option<(Result<ValidatedStory, ServiceError>, usize)>,
     /// How the stream broke, after the last chunk.
     broken: Option<Status>,
 }
@@ -246,7 +246,7 @@ impl Chunks {
 }
 
 /// Whether a story can be prepared together with those before it.
-fn joins(story: &Result<Sent, Refusal>, seen: &mut HashSet<String>) -> bool {
+fn joins(story: &Result<ValidatedStory, ServiceError>, seen: &mut HashSet<String>) -> bool {
     let Ok(story) = story else { return true };
     let request_id = Some(story.call.request_id.as_str()).filter(|id| !id.is_empty());
     let claims: HashSet<String> = uris(&story.article)
@@ -258,11 +258,11 @@ fn joins(story: &Result<Sent, Refusal>, seen: &mut HashSet<String>) -> bool {
     is_new && story.meetings().next().is_none()
 }
 
-fn read(request: IngestStoriesRequest, actor: &str) -> (Result<Sent, Refusal>, usize) {
+fn read(request: IngestStoriesRequest, actor: &str) -> (Result<ValidatedStory, ServiceError>, usize) {
     let size = request.encoded_len();
     let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching } = request;
     let request = IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching };
-    (Sent::read(request, STORIES, actor), size)
+    (ValidatedStory::read(request, STORIES, actor), size)
 }
 
 /// What a status has for the wire, with its details.

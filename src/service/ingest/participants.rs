@@ -7,7 +7,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{lookup::Known, validated::Sent};
+use super::{lookup::ChunkLookup, validated::ValidatedStory};
 use crate::{
     model::{
         copies::Copy,
@@ -19,20 +19,20 @@ use crate::{
         Account, Participant, ParticipantMatching,
         ingest_story_response::{Outcome, ParticipantResult},
     },
-    service::error::Refusal,
+    service::error::ServiceError,
     store::write::{Put, PutParticipant, Write},
 };
 
 /// The participants of a story, in its order.
 #[derive(Debug)]
-pub struct Cast<'a> {
-    members: Vec<Member<'a>>,
+pub struct StoryParticipants<'a> {
+    members: Vec<StoryParticipant<'a>>,
     /// What a careful reader should look at.
     pub warnings: Vec<String>,
 }
 
 #[derive(Debug)]
-struct Member<'a> {
+struct StoryParticipant<'a> {
     key: &'a str,
     id: Uuid,
     outcome: Outcome,
@@ -49,24 +49,24 @@ struct New<'a> {
     absent: Vec<(String, i64)>,
 }
 
-impl<'a> Cast<'a> {
+impl<'a> StoryParticipants<'a> {
     /// Finds everybody. `article` is the story's: a report that it gave before says who was meant by its keys then.
-    pub fn of(story: &'a Sent, known: &Known, article: Uuid) -> Result<Self, Refusal> {
+    pub fn of(story: &'a ValidatedStory, known: &ChunkLookup, article: Uuid) -> Result<Self, ServiceError> {
         let before = named_before(story, known, article);
         let mut cast = Self { members: Vec::with_capacity(story.participants.len()), warnings: Vec::new() };
         for (key, participant) in &story.participants {
             let member = match (participant.id(), before.get(key.as_str())) {
                 (Some(id), _) => {
-                    known.must_be_live(id)?;
-                    Member { key, id, outcome: Outcome::Given, new: None }
+                    known.require_live(id)?;
+                    StoryParticipant { key, id, outcome: Outcome::Given, new: None }
                 }
-                (None, Some(&id)) => Member { key, id, outcome: Outcome::Matched, new: None },
+                (None, Some(&id)) => StoryParticipant { key, id, outcome: Outcome::Matched, new: None },
                 (None, None) => cast.find(key, participant, story.matching, known)?,
             };
             cast.members.push(member);
         }
         let named = story.reports.iter().filter_map(|one| one.report.account.as_ref());
-        named.flat_map(crate::model::report::participants).try_for_each(|id| known.must_be_live(id))?;
+        named.flat_map(crate::model::report::participants).try_for_each(|id| known.require_live(id))?;
         Ok(cast)
     }
 
@@ -75,18 +75,18 @@ impl<'a> Cast<'a> {
         key: &'a str,
         sent: &'a Participant,
         matching: ParticipantMatching,
-        known: &Known,
-    ) -> Result<Member<'a>, Refusal> {
+        known: &ChunkLookup,
+    ) -> Result<StoryParticipant<'a>, ServiceError> {
         if let Some(parent) = Collection::Participants.id(&sent.parent) {
-            known.must_be_live(parent)?;
+            known.require_live(parent)?;
         }
         if matching != ParticipantMatching::None
             && let Some(id) = self.find_known(key, sent, known)
         {
-            return Ok(Member { key, id, outcome: Outcome::Matched, new: None });
+            return Ok(StoryParticipant { key, id, outcome: Outcome::Matched, new: None });
         }
         if let Some((id, owner)) = self.owner_of_an_id(sent, known) {
-            return Err(Refusal::DuplicateExternalId {
+            return Err(ServiceError::DuplicateExternalId {
                 name: Collection::Participants.name(owner),
                 scheme: id.0,
                 value: id.1,
@@ -98,11 +98,11 @@ impl<'a> Cast<'a> {
             _ => names.iter().map(|name| (name.clone(), known.version(name))).collect(),
         };
         let new = New { participant: sent, names, absent };
-        Ok(Member { key, id: Uuid::now_v7(), outcome: Outcome::Created, new: Some(new) })
+        Ok(StoryParticipant { key, id: Uuid::now_v7(), outcome: Outcome::Created, new: Some(new) })
     }
 
     /// The one who is meant, if somebody is there: by an external id, else the oldest of those who have a name of theirs.
-    fn find_known(&mut self, key: &str, sent: &Participant, known: &Known) -> Option<Uuid> {
+    fn find_known(&mut self, key: &str, sent: &Participant, known: &ChunkLookup) -> Option<Uuid> {
         let mut of_story = self.members.iter().filter_map(|member| Some((member.id, member.new.as_ref()?)));
         let by_id = sent.external_ids.iter().find_map(|id| {
             let stored = known.external_ids.get(&(id.scheme.clone(), id.value.clone()));
@@ -134,7 +134,7 @@ impl<'a> Cast<'a> {
     }
 
     /// An external id that somebody else has already, who is not the one meant.
-    fn owner_of_an_id(&self, sent: &Participant, known: &Known) -> Option<((String, String), Uuid)> {
+    fn owner_of_an_id(&self, sent: &Participant, known: &ChunkLookup) -> Option<((String, String), Uuid)> {
         sent.external_ids.iter().find_map(|id| {
             let scheme_and_value = (id.scheme.clone(), id.value.clone());
             let stored = known.external_ids.get(&scheme_and_value).and_then(Resource::id);
@@ -174,7 +174,7 @@ impl<'a> Cast<'a> {
 }
 
 /// Who the keys stood for when the article gave the same reports before.
-fn named_before<'a>(story: &'a Sent, known: &Known, article: Uuid) -> HashMap<&'a str, Uuid> {
+fn named_before<'a>(story: &'a ValidatedStory, known: &ChunkLookup, article: Uuid) -> HashMap<&'a str, Uuid> {
     let mut named = HashMap::new();
     for sent in &story.reports {
         let before = known.reports.get(&(article, sent.report.content_hash.clone()));
@@ -193,7 +193,7 @@ fn named_before<'a>(story: &'a Sent, known: &Known, article: Uuid) -> HashMap<&'
     named
 }
 
-impl Known {
+impl ChunkLookup {
     /// At which version of a name its namesakes were read.
     fn version(&self, name: &str) -> i64 {
         self.names.get(name).map_or(0, |(version, _)| *version)

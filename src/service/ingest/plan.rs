@@ -11,9 +11,9 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    lookup::{Known, answered},
-    participants::Cast,
-    validated::Sent,
+    lookup::{ChunkLookup, answered},
+    participants::StoryParticipants,
+    validated::ValidatedStory,
 };
 use crate::{
     model::{
@@ -28,11 +28,11 @@ use crate::{
         report::State,
     },
     service::{
-        Api, Prepared,
+        Api, WritePlan,
         article::{put_new, put_next},
-        error::{Refusal, must_be_live},
-        meeting::settle_inputs::{Telling, Tellings, must_have_room},
-        write::{revise::must_not_lead_back, stale_evidence::compare},
+        error::{ServiceError, require_live},
+        meeting::settle_inputs::{ReportInput, SettleInputs, require_room},
+        write::{revise::require_no_cycle, stale_evidence::compare},
     },
     store::{
         change,
@@ -41,14 +41,14 @@ use crate::{
 };
 
 /// What became of one story: its answer, and which of the chunk's writes is its own.
-pub type Ingested = (Result<IngestStoryResponse, Refusal>, Option<usize>);
+pub type PlannedStory = (Result<IngestStoryResponse, ServiceError>, Option<usize>);
 
 /// Prepares a chunk of stories. No two of them have a uri in common, and one that adds to a meeting is alone.
 ///
-/// `Refusal::Contention` if two stories find the same article by different uris, and the first one writes. The caller then
+/// `ServiceError::Contention` if two stories find the same article by different uris, and the first one writes. The caller then
 /// prepares the stories one by one.
-pub async fn prepare(api: &Api, stories: &[Sent]) -> Result<Prepared<Vec<Ingested>>, Refusal> {
-    let mut known = Known::of(api, stories).await?;
+pub async fn prepare(api: &Api, stories: &[ValidatedStory]) -> Result<WritePlan<Vec<PlannedStory>>, ServiceError> {
+    let mut known = ChunkLookup::of(api, stories).await?;
     let now = SystemTime::now();
     let mut writes = Vec::new();
     let mut ingested = Vec::with_capacity(stories.len());
@@ -62,7 +62,7 @@ pub async fn prepare(api: &Api, stories: &[Sent]) -> Result<Prepared<Vec<Ingeste
         let found = known.article(story);
         if found.is_some_and(|article| touched.contains(&article)) {
             // It must see what the earlier story writes.
-            return Err(Refusal::Contention);
+            return Err(ServiceError::Contention);
         }
         let told = tell(story, &known, now);
         // What it found, or what was in its way, may be what its own twin has written meanwhile.
@@ -84,14 +84,18 @@ pub async fn prepare(api: &Api, stories: &[Sent]) -> Result<Prepared<Vec<Ingeste
             Err(refusal) => ingested.push((Err(refusal), None)),
         }
     }
-    Ok(if writes.is_empty() { Prepared::Unchanged(ingested) } else { Prepared::Write(ingested, writes) })
+    Ok(if writes.is_empty() { WritePlan::Unchanged(ingested) } else { WritePlan::Write(ingested, writes) })
 }
 
 /// What a story makes of what is known, and its answer; the write is empty if all was there, or if it is only checked.
-fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResponse, Write), Refusal> {
+fn tell(
+    story: &ValidatedStory,
+    known: &ChunkLookup,
+    now: SystemTime,
+) -> Result<(IngestStoryResponse, Write), ServiceError> {
     let article = find_article(story, known)?;
     let article_id = article.id();
-    let mut cast = Cast::of(story, known, article_id)?;
+    let mut cast = StoryParticipants::of(story, known, article_id)?;
 
     // Where each report belongs: links name the meetings of other reports by their keys.
     let mut places = Vec::with_capacity(story.reports.len());
@@ -101,9 +105,9 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
             (Some(report), _) => Collection::Meetings.id(&report.meeting),
             (None, Some(meeting)) => {
                 let live = known.meetings.get(&meeting).map(|(meeting, _)| !meeting.is_deleted());
-                must_be_live(Collection::Meetings, meeting, live)?;
+                require_live(Collection::Meetings, meeting, live)?;
                 if let Some(survivor) = known.survivors.get(&meeting).cloned() {
-                    return Err(Refusal::MergedAway { name: Collection::Meetings.name(meeting), survivor });
+                    return Err(ServiceError::MergedAway { name: Collection::Meetings.name(meeting), survivor });
                 }
                 Some(meeting)
             }
@@ -123,7 +127,7 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
     answer.set_article_outcome(article.outcome());
     let (record, origin) = article.put(story, known, now, &mut write);
 
-    let mut added: BTreeMap<Uuid, Vec<Telling>> = BTreeMap::new();
+    let mut added: BTreeMap<Uuid, Vec<ReportInput>> = BTreeMap::new();
     for (sent, (before, meeting)) in story.reports.iter().zip(&places) {
         let mut result = MeetingResult { key: sent.key.clone(), ..Default::default() };
         result.meeting = Collection::Meetings.name(*meeting);
@@ -147,7 +151,7 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
         result.set_outcome(if sent.meeting.is_some() { Outcome::Given } else { Outcome::Created });
         answer.meetings.push(result);
         write.reports.push(Put::new(id, report.clone()));
-        added.entry(*meeting).or_default().push(Telling::new(report, &record, origin));
+        added.entry(*meeting).or_default().push(ReportInput::new(report, &record, origin));
     }
     for (meeting, tellings) in added {
         write.meetings.push(put_meeting(meeting, tellings, known, now)?);
@@ -164,47 +168,47 @@ fn tell(story: &Sent, known: &Known, now: SystemTime) -> Result<(IngestStoryResp
 }
 
 /// The article of a story, as it is found.
-enum Found<'a> {
+enum ArticleMatch<'a> {
     New(Uuid),
     Same(Uuid, &'a Article),
     /// The next revision, without its marks, and the one before it.
     Changed(Uuid, Box<(Article, Article)>),
 }
 
-fn find_article<'a>(story: &Sent, known: &'a Known) -> Result<Found<'a>, Refusal> {
+fn find_article<'a>(story: &ValidatedStory, known: &'a ChunkLookup) -> Result<ArticleMatch<'a>, ServiceError> {
     let source = Collection::Articles.id(&story.article.syndicated_from);
     if let Some(source) = source {
         let live = known.articles.get(&source).map(|(article, _)| !article.is_deleted());
-        must_be_live(Collection::Articles, source, live)?;
+        require_live(Collection::Articles, source, live)?;
     }
     let mut owners = uris(&story.article).filter_map(|uri| Some((uri, *known.uris.get(uri)?)));
-    let Some((uri, id)) = owners.next() else { return Ok(Found::New(Uuid::now_v7())) };
+    let Some((uri, id)) = owners.next() else { return Ok(ArticleMatch::New(Uuid::now_v7())) };
     if let Some((uri, other)) = owners.find(|(_, other)| *other != id) {
         let name = Collection::Articles.name(other);
-        return Err(Refusal::DuplicateArticle { name, uri: uri.to_owned() });
+        return Err(ServiceError::DuplicateArticle { name, uri: uri.to_owned() });
     }
-    let missing = || Refusal::NotFound(Collection::Articles.name(id));
+    let missing = || ServiceError::NotFound(Collection::Articles.name(id));
     let (stored, doc) = known.found(story).ok_or_else(missing)?;
     let article = known.article_of(story);
     if same_content(&article, stored) {
-        return Ok(Found::Same(id, stored));
+        return Ok(ArticleMatch::Same(id, stored));
     }
     if !story.allow_update {
-        return Err(Refusal::ArticleDiffers { name: stored.name.clone(), uri: uri.to_owned() });
+        return Err(ServiceError::ArticleDiffers { name: stored.name.clone(), uri: uri.to_owned() });
     }
     let at = Path::ROOT.field("story");
     let at = at.field("article");
     if let Some(source) = source {
-        must_not_lead_back(&known.sources, source, id, &at.field("syndicated_from"))?;
+        require_no_cycle(&known.sources, source, id, &at.field("syndicated_from"))?;
     }
     // The stored and the new uris or external ids together may be too many.
     let mut violations = Violations::default();
     article.check(&at, &mut violations);
     violations.into_result()?;
-    Ok(Found::Changed(id, Box::new((article.into_owned(), doc.decode_to_rewrite()?))))
+    Ok(ArticleMatch::Changed(id, Box::new((article.into_owned(), doc.decode_to_rewrite()?))))
 }
 
-impl Found<'_> {
+impl ArticleMatch<'_> {
     fn id(&self) -> Uuid {
         match *self {
             Self::New(id) | Self::Same(id, _) | Self::Changed(id, _) => id,
@@ -220,7 +224,7 @@ impl Found<'_> {
     }
 
     /// The article as it will be, and the first of its group of copies.
-    fn put(self, story: &Sent, known: &Known, now: SystemTime, write: &mut Write) -> (Article, Uuid) {
+    fn put(self, story: &ValidatedStory, known: &ChunkLookup, now: SystemTime, write: &mut Write) -> (Article, Uuid) {
         let id = self.id();
         let stored_origin = known.origins.get(&id).copied().unwrap_or(id);
         let text = (story.text.as_str(), story.text_key);
@@ -254,16 +258,21 @@ impl Found<'_> {
 }
 
 /// A meeting with the reports that a story adds to it.
-fn put_meeting(id: Uuid, added: Vec<Telling>, known: &Known, now: SystemTime) -> Result<Put<Meeting>, Refusal> {
+fn put_meeting(
+    id: Uuid,
+    added: Vec<ReportInput>,
+    known: &ChunkLookup,
+    now: SystemTime,
+) -> Result<Put<Meeting>, ServiceError> {
     let Some((_, doc)) = known.meetings.get(&id) else {
         let mut meeting = Meeting::default();
-        Tellings { reports: added, ..Default::default() }.settle(&mut meeting);
+        SettleInputs { reports: added, ..Default::default() }.settle(&mut meeting);
         meeting.begin(id, now);
         return Ok(Put::new(id, meeting));
     };
     let former: Meeting = doc.decode_to_rewrite()?;
     let mut tellings = known.tellings.get(&id).cloned().unwrap_or_default();
-    must_have_room(&former.name, &tellings, added.len())?;
+    require_room(&former.name, &tellings, added.len())?;
     tellings.reports.extend(added);
     Ok(tellings.put(tellings.settled(&former, now), change::Kind::Reported))
 }

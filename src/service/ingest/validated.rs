@@ -14,13 +14,13 @@ use crate::{
         rules::{Check, ClearOutput, Path},
     },
     pb::{Article, Extractor, IngestStoryRequest, Participant, ParticipantMatching, Report, StoryReport},
-    service::{error::Refusal, write::idempotency::Call},
+    service::{error::ServiceError, write::idempotency::WriteCall},
 };
 
 /// A story that keeps the rules.
 #[derive(Debug)]
-pub struct Sent {
-    pub call: Call,
+pub struct ValidatedStory {
+    pub call: WriteCall,
     pub validate_only: bool,
     pub allow_update: bool,
     pub matching: ParticipantMatching,
@@ -32,12 +32,12 @@ pub struct Sent {
     pub text_key: Option<TextHash>,
     /// By key.
     pub participants: Vec<(String, Participant)>,
-    pub reports: Vec<SentReport>,
+    pub reports: Vec<ValidatedReport>,
 }
 
 /// A report of a story.
 #[derive(Debug)]
-pub struct SentReport {
+pub struct ValidatedReport {
     pub key: String,
     /// The meeting that the story names for it.
     pub meeting: Option<Uuid>,
@@ -47,12 +47,12 @@ pub struct SentReport {
     pub former_hash: String,
 }
 
-impl Sent {
+impl ValidatedStory {
     /// Reads a request; `method` is the one that it came by, and `actor` who sent it.
-    pub fn read(mut request: IngestStoryRequest, method: &'static str, actor: &str) -> Result<Self, Refusal> {
+    pub fn read(mut request: IngestStoryRequest, method: &'static str, actor: &str) -> Result<Self, ServiceError> {
         let former_hashes = former_hashes(&request);
         let request_id = if request.validate_only { String::new() } else { request.request_id.clone() };
-        let call = Call::new(method, actor.to_owned(), request_id, &mut request);
+        let call = WriteCall::new(method, actor.to_owned(), request_id, &mut request);
         request.clear_output();
         let mut violations = request.violations();
         let matching = request.participant_matching();
@@ -61,7 +61,7 @@ impl Sent {
         let mut article = story.article.unwrap_or_default();
         article.name.clear();
         let text = take_text(&mut article);
-        let counted = (!text.is_empty()).then(|| evidence::Text::new(&text));
+        let counted = (!text.is_empty()).then(|| evidence::IndexedText::new(&text));
 
         let at = Path::ROOT.field("story");
         let at = at.field("reports");
@@ -78,7 +78,7 @@ impl Sent {
             }
             let account = report.account.get_or_insert_default();
             evidence::check(&mut report.evidence, account, counted.as_ref(), &at.field("evidence"), &mut violations);
-            reports.push(SentReport { key, meeting, report, former_hash });
+            reports.push(ValidatedReport { key, meeting, report, former_hash });
         }
         violations.into_result()?;
         let participants = story.participants.into_iter().map(|one| (one.key, one.participant.unwrap_or_default()));

@@ -17,28 +17,28 @@ use tower::Service;
 
 use super::terminate_body::{broken_with, cut_with};
 use crate::{
-    access::{Admitted, Denied, Gate, Presented},
+    access::{Admitted, Authenticator, Credentials, Denied},
     model::role::Role,
-    service::{error::Refusal, method::Method, peer::Peer},
+    service::{error::ServiceError, method::Method, peer::Peer},
 };
 
 /// Lets callers in to a service.
 #[derive(Debug, Clone)]
 pub struct Access<S> {
     inner: S,
-    gate: Arc<Gate>,
+    gate: Arc<Authenticator>,
 }
 
 impl<S> Access<S> {
     /// Around this service, for those whom the gate admits.
-    pub fn new(inner: S, gate: Arc<Gate>) -> Self {
+    pub fn new(inner: S, gate: Arc<Authenticator>) -> Self {
         Self { inner, gate }
     }
 }
 
 /// Whom a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Door {
+enum RequiredRole {
     /// Everybody: whoever looks after the service has no credentials.
     Open,
     /// Those who have the role.
@@ -47,7 +47,7 @@ enum Door {
     Nowhere,
 }
 
-impl Door {
+impl RequiredRole {
     fn of(path: &str) -> Self {
         if path.starts_with("/grpc.health.v1.Health/") {
             return Self::Open;
@@ -75,11 +75,11 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        let (door, is_unary) = (Door::of(path), Method::of(path).is_some_and(|method| !method.is_streaming));
+        let (door, is_unary) = (RequiredRole::of(path), Method::of(path).is_some_and(|method| !method.is_streaming));
         let required = match door {
-            Door::Open => return Box::pin(self.inner.call(request)),
-            Door::For(role) => role,
-            Door::Nowhere => Role::Reader,
+            RequiredRole::Open => return Box::pin(self.inner.call(request)),
+            RequiredRole::For(role) => role,
+            RequiredRole::Nowhere => Role::Reader,
         };
         // The one that is ready is this one, not its clone.
         let clone = self.inner.clone();
@@ -87,9 +87,9 @@ where
         let (mut head, body) = request.into_parts();
         Box::pin(async move {
             let admitted = match admit(&gate, &head, required).await {
-                Ok(admitted) if door != Door::Nowhere => admitted,
-                Ok(_) => return Ok(Status::from(Refusal::UnknownMethod(head.uri.path().to_owned())).into_http()),
-                Err(denied) => return Ok(Status::from(Refusal::from(denied)).into_http()),
+                Ok(admitted) if door != RequiredRole::Nowhere => admitted,
+                Ok(_) => return Ok(Status::from(ServiceError::UnknownMethod(head.uri.path().to_owned())).into_http()),
+                Err(denied) => return Ok(Status::from(ServiceError::from(denied)).into_http()),
             };
             head.extensions.insert(admitted.principal.clone());
             let request = http::Request::from_parts(head, body);
@@ -105,10 +105,10 @@ where
 
 /// How a call ends that was let in by what does not hold any more.
 async fn ended(admitted: Admitted) -> Status {
-    Refusal::from(admitted.ended().await).into()
+    ServiceError::from(admitted.ended().await).into()
 }
 
-async fn admit(gate: &Gate, head: &http::request::Parts, required: Role) -> Result<Admitted, Denied> {
+async fn admit(gate: &Authenticator, head: &http::request::Parts, required: Role) -> Result<Admitted, Denied> {
     let admitted = match presented(head) {
         Ok(presented) => gate.admit(presented, required).await,
         Err(denied) => Err(denied),
@@ -123,10 +123,10 @@ async fn admit(gate: &Gate, head: &http::request::Parts, required: Role) -> Resu
     admitted
 }
 
-fn presented(head: &http::request::Parts) -> Result<Presented<'_>, Denied> {
+fn presented(head: &http::request::Parts) -> Result<Credentials<'_>, Denied> {
     // Where nothing is known of the connection, nobody can be let in by it.
     let peer = head.extensions.get::<Peer>().ok_or(Denied::Missing)?;
-    Ok(Presented {
+    Ok(Credentials {
         bearer: bearer(&head.headers)?,
         certificate: peer.certificate.as_deref().map(|certificate| certificate.as_ref()),
         address: peer.address.ip(),
@@ -151,14 +151,17 @@ mod tests {
 
     #[test]
     fn health_is_open_and_whatever_has_no_role_is_closed() {
-        assert_eq!(Door::of("/grpc.health.v1.Health/Watch"), Door::Open);
-        assert_eq!(Door::of("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"), Door::For(Role::Reader));
-        assert_eq!(Door::of("/readout.v1.MeetingService/GetMeeting"), Door::For(Role::Reader));
-        assert_eq!(Door::of("/readout.v1.MeetingService/MergeMeetings"), Door::For(Role::Curator));
+        assert_eq!(RequiredRole::of("/grpc.health.v1.Health/Watch"), RequiredRole::Open);
+        assert_eq!(
+            RequiredRole::of("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+            RequiredRole::For(Role::Reader)
+        );
+        assert_eq!(RequiredRole::of("/readout.v1.MeetingService/GetMeeting"), RequiredRole::For(Role::Reader));
+        assert_eq!(RequiredRole::of("/readout.v1.MeetingService/MergeMeetings"), RequiredRole::For(Role::Curator));
         for nowhere in
             ["", "/", "/readout.v1.MeetingService/", "/readout.v1.meetingservice/GetMeeting", "/grpc.health.v2/"]
         {
-            assert_eq!(Door::of(nowhere), Door::Nowhere, "{nowhere}");
+            assert_eq!(RequiredRole::of(nowhere), RequiredRole::Nowhere, "{nowhere}");
         }
     }
 

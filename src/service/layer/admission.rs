@@ -18,8 +18,8 @@ use super::{
     terminate_body::{broken_with, ending, ends_with},
 };
 use crate::{
-    service::{error::Refusal, method::Method},
-    store::pool::wait_queue::{Gate, Pass},
+    service::{error::ServiceError, method::Method},
+    store::pool::wait_queue::{Pass, WaitQueue},
 };
 
 /// So many are at work at a time: two full batches of the committer, and as many readers, who share their queries.
@@ -29,16 +29,16 @@ const AT_WORK: usize = 512;
 #[derive(Debug, Clone)]
 pub struct Admission<S> {
     inner: S,
-    gates: Gates,
+    gates: Queues,
     stopping: CancellationToken,
 }
 
 #[derive(Debug, Clone)]
-struct Gates {
-    calls: Gate,
-    streams: Gate,
-    reads: Gate,
-    writes: Gate,
+struct Queues {
+    calls: WaitQueue,
+    streams: WaitQueue,
+    reads: WaitQueue,
+    writes: WaitQueue,
 }
 
 /// What a call is to the service.
@@ -78,8 +78,8 @@ impl Class {
 impl<S> Admission<S> {
     /// Around this service. What is open without being of the contract, such as reflection, ends with `stopping`.
     pub fn new(inner: S, limits: &Limits, stopping: CancellationToken) -> Self {
-        let gate = |class, room| Gate::new(class, room, limits.max_wait);
-        let gates = Gates {
+        let gate = |class, room| WaitQueue::new(class, room, limits.max_wait);
+        let gates = Queues {
             calls: gate("call", limits.max_calls),
             streams: gate("stream", limits.max_streams),
             reads: gate("read", AT_WORK),
@@ -89,7 +89,7 @@ impl<S> Admission<S> {
     }
 }
 
-impl Gates {
+impl Queues {
     /// A stream's place is its own until its end.
     fn open(&self) -> Option<Pass> {
         self.streams.enter_at_once()
@@ -154,12 +154,12 @@ where
 }
 
 fn refused() -> http::Response<Body> {
-    Status::from(Refusal::Overloaded).into_http()
+    Status::from(ServiceError::Overloaded).into_http()
 }
 
 async fn stopped(stopping: CancellationToken) -> Status {
     stopping.cancelled().await;
-    Refusal::Stopping.into()
+    ServiceError::Stopping.into()
 }
 
 #[cfg(test)]

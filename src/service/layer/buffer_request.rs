@@ -72,9 +72,9 @@ mod tests {
     use super::*;
 
     /// Frames that are there.
-    struct Sent(VecDeque<Frame<Bytes>>);
+    struct Frames(VecDeque<Frame<Bytes>>);
 
-    impl http_body::Body for Sent {
+    impl http_body::Body for Frames {
         type Data = Bytes;
         type Error = Status;
 
@@ -88,7 +88,7 @@ mod tests {
         let bytes: Vec<u8> = (0..1000).map(|at| at as u8).collect();
         let frames = bytes.iter().map(|byte| Frame::data(Bytes::copy_from_slice(&[*byte])));
         let sent = frames.chain([Frame::trailers(http::HeaderMap::new())]).collect();
-        let (_, mut body) = arrived(http::Request::new(Body::new(Sent(sent)))).await.into_parts();
+        let (_, mut body) = arrived(http::Request::new(Body::new(Frames(sent)))).await.into_parts();
         let (mut read, mut frames) = (Vec::new(), 0);
         while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
             frames += 1;

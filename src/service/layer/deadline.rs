@@ -12,7 +12,7 @@ use tonic::{Status, body::Body, codegen::http};
 use tower::Service;
 
 use super::terminate_body::ends_with;
-use crate::service::{error::Refusal, method::Method, write::idempotency};
+use crate::service::{error::ServiceError, method::Method, write::idempotency};
 
 /// Bounds the time of the calls of a service.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ where
         let callers = match idempotency::timeout(request.headers()) {
             Ok(callers) => callers,
             Err(violations) => {
-                let refused = Status::from(Refusal::from(violations)).into_http();
+                let refused = Status::from(ServiceError::from(violations)).into_http();
                 return Box::pin(async { Ok(refused) });
             }
         };
@@ -63,10 +63,10 @@ where
                 None => Ok(response.await),
             };
             match (begun, ends) {
-                (Err(_), _) => Ok(Status::from(Refusal::Late).into_http()),
+                (Err(_), _) => Ok(Status::from(ServiceError::Late).into_http()),
                 (Ok(Ok(response)), Some(deadline)) => Ok(ends_with(response, async move {
                     sleep_until(deadline).await;
-                    Refusal::Late.into()
+                    ServiceError::Late.into()
                 })),
                 (Ok(response), _) => response,
             }

@@ -28,16 +28,16 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Completes the statuses of a service.
 #[derive(Debug, Clone)]
-pub struct Complete<S>(S);
+pub struct ErrorDetails<S>(S);
 
-impl<S> Complete<S> {
+impl<S> ErrorDetails<S> {
     /// Around this service.
     pub fn new(inner: S) -> Self {
         Self(inner)
     }
 }
 
-impl<S> Service<http::Request<Body>> for Complete<S>
+impl<S> Service<http::Request<Body>> for ErrorDetails<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>>,
     S::Future: Send + 'static,

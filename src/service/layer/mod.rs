@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use self::{
-    access::Access, admission::Admission, compression::Compression, deadline::Deadlines, error_details::Complete,
+    access::Access, admission::Admission, compression::Compression, deadline::Deadlines, error_details::ErrorDetails,
     observe::Observe, only_grpc::OnlyGrpc,
 };
-use crate::access::Gate;
+use crate::access::Authenticator;
 
 /// The limits that the layers enforce.
 #[derive(Debug, Clone, Copy)]
@@ -38,11 +38,11 @@ pub struct Limits {
 }
 
 /// The services as calls reach them.
-pub type Layers = OnlyGrpc<Observe<Complete<Deadlines<Access<Admission<Compression<Routes>>>>>>>;
+pub type Layers = OnlyGrpc<Observe<ErrorDetails<Deadlines<Access<Admission<Compression<Routes>>>>>>>;
 
 /// Puts the layers around the services.
-pub fn around(routes: Routes, gate: Arc<Gate>, limits: Limits, stopping: CancellationToken) -> Layers {
+pub fn around(routes: Routes, gate: Arc<Authenticator>, limits: Limits, stopping: CancellationToken) -> Layers {
     let admitted = Admission::new(Compression::new(routes.prepare()), &limits, stopping);
     let bounded = Deadlines::new(Access::new(admitted, gate), limits.call_timeout);
-    OnlyGrpc::new(Observe::new(Complete::new(bounded)))
+    OnlyGrpc::new(Observe::new(ErrorDetails::new(bounded)))
 }

@@ -56,7 +56,7 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let measures = self.methods.of(request.uri().path());
         let id = RequestId::of(request.headers());
-        let watch = Watch::new(measures, &id, request.headers());
+        let watch = CallSpan::new(measures, &id, request.headers());
         let span = watch.span.clone();
         let response = span.in_scope(|| self.inner.call(request));
         let observed = async move {
@@ -82,14 +82,14 @@ fn status(headers: &HeaderMap) -> Option<usize> {
 }
 
 /// A call, until it ends. One that is dropped before was cancelled.
-struct Watch {
+struct CallSpan {
     measures: Option<Arc<Measures>>,
     started: Instant,
     span: Span,
     is_traced: bool,
 }
 
-impl Watch {
+impl CallSpan {
     fn new(measures: Arc<Measures>, id: &RequestId, headers: &HeaderMap) -> Self {
         let (service, method) = (measures.service, measures.method);
         let parent = Traceparent::of(headers);
@@ -125,7 +125,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for CallSpan {
     fn drop(&mut self) {
         self.tell(Status::cancelled("").code() as usize);
     }
@@ -134,7 +134,7 @@ impl Drop for Watch {
 struct Observed {
     body: Body,
     /// None once it has ended.
-    watch: Option<Watch>,
+    watch: Option<CallSpan>,
 }
 
 impl Observed {

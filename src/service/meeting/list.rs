@@ -12,18 +12,18 @@ use crate::{
         resource::Collection,
     },
     pb::{ListMeetingsRequest, ListMeetingsResponse, Meeting, View},
-    service::{Api, error::Refusal, read::pagination::Cursor},
+    service::{Api, error::ServiceError, read::pagination::Cursor},
     store::{
-        query::list::{Keyset, Wanted, list},
+        query::list::{Keyset, ListQuery, list},
         report,
     },
 };
 
 /// What a request asks for, and where it begins.
-pub(super) fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, Wanted, View), Refusal> {
-    let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?;
-    let order = order::parse(order::MEETINGS, &request.order_by).map_err(Refusal::Order)?;
-    let wanted = Wanted { filter, question: None, show_deleted: request.show_deleted, order };
+pub(super) fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, ListQuery, View), ServiceError> {
+    let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?;
+    let order = order::parse(order::MEETINGS, &request.order_by).map_err(ServiceError::Order)?;
+    let wanted = ListQuery { filter, question: None, show_deleted: request.show_deleted, order };
     Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
 }
 
@@ -32,9 +32,9 @@ pub(super) async fn page(
     api: Api,
     budget: Duration,
     cursor: Cursor,
-    wanted: Wanted,
+    wanted: ListQuery,
     view: View,
-) -> Result<(ListMeetingsResponse, Option<Keyset>), Refusal> {
+) -> Result<(ListMeetingsResponse, Option<Keyset>), ServiceError> {
     let mut page =
         list(&mut api.store.ask(cursor.about, budget).await?, Collection::Meetings, &wanted, cursor.after, cursor.size)
             .await?;

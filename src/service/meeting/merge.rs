@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::SystemTime};
 
 use uuid::Uuid;
 
-use super::settle_inputs::{Tellings, must_have_room, tellings};
+use super::settle_inputs::{SettleInputs, require_room, tellings};
 use crate::{
     model::{
         merge::{merge_away, take_back},
@@ -15,12 +15,12 @@ use crate::{
     },
     pb::{Meeting, MergeMeetingsRequest, Report, SplitMeetingRequest},
     service::{
-        Api, Prepared,
-        error::Refusal,
+        Api, WritePlan,
+        error::ServiceError,
         id, ids,
         write::{
-            idempotency::Call,
-            revise::{current, must_stand, revised, standing, with_etag},
+            idempotency::WriteCall,
+            revise::{current, require_active, revised, standing, with_etag},
         },
     },
     store::{
@@ -32,9 +32,9 @@ use crate::{
 /// Moves all reports of the sources to the meeting that stays.
 pub async fn prepare_merge(
     api: &Api,
-    call: &Call,
+    call: &WriteCall,
     request: &MergeMeetingsRequest,
-) -> Result<Prepared<Meeting>, Refusal> {
+) -> Result<WritePlan<Meeting>, ServiceError> {
     let source_ids = ids::<Meeting>(&request.sources);
     let all: Vec<Uuid> = [id::<Meeting>(&request.name)?].into_iter().chain(source_ids.iter().copied()).collect();
     // The meetings first: whatever happens to their reports afterwards makes revisions of them.
@@ -43,13 +43,13 @@ pub async fn prepare_merge(
     let former = with_etag(meetings.remove(0), &request.etag)?;
     let moved = reports_of(api, &source_ids, &former).await?;
     let mut of_meeting = tellings(api, &all).await?;
-    let told = all.iter().filter_map(|id| of_meeting.remove(id)).fold(Tellings::default(), Tellings::and);
-    must_have_room(&former.name, &told, 0)?;
+    let told = all.iter().filter_map(|id| of_meeting.remove(id)).fold(SettleInputs::default(), SettleInputs::and);
+    require_room(&former.name, &told, 0)?;
 
     let now = SystemTime::now();
     let next = told.settled(&former, now);
     // What is uncertain of a source is settled with the survivor, or not at all.
-    let nothing = Tellings { groups: told.groups, ..Default::default() };
+    let nothing = SettleInputs { groups: told.groups, ..Default::default() };
     let gone = sources.iter().map(|source| {
         let own = moved.iter().filter(|report| report.meeting == source.name).map(|report| report.name.clone());
         let mut next = source.clone();
@@ -69,9 +69,9 @@ pub async fn prepare_merge(
 /// Moves reports to another meeting, or back to the one that was merged.
 pub async fn prepare_split(
     api: &Api,
-    call: &Call,
+    call: &WriteCall,
     request: &SplitMeetingRequest,
-) -> Result<Prepared<Meeting>, Refusal> {
+) -> Result<WritePlan<Meeting>, ServiceError> {
     let split = match request.reports.is_empty() {
         true => undone(api, request).await?,
         false => asked(api, request).await?,
@@ -80,11 +80,11 @@ pub async fn prepare_split(
 }
 
 /// What moved in a merge moves back to the meeting that was merged.
-async fn undone(api: &Api, request: &SplitMeetingRequest) -> Result<Split, Refusal> {
+async fn undone(api: &Api, request: &SplitMeetingRequest) -> Result<Split, ServiceError> {
     let former = to_split(api, request).await?;
     let merged: Meeting = current(api, &request.into).await?;
     if merged.merged_into != former.name {
-        return Err(Refusal::NotMerged(merged.name));
+        return Err(ServiceError::NotMerged(merged.name));
     }
     let mut back = merged.clone();
     let names = take_back(&mut back);
@@ -93,7 +93,7 @@ async fn undone(api: &Api, request: &SplitMeetingRequest) -> Result<Split, Refus
 }
 
 /// The reports that are asked for move.
-async fn asked(api: &Api, request: &SplitMeetingRequest) -> Result<Split, Refusal> {
+async fn asked(api: &Api, request: &SplitMeetingRequest) -> Result<Split, ServiceError> {
     let former = to_split(api, request).await?;
     let into: Vec<Uuid> = Collection::Meetings.id(&request.into).into_iter().collect();
     let into = standing::<Meeting>(api, &into).await?.pop();
@@ -111,9 +111,9 @@ async fn asked(api: &Api, request: &SplitMeetingRequest) -> Result<Split, Refusa
 }
 
 /// The meeting that is to be split, as it stands.
-async fn to_split(api: &Api, request: &SplitMeetingRequest) -> Result<Meeting, Refusal> {
+async fn to_split(api: &Api, request: &SplitMeetingRequest) -> Result<Meeting, ServiceError> {
     let former: Meeting = current(api, &request.name).await?;
-    must_stand(api, &former).await?;
+    require_active(api, &former).await?;
     with_etag(former, &request.etag)
 }
 
@@ -128,21 +128,21 @@ struct Split {
 
 async fn prepare(
     api: &Api,
-    call: &Call,
+    call: &WriteCall,
     request: &SplitMeetingRequest,
     Split { former, into, moved }: Split,
-) -> Result<Prepared<Meeting>, Refusal> {
+) -> Result<WritePlan<Meeting>, ServiceError> {
     let is_undone = request.reports.is_empty();
     let into_id = into.as_ref().and_then(|(one, _)| one.id()).unwrap_or_else(Uuid::now_v7);
     let former_id = id::<Meeting>(&former.name)?;
     let mut of_meeting = tellings(api, &[former_id, into_id]).await?;
     let names: BTreeSet<&str> = moved.iter().map(|report| report.name.as_str()).collect();
-    let (leaving, left) = of_meeting.remove(&former_id).unwrap_or_default().parted(&names);
+    let (leaving, left) = of_meeting.remove(&former_id).unwrap_or_default().partition(&names);
     let told = of_meeting.remove(&into_id).unwrap_or_default().and(leaving);
     let into_name = Collection::Meetings.name(into_id);
-    must_have_room(&into_name, &told, 0)?;
+    require_room(&into_name, &told, 0)?;
     if !is_undone {
-        let nothing = |name: &String| Err(Refusal::LeavesNothing(name.clone()));
+        let nothing = |name: &String| Err(ServiceError::LeavesNothing(name.clone()));
         match (left.reports.is_empty(), told.reports.is_empty()) {
             (true, _) => return nothing(&former.name),
             (_, true) => return nothing(into.as_ref().map_or(&former.name, |(one, _)| &one.name)),
@@ -183,14 +183,14 @@ fn moved_to(report: &Report, meeting: &str, now: SystemTime) -> Put<Report> {
 }
 
 /// All reports of these meetings, which are to move to another: not more than it could have.
-async fn reports_of(api: &Api, meetings: &[Uuid], survivor: &Meeting) -> Result<Vec<Report>, Refusal> {
+async fn reports_of(api: &Api, meetings: &[Uuid], survivor: &Meeting) -> Result<Vec<Report>, ServiceError> {
     let docs = report::all_of(api.store.reads(), meetings).await?;
-    let docs = docs.ok_or_else(|| Refusal::TooManyReports(survivor.name.clone()))?;
+    let docs = docs.ok_or_else(|| ServiceError::TooManyReports(survivor.name.clone()))?;
     Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)
 }
 
 /// These reports, as far as the meeting has them.
-async fn reports_here(api: &Api, meeting: &Meeting, names: &BTreeSet<String>) -> Result<Vec<Report>, Refusal> {
+async fn reports_here(api: &Api, meeting: &Meeting, names: &BTreeSet<String>) -> Result<Vec<Report>, ServiceError> {
     let ids: Vec<Uuid> = names.iter().filter_map(|name| Collection::Reports.id(name)).collect();
     let docs = report::some_of(api.store.reads(), id::<Meeting>(&meeting.name)?, &ids).await?;
     Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)

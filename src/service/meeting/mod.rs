@@ -17,20 +17,21 @@ use uuid::Uuid;
 
 use self::{
     list::{page, question},
-    settle_inputs::{Telling, Tellings, complete, must_have_room, source, to_settle},
+    settle_inputs::{ReportInput, SettleInputs, complete, require_room, source, to_settle},
     view::{read, whole},
 };
 use super::{
-    Api, Prepared,
-    error::Refusal,
-    id, ids, must_be_free, must_fit, new_id,
+    Api, WritePlan,
+    error::ServiceError,
+    id, ids, new_id,
     read::{
         history,
         pagination::{Cursor, chunks},
     },
+    require_fits, require_free,
     write::{
-        idempotency::{Call, check},
-        revise::{must_stand, revised, to_delete, to_undelete},
+        idempotency::{WriteCall, check},
+        revise::{require_active, revised, to_delete, to_undelete},
     },
 };
 use crate::{
@@ -58,18 +59,18 @@ use crate::{
 #[tonic::async_trait]
 impl MeetingService for Api {
     async fn create_meeting(&self, request: Request<CreateMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, mut request) = Call::read(request)?;
+        let (call, mut request) = WriteCall::read(request)?;
         request.clear_output();
-        check(&request).map_err(Refusal::from)?;
-        self.respond(|| call.once(&self.store, prepare_meeting(self, &call, &request))).await
+        check(&request).map_err(ServiceError::from)?;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_meeting(self, &call, &request))).await
     }
 
     async fn add_report(&self, request: Request<AddReportRequest>) -> Result<Response<Report>, Status> {
-        let (call, mut request) = Call::read(request)?;
+        let (call, mut request) = WriteCall::read(request)?;
         request.clear_output();
-        check(&request).map_err(Refusal::from)?;
-        let _turn = self.turns.take(id::<Meeting>(&request.meeting)?).await;
-        self.respond(|| call.once(&self.store, prepare_report(self, &call, &request))).await
+        check(&request).map_err(ServiceError::from)?;
+        let _turn = self.record_locks.take(id::<Meeting>(&request.meeting)?).await;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_report(self, &call, &request))).await
     }
 
     async fn get_meeting(&self, request: Request<GetMeetingRequest>) -> Result<Response<Meeting>, Status> {
@@ -80,7 +81,7 @@ impl MeetingService for Api {
             (None, View::Basic) => without_reports(self, id).await?,
             (None, _) => whole(self, id).await?,
         };
-        meeting.map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
+        meeting.map(Response::new).ok_or_else(|| ServiceError::NotFound(request.name).into())
     }
 
     async fn batch_get_meetings(
@@ -124,7 +125,7 @@ impl MeetingService for Api {
             return Ok(Response::new(history::record(self, id::<Report>(&request.name)?, time).await?));
         }
         let report = read_report(self, &request.name).await?;
-        report.map(Response::new).ok_or_else(|| Refusal::NotFound(request.name).into())
+        report.map(Response::new).ok_or_else(|| ServiceError::NotFound(request.name).into())
     }
 
     async fn list_reports(
@@ -155,51 +156,56 @@ impl MeetingService for Api {
     }
 
     async fn update_meeting(&self, request: Request<UpdateMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = Call::read(request)?;
+        let (call, request) = WriteCall::read(request)?;
         let validate_only = request.validate_only;
-        let asked = update::Asked::read(request).map_err(Refusal::from)?;
-        let _turn = self.turns.take(asked.meeting()?).await;
-        self.respond(|| call.once(&self.store, update::prepare(self, &call, &asked, validate_only))).await
+        let asked = update::MeetingUpdate::read(request).map_err(ServiceError::from)?;
+        let _turn = self.record_locks.take(asked.meeting()?).await;
+        self.commit_and_respond(|| {
+            call.with_idempotency(&self.store, update::prepare(self, &call, &asked, validate_only))
+        })
+        .await
     }
 
     async fn retract_report(&self, request: Request<RetractReportRequest>) -> Result<Response<Report>, Status> {
-        let (call, request) = Call::read(request)?;
-        check(&request).map_err(Refusal::from)?;
+        let (call, request) = WriteCall::read(request)?;
+        check(&request).map_err(ServiceError::from)?;
         let _turn = match read_report(self, &request.name).await? {
-            Some(report) => self.turns.take_all(Collection::Meetings.id(&report.meeting)).await,
+            Some(report) => self.record_locks.take_all(Collection::Meetings.id(&report.meeting)).await,
             None => Vec::new(),
         };
-        self.respond(|| call.once(&self.store, retract::prepare(self, &call, &request))).await
+        self.commit_and_respond(|| call.with_idempotency(&self.store, retract::prepare(self, &call, &request))).await
     }
 
     async fn merge_meetings(&self, request: Request<MergeMeetingsRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = Call::read(request)?;
-        check(&request).map_err(Refusal::from)?;
+        let (call, request) = WriteCall::read(request)?;
+        check(&request).map_err(ServiceError::from)?;
         let all = ids::<Meeting>(&request.sources).into_iter().chain(Collection::Meetings.id(&request.name));
-        let _turns = self.turns.take_all(all).await;
-        self.respond(|| call.once(&self.store, merge::prepare_merge(self, &call, &request))).await
+        let _turns = self.record_locks.take_all(all).await;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, merge::prepare_merge(self, &call, &request)))
+            .await
     }
 
     async fn split_meeting(&self, request: Request<SplitMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = Call::read(request)?;
-        check(&request).map_err(Refusal::from)?;
+        let (call, request) = WriteCall::read(request)?;
+        check(&request).map_err(ServiceError::from)?;
         let both = [&request.name, &request.into].into_iter().filter_map(|name| Collection::Meetings.id(name));
-        let _turns = self.turns.take_all(both).await;
-        self.respond(|| call.once(&self.store, merge::prepare_split(self, &call, &request))).await
+        let _turns = self.record_locks.take_all(both).await;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, merge::prepare_split(self, &call, &request)))
+            .await
     }
 
     async fn delete_meeting(&self, request: Request<DeleteMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = Call::read(request)?;
-        check(&request).map_err(Refusal::from)?;
-        let _turn = self.turns.take(id::<Meeting>(&request.name)?).await;
-        self.respond(|| call.once(&self.store, prepare_delete(self, &call, &request))).await
+        let (call, request) = WriteCall::read(request)?;
+        check(&request).map_err(ServiceError::from)?;
+        let _turn = self.record_locks.take(id::<Meeting>(&request.name)?).await;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_delete(self, &call, &request))).await
     }
 
     async fn undelete_meeting(&self, request: Request<UndeleteMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = Call::read(request)?;
-        check(&request).map_err(Refusal::from)?;
-        let _turn = self.turns.take(id::<Meeting>(&request.name)?).await;
-        self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
+        let (call, request) = WriteCall::read(request)?;
+        check(&request).map_err(ServiceError::from)?;
+        let _turn = self.record_locks.take(id::<Meeting>(&request.name)?).await;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_undelete(self, &call, &request))).await
     }
 
     async fn list_meeting_revisions(
@@ -222,10 +228,14 @@ impl MeetingService for Api {
     }
 }
 
-async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest) -> Result<Prepared<Meeting>, Refusal> {
+async fn prepare_meeting(
+    api: &Api,
+    call: &WriteCall,
+    request: &CreateMeetingRequest,
+) -> Result<WritePlan<Meeting>, ServiceError> {
     let (meeting_id, report_id) = (new_id(&request.meeting_id), new_id(&request.report_id));
-    must_be_free::<Meeting>(&api.store, &request.meeting_id, meeting_id).await?;
-    must_be_free::<Report>(&api.store, &request.report_id, report_id).await?;
+    require_free::<Meeting>(&api.store, &request.meeting_id, meeting_id).await?;
+    require_free::<Report>(&api.store, &request.report_id, report_id).await?;
 
     let mut meeting = request.meeting.clone().unwrap_or_default();
     meeting.set_review(Review::Unreviewed);
@@ -244,12 +254,12 @@ async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest)
         report.meeting = Collection::Meetings.name(meeting_id);
         report.begin(report_id, now);
     }
-    let telling = Telling::new(report.clone(), &source.article, source.origin());
-    let tellings = Tellings { reports: vec![telling], ..Default::default() };
+    let telling = ReportInput::new(report.clone(), &source.article, source.origin());
+    let tellings = SettleInputs { reports: vec![telling], ..Default::default() };
     tellings.settle(&mut meeting);
     if request.validate_only {
         meeting.name.clear();
-        return Ok(Prepared::Validated(tellings.answer(meeting)));
+        return Ok(WritePlan::Validated(tellings.answer(meeting)));
     }
     meeting.begin(meeting_id, now);
     let answer = tellings.answer(meeting.clone());
@@ -258,30 +268,34 @@ async fn prepare_meeting(api: &Api, call: &Call, request: &CreateMeetingRequest)
         meetings: vec![Put::new(meeting_id, meeting)],
         ..call.write(&answer)
     };
-    Ok(Prepared::Write(answer, vec![write]))
+    Ok(WritePlan::Write(answer, vec![write]))
 }
 
-async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> Result<Prepared<Report>, Refusal> {
+async fn prepare_report(
+    api: &Api,
+    call: &WriteCall,
+    request: &AddReportRequest,
+) -> Result<WritePlan<Report>, ServiceError> {
     let meeting_id = id::<Meeting>(&request.meeting)?;
     let report_id = new_id(&request.report_id);
-    must_be_free::<Report>(&api.store, &request.report_id, report_id).await?;
+    require_free::<Report>(&api.store, &request.report_id, report_id).await?;
     let sent = request.report.clone().unwrap_or_default();
     let completed = async {
         let source = source(api, &sent.article).await?;
         let report = complete(api, sent, &source, &Path::ROOT.field("report").field("evidence")).await?;
-        Ok::<_, Refusal>((source, report))
+        Ok::<_, ServiceError>((source, report))
     };
     let (of_meeting, completed) = tokio::join!(to_add_to(api, request, meeting_id), completed);
     let ((former, mut tellings), (source, mut report)) = (of_meeting?, completed?);
-    must_have_room(&request.meeting, &tellings, 1)?;
+    require_room(&request.meeting, &tellings, 1)?;
     report.meeting.clone_from(&request.meeting);
     if request.validate_only {
         report.name.clear();
-        return Ok(Prepared::Validated(report));
+        return Ok(WritePlan::Validated(report));
     }
     let now = SystemTime::now();
     report.begin(report_id, now);
-    tellings.reports.push(Telling::new(report.clone(), &source.article, source.origin()));
+    tellings.reports.push(ReportInput::new(report.clone(), &source.article, source.origin()));
     let meeting = match former {
         Some(former) => tellings.put(tellings.settled(&former, now), change::Kind::Reported),
         None => {
@@ -293,24 +307,32 @@ async fn prepare_report(api: &Api, call: &Call, request: &AddReportRequest) -> R
     };
     let write =
         Write { reports: vec![Put::new(report_id, report.clone())], meetings: vec![meeting], ..call.write(&report) };
-    Ok(Prepared::Write(report, vec![write]))
+    Ok(WritePlan::Write(report, vec![write]))
 }
 
 /// The meeting that a report is to be added to, with those that it has; none where it is to be made.
-async fn to_add_to(api: &Api, request: &AddReportRequest, id: Uuid) -> Result<(Option<Meeting>, Tellings), Refusal> {
+async fn to_add_to(
+    api: &Api,
+    request: &AddReportRequest,
+    id: Uuid,
+) -> Result<(Option<Meeting>, SettleInputs), ServiceError> {
     // The meeting first: whatever happens to its reports afterwards makes a revision of it.
     let docs = meeting::get(api.store.reads(), &[id]).await?;
     let Some(doc) = docs.first() else {
-        let missing = || Refusal::NotFound(request.meeting.clone());
-        return if request.allow_missing { Ok((None, Tellings::default())) } else { Err(missing()) };
+        let missing = || ServiceError::NotFound(request.meeting.clone());
+        return if request.allow_missing { Ok((None, SettleInputs::default())) } else { Err(missing()) };
     };
     let meeting: Meeting = doc.decode_to_rewrite()?;
-    must_stand(api, &meeting).await?;
+    require_active(api, &meeting).await?;
     let tellings = to_settle(api, &[id]).await?.remove(&id).unwrap_or_default();
     Ok((Some(meeting), tellings))
 }
 
-async fn prepare_delete(api: &Api, call: &Call, request: &DeleteMeetingRequest) -> Result<Prepared<Meeting>, Refusal> {
+async fn prepare_delete(
+    api: &Api,
+    call: &WriteCall,
+    request: &DeleteMeetingRequest,
+) -> Result<WritePlan<Meeting>, ServiceError> {
     let former: Meeting = to_delete(api, &request.name, &request.etag, None).await?;
     let next = former.deleted(SystemTime::now());
     Ok(put_next(call, request.validate_only, next, change::Kind::Deleted))
@@ -318,15 +340,15 @@ async fn prepare_delete(api: &Api, call: &Call, request: &DeleteMeetingRequest) 
 
 async fn prepare_undelete(
     api: &Api,
-    call: &Call,
+    call: &WriteCall,
     request: &UndeleteMeetingRequest,
-) -> Result<Prepared<Meeting>, Refusal> {
+) -> Result<WritePlan<Meeting>, ServiceError> {
     let former: Meeting = to_undelete(api, &request.name, &request.etag).await?;
     let next = former.undeleted(SystemTime::now());
     Ok(put_next(call, request.validate_only, next, change::Kind::Undeleted))
 }
 
-fn put_next(call: &Call, validate_only: bool, next: Meeting, kind: change::Kind) -> Prepared<Meeting> {
+fn put_next(call: &WriteCall, validate_only: bool, next: Meeting, kind: change::Kind) -> WritePlan<Meeting> {
     let answer = basic(next.clone());
     revised(call, validate_only, answer, |write| {
         write.meetings.push(Put::next(next.id().unwrap_or_default(), next, kind));
@@ -334,14 +356,14 @@ fn put_next(call: &Call, validate_only: bool, next: Meeting, kind: change::Kind)
 }
 
 /// Reads one meeting.
-async fn without_reports(api: &Api, id: Uuid) -> Result<Option<Meeting>, Refusal> {
+async fn without_reports(api: &Api, id: Uuid) -> Result<Option<Meeting>, ServiceError> {
     let Some(doc) = api.store.by_id().meetings.get(id).await? else { return Ok(None) };
-    must_fit(doc.bytes.len() + 16)?;
+    require_fits(doc.bytes.len() + 16)?;
     Ok(Some(basic(doc.decode()?)))
 }
 
 /// Reads one report.
-async fn read_report(api: &Api, name: &str) -> Result<Option<Report>, Refusal> {
+async fn read_report(api: &Api, name: &str) -> Result<Option<Report>, ServiceError> {
     let doc = api.store.by_id().reports.get(id::<Report>(name)?).await?;
     Ok(doc.map(|doc| doc.decode()).transpose()?)
 }

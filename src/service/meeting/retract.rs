@@ -9,11 +9,11 @@ use crate::{
     model::resource::{Collection, Resource},
     pb::{Article, Meeting, Report, RetractReportRequest, Retraction, report::State},
     service::{
-        Api, Prepared,
-        error::Refusal,
-        must_be_live,
+        Api, WritePlan,
+        error::ServiceError,
+        require_live,
         write::{
-            idempotency::Call,
+            idempotency::WriteCall,
             revise::{current, revised, with_etag},
         },
     },
@@ -32,15 +32,19 @@ pub struct Retracted {
 }
 
 /// Takes back the report that is asked for.
-pub async fn prepare(api: &Api, call: &Call, request: &RetractReportRequest) -> Result<Prepared<Report>, Refusal> {
+pub async fn prepare(
+    api: &Api,
+    call: &WriteCall,
+    request: &RetractReportRequest,
+) -> Result<WritePlan<Report>, ServiceError> {
     let former: Report = current(api, &request.name).await?;
     if former.state() == State::Retracted {
-        return Err(Refusal::AlreadyRetracted(former.name));
+        return Err(ServiceError::AlreadyRetracted(former.name));
     }
     let former = with_etag(former, &request.etag)?;
     let correcting = &request.correcting_article;
     let better: Vec<Uuid> = Collection::Articles.id(correcting).into_iter().collect();
-    must_be_live::<Article>(&api.store, &better).await?;
+    require_live::<Article>(&api.store, &better).await?;
     let why =
         Retraction { reason: request.reason.clone(), correcting_article: correcting.clone(), ..Default::default() };
     let Retracted { reports, meetings, reason } = retract(api, &[former], &why, SystemTime::now()).await?;
@@ -51,14 +55,14 @@ pub async fn prepare(api: &Api, call: &Call, request: &RetractReportRequest) -> 
 }
 
 /// Takes back all active reports of an article.
-pub async fn all_of(api: &Api, article: Uuid, reason: &str, now: SystemTime) -> Result<Retracted, Refusal> {
+pub async fn all_of(api: &Api, article: Uuid, reason: &str, now: SystemTime) -> Result<Retracted, ServiceError> {
     let docs = report::active_of(api.store.reads(), article).await?;
     let reports: Vec<Report> = docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?;
     let why = Retraction { reason: reason.to_owned(), ..Default::default() };
     retract(api, &reports, &why, now).await
 }
 
-async fn retract(api: &Api, reports: &[Report], why: &Retraction, now: SystemTime) -> Result<Retracted, Refusal> {
+async fn retract(api: &Api, reports: &[Report], why: &Retraction, now: SystemTime) -> Result<Retracted, ServiceError> {
     let of_meeting = |report: &Report| Collection::Meetings.id(&report.meeting);
     let ids: Vec<Uuid> = reports.iter().filter_map(of_meeting).collect::<BTreeSet<_>>().into_iter().collect();
     if ids.is_empty() {
@@ -70,7 +74,7 @@ async fn retract(api: &Api, reports: &[Report], why: &Retraction, now: SystemTim
     let mut meetings = Vec::with_capacity(formers.len());
     for doc in &formers {
         let former: Meeting = doc.decode_to_rewrite()?;
-        let (_, left) = tellings.remove(&doc.id).unwrap_or_default().parted(&gone);
+        let (_, left) = tellings.remove(&doc.id).unwrap_or_default().partition(&gone);
         meetings.push(left.put(left.settled(&former, now), change::Kind::Retracted));
     }
     let reports = reports.iter().map(|report| retracted(report, why, now)).collect();

@@ -19,22 +19,22 @@ use crate::{
         report::{content, content_hash, has_content, participants, read_to_settle},
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
-        settle::Told,
+        settle::SourceReport,
         time::dates,
     },
     pb::{Article, Meeting, Participant, Report, report::State},
-    service::{Api, error::Refusal, must_be_live, status::MESSAGE_BYTES},
+    service::{Api, error::ServiceError, require_live, status::MESSAGE_BYTES},
     store::{
         Doc, StoreError, article, change,
         query::history,
-        report::{self, Given},
+        report::{self, ExistingReport},
         write::Put,
     },
 };
 
 /// A report with what settling needs to know of its article.
 #[derive(Debug, Clone)]
-pub struct Telling {
+pub struct ReportInput {
     /// The report.
     pub report: Report,
     origin: Uuid,
@@ -42,7 +42,7 @@ pub struct Telling {
     uri: String,
 }
 
-impl Telling {
+impl ReportInput {
     /// A report of this article.
     pub fn new(report: Report, article: &Article, origin: Uuid) -> Self {
         let publish_date = article.publish_date.as_ref().and_then(dates::first_day);
@@ -50,16 +50,16 @@ impl Telling {
     }
 
     /// As settling takes it.
-    pub fn told(&self) -> Told<'_> {
-        Told { report: &self.report, origin: self.origin, publish_date: self.publish_date, uri: &self.uri }
+    pub fn told(&self) -> SourceReport<'_> {
+        SourceReport { report: &self.report, origin: self.origin, publish_date: self.publish_date, uri: &self.uri }
     }
 }
 
 /// The active reports of a meeting: what it is settled on.
 #[derive(Debug, Clone, Default)]
-pub struct Tellings {
+pub struct SettleInputs {
     /// Those of articles.
-    pub reports: Vec<Telling>,
+    pub reports: Vec<ReportInput>,
     /// The rulings.
     pub rulings: Vec<Report>,
     /// How many bytes those have together that were read from the store.
@@ -68,23 +68,23 @@ pub struct Tellings {
     pub groups: Option<i64>,
 }
 
-impl Tellings {
+impl SettleInputs {
     /// Reports of one meeting as they are stored.
-    pub fn of(rows: &[report::Told]) -> Result<Self, StoreError> {
+    pub fn of(rows: &[report::ReportRow]) -> Result<Self, StoreError> {
         let mut tellings = Self::default();
         rows.iter().try_for_each(|row| tellings.push(row.doc.decode()?, row))?;
         Ok(tellings)
     }
 
     /// Adds a stored report. It may have the spelling of release 0.1.0.
-    fn push(&mut self, mut report: Report, row: &report::Told) -> Result<(), StoreError> {
+    fn push(&mut self, mut report: Report, row: &report::ReportRow) -> Result<(), StoreError> {
         report.canonicalize();
         self.bytes += row.doc.bytes.len();
         self.groups = self.groups.or(Some(row.groups));
         match (row.origin, &row.article_doc) {
             (Some(origin), Some(article)) => {
                 let uri = uri_of(article).map_err(|_| StoreError::Damaged(report.article.clone()))?;
-                self.reports.push(Telling { report, origin, publish_date: row.publish_from, uri });
+                self.reports.push(ReportInput { report, origin, publish_date: row.publish_from, uri });
             }
             _ => self.rulings.push(report),
         }
@@ -92,13 +92,13 @@ impl Tellings {
     }
 
     /// Adds a report as it was, of its article as it was.
-    pub fn push_as_of(&mut self, mut report: Report, row: &history::Told) -> Result<(), StoreError> {
+    pub fn push_as_of(&mut self, mut report: Report, row: &history::ReportRowAt) -> Result<(), StoreError> {
         report.canonicalize();
         match (row.origin, &row.article_doc) {
             (Some(origin), Some(article)) => {
                 let article = Article::decode(article.as_slice());
                 let article = article.map_err(|_| StoreError::Damaged(report.article.clone()))?;
-                self.reports.push(Telling::new(report, &article, origin));
+                self.reports.push(ReportInput::new(report, &article, origin));
             }
             _ => self.rulings.push(report),
         }
@@ -106,8 +106,8 @@ impl Tellings {
     }
 
     /// The reports of articles as settling takes them.
-    pub fn told(&self) -> Vec<Told<'_>> {
-        self.reports.iter().map(Telling::told).collect()
+    pub fn told(&self) -> Vec<SourceReport<'_>> {
+        self.reports.iter().map(ReportInput::told).collect()
     }
 
     /// The rulings as settling takes them.
@@ -125,11 +125,11 @@ impl Tellings {
     }
 
     /// Those that have one of these names, and the others.
-    pub fn parted(self, names: &BTreeSet<&str>) -> (Self, Self) {
+    pub fn partition(self, names: &BTreeSet<&str>) -> (Self, Self) {
         let is_named = |report: &Report| names.contains(report.name.as_str());
         let (these, reports) = self.reports.into_iter().partition(|one| is_named(&one.report));
         let (those, rulings) = self.rulings.into_iter().partition(is_named);
-        let parts = |reports: Vec<Telling>, rulings: Vec<Report>| {
+        let parts = |reports: Vec<ReportInput>, rulings: Vec<Report>| {
             let all = reports.iter().map(|one| &one.report).chain(&rulings);
             Self { bytes: all.map(Message::encoded_len).sum(), reports, rulings, groups: self.groups }
         };
@@ -183,8 +183,8 @@ impl Tellings {
 }
 
 /// The active reports of these meetings.
-pub async fn tellings(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, Tellings>, Refusal> {
-    let mut tellings: HashMap<Uuid, Tellings> = HashMap::new();
+pub async fn tellings(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
+    let mut tellings: HashMap<Uuid, SettleInputs> = HashMap::new();
     for row in report::of_meetings(api.store.reads(), meetings).await? {
         tellings.entry(row.meeting).or_default().push(row.doc.decode()?, &row)?;
     }
@@ -192,8 +192,8 @@ pub async fn tellings(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, Tell
 }
 
 /// The same for those who only settle these meetings: reports without what they say besides.
-pub async fn to_settle(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, Tellings>, Refusal> {
-    let mut tellings: HashMap<Uuid, Tellings> = HashMap::new();
+pub async fn to_settle(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
+    let mut tellings: HashMap<Uuid, SettleInputs> = HashMap::new();
     for row in report::of_meetings(api.store.reads(), meetings).await? {
         let damaged = |_| StoreError::Damaged(Collection::Reports.name(row.doc.id));
         let report = read_to_settle(&row.doc.bytes).map_err(damaged)?;
@@ -203,13 +203,13 @@ pub async fn to_settle(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, Tel
 }
 
 /// The article that a report is of, with its text.
-pub struct Source {
+pub struct ReportArticle {
     /// The article.
     pub article: Article,
-    source: Arc<article::Source>,
+    source: Arc<article::ArticleSource>,
 }
 
-impl Source {
+impl ReportArticle {
     /// The first article of its group of copies.
     pub fn origin(&self) -> Uuid {
         self.source.origin
@@ -217,21 +217,26 @@ impl Source {
 }
 
 /// Reads the article that a report is of, which must be live.
-pub async fn source(api: &Api, name: &str) -> Result<Source, Refusal> {
-    let missing = || Refusal::NotFound(name.to_owned());
+pub async fn source(api: &Api, name: &str) -> Result<ReportArticle, ServiceError> {
+    let missing = || ServiceError::NotFound(name.to_owned());
     let id = Collection::Articles.id(name).ok_or_else(missing)?;
     let source = api.store.by_id().sources.get(id).await?.ok_or_else(missing)?;
     let article: Article = source.doc.decode()?;
     if article.is_deleted() {
-        return Err(Refusal::Deleted(article.name));
+        return Err(ServiceError::Deleted(article.name));
     }
-    Ok(Source { article, source })
+    Ok(ReportArticle { article, source })
 }
 
 /// Completes a report that was sent: its hash, its article's revision, its evidence, which is checked. `at` is where
 /// the list of evidence stands in the request. The participants that it names must be live.
-pub async fn complete(api: &Api, mut report: Report, source: &Source, at: &Path<'_>) -> Result<Report, Refusal> {
-    let text = source.source.text.as_deref().map(evidence::Text::new);
+pub async fn complete(
+    api: &Api,
+    mut report: Report,
+    source: &ReportArticle,
+    at: &Path<'_>,
+) -> Result<Report, ServiceError> {
+    let text = source.source.text.as_deref().map(evidence::IndexedText::new);
     let content = content(&report, text.as_ref());
     report.content_hash = content_hash(&content);
     report.article_revision = source.article.revision;
@@ -244,18 +249,18 @@ pub async fn complete(api: &Api, mut report: Report, source: &Source, at: &Path<
     let article = source.article.id().unwrap_or_default();
     let key = (article, report.content_hash.clone());
     let (live, same) =
-        tokio::join!(must_be_live::<Participant>(&api.store, &named), api.store.by_id().contents.get(key));
+        tokio::join!(require_live::<Participant>(&api.store, &named), api.store.by_id().contents.get(key));
     live?;
     let same = match same?.as_deref() {
-        Some(Given::Same(id)) => Some(*id),
-        Some(Given::Former) => {
+        Some(ExistingReport::Same(id)) => Some(*id),
+        Some(ExistingReport::Former) => {
             let former = report::hashed_before(api.store.reads(), &[article]).await?;
             given_before(&former, &content)?
         }
         None => None,
     };
     match same {
-        Some(same) => Err(Refusal::DuplicateReport(Collection::Reports.name(same))),
+        Some(same) => Err(ServiceError::DuplicateReport(Collection::Reports.name(same))),
         None => Ok(report),
     }
 }
@@ -271,10 +276,10 @@ fn given_before(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<Uuid>
 }
 
 /// Refuses so many reports more for a meeting that is full.
-pub fn must_have_room(meeting: &str, tellings: &Tellings, more: usize) -> Result<(), Refusal> {
+pub fn require_room(meeting: &str, tellings: &SettleInputs, more: usize) -> Result<(), ServiceError> {
     let is_full = tellings.reports.len() + tellings.rulings.len() + more > MOST_REPORTS;
     match is_full || tellings.bytes > MOST_REPORT_BYTES {
-        true => Err(Refusal::TooManyReports(meeting.to_owned())),
+        true => Err(ServiceError::TooManyReports(meeting.to_owned())),
         false => Ok(()),
     }
 }
@@ -286,13 +291,13 @@ mod tests {
     #[test]
     fn each_part_of_a_meeting_has_room_for_what_it_has_itself() {
         let report = |name: &str| Report { name: name.into(), content_hash: "f".repeat(40), ..Default::default() };
-        let telling = |name| Telling::new(report(name), &Article::default(), Uuid::nil());
+        let telling = |name| ReportInput::new(report(name), &Article::default(), Uuid::nil());
         let reports = vec![telling("a"), telling("b")];
-        let all = Tellings { reports, rulings: vec![report("c")], bytes: MOST_REPORT_BYTES + 1, groups: None };
-        assert!(must_have_room("m", &all, 0).is_err());
-        for part in <[Tellings; 2]>::from(all.parted(&BTreeSet::from(["a", "c"]))) {
+        let all = SettleInputs { reports, rulings: vec![report("c")], bytes: MOST_REPORT_BYTES + 1, groups: None };
+        assert!(require_room("m", &all, 0).is_err());
+        for part in <[SettleInputs; 2]>::from(all.partition(&BTreeSet::from(["a", "c"]))) {
             assert!((1..200).contains(&part.bytes));
-            assert!(must_have_room("m", &part, 0).is_ok());
+            assert!(require_room("m", &part, 0).is_ok());
         }
     }
 }

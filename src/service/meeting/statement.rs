@@ -22,36 +22,36 @@ use crate::{
     },
     service::{
         Api,
-        error::Refusal,
+        error::ServiceError,
         read::{
             pagination::Cursor,
             snippets::{Shown, snippets},
         },
     },
     store::{
-        query::{About, Ask, list::PAGE_BYTES},
-        statement::{self, Found, Wanted},
+        query::{BoundedQuery, QueryClass, list::PAGE_BYTES},
+        statement::{self, StatementLocation, StatementQuery},
     },
 };
 
 /// Answers a page of statements.
-pub async fn list(api: &Api, request: Request<ListStatementsRequest>) -> Result<ListStatementsResponse, Refusal> {
+pub async fn list(api: &Api, request: Request<ListStatementsRequest>) -> Result<ListStatementsResponse, ServiceError> {
     let (request, budget) = api.asked(request).await?;
-    let filter = filter::parse(STATEMENTS, &request.filter).map_err(Refusal::Filter)?;
+    let filter = filter::parse(STATEMENTS, &request.filter).map_err(ServiceError::Filter)?;
     let question = Question::read(&request.query, &request.query_language);
     let order = order::parse_with_query(order::STATEMENTS, &request.order_by, question.is_some());
-    let order = order.map_err(Refusal::Order)?;
+    let order = order.map_err(ServiceError::Order)?;
     let cursor = Cursor::of(&request, api.token_key, api.feed.head())?;
-    page(api, budget, &cursor, &Wanted { filter, question, order }).await
+    page(api, budget, &cursor, &StatementQuery { filter, question, order }).await
 }
 
 async fn page(
     api: &Api,
     budget: Duration,
-    cursor: &Cursor<statement::Place>,
-    wanted: &Wanted,
-) -> Result<ListStatementsResponse, Refusal> {
-    let mut ask = api.store.ask(About::Page, budget).await?;
+    cursor: &Cursor<statement::StatementPosition>,
+    wanted: &StatementQuery,
+) -> Result<ListStatementsResponse, ServiceError> {
+    let mut ask = api.store.ask(QueryClass::Page, budget).await?;
     let page = statement::list(&mut ask, wanted, cursor.after, cursor.size).await?;
     let mut sources = Sources::read(&mut ask, &page.found).await?;
     let mut next = page.found.last().filter(|_| page.more);
@@ -75,8 +75,8 @@ async fn page(
 }
 
 /// The texts of statements, in their languages.
-fn shown<'a>(found: &[&'a Found], results: &'a [Told]) -> Vec<Vec<Shown<'a>>> {
-    let shown = |(one, told): (&&'a Found, &'a Told)| {
+fn shown<'a>(found: &[&'a StatementLocation], results: &'a [Told]) -> Vec<Vec<Shown<'a>>> {
+    let shown = |(one, told): (&&'a StatementLocation, &'a Told)| {
         let language = one.language_code.as_deref().unwrap_or_default();
         let text = told.statement.as_ref().map(|one| one.text.as_str());
         text.into_iter().map(|text| Shown { source: Source::Text, text, language }).collect()
@@ -93,7 +93,7 @@ struct Sources {
 }
 
 impl Sources {
-    async fn read(ask: &mut Ask, found: &[Found]) -> Result<Self, Refusal> {
+    async fn read(ask: &mut BoundedQuery, found: &[StatementLocation]) -> Result<Self, ServiceError> {
         Ok(Self {
             reports: records(ask, found.iter().map(|one| one.report)).await?,
             meetings: records(ask, found.iter().map(|one| one.meeting)).await?,
@@ -102,7 +102,7 @@ impl Sources {
     }
 
     /// A statement with where it comes from; none where its report was retracted since it was found.
-    fn tell(&mut self, found: &Found) -> Option<Told> {
+    fn tell(&mut self, found: &StatementLocation) -> Option<Told> {
         let meeting = self.meetings.get(&found.meeting)?;
         let report = self.reports.get(&found.report).filter(|one| one.state() == State::Active)?;
         let said = self.said.entry(found.report).or_insert_with(|| of_report(report, meeting));
@@ -118,7 +118,10 @@ impl Sources {
     }
 }
 
-async fn records<R: Resource>(ask: &mut Ask, ids: impl Iterator<Item = Uuid>) -> Result<HashMap<Uuid, R>, Refusal> {
+async fn records<R: Resource>(
+    ask: &mut BoundedQuery,
+    ids: impl Iterator<Item = Uuid>,
+) -> Result<HashMap<Uuid, R>, ServiceError> {
     let docs = statement::sources(ask, R::COLLECTION, &ids.collect()).await?;
     docs.iter().map(|doc| Ok((doc.id, doc.decode()?))).collect()
 }

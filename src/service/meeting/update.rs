@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::settle_inputs::{Tellings, must_have_room, tellings};
+use super::settle_inputs::{SettleInputs, require_room, tellings};
 use crate::{
     model::{
         canonical::{Canonical, is_same},
@@ -20,11 +20,11 @@ use crate::{
     },
     pb::{Meeting, Participant, Report, Ruling, UpdateMeetingRequest, meeting::Review, report::State},
     service::{
-        Api, Prepared,
-        error::Refusal,
-        id, must_be_free, must_be_live, new_id,
+        Api, WritePlan,
+        error::ServiceError,
+        id, new_id, require_free, require_live,
         write::{
-            idempotency::Call,
+            idempotency::WriteCall,
             revise::{Update, revised, unchanged},
         },
     },
@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// An update of a meeting that was asked for.
-pub struct Asked {
+pub struct MeetingUpdate {
     update: Update<Meeting>,
     /// What a ruling is recorded with; `None` for an ordinary update.
     ruling: Option<Ruling>,
@@ -41,7 +41,7 @@ pub struct Asked {
     report_id: String,
 }
 
-impl Asked {
+impl MeetingUpdate {
     /// Reads a request: its mask is either that of a ruling or an ordinary one.
     pub fn read(mut request: UpdateMeetingRequest) -> Result<Self, Violations> {
         let mut violations = request.violations();
@@ -67,7 +67,7 @@ impl Asked {
     }
 
     /// The id of the meeting.
-    pub fn meeting(&self) -> Result<Uuid, Refusal> {
+    pub fn meeting(&self) -> Result<Uuid, ServiceError> {
         id::<Meeting>(&self.update.sent.name)
     }
 }
@@ -98,11 +98,16 @@ fn is_ruling(paths: &[String], at: &Path<'_>, out: &mut Violations) -> bool {
 }
 
 /// Prepares an update.
-pub async fn prepare(api: &Api, call: &Call, asked: &Asked, validate_only: bool) -> Result<Prepared<Meeting>, Refusal> {
-    let Asked { update, ruling, reason, report_id } = asked;
+pub async fn prepare(
+    api: &Api,
+    call: &WriteCall,
+    asked: &MeetingUpdate,
+    validate_only: bool,
+) -> Result<WritePlan<Meeting>, ServiceError> {
+    let MeetingUpdate { update, ruling, reason, report_id } = asked;
     let (former, next) = update.merge(api, &Path::ROOT.field("meeting")).await?;
     if former.review() == Review::Retracted && (ruling.is_some() || update.mask.replaces("review", false)) {
-        return Err(Refusal::NoActiveReport(former.name));
+        return Err(ServiceError::NoActiveReport(former.name));
     }
     let id = asked.meeting()?;
     let told = tellings(api, &[id]).await?.remove(&id).unwrap_or_default();
@@ -115,17 +120,17 @@ pub async fn prepare(api: &Api, call: &Call, asked: &Asked, validate_only: bool)
 /// A ruling, and the meeting under it.
 async fn rule(
     api: &Api,
-    call: &Call,
+    call: &WriteCall,
     (update, ruling, report_id, validate_only): (&Update<Meeting>, &Ruling, &str, bool),
     former: Meeting,
-    mut told: Tellings,
-) -> Result<Prepared<Meeting>, Refusal> {
+    mut told: SettleInputs,
+) -> Result<WritePlan<Meeting>, ServiceError> {
     let id = new_id(report_id);
-    must_be_free::<Report>(&api.store, report_id, id).await?;
+    require_free::<Report>(&api.store, report_id, id).await?;
     let mut account = update.mask.apply(&Meeting::default(), &update.sent).account.unwrap_or_default();
     account.canonicalize();
     let named: Vec<Uuid> = participants(&account).collect();
-    must_be_live::<Participant>(&api.store, &named).await?;
+    require_live::<Participant>(&api.store, &named).await?;
     let says_the_same = |former: &Report| {
         former.ruling.as_ref().is_some_and(|former| is_same(former, ruling))
             && former.account.as_ref().is_some_and(|former| is_same(former, &account))
@@ -134,7 +139,7 @@ async fn rule(
         let answer = told.answer(former);
         return Ok(unchanged(call, validate_only, answer));
     }
-    must_have_room(&former.name, &told, 1)?;
+    require_room(&former.name, &told, 1)?;
 
     // Whatever the clock says, it is newer than the rulings before it, none of which is younger than the meeting.
     let former_time = former.update_time.and_then(|time| SystemTime::try_from(time).ok());
@@ -163,11 +168,11 @@ async fn rule(
 
 /// A meeting whose own fields are replaced.
 fn replace(
-    call: &Call,
+    call: &WriteCall,
     (validate_only, reason): (bool, &str),
     (former, mut next): (Meeting, Meeting),
-    told: &Tellings,
-) -> Prepared<Meeting> {
+    told: &SettleInputs,
+) -> WritePlan<Meeting> {
     if is_same(&next, &former) {
         let answer = told.answer(former);
         return unchanged(call, validate_only, answer);

@@ -14,12 +14,12 @@ use crate::{
         ListCounterpartsRequest, ListCounterpartsResponse, Participant, list_counterparts_request::GroupBy,
         list_counterparts_response::Counterpart,
     },
-    service::{Api, error::Refusal, id, live, read::pagination::Cursor},
+    service::{Api, error::ServiceError, id, live, read::pagination::Cursor},
     store::{
         participant,
         query::{
-            About,
-            counterpart::{self, By, Wanted},
+            QueryClass,
+            counterpart::{self, By, CounterpartQuery},
             list::Keyset,
         },
     },
@@ -30,19 +30,19 @@ pub async fn list(
     api: &Api,
     request: &ListCounterpartsRequest,
     budget: Duration,
-) -> Result<ListCounterpartsResponse, Refusal> {
+) -> Result<ListCounterpartsResponse, ServiceError> {
     let cursor: Cursor = Cursor::of(request, api.token_key, api.feed.head())?;
-    let wanted = Wanted {
+    let wanted = CounterpartQuery {
         participant: id::<Participant>(&request.participant)?,
-        filter: filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?,
+        filter: filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?,
         by: match request.group_by() {
             GroupBy::Region => By::Region,
             GroupBy::Unspecified | GroupBy::Participant => By::Participant,
         },
     };
-    must_be_there(api, &[wanted.participant]).await?;
+    require_existing(api, &[wanted.participant]).await?;
     let after = cursor.after.map(|place| (place.value, who(wanted.by, place.id)));
-    let mut ask = api.store.ask(About::Many, budget).await?;
+    let mut ask = api.store.ask(QueryClass::Many, budget).await?;
     // One more than asked for tells whether there are more.
     let mut found = counterpart::list(&mut ask, &wanted, after, cursor.size + 1).await?;
     drop(ask);
@@ -58,10 +58,10 @@ pub async fn list(
 }
 
 /// Refuses participants that are not there, or not any more: nobody can have met them.
-pub(in crate::service) async fn must_be_there(api: &Api, ids: &[Uuid]) -> Result<(), Refusal> {
+pub(in crate::service) async fn require_existing(api: &Api, ids: &[Uuid]) -> Result<(), ServiceError> {
     let live = live::<Participant>(&api.store, ids).await?;
     match ids.iter().find(|id| live.get(id) != Some(&true)) {
-        Some(missing) => Err(Refusal::NotFound(Collection::Participants.name(*missing))),
+        Some(missing) => Err(ServiceError::NotFound(Collection::Participants.name(*missing))),
         None => Ok(()),
     }
 }
@@ -86,7 +86,7 @@ fn who(by: By, id: Uuid) -> String {
     }
 }
 
-async fn with_names(api: &Api, found: Vec<counterpart::Counterpart>) -> Result<Vec<Counterpart>, Refusal> {
+async fn with_names(api: &Api, found: Vec<counterpart::Counterpart>) -> Result<Vec<Counterpart>, ServiceError> {
     let ids: Vec<Uuid> = found.iter().filter_map(|one| Uuid::try_parse(&one.who).ok()).collect();
     let docs = participant::get(api.store.reads(), &ids).await?;
     let known: Vec<Participant> = docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;

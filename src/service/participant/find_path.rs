@@ -4,38 +4,38 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::counterpart::must_be_there;
+use super::counterpart::require_existing;
 use crate::{
     model::{
         query::{
             filter::{self, Filter},
-            find_path::{End, MOST_MEETINGS, MOST_REACHED},
+            find_path::{MOST_MEETINGS, MOST_REACHED, SearchEnd},
         },
         resource::Collection,
     },
     pb::{FindPathRequest, FindPathResponse, Participant},
-    service::{Api, error::Refusal, id},
+    service::{Api, error::ServiceError, id},
     store::{
         StoreError,
-        query::{About, Ask, find_path},
+        query::{BoundedQuery, QueryClass, find_path},
     },
 };
 
 const DEFAULT_DEPTH: usize = 4;
 
 /// Finds what a checked request asks for.
-pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Result<FindPathResponse, Refusal> {
+pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Result<FindPathResponse, ServiceError> {
     let (source, target) = (id::<Participant>(&request.source)?, id::<Participant>(&request.target)?);
     if source == target {
-        return Err(Refusal::SameParticipant(request.source.clone()));
+        return Err(ServiceError::SameParticipant(request.source.clone()));
     }
-    let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(Refusal::Filter)?;
-    must_be_there(api, &[source, target]).await?;
+    let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?;
+    require_existing(api, &[source, target]).await?;
     let most = usize::try_from(request.max_depth).ok().filter(|depth| *depth > 0).unwrap_or(DEFAULT_DEPTH);
-    let ask = api.store.ask(About::Many, budget).await?;
+    let ask = api.store.ask(QueryClass::Many, budget).await?;
     let mut search = Search { ask, filter, source: Reach::of(source), target: Reach::of(target), truncated: false };
     let chain = match search.meet(most).await? {
-        Some(met) => search.trace(source, met).await?.ok_or(Refusal::Contention)?,
+        Some(met) => search.trace(source, met).await?.ok_or(ServiceError::Contention)?,
         None => Chain::default(),
     };
     Ok(FindPathResponse {
@@ -46,7 +46,7 @@ pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Res
 }
 
 struct Search {
-    ask: Ask,
+    ask: BoundedQuery,
     filter: Filter,
     source: Reach,
     target: Reach,
@@ -56,7 +56,7 @@ struct Search {
 
 /// One end, and what it costs to go on from it.
 struct Reach {
-    end: End,
+    end: SearchEnd,
     cost: Option<Cost>,
 }
 
@@ -87,10 +87,10 @@ struct Chain {
 
 impl Reach {
     fn of(end: Uuid) -> Self {
-        Self { end: End::new(end), cost: None }
+        Self { end: SearchEnd::new(end), cost: None }
     }
 
-    async fn cost(&mut self, ask: &mut Ask) -> Result<Cost, StoreError> {
+    async fn cost(&mut self, ask: &mut BoundedQuery) -> Result<Cost, StoreError> {
         if let Some(cost) = &self.cost {
             return Ok(cost.clone());
         }

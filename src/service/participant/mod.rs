@@ -13,17 +13,18 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    Api, Prepared,
-    error::Refusal,
-    id, ids, in_order, must_be_free, must_be_live, new_id,
+    Api, WritePlan,
+    error::ServiceError,
+    id, ids, in_order, new_id,
     read::{
         history,
         pagination::{Cursor, chunks},
     },
+    require_free, require_live,
     status::MESSAGE_BYTES,
     write::{
-        idempotency::{Call, check},
-        revise::{Update, must_be_a_place, revised, to_delete, to_undelete, unchanged},
+        idempotency::{WriteCall, check},
+        revise::{Update, require_acyclic, revised, to_delete, to_undelete, unchanged},
     },
 };
 use crate::{
@@ -42,7 +43,7 @@ use crate::{
     },
     store::{
         change, participant,
-        query::list::{Keyset, Wanted, list},
+        query::list::{Keyset, ListQuery, list},
         write::{Put, PutParticipant, Write},
     },
 };
@@ -53,12 +54,12 @@ impl ParticipantService for Api {
         &self,
         request: Request<CreateParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let (call, mut request) = Call::read(request)?;
+        let (call, mut request) = WriteCall::read(request)?;
         if let Some(participant) = &mut request.participant {
             participant.clear_output();
         }
-        check(&request).map_err(Refusal::from)?;
-        self.respond(|| call.once(&self.store, prepare(self, &call, &request))).await
+        check(&request).map_err(ServiceError::from)?;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare(self, &call, &request))).await
     }
 
     async fn get_participant(&self, request: Request<GetParticipantRequest>) -> Result<Response<Participant>, Status> {
@@ -67,8 +68,8 @@ impl ParticipantService for Api {
         if let Some(time) = time {
             return Ok(Response::new(history::record(self, id, time).await?));
         }
-        let doc = self.store.by_id().participants.get(id).await.map_err(Refusal::from)?;
-        let doc = doc.ok_or(Refusal::NotFound(request.name))?;
+        let doc = self.store.by_id().participants.get(id).await.map_err(ServiceError::from)?;
+        let doc = doc.ok_or(ServiceError::NotFound(request.name))?;
         Ok(Response::new(doc.decode()?))
     }
 
@@ -84,7 +85,7 @@ impl ParticipantService for Api {
         }
         let docs = participant::get(self.store.reads(), &ids).await?;
         if docs.iter().map(|doc| doc.bytes.len() + 16).sum::<usize>() > MESSAGE_BYTES {
-            return Err(Refusal::TooLarge.into());
+            return Err(ServiceError::TooLarge.into());
         }
         Ok(Response::new(BatchGetParticipantsResponse { participants: in_order(&ids, &docs)? }))
     }
@@ -115,36 +116,39 @@ impl ParticipantService for Api {
         &self,
         request: Request<UpdateParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let (call, mut request) = Call::read(request)?;
+        let (call, mut request) = WriteCall::read(request)?;
         let mut etag = String::new();
         if let Some(participant) = &mut request.participant {
             etag = std::mem::take(&mut participant.etag);
             participant.clear_output();
         }
         let update = Update::read(&request, (request.participant.as_ref(), etag), request.update_mask.as_ref());
-        let update = update.map_err(Refusal::from)?;
-        let _turn = self.turns.take(id::<Participant>(&update.sent.name)?).await;
-        self.respond(|| call.once(&self.store, prepare_update(self, &call, &update, request.validate_only))).await
+        let update = update.map_err(ServiceError::from)?;
+        let _turn = self.record_locks.take(id::<Participant>(&update.sent.name)?).await;
+        self.commit_and_respond(|| {
+            call.with_idempotency(&self.store, prepare_update(self, &call, &update, request.validate_only))
+        })
+        .await
     }
 
     async fn delete_participant(
         &self,
         request: Request<DeleteParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let (call, request) = Call::read(request)?;
-        check(&request).map_err(Refusal::from)?;
-        let _turn = self.turns.take(id::<Participant>(&request.name)?).await;
-        self.respond(|| call.once(&self.store, prepare_delete(self, &call, &request))).await
+        let (call, request) = WriteCall::read(request)?;
+        check(&request).map_err(ServiceError::from)?;
+        let _turn = self.record_locks.take(id::<Participant>(&request.name)?).await;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_delete(self, &call, &request))).await
     }
 
     async fn undelete_participant(
         &self,
         request: Request<UndeleteParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let (call, request) = Call::read(request)?;
-        check(&request).map_err(Refusal::from)?;
-        let _turn = self.turns.take(id::<Participant>(&request.name)?).await;
-        self.respond(|| call.once(&self.store, prepare_undelete(self, &call, &request))).await
+        let (call, request) = WriteCall::read(request)?;
+        check(&request).map_err(ServiceError::from)?;
+        let _turn = self.record_locks.take(id::<Participant>(&request.name)?).await;
+        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_undelete(self, &call, &request))).await
     }
 
     async fn list_participant_revisions(
@@ -172,38 +176,42 @@ impl ParticipantService for Api {
     }
 }
 
-async fn prepare(api: &Api, call: &Call, request: &CreateParticipantRequest) -> Result<Prepared<Participant>, Refusal> {
+async fn prepare(
+    api: &Api,
+    call: &WriteCall,
+    request: &CreateParticipantRequest,
+) -> Result<WritePlan<Participant>, ServiceError> {
     let id = new_id(&request.participant_id);
-    must_be_free::<Participant>(&api.store, &request.participant_id, id).await?;
+    require_free::<Participant>(&api.store, &request.participant_id, id).await?;
     let mut participant = request.participant.clone().unwrap_or_default();
-    must_have_own_ids(api, &participant, id).await?;
-    must_be_live::<Participant>(&api.store, &parent(&participant)).await?;
+    require_own_ids(api, &participant, id).await?;
+    require_live::<Participant>(&api.store, &parent(&participant)).await?;
     if request.validate_only {
         participant.name.clear();
-        return Ok(Prepared::Validated(participant));
+        return Ok(WritePlan::Validated(participant));
     }
     participant.begin(id, SystemTime::now());
     let put = PutParticipant { put: Put::new(id, participant), absent: Vec::new(), former: None };
     let answer = put.put.record.clone();
     let write = Write { participants: vec![put], ..call.write(&answer) };
-    Ok(Prepared::Write(answer, vec![write]))
+    Ok(WritePlan::Write(answer, vec![write]))
 }
 
 async fn prepare_update(
     api: &Api,
-    call: &Call,
+    call: &WriteCall,
     update: &Update<Participant>,
     validate_only: bool,
-) -> Result<Prepared<Participant>, Refusal> {
+) -> Result<WritePlan<Participant>, ServiceError> {
     let at = Path::ROOT.field("participant");
     let (former, mut next) = update.merge(api, &at).await?;
     if is_same(&next, &former) {
         return Ok(unchanged(call, validate_only, former));
     }
     let id = id::<Participant>(&former.name)?;
-    must_have_own_ids(api, &next, id).await?;
+    require_own_ids(api, &next, id).await?;
     if next.parent != former.parent {
-        must_be_a_place::<Participant>(api, &parent(&next), id, &at.field("parent")).await?;
+        require_acyclic::<Participant>(api, &parent(&next), id, &at.field("parent")).await?;
     }
     next.succeed(&former, SystemTime::now());
     Ok(put_next(call, validate_only, next, former, change::Kind::Updated))
@@ -211,9 +219,9 @@ async fn prepare_update(
 
 async fn prepare_delete(
     api: &Api,
-    call: &Call,
+    call: &WriteCall,
     request: &DeleteParticipantRequest,
-) -> Result<Prepared<Participant>, Refusal> {
+) -> Result<WritePlan<Participant>, ServiceError> {
     let former: Participant = to_delete(api, &request.name, &request.etag, None).await?;
     let next = former.deleted(SystemTime::now());
     Ok(put_next(call, request.validate_only, next, former, change::Kind::Deleted))
@@ -221,23 +229,23 @@ async fn prepare_delete(
 
 async fn prepare_undelete(
     api: &Api,
-    call: &Call,
+    call: &WriteCall,
     request: &UndeleteParticipantRequest,
-) -> Result<Prepared<Participant>, Refusal> {
+) -> Result<WritePlan<Participant>, ServiceError> {
     let former: Participant = to_undelete(api, &request.name, &request.etag).await?;
-    must_have_own_ids(api, &former, id::<Participant>(&request.name)?).await?;
-    must_be_live::<Participant>(&api.store, &parent(&former)).await?;
+    require_own_ids(api, &former, id::<Participant>(&request.name)?).await?;
+    require_live::<Participant>(&api.store, &parent(&former)).await?;
     let next = former.undeleted(SystemTime::now());
     Ok(put_next(call, request.validate_only, next, former, change::Kind::Undeleted))
 }
 
 fn put_next(
-    call: &Call,
+    call: &WriteCall,
     validate_only: bool,
     next: Participant,
     former: Participant,
     kind: change::Kind,
-) -> Prepared<Participant> {
+) -> WritePlan<Participant> {
     revised(call, validate_only, next.clone(), |write| {
         let id = next.id().unwrap_or_default();
         let put = PutParticipant { put: Put::next(id, next, kind), absent: Vec::new(), former: Some(former) };
@@ -246,7 +254,7 @@ fn put_next(
 }
 
 /// Refuses external ids that another participant has.
-async fn must_have_own_ids(api: &Api, participant: &Participant, id: Uuid) -> Result<(), Refusal> {
+async fn require_own_ids(api: &Api, participant: &Participant, id: Uuid) -> Result<(), ServiceError> {
     let ids: Vec<_> = participant.external_ids.iter().map(|id| (id.scheme.as_str(), id.value.as_str())).collect();
     if ids.is_empty() {
         return Ok(());
@@ -255,7 +263,7 @@ async fn must_have_own_ids(api: &Api, participant: &Participant, id: Uuid) -> Re
     let others = owners.into_iter().filter(|(_, owner)| owner.id != id);
     match others.min_by(|a, b| a.0.cmp(&b.0)) {
         Some(((scheme, value), owner)) => {
-            Err(Refusal::DuplicateExternalId { name: Collection::Participants.name(owner.id), scheme, value })
+            Err(ServiceError::DuplicateExternalId { name: Collection::Participants.name(owner.id), scheme, value })
         }
         None => Ok(()),
     }
@@ -265,10 +273,10 @@ fn parent(participant: &Participant) -> Vec<Uuid> {
     Collection::Participants.id(&participant.parent).into_iter().collect()
 }
 
-fn question(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, Wanted), Refusal> {
-    let filter = filter::parse(filter::PARTICIPANTS, &request.filter).map_err(Refusal::Filter)?;
-    let order = order::parse(order::PARTICIPANTS, &request.order_by).map_err(Refusal::Order)?;
-    let wanted = Wanted { filter, question: None, show_deleted: request.show_deleted, order };
+fn question(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, ListQuery), ServiceError> {
+    let filter = filter::parse(filter::PARTICIPANTS, &request.filter).map_err(ServiceError::Filter)?;
+    let order = order::parse(order::PARTICIPANTS, &request.order_by).map_err(ServiceError::Order)?;
+    let wanted = ListQuery { filter, question: None, show_deleted: request.show_deleted, order };
     Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted))
 }
 
@@ -277,8 +285,8 @@ async fn page(
     api: Api,
     budget: Duration,
     cursor: Cursor,
-    wanted: Wanted,
-) -> Result<(ListParticipantsResponse, Option<Keyset>), Refusal> {
+    wanted: ListQuery,
+) -> Result<(ListParticipantsResponse, Option<Keyset>), ServiceError> {
     let page = list(
         &mut api.store.ask(cursor.about, budget).await?,
         Collection::Participants,

@@ -20,7 +20,7 @@ use crate::{
         self, BatchGetArticlesRequest, BatchGetMeetingsRequest, BatchGetParticipantsRequest, GetArticleRequest,
         GetMeetingRequest, GetParticipantRequest, GetReportRequest, ListReportsRequest,
     },
-    service::{Api, change::timestamp, error::Refusal, id, in_order, must_fit},
+    service::{Api, change::timestamp, error::ServiceError, id, in_order, require_fits},
     store::{StoreError, change::Kind, query::history},
 };
 
@@ -45,7 +45,7 @@ at_time!(GetMeetingRequest, BatchGetMeetingsRequest, GetReportRequest, ListRepor
 
 impl Api {
     /// The request of a read, as `read` has it, and the time that it asks for, if it does.
-    pub async fn read_at<R: AtTime>(&self, request: Request<R>) -> Result<(R, Option<DateTime<Utc>>), Refusal> {
+    pub async fn read_at<R: AtTime>(&self, request: Request<R>) -> Result<(R, Option<DateTime<Utc>>), ServiceError> {
         let request = self.reached(request).await?;
         let mut violations = request.violations();
         let time = request.read_time().and_then(|asked| time(asked, Utc::now(), &mut violations));
@@ -65,19 +65,19 @@ fn time(asked: &Timestamp, now: DateTime<Utc>, out: &mut Violations) -> Option<D
 }
 
 /// A record as of a time.
-pub async fn record<R: Resource>(api: &Api, id: Uuid, time: DateTime<Utc>) -> Result<R, Refusal> {
+pub async fn record<R: Resource>(api: &Api, id: Uuid, time: DateTime<Utc>) -> Result<R, ServiceError> {
     let records = records(api, &[id], time).await?;
-    records.into_iter().next().ok_or_else(|| Refusal::NotThen(R::COLLECTION.name(id)))
+    records.into_iter().next().ok_or_else(|| ServiceError::NotThen(R::COLLECTION.name(id)))
 }
 
 /// Records as of a time, in this order.
-pub async fn records<R: Resource>(api: &Api, ids: &[Uuid], time: DateTime<Utc>) -> Result<Vec<R>, Refusal> {
+pub async fn records<R: Resource>(api: &Api, ids: &[Uuid], time: DateTime<Utc>) -> Result<Vec<R>, ServiceError> {
     let docs = history::docs(api.store.reads(), R::COLLECTION, ids, time).await?;
     let sizes: HashMap<Uuid, usize> = docs.iter().map(|doc| (doc.id, doc.bytes.len() + 16)).collect();
     if let Some(missing) = ids.iter().find(|id| !sizes.contains_key(id)) {
-        return Err(Refusal::NotThen(R::COLLECTION.name(*missing)));
+        return Err(ServiceError::NotThen(R::COLLECTION.name(*missing)));
     }
-    must_fit(ids.iter().map(|id| sizes[id]).sum())?;
+    require_fits(ids.iter().map(|id| sizes[id]).sum())?;
     in_order(ids, &docs)
 }
 
@@ -91,10 +91,10 @@ pub async fn revisions<R: Resource>(
     api: &Api,
     name: &str,
     cursor: &Cursor<RevisionNumber>,
-) -> Result<(Vec<pb::Revision>, String), Refusal> {
+) -> Result<(Vec<pb::Revision>, String), ServiceError> {
     let (id, below) = (id::<R>(name)?, cursor.after.map_or(i64::MAX, |RevisionNumber(last)| last));
     let read = history::revisions(api.store.reads(), R::COLLECTION, id, below, cursor.size).await?;
-    let Some(last) = read.last() else { return Err(Refusal::NotFound(name.to_owned())) };
+    let Some(last) = read.last() else { return Err(ServiceError::NotFound(name.to_owned())) };
 
     // The last one says what is different in the one after it, and is told only if there is none before it.
     let complete = if last.revision == 1 { read.len() } else { read.len() - 1 };

@@ -13,11 +13,11 @@ use crate::{
         ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
         ListStatementsRequest,
     },
-    service::{Api, error::Refusal},
+    service::{Api, error::ServiceError},
     store::{
         change::Position,
-        query::{About, list::Keyset},
-        statement::Place,
+        query::{QueryClass, list::Keyset},
+        statement::StatementPosition,
     },
 };
 
@@ -48,7 +48,7 @@ impl Key for Uuid {
 }
 
 /// Of statements.
-impl Key for Place {
+impl Key for StatementPosition {
     fn bytes(self) -> Vec<u8> {
         [self.value.to_be_bytes().as_slice(), self.report.as_bytes(), &self.number.to_be_bytes()].concat()
     }
@@ -129,7 +129,7 @@ paged!(ListArticlesRequest, "articles", Keyset);
 paged!(ListParticipantsRequest, "participants", Keyset);
 paged!(ListMeetingsRequest, "meetings", Keyset);
 paged!(ListReportsRequest, "reports", Uuid);
-paged!(ListStatementsRequest, "statements", Place);
+paged!(ListStatementsRequest, "statements", StatementPosition);
 paged!(ListCounterpartsRequest, "counterparts", Keyset);
 paged!(ListArticleRevisionsRequest, "revisions of an article", RevisionNumber);
 paged!(ListParticipantRevisionsRequest, "revisions of a participant", RevisionNumber);
@@ -145,7 +145,7 @@ pub struct Cursor<K = Keyset> {
     /// The same in a chunk of a stream.
     chunk: usize,
     /// What is asked for with it.
-    pub about: About,
+    pub about: QueryClass,
     /// The position before the first page.
     pub as_of: Position,
     key: TokenKey,
@@ -154,7 +154,7 @@ pub struct Cursor<K = Keyset> {
 
 impl<K: Key> Cursor<K> {
     /// Reads where a checked request wants to begin. A first page is as of `head`.
-    pub fn of<R: Paged<Key = K>>(request: &R, key: TokenKey, head: Position) -> Result<Self, Refusal> {
+    pub fn of<R: Paged<Key = K>>(request: &R, key: TokenKey, head: Position) -> Result<Self, ServiceError> {
         let mut question = request.clone();
         let (size, token) = question.paging();
         let (size, token) = (std::mem::take(size), std::mem::take(token));
@@ -164,16 +164,16 @@ impl<K: Key> Cursor<K> {
         hasher.finalize_xof().fill(&mut request_hash);
 
         let (size, chunk) = (size_or(DEFAULT_SIZE, size), size_or(LARGEST_SIZE, size));
-        let mut cursor = Self { after: None, size, chunk, about: About::Page, as_of: head, key, request_hash };
+        let mut cursor = Self { after: None, size, chunk, about: QueryClass::Page, as_of: head, key, request_hash };
         if !token.is_empty() {
-            cursor.read(&token).ok_or(Refusal::PageToken)?;
+            cursor.read(&token).ok_or(ServiceError::PageToken)?;
         }
         Ok(cursor)
     }
 
     /// The same in chunks of a stream, which are as large as they can be.
     pub fn in_chunks(self) -> Self {
-        Self { size: self.chunk, about: About::Chunk, ..self }
+        Self { size: self.chunk, about: QueryClass::Chunk, ..self }
     }
 
     /// The token of a page that begins after `after`: a keyed hash of all that binds it, then its key, then the position.
@@ -218,9 +218,9 @@ pub fn chunks<T, P, F>(
 where
     P: Fn(Cursor) -> F + Send + 'static,
     T: Send + 'static,
-    F: Future<Output = Result<(T, Option<Keyset>), Refusal>> + Send + 'static,
+    F: Future<Output = Result<(T, Option<Keyset>), ServiceError>> + Send + 'static,
 {
-    let life = api.lives.begin();
+    let life = api.stream_limits.begin();
     let begun = Some(Chunk::begin(&page, cursor));
     stream::try_unfold((begun, page, life), |(begun, page, life)| async move {
         let Some(Chunk { cursor, task }) = begun else { return Ok(None) };
@@ -228,12 +228,12 @@ where
             biased;
             why = life.ended() => {
                 let resume = cursor.after.map(|after| ("page_token", cursor.token(after)));
-                return Err(Refusal::Ended(Ended { why, resume }).into());
+                return Err(ServiceError::Ended(Ended { why, resume }).into());
             }
             made = task => made,
         };
         // It panicked, and that was logged; nobody else ends it.
-        let (chunk, next) = made.map_err(|_| Refusal::Defect)??;
+        let (chunk, next) = made.map_err(|_| ServiceError::Defect)??;
         let next = next.map(|after| Chunk::begin(&page, Cursor { after: Some(after), ..cursor }));
         Ok(Some((chunk, (next, page, life))))
     })
@@ -242,14 +242,14 @@ where
 /// A chunk that is being made. Without anybody to wait for it that ends.
 struct Chunk<T> {
     cursor: Cursor,
-    task: AbortOnDropHandle<Result<(T, Option<Keyset>), Refusal>>,
+    task: AbortOnDropHandle<Result<(T, Option<Keyset>), ServiceError>>,
 }
 
 impl<T: Send + 'static> Chunk<T> {
     fn begin<P, F>(page: &P, cursor: Cursor) -> Self
     where
         P: Fn(Cursor) -> F,
-        F: Future<Output = Result<(T, Option<Keyset>), Refusal>> + Send + 'static,
+        F: Future<Output = Result<(T, Option<Keyset>), ServiceError>> + Send + 'static,
     {
         Self { task: AbortOnDropHandle::new(tokio::spawn(page(cursor.clone()))), cursor }
     }

@@ -1,12 +1,12 @@
 //! What a question has found, as it is shown.
 
 use crate::{
-    model::query::search::{Question, Text, snippet},
+    model::query::search::{FoldedText, Question, snippet},
     pb::{Snippet, snippet::Source},
-    service::error::Refusal,
+    service::error::ServiceError,
     store::query::{
-        Ask,
-        search::{Found, marked},
+        BoundedQuery,
+        search::{HighlightSource, marked},
     },
 };
 
@@ -22,13 +22,17 @@ pub struct Shown<'a> {
 }
 
 /// A snippet of each record, of the first of its texts that has what was found.
-pub async fn snippets(ask: &mut Ask, question: &Question, records: &[Vec<Shown<'_>>]) -> Result<Vec<Snippet>, Refusal> {
-    let texts = records.iter().flatten().map(|one| Found { text: one.text, language: one.language });
+pub async fn snippets(
+    ask: &mut BoundedQuery,
+    question: &Question,
+    records: &[Vec<Shown<'_>>],
+) -> Result<Vec<Snippet>, ServiceError> {
+    let texts = records.iter().flatten().map(|one| HighlightSource { text: one.text, language: one.language });
     let marked = marked(ask, question, &texts.collect::<Vec<_>>()).await?;
     let mut marked = marked.iter();
     let of_record = |shown: &Vec<Shown<'_>>| {
         let texts = shown.iter().zip(marked.by_ref());
-        let texts = texts.map(|(one, marked)| Text { source: one.source, text: one.text, marked });
+        let texts = texts.map(|(one, marked)| FoldedText { source: one.source, text: one.text, marked });
         snippet(&texts.collect::<Vec<_>>())
     };
     Ok(records.iter().map(of_record).collect())

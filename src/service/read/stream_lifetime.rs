@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// What bounds the streams of a service.
 #[derive(Debug, Clone)]
-pub struct Lives {
+pub struct StreamLimits {
     /// The service stops.
     pub stopping: CancellationToken,
     /// A stream lives so long, up to a tenth more; zero is for ever.
@@ -24,7 +24,7 @@ pub struct Life {
 
 /// Why a stream ends before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum EndReason {
     /// The service stops.
     Stopping,
     /// It has had its time.
@@ -35,12 +35,12 @@ pub enum Why {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Why.
-    pub why: Why,
+    pub why: EndReason,
     /// Where its client goes on, as the metadata of the reason say it.
     pub resume: Option<(&'static str, String)>,
 }
 
-impl Lives {
+impl StreamLimits {
     /// A stream begins.
     pub fn begin(&self) -> Life {
         let random = Uuid::now_v7().as_bytes()[15];
@@ -57,7 +57,7 @@ impl Lives {
 
 impl Life {
     /// Waits for the end.
-    pub async fn ended(&self) -> Why {
+    pub async fn ended(&self) -> EndReason {
         let had_its_time = async {
             match self.end {
                 Some(end) => sleep_until(end).await,
@@ -66,8 +66,8 @@ impl Life {
         };
         tokio::select! {
             biased;
-            () = self.stopping.cancelled() => Why::Stopping,
-            () = had_its_time => Why::Life,
+            () = self.stopping.cancelled() => EndReason::Stopping,
+            () = had_its_time => EndReason::Life,
         }
     }
 }
@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn streams_that_begin_together_end_within_a_tenth_of_their_life() {
-        let lives = |longest| Lives { stopping: CancellationToken::new(), longest: Duration::from_secs(longest) };
+        let lives =
+            |longest| StreamLimits { stopping: CancellationToken::new(), longest: Duration::from_secs(longest) };
         let hundred = lives(100);
         assert_eq!(hundred.length(0), Some(Duration::from_secs(100)));
         assert_eq!(hundred.length(255), Some(Duration::from_secs(110)));

@@ -11,9 +11,9 @@ use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt
 
 pub use self::message::encode as encode_message;
 use super::{
-    error::Refusal,
+    error::ServiceError,
     method,
-    read::stream_lifetime::{Ended, Why},
+    read::stream_lifetime::{EndReason, Ended},
 };
 use crate::{
     model::{meeting::MOST_REPORTS, query::filter::FilterError, rules::Violations, text::quoted::shown},
@@ -39,154 +39,154 @@ const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 /// The domain of our reasons.
 const DOMAIN: &str = "readout.v1";
 
-impl From<Refusal> for Status {
-    fn from(refusal: Refusal) -> Self {
+impl From<ServiceError> for Status {
+    fn from(refusal: ServiceError) -> Self {
         use ErrorReason as Reason;
         match refusal {
-            Refusal::Invalid(violations) => invalid(violations),
-            Refusal::Filter(error) => filter(&error),
-            Refusal::Order(error) => field(Reason::InvalidOrder, "order_by", &error.to_string()),
-            Refusal::PageToken => field(
+            ServiceError::Invalid(violations) => invalid(violations),
+            ServiceError::Filter(error) => filter(&error),
+            ServiceError::Order(error) => field(Reason::InvalidOrder, "order_by", &error.to_string()),
+            ServiceError::PageToken => field(
                 Reason::InvalidPageToken,
                 "page_token",
                 "was not given out by this service, or for a request with other fields",
             ),
-            Refusal::SameParticipant(name) => {
+            ServiceError::SameParticipant(name) => {
                 let description = "must be another participant than source";
                 field_with(Reason::SameParticipant, "target", description, [("name", name)])
             }
-            Refusal::RequestIdReused(id) => status(
+            ServiceError::RequestIdReused(id) => status(
                 Code::InvalidArgument,
                 Reason::RequestIdReused,
                 format!("the request id {id:?} was used before with another body"),
                 [("request_id", id)],
             ),
-            Refusal::NotFound(name) => {
+            ServiceError::NotFound(name) => {
                 status(Code::NotFound, Reason::ResourceNotFound, format!("{name} does not exist"), [("name", name)])
             }
-            Refusal::NotThen(name) => {
+            ServiceError::NotThen(name) => {
                 let message = format!("{name} did not exist at read_time");
                 status(Code::NotFound, Reason::ResourceNotFound, message, [("name", name)])
             }
-            Refusal::DuplicateId(name) => {
+            ServiceError::DuplicateId(name) => {
                 status(Code::AlreadyExists, Reason::DuplicateId, format!("{name} exists already"), [("name", name)])
             }
-            Refusal::DuplicateArticle { name, uri } => status(
+            ServiceError::DuplicateArticle { name, uri } => status(
                 Code::AlreadyExists,
                 Reason::DuplicateArticle,
                 format!("{name} has the uri {} already", shown(&uri)),
                 [("name", name), ("uri", uri)],
             ),
-            Refusal::DuplicateExternalId { name, scheme, value } => status(
+            ServiceError::DuplicateExternalId { name, scheme, value } => status(
                 Code::AlreadyExists,
                 Reason::DuplicateExternalId,
                 format!("{name} has the external id {} of {scheme} already", shown(&value)),
                 [("name", name), ("scheme", scheme), ("value", value)],
             ),
-            Refusal::DuplicateReport(name) => status(
+            ServiceError::DuplicateReport(name) => status(
                 Code::AlreadyExists,
                 Reason::DuplicateReport,
                 format!("the article gave the same report before: {name}"),
                 [("name", name)],
             ),
-            Refusal::ArticleDiffers { name, uri } => status(
+            ServiceError::ArticleDiffers { name, uri } => status(
                 Code::AlreadyExists,
                 Reason::ArticleDiffers,
                 format!("{name} has the uri {} and other content: set allow_update to revise it", shown(&uri)),
                 [("name", name), ("uri", uri)],
             ),
-            Refusal::AlreadyDeleted(name) => {
+            ServiceError::AlreadyDeleted(name) => {
                 let message = format!("{name} was deleted before");
                 status(Code::NotFound, Reason::AlreadyDeleted, message, [("name", name)])
             }
-            Refusal::NotDeleted(name) => {
+            ServiceError::NotDeleted(name) => {
                 status(Code::AlreadyExists, Reason::NotDeleted, format!("{name} is not deleted"), [("name", name)])
             }
-            Refusal::Deleted(name) => {
+            ServiceError::Deleted(name) => {
                 let message = format!("{name} is deleted: undelete it first");
                 status(Code::FailedPrecondition, Reason::ResourceDeleted, message, [("name", name)])
             }
-            Refusal::MergedAway { name, survivor } => {
+            ServiceError::MergedAway { name, survivor } => {
                 let message = format!("{name} was merged away: write to {survivor}");
                 let metadata = [("name", name), ("survivor", survivor)];
                 status(Code::FailedPrecondition, Reason::MergedAway, message, metadata)
             }
-            Refusal::AlreadyRetracted(name) => {
+            ServiceError::AlreadyRetracted(name) => {
                 let message = format!("{name} was retracted before");
                 status(Code::FailedPrecondition, Reason::AlreadyRetracted, message, [("name", name)])
             }
-            Refusal::NotMerged(name) => {
+            ServiceError::NotMerged(name) => {
                 let message = format!("{name} was not merged into the meeting that is split");
                 status(Code::FailedPrecondition, Reason::NotMerged, message, [("name", name)])
             }
-            Refusal::LeavesNothing(name) => {
+            ServiceError::LeavesNothing(name) => {
                 let message = format!("{name} would be left without an active report");
                 status(Code::FailedPrecondition, Reason::LeavesNothing, message, [("name", name)])
             }
-            Refusal::NoActiveReport(name) => {
+            ServiceError::NoActiveReport(name) => {
                 let message = format!("no active report tells of {name}");
                 status(Code::FailedPrecondition, Reason::NoActiveReport, message, [("name", name)])
             }
-            Refusal::StillNamed { name, by } => still_named(name, by),
-            Refusal::EtagMismatch { name, etag } => status(
+            ServiceError::StillNamed { name, by } => still_named(name, by),
+            ServiceError::EtagMismatch { name, etag } => status(
                 Code::Aborted,
                 Reason::EtagMismatch,
                 format!("the etag is not that of {name} as it is: read it again"),
                 [("name", name), ("etag", etag)],
             ),
-            Refusal::TooManyReports(name) => status(
+            ServiceError::TooManyReports(name) => status(
                 Code::FailedPrecondition,
                 Reason::TooManyReports,
                 format!("{name} has {MOST_REPORTS} reports, and cannot have more"),
                 [("name", name), ("limit", MOST_REPORTS.to_string())],
             ),
-            Refusal::TooLarge => too_large("the answer is"),
-            Refusal::Cursor => field(Reason::InvalidCursor, "cursor", "was not given out by this service"),
-            Refusal::CursorOfAnotherFilter => {
+            ServiceError::TooLarge => too_large("the answer is"),
+            ServiceError::Cursor => field(Reason::InvalidCursor, "cursor", "was not given out by this service"),
+            ServiceError::CursorOfAnotherFilter => {
                 field(Reason::CursorOfAnotherFilter, "cursor", "was given out for another filter")
             }
-            Refusal::Position { field, mut position } => {
+            ServiceError::Position { field, mut position } => {
                 position.truncate(position.floor_char_boundary(LONGEST_POSITION));
                 let description = format!("must be a position such as 5c9e71d0.1207, not {}", shown(&position));
                 field_with(Reason::InvalidPosition, field, &description, [("position", position)])
             }
-            Refusal::CursorExpired { oldest_cursor, oldest_time } => status(
+            ServiceError::CursorExpired { oldest_cursor, oldest_time } => status(
                 Code::OutOfRange,
                 Reason::CursorExpired,
                 "changes after the start are no longer kept",
                 [("oldest_cursor", oldest_cursor), ("oldest_time", oldest_time)],
             ),
-            Refusal::InFuture(head) => status(
+            ServiceError::InFuture(head) => status(
                 Code::OutOfRange,
                 Reason::PositionInFuture,
                 "the start is later than the newest change",
                 [("position", head)],
             ),
-            Refusal::EpochChanged(epoch) => status(
+            ServiceError::EpochChanged(epoch) => status(
                 Code::FailedPrecondition,
                 Reason::EpochChanged,
                 "the database was restored or lost changes since: list again, then watch from as_of",
                 [("epoch", epoch)],
             ),
-            Refusal::NotReached(position) => retry_later_with(
+            ServiceError::NotReached(position) => retry_later_with(
                 Reason::PositionNotReached,
                 "what is read does not have the position yet",
                 [("position", position)],
             ),
-            Refusal::Defect => defect(),
-            Refusal::Contention => {
+            ServiceError::Defect => defect(),
+            ServiceError::Contention => {
                 status(Code::Aborted, Reason::Contention, "other writes to the same records went first", [])
             }
-            Refusal::Late => late(),
-            Refusal::Denied(denied) => access::denied(denied),
-            Refusal::UnknownMethod(path) => unknown_method(&path),
-            Refusal::Stopping => retry_later(Reason::ShuttingDown, STOPPING),
-            Refusal::Ended(Ended { why, resume }) => match why {
-                Why::Stopping => retry_later_with(Reason::ShuttingDown, STOPPING, resume),
-                Why::Life => retry_later_with(Reason::StreamLife, "the stream has had its time", resume),
+            ServiceError::Late => late(),
+            ServiceError::Denied(denied) => access::denied(denied),
+            ServiceError::UnknownMethod(path) => unknown_method(&path),
+            ServiceError::Stopping => retry_later(Reason::ShuttingDown, STOPPING),
+            ServiceError::Ended(Ended { why, resume }) => match why {
+                EndReason::Stopping => retry_later_with(Reason::ShuttingDown, STOPPING, resume),
+                EndReason::Life => retry_later_with(Reason::StreamLife, "the stream has had its time", resume),
             },
-            Refusal::Overloaded => overloaded(),
-            Refusal::Store(error) => store::failed(&error),
+            ServiceError::Overloaded => overloaded(),
+            ServiceError::Store(error) => store::failed(&error),
         }
     }
 }

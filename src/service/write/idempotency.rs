@@ -19,7 +19,7 @@ use crate::{
         SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest,
         UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
     },
-    service::{Prepared, error::Refusal},
+    service::{WritePlan, error::ServiceError},
     store::{
         Store,
         write::{Answer, Write, idempotency},
@@ -28,7 +28,7 @@ use crate::{
 
 /// A request that writes.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct WriteCall {
     /// Who asks for it.
     pub actor: String,
     /// Full name of the method.
@@ -49,9 +49,9 @@ const LONGEST_ACTOR: usize = 128;
 
 /// Who asks: it is recorded with whatever is written, and its request ids are its own. Only where nobody is asked for
 /// credentials, and all may do everything, is that who a caller says it is.
-pub fn actor<T>(request: &Request<T>) -> Result<String, Refusal> {
+pub fn actor<T>(request: &Request<T>) -> Result<String, ServiceError> {
     // Nothing gets here but through the layer that knows who calls.
-    let principal = request.extensions().get::<Principal>().ok_or(Refusal::Defect)?;
+    let principal = request.extensions().get::<Principal>().ok_or(ServiceError::Defect)?;
     let Some(said) = said(request.metadata())? else { return Ok(principal.name.to_string()) };
     match principal {
         Principal { is_open: true, .. } => Ok(said.to_owned()),
@@ -154,9 +154,9 @@ writing!("MeetingService": "CreateMeeting" CreateMeetingRequest, "AddReport" Add
     "UndeleteMeeting" UndeleteMeetingRequest, "RetractReport" RetractReportRequest,
     "MergeMeetings" MergeMeetingsRequest, "SplitMeeting" SplitMeetingRequest);
 
-impl Call {
+impl WriteCall {
     /// Takes a request apart into its caller and its canonical message.
-    pub fn read<R: Writing>(request: Request<R>) -> Result<(Self, R), Refusal> {
+    pub fn read<R: Writing>(request: Request<R>) -> Result<(Self, R), ServiceError> {
         let actor = actor(&request)?;
         let mut request = request.into_inner();
         let id = if request.validate_only() { String::new() } else { request.request_id().to_owned() };
@@ -184,31 +184,31 @@ impl Call {
     }
 
     /// What the same request was answered before, if it was. The same id with another body is refused.
-    pub async fn answered<T: Message + Default>(&self, store: &Store) -> Result<Option<T>, Refusal> {
+    pub async fn answered<T: Message + Default>(&self, store: &Store) -> Result<Option<T>, ServiceError> {
         if self.request_id.is_empty() {
             return Ok(None);
         }
         let found = idempotency::find(store.reads(), &self.actor, self.method, &self.request_id).await?;
         let Some((body_hash, answer)) = found else { return Ok(None) };
         if body_hash != self.body_hash && body_hash != self.former_body_hash {
-            return Err(Refusal::RequestIdReused(self.request_id.clone()));
+            return Err(ServiceError::RequestIdReused(self.request_id.clone()));
         }
         // What another release answered with fields that this one does not know is still an answer.
         Ok(T::decode(answer.as_slice()).ok())
     }
 
     /// Prepares the answer to a request, unless it was answered before.
-    pub async fn once<T: Message + Default>(
+    pub async fn with_idempotency<T: Message + Default>(
         &self,
         store: &Store,
-        prepare: impl Future<Output = Result<Prepared<T>, Refusal>>,
-    ) -> Result<Prepared<T>, Refusal> {
+        prepare: impl Future<Output = Result<WritePlan<T>, ServiceError>>,
+    ) -> Result<WritePlan<T>, ServiceError> {
         if let Some(answer) = self.answered(store).await? {
-            return Ok(Prepared::Unchanged(answer));
+            return Ok(WritePlan::Unchanged(answer));
         }
         match prepare.await {
             // What was in its way may be what its own twin has written meanwhile.
-            Err(refusal) => self.answered(store).await?.map(Prepared::Unchanged).ok_or(refusal),
+            Err(refusal) => self.answered(store).await?.map(WritePlan::Unchanged).ok_or(refusal),
             prepared => prepared,
         }
     }

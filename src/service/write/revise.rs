@@ -6,14 +6,14 @@ use std::collections::HashMap;
 use prost_types::FieldMask;
 use uuid::Uuid;
 
-use super::idempotency::Call;
+use super::idempotency::WriteCall;
 use crate::{
     model::{
         mask::Mask,
         resource::{Collection, Deletable, Resource},
         rules::{Check, Path, Violations},
     },
-    service::{Api, Prepared, error::Refusal, id, must_be_live},
+    service::{Api, WritePlan, error::ServiceError, id, require_live},
     store::{
         docs,
         write::{Write, reference},
@@ -50,10 +50,10 @@ impl<R: Deletable + Check> Update<R> {
     /// The record as it stands, which must be live, and as it is to be, which must keep the rules: but for what breaks
     /// them as it stands and is not changed, such as a list that many reports together made longer than one may have it.
     /// `at` is where the request has it.
-    pub async fn merge(&self, api: &Api, at: &Path<'_>) -> Result<(R, R), Refusal> {
+    pub async fn merge(&self, api: &Api, at: &Path<'_>) -> Result<(R, R), ServiceError> {
         let name = self.sent.name();
         let current: R = current(api, name).await?;
-        must_stand(api, &current).await?;
+        require_active(api, &current).await?;
         let current = with_etag(current, &self.etag)?;
         let mask = self.mask.with_keys_meant(&current, &self.sent, &Path::ROOT.field("update_mask"))?;
         let mut merged = mask.apply(&current, &self.sent);
@@ -77,63 +77,63 @@ pub async fn to_delete<R: Deletable>(
     name: &str,
     etag: &str,
     but_for: Option<Collection>,
-) -> Result<R, Refusal> {
+) -> Result<R, ServiceError> {
     let current: R = current(api, name).await?;
     if current.is_deleted() {
-        return Err(Refusal::AlreadyDeleted(name.to_owned()));
+        return Err(ServiceError::AlreadyDeleted(name.to_owned()));
     }
-    must_stand(api, &current).await?;
+    require_active(api, &current).await?;
     let current = with_etag(current, etag)?;
     let mut by = reference::naming(api.store.reads(), R::COLLECTION, id::<R>(name)?, MOST_NAMING).await?;
     by.retain(|name| but_for.is_none_or(|of| of.id(name).is_none()));
-    if by.is_empty() { Ok(current) } else { Err(Refusal::StillNamed { name: name.to_owned(), by }) }
+    if by.is_empty() { Ok(current) } else { Err(ServiceError::StillNamed { name: name.to_owned(), by }) }
 }
 
 /// A record that is to be live again: it must be deleted.
-pub async fn to_undelete<R: Deletable>(api: &Api, name: &str, etag: &str) -> Result<R, Refusal> {
+pub async fn to_undelete<R: Deletable>(api: &Api, name: &str, etag: &str) -> Result<R, ServiceError> {
     let current: R = current(api, name).await?;
     match current.is_deleted() {
         true => with_etag(current, etag),
-        false => Err(Refusal::NotDeleted(name.to_owned())),
+        false => Err(ServiceError::NotDeleted(name.to_owned())),
     }
 }
 
 /// A record as it stands, in order to write its next revision.
-pub async fn current<R: Resource>(api: &Api, name: &str) -> Result<R, Refusal> {
+pub async fn current<R: Resource>(api: &Api, name: &str) -> Result<R, ServiceError> {
     let found = docs(api.store.reads(), R::COLLECTION, &[id::<R>(name)?]).await?;
-    let doc = found.first().ok_or_else(|| Refusal::NotFound(name.to_owned()))?;
+    let doc = found.first().ok_or_else(|| ServiceError::NotFound(name.to_owned()))?;
     Ok(doc.decode_to_rewrite()?)
 }
 
 /// Records in this order, each as it stands, which must be live and not merged into another.
-pub async fn standing<R: Deletable>(api: &Api, ids: &[Uuid]) -> Result<Vec<R>, Refusal> {
+pub async fn standing<R: Deletable>(api: &Api, ids: &[Uuid]) -> Result<Vec<R>, ServiceError> {
     let found = docs(api.store.reads(), R::COLLECTION, ids).await?;
     let mut records = Vec::with_capacity(ids.len());
     for id in ids {
         let doc = found.iter().find(|doc| doc.id == *id);
-        let record: R = doc.ok_or_else(|| Refusal::NotFound(R::COLLECTION.name(*id)))?.decode_to_rewrite()?;
-        must_stand(api, &record).await?;
+        let record: R = doc.ok_or_else(|| ServiceError::NotFound(R::COLLECTION.name(*id)))?.decode_to_rewrite()?;
+        require_active(api, &record).await?;
         records.push(record);
     }
     Ok(records)
 }
 
 /// Refuses to write to a record that is deleted, or was merged into another.
-pub async fn must_stand<R: Deletable>(api: &Api, record: &R) -> Result<(), Refusal> {
+pub async fn require_active<R: Deletable>(api: &Api, record: &R) -> Result<(), ServiceError> {
     if record.is_deleted() {
-        return Err(Refusal::Deleted(record.name().to_owned()));
+        return Err(ServiceError::Deleted(record.name().to_owned()));
     }
     match record.merged_into() {
         "" => Ok(()),
         into => {
             let survivor = survivor::<R>(api, into).await?;
-            Err(Refusal::MergedAway { name: record.name().to_owned(), survivor })
+            Err(ServiceError::MergedAway { name: record.name().to_owned(), survivor })
         }
     }
 }
 
 /// The one at the end of the line of those that were merged into another.
-pub async fn survivor<R: Deletable>(api: &Api, first: &str) -> Result<String, Refusal> {
+pub async fn survivor<R: Deletable>(api: &Api, first: &str) -> Result<String, ServiceError> {
     let mut name = first.to_owned();
     loop {
         let one: R = current(api, &name).await?;
@@ -146,16 +146,21 @@ pub async fn survivor<R: Deletable>(api: &Api, first: &str) -> Result<String, Re
 }
 
 /// Refuses a record that is not at the revision that the caller expects. An empty etag is any.
-pub fn with_etag<R: Resource>(current: R, etag: &str) -> Result<R, Refusal> {
+pub fn with_etag<R: Resource>(current: R, etag: &str) -> Result<R, ServiceError> {
     match etag.is_empty() || etag == current.etag() {
         true => Ok(current),
-        false => Err(Refusal::EtagMismatch { name: current.name().to_owned(), etag: current.etag().to_owned() }),
+        false => Err(ServiceError::EtagMismatch { name: current.name().to_owned(), etag: current.etag().to_owned() }),
     }
 }
 
 /// The answer to a call that makes a revision, and the write of it, which `put` adds the revision to. What is only
 /// validated has no etag: nobody can expect it.
-pub fn revised<R: Resource>(call: &Call, validate_only: bool, answer: R, put: impl FnOnce(&mut Write)) -> Prepared<R> {
+pub fn revised<R: Resource>(
+    call: &WriteCall,
+    validate_only: bool,
+    answer: R,
+    put: impl FnOnce(&mut Write),
+) -> WritePlan<R> {
     let write = call.write(&answer);
     revised_with(write, validate_only, answer, put)
 }
@@ -166,37 +171,32 @@ pub fn revised_with<R: Resource>(
     validate_only: bool,
     mut answer: R,
     put: impl FnOnce(&mut Write),
-) -> Prepared<R> {
+) -> WritePlan<R> {
     if validate_only {
         answer.marks().etag.clear();
-        return Prepared::Validated(answer);
+        return WritePlan::Validated(answer);
     }
     put(&mut write);
-    Prepared::Write(answer, vec![write])
+    WritePlan::Write(answer, vec![write])
 }
 
 /// The answer to a call that changes nothing, which is remembered all the same.
-pub fn unchanged<R: Resource>(call: &Call, validate_only: bool, answer: R) -> Prepared<R> {
+pub fn unchanged<R: Resource>(call: &WriteCall, validate_only: bool, answer: R) -> WritePlan<R> {
     let write = call.write(&answer);
     unchanged_with(write, validate_only, answer)
 }
 
 /// The same with a write that remembers something else than the answer.
-pub fn unchanged_with<R: Resource>(write: Write, validate_only: bool, answer: R) -> Prepared<R> {
+pub fn unchanged_with<R: Resource>(write: Write, validate_only: bool, answer: R) -> WritePlan<R> {
     match (validate_only, write.is_empty()) {
-        (true, _) => Prepared::Validated(answer),
-        (false, true) => Prepared::Unchanged(answer),
-        (false, false) => Prepared::Write(answer, vec![write]),
+        (true, _) => WritePlan::Validated(answer),
+        (false, true) => WritePlan::Unchanged(answer),
+        (false, false) => WritePlan::Write(answer, vec![write]),
     }
 }
 
 /// Refuses a place behind `next` for a record that is itself in the line behind it.
-pub fn must_not_lead_back(
-    line: &HashMap<Uuid, Uuid>,
-    next: Uuid,
-    moved: Uuid,
-    at: &Path<'_>,
-) -> Result<(), Violations> {
+pub fn require_no_cycle(line: &HashMap<Uuid, Uuid>, next: Uuid, moved: Uuid, at: &Path<'_>) -> Result<(), Violations> {
     let mut violations = Violations::default();
     if next == moved || reference::leads_back(line, next, moved) {
         violations.add(at, "must not lead back to the record itself");
@@ -206,16 +206,16 @@ pub fn must_not_lead_back(
 
 /// Refuses a place in a line that is not there, not live, or behind the record that is moved; `at` is where the request
 /// has it.
-pub async fn must_be_a_place<R: Deletable>(
+pub async fn require_acyclic<R: Deletable>(
     api: &Api,
     next: &[Uuid],
     moved: Uuid,
     at: &Path<'_>,
-) -> Result<(), Refusal> {
-    must_be_live::<R>(&api.store, next).await?;
+) -> Result<(), ServiceError> {
+    require_live::<R>(&api.store, next).await?;
     if let Some(&next) = next.first() {
         let line = reference::line(api.store.reads(), R::COLLECTION, &[next]).await?;
-        must_not_lead_back(&line, next, moved, at)?;
+        require_no_cycle(&line, next, moved, at)?;
     }
     Ok(())
 }

@@ -7,11 +7,11 @@ use uuid::Uuid;
 use crate::{
     model::{
         article::keeps_text,
-        evidence::{Text, mark_stale},
+        evidence::{IndexedText, mark_stale},
         resource::Resource,
     },
     pb::{Article, Report},
-    service::{Api, error::Refusal},
+    service::{Api, error::ServiceError},
     store::{
         Doc, change, report,
         write::{Put, Write},
@@ -25,14 +25,14 @@ pub fn is_another_text(former: &Article, next: &Article, text: &str) -> bool {
 }
 
 /// The reports of an article that count.
-pub async fn cited_in(api: &Api, article: Uuid) -> Result<Vec<Report>, Refusal> {
+pub async fn cited_in(api: &Api, article: Uuid) -> Result<Vec<Report>, ServiceError> {
     let docs = report::active_of(api.store.reads(), article).await?;
     Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)
 }
 
 /// Adds the next revisions of those reports to a write of their article alone, which gives it another text.
 pub fn compare(write: &mut Write, reports: &[Report], text: &str, now: SystemTime) {
-    let text = Text::new(text);
+    let text = IndexedText::new(text);
     for former in reports {
         let mut next = former.clone();
         if mark_stale(&mut next.evidence, &text) {

@@ -26,12 +26,12 @@ pub const BATCH_BYTES: i64 = 8 * 1024 * 1024;
 
 /// What a batch read, by key; a key without an entry is that of nothing. `None`: it is there, and was too large to be
 /// read with the others; some one of a batch always is read.
-pub type Found<K, V> = HashMap<K, Option<V>>;
+pub type BatchResult<K, V> = HashMap<K, Option<V>>;
 
 /// Reads by key.
 pub struct Coalesced<K, V>(Arc<Shared<K, V>>);
 
-type Read<K, V> = dyn Fn(Vec<K>) -> BoxFuture<'static, Result<Found<K, V>, StoreError>> + Send + Sync;
+type Read<K, V> = dyn Fn(Vec<K>) -> BoxFuture<'static, Result<BatchResult<K, V>, StoreError>> + Send + Sync;
 
 struct Shared<K, V> {
     read: Box<Read<K, V>>,
@@ -40,12 +40,12 @@ struct Shared<K, V> {
 }
 
 struct Queue<K, V> {
-    waiting: VecDeque<Asked<K, V>>,
+    waiting: VecDeque<LoadRequest<K, V>>,
     /// Tasks that take batches from it.
     tasks: usize,
 }
 
-struct Asked<K, V> {
+struct LoadRequest<K, V> {
     /// Those that are still to be read.
     keys: Vec<K>,
     found: HashMap<K, Arc<V>>,
@@ -74,7 +74,7 @@ where
     /// Reads batches with `read`, which is given distinct keys.
     pub fn new<F>(read: impl Fn(Vec<K>) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<Found<K, V>, StoreError>> + Send + 'static,
+        F: Future<Output = Result<BatchResult<K, V>, StoreError>> + Send + 'static,
     {
         Self(Arc::new(Shared {
             read: Box::new(move |keys| Box::pin(read(keys))),
@@ -106,7 +106,7 @@ where
         let (reply, answer) = oneshot::channel();
         let is_enough = {
             let mut queue = self.0.queue();
-            queue.waiting.push_back(Asked { keys, found: HashMap::new(), reply });
+            queue.waiting.push_back(LoadRequest { keys, found: HashMap::new(), reply });
             let is_enough = queue.tasks == BATCHES;
             queue.tasks += usize::from(!is_enough);
             is_enough
@@ -158,7 +158,7 @@ impl<K: Clone + Eq + Hash + 'static, V: 'static> Task<K, V> {
     }
 
     /// What has gathered since the last batch; `None` if that is nothing: who comes then starts another task.
-    fn take(&mut self) -> Option<Vec<Asked<K, V>>> {
+    fn take(&mut self) -> Option<Vec<LoadRequest<K, V>>> {
         let mut queue = self.shared.queue();
         let (mut batch, mut count) = (Vec::new(), 0);
         while count < BATCH_KEYS
@@ -192,7 +192,7 @@ impl<K, V> Drop for Task<K, V> {
 }
 
 /// Reads until everybody is answered: mostly once.
-async fn answer<K: Clone + Eq + Hash, V>(mut batch: Vec<Asked<K, V>>, read: &Read<K, V>) {
+async fn answer<K: Clone + Eq + Hash, V>(mut batch: Vec<LoadRequest<K, V>>, read: &Read<K, V>) {
     while !batch.is_empty() {
         let keys: HashSet<K> = batch.iter().flat_map(|one| &one.keys).cloned().collect();
         let found = match in_time(read, keys.into_iter().collect()).await {
@@ -207,7 +207,7 @@ async fn answer<K: Clone + Eq + Hash, V>(mut batch: Vec<Asked<K, V>>, read: &Rea
             found.into_iter().map(|(key, value)| (key, value.map(Arc::new))).collect();
         let mut left = Vec::new();
         for mut one in batch {
-            let Asked { keys, found: of_one, .. } = &mut one;
+            let LoadRequest { keys, found: of_one, .. } = &mut one;
             keys.retain(|key| {
                 let value = found.get(key);
                 if let Some(Some(value)) = value {
@@ -227,13 +227,13 @@ async fn answer<K: Clone + Eq + Hash, V>(mut batch: Vec<Asked<K, V>>, read: &Rea
 }
 
 /// Reads, but not for ever: a database that has fallen silent must not hold up those who ask later.
-async fn in_time<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<Found<K, V>, StoreError> {
+async fn in_time<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<BatchResult<K, V>, StoreError> {
     metrics::histogram!("readout_read_batch_keys").record(keys.len() as f64);
     timeout(BATCH_TIMEOUT, read_twice(read, keys)).await.map_err(StoreError::silent).flatten()
 }
 
 /// Reads, and once more if the connection turned out to be dead.
-async fn read_twice<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<Found<K, V>, StoreError> {
+async fn read_twice<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<BatchResult<K, V>, StoreError> {
     match read(keys.clone()).await {
         Err(error) if error.is_of_connection() => {
             tracing::debug!(%error, "a read is repeated");
@@ -243,7 +243,7 @@ async fn read_twice<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<Foun
     }
 }
 
-fn reply<K, V>(asked: Asked<K, V>, error: Option<&Arc<StoreError>>) {
+fn reply<K, V>(asked: LoadRequest<K, V>, error: Option<&Arc<StoreError>>) {
     // A caller who has gone does not want to know.
     let _ = asked.reply.send(error.map_or(Ok(asked.found), |error| Err(Arc::clone(error))));
 }

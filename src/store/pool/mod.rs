@@ -11,7 +11,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use self::wait_queue::Gate;
+use self::wait_queue::WaitQueue;
 
 /// The tailer, the one who notifies, the one who listens, those who cancel.
 const FEEDERS: u32 = 4;
@@ -54,20 +54,20 @@ impl Default for Limits {
 
 /// The connections.
 #[derive(Debug, Clone)]
-pub(super) struct Pools {
+pub(super) struct ConnectionPools {
     pub reads: PgPool,
-    pub pages: Turns,
-    pub chunks: Turns,
-    pub questions: Turns,
+    pub pages: GatedPool,
+    pub chunks: GatedPool,
+    pub questions: GatedPool,
     pub writes: PgPool,
     pub feed: PgPool,
 }
 
 /// Connections that are taken in turns, as many as are let in.
 #[derive(Debug, Clone)]
-pub(super) struct Turns {
+pub(super) struct GatedPool {
     pub pool: PgPool,
-    pub gate: Gate,
+    pub gate: WaitQueue,
 }
 
 /// How many connections a pool has.
@@ -83,7 +83,7 @@ pub struct Connections {
     pub most: u32,
 }
 
-impl Pools {
+impl ConnectionPools {
     /// On this database. Connections are made when they are first needed.
     pub fn new(options: PgConnectOptions, limits: &Limits) -> Self {
         // What no call waits for any more is not worked on, but for what a batch shares. Nobody holds a lock for longer
@@ -107,9 +107,9 @@ impl Pools {
             ("jit", "off"),
             ("work_mem", "32MB"),
         ]);
-        let turns = |class, size: u32, wait| Turns {
+        let turns = |class, size: u32, wait| GatedPool {
             pool: pool(size).connect_lazy_with(asking.clone()),
-            gate: Gate::new(class, size as usize, wait),
+            gate: WaitQueue::new(class, size as usize, wait),
         };
         // A notification need not outlive a crash: whoever hears it reads the table. And the feed's chores are nobody's
         // calls.

@@ -18,7 +18,7 @@ const HURRY: u32 = 10;
 
 /// Lets in so many at a time, in the order in which they came.
 #[derive(Debug, Clone)]
-pub struct Gate {
+pub struct WaitQueue {
     /// As it stands in metrics.
     class: &'static str,
     room: Arc<Semaphore>,
@@ -37,7 +37,7 @@ struct Queue {
     since: Instant,
 }
 
-impl Gate {
+impl WaitQueue {
     /// Lets in so many, each after the longest wait at most.
     pub fn new(class: &'static str, room: usize, longest: Duration) -> Self {
         let queue = Queue { waiting: 0, since: Instant::now() };
@@ -80,13 +80,13 @@ fn shed(class: &'static str) {
 
 /// One who waits.
 struct Waiting<'a> {
-    gate: &'a Gate,
+    gate: &'a WaitQueue,
     begun: Instant,
     patience: Duration,
 }
 
 impl<'a> Waiting<'a> {
-    fn begin(gate: &'a Gate, begun: Instant) -> Self {
+    fn begin(gate: &'a WaitQueue, begun: Instant) -> Self {
         let mut queue = gate.queue();
         if queue.waiting == 0 {
             queue.since = begun;
@@ -113,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_too_long_is_sent_away_and_the_others_come_in_turn() {
-        let gate = Gate::new("test", 1, Duration::from_millis(10));
+        let gate = WaitQueue::new("test", 1, Duration::from_millis(10));
         let inside = gate.enter().await.unwrap();
         assert!(gate.enter_at_once().is_none());
         assert!(gate.enter().await.is_none());
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_queue_that_never_empties_is_waited_in_for_less() {
         let longest = Duration::from_secs(2);
-        let (gate, begun) = (Gate::new("test", 1, longest), Instant::now());
+        let (gate, begun) = (WaitQueue::new("test", 1, longest), Instant::now());
         let first = Waiting::begin(&gate, begun);
         assert_eq!(first.patience, longest);
         let second = Waiting::begin(&gate, begun + longest);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Ask, filter};
+use super::{BoundedQuery, filter};
 use crate::{
     model::{
         query::{
@@ -22,7 +22,7 @@ use crate::{
 
 /// What is counted.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct AggregateQuery {
     /// Which meetings.
     pub filter: Filter,
     /// What they are grouped by, two at most; none: all are one group.
@@ -35,7 +35,7 @@ pub struct Wanted {
 
 /// A group and its counts.
 #[derive(Debug, Clone)]
-pub struct Counted {
+pub struct GroupCounts {
     /// What its meetings have in common, for each of the groups asked for.
     pub keys: Vec<String>,
     /// How many they are.
@@ -45,7 +45,11 @@ pub struct Counted {
 }
 
 /// The first groups in the order that is wanted, at most `limit`.
-pub async fn count(ask: &mut Ask, wanted: &Wanted, limit: usize) -> Result<Vec<Counted>, StoreError> {
+pub async fn count(
+    ask: &mut BoundedQuery,
+    wanted: &AggregateQuery,
+    limit: usize,
+) -> Result<Vec<GroupCounts>, StoreError> {
     let limit = limit as i64; // at most 1,001: it fits
     let order = match wanted.order {
         Order::MeetingCount => " order by meetings desc, one, other limit ",
@@ -72,23 +76,23 @@ pub async fn count(ask: &mut Ask, wanted: &Wanted, limit: usize) -> Result<Vec<C
         query.push(" select one::text, other::text, meetings, 0::bigint as participants from chosen");
     }
     query.push(order).push_bind(limit);
-    let rows: Vec<Row> = ask.all(query.build_query_as()).await?;
+    let rows: Vec<GroupRow> = ask.all(query.build_query_as()).await?;
     Ok(rows.into_iter().map(|row| row.counted(&wanted.groups)).collect())
 }
 
-struct Row {
+struct GroupRow {
     one: String,
     other: String,
     meetings: i64,
     participants: i64,
 }
 
-from_row!(Row { one, other, meetings, participants });
+from_row!(GroupRow { one, other, meetings, participants });
 
-impl Row {
-    fn counted(self, groups: &[Group]) -> Counted {
+impl GroupRow {
+    fn counted(self, groups: &[Group]) -> GroupCounts {
         let keys = groups.iter().zip([self.one, self.other]).map(|(group, value)| key(*group, value)).collect();
-        Counted { keys, meetings: self.meetings, participants: self.participants }
+        GroupCounts { keys, meetings: self.meetings, participants: self.participants }
     }
 }
 
@@ -104,7 +108,7 @@ fn key(group: Group, value: String) -> String {
 }
 
 /// The groups with their counts of meetings: `one`, `other`, `meetings`.
-fn push_meetings(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
+fn push_meetings(query: &mut QueryBuilder<Postgres>, wanted: &AggregateQuery) {
     push_values(query, wanted);
     query.push(", sum(found)::bigint as meetings from (select ");
     let columns = columns(wanted);
@@ -125,7 +129,7 @@ fn push_meetings(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
 
 /// The groups with their counts of participants: `one`, `other`, `participants`. Those of all meetings are counted
 /// without a look at the meetings.
-fn push_participants(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
+fn push_participants(query: &mut QueryBuilder<Postgres>, wanted: &AggregateQuery) {
     if wanted.groups.is_empty() && wanted.filter == Filter::EVERYTHING {
         query.push(
             "select '' as one, '' as other, count(*) as participants
@@ -152,7 +156,7 @@ fn push_participants(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
 }
 
 /// The values of the groups.
-fn push_values(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
+fn push_values(query: &mut QueryBuilder<Postgres>, wanted: &AggregateQuery) {
     for (at, name) in ["one", "other"].into_iter().enumerate() {
         query.push(if at == 0 { "select " } else { ", " });
         match wanted.groups.get(at) {
@@ -166,14 +170,14 @@ fn push_values(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
 }
 
 /// What the groups are made of.
-fn columns(wanted: &Wanted) -> BTreeSet<&'static str> {
+fn columns(wanted: &AggregateQuery) -> BTreeSet<&'static str> {
     wanted.groups.iter().flat_map(|group| source(*group).columns).copied().collect()
 }
 
 /// From where, and of which meetings; `joins` are those of further tables.
 fn push_source<'q>(
     query: &'q mut QueryBuilder<Postgres>,
-    wanted: &Wanted,
+    wanted: &AggregateQuery,
     joins: &'static str,
 ) -> &'q mut QueryBuilder<Postgres> {
     query.push(" from meeting").push(joins);
@@ -186,7 +190,7 @@ fn push_source<'q>(
 }
 
 /// Those who were at any meetings are counted without a look at these: `together` says whether lists have them.
-fn source_of_participants(wanted: &Wanted) -> Option<&'static str> {
+fn source_of_participants(wanted: &AggregateQuery) -> Option<&'static str> {
     match *wanted.groups {
         _ if wanted.filter != Filter::EVERYTHING => None,
         [Group::Participant] => {
@@ -203,14 +207,14 @@ fn source_of_participants(wanted: &Wanted) -> Option<&'static str> {
 }
 
 /// What a group takes of a meeting.
-struct Source {
+struct GroupColumns {
     /// Further tables.
     joins: &'static str,
     /// What it is made of, as columns.
     columns: &'static [&'static str],
 }
 
-fn source(group: Group) -> Source {
+fn source(group: Group) -> GroupColumns {
     let (joins, columns): (_, &[_]) = match group {
         Group::Kind => ("", &["meeting.kind"]),
         Group::Status => ("", &["meeting.status"]),
@@ -244,7 +248,7 @@ fn source(group: Group) -> Source {
             &["one_of_two.participant as one_of_two", "other_of_two.participant as other_of_two"],
         ),
     };
-    Source { joins, columns }
+    GroupColumns { joins, columns }
 }
 
 /// What a group shows of its columns: it sorts as its text does.

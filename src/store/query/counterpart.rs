@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Ask, filter};
+use super::{BoundedQuery, filter};
 use crate::{
     model::query::filter::Filter,
     store::{StoreError, row::from_row},
@@ -21,7 +21,7 @@ pub enum By {
 
 /// Whose counterparts, and which.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct CounterpartQuery {
     /// Who met them.
     pub participant: Uuid,
     /// At which meetings.
@@ -53,8 +53,8 @@ from_row!(Counterpart { who, meetings, first_day, first_precision, last_day, las
 
 /// At most `limit` of those who are wanted, the most met first, after the one who was met so often.
 pub async fn list(
-    ask: &mut Ask,
-    wanted: &Wanted,
+    ask: &mut BoundedQuery,
+    wanted: &CounterpartQuery,
     after: Option<(i64, String)>,
     limit: usize,
 ) -> Result<Vec<Counterpart>, StoreError> {
@@ -104,7 +104,7 @@ pub async fn list(
 }
 
 /// Who was at which meeting with the participant, each once, and when that was: `who`, `meeting`, `day`.
-fn push_met(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
+fn push_met(query: &mut QueryBuilder<Postgres>, wanted: &CounterpartQuery) {
     query.push(match wanted.by {
         By::Participant => "select theirs.participant as who, theirs.meeting, theirs.day from participation as own",
         By::Region => "select distinct theirs.region_code as who, theirs.meeting, theirs.day from participation as own",

@@ -3,11 +3,11 @@
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Ask, counterpart::push_meetings};
+use super::{BoundedQuery, counterpart::push_meetings};
 use crate::{model::query::filter::Filter, store::StoreError};
 
 /// Those of `some` who were at more than `most` meetings, and at how many all others were together.
-pub async fn busy(ask: &mut Ask, some: &[Uuid], most: i64) -> Result<(Vec<Uuid>, i64), StoreError> {
+pub async fn busy(ask: &mut BoundedQuery, some: &[Uuid], most: i64) -> Result<(Vec<Uuid>, i64), StoreError> {
     let counted = sqlx::query_as(
         "select coalesce(array_agg(who) filter (where meetings > $2), '{}'),
                 coalesce(sum(meetings) filter (where meetings <= $2), 0)::bigint
@@ -29,7 +29,12 @@ pub async fn busy(ask: &mut Ask, some: &[Uuid], most: i64) -> Result<(Vec<Uuid>,
 }
 
 /// Those whom one of `some` met, in the order of names, and perhaps of `some` too: the first of them, at most `limit`.
-pub async fn met_by(ask: &mut Ask, some: &[Uuid], filter: &Filter, limit: usize) -> Result<Vec<Uuid>, StoreError> {
+pub async fn met_by(
+    ask: &mut BoundedQuery,
+    some: &[Uuid],
+    filter: &Filter,
+    limit: usize,
+) -> Result<Vec<Uuid>, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("select distinct theirs.participant from participation as own");
     push_meetings(&mut query, filter);
     query.push(
@@ -43,7 +48,12 @@ pub async fn met_by(ask: &mut Ask, some: &[Uuid], filter: &Filter, limit: usize)
 }
 
 /// Those of `some` who met one of `others`, in no order.
-pub async fn who_met(ask: &mut Ask, some: &[Uuid], others: &[Uuid], filter: &Filter) -> Result<Vec<Uuid>, StoreError> {
+pub async fn who_met(
+    ask: &mut BoundedQuery,
+    some: &[Uuid],
+    others: &[Uuid],
+    filter: &Filter,
+) -> Result<Vec<Uuid>, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("select distinct own.participant");
     push_pairs(&mut query, some, others, filter);
     ids(ask, query).await
@@ -51,7 +61,7 @@ pub async fn who_met(ask: &mut Ask, some: &[Uuid], others: &[Uuid], filter: &Fil
 
 /// The smallest of `others` whom somebody met, and the smallest of the meetings at which they were together.
 pub async fn first_met(
-    ask: &mut Ask,
+    ask: &mut BoundedQuery,
     who: Uuid,
     others: &[Uuid],
     filter: &Filter,
@@ -62,7 +72,7 @@ pub async fn first_met(
     Ok(ask.all(query.build_query_as()).await?.into_iter().next())
 }
 
-async fn ids(ask: &mut Ask, mut query: QueryBuilder<Postgres>) -> Result<Vec<Uuid>, StoreError> {
+async fn ids(ask: &mut BoundedQuery, mut query: QueryBuilder<Postgres>) -> Result<Vec<Uuid>, StoreError> {
     let rows: Vec<(Uuid,)> = ask.all(query.build_query_as()).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }

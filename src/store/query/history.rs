@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
-use super::list::{PAGE_BYTES, Page, Row};
+use super::list::{PAGE_BYTES, PageRow, RecordPage};
 use crate::{
     model::resource::Collection,
     store::{Doc, StoreError, row::from_row, table},
@@ -128,7 +128,7 @@ const REPORTS: &str = "
 
 /// A report as of a time, with its article as of then.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct ReportRowAt {
     /// The report, active or not.
     pub doc: Doc,
     /// The meeting that it told of.
@@ -146,7 +146,7 @@ pub async fn reports_of(
     meetings: &[Uuid],
     time: DateTime<Utc>,
     most_bytes: i64,
-) -> Result<Option<Vec<Told>>, StoreError> {
+) -> Result<Option<Vec<ReportRowAt>>, StoreError> {
     // Bytes are counted before any doc is fetched from where large ones are kept apart. A report is younger than its
     // article; where the clocks of two instances have it otherwise, the article counts as it is.
     let statement = format!(
@@ -169,11 +169,11 @@ pub async fn reports_of(
          ) as one
          order by id"
     );
-    type Row = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<Uuid>, Option<Vec<u8>>);
-    let rows: Vec<Row> =
+    type PageRow = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<Uuid>, Option<Vec<u8>>);
+    let rows: Vec<PageRow> =
         sqlx::query_as(AssertSqlSafe(statement)).bind(meetings).bind(time).bind(most_bytes).fetch_all(pool).await?;
     let told = |(id, contract, bytes, meeting, origin, article_doc): (_, _, Option<_>, _, _, _)| {
-        Some(Told { doc: Doc { id, contract, bytes: bytes? }, meeting, origin, article_doc })
+        Some(ReportRowAt { doc: Doc { id, contract, bytes: bytes? }, meeting, origin, article_doc })
     };
     Ok(rows.into_iter().map(told).collect())
 }
@@ -186,7 +186,7 @@ pub async fn list_reports(
     article: Option<Uuid>,
     time: DateTime<Utc>,
     (after, limit): (Uuid, usize),
-) -> Result<Page, StoreError> {
+) -> Result<RecordPage, StoreError> {
     // As the list of what is: `report::list`.
     let statement = format!(
         "select id, contract, doc, 0::bigint as sort, found
@@ -206,7 +206,7 @@ pub async fn list_reports(
          where bytes_before < $6
          order by id"
     );
-    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(statement))
+    let rows: Vec<PageRow> = sqlx::query_as(AssertSqlSafe(statement))
         .bind([meeting])
         .bind(time)
         .bind(after)
@@ -215,5 +215,5 @@ pub async fn list_reports(
         .bind(PAGE_BYTES)
         .fetch_all(pool)
         .await?;
-    Ok(Page::of(rows, limit))
+    Ok(RecordPage::of(rows, limit))
 }

@@ -9,7 +9,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Ask, filter, search};
+use super::{BoundedQuery, filter, search};
 use crate::{
     model::{
         query::{
@@ -27,7 +27,7 @@ pub const PAGE_BYTES: i64 = 2 * 1024 * 1024;
 
 /// Which records are listed.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct ListQuery {
     /// Those for which it is true.
     pub filter: Filter,
     /// Those that it finds; only articles have texts.
@@ -49,7 +49,7 @@ pub struct Keyset {
 
 /// Records, and whether there are more after them.
 #[derive(Debug)]
-pub struct Page {
+pub struct RecordPage {
     /// The records, in order.
     pub docs: Vec<Doc>,
     /// What each has of that which the list is in the order of.
@@ -60,19 +60,24 @@ pub struct Page {
 
 /// At most `limit` of the records that are wanted, after `after`.
 pub async fn list(
-    ask: &mut Ask,
+    ask: &mut BoundedQuery,
     of: Collection,
-    wanted: &Wanted,
+    wanted: &ListQuery,
     after: Option<Keyset>,
     limit: usize,
-) -> Result<Page, StoreError> {
+) -> Result<RecordPage, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("");
     push_page(&mut query, of, wanted, after, limit);
-    Ok(Page::of(ask.all(query.build_query_as()).await?, limit))
+    Ok(RecordPage::of(ask.all(query.build_query_as()).await?, limit))
 }
 
 /// How the database finds the first page (PostgreSQL, EXPLAIN, as JSON).
-pub async fn plan(ask: &mut Ask, of: Collection, wanted: &Wanted, limit: usize) -> Result<String, StoreError> {
+pub async fn plan(
+    ask: &mut BoundedQuery,
+    of: Collection,
+    wanted: &ListQuery,
+    limit: usize,
+) -> Result<String, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("explain (format json) ");
     push_page(&mut query, of, wanted, None, limit);
     let plans: Vec<(sqlx::types::JsonValue,)> = ask.all(query.build_query_as()).await?;
@@ -81,7 +86,13 @@ pub async fn plan(ask: &mut Ask, of: Collection, wanted: &Wanted, limit: usize) 
 
 /// The innermost query finds the records, from indexes alone where it can; the next one counts bytes before any doc is
 /// fetched from where large ones are kept apart.
-fn push_page(query: &mut QueryBuilder<Postgres>, of: Collection, wanted: &Wanted, after: Option<Keyset>, limit: usize) {
+fn push_page(
+    query: &mut QueryBuilder<Postgres>,
+    of: Collection,
+    wanted: &ListQuery,
+    after: Option<Keyset>,
+    limit: usize,
+) {
     let (table, order) = (table(of), wanted.order);
     let direction = if order.is_descending { " desc" } else { "" };
     query.push(format_args!(
@@ -123,7 +134,7 @@ fn push_page(query: &mut QueryBuilder<Postgres>, of: Collection, wanted: &Wanted
 }
 
 /// What comes after a place.
-fn push_after(query: &mut QueryBuilder<Postgres>, table: &'static str, wanted: &Wanted, place: Keyset) {
+fn push_after(query: &mut QueryBuilder<Postgres>, table: &'static str, wanted: &ListQuery, place: Keyset) {
     let OrderBy { by, is_descending } = wanted.order;
     query.push("(");
     if by != By::Name {
@@ -231,17 +242,17 @@ impl Decode<'_, Postgres> for Sort {
 }
 
 /// A record of a page that was asked for with one record more than it may have.
-pub(in crate::store) struct Row {
+pub(in crate::store) struct PageRow {
     doc: Doc,
     sort: Sort,
     /// How many were found, before bytes were counted.
     found: i64,
 }
 
-from_row!(Row { ..doc, sort, found });
+from_row!(PageRow { ..doc, sort, found });
 
-impl Page {
-    pub(in crate::store) fn of(rows: Vec<Row>, limit: usize) -> Self {
+impl RecordPage {
+    pub(in crate::store) fn of(rows: Vec<PageRow>, limit: usize) -> Self {
         let found = rows.first().map_or(0, |row| usize::try_from(row.found).unwrap_or(0));
         let (mut docs, values): (Vec<Doc>, Vec<i64>) = rows.into_iter().map(|row| (row.doc, row.sort.0)).unzip();
         docs.truncate(limit);

@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     ANSWER_TIMEOUT, Store, StoreError, answers,
-    pool::{Turns, wait_queue::Pass},
+    pool::{GatedPool, wait_queue::Pass},
 };
 
 /// How often a statement is cancelled before its connection is given up.
@@ -39,7 +39,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connection for the statements of one question.
 #[derive(Debug)]
-pub struct Ask {
+pub struct BoundedQuery {
     /// `None` only while it is dropped.
     connection: Option<PoolConnection<Postgres>>,
     /// The process that serves the connection.
@@ -54,7 +54,7 @@ pub struct Ask {
 
 /// What a question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum About {
+pub enum QueryClass {
     /// Many records, such as a count or a path.
     Many,
     /// A page, which does not wait for those.
@@ -65,11 +65,11 @@ pub enum About {
 
 impl Store {
     /// Begins a question that may take so long, all of its statements together, once it is its turn.
-    pub async fn ask(&self, about: About, budget: Duration) -> Result<Ask, StoreError> {
-        let Turns { pool, gate } = match about {
-            About::Many => &self.pools.questions,
-            About::Page => &self.pools.pages,
-            About::Chunk => &self.pools.chunks,
+    pub async fn ask(&self, about: QueryClass, budget: Duration) -> Result<BoundedQuery, StoreError> {
+        let GatedPool { pool, gate } = match about {
+            QueryClass::Many => &self.pools.questions,
+            QueryClass::Page => &self.pools.pages,
+            QueryClass::Chunk => &self.pools.chunks,
         };
         let budget = budget.min(LONGEST);
         let turn = gate.enter().await.ok_or(StoreError::Overloaded)?;
@@ -83,13 +83,13 @@ impl Store {
                     .fetch_one(&mut *connection)
                     .await?;
             let (connection, others) = (Some(connection), self.feed().clone());
-            Ok(Ask { connection, pid, deadline, is_asking: false, others, turn: Some(turn) })
+            Ok(BoundedQuery { connection, pid, deadline, is_asking: false, others, turn: Some(turn) })
         };
         timeout_at(deadline, begun).await.unwrap_or(Err(StoreError::OutOfTime))
     }
 }
 
-impl Ask {
+impl BoundedQuery {
     /// All rows that a statement answers.
     #[tracing::instrument(name = "db.question.ask", level = "debug", skip_all)]
     pub async fn all<O>(&mut self, query: QueryAs<'_, Postgres, O, PgArguments>) -> Result<Vec<O>, StoreError>
@@ -109,7 +109,7 @@ impl Ask {
     }
 }
 
-impl Drop for Ask {
+impl Drop for BoundedQuery {
     fn drop(&mut self) {
         let (Some(connection), true) = (self.connection.take(), self.is_asking) else { return };
         // Until the statement has ended nobody else gets the connection: it is theirs that would be cancelled.

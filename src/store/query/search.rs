@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::Ask;
+use super::BoundedQuery;
 use crate::{
     model::{
         article::{TextHash, keeps_text, parse_text_hash},
@@ -14,7 +14,7 @@ use crate::{
     pb::Article,
     store::{
         StoreError, Tx,
-        write::{PutArticle, provenance::Signed},
+        write::{PutArticle, provenance::Attributed},
     },
 };
 
@@ -27,14 +27,14 @@ pub(in crate::store) struct Words {
 
 impl Words {
     /// Those of new articles.
-    pub fn of_new(articles: &[Signed<'_, PutArticle>]) -> Self {
+    pub fn of_new(articles: &[Attributed<'_, PutArticle>]) -> Self {
         let mut words = Self::default();
         articles.iter().for_each(|one| words.push(&one.put.record, one.text.as_deref()));
         words
     }
 
     /// Those of the next revisions of articles. A text that was not sent again is read: it is there already.
-    pub async fn of_next(tx: Tx<'_>, articles: &[Signed<'_, PutArticle>]) -> Result<Self, StoreError> {
+    pub async fn of_next(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<Self, StoreError> {
         let unsent = articles.iter().filter(|one| one.text.is_none() && is_searched_otherwise(one));
         let unsent: Vec<TextHash> = unsent.filter_map(|one| shown_text(&one.put.record)).collect();
         let texts = bodies(tx, &unsent).await?;
@@ -124,7 +124,7 @@ fn push_question(query: &mut QueryBuilder<Postgres>, question: &Question) {
 
 /// A text in which what was found is to be marked.
 #[derive(Debug, Clone, Copy)]
-pub struct Found<'a> {
+pub struct HighlightSource<'a> {
     /// The text.
     pub text: &'a str,
     /// Its language; may be empty.
@@ -133,7 +133,11 @@ pub struct Found<'a> {
 
 /// The folded forms of texts in which the question finds something, with marks around that: by the words as they stand,
 /// and by their stems in the language of the text.
-pub async fn marked(ask: &mut Ask, question: &Question, texts: &[Found<'_>]) -> Result<Vec<Vec<String>>, StoreError> {
+pub async fn marked(
+    ask: &mut BoundedQuery,
+    question: &Question,
+    texts: &[HighlightSource<'_>],
+) -> Result<Vec<Vec<String>>, StoreError> {
     let marked = sqlx::query_as(
         "select ts_headline('pg_catalog.simple', one.words, asked.question, $5),
                 ts_headline(search_config(one.language), one.words, asked.question, $5)

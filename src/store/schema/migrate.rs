@@ -91,7 +91,7 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrationError>
         return Err(MigrationError::OldServer(server));
     }
     if is_read_only(connection).await? {
-        return must_be_up_to_date(connection).await;
+        return require_up_to_date(connection).await;
     }
     let (found, known) = (applied_version(connection).await?, known());
     if found < known {
@@ -112,13 +112,13 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrationError>
 
 /// Brings to this binary what the database derives from the docs.
 async fn reindex(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    must_not_fold_newer(connection).await?;
+    require_known_folding(connection).await?;
     Ok(reindex::pending(connection).await?)
 }
 
 /// Refuses a database whose words a newer binary has folded: this one would not find all of them, and would write old
 /// ones. Answers how its version compares with that of this binary.
-pub async fn must_not_fold_newer(connection: &mut PgConnection) -> Result<Ordering, MigrationError> {
+pub async fn require_known_folding(connection: &mut PgConnection) -> Result<Ordering, MigrationError> {
     match folding::compare(connection).await? {
         (Ordering::Greater, found) => Err(MigrationError::NewerFolding { found, known: letters::VERSION }),
         (ordering, _) => Ok(ordering),
@@ -147,14 +147,14 @@ async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
 }
 
 /// What can only be read can be served from, if there is nothing to be brought up to date.
-async fn must_be_up_to_date(connection: &mut PgConnection) -> Result<(), MigrationError> {
+async fn require_up_to_date(connection: &mut PgConnection) -> Result<(), MigrationError> {
     let (found, known) = (applied_version(connection).await?, known());
     match found.cmp(&known) {
         Ordering::Less => Err(MigrationError::ReadOnly { found, known }),
         Ordering::Greater => Err(MigrationError::Newer { found, known }),
         Ordering::Equal => {
             tracing::warn!("the database is read-only: nothing can be written");
-            if must_not_fold_newer(connection).await? == Ordering::Less {
+            if require_known_folding(connection).await? == Ordering::Less {
                 tracing::warn!("not all words are found until a service starts where the database can be written to");
             }
             Ok(())

@@ -17,7 +17,7 @@ use crate::{
     store::{
         Doc, StoreError,
         query::{
-            Ask, filter,
+            BoundedQuery, filter,
             list::{PAGE_BYTES, Sort, push_sort, push_value},
             search,
         },
@@ -31,7 +31,7 @@ const SOURCE_BYTES: i64 = 4 * PAGE_BYTES;
 
 /// Which statements are listed.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct StatementQuery {
     /// Those for which it is true.
     pub filter: Filter,
     /// Those that it finds.
@@ -42,7 +42,7 @@ pub struct Wanted {
 
 /// A place in a list: that of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct StatementPosition {
     /// What the list is in the order of, as a number of the same order; 0 in the order of reports.
     pub value: i64,
     /// The report.
@@ -53,7 +53,7 @@ pub struct Place {
 
 /// Where a statement stands.
 #[derive(Debug)]
-pub struct Found {
+pub struct StatementLocation {
     /// The report.
     pub report: Uuid,
     /// Its place in the report, from 0.
@@ -67,50 +67,60 @@ pub struct Found {
     sort: Sort,
 }
 
-from_row!(Found { report, number, meeting, article, language_code, sort });
+from_row!(StatementLocation { report, number, meeting, article, language_code, sort });
 
-impl Found {
+impl StatementLocation {
     /// Its place in the list.
-    pub fn place(&self) -> Place {
-        Place { value: self.sort.0, report: self.report, number: self.number }
+    pub fn place(&self) -> StatementPosition {
+        StatementPosition { value: self.sort.0, report: self.report, number: self.number }
     }
 }
 
 /// Statements, and whether there are more after them.
 #[derive(Debug)]
-pub struct Page {
+pub struct StatementPage {
     /// They, in order.
-    pub found: Vec<Found>,
+    pub found: Vec<StatementLocation>,
     /// Whether the next page has any.
     pub more: bool,
 }
 
-struct Row {
-    found: Found,
+struct StatementRow {
+    found: StatementLocation,
     /// How many were found, before bytes were counted.
     count: i64,
     report_bytes: i64,
     meeting_bytes: i64,
 }
 
-from_row!(Row { ..found, count, report_bytes, meeting_bytes });
+from_row!(StatementRow { ..found, count, report_bytes, meeting_bytes });
 
 /// At most `limit` of the statements that are wanted, after `after`.
-pub async fn list(ask: &mut Ask, wanted: &Wanted, after: Option<Place>, limit: usize) -> Result<Page, StoreError> {
+pub async fn list(
+    ask: &mut BoundedQuery,
+    wanted: &StatementQuery,
+    after: Option<StatementPosition>,
+    limit: usize,
+) -> Result<StatementPage, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("");
     push_page(&mut query, wanted, after, limit);
-    Ok(Page::of(ask.all(query.build_query_as()).await?, limit))
+    Ok(StatementPage::of(ask.all(query.build_query_as()).await?, limit))
 }
 
 /// How the database finds the first page (PostgreSQL, EXPLAIN, as JSON).
-pub async fn plan(ask: &mut Ask, wanted: &Wanted, limit: usize) -> Result<String, StoreError> {
+pub async fn plan(ask: &mut BoundedQuery, wanted: &StatementQuery, limit: usize) -> Result<String, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("explain (format json) ");
     push_page(&mut query, wanted, None, limit);
     let plans: Vec<(sqlx::types::JsonValue,)> = ask.all(query.build_query_as()).await?;
     Ok(plans.into_iter().map(|(plan,)| plan.to_string()).collect())
 }
 
-fn push_page(query: &mut QueryBuilder<Postgres>, wanted: &Wanted, after: Option<Place>, limit: usize) {
+fn push_page(
+    query: &mut QueryBuilder<Postgres>,
+    wanted: &StatementQuery,
+    after: Option<StatementPosition>,
+    limit: usize,
+) {
     let direction = if wanted.order.is_descending { " desc" } else { "" };
     query.push(
         "select page.report, page.number, page.meeting, page.article, page.language_code, page.sort,
@@ -147,7 +157,7 @@ fn push_page(query: &mut QueryBuilder<Postgres>, wanted: &Wanted, after: Option<
 }
 
 /// What comes after a place.
-fn push_after(query: &mut QueryBuilder<Postgres>, wanted: &Wanted, place: Place) {
+fn push_after(query: &mut QueryBuilder<Postgres>, wanted: &StatementQuery, place: StatementPosition) {
     let comparison = if wanted.order.is_descending { "<" } else { ">" };
     query.push("(");
     if wanted.order.by != By::Name {
@@ -162,25 +172,26 @@ fn push_after(query: &mut QueryBuilder<Postgres>, wanted: &Wanted, place: Place)
     query.push_bind(place.report).push(", ").push_bind(place.number).push(")");
 }
 
-impl Page {
-    fn of(rows: Vec<Row>, limit: usize) -> Self {
+impl StatementPage {
+    fn of(rows: Vec<StatementRow>, limit: usize) -> Self {
         let count = rows.first().map_or(0, |row| usize::try_from(row.count).unwrap_or(0));
         let mut counted: BTreeSet<Uuid> = BTreeSet::new();
         let mut bytes = 0;
-        let mut fits = |row: &Row| {
+        let mut fits = |row: &StatementRow| {
             let is_first = counted.is_empty();
             for (id, more) in [(row.found.report, row.report_bytes), (row.found.meeting, row.meeting_bytes)] {
                 bytes += if counted.insert(id) { more } else { 0 };
             }
             is_first || bytes <= SOURCE_BYTES
         };
-        let found: Vec<Found> = rows.into_iter().take(limit).take_while(|row| fits(row)).map(|row| row.found).collect();
+        let found: Vec<StatementLocation> =
+            rows.into_iter().take(limit).take_while(|row| fits(row)).map(|row| row.found).collect();
         Self { more: count > found.len(), found }
     }
 }
 
 /// The records of these ids, in no order; those that are not there are left out.
-pub async fn sources(ask: &mut Ask, of: Collection, ids: &BTreeSet<Uuid>) -> Result<Vec<Doc>, StoreError> {
+pub async fn sources(ask: &mut BoundedQuery, of: Collection, ids: &BTreeSet<Uuid>) -> Result<Vec<Doc>, StoreError> {
     let statement = format!("select id, contract, doc from {} where id = any($1)", table(of));
     let ids: Vec<Uuid> = ids.iter().copied().collect();
     ask.all(sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(ids)).await

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-pub use self::list::{Found, Page, Place, Wanted, list, plan, sources};
+pub use self::list::{StatementLocation, StatementPage, StatementPosition, StatementQuery, list, plan, sources};
 use super::{
     StoreError, Tx,
-    write::{Put, provenance::Signed},
+    write::{Put, provenance::Attributed},
 };
 use crate::{
     model::{
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Keeps the rows of reports that come, move or go; their meetings have been written.
-pub(super) async fn index(tx: Tx<'_>, reports: &[Signed<'_, Put<Report>>]) -> Result<(), StoreError> {
+pub(super) async fn index(tx: Tx<'_>, reports: &[Attributed<'_, Put<Report>>]) -> Result<(), StoreError> {
     let (mut new, mut there, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for one in reports.iter().filter(|one| said(&one.record).next().is_some()) {
         match (one.replaces, one.record.state()) {
@@ -46,7 +46,7 @@ pub(super) async fn reindex(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(
 /// Makes again the words that the statements of these reports are searched by. Where they are the same, nothing is
 /// written.
 pub(super) async fn fold_again(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreError> {
-    let rows = Rows::of(reports);
+    let rows = StatementColumns::of(reports);
     sqlx::query(
         "update statement
          set search = made.search
@@ -135,7 +135,7 @@ pub(super) async fn date(tx: Tx<'_>, meetings: &[Uuid]) -> Result<(), StoreError
 }
 
 async fn insert(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreError> {
-    let rows = Rows::of(reports);
+    let rows = StatementColumns::of(reports);
     if rows.reports.is_empty() {
         return Ok(());
     }
@@ -217,7 +217,7 @@ async fn clear(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreError
 
 /// Columns of `statement`, one entry a statement.
 #[derive(Default)]
-struct Rows<'a> {
+struct StatementColumns<'a> {
     reports: Vec<Uuid>,
     numbers: Vec<i32>,
     meetings: Vec<Option<Uuid>>,
@@ -229,7 +229,7 @@ struct Rows<'a> {
     words: Vec<String>,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> StatementColumns<'a> {
     fn of(reports: &[(Uuid, &'a Report)]) -> Self {
         // Unspecified is unset; the numbers of the contract are small.
         let set = |number: i32| i16::try_from(number).ok().filter(|number| *number != 0);

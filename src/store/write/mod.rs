@@ -47,14 +47,14 @@ pub struct Write {
     /// Meetings, new or replaced.
     pub meetings: Vec<Put<Meeting>>,
     /// What is settled with it, unless that was made uncertain again meanwhile.
-    pub settles: Option<Unsettled>,
+    pub settles: Option<SettleTask>,
     /// The state of the groups of copies that it relies on, where it does.
     pub groups: Option<i64>,
 }
 
 /// An article or a meeting that is to be settled anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unsettled {
+pub struct SettleTask {
     /// Its collection.
     pub collection: Collection,
     /// Its id.

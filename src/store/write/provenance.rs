@@ -12,20 +12,20 @@ use crate::{
 
 /// Something to be written, and the write that it is part of.
 #[derive(Debug)]
-pub struct Signed<'a, P> {
+pub struct Attributed<'a, P> {
     one: &'a P,
     write: &'a Write,
 }
 
-impl<P> Clone for Signed<'_, P> {
+impl<P> Clone for Attributed<'_, P> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<P> Copy for Signed<'_, P> {}
+impl<P> Copy for Attributed<'_, P> {}
 
-impl<P> Deref for Signed<'_, P> {
+impl<P> Deref for Attributed<'_, P> {
     type Target = P;
 
     fn deref(&self) -> &P {
@@ -34,8 +34,11 @@ impl<P> Deref for Signed<'_, P> {
 }
 
 /// All of one kind that the writes of a batch put.
-pub(in crate::store) fn signed<'a, P>(batch: &[&'a Write], of: impl Fn(&'a Write) -> &'a [P]) -> Vec<Signed<'a, P>> {
-    batch.iter().flat_map(|write| of(write).iter().map(|one| Signed { one, write })).collect()
+pub(in crate::store) fn signed<'a, P>(
+    batch: &[&'a Write],
+    of: impl Fn(&'a Write) -> &'a [P],
+) -> Vec<Attributed<'a, P>> {
+    batch.iter().flat_map(|write| of(write).iter().map(|one| Attributed { one, write })).collect()
 }
 
 /// What is put with a record.
@@ -70,7 +73,7 @@ impl Puts for PutParticipant {
 }
 
 /// The columns that all records have of it, one entry a record.
-pub(in crate::store) struct Signatures<'a> {
+pub(in crate::store) struct Attributions<'a> {
     pub update_times: Vec<DateTime<Utc>>,
     pub kinds: Vec<i16>,
     pub actors: Vec<&'a str>,
@@ -78,9 +81,9 @@ pub(in crate::store) struct Signatures<'a> {
     pub reasons: Vec<&'a str>,
 }
 
-impl<'a> Signatures<'a> {
-    pub fn of<P: Puts>(puts: &[Signed<'a, P>]) -> Self {
-        let update_time = |one: &Signed<'a, P>| time(one.put().record.update_time()).unwrap_or_default();
+impl<'a> Attributions<'a> {
+    pub fn of<P: Puts>(puts: &[Attributed<'a, P>]) -> Self {
+        let update_time = |one: &Attributed<'a, P>| time(one.put().record.update_time()).unwrap_or_default();
         Self {
             update_times: puts.iter().map(update_time).collect(),
             // The kinds of the contract are few: the number fits.

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
-use super::{Claim, PutArticle, Unsettled, Write};
+use super::{Claim, PutArticle, SettleTask, Write};
 use crate::{
     model::{
         copies::{Copy, regroups, resettles},
@@ -16,7 +16,11 @@ use crate::{
 };
 
 /// The oldest, at most `limit`, but for these.
-pub async fn oldest(pool: &PgPool, but_for: &[(Collection, Uuid)], limit: usize) -> Result<Vec<Unsettled>, StoreError> {
+pub async fn oldest(
+    pool: &PgPool,
+    but_for: &[(Collection, Uuid)],
+    limit: usize,
+) -> Result<Vec<SettleTask>, StoreError> {
     let (collections, ids): (Vec<i16>, Vec<Uuid>) = but_for.iter().map(|(of, id)| (*of as i16, *id)).unzip();
     let rows: Vec<(i16, Uuid, i64)> = sqlx::query_as(
         "select collection, id, version
@@ -32,13 +36,13 @@ pub async fn oldest(pool: &PgPool, but_for: &[(Collection, Uuid)], limit: usize)
     .fetch_all(pool)
     .await?;
     let unsettled = |(collection, id, version): (i16, _, _)| {
-        Some(Unsettled { collection: Collection::try_from(collection).ok()?, id, version })
+        Some(SettleTask { collection: Collection::try_from(collection).ok()?, id, version })
     };
     Ok(rows.into_iter().filter_map(unsettled).collect())
 }
 
 /// One was looked at, and there was nothing to write.
-pub async fn mark_settled(pool: &PgPool, one: Unsettled) -> Result<(), StoreError> {
+pub async fn mark_settled(pool: &PgPool, one: SettleTask) -> Result<(), StoreError> {
     sqlx::query("update unsettled set settled = true where collection = $1 and id = $2 and version = $3")
         .bind(one.collection as i16)
         .bind(one.id)
@@ -121,7 +125,7 @@ pub(in crate::store) async fn keep(tx: Tx<'_>, batch: &[&Write]) -> Result<bool,
 }
 
 async fn mark(tx: Tx<'_>, batch: &[&Write]) -> Result<(), StoreError> {
-    let settled: Vec<Unsettled> = batch.iter().filter_map(|write| write.settles).collect();
+    let settled: Vec<SettleTask> = batch.iter().filter_map(|write| write.settles).collect();
     if settled.is_empty() {
         return Ok(());
     }

@@ -2,14 +2,14 @@
 
 /// The place of a byte: line and column from 1, the column in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct TextPosition {
     /// From 1.
     pub line: u64,
     /// From 1.
     pub column: usize,
 }
 
-impl Place {
+impl TextPosition {
     /// The place after these bytes.
     pub fn after(self, bytes: &[u8]) -> Self {
         let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;

@@ -48,10 +48,13 @@ async fn a_record_that_is_there_is_compared_and_a_conflict_with_another_is_an_er
         Err::<(), _>(Status::with_error_details(Code::AlreadyExists, "taken", details))
     };
     let title = || Some("title".to_owned());
-    let differs = Written { difference: title(), ..Default::default() };
-    assert_eq!(Written::of("articles/1", taken("articles/1"), async || Ok(title())).await.expect("compared"), differs);
-    let created = Written { created: true, ..Default::default() };
-    assert_eq!(Written::of("articles/1", Ok(()), async || Ok(title())).await.expect("created"), created);
-    let refused = Written::of("articles/1", taken("articles/2"), async || Ok(None)).await;
+    let differs = RecordOutcome { difference: title(), ..Default::default() };
+    assert_eq!(
+        RecordOutcome::of("articles/1", taken("articles/1"), async || Ok(title())).await.expect("compared"),
+        differs
+    );
+    let created = RecordOutcome { created: true, ..Default::default() };
+    assert_eq!(RecordOutcome::of("articles/1", Ok(()), async || Ok(title())).await.expect("created"), created);
+    let refused = RecordOutcome::of("articles/1", taken("articles/2"), async || Ok(None)).await;
     assert_eq!(refused.unwrap_err().code(), Code::AlreadyExists);
 }

@@ -145,7 +145,7 @@ impl Comparison {
                 record.and_then(|record| times(record).updated).is_some_and(|time| range.holds(*order, time))
             }
             // No change is of a statement: its report says it.
-            Said(_) => false,
+            StatementCondition(_) => false,
             ReportMeeting(id) => of_report.and_then(|one| Collection::Meetings.id(&one.meeting)) == Some(*id),
             ReportArticle(id) => of_report.and_then(|one| Collection::Articles.id(&one.article)) == Some(*id),
             ChangeCollection(of) => subject.collection == *of,

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    Call, Comparison, Field, Function, STATEMENTS,
+    Comparison, Field, Function, FunctionCall, STATEMENTS,
     Values::{self, Bool, Date, Enum, Number, Region, Resource, Text, Time},
     Vocabulary,
 };
@@ -96,7 +96,7 @@ pub static MEETINGS: &Vocabulary = &Vocabulary {
         Function {
             name: "participant",
             signature: "participant((CONDITIONS))",
-            call: Call::OneParticipation,
+            call: FunctionCall::OneParticipation,
             example: "participant((region = \"RU\" AND role = HEAD_OF_DELEGATION AND seniority <= 3))",
             comment: "One participation fulfils all of the conditions, which are a filter over the fields of \
                       `participations`; two brackets.",
@@ -104,7 +104,7 @@ pub static MEETINGS: &Vocabulary = &Vocabulary {
         Function {
             name: "between",
             signature: "between(REGION, REGION)",
-            call: Call::Between,
+            call: FunctionCall::Between,
             example: "between(\"AZ\", \"RU\")",
             comment: "On each of the two sides, which are different, a participation is PRESENT, REMOTE or REPRESENTED.",
         },

@@ -25,9 +25,9 @@ pub use self::{
     fields::{ARTICLES, CHANGES, MEETINGS, PARTICIPANTS, PARTICIPATIONS, vocabulary},
     parse::{MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, parse},
     range::{DateRange, Order, TimeRange},
-    statements::{STATEMENTS, Said},
+    statements::{STATEMENTS, StatementCondition},
     values::Values,
-    vocabulary::{Call, Field, Function, Vocabulary},
+    vocabulary::{Field, Function, FunctionCall, Vocabulary},
 };
 use crate::{model::resource::Collection, pb};
 
@@ -127,7 +127,7 @@ pub enum Comparison {
     /// `update_time` of a resource of the collection.
     UpdateTime(Collection, Order, TimeRange),
     /// A field of a statement.
-    Said(Said),
+    StatementCondition(StatementCondition),
     /// `report.meeting` of a change.
     ReportMeeting(Uuid),
     /// `report.article` of a change.

@@ -3,7 +3,7 @@
 use aip_160::{Arg, Comparable, Comparator, Expression, Member, Restriction, Value};
 
 use super::{
-    Call, Comparison, Field, Filter, FilterError, Function, Order, PARTICIPATIONS, Vocabulary,
+    Comparison, Field, Filter, FilterError, Function, FunctionCall, Order, PARTICIPATIONS, Vocabulary,
     scan::{self, Scan},
 };
 use crate::model::{
@@ -140,11 +140,11 @@ impl Walk<'_> {
         let position = self.scan.comparable();
         let function = self.vocabulary.function(&call.name.join("."), position)?;
         match (function.call, call.args.as_slice()) {
-            (Call::OneParticipation, [Arg::Composite(conditions)]) => {
+            (FunctionCall::OneParticipation, [Arg::Composite(conditions)]) => {
                 let conditions = self.within(PARTICIPATIONS, conditions)?;
                 Ok(Filter::Compare(Comparison::OneParticipation(Box::new(conditions))))
             }
-            (Call::Between, [one, other]) => {
+            (FunctionCall::Between, [one, other]) => {
                 let one = self.region(function, one)?;
                 let position = self.scan.peek();
                 let other = self.region(function, other)?;
@@ -160,7 +160,9 @@ impl Walk<'_> {
                 let takes_part = |code| Filter::Compare(Comparison::MeetingRegion(code));
                 Ok(Filter::And(vec![takes_part(one), takes_part(other)]))
             }
-            (Call::OneParticipation | Call::Between, _) => Err(bad_call(position, function, String::new())),
+            (FunctionCall::OneParticipation | FunctionCall::Between, _) => {
+                Err(bad_call(position, function, String::new()))
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{model::resource::Collection, pb::statement};
 
 /// A field of a statement and what it is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum StatementCondition {
     /// `speaker`: one of those who speak, by the report's own account.
     Speaker(Uuid),
     /// `region` of one of them.
@@ -39,13 +39,13 @@ pub static STATEMENTS: &Vocabulary = &Vocabulary {
     fields: &[
         Field::many(
             "speaker",
-            Resource(Collection::Participants, |id| said(Said::Speaker(id))),
+            Resource(Collection::Participants, |id| said(StatementCondition::Speaker(id))),
             "speaker = \"participants/0198f2d1-7c0e-7000-8000-0123456789ab\"",
             "One of those who say it, by the report's own account.",
         ),
         Field::many(
             "region",
-            Region(|code| said(Said::Region(code))),
+            Region(|code| said(StatementCondition::Region(code))),
             "region = \"AZ\"",
             "One of those who say it is there for this country, by the report's own account.",
         ),
@@ -54,31 +54,31 @@ pub static STATEMENTS: &Vocabulary = &Vocabulary {
         Field::one("quotation", Enum(quotation), "quotation = DIRECT", "Whose words it is told in."),
         Field::many(
             "topic",
-            Text(|topic| said(Said::Topic(topic))),
+            Text(|topic| said(StatementCondition::Topic(topic))),
             "topic:\"nagorno-karabakh\"",
             "One of its own topics.",
         ),
         Field::one(
             "language",
-            Text(|code| said(Said::Language(code))),
+            Text(|code| said(StatementCondition::Language(code))),
             "language = \"en\"",
             "Its own, or that of its article when it was reported, as written there.",
         ),
         Field::one(
             "date",
-            Date(|order, range| said(Said::Date(order, range))),
+            Date(|order, range| said(StatementCondition::Date(order, range))),
             "date >= \"2020-09-03\"",
             "When the meeting took place, from the first day to the last; unset where no day is known.",
         ),
         Field::one(
             "meeting",
-            Resource(Collection::Meetings, |id| said(Said::Meeting(id))),
+            Resource(Collection::Meetings, |id| said(StatementCondition::Meeting(id))),
             "meeting = \"meetings/0198f2d1-7c0e-7000-8000-0123456789ab\"",
             "The meeting that its report tells of.",
         ),
         Field::one(
             "article",
-            Resource(Collection::Articles, |id| said(Said::Article(id))),
+            Resource(Collection::Articles, |id| said(StatementCondition::Article(id))),
             "article = \"articles/0198f2d1-7c0e-7000-8000-0123456789ab\"",
             "The article that its report is from.",
         ),
@@ -86,21 +86,21 @@ pub static STATEMENTS: &Vocabulary = &Vocabulary {
     functions: &[],
 };
 
-fn said(said: Said) -> Comparison {
-    Comparison::Said(said)
+fn said(said: StatementCondition) -> Comparison {
+    Comparison::StatementCondition(said)
 }
 
 fn act(number: i32) -> Option<(&'static str, Comparison)> {
     let act = statement::Act::try_from(number).ok()?;
-    Some((act.as_str_name(), said(Said::Act(act))))
+    Some((act.as_str_name(), said(StatementCondition::Act(act))))
 }
 
 fn speaker_kind(number: i32) -> Option<(&'static str, Comparison)> {
     let kind = statement::SpeakerKind::try_from(number).ok()?;
-    Some((kind.as_str_name(), said(Said::SpeakerKind(kind))))
+    Some((kind.as_str_name(), said(StatementCondition::SpeakerKind(kind))))
 }
 
 fn quotation(number: i32) -> Option<(&'static str, Comparison)> {
     let quotation = statement::Quotation::try_from(number).ok()?;
-    Some((quotation.as_str_name(), said(Said::Quotation(quotation))))
+    Some((quotation.as_str_name(), said(StatementCondition::Quotation(quotation))))
 }

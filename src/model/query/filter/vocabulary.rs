@@ -55,7 +55,7 @@ pub struct Function {
     /// How it is called.
     pub signature: &'static str,
     /// What it asks.
-    pub call: Call,
+    pub call: FunctionCall,
     /// A filter that calls it, and begins with its name.
     pub example: &'static str,
     /// When it is true.
@@ -64,14 +64,14 @@ pub struct Function {
 
 /// What a function asks, and which arguments it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
+pub enum FunctionCall {
     /// Conditions in brackets of their own: one participation fulfils all of them.
     OneParticipation,
     /// Two regions: both take part.
     Between,
 }
 
-impl Call {
+impl FunctionCall {
     /// What the arguments have to be, for an error message.
     pub fn expected(self) -> &'static str {
         match self {

@@ -8,5 +8,5 @@ mod snippet;
 pub use self::{
     fold::{MOST_BYTES, fold},
     question::{MOST_WORDS, Question, count_words},
-    snippet::{END, START, Text, snippet},
+    snippet::{END, FoldedText, START, snippet},
 };

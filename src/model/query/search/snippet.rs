@@ -24,7 +24,7 @@ const MOST_FOUND: usize = 2_000;
 /// A text and, with marks around what was found in it, its folded form: perhaps more than one, as other words were found in
 /// each. What is cut off at the end has no marks.
 #[derive(Debug, Clone, Copy)]
-pub struct Text<'a> {
+pub struct FoldedText<'a> {
     /// Which of the texts of a record it is.
     pub source: Source,
     /// The text.
@@ -35,7 +35,7 @@ pub struct Text<'a> {
 
 /// The best part of the first of these texts that has what was found; if none has, the beginning of the first that there
 /// is.
-pub fn snippet(texts: &[Text<'_>]) -> pb::Snippet {
+pub fn snippet(texts: &[FoldedText<'_>]) -> pb::Snippet {
     let found = texts.iter().map(|one| (one, found(one.text, one.marked))).find(|(_, found)| !found.is_empty());
     let first = || texts.iter().find(|one| !one.text.is_empty()).map(|one| (one, Vec::new()));
     let Some((one, found)) = found.or_else(first) else { return pb::Snippet::default() };

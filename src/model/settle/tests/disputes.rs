@@ -2,7 +2,7 @@
 
 use prost_types::value::Kind as Json;
 
-use super::{HEAD, Source, date, person, ruling, source, told};
+use super::{HEAD, TestReport, date, person, ruling, source, told};
 use crate::{
     model::{rules::Check, settle::*},
     pb::{
@@ -31,7 +31,7 @@ fn with(participation: pb::Participation) -> pb::Account {
     pb::Account { participations: vec![participation], ..Default::default() }
 }
 
-fn settled(sources: &[Source], rulings: &[pb::Report]) -> Settled {
+fn settled(sources: &[TestReport], rulings: &[pb::Report]) -> Settled {
     settle(&told(sources), &rulings.iter().collect::<Vec<_>>())
 }
 
@@ -66,7 +66,7 @@ fn a_dispute_has_all_values_the_strongest_first() {
 #[test]
 fn a_dispute_says_what_decided() {
     let mut sources = vec![source(1, at("Baku")), source(2, at("Ganja"))];
-    let rule = |sources: &[Source]| settled(sources, &[]).disputes[0].rule();
+    let rule = |sources: &[TestReport]| settled(sources, &[]).disputes[0].rule();
     assert_eq!(rule(&sources), Rule::EarliestPublished);
     sources[1].publish_date = sources[0].publish_date;
     assert_eq!(rule(&sources), Rule::SmallestUri);
@@ -96,7 +96,7 @@ fn what_is_unset_coarser_or_inferred_contradicts_nothing() {
         [office("Minister", ""), office("MINISTER", "Ministry of Defence"), with(person("p", 7))],
         [at("Baku"), at(" BAKU"), pb::Account::default()],
     ] {
-        let sources: Vec<Source> = (1..).zip(accounts).map(|(nth, account)| source(nth, account)).collect();
+        let sources: Vec<TestReport> = (1..).zip(accounts).map(|(nth, account)| source(nth, account)).collect();
         assert_eq!(settled(&sources, &[]).disputes, []);
     }
     let two =
@@ -124,7 +124,7 @@ fn reports_are_named_where_they_are_asked_for() {
 
 #[test]
 fn a_dispute_has_twenty_values_and_the_chosen_one() {
-    let sources: Vec<Source> = (1..=25).map(|nth| source(nth, at(&format!("Town {nth}")))).collect();
+    let sources: Vec<TestReport> = (1..=25).map(|nth| source(nth, at(&format!("Town {nth}")))).collect();
     let dispute = settled(&sources, &[]).disputes.remove(0);
     assert_eq!((dispute.values.len(), dispute.chosen), (20, 0));
     for (locality, count) in [("town 24", 1), ("Elsewhere", 0)] {
@@ -153,7 +153,7 @@ fn a_meeting_stays_small_however_many_reports_disagree() {
         statements: (0..10).map(said).collect(),
         ..Default::default()
     };
-    let sources: Vec<Source> = (1..=1_000).map(|nth| source(nth, account(nth))).collect();
+    let sources: Vec<TestReport> = (1..=1_000).map(|nth| source(nth, account(nth))).collect();
     let mut meeting = pb::Meeting::default();
     crate::model::meeting::settle_on(&mut meeting, &told(&sources), &[]);
     assert_eq!((meeting.report_count, meeting.disputes.len()), (1_000, 13));

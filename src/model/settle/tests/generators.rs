@@ -7,21 +7,21 @@ use proptest::{
     sample::{Index, subsequence},
 };
 
-use super::{Source, accounts::any_account, report, ruling, settled, source, told};
+use super::{TestReport, accounts::any_account, report, ruling, settled, source, told};
 use crate::{
     model::{meeting::settle_on, settle::*},
     pb::{Meeting, Report},
 };
 
 /// Reports of four articles, of which two are copies of one text; several may be of one article.
-pub fn any_sources() -> impl Strategy<Value = Vec<Source>> {
+pub fn any_sources() -> impl Strategy<Value = Vec<TestReport>> {
     sources(0)
 }
 
 /// At least so many.
-pub fn sources(fewest: usize) -> impl Strategy<Value = Vec<Source>> {
+pub fn sources(fewest: usize) -> impl Strategy<Value = Vec<TestReport>> {
     vec((any_account(), 0..4u32), fewest..6).prop_map(|accounts| {
-        let sources = accounts.into_iter().enumerate().map(|(nth, (account, article))| Source {
+        let sources = accounts.into_iter().enumerate().map(|(nth, (account, article))| TestReport {
             report: report(nth as u32, account),
             origin: Uuid::from_u128(article.min(2).into()),
             publish_date: NaiveDate::from_ymd_opt(2020, 9, article / 2 + 1).filter(|_| article != 3),
@@ -47,7 +47,7 @@ pub fn any_rulings() -> impl Strategy<Value = Vec<Report>> {
 /// What a meeting can be settled on.
 #[derive(Clone, Debug)]
 pub struct Case {
-    pub sources: Vec<Source>,
+    pub sources: Vec<TestReport>,
     pub rulings: Vec<Report>,
 }
 

@@ -10,29 +10,29 @@ use crate::pb::{date_span::Basis, participation::Role};
 
 pub const HEAD: i32 = Role::HeadOfDelegation as i32;
 
-/// A report with what `Told` borrows.
+/// A report with what `SourceReport` borrows.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct TestReport {
     pub report: pb::Report,
     pub origin: Uuid,
     pub publish_date: Option<NaiveDate>,
     pub uri: String,
 }
 
-pub fn told(sources: &[Source]) -> Vec<Told<'_>> {
+pub fn told(sources: &[TestReport]) -> Vec<SourceReport<'_>> {
     sources
         .iter()
-        .map(|it| Told { report: &it.report, origin: it.origin, publish_date: it.publish_date, uri: &it.uri })
+        .map(|it| SourceReport { report: &it.report, origin: it.origin, publish_date: it.publish_date, uri: &it.uri })
         .collect()
 }
 
-pub fn settled(sources: &[Source]) -> pb::Account {
+pub fn settled(sources: &[TestReport]) -> pb::Account {
     settle(&told(sources), &[]).account
 }
 
 /// The `nth` report: of an article of its own, published on that day of September 2020.
-pub fn source(nth: u32, account: pb::Account) -> Source {
-    Source {
+pub fn source(nth: u32, account: pb::Account) -> TestReport {
+    TestReport {
         report: report(nth, account),
         origin: Uuid::from_u128(nth.into()),
         publish_date: NaiveDate::from_ymd_opt(2020, 9, nth),

@@ -45,13 +45,13 @@ fn with_local_ids(mut account: pb::Account) -> pb::Account {
 /// The field that a dispute is about, as the account has it.
 fn value_of(account: &pb::Account, field: &str) -> Option<prost_types::Value> {
     use self::disputes::{kind, presence, status};
-    let text = |text: &str| Some(Said::Text(text).value()).filter(|_| !text.is_empty());
-    let number = |number: i32, said: fn(i32) -> Said<'static>| (number != 0).then(|| said(number).value());
+    let text = |text: &str| Some(DisputedValue::Text(text).value()).filter(|_| !text.is_empty());
+    let number = |number: i32, said: fn(i32) -> DisputedValue<'static>| (number != 0).then(|| said(number).value());
     let place = account.place.clone().unwrap_or_default();
     match field {
         "kind" => number(account.kind, kind),
         "status" => number(account.status, status),
-        "date" => account.date.as_ref().map(|span| Said::Date(span).value()),
+        "date" => account.date.as_ref().map(|span| DisputedValue::Date(span).value()),
         "place.locality" => text(&place.locality),
         "place.region_code" => text(&place.region_code),
         "initiator" => text(&account.initiator),
@@ -60,7 +60,7 @@ fn value_of(account: &pb::Account, field: &str) -> Option<prost_types::Value> {
             let one = account.participations.iter().find(|one| one.id == id).expect("who is disputed takes part");
             match part {
                 "presence" => number(one.presence, presence),
-                "office" => one.office.as_ref().map(|office| Said::Office(office).value()),
+                "office" => one.office.as_ref().map(|office| DisputedValue::Office(office).value()),
                 "rank" => text(&one.rank),
                 "region_code" => text(&one.region_code),
                 "delegation" => text(&one.delegation),

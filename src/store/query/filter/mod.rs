@@ -72,7 +72,7 @@ fn lists(filter: &Filter, wanted: bool) -> usize {
         (Filter::Not(inner), _) => lists(inner, !wanted),
         (Filter::Compare(OneParticipation(_)), _) => 2,
         (Filter::Compare(MeetingRegion(_) | Participant(_) | Article(_) | Topic(_) | Name(_) | Uri(_)), _) => 1,
-        (Filter::Compare(Said(said)), _) => statement::lists(said),
+        (Filter::Compare(StatementCondition(said)), _) => statement::lists(said),
         (Filter::Compare(_), _) => 0,
     }
 }
@@ -149,7 +149,7 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, wanted: 
         UpdateTime(of, order, TimeRange { from, until }) => {
             moment(query, [table(*of), ".update_time"], *order, (*from, *until), wanted);
         }
-        Said(said) => statement::push(query, said, wanted),
+        StatementCondition(said) => statement::push(query, said, wanted),
         ReportMeeting(id) => column(query, "report.meeting", id, wanted),
         ReportArticle(id) => column(query, "report.article", id, wanted),
         ChangeCollection(of) => column(query, "change.collection", *of as i16, wanted),

@@ -3,27 +3,27 @@
 use sqlx::{Postgres, QueryBuilder};
 
 use super::{column, row, span};
-use crate::model::query::filter::Said;
+use crate::model::query::filter::StatementCondition;
 
 /// Appends whether a row of `statement` compares so.
-pub(crate) fn push(query: &mut QueryBuilder<Postgres>, said: &Said, wanted: bool) {
+pub(crate) fn push(query: &mut QueryBuilder<Postgres>, said: &StatementCondition, wanted: bool) {
     match said {
-        Said::Speaker(id) => row(query, OF_SPEAKER, id, wanted),
-        Said::Region(code) => row(query, OF_REGION, code, wanted),
-        Said::Act(act) => column(query, "statement.act", *act as i16, wanted),
-        Said::SpeakerKind(kind) => column(query, "statement.speaker_kind", *kind as i16, wanted),
-        Said::Quotation(quotation) => column(query, "statement.quotation", *quotation as i16, wanted),
-        Said::Topic(topic) => row(query, OF_TOPIC, topic, wanted),
-        Said::Language(code) => column(query, "statement.language_code", code, wanted),
-        Said::Date(order, range) => span(query, "statement.days", *order, *range, wanted),
-        Said::Meeting(id) => column(query, "statement.meeting", id, wanted),
-        Said::Article(id) => column(query, "statement.article", id, wanted),
+        StatementCondition::Speaker(id) => row(query, OF_SPEAKER, id, wanted),
+        StatementCondition::Region(code) => row(query, OF_REGION, code, wanted),
+        StatementCondition::Act(act) => column(query, "statement.act", *act as i16, wanted),
+        StatementCondition::SpeakerKind(kind) => column(query, "statement.speaker_kind", *kind as i16, wanted),
+        StatementCondition::Quotation(quotation) => column(query, "statement.quotation", *quotation as i16, wanted),
+        StatementCondition::Topic(topic) => row(query, OF_TOPIC, topic, wanted),
+        StatementCondition::Language(code) => column(query, "statement.language_code", code, wanted),
+        StatementCondition::Date(order, range) => span(query, "statement.days", *order, *range, wanted),
+        StatementCondition::Meeting(id) => column(query, "statement.meeting", id, wanted),
+        StatementCondition::Article(id) => column(query, "statement.article", id, wanted),
     }
 }
 
 /// How many index tables are joined for it.
-pub(crate) fn lists(said: &Said) -> usize {
-    matches!(said, Said::Speaker(_) | Said::Region(_) | Said::Topic(_)).into()
+pub(crate) fn lists(said: &StatementCondition) -> usize {
+    matches!(said, StatementCondition::Speaker(_) | StatementCondition::Region(_) | StatementCondition::Topic(_)).into()
 }
 
 /// Rows of the index tables, as `row` needs them.

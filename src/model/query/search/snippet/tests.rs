@@ -12,7 +12,7 @@ fn marked(text: &str, words: &[&str]) -> String {
 }
 
 fn of(text: &str, words: &[&str]) -> pb::Snippet {
-    snippet(&[Text { source: Source::Text, text, marked: &[marked(text, words)] }])
+    snippet(&[FoldedText { source: Source::Text, text, marked: &[marked(text, words)] }])
 }
 
 fn shown(snippet: &pb::Snippet) -> Vec<String> {
@@ -51,25 +51,26 @@ fn a_text_without_what_was_found_is_shown_from_its_beginning() {
 
 #[test]
 fn the_title_is_shown_where_the_text_has_nothing() {
-    let title = Text { source: Source::Title, text: "Peace", marked: &["<peace>".to_owned()] };
-    let text = Text { source: Source::Text, text: "War", marked: &["war".to_owned()] };
+    let title = FoldedText { source: Source::Title, text: "Peace", marked: &["<peace>".to_owned()] };
+    let text = FoldedText { source: Source::Text, text: "War", marked: &["war".to_owned()] };
     let found = snippet(&[text, title]);
     assert_eq!((found.source(), found.text.as_str()), (Source::Title, "Peace"));
-    let neither = snippet(&[text, Text { marked: &[], ..title }]);
+    let neither = snippet(&[text, FoldedText { marked: &[], ..title }]);
     assert_eq!((neither.source(), neither.text.as_str()), (Source::Text, "War"));
 }
 
 #[test]
 fn what_was_found_in_either_form_is_shown_once() {
     let forms = ["the <talks> in <baku>".to_owned(), "the <talks> <in> baku".to_owned()];
-    let found = snippet(&[Text { source: Source::Text, text: "The talks in Baku", marked: &forms }]);
+    let found = snippet(&[FoldedText { source: Source::Text, text: "The talks in Baku", marked: &forms }]);
     assert_eq!(shown(&found), ["talks", "in", "Baku"]);
 }
 
 #[test]
 fn words_that_are_left_out_of_the_marked_form_do_not_matter() {
     let text = format!("Talks {} in Baku", "x".repeat(3000));
-    let found = snippet(&[Text { source: Source::Text, text: &text, marked: &["<talks>  in <baku>".to_owned()] }]);
+    let found =
+        snippet(&[FoldedText { source: Source::Text, text: &text, marked: &["<talks>  in <baku>".to_owned()] }]);
     assert_eq!(found.highlights.len(), 1);
     let all = super::found(&text, &["<talks>  in <baku>".to_owned()]);
     assert_eq!(all, [0..5, 3010..3014]);
