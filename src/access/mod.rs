@@ -2,6 +2,7 @@
 //! name that its writes are recorded under, and as many calls as it may make. It must know no gRPC: `service/layer/access`
 //! asks here, and `service/status` says what is refused.
 
+pub mod api_token;
 pub mod certificate;
 pub mod denied;
 pub mod jwk;
@@ -9,7 +10,6 @@ pub mod jwks;
 pub mod jwt;
 pub mod principal;
 pub mod rates;
-pub mod secret;
 pub mod tokens;
 
 use std::{
@@ -18,11 +18,11 @@ use std::{
 };
 
 use self::{
+    api_token::ApiToken,
     certificate::{ClientIdentity, Identities},
     jwt::{Issued, Jwts},
     principal::{Identity, Validity},
     rates::Rates,
-    secret::ApiToken,
     tokens::Tokens,
 };
 pub use self::{denied::Denied, principal::Principal};

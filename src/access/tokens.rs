@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    api_token::ApiToken,
     denied::Denied,
     principal::{Identity, Validity, name},
-    secret::ApiToken,
 };
 use crate::{
     model::role::Role,

@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::json;
 
 use crate::{
-    access::secret::ApiToken,
+    access::api_token::ApiToken,
     config::{CreateToken, ListTokens, Output, RevokeToken},
     database::with_store,
     store::token::{self, Token},

@@ -22,13 +22,12 @@ use tonic::{body::Body, codegen::http};
 use tower::ServiceExt;
 
 use super::{
-    calls::{CountedBody, OpenCalls},
     context::ServerContext,
-    farewell,
-    greeting::{PrefaceStream, Protocol},
-    linger::LingeringStream,
-    stall::WriteTimeout,
-    tls,
+    http2_preface::{PrefaceStream, Protocol},
+    lingering_close::LingeringStream,
+    open_calls::{CountedBody, OpenCalls},
+    protocol_error, tls,
+    write_timeout::WriteTimeout,
 };
 use crate::{config::Transport, service::peer::Peer};
 
@@ -92,12 +91,12 @@ async fn open(stream: &mut LingeringStream, address: SocketAddr, door: &ServerCo
     };
     match limit.within(opening.spoken()).await {
         Some(Ok(Protocol::Http2)) => {
-            let end = farewell::go_away(&mut opening, "this port speaks TLS", limit.timeout());
+            let end = protocol_error::go_away(&mut opening, "this port speaks TLS", limit.timeout());
             let _ = limit.unless_stopping(end).await;
             return Err(ConnectionEnd::Failed(io::Error::new(io::ErrorKind::InvalidData, "plaintext HTTP/2")));
         }
         Some(Ok(Protocol::Other)) if opening.said()[0].is_ascii_uppercase() => {
-            return other(opening, farewell::NEEDS_TLS, &limit).await;
+            return other(opening, protocol_error::NEEDS_TLS, &limit).await;
         }
         // Another first byte gets an alert.
         Some(spoken) => spoken?,
@@ -124,12 +123,12 @@ where
 {
     match limit.within(opening.spoken()).await {
         Some(Ok(Protocol::Http2)) if is_http2 => http(opening, peer, limit.door).await,
-        Some(Ok(Protocol::Http2)) => other(opening, farewell::NEEDS_ALPN, limit).await,
+        Some(Ok(Protocol::Http2)) => other(opening, protocol_error::NEEDS_ALPN, limit).await,
         Some(Ok(Protocol::Other | Protocol::Tls)) => other(opening, "", limit).await,
         Some(Err(error)) => Err(error.into()),
         None => {
             let why = limit.log_silence("no HTTP/2 preface");
-            let _ = limit.unless_stopping(farewell::go_away(&mut opening, &why, limit.timeout())).await;
+            let _ = limit.unless_stopping(protocol_error::go_away(&mut opening, &why, limit.timeout())).await;
             Err(ConnectionEnd::Silent)
         }
     }
@@ -140,11 +139,11 @@ async fn other<T>(mut opening: PrefaceStream<T>, note: &str, limit: &HandshakeLi
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let head = limit.within(farewell::head(&mut opening)).await;
+    let head = limit.within(protocol_error::head(&mut opening)).await;
     if head.is_none() {
         limit.log_silence("no whole request in HTTP/1.1");
     }
-    let _ = limit.unless_stopping(farewell::answer(&mut opening, note)).await;
+    let _ = limit.unless_stopping(protocol_error::answer(&mut opening, note)).await;
     match head {
         Some(_) => Err(ConnectionEnd::Failed(io::Error::new(io::ErrorKind::InvalidData, "this is not HTTP/2"))),
         None => Err(ConnectionEnd::Silent),
@@ -189,7 +188,7 @@ impl HandshakeLimit<'_> {
         T: AsyncRead + AsyncWrite + Unpin,
     {
         self.log_silence("no whole handshake of TLS");
-        let _ = self.unless_stopping(farewell::end_with(opening, b"", self.timeout(), self.timeout())).await;
+        let _ = self.unless_stopping(protocol_error::end_with(opening, b"", self.timeout(), self.timeout())).await;
         Err(ConnectionEnd::Silent)
     }
 }

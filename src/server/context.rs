@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{certificates::Current, silence::SilenceLog};
+use super::{certificates::Current, silence_log::SilenceLog};
 use crate::{config::Transport, service::layer::Layers};
 
 /// How the door is closed.

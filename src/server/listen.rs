@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
 use tokio_util::task::TaskTracker;
 
-use super::{connection, context::ServerContext, linger::LingeringStream, places::Places};
+use super::{connection, connection_limit::Places, context::ServerContext, lingering_close::LingeringStream};
 
 /// When no connection can be taken in (out of file descriptors, say), the next try is so much later.
 const BREATH: Duration = Duration::from_millis(50);

@@ -1,21 +1,21 @@
 //! The service's life: database, migrations, listener, services, and the way back.
 
-mod bound;
-mod calls;
+mod bound_address;
 mod certificates;
 mod connection;
+mod connection_limit;
 mod context;
-mod farewell;
-mod greeting;
 mod health;
-mod linger;
+mod http2_preface;
+mod lingering_close;
 mod listen;
+mod open_calls;
 mod operations;
-mod places;
+mod protocol_error;
 mod readiness;
-mod silence;
-mod stall;
+mod silence_log;
 mod tls;
+mod write_timeout;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,12 +29,12 @@ use tonic::{
 use tonic_health::ServingStatus;
 
 use self::{
-    bound::BoundAddress,
+    bound_address::BoundAddress,
     certificates::Certificates,
     context::{ServerContext, Shutdown},
     operations::Operations,
     readiness::{Readiness, State},
-    silence::SilenceLog,
+    silence_log::SilenceLog,
 };
 use crate::{
     access::Authenticator,

@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{bound::BoundAddress, readiness::Readiness};
+use super::{bound_address::BoundAddress, readiness::Readiness};
 use crate::telemetry::metrics::{self, Metrics};
 
 /// So many may ask at a time; others wait to be let in.

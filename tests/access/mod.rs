@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use readout::{
-    access::secret::ApiToken,
+    access::api_token::ApiToken,
     config::{self, Access},
     model::role::Role,
     pb::{ErrorReason, ListArticlesRequest},

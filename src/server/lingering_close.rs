@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::places::ConnectionSlot;
+use super::connection_limit::ConnectionSlot;
 
 /// A client has so long to hear of the end.
 const LONGEST: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::greeting::PrefaceStream;
+use super::http2_preface::PrefaceStream;
 use crate::service::layer::only_grpc::PORT_SPEAKS;
 
 /// Bytes of the head of a request that is waited for before it is answered.
