@@ -18,13 +18,15 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 READOUT := $(TARGET)/release/readout
 VENV := $(TARGET)/clients
 BUF := npx --yes @bufbuild/buf@1.75.0
+# Run in proto/, with the folder to write to.
+DOCS := $(BUF) build --path readout -o -\#format=json | python3 docs.py
 DENY := $(TARGET)/tools/bin/cargo-deny
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 # A clean machine builds what was committed.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build install test readme faults overload bench scale lint contract deny demo clients clients-tls rust postgres
+.PHONY: help run build install test readme faults overload bench scale lint contract docs deny demo clients clients-tls rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,7 +73,9 @@ lint: rust ## Check the format and the lints of the code, of the contract and of
 	cargo check $(LOCKED)
 	@if command -v npx >/dev/null; then \
 	  cd proto && $(BUF) lint && $(BUF) format -d --exit-code --path readout && \
-	    $(BUF) breaking --against contract.binpb --path readout; \
+	    $(BUF) breaking --against contract.binpb --path readout && \
+	    api=$$(mktemp -d) && trap 'rm -r "$$api"' EXIT && $(DOCS) "$$api" && \
+	    { diff -r ../docs/api "$$api" || { echo "lint: docs/api is out of date: run make docs" >&2; exit 1; }; }; \
 	elif [ -n "$(CI)" ]; then \
 	  echo "lint: the contract is checked with buf, which needs npx: install Node.js" >&2; exit 1; \
 	else \
@@ -85,6 +89,9 @@ lint: rust ## Check the format and the lints of the code, of the contract and of
 
 contract: ## Keep the contract as it is for later releases to be compared with: at a release, once it may not break any more
 	cd proto && $(BUF) build --exclude-source-info --path readout -o contract.binpb
+
+docs: ## Write docs/api, the reference in Markdown, from the comments and rules of the contract
+	cd proto && $(DOCS) ../docs/api
 
 deny: $(DENY) ## Check licences, duplicates and advisories of what the code depends on
 	$(DENY) --log-level error check bans licenses sources

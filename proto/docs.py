@@ -1,0 +1,266 @@
+"""Writes the API reference in Markdown, one page per .proto file, from the contract's comments and rules.
+
+usage: buf build --path readout -o -#format=json | python3 docs.py FOLDER
+
+Input is a descriptor set with source information in JSON. Equal contracts give equal bytes.
+"""
+
+import json
+import pathlib
+import re
+import sys
+import textwrap
+
+PACKAGE = ".readout.v1."
+GENERATED = "<!-- Generated from proto/readout/v1 by `make docs`: edit the comments of the .proto files. -->"
+REASON = "ErrorReason"
+ROLE = "[readout.v1.role]"
+# The one page whose name is not that of its file.
+NAMES = {"error_reason": "errors"}
+
+# Field numbers in descriptor.proto, by which source information finds elements.
+MESSAGE, ENUM, SERVICE, EXTENSION = 4, 5, 6, 7
+FIELD, NESTED, NESTED_ENUM, ONEOF, MEMBER = 2, 3, 4, 8, 2
+
+
+class Page:
+    """One .proto file: its elements with their comments, and the page that documents them."""
+
+    def __init__(self, file):
+        stem = pathlib.PurePath(file["name"]).stem
+        self.file, self.name = file, NAMES.get(stem, stem) + ".md"
+        locations = file["sourceCodeInfo"]["location"]
+        self.comments = {tuple(at.get("path", [])): at.get("leadingComments", "") for at in locations}
+        self.types = []
+        for index, message in enumerate(file.get("messageType", [])):
+            self.add(message, (MESSAGE, index), "")
+        for index, enum in enumerate(file.get("enumType", [])):
+            self.types.append((enum["name"], enum, (ENUM, index)))
+
+    def add(self, message, path, outer):
+        if message.get("options", {}).get("mapEntry"):
+            return
+        name = outer + message["name"]
+        self.types.append((name, message, path))
+        for index, enum in enumerate(message.get("enumType", [])):
+            self.types.append((f"{name}.{enum['name']}", enum, (*path, NESTED_ENUM, index)))
+        for index, nested in enumerate(message.get("nestedType", [])):
+            self.add(nested, (*path, NESTED, index), name + ".")
+
+    def methods(self):
+        for at, service in enumerate(self.file.get("service", [])):
+            for index, method in enumerate(service["method"]):
+                yield method, (SERVICE, at, MEMBER, index)
+
+    def comment(self, path):
+        return [line.removeprefix(" ").rstrip() for line in self.comments.get(path, "").strip("\n").split("\n")]
+
+
+class Contract:
+    def __init__(self, image):
+        self.pages = [Page(file) for file in image["file"] if file.get("package") == PACKAGE.strip(".")]
+        # Page and anchor of each type, service, method and reason; the entry types of maps.
+        self.links, self.entries, self.reasons = {}, {}, []
+        for page in self.pages:
+            for service in page.file.get("service", []):
+                self.links[service["name"]] = page.name
+            for method, _ in page.methods():
+                self.links[method["name"]] = f"{page.name}#{anchor(method['name'])}"
+            for name, element, _ in page.types:
+                self.links[name] = f"{page.name}#{anchor(name)}"
+                for nested in element.get("nestedType", []):
+                    if nested.get("options", {}).get("mapEntry"):
+                        self.entries[f"{PACKAGE}{name}.{nested['name']}"] = nested
+                if name == REASON:
+                    self.reasons = [value["name"] for value in element["value"] if value.get("number", 0)]
+                    self.links[name] = page.name
+                    self.links.update({reason: f"{page.name}#{anchor(reason)}" for reason in self.reasons})
+
+    def link(self, name, page):
+        target = self.links[name]
+        return f"[{name}]({target.removeprefix(page) if target.startswith(page + '#') else target})"
+
+    def text(self, lines, page, itself=""):
+        """A comment as Markdown: names of the contract become links, and examples in JSON become code."""
+        text = "\n".join(f"`{line}`" if line.startswith('{"') else line for line in lines)
+        parts = re.split(r"(`[^`]*`)", text)
+        for index in range(0, len(parts), 2):
+            part = parts[index].replace("<", "&lt;").replace(">", "&gt;").replace("*", "\\*")
+            parts[index] = re.sub(r"\b[A-Z]\w+\b", lambda match: self.linked(match[0], page, itself), part)
+        for index in range(1, len(parts), 2):
+            named = re.fullmatch(r"`([A-Z]\w+)\.[\w.]+`", parts[index])
+            if named and named[1] in self.links and named[1] != itself:
+                parts[index] = self.link(named[1], page).replace(f"[{named[1]}]", f"[{parts[index]}]")
+        return "".join(parts)
+
+    def linked(self, word, page, itself):
+        is_name = word in self.reasons or re.search("[a-z][A-Z]", word)
+        return self.link(word, page) if is_name and word in self.links and word != itself else word
+
+    def type(self, field, page):
+        name = field.get("typeName", "")
+        if name in self.entries:
+            key, value = (self.type(part, page) for part in self.entries[name]["field"])
+            return f"map of {key} to {value}"
+        if name.startswith(PACKAGE):
+            shown = self.link(name.removeprefix(PACKAGE), page)
+        else:
+            shown = name.removeprefix(".") or field["type"].removeprefix("TYPE_").lower()
+        return f"repeated {shown}" if field["label"] == "LABEL_REPEATED" else shown
+
+
+def anchor(heading):
+    """The fragment by which GitHub finds a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def span(low, high, unit):
+    """`1 to 64 items`; either bound may be missing."""
+    low, high = (None if bound is None else f"{float(bound):,.10g}" for bound in (low, high))
+    words = f"{low} to {high}" if low and high else f"at most {high}" if high else f"at least {low}" if low else ""
+    return [f"{words} {unit}".strip()] if words else []
+
+
+def value_rules(rules):
+    """The rules of a single value in words."""
+    text = rules.get("string", {})
+    words = span(text.get("minLen"), text.get("maxLen"), "characters" if "maxLen" in text else "character")
+    words += span(None, text.get("maxBytes"), "bytes")
+    words += [f"matches `{text['pattern']}`"] if "pattern" in text else []
+    words += ["a UUID"] if text.get("uuid") else []
+    for kind in ("int32", "float"):
+        words += span(rules.get(kind, {}).get("gte"), rules.get(kind, {}).get("lte"), "")
+    return words + [f"not {value}" for value in rules.get("enum", {}).get("notIn", [])]
+
+
+def field_rules(field):
+    """The behaviour of a field (AIP-203) and its rules in words."""
+    options = field.get("options", {})
+    words = [behaviour.lower().replace("_", " ") for behaviour in options.get("[google.api.field_behavior]", [])]
+    rules = options.get("[buf.validate.field]", {})
+    if rules.get("required") and "required" not in words:
+        words.append("required")
+    items, pairs = rules.get("repeated", {}), rules.get("map", {})
+    words += span(items.get("minItems"), items.get("maxItems"), "items")
+    words += ["no duplicates"] if items.get("unique") else []
+    words += span(None, pairs.get("maxPairs"), "pairs")
+    for part, of in (("each", items.get("items")), ("keys", pairs.get("keys")), ("values", pairs.get("values"))):
+        words += [f"{part} {rule}" for rule in value_rules(of or {})]
+    return words + value_rules(rules)
+
+
+def write_message(contract, page, name, message, path):
+    out = [f"## {name}", "", contract.text(page.comment(path), page.name, name), ""]
+    for index, field in enumerate(message.get("field", [])):
+        comment = contract.text(page.comment((*path, FIELD, index)), page.name, name)
+        oneof = f"one of `{message['oneofDecl'][field['oneofIndex']]['name']}`" if "oneofIndex" in field else ""
+        facts = [contract.type(field, page.name), *filter(None, [oneof]), *field_rules(field)]
+        out += [f"- **`{field['name']}`**: {', '.join(facts)}", "", textwrap.indent(comment, "  "), ""]
+    for index, oneof in enumerate(message.get("oneofDecl", [])):
+        comment = contract.text(page.comment((*path, ONEOF, index)), page.name, name)
+        out += [f"`{oneof['name']}`: {comment}", ""]
+    return out
+
+
+def write_enum(contract, page, name, enum, path):
+    out = [f"## {name}", "", contract.text(page.comment(path), page.name, name), "", "| Value | Number | Meaning |",
+           "| --- | --- | --- |"]
+    for index, value in enumerate(enum["value"]):
+        meaning = contract.text(page.comment((*path, MEMBER, index)), page.name, name).replace("\n", " ")
+        out.append(f"| `{value['name']}` | {value.get('number', 0)} | {meaning.replace('|', chr(92) + '|')} |")
+    return [*out, ""]
+
+
+def write_reasons(contract, page, enum, path):
+    out = ["# Errors", "", contract.text(page.comment(path), page.name, REASON), ""]
+    users = {}
+    for other in contract.pages:
+        for method, at in other.methods():
+            for reason in re.findall(r"^- ([A-Z_]+) \(", "\n".join(other.comment(at)), re.MULTILINE):
+                users.setdefault(reason, []).append(method["name"])
+    for index, value in enumerate(enum["value"]):
+        if value["name"] not in contract.reasons:
+            continue
+        comment, _, metadata = "\n".join(page.comment((*path, MEMBER, index))).partition("\nMetadata: ")
+        status, _, cause = comment.partition(": ")
+        cause = contract.text(cause.split("\n"), page.name, value["name"])
+        examples = " or ".join(f"`{example}`" for example in re.findall(r"\{[^}]*\}", metadata.replace("\n", " ")))
+        out += [f"## {value['name']}", "", f"Status `{status}`, number {value['number']}.", "",
+                cause[0].upper() + cause[1:], "", f"Metadata: {examples}", ""]
+        if value["name"] in users:
+            methods = sorted(set(users[value["name"]]))
+            out += ["Returned by " + ", ".join(contract.link(name, page.name) for name in methods) + ".", ""]
+    return out
+
+
+def write_service(contract, page):
+    out = []
+    for at, service in enumerate(page.file.get("service", [])):
+        out += [f"# {service['name']}", "", contract.text(page.comment((SERVICE, at)), page.name, service["name"]), "",
+                "| Method | Role | Summary |", "| --- | --- | --- |"]
+        for method, path in page.methods():
+            first_sentence = re.split(r"(?<=\.)\s", " ".join(page.comment(path)))[0]
+            out.append(f"| {contract.link(method['name'], page.name)} | {method['options'][ROLE]} | {first_sentence} |")
+        out.append("")
+    for method, path in page.methods():
+        role, types = method["options"][ROLE], (method["inputType"], method["outputType"])
+        request, response = (contract.link(name.removeprefix(PACKAGE), page.name) for name in types)
+        request = ("stream of " if method.get("clientStreaming") else "") + request
+        response = ("stream of " if method.get("serverStreaming") else "") + response
+        out += [f"## {method['name']}", "",
+                f"Request: {request}. Response: {response}. Required role: [{role}](role.md#role).", "",
+                contract.text(page.comment(path), page.name, method["name"]), ""]
+    return out
+
+
+def write_page(contract, page):
+    out = [GENERATED, "", "[API reference](README.md)", "", *write_service(contract, page)]
+    if not page.file.get("service") and page.types[0][0] != REASON:
+        out += [f"# {pathlib.PurePath(page.file['name']).stem}.proto", ""]
+    for name, element, path in page.types:
+        if name == REASON:
+            out += write_reasons(contract, page, element, path)
+        elif "value" in element:
+            out += write_enum(contract, page, name, element, path)
+        else:
+            out += write_message(contract, page, name, element, path)
+    for index, extension in enumerate(page.file.get("extension", [])):
+        out += [f"## Option `{extension['name']}`", "", contract.text(page.comment((EXTENSION, index)), page.name), ""]
+    return out
+
+
+def write_index(contract):
+    out = [GENERATED, "", "# API reference", "",
+           "Package `readout.v1`. Clients find the same services by gRPC reflection.", "",
+           "The methods list their specific errors; [errors](errors.md) documents every reason, and those that any",
+           "method can return. [Role](role.md) documents the permission levels.", "", "## Services", "",
+           "| Service | Methods |", "| --- | --- |"]
+    services = [page for page in contract.pages if page.file.get("service")]
+    for page in sorted(services, key=lambda page: page.name):
+        methods = " ".join(contract.link(method["name"], "") for method, _ in page.methods())
+        out.append(f"| {contract.link(page.file['service'][0]['name'], '')} | {methods} |")
+    out += ["", "## Messages and enums", "", "| Page | Types |", "| --- | --- |"]
+    for page in sorted(contract.pages, key=lambda page: page.name):
+        # Requests, responses and nested types are reached from their methods and messages.
+        names = [name for name, _, _ in page.types if not re.search(r"\.|Request$|Response$", name)]
+        types = " ".join(contract.link(name, "") for name in names)
+        if names:
+            out.append(f"| [{page.name.removesuffix('.md')}]({page.name}) | {types} |")
+    return out
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    contract = Contract(json.load(sys.stdin))
+    pages = {page.name: write_page(contract, page) for page in contract.pages}
+    pages["README.md"] = write_index(contract)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.md"):
+        old.unlink()
+    for name, lines in pages.items():
+        text = "\n".join(line.rstrip() for line in "\n".join(lines).split("\n"))
+        (folder / name).write_text(text.strip("\n") + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
