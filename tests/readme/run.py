@@ -1,17 +1,18 @@
-"""Runs the commands that README.md and docs/*.md print, on a fresh service, and compares what the text promises.
+"""Runs the commands that README.md and docs/*.md print and compares the answers with those in the text.
 
     run.py READOUT [FILE...]
 
-READOUT is the program; `grpcurl` is on the PATH. The rules of the text:
+READOUT is the program; `grpcurl` is on the PATH. Each file has a fresh service with an empty database, so the files
+are independent of each other. The rules for a file:
 
-- A command stands in a fenced `console` block, after `$ `, and goes on in the next lines for as long as bash needs them.
-  The commands of one file run in one shell, in their order: assignments and functions carry over.
-- A fenced `json` or `text` block that follows a `console` block shows the answer of the block's last command. Each of its
-  lines stands in the answer, in that order; `…` stands for anything.
-- A command that is meant to fail has the reason in backticks in the paragraph before its block.
-- A `make` target is not run, but has to exist. There are no here-documents.
+- A command is in a fenced `console` block, after `$ `. It continues on the following lines until bash accepts it.
+  The commands of one file run in one shell, in order: assignments and functions carry over.
+- A fenced `json` or `text` block after a `console` block shows the answer to the block's last command. Each of its
+  lines must occur in the answer, in that order; `…` matches any text within a line.
+- The paragraph before a block with a command that must fail names the ErrorReason in backticks.
+- A `make` target is not run, but must exist. Here-documents are not allowed.
 
-The service listens on 127.0.0.1:50051, as the text says. Where another program does, a free port takes its place.
+The service listens on 127.0.0.1:50051, as the text says. Where that port is taken, a free port replaces it.
 """
 
 import os
@@ -26,12 +27,12 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRINTED = "127.0.0.1:50051"
-PATIENCE = 300  # seconds for one command; an import of all sample stories is the longest
+PATIENCE = 300  # seconds for one command; the import of all sample stories takes longest
 REASONS = set(re.findall(r"^  ([A-Z_]+) = \d+", (ROOT / "proto/readout/v1/error_reason.proto").read_text(), re.M))
 
 
 class Wrong(Exception):
-    """The text promises something that does not hold."""
+    """A command or an answer in the text is not as the service has it."""
 
 
 def blocks(text):
@@ -55,7 +56,7 @@ def blocks(text):
 
 
 def is_complete(command):
-    """Whether bash takes the command without wanting another line."""
+    """Returns True if bash accepts the command without a further line."""
     if command.endswith("\\"):
         return False
     return subprocess.run(["bash", "-n"], input=command, text=True, capture_output=True).returncode == 0
@@ -68,14 +69,14 @@ def commands(lines, at):
         start = number
         if not lines[number].startswith("$ "):
             if lines[number].strip():
-                raise Wrong(f"line {at + number}: `{lines[number]}` belongs to no command")
+                raise Wrong(f"line {at + number}: `{lines[number]}` is not part of a command")
             number += 1
             continue
         command = lines[number][2:]
         number += 1
         while not is_complete(command):
             if number == len(lines) or lines[number].startswith("$ "):
-                raise Wrong(f"line {at + start}: bash does not take `{command}`")
+                raise Wrong(f"line {at + start}: bash does not accept `{command}`")
             command += "\n" + lines[number]
             number += 1
         if "<<" in command:
@@ -84,7 +85,7 @@ def commands(lines, at):
 
 
 class Shell:
-    """One bash that runs command after command."""
+    """A bash process that runs one command after another."""
 
     def __init__(self, environment):
         self.bash = subprocess.Popen(
@@ -93,7 +94,7 @@ class Shell:
         self.dir = tempfile.TemporaryDirectory()
 
     def run(self, command):
-        """Returns the exit status of a command and all that it printed."""
+        """Runs a command. Returns its exit status and its output."""
         output, status = (pathlib.Path(self.dir.name) / name for name in ("output", "status"))
         status.unlink(missing_ok=True)
         self.bash.stdin.write(
@@ -105,7 +106,7 @@ class Shell:
         while not status.exists():
             if self.bash.poll() is not None or time.monotonic() > end:
                 self.bash.kill()
-                raise Wrong(f"`{command}` did not end in {PATIENCE} s; a command that follows needs an end")
+                raise Wrong(f"`{command}` did not end in {PATIENCE} s; use `timeout` for a command that waits")
             time.sleep(0.01)
         return int(status.read_text()), output.read_text(errors="replace")
 
@@ -115,7 +116,7 @@ class Shell:
 
 
 def find_missing(promised, output):
-    """Returns the first line that is promised and does not stand in the output where it should."""
+    """Returns the first promised line that the output lacks at or after the position of the line before it."""
     at = 0
     for line in promised:
         parts = [re.escape(part.strip()) for part in line.strip().split("…")]
@@ -129,7 +130,7 @@ def find_missing(promised, output):
 
 
 def check(path, shell, adapt):
-    """Runs one file. Returns how many commands it has."""
+    """Runs the commands of one file. Returns their number."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     count, output, at = 0, None, 0
     for at, kind, lines, before in blocks(path.read_text()):
@@ -152,7 +153,7 @@ def check(path, shell, adapt):
             began = time.monotonic()
             status, output = shell.run(adapt(command))
             print(f"{path.name}:{at}: {time.monotonic() - began:.1f} s: {command.splitlines()[0][:90]}", flush=True)
-            # `timeout` ends a command that follows the feed, and says so.
+            # `timeout` ends a command that would wait for changes, with status 124.
             if status != 0 and not (status == 124 and command.startswith("timeout ")):
                 failed = True
                 if not any(reason in output for reason in expected):
@@ -182,14 +183,15 @@ def wait_until_it_serves(service, address):
 
 
 def run(readout, path):
-    """Runs one file on a service of its own. Returns how many commands it has."""
+    """Runs one file on a fresh service. Returns the number of its commands."""
     address = PRINTED
     if has_listener(PRINTED):
         address = free_address()
         print(f"{PRINTED} is in use, so the commands use {address}")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("READOUT_")}
     environment.pop("DATABASE_URL", None)
-    # The service of another user keeps its files where that user can enter.
+    (ROOT / "target").mkdir(exist_ok=True)  # for files that commands write
+    # Run as root, PostgreSQL is another user, who must be able to enter the directory.
     with tempfile.TemporaryDirectory(prefix="readout-readme-") as directory:
         os.chmod(directory, 0o711)
         environment |= {
