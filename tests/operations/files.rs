@@ -1,16 +1,48 @@
-//! The dashboard and the alert rules that stand in `ops/`: they ask for nothing that is not there.
+//! The files in `ops/`: dashboard and alerts query existing metrics only, and the pages cover every metric, flag and alert.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use readout::telemetry::metrics::METRICS;
+use clap::CommandFactory;
+use readout::{config::Args, telemetry::metrics::METRICS};
 use serde_json::Value;
 
-fn file(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("ops").join(name);
-    fs::read_to_string(path).expect("it is there")
+const PAGES: [&str; 4] = ["deploy.md", "reference.md", "runbook.md", "faults.md"];
+
+/// Log messages that the pages quote.
+const QUOTED_MESSAGES: [&str; 6] = [
+    "the certificates cannot be renewed, and the old ones go on",
+    "a connection was dropped for silence",
+    "a position is missing in the feed",
+    "the feed could not be read",
+    "a defect of the service: a panic",
+    "still reindexing",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The names of metrics in a text, without what a histogram's series have behind it.
+fn file(name: &str) -> String {
+    fs::read_to_string(root().join("ops").join(name)).expect("the file exists")
+}
+
+/// The files of a directory and of those below it.
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// The anchor that GitHub gives a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase().replace(' ', "-");
+    kept.chars().filter(|char| char.is_alphanumeric() || matches!(char, '-' | '_')).collect()
+}
+
+/// The names of metrics in a text, without the suffixes of a histogram's series.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let is_part = |char: char| char.is_ascii_alphanumeric() || char == '_';
     let words = text.split(|char| !is_part(char));
@@ -69,9 +101,108 @@ fn every_alert_says_what_it_means_and_has_a_test() {
     assert!(rules.len() >= 10);
     for rule in rules {
         let name = rule.lines().next().expect("a name");
-        for needed in ["severity:", "summary:", "description:", "runbook_url: ops/README.md#"] {
+        for needed in ["severity:", "summary:", "description:", "runbook_url: ops/runbook.md#"] {
             assert!(rule.contains(needed), "{name}: {needed}");
         }
         assert!(tests.contains(&format!("alertname: {name}\n")), "{name} has no test");
+    }
+}
+
+#[test]
+fn runbook_has_a_section_for_each_alert_and_no_other() {
+    let (alerts, runbook) = (file("alerts.yaml"), file("runbook.md"));
+    let alerts: Vec<&str> = alerts.split("- alert: ").skip(1).collect();
+    let sections: Vec<&str> = runbook.split("\n## Readout").skip(1).collect();
+    assert_eq!(sections.len(), alerts.len());
+    for alert in alerts {
+        let name = alert.lines().next().expect("a name");
+        assert!(alert.contains(&format!("runbook_url: ops/runbook.md#{}\n", anchor(name))), "{name}");
+        let heading =
+            |section: &&&str| section.lines().next().map(|end| format!("Readout{end}")) == Some(name.to_owned());
+        let section = sections.iter().find(heading).unwrap_or_else(|| panic!("{name} has no section"));
+        for part in ["Meaning", "First look", "Cause", "Action"] {
+            assert!(section.contains(&format!("\n- **{part}**: ")), "{name}: {part}");
+        }
+    }
+}
+
+#[test]
+fn reference_lists_every_flag_with_its_variable() {
+    let reference = file("reference.md");
+    let command = Args::command();
+    let serve = command.find_subcommand("serve").expect("a command");
+    for argument in serve.get_arguments().filter(|argument| argument.get_id() != "help") {
+        let flag = argument.get_long().expect("a flag");
+        let variable = argument.get_env().expect("a variable").to_str().expect("ASCII");
+        let row = reference.lines().find(|line| line.starts_with("| `--") && line.contains(&format!("`--{flag}")));
+        assert!(row.is_some_and(|row| row.contains(&format!("`{variable}"))), "--{flag}, {variable}");
+    }
+}
+
+#[test]
+fn reference_lists_every_metric_and_no_other() {
+    let listed = metrics_in(&file("reference.md"));
+    for metric in METRICS {
+        assert!(listed.contains(metric.name), "{}", metric.name);
+    }
+    for name in listed.iter().filter(|name| !matches!(name.as_str(), "readout_" | "readout_role")) {
+        assert!(METRICS.iter().any(|metric| metric.name == name), "{name}");
+    }
+}
+
+#[test]
+fn links_to_operator_pages_lead_to_a_heading() {
+    let anchors = |page: &str| -> BTreeSet<String> {
+        let page = file(page);
+        let headings = page.lines().filter(|line| line.starts_with('#'));
+        headings.map(|line| anchor(line.trim_start_matches('#'))).collect()
+    };
+    let pages = [root().join("docs"), root().join("ops")];
+    let pages = pages.iter().flat_map(|directory| files_below(directory));
+    for path in pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let is_operator_page = path.parent().is_some_and(|parent| parent.ends_with("ops"));
+        let own_name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        let text = fs::read_to_string(&path).expect("it is text");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (target, heading) = link.split_once('#').unwrap_or((link, ""));
+            let name = match target.split_once("ops/") {
+                Some((_, name)) => name,
+                None if is_operator_page && target.is_empty() => own_name,
+                None if is_operator_page && !target.contains('/') => target,
+                None => continue,
+            };
+            assert!(root().join("ops").join(name).exists(), "{}: {link}", path.display());
+            assert!(heading.is_empty() || anchors(name).contains(heading), "{}: {link}", path.display());
+        }
+    }
+}
+
+#[test]
+fn fault_evidence_names_modules_of_tests_that_exist() {
+    let is_module = |word: &&str| {
+        let is_part = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || matches!(char, ':' | '_');
+        !word.is_empty() && word.chars().all(is_part)
+    };
+    let evidence = file("faults.md");
+    // Code is every second part between backticks.
+    let cells = evidence.lines().filter_map(|line| line.split(" | ").nth(2));
+    let modules: BTreeSet<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(is_module).collect();
+    assert!(modules.len() > 20, "{modules:?}");
+    for module in modules {
+        let path = root().join("tests").join(module.replace("::", "/"));
+        assert!(path.is_dir() || path.with_extension("rs").exists(), "{module}");
+    }
+}
+
+#[test]
+fn quoted_log_messages_are_logged() {
+    let pages = PAGES.map(file).concat();
+    // Wrapped lines of the pages are joined.
+    let pages = pages.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sources: String =
+        files_below(&root().join("src")).iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    for message in QUOTED_MESSAGES {
+        assert!(pages.contains(message), "no page quotes: {message}");
+        assert!(sources.contains(&format!("\"{message}")), "no source logs: {message}");
     }
 }
