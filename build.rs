@@ -1,6 +1,6 @@
-//! Compiles the contract (no protoc needed) and writes to `OUT_DIR`: the messages and services, the descriptors for
-//! reflection, `rules.rs`, which enforces the rules that the contract declares, `canonical.rs`, which brings messages into
-//! one spelling, and `migrations.rs`, the schema.
+//! Compiles the contract (no protoc needed). Writes to `OUT_DIR` the messages and services, the descriptors for
+//! reflection, `rules.rs` (enforces the rules that the contract declares), `canonical.rs` (converts messages to their
+//! canonical form) and `migrations.rs` (the schema).
 
 #[path = "build/canonical.rs"]
 mod canonical;
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["proto", "proto/third_party"])?;
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files(&files)?;
-    // They travel in `Any` alone, so that no file imports them. Without them reflection could not decode a status.
+    // No file imports these messages, since they occur only inside `Any`. Reflection needs them to decode a status.
     compiler.open_file(ERROR_DETAILS)?;
 
     // `file_descriptor_set()` would lose the custom options, and with them every declared rule.
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("readout.fds"), &descriptors)?;
 
     let mut config = tonic_prost_build::Config::new();
-    // Maps in key order: equal records have equal bytes.
+    // Maps in key order, so that equal records have equal bytes.
     config.btree_map(["."]);
     let mut contract = compiler.file_descriptor_set();
     contract.file.retain(|file| !matches!(file.package(), "buf.validate" | "google.api"));
@@ -49,8 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     every_method_has_a_role(&pool)
 }
 
-/// The migrations as an array of `(version, description, statements)`, by version. `sqlx::migrate!` does the same, but with
-/// sqlx's macros Cargo builds the driver, TLS and tokio a second time, for the compiler to run.
+/// The migrations as an array of `(version, description, statements)`, by version. `sqlx::migrate!` does the same, but
+/// with sqlx's macros Cargo builds the driver, TLS and tokio a second time, for the compiler to run.
 fn migrations() -> Result<String, Box<dyn Error>> {
     let mut files: Vec<_> =
         fs::read_dir("migrations")?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
@@ -66,13 +66,13 @@ fn migrations() -> Result<String, Box<dyn Error>> {
     Ok(code)
 }
 
-/// What has no role would be refused to everybody.
+/// Fails the build on a method without a role: every caller would be denied.
 fn every_method_has_a_role(pool: &DescriptorPool) -> Result<(), Box<dyn Error>> {
     let role = pool.get_extension_by_name("readout.v1.role").ok_or("role.proto is not among the files")?;
     let services = pool.services().filter(|service| service.package_name() == "readout.v1");
     for method in services.flat_map(|service| service.methods().collect::<Vec<_>>()) {
         if method.options().get_extension(&role).as_enum_number().unwrap_or(0) == 0 {
-            return Err(format!("{}: has no role; declare one, as the methods beside it do", method.full_name()).into());
+            return Err(format!("{}: has no role; declare one, as the other methods do", method.full_name()).into());
         }
     }
     Ok(())
@@ -86,13 +86,13 @@ fn sent_messages(pool: &DescriptorPool) -> impl Iterator<Item = MessageDescripto
     pool.all_messages().filter(is_sent)
 }
 
-/// The option that says whether a field is required or an output.
+/// The option that marks a field as required or output only.
 fn field_behavior(pool: &DescriptorPool) -> Result<ExtensionDescriptor, Box<dyn Error>> {
     let behavior = pool.get_extension_by_name("google.api.field_behavior");
     behavior.ok_or_else(|| "google/api/field_behavior.proto is not among the imports".into())
 }
 
-/// Answers are ours to make, not to check.
+/// True if only the service makes this message, so that it needs no checks.
 fn is_answer(message: &MessageDescriptor) -> bool {
     matches!(
         message.name(),
@@ -109,7 +109,7 @@ fn is_required(field: &FieldDescriptor, behavior: &ExtensionDescriptor) -> bool 
     has_behavior(field, behavior, 2)
 }
 
-/// Whether a field has the `google.api.FieldBehavior` with this number.
+/// True if a field has the `google.api.FieldBehavior` with this number.
 fn has_behavior(field: &FieldDescriptor, behavior: &ExtensionDescriptor, number: i32) -> bool {
     let options = field.options();
     let behaviors = options.get_extension(behavior);

@@ -1,4 +1,5 @@
-//! The private cluster of a run, with fsync on: made at first use, gone when the run ends, however it ends.
+//! The private cluster of a run, with fsync on. It is made at first use and removed when the run ends, also when the
+//! run is killed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -21,7 +22,7 @@ static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 async fn cluster() -> &'static Cluster {
     let start = || async {
         let directory = DataDir::new();
-        // As it is served by default: nothing is set that a user would not have.
+        // The defaults that users get.
         let embedded = Embedded::start(directory.path(), Options::default()).await.expect("PostgreSQL starts");
         Cluster { embedded, directory }
     };
@@ -41,19 +42,19 @@ pub async fn database() -> PgConnectOptions {
     database
 }
 
-/// For a program that gets it on its command line.
+/// The url of a database, for a program that takes it on its command line.
 pub async fn url(database: &PgConnectOptions) -> String {
     let url = cluster().await.embedded.url();
     url.replace("///readout?", &format!("///{}?", database.get_database().expect("named")))
 }
 
-/// Seconds of processor time that the cluster and this process have taken so far.
+/// Seconds of processor time that the cluster and this process have used so far.
 pub async fn processor_seconds() -> f64 {
     let servers = cluster().await.directory.servers();
     servers.into_iter().chain([std::process::id()]).map(seconds_of).sum()
 }
 
-/// See proc_pid_stat(5). Linux counts hundredths of a second.
+/// Processor time of a process, in seconds. Linux counts hundredths of a second; see proc_pid_stat(5).
 fn seconds_of(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
@@ -68,7 +69,7 @@ pub async fn execute(connection: &mut PgConnection, statement: String) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement.clone())).execute(connection).await.expect(&statement);
 }
 
-/// The only value that a query answers.
+/// Returns the single value of a query.
 pub async fn number(connection: &mut PgConnection, query: &str) -> i64 {
     sqlx::query_scalar(sqlx::AssertSqlSafe(query.to_owned())).fetch_one(connection).await.expect(query)
 }

@@ -1,5 +1,5 @@
-//! What it costs to be careful: a service with TLS, tokens, metrics and traces of one call in a hundred, beside one with
-//! none of it; each a process of its own, on a database of its own.
+//! The cost of security and observability: a service with TLS, tokens, metrics and traces of one call in a hundred,
+//! compared with one without them. Each runs in its own process on its own database.
 
 use std::{
     convert::Infallible,
@@ -30,7 +30,7 @@ use super::{
     participant::create,
     program::{Program, run},
     service::connect,
-    table::{Table, Wanted},
+    table::{Table, Target},
     unary::Channels,
 };
 
@@ -43,14 +43,14 @@ pub async fn measure(table: &mut Table) {
     for (method, calls) in [("CreateParticipant", sides.map(Side::create)), ("GetParticipant", sides.map(Side::get))] {
         let [guarded, bare] = compare(IN_FLIGHT, [&calls[0], &calls[1]]).await;
         let figure = format!("{method}, TLS, token, metrics, traces / none of it");
-        table.add(&figure, (guarded.words(), bare.words()), guarded.times(&bare), Wanted::AtLeast(0.7));
+        table.add(&figure, (guarded.summary(), bare.summary()), guarded.speedup(&bare), Target::AtLeast(0.7));
     }
     for side in [bare, guarded] {
         side.program.stop().await;
     }
 }
 
-/// A service, and how it is called.
+/// A service, with clients and records.
 struct Side {
     program: Program,
     channels: Channels,
@@ -88,17 +88,17 @@ impl Side {
         let address = program.address().await;
         let mut channels = Vec::new();
         for _ in 0..CONNECTIONS {
-            channels.push(authority.connect(address, None).await.expect("it listens"));
+            channels.push(authority.connect(address, None).await.expect("the service listens"));
         }
         let channels = Channels::of_all(channels);
         Self { program, channels, token: Some(token), names: Vec::new(), _dir: dir }.filled().await
     }
 
-    /// With some participants to read.
+    /// Creates participants to read.
     async fn filled(mut self) -> Self {
         while self.names.len() < PARTICIPANTS {
             let mut client = ParticipantServiceClient::new(self.channels.of(0));
-            let request = with(self.token.as_ref(), create(next_number()));
+            let request = authorized(self.token.as_ref(), create(next_number()));
             let created = client.create_participant(request).await.expect("created");
             self.names.push(created.into_inner().name);
         }
@@ -109,7 +109,7 @@ impl Side {
         let (channels, token) = (self.channels.clone(), self.token.clone());
         call(move |number| {
             let mut client = ParticipantServiceClient::new(channels.of(number));
-            let request = with(token.as_ref(), create(number));
+            let request = authorized(token.as_ref(), create(number));
             async move { drop(client.create_participant(request).await.expect("created")) }
         })
     }
@@ -119,7 +119,7 @@ impl Side {
         call(move |number| {
             let mut client = ParticipantServiceClient::new(channels.of(number));
             let name = names[number as usize % names.len()].clone();
-            let request = with(token.as_ref(), GetParticipantRequest { name, ..Default::default() });
+            let request = authorized(token.as_ref(), GetParticipantRequest { name, ..Default::default() });
             async move { drop(client.get_participant(request).await.expect("read")) }
         })
     }
@@ -129,7 +129,7 @@ async fn database() -> String {
     cluster::database().await.to_url_lossy().to_string()
 }
 
-fn with<M>(token: Option<&MetadataValue<Ascii>>, message: M) -> Request<M> {
+fn authorized<M>(token: Option<&MetadataValue<Ascii>>, message: M) -> Request<M> {
     let mut request = Request::new(message);
     if let Some(token) = token {
         request.metadata_mut().insert("authorization", token.clone());
@@ -137,7 +137,7 @@ fn with<M>(token: Option<&MetadataValue<Ascii>>, message: M) -> Request<M> {
     request
 }
 
-/// Takes traces, and forgets them.
+/// A trace collector that discards everything.
 #[derive(Clone)]
 struct Collector;
 

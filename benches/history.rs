@@ -1,5 +1,5 @@
-//! History: a meeting as it was at its first revision and at its thousandth, and the oldest of its revisions beside the
-//! newest.
+//! History: a meeting at its first revision compared with its thousandth, and the oldest page of revisions compared
+//! with the newest.
 
 use prost_types::Timestamp;
 use readout::pb::{
@@ -10,9 +10,9 @@ use readout::pb::{
 use super::{
     load::{Call, call, compare},
     make::{article, present, talks},
-    participant::some,
+    participant::create_many,
     service::Service,
-    table::{Table, Wanted},
+    table::{Table, Target},
     unary::channels,
 };
 
@@ -25,21 +25,22 @@ pub async fn measure(table: &mut Table) {
     let (first, last) = (get(&service, &name, times.0).await, get(&service, &name, times.1).await);
     let [first, last] = compare(1, [&first, &last]).await;
     let figure = "GetMeeting FULL with read_time, 1 in flight, revision 1 / revision 1,000, p50";
-    table.add(figure, (first.words(), last.words()), last.times_sooner(&first), Wanted::AtMost(1.3));
+    table.add(figure, (first.summary(), last.summary()), last.latency_speedup(&first), Target::AtMost(1.3));
 
     let oldest = page(&service, &name, token_of_oldest(&service, &name).await).await;
     let newest = page(&service, &name, String::new()).await;
     let [oldest, newest] = compare(1, [&oldest, &newest]).await;
     let figure = "ListMeetingRevisions, 1 in flight, the oldest 50 / the newest 50, p50";
-    table.add(figure, (oldest.words(), newest.words()), newest.times_sooner(&oldest), Wanted::AtMost(1.3));
+    table.add(figure, (oldest.summary(), newest.summary()), newest.latency_speedup(&oldest), Target::AtMost(1.3));
     service.stop().await;
 }
 
-/// A meeting that was deleted and undeleted again and again, and the times of its first and of its last revision.
+/// A meeting that was deleted and undeleted many times, with the times of its first and its last revision.
 async fn meeting(service: &Service) -> (String, (Option<Timestamp>, Option<Timestamp>)) {
     let request = CreateArticleRequest { article: Some(article("urn:bench")), ..Default::default() };
     let source_article = service.articles.clone().create_article(request).await.expect("created").into_inner().name;
-    let participations = some(service, 3).await.iter().map(|one| present(&one.name[13..], &one.name)).collect();
+    let people = create_many(service, 3).await;
+    let participations = people.iter().map(|person| present(&person.name[13..], &person.name)).collect();
     let account = Some(Account { participations, ..talks("Talks") });
     let meeting = Some(Meeting { account, ..Default::default() });
     let request = CreateMeetingRequest { meeting, source_article, ..Default::default() };

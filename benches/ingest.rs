@@ -1,4 +1,4 @@
-//! The real stories, beside the same rows inserted by SQL alone: table by table, in as many transactions.
+//! Ingest of the real stories, compared with inserts of the same rows by SQL alone, in as many transactions.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,12 @@ use super::{
     load::median,
     service::Service,
     stories,
-    table::{Table, Wanted},
+    table::{Table, Target},
 };
 
 const ROUNDS: usize = 3;
 
-/// What an ingest writes to.
+/// The tables to which an ingest writes.
 const TABLES: [&str; 20] = [
     "request",
     "article_text",
@@ -43,47 +43,47 @@ const TABLES: [&str; 20] = [
 pub async fn measure(table: &mut Table) {
     let requests: Vec<IngestStoriesRequest> =
         stories::lines().iter().map(|line| stories::request(&stories::story(line))).collect();
-    let (mut mine, mut theirs, mut ratios, mut seconds) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut service_rates, mut sql_rates, mut ratios, mut seconds) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let service = Service::start().await;
         let begin = Instant::now();
         ingest(&service, &requests).await;
         let ingested = begin.elapsed();
         let mut connection = connect(&service.database).await;
-        let (rows, inserted) = insert_again(&mut connection).await;
+        let (rows, inserted) = insert_copies(&mut connection).await;
         connection.close().await.expect("closed");
         service.stop().await;
 
         let rate = |took: Duration| rows as f64 / took.as_secs_f64();
         seconds.push(ingested.as_secs_f64());
-        mine.push(rate(ingested));
-        theirs.push(rate(inserted));
+        service_rates.push(rate(ingested));
+        sql_rates.push(rate(inserted));
         ratios.push(rate(ingested) / rate(inserted));
     }
-    let (mine, theirs) = (median(mine), median(theirs));
-    let words = (format!("{mine:.0} rows/s, {:.1} s", median(seconds)), format!("{theirs:.0} rows/s"));
+    let (service_rate, sql_rate) = (median(service_rates), median(sql_rates));
+    let figures = (format!("{service_rate:.0} rows/s, {:.1} s", median(seconds)), format!("{sql_rate:.0} rows/s"));
     let figure = format!("IngestStories, {} stories / SQL alone", requests.len());
-    table.add(&figure, words, median(ratios), Wanted::AtLeast(0.5));
+    table.add(&figure, figures, median(ratios), Target::AtLeast(0.5));
 }
 
 async fn ingest(service: &Service, requests: &[IngestStoriesRequest]) {
     let mut client = service.ingest.clone();
     let mut answers = client.ingest_stories(stream::iter(requests.to_vec())).await.expect("a stream").into_inner();
-    let mut answered = 0;
-    while let Some(answer) = answers.message().await.expect("the stream goes on") {
+    let mut count = 0;
+    while let Some(answer) = answers.message().await.expect("the stream continues") {
         assert!(matches!(answer.outcome, Some(Outcome::Result(_))), "{answer:?}");
-        answered += 1;
+        count += 1;
     }
-    assert_eq!(answered, requests.len());
+    assert_eq!(count, requests.len());
 }
 
-/// Inserts all that an ingest wrote into tables of the same shape: in as many transactions: how
-/// many rows, and how fast.
-async fn insert_again(connection: &mut PgConnection) -> (i64, Duration) {
-    // All that commits together has one time.
+/// Inserts all rows of an ingest into tables of the same shape, in as many transactions. Returns the number of rows and
+/// the duration of the inserts.
+async fn insert_copies(connection: &mut PgConnection) -> (i64, Duration) {
+    // The changes of a transaction have the same time.
     let batches = number(connection, "select count(distinct time) from change").await;
     let tables = || TABLES.iter().chain(&["change"]);
-    execute(connection, "create schema dump; create schema again".to_owned()).await;
+    execute(connection, "create schema dump; create schema copied".to_owned()).await;
     let mut rows = 0;
     for table in tables() {
         let statement = format!(
@@ -91,7 +91,7 @@ async fn insert_again(connection: &mut PgConnection) -> (i64, Duration) {
              select ntile({batches}) over (order by tableoid, ctid) as batch, *
              from public.{table};
              create index on dump.{table} (batch);
-             create table again.{table} (like public.{table} including all);
+                 create table copied.{table} (like public.{table} including all);
              analyze dump.{table}"
         );
         execute(connection, statement).await;
@@ -111,8 +111,9 @@ async fn insert_again(connection: &mut PgConnection) -> (i64, Duration) {
         .fetch_one(&mut *connection)
         .await
         .expect("columns");
-        inserts
-            .push(format!("insert into again.{table} ({columns}) select {columns} from dump.{table} where batch = $1"));
+        inserts.push(format!(
+            "insert into copied.{table} ({columns}) select {columns} from dump.{table} where batch = $1"
+        ));
     }
     execute(connection, "checkpoint".to_owned()).await;
     let begin = Instant::now();

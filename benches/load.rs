@@ -1,4 +1,4 @@
-//! Keeps so many calls in flight for so long, on one side and the other by turns.
+//! Keeps calls in flight for some time, alternating between the sides of a comparison.
 
 use std::{
     sync::{
@@ -10,24 +10,24 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-/// Calls in flight where a figure does not say otherwise.
+/// Calls in flight, unless a figure states another number.
 pub const IN_FLIGHT: usize = 64;
-/// Connections that they share.
+/// Connections that the calls share.
 pub const CONNECTIONS: usize = 4;
-/// Short ones: what else the machine does is then the same for both sides of a pair.
+/// Rounds are short, so that other load on the machine affects both sides alike.
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(400);
 const WARM_UP: Duration = Duration::from_millis(400);
 
-/// Makes one call; each gets a number of its own. Panics when it fails.
+/// Makes one call with a unique number. Panics when the call fails.
 pub type Call = Arc<dyn Fn(u64) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// What is to be called.
+/// Wraps a function that makes a call.
 pub fn call<F: Future<Output = ()> + Send + 'static>(make: impl Fn(u64) -> F + Send + Sync + 'static) -> Call {
     Arc::new(move |number| Box::pin(make(number)))
 }
 
-/// A side of a comparison: calls a second, the median of the rounds, and their latencies.
+/// One side of a comparison: calls per second in each round, and the latencies of all calls.
 #[derive(Debug)]
 pub struct Side {
     rates: Vec<f64>,
@@ -35,31 +35,32 @@ pub struct Side {
 }
 
 impl Side {
+    /// Calls per second: the median of the rounds.
     pub fn rate(&self) -> f64 {
         median(self.rates.clone())
     }
 
-    /// How much faster it is than another side: the median of the rounds, each with its neighbour in time.
-    pub fn times(&self, other: &Self) -> f64 {
-        median(self.rates.iter().zip(&other.rates).map(|(mine, theirs)| mine / theirs).collect())
+    /// The rate relative to another side: the median over the rounds, each divided by the other side's adjacent round.
+    pub fn speedup(&self, other: &Self) -> f64 {
+        median(self.rates.iter().zip(&other.rates).map(|(rate, other_rate)| rate / other_rate).collect())
     }
 
-    /// How much sooner than another side it answers, in the middle: where calls come one by one, what else the machine
-    /// does weighs more on their sum.
-    pub fn times_sooner(&self, other: &Self) -> f64 {
+    /// The other side's median latency divided by that of this side. For sequential calls it is more robust than the
+    /// rate, which depends on the sum of all latencies.
+    pub fn latency_speedup(&self, other: &Self) -> f64 {
         let p50 = |side: &Self| millis(percentile(&mut side.latencies.clone(), 0.5));
         p50(other) / p50(self)
     }
 
-    /// For the table.
-    pub fn words(&self) -> String {
+    /// The figures for the table.
+    pub fn summary(&self) -> String {
         let mut latencies = self.latencies.clone();
         let (p50, p99) = (percentile(&mut latencies, 0.5), percentile(&mut latencies, 0.99));
         format!("{:.0}/s, p50 {:.2} p99 {:.1} ms", self.rate(), millis(p50), millis(p99))
     }
 }
 
-/// Each of these in turn, again and again.
+/// Measures these calls in alternating rounds.
 pub async fn compare<const N: usize>(in_flight: usize, calls: [&Call; N]) -> [Side; N] {
     let mut sides = calls.map(|_| Side { rates: Vec::new(), latencies: Vec::new() });
     for call in calls {
@@ -76,7 +77,7 @@ pub async fn compare<const N: usize>(in_flight: usize, calls: [&Call; N]) -> [Si
     sides
 }
 
-/// The latencies of all calls that were made.
+/// Makes calls for this duration and returns their latencies.
 pub async fn run(call: &Call, in_flight: usize, duration: Duration) -> Vec<Duration> {
     let end = Instant::now() + duration;
     let workers = (0..in_flight).map(|_| {
@@ -98,7 +99,7 @@ pub async fn run(call: &Call, in_flight: usize, duration: Duration) -> Vec<Durat
     latencies
 }
 
-/// A number that no other call has.
+/// A unique number.
 pub fn next_number() -> u64 {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     NUMBER.fetch_add(1, Ordering::Relaxed)
@@ -109,7 +110,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// The value that this part of all are below.
+/// The value at this fraction of the sorted values.
 pub fn percentile(values: &mut [Duration], part: f64) -> Duration {
     values.sort_unstable();
     values[((values.len() as f64 * part) as usize).min(values.len() - 1)]

@@ -1,8 +1,8 @@
-//! `make bench`: how fast the service is beside what it could be at best, each figure beside its baseline in the same
-//! run, since only their ratio means something on another machine. Client, service and database share its processors.
+//! `make bench`: the speed of the service compared with baselines. Each figure has a baseline from the same run,
+//! because only the ratio carries over to another machine. Client, service and database share the processors.
 //!
-//! `load` keeps calls in flight, `unary` serves the baselines, `table` prints what came of it; the other files measure
-//! one noun each. A call that fails ends the run.
+//! `load` keeps calls in flight, `unary` serves the baselines, `table` prints the results; each other file measures
+//! one noun. A call that fails ends the run.
 
 mod change;
 mod cluster;
@@ -41,39 +41,39 @@ use std::time::Instant;
 
 use self::table::Table;
 
-/// `cargo bench -- meeting watch` measures these alone.
+/// `cargo bench -- meeting watch` runs these benchmarks alone.
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    let is_wanted = |noun: &str| wanted.is_empty() || wanted.iter().any(|one| one == noun);
+    let selection: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let is_selected = |noun: &str| selection.is_empty() || selection.iter().any(|name| name == noun);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let begin = Instant::now();
     let mut table = Table::default();
-    if is_wanted("settle") {
+    if is_selected("settle") {
         settle::measure(&mut table);
     }
     runtime.block_on(async {
-        if is_wanted("participant") {
+        if is_selected("participant") {
             participant::measure(&mut table).await;
         }
-        if is_wanted("meeting") {
+        if is_selected("meeting") {
             meeting::measure(&mut table).await;
         }
-        if is_wanted("report") {
+        if is_selected("report") {
             report::measure(&mut table).await;
         }
-        if is_wanted("history") {
+        if is_selected("history") {
             history::measure(&mut table).await;
         }
-        if is_wanted("ingest") {
+        if is_selected("ingest") {
             ingest::measure(&mut table).await;
         }
-        if is_wanted("guarded") {
+        if is_selected("guarded") {
             guarded::measure(&mut table).await;
         }
-        if is_wanted("watch") {
+        if is_selected("watch") {
             watch::measure(&mut table).await;
         }
-        if is_wanted("change") {
+        if is_selected("change") {
             change::measure(&mut table).await;
         }
     });

@@ -1,4 +1,4 @@
-//! Meetings: created, and read whole, with one report and three who took part.
+//! Meetings with one report and three participations: created, and read in full.
 
 use futures_util::future::BoxFuture;
 use readout::{
@@ -15,9 +15,9 @@ use tonic::Status;
 use super::{
     load::{IN_FLIGHT, call, compare, next_number},
     make::{TEXT, article, present, talks},
-    participant::{reads, some},
+    participant::{compare_reads, create_many},
     service::Service,
-    table::{Table, Wanted},
+    table::{Table, Target},
     unary::{baseline, channels, echo},
 };
 
@@ -25,7 +25,7 @@ const ARTICLES: usize = 100;
 const PARTICIPANTS: usize = 600;
 const READ: usize = 1_000;
 
-/// What meetings are made of: names of articles and of participants.
+/// The articles and participants of the meetings, by name.
 #[derive(Clone)]
 struct World {
     articles: Vec<String>,
@@ -40,15 +40,16 @@ impl World {
             let request = CreateArticleRequest { article, ..Default::default() };
             articles.push(service.articles.clone().create_article(request).await.expect("created").into_inner().name);
         }
-        let participants = some(service, PARTICIPANTS).await.into_iter().map(|one| one.name).collect();
+        let people = create_many(service, PARTICIPANTS).await;
+        let participants = people.into_iter().map(|participant| participant.name).collect();
         Self { articles, participants }
     }
 
-    /// The request that creates a meeting: talks of three, one of whom says something.
+    /// The request that creates a meeting: talks of three people, with one statement.
     fn create(&self, number: u64) -> CreateMeetingRequest {
-        let one_of = |names: &[String], at: u64| names[at as usize % names.len()].clone();
+        let cycle = |names: &[String], at: u64| names[at as usize % names.len()].clone();
         let participations =
-            (0..3).map(|at| present(&format!("p{at}"), &one_of(&self.participants, 3 * number + at))).collect();
+            (0..3).map(|at| present(&format!("p{at}"), &cycle(&self.participants, 3 * number + at))).collect();
         let statement = Statement {
             id: "s1".into(),
             speakers: vec!["p0".into()],
@@ -58,7 +59,7 @@ impl World {
         };
         let account = Account { participations, statements: vec![statement], ..talks(&format!("Talks {number}")) };
         let meeting = Some(Meeting { account: Some(account), ..Default::default() });
-        let source_article = one_of(&self.articles, number);
+        let source_article = cycle(&self.articles, number);
         CreateMeetingRequest { meeting, source_article, ..Default::default() }
     }
 }
@@ -66,18 +67,18 @@ impl World {
 pub async fn measure(table: &mut Table) {
     let service = Service::start().await;
     let world = World::make(&service).await;
-    let to = channels(service.address).await;
-    let (of, with) = (world.clone(), to.clone());
-    let created = call(move |number| {
-        let mut client = MeetingServiceClient::new(with.of(number));
-        let request = of.create(number);
+    let connections = channels(service.address).await;
+    let (source, targets) = (world.clone(), connections.clone());
+    let create = call(move |number| {
+        let mut client = MeetingServiceClient::new(targets.of(number));
+        let request = source.create(number);
         async move { drop(client.create_meeting(request).await.expect("created")) }
     });
-    let of = world.clone();
-    let echoed = echo(move |number| of.create(number)).await;
-    let [mine, echoed] = compare(IN_FLIGHT, [&created, &echoed]).await;
+    let source = world.clone();
+    let echoed = echo(move |number| source.create(number)).await;
+    let [created, echoed] = compare(IN_FLIGHT, [&create, &echoed]).await;
     let figure = "CreateMeeting, 3 participations, 64 in flight / echo";
-    table.add(figure, (mine.words(), echoed.words()), mine.times(&echoed), Wanted::AtLeast(0.1));
+    table.add(figure, (created.summary(), echoed.summary()), created.speedup(&echoed), Target::AtLeast(0.1));
 
     let mut meetings = Vec::new();
     while meetings.len() < READ {
@@ -87,22 +88,22 @@ pub async fn measure(table: &mut Table) {
         });
         meetings.extend(futures_util::future::join_all(create).await);
     }
-    let names: Vec<String> = meetings.iter().map(|one| one.name.clone()).collect();
+    let names: Vec<String> = meetings.iter().map(|meeting| meeting.name.clone()).collect();
     let request =
         move |number| GetMeetingRequest { name: names[number as usize % names.len()].clone(), ..Default::default() };
-    let asked = request.clone();
+    let request_of = request.clone();
     let read = call(move |number| {
-        let mut client = MeetingServiceClient::new(to.of(number));
-        let request = asked(number);
+        let mut client = MeetingServiceClient::new(connections.of(number));
+        let request = request_of(number);
         async move { drop(client.get_meeting(request).await.expect("read")) }
     });
     let each = baseline(one_by_one(Store::new(service.database.clone())), request).await;
     let echoed = echo(move |number| meetings[number as usize % meetings.len()].clone()).await;
-    reads("GetMeeting FULL", table, [&read, &each, &echoed]).await;
+    compare_reads("GetMeeting FULL", table, [&read, &each, &echoed]).await;
     service.stop().await;
 }
 
-/// The same checks and the same answer, with queries of their own for each request.
+/// The same checks and answer, but with separate queries for each request.
 fn one_by_one(store: Store) -> impl Fn(GetMeetingRequest) -> BoxFuture<'static, Result<Meeting, Status>> + Send + Sync {
     move |request| {
         let store = store.clone();

@@ -1,4 +1,4 @@
-//! Participants: created in batches beside one transaction each, read together beside one query each.
+//! Participants: creation in batches compared with one transaction each, reads in batches compared with one query each.
 
 use std::time::SystemTime;
 
@@ -25,12 +25,12 @@ use super::{
     load::{Call, IN_FLIGHT, call, compare},
     make::person,
     service::Service,
-    table::{Table, Wanted},
+    table::{Table, Target},
     unary::{baseline, channels, echo},
 };
 
-/// Somebody with a name of their own, as records of officials are: some 400 bytes.
-pub fn somebody(number: u64) -> Participant {
+/// A person with a unique name and a record like that of an official: some 400 bytes.
+pub fn official(number: u64) -> Participant {
     let alias = ParticipantName { text: format!("K. V. {number}"), language_code: "az".into(), ..Default::default() };
     let office = OfficeTerm {
         title: "First Deputy Minister of Defense, Chief of the General Staff".into(),
@@ -46,12 +46,12 @@ pub fn somebody(number: u64) -> Participant {
     }
 }
 
-/// The request that creates somebody.
+/// The request that creates an official.
 pub fn create(number: u64) -> CreateParticipantRequest {
-    CreateParticipantRequest { participant: Some(somebody(number)), ..Default::default() }
+    CreateParticipantRequest { participant: Some(official(number)), ..Default::default() }
 }
 
-/// The write of such a request.
+/// The write for such a request.
 pub fn write_of(mut participant: Participant) -> Write {
     let id = Uuid::now_v7();
     participant.begin(id, SystemTime::now());
@@ -61,47 +61,47 @@ pub fn write_of(mut participant: Participant) -> Write {
 
 pub async fn measure(table: &mut Table) {
     let service = Service::start().await;
-    let created = create_with(&service).await;
+    let create_call = create_with(&service).await;
     let each = one_transaction_each(Store::new(service.database.clone())).await;
     let echoed = echo(create).await;
-    let [mine, each, echo_] = compare(IN_FLIGHT, [&created, &each, &echoed]).await;
+    let [created, each, echoed] = compare(IN_FLIGHT, [&create_call, &each, &echoed]).await;
     let figure = "CreateParticipant, 64 in flight / one transaction each";
-    table.add(figure, (mine.words(), each.words()), mine.times(&each), Wanted::AtLeast(3.0));
+    table.add(figure, (created.summary(), each.summary()), created.speedup(&each), Target::AtLeast(3.0));
     let figure = "CreateParticipant, 64 in flight / echo";
-    table.add(figure, (mine.words(), echo_.words()), mine.times(&echo_), Wanted::AtLeast(0.2));
+    table.add(figure, (created.summary(), echoed.summary()), created.speedup(&echoed), Target::AtLeast(0.2));
 
-    let participants = some(&service, 2_000).await;
-    let names: Vec<String> = participants.iter().map(|one| one.name.clone()).collect();
+    let participants = create_many(&service, 2_000).await;
+    let names: Vec<String> = participants.iter().map(|participant| participant.name.clone()).collect();
     let request = move |number| GetParticipantRequest {
         name: names[number as usize % names.len()].clone(),
         ..Default::default()
     };
     let channels = channels(service.address).await;
-    let asked = request.clone();
+    let request_of = request.clone();
     let read = call(move |number| {
         let mut client = ParticipantServiceClient::new(channels.of(number));
-        let request = asked(number);
+        let request = request_of(number);
         async move { drop(client.get_participant(request).await.expect("read")) }
     });
     let each = baseline(one_query_each(Store::new(service.database.clone())), request).await;
     let echoed = echo(move |number| participants[number as usize % participants.len()].clone()).await;
-    reads("GetParticipant", table, [&read, &each, &echoed]).await;
+    compare_reads("GetParticipant", table, [&read, &each, &echoed]).await;
     service.stop().await;
 }
 
-/// Reads beside one query each, and beside an echo of what they answer.
-pub async fn reads(method: &str, table: &mut Table, calls: [&Call; 3]) {
+/// Compares reads with one query each, and with an echo of the same answers.
+pub async fn compare_reads(method: &str, table: &mut Table, calls: [&Call; 3]) {
     let [read, each, echoed] = compare(IN_FLIGHT, calls).await;
     let figure = format!("{method}, {IN_FLIGHT} in flight / echo");
-    table.add(&figure, (read.words(), echoed.words()), read.times(&echoed), Wanted::AtLeast(0.35));
+    table.add(&figure, (read.summary(), echoed.summary()), read.speedup(&echoed), Target::AtLeast(0.35));
     let figure = format!("{method}, {IN_FLIGHT} in flight / one by one");
-    table.add(&figure, (read.words(), each.words()), read.times(&each), Wanted::AtLeast(1.0));
+    table.add(&figure, (read.summary(), each.summary()), read.speedup(&each), Target::AtLeast(1.0));
     let [read, each] = compare(1, [calls[0], calls[1]]).await;
     let figure = format!("{method}, 1 in flight / one by one, p50");
-    table.add(&figure, (read.words(), each.words()), read.times_sooner(&each), Wanted::AtLeast(0.95));
+    table.add(&figure, (read.summary(), each.summary()), read.latency_speedup(&each), Target::AtLeast(0.95));
 }
 
-/// Creates through the service.
+/// The call that creates a participant through the service.
 pub async fn create_with(service: &Service) -> Call {
     let channels = channels(service.address).await;
     call(move |number| {
@@ -110,8 +110,8 @@ pub async fn create_with(service: &Service) -> Call {
     })
 }
 
-/// So many participants that the service has.
-pub async fn some(service: &Service, count: usize) -> Vec<Participant> {
+/// Creates at least this many participants.
+pub async fn create_many(service: &Service, count: usize) -> Vec<Participant> {
     let mut participants = Vec::new();
     while participants.len() < count {
         let create = (0..200).map(|_| {
@@ -124,7 +124,7 @@ pub async fn some(service: &Service, count: usize) -> Vec<Participant> {
     participants
 }
 
-/// The same checks, statements and lock, in a transaction for each request.
+/// The same checks, statements and lock, but one transaction for each request.
 async fn one_transaction_each(store: Store) -> Call {
     let handle = move |mut request: CreateParticipantRequest| {
         let store = store.clone();
@@ -141,7 +141,7 @@ async fn one_transaction_each(store: Store) -> Call {
     baseline(handle, create).await
 }
 
-/// The same checks, and a query for each request.
+/// The same checks, but one query for each request.
 fn one_query_each(
     store: Store,
 ) -> impl Fn(GetParticipantRequest) -> BoxFuture<'static, Result<Participant, Status>> + Send + Sync {

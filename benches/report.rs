@@ -1,4 +1,4 @@
-//! Reports: one more to meetings that have two hundred, each from an article of its own.
+//! Reports: one more is added to meetings that have two hundred, each from an article of its own.
 
 use std::time::{Duration, Instant};
 
@@ -10,19 +10,20 @@ use readout::pb::{
 use super::{
     load::{millis, next_number, percentile},
     make::{TEXT, article, present, talks},
-    participant::some,
+    participant::create_many,
     service::Service,
     table::Table,
 };
 
 const MEETINGS: usize = 5;
 const REPORTS: usize = 200;
-/// So many more are added to each: few beside those that it has.
+/// Reports that are added to each meeting and measured: few compared with those that it has.
 const ADDED: usize = 40;
 
 pub async fn measure(table: &mut Table) {
     let service = Service::start().await;
-    let people: Vec<String> = some(&service, 5).await.into_iter().take(5).map(|one| one.name).collect();
+    let people = create_many(&service, 5).await;
+    let people: Vec<String> = people.into_iter().take(5).map(|person| person.name).collect();
     let mut latencies: Vec<Duration> = Vec::new();
     for _ in 0..MEETINGS {
         let meeting = meeting(&service, &people).await;
@@ -46,7 +47,7 @@ async fn source(service: &Service) -> String {
     service.articles.clone().create_article(request).await.expect("created").into_inner().name
 }
 
-/// Talks of five, two of whom say something; each report has some of it in words of its own.
+/// Talks of five people with three statements. Some fields differ from report to report.
 fn account(people: &[String]) -> Account {
     let number = next_number();
     let participation = |(at, name): (usize, &String)| Participation {
@@ -54,7 +55,7 @@ fn account(people: &[String]) -> Account {
         office: Some(Office { title: format!("Minister {}", number % 5), seniority: 2, ..Default::default() }),
         ..present(&format!("p{at}"), name)
     };
-    let said = |id: &str| Statement {
+    let statement = |id: &str| Statement {
         id: id.into(),
         speakers: vec!["p0".into()],
         text: TEXT.into(),
@@ -63,7 +64,7 @@ fn account(people: &[String]) -> Account {
     };
     Account {
         participations: people.iter().enumerate().map(participation).collect(),
-        statements: ["s1", "s2", "s3"].map(said).into(),
+        statements: ["s1", "s2", "s3"].map(statement).into(),
         ..talks(&format!("Talks {number}"))
     }
 }

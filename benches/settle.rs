@@ -1,4 +1,4 @@
-//! What settling costs by itself, without a service: 200 reports of ten participations each.
+//! The cost of settling alone, without a service: 200 reports of ten participations each.
 
 use std::{
     hint::black_box,
@@ -18,12 +18,12 @@ const REPORTS: u32 = 200;
 const PARTICIPATIONS: u128 = 10;
 const RUNS: usize = 51;
 
-/// The report with this number. `own` makes its words its own.
+/// The report with this number. `own` varies its words.
 fn report(number: u32, own: impl Fn(&str) -> String) -> Report {
-    let participations = (0..PARTICIPATIONS).map(|who| Participation {
-        id: format!("p{who}"),
-        participant: format!("participants/{}", Uuid::from_u128(who)),
-        name_as_written: own(&format!("Kərim Vəliyev {who}")),
+    let participations = (0..PARTICIPATIONS).map(|number| Participation {
+        id: format!("p{number}"),
+        participant: format!("participants/{}", Uuid::from_u128(number)),
+        name_as_written: own(&format!("Kərim Vəliyev {number}")),
         office: Some(Office {
             title: own("First Deputy Minister of Defense, Chief of the General Staff"),
             organization: "Ministry of Defense of the Republic of Azerbaijan".into(),
@@ -33,7 +33,7 @@ fn report(number: u32, own: impl Fn(&str) -> String) -> Report {
         rank: own("Colonel General"),
         region_code: "AZ".into(),
         presence: 1,
-        delegation: format!("d{}", who % 2),
+        delegation: format!("d{}", number % 2),
         ..Default::default()
     });
     let delegations = ["AZ", "RU"].iter().enumerate().map(|(at, region)| Delegation {
@@ -60,10 +60,10 @@ fn report(number: u32, own: impl Fn(&str) -> String) -> Report {
     Report { name: format!("reports/{number}"), content_hash, account: Some(account), ..Default::default() }
 }
 
-fn measure_one(table: &mut Table, figure: &str, own: impl Fn(u32, &str) -> String) {
+fn measure_reports(table: &mut Table, figure: &str, own: impl Fn(u32, &str) -> String) {
     let reports: Vec<Report> = (0..REPORTS).map(|number| report(number, |words| own(number, words))).collect();
     let uris: Vec<String> = (0..REPORTS).map(|number| format!("https://example.org/{number}")).collect();
-    let told: Vec<SourceReport<'_>> = (0..)
+    let inputs: Vec<SourceReport<'_>> = (0..)
         .zip(reports.iter().zip(&uris))
         .map(|(number, (report, uri))| SourceReport {
             report,
@@ -75,7 +75,7 @@ fn measure_one(table: &mut Table, figure: &str, own: impl Fn(u32, &str) -> Strin
     let mut times: Vec<Duration> = (0..RUNS)
         .map(|_| {
             let begin = Instant::now();
-            black_box(settle(black_box(&told), &[]));
+            black_box(settle(black_box(&inputs), &[]));
             begin.elapsed()
         })
         .collect();
@@ -84,7 +84,9 @@ fn measure_one(table: &mut Table, figure: &str, own: impl Fn(u32, &str) -> Strin
 }
 
 pub fn measure(table: &mut Table) {
-    measure_one(table, "settle of 200 reports that agree", |_, words| words.to_owned());
-    measure_one(table, "settle of 200 reports in ten wordings", |number, words| format!("{words} {}", number % 10));
-    measure_one(table, "settle of 200 reports, each in words of its own", |number, words| format!("{words} {number}"));
+    measure_reports(table, "settle of 200 reports that agree", |_, words| words.to_owned());
+    measure_reports(table, "settle of 200 reports in ten wordings", |number, words| format!("{words} {}", number % 10));
+    measure_reports(table, "settle of 200 reports, each in words of its own", |number, words| {
+        format!("{words} {number}")
+    });
 }

@@ -1,4 +1,4 @@
-//! A service of one method, for baselines: what tonic costs by itself, and what the method costs in a simpler way.
+//! A service with one method, for baselines: the cost of tonic alone, and of a simpler implementation of the method.
 
 use std::{
     convert::Infallible,
@@ -26,10 +26,10 @@ use super::{
     service::connect,
 };
 
-/// What a request is made of: one that its handler answers, or fails with.
-type Answered<A> = BoxFuture<'static, Result<A, Status>>;
+/// The future answer of a handler.
+type Answer<A> = BoxFuture<'static, Result<A, Status>>;
 
-struct Method<Q, A>(Arc<dyn Fn(Q) -> Answered<A> + Send + Sync>);
+struct Method<Q, A>(Arc<dyn Fn(Q) -> Answer<A> + Send + Sync>);
 
 impl<Q, A> Clone for Method<Q, A> {
     fn clone(&self) -> Self {
@@ -73,7 +73,7 @@ where
     }
 }
 
-/// Serves the method, for as long as the process lives.
+/// Serves the method until the process ends.
 async fn serve<Q, A, F>(handle: impl Fn(Q) -> F + Send + Sync + 'static) -> SocketAddr
 where
     Q: Message + Default + 'static,
@@ -88,7 +88,7 @@ where
     address
 }
 
-/// Serves the method, and calls it with what `request` makes.
+/// Serves the method. Returns a call of it with the requests that `request` makes.
 pub async fn baseline<Q, A, F>(
     handle: impl Fn(Q) -> F + Send + Sync + 'static,
     request: impl Fn(u64) -> Q + Send + Sync + 'static,
@@ -110,12 +110,12 @@ where
     })
 }
 
-/// A call that is answered what it asks with.
+/// A call that is answered with its own request message.
 pub async fn echo<M: Message + Default + Clone + 'static>(message: impl Fn(u64) -> M + Send + Sync + 'static) -> Call {
     baseline(|message: M| async { Ok(message) }, message).await
 }
 
-/// Connections, taken in turn.
+/// Connections, used in turn.
 #[derive(Clone)]
 pub struct Channels(Arc<Vec<Channel>>);
 
@@ -129,7 +129,7 @@ impl Channels {
     }
 }
 
-/// New connections to a service.
+/// Opens connections to a service.
 pub async fn channels(address: SocketAddr) -> Channels {
     let mut channels = Vec::new();
     for _ in 0..CONNECTIONS {

@@ -1,5 +1,5 @@
-//! Generates `model::canonical::Canonical` for the messages of the contract: the spelling in which a message is stored, and
-//! the form in which its content is compared.
+//! Generates `model::canonical::Canonical` for the messages of the contract: the spelling in which a message is stored,
+//! and the form in which its content is compared.
 
 use std::{error::Error, fmt::Write};
 
@@ -18,7 +18,7 @@ const SETS: [&str; 7] = [
     "readout.v1.Statement.topics",
 ];
 
-/// Strings that others define, which are compared as given.
+/// Strings that are defined elsewhere and compared as given.
 const AS_GIVEN: [&str; 3] = ["alternate_uris", "request_id", "uri"];
 
 /// Messages whose zero is a value: midnight, and the first instant of 1970.
@@ -33,7 +33,7 @@ const BY_HAND: [&str; 5] = ["Article", "CreateMeetingRequest", "DateSpan", "Repo
 /// The names of the sets, and `Canonical` for each message of the contract.
 pub fn impls(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     for name in SETS.iter().chain(&KEPT) {
-        find(pool, name).ok_or_else(|| format!("{name} is no field of the contract"))?;
+        find(pool, name).ok_or_else(|| format!("{name} is not a field of the contract"))?;
     }
     let behavior = field_behavior(pool)?;
     let mut code = format!(
@@ -58,7 +58,7 @@ fn canonical(message: &MessageDescriptor, behavior: &ExtensionDescriptor) -> Res
     if BY_HAND.contains(&message.name()) {
         writeln!(order, "        {}(self);", snake(message.name()))?;
     }
-    // The oneofs of the contract are where a read begins: nothing of them is stored.
+    // The oneofs of the contract select where a read starts; they are not stored.
     for field in message.fields().filter(|field| field.containing_oneof().is_none()) {
         let value = ident(&field);
         match field.kind() {

@@ -1,4 +1,4 @@
-//! Writes `rules.rs`: the checks of the rules that the contract declares. A rule that has no check here ends the build.
+//! Writes `rules.rs`: the checks of the rules that the contract declares. A rule without a check here fails the build.
 
 use std::{collections::BTreeSet, error::Error, fmt::Write};
 
@@ -8,7 +8,7 @@ use prost_reflect::{
 
 use super::{camel, field_behavior, ident, is_output_only, rust_path, sent_messages, snake};
 
-/// Messages with rules that buf.validate cannot say; `model::cross_field` has a function for each.
+/// Messages with rules that buf.validate cannot express; `model::cross_field` has a function for each.
 const CROSS_FIELD: [&str; 18] = [
     "Account",
     "AddReportRequest",
@@ -73,7 +73,7 @@ fn check_strings(field: &FieldDescriptor) -> Result<String, Box<dyn Error>> {
                 Ok(Some(format!("{value}.check_strings(at, out);")))
             }
             Kind::Message(ty) => {
-                Err(format!("{}: teach rules.rs the strings of {}", field.full_name(), ty.full_name()).into())
+                Err(format!("{}: add the strings of {} to rules.rs", field.full_name(), ty.full_name()).into())
             }
             _ => Ok(None),
         }
@@ -102,7 +102,7 @@ fn check_strings(field: &FieldDescriptor) -> Result<String, Box<dyn Error>> {
     Ok(code.map_or_else(String::new, |code| format!("        {{ let at = &at.field({name:?}); {code} }}\n")))
 }
 
-/// Whether a message has a string somewhere. None of the contract contains itself.
+/// True if a message has a string at any depth. No message of the contract contains itself.
 fn holds_strings(message: &MessageDescriptor) -> bool {
     message.fields().any(|field| match field.kind() {
         Kind::String => true,
@@ -111,7 +111,7 @@ fn holds_strings(message: &MessageDescriptor) -> bool {
     })
 }
 
-/// The checks of one field: what its rules say, and what its type or name implies.
+/// The checks of one field: its declared rules, and those that its type or name implies.
 fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Result<String, Box<dyn Error>> {
     let options = field.options();
     let rules = options.get_extension(validate);
@@ -133,8 +133,8 @@ fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Resul
         let Kind::Message(entry) = field.kind() else { unreachable!("a map field is of its entry") };
         let mut map = rules.take_message("map");
         let (mut keys, mut values) = (map.take_message("keys"), map.take_message("values"));
-        if let Some(most) = map.take("max_pairs") {
-            writeln!(code, "rule::max_pairs({value}.len(), {}, at, out);", number(&most))?;
+        if let Some(limit) = map.take("max_pairs") {
+            writeln!(code, "rule::max_pairs({value}.len(), {}, at, out);", number(&limit))?;
         }
         map.finish()?;
         writeln!(code, "rule::distinct_keys(&{value}, at, out);")?;
@@ -173,7 +173,7 @@ fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Resul
         }
     } else if let Kind::Message(_) = field.kind() {
         if field.containing_oneof().is_some() {
-            // No rules are declared there: `model::cross_field` looks at the oneofs of requests.
+            // Oneofs declare no rules: `model::cross_field` checks those of requests.
             rules.finish()?;
             return Ok(String::new());
         }
@@ -271,7 +271,7 @@ fn check_value(value: &str, field: &FieldDescriptor, rules: &mut Rules) -> Resul
     Ok(code)
 }
 
-/// The rules of a field or item, taken one by one: what is left at the end is declared and not enforced.
+/// The rules of a field or item, taken one by one. A rule that is left at the end is declared but not enforced.
 struct Rules {
     owner: String,
     rules: Option<DynamicMessage>,
@@ -308,13 +308,13 @@ impl Rules {
         if self.left.is_empty() {
             return Ok(());
         }
-        Err(format!("{}: declared but not enforced: {:?}; teach build.rs the rule", self.owner, self.left).into())
+        Err(format!("{}: declared but not enforced: {:?}; add it to build/rules.rs", self.owner, self.left).into())
     }
 }
 
 fn clear_part(field: &FieldDescriptor) -> String {
-    let is_ours = matches!(field.kind(), Kind::Message(ty) if ty.package_name() == "readout.v1");
-    if !is_ours || field.is_map() || field.containing_oneof().is_some() {
+    let is_contract_message = matches!(field.kind(), Kind::Message(ty) if ty.package_name() == "readout.v1");
+    if !is_contract_message || field.is_map() || field.containing_oneof().is_some() {
         return String::new();
     }
     let value = ident(field);

@@ -1,4 +1,4 @@
-//! ArticleService.
+//! `ArticleService`: creating and reading articles.
 
 use readout::pb::{
     Article, BatchGetArticlesRequest, CreateArticleRequest, ErrorReason, GetArticleRequest, ListArticlesRequest, View,
@@ -22,7 +22,7 @@ fn get(name: &str) -> GetArticleRequest {
 }
 
 #[tokio::test]
-async fn what_was_created_is_read_again() {
+async fn get_article_returns_what_create_article_returned() {
     let mut service = Service::start().await;
     let sent = Article { text: "Veliyev met Tsalikov.".into(), language_code: "en".into(), ..article("urn:a") };
     let created = service.articles.create_article(create(sent)).await.unwrap();
@@ -43,7 +43,7 @@ async fn what_was_created_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_text_is_stored_in_nfc() {
+async fn create_article_stores_the_text_in_nfc() {
     let mut service = Service::start().await;
     let sent = Article { text: "Cafe\u{301}".into(), ..article("urn:a") };
     let created = service.articles.create_article(create(sent)).await.unwrap().into_inner();
@@ -52,7 +52,7 @@ async fn a_text_is_stored_in_nfc() {
 }
 
 #[tokio::test]
-async fn a_text_may_have_one_mebibyte_and_no_byte_more() {
+async fn create_article_refuses_a_text_above_one_mebibyte() {
     let mut service = Service::start().await;
     let sent = Article { text: "é".repeat(512 * 1024), ..article("urn:a") };
     let created = service.articles.create_article(create(sent)).await.unwrap().into_inner();
@@ -63,7 +63,7 @@ async fn a_text_may_have_one_mebibyte_and_no_byte_more() {
 }
 
 #[tokio::test]
-async fn a_withheld_text_is_measured_and_dropped() {
+async fn create_article_measures_and_drops_a_withheld_text() {
     let mut service = Service::start().await;
     let mut sent = Article { text: "secret".into(), ..article("urn:a") };
     sent.set_text_rights(TextRights::Withheld);
@@ -75,7 +75,7 @@ async fn a_withheld_text_is_measured_and_dropped() {
 }
 
 #[tokio::test]
-async fn a_uri_belongs_to_one_article() {
+async fn create_article_refuses_a_uri_that_is_taken() {
     let mut service = Service::start().await;
     let first = Article { alternate_uris: vec!["urn:b".into()], ..article("urn:a") };
     let first = service.articles.create_article(create(first)).await.unwrap().into_inner();
@@ -89,7 +89,7 @@ async fn a_uri_belongs_to_one_article() {
 }
 
 #[tokio::test]
-async fn of_concurrent_creates_of_one_uri_one_wins() {
+async fn concurrent_create_article_calls_with_one_uri_have_one_winner() {
     let service = Service::start().await;
     let calls = (0..32).map(|_| {
         let mut articles = service.articles.clone();
@@ -107,7 +107,7 @@ async fn of_concurrent_creates_of_one_uri_one_wins() {
 }
 
 #[tokio::test]
-async fn an_id_may_be_chosen_once() {
+async fn create_article_refuses_an_id_that_is_taken_or_malformed() {
     let mut service = Service::start().await;
     let id = Uuid::now_v7();
     let request = CreateArticleRequest { article_id: id.to_string().to_uppercase(), ..create(article("urn:a")) };
@@ -123,7 +123,7 @@ async fn an_id_may_be_chosen_once() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_gets_the_first_answer() {
+async fn create_article_repeats_the_first_response_for_the_same_request_id() {
     let mut service = Service::start().await;
     let sent = Article { text: "Words.".into(), ..article("urn:a") };
     let request = CreateArticleRequest { request_id: "r-1".into(), ..create(sent) };
@@ -136,7 +136,7 @@ async fn a_repeated_request_gets_the_first_answer() {
 }
 
 #[tokio::test]
-async fn validate_only_writes_nothing() {
+async fn create_article_writes_nothing_when_validate_only() {
     let mut service = Service::start().await;
     let request = CreateArticleRequest { validate_only: true, request_id: "r-1".into(), ..create(article("urn:a")) };
     let checked = service.articles.create_article(request).await.unwrap();
@@ -150,12 +150,12 @@ async fn validate_only_writes_nothing() {
 }
 
 #[tokio::test]
-async fn what_an_article_is_syndicated_from_must_be_there() {
+async fn create_article_refuses_a_syndication_source_that_does_not_exist() {
     let mut service = Service::start().await;
-    let nobody = format!("articles/{}", Uuid::now_v7());
-    let copy = Article { syndicated_from: nobody.clone(), ..article("urn:copy") };
+    let missing = format!("articles/{}", Uuid::now_v7());
+    let copy = Article { syndicated_from: missing.clone(), ..article("urn:copy") };
     let refused = service.articles.create_article(create(copy.clone())).await.unwrap_err();
-    assert_eq!(metadata_of(&refused, "name"), nobody);
+    assert_eq!(metadata_of(&refused, "name"), missing);
     assert_eq!(Refused::from(refused), Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));
     let first = service.articles.create_article(create(article("urn:a"))).await.unwrap().into_inner();
     let copy = Article { syndicated_from: first.name, ..copy };
@@ -163,7 +163,7 @@ async fn what_an_article_is_syndicated_from_must_be_there() {
 }
 
 #[tokio::test]
-async fn a_batch_is_answered_in_the_order_asked_for_or_not_at_all() {
+async fn batch_get_articles_keeps_the_requested_order_and_fails_if_one_is_missing() {
     let mut service = Service::start().await;
     let mut names = Vec::new();
     for uri in ["urn:a", "urn:b", "urn:c"] {
@@ -172,7 +172,10 @@ async fn a_batch_is_answered_in_the_order_asked_for_or_not_at_all() {
     names.reverse();
     let request = BatchGetArticlesRequest { names: names.clone(), ..Default::default() };
     let batch = service.articles.batch_get_articles(request).await.unwrap().into_inner();
-    assert_eq!(batch.articles.iter().map(|one| &one.name).collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+    assert_eq!(
+        batch.articles.iter().map(|article| &article.name).collect::<Vec<_>>(),
+        names.iter().collect::<Vec<_>>()
+    );
 
     let missing = format!("articles/{}", Uuid::nil());
     let request = BatchGetArticlesRequest { names: vec![names[0].clone(), missing.clone()], ..Default::default() };
@@ -182,7 +185,7 @@ async fn a_batch_is_answered_in_the_order_asked_for_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_name_of_another_collection_is_invalid() {
+async fn get_article_refuses_a_name_of_another_collection() {
     let mut service = Service::start().await;
     let name = format!("meetings/{}", Uuid::now_v7());
     let refused = service.articles.get_article(get(&name)).await.unwrap_err();

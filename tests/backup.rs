@@ -1,5 +1,5 @@
-//! Backups are those of PostgreSQL. After a restore `readout admin new-epoch` ends the history that was not restored: a
-//! cursor of it is refused, instead of going on where other changes stand.
+//! Backups are PostgreSQL's own. After a restore, `readout admin new-epoch` starts a new epoch: a cursor from the lost
+//! history is refused instead of resuming at unrelated changes.
 
 use std::{ffi::OsStr, fs};
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-async fn add(service: &Service, names: &[&str]) -> String {
+async fn add_people(service: &Service, names: &[&str]) -> String {
     let mut position = String::new();
     for name in names {
         position = service.add_person(name).await.1;
@@ -29,7 +29,7 @@ async fn add(service: &Service, names: &[&str]) -> String {
 
 async fn names(service: &Service) -> Vec<String> {
     let list = service.participants.clone().list_participants(ListParticipantsRequest::default()).await.unwrap();
-    list.into_inner().participants.into_iter().map(|one| one.display_name).collect()
+    list.into_inner().participants.into_iter().map(|participant| participant.display_name).collect()
 }
 
 /// Begins a new epoch, as an operator does.
@@ -40,8 +40,8 @@ async fn new_epoch(database: &PgConnectOptions) -> String {
     ran.stdout.trim_end().to_owned()
 }
 
-/// Why a watch that begins after a position is refused.
-async fn refused(service: &Service, position: &str) -> Status {
+/// The error of a watch that starts after `position`.
+async fn watch_error(service: &Service, position: &str) -> Status {
     let mut watch = Watch::begin(&service.changes, all(Start::After(position.to_owned()))).await;
     match &mut watch {
         Ok(watch) => watch.next().await.unwrap_err(),
@@ -49,20 +49,20 @@ async fn refused(service: &Service, position: &str) -> Status {
     }
 }
 
-async fn is_of_another_history(service: &Service, position: &str) {
-    let status = refused(service, position).await;
+async fn assert_epoch_changed(service: &Service, position: &str) {
+    let status = watch_error(service, position).await;
     assert_eq!((status.code(), reason_of(&status)), (Code::FailedPrecondition, ErrorReason::EpochChanged));
 }
 
 #[tokio::test]
-async fn a_dump_is_restored_and_begins_a_new_epoch() {
+async fn restored_dump_refuses_cursors_of_the_former_epoch() {
     let service = Service::start().await;
-    add(&service, &["A", "B"]).await;
+    add_people(&service, &["A", "B"]).await;
     let dir = DataDir::new();
     let dump = dir.path().join("readout.dump");
     let out = ["--format=custom", "--file"].map(OsStr::new);
     programs::run("pg_dump", &service.database, out.into_iter().chain([dump.as_ref()])).await;
-    let lost = add(&service, &["C"]).await;
+    let lost = add_people(&service, &["C"]).await;
     service.stop().await;
 
     let database = cluster::empty_database().await;
@@ -71,30 +71,30 @@ async fn a_dump_is_restored_and_begins_a_new_epoch() {
     let epoch = new_epoch(&database).await;
     let service = Service::start_on(database).await;
     assert_eq!(names(&service).await, ["A", "B"]);
-    is_of_another_history(&service, &lost).await;
-    assert_eq!(add(&service, &["D"]).await, format!("{epoch}.3"));
+    assert_epoch_changed(&service, &lost).await;
+    assert_eq!(add_people(&service, &["D"]).await, format!("{epoch}.3"));
     service.stop().await;
 }
 
 #[tokio::test]
-async fn a_database_is_restored_to_a_point_in_time() {
+async fn point_in_time_recovery_refuses_cursors_of_the_former_epoch() {
     let (archive, target) = (DataDir::new(), DataDir::new());
     let keep = format!("cp %p {}/%f", archive.as_str());
     let primary = Own::start(&[("archive_mode", "on"), ("archive_command", &keep), ("wal_level", "replica")]).await;
     archive.give_to_owner_of(&primary.dir);
     let service = Service::start_on(primary.database()).await;
-    add(&service, &["A"]).await;
+    add_people(&service, &["A"]).await;
     let data = target.path().join("postgres");
     let copy = ["--checkpoint=fast", "--pgdata"].map(OsStr::new);
     programs::run("pg_basebackup", &primary.database(), copy.into_iter().chain([data.as_ref()])).await;
-    add(&service, &["B"]).await;
+    add_people(&service, &["B"]).await;
     let time: String = scalar(&primary.database(), "select clock_timestamp()::text").await;
-    let lost = add(&service, &["C"]).await;
+    let lost = add_people(&service, &["C"]).await;
     let segment: String = scalar(&primary.database(), "select pg_walfile_name(pg_switch_wal())").await;
     eventually("the log is archived", async || archive.path().join(&segment).exists()).await;
     service.stop().await;
 
-    // What an operator writes into the new cluster.
+    // The recovery settings, as an operator writes them into the new cluster.
     let restore = format!(
         "restore_command = 'cp {}/%f %p'\nrecovery_target_time = '{time}'\nrecovery_target_action = 'promote'\n",
         archive.as_str()
@@ -112,8 +112,8 @@ async fn a_database_is_restored_to_a_point_in_time() {
     let epoch = new_epoch(&restored.database()).await;
     let service = Service::start_on(restored.database()).await;
     assert_eq!(names(&service).await, ["A", "B"]);
-    is_of_another_history(&service, &lost).await;
-    assert_eq!(add(&service, &["D"]).await, format!("{epoch}.3"));
+    assert_epoch_changed(&service, &lost).await;
+    assert_eq!(add_people(&service, &["D"]).await, format!("{epoch}.3"));
     service.stop().await;
     restored.stop().await;
 }

@@ -1,4 +1,4 @@
-//! `readout import` and `readout export`, the real program, as its users and their scripts see it.
+//! `readout import` and `readout export`: the real program, its output and its exit codes.
 
 pub mod connect;
 mod cursor;
@@ -23,7 +23,7 @@ use crate::support::{
     stories,
 };
 
-/// A story of a meeting of these people, as a line.
+/// A line with one story: a meeting of these people.
 fn line(uri: &str, people: &[&str]) -> String {
     let participants: Vec<_> = people
         .iter()
@@ -43,20 +43,20 @@ fn line(uri: &str, people: &[&str]) -> String {
     .to_string()
 }
 
-/// Imports into a service; the totals come as JSON.
+/// Imports into a service and prints the totals as JSON.
 async fn import(service: &Service, files: &[&Path]) -> Ran {
     let address = service.address.to_string();
-    // One stream: else it is open which of two lines of one article comes first.
+    // With one stream the lines of one article are written in the order of the file.
     let options = ["import", "--server", &address, "--output", "json", "--concurrency", "1"];
     run(options.iter().map(Path::new).chain(files.iter().copied())).await
 }
 
 #[tokio::test]
-async fn the_totals_are_one_line_of_json_and_a_repeated_import_finds_everything() {
+async fn import_prints_totals_as_one_json_line_and_matches_everything_when_repeated() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("stories.ndjson");
-    // Gul is in both.
+    // Gul is in both stories.
     fs::write(&file, [line("urn:1", &["Aliyev", "Gul"]), line("urn:2", &["Gul", "Sargsyan"])].join("\n")).unwrap();
 
     let first = import(&service, &[&file]).await;
@@ -74,7 +74,7 @@ async fn the_totals_are_one_line_of_json_and_a_repeated_import_finds_everything(
 }
 
 #[tokio::test]
-async fn an_import_tells_each_bad_line_with_its_place_and_reason_and_takes_the_others() {
+async fn import_reports_each_bad_line_with_place_and_reason_and_imports_the_others() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let (file, more) = (dir.path().join("stories.ndjson"), dir.path().join("more.ndjson"));
@@ -98,8 +98,8 @@ async fn an_import_tells_each_bad_line_with_its_place_and_reason_and_takes_the_o
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let totals = r#"{"stories":3,"articles":3,"meetings":3,"reports":3,"participants":2,"created":11,"matched":0,"failed":6,"differs":1}"#;
     assert_eq!(ran.stdout, format!("{totals}\n"));
-    let mut told: Vec<&str> = ran.stderr.lines().collect();
-    told.sort_by_key(|line| line.starts_with(more.to_str().unwrap()));
+    let mut messages: Vec<&str> = ran.stderr.lines().collect();
+    messages.sort_by_key(|line| line.starts_with(more.to_str().unwrap()));
     let (file, more) = (file.display(), more.display());
     let expected = [
         (format!("{file}:2: "), vec!["line 2, column 1: expected a JSON object", "\"not json\""]),
@@ -110,9 +110,10 @@ async fn an_import_tells_each_bad_line_with_its_place_and_reason_and_takes_the_o
         (format!("{file}:8: urn:1: "), vec!["ARTICLE_DIFFERS: "]),
         (format!("{more}:1: "), vec!["INVALID_FIELD: ", "story.article "]),
     ];
-    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    assert_eq!(messages.len(), expected.len(), "{messages:#?}");
     for (place, parts) in expected {
-        let line = told.iter().find(|line| line.starts_with(&place)).unwrap_or_else(|| panic!("{place} {told:#?}"));
+        let line =
+            messages.iter().find(|line| line.starts_with(&place)).unwrap_or_else(|| panic!("{place} {messages:#?}"));
         for part in parts {
             assert!(line.contains(part), "{part:?} is missing in: {line}");
         }
@@ -120,7 +121,7 @@ async fn an_import_tells_each_bad_line_with_its_place_and_reason_and_takes_the_o
 }
 
 #[tokio::test]
-async fn files_may_be_packed_and_come_by_standard_input() {
+async fn import_reads_gzip_files_and_standard_input() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let packed = |uri: &str| {
@@ -148,20 +149,20 @@ async fn files_may_be_packed_and_come_by_standard_input() {
 }
 
 #[tokio::test]
-async fn what_cannot_start_is_told_and_exits_with_2() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+async fn import_and_export_exit_with_2_when_they_cannot_start() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let running = Service::start().await;
     let service = running.address.to_string();
     let dir = tempdir().unwrap();
     let foreign = dir.path().join("foreign.ndjson");
     fs::write(&foreign, r#"{"header":{"format":"readout.v9"}}"#).unwrap();
     let (dir, foreign) = (dir.path().to_str().unwrap(), foreign.to_str().unwrap());
-    for (args, told) in [
+    for (args, message) in [
         (
-            vec!["import", "--server", &nobody, "-"],
-            format!("readout: no connection to http://{nobody}: Connection refused"),
+            vec!["import", "--server", &unused, "-"],
+            format!("readout: no connection to http://{unused}: Connection refused"),
         ),
-        (vec!["export", "--server", &nobody], format!("readout: no connection to http://{nobody}: Connection refused")),
+        (vec!["export", "--server", &unused], format!("readout: no connection to http://{unused}: Connection refused")),
         (vec!["export", "--server", "a b"], "readout: --server \"a b\" is not the address of a service: ".into()),
         (vec!["import", "--server", &service, "/nowhere"], "readout: cannot read /nowhere: No such file".into()),
         (vec!["import", "--server", &service, dir], format!("readout: cannot read {dir}: ")),
@@ -172,13 +173,13 @@ async fn what_cannot_start_is_told_and_exits_with_2() {
     ] {
         let ran = run(&args).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}: {ran:?}");
-        assert!(ran.stderr.lines().last().unwrap().starts_with(&told), "{args:?}: {ran:?}");
+        assert!(ran.stderr.lines().last().unwrap().starts_with(&message), "{args:?}: {ran:?}");
     }
     running.stop().await;
 }
 
 #[tokio::test]
-async fn an_import_outlives_a_killed_service() {
+async fn import_completes_although_the_service_is_killed_and_restarted() {
     let dir = DataDir::with_database().await;
     let service = Program::serve(&dir).await;
     let address = service.address().await.to_string();
@@ -188,7 +189,7 @@ async fn an_import_outlives_a_killed_service() {
     let restart = async {
         let mut articles = ArticleServiceClient::new(service.channel().await);
         let request = ListArticlesRequest { page_size: 1_000, ..Default::default() };
-        eventually("it has begun", async || {
+        eventually("the import has begun", async || {
             articles.list_articles(request.clone()).await.unwrap().into_inner().articles.len() >= 100
         })
         .await;
@@ -199,7 +200,7 @@ async fn an_import_outlives_a_killed_service() {
     };
     let (ran, service) = tokio::join!(import(), restart);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    // A restart that takes long is said to be waited for.
+    // The import reports that it waits when the restart takes long.
     assert!(ran.stderr.lines().all(|line| line.starts_with("waiting for ")), "{ran:?}");
     assert!(ran.stdout.starts_with(r#"{"stories":1000,"articles":1000,"meetings":1000,"reports":1000,"#), "{ran:?}");
     assert!(ran.stdout.ends_with(",\"failed\":0,\"differs\":0}\n"), "{ran:?}");

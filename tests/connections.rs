@@ -1,4 +1,4 @@
-//! Reads that share a query, and connections that are cut under them.
+//! Concurrent reads that share one database query, and database connections that are cut.
 
 use futures_util::future::join_all;
 use readout::pb::{
@@ -10,49 +10,53 @@ use tonic::Code;
 use crate::support::{Service, make};
 
 #[tokio::test]
-async fn reads_at_the_same_time_are_each_answered_with_their_own() {
+async fn concurrent_reads_each_get_their_own_record() {
     let service = Service::start().await;
     let (article, meeting) = service.article_and_meeting().await;
     let mut people = Vec::new();
     for number in 0..20 {
         people.push(service.add_person(&format!("Person {number}")).await.0);
     }
-    let read = |number: usize| {
+    let read_person = |number: usize| {
         let (mut client, person) = (service.participants.clone(), &people[number % people.len()]);
         async move {
             let request = GetParticipantRequest { name: person.name.clone(), ..Default::default() };
-            assert_eq!(client.get_participant(request).await.expect("it is there").get_ref(), person);
+            assert_eq!(client.get_participant(request).await.expect("the record exists").get_ref(), person);
         }
     };
-    let missing = |_| async {
+    let read_missing = |_| async {
         let request = GetParticipantRequest { name: article.replace("articles", "participants"), ..Default::default() };
-        let missing = service.participants.clone().get_participant(request).await.expect_err("of an article");
+        let missing =
+            service.participants.clone().get_participant(request).await.expect_err("the id belongs to an article");
         assert_eq!(missing.code(), Code::NotFound);
     };
-    let of_article = |_| async {
+    let read_article = |_| async {
         let request = GetArticleRequest { name: article.clone(), ..Default::default() };
-        let read = service.articles.clone().get_article(request).await.expect("it is there").into_inner();
+        let read = service.articles.clone().get_article(request).await.expect("the record exists").into_inner();
         assert_eq!((read.name, read.text.as_str()), (article.clone(), make::TEXT));
     };
-    let of_meeting = |number: usize| {
+    let read_meeting = |number: usize| {
         let (service, name) = (&service, meeting.clone());
         async move {
             let view = if number.is_multiple_of(2) { View::Full } else { View::Basic };
             let request = GetMeetingRequest { name: name.clone(), view: view.into(), ..Default::default() };
-            assert_eq!(service.meetings.clone().get_meeting(request).await.expect("it is there").get_ref().name, name);
+            assert_eq!(
+                service.meetings.clone().get_meeting(request).await.expect("the record exists").get_ref().name,
+                name
+            );
         }
     };
     tokio::join!(
-        join_all((0..300).map(read)),
-        join_all((0..20).map(missing)),
-        join_all((0..20).map(of_article)),
-        join_all((0..20).map(of_meeting)),
+        join_all((0..300).map(read_person)),
+        join_all((0..20).map(read_missing)),
+        join_all((0..20).map(read_article)),
+        join_all((0..20).map(read_meeting)),
     );
 }
 
-/// Together these are more than a batch may have.
+/// Together these meetings exceed the size limit of a batch.
 #[tokio::test]
-async fn large_meetings_are_read_whole_at_the_same_time() {
+async fn concurrent_reads_of_large_meetings_return_them_complete() {
     let service = Service::start().await;
     let article = CreateArticleRequest { article: Some(make::article("urn:large")), ..Default::default() };
     let source_article = service.articles.clone().create_article(article).await.expect("created").into_inner().name;
@@ -70,7 +74,7 @@ async fn large_meetings_are_read_whole_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn connections_that_were_cut_fail_neither_reads_of_one_record_nor_writes() {
+async fn cut_connections_fail_neither_single_reads_nor_writes() {
     let service = Service::start().await;
     let (person, _) = service.add_person("Kerim Veliyev").await;
     for number in 0..5 {
@@ -84,7 +88,7 @@ async fn connections_that_were_cut_fail_neither_reads_of_one_record_nor_writes()
             )
             .await;
         let request = GetParticipantRequest { name: person.name.clone(), ..Default::default() };
-        let read = service.participants.clone().get_participant(request).await.expect("it is there");
+        let read = service.participants.clone().get_participant(request).await.expect("the record exists");
         assert_eq!(*read.get_ref(), person);
         service.add_person(&format!("Person {number}")).await;
     }

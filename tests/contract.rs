@@ -1,4 +1,4 @@
-//! What a client can count on before it knows any method: reflection, health, and how bytes are refused.
+//! The transport contract that holds for every method: reflection, health, limits and malformed requests.
 
 use prost::Message;
 use readout::pb::{
@@ -38,7 +38,7 @@ async fn reflection_lists_all_services_in_version_1() {
     let mut answers = client.server_reflection_info(tokio_stream::iter([request])).await.unwrap().into_inner();
     let answer = answers.message().await.unwrap().unwrap().message_response;
     let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
-    let mut names: Vec<_> = list.service.into_iter().map(|one| one.name).collect();
+    let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
     names.sort();
     assert_eq!(names, all_services());
 }
@@ -55,7 +55,7 @@ async fn reflection_lists_all_services_in_version_1alpha() {
     let mut answers = client.server_reflection_info(tokio_stream::iter([request])).await.unwrap().into_inner();
     let answer = answers.message().await.unwrap().unwrap().message_response;
     let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
-    let mut names: Vec<_> = list.service.into_iter().map(|one| one.name).collect();
+    let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
     names.sort();
     assert_eq!(names, all_services());
 }
@@ -71,7 +71,7 @@ async fn every_service_is_healthy() {
 }
 
 #[tokio::test]
-async fn an_unknown_method_is_unimplemented() {
+async fn unknown_method_is_unimplemented() {
     let service = Service::start().await;
     let channel = service.channel().await;
     for method in ["readout.v1.MeetingService/MeetPeople", "readout.v2.MeetingService/GetMeeting"] {
@@ -81,12 +81,12 @@ async fn an_unknown_method_is_unimplemented() {
 }
 
 #[tokio::test]
-async fn a_message_may_have_eight_mebibytes_and_no_byte_more() {
+async fn request_above_eight_mebibytes_is_refused() {
     const LIMIT: usize = 8 * 1024 * 1024;
     let service = Service::start().await;
     let channel = service.channel().await;
     let of_size = |size: usize| {
-        // The field's tag, the length in four bytes, and one more for each message around it.
+        // 20 bytes leave room for the field's tag and length; the second step fills the rest.
         let mut request = CreateArticleRequest { article_id: "x".repeat(size - 20), ..Default::default() };
         request.article_id.push_str(&"x".repeat(size - request.encoded_len()));
         assert_eq!(request.encoded_len(), size);
@@ -100,7 +100,7 @@ async fn a_message_may_have_eight_mebibytes_and_no_byte_more() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_message_are_malformed() {
+async fn undecodable_request_is_refused_as_malformed() {
     let service = Service::start().await;
     let channel = service.channel().await;
     let mut cut = CreateArticleRequest { article: Some(Article::default()), ..Default::default() }.encode_to_vec();
@@ -112,7 +112,7 @@ async fn bytes_that_are_no_message_are_malformed() {
 }
 
 #[tokio::test]
-async fn a_stream_answers_what_came_before_bytes_that_are_no_message() {
+async fn ingest_stream_answers_the_stories_before_an_undecodable_message() {
     let service = Service::start().await;
     let channel = service.channel().await;
     let story = IngestStoriesRequest {
@@ -129,7 +129,7 @@ async fn a_stream_answers_what_came_before_bytes_that_are_no_message() {
 }
 
 #[tokio::test]
-async fn a_body_that_ends_too_early_or_is_compressed_in_an_unknown_way_is_refused() {
+async fn truncated_or_unknown_compressed_body_is_refused() {
     let service = Service::start().await;
     let list = "readout.v1.ArticleService/ListArticles";
     let request = ListArticlesRequest { filter: "x".repeat(9), ..Default::default() }.encode_to_vec();

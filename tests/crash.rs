@@ -1,5 +1,5 @@
-//! The service, its database, or both are killed in the middle of an import: what was acknowledged is there, what was
-//! not is there as a whole or not at all, and the same import goes on to the same end.
+//! The service, its database, or both are killed during an import: acknowledged stories are kept, other stories are
+//! stored completely or not at all, and repeating the import gives the same result as an uninterrupted one.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -24,81 +24,81 @@ use tokio::{
 use tonic::{Code, transport::Channel};
 
 use crate::support::{
-    data_dir::{DataDir, eventually, patiently},
+    data_dir::{DataDir, eventually, within_timeout},
     program::Program,
     stories,
 };
 
 const STORIES: usize = 1_200;
 const STREAMS: usize = 4;
-/// Stories of a stream that are on their way at a time.
+/// Unanswered stories per stream.
 const WINDOW: usize = 100;
-/// So many stories are acknowledged when something is killed; the second time the first ones are found again.
+/// The number of acknowledged stories at each kill. After the second kill the earlier stories must still be found.
 const KILLS: [usize; 2] = [150, 700];
 
 #[tokio::test]
-async fn service_and_database_killed_together_lose_nothing_and_leave_nothing_half() {
+async fn import_loses_no_story_when_service_and_database_are_killed() {
     let dir = DataDir::with_database().await;
     let import = Import::new();
     for acknowledged in KILLS {
         let service = Program::serve(&dir).await;
         let streams = import.start(&service, acknowledged).await;
-        import.reaches(acknowledged).await;
-        // The service first: it would bring its database back.
+        import.wait_for(acknowledged).await;
+        // The service is killed first because it would restart its database.
         service.kill().await;
         dir.kill_servers();
-        ended(streams).await;
+        join_streams(streams).await;
 
         let service = Program::serve(&dir).await;
-        import.is_kept_whole(&service).await;
+        import.assert_complete(&service).await;
         service.stop().await;
     }
-    import.comes_to_its_end(&Program::serve(&dir).await).await;
+    import.finish(&Program::serve(&dir).await).await;
 }
 
 #[tokio::test]
-async fn a_killed_service_leaves_a_database_that_the_next_one_takes_over() {
+async fn service_takes_over_the_database_of_a_killed_service() {
     let dir = DataDir::with_database().await;
     let import = Import::new();
     for acknowledged in KILLS {
         let service = Program::serve(&dir).await;
         let streams = import.start(&service, acknowledged).await;
-        import.reaches(acknowledged).await;
+        import.wait_for(acknowledged).await;
         service.kill().await;
-        ended(streams).await;
+        join_streams(streams).await;
         let orphan = dir.postmaster();
 
         let service = Program::serve(&dir).await;
         assert!(!dir.servers().contains(&orphan));
-        import.is_kept_whole(&service).await;
+        import.assert_complete(&service).await;
         service.stop().await;
     }
-    import.comes_to_its_end(&Program::serve(&dir).await).await;
+    import.finish(&Program::serve(&dir).await).await;
 }
 
 #[tokio::test]
-async fn a_service_outlives_its_database() {
+async fn service_recovers_when_its_database_is_killed() {
     let dir = DataDir::with_database().await;
     let import = Import::new();
     let service = Program::serve(&dir).await;
     for acknowledged in KILLS {
         let streams = import.start(&service, acknowledged).await;
-        import.reaches(acknowledged).await;
+        import.wait_for(acknowledged).await;
         dir.kill_servers();
-        ended(streams).await;
+        join_streams(streams).await;
 
         let mut articles = ArticleServiceClient::new(service.channel().await);
         eventually("the database is back", async || {
             articles.list_articles(ListArticlesRequest::default()).await.is_ok()
         })
         .await;
-        import.is_kept_whole(&service).await;
+        import.assert_complete(&service).await;
     }
-    import.comes_to_its_end(&service).await;
+    import.finish(&service).await;
     service.stop().await;
 }
 
-/// What was acknowledged of each story: the answer, and the position.
+/// Per acknowledged story: the response and its feed position.
 type Acknowledged = BTreeMap<usize, (IngestStoryResponse, String)>;
 
 struct Import {
@@ -107,8 +107,8 @@ struct Import {
 }
 
 impl Import {
-    /// Real stories, without those whose participants could be matched in another way in another order: people who
-    /// share a name and have different regions.
+    /// Real stories, without those whose matching depends on the order of import: people who share a name and have
+    /// different regions.
     fn new() -> Self {
         let all: Vec<_> = stories::lines().iter().map(|line| stories::story(line)).collect();
         let mut regions: HashMap<String, BTreeSet<&str>> = HashMap::new();
@@ -121,7 +121,7 @@ impl Import {
         Self { stories: Arc::new(stories), acknowledged: watch::Sender::default() }
     }
 
-    /// Sends all stories, over several streams, each until it ends or breaks; no more once so many are acknowledged.
+    /// Sends all stories over several streams, each until it ends or breaks. Stops once `most` are acknowledged.
     async fn start(&self, service: &Program, most: usize) -> Vec<JoinHandle<()>> {
         let channel = service.channel().await;
         let each = STORIES.div_ceil(STREAMS);
@@ -132,22 +132,22 @@ impl Import {
         (0..STORIES).step_by(each).map(stream).collect()
     }
 
-    /// Waits until so many stories are acknowledged.
-    async fn reaches(&self, count: usize) {
+    /// Waits until `count` stories are acknowledged.
+    async fn wait_for(&self, count: usize) {
         let mut acknowledged = self.acknowledged.subscribe();
         let all = acknowledged.wait_for(|all| all.len() >= count);
-        let count = patiently("stories are acknowledged", all).await.expect("we hold the sender").len();
+        let count = within_timeout("stories are acknowledged", all).await.expect("we hold the sender").len();
         assert!(count < STORIES, "the test needs an unfinished import");
     }
 
-    /// What was acknowledged is there, and nothing is there in part.
-    async fn is_kept_whole(&self, service: &Program) {
+    /// Every acknowledged story is stored, and no story is stored in part.
+    async fn assert_complete(&self, service: &Program) {
         let acknowledged = self.acknowledged.borrow().clone();
         let channel = service.channel().await;
-        self.answers_all(&channel, &acknowledged).await;
-        let database: PgConnectOptions = url(service).await.parse().expect("a url");
-        let mut database = database.connect().await.expect("it answers");
-        nothing_is_half(&mut database).await;
+        self.assert_readable(&channel, &acknowledged).await;
+        let database: PgConnectOptions = database_url(service).await.parse().expect("a url");
+        let mut database = database.connect().await.expect("the database answers");
+        assert_no_partial_story(&mut database).await;
         for (_, position) in acknowledged.values() {
             let (epoch, number) = position.split_once('.').expect("an epoch and a number");
             let query = "select last and epoch = $2 from change, feed where position = $1::text::bigint";
@@ -157,47 +157,50 @@ impl Import {
         }
     }
 
-    /// Every acknowledged name can be read, with what was sent.
-    async fn answers_all(&self, channel: &Channel, acknowledged: &Acknowledged) {
+    /// Every acknowledged record can be read and equals the record that was sent.
+    async fn assert_readable(&self, channel: &Channel, acknowledged: &Acknowledged) {
         let mut articles = ArticleServiceClient::new(channel.clone());
         let mut participants = ParticipantServiceClient::new(channel.clone());
         let mut meetings = MeetingServiceClient::new(channel.clone()).max_decoding_message_size(9 << 20);
         let all: Vec<_> = acknowledged.iter().collect();
-        for some in all.chunks(200) {
-            let names = some.iter().map(|(_, (answer, _))| answer.article.clone()).collect();
+        for chunk in all.chunks(200) {
+            let names = chunk.iter().map(|(_, (answer, _))| answer.article.clone()).collect();
             let request = BatchGetArticlesRequest { names, ..Default::default() };
-            let read = articles.batch_get_articles(request).await.expect("they are there").into_inner();
-            for ((index, _), article) in some.iter().zip(&read.articles) {
+            let read = articles.batch_get_articles(request).await.expect("the records exist").into_inner();
+            for ((index, _), article) in chunk.iter().zip(&read.articles) {
                 let sent = self.stories[**index].article.as_ref().expect("required");
                 assert_eq!((&article.uri, &article.title, &article.text), (&sent.uri, &sent.title, &sent.text));
             }
-            let names = some.iter().map(|(_, (answer, _))| answer.meetings[0].meeting.clone()).collect();
+            let names = chunk.iter().map(|(_, (answer, _))| answer.meetings[0].meeting.clone()).collect();
             let request = BatchGetMeetingsRequest { names, ..Default::default() };
-            let read = meetings.batch_get_meetings(request).await.expect("they are there").into_inner();
-            for ((index, _), meeting) in some.iter().zip(&read.meetings) {
+            let read = meetings.batch_get_meetings(request).await.expect("the records exist").into_inner();
+            for ((index, _), meeting) in chunk.iter().zip(&read.meetings) {
                 let sent = self.stories[**index].reports[0].account.as_ref().expect("required");
                 let settled = meeting.account.as_ref().expect("settled");
                 assert_eq!((meeting.report_count, &settled.title), (1, &sent.title));
             }
-            let names: BTreeSet<_> =
-                some.iter().flat_map(|(_, (answer, _))| &answer.participants).map(|one| one.name.clone()).collect();
+            let names: BTreeSet<_> = chunk
+                .iter()
+                .flat_map(|(_, (answer, _))| &answer.participants)
+                .map(|entry| entry.name.clone())
+                .collect();
             let request = BatchGetParticipantsRequest { names: names.into_iter().collect(), ..Default::default() };
-            participants.batch_get_participants(request).await.expect("they are there");
+            participants.batch_get_participants(request).await.expect("the records exist");
         }
     }
 
-    /// Sent again until all is acknowledged, the stories are there once.
-    async fn comes_to_its_end(&self, service: &Program) {
+    /// Sends again until all stories are acknowledged, then checks that each is stored exactly once.
+    async fn finish(&self, service: &Program) {
         eventually("all stories are acknowledged", async || {
-            ended(self.start(service, usize::MAX).await).await;
+            join_streams(self.start(service, usize::MAX).await).await;
             self.acknowledged.borrow().len() == STORIES
         })
         .await;
-        self.is_kept_whole(service).await;
+        self.assert_complete(service).await;
 
         let names: BTreeSet<_> = self.stories.iter().flat_map(people).map(|(name, _)| names::key(name)).collect();
-        let database: PgConnectOptions = url(service).await.parse().expect("a url");
-        let mut database = database.connect().await.expect("it answers");
+        let database: PgConnectOptions = database_url(service).await.parse().expect("a url");
+        let mut database = database.connect().await.expect("the database answers");
         let stories = STORIES as i64;
         for (table, expected) in [
             ("article", stories),
@@ -214,12 +217,13 @@ impl Import {
 
 /// Names and regions of a story's participants.
 fn people(story: &Story) -> impl Iterator<Item = (&String, &str)> {
-    story.participants.iter().flat_map(|one| &one.participant).map(|one| (&one.display_name, one.region_code.as_str()))
+    let participants = story.participants.iter().flat_map(|entry| &entry.participant);
+    participants.map(|participant| (&participant.display_name, participant.region_code.as_str()))
 }
 
-async fn ended(streams: Vec<JoinHandle<()>>) {
-    for stream in patiently("the streams end", join_all(streams)).await {
-        stream.expect("what was answered is right");
+async fn join_streams(streams: Vec<JoinHandle<()>>) {
+    for stream in within_timeout("the streams end", join_all(streams)).await {
+        stream.expect("the responses are right");
     }
 }
 
@@ -236,7 +240,7 @@ async fn send(
         window.acquire().await.ok()?.forget();
         Some((stories::request(&story), (stories, window)))
     });
-    // A stream that breaks is what the test is about.
+    // The test breaks streams on purpose.
     let Ok(answers) = IngestServiceClient::new(channel).ingest_stories(requests).await else { return };
     let mut answers = answers.into_inner();
     while let Ok(Some(answer)) = answers.message().await {
@@ -244,12 +248,13 @@ async fn send(
         match answer.outcome.expect("one of two") {
             Outcome::Result(result) => acknowledged.send_modify(|all| {
                 let names = |answer: &IngestStoryResponse| {
-                    let participants = answer.participants.iter().map(|one| one.name.clone());
-                    let meetings = answer.meetings.iter().flat_map(|one| [one.meeting.clone(), one.report.clone()]);
+                    let participants = answer.participants.iter().map(|entry| entry.name.clone());
+                    let meetings =
+                        answer.meetings.iter().flat_map(|entry| [entry.meeting.clone(), entry.report.clone()]);
                     [answer.article.clone()].into_iter().chain(participants).chain(meetings).collect::<Vec<_>>()
                 };
                 if let Some((before, _)) = all.get(&index) {
-                    assert_eq!(names(&result), names(before), "what was acknowledged is found again");
+                    assert_eq!(names(&result), names(before), "an acknowledged story is matched again");
                 }
                 all.insert(index, (result, answer.position));
             }),
@@ -262,8 +267,8 @@ async fn send(
     }
 }
 
-/// Where the database of a service is.
-async fn url(service: &Program) -> String {
+/// The URL of the service's embedded database.
+async fn database_url(service: &Program) -> String {
     service.logged("the embedded database runs").await["url"].as_str().expect("a url").to_owned()
 }
 
@@ -272,10 +277,10 @@ async fn count(database: &mut PgConnection, rows: &str) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(database).await.expect(rows)
 }
 
-/// Every story wrote one article with its text, one report and one meeting, and whom it named; the change log has all
-/// of it, without a hole.
-async fn nothing_is_half(database: &mut PgConnection) {
-    for (what, rows) in [
+/// Every story wrote one article with its text, one report, one meeting and the participants that it names. The change
+/// log has all of these records, without a gap.
+async fn assert_no_partial_story(database: &mut PgConnection) {
+    for (fault, rows) in [
         ("report without its article", "select from report where article not in (select id from article)"),
         ("report without its meeting", "select from report where meeting not in (select id from meeting)"),
         ("meeting without a report", "select from meeting where id not in (select meeting from report)"),
@@ -283,22 +288,28 @@ async fn nothing_is_half(database: &mut PgConnection) {
         ("article without its uri", "select from article where id not in (select article from article_uri)"),
         ("uri without its article", "select from article_uri where article not in (select id from article)"),
         ("article without its text", "select from article where text_sha256 not in (select sha256 from article_text)"),
-        ("meeting with nobody", "select from meeting where id not in (select meeting from meeting_participant)"),
         (
-            "somebody at a meeting who is nobody",
+            "meeting without a participant",
+            "select from meeting where id not in (select meeting from meeting_participant)",
+        ),
+        (
+            "participation of an unknown participant",
             "select from meeting_participant where participant not in (select id from participant)",
         ),
         (
-            "somebody at no meeting",
+            "participant without a meeting",
             "select from participant where id not in (select participant from meeting_participant)",
         ),
         (
-            "somebody without a name",
+            "participant without a name",
             "select from participant where id not in (select participant from participant_name)",
         ),
-        ("name of nobody", "select from participant_name where participant not in (select id from participant)"),
         (
-            "hole in the changes",
+            "name without a participant",
+            "select from participant_name where participant not in (select id from participant)",
+        ),
+        (
+            "gap in the changes",
             "select from change having count(*) <> coalesce(max(position), 0) or min(position) <> 1",
         ),
         (
@@ -314,7 +325,7 @@ async fn nothing_is_half(database: &mut PgConnection) {
              having array_remove(array_agg(collection order by collection), 1) <> '{2,3,4}'",
         ),
         (
-            "change of nothing, or nothing of a change",
+            "change without its record, or record without its change",
             "select from (select collection, id, revision from change) as change
              full join (
                  select 1::smallint as collection, id, revision from participant
@@ -325,6 +336,6 @@ async fn nothing_is_half(database: &mut PgConnection) {
              where change is null or record is null",
         ),
     ] {
-        assert_eq!(count(database, rows).await, 0, "{what}");
+        assert_eq!(count(database, rows).await, 0, "{fault}");
     }
 }

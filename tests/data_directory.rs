@@ -1,4 +1,4 @@
-//! Where the private database is kept by a service that nobody told.
+//! The default data directory of the private database, when no flag names one.
 
 use std::{
     env,
@@ -13,29 +13,29 @@ use crate::support::{
     program::{self, Program, run},
 };
 
-/// A user who is on every machine and owns nothing there.
+/// The user `nobody`: it exists on every machine and owns nothing.
 const NOBODY: u32 = 65534;
 
 fn is_root() -> bool {
-    let output = Command::new("id").arg("-u").output().expect("id is there");
+    let output = Command::new("id").arg("-u").output().expect("id is installed");
     output.stdout == b"0\n"
 }
 
-/// The program where every user can run it, beside a home of this user's own.
-fn put_program(dir: &DataDir) -> (PathBuf, PathBuf) {
+/// Copies the program to a place where every user can run it, and creates a home directory for `NOBODY` next to it.
+fn install_program(dir: &DataDir) -> (PathBuf, PathBuf) {
     let (program, home) = (dir.path().join("readout"), dir.path().join("home"));
-    fs::copy(env!("CARGO_BIN_EXE_readout"), &program).expect("it was built");
-    fs::create_dir(&home).expect("ours");
-    fs::set_permissions(&home, Permissions::from_mode(0o700)).expect("ours");
+    fs::copy(env!("CARGO_BIN_EXE_readout"), &program).expect("the program was built");
+    fs::create_dir(&home).expect("the test owns it");
+    fs::set_permissions(&home, Permissions::from_mode(0o700)).expect("the test owns it");
     if is_root() {
         chown(&home, Some(NOBODY), Some(NOBODY)).expect("as root");
     }
     (program, home)
 }
 
-/// A command with this environment and nothing else, run by somebody who is not root.
+/// A command with exactly this environment, run by a user other than root.
 fn unprivileged(program: &Path, args: &[&str], environment: &[(&str, &Path)]) -> Command {
-    let mut command = bare(program, args, environment);
+    let mut command = with_environment(program, args, environment);
     if is_root() {
         use std::os::unix::process::CommandExt;
         command.uid(NOBODY).gid(NOBODY);
@@ -43,7 +43,8 @@ fn unprivileged(program: &Path, args: &[&str], environment: &[(&str, &Path)]) ->
     command
 }
 
-fn bare(program: &Path, args: &[&str], environment: &[(&str, &Path)]) -> Command {
+/// A command with exactly this environment and a `PATH`.
+fn with_environment(program: &Path, args: &[&str], environment: &[(&str, &Path)]) -> Command {
     let mut command = Command::new(program);
     command.args(args).env_clear().envs(environment.iter().copied()).current_dir("/");
     command.env("PATH", env::var_os("PATH").unwrap_or_default());
@@ -52,21 +53,21 @@ fn bare(program: &Path, args: &[&str], environment: &[(&str, &Path)]) -> Command
 
 /// The data directory that `readout config` prints.
 fn configured(mut command: Command) -> PathBuf {
-    let output = command.output().expect("it runs");
+    let output = command.output().expect("the program runs");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     let line = text.lines().find_map(|line| line.strip_prefix("READOUT_DATA_DIR="));
     line.unwrap_or_else(|| panic!("no data directory: {text} {}", String::from_utf8_lossy(&output.stderr))).into()
 }
 
 #[tokio::test]
-async fn service_of_a_user_keeps_its_data_in_the_users_directory() {
+async fn service_of_a_user_keeps_its_data_in_the_users_home() {
     let dir = DataDir::new();
-    let (program, home) = put_program(&dir);
+    let (program, home) = install_program(&dir);
     let elsewhere = home.join("data");
     for (environment, data_dir) in [
         (vec![("HOME", home.as_path())], home.join(".local/share/readout")),
         (vec![("HOME", home.as_path()), ("XDG_DATA_HOME", &elsewhere)], elsewhere.join("readout")),
-        // The specification of XDG ignores relative paths.
+        // The XDG base directory specification says to ignore relative paths.
         (vec![("HOME", home.as_path()), ("XDG_DATA_HOME", Path::new("data"))], home.join(".local/share/readout")),
         (vec![("XDG_DATA_HOME", elsewhere.as_path())], elsewhere.join("readout")),
     ] {
@@ -80,13 +81,13 @@ async fn service_of_a_user_keeps_its_data_in_the_users_directory() {
 }
 
 #[tokio::test]
-async fn service_of_a_user_without_a_home_names_the_flag_to_give() {
+async fn service_without_a_home_directory_names_the_flag_to_set() {
     if !is_root() {
         return;
     }
     let dir = DataDir::new();
-    let (program, _) = put_program(&dir);
-    // The home of this user, in the user database, does not exist and cannot be made.
+    let (program, _) = install_program(&dir);
+    // The user database names a home for `nobody` that does not exist and cannot be created.
     let command = unprivileged(&program, &["serve", "--listen", "127.0.0.1:0"], &[]);
     let (code, log) = Program::spawn(&mut command.into()).ended().await;
     assert_eq!(code, Some(1), "{log:#?}");
@@ -96,22 +97,22 @@ async fn service_of_a_user_without_a_home_names_the_flag_to_give() {
 }
 
 #[tokio::test]
-async fn root_keeps_its_data_where_the_database_can_enter() {
+async fn service_of_root_keeps_its_data_in_var_lib() {
     if !is_root() {
         return;
     }
     let dir = DataDir::new();
-    let (program, home) = put_program(&dir);
+    let (program, home) = install_program(&dir);
     chown(&home, Some(0), Some(0)).expect("as root");
     let xdg = home.join("data");
     for environment in
         [vec![], vec![("HOME", home.as_path())], vec![("HOME", home.as_path()), ("XDG_DATA_HOME", xdg.as_path())]]
     {
-        let configured = configured(bare(&program, &["config"], &environment));
+        let configured = configured(with_environment(&program, &["config"], &environment));
         assert_eq!(configured, Path::new("/var/lib/readout"), "{environment:?}");
     }
 
-    // A machine of its own, as far as /var/lib and processes go: nothing of this one's is touched.
+    // A mount and a process namespace keep the test away from this machine's /var/lib and processes.
     let serve = format!("mount -t tmpfs tmpfs /var/lib && exec {} serve --listen 127.0.0.1:0", program.display());
     let namespace = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"];
     let possible = Command::new("unshare").args(namespace).arg("mount -t tmpfs tmpfs /var/lib").output();
@@ -119,7 +120,7 @@ async fn root_keeps_its_data_where_the_database_can_enter() {
         eprintln!("not run: this root may not make namespaces");
         return;
     }
-    let mut command = bare(Path::new("unshare"), &namespace, &[("HOME", &home)]);
+    let mut command = with_environment(Path::new("unshare"), &namespace, &[("HOME", &home)]);
     command.arg(&serve);
     let service = Program::spawn(&mut command.into());
     service.address().await;
@@ -127,24 +128,24 @@ async fn root_keeps_its_data_where_the_database_can_enter() {
 }
 
 #[tokio::test]
-async fn database_of_an_earlier_release_stays_in_use() {
+async fn data_directory_of_an_earlier_release_stays_in_use() {
     if !is_root() {
         return;
     }
     let dir = DataDir::new();
-    let (program, home) = put_program(&dir);
+    let (program, home) = install_program(&dir);
     let earlier = home.join(".local/share/readout");
-    fs::create_dir_all(earlier.join("postgres")).expect("ours");
-    fs::write(earlier.join("postgres/PG_VERSION"), "15\n").expect("ours");
-    assert_eq!(configured(bare(&program, &["config"], &[("HOME", home.as_path())])), earlier);
+    fs::create_dir_all(earlier.join("postgres")).expect("the test owns it");
+    fs::write(earlier.join("postgres/PG_VERSION"), "15\n").expect("the test owns it");
+    assert_eq!(configured(with_environment(&program, &["config"], &[("HOME", home.as_path())])), earlier);
 }
 
 #[tokio::test]
-async fn commands_work_beside_the_service_of_the_same_directory() {
+async fn commands_work_while_a_service_uses_the_same_data_directory() {
     let dir = DataDir::new();
     let service = Program::serve(&dir).await;
-    let made = run(["token", "create", "press-desk", "--role", "reader", "--data-dir", dir.as_str()]).await;
-    assert_eq!(made.code, Some(0), "{made:?}");
+    let created = run(["token", "create", "press-desk", "--role", "reader", "--data-dir", dir.as_str()]).await;
+    assert_eq!(created.code, Some(0), "{created:?}");
     let listed = run(["token", "list", "--data-dir", dir.as_str()]).await;
     assert!(listed.stdout.contains("press-desk"), "{listed:?}");
     let migrated = run(["migrate", "--data-dir", dir.as_str()]).await;

@@ -1,4 +1,4 @@
-//! Questions end in time, in the database too.
+//! Deadlines: queries are cancelled in time, in the database too.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ async fn start(question_timeout: Duration) -> Service {
     service
 }
 
-/// Holds up whoever reads meetings, until it is closed.
-async fn hold_up(service: &Service) -> PgConnection {
+/// Locks the meeting table, so that reads of it wait until the returned connection is closed.
+async fn lock_meetings(service: &Service) -> PgConnection {
     let mut connection = service.database.connect().await.unwrap();
     for statement in ["begin", "lock table meeting in access exclusive mode"] {
         sqlx::query(statement).execute(&mut connection).await.unwrap();
@@ -31,34 +31,34 @@ async fn hold_up(service: &Service) -> PgConnection {
     connection
 }
 
-/// How many statements of the service wait for that.
+/// Counts the service's statements that wait for a lock.
 const WAITING: &str = "
     select count(*)
     from pg_stat_activity
     where datname = current_database() and application_name = 'readout' and wait_event_type = 'Lock'";
 
-/// Comes back when so many statements wait.
-async fn until_waiting(service: &Service, wanted: i64) {
-    while service.count(WAITING).await != wanted {
+/// Returns once exactly `count` statements wait.
+async fn until_waiting(service: &Service, count: i64) {
+    while service.count(WAITING).await != count {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn a_question_that_takes_too_long_is_cancelled_in_the_database() {
+async fn query_above_the_timeout_is_cancelled_in_the_database() {
     let service = start(Duration::from_millis(300)).await;
-    let held = hold_up(&service).await;
+    let held = lock_meetings(&service).await;
     let request = ListMeetingsRequest::default();
     let refused = service.meetings.clone().list_meetings(request.clone()).await.unwrap_err();
     assert_eq!((refused.code(), reason_of(&refused)), (Code::DeadlineExceeded, ErrorReason::Deadline));
     until_waiting(&service, 0).await;
-    // A chunk of a stream has a deadline of its own.
+    // Each chunk of a stream has its own deadline.
     let mut chunks = service.meetings.clone().stream_meetings(request.clone()).await.unwrap().into_inner();
     let refused = chunks.message().await.unwrap_err();
     assert_eq!((refused.code(), reason_of(&refused)), (Code::DeadlineExceeded, ErrorReason::Deadline));
     until_waiting(&service, 0).await;
 
-    // And the connections are as good as new.
+    // The pooled connections are usable again.
     held.close().await.unwrap();
     for _ in 0..20 {
         assert_eq!(
@@ -69,11 +69,11 @@ async fn a_question_that_takes_too_long_is_cancelled_in_the_database() {
 }
 
 #[tokio::test]
-async fn a_caller_who_waits_for_less_gets_less() {
+async fn query_is_cancelled_at_the_clients_shorter_deadline() {
     let service = start(Duration::from_secs(60)).await;
-    let _held = hold_up(&service).await;
+    let _held = lock_meetings(&service).await;
     let mut request = Request::new(ListMeetingsRequest::default());
-    // The service's word comes before the client's own clock is up.
+    // Four seconds leave the service time to answer before the client's own timer fires.
     request.set_timeout(Duration::from_secs(4));
     let refused = service.meetings.clone().list_meetings(request).await.unwrap_err();
     assert_eq!((refused.code(), reason_of(&refused)), (Code::DeadlineExceeded, ErrorReason::Deadline));
@@ -81,21 +81,21 @@ async fn a_caller_who_waits_for_less_gets_less() {
 }
 
 #[tokio::test]
-async fn a_question_may_take_for_ever() {
+async fn query_timeout_may_be_unlimited() {
     let service = start(Duration::MAX).await;
     let list = service.meetings.clone().list_meetings(ListMeetingsRequest::default()).await.unwrap();
     assert_eq!(list.into_inner().meetings.len(), 5);
 }
 
 #[tokio::test]
-async fn whoever_goes_away_takes_the_question_along() {
+async fn query_is_cancelled_when_its_client_disconnects() {
     let service = start(Duration::from_secs(60)).await;
-    let held = hold_up(&service).await;
+    let held = lock_meetings(&service).await;
     for _ in 0..6 {
         let mut client = service.meetings.clone();
-        let asked = tokio::spawn(async move { client.list_meetings(ListMeetingsRequest::default()).await });
+        let call = tokio::spawn(async move { client.list_meetings(ListMeetingsRequest::default()).await });
         until_waiting(&service, 1).await;
-        asked.abort();
+        call.abort();
         until_waiting(&service, 0).await;
     }
     held.close().await.unwrap();
@@ -104,13 +104,13 @@ async fn whoever_goes_away_takes_the_question_along() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_holds_neither_a_statement_nor_a_snapshot() {
+async fn slow_stream_reader_holds_neither_a_statement_nor_a_snapshot() {
     let service = start(Duration::from_secs(60)).await;
     let request = ListMeetingsRequest { page_size: 1, ..Default::default() };
     let mut chunks = service.meetings.clone().stream_meetings(request).await.unwrap().into_inner();
     assert_eq!(chunks.message().await.unwrap().unwrap().meetings.len(), 1);
-    // Whoever wants the table for itself gets it.
-    let held = hold_up(&service).await;
+    // An exclusive lock on the table is granted.
+    let held = lock_meetings(&service).await;
     held.close().await.unwrap();
     let open = "
         select count(*)
@@ -126,7 +126,7 @@ async fn a_slow_reader_holds_neither_a_statement_nor_a_snapshot() {
 }
 
 #[tokio::test]
-async fn a_page_does_not_wait_for_those_who_count() {
+async fn list_does_not_wait_for_running_aggregations() {
     let service = start(Duration::from_secs(60)).await;
     let mut held = service.database.connect().await.unwrap();
     for statement in ["begin", "lock table participation in access exclusive mode"] {
@@ -142,33 +142,33 @@ async fn a_page_does_not_wait_for_those_who_count() {
     let list = service.meetings.clone().list_meetings(ListMeetingsRequest::default()).await.unwrap();
     assert_eq!(list.into_inner().meetings.len(), 5);
     held.close().await.unwrap();
-    // Some did not get a connection in time; nobody is stuck.
-    for one in counting {
-        assert!(matches!(one.await.unwrap().map_err(|status| status.code()), Ok(_) | Err(Code::Unavailable)));
+    // Some calls get no connection in time, but none hangs.
+    for call in counting {
+        assert!(matches!(call.await.unwrap().map_err(|status| status.code()), Ok(_) | Err(Code::Unavailable)));
     }
 }
 
 #[tokio::test]
-async fn the_least_deadline_is_told_as_one() {
+async fn shortest_deadline_is_answered_with_deadline_exceeded() {
     let service = start(Duration::from_secs(60)).await;
-    let _held = hold_up(&service).await;
+    let _held = lock_meetings(&service).await;
     for (method, timeout) in [("ListMeetings", "1m"), ("ListMeetings", "0n"), ("StreamMeetings", "1m")] {
         let method = format!("readout.v1.MeetingService/{method}");
         let answered = raw::ask(service.address, &method, &[("grpc-timeout", timeout)]).await;
         let status = Status::from_header_map(&answered);
-        // A stream has begun, and says so at its end.
+        // A stream may have started already: then its status is in the trailers.
         let code = status.map_or(Code::DeadlineExceeded, |status| status.code());
         assert_eq!(code, Code::DeadlineExceeded, "{method} {timeout}");
     }
 }
 
 #[tokio::test]
-async fn a_deadline_that_is_none_is_refused() {
+async fn malformed_grpc_timeout_is_refused() {
     let service = Service::start().await;
-    for wrong in ["", "1", "m", "1.5S", "-1S", "+1S", "1s", "100000000n", "1 S"] {
+    for invalid in ["", "1", "m", "1.5S", "-1S", "+1S", "1s", "100000000n", "1 S"] {
         let answered =
-            raw::ask(service.address, "readout.v1.MeetingService/ListMeetings", &[("grpc-timeout", wrong)]).await;
+            raw::ask(service.address, "readout.v1.MeetingService/ListMeetings", &[("grpc-timeout", invalid)]).await;
         let status = Status::from_header_map(&answered).expect("refused");
-        assert_eq!(Refused::from(status), Refused::invalid(["grpc-timeout"]), "{wrong:?}");
+        assert_eq!(Refused::from(status), Refused::invalid(["grpc-timeout"]), "{invalid:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Deleting and undeleting, in every collection.
+//! Deleting and undeleting in every collection.
 
 use readout::pb::{
     Article, CreateArticleRequest, CreateParticipantRequest, DeleteParticipantRequest, ErrorReason, GetArticleRequest,
@@ -20,17 +20,17 @@ fn refused_as_deleted(status: Status, name: &str) {
     refused(status, Code::FailedPrecondition, ErrorReason::ResourceDeleted, name);
 }
 
-/// Those who name what cannot be deleted.
+/// The subjects of a `STILL_NAMED` error: the records that refer to the record to be deleted.
 #[track_caller]
-fn named_by(status: &Status) -> Vec<String> {
+fn still_named_by(status: &Status) -> Vec<String> {
     assert_eq!((status.code(), reason_of(status)), (Code::FailedPrecondition, ErrorReason::StillNamed));
-    let failure = status.get_details_precondition_failure().expect("what names it");
-    assert!(failure.violations.iter().all(|one| one.r#type == "STILL_NAMED"), "{failure:?}");
-    failure.violations.into_iter().map(|one| one.subject).collect()
+    let failure = status.get_details_precondition_failure().expect("the referring records");
+    assert!(failure.violations.iter().all(|violation| violation.r#type == "STILL_NAMED"), "{failure:?}");
+    failure.violations.into_iter().map(|violation| violation.subject).collect()
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_still_read_but_listed_only_where_asked_for() {
+async fn deleted_article_can_be_read_but_is_listed_only_with_show_deleted() {
     let mut service = Service::start().await;
     let (kept, gone) = (service.create_article(article("urn:a")).await, service.create_article(article("urn:b")).await);
     let deleted = service.delete_article(&gone.name).await.unwrap();
@@ -52,7 +52,7 @@ async fn what_is_deleted_is_still_read_but_listed_only_where_asked_for() {
         let articles = service.articles.list_articles(request.clone()).await.unwrap().into_inner().articles;
         let mut stream = service.articles.stream_articles(request).await.unwrap().into_inner();
         assert_eq!(stream.message().await.unwrap().unwrap().articles, articles);
-        articles.into_iter().map(|one| one.name).collect::<Vec<_>>()
+        articles.into_iter().map(|article| article.name).collect::<Vec<_>>()
     };
     assert_eq!(names(&mut service, false).await, [kept.name.as_str()]);
     assert_eq!(names(&mut service, true).await, [kept.name.clone(), gone.name.clone()]);
@@ -62,12 +62,12 @@ async fn what_is_deleted_is_still_read_but_listed_only_where_asked_for() {
 }
 
 #[tokio::test]
-async fn participants_and_meetings_are_left_out_of_lists_while_they_are_deleted() {
+async fn deleted_participants_and_meetings_are_listed_only_with_show_deleted() {
     let mut service = Service::start().await;
-    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     let article = service.create_article(article("urn:a")).await;
     let meeting = service.create_meeting(&article, talks("Talks")).await.unwrap();
-    let deleted = service.delete_participant(&one.name).await.unwrap();
+    let deleted = service.delete_participant(&veliyev.name).await.unwrap();
     assert_eq!((deleted.revision, deleted.delete_time), (2, deleted.update_time));
     let deleted = service.delete_meeting(&meeting.name).await.unwrap();
     assert_eq!((deleted.revision, deleted.delete_time, deleted.report_count), (2, deleted.update_time, 1));
@@ -79,7 +79,7 @@ async fn participants_and_meetings_are_left_out_of_lists_while_they_are_deleted(
         let meetings = service.meetings.list_meetings(request).await.unwrap().into_inner();
         assert_eq!((list.participants.len(), meetings.meetings.len()), (count, count));
     }
-    service.undelete_participant(&one.name).await.unwrap();
+    service.undelete_participant(&veliyev.name).await.unwrap();
     let again = service.undelete_meeting(&meeting.name).await.unwrap();
     assert_eq!((again.revision, again.delete_time), (3, None));
     assert_eq!(service.count("select count(*) from change where kind = 4").await, 2);
@@ -88,7 +88,7 @@ async fn participants_and_meetings_are_left_out_of_lists_while_they_are_deleted(
 }
 
 #[tokio::test]
-async fn a_page_token_is_bound_to_whether_deleted_ones_are_listed() {
+async fn page_token_is_bound_to_show_deleted() {
     let mut service = Service::start().await;
     for uri in ["urn:a", "urn:b"] {
         service.create_article(article(uri)).await;
@@ -101,44 +101,44 @@ async fn a_page_token_is_bound_to_whether_deleted_ones_are_listed() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_deleted_before_cannot_be_deleted() {
+async fn delete_refuses_a_record_that_is_missing_or_deleted() {
     let service = Service::start().await;
     let article = service.create_article(article("urn:a")).await;
-    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     let meeting = service.create_meeting(&article, talks("Talks")).await.unwrap();
     let copied = service.create_article(Article { uri: "urn:b".into(), ..Default::default() }).await;
-    let (article_name, one, meeting) = (copied.name, one.name, meeting.name);
+    let (article_name, participant, meeting) = (copied.name, veliyev.name, meeting.name);
     service.delete_article(&article_name).await.unwrap();
-    service.delete_participant(&one).await.unwrap();
+    service.delete_participant(&participant).await.unwrap();
     service.delete_meeting(&meeting).await.unwrap();
     let before = ErrorReason::AlreadyDeleted;
     refused(service.delete_article(&article_name).await.unwrap_err(), Code::NotFound, before, &article_name);
-    refused(service.delete_participant(&one).await.unwrap_err(), Code::NotFound, before, &one);
+    refused(service.delete_participant(&participant).await.unwrap_err(), Code::NotFound, before, &participant);
     refused(service.delete_meeting(&meeting).await.unwrap_err(), Code::NotFound, before, &meeting);
 
     let missing = ErrorReason::ResourceNotFound;
     let (a, p, m) = ("articles", "participants", "meetings");
-    let nobody = |collection: &str| format!("{collection}/{}", Uuid::nil());
-    refused(service.delete_article(&nobody(a)).await.unwrap_err(), Code::NotFound, missing, &nobody(a));
-    refused(service.delete_participant(&nobody(p)).await.unwrap_err(), Code::NotFound, missing, &nobody(p));
-    refused(service.delete_meeting(&nobody(m)).await.unwrap_err(), Code::NotFound, missing, &nobody(m));
-    refused(service.undelete_meeting(&nobody(m)).await.unwrap_err(), Code::NotFound, missing, &nobody(m));
+    let unknown = |collection: &str| format!("{collection}/{}", Uuid::nil());
+    refused(service.delete_article(&unknown(a)).await.unwrap_err(), Code::NotFound, missing, &unknown(a));
+    refused(service.delete_participant(&unknown(p)).await.unwrap_err(), Code::NotFound, missing, &unknown(p));
+    refused(service.delete_meeting(&unknown(m)).await.unwrap_err(), Code::NotFound, missing, &unknown(m));
+    refused(service.undelete_meeting(&unknown(m)).await.unwrap_err(), Code::NotFound, missing, &unknown(m));
 }
 
 #[tokio::test]
-async fn what_is_live_cannot_be_undeleted() {
+async fn undelete_refuses_a_record_that_is_not_deleted() {
     let service = Service::start().await;
     let article = service.create_article(article("urn:a")).await;
-    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     let meeting = service.create_meeting(&article, talks("Talks")).await.unwrap();
     let (code, reason) = (Code::AlreadyExists, ErrorReason::NotDeleted);
     refused(service.undelete_article(&article.name).await.unwrap_err(), code, reason, &article.name);
-    refused(service.undelete_participant(&one.name).await.unwrap_err(), code, reason, &one.name);
+    refused(service.undelete_participant(&veliyev.name).await.unwrap_err(), code, reason, &veliyev.name);
     refused(service.undelete_meeting(&meeting.name).await.unwrap_err(), code, reason, &meeting.name);
 }
 
 #[tokio::test]
-async fn an_etag_that_is_sent_must_be_the_current_one() {
+async fn delete_and_undelete_refuse_an_outdated_etag() {
     let mut service = Service::start().await;
     let first = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     let other = service.create_participant(person("Ruslan Tsalikov", "RU")).await;
@@ -158,17 +158,18 @@ async fn an_etag_that_is_sent_must_be_the_current_one() {
 }
 
 #[tokio::test]
-async fn the_uri_of_a_deleted_article_makes_a_new_one_and_then_keeps_the_old_one_deleted() {
+async fn undelete_article_is_refused_while_another_article_has_its_uri() {
     let mut service = Service::start().await;
     let first = Article { alternate_uris: vec!["urn:b".into()], ..article("urn:a") };
     let first = service.create_article(first).await;
     service.delete_article(&first.name).await.unwrap();
-    let told = service.ingest.ingest_story(ingest(story("urn:b", &[person("V", "AZ")]))).await.unwrap().into_inner();
-    assert_eq!(told.article_outcome(), Outcome::Created);
-    assert_ne!(told.article, first.name);
+    let ingested =
+        service.ingest.ingest_story(ingest(story("urn:b", &[person("V", "AZ")]))).await.unwrap().into_inner();
+    assert_eq!(ingested.article_outcome(), Outcome::Created);
+    assert_ne!(ingested.article, first.name);
     let status = service.undelete_article(&first.name).await.unwrap_err();
     assert_eq!(metadata_of(&status, "uri"), "urn:b");
-    refused(status, Code::AlreadyExists, ErrorReason::DuplicateArticle, &told.article);
+    refused(status, Code::AlreadyExists, ErrorReason::DuplicateArticle, &ingested.article);
 
     let second = service.create_article(article("urn:a")).await;
     service.delete_article(&second.name).await.unwrap();
@@ -179,7 +180,7 @@ async fn the_uri_of_a_deleted_article_makes_a_new_one_and_then_keeps_the_old_one
 }
 
 #[tokio::test]
-async fn the_external_id_of_a_deleted_participant_is_free() {
+async fn undelete_participant_is_refused_while_another_participant_has_its_external_id() {
     let mut service = Service::start().await;
     let veliyev = || Participant { external_ids: wikidata("Q1"), ..person("Kerim Veliyev", "AZ") };
     let first = service.create_participant(veliyev()).await;
@@ -196,64 +197,64 @@ async fn the_external_id_of_a_deleted_participant_is_free() {
 }
 
 #[tokio::test]
-async fn no_story_finds_a_deleted_participant() {
+async fn ingest_story_does_not_match_a_deleted_participant() {
     let mut service = Service::start().await;
     let veliyev = Participant { external_ids: wikidata("Q1"), ..person("Kerim Veliyev", "AZ") };
     let first = service.create_participant(veliyev.clone()).await;
     service.delete_participant(&first.name).await.unwrap();
-    let told = service.ingest.ingest_story(ingest(story("urn:a", &[person("Kerim Veliyev", "AZ")]))).await.unwrap();
-    assert_eq!(told.get_ref().participants[0].outcome(), Outcome::Created);
+    let ingested = service.ingest.ingest_story(ingest(story("urn:a", &[person("Kerim Veliyev", "AZ")]))).await.unwrap();
+    assert_eq!(ingested.get_ref().participants[0].outcome(), Outcome::Created);
     let by_id = Participant { display_name: "K. Veliyev".into(), ..veliyev };
-    let told = service.ingest.ingest_story(ingest(story("urn:b", &[by_id]))).await.unwrap();
-    assert_eq!(told.get_ref().participants[0].outcome(), Outcome::Created);
+    let ingested = service.ingest.ingest_story(ingest(story("urn:b", &[by_id]))).await.unwrap();
+    assert_eq!(ingested.get_ref().participants[0].outcome(), Outcome::Created);
 }
 
 #[tokio::test]
-async fn a_story_finds_a_participant_who_is_live_again() {
+async fn ingest_story_matches_an_undeleted_participant() {
     let mut service = Service::start().await;
     let first = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     service.delete_participant(&first.name).await.unwrap();
     service.undelete_participant(&first.name).await.unwrap();
-    let told = service.ingest.ingest_story(ingest(story("urn:a", &[person("Kerim Veliyev", "AZ")]))).await.unwrap();
-    assert_eq!(told.get_ref().participants[0].name, first.name);
+    let ingested = service.ingest.ingest_story(ingest(story("urn:a", &[person("Kerim Veliyev", "AZ")]))).await.unwrap();
+    assert_eq!(ingested.get_ref().participants[0].name, first.name);
 }
 
 #[tokio::test]
-async fn a_participant_that_reports_name_cannot_be_deleted() {
+async fn delete_participant_is_refused_while_reports_name_it() {
     let service = Service::start().await;
     let article = service.create_article(article("urn:a")).await;
-    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     let mut meetings = Vec::new();
     for number in 0..12 {
-        meetings.push(service.create_meeting(&article, talks_of(&number.to_string(), &one)).await.unwrap().name);
+        meetings.push(service.create_meeting(&article, talks_of(&number.to_string(), &veliyev)).await.unwrap().name);
     }
-    let status = service.delete_participant(&one.name).await.unwrap_err();
-    assert_eq!(metadata_of(&status, "name"), one.name);
-    assert_eq!(named_by(&status), meetings[..10]);
-    // A deleted meeting can come back, and then it names the same.
+    let status = service.delete_participant(&veliyev.name).await.unwrap_err();
+    assert_eq!(metadata_of(&status, "name"), veliyev.name);
+    assert_eq!(still_named_by(&status), meetings[..10]);
+    // A deleted meeting can be undeleted and then names the participant again.
     for meeting in &meetings {
         service.delete_meeting(meeting).await.unwrap();
     }
-    assert_eq!(named_by(&service.delete_participant(&one.name).await.unwrap_err()), meetings[..10]);
+    assert_eq!(still_named_by(&service.delete_participant(&veliyev.name).await.unwrap_err()), meetings[..10]);
 }
 
 #[tokio::test]
-async fn an_article_that_gave_reports_cannot_be_deleted() {
+async fn delete_article_is_refused_while_it_has_reports() {
     let service = Service::start().await;
     let article = service.create_article(article("urn:a")).await;
     let meeting = service.create_meeting(&article, talks("Talks")).await.unwrap();
     service.add_report(&meeting.name, &article.name, talks("More talks")).await.unwrap();
-    let reports: Vec<_> = service.reports_of(&article.name).await.into_iter().map(|one| one.name).collect();
-    assert_eq!(named_by(&service.delete_article(&article.name).await.unwrap_err()), reports);
+    let reports: Vec<_> = service.reports_of(&article.name).await.into_iter().map(|report| report.name).collect();
+    assert_eq!(still_named_by(&service.delete_article(&article.name).await.unwrap_err()), reports);
 }
 
 #[tokio::test]
-async fn the_whole_is_not_deleted_before_its_parts_nor_undeleted_after_them() {
+async fn parents_and_originals_are_deleted_last_and_undeleted_first() {
     let service = Service::start().await;
     let state = service.create_participant(person("State", "AZ")).await;
     let ministry = Participant { parent: state.name.clone(), ..person("Ministry", "AZ") };
     let ministry = service.create_participant(ministry).await;
-    assert_eq!(named_by(&service.delete_participant(&state.name).await.unwrap_err()), [ministry.name.as_str()]);
+    assert_eq!(still_named_by(&service.delete_participant(&state.name).await.unwrap_err()), [ministry.name.as_str()]);
     service.delete_participant(&ministry.name).await.unwrap();
     service.delete_participant(&state.name).await.unwrap();
     refused_as_deleted(service.undelete_participant(&ministry.name).await.unwrap_err(), &state.name);
@@ -263,14 +264,14 @@ async fn the_whole_is_not_deleted_before_its_parts_nor_undeleted_after_them() {
     let first = service.create_article(article("urn:a")).await;
     let copy = Article { syndicated_from: first.name.clone(), ..article("urn:copy") };
     let copy = service.create_article(copy).await;
-    assert_eq!(named_by(&service.delete_article(&first.name).await.unwrap_err()), [copy.name.as_str()]);
+    assert_eq!(still_named_by(&service.delete_article(&first.name).await.unwrap_err()), [copy.name.as_str()]);
     service.delete_article(&copy.name).await.unwrap();
     service.delete_article(&first.name).await.unwrap();
     refused_as_deleted(service.undelete_article(&copy.name).await.unwrap_err(), &first.name);
 }
 
 #[tokio::test]
-async fn nothing_new_names_what_is_deleted() {
+async fn writes_refuse_references_to_deleted_records() {
     let mut service = Service::start().await;
     let live = service.create_article(article("urn:live")).await;
     let gone = service.create_article(article("urn:gone")).await;
@@ -316,10 +317,10 @@ async fn nothing_new_names_what_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_repeated_deletion_gets_the_first_answer_and_a_validated_one_writes_nothing() {
+async fn delete_participant_is_idempotent_by_request_id_and_writes_nothing_when_validate_only() {
     let mut service = Service::start().await;
-    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
-    let request = DeleteParticipantRequest { name: one.name.clone(), request_id: "r".into(), ..Default::default() };
+    let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let request = DeleteParticipantRequest { name: veliyev.name.clone(), request_id: "r".into(), ..Default::default() };
     let validate = DeleteParticipantRequest { validate_only: true, ..request.clone() };
     let validated = service.participants.delete_participant(validate).await.unwrap();
     assert!(!validated.metadata().contains_key("readout-position"));
@@ -330,7 +331,7 @@ async fn a_repeated_deletion_gets_the_first_answer_and_a_validated_one_writes_no
     assert!(first.metadata().contains_key("readout-position"));
     let first = first.into_inner();
     assert_eq!(first.revision, 2);
-    service.undelete_participant(&one.name).await.unwrap();
+    service.undelete_participant(&veliyev.name).await.unwrap();
     let again = service.participants.delete_participant(request).await.unwrap().into_inner();
     assert_eq!(again, first);
 }

@@ -1,4 +1,4 @@
-//! The details of errors, read by a client that knows nothing of the contract but what reflection serves.
+//! Error details, decoded by a client that knows only the descriptors that reflection serves.
 
 use std::collections::BTreeMap;
 
@@ -64,23 +64,23 @@ impl Reflection {
         }
     }
 
-    /// The message of this name, with whatever its file imports.
+    /// The message of this name, with the files that its own file imports.
     async fn message(&mut self, name: &str) -> MessageDescriptor {
-        let mut files = self.ask(FileContainingSymbol(name.to_owned())).await.expect("it is served");
+        let mut files = self.ask(FileContainingSymbol(name.to_owned())).await.expect("the file is served");
         while let Some(file) = files.pop() {
             for import in &file.dependency {
                 if !self.files.contains_key(import) {
-                    files.extend(self.ask(FileByFilename(import.clone())).await.expect("it is served"));
+                    files.extend(self.ask(FileByFilename(import.clone())).await.expect("the file is served"));
                 }
             }
             self.files.insert(file.name().to_owned(), file);
         }
         let mut pool = DescriptorPool::new();
         pool.add_file_descriptor_protos(self.files.values().cloned()).expect("files that fit together");
-        pool.get_message_by_name(name).expect("it is in the file")
+        pool.get_message_by_name(name).expect("the message is in the file")
     }
 
-    /// A message in ProtoJSON, in which the types of `Any` are found too.
+    /// A message in ProtoJSON, with the contents of `Any` decoded.
     async fn json(&mut self, name: &str, bytes: &[u8]) -> Value {
         for detail in DETAILS {
             self.message(detail).await;
@@ -96,7 +96,7 @@ impl Reflection {
 }
 
 #[tokio::test]
-async fn types_of_details_are_served_by_symbol_and_by_file() {
+async fn error_detail_types_are_served_by_symbol_and_by_file() {
     let service = Service::start().await;
     for version in VERSIONS {
         let mut reflection = Reflection::of(&service, version).await;
@@ -106,7 +106,7 @@ async fn types_of_details_are_served_by_symbol_and_by_file() {
             assert_eq!(reflection.message(name).await.full_name(), name);
         }
         for file in ["google/rpc/error_details.proto", "google/rpc/status.proto", "google/protobuf/any.proto"] {
-            let served = reflection.ask(FileByFilename(file.to_owned())).await.expect("it is served");
+            let served = reflection.ask(FileByFilename(file.to_owned())).await.expect("the file is served");
             assert_eq!(served.iter().map(FileDescriptorProto::name).collect::<Vec<_>>(), [file], "{version}");
         }
         let missing = reflection.ask(FileContainingSymbol("google.rpc.Nothing".to_owned())).await;
@@ -114,7 +114,7 @@ async fn types_of_details_are_served_by_symbol_and_by_file() {
     }
 }
 
-/// The details of a status that has one of this type.
+/// The detail of this type in a status in ProtoJSON.
 fn detail<'a>(status: &'a Value, name: &str) -> &'a Value {
     let url = format!("type.googleapis.com/google.rpc.{name}");
     let details = status["details"].as_array().unwrap_or_else(|| panic!("{status}"));
@@ -122,7 +122,7 @@ fn detail<'a>(status: &'a Value, name: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn details_of_every_kind_are_decoded_by_reflection() {
+async fn error_details_of_every_kind_are_decoded_by_reflection() {
     let service = Service::start().await;
     let invalid = IngestStoryRequest { story: Some(Story::default()), ..Default::default() };
     let invalid = service.ingest.clone().ingest_story(invalid).await.unwrap_err();
@@ -151,7 +151,7 @@ async fn details_of_every_kind_are_decoded_by_reflection() {
         let metadata = json!({"position": "0", "field": "knd", "nearest": "kind"});
         assert_eq!(detail(&status, "ErrorInfo")["metadata"], metadata);
     }
-    // Somebody who is named cannot be deleted.
+    // A participant that a report names cannot be deleted.
     let name = service.create_participant(make::person("Sergey Shoigu", "RU")).await.name;
     let article = service.create_article(make::article("urn:named")).await;
     let participations = vec![make::present("shoigu", &name)];
@@ -164,9 +164,9 @@ async fn details_of_every_kind_are_decoded_by_reflection() {
     service.stop().await;
 }
 
-/// A status stands in the answers of this stream: a client that shows them by reflection shows all of them.
+/// Each response of this stream may carry a status, which a client that uses reflection must be able to decode.
 #[tokio::test]
-async fn refused_story_of_a_stream_is_shown_and_the_stream_continues() {
+async fn refused_story_of_a_stream_is_decoded_by_reflection_and_the_stream_continues() {
     let service = Service::start().await;
     let mut reflection = Reflection::of(&service, "v1").await;
     let story =

@@ -1,4 +1,4 @@
-//! Where sources disagree: which values they tell, who tells them, and which one the meeting has.
+//! Disputes: the values that sources report, the reports behind each value, and the value that the meeting has.
 
 use prost_types::value::Kind as Json;
 use readout::pb::{
@@ -18,8 +18,8 @@ fn visit(day: i32) -> Account {
     Account { kind: Kind::Visit.into(), date, ..talks("A visit") }
 }
 
-/// A meeting that its first article dates to the 24th, two others to the 25th, and a copy of the first to the 24th, too;
-/// and the names of the four reports and of the third article.
+/// A meeting whose first article and that article's copy date it to the 24th, and two other articles to the 25th.
+/// Returns the meeting, the names of its four reports, and the name of the third article.
 async fn disputed(service: &Service) -> (Meeting, Vec<String>, String) {
     let mut articles = Vec::new();
     for uri in ["urn:a", "urn:b", "urn:c"] {
@@ -36,7 +36,7 @@ async fn disputed(service: &Service) -> (Meeting, Vec<String>, String) {
     (service.meeting(&meeting.name).await, reports, articles.remove(2).name)
 }
 
-/// The words of each date, who says so, and how many independent sources that is.
+/// For each date: its literal words, its reports, and its number of independent sources.
 fn dates(dispute: &Dispute) -> Vec<(String, &[String], i32)> {
     let literal = |value: &prost_types::Value| match &value.kind {
         Some(Json::StructValue(date)) => match &date.fields["literal"].kind {
@@ -45,12 +45,12 @@ fn dates(dispute: &Dispute) -> Vec<(String, &[String], i32)> {
         },
         other => panic!("{other:?}"),
     };
-    let value = |value: &readout::pb::dispute::Value| literal(value.value.as_ref().unwrap());
-    dispute.values.iter().map(|one| (value(one), one.reports.as_slice(), one.independent_source_count)).collect()
+    let date = |value: &readout::pb::dispute::Value| literal(value.value.as_ref().unwrap());
+    dispute.values.iter().map(|value| (date(value), value.reports.as_slice(), value.independent_source_count)).collect()
 }
 
 #[tokio::test]
-async fn a_dispute_tells_the_values_who_tells_them_and_why_one_was_chosen() {
+async fn dispute_has_the_values_their_reports_and_the_rule_that_chose_one() {
     let service = Service::start().await;
     let (meeting, reports, third) = disputed(&service).await;
     let [dispute] = meeting.disputes.as_slice() else { panic!("{:?}", meeting.disputes) };
@@ -62,7 +62,7 @@ async fn a_dispute_tells_the_values_who_tells_them_and_why_one_was_chosen() {
     let counts = (meeting.report_count, meeting.article_count, meeting.independent_source_count);
     assert_eq!((counts, meeting.settle_version), ((4, 4, 3), 2));
 
-    // Without the third article, as many tell either.
+    // Without the third article, both dates have one independent source.
     let force = DeleteArticleRequest { name: third, force: true, ..Default::default() };
     service.articles.clone().delete_article(force).await.unwrap();
     let meeting = service.meeting(&meeting.name).await;
@@ -73,7 +73,7 @@ async fn a_dispute_tells_the_values_who_tells_them_and_why_one_was_chosen() {
 }
 
 #[tokio::test]
-async fn the_full_view_alone_has_disputes() {
+async fn disputes_are_in_the_full_view_only() {
     let service = Service::start().await;
     let (meeting, ..) = disputed(&service).await;
     let names = vec![meeting.name.clone()];
@@ -93,10 +93,10 @@ async fn the_full_view_alone_has_disputes() {
     assert_eq!(service.undelete_meeting(&meeting.name).await.unwrap().disputes, []);
     let watch = WatchChangesRequest { include_resource: true, ..all(beginning()) };
     let changes = service.watch(watch).await.caught_up().await;
-    let told = changes.into_iter().filter_map(|change| match change.resource {
+    let disputes = changes.into_iter().filter_map(|change| match change.resource {
         Some(Resource::Meeting(meeting)) => Some(meeting.disputes),
         _ => None,
     });
-    assert_eq!(told.collect::<Vec<_>>(), vec![vec![]; 6]);
+    assert_eq!(disputes.collect::<Vec<_>>(), vec![vec![]; 6]);
     assert_eq!(service.meeting(&meeting.name).await.disputes, meeting.disputes);
 }

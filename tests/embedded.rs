@@ -1,4 +1,4 @@
-//! The embedded database: what it keeps and what it refuses.
+//! The embedded database: durability, isolation, and refused directories.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions}
 use crate::support::data_dir::DataDir;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn starting_again_finds_the_same_data() {
+async fn embedded_database_keeps_its_data_across_restarts() {
     let dir = DataDir::new();
 
     let database = start(dir.path()).await;
@@ -25,7 +25,7 @@ async fn starting_again_finds_the_same_data() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn server_is_durable_private_and_sorts_by_bytes() {
+async fn embedded_database_is_durable_private_and_sorts_by_bytes() {
     let dir = DataDir::with_database().await;
     let database = Embedded::start(dir.path(), Options::default()).await.expect("start");
     let mut connection = connect(&database).await;
@@ -56,10 +56,10 @@ async fn server_is_durable_private_and_sorts_by_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn url_is_understood_by_other_clients() {
+async fn embedded_database_url_is_accepted_by_other_clients() {
     let dir = DataDir::new();
-    let odd = dir.put_database("a b&c").await;
-    let database = start(&odd).await;
+    let unusual = dir.put_database("a b&c").await;
+    let database = start(&unusual).await;
     let options: PgConnectOptions = database.url().parse().expect("a url");
     let mut connection = options.connect().await.expect("connect");
     assert_eq!(text(&mut connection, "select current_user || '/' || current_database()").await, "readout/readout");
@@ -67,7 +67,7 @@ async fn url_is_understood_by_other_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn directory_in_use_is_refused_until_it_is_free() {
+async fn data_directory_in_use_is_refused_until_it_is_free() {
     let dir = DataDir::with_database().await;
     let database = start(dir.path()).await;
 
@@ -82,7 +82,7 @@ async fn directory_in_use_is_refused_until_it_is_free() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_major_version_is_refused_with_what_to_do() {
+async fn cluster_of_another_major_version_is_refused_with_instructions() {
     let dir = DataDir::new();
     fs::create_dir(dir.path().join("postgres")).expect("create");
     fs::write(dir.path().join("postgres/PG_VERSION"), "9.6\n").expect("write");
@@ -96,7 +96,7 @@ async fn other_major_version_is_refused_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn directory_without_a_server_is_refused() {
+async fn binary_directory_without_a_server_is_refused() {
     let dir = DataDir::new();
     let options = Options { postgres_bin: Some(dir.path().to_owned()), ..options() };
     let error = Embedded::start(&dir.path().join("data"), options).await.expect_err("no server");
@@ -104,7 +104,7 @@ async fn directory_without_a_server_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn something_else_in_the_place_of_the_cluster_is_left_alone() {
+async fn directory_that_is_not_a_cluster_is_refused_and_left_alone() {
     let dir = DataDir::new();
     let precious = dir.path().join("postgres/precious");
     fs::create_dir(dir.path().join("postgres")).expect("create");
@@ -120,7 +120,7 @@ async fn leftovers_of_an_interrupted_initdb_are_removed() {
     let dir = DataDir::new();
     for name in ["postgres.new", "postgres.new.1"] {
         fs::create_dir_all(dir.path().join(name).join("base")).expect("create");
-        // it comes early in an initdb, long before the cluster is usable
+        // initdb writes this file early, long before the cluster is usable
         fs::write(dir.path().join(name).join("PG_VERSION"), "15\n").expect("write");
     }
 
@@ -135,7 +135,7 @@ async fn leftovers_of_an_interrupted_initdb_are_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn setting_that_postgres_refuses_is_reported_with_the_end_of_its_log() {
+async fn setting_that_postgres_refuses_is_reported_with_the_log_tail() {
     let dir = DataDir::with_database().await;
     let options = Options { settings: vec![("max_connections".into(), "many".into())], ..Options::default() };
     let error = Embedded::start(dir.path(), options).await.expect_err("refused");
@@ -145,7 +145,7 @@ async fn setting_that_postgres_refuses_is_reported_with_the_end_of_its_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn long_log_is_put_aside_at_the_start() {
+async fn long_log_is_rotated_at_the_start() {
     let dir = DataDir::with_database().await;
     let log = dir.path().join("postgres.log");
     fs::File::create(&log).expect("create").set_len(11 * 1024 * 1024).expect("grow");
@@ -155,7 +155,7 @@ async fn long_log_is_put_aside_at_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn path_too_long_for_a_socket_moves_the_socket_elsewhere() {
+async fn socket_moves_elsewhere_when_its_path_is_too_long() {
     let dir = DataDir::new();
     let long = dir.put_database(&"a".repeat(100)).await;
     let database = start(&long).await;
@@ -168,7 +168,7 @@ async fn path_too_long_for_a_socket_moves_the_socket_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn root_is_told_which_directory_the_database_cannot_enter() {
+async fn start_as_root_names_the_directory_that_the_database_cannot_enter() {
     let dir = DataDir::new();
     let closed = dir.path().join("closed");
     fs::create_dir(&closed).expect("create");
@@ -180,7 +180,7 @@ async fn root_is_told_which_directory_the_database_cannot_enter() {
             assert!(error.to_string().contains(&expected), "{error}");
         }
         Err(error) => panic!("{error}"),
-        // not root: the database runs as the same user
+        // without root, the database runs as the same user and can enter
         Ok(database) => database.stop().await,
     }
 }

@@ -1,4 +1,4 @@
-//! Texts that may no longer be kept: gone from every revision, unless another article has them by right.
+//! Erasure of article texts: a withheld text is removed from every revision, unless another article may keep it.
 
 use readout::pb::{
     Article, CreateArticleRequest, CreateMeetingRequest, Evidence, Meeting, UpdateArticleRequest, article::TextRights,
@@ -9,9 +9,9 @@ use tonic::Response;
 
 use crate::support::{
     Service,
+    block_commits::{after, block_commits, waiting},
     calls::of_article,
     data_dir::DataDir,
-    hold_up::{after, hold_up, waiting},
     make::{TEXT, article, talks},
     program::{Program, Ran, run},
 };
@@ -24,8 +24,8 @@ fn with_text(of: &Article, text: &str) -> Article {
     Article { text: text.into(), ..with_rights(of, TextRights::FullText) }
 }
 
-/// A request to create it that can be repeated, to be told again what it was at first.
-fn remembered(article: Article) -> CreateArticleRequest {
+/// A create request with a request id: repeating it returns the first revision.
+fn repeatable(article: Article) -> CreateArticleRequest {
     CreateArticleRequest { request_id: article.uri.clone(), article: Some(article), ..Default::default() }
 }
 
@@ -35,27 +35,27 @@ impl Service {
         self.update_article(sent, &["text_rights"]).await.unwrap()
     }
 
-    async fn retext(&self, article: &Article, text: &str) -> Article {
+    async fn replace_text(&self, article: &Article, text: &str) -> Article {
         self.update_article(with_text(article, text), &["text", "text_rights"]).await.unwrap()
     }
 
-    /// The text that the article had at first, as far as it may be shown.
+    /// The text of the first revision, empty if it may not be shown.
     async fn first_text(&self, of: &str) -> String {
-        let request = remembered(article(of));
+        let request = repeatable(article(of));
         self.articles.clone().create_article(request).await.map(Response::into_inner).unwrap().text
     }
 
     async fn create(&self, uri: &str) -> Article {
-        self.articles.clone().create_article(remembered(article(uri))).await.unwrap().into_inner()
+        self.articles.clone().create_article(repeatable(article(uri))).await.unwrap().into_inner()
     }
 
-    async fn texts(&self) -> i64 {
+    async fn text_count(&self) -> i64 {
         self.count("select count(*) from article_text").await
     }
 }
 
 #[tokio::test]
-async fn a_text_that_is_withheld_is_erased_from_every_revision() {
+async fn withheld_text_is_erased_from_every_revision() {
     let service = Service::start().await;
     let first = service.create("urn:a").await;
     let update = UpdateArticleRequest {
@@ -64,89 +64,89 @@ async fn a_text_that_is_withheld_is_erased_from_every_revision() {
     };
     let update_again = || async { service.articles.clone().update_article(update.clone()).await.unwrap().into_inner() };
     assert_eq!(update_again().await.text, "Second words.");
-    assert_eq!((service.texts().await, service.first_text("urn:a").await.as_str()), (2, TEXT));
+    assert_eq!((service.text_count().await, service.first_text("urn:a").await.as_str()), (2, TEXT));
 
     let withheld = service.withhold(&first).await;
-    assert_eq!((service.texts().await, service.first_text("urn:a").await), (0, String::new()));
+    assert_eq!((service.text_count().await, service.first_text("urn:a").await), (0, String::new()));
     assert_eq!((withheld.text_length, update_again().await.text), (13, String::new()));
-    let third = service.retext(&first, "Third words.").await;
+    let third = service.replace_text(&first, "Third words.").await;
     assert_eq!(third.text, "Third words.");
-    assert_eq!((service.texts().await, service.first_text("urn:a").await), (1, String::new()));
-    // Sent again, a text is there again, wherever it was.
-    service.retext(&first, TEXT).await;
-    assert_eq!((service.texts().await, service.first_text("urn:a").await.as_str()), (2, TEXT));
+    assert_eq!((service.text_count().await, service.first_text("urn:a").await), (1, String::new()));
+    // A text that is sent again is shown again in every revision that had it.
+    service.replace_text(&first, TEXT).await;
+    assert_eq!((service.text_count().await, service.first_text("urn:a").await.as_str()), (2, TEXT));
 }
 
 #[tokio::test]
-async fn another_article_keeps_the_same_text() {
+async fn text_is_kept_while_another_article_has_it() {
     let service = Service::start().await;
-    let [one, two, three] =
+    let [first, second, third] =
         [service.create("urn:1").await, service.create("urn:2").await, service.create("urn:3").await];
-    // One has it only in a former revision.
-    service.retext(&two, "Other words.").await;
-    service.withhold(&one).await;
+    // The second article has the text in a former revision only.
+    service.replace_text(&second, "Other words.").await;
+    service.withhold(&first).await;
     assert_eq!(service.first_text("urn:1").await, "");
     assert_eq!([service.first_text("urn:2").await, service.first_text("urn:3").await], [TEXT, TEXT]);
-    assert_eq!(service.article(&three.name).await, three);
-    service.withhold(&three).await;
+    assert_eq!(service.article(&third.name).await, third);
+    service.withhold(&third).await;
     assert_eq!(service.first_text("urn:2").await, TEXT);
-    service.withhold(&two).await;
-    assert_eq!(service.texts().await, 0);
+    service.withhold(&second).await;
+    assert_eq!(service.text_count().await, 0);
 }
 
 #[tokio::test]
-async fn a_text_that_is_emptied_is_still_that_of_former_revisions() {
+async fn emptied_text_is_kept_in_former_revisions() {
     let service = Service::start().await;
     let first = service.create("urn:a").await;
-    assert_eq!(service.retext(&first, "").await.text, "");
+    assert_eq!(service.replace_text(&first, "").await.text, "");
     assert_eq!(service.first_text("urn:a").await, TEXT);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_comes_to_have_a_text_while_it_is_erased_has_it() {
+async fn article_created_during_an_erasure_of_its_text_keeps_the_text() {
     let service = Service::start().await;
     let other = Service::start_on(service.database.clone()).await;
     for round in 0..24 {
         let text = format!("Words of round {round}.");
         let sent = |of: &str| Article { text: text.clone(), ..article(&format!("urn:{of}:{round}")) };
-        let (one, two) = (service.create_article(sent("1")).await, service.create_article(sent("2")).await);
-        let (_, _, here, there) = tokio::join!(
-            service.withhold(&one),
-            other.withhold(&two),
+        let (first, second) = (service.create_article(sent("1")).await, service.create_article(sent("2")).await);
+        let (_, _, local, remote) = tokio::join!(
+            service.withhold(&first),
+            other.withhold(&second),
             service.create_article(sent("here")),
             other.create_article(sent("there")),
         );
-        for new in [here, there] {
-            assert_eq!(service.article(&new.name).await, new, "round {round}");
-            assert_eq!(new.text, text);
+        for created in [local, remote] {
+            assert_eq!(service.article(&created.name).await, created, "round {round}");
+            assert_eq!(created.text, text);
         }
     }
-    assert_eq!(service.texts().await, 24);
+    assert_eq!(service.text_count().await, 24);
     assert_eq!(service.count("select count(*) from article_text_use").await, 48);
 }
 
 #[tokio::test]
-async fn a_text_is_not_erased_while_another_article_is_about_to_have_it() {
+async fn text_is_not_erased_while_another_article_is_being_created_with_it() {
     let service = Service::start().await;
     let other = Service::start_on(service.database.clone()).await;
     for is_erased_first in [true, false] {
         let sent = |of: &str| Article { text: "The words.".into(), ..article(&format!("urn:{of}:{is_erased_first}")) };
-        let one = service.create_article(sent("one")).await;
-        let held_up = hold_up(&service).await;
-        let erase = service.withhold(&one);
+        let first = service.create_article(sent("one")).await;
+        let held_up = block_commits(&service).await;
+        let erase = service.withhold(&first);
         let create = other.create_article(sent("two"));
         let in_turn = async {
             waiting(&service, 2).await;
             held_up.close().await.unwrap();
         };
-        let (_, two, ()) = match is_erased_first {
+        let (_, second, ()) = match is_erased_first {
             true => tokio::join!(erase, after(&service, create), in_turn),
             false => tokio::join!(after(&service, erase), create, in_turn),
         };
-        assert_eq!(other.article(&two.name).await, two);
-        assert_eq!(two.text, "The words.");
-        service.withhold(&two).await;
-        assert_eq!(service.texts().await, 0);
+        assert_eq!(other.article(&second.name).await, second);
+        assert_eq!(second.text, "The words.");
+        service.withhold(&second).await;
+        assert_eq!(service.text_count().await, 0);
     }
 }
 
@@ -157,10 +157,10 @@ async fn expunge(service: &Service, names: &[&str]) -> Ran {
 }
 
 #[tokio::test]
-async fn an_operator_erases_texts_while_a_service_runs() {
+async fn admin_expunge_erases_texts_while_a_service_runs() {
     let service = Service::start().await;
     let first = service.create("urn:a").await;
-    let second = service.retext(&first, "They met in Baku.").await;
+    let second = service.replace_text(&first, "They met in Baku.").await;
     let quote = Evidence { field: "title".into(), quote: "in Baku".into(), ..Default::default() };
     let request = CreateMeetingRequest {
         meeting: Some(Meeting { account: Some(talks("Talks")), ..Default::default() }),
@@ -176,7 +176,7 @@ async fn an_operator_erases_texts_while_a_service_runs() {
     let ran = expunge(&service, &[&first.name, &deleted.name]).await;
     let lines = format!("{}: erased\n{}: erased\n", first.name, deleted.name);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), lines.as_str()), "{}", ran.stderr);
-    assert_eq!((service.texts().await, service.first_text("urn:a").await), (0, String::new()));
+    assert_eq!((service.text_count().await, service.first_text("urn:a").await), (0, String::new()));
     let after = service.article(&first.name).await;
     let expected = Article {
         text: String::new(),
@@ -188,12 +188,13 @@ async fn an_operator_erases_texts_while_a_service_runs() {
     };
     assert_eq!(after, expected);
     assert!(service.article(&deleted.name).await.delete_time.is_some());
-    // The quotation stays.
+    // The quotation is kept.
     assert_eq!(service.reports_of(&first.name).await, reports);
     assert_eq!(reports[0].evidence[0].quote, "in Baku");
     let changes = service.all_changes().await;
-    let told: Vec<_> = changes.iter().rev().take(2).map(|one| (one.kind(), one.actor.as_str(), one.last)).collect();
-    assert_eq!(told, [(Kind::Expunged, "admin", true), (Kind::Expunged, "admin", true)]);
+    let recorded: Vec<_> =
+        changes.iter().rev().take(2).map(|change| (change.kind(), change.actor.as_str(), change.last)).collect();
+    assert_eq!(recorded, [(Kind::Expunged, "admin", true), (Kind::Expunged, "admin", true)]);
 
     let ran = expunge(&service, &[&first.name]).await;
     let line = format!("{}: withheld already, there is nothing to erase\n", first.name);
@@ -203,7 +204,7 @@ async fn an_operator_erases_texts_while_a_service_runs() {
 }
 
 #[tokio::test]
-async fn an_operator_erases_nothing_if_one_of_the_articles_is_not_there() {
+async fn admin_expunge_erases_nothing_if_one_article_does_not_exist() {
     let service = Service::start().await;
     let first = service.create("urn:a").await;
     let unknown = "articles/00000000-0000-7000-8000-000000000001";
@@ -217,7 +218,7 @@ async fn an_operator_erases_nothing_if_one_of_the_articles_is_not_there() {
 }
 
 #[tokio::test]
-async fn an_operator_erases_texts_while_no_service_runs() {
+async fn admin_expunge_erases_texts_while_no_service_runs() {
     let service = Service::start().await;
     let first = service.create("urn:a").await;
     let database = service.database.clone();
@@ -226,18 +227,18 @@ async fn an_operator_erases_texts_while_no_service_runs() {
     let ran = run(["admin", "expunge", &first.name, "--database-url", &url]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let service = Service::start_on(database).await;
-    assert_eq!((service.texts().await, service.first_text("urn:a").await), (0, String::new()));
+    assert_eq!((service.text_count().await, service.first_text("urn:a").await), (0, String::new()));
 }
 
 #[tokio::test]
-async fn an_operator_reaches_the_private_database_of_a_service_that_runs() {
+async fn admin_expunge_reaches_the_private_database_of_a_running_service() {
     let dir = DataDir::new();
     let program = Program::serve(&dir).await;
     let mut articles = ArticleServiceClient::new(program.channel().await);
-    let first = articles.create_article(remembered(article("urn:a"))).await.unwrap().into_inner();
+    let first = articles.create_article(repeatable(article("urn:a"))).await.unwrap().into_inner();
     let url = program.logged("the embedded database runs").await["url"].as_str().unwrap().to_owned();
     let ran = run(["admin", "expunge", &first.name, "--database-url", &url]).await;
     assert_eq!((ran.code, ran.stdout), (Some(0), format!("{}: erased\n", first.name)), "{}", ran.stderr);
-    assert_eq!(articles.create_article(remembered(article("urn:a"))).await.unwrap().into_inner().text, "");
+    assert_eq!(articles.create_article(repeatable(article("urn:a"))).await.unwrap().into_inner().text, "");
     program.stop().await;
 }

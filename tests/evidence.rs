@@ -1,4 +1,4 @@
-//! Evidence: words that do not stand in the article are refused, through every call that takes a report.
+//! Evidence: a quote that the article text does not contain is refused by every call that takes a report.
 
 use readout::pb::{
     Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, DateSpan, ErrorReason, Evidence,
@@ -13,7 +13,7 @@ use crate::support::{
     make::{article, ingest, named, person, story, talks},
 };
 
-/// As sent: three bytes and more for a character, a character beyond the BMP, a mark apart from its letter.
+/// Has characters of three and four bytes, a character beyond the BMP, and a combining mark.
 const TEXT: &str = "🕊 Kərim Vəliyev met Sergey Shoigu in 東京. Shoigu: «Pre\u{301}sident 𝒳 left.»";
 
 fn evidence(field: &str, quote: &str, start: i32, end: i32) -> Evidence {
@@ -26,7 +26,7 @@ fn account() -> Account {
     Account { participations: vec![named("v", "Kərim Vəliyev"), shoigu], date: Some(date), ..talks("Talks") }
 }
 
-/// A service with one article, of this text.
+/// A service with one article that has this text.
 async fn with_text(text: &str) -> (Service, String) {
     let mut service = Service::start().await;
     let article = Article { text: text.into(), ..article("urn:a") };
@@ -35,7 +35,7 @@ async fn with_text(text: &str) -> (Service, String) {
     (service, name)
 }
 
-/// Adds a report with this evidence to a new meeting, and answers it as stored.
+/// Adds a report with this evidence to a new meeting and returns it as stored.
 async fn report(service: &Service, article: &str, evidence: Vec<Evidence>) -> Result<Report, Refused> {
     let report = Report { article: article.into(), account: Some(account()), evidence, ..Default::default() };
     let request = AddReportRequest {
@@ -47,9 +47,9 @@ async fn report(service: &Service, article: &str, evidence: Vec<Evidence>) -> Re
     Ok(service.meetings.clone().add_report(request).await?.into_inner())
 }
 
-/// The same of one piece of evidence.
-async fn told(service: &Service, article: &str, one: Evidence) -> Result<Evidence, Refused> {
-    Ok(report(service, article, vec![one]).await?.evidence.remove(0))
+/// As `report`, with a single piece of evidence, which is returned as stored.
+async fn cite(service: &Service, article: &str, quoted: Evidence) -> Result<Evidence, Refused> {
+    Ok(report(service, article, vec![quoted]).await?.evidence.remove(0))
 }
 
 fn refused<T>(reason: ErrorReason, fields: [&str; 1]) -> Result<T, Refused> {
@@ -57,7 +57,7 @@ fn refused<T>(reason: ErrorReason, fields: [&str; 1]) -> Result<T, Refused> {
 }
 
 #[tokio::test]
-async fn words_at_their_place_are_taken() {
+async fn evidence_at_its_offsets_is_accepted() {
     let (service, article) = with_text(TEXT).await;
     let right = [
         ("participations[0].name_as_written", "Kərim Vəliyev", 2, 15),
@@ -76,7 +76,7 @@ async fn words_at_their_place_are_taken() {
 }
 
 #[tokio::test]
-async fn words_elsewhere_or_nowhere_are_refused() {
+async fn evidence_at_wrong_offsets_or_not_in_the_text_is_refused() {
     let (service, article) = with_text(TEXT).await;
     for (quote, start, end) in [
         ("Sergey Lavrov", 0, 0),
@@ -91,49 +91,49 @@ async fn words_elsewhere_or_nowhere_are_refused() {
         ("left.»", 1_000_000, 1_000_006),
         ("left.»", i32::MAX - 1, i32::MAX),
     ] {
-        let told = told(&service, &article, evidence("title", quote, start, end)).await;
+        let stored = cite(&service, &article, evidence("title", quote, start, end)).await;
         let expected = refused(ErrorReason::EvidenceNotFound, ["report.evidence[0].quote"]);
-        assert_eq!(told, expected, "{quote} at {start} to {end}");
+        assert_eq!(stored, expected, "{quote} at {start} to {end}");
     }
-    let negative = told(&service, &article, evidence("title", "met", -3, 0)).await;
+    let negative = cite(&service, &article, evidence("title", "met", -3, 0)).await;
     assert_eq!(negative, refused(ErrorReason::InvalidField, ["report.evidence[0].start"]));
     assert!(service.contents().await.reports.is_empty());
 }
 
 #[tokio::test]
-async fn words_without_a_place_are_looked_for() {
+async fn evidence_without_offsets_is_located_in_the_text() {
     let (service, article) = with_text(TEXT).await;
-    let found = told(&service, &article, evidence("title", "東京", 0, 0)).await;
+    let found = cite(&service, &article, evidence("title", "東京", 0, 0)).await;
     assert_eq!(found, Ok(evidence("title", "東京", 37, 39)));
-    let found = told(&service, &article, evidence("title", "🕊 Kərim", 0, 0)).await;
+    let found = cite(&service, &article, evidence("title", "🕊 Kərim", 0, 0)).await;
     assert_eq!(found, Ok(evidence("title", "🕊 Kərim", 0, 7)));
-    let twice = told(&service, &article, evidence("title", "Shoigu", 0, 0)).await;
+    let twice = cite(&service, &article, evidence("title", "Shoigu", 0, 0)).await;
     assert_eq!(twice, refused(ErrorReason::EvidenceAmbiguous, ["report.evidence[0].quote"]));
 }
 
 #[tokio::test]
-async fn words_that_overlap_themselves_stand_there_twice() {
+async fn evidence_with_overlapping_occurrences_is_ambiguous() {
     let (service, article) = with_text("ananas").await;
-    let twice = told(&service, &article, evidence("title", "ana", 0, 0)).await;
+    let twice = cite(&service, &article, evidence("title", "ana", 0, 0)).await;
     assert_eq!(twice, refused(ErrorReason::EvidenceAmbiguous, ["report.evidence[0].quote"]));
     let second = evidence("title", "ana", 2, 5);
-    assert_eq!(told(&service, &article, second.clone()).await, Ok(second));
+    assert_eq!(cite(&service, &article, second.clone()).await, Ok(second));
 }
 
 #[tokio::test]
-async fn words_are_compared_and_kept_in_nfc() {
+async fn evidence_quotes_are_compared_and_stored_in_nfc() {
     for quote in ["Pr\u{e9}sident", "Pre\u{301}sident"] {
         for (start, end) in [(0, 0), (50, 59)] {
-            // The same report in another spelling would be a duplicate.
+            // A new service each time: the same report in another spelling would be a duplicate.
             let (service, article) = with_text(TEXT).await;
-            let told = told(&service, &article, evidence("title", quote, start, end)).await;
-            assert_eq!(told, Ok(evidence("title", "Pr\u{e9}sident", 50, 59)), "{quote} at {start} to {end}");
+            let stored = cite(&service, &article, evidence("title", quote, start, end)).await;
+            assert_eq!(stored, Ok(evidence("title", "Pr\u{e9}sident", 50, 59)), "{quote} at {start} to {end}");
         }
     }
 }
 
 #[tokio::test]
-async fn fields_are_kept_in_proto_names() {
+async fn evidence_fields_are_stored_in_proto_names() {
     for (sent, stored) in [
         ("participations[1].nameAsWritten", "participations[1].name_as_written"),
         ("participations[1].name_as_written", "participations[1].name_as_written"),
@@ -141,13 +141,13 @@ async fn fields_are_kept_in_proto_names() {
         ("date.literal", "date.literal"),
     ] {
         let (service, article) = with_text(TEXT).await;
-        let told = told(&service, &article, evidence(sent, "met", 0, 0)).await;
-        assert_eq!(told.unwrap().field, stored);
+        let cited = cite(&service, &article, evidence(sent, "met", 0, 0)).await;
+        assert_eq!(cited.unwrap().field, stored);
     }
 }
 
 #[tokio::test]
-async fn a_field_must_be_there_and_set() {
+async fn evidence_refuses_a_field_that_is_unknown_or_unset() {
     let (service, article) = with_text(TEXT).await;
     for field in [
         "nothing",
@@ -168,8 +168,8 @@ async fn a_field_must_be_there_and_set() {
         "participations[0",
         "Participations[0]",
     ] {
-        let told = told(&service, &article, evidence(field, "met", 0, 0)).await;
-        assert_eq!(told, refused(ErrorReason::InvalidField, ["report.evidence[0].field"]), "{field}");
+        let stored = cite(&service, &article, evidence(field, "met", 0, 0)).await;
+        assert_eq!(stored, refused(ErrorReason::InvalidField, ["report.evidence[0].field"]), "{field}");
     }
     let empty = report(&service, &article, vec![Evidence::default()]).await.unwrap_err();
     assert_eq!(empty.reason, ErrorReason::InvalidField);
@@ -178,16 +178,16 @@ async fn a_field_must_be_there_and_set() {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_is_told_by_the_path_of_the_call() {
+async fn evidence_violations_are_all_reported_with_the_field_paths_of_the_call() {
     let (mut service, article) = with_text(TEXT).await;
     let wrong = vec![
         evidence("title", "nowhere", 0, 0),
         evidence("title", "met", 16, 19),
         evidence("title", "nowhere", 16, 19),
     ];
-    let told = report(&service, &article, wrong.clone()).await;
+    let error = report(&service, &article, wrong.clone()).await.unwrap_err();
     let paths = ["report.evidence[0].quote", "report.evidence[2].quote"];
-    assert_eq!(told.unwrap_err(), Refused::fields(ErrorReason::EvidenceNotFound, paths));
+    assert_eq!(error, Refused::fields(ErrorReason::EvidenceNotFound, paths));
 
     let request = CreateMeetingRequest {
         meeting: Some(Meeting { account: Some(account()), ..Default::default() }),
@@ -195,21 +195,21 @@ async fn all_that_is_wrong_is_told_by_the_path_of_the_call() {
         evidence: wrong.clone(),
         ..Default::default()
     };
-    let told = service.meetings.create_meeting(request).await.unwrap_err();
+    let error = service.meetings.create_meeting(request).await.unwrap_err();
     let paths = ["evidence[0].quote", "evidence[2].quote"];
-    assert_eq!(Refused::from(told), Refused::fields(ErrorReason::EvidenceNotFound, paths));
+    assert_eq!(Refused::from(error), Refused::fields(ErrorReason::EvidenceNotFound, paths));
 
-    let mut story = a_story(TextRights::FullText, TEXT, evidence("title", "met", 0, 0));
+    let mut story = quoting_story(TextRights::FullText, TEXT, evidence("title", "met", 0, 0));
     story.reports.insert(0, story.reports[0].clone());
     story.reports[0].key = "first".into();
     story.reports[1].evidence = wrong;
-    let told = service.ingest.ingest_story(ingest(story)).await.unwrap_err();
+    let error = service.ingest.ingest_story(ingest(story)).await.unwrap_err();
     let paths = ["story.reports[1].evidence[0].quote", "story.reports[1].evidence[2].quote"];
-    assert_eq!(Refused::from(told), Refused::fields(ErrorReason::EvidenceNotFound, paths));
+    assert_eq!(Refused::from(error), Refused::fields(ErrorReason::EvidenceNotFound, paths));
     assert!(service.contents().await.reports.is_empty());
 }
 
-fn a_story(rights: TextRights, text: &str, evidence: Evidence) -> Story {
+fn quoting_story(rights: TextRights, text: &str, evidence: Evidence) -> Story {
     let mut story = story("urn:story", &[person("Kərim Vəliyev", "AZ")]);
     let article = story.article.as_mut().unwrap();
     article.text = text.into();
@@ -219,56 +219,56 @@ fn a_story(rights: TextRights, text: &str, evidence: Evidence) -> Story {
 }
 
 #[tokio::test]
-async fn a_withheld_text_is_checked_against_and_dropped() {
+async fn evidence_is_checked_against_a_withheld_text_before_it_is_dropped() {
     let mut service = Service::start().await;
-    let wrong = a_story(TextRights::Withheld, TEXT, evidence("title", "nowhere", 0, 0));
-    let told = service.ingest.ingest_story(ingest(wrong)).await.unwrap_err();
-    let path = ["story.reports[0].evidence[0].quote"];
-    assert_eq!(Refused::from(told), Refused::fields(ErrorReason::EvidenceNotFound, path));
+    let wrong = quoting_story(TextRights::Withheld, TEXT, evidence("title", "nowhere", 0, 0));
+    let error = service.ingest.ingest_story(ingest(wrong)).await.unwrap_err();
+    let path = "story.reports[0].evidence[0].quote";
+    assert_eq!(Refused::from(error), Refused::fields(ErrorReason::EvidenceNotFound, [path]));
     assert_eq!(service.contents().await.changes, 0);
 
-    let right = a_story(TextRights::Withheld, TEXT, evidence("title", "東京", 0, 0));
-    let told = service.ingest.ingest_story(ingest(right.clone())).await.unwrap().into_inner();
+    let right = quoting_story(TextRights::Withheld, TEXT, evidence("title", "東京", 0, 0));
+    let first = service.ingest.ingest_story(ingest(right.clone())).await.unwrap().into_inner();
     let contents = service.contents().await;
     let article = &contents.articles[0];
     assert_eq!((article.text.as_str(), article.text_length), ("", 68));
     assert_eq!(contents.reports[0].evidence, [evidence("title", "東京", 37, 39)]);
     assert_eq!(service.count("select count(*) from article_text").await, 0);
-    let has_it = "select count(*) from article, report
+    let occurrences = "select count(*) from article, report
                   where position('Sergey'::bytea in article.doc || report.doc) > 0";
-    assert_eq!(service.count(has_it).await, 0);
+    assert_eq!(service.count(occurrences).await, 0);
 
-    // Sent again it is the same, and later there is nothing to check against.
+    // The same story matches; a later report has no text to check against.
     let again = service.ingest.ingest_story(ingest(right)).await.unwrap().into_inner();
-    assert_eq!((again.article_outcome(), &again.article), (Outcome::Matched, &told.article));
-    let later = self::told(&service, &told.article, evidence("title", "東京", 37, 39)).await;
+    assert_eq!((again.article_outcome(), &again.article), (Outcome::Matched, &first.article));
+    let later = cite(&service, &first.article, evidence("title", "東京", 37, 39)).await;
     assert_eq!(later, refused(ErrorReason::EvidenceUnverifiable, ["report.evidence[0].quote"]));
     assert_eq!(service.contents().await, contents);
 }
 
 #[tokio::test]
-async fn without_a_text_nothing_can_be_quoted() {
+async fn evidence_without_an_article_text_is_unverifiable() {
     let (mut service, article) = with_text("").await;
-    let told = told(&service, &article, evidence("title", "met", 0, 0)).await;
-    assert_eq!(told, refused(ErrorReason::EvidenceUnverifiable, ["report.evidence[0].quote"]));
+    let stored = cite(&service, &article, evidence("title", "met", 0, 0)).await;
+    assert_eq!(stored, refused(ErrorReason::EvidenceUnverifiable, ["report.evidence[0].quote"]));
     for rights in [TextRights::Withheld, TextRights::FullText, TextRights::Unspecified] {
-        let story = a_story(rights, "", evidence("title", "met", 16, 19));
-        let told = service.ingest.ingest_story(ingest(story)).await.unwrap_err();
+        let story = quoting_story(rights, "", evidence("title", "met", 16, 19));
+        let error = service.ingest.ingest_story(ingest(story)).await.unwrap_err();
         let path = ["story.reports[0].evidence[0].quote"];
-        assert_eq!(Refused::from(told), Refused::fields(ErrorReason::EvidenceUnverifiable, path));
+        assert_eq!(Refused::from(error), Refused::fields(ErrorReason::EvidenceUnverifiable, path));
     }
     assert_eq!(service.contents().await.changes, 1);
 }
 
 #[tokio::test]
-async fn later_reports_are_checked_against_the_text_as_it_is_then() {
+async fn evidence_of_a_later_report_is_checked_against_the_current_text() {
     let (mut service, name) = with_text("Old words.").await;
     let mut story = Story { article: Some(article("urn:a")), ..Default::default() };
     story.article.as_mut().unwrap().text = "New words.".into();
     let mut request = ingest(story);
     request.allow_update = true;
     service.ingest.ingest_story(request).await.unwrap();
-    let old = told(&service, &name, evidence("title", "Old", 0, 3)).await;
+    let old = cite(&service, &name, evidence("title", "Old", 0, 3)).await;
     assert_eq!(old, refused(ErrorReason::EvidenceNotFound, ["report.evidence[0].quote"]));
     let new = report(&service, &name, vec![evidence("title", "New", 0, 3)]).await.unwrap();
     assert_eq!(new.article_revision, 2);
@@ -277,23 +277,23 @@ async fn later_reports_are_checked_against_the_text_as_it_is_then() {
 }
 
 impl Service {
-    async fn with_another_text(&self, name: &str, text: &str) -> Article {
+    async fn update_text(&self, name: &str, text: &str) -> Article {
         let sent = Article { name: name.into(), text: text.into(), ..Default::default() };
         self.update_article(sent, &["text"]).await.unwrap()
     }
 
     async fn reread(&self, report: &Report) -> Report {
         let request = GetReportRequest { name: report.name.clone(), ..Default::default() };
-        self.meetings.clone().get_report(request).await.expect("it is there").into_inner()
+        self.meetings.clone().get_report(request).await.expect("the report exists").into_inner()
     }
 }
 
 fn stale(report: &Report) -> Vec<bool> {
-    report.evidence.iter().map(|one| one.stale).collect()
+    report.evidence.iter().map(|evidence| evidence.stale).collect()
 }
 
 #[tokio::test]
-async fn words_that_another_text_does_not_have_are_stale_until_they_are_back() {
+async fn evidence_is_stale_while_the_article_text_lacks_its_quote() {
     let (service, name) = with_text("They met on Monday in Baku.").await;
     let quotes = || vec![evidence("date.literal", "on Monday", 0, 0), evidence("title", "Baku", 0, 0)];
     let first = report(&service, &name, quotes()).await.unwrap();
@@ -301,10 +301,10 @@ async fn words_that_another_text_does_not_have_are_stale_until_they_are_back() {
     let mut watch = service.watch(matching(now(), "")).await;
     watch.caught_up().await;
 
-    let article = service.with_another_text(&name, "In Baku they met on Tuesday.").await;
+    let article = service.update_text(&name, "In Baku they met on Tuesday.").await;
     let after = service.reread(&first).await;
     assert_eq!((after.revision, stale(&after)), (2, vec![true, false]));
-    // All else is as it was, and so are the offsets in the text that was cited.
+    // Nothing else changes: the offsets still refer to the cited text.
     let mut expected =
         Report { revision: 2, etag: after.etag.clone(), update_time: after.update_time, ..first.clone() };
     expected.evidence[0].stale = true;
@@ -312,17 +312,17 @@ async fn words_that_another_text_does_not_have_are_stale_until_they_are_back() {
     assert_eq!((after.article_revision, article.revision), (1, 2));
     assert_eq!(service.reread(&second).await, second);
     let changes = watch.changes(2).await;
-    let told: Vec<_> = changes.iter().map(|one| (one.name.as_str(), one.kind(), one.last)).collect();
-    assert_eq!(told, [(name.as_str(), Kind::Updated, false), (first.name.as_str(), Kind::Updated, true)]);
+    let recorded: Vec<_> = changes.iter().map(|change| (change.name.as_str(), change.kind(), change.last)).collect();
+    assert_eq!(recorded, [(name.as_str(), Kind::Updated, false), (first.name.as_str(), Kind::Updated, true)]);
 
-    // It is the same report still, and a text without these words is no other to it.
+    // The quote is still refused, and another text without it does not change the report.
     let refused = report(&service, &name, quotes()).await.unwrap_err();
     assert_eq!(refused.reason, ErrorReason::EvidenceNotFound);
-    service.with_another_text(&name, "In Baku they met on Wednesday.").await;
+    service.update_text(&name, "In Baku they met on Wednesday.").await;
     assert_eq!(service.reread(&first).await, after);
 
-    // Nothing to compare with.
-    service.with_another_text(&name, "").await;
+    // An empty and a withheld text leave nothing to compare with.
+    service.update_text(&name, "").await;
     let mut withheld = Article { name: name.clone(), text: "Nobody met.".into(), ..Default::default() };
     withheld.set_text_rights(TextRights::Withheld);
     service.update_article(withheld, &["text", "text_rights"]).await.unwrap();
@@ -337,34 +337,34 @@ async fn words_that_another_text_does_not_have_are_stale_until_they_are_back() {
 }
 
 #[tokio::test]
-async fn a_story_that_updates_its_article_says_which_words_are_stale() {
+async fn ingest_story_that_updates_its_article_marks_stale_evidence() {
     let mut service = Service::start().await;
-    let first = ingest(a_story(TextRights::FullText, "They met in Baku.", evidence("title", "Baku", 0, 0)));
+    let first = ingest(quoting_story(TextRights::FullText, "They met in Baku.", evidence("title", "Baku", 0, 0)));
     service.ingest.ingest_story(first).await.unwrap();
-    let mut story = a_story(TextRights::FullText, "They met in Ganja.", evidence("title", "Ganja", 0, 0));
+    let mut story = quoting_story(TextRights::FullText, "They met in Ganja.", evidence("title", "Ganja", 0, 0));
     story.reports[0].key = "other".into();
     let mut request = ingest(story);
     request.allow_update = true;
     service.ingest.ingest_story(request).await.unwrap();
     let reports = service.contents().await.reports;
-    let told: Vec<_> = reports.iter().map(|one| (one.revision, one.article_revision, stale(one))).collect();
-    assert_eq!(told, [(2, 1, vec![true]), (1, 2, vec![false])]);
+    let state = |report: &Report| (report.revision, report.article_revision, stale(report));
+    assert_eq!(reports.iter().map(state).collect::<Vec<_>>(), [(2, 1, vec![true]), (1, 2, vec![false])]);
 }
 
 #[tokio::test]
-async fn a_report_that_was_retracted_is_left_as_it_is() {
+async fn evidence_of_a_retracted_report_is_not_marked_stale() {
     let (service, name) = with_text("They met in Baku.").await;
-    let told = report(&service, &name, vec![evidence("title", "Baku", 0, 0)]).await.unwrap();
+    let stored = report(&service, &name, vec![evidence("title", "Baku", 0, 0)]).await.unwrap();
     let force = readout::pb::DeleteArticleRequest { name: name.clone(), force: true, ..Default::default() };
     service.articles.clone().delete_article(force).await.unwrap();
     service.undelete_article(&name).await.unwrap();
-    let retracted = service.reread(&told).await;
-    service.with_another_text(&name, "They met in Ganja.").await;
-    assert_eq!(service.reread(&told).await, retracted);
+    let retracted = service.reread(&stored).await;
+    service.update_text(&name, "They met in Ganja.").await;
+    assert_eq!(service.reread(&stored).await, retracted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_report_is_checked_against_one_text_and_stored_with_another() {
+async fn concurrent_report_is_never_checked_against_a_text_other_than_its_own() {
     let (service, name) = with_text("Round 0.").await;
     let other = Service::start_on(service.database.clone()).await;
     for round in 1..=16 {
@@ -380,18 +380,18 @@ async fn no_report_is_checked_against_one_text_and_stored_with_another() {
             let meeting = format!("meetings/{}", Uuid::now_v7());
             AddReportRequest { meeting, report: Some(report), allow_missing: true, ..Default::default() }
         };
-        let (mut one, mut two) = (service.meetings.clone(), other.meetings.clone());
-        // Through the instance that changes the text, and so perhaps in one transaction, and through another.
-        let (article, here, there) = tokio::join!(
-            service.with_another_text(&name, &after),
-            one.add_report(add("here")),
-            two.add_report(add("there")),
+        let (mut local, mut remote) = (service.meetings.clone(), other.meetings.clone());
+        // The local report goes through the instance that updates the text and may share its transaction.
+        let (article, first, second) = tokio::join!(
+            service.update_text(&name, &after),
+            local.add_report(add("here")),
+            remote.add_report(add("there")),
         );
-        for told in [here, there] {
-            match told {
-                Ok(told) => {
-                    let told = service.reread(told.get_ref()).await;
-                    assert_eq!((told.article_revision, stale(&told)), (article.revision - 1, vec![true]));
+        for added in [first, second] {
+            match added {
+                Ok(report) => {
+                    let report = service.reread(report.get_ref()).await;
+                    assert_eq!((report.article_revision, stale(&report)), (article.revision - 1, vec![true]));
                 }
                 Err(status) => assert_eq!(Refused::from(status).reason, ErrorReason::EvidenceNotFound),
             }

@@ -1,4 +1,4 @@
-//! An export is the whole: read into an empty service, it makes a service whose export has the same bytes.
+//! `readout export`: an export that is imported into an empty service is exported from there with the same bytes.
 
 use std::fs;
 
@@ -21,7 +21,7 @@ use crate::support::{
     stories,
 };
 
-/// An id by which something comes first, or last, in an export.
+/// An id that sorts by its letter, and so fixes the place of a record in an export.
 fn id(letter: char) -> String {
     "00000000-0000-4000-8000-000000000000".replace('0', &letter.to_string())
 }
@@ -38,10 +38,10 @@ async fn import(service: &Service, file: &std::path::Path) -> Ran {
     run(["import", "--server", &service.address.to_string(), "--output", "json", file.to_str().unwrap()]).await
 }
 
-/// Those who are part of somebody further on.
+/// Creates participants whose parents come later in an export.
 async fn participants(service: &mut Service) {
     let mut parent = String::new();
-    // Written in the order that is needed, exported in the reverse one.
+    // Parents are written first, but exported last.
     for letter in ['f', 'b', '1', '0'] {
         let participant = Participant {
             kind: participant::Kind::Organization.into(),
@@ -70,7 +70,7 @@ async fn participants(service: &mut Service) {
     }
 }
 
-/// Copies of an article further on, and meetings that several of them tell of.
+/// Creates copies of an article that comes later in an export, and meetings that several of the copies report.
 async fn articles_and_meetings(service: &mut Service) {
     let mut source = String::new();
     for letter in ['f', 'b', '0'] {
@@ -101,7 +101,7 @@ async fn articles_and_meetings(service: &mut Service) {
         for (letter, title) in [('f', "Tsalikov"), ('0', "agreed")] {
             let article = format!("articles/{}", id(letter));
             let mut account = account(title);
-            // Of each other, so that one of them is not there yet.
+            // The meetings link to each other, so that an import meets a link to a meeting that does not exist yet.
             let link = |letter| Link {
                 kind: link::Kind::Precedes.into(),
                 meeting: format!("meetings/{}", id(letter)),
@@ -127,7 +127,7 @@ async fn articles_and_meetings(service: &mut Service) {
 }
 
 /// A story that quotes its article.
-fn told(uri: &str, text: &str, quote: &str) -> Story {
+fn quoting_story(uri: &str, text: &str, quote: &str) -> Story {
     let account = Account { kind: Kind::Talks.into(), title: quote.into(), ..Default::default() };
     let evidence = Evidence { field: "title".into(), quote: quote.into(), ..Default::default() };
     Story {
@@ -147,16 +147,16 @@ async fn ingest(service: &mut Service, story: Story) {
     service.ingest.ingest_story(request).await.unwrap();
 }
 
-/// An article that was rewritten, so that one of its quotes is no longer there, and one whose text is not.
-async fn lost_words(service: &mut Service) {
-    ingest(service, told("urn:rewritten", "They met at noon.", "noon")).await;
-    ingest(service, told("urn:rewritten", "They met, and met again: déjà vu at six.", "déjà vu")).await;
-    let mut withheld = told("urn:withheld", "They met in secret.", "in secret");
+/// Ingests an article that was rewritten, so that one of its quotes is stale, and an article with a withheld text.
+async fn unverifiable_quotes(service: &mut Service) {
+    ingest(service, quoting_story("urn:rewritten", "They met at noon.", "noon")).await;
+    ingest(service, quoting_story("urn:rewritten", "They met, and met again: déjà vu at six.", "déjà vu")).await;
+    let mut withheld = quoting_story("urn:withheld", "They met in secret.", "in secret");
     withheld.article.as_mut().unwrap().set_text_rights(TextRights::Withheld);
     ingest(service, withheld).await;
 }
 
-/// What the meetings of a service say.
+/// The meetings of a service without output-only fields, except their counts.
 async fn settled(service: &mut Service) -> Vec<Meeting> {
     let request = ListMeetingsRequest { page_size: 1_000, ..Default::default() };
     let mut meetings = service.meetings.list_meetings(request).await.unwrap().into_inner().meetings;
@@ -169,7 +169,7 @@ async fn settled(service: &mut Service) -> Vec<Meeting> {
 }
 
 #[tokio::test]
-async fn an_imported_export_is_exported_with_the_same_bytes_and_settles_alike() {
+async fn export_of_an_imported_export_has_the_same_bytes_and_meetings() {
     let mut source = Service::start().await;
     let dir = tempdir().unwrap();
     let (file, sample) = (dir.path().join("export.ndjson"), dir.path().join("stories.ndjson"));
@@ -178,7 +178,7 @@ async fn an_imported_export_is_exported_with_the_same_bytes_and_settles_alike() 
     assert_eq!(import(&source, &sample).await.code, Some(0));
     participants(&mut source).await;
     articles_and_meetings(&mut source).await;
-    lost_words(&mut source).await;
+    unverifiable_quotes(&mut source).await;
 
     let exported = export(&source).await;
     assert_eq!(exported.code, Some(0), "{}", exported.stderr);
@@ -200,7 +200,7 @@ async fn an_imported_export_is_exported_with_the_same_bytes_and_settles_alike() 
 
     let again = export(&copy).await;
     assert_eq!(again.code, Some(0));
-    let differing = exported.stdout.lines().zip(again.stdout.lines()).find(|(one, other)| one != other);
+    let differing = exported.stdout.lines().zip(again.stdout.lines()).find(|(exported, again)| exported != again);
     assert_eq!(differing, None);
     assert!(again.stdout == exported.stdout, "the bytes are the same");
     assert_eq!(settled(&mut copy).await, meetings);
@@ -214,14 +214,14 @@ async fn an_imported_export_is_exported_with_the_same_bytes_and_settles_alike() 
 }
 
 #[tokio::test]
-async fn an_export_of_nothing_is_its_header() {
+async fn export_of_an_empty_service_is_the_header_only() {
     let service = Service::start().await;
     let exported = export(&service).await;
     assert_eq!((exported.code, exported.stdout.as_str()), (Some(0), "{\"header\":{\"format\":\"readout.v1\"}}\n"));
 }
 
 #[tokio::test]
-async fn rulings_are_exported_in_their_order_and_hold_where_they_are_imported() {
+async fn export_keeps_rulings_and_their_order() {
     let service = Service::start().await;
     let source = service.create_article(article("urn:a")).await;
     let meeting = service.create_meeting(&source, talks("Talks")).await.unwrap();
@@ -239,7 +239,7 @@ async fn rulings_are_exported_in_their_order_and_hold_where_they_are_imported() 
     let (directory, other) = (tempdir().unwrap(), Service::start().await);
     let file = directory.path().join("export.ndjson");
     fs::write(&file, &exported.stdout).unwrap();
-    // Again and again: what is there is left as it is.
+    // The second import finds everything and changes nothing.
     for _ in 0..2 {
         let imported = import(&other, &file).await;
         assert_eq!(imported.code, Some(0), "{}", imported.stderr);

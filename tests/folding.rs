@@ -1,4 +1,4 @@
-//! Stores whose words are folded by another version: made again as a service starts, step by step, once.
+//! Databases whose search words were folded by another version: a service reindexes them in steps when it starts.
 
 use readout::{
     pb::{ListArticlesRequest, ListStatementsRequest, Statement},
@@ -8,12 +8,12 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions
 
 use crate::support::{
     Service,
-    data_dir::patiently,
+    data_dir::within_timeout,
     make,
     program::{Program, messages, run},
 };
 
-/// Words as release 0.1.0 folded them, and a schema without their version.
+/// Restores the words as release 0.1.0 folded them, and the schema without their version.
 const FORMER: &[&str] = &[
     "update article set search = search_article(language_code, '', 'the oﬃce of congreſs')",
     "update statement set search = search_words('en', 'the oﬃce of congreſs')",
@@ -32,7 +32,7 @@ async fn execute(database: &PgConnectOptions, statements: &[&str]) {
     connection.close().await.unwrap();
 }
 
-/// The versions of the database's words, by collection.
+/// Per collection: the folding version, the next version, and the progress of reindexing.
 async fn versions(database: &PgConnectOptions) -> Vec<(i16, i32, Option<i32>, bool)> {
     let mut connection = database.connect().await.unwrap();
     let query = "select collection, version, next, done is not null from folding order by collection";
@@ -41,7 +41,7 @@ async fn versions(database: &PgConnectOptions) -> Vec<(i16, i32, Option<i32>, bo
     versions
 }
 
-/// A database with an article and a statement, which no service runs on.
+/// A database with an article and a statement. No service uses it.
 async fn filled() -> PgConnectOptions {
     let mut service = Service::start().await;
     let mut story = make::story("urn:a", &[make::person("Kerim Veliyev", "AZ")]);
@@ -59,8 +59,8 @@ async fn filled() -> PgConnectOptions {
     database
 }
 
-/// How many articles and statements the words find.
-async fn found(service: &Service, query: &str) -> (usize, usize) {
+/// The number of articles and of statements that match a query.
+async fn match_counts(service: &Service, query: &str) -> (usize, usize) {
     let request = ListArticlesRequest { query: query.into(), ..Default::default() };
     let articles = service.articles.clone().list_articles(request).await.unwrap().into_inner().articles;
     let request = ListStatementsRequest { query: query.into(), ..Default::default() };
@@ -69,7 +69,7 @@ async fn found(service: &Service, query: &str) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn a_store_of_the_former_release_finds_all_words_once_a_service_starts() {
+async fn database_of_the_former_release_is_refolded_when_a_service_starts() {
     let database = filled().await;
     execute(&database, FORMER).await;
     let program = Program::serve_on(database.to_url_lossy().as_str()).await;
@@ -80,21 +80,21 @@ async fn a_store_of_the_former_release_finds_all_words_once_a_service_starts() {
 
     let service = Service::start_on(database).await;
     for query in ["office congress", "OFFICE", "oﬃce", "Congreſs"] {
-        assert_eq!(found(&service, query).await, (1, 1), "{query}");
+        assert_eq!(match_counts(&service, query).await, (1, 1), "{query}");
     }
 }
 
 #[tokio::test]
-async fn words_of_this_version_are_left_alone() {
+async fn words_folded_by_this_version_are_not_refolded() {
     let database = filled().await;
     execute(&database, &["update article set search = ''"]).await;
     migrate(&database).await.unwrap();
     let service = Service::start_on(database).await;
-    assert_eq!(found(&service, "office").await, (0, 1));
+    assert_eq!(match_counts(&service, "office").await, (0, 1));
 }
 
 #[tokio::test]
-async fn a_service_goes_on_where_one_that_was_killed_has_stopped() {
+async fn refolding_resumes_where_a_killed_service_stopped() {
     let database = filled().await;
     let mut connection = database.connect().await.unwrap();
     // Generated columns cannot be copied.
@@ -112,7 +112,7 @@ async fn a_service_goes_on_where_one_that_was_killed_has_stopped() {
     sqlx::query(AssertSqlSafe(copy)).execute(&mut connection).await.unwrap();
     execute(&database, FORMER).await;
 
-    // The first service waits for the last article, and says how far it is.
+    // The first service waits for a lock on the last article and logs its progress.
     sqlx::query("begin").execute(&mut connection).await.unwrap();
     sqlx::query("select from article order by id desc limit 1 for update").execute(&mut connection).await.unwrap();
     let url = database.to_url_lossy();
@@ -123,13 +123,13 @@ async fn a_service_goes_on_where_one_that_was_killed_has_stopped() {
     let stopped = versions(&database).await;
     assert_eq!(stopped[0], (2, 0, Some(1), true));
 
-    // The second goes on behind what the first has done.
+    // The second run resumes after the last record of the first one.
     sqlx::query("rollback").execute(&mut connection).await.unwrap();
     sqlx::query("update article set search = '' where id <= (select done from folding where collection = 2)")
         .execute(&mut connection)
         .await
         .unwrap();
-    patiently("it migrates", migrate(&database)).await.unwrap();
+    within_timeout("the migration ends", migrate(&database)).await.unwrap();
     assert_eq!(versions(&database).await, [(2, 1, None, false), (3, 1, None, false)]);
     let (done, left): (i64, i64) = sqlx::query_as(
         "select count(*) filter (where search = ''), count(*) filter (where search @@ 'office'::tsquery) from article",
@@ -142,7 +142,7 @@ async fn a_service_goes_on_where_one_that_was_killed_has_stopped() {
 }
 
 #[tokio::test]
-async fn a_version_that_comes_between_is_begun_from_the_start() {
+async fn refolding_starts_over_when_another_version_began_it() {
     let database = filled().await;
     execute(&database, FORMER).await;
     migrate(&database).await.unwrap();
@@ -156,11 +156,11 @@ async fn a_version_that_comes_between_is_begun_from_the_start() {
     .await;
     migrate(&database).await.unwrap();
     let service = Service::start_on(database).await;
-    assert_eq!(found(&service, "office").await, (1, 1));
+    assert_eq!(match_counts(&service, "office").await, (1, 1));
 }
 
 #[tokio::test]
-async fn an_older_service_refuses_words_of_a_newer_version() {
+async fn service_refuses_words_folded_by_a_newer_version() {
     let database = filled().await;
     let url = database.to_url_lossy();
     for newer in ["update folding set version = 7", "update folding set version = 0, next = 7 where collection = 3"] {
@@ -170,9 +170,9 @@ async fn an_older_service_refuses_words_of_a_newer_version() {
             let refused = run([command, &["--database-url", url.as_str()]].concat()).await;
             assert_eq!(refused.code, Some(1), "{refused:?}");
             let log: Vec<_> = refused.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-            let sentence = "the database's words are folded by version 7, this readout folds by version 1: \
+            let expected = "the database's words are folded by version 7, this readout folds by version 1: \
                             start a newer readout";
-            assert!(messages(&log).ends_with(sentence), "{}", messages(&log));
+            assert!(messages(&log).ends_with(expected), "{}", messages(&log));
         }
         assert_eq!(versions(&database).await, before);
     }

@@ -1,4 +1,4 @@
-//! Revisions: who wrote each, when, why, and which fields.
+//! Revisions: the actor, the time, the reason and the changed fields of each.
 
 use readout::pb::{
     Account, Article, DeleteArticleRequest, ErrorReason, ListArticleRevisionsRequest, ListArticleRevisionsResponse,
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::support::{
     Service,
-    calls::{of_article, said},
+    calls::{as_actor, of_article},
     make::{article, labels, named, person, talks},
     refused,
 };
@@ -35,24 +35,23 @@ fn fields<const N: usize>(fields: [&str; N]) -> Vec<String> {
     fields.map(str::to_owned).into()
 }
 
-/// The kind of each, and its changed fields.
-fn told(revisions: &[Revision]) -> Vec<(Kind, Vec<String>)> {
-    let told = |one: &Revision| (one.kind(), one.changed_fields.clone());
-    revisions.iter().map(told).collect()
+/// The kind and the changed fields of each revision.
+fn changed_fields(revisions: &[Revision]) -> Vec<(Kind, Vec<String>)> {
+    revisions.iter().map(|revision| (revision.kind(), revision.changed_fields.clone())).collect()
 }
 
 #[tokio::test]
-async fn the_revisions_of_an_article_say_who_wrote_what_and_why() {
+async fn article_revisions_have_their_actor_request_reason_and_changed_fields() {
     let service = Service::start().await;
     let first = service.create_article(article("urn:a")).await;
     service.create_meeting(&first, talks("Talks")).await.unwrap();
     let titled = Article { title: "Talks".into(), labels: labels(&[("desk", "foreign")]), ..first.clone() };
     let request = UpdateArticleRequest { request_id: "u1".into(), ..of_article(titled, &["title", "labels"]) };
-    service.articles.clone().update_article(said(request, "editor")).await.unwrap();
+    service.articles.clone().update_article(as_actor(request, "editor")).await.unwrap();
     let corrected = Article { etag: String::new(), text: "Another text.".into(), ..first.clone() };
     service.update_article(corrected, &["text"]).await.unwrap();
     let delete = DeleteArticleRequest { name: first.name.clone(), force: true, ..Default::default() };
-    service.articles.clone().delete_article(said(delete, "legal")).await.unwrap();
+    service.articles.clone().delete_article(as_actor(delete, "legal")).await.unwrap();
     service.undelete_article(&first.name).await.unwrap();
 
     let revisions = service.article_revisions(&first.name).await;
@@ -63,22 +62,25 @@ async fn the_revisions_of_an_article_say_who_wrote_what_and_why() {
         (Kind::Updated, fields(["labels.desk", "title"])),
         (Kind::Created, fields([])),
     ];
-    assert_eq!(told(&revisions), expected);
-    let who: Vec<_> = revisions.iter().map(|one| (one.revision, one.actor.as_str(), one.request_id.as_str())).collect();
+    assert_eq!(changed_fields(&revisions), expected);
+    let authors: Vec<_> = revisions
+        .iter()
+        .map(|revision| (revision.revision, revision.actor.as_str(), revision.request_id.as_str()))
+        .collect();
     let anonymous = "anonymous";
     assert_eq!(
-        who,
+        authors,
         [(5, anonymous, ""), (4, "legal", ""), (3, anonymous, ""), (2, "editor", "u1"), (1, anonymous, "")]
     );
-    let why: Vec<_> = revisions.iter().map(|one| one.reason.as_str()).collect();
-    assert_eq!(why, ["", "the article was deleted", "", "", ""]);
+    let reasons: Vec<_> = revisions.iter().map(|revision| revision.reason.as_str()).collect();
+    assert_eq!(reasons, ["", "the article was deleted", "", "", ""]);
     assert_eq!(revisions[4].update_time, first.update_time);
-    assert!(revisions.is_sorted_by_key(|one| one.update_time.map(|time| (-time.seconds, -time.nanos))));
+    assert!(revisions.is_sorted_by_key(|revision| revision.update_time.map(|time| (-time.seconds, -time.nanos))));
     assert_eq!(revisions[0].update_time, service.article(&first.name).await.update_time);
 }
 
 #[tokio::test]
-async fn the_revisions_of_a_meeting_tell_what_its_reports_changed() {
+async fn meeting_revisions_have_the_fields_that_reports_changed() {
     let service = Service::start().await;
     let (first, second) =
         (service.create_article(article("urn:1")).await, service.create_article(article("urn:2")).await);
@@ -87,7 +89,7 @@ async fn the_revisions_of_a_meeting_tell_what_its_reports_changed() {
     let more = Account { place, participations: vec![named("x", "Kerim Veliyev")], ..talks("Talks") };
     service.add_report(&meeting.name, &second.name, more).await.unwrap();
     let delete = DeleteArticleRequest { name: second.name, force: true, ..Default::default() };
-    service.articles.clone().delete_article(said(delete, "legal")).await.unwrap();
+    service.articles.clone().delete_article(as_actor(delete, "legal")).await.unwrap();
 
     let revisions = service.meeting_revisions(&meeting.name).await;
     let more = fields([
@@ -98,12 +100,12 @@ async fn the_revisions_of_a_meeting_tell_what_its_reports_changed() {
         "independent_source_count",
     ]);
     let expected = [(Kind::Retracted, more.clone()), (Kind::Reported, more), (Kind::Created, fields([]))];
-    assert_eq!(told(&revisions), expected);
+    assert_eq!(changed_fields(&revisions), expected);
     assert_eq!((revisions[0].actor.as_str(), revisions[0].reason.as_str()), ("legal", "the article was deleted"));
 }
 
 #[tokio::test]
-async fn revisions_come_in_pages_the_newest_first() {
+async fn revisions_are_listed_in_pages_with_the_newest_first() {
     let service = Service::start().await;
     let mut person = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     for number in 2..=7 {
@@ -111,8 +113,8 @@ async fn revisions_come_in_pages_the_newest_first() {
         person = service.update_participant(person, &["note"]).await.unwrap();
     }
     let whole = service.participant_revisions(&person.name).await;
-    assert_eq!(whole.iter().map(|one| one.revision).collect::<Vec<_>>(), [7, 6, 5, 4, 3, 2, 1]);
-    assert!(whole[..6].iter().all(|one| one.changed_fields == ["note"]));
+    assert_eq!(whole.iter().map(|revision| revision.revision).collect::<Vec<_>>(), [7, 6, 5, 4, 3, 2, 1]);
+    assert!(whole[..6].iter().all(|revision| revision.changed_fields == ["note"]));
     for size in [1, 2, 3, 6, 7, 8] {
         let mut request =
             ListParticipantRevisionsRequest { name: person.name.clone(), page_size: size, ..Default::default() };
@@ -134,15 +136,15 @@ async fn revisions_come_in_pages_the_newest_first() {
 }
 
 #[tokio::test]
-async fn a_page_ends_where_the_revisions_are_large() {
+async fn revision_pages_are_shorter_when_revisions_are_large() {
     let service = Service::start().await;
     let uris = (0..100).map(|number| format!("urn:{number}:{}", "x".repeat(2_000))).collect();
-    let mut one = service.create_article(Article { alternate_uris: uris, ..article("urn:a") }).await;
+    let mut article = service.create_article(Article { alternate_uris: uris, ..article("urn:a") }).await;
     for number in 0..14 {
-        one.title = format!("{number}");
-        one = service.update_article(one, &["title"]).await.unwrap();
+        article.title = format!("{number}");
+        article = service.update_article(article, &["title"]).await.unwrap();
     }
-    let mut request = ListArticleRevisionsRequest { name: one.name, ..Default::default() };
+    let mut request = ListArticleRevisionsRequest { name: article.name, ..Default::default() };
     let mut sizes = Vec::new();
     loop {
         let page: ListArticleRevisionsResponse =
@@ -153,12 +155,12 @@ async fn a_page_ends_where_the_revisions_are_large() {
         }
         request.page_token = page.next_page_token;
     }
-    // Of 200 KiB each, ten are read to tell nine.
+    // A revision has about 200 KiB. Ten are read for a page of nine.
     assert_eq!(sizes, [9, 6]);
 }
 
 #[tokio::test]
-async fn what_is_not_there_has_no_revisions() {
+async fn list_revisions_refuses_a_record_that_does_not_exist() {
     let service = Service::start().await;
     let (articles, participants, meetings) = (&service.articles, &service.participants, &service.meetings);
     let name = |collection| format!("{collection}/{}", Uuid::now_v7());

@@ -1,4 +1,4 @@
-//! IngestService: single stories.
+//! `IngestService.IngestStory`: single stories.
 
 use readout::pb::{
     CreateArticleRequest, CreateParticipantRequest, ErrorReason, Evidence, ExternalId, GetArticleRequest,
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::support::{
     Refused, Service,
-    make::{article, ingest, keyed, person, present, story, talks, told},
+    make::{article, ingest, keyed, person, present, story, story_report, talks},
     metadata_of, reason_of,
 };
 
@@ -17,9 +17,9 @@ use crate::support::{
 fn two_meetings() -> Story {
     let mut story = story("urn:a", &[person("Kerim Veliyev", "AZ"), person("Ruslan Tsalikov", "RU")]);
     let link = |kind: Kind, key: &str| Link { kind: kind.into(), meeting: key.into(), ..Default::default() };
-    story.reports.push(told("visit", &story.participants[1..]));
+    story.reports.push(story_report("visit", &story.participants[1..]));
     let account = |at: usize, link| {
-        story.reports[at].account.clone().map(|one| readout::pb::Account { links: vec![link], ..one })
+        story.reports[at].account.clone().map(|account| readout::pb::Account { links: vec![link], ..account })
     };
     let accounts = [account(0, link(Kind::PartOf, "#visit")), account(1, link(Kind::Precedes, "#talks"))];
     for (report, account) in story.reports.iter_mut().zip(accounts) {
@@ -29,7 +29,7 @@ fn two_meetings() -> Story {
 }
 
 #[tokio::test]
-async fn a_story_becomes_an_article_with_its_participants_meetings_and_reports() {
+async fn ingest_story_creates_its_article_participants_meetings_and_reports() {
     let mut service = Service::start().await;
     let answer = service.ingest.ingest_story(ingest(two_meetings())).await.unwrap();
     assert!(answer.metadata().contains_key("readout-position"));
@@ -40,28 +40,34 @@ async fn a_story_becomes_an_article_with_its_participants_meetings_and_reports()
     assert_eq!(contents.changes, 1 + 2 + 2 + 2);
     assert_eq!(contents.articles[0].name, answer.article);
 
-    let keys: Vec<_> = answer.participants.iter().map(|one| (one.key.as_str(), one.outcome())).collect();
+    let keys: Vec<_> =
+        answer.participants.iter().map(|participant| (participant.key.as_str(), participant.outcome())).collect();
     assert_eq!(keys, [("p0", Outcome::Created), ("p1", Outcome::Created)]);
-    let stored: Vec<_> = contents.participants.iter().map(|one| (&one.name, one.display_name.as_str())).collect();
-    let names: Vec<_> = answer.participants.iter().map(|one| &one.name).collect();
+    let stored: Vec<_> = contents
+        .participants
+        .iter()
+        .map(|participant| (&participant.name, participant.display_name.as_str()))
+        .collect();
+    let names: Vec<_> = answer.participants.iter().map(|participant| &participant.name).collect();
     assert_eq!(stored, [(names[0], "Kerim Veliyev"), (names[1], "Ruslan Tsalikov")]);
 
-    let keys: Vec<_> = answer.meetings.iter().map(|one| (one.key.as_str(), one.outcome())).collect();
+    let keys: Vec<_> = answer.meetings.iter().map(|meeting| (meeting.key.as_str(), meeting.outcome())).collect();
     assert_eq!(keys, [("talks", Outcome::Created), ("visit", Outcome::Created)]);
     for (at, other) in [(0, 1), (1, 0)] {
         let meeting = service.meeting(&answer.meetings[at].meeting).await;
         let account = meeting.account.unwrap();
         assert_eq!(account.links[0].meeting, answer.meetings[other].meeting);
         assert_eq!(account.links[0].report, answer.meetings[at].report);
-        let who: Vec<_> = account.participations.iter().map(|one| &one.participant).collect();
-        assert_eq!(who, names[at..]);
-        let report = contents.reports.iter().find(|one| one.name == answer.meetings[at].report).unwrap();
+        let participants: Vec<_> =
+            account.participations.iter().map(|participation| &participation.participant).collect();
+        assert_eq!(participants, names[at..]);
+        let report = contents.reports.iter().find(|report| report.name == answer.meetings[at].report).unwrap();
         assert_eq!((&report.meeting, &report.article), (&answer.meetings[at].meeting, &answer.article));
     }
 }
 
 #[tokio::test]
-async fn a_story_that_is_refused_leaves_nothing_behind() {
+async fn refused_story_writes_nothing() {
     let mut service = Service::start().await;
     let external_ids = vec![ExternalId { scheme: "isni".into(), value: "1".into() }];
     let taken = Participant { external_ids: external_ids.clone(), ..person("Somebody", "AZ") };
@@ -80,8 +86,8 @@ async fn a_story_that_is_refused_leaves_nothing_behind() {
     };
     let meeting = |report: &mut StoryReport| report.meeting = format!("meetings/{}", Uuid::now_v7());
     let participant = |report: &mut StoryReport| {
-        let nobody = present("nobody", &format!("participants/{}", Uuid::now_v7()));
-        report.account.as_mut().unwrap().participations.push(nobody);
+        let unknown = present("unknown", &format!("participants/{}", Uuid::now_v7()));
+        report.account.as_mut().unwrap().participations.push(unknown);
     };
     let status = |report: &mut StoryReport| report.account.as_mut().unwrap().status = 99;
     let mut source = good.clone();
@@ -109,7 +115,7 @@ async fn a_story_that_is_refused_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_is_told_at_once() {
+async fn ingest_story_reports_all_violations_at_once() {
     let mut service = Service::start().await;
     let mut wrong = two_meetings();
     wrong.article.as_mut().unwrap().uri.clear();
@@ -134,8 +140,8 @@ async fn all_that_is_wrong_is_told_at_once() {
         "story.reports[2].key",
     ];
     assert_eq!(refused, Refused::invalid(expected));
-    let nothing = service.ingest.ingest_story(IngestStoryRequest::default()).await.unwrap_err();
-    assert_eq!(Refused::from(nothing), Refused::invalid(["story"]));
+    let missing = service.ingest.ingest_story(IngestStoryRequest::default()).await.unwrap_err();
+    assert_eq!(Refused::from(missing), Refused::invalid(["story"]));
     let mut twice = two_meetings();
     twice.reports.push(StoryReport { key: "again".into(), ..twice.reports[0].clone() });
     let twice = service.ingest.ingest_story(ingest(twice)).await.unwrap_err();
@@ -143,7 +149,7 @@ async fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn the_same_story_again_writes_nothing_and_answers_the_same_names() {
+async fn repeated_story_writes_nothing_and_returns_the_same_names() {
     let mut service = Service::start().await;
     let first = service.ingest.ingest_story(ingest(two_meetings())).await.unwrap();
     let before = service.contents().await;
@@ -154,19 +160,19 @@ async fn the_same_story_again_writes_nothing_and_answers_the_same_names() {
         assert_eq!(again.metadata().get("readout-position"), first.metadata().get("readout-position"));
         let mut expected = first.get_ref().clone();
         expected.set_article_outcome(Outcome::Matched);
-        expected.participants.iter_mut().for_each(|one| one.set_outcome(Outcome::Matched));
-        expected.meetings.iter_mut().for_each(|one| one.set_outcome(Outcome::Matched));
+        expected.participants.iter_mut().for_each(|participant| participant.set_outcome(Outcome::Matched));
+        expected.meetings.iter_mut().for_each(|meeting| meeting.set_outcome(Outcome::Matched));
         assert_eq!(again.into_inner(), expected);
         assert_eq!(service.contents().await, before);
     }
 }
 
 #[tokio::test]
-async fn of_concurrent_equal_stories_one_is_written() {
-    let one = Service::start().await;
-    let other = Service::start_on(one.database.clone()).await;
+async fn concurrent_equal_stories_are_written_once() {
+    let service = Service::start().await;
+    let other = Service::start_on(service.database.clone()).await;
     let calls = (0..32).map(|number| {
-        let mut ingest_service = if number % 2 == 0 { &one } else { &other }.ingest.clone();
+        let mut ingest_service = if number % 2 == 0 { &service } else { &other }.ingest.clone();
         async move { ingest_service.ingest_story(ingest(two_meetings())).await.unwrap().into_inner() }
     });
     let answers = futures_util::future::join_all(calls).await;
@@ -177,17 +183,17 @@ async fn of_concurrent_equal_stories_one_is_written() {
         assert_eq!(answer.meetings[1].report, answers[0].meetings[1].report);
         assert_eq!(answer.participants[1].name, answers[0].participants[1].name);
     }
-    assert_eq!(one.count("select count(*) from change").await, 7);
+    assert_eq!(service.count("select count(*) from change").await, 7);
 }
 
 #[tokio::test]
-async fn a_known_article_that_differs_is_only_changed_where_that_is_allowed() {
+async fn ingest_story_changes_a_known_article_only_with_allow_update() {
     let mut service = Service::start().await;
     let first = service.ingest.ingest_story(ingest(two_meetings())).await.unwrap().into_inner();
     let before = service.contents().await;
     let mut changed = two_meetings();
     changed.article.as_mut().unwrap().text += " Corrected.";
-    changed.reports.push(told("added", &changed.participants));
+    changed.reports.push(story_report("added", &changed.participants));
     let refused = service.ingest.ingest_story(ingest(changed.clone())).await.unwrap_err();
     assert_eq!((metadata_of(&refused, "name"), metadata_of(&refused, "uri")), (first.article.clone(), "urn:a".into()));
     assert_eq!(Refused::from(refused), Refused::with(Code::AlreadyExists, ErrorReason::ArticleDiffers));
@@ -196,17 +202,17 @@ async fn a_known_article_that_differs_is_only_changed_where_that_is_allowed() {
     let request = IngestStoryRequest { allow_update: true, ..ingest(changed) };
     let updated = service.ingest.ingest_story(request.clone()).await.unwrap().into_inner();
     assert_eq!((updated.article_outcome(), &updated.article), (Outcome::Updated, &first.article));
-    let outcomes: Vec<_> = updated.meetings.iter().map(|one| one.outcome()).collect();
+    let outcomes: Vec<_> = updated.meetings.iter().map(|meeting| meeting.outcome()).collect();
     assert_eq!(outcomes, [Outcome::Matched, Outcome::Matched, Outcome::Created]);
     let after = service.contents().await;
     let (former, article) = (&before.articles[0], &after.articles[0]);
     assert_eq!((article.revision, article.create_time), (2, former.create_time));
     assert!(article.text.ends_with("trust. Corrected."));
     assert_ne!(article.etag, former.etag);
-    let revisions: Vec<_> = after.reports.iter().map(|one| one.article_revision).collect();
+    let revisions: Vec<_> = after.reports.iter().map(|report| report.article_revision).collect();
     assert_eq!(revisions, [1, 1, 2]);
     assert_eq!(after.changes, before.changes + 3);
-    // The former revision is kept, with its text.
+    // The former revision is kept together with its text.
     assert_eq!(service.count("select count(*) from superseded where revision = 1").await, 1);
     assert_eq!(service.count("select count(*) from article_text").await, 2);
 
@@ -216,7 +222,7 @@ async fn a_known_article_that_differs_is_only_changed_where_that_is_allowed() {
 }
 
 #[tokio::test]
-async fn an_article_is_known_by_any_of_its_uris() {
+async fn ingest_story_matches_an_article_by_any_of_its_uris() {
     let mut service = Service::start().await;
     let with_uris = |uri: &str, alternates: &[&str]| {
         let mut story = story(uri, &[]);
@@ -236,7 +242,7 @@ async fn an_article_is_known_by_any_of_its_uris() {
     let stored = service.articles.get_article(read).await.unwrap().into_inner();
     assert_eq!((stored.uri.as_str(), stored.alternate_uris), ("urn:a", vec!["urn:b".into(), "urn:c".into()]));
 
-    // A story cannot be of two articles.
+    // A story whose URIs belong to two articles is refused.
     let request = CreateArticleRequest { article: Some(article("urn:d")), ..Default::default() };
     let other = service.articles.create_article(request).await.unwrap().into_inner();
     let both = IngestStoryRequest { allow_update: true, ..ingest(with_uris("urn:c", &["urn:d"])) };
@@ -246,15 +252,15 @@ async fn an_article_is_known_by_any_of_its_uris() {
 }
 
 #[tokio::test]
-async fn a_report_may_be_added_to_a_meeting_that_is_there() {
+async fn ingest_story_adds_a_report_to_a_given_meeting() {
     let mut service = Service::start().await;
     let first = service.ingest.ingest_story(ingest(two_meetings())).await.unwrap().into_inner();
     let meeting = first.meetings[0].meeting.clone();
     let mut second = story("urn:b", &[person("Kerim Veliyev", "AZ")]);
     second.reports[0].meeting.clone_from(&meeting);
-    second.reports.push(told("other", &second.participants));
+    second.reports.push(story_report("other", &second.participants));
     let answer = service.ingest.ingest_story(ingest(second.clone())).await.unwrap().into_inner();
-    let outcomes: Vec<_> = answer.meetings.iter().map(|one| one.outcome()).collect();
+    let outcomes: Vec<_> = answer.meetings.iter().map(|meeting| meeting.outcome()).collect();
     assert_eq!(outcomes, [Outcome::Given, Outcome::Created]);
     assert_eq!(answer.meetings[0].meeting, meeting);
     let settled = service.meeting(&meeting).await;
@@ -267,28 +273,32 @@ async fn a_report_may_be_added_to_a_meeting_that_is_there() {
 }
 
 #[tokio::test]
-async fn validate_only_writes_nothing_and_names_nothing_new() {
+async fn ingest_story_writes_nothing_and_assigns_no_names_when_validate_only() {
     let mut service = Service::start().await;
     let first = service.ingest.ingest_story(ingest(two_meetings())).await.unwrap().into_inner();
     let before = service.contents().await;
     let mut new = story("urn:b", &[person("Kerim Veliyev", "AZ"), person("Somebody New", "")]);
     new.reports[0].meeting.clone_from(&first.meetings[0].meeting);
-    new.reports.push(told("other", &new.participants));
+    new.reports.push(story_report("other", &new.participants));
     let request = IngestStoryRequest { validate_only: true, request_id: "r-1".into(), ..ingest(new) };
     let checked = service.ingest.ingest_story(request.clone()).await.unwrap();
     assert!(!checked.metadata().contains_key("readout-position"));
     let checked = checked.into_inner();
     assert_eq!((checked.article_outcome(), checked.article.as_str()), (Outcome::Created, ""));
-    let who: Vec<_> = checked.participants.iter().map(|one| (one.outcome(), one.name.as_str())).collect();
-    assert_eq!(who, [(Outcome::Matched, first.participants[0].name.as_str()), (Outcome::Created, "")]);
-    let meetings: Vec<_> =
-        checked.meetings.iter().map(|one| (one.outcome(), one.meeting.as_str(), one.report.as_str())).collect();
+    let participants: Vec<_> =
+        checked.participants.iter().map(|participant| (participant.outcome(), participant.name.as_str())).collect();
+    assert_eq!(participants, [(Outcome::Matched, first.participants[0].name.as_str()), (Outcome::Created, "")]);
+    let meetings: Vec<_> = checked
+        .meetings
+        .iter()
+        .map(|meeting| (meeting.outcome(), meeting.meeting.as_str(), meeting.report.as_str()))
+        .collect();
     let given = first.meetings[0].meeting.as_str();
     assert_eq!(meetings, [(Outcome::Given, given, ""), (Outcome::Created, "", "")]);
     assert_eq!(service.contents().await, before);
 
-    let known = IngestStoryRequest { validate_only: true, ..ingest(two_meetings()) };
-    let checked = service.ingest.ingest_story(known).await.unwrap().into_inner();
+    let repeated = IngestStoryRequest { validate_only: true, ..ingest(two_meetings()) };
+    let checked = service.ingest.ingest_story(repeated).await.unwrap().into_inner();
     assert_eq!((checked.article_outcome(), checked.article), (Outcome::Matched, first.article));
     let written = IngestStoryRequest { validate_only: false, ..request };
     let written = service.ingest.ingest_story(written).await.unwrap().into_inner();
@@ -296,10 +306,10 @@ async fn validate_only_writes_nothing_and_names_nothing_new() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_duplicates_of_one_request_have_one_result() {
+async fn concurrent_ingest_story_duplicates_have_one_result() {
     let service = Service::start().await;
     let other = Service::start_on(service.database.clone()).await;
-    // Often, as they have to meet between reading and writing.
+    // Many rounds, because the calls must overlap between reading and writing.
     for round in 0..20 {
         let story = story(&format!("urn:{round}"), &[person("Kerim Veliyev", "AZ")]);
         let request = IngestStoryRequest { request_id: format!("r-{round}"), ..ingest(story) };
@@ -320,7 +330,7 @@ async fn concurrent_duplicates_of_one_request_have_one_result() {
 }
 
 #[tokio::test]
-async fn a_request_that_changes_nothing_is_remembered_too() {
+async fn ingest_story_that_changes_nothing_still_records_its_request_id() {
     let mut service = Service::start().await;
     let story = story("urn:a", &[person("Kerim Veliyev", "AZ")]);
     service.ingest.ingest_story(ingest(story.clone())).await.unwrap();
@@ -328,7 +338,7 @@ async fn a_request_that_changes_nothing_is_remembered_too() {
 
     let request = IngestStoryRequest { request_id: "r-1".into(), ..ingest(story) };
     let matched = service.ingest.ingest_story(request.clone()).await.unwrap();
-    // That of the newest change: participant, article, report, meeting.
+    // The position is that of the newest, fourth change: participant, article, report, meeting.
     let position = matched.metadata().get("readout-position").unwrap().to_str().unwrap();
     assert!(position.ends_with(".4"), "{position}");
     assert_eq!(matched.get_ref().article_outcome(), Outcome::Matched);
@@ -342,7 +352,7 @@ async fn a_request_that_changes_nothing_is_remembered_too() {
 }
 
 #[tokio::test]
-async fn an_article_may_tell_of_nothing() {
+async fn ingest_story_accepts_an_article_without_reports() {
     let mut service = Service::start().await;
     let story = Story { article: Some(article("urn:a")), ..Default::default() };
     let answer = service.ingest.ingest_story(ingest(story)).await.unwrap().into_inner();

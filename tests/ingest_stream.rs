@@ -1,4 +1,4 @@
-//! IngestService: streams of stories.
+//! `IngestService.IngestStories`: streams of stories.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::support::{
     Refused, Service,
-    make::{ingest, person, story, streamed, told},
+    make::{ingest, person, story, story_report, streamed},
     reason_of,
     stream::{Dialogue, ingest_all, outcome},
 };
@@ -28,25 +28,25 @@ fn number(position: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn stories_are_answered_in_order_with_index_and_position() {
+async fn ingest_stream_answers_stories_in_order_with_index_and_position() {
     let service = Service::start().await;
     let stories = (0..200).map(|at| streamed(story(&format!("urn:{at}"), &[person(&format!("P{at}"), "")])));
     let answers = ingest_all(&service.ingest, stories).await;
     assert_eq!(answers.len(), 200);
-    assert!(answers.is_sorted_by_key(|one| number(&one.position)));
+    assert!(answers.is_sorted_by_key(|answer| number(&answer.position)));
     let contents = service.contents().await;
     assert_eq!(number(&answers[199].position), contents.changes.unsigned_abs());
     for (at, answer) in answers.into_iter().enumerate() {
         assert_eq!(answer.index, i64::try_from(at).unwrap());
         let result = outcome(answer).unwrap();
         assert_eq!(result.article_outcome(), Outcome::Created);
-        let article = contents.articles.iter().find(|one| one.name == result.article).unwrap();
+        let article = contents.articles.iter().find(|article| article.name == result.article).unwrap();
         assert_eq!(article.uri, format!("urn:{at}"));
     }
 }
 
 #[tokio::test]
-async fn a_refused_story_is_answered_with_its_details_and_the_stream_goes_on() {
+async fn ingest_stream_continues_after_a_refused_story() {
     let service = Service::start().await;
     let good = |uri: &str| story(uri, &[person("Kerim Veliyev", "AZ")]);
     let mut no_uri = good("");
@@ -81,22 +81,22 @@ async fn a_refused_story_is_answered_with_its_details_and_the_stream_goes_on() {
 }
 
 #[tokio::test]
-async fn a_story_sees_the_earlier_ones_of_its_stream() {
+async fn ingest_stream_story_sees_the_earlier_stories() {
     let service = Service::start().await;
     let first = story("urn:a", &[person("Kerim Veliyev", "AZ")]);
     let mut more = first.clone();
-    more.reports.push(told("more", &more.participants));
+    more.reports.push(story_report("more", &more.participants));
     let mut changed = first.clone();
     changed.article.as_mut().unwrap().title = "Corrected".into();
     let changed = IngestStoriesRequest { allow_update: true, ..streamed(changed) };
     let other = story("urn:b", &[person("KERIM VELIYEV", ""), person("Ruslan Tsalikov", "RU")]);
-    // Sent at once, so that they arrive together.
+    // Sent without waiting for responses, so that the stories arrive together.
     let requests = [streamed(first.clone()), streamed(first), streamed(other), streamed(more), changed];
     let answers = ingest_all(&service.ingest, requests).await;
-    assert!(answers.iter().all(|one| !one.position.is_empty()));
-    let answers: Vec<_> = answers.into_iter().map(|one| outcome(one).unwrap()).collect();
+    assert!(answers.iter().all(|answer| !answer.position.is_empty()));
+    let answers: Vec<_> = answers.into_iter().map(|answer| outcome(answer).unwrap()).collect();
 
-    let of_article: Vec<_> = answers.iter().map(|one| one.article_outcome()).collect();
+    let of_article: Vec<_> = answers.iter().map(|answer| answer.article_outcome()).collect();
     use Outcome::{Created, Matched, Updated};
     assert_eq!(of_article, [Created, Matched, Created, Matched, Updated]);
     assert_eq!(
@@ -105,21 +105,21 @@ async fn a_story_sees_the_earlier_ones_of_its_stream() {
     );
     assert_eq!(answers[2].participants[0].outcome(), Matched);
     assert_eq!(answers[2].participants[0].name, answers[0].participants[0].name);
-    assert_eq!(answers[3].meetings.iter().map(|one| one.outcome()).collect::<Vec<_>>(), [Matched, Created]);
+    assert_eq!(answers[3].meetings.iter().map(|meeting| meeting.outcome()).collect::<Vec<_>>(), [Matched, Created]);
     let contents = service.contents().await;
     assert_eq!((contents.articles.len(), contents.participants.len(), contents.meetings.len()), (2, 2, 3));
 }
 
 #[tokio::test]
-async fn each_story_is_answered_without_waiting_for_the_next() {
+async fn ingest_stream_answers_each_story_without_waiting_for_the_next() {
     let service = Service::start().await;
     let mut dialogue = Dialogue::begin(&service.ingest).await;
-    let first = dialogue.tell(story("urn:a", &[person("Kerim Veliyev", "AZ")])).await.unwrap();
+    let first = dialogue.send_story(story("urn:a", &[person("Kerim Veliyev", "AZ")])).await.unwrap();
     let meeting = &first.meetings[0].meeting;
     for uri in ["urn:b", "urn:c"] {
         let mut more = story(uri, &[person("Kerim Veliyev", "AZ")]);
         more.reports[0].meeting.clone_from(meeting);
-        let answer = dialogue.tell(more).await.unwrap();
+        let answer = dialogue.send_story(more).await.unwrap();
         assert_eq!((answer.meetings[0].outcome(), &answer.meetings[0].meeting), (Outcome::Given, meeting));
         assert_eq!(answer.participants[0].name, first.participants[0].name);
     }
@@ -127,7 +127,7 @@ async fn each_story_is_answered_without_waiting_for_the_next() {
 }
 
 #[tokio::test]
-async fn a_request_of_a_stream_may_be_repeated_and_its_id_not_used_again() {
+async fn ingest_stream_repeats_the_response_of_a_request_id_and_refuses_its_reuse() {
     let service = Service::start().await;
     let request = |uri: &str| IngestStoriesRequest { request_id: "r-1".into(), ..streamed(story(uri, &[])) };
     let answers = ingest_all(&service.ingest, [request("urn:a"), request("urn:b"), request("urn:a")]).await;
@@ -140,7 +140,7 @@ async fn a_request_of_a_stream_may_be_repeated_and_its_id_not_used_again() {
 }
 
 #[tokio::test]
-async fn validate_only_writes_nothing() {
+async fn ingest_stream_writes_nothing_when_validate_only() {
     let service = Service::start().await;
     let checked = |uri: &str| IngestStoriesRequest {
         validate_only: true,
@@ -157,11 +157,11 @@ async fn validate_only_writes_nothing() {
 }
 
 #[tokio::test]
-async fn several_streams_make_one_participant_of_each_name() {
-    let one = Service::start().await;
-    let other = Service::start_on(one.database.clone()).await;
+async fn concurrent_ingest_streams_create_one_participant_per_name() {
+    let service = Service::start().await;
+    let other = Service::start_on(service.database.clone()).await;
     let streams = (0..6).map(|stream| {
-        let client = if stream % 2 == 0 { &one } else { &other }.ingest.clone();
+        let client = if stream % 2 == 0 { &service } else { &other }.ingest.clone();
         let stories = (0..60).map(move |at: usize| {
             let name = |number: usize| person(&format!("Person {}", number % 25), "AZ");
             streamed(story(&format!("urn:{stream}:{at}"), &[name(at), name(at + 7 * (stream + 1))]))
@@ -172,25 +172,25 @@ async fn several_streams_make_one_participant_of_each_name() {
     let mut names = BTreeSet::new();
     let mut created = 0;
     for answer in answers.into_iter().flatten() {
-        for one in outcome(answer).unwrap().participants {
-            created += usize::from(one.outcome() == Outcome::Created);
-            names.insert(one.name);
+        for participant in outcome(answer).unwrap().participants {
+            created += usize::from(participant.outcome() == Outcome::Created);
+            names.insert(participant.name);
         }
     }
     assert_eq!((names.len(), created), (25, 25));
-    let contents = one.contents().await;
+    let contents = service.contents().await;
     assert_eq!((contents.participants.len(), contents.articles.len(), contents.reports.len()), (25, 360, 360));
 }
 
-/// Two meetings of two people, one of them in every story.
+/// A story of two meetings and two people. The first person is in every story.
 fn two_meetings(at: usize) -> Story {
     let mut story = story(&format!("urn:{at}"), &[person("Kerim Veliyev", "AZ"), person(&format!("Guest {at}"), "")]);
-    story.reports.push(told("visit", &story.participants[1..]));
+    story.reports.push(story_report("visit", &story.participants[1..]));
     story
 }
 
 #[tokio::test]
-async fn of_a_stream_that_breaks_off_all_that_was_acknowledged_is_there_and_nothing_by_half() {
+async fn broken_ingest_stream_keeps_every_acknowledged_story_and_no_partial_one() {
     let service = Service::start().await;
     let mut acknowledged = Vec::new();
     {
@@ -206,27 +206,32 @@ async fn of_a_stream_that_breaks_off_all_that_was_acknowledged_is_there_and_noth
 
     let service = Service::start_on(database).await;
     let contents = service.contents().await;
-    let names: BTreeSet<_> = contents.articles.iter().map(|one| one.name.as_str()).collect();
-    assert!(acknowledged.iter().all(|one| names.contains(one.article.as_str())));
-    let reports: BTreeSet<_> = contents.reports.iter().map(|one| one.name.as_str()).collect();
-    assert!(acknowledged.iter().flat_map(|one| &one.meetings).all(|one| reports.contains(one.report.as_str())));
+    let names: BTreeSet<_> = contents.articles.iter().map(|article| article.name.as_str()).collect();
+    assert!(acknowledged.iter().all(|answer| names.contains(answer.article.as_str())));
+    let reports: BTreeSet<_> = contents.reports.iter().map(|report| report.name.as_str()).collect();
+    assert!(
+        acknowledged
+            .iter()
+            .flat_map(|answer| &answer.meetings)
+            .all(|meeting| reports.contains(meeting.report.as_str()))
+    );
 
     let stories = contents.articles.len();
     assert_eq!(contents.reports.len(), 2 * stories);
     assert_eq!(contents.meetings.len(), 2 * stories);
     assert_eq!(contents.participants.len(), 1 + stories);
-    let told: BTreeSet<_> = contents.reports.iter().map(|one| &one.meeting).collect();
-    assert_eq!(told, contents.meetings.iter().map(|one| &one.name).collect());
-    let named = contents.reports.iter().flat_map(|one| &one.account.as_ref().unwrap().participations);
-    let named: BTreeSet<_> = named.map(|one| &one.participant).collect();
-    assert_eq!(named, contents.participants.iter().map(|one| &one.name).collect());
+    let reported: BTreeSet<_> = contents.reports.iter().map(|report| &report.meeting).collect();
+    assert_eq!(reported, contents.meetings.iter().map(|meeting| &meeting.name).collect());
+    let named = contents.reports.iter().flat_map(|report| &report.account.as_ref().unwrap().participations);
+    let named: BTreeSet<_> = named.map(|participation| &participation.participant).collect();
+    assert_eq!(named, contents.participants.iter().map(|participant| &participant.name).collect());
     assert_eq!(contents.changes, i64::try_from(1 + 6 * stories).unwrap());
 }
 
 #[tokio::test]
-async fn the_stories_of_a_client_that_reads_no_answers_stay_with_it() {
+async fn ingest_stream_applies_backpressure_to_a_client_that_reads_no_responses() {
     let service = Service::start().await;
-    // Little room for answers, and long ones.
+    // The response window is small and the responses are long.
     let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();
     let endpoint = endpoint.initial_stream_window_size(65_535).initial_connection_window_size(65_535);
     let mut client = IngestServiceClient::new(endpoint.connect().await.unwrap());
@@ -235,14 +240,14 @@ async fn the_stories_of_a_client_that_reads_no_answers_stay_with_it() {
         let mut story = story(&format!("urn:{at}"), &people);
         story.article.as_mut().unwrap().text = format!("{at} {}", "x".repeat(20_000));
         story.reports[0].key = "k".repeat(128);
-        for one in &mut story.participants {
-            let key = format!("{:0>128}", one.key);
+        for entry in &mut story.participants {
+            let key = format!("{:0>128}", entry.key);
             story.reports[0].account.as_mut().unwrap().participations.iter_mut().for_each(|part| {
-                if part.participant == format!("#{}", one.key) {
+                if part.participant == format!("#{}", entry.key) {
                     part.participant = format!("#{key}");
                 }
             });
-            one.key = key;
+            entry.key = key;
         }
         streamed(story)
     };
@@ -256,8 +261,8 @@ async fn the_stories_of_a_client_that_reads_no_answers_stay_with_it() {
     };
     let mut answers = client.ingest_stories(tokio_stream::iter(stories)).await.unwrap().into_inner();
 
-    // It has come to a stand when others are served and it does not go on.
-    let mut still = 0;
+    // The stream is blocked once other clients are served for five rounds while it takes no further story.
+    let mut idle_rounds = 0;
     let mut before = 0;
     for round in 0.. {
         for other in 0..20 {
@@ -265,15 +270,15 @@ async fn the_stories_of_a_client_that_reads_no_answers_stay_with_it() {
             service.ingest.clone().ingest_story(ingest(story)).await.unwrap();
         }
         let now = taken.load(Ordering::Relaxed);
-        assert!(now < 1_000, "the service takes in whatever comes");
-        still = if now == before && now > 0 { still + 1 } else { 0 };
+        assert!(now < 1_000, "the service takes stories without backpressure");
+        idle_rounds = if now == before && now > 0 { idle_rounds + 1 } else { 0 };
         before = now;
-        if still == 5 {
+        if idle_rounds == 5 {
             break;
         }
     }
 
-    // Once the answers are read it goes on, and nothing was lost.
+    // The stream resumes once the responses are read, and no story is lost.
     enough.store(true, Ordering::Relaxed);
     let mut index = 0;
     while let Some(answer) = answers.message().await.unwrap() {

@@ -1,5 +1,5 @@
-//! Merges, splits, reports and retractions of the same meetings at the same time, through two instances: whoever wins,
-//! no report is lost, and every meeting is what its reports make it.
+//! Concurrent merges, splits, reports and retractions of the same meetings through two instances: in every order,
+//! no report is lost and every meeting is settled from its own reports.
 
 use std::collections::BTreeSet;
 
@@ -18,62 +18,62 @@ use crate::{
 const WRITERS: usize = 8;
 const CALLS: usize = 40;
 
-/// One who does something by chance, again and again.
+/// A client that makes random calls.
 struct Writer<'a> {
     service: &'a Service,
     chance: Chance,
-    /// Names this writer, and with it its topics.
+    /// Identifies this writer and prefixes its topics.
     number: usize,
-    /// The meetings that there were at first.
+    /// The meetings that exist before the calls.
     meetings: &'a [String],
     article: &'a str,
 }
 
 impl Writer<'_> {
-    /// Makes calls, and answers the reports that were acknowledged.
+    /// Makes the calls and returns the acknowledged reports.
     async fn run(mut self) -> Vec<String> {
         let mut reports: Vec<String> = Vec::new();
         for call in 0..CALLS {
-            let (one, other) = (self.any(), self.any());
+            let (meeting, other) = (self.any_meeting(), self.any_meeting());
             let done = match self.chance.below(6) {
                 0 | 1 => {
                     let topics = vec![format!("w{}-{call}", self.number)];
                     let account = Account { topics, ..talks("Talks") };
-                    let added = self.service.add_report(&one, self.article, account).await;
+                    let added = self.service.add_report(&meeting, self.article, account).await;
                     added.map(|report| reports.push(report.name))
                 }
-                2 => self.service.merge(&one, &[&other]).await.map(drop),
-                3 => self.service.split(&one, &[], &other).await.map(drop),
+                2 => self.service.merge(&meeting, &[&other]).await.map(drop),
+                3 => self.service.split(&meeting, &[], &other).await.map(drop),
                 4 => {
-                    let listed = self.service.reports_of(&one).await;
+                    let listed = self.service.reports_of(&meeting).await;
                     let Some(report) = self.one_of(&listed) else { continue };
-                    // To another meeting, or now and then to a new one.
+                    // Moves the report to another meeting, or in a quarter of the calls to a new one.
                     let into = if self.chance.once_in(4) { String::new() } else { other };
-                    self.service.split(&one, &[&report.name], &into).await.map(drop)
+                    self.service.split(&meeting, &[&report.name], &into).await.map(drop)
                 }
                 _ => match self.one_of(&reports) {
                     Some(report) => self.service.retract_report(report).await.map(drop),
                     None => Ok(()),
                 },
             };
-            done.unwrap_or_else(may_be);
+            done.unwrap_or_else(assert_expected);
         }
         reports
     }
 
-    fn any(&mut self) -> String {
+    fn any_meeting(&mut self) -> String {
         self.one_of(self.meetings).cloned().unwrap_or_default()
     }
 
     fn one_of<'t, T>(&mut self, of: &'t [T]) -> Option<&'t T> {
         let at = self.chance.below(of.len().max(1) as u64);
-        of.get(usize::try_from(at).expect("it is small"))
+        of.get(usize::try_from(at).expect("the index is small"))
     }
 }
 
-/// Refusals that others, or chance, may be the reason of.
+/// Accepts only the errors that concurrent writers or the random choice can cause.
 #[track_caller]
-fn may_be(status: Status) {
+fn assert_expected(status: Status) {
     use ErrorReason::*;
     let expected = [MergedAway, NotMerged, LeavesNothing, AlreadyRetracted, InvalidField];
     assert!(expected.contains(&reason_of(&status)), "{status:?}");
@@ -84,7 +84,7 @@ async fn all_meetings(service: &Service) -> Vec<Meeting> {
     service.meetings.clone().list_meetings(request).await.expect("a list").into_inner().meetings
 }
 
-/// Every report is in one meeting, and every meeting is settled on its own.
+/// Every report is in exactly one meeting, and every meeting is settled from its own reports.
 async fn check(service: &Service, acknowledged: &BTreeSet<String>) {
     let mut found = BTreeSet::new();
     for meeting in all_meetings(service).await {
@@ -92,9 +92,9 @@ async fn check(service: &Service, acknowledged: &BTreeSet<String>) {
         let active = || reports.iter().filter(|report| report.state() == State::Active);
         assert_eq!(meeting.report_count as usize, active().count(), "{}", meeting.name);
         let topics = |report: &Report| report.account.clone().unwrap_or_default().topics;
-        let told: BTreeSet<String> = active().flat_map(topics).collect();
+        let reported: BTreeSet<String> = active().flat_map(topics).collect();
         let settled: BTreeSet<String> = meeting.account.clone().unwrap_or_default().topics.into_iter().collect();
-        assert_eq!(settled, told, "{}", meeting.name);
+        assert_eq!(settled, reported, "{}", meeting.name);
         assert!(meeting.merged_into.is_empty() || reports.is_empty(), "{}", meeting.name);
         if meeting.merged_into.is_empty() {
             assert_eq!(meeting.review() == Review::Retracted, active().next().is_none(), "{}", meeting.name);
@@ -108,7 +108,7 @@ async fn check(service: &Service, acknowledged: &BTreeSet<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_report_is_lost_whatever_comes_between() {
+async fn concurrent_merges_splits_reports_and_retractions_lose_no_report() {
     let service = Service::start().await;
     let other = Service::start_on(service.database.clone()).await;
     let mut meetings = Vec::new();
@@ -132,14 +132,14 @@ async fn no_report_is_lost_whatever_comes_between() {
     assert!(acknowledged.len() > WRITERS);
     check(&service, &acknowledged).await;
 
-    // All merges can be undone, from the last one on, and nothing is lost on the way.
+    // All merges can be undone, starting with the last one, without losing a report.
     loop {
         let all = all_meetings(&service).await;
-        let stands = |name: &str| all.iter().any(|one| one.name == name && one.merged_into.is_empty());
-        let merged = all.iter().filter(|one| !one.merged_into.is_empty());
-        let Some(last) = merged.rev().find(|one| stands(&one.merged_into)) else { break };
+        let is_unmerged = |name: &str| all.iter().any(|meeting| meeting.name == name && meeting.merged_into.is_empty());
+        let merged = all.iter().filter(|meeting| !meeting.merged_into.is_empty());
+        let Some(last) = merged.rev().find(|meeting| is_unmerged(&meeting.merged_into)) else { break };
         other.split(&last.merged_into, &[], &last.name).await.unwrap();
     }
-    assert!(all_meetings(&other).await.iter().all(|one| one.merged_into.is_empty()));
+    assert!(all_meetings(&other).await.iter().all(|meeting| meeting.merged_into.is_empty()));
     check(&other, &acknowledged).await;
 }

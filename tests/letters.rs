@@ -1,12 +1,12 @@
-//! Full text finds a word however its letters are written, and shows it where it stands.
+//! Full-text search: a word is found in every spelling of its letters, and the snippet highlights it in place.
 
 use readout::pb::{Article, ListArticlesRequest, ListStatementsRequest, Snippet, Statement};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::support::{Service, make};
 
-/// A word in two ways of writing.
-const WAYS: &[(&str, &str)] = &[
+/// Words in two equivalent spellings.
+const SPELLINGS: &[(&str, &str)] = &[
     ("oﬃce", "office"),
     ("ﬀoﬀ ﬁﬂ eﬄux", "ffoff fifl efflux"),
     ("feﬅ ﬆrong", "fest strong"),
@@ -41,7 +41,7 @@ const WAYS: &[(&str, &str)] = &[
     ("Readout™", "Readout"),
 ];
 
-/// Words whose composed and decomposed forms are not the same.
+/// Words whose composed and decomposed forms differ.
 const WORDS: &[&str] = &[
     "négociations",
     "Việt",
@@ -70,11 +70,11 @@ async fn search(service: &Service, query: &str) -> Vec<(String, Snippet)> {
 /// The parts of a text that its snippet highlights.
 fn highlighted(snippet: &Snippet, text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
-    let at = |place: i32| usize::try_from(place).unwrap();
-    snippet.highlights.iter().map(|place| chars[at(place.start)..at(place.end)].iter().collect()).collect()
+    let index = |offset: i32| usize::try_from(offset).unwrap();
+    snippet.highlights.iter().map(|range| chars[index(range.start)..index(range.end)].iter().collect()).collect()
 }
 
-/// Creates an article for each text, searches for the words of each query, and expects the text of its number.
+/// Creates an article for each text, then checks that each query finds the article of its own number only.
 async fn expect_found(service: &Service, pairs: &[(String, String)]) {
     for (number, (text, _)) in pairs.iter().enumerate() {
         let text = format!("t{number}x — {text} — behind");
@@ -95,17 +95,17 @@ async fn expect_found(service: &Service, pairs: &[(String, String)]) {
 }
 
 #[tokio::test]
-async fn a_word_is_found_in_each_way_of_writing_it() {
+async fn search_finds_a_word_in_every_spelling() {
     let service = Service::start().await;
-    let pairs = WAYS.iter().flat_map(|(one, other)| [(*one, *other), (*other, *one)]);
-    // A number without its sign is no numbered thing.
+    let pairs = SPELLINGS.iter().flat_map(|(first, second)| [(*first, *second), (*second, *first)]);
+    // A query with a numero sign does not match a bare number.
     let pairs = pairs.filter(|(text, query)| text.contains('№') || !query.contains('№'));
     let pairs: Vec<_> = pairs.map(|(text, query)| (text.to_owned(), query.to_owned())).collect();
     expect_found(&service, &pairs).await;
 }
 
 #[tokio::test]
-async fn a_composed_and_a_decomposed_word_find_each_other() {
+async fn search_finds_composed_and_decomposed_words_by_each_other() {
     let service = Service::start().await;
     let pairs = WORDS.iter().flat_map(|word| {
         let (composed, decomposed): (String, String) = (word.nfc().collect(), word.nfd().collect());
@@ -115,21 +115,21 @@ async fn a_composed_and_a_decomposed_word_find_each_other() {
 }
 
 #[tokio::test]
-async fn statements_are_found_in_each_way_of_writing_them() {
+async fn search_finds_statements_in_every_spelling() {
     let mut service = Service::start().await;
     let person = make::person("Kerim Veliyev", "AZ");
     let mut story = make::story("urn:a", std::slice::from_ref(&person));
     let account = story.reports[0].account.as_mut().unwrap();
     let speaker = account.participations[0].id.clone();
-    let said = |(number, (text, _)): (usize, &(&str, &str))| Statement {
+    let statement = |(number, (text, _)): (usize, &(&str, &str))| Statement {
         id: number.to_string(),
         text: format!("t{number}x {text}"),
         speakers: vec![speaker.clone()],
         ..Default::default()
     };
-    account.statements = WAYS.iter().enumerate().map(said).collect();
+    account.statements = SPELLINGS.iter().enumerate().map(statement).collect();
     service.ingest.ingest_story(make::ingest(story)).await.unwrap();
-    for (number, (text, query)) in WAYS.iter().enumerate() {
+    for (number, (text, query)) in SPELLINGS.iter().enumerate() {
         let request = ListStatementsRequest { query: format!("t{number}x {query}"), ..Default::default() };
         let found = service.meetings.clone().list_statements(request).await.unwrap().into_inner();
         assert_eq!(found.results.len(), 1, "{query:?} in {text:?}");
@@ -137,7 +137,7 @@ async fn statements_are_found_in_each_way_of_writing_them() {
 }
 
 #[tokio::test]
-async fn letters_that_only_look_accented_are_letters() {
+async fn search_distinguishes_letters_that_only_look_accented() {
     let service = Service::start().await;
     for (uri, text) in
         [("urn:a", "й"), ("urn:b", "и"), ("urn:c", "ガ"), ("urn:d", "カ"), ("urn:e", "ї"), ("urn:f", "і")]

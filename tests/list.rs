@@ -1,4 +1,4 @@
-//! Lists and streams: pages, tokens, views.
+//! Lists and streams: pages, page tokens and views.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use readout::pb::{
 
 use crate::support::{Refused, Service, make};
 
-/// Articles, each with talks of its own: 23 of each collection.
+/// A service with 23 articles, participants and meetings: each article reports its own meeting.
 async fn filled() -> Service {
     let mut service = Service::start().await;
     for number in 0..23 {
@@ -33,7 +33,7 @@ macro_rules! all_pages {
         let mut all = Vec::new();
         loop {
             let page = $client.$list(request.clone()).await.unwrap().into_inner();
-            all.extend(page.$records.iter().map(|one| one.name.clone()));
+            all.extend(page.$records.iter().map(|record| record.name.clone()));
             if page.next_page_token.is_empty() {
                 break all;
             }
@@ -44,7 +44,7 @@ macro_rules! all_pages {
 }
 
 #[tokio::test]
-async fn pages_of_any_size_make_the_whole_in_the_order_of_names() {
+async fn list_pages_of_any_size_make_the_whole_list_in_name_order() {
     let mut service = filled().await;
     for size in [1, 2, 7, 23, 50] {
         let articles = all_pages!(service.articles, list_articles, ListArticlesRequest {}, articles, size);
@@ -59,7 +59,7 @@ async fn pages_of_any_size_make_the_whole_in_the_order_of_names() {
 }
 
 #[tokio::test]
-async fn reports_of_one_meeting_come_in_pages() {
+async fn list_reports_pages_the_reports_of_a_meeting() {
     let mut service = Service::start().await;
     let mut story = make::story("urn:0", &[make::person("Kerim Veliyev", "AZ")]);
     let first = service.ingest.ingest_story(make::ingest(story.clone())).await.unwrap().into_inner();
@@ -76,7 +76,7 @@ async fn reports_of_one_meeting_come_in_pages() {
 }
 
 #[tokio::test]
-async fn a_stream_sends_the_whole_and_resumes_after_any_chunk() {
+async fn stream_meetings_resumes_after_any_chunk() {
     let mut service = filled().await;
     let request = ListMeetingsRequest { page_size: 5, filter: "kind = TALKS".into(), ..Default::default() };
     let mut whole = Vec::new();
@@ -101,7 +101,7 @@ async fn a_stream_sends_the_whole_and_resumes_after_any_chunk() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_its_own_request_only() {
+async fn page_token_is_refused_by_another_request() {
     let mut service = filled().await;
     let request = ListMeetingsRequest { page_size: 5, ..Default::default() };
     let page_token = service.meetings.list_meetings(request).await.unwrap().into_inner().next_page_token;
@@ -120,13 +120,13 @@ async fn a_token_is_good_for_its_own_request_only() {
         let forged = ListMeetingsRequest { page_token: forged, ..Default::default() };
         assert_eq!(Refused::from(service.meetings.list_meetings(forged).await.unwrap_err()), invalid());
     }
-    // The size of a page is nobody's identity.
+    // The page size is not part of the request that a token is bound to.
     let resized = ListMeetingsRequest { page_size: 100, page_token, ..Default::default() };
     assert_eq!(service.meetings.list_meetings(resized).await.unwrap().into_inner().meetings.len(), 18);
 }
 
 #[tokio::test]
-async fn a_page_has_fifty_records_by_default_and_a_thousand_at_most() {
+async fn list_page_has_50_records_by_default_and_1000_at_most() {
     let service = Service::start().await;
     let create = |number| {
         let mut participants = service.participants.clone();
@@ -135,10 +135,10 @@ async fn a_page_has_fifty_records_by_default_and_a_thousand_at_most() {
         async move { participants.create_participant(request).await.unwrap() }
     };
     futures_util::future::join_all((0..1_001).map(create)).await;
-    for (asked, answered) in [(0, 50), (1_000, 1_000), (1_001, 1_000), (i32::MAX, 1_000)] {
-        let request = ListParticipantsRequest { page_size: asked, ..Default::default() };
+    for (requested, returned) in [(0, 50), (1_000, 1_000), (1_001, 1_000), (i32::MAX, 1_000)] {
+        let request = ListParticipantsRequest { page_size: requested, ..Default::default() };
         let page = service.participants.clone().list_participants(request).await.unwrap().into_inner();
-        assert_eq!(page.participants.len(), answered);
+        assert_eq!(page.participants.len(), returned);
         assert!(!page.next_page_token.is_empty());
     }
     let request = ListParticipantsRequest { page_size: -1, ..Default::default() };
@@ -149,9 +149,9 @@ async fn a_page_has_fifty_records_by_default_and_a_thousand_at_most() {
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 #[tokio::test]
-async fn a_page_ends_at_two_mebibytes() {
+async fn list_page_ends_at_two_mebibytes() {
     let mut service = Service::start().await;
-    // Texts of three quarters of a mebibyte: two go into a page.
+    // Each text has three quarters of a mebibyte: two fit into a page.
     for number in 0..5 {
         let article = Article { uri: format!("urn:{number}"), text: "x".repeat(768 * 1024), ..Default::default() };
         let request = CreateArticleRequest { article: Some(article), ..Default::default() };
@@ -162,7 +162,7 @@ async fn a_page_ends_at_two_mebibytes() {
     loop {
         let page = service.articles.list_articles(request.clone()).await.unwrap().into_inner();
         assert!(prost::Message::encoded_len(&page) <= PAGE_BYTES + 1024);
-        assert!(page.articles.iter().all(|one| one.text.len() == 768 * 1024));
+        assert!(page.articles.iter().all(|article| article.text.len() == 768 * 1024));
         sizes.push(page.articles.len());
         if page.next_page_token.is_empty() {
             break;
@@ -172,14 +172,14 @@ async fn a_page_ends_at_two_mebibytes() {
     assert_eq!(sizes, [2, 2, 1]);
     let basic = service.articles.list_articles(ListArticlesRequest::default()).await.unwrap().into_inner();
     assert_eq!(basic.articles.len(), 5);
-    assert!(basic.articles.iter().all(|one| one.text.is_empty() && one.text_length == 768 * 1024));
+    assert!(basic.articles.iter().all(|article| article.text.is_empty() && article.text_length == 768 * 1024));
 }
 
 #[tokio::test]
-async fn a_page_of_large_records_ends_at_two_mebibytes_and_has_one_at_least() {
+async fn list_page_has_at_least_one_record_however_large() {
     let mut service = Service::start().await;
     let create = |note: usize| {
-        // Labels of about 14 KiB and a note: what a participant can have at most is far below a page.
+        // 64 labels of 1 KiB and a note of 16 kB: 40 such participants exceed a page.
         let labels = (0..64).map(|key| (format!("key {key}"), "🕊".repeat(256))).collect();
         let participant = Participant { labels, note: "🕊".repeat(note), ..make::person("Somebody", "") };
         CreateParticipantRequest { participant: Some(participant), ..Default::default() }
@@ -200,7 +200,7 @@ async fn a_page_of_large_records_ends_at_two_mebibytes_and_has_one_at_least() {
     }
     assert_eq!(read, 40);
 
-    // Meetings with statements of more than a page each come one by one.
+    // Meetings whose statements exceed a page come one per page.
     for number in 0..2 {
         let statements = (0..300).map(|id| statement(&id.to_string(), &"x".repeat(8_000))).collect();
         let mut story = make::story(&format!("urn:{number}"), &[make::person("Kerim Veliyev", "AZ")]);
@@ -216,13 +216,13 @@ async fn a_page_of_large_records_ends_at_two_mebibytes_and_has_one_at_least() {
 }
 
 #[tokio::test]
-async fn a_list_leaves_out_what_the_full_view_has() {
+async fn list_omits_the_fields_of_the_full_view_by_default() {
     let mut service = filled().await;
     let statements =
         |meeting: &Meeting| meeting.account.as_ref().map(|account| account.statements.len()).unwrap_or_default();
     let basic = service.meetings.list_meetings(ListMeetingsRequest::default()).await.unwrap().into_inner();
-    assert!(basic.meetings.iter().all(|one| statements(one) == 0));
+    assert!(basic.meetings.iter().all(|meeting| statements(meeting) == 0));
     let full = ListMeetingsRequest { view: View::Full.into(), ..Default::default() };
     let full = service.meetings.list_meetings(full).await.unwrap().into_inner();
-    assert!(full.meetings.iter().all(|one| statements(one) == 1));
+    assert!(full.meetings.iter().all(|meeting| statements(meeting) == 1));
 }

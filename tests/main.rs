@@ -1,5 +1,5 @@
-//! Tests through the front door: gRPC to a real service on a real PostgreSQL. One binary, one private cluster for all
-//! tests, a database of its own for each.
+//! Integration tests: gRPC calls to a real service on a real PostgreSQL. One test binary starts one private cluster;
+//! each test has its own database.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Masks of updates as tools send them: in JSON names, and as ProtoJSON rewrites them.
+//! Update masks as tools send them: in JSON names, and as ProtoJSON rewrites them.
 
 use readout::pb::{Account, Article, Meeting, Participant, Publisher, account::Kind};
 use tonic::Status;
@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn every_update_takes_json_names() {
+async fn update_masks_accept_json_names() {
     let service = Service::start().await;
     let article = service.create_article(Article { uri: "urn:a".into(), ..Default::default() }).await;
     let sent = Article {
@@ -33,7 +33,7 @@ async fn every_update_takes_json_names() {
     let account = Account { place, kind: Kind::Visit.into(), ..Default::default() };
     let ruled = service.rule(&meeting.name, account, &["account.place.regionCode", "account.kind"]).await.unwrap();
     assert_eq!(ruled.account.unwrap().place.unwrap().region_code, "AZ");
-    // It is kept, and answered, in proto names.
+    // The mask is stored and returned in proto names.
     let reports = service.reports_of(&meeting.name).await;
     let ruling = reports.iter().find_map(|report| report.ruling.as_ref()).expect("a ruling");
     assert_eq!(ruling.mask, mask(&["account.place.region_code", "account.kind"]));
@@ -41,7 +41,7 @@ async fn every_update_takes_json_names() {
 }
 
 #[tokio::test]
-async fn path_that_names_nothing_says_what_is_nearest() {
+async fn update_mask_with_an_unknown_path_names_the_nearest_field() {
     let service = Service::start().await;
     let participant = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     for (path, nearest) in [
@@ -65,8 +65,8 @@ async fn path_that_names_nothing_says_what_is_nearest() {
     service.stop().await;
 }
 
-/// Writes these labels to one of each, and answers what they are then: a mask is `labels.my_key`, which is what ProtoJSON
-/// makes of `labels.myKey`.
+/// Updates the labels of an article, a participant and a meeting with the mask `labels.my_key`, and returns the labels
+/// after it. ProtoJSON rewrites the mask `labels.myKey` to this one.
 async fn updated(
     service: &Service,
     before: &[(&str, &str)],
@@ -91,18 +91,18 @@ async fn updated(
 }
 
 #[tokio::test]
-async fn label_that_json_spells_otherwise_is_changed_alone_or_refused() {
+async fn update_mask_of_a_label_rewritten_by_protojson_is_resolved_or_refused() {
     let service = Service::start().await;
     for (before, sent, after) in [
-        // Only "myKey" can be meant.
+        // The mask can only mean "myKey".
         (&[("myKey", "3")][..], &[("myKey", "9")][..], Some(&[("myKey", "9")][..])),
         (&[("other", "1")], &[("myKey", "9")], Some(&[("myKey", "9"), ("other", "1")])),
-        // Only "my_key" can be meant.
+        // The mask can only mean "my_key".
         (&[("my_key", "4"), ("other", "1")], &[("my_key", "5")], Some(&[("my_key", "5"), ("other", "1")])),
         (&[("my_key", "4"), ("other", "1")], &[], Some(&[("other", "1")])),
         (&[("myKey", "3"), ("my_key", "4")], &[("my_key", "5")], Some(&[("myKey", "3"), ("my_key", "5")])),
         (&[("myKey", "3"), ("my_key", "4")], &[("myKey", "9")], Some(&[("myKey", "9"), ("my_key", "4")])),
-        // Either can be.
+        // The mask is ambiguous.
         (&[("myKey", "9"), ("my_key", "4")], &[("myKey", "9")], None),
         (&[("myKey", "3"), ("my_key", "4")], &[("myKey", "9"), ("my_key", "4")], None),
         (&[("myKey", "3"), ("my_key", "4")], &[], None),

@@ -1,4 +1,4 @@
-//! IngestService: who the participants of a story are.
+//! `IngestService`: matching of participants. Decides which stored participants a story means.
 
 use readout::pb::{
     CreateParticipantRequest, ErrorReason, ExternalId, IngestStoryRequest, IngestStoryResponse, Participant,
@@ -32,8 +32,8 @@ async fn create(service: &Service, participant: Participant) -> String {
     service.participants.clone().create_participant(request).await.unwrap().into_inner().name
 }
 
-/// Ingests a story of these, and answers what became of it.
-async fn told(
+/// Ingests a story of these participants with this kind of matching.
+async fn ingest_with(
     service: &Service,
     uri: &str,
     matching: ParticipantMatching,
@@ -43,38 +43,38 @@ async fn told(
     Ok(service.ingest.clone().ingest_story(request).await?.into_inner())
 }
 
-fn who(answer: &IngestStoryResponse) -> Vec<(Outcome, &str)> {
-    answer.participants.iter().map(|one| (one.outcome(), one.name.as_str())).collect()
+fn outcomes(answer: &IngestStoryResponse) -> Vec<(Outcome, &str)> {
+    answer.participants.iter().map(|participant| (participant.outcome(), participant.name.as_str())).collect()
 }
 
 #[tokio::test]
-async fn without_matching_everybody_is_new_but_for_a_story_that_was_told() {
+async fn participants_are_always_created_without_matching_except_by_a_repeated_story() {
     let service = Service::start().await;
     let people = [person("Kerim Veliyev", "AZ"), person("Kerim Veliyev", "AZ")];
-    let first = told(&service, "urn:a", ParticipantMatching::None, &people).await.unwrap();
-    let second = told(&service, "urn:b", ParticipantMatching::None, &people).await.unwrap();
+    let first = ingest_with(&service, "urn:a", ParticipantMatching::None, &people).await.unwrap();
+    let second = ingest_with(&service, "urn:b", ParticipantMatching::None, &people).await.unwrap();
     for answer in [&first, &second] {
-        assert!(answer.participants.iter().all(|one| one.outcome() == Outcome::Created));
+        assert!(answer.participants.iter().all(|participant| participant.outcome() == Outcome::Created));
     }
     let before = service.contents().await;
     assert_eq!(before.participants.len(), 4);
 
     for uri in ["urn:a", "urn:b"] {
-        let again = told(&service, uri, ParticipantMatching::None, &people).await.unwrap();
+        let again = ingest_with(&service, uri, ParticipantMatching::None, &people).await.unwrap();
         let names = |answer: &IngestStoryResponse| -> Vec<String> {
-            answer.participants.iter().map(|one| one.name.clone()).collect()
+            answer.participants.iter().map(|participant| participant.name.clone()).collect()
         };
         assert_eq!(names(&again), names(if uri == "urn:a" { &first } else { &second }));
-        assert!(again.participants.iter().all(|one| one.outcome() == Outcome::Matched));
+        assert!(again.participants.iter().all(|participant| participant.outcome() == Outcome::Matched));
     }
     assert_eq!(service.contents().await, before);
 }
 
 #[tokio::test]
-async fn a_participant_is_found_by_name_alias_or_external_id() {
+async fn participant_is_matched_by_name_alias_or_external_id() {
     let service = Service::start().await;
-    let known = with_ids(&[("wikidata", "Q1")], with_names(&["Karim Valiyev"], person("Kərim Vəliyev", "AZ")));
-    let name = create(&service, known).await;
+    let stored = with_ids(&[("wikidata", "Q1")], with_names(&["Karim Valiyev"], person("Kərim Vəliyev", "AZ")));
+    let name = create(&service, stored).await;
     let before = service.contents().await.participants;
     for (number, sent) in [
         person("Kərim Vəliyev", "AZ"),
@@ -92,17 +92,17 @@ async fn a_participant_is_found_by_name_alias_or_external_id() {
     {
         for matching in [ParticipantMatching::Exact, ParticipantMatching::Unspecified] {
             let uri = format!("urn:{number}:{matching:?}");
-            let answer = told(&service, &uri, matching, std::slice::from_ref(&sent)).await.unwrap();
-            assert_eq!(who(&answer), [(Outcome::Matched, name.as_str())], "{sent:?}");
+            let answer = ingest_with(&service, &uri, matching, std::slice::from_ref(&sent)).await.unwrap();
+            assert_eq!(outcomes(&answer), [(Outcome::Matched, name.as_str())], "{sent:?}");
             assert!(answer.warnings.is_empty());
         }
     }
-    // Whoever was matched has learnt nothing from it.
+    // A match does not change the stored participant.
     assert_eq!(service.contents().await.participants, before);
 }
 
 #[tokio::test]
-async fn another_kind_region_or_identity_is_somebody_else() {
+async fn participant_of_another_kind_region_or_external_id_is_not_matched() {
     let service = Service::start().await;
     let georgia = with_ids(&[("wikidata", "Q230")], of_kind(Kind::State, person("Georgia", "GE")));
     create(&service, georgia).await;
@@ -115,21 +115,22 @@ async fn another_kind_region_or_identity_is_somebody_else() {
     .into_iter()
     .enumerate()
     {
-        let answer = told(&service, &format!("urn:{number}"), ParticipantMatching::Exact, &[sent]).await.unwrap();
+        let answer =
+            ingest_with(&service, &format!("urn:{number}"), ParticipantMatching::Exact, &[sent]).await.unwrap();
         assert_eq!(answer.participants[0].outcome(), Outcome::Created, "{number}");
     }
     assert_eq!(service.contents().await.participants.len(), 5);
 }
 
 #[tokio::test]
-async fn an_external_id_of_somebody_who_cannot_be_meant_is_refused() {
+async fn external_id_of_a_participant_that_does_not_match_is_refused() {
     let service = Service::start().await;
     let name = create(&service, with_ids(&[("wikidata", "Q1")], person("Kerim Veliyev", "AZ"))).await;
     let before = service.contents().await;
     let other = with_ids(&[("wikidata", "Q1")], person("Ruslan Tsalikov", "RU"));
     let same = with_ids(&[("wikidata", "Q1")], person("Kerim Veliyev", "AZ"));
     for (matching, sent) in [(ParticipantMatching::Exact, other), (ParticipantMatching::None, same)] {
-        let refused = told(&service, "urn:a", matching, &[sent]).await.unwrap_err();
+        let refused = ingest_with(&service, "urn:a", matching, &[sent]).await.unwrap_err();
         assert_eq!(metadata_of(&refused, "name"), name);
         assert_eq!(Refused::from(refused), Refused::with(Code::AlreadyExists, ErrorReason::DuplicateExternalId));
     }
@@ -137,7 +138,7 @@ async fn an_external_id_of_somebody_who_cannot_be_meant_is_refused() {
 }
 
 #[tokio::test]
-async fn of_several_candidates_the_oldest_is_taken_with_a_warning() {
+async fn oldest_of_several_candidates_is_matched_with_a_warning() {
     let service = Service::start().await;
     // The oldest is not the first by name.
     let id = |id: Uuid| CreateParticipantRequest { participant_id: id.to_string(), ..Default::default() };
@@ -148,66 +149,66 @@ async fn of_several_candidates_the_oldest_is_taken_with_a_warning() {
         names.push(created.name);
     }
     create(&service, person("Wang Yi", "SG")).await;
-    let answer = told(&service, "urn:a", ParticipantMatching::Exact, &[person("wang yi", "CN")]).await.unwrap();
-    assert_eq!(who(&answer), [(Outcome::Matched, names[0].as_str())]);
+    let answer = ingest_with(&service, "urn:a", ParticipantMatching::Exact, &[person("wang yi", "CN")]).await.unwrap();
+    assert_eq!(outcomes(&answer), [(Outcome::Matched, names[0].as_str())]);
     assert_eq!(answer.warnings.len(), 1);
     for part in [&names[1], &names[2], "p0"] {
         assert!(answer.warnings[0].contains(part), "{part} in {:?}", answer.warnings);
     }
-    // The identity decides where the name does not.
-    let known = create(&service, with_ids(&[("isni", "1")], person("Wang Yi", "CN"))).await;
+    // An external id decides between participants of the same name.
+    let identified = create(&service, with_ids(&[("isni", "1")], person("Wang Yi", "CN"))).await;
     let sent = with_ids(&[("isni", "1")], person("Wang Yi", "CN"));
-    let answer = told(&service, "urn:b", ParticipantMatching::Exact, &[sent]).await.unwrap();
-    assert_eq!((who(&answer), answer.warnings.len()), (vec![(Outcome::Matched, known.as_str())], 0));
+    let answer = ingest_with(&service, "urn:b", ParticipantMatching::Exact, &[sent]).await.unwrap();
+    assert_eq!((outcomes(&answer), answer.warnings.len()), (vec![(Outcome::Matched, identified.as_str())], 0));
 }
 
 #[tokio::test]
-async fn a_participant_may_be_given() {
+async fn participant_given_by_name_is_used_as_it_is() {
     let service = Service::start().await;
     let name = create(&service, person("Kerim Veliyev", "AZ")).await;
     let before = service.contents().await.participants;
-    // Nothing else of it is looked at.
+    // The other fields of a given participant are ignored.
     let given = Participant { name: name.clone(), region_code: "ZZ".into(), ..Default::default() };
     for matching in [ParticipantMatching::Exact, ParticipantMatching::None] {
         let uri = format!("urn:{matching:?}");
-        let answer = told(&service, &uri, matching, std::slice::from_ref(&given)).await.unwrap();
-        assert_eq!(who(&answer), [(Outcome::Given, name.as_str())]);
+        let answer = ingest_with(&service, &uri, matching, std::slice::from_ref(&given)).await.unwrap();
+        assert_eq!(outcomes(&answer), [(Outcome::Given, name.as_str())]);
         let meeting = service.meeting(&answer.meetings[0].meeting).await;
         assert_eq!(meeting.account.unwrap().participations[0].participant, name);
     }
     assert_eq!(service.contents().await.participants, before);
 
-    let nobody = format!("participants/{}", Uuid::now_v7());
-    let given = Participant { name: nobody.clone(), ..Default::default() };
-    let refused = told(&service, "urn:x", ParticipantMatching::Exact, &[given]).await.unwrap_err();
-    assert_eq!(metadata_of(&refused, "name"), nobody);
+    let unknown = format!("participants/{}", Uuid::now_v7());
+    let given = Participant { name: unknown.clone(), ..Default::default() };
+    let refused = ingest_with(&service, "urn:x", ParticipantMatching::Exact, &[given]).await.unwrap_err();
+    assert_eq!(metadata_of(&refused, "name"), unknown);
     assert_eq!(Refused::from(refused), Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));
     let given = Participant { name: "articles/1".into(), ..Default::default() };
-    let refused = told(&service, "urn:x", ParticipantMatching::Exact, &[given]).await.unwrap_err();
+    let refused = ingest_with(&service, "urn:x", ParticipantMatching::Exact, &[given]).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::invalid(["story.participants[0].participant.name"]));
 }
 
 #[tokio::test]
-async fn one_name_under_two_keys_is_one_participant() {
+async fn participant_under_two_keys_of_a_story_is_created_once() {
     let service = Service::start().await;
     let people = [person("Kerim Veliyev", "AZ"), person("KERIM VELIYEV", ""), person("Kerim Veliyev", "RU")];
-    let answer = told(&service, "urn:a", ParticipantMatching::Exact, &people).await.unwrap();
-    let outcomes: Vec<_> = answer.participants.iter().map(|one| one.outcome()).collect();
+    let answer = ingest_with(&service, "urn:a", ParticipantMatching::Exact, &people).await.unwrap();
+    let outcomes: Vec<_> = answer.participants.iter().map(|participant| participant.outcome()).collect();
     assert_eq!(outcomes, [Outcome::Created, Outcome::Matched, Outcome::Created]);
     assert_eq!(answer.participants[1].name, answer.participants[0].name);
     assert_eq!(service.contents().await.participants.len(), 2);
 }
 
 #[tokio::test]
-async fn what_a_new_participant_is_part_of_must_be_there() {
+async fn participant_with_an_unknown_parent_is_refused() {
     let service = Service::start().await;
     let parent = create(&service, of_kind(Kind::State, person("Azerbaijan", "AZ"))).await;
-    let nobody = format!("participants/{}", Uuid::now_v7());
+    let unknown = format!("participants/{}", Uuid::now_v7());
     let ministry =
         |parent: &str| Participant { parent: parent.into(), ..of_kind(Kind::Organization, person("Ministry", "AZ")) };
-    let refused = told(&service, "urn:a", ParticipantMatching::Exact, &[ministry(&nobody)]).await.unwrap_err();
-    assert_eq!(metadata_of(&refused, "name"), nobody);
+    let refused = ingest_with(&service, "urn:a", ParticipantMatching::Exact, &[ministry(&unknown)]).await.unwrap_err();
+    assert_eq!(metadata_of(&refused, "name"), unknown);
     assert_eq!(Refused::from(refused), Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));
-    let answer = told(&service, "urn:a", ParticipantMatching::Exact, &[ministry(&parent)]).await.unwrap();
+    let answer = ingest_with(&service, "urn:a", ParticipantMatching::Exact, &[ministry(&parent)]).await.unwrap();
     assert_eq!(answer.participants[0].outcome(), Outcome::Created);
 }

@@ -1,4 +1,4 @@
-//! MeetingService: meetings and their first reports.
+//! `MeetingService.CreateMeeting`: meetings and their first reports.
 
 use readout::pb::{
     Account, Announcement, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, Date, DateSpan,
@@ -31,17 +31,17 @@ fn day(year: i32, month: i32, day: i32) -> Option<DateSpan> {
     Some(DateSpan { start, basis: Basis::Stated.into(), ..Default::default() })
 }
 
-async fn an_article(service: &mut Service) -> String {
+async fn create_article(service: &mut Service) -> String {
     let request = CreateArticleRequest { article: Some(article("urn:a")), ..Default::default() };
     service.articles.create_article(request).await.unwrap().into_inner().name
 }
 
-async fn a_person(service: &mut Service, name: &str) -> String {
+async fn create_person(service: &mut Service, name: &str) -> String {
     let request = CreateParticipantRequest { participant: Some(person(name, "")), ..Default::default() };
     service.participants.create_participant(request).await.unwrap().into_inner().name
 }
 
-/// Something in every field.
+/// An account with a value in every field.
 fn account(veliyev: &str, tsalikov: &str) -> Account {
     let office = |title: &str| Some(Office { title: title.into(), seniority: 3, ..Default::default() });
     let head = Participation {
@@ -85,11 +85,11 @@ fn account(veliyev: &str, tsalikov: &str) -> Account {
 }
 
 #[tokio::test]
-async fn a_meeting_is_what_its_first_report_tells() {
+async fn create_meeting_settles_the_account_of_its_first_report() {
     let mut service = Service::start().await;
-    let article = an_article(&mut service).await;
-    let (v, t) = (a_person(&mut service, "V").await, a_person(&mut service, "T").await);
-    let told = account(&v, &t);
+    let article = create_article(&mut service).await;
+    let (v, t) = (create_person(&mut service, "V").await, create_person(&mut service, "T").await);
+    let sent = account(&v, &t);
     let (meeting_id, report_id) = (Uuid::now_v7(), Uuid::now_v7());
     let mut request = CreateMeetingRequest {
         meeting_id: meeting_id.to_string(),
@@ -97,7 +97,7 @@ async fn a_meeting_is_what_its_first_report_tells() {
         prominence: Prominence::Lead.into(),
         evidence: vec![Evidence { field: "kind".into(), quote: "met".into(), start: 14, end: 17, stale: false }],
         extractor: Some(Extractor { name: "hand".into(), ..Default::default() }),
-        ..create(&article, told.clone())
+        ..create(&article, sent.clone())
     };
     request.meeting.as_mut().unwrap().labels = [("desk".to_owned(), "caucasus".to_owned())].into();
     let created = service.meetings.create_meeting(request.clone()).await.unwrap();
@@ -108,25 +108,25 @@ async fn a_meeting_is_what_its_first_report_tells() {
     assert_eq!(created.labels, request.meeting.as_ref().unwrap().labels);
     assert_eq!(created, service.meetings.get_meeting(get(&created.name, View::Full)).await.unwrap().into_inner());
 
-    // All in it is named by settled ids, and what was said by its report.
+    // Participations and delegations have settled ids; statements, outcomes and links name their report.
     let (v, t) = (v.replace("participants/", ""), t.replace("participants/", ""));
     let report = format!("reports/{report_id}");
-    let mut settled = told.clone();
+    let mut settled = sent.clone();
     settled.topics.sort();
     settled.initiator.clone_from(&v);
     settled.announcement.as_mut().unwrap().participation.clone_from(&v);
     settled.delegations[0].id = "region:RU".into();
     settled.delegations[0].head.clone_from(&t);
     let ids = [v.clone(), t.clone(), "name:the crowd".to_owned()];
-    for (one, id) in settled.participations.iter_mut().zip(&ids) {
-        one.id.clone_from(id);
+    for (participation, id) in settled.participations.iter_mut().zip(&ids) {
+        participation.id.clone_from(id);
     }
     settled.participations[1].delegation = "region:RU".into();
-    for one in &mut settled.statements {
-        one.id = format!("{report_id}/{}", one.id);
-        one.speakers = vec![v.clone()];
-        one.addressees = vec![t.clone(), ids[2].clone()];
-        one.report.clone_from(&report);
+    for statement in &mut settled.statements {
+        statement.id = format!("{report_id}/{}", statement.id);
+        statement.speakers = vec![v.clone()];
+        statement.addressees = vec![t.clone(), ids[2].clone()];
+        statement.report.clone_from(&report);
     }
     settled.statements[1].continues = format!("{report_id}/s1");
     settled.outcomes[0].report.clone_from(&report);
@@ -137,7 +137,7 @@ async fn a_meeting_is_what_its_first_report_tells() {
     let bare = Account { statements: vec![], outcomes: vec![], links: vec![], ..settled };
     assert_eq!(basic, Meeting { account: Some(bare), ..created.clone() });
 
-    // The report itself keeps its words.
+    // The report keeps the account as sent.
     let read = service
         .meetings
         .get_report(GetReportRequest { name: report.clone(), ..Default::default() })
@@ -145,15 +145,15 @@ async fn a_meeting_is_what_its_first_report_tells() {
         .unwrap()
         .into_inner();
     assert_eq!((read.name, read.meeting, read.article), (report, created.name, article));
-    assert_eq!((read.account, read.evidence), (Some(told), request.evidence));
+    assert_eq!((read.account, read.evidence), (Some(sent), request.evidence));
     assert_eq!((read.prominence, read.extractor), (Prominence::Lead.into(), request.extractor));
     assert_eq!((read.revision, read.article_revision, read.content_hash.len()), (1, 1, 64));
 }
 
 #[tokio::test]
-async fn ids_may_be_chosen_once() {
+async fn create_meeting_refuses_ids_that_are_taken() {
     let mut service = Service::start().await;
-    let article = an_article(&mut service).await;
+    let article = create_article(&mut service).await;
     let id = Uuid::now_v7().to_string();
     let first = CreateMeetingRequest { meeting_id: id.clone(), report_id: id.clone(), ..create(&article, talks("A")) };
     service.meetings.create_meeting(first).await.unwrap();
@@ -169,9 +169,9 @@ async fn ids_may_be_chosen_once() {
 }
 
 #[tokio::test]
-async fn an_article_gives_the_same_report_once() {
+async fn create_meeting_refuses_a_duplicate_report_of_the_article() {
     let mut service = Service::start().await;
-    let article = an_article(&mut service).await;
+    let article = create_article(&mut service).await;
     let first = service.meetings.create_meeting(create(&article, talks("A"))).await.unwrap().into_inner();
     let report = service.reports_of(&first.name).await.remove(0).name;
     let refused = service.meetings.create_meeting(create(&article, talks("A"))).await.unwrap_err();
@@ -181,15 +181,17 @@ async fn an_article_gives_the_same_report_once() {
 }
 
 #[tokio::test]
-async fn what_a_report_names_must_be_there() {
+async fn create_meeting_refuses_references_to_unknown_records() {
     let mut service = Service::start().await;
-    let article = an_article(&mut service).await;
-    let someone = a_person(&mut service, "Somebody").await;
+    let article = create_article(&mut service).await;
+    let participant = create_person(&mut service, "Somebody").await;
     let before = service.contents().await;
-    let nobody = format!("participants/{}", Uuid::now_v7());
-    let account = Account { participations: vec![present("a", &someone), present("b", &nobody)], ..talks("A") };
-    let nowhere = format!("articles/{}", Uuid::now_v7());
-    for (request, missing) in [(create(&article, account), nobody), (create(&nowhere, talks("A")), nowhere)] {
+    let unknown = format!("participants/{}", Uuid::now_v7());
+    let account = Account { participations: vec![present("a", &participant), present("b", &unknown)], ..talks("A") };
+    let unknown_article = format!("articles/{}", Uuid::now_v7());
+    for (request, missing) in
+        [(create(&article, account), unknown), (create(&unknown_article, talks("A")), unknown_article)]
+    {
         let refused = service.meetings.create_meeting(request).await.unwrap_err();
         assert_eq!(metadata_of(&refused, "name"), missing);
         assert_eq!(Refused::from(refused), Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));
@@ -198,7 +200,7 @@ async fn what_a_report_names_must_be_there() {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_is_told_at_once() {
+async fn create_meeting_reports_all_violations_at_once() {
     let mut service = Service::start().await;
     let bad = Account {
         kind: 99,
@@ -238,18 +240,18 @@ async fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn validate_only_writes_nothing() {
+async fn create_meeting_writes_nothing_when_validate_only() {
     let mut service = Service::start().await;
-    let article = an_article(&mut service).await;
-    let someone = a_person(&mut service, "Somebody").await;
+    let article = create_article(&mut service).await;
+    let participant = create_person(&mut service, "Somebody").await;
     let before = service.contents().await;
-    let told = Account { participations: vec![present("a", &someone)], ..talks("A") };
-    let request = CreateMeetingRequest { validate_only: true, ..create(&article, told) };
+    let sent = Account { participations: vec![present("a", &participant)], ..talks("A") };
+    let request = CreateMeetingRequest { validate_only: true, ..create(&article, sent) };
     let checked = service.meetings.create_meeting(request.clone()).await.unwrap();
     assert!(!checked.metadata().contains_key("readout-position"));
     let checked = checked.into_inner();
     assert_eq!((checked.name.as_str(), checked.revision, checked.report_count), ("", 0, 1));
-    assert_eq!(checked.account.unwrap().participations[0].id, someone.replace("participants/", ""));
+    assert_eq!(checked.account.unwrap().participations[0].id, participant.replace("participants/", ""));
     assert_eq!(service.contents().await, before);
 
     let written = CreateMeetingRequest { validate_only: false, ..request.clone() };
@@ -259,9 +261,9 @@ async fn validate_only_writes_nothing() {
 }
 
 #[tokio::test]
-async fn concurrent_duplicates_of_one_request_have_one_result() {
+async fn concurrent_create_meeting_duplicates_have_one_result() {
     let mut service = Service::start().await;
-    let article = an_article(&mut service).await;
+    let article = create_article(&mut service).await;
     for round in 0..10 {
         let request = CreateMeetingRequest {
             request_id: format!("r-{round}"),
@@ -281,13 +283,13 @@ async fn concurrent_duplicates_of_one_request_have_one_result() {
 }
 
 #[tokio::test]
-async fn kinds_and_days_are_kept_as_told_when_only_one_tells_them() {
+async fn create_meeting_keeps_kind_and_date_as_sent() {
     let mut service = Service::start().await;
-    let article = an_article(&mut service).await;
+    let article = create_article(&mut service).await;
     let visit = Account { kind: Kind::Visit.into(), date: day(2020, 8, 24), ..talks("Visit") };
-    let nothing = Account::default();
-    for told in [visit, nothing] {
-        let created = service.meetings.create_meeting(create(&article, told.clone())).await.unwrap().into_inner();
-        assert_eq!(created.account, Some(told));
+    let empty = Account::default();
+    for sent in [visit, empty] {
+        let created = service.meetings.create_meeting(create(&article, sent.clone())).await.unwrap().into_inner();
+        assert_eq!(created.account, Some(sent));
     }
 }

@@ -1,4 +1,4 @@
-//! How much memory the service takes: bounded by what is under way, not by what is there.
+//! Memory use of the service: bounded by the work in progress, not by the amount of stored data.
 
 use std::fs;
 
@@ -14,32 +14,32 @@ use tonic::{
 };
 
 use crate::support::{
-    data_dir::{DataDir, patiently},
+    data_dir::{DataDir, within_timeout},
     program::{Program, run},
     stories,
 };
 
-/// What the service may have resident at any time.
-const MOST_MIB: u64 = 150;
-/// Articles of 1 MiB, and clients that read all of them at once: more than that by far, were it held in memory.
+/// The largest resident set that the service may have.
+const MAX_RESIDENT_MIB: u64 = 150;
+/// Articles of 1 MiB, read by several clients at once: far more than the limit if the service held them in memory.
 const LARGE_ARTICLES: usize = 40;
 const SLOW_CLIENTS: usize = 6;
 
-/// The most that the service has ever had resident, without its database, in MiB.
+/// The peak resident set of the service without its database, in MiB.
 fn high_water_mark(service: &Program) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", service.pid())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells");
+    let status = fs::read_to_string(format!("/proc/{}/status", service.pid())).expect("the service runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux reports VmHWM");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
 }
 
 fn check(service: &Program, after: &str) {
     let mib = high_water_mark(service);
     println!("resident at most: {mib} MiB after {after}");
-    assert!(mib < MOST_MIB, "{mib} MiB after {after}");
+    assert!(mib < MAX_RESIDENT_MIB, "{mib} MiB after {after}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_is_bounded_while_much_is_imported_and_streamed_to_slow_clients() {
+async fn memory_stays_bounded_during_large_imports_and_slow_streams() {
     let dir = DataDir::with_database().await;
     let service = Program::serve(&dir).await;
     let address = service.address().await;
@@ -65,7 +65,7 @@ async fn memory_is_bounded_while_much_is_imported_and_streamed_to_slow_clients()
     let request = ListMeetingsRequest { view: View::Full.into(), page_size: 1_000, ..Default::default() };
     let mut pages = meetings.stream_meetings(request).await.unwrap().into_inner();
     let mut read = 0;
-    while let Some(page) = patiently("a page", pages.message()).await.unwrap() {
+    while let Some(page) = within_timeout("a page", pages.message()).await.unwrap() {
         read += page.meetings.len();
     }
     assert_eq!(read, 4_439);
@@ -83,12 +83,12 @@ async fn import_large_articles(channel: &Channel) {
     let mut ingest = IngestServiceClient::new(channel.clone());
     let mut answers = ingest.ingest_stories(stories).await.unwrap().into_inner();
     for _ in 0..LARGE_ARTICLES {
-        let answer = patiently("an answer", answers.message()).await.unwrap().unwrap();
+        let answer = within_timeout("an answer", answers.message()).await.unwrap().unwrap();
         assert!(matches!(answer.outcome, Some(Outcome::Result(_))), "{answer:?}");
     }
 }
 
-/// All articles with their texts, for a client that takes 64 KiB ahead of what it has read.
+/// Streams all articles with their texts to a client whose receive window is 64 KiB.
 async fn slow_stream(address: &str) -> Streaming<ListArticlesResponse> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let channel = endpoint.initial_stream_window_size(65_535).connect().await.unwrap();
@@ -97,13 +97,13 @@ async fn slow_stream(address: &str) -> Streaming<ListArticlesResponse> {
     articles.stream_articles(request).await.unwrap().into_inner()
 }
 
-/// A page of each, again and again: a stream waits while the others are read. Answers the number of articles.
+/// Reads one page of each stream in turn, so that each waits for the others. Returns the number of articles.
 async fn read_in_turn(mut streams: Vec<Streaming<ListArticlesResponse>>) -> usize {
     let mut read = 0;
     while !streams.is_empty() {
         let mut open = Vec::new();
         for mut stream in streams {
-            if let Some(page) = patiently("a page", stream.message()).await.unwrap() {
+            if let Some(page) = within_timeout("a page", stream.message()).await.unwrap() {
                 read += page.articles.len();
                 open.push(stream);
             }

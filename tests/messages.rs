@@ -1,5 +1,5 @@
-//! The message of a status as it travels: the reason and the first paths stand in it, it shows what was sent, and it is
-//! encoded as gRPC has it.
+//! The message of a status on the wire: it has the reason and the first field paths, quotes the refused value, and is
+//! percent-encoded as the gRPC protocol requires.
 
 use prost::{Message, bytes::BufMut};
 use readout::pb::{
@@ -15,7 +15,7 @@ use tonic_types::StatusExt;
 
 use crate::support::{Service, make, raw, reason_of};
 
-/// Messages as they stand in the body of a call.
+/// Messages with their gRPC length prefixes, as in the body of a request.
 fn framed(messages: &[Vec<u8>]) -> Vec<u8> {
     let mut body = Vec::new();
     for message in messages {
@@ -41,7 +41,7 @@ fn bytes(headers: &HeaderMap) -> usize {
 fn message(headers: &HeaderMap) -> String {
     let message: &HeaderValue = &headers["grpc-message"];
     let message = message.to_str().expect("visible ASCII").to_owned();
-    // The one in the details is the same.
+    // The details repeat the same message.
     let status = Status::from_header_map(headers).expect("a status");
     let details = tonic_types::pb::Status::decode(status.details()).expect("a message");
     assert_eq!(details.message, status.message());
@@ -49,7 +49,7 @@ fn message(headers: &HeaderMap) -> String {
 }
 
 #[tokio::test]
-async fn message_is_encoded_no_further_than_it_must_be() {
+async fn status_message_is_encoded_no_more_than_necessary() {
     let service = Service::start().await;
     let get = |name: &str| GetArticleRequest { name: name.into(), ..Default::default() };
     let pattern = "INVALID_FIELD: name: must match ^articles/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$, not";
@@ -67,9 +67,9 @@ async fn message_is_encoded_no_further_than_it_must_be() {
     service.stop().await;
 }
 
-/// Of a stream it stands in the trailers.
+/// The status of a stream is in its trailers.
 #[tokio::test]
-async fn message_in_trailers_is_encoded_likewise() {
+async fn status_message_in_trailers_is_encoded_like_in_headers() {
     let service = Service::start().await;
     let story = make::story("urn:a", &[make::person("Kerim Veliyev", "AZ")]);
     let story = IngestStoriesRequest { story: Some(story), ..Default::default() };
@@ -81,7 +81,7 @@ async fn message_in_trailers_is_encoded_likewise() {
 }
 
 #[tokio::test]
-async fn message_begins_with_the_reason_of_every_status() {
+async fn status_message_begins_with_its_reason() {
     let service = Service::start().await;
     let uuid = "01890000-0000-7000-8000-000000000000";
     let article = CreateArticleRequest { article: Some(make::article("urn:a")), ..Default::default() };
@@ -93,7 +93,7 @@ async fn message_begins_with_the_reason_of_every_status() {
         ..Default::default()
     };
     let changes = |start| ListChangesRequest { start: Some(start), ..Default::default() };
-    let (who, find) = (format!("participants/{uuid}"), "ParticipantService/FindPath");
+    let (participant, find) = (format!("participants/{uuid}"), "ParticipantService/FindPath");
     let list_meetings = "MeetingService/ListMeetings";
     let list_changes = "ChangeService/ListChanges";
     let answers = [
@@ -109,7 +109,12 @@ async fn message_begins_with_the_reason_of_every_status() {
         post(&service, list_meetings, &list("kind = TALK", "", "")).await,
         post(&service, list_meetings, &list("", "x", "")).await,
         post(&service, list_meetings, &list("", "", "datum")).await,
-        post(&service, find, &FindPathRequest { source: who.clone(), target: who, ..Default::default() }).await,
+        post(
+            &service,
+            find,
+            &FindPathRequest { source: participant.clone(), target: participant, ..Default::default() },
+        )
+        .await,
         post(&service, list_changes, &changes(Start::Cursor("x".into()))).await,
         post(&service, list_changes, &changes(Start::After("x".into()))).await,
         raw::post(service.channel().await, "readout.v1.MeetingService/GetMeting", &[], framed(&[vec![]])).await,
@@ -120,22 +125,22 @@ async fn message_begins_with_the_reason_of_every_status() {
         let status = Status::from_header_map(&headers).expect("a status");
         let reason = reason_of(&status).as_str_name();
         assert!(status.message().starts_with(&format!("{reason}: ")), "{status}");
-        // Which value, and which field, stand in it once.
+        // Each violation is in the message exactly once.
         for violation in status.get_details_bad_request().into_iter().flat_map(|bad| bad.field_violations) {
-            let told = format!("{}: {}", violation.field, violation.description);
-            assert_eq!(status.message().matches(&told).count(), 1, "{status}");
+            let sentence = format!("{}: {}", violation.field, violation.description);
+            assert_eq!(status.message().matches(&sentence).count(), 1, "{status}");
         }
     }
     let method =
         raw::post(service.channel().await, "readout.v1.MeetingService/GetMeting", &[], framed(&[vec![]])).await;
-    let told = "UNKNOWN_METHOD: there is no method \"/readout.v1.MeetingService/GetMeting\"; did you mean \
+    let expected = "UNKNOWN_METHOD: there is no method \"/readout.v1.MeetingService/GetMeting\"; did you mean \
                 \"/readout.v1.MeetingService/GetMeeting\"?";
-    assert_eq!(message(&method), told);
+    assert_eq!(message(&method), expected);
     service.stop().await;
 }
 
 #[tokio::test]
-async fn thousand_violations_with_long_paths_reach_a_client() {
+async fn status_with_a_thousand_violations_fits_into_8_kib_of_headers() {
     let service = Service::start().await;
     for letter in ["x", "é", "東", "🕊", "%", "\u{1}"] {
         let id = letter.repeat(200);
@@ -145,16 +150,16 @@ async fn thousand_violations_with_long_paths_reach_a_client() {
         let account = Account { participations, initiator: id.clone(), ..Default::default() };
         let meeting = Some(Meeting { account: Some(account), labels, ..Default::default() });
         let request = CreateMeetingRequest { meeting, ..Default::default() };
-        // As a client of tonic has it.
+        // A tonic client decodes the whole status.
         let status = service.meetings.clone().create_meeting(request.clone()).await.unwrap_err();
-        let violations = status.get_details_bad_request().expect("they are told").field_violations;
+        let violations = status.get_details_bad_request().expect("violations").field_violations;
         let (last, first) = violations.split_last().expect("some");
         let rest: usize =
             last.description.trim_start_matches("and ").trim_end_matches(" more").parse().expect("a number");
         assert!(first.len() > 3 && rest > 900, "{} and {rest}", first.len());
         let more = " more, see the details)";
         assert!(status.message().starts_with("INVALID_FIELD: ") && status.message().ends_with(more), "{status}");
-        // And as it travels: of 8 KiB, which grpcio and grpc-java accept.
+        // On the wire, the headers stay below 8 KiB, which grpcio and grpc-java accept.
         let headers = post(&service, "MeetingService/CreateMeeting", &request).await;
         assert!(bytes(&headers) < 8 * 1024, "{} bytes for {letter:?}", bytes(&headers));
     }
@@ -162,7 +167,7 @@ async fn thousand_violations_with_long_paths_reach_a_client() {
 }
 
 #[tokio::test]
-async fn violations_show_what_was_sent_and_the_nearest_name() {
+async fn violations_quote_the_refused_value_and_the_nearest_name() {
     let service = Service::start().await;
     let article = Article {
         uri: "urn:a".into(),
@@ -173,11 +178,12 @@ async fn violations_show_what_was_sent_and_the_nearest_name() {
     };
     let request = CreateArticleRequest { article: Some(article), article_id: "7".into(), ..Default::default() };
     let status = service.articles.clone().create_article(request).await.unwrap_err();
-    let told: Vec<_> = status.get_details_bad_request().unwrap().field_violations;
-    let told: Vec<_> = told.iter().map(|one| (one.field.as_str(), one.description.as_str())).collect();
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    let violations: Vec<_> =
+        violations.iter().map(|violation| (violation.field.as_str(), violation.description.as_str())).collect();
     let long = format!("must have at most 256 characters, not 257: \"{}…\"", "s".repeat(79));
     assert_eq!(
-        told,
+        violations,
         [
             ("article.section", long.as_str()),
             (
@@ -201,7 +207,7 @@ async fn violations_show_what_was_sent_and_the_nearest_name() {
 }
 
 #[tokio::test]
-async fn refused_evidence_says_what_stands_nearest() {
+async fn evidence_violations_quote_the_nearest_words_of_the_text() {
     let service = Service::start().await;
     let quoted = |quote: &str, start: i32, end: i32| Evidence {
         field: "title".into(),
@@ -224,10 +230,11 @@ async fn refused_evidence_says_what_stands_nearest() {
         ..Default::default()
     }];
     let status = service.ingest.clone().ingest_story(make::ingest(story)).await.unwrap_err();
-    let told: Vec<_> = status.get_details_bad_request().unwrap().field_violations;
-    let told: Vec<_> = told.iter().map(|one| (one.field.as_str(), one.description.as_str())).collect();
-    let at = ["quote", "quote", "quote", "quote", "field"];
-    let says = [
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    let violations: Vec<_> =
+        violations.iter().map(|violation| (violation.field.as_str(), violation.description.as_str())).collect();
+    let parts = ["quote", "quote", "quote", "quote", "field"];
+    let descriptions = [
         "does not stand at 5 to 12 of the text: \"Veliyev\"; it stands at 6 to 13",
         "does not stand in the text: \"kerim veliyev\"; at 0 to 13 stands \"Kerim Veliyev\": only case differs",
         "stands in the text more than once: \"Veliyev\", at 6 to 13 and at 43 to 50; give start and end",
@@ -235,24 +242,26 @@ async fn refused_evidence_says_what_stands_nearest() {
          \"Ruslan Tsalikov in Baku. Veliyev stressed mutual trust.\"",
         "names no field of Account: \"titel\"; did you mean \"title\"?",
     ];
-    for (index, ((field, description), (part, expected))) in told.iter().zip(at.iter().zip(says)).enumerate() {
+    for (index, ((field, description), (part, expected))) in
+        violations.iter().zip(parts.iter().zip(descriptions)).enumerate()
+    {
         assert_eq!(*field, format!("story.reports[0].evidence[{index}].{part}"));
         assert_eq!(*description, expected);
     }
-    assert_eq!(told.len(), says.len());
+    assert_eq!(violations.len(), descriptions.len());
     service.stop().await;
 }
 
-/// Credentials are never repeated, whatever is wrong with them.
+/// Credentials are never quoted, in no kind of error.
 #[tokio::test]
-async fn message_holds_no_credentials() {
+async fn status_message_contains_no_credentials() {
     let service = Service::start().await;
     let method = "readout.v1.ArticleService/ListArticles";
     for credentials in ["Bearer s3cret-t0ken", "Basic s3cret-t0ken", "s3cret-t0ken"] {
         let headers =
             raw::post(service.channel().await, method, &[("authorization", credentials)], framed(&[vec![]])).await;
-        let told = format!("{:?}", Status::from_header_map(&headers));
-        assert!(!told.contains("s3cret"), "{told}");
+        let status = format!("{:?}", Status::from_header_map(&headers));
+        assert!(!status.contains("s3cret"), "{status}");
     }
     service.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The database's schema: brought up to date once, whoever starts, and never touched when it is newer.
+//! Schema migrations: applied once even if several instances start together, and never applied to a newer schema.
 
 use readout::{
     pb::{
@@ -18,7 +18,7 @@ use crate::support::{
     reason_of,
 };
 
-/// Version, checksum and time of all migrations that were applied.
+/// Version, checksum and time of all applied migrations.
 async fn applied(database: &PgConnectOptions) -> Vec<(i64, Vec<u8>, String)> {
     let mut connection = database.connect().await.unwrap();
     let query = "select version, checksum, installed_on::text from _sqlx_migrations order by version";
@@ -34,13 +34,15 @@ async fn execute(database: &PgConnectOptions, statement: &'static str) {
 }
 
 #[tokio::test]
-async fn instances_that_start_together_on_an_empty_database_all_serve() {
+async fn concurrent_starts_on_an_empty_database_all_serve() {
     let database = empty_database().await;
     let url = database.to_url_lossy();
     let (first, second) = tokio::join!(Program::serve_on(url.as_str()), Program::serve_on(url.as_str()));
-    let one = ArticleServiceClient::new(first.channel().await);
-    let other = ArticleServiceClient::new(second.channel().await);
-    for (uri, mut writer, mut reader) in [("urn:a", one.clone(), other.clone()), ("urn:b", other, one)] {
+    let first_client = ArticleServiceClient::new(first.channel().await);
+    let second_client = ArticleServiceClient::new(second.channel().await);
+    for (uri, mut writer, mut reader) in
+        [("urn:a", first_client.clone(), second_client.clone()), ("urn:b", second_client, first_client)]
+    {
         let article = Some(Article { uri: uri.into(), ..Default::default() });
         let request = CreateArticleRequest { article, ..Default::default() };
         let written = writer.create_article(request).await.unwrap().into_inner();
@@ -51,14 +53,14 @@ async fn instances_that_start_together_on_an_empty_database_all_serve() {
 }
 
 #[tokio::test]
-async fn many_migrations_at_once_take_turns() {
+async fn concurrent_migrations_all_succeed() {
     let database = empty_database().await;
     let all = futures_util::future::join_all((0..8).map(|_| migrate(&database))).await;
     assert!(all.iter().all(Result::is_ok), "{all:?}");
 }
 
 #[tokio::test]
-async fn a_database_that_is_up_to_date_is_left_as_it_is() {
+async fn migrate_leaves_a_current_database_unchanged() {
     let database = empty_database().await;
     let url = database.to_url_lossy();
     let migrate = ["migrate", "--database-url", url.as_str()];
@@ -78,29 +80,29 @@ async fn a_database_that_is_up_to_date_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_with_both_versions() {
+async fn newer_schema_is_refused_with_both_versions() {
     let database = database().await;
-    let known = applied(&database).await.last().unwrap().0;
+    let newest_known = applied(&database).await.last().unwrap().0;
     let future = "insert into _sqlx_migrations values (99990101000000, 'of the future', now(), true, '\\x00', 1)";
     execute(&database, future).await;
     let before = applied(&database).await;
 
     let url = database.to_url_lossy();
-    let sentence = format!(
-        "the database has schema version 99990101000000, this readout knows versions up to {known}: \
+    let expected = format!(
+        "the database has schema version 99990101000000, this readout knows versions up to {newest_known}: \
          start a newer readout"
     );
     for command in ["migrate", "serve"] {
         let refused = run([command, "--database-url", url.as_str()]).await;
         assert_eq!(refused.code, Some(1), "{command}: {refused:?}");
         let log: Vec<_> = refused.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(messages(&log), sentence, "{command}");
+        assert_eq!(messages(&log), expected, "{command}");
     }
     assert_eq!(applied(&database).await, before);
 }
 
 #[tokio::test]
-async fn what_records_are_part_or_copies_of_is_read_from_docs_that_were_there_before() {
+async fn migration_3_fills_parents_and_syndication_sources_from_documents() {
     let service = Service::start().await;
     let state = service.create_participant(make::person("State", "AZ")).await;
     let ministry = Participant { parent: state.name.clone(), note: "N".repeat(300), ..make::person("Ministry", "AZ") };
@@ -133,7 +135,7 @@ async fn what_records_are_part_or_copies_of_is_read_from_docs_that_were_there_be
 }
 
 #[tokio::test]
-async fn who_made_the_revisions_that_were_there_before_is_read_from_docs_and_changes() {
+async fn migration_7_fills_actors_and_reasons_from_documents_and_changes() {
     let service = Service::start().await;
     let mut person = service.create_participant(make::person("Kerim Veliyev", "AZ")).await;
     person.note = "N".repeat(300);
@@ -147,7 +149,7 @@ async fn who_made_the_revisions_that_were_there_before_is_read_from_docs_and_cha
     let database = service.database.clone();
     service.stop().await;
 
-    // What the migration makes is what the service wrote.
+    // The migration restores the values that the service wrote.
     let written = signatures(&database).await;
     assert_eq!(written.lines().count(), 9);
     for table in ["participant", "article", "report", "meeting", "superseded"] {
@@ -166,11 +168,11 @@ async fn who_made_the_revisions_that_were_there_before_is_read_from_docs_and_cha
     assert_eq!(signatures(&database).await, written);
 }
 
-/// A line for each revision, with who made it.
+/// One line per revision, with its actor.
 async fn signatures(database: &PgConnectOptions) -> String {
     let mut connection = database.connect().await.unwrap();
     let query = "
-        select string_agg(one::text, E'\\n' order by one)
+        select string_agg(signature::text, E'\\n' order by signature)
         from (
             select 'participant', id, revision, update_time, change_kind, actor, request_id, null::uuid from participant
             union all
@@ -181,24 +183,24 @@ async fn signatures(database: &PgConnectOptions) -> String {
             select 'meeting', id, revision, update_time, change_kind, actor, request_id, null from meeting
             union all
             select 'superseded', id, revision, update_time, change_kind, actor, request_id, meeting from superseded
-        ) as one";
+        ) as signature";
     let signatures: String = sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     signatures
 }
 
 #[tokio::test]
-async fn how_many_tell_of_a_meeting_is_counted_from_what_was_there_before() {
+async fn migration_6_fills_report_and_source_counts_from_reports() {
     let service = Service::start().await;
     let first = service.create_article(make::article("urn:a")).await;
     let copy = Article { syndicated_from: first.name.clone(), ..make::article("urn:copy") };
     let copy = service.create_article(copy).await;
     let other = service.create_article(make::article("urn:b")).await;
-    let told_thrice = service.create_meeting(&first, make::talks("Talks")).await.unwrap();
+    let reported_thrice = service.create_meeting(&first, make::talks("Talks")).await.unwrap();
     for article in [&copy, &other] {
-        service.add_report(&told_thrice.name, &article.name, make::talks("Talks")).await.unwrap();
+        service.add_report(&reported_thrice.name, &article.name, make::talks("Talks")).await.unwrap();
     }
-    let told_once = service.create_meeting(&other, make::talks("Others")).await.unwrap();
+    let reported_once = service.create_meeting(&other, make::talks("Others")).await.unwrap();
     let database = service.database.clone();
     service.stop().await;
 
@@ -211,17 +213,17 @@ async fn how_many_tell_of_a_meeting_is_counted_from_what_was_there_before() {
     migrate(&database).await.unwrap();
     let service = Service::start_on(database).await;
     for (filter, name) in [
-        ("report_count = 3 AND independent_source_count = 2 AND has_dispute = false", &told_thrice.name),
-        ("report_count = 1 AND independent_source_count = 1 AND has_dispute = false", &told_once.name),
+        ("report_count = 3 AND independent_source_count = 2 AND has_dispute = false", &reported_thrice.name),
+        ("report_count = 1 AND independent_source_count = 1 AND has_dispute = false", &reported_once.name),
     ] {
         let request = ListMeetingsRequest { filter: filter.into(), ..Default::default() };
         let list = service.meetings.clone().list_meetings(request).await.unwrap().into_inner();
-        assert_eq!(list.meetings.iter().map(|one| &one.name).collect::<Vec<_>>(), [name], "{filter}");
+        assert_eq!(list.meetings.iter().map(|meeting| &meeting.name).collect::<Vec<_>>(), [name], "{filter}");
     }
 }
 
 #[tokio::test]
-async fn which_texts_articles_may_show_is_read_from_revisions_that_were_there_before() {
+async fn migration_8_fills_article_text_use_from_revisions() {
     let service = Service::start().await;
     let kept = service.create_article(make::article("urn:kept")).await;
     let shared = service.create_article(make::article("urn:shared")).await;
@@ -238,7 +240,7 @@ async fn which_texts_articles_may_show_is_read_from_revisions_that_were_there_be
         "drop table article_text_use, unsettled, grouping",
         "drop index article_origin_idx",
         "alter table article drop column text_key",
-        // As it was left when it was withheld.
+        // Before schema version 8, a withheld text was left behind like this.
         "insert into article_text values ('\\x00', 'Other words.')",
         "delete from _sqlx_migrations where version = 8",
     ] {

@@ -1,4 +1,4 @@
-//! Lists in the order of a field.
+//! `order_by`: lists in the order of a field.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -13,13 +13,13 @@ fn date(year: i32, month: i32, day: i32) -> Option<Date> {
     Some(Date { year, month, day })
 }
 
-/// Days that some share and some lack, the month and year alone among them.
+/// Dates for 23 records: shared, missing, and partial ones (a month or a year only).
 fn days() -> Vec<Option<Date>> {
-    let some = [date(2020, 9, 3), date(2020, 9, 0), date(2020, 0, 0), date(1, 1, 1), date(9999, 12, 31), None];
-    (0..23).map(|number| some[number * 7 % some.len()]).collect()
+    let samples = [date(2020, 9, 3), date(2020, 9, 0), date(2020, 0, 0), date(1, 1, 1), date(9999, 12, 31), None];
+    (0..23).map(|number| samples[number * 7 % samples.len()]).collect()
 }
 
-/// 23 articles and participants, and a meeting of each; some are told of by several articles, some were changed.
+/// A service with 23 participants and meetings. Some meetings have several articles, some participants were updated.
 async fn filled() -> Service {
     let mut service = Service::start().await;
     for (number, day) in days().into_iter().enumerate() {
@@ -29,12 +29,12 @@ async fn filled() -> Service {
         let account = story.reports[0].account.take().unwrap();
         let span = day.map(|start| DateSpan { start: Some(start), ..Default::default() });
         story.reports[0].account = Some(Account { date: span, ..account });
-        let told = service.ingest.ingest_story(make::ingest(story)).await.unwrap().into_inner();
+        let ingested = service.ingest.ingest_story(make::ingest(story)).await.unwrap().into_inner();
         for more in 0..number % 3 {
             let article = service.create_article(make::article(&format!("urn:{number}:{more}"))).await;
-            let person = Participant { name: told.participants[0].name.clone(), ..Default::default() };
+            let person = Participant { name: ingested.participants[0].name.clone(), ..Default::default() };
             service
-                .add_report(&told.meetings[0].meeting, &article.name, make::talks_of("Talks", &person))
+                .add_report(&ingested.meetings[0].meeting, &article.name, make::talks_of("Talks", &person))
                 .await
                 .unwrap();
         }
@@ -64,7 +64,7 @@ macro_rules! whole {
 
 const SIZES: [i32; 5] = [1, 2, 7, 50, 1_000];
 
-/// An unset date is before all others, a partial one at its first day.
+/// The sort key of a date: an unset date sorts first, a partial date at its first day.
 fn first_day(date: Option<Date>) -> (i32, i32, i32) {
     date.map_or((0, 0, 0), |date| (date.year, date.month.max(1), date.day.max(1)))
 }
@@ -73,29 +73,29 @@ fn seconds(time: Option<prost_types::Timestamp>) -> (i64, i32) {
     time.map(|time| (time.seconds, time.nanos)).unwrap()
 }
 
-/// The records in this order, and in the opposite one.
+/// The names of the records in ascending and in descending order of the key.
 fn in_order<R: Clone, K: Ord>(records: &[R], name: impl Fn(&R) -> String, key: impl Fn(&R) -> K) -> [Vec<String>; 2] {
-    let mut up = records.to_vec();
-    up.sort_by_key(|one| (key(one), name(one)));
-    let mut down = records.to_vec();
-    down.sort_by_key(|one| Reverse((key(one), name(one))));
-    [up, down].map(|all| all.iter().map(&name).collect())
+    let mut ascending = records.to_vec();
+    ascending.sort_by_key(|record| (key(record), name(record)));
+    let mut descending = records.to_vec();
+    descending.sort_by_key(|record| Reverse((key(record), name(record))));
+    [ascending, descending].map(|all| all.iter().map(&name).collect())
 }
 
 #[tokio::test]
-async fn meetings_come_in_the_order_of_each_field_whatever_the_size_of_a_page() {
+async fn list_meetings_keeps_the_order_of_each_field_for_every_page_size() {
     let service = filled().await;
     let mut client = service.meetings.clone();
     let all = whole!(client, list_meetings, ListMeetingsRequest, meetings, "", 1_000);
     assert_eq!(all.len(), 23);
-    let name = |one: &Meeting| one.name.clone();
-    let start = |one: &Meeting| one.account.as_ref().and_then(|account| account.date.as_ref()?.start);
+    let name = |meeting: &Meeting| meeting.name.clone();
+    let start = |meeting: &Meeting| meeting.account.as_ref().and_then(|account| account.date.as_ref()?.start);
     let expected: BTreeMap<&str, [Vec<String>; 2]> = [
         ("name", in_order(&all, name, |_| ())),
-        ("date", in_order(&all, name, |one| first_day(start(one)))),
-        ("create_time", in_order(&all, name, |one| seconds(one.create_time))),
-        ("update_time", in_order(&all, name, |one| seconds(one.update_time))),
-        ("independent_source_count", in_order(&all, name, |one| one.independent_source_count)),
+        ("date", in_order(&all, name, |meeting| first_day(start(meeting)))),
+        ("create_time", in_order(&all, name, |meeting| seconds(meeting.create_time))),
+        ("update_time", in_order(&all, name, |meeting| seconds(meeting.update_time))),
+        ("independent_source_count", in_order(&all, name, |meeting| meeting.independent_source_count)),
     ]
     .into();
     for (field, orders) in expected {
@@ -116,17 +116,17 @@ async fn meetings_come_in_the_order_of_each_field_whatever_the_size_of_a_page() 
 }
 
 #[tokio::test]
-async fn articles_and_participants_do_too() {
+async fn list_articles_and_participants_keep_the_order_of_each_field_for_every_page_size() {
     let service = filled().await;
     let (mut articles, mut participants) = (service.articles.clone(), service.participants.clone());
     let all = whole!(articles, list_articles, ListArticlesRequest, articles, "", 1_000);
     assert_eq!(all.len(), 45);
-    let name = |one: &Article| one.name.clone();
+    let name = |article: &Article| article.name.clone();
     for (field, orders) in [
         ("name", in_order(&all, name, |_| ())),
-        ("publish_date", in_order(&all, name, |one| first_day(one.publish_date))),
-        ("create_time", in_order(&all, name, |one| seconds(one.create_time))),
-        ("update_time", in_order(&all, name, |one| seconds(one.update_time))),
+        ("publish_date", in_order(&all, name, |article| first_day(article.publish_date))),
+        ("create_time", in_order(&all, name, |article| seconds(article.create_time))),
+        ("update_time", in_order(&all, name, |article| seconds(article.update_time))),
     ] {
         for (order_by, expected) in [field.to_owned(), format!("{field} desc")].iter().zip(orders) {
             for size in SIZES {
@@ -137,11 +137,11 @@ async fn articles_and_participants_do_too() {
     }
     let all = whole!(participants, list_participants, ListParticipantsRequest, participants, "", 1_000);
     assert_eq!(all.len(), 23);
-    let name = |one: &Participant| one.name.clone();
+    let name = |participant: &Participant| participant.name.clone();
     for (field, orders) in [
         ("name", in_order(&all, name, |_| ())),
-        ("create_time", in_order(&all, name, |one| seconds(one.create_time))),
-        ("update_time", in_order(&all, name, |one| seconds(one.update_time))),
+        ("create_time", in_order(&all, name, |participant| seconds(participant.create_time))),
+        ("update_time", in_order(&all, name, |participant| seconds(participant.update_time))),
     ] {
         for (order_by, expected) in [field.to_owned(), format!("{field} desc")].iter().zip(orders) {
             for size in SIZES {
@@ -154,9 +154,9 @@ async fn articles_and_participants_do_too() {
 }
 
 #[tokio::test]
-async fn an_order_that_there_is_not_is_refused_with_those_that_there_are() {
+async fn unknown_order_by_is_refused_with_the_supported_fields() {
     let mut service = Service::start().await;
-    for (order_by, told) in [
+    for (order_by, message) in [
         ("dte", "did you mean \"date\"?"),
         ("summary", "must be in the order of name, date, create_time, update_time, independent_source_count"),
         ("date, name", "must be one field"),
@@ -169,7 +169,7 @@ async fn an_order_that_there_is_not_is_refused_with_those_that_there_are() {
             service.meetings.list_meetings(request.clone()).await.unwrap_err(),
             service.meetings.stream_meetings(request.clone()).await.unwrap_err(),
         ] {
-            assert!(refused.message().contains(told), "{order_by}: {}", refused.message());
+            assert!(refused.message().contains(message), "{order_by}: {}", refused.message());
             assert_eq!(Refused::from(refused), Refused::fields(ErrorReason::InvalidOrder, ["order_by"]));
         }
     }

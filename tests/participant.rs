@@ -1,4 +1,4 @@
-//! ParticipantService.
+//! `ParticipantService`: creating and reading participants.
 
 use readout::pb::{
     BatchGetParticipantsRequest, CreateParticipantRequest, Date, ErrorReason, ExternalId, GetParticipantRequest,
@@ -43,7 +43,7 @@ fn veliyev() -> Participant {
 }
 
 #[tokio::test]
-async fn what_was_created_is_read_again() {
+async fn get_participant_returns_what_create_participant_returned() {
     let mut service = Service::start().await;
     let created = service.participants.create_participant(create(veliyev())).await.unwrap();
     assert!(created.metadata().contains_key("readout-position"));
@@ -67,7 +67,7 @@ async fn what_was_created_is_read_again() {
 }
 
 #[tokio::test]
-async fn equal_names_are_allowed() {
+async fn create_participant_allows_equal_names() {
     let mut service = Service::start().await;
     let first = service.participants.create_participant(create(person("Wang Yi", "CN"))).await.unwrap().into_inner();
     let second = service.participants.create_participant(create(person("Wang Yi", "CN"))).await.unwrap().into_inner();
@@ -76,7 +76,7 @@ async fn equal_names_are_allowed() {
 }
 
 #[tokio::test]
-async fn an_external_id_belongs_to_one_participant() {
+async fn create_participant_refuses_an_external_id_that_is_taken() {
     let mut service = Service::start().await;
     let first = service.participants.create_participant(create(veliyev())).await.unwrap().into_inner();
     let ids = vec![external_id("wikidata", "Q2"), external_id("viaf", "1")];
@@ -86,14 +86,14 @@ async fn an_external_id_belongs_to_one_participant() {
     assert_eq!((metadata_of(&refused, "scheme"), metadata_of(&refused, "value")), ("viaf".into(), "1".into()));
     assert_eq!(Refused::from(refused), Refused::with(Code::AlreadyExists, ErrorReason::DuplicateExternalId));
 
-    // The same value in another catalogue is another id, and none of the refused ones was taken.
+    // The same value in another scheme is another id, and the refused call claimed none of its ids.
     let ids = vec![external_id("isni", "1"), external_id("wikidata", "Q2")];
     let other = Participant { external_ids: ids, ..person("Somebody Else", "") };
     service.participants.create_participant(create(other)).await.unwrap();
 }
 
 #[tokio::test]
-async fn of_concurrent_creates_of_one_external_id_one_wins() {
+async fn concurrent_create_participant_calls_with_one_external_id_have_one_winner() {
     let service = Service::start().await;
     let calls = (0..32).map(|number| {
         let mut participants = service.participants.clone();
@@ -114,13 +114,13 @@ async fn of_concurrent_creates_of_one_external_id_one_wins() {
 }
 
 #[tokio::test]
-async fn what_a_participant_is_part_of_must_be_there() {
+async fn create_participant_refuses_a_parent_that_does_not_exist() {
     let mut service = Service::start().await;
-    let nobody = format!("participants/{}", Uuid::now_v7());
-    let mut ministry = Participant { parent: nobody.clone(), ..person("Ministry of Defence", "AZ") };
+    let unknown = format!("participants/{}", Uuid::now_v7());
+    let mut ministry = Participant { parent: unknown.clone(), ..person("Ministry of Defence", "AZ") };
     ministry.set_kind(Kind::Organization);
     let refused = service.participants.create_participant(create(ministry.clone())).await.unwrap_err();
-    assert_eq!(metadata_of(&refused, "name"), nobody);
+    assert_eq!(metadata_of(&refused, "name"), unknown);
     assert_eq!(Refused::from(refused), Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));
 
     let mut state = person("Azerbaijan", "AZ");
@@ -132,7 +132,7 @@ async fn what_a_participant_is_part_of_must_be_there() {
 }
 
 #[tokio::test]
-async fn an_id_may_be_chosen_once() {
+async fn create_participant_refuses_an_id_that_is_taken_or_malformed() {
     let mut service = Service::start().await;
     let id = Uuid::now_v7();
     let request = CreateParticipantRequest { participant_id: id.to_string(), ..create(person("A", "")) };
@@ -147,23 +147,23 @@ async fn an_id_may_be_chosen_once() {
 }
 
 #[tokio::test]
-async fn concurrent_duplicates_of_one_request_have_one_result() {
-    let one = Service::start().await;
-    let other = Service::start_on(one.database.clone()).await;
-    // Often, as they have to meet between reading and writing.
+async fn concurrent_create_participant_duplicates_have_one_result() {
+    let service = Service::start().await;
+    let other = Service::start_on(service.database.clone()).await;
+    // Many rounds, because the calls must overlap between reading and writing.
     for round in 0..10 {
         let ids = vec![external_id("isni", &round.to_string())];
         let sent = Participant { external_ids: ids, ..veliyev() };
         let request = CreateParticipantRequest { request_id: format!("r-{round}"), ..create(sent) };
         let calls = (0..32).map(|number| {
-            let mut participants = if number % 2 == 0 { &one } else { &other }.participants.clone();
+            let mut participants = if number % 2 == 0 { &service } else { &other }.participants.clone();
             let request = request.clone();
             async move { participants.create_participant(request).await.unwrap().into_inner() }
         });
         let answers = futures_util::future::join_all(calls).await;
         assert!(answers.iter().all(|answer| *answer == answers[0]));
     }
-    assert_eq!(one.count("select count(*) from change").await, 10);
+    assert_eq!(service.count("select count(*) from change").await, 10);
 
     let another = CreateParticipantRequest { request_id: "r-1".into(), ..create(person("A", "")) };
     let refused = other.participants.clone().create_participant(another).await.unwrap_err();
@@ -172,7 +172,7 @@ async fn concurrent_duplicates_of_one_request_have_one_result() {
 }
 
 #[tokio::test]
-async fn validate_only_writes_nothing() {
+async fn create_participant_writes_nothing_when_validate_only() {
     let mut service = Service::start().await;
     let request = CreateParticipantRequest { validate_only: true, request_id: "r-1".into(), ..create(veliyev()) };
     let checked = service.participants.create_participant(request).await.unwrap();
@@ -188,7 +188,7 @@ async fn validate_only_writes_nothing() {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_is_told_at_once() {
+async fn create_participant_reports_all_violations_at_once() {
     let mut service = Service::start().await;
     let year = |year| Some(Date { year, ..Default::default() });
     let term = OfficeTerm { start: year(2020), end: year(2019), seniority: 7, ..Default::default() };
@@ -220,7 +220,7 @@ async fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_batch_is_answered_in_the_order_asked_for_or_not_at_all() {
+async fn batch_get_participants_keeps_the_requested_order_and_fails_if_one_is_missing() {
     let mut service = Service::start().await;
     let mut names = Vec::new();
     for name in ["A", "B", "C"] {
@@ -229,7 +229,8 @@ async fn a_batch_is_answered_in_the_order_asked_for_or_not_at_all() {
     }
     let request = BatchGetParticipantsRequest { names: names.clone(), ..Default::default() };
     let batch = service.participants.batch_get_participants(request).await.unwrap().into_inner();
-    let read: Vec<_> = batch.participants.iter().map(|one| (&one.name, one.display_name.as_str())).collect();
+    let read: Vec<_> =
+        batch.participants.iter().map(|participant| (&participant.name, participant.display_name.as_str())).collect();
     assert_eq!(read, [(&names[0], "C"), (&names[1], "B"), (&names[2], "A")]);
 
     let missing = format!("participants/{}", Uuid::nil());
@@ -243,7 +244,7 @@ async fn a_batch_is_answered_in_the_order_asked_for_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_name_must_be_of_a_participant_who_is_there() {
+async fn get_participant_refuses_an_unknown_or_malformed_name() {
     let mut service = Service::start().await;
     let missing = format!("participants/{}", Uuid::now_v7());
     let refused = service.participants.get_participant(get(&missing)).await.unwrap_err();

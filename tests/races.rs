@@ -1,4 +1,4 @@
-//! Who wins when calls want what cannot both be, also through two instances on one database.
+//! Races between conflicting calls, also through two instances on one database: exactly one call wins.
 
 use readout::pb::{CreateParticipantRequest, ErrorReason, Participant, ingest_story_response::Outcome};
 use tonic::{Code, Response, Status};
@@ -11,22 +11,22 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn of_concurrent_deletions_one_wins() {
+async fn concurrent_deletions_have_one_winner() {
     let service = Service::start().await;
     let other = Service::start_on(service.database.clone()).await;
-    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
-    let calls = (0..16).map(|call| [&service, &other][call % 2].delete_participant(&one.name));
+    let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let calls = (0..16).map(|call| [&service, &other][call % 2].delete_participant(&veliyev.name));
     let answers = futures_util::future::join_all(calls).await;
     let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert_eq!(won.len(), 1);
     for status in lost {
-        refused(status.unwrap_err(), Code::NotFound, ErrorReason::AlreadyDeleted, &one.name);
+        refused(status.unwrap_err(), Code::NotFound, ErrorReason::AlreadyDeleted, &veliyev.name);
     }
 }
 
-/// Of each pair of calls one must win, and the other be refused for it.
+/// Checks that exactly one of the two calls succeeds and the other one is refused because of it.
 #[track_caller]
-fn one_wins<T, U>(deletion: Result<T, Status>, naming: Result<U, Status>) {
+fn assert_one_wins<T, U>(deletion: Result<T, Status>, naming: Result<U, Status>) {
     match (deletion, naming) {
         (Ok(_), Err(status)) => assert_eq!(reason_of(&status), ErrorReason::ResourceDeleted, "{status:?}"),
         (Err(status), Ok(_)) => assert_eq!(reason_of(&status), ErrorReason::StillNamed, "{status:?}"),
@@ -35,7 +35,7 @@ fn one_wins<T, U>(deletion: Result<T, Status>, naming: Result<U, Status>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_deletes_and_whoever_names_the_same_never_both_win() {
+async fn concurrent_deletion_and_reference_never_both_succeed() {
     let service = Service::start().await;
     let other = Service::start_on(service.database.clone()).await;
     let source = service.create_article(article("urn:source")).await;
@@ -48,7 +48,7 @@ async fn whoever_deletes_and_whoever_names_the_same_never_both_win() {
         let meeting = service.create_meeting(&source, talks(&title)).await.unwrap();
         let first = service.create_article(article(&format!("urn:{round}"))).await;
         let given = Participant { name: people[1].name.clone(), ..Default::default() };
-        let told = ingest(story(&format!("urn:story:{round}"), &[given]));
+        let naming_story = ingest(story(&format!("urn:story:{round}"), &[given]));
         let mut stories = other.ingest.clone();
         let part = Participant { parent: people[2].name.clone(), ..person(&format!("part of {round}"), "AZ") };
         let part = CreateParticipantRequest { participant: Some(part), ..Default::default() };
@@ -66,24 +66,24 @@ async fn whoever_deletes_and_whoever_names_the_same_never_both_win() {
         let namings = async {
             tokio::join!(
                 other.add_report(&meeting.name, &source.name, talks_of(&title, &people[0])),
-                stories.ingest_story(told),
+                stories.ingest_story(naming_story),
                 participants.create_participant(part),
-                // Through the same instance, and so perhaps in the same transaction.
+                // This call goes through the deleting instance and may share its transaction.
                 service.create_meeting(&source, talks_of(&title, &people[3])),
                 other.create_meeting(&first, talks(&title)),
             )
         };
         let (deletions, namings) = tokio::join!(deletions, namings);
-        one_wins(deletions.0, namings.0);
-        one_wins(deletions.1, namings.1);
-        one_wins(deletions.2, namings.2);
-        one_wins(deletions.3, namings.3);
-        one_wins(deletions.4, namings.4);
+        assert_one_wins(deletions.0, namings.0);
+        assert_one_wins(deletions.1, namings.1);
+        assert_one_wins(deletions.2, namings.2);
+        assert_one_wins(deletions.3, namings.3);
+        assert_one_wins(deletions.4, namings.4);
     }
 }
 
 #[tokio::test]
-async fn no_participant_is_part_of_itself_whoever_moves_at_once() {
+async fn concurrent_parent_updates_never_create_a_cycle() {
     let service = Service::start().await;
     let other = Service::start_on(service.database.clone()).await;
     for round in 0..12 {
@@ -96,7 +96,7 @@ async fn no_participant_is_part_of_itself_whoever_moves_at_once() {
             parent: names[of].clone(),
             ..Default::default()
         };
-        // Through two instances, and two through one.
+        // Two calls go through one instance, the third through another.
         let calls = [(&service, 0, 1), (&other, 1, 2), (&service, 2, 0)];
         let calls = calls.map(|(service, at, of)| service.update_participant(part(at, of), &["parent"]));
         let answers = futures_util::future::join_all(calls).await;
@@ -109,7 +109,7 @@ async fn no_participant_is_part_of_itself_whoever_moves_at_once() {
 }
 
 #[tokio::test]
-async fn of_concurrent_updates_none_is_lost_and_of_those_that_expect_one_etag_one_wins() {
+async fn concurrent_updates_are_all_applied_and_with_one_etag_have_one_winner() {
     let service = Service::start().await;
     let other = Service::start_on(service.database.clone()).await;
     let first = service.create_participant(person("Kerim Veliyev", "AZ")).await;
@@ -127,34 +127,34 @@ async fn of_concurrent_updates_none_is_lost_and_of_those_that_expect_one_etag_on
         assert_eq!(reason_of(&status.unwrap_err()), ErrorReason::EtagMismatch);
     }
     let answers = futures_util::future::join_all((16..48).map(|number| call(number, ""))).await;
-    let last = answers.into_iter().map(Result::unwrap).max_by_key(|one| one.revision).unwrap();
+    let last = answers.into_iter().map(Result::unwrap).max_by_key(|participant| participant.revision).unwrap();
     assert_eq!((last.revision, last.labels.len()), (34, 33));
 }
 
 #[tokio::test]
-async fn a_story_that_found_nobody_comes_before_an_update_that_gives_the_name() {
+async fn ingest_story_that_matches_nobody_precedes_a_concurrent_renaming() {
     let service = Service::start().await;
     let other = Service::start_on(service.database.clone()).await;
     for round in 0..16 {
         let name = format!("Kerim Veliyev {round}");
-        let one = service.create_participant(person(&format!("K. V. {round}"), "AZ")).await;
-        let sent = Participant { name: one.name.clone(), display_name: name.clone(), ..Default::default() };
+        let participant = service.create_participant(person(&format!("K. V. {round}"), "AZ")).await;
+        let sent = Participant { name: participant.name.clone(), display_name: name.clone(), ..Default::default() };
         let mut participants = service.participants.clone();
         let mut stories = other.ingest.clone();
-        let (renamed, told) = tokio::join!(
+        let (renamed, ingested) = tokio::join!(
             participants.update_participant(of_participant(sent, &["display_name"])),
             stories.ingest_story(ingest(story(&format!("urn:{round}"), &[person(&name, "AZ")]))),
         );
-        let (renamed, told) = (renamed.unwrap(), told.unwrap());
-        let found = told.get_ref().participants[0].clone();
+        let (renamed, ingested) = (renamed.unwrap(), ingested.unwrap());
+        let found = ingested.get_ref().participants[0].clone();
         match found.outcome() {
-            Outcome::Matched => assert_eq!(found.name, one.name),
-            _ => assert!(position(&told) < position(&renamed), "nobody had the name"),
+            Outcome::Matched => assert_eq!(found.name, participant.name),
+            _ => assert!(position(&ingested) < position(&renamed), "no participant had the name"),
         }
     }
 }
 
-/// The number of a write's position.
+/// The number in the feed position of a write.
 fn position<T>(response: &Response<T>) -> u64 {
     let position = response.metadata().get("readout-position").expect("a position").to_str().expect("text");
     position.rsplit('.').next().expect("a number").parse().expect("a number")

@@ -1,4 +1,4 @@
-//! Reads with `read_time`: what was answered then.
+//! Reads with `read_time`: records as they were returned at that time.
 
 use std::time::SystemTime;
 
@@ -51,7 +51,7 @@ impl Service {
     }
 }
 
-/// The last microsecond before it.
+/// The last microsecond before `time`.
 fn before(time: Time) -> Time {
     let mut time = time.expect("a time");
     time.nanos -= 1_000;
@@ -63,18 +63,18 @@ fn now() -> Time {
     Some(SystemTime::now().into())
 }
 
-fn said(text: &str) -> Account {
+fn talks_with_statement(text: &str) -> Account {
     let statement = Statement { id: "s".into(), text: text.into(), ..Default::default() };
     Account { statements: vec![statement], ..talks("Talks") }
 }
 
 #[track_caller]
-fn not_there<T: std::fmt::Debug>(read: Result<T, Status>, name: &str) {
+fn assert_not_found<T: std::fmt::Debug>(read: Result<T, Status>, name: &str) {
     refused(read.unwrap_err(), Code::NotFound, ErrorReason::ResourceNotFound, name);
 }
 
 #[tokio::test]
-async fn a_participant_is_read_as_of_any_time() {
+async fn get_participant_returns_each_revision_at_its_read_time() {
     let service = Service::start().await;
     let mut steps = vec![service.create_participant(person("Kerim Veliyev", "AZ")).await];
     let name = steps[0].name.clone();
@@ -84,7 +84,7 @@ async fn a_participant_is_read_as_of_any_time() {
     }
     steps.push(service.delete_participant(&name).await.unwrap());
 
-    not_there(service.participant_at(&name, before(steps[0].update_time)).await, &name);
+    assert_not_found(service.participant_at(&name, before(steps[0].update_time)).await, &name);
     for (step, next) in steps.iter().zip(&steps[1..]) {
         for time in [step.update_time, before(next.update_time)] {
             assert_eq!(&service.participant_at(&name, time).await.unwrap(), step);
@@ -94,7 +94,7 @@ async fn a_participant_is_read_as_of_any_time() {
 }
 
 #[tokio::test]
-async fn an_article_is_read_with_the_text_that_it_had() {
+async fn get_article_returns_the_text_of_its_read_time() {
     let service = Service::start().await;
     let first = service.create_article(article("urn:a")).await;
     let name = &first.name;
@@ -102,9 +102,9 @@ async fn an_article_is_read_with_the_text_that_it_had() {
     let second = service.update_article(other, &["text"]).await.unwrap();
     let deleted = service.delete_article(name).await.unwrap();
 
-    not_there(service.article_at(name, before(first.update_time)).await, name);
-    let then = service.article_at(name, first.update_time).await.unwrap();
-    assert_eq!((then.text.as_str(), &then), (TEXT, &first));
+    assert_not_found(service.article_at(name, before(first.update_time)).await, name);
+    let former = service.article_at(name, first.update_time).await.unwrap();
+    assert_eq!((former.text.as_str(), &former), (TEXT, &first));
     assert_eq!(service.article_at(name, before(deleted.update_time)).await.unwrap(), second);
     let last = service.article_at(name, now()).await.unwrap();
     assert_eq!((last.delete_time, last.text.as_str()), (deleted.update_time, "Another text."));
@@ -115,30 +115,30 @@ async fn an_article_is_read_with_the_text_that_it_had() {
 }
 
 #[tokio::test]
-async fn a_meeting_is_read_as_it_was_answered_at_each_step() {
+async fn get_meeting_returns_each_settled_state_at_its_read_time() {
     let service = Service::start().await;
     let on = |uri: &str, day| Article { publish_date: Some(Date { year: 2020, month: 9, day }), ..article(uri) };
     let (first, second) = (service.create_article(on("urn:1", 5)).await, service.create_article(on("urn:2", 6)).await);
-    let meeting = service.create_meeting(&first, said("first")).await.unwrap();
+    let meeting = service.create_meeting(&first, talks_with_statement("first")).await.unwrap();
     let name = &meeting.name;
     let mut steps = vec![service.meeting(name).await];
-    service.add_report(name, &second.name, said("second")).await.unwrap();
+    service.add_report(name, &second.name, talks_with_statement("second")).await.unwrap();
     steps.push(service.meeting(name).await);
     service.delete_meeting(name).await.unwrap();
     steps.push(service.meeting(name).await);
-    // What is said comes in the order of publication, which is another one from then on.
+    // Statements are in the order of publication, which this update changes.
     let earlier = Article { name: second.name.clone(), ..on("", 4) };
     let earlier = service.update_article(earlier, &["publish_date"]).await.unwrap();
     let day = |meeting: &Meeting| meeting.publish_date.map(|date| date.day);
     assert_eq!(day(&steps[2]), Some(5));
-    eventually("it is settled anew", async || day(&service.meeting(name).await) == Some(4)).await;
+    eventually("the meeting is settled again", async || day(&service.meeting(name).await) == Some(4)).await;
     let reordered = service.meeting(name).await;
     service.undelete_meeting(name).await.unwrap();
     steps.push(service.meeting(name).await);
     service.retract_all_of(&first).await;
     steps.push(service.meeting(name).await);
 
-    not_there(service.meeting_at(name, before(steps[0].update_time)).await, name);
+    assert_not_found(service.meeting_at(name, before(steps[0].update_time)).await, name);
     for step in &steps {
         assert_eq!(&service.meeting_at(name, step.update_time).await.unwrap(), step);
     }
@@ -149,17 +149,17 @@ async fn a_meeting_is_read_as_it_was_answered_at_each_step() {
     assert_eq!(service.meeting_at(name, before(earlier.update_time)).await.unwrap(), steps[2]);
     assert_eq!(service.meeting_at(name, reordered.update_time).await.unwrap(), reordered);
     let texts = |meeting: &Meeting| -> Vec<String> {
-        meeting.account.as_ref().unwrap().statements.iter().map(|one| one.text.clone()).collect()
+        meeting.account.as_ref().unwrap().statements.iter().map(|statement| statement.text.clone()).collect()
     };
-    // Until then it has the revision that it had, and what its articles say in their order.
+    // Before it is settled again, the meeting has its former revision but already the new order of statements.
     let between = service.meeting_at(name, earlier.update_time).await.unwrap();
     assert_eq!((between.revision, day(&between)), (steps[2].revision, Some(5)));
     assert_eq!((reordered.revision, texts(&between)), (steps[2].revision + 1, texts(&reordered)));
-    let told: Vec<_> = steps.iter().map(texts).collect();
-    assert_eq!(told[0], ["first"]);
-    assert_eq!(told[1], ["first", "second"]);
-    assert_eq!(told[3], ["second", "first"]);
-    assert_eq!(told[4], ["second"]);
+    let statements: Vec<_> = steps.iter().map(texts).collect();
+    assert_eq!(statements[0], ["first"]);
+    assert_eq!(statements[1], ["first", "second"]);
+    assert_eq!(statements[3], ["second", "first"]);
+    assert_eq!(statements[4], ["second"]);
 
     let view = View::Basic.into();
     let basic = GetMeetingRequest { name: name.clone(), view, read_time: steps[1].update_time };
@@ -168,48 +168,52 @@ async fn a_meeting_is_read_as_it_was_answered_at_each_step() {
 }
 
 #[tokio::test]
-async fn a_report_is_read_and_listed_in_the_state_that_it_had() {
+async fn reports_are_read_and_listed_in_their_state_at_the_read_time() {
     let service = Service::start().await;
     let (first, second) =
         (service.create_article(article("urn:1")).await, service.create_article(article("urn:2")).await);
-    let meeting = service.create_meeting(&first, said("first")).await.unwrap();
-    let one = service.reports_of(&meeting.name).await.remove(0);
-    let two = service.add_report(&meeting.name, &second.name, said("second")).await.unwrap();
+    let meeting = service.create_meeting(&first, talks_with_statement("first")).await.unwrap();
+    let first_report = service.reports_of(&meeting.name).await.remove(0);
+    let second_report = service.add_report(&meeting.name, &second.name, talks_with_statement("second")).await.unwrap();
     service.retract_all_of(&first).await;
     let retracted = service.reports_of(&meeting.name).await.remove(0);
-    assert_eq!((retracted.state(), &retracted.name), (State::Retracted, &one.name));
+    assert_eq!((retracted.state(), &retracted.name), (State::Retracted, &first_report.name));
 
-    not_there(service.report_at(&one.name, before(one.update_time)).await, &one.name);
-    assert_eq!(service.report_at(&one.name, before(retracted.update_time)).await.unwrap(), one);
-    assert_eq!(service.report_at(&one.name, retracted.update_time).await.unwrap(), retracted);
+    assert_not_found(service.report_at(&first_report.name, before(first_report.update_time)).await, &first_report.name);
+    assert_eq!(service.report_at(&first_report.name, before(retracted.update_time)).await.unwrap(), first_report);
+    assert_eq!(service.report_at(&first_report.name, retracted.update_time).await.unwrap(), retracted);
 
     let at = async |time| service.reports_at(&meeting.name, time).await;
-    assert_eq!(at(before(one.update_time)).await, []);
-    assert_eq!(at(one.update_time).await, std::slice::from_ref(&one));
-    assert_eq!(at(two.update_time).await, [one.clone(), two.clone()]);
-    assert_eq!(at(retracted.update_time).await, [retracted.clone(), two.clone()]);
+    assert_eq!(at(before(first_report.update_time)).await, []);
+    assert_eq!(at(first_report.update_time).await, std::slice::from_ref(&first_report));
+    assert_eq!(at(second_report.update_time).await, [first_report.clone(), second_report.clone()]);
+    assert_eq!(at(retracted.update_time).await, [retracted.clone(), second_report.clone()]);
     assert_eq!(at(now()).await, service.reports_of(&meeting.name).await);
     let of_second = ListReportsRequest {
         meeting: meeting.name.clone(),
         article: second.name.clone(),
-        read_time: two.update_time,
+        read_time: second_report.update_time,
         ..Default::default()
     };
     let of_second = service.meetings.clone().list_reports(of_second).await.unwrap().into_inner();
-    assert_eq!(of_second.reports, [two]);
+    assert_eq!(of_second.reports, [second_report]);
 }
 
 #[tokio::test]
-async fn the_reports_of_then_come_in_pages_whose_tokens_are_of_that_time() {
+async fn list_reports_page_token_is_bound_to_its_read_time() {
     let service = Service::start().await;
     let source = service.create_article(article("urn:1")).await;
-    let meeting = service.create_meeting(&source, said("0")).await.unwrap();
+    let meeting = service.create_meeting(&source, talks_with_statement("0")).await.unwrap();
     let mut last = None;
     for number in 1..7 {
-        last = service.add_report(&meeting.name, &source.name, said(&format!("{number}"))).await.unwrap().update_time;
+        last = service
+            .add_report(&meeting.name, &source.name, talks_with_statement(&format!("{number}")))
+            .await
+            .unwrap()
+            .update_time;
     }
     let whole = service.reports_of(&meeting.name).await;
-    service.add_report(&meeting.name, &source.name, said("later")).await.unwrap();
+    service.add_report(&meeting.name, &source.name, talks_with_statement("later")).await.unwrap();
     service.retract_all_of(&source).await;
     let mut meetings = service.meetings.clone();
     for page_size in [1, 3, 7, 8] {
@@ -232,12 +236,12 @@ async fn the_reports_of_then_come_in_pages_whose_tokens_are_of_that_time() {
 }
 
 #[tokio::test]
-async fn a_report_is_found_in_the_meeting_that_it_had_then() {
+async fn moved_report_is_listed_in_its_meeting_at_the_read_time() {
     let service = Service::start().await;
     let source = service.create_article(article("urn:1")).await;
-    let from = service.create_meeting(&source, said("moves")).await.unwrap();
+    let from = service.create_meeting(&source, talks_with_statement("moves")).await.unwrap();
     let report = service.reports_of(&from.name).await.remove(0);
-    let to = service.create_meeting(&source, said("stays")).await.unwrap();
+    let to = service.create_meeting(&source, talks_with_statement("stays")).await.unwrap();
     let stays = service.reports_of(&to.name).await.remove(0);
     service
         .execute(
@@ -249,85 +253,87 @@ async fn a_report_is_found_in_the_meeting_that_it_had_then() {
         )
         .await;
 
-    let then = to.update_time;
-    assert_eq!(service.reports_at(&from.name, then).await, std::slice::from_ref(&report));
-    assert_eq!(service.reports_at(&to.name, then).await, std::slice::from_ref(&stays));
+    let before_move = to.update_time;
+    assert_eq!(service.reports_at(&from.name, before_move).await, std::slice::from_ref(&report));
+    assert_eq!(service.reports_at(&to.name, before_move).await, std::slice::from_ref(&stays));
     assert_eq!(service.reports_at(&from.name, now()).await, []);
     assert_eq!(service.reports_at(&to.name, now()).await, [report, stays]);
     let texts = async |name: &str, time| {
         let account = service.meeting_at(name, time).await.unwrap().account.unwrap();
-        account.statements.into_iter().map(|one| one.text).collect::<Vec<_>>()
+        account.statements.into_iter().map(|statement| statement.text).collect::<Vec<_>>()
     };
-    assert_eq!(texts(&from.name, then).await, ["moves"]);
-    assert_eq!(texts(&to.name, then).await, ["stays"]);
+    assert_eq!(texts(&from.name, before_move).await, ["moves"]);
+    assert_eq!(texts(&to.name, before_move).await, ["stays"]);
     assert_eq!(texts(&from.name, now()).await, [""; 0]);
     assert_eq!(texts(&to.name, now()).await.len(), 2);
 }
 
 #[tokio::test]
-async fn several_are_read_as_of_one_time_in_the_order_asked_for() {
+async fn batch_get_with_read_time_keeps_the_requested_order() {
     let service = Service::start().await;
-    let (one, other) = (service.create_article(article("urn:1")).await, service.create_article(article("urn:2")).await);
-    let first = service.create_meeting(&one, said("first")).await.unwrap();
-    let second = service.create_meeting(&other, said("second")).await.unwrap();
+    let (source, other) =
+        (service.create_article(article("urn:1")).await, service.create_article(article("urn:2")).await);
+    let first = service.create_meeting(&source, talks_with_statement("first")).await.unwrap();
+    let second = service.create_meeting(&other, talks_with_statement("second")).await.unwrap();
     let (a, b) = (service.meeting(&first.name).await, service.meeting(&second.name).await);
-    let man = service.create_participant(person("Kerim Veliyev", "AZ")).await;
-    let then = man.update_time;
-    service.update_participant(Participant { note: "later".into(), ..man.clone() }, &["note"]).await.unwrap();
-    service.add_report(&first.name, &other.name, said("third")).await.unwrap();
-    service.update_article(Article { title: "later".into(), ..one.clone() }, &["title"]).await.unwrap();
+    let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let read_time = veliyev.update_time;
+    service.update_participant(Participant { note: "later".into(), ..veliyev.clone() }, &["note"]).await.unwrap();
+    service.add_report(&first.name, &other.name, talks_with_statement("third")).await.unwrap();
+    service.update_article(Article { title: "later".into(), ..source.clone() }, &["title"]).await.unwrap();
 
     let names = vec![second.name.clone(), first.name.clone(), second.name.clone()];
-    let request = BatchGetMeetingsRequest { names, read_time: then, ..Default::default() };
+    let request = BatchGetMeetingsRequest { names, read_time, ..Default::default() };
     let read = service.meetings.clone().batch_get_meetings(request.clone()).await.unwrap().into_inner();
     assert_eq!(read.meetings, [b.clone(), a, b]);
     let too_early = BatchGetMeetingsRequest { read_time: first.update_time, ..request };
-    not_there(service.meetings.clone().batch_get_meetings(too_early).await, &second.name);
+    assert_not_found(service.meetings.clone().batch_get_meetings(too_early).await, &second.name);
 
-    let names = vec![other.name.clone(), one.name.clone()];
-    let request = BatchGetArticlesRequest { names, read_time: then, ..Default::default() };
+    let names = vec![other.name.clone(), source.name.clone()];
+    let request = BatchGetArticlesRequest { names, read_time, ..Default::default() };
     let read = service.articles.clone().batch_get_articles(request).await.unwrap().into_inner();
-    assert_eq!(read.articles, [other, one]);
-    let request = BatchGetParticipantsRequest { names: vec![man.name.clone()], read_time: then };
+    assert_eq!(read.articles, [other, source]);
+    let request = BatchGetParticipantsRequest { names: vec![veliyev.name.clone()], read_time };
     let read = service.participants.clone().batch_get_participants(request).await.unwrap().into_inner();
-    assert_eq!(read.participants, [man]);
+    assert_eq!(read.participants, [veliyev]);
 }
 
 #[tokio::test]
-async fn the_future_cannot_be_read() {
+async fn read_time_in_the_future_is_refused() {
     let service = Service::start().await;
-    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     let mut read_time = now().unwrap();
     read_time.seconds += 60;
-    let refused = service.participant_at(&one.name, Some(read_time)).await.unwrap_err();
+    let refused = service.participant_at(&veliyev.name, Some(read_time)).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::invalid(["read_time"]));
-    // It is told with all else that is wrong.
+    // The violation is reported together with all others.
     let refused = service.participant_at("participants/x", Some(read_time)).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::invalid(["name", "read_time"]));
 }
 
 #[tokio::test]
-async fn only_the_reports_of_a_meeting_are_listed_as_of_a_time() {
+async fn list_reports_refuses_a_read_time_without_a_meeting() {
     let service = Service::start().await;
-    let one = service.create_article(article("urn:1")).await;
-    let request = ListReportsRequest { article: one.name, read_time: now(), ..Default::default() };
+    let source = service.create_article(article("urn:1")).await;
+    let request = ListReportsRequest { article: source.name, read_time: now(), ..Default::default() };
     let refused = service.meetings.clone().list_reports(request).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::invalid(["read_time"]));
 }
 
 #[tokio::test]
-async fn what_would_not_fit_into_a_message_is_refused_as_of_any_time() {
+async fn batch_get_with_read_time_refuses_a_response_above_the_message_limit() {
     let service = Service::start().await;
-    let one = service.create_article(article("urn:1")).await;
+    let source = service.create_article(article("urn:1")).await;
     let statements =
         (0..160).map(|id| Statement { id: format!("{id}"), text: "x".repeat(8_000), ..Default::default() });
     let long = Account { statements: statements.collect(), ..talks("Talks") };
-    let name = service.create_meeting(&one, long).await.unwrap().name;
-    let asked =
+    let name = service.create_meeting(&source, long).await.unwrap().name;
+    let request =
         |times| BatchGetMeetingsRequest { names: vec![name.clone(); times], read_time: now(), ..Default::default() };
-    // Some 1.3 MB each time.
-    let six = service.meetings.clone().max_decoding_message_size(16 << 20).batch_get_meetings(asked(6)).await.unwrap();
+    // The meeting has about 1.3 MB each time.
+    let six =
+        service.meetings.clone().max_decoding_message_size(16 << 20).batch_get_meetings(request(6)).await.unwrap();
     assert_eq!(six.into_inner().meetings.len(), 6);
-    let refused = service.meetings.clone().batch_get_meetings(asked(7)).await.unwrap_err();
+    let refused = service.meetings.clone().batch_get_meetings(request(7)).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::with(Code::ResourceExhausted, ErrorReason::MessageTooLarge));
 }

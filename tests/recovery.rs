@@ -1,4 +1,4 @@
-//! The embedded database: what it recovers from, and that it leaves nothing behind.
+//! The embedded database: recovery from crashes, and shutdown without leftover processes or files.
 
 use std::{
     fs,
@@ -10,16 +10,16 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::{
     embedded::{connect, execute, start, text},
-    support::data_dir::{DataDir, eventually, kill, patiently},
+    support::data_dir::{DataDir, eventually, kill, within_timeout},
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_server_is_restarted_and_its_commits_are_kept() {
+async fn killed_database_server_is_restarted_with_its_commits() {
     let dir = DataDir::with_database().await;
     let database = start(dir.path()).await;
     let mut connection = connect(&database).await;
     execute(&mut connection, "create table kept as select 'yes' as answer").await;
-    // a session that is busy outlives its server for a while and keeps another one from starting
+    // a busy session outlives its server for a while and keeps the next server from starting
     let mut busy = connect(&database).await;
     let busy = tokio::spawn(async move {
         let _ = sqlx::query("select count(*) from generate_series(1, 5000000)").execute(&mut busy).await;
@@ -44,7 +44,7 @@ async fn killed_server_is_restarted_and_its_commits_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_between_death_and_restart_leaves_nothing() {
+async fn embedded_stop_between_crash_and_restart_leaves_no_process() {
     let dir = DataDir::with_database().await;
     let database = start(dir.path()).await;
     kill(dir.postmaster());
@@ -54,24 +54,24 @@ async fn stopping_between_death_and_restart_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_cuts_open_connections() {
+async fn embedded_stop_cuts_open_connections() {
     let dir = DataDir::with_database().await;
     let database = start(dir.path()).await;
     let mut connection = connect(&database).await;
-    patiently("stopping does not wait for clients", database.stop()).await;
+    within_timeout("stopping does not wait for clients", database.stop()).await;
     assert_eq!(dir.servers(), [0; 0]);
-    connection.ping().await.expect_err("cut");
+    connection.ping().await.expect_err("the connection is cut");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dropping_without_stop_shuts_the_server_down() {
+async fn embedded_drop_without_stop_shuts_the_server_down() {
     let dir = DataDir::with_database().await;
     drop(start(dir.path()).await);
     eventually("no process is left", async || dir.servers().is_empty()).await;
 }
 
 #[test]
-fn end_of_the_runtime_shuts_the_server_down() {
+fn runtime_end_shuts_the_embedded_server_down() {
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let dir = runtime.block_on(DataDir::with_database());
     let database = runtime.block_on(start(dir.path()));
@@ -82,14 +82,14 @@ fn end_of_the_runtime_shuts_the_server_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stale_lock_files_do_not_block_and_the_process_they_name_is_left_alone() {
+async fn stale_lock_files_block_no_start_and_their_process_is_left_alone() {
     let dir = DataDir::with_database().await;
     let database = start(dir.path()).await;
     let pid_file = dir.path().join("postgres/postmaster.pid");
     let content = fs::read_to_string(&pid_file).expect("read");
     database.stop().await;
 
-    // the same user's, as postgres disregards all others
+    // the bystander runs as the database's user, because postgres ignores processes of other users
     let owner = fs::metadata(pid_file.with_file_name("PG_VERSION")).expect("metadata").uid();
     let mut bystander = Command::new("sleep");
     bystander.arg("600").uid(owner).current_dir("/");
@@ -102,7 +102,7 @@ async fn stale_lock_files_do_not_block_and_the_process_they_name_is_left_alone()
         connect(&database).await;
         database.stop().await;
     }
-    assert!(bystander.try_wait().expect("wait").is_none(), "it was not touched");
+    assert!(bystander.try_wait().expect("wait").is_none(), "the bystander still runs");
     bystander.kill().expect("kill");
     bystander.wait().expect("wait");
 }

@@ -1,4 +1,4 @@
-//! What is derived from the records is made anew from them, as it was.
+//! Reindexing: derived rows are rebuilt from the records with the same values.
 
 use readout::{
     pb::{Account, Announcement, Participation, Place, Statement, participation::Presence},
@@ -17,9 +17,9 @@ use crate::support::{
 async fn derived(database: &PgConnectOptions) -> String {
     let mut connection = database.connect().await.unwrap();
     let rows = "
-        select string_agg(one::text, E'\\n' order by one::text)
+        select string_agg(derived::text, E'\\n' order by derived::text)
         from (
-            select 'participation' as what, row(participation.*)::text as row from participation
+            select 'participation' as origin, row(participation.*)::text as row from participation
             union all
             select 'trait', row(meeting_trait.*)::text from meeting_trait
             union all
@@ -38,7 +38,7 @@ async fn derived(database: &PgConnectOptions) -> String {
             select 'region of a speaker', row(statement_region.*)::text from statement_region
             union all
             select 'topic of a statement', row(statement_topic.*)::text from statement_topic
-        ) as one";
+        ) as derived";
     let rows: String = sqlx::query_scalar(rows).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     rows
@@ -52,8 +52,8 @@ async fn execute(database: &PgConnectOptions, statements: &[&'static str]) {
     connection.close().await.unwrap();
 }
 
-/// What an older release leaves out, and what it leaves in.
-const OLD: &[&str] = &[
+/// Brings the derived rows into a state like that of an older release: some are missing, some are stale.
+const OUTDATED: &[&str] = &[
     "delete from participation",
     "delete from meeting_trait",
     "update meeting_region set takes_part = true",
@@ -89,39 +89,39 @@ async fn filled() -> Service {
             ..account.clone()
         };
         account.participations.push(absent);
-        let said = |id: &str, text: &str| Statement {
+        let statement = |id: &str, text: &str| Statement {
             id: id.into(),
             text: text.into(),
             speakers: vec![account.participations[0].id.clone()],
             topics: vec!["peace".into()],
             ..Default::default()
         };
-        account.statements = vec![said("1", "They spoke"), said("2", "of peace")];
+        account.statements = vec![statement("1", "They spoke"), statement("2", "of peace")];
         service.ingest.ingest_story(make::ingest(story)).await.unwrap();
     }
     service
 }
 
 #[tokio::test]
-async fn what_a_migration_marks_is_made_anew() {
+async fn migration_reindexes_the_marked_collections_once() {
     let service = filled().await;
     let database = service.database.clone();
     service.stop().await;
     let before = derived(&database).await;
-    execute(&database, OLD).await;
+    execute(&database, OUTDATED).await;
     assert_ne!(derived(&database).await, before);
     execute(&database, &["insert into reindex values (4), (2), (3)"]).await;
     migrate(&database).await.unwrap();
     assert_eq!(derived(&database).await, before);
-    // Once.
-    execute(&database, OLD).await;
+    // Without a mark, a second migration rebuilds nothing.
+    execute(&database, OUTDATED).await;
     let old = derived(&database).await;
     migrate(&database).await.unwrap();
     assert_eq!(derived(&database).await, old);
 }
 
 #[tokio::test]
-async fn meetings_date_what_was_said_at_them() {
+async fn reindexing_meetings_restores_the_dates_of_their_statements() {
     let service = filled().await;
     let database = service.database.clone();
     service.stop().await;
@@ -134,10 +134,10 @@ async fn meetings_date_what_was_said_at_them() {
 }
 
 #[tokio::test]
-async fn an_operator_has_it_made_anew_beside_a_running_service() {
+async fn admin_reindex_rebuilds_derived_rows_while_a_service_runs() {
     let service = filled().await;
     let before = derived(&service.database).await;
-    execute(&service.database, OLD).await;
+    execute(&service.database, OUTDATED).await;
     let url = service.database.to_url_lossy();
     let done = run(["admin", "reindex", "--database-url", url.as_str()]).await;
     assert_eq!(done.code, Some(0), "{done:?}");
@@ -146,7 +146,7 @@ async fn an_operator_has_it_made_anew_beside_a_running_service() {
 }
 
 #[tokio::test]
-async fn whoever_writes_meanwhile_is_not_in_the_way_for_good() {
+async fn admin_reindex_succeeds_despite_a_deadlock_with_a_writer() {
     let service = filled().await;
     let before = derived(&service.database).await;
     let mut writer = service.database.connect().await.unwrap();
@@ -164,7 +164,7 @@ async fn whoever_writes_meanwhile_is_not_in_the_way_for_good() {
     while service.count(waiting).await != 1 {
         tokio::task::yield_now().await;
     }
-    // Each has what the other wants: the database ends one of them.
+    // The two transactions deadlock: the database aborts one of them.
     let _ = sqlx::query(first).execute(&mut writer).await;
     writer.close().await.unwrap();
     let done = reindexed.await.unwrap();
@@ -173,7 +173,7 @@ async fn whoever_writes_meanwhile_is_not_in_the_way_for_good() {
 }
 
 #[tokio::test]
-async fn a_new_database_has_nothing_to_be_made_anew() {
+async fn new_database_has_nothing_to_reindex() {
     for database in [database().await, empty_database().await] {
         migrate(&database).await.unwrap();
         let mut connection = database.connect().await.unwrap();

@@ -1,4 +1,4 @@
-//! MeetingService: further reports of a meeting, and what the store then settles on.
+//! `MeetingService.AddReport`: further reports of a meeting, and the account that the meeting settles on.
 
 use readout::pb::{
     Account, AddReportRequest, CreateArticleRequest, CreateMeetingRequest, Date, DateSpan, ErrorReason,
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::support::{
     Refused, Service,
-    make::{article, ingest, named, person, present, story, talks, told},
+    make::{article, ingest, named, person, present, story, story_report, talks},
     metadata_of,
 };
 
@@ -21,7 +21,7 @@ fn add(meeting: &str, report: Report) -> AddReportRequest {
     AddReportRequest { meeting: meeting.into(), report: Some(report), ..Default::default() }
 }
 
-/// An article published on this day of September 2020.
+/// Creates an article published on this day of September 2020.
 async fn published(service: &Service, uri: &str, day: i32, syndicated_from: &str) -> String {
     let mut article = article(uri);
     article.publish_date = Some(Date { year: 2020, month: 9, day });
@@ -30,8 +30,8 @@ async fn published(service: &Service, uri: &str, day: i32, syndicated_from: &str
     service.articles.clone().create_article(request).await.unwrap().into_inner().name
 }
 
-/// A meeting with one report.
-async fn told_by(service: &Service, article: &str, account: Account) -> Meeting {
+/// Creates a meeting with one report.
+async fn meeting_of(service: &Service, article: &str, account: Account) -> Meeting {
     let meeting = Some(Meeting { account: Some(account), ..Default::default() });
     let request = CreateMeetingRequest { meeting, source_article: article.into(), ..Default::default() };
     service.meetings.clone().create_meeting(request).await.unwrap().into_inner()
@@ -42,20 +42,20 @@ fn date(month: i32, day: i32, basis: Basis) -> Option<DateSpan> {
 }
 
 #[tokio::test]
-async fn a_meeting_settles_on_what_its_reports_tell() {
+async fn meeting_settles_on_the_values_of_its_reports() {
     let mut service = Service::start().await;
     let (a, b, c) = (
         published(&service, "urn:a", 4, "").await,
         published(&service, "urn:b", 5, "").await,
         published(&service, "urn:c", 6, "").await,
     );
-    let said =
+    let statement =
         |text: &str| Statement { id: "s1".into(), speakers: vec!["x".into()], text: text.into(), ..Default::default() };
     let first = Account {
         date: date(9, 4, Basis::InferredFromPublication),
         topics: vec!["trust".into()],
         participations: vec![named("x", "Kerim Veliyev")],
-        statements: vec![said("first")],
+        statements: vec![statement("first")],
         ..talks("Talks in Baku")
     };
     let second = Account {
@@ -63,12 +63,12 @@ async fn a_meeting_settles_on_what_its_reports_tell() {
         date: date(9, 0, Basis::Stated),
         topics: vec!["army".into()],
         participations: vec![named("y", "Ruslan Tsalikov"), named("x", "KERIM  VELIYEV")],
-        statements: vec![said("second")],
+        statements: vec![statement("second")],
         ..talks("Visit to Baku")
     };
     let third = Account { kind: Kind::Visit.into(), date: date(9, 3, Basis::Relative), ..talks("Visit to Baku") };
 
-    let meeting = told_by(&service, &a, first).await;
+    let meeting = meeting_of(&service, &a, first).await;
     let mut reports = service.reports_of(&meeting.name).await;
     for (article, account) in [(&b, second), (&c, third)] {
         let added = service.meetings.add_report(add(&meeting.name, report(article, account))).await.unwrap();
@@ -89,27 +89,31 @@ async fn a_meeting_settles_on_what_its_reports_tell() {
     assert_ne!(settled.etag, meeting.etag);
     assert_eq!(settled.create_time, meeting.create_time);
     let account = settled.account.unwrap();
-    // Two of three say so; a stated day goes before one that is inferred, and before its month.
+    // Two of three reports give kind and title. A relative day wins over an inferred day and over a month alone.
     assert_eq!((account.kind(), account.title.as_str()), (Kind::Visit, "Visit to Baku"));
     assert_eq!(account.date, date(9, 3, Basis::Relative));
     assert_eq!(account.topics, ["army", "trust"]);
-    let who: Vec<_> =
-        account.participations.iter().map(|one| (one.id.as_str(), one.name_as_written.as_str())).collect();
-    assert_eq!(who, [("name:kerim veliyev", "Kerim Veliyev"), ("name:ruslan tsalikov", "Ruslan Tsalikov")]);
-    let ids: Vec<_> = reports.iter().map(|one| one.name.replace("reports/", "")).collect();
-    let said: Vec<_> = account.statements.iter().map(|one| (one.id.clone(), one.text.as_str())).collect();
-    assert_eq!(said, [(format!("{}/s1", ids[0]), "first"), (format!("{}/s1", ids[1]), "second")]);
-    assert!(account.statements.iter().all(|one| one.speakers == ["name:kerim veliyev"]));
+    let participants: Vec<_> = account
+        .participations
+        .iter()
+        .map(|participation| (participation.id.as_str(), participation.name_as_written.as_str()))
+        .collect();
+    assert_eq!(participants, [("name:kerim veliyev", "Kerim Veliyev"), ("name:ruslan tsalikov", "Ruslan Tsalikov")]);
+    let ids: Vec<_> = reports.iter().map(|report| report.name.replace("reports/", "")).collect();
+    let statements: Vec<_> =
+        account.statements.iter().map(|statement| (statement.id.clone(), statement.text.as_str())).collect();
+    assert_eq!(statements, [(format!("{}/s1", ids[0]), "first"), (format!("{}/s1", ids[1]), "second")]);
+    assert!(account.statements.iter().all(|statement| statement.speakers == ["name:kerim veliyev"]));
 }
 
 #[tokio::test]
-async fn copies_of_one_article_count_as_one_source() {
+async fn copies_of_one_article_count_as_one_source_when_settling() {
     let service = Service::start().await;
     let original = published(&service, "urn:a", 4, "").await;
     let copy = published(&service, "urn:b", 4, &original).await;
     let copy_of_copy = published(&service, "urn:c", 4, &copy).await;
     let others = [published(&service, "urn:x", 5, "").await, published(&service, "urn:y", 5, "").await];
-    let meeting = told_by(&service, &original, talks("Agency")).await;
+    let meeting = meeting_of(&service, &original, talks("Agency")).await;
     for (article, title) in
         [(&copy, "Agency"), (&copy_of_copy, "Agency"), (&others[0], "Reporters"), (&others[1], "Reporters")]
     {
@@ -121,17 +125,17 @@ async fn copies_of_one_article_count_as_one_source() {
 }
 
 #[tokio::test]
-async fn an_article_gives_the_same_report_once() {
+async fn add_report_refuses_a_duplicate_report_of_the_article() {
     let service = Service::start().await;
     let a = published(&service, "urn:a", 4, "").await;
-    let first = told_by(&service, &a, talks("A")).await;
-    let second = told_by(&service, &a, talks("B")).await;
-    let known = service.reports_of(&first.name).await.remove(0).name;
+    let first = meeting_of(&service, &a, talks("A")).await;
+    let second = meeting_of(&service, &a, talks("B")).await;
+    let existing = service.reports_of(&first.name).await.remove(0).name;
     let before = service.contents().await;
     for meeting in [&first, &second] {
         let again = add(&meeting.name, report(&a, talks("A")));
         let refused = service.meetings.clone().add_report(again).await.unwrap_err();
-        assert_eq!(metadata_of(&refused, "name"), known);
+        assert_eq!(metadata_of(&refused, "name"), existing);
         assert_eq!(Refused::from(refused), Refused::with(Code::AlreadyExists, ErrorReason::DuplicateReport));
     }
     assert_eq!(service.contents().await, before);
@@ -140,19 +144,19 @@ async fn an_article_gives_the_same_report_once() {
 }
 
 #[tokio::test]
-async fn a_report_is_of_what_is_there() {
+async fn add_report_refuses_references_to_unknown_records() {
     let mut service = Service::start().await;
     let a = published(&service, "urn:a", 4, "").await;
-    let meeting = told_by(&service, &a, talks("A")).await.name;
+    let meeting = meeting_of(&service, &a, talks("A")).await.name;
     let before = service.contents().await;
     let missing = |collection: &str| format!("{collection}/{}", Uuid::now_v7());
-    let nobody = missing("participants");
-    let account = Account { participations: vec![present("x", &nobody)], ..talks("B") };
-    let (nowhere, unwritten) = (missing("meetings"), missing("articles"));
+    let unknown_participant = missing("participants");
+    let account = Account { participations: vec![present("x", &unknown_participant)], ..talks("B") };
+    let (unknown_meeting, unknown_article) = (missing("meetings"), missing("articles"));
     for (request, missing) in [
-        (add(&nowhere, report(&a, talks("B"))), nowhere),
-        (add(&meeting, report(&unwritten, talks("B"))), unwritten),
-        (add(&meeting, report(&a, account)), nobody),
+        (add(&unknown_meeting, report(&a, talks("B"))), unknown_meeting),
+        (add(&meeting, report(&unknown_article, talks("B"))), unknown_article),
+        (add(&meeting, report(&a, account)), unknown_participant),
     ] {
         let refused = service.meetings.add_report(request).await.unwrap_err();
         assert_eq!(metadata_of(&refused, "name"), missing);
@@ -175,7 +179,7 @@ async fn a_report_is_of_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_missing_meeting_is_made_where_that_is_allowed() {
+async fn add_report_creates_a_missing_meeting_with_allow_missing() {
     let mut service = Service::start().await;
     let a = published(&service, "urn:a", 4, "").await;
     let labels = |value: &str| [("desk".to_owned(), value.to_owned())].into();
@@ -188,9 +192,9 @@ async fn a_missing_meeting_is_made_where_that_is_allowed() {
     };
     let added = service.meetings.add_report(request.clone()).await.unwrap().into_inner();
     assert_eq!((&added.name, &added.meeting), (&format!("reports/{}", request.report_id), &name));
-    let made = service.meeting(&name).await;
-    assert_eq!((made.revision, made.report_count), (1, 1));
-    assert_eq!((&made.labels, made.account), (&labels("caucasus"), Some(talks("A"))));
+    let created = service.meeting(&name).await;
+    assert_eq!((created.revision, created.report_count), (1, 1));
+    assert_eq!((&created.labels, created.account), (&labels("caucasus"), Some(talks("A"))));
 
     let another = AddReportRequest {
         report_id: String::new(),
@@ -200,19 +204,19 @@ async fn a_missing_meeting_is_made_where_that_is_allowed() {
     };
     service.meetings.add_report(another).await.unwrap();
     let settled = service.meeting(&name).await;
-    assert_eq!((settled.revision, settled.report_count, settled.labels), (2, 2, made.labels));
+    assert_eq!((settled.revision, settled.report_count, settled.labels), (2, 2, created.labels));
 }
 
 #[tokio::test]
-async fn validate_only_writes_nothing() {
+async fn add_report_writes_nothing_when_validate_only() {
     let mut service = Service::start().await;
     let a = published(&service, "urn:a", 4, "").await;
-    let meeting = told_by(&service, &a, talks("A")).await;
+    let meeting = meeting_of(&service, &a, talks("A")).await;
     let before = service.contents().await;
-    let there = AddReportRequest { validate_only: true, ..add(&meeting.name, report(&a, talks("B"))) };
-    let nowhere = format!("meetings/{}", Uuid::now_v7());
-    let missing = AddReportRequest { meeting: nowhere, allow_missing: true, ..there.clone() };
-    for request in [there, missing] {
+    let existing = AddReportRequest { validate_only: true, ..add(&meeting.name, report(&a, talks("B"))) };
+    let unknown = format!("meetings/{}", Uuid::now_v7());
+    let missing = AddReportRequest { meeting: unknown, allow_missing: true, ..existing.clone() };
+    for request in [existing, missing] {
         let checked = service.meetings.add_report(request.clone()).await.unwrap();
         assert!(!checked.metadata().contains_key("readout-position"));
         let checked = checked.into_inner();
@@ -223,10 +227,10 @@ async fn validate_only_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_adds_one_report() {
+async fn concurrent_add_report_duplicates_add_one_report() {
     let service = Service::start().await;
     let a = published(&service, "urn:a", 4, "").await;
-    let meeting = told_by(&service, &a, talks("A")).await;
+    let meeting = meeting_of(&service, &a, talks("A")).await;
     let request = AddReportRequest { request_id: "r-1".into(), ..add(&meeting.name, report(&a, talks("B"))) };
     let calls = (0..16).map(|_| {
         let (mut meetings, request) = (service.meetings.clone(), request.clone());
@@ -238,19 +242,19 @@ async fn a_repeated_request_adds_one_report() {
 }
 
 #[tokio::test]
-async fn all_of_64_concurrent_reports_land() {
-    let one = Service::start().await;
-    let other = Service::start_on(one.database.clone()).await;
-    let a = published(&one, "urn:a", 4, "").await;
-    let meeting = told_by(&one, &a, talks("First")).await;
+async fn concurrent_add_report_calls_all_add_their_report() {
+    let service = Service::start().await;
+    let other = Service::start_on(service.database.clone()).await;
+    let a = published(&service, "urn:a", 4, "").await;
+    let meeting = meeting_of(&service, &a, talks("First")).await;
     let calls = (0..64).map(|number| {
-        let mut meetings = if number % 2 == 0 { &one } else { &other }.meetings.clone();
+        let mut meetings = if number % 2 == 0 { &service } else { &other }.meetings.clone();
         let topics = vec![format!("topic-{number}")];
         let request = add(&meeting.name, report(&a, Account { topics, ..talks("Another") }));
         async move { meetings.add_report(request).await.unwrap().into_inner().name }
     });
     let mut names = futures_util::future::join_all(calls).await;
-    names.extend(one.reports_of(&a).await.into_iter().map(|one| one.name));
+    names.extend(service.reports_of(&a).await.into_iter().map(|report| report.name));
     names.sort();
     names.dedup();
     assert_eq!(names.len(), 65);
@@ -260,15 +264,15 @@ async fn all_of_64_concurrent_reports_land() {
 }
 
 #[tokio::test]
-async fn a_meeting_has_room_for_a_thousand_reports() {
+async fn add_report_refuses_more_than_1000_reports_of_a_meeting() {
     let service = Service::start().await;
     let a = published(&service, "urn:a", 4, "").await;
-    let meeting = told_by(&service, &a, talks("0")).await.name;
-    // A story brings up to 100 at once.
+    let meeting = meeting_of(&service, &a, talks("0")).await.name;
+    // A story has at most 100 reports.
     let reports = |count: usize, uri: &str| {
         let mut story = story(uri, &[person("Kerim Veliyev", "AZ")]);
         let report = |number| {
-            let mut report = told(&format!("r{number}"), &story.participants);
+            let mut report = story_report(&format!("r{number}"), &story.participants);
             report.meeting.clone_from(&meeting);
             report
         };
@@ -295,15 +299,15 @@ async fn a_meeting_has_room_for_a_thousand_reports() {
 }
 
 #[tokio::test]
-async fn reports_are_listed_by_meeting_by_article_and_by_both() {
+async fn list_reports_selects_by_meeting_article_or_both() {
     let mut service = Service::start().await;
     let (a, b) = (published(&service, "urn:a", 4, "").await, published(&service, "urn:b", 4, "").await);
-    let (x, y) = (told_by(&service, &a, talks("X")).await.name, told_by(&service, &a, talks("Y")).await.name);
+    let (x, y) = (meeting_of(&service, &a, talks("X")).await.name, meeting_of(&service, &a, talks("Y")).await.name);
     let of_b = service.meetings.add_report(add(&x, report(&b, talks("X")))).await.unwrap().into_inner();
     let of_x = service.reports_of(&x).await;
     let of_a = service.reports_of(&a).await;
-    assert_eq!(of_x.iter().map(|one| &one.article).collect::<Vec<_>>(), [&a, &b]);
-    assert_eq!(of_a.iter().map(|one| &one.meeting).collect::<Vec<_>>(), [&x, &y]);
+    assert_eq!(of_x.iter().map(|report| &report.article).collect::<Vec<_>>(), [&a, &b]);
+    assert_eq!(of_a.iter().map(|report| &report.meeting).collect::<Vec<_>>(), [&x, &y]);
     assert_eq!(of_x[1], of_b);
     assert_eq!(service.reports_of(&b).await, std::slice::from_ref(&of_b));
 

@@ -1,4 +1,4 @@
-//! Deleting an article by force: its reports are retracted, and their meetings settle without them.
+//! Retraction of reports: one by one, or by a forced deletion of their article. Meetings settle without them.
 
 use readout::pb::{
     Account, Article, DeleteArticleRequest, ErrorReason, ListMeetingsRequest, Meeting, RetractReportRequest,
@@ -31,7 +31,8 @@ fn with(name: &str, title: &str) -> Account {
     Account { participations: vec![named("x", name)], ..talks(title) }
 }
 
-/// Two articles of one meeting, the first one also of another: the articles, and both meetings.
+/// Two articles that report the same meeting, the first of which also reports another one. Returns the articles and
+/// both meetings.
 async fn two_articles(service: &Service) -> (Article, Article, Meeting, Meeting) {
     let (first, second) =
         (service.create_article(article("urn:1")).await, service.create_article(article("urn:2")).await);
@@ -42,7 +43,7 @@ async fn two_articles(service: &Service) -> (Article, Article, Meeting, Meeting)
 }
 
 #[tokio::test]
-async fn meetings_settle_without_the_reports_of_an_article_that_is_deleted_by_force() {
+async fn forced_article_deletion_retracts_its_reports_and_settles_their_meetings() {
     let service = Service::start().await;
     let (first, second, both, alone) = two_articles(&service).await;
     let refused = service.delete_article(&first.name).await.unwrap_err();
@@ -61,7 +62,7 @@ async fn meetings_settle_without_the_reports_of_an_article_that_is_deleted_by_fo
     assert_eq!((empty.report_count, empty.article_count, empty.review), (0, 0, Review::Retracted.into()));
     assert_eq!(empty.account, Some(Account::default()));
 
-    // They are still there to be read, and say why they do not count.
+    // The reports can still be read and have the reason of their retraction.
     for before in of_first {
         let after = service.report(&before.name).await;
         let retraction = after.retraction.clone().unwrap();
@@ -77,7 +78,7 @@ async fn meetings_settle_without_the_reports_of_an_article_that_is_deleted_by_fo
 }
 
 #[tokio::test]
-async fn it_is_one_write_with_a_change_for_each_record() {
+async fn forced_article_deletion_is_one_write_with_a_change_for_each_record() {
     let service = Service::start().await;
     let (first, _, both, alone) = two_articles(&service).await;
     let mut watch = service.watch(all(now())).await;
@@ -101,7 +102,7 @@ async fn it_is_one_write_with_a_change_for_each_record() {
 }
 
 #[tokio::test]
-async fn whom_only_retracted_reports_name_can_be_deleted() {
+async fn delete_participant_succeeds_when_only_retracted_reports_name_it() {
     let service = Service::start().await;
     let source = service.create_article(article("urn:1")).await;
     let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
@@ -113,7 +114,7 @@ async fn whom_only_retracted_reports_name_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn a_meeting_without_an_active_report_comes_back_with_another_one() {
+async fn meeting_without_an_active_report_is_listed_again_after_a_new_report() {
     let service = Service::start().await;
     let (first, second, _, alone) = two_articles(&service).await;
     service.delete_by_force(&first).await.unwrap();
@@ -131,15 +132,15 @@ async fn reports_stay_retracted_when_their_article_is_undeleted() {
     service.delete_by_force(&first).await.unwrap();
     service.undelete_article(&first.name).await.unwrap();
     assert!(service.reports_of(&first.name).await.iter().all(|report| report.state() == State::Retracted));
-    // The same content is the same report, also when it was retracted.
+    // A retracted report still counts as a duplicate of the same content.
     let again = service.add_report(&both.name, &first.name, with("Kerim Veliyev", "Talks")).await.unwrap_err();
     assert_eq!(Refused::from(again), Refused::with(Code::AlreadyExists, ErrorReason::DuplicateReport));
-    // There is nothing left to be retracted.
+    // No active report is left, so the deletion needs no force.
     service.delete_article(&first.name).await.unwrap();
 }
 
 #[tokio::test]
-async fn copies_keep_an_article_from_being_deleted_by_force() {
+async fn forced_article_deletion_is_refused_while_copies_exist() {
     let service = Service::start().await;
     let (first, ..) = two_articles(&service).await;
     let copy = Article { syndicated_from: first.name.clone(), ..article("urn:copy") };
@@ -153,7 +154,7 @@ async fn copies_keep_an_article_from_being_deleted_by_force() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_is_only_validated_retracts_nothing() {
+async fn forced_article_deletion_retracts_nothing_when_validate_only() {
     let service = Service::start().await;
     let (first, ..) = two_articles(&service).await;
     let before = service.contents().await;
@@ -164,13 +165,13 @@ async fn a_deletion_that_is_only_validated_retracts_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_report_of_a_deleted_article_counts_whoever_comes_first() {
+async fn report_added_during_a_forced_article_deletion_never_counts() {
     let database = cluster::database().await;
-    let (one, other) = (Service::start_on(database.clone()).await, Service::start_on(database).await);
-    let kept = one.create_article(article("urn:kept")).await;
+    let (service, other) = (Service::start_on(database.clone()).await, Service::start_on(database).await);
+    let kept = service.create_article(article("urn:kept")).await;
     for round in 0..15 {
-        let source = one.create_article(article(&format!("urn:{round}"))).await;
-        let meeting = one.create_meeting(&kept, talks(&format!("Talks {round}"))).await.unwrap();
+        let source = service.create_article(article(&format!("urn:{round}"))).await;
+        let meeting = service.create_meeting(&kept, talks(&format!("Talks {round}"))).await.unwrap();
         let add = async |service: &Service, title: &str| match service
             .add_report(&meeting.name, &source.name, talks(title))
             .await
@@ -181,33 +182,34 @@ async fn no_report_of_a_deleted_article_counts_whoever_comes_first() {
                 None
             }
         };
-        let (first, second, deleted) = tokio::join!(add(&one, "A"), add(&other, "B"), other.delete_by_force(&source));
+        let (first, second, deleted) =
+            tokio::join!(add(&service, "A"), add(&other, "B"), other.delete_by_force(&source));
         deleted.unwrap();
         for name in [first, second].into_iter().flatten() {
-            assert_eq!(one.report(&name).await.state(), State::Retracted);
+            assert_eq!(service.report(&name).await.state(), State::Retracted);
         }
-        let meeting = one.meeting(&meeting.name).await;
+        let meeting = service.meeting(&meeting.name).await;
         assert_eq!((meeting.report_count, meeting.account.unwrap().title), (1, format!("Talks {round}")));
     }
 }
 
 #[tokio::test]
-async fn retracted_reports_are_left_out_of_an_export() {
+async fn export_omits_retracted_reports() {
     let service = Service::start().await;
     let (first, ..) = two_articles(&service).await;
     service.delete_by_force(&first).await.unwrap();
     service.undelete_article(&first.name).await.unwrap();
     let ran = run(["export", "--server", &service.address.to_string()]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    // The header, two articles, and the report that is left.
+    // The header, two articles, and the remaining report.
     assert_eq!(ran.stdout.lines().count(), 4, "{}", ran.stdout);
 }
 
 #[tokio::test]
-async fn a_report_is_taken_back_with_its_reason_and_what_says_better() {
+async fn retract_report_records_its_reason_and_the_correcting_article() {
     let service = Service::start().await;
     let (_, second, both, _) = two_articles(&service).await;
-    let wrong = service.reports_of(&both.name).await.into_iter().find(|one| one.article != second.name).unwrap();
+    let wrong = service.reports_of(&both.name).await.into_iter().find(|report| report.article != second.name).unwrap();
     let request = RetractReportRequest {
         name: wrong.name.clone(),
         etag: wrong.etag.clone(),
@@ -235,7 +237,7 @@ async fn a_report_is_taken_back_with_its_reason_and_what_says_better() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_retracted_is_refused() {
+async fn retract_report_refuses_invalid_requests() {
     let service = Service::start().await;
     let (first, _, both, _) = two_articles(&service).await;
     let gone = service.create_article(article("urn:gone")).await;
@@ -246,9 +248,9 @@ async fn what_cannot_be_retracted_is_refused() {
         service.meetings.clone().retract_report(request).await.map(Response::into_inner).unwrap_err()
     };
     let request = RetractReportRequest { name: report.name, reason: "wrong".into(), ..Default::default() };
-    for silent in ["", " \u{a0}"] {
-        let silent = retract(RetractReportRequest { reason: silent.into(), ..request.clone() }).await;
-        assert_eq!(Refused::from(silent), Refused::invalid(["reason"]));
+    for blank in ["", " \u{a0}"] {
+        let status = retract(RetractReportRequest { reason: blank.into(), ..request.clone() }).await;
+        assert_eq!(Refused::from(status), Refused::invalid(["reason"]));
     }
     let missing = "reports/00000000-0000-7000-8000-000000000000".to_owned();
     let missing = retract(RetractReportRequest { name: missing, ..request.clone() }).await;

@@ -1,4 +1,4 @@
-//! UpdateMeeting: rulings on what a meeting settles on, with their reasons, and the fields that are its own.
+//! `MeetingService.UpdateMeeting`: rulings, which decide fields of the settled account, and the meeting's own fields.
 
 use readout::pb::{
     Account, Date, DateSpan, Delegation, ErrorReason, Meeting, Participation, Place, UpdateMeetingRequest,
@@ -23,7 +23,7 @@ fn dated(day: i32) -> Account {
     Account { date: on(day), ..talks("Visit") }
 }
 
-/// A meeting that two articles tell of: one that it was on the 24th, one on the 25th.
+/// A meeting with reports of two articles: the first dates it to the 24th, the second to the 25th.
 async fn visit(service: &Service) -> Meeting {
     let (first, second) =
         (service.create_article(article("urn:1")).await, service.create_article(article("urn:2")).await);
@@ -38,13 +38,13 @@ fn day(meeting: &Meeting) -> i32 {
 }
 
 #[tokio::test]
-async fn a_ruling_decides_its_fields_and_is_a_report_with_a_reason() {
+async fn ruling_decides_its_fields_and_is_stored_as_a_report_with_a_reason() {
     let service = Service::start().await;
     let meeting = visit(&service).await;
     assert_eq!(day(&meeting), 24);
     let mut watch = service.watch(all(now())).await;
     watch.caught_up().await;
-    // What is sent beside the mask does not count.
+    // Fields outside of the mask are ignored.
     let sent = Account { kind: Kind::Summit.into(), ..dated(25) };
     let ruled = service.rule(&meeting.name, sent, &["account.date"]).await.unwrap();
     assert_eq!((day(&ruled), ruled.account.as_ref().unwrap().kind()), (25, Kind::Talks));
@@ -56,11 +56,11 @@ async fn a_ruling_decides_its_fields_and_is_a_report_with_a_reason() {
     let ruling = service.reports_of(&meeting.name).await.pop().unwrap();
     assert_eq!((ruling.article.as_str(), ruling.state()), ("", State::Active));
     assert_eq!(ruling.account, Some(Account { date: on(25), ..Default::default() }));
-    let said = ruling.ruling.clone().unwrap();
-    assert_eq!(said.mask, mask(&["account.date"]));
-    assert_eq!(said.reason, "the ministry's own calendar");
+    let details = ruling.ruling.clone().unwrap();
+    assert_eq!(details.mask, mask(&["account.date"]));
+    assert_eq!(details.reason, "the ministry's own calendar");
 
-    // The newest one counts, and the one before it again when that is withdrawn.
+    // The newest active ruling decides. When it is retracted, the one before it decides again.
     let again = service.rule(&meeting.name, dated(26), &["account.date"]).await.unwrap();
     assert_eq!(day(&again), 26);
     let newest = service.reports_of(&meeting.name).await.pop().unwrap();
@@ -71,7 +71,7 @@ async fn a_ruling_decides_its_fields_and_is_a_report_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_ruling_holds_against_what_is_told_later() {
+async fn ruling_prevails_over_later_reports() {
     let service = Service::start().await;
     let meeting = visit(&service).await;
     service.rule(&meeting.name, dated(25), &["account.date"]).await.unwrap();
@@ -83,11 +83,11 @@ async fn a_ruling_holds_against_what_is_told_later() {
 }
 
 #[tokio::test]
-async fn a_field_is_ruled_to_be_unset_and_a_list_is_taken_as_it_is_sent() {
+async fn ruling_can_unset_a_field_and_replaces_lists_as_sent() {
     let service = Service::start().await;
     let meeting = visit(&service).await;
     let topics = vec!["peace".to_owned(), "energy".to_owned()];
-    let participations = vec![Participation { rank: "Major".into(), ..named("anybody", "Ruslan Tsalikov") }];
+    let participations = vec![Participation { rank: "Major".into(), ..named("guest", "Ruslan Tsalikov") }];
     let sent = Account { topics: topics.clone(), participations: participations.clone(), ..Default::default() };
     let paths = ["account.date", "account.topics", "account.participations"];
     let ruled = service.rule(&meeting.name, sent, &paths).await.unwrap().account.unwrap();
@@ -96,7 +96,7 @@ async fn a_field_is_ruled_to_be_unset_and_a_list_is_taken_as_it_is_sent() {
 }
 
 #[tokio::test]
-async fn parts_of_a_field_are_ruled_on_alone() {
+async fn ruling_on_a_subfield_ignores_the_other_subfields_sent() {
     let service = Service::start().await;
     let meeting = visit(&service).await;
     let place = Place { locality: "Baku".into(), region_code: "AZ".into(), ..Default::default() };
@@ -107,7 +107,7 @@ async fn parts_of_a_field_are_ruled_on_alone() {
 }
 
 #[tokio::test]
-async fn a_ruling_that_says_nothing_else_makes_no_revision() {
+async fn repeated_ruling_makes_no_revision() {
     let service = Service::start().await;
     let meeting = visit(&service).await;
     let ruled = service.rule(&meeting.name, dated(25), &["account.date"]).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_ruling_that_says_nothing_else_makes_no_revision() {
 }
 
 #[tokio::test]
-async fn labels_and_review_are_ordinary_fields() {
+async fn update_meeting_changes_labels_and_review_without_a_ruling() {
     let service = Service::start().await;
     let meeting = visit(&service).await;
     let sent = Meeting {
@@ -134,7 +134,7 @@ async fn labels_and_review_are_ordinary_fields() {
     let unset = Meeting { name: meeting.name.clone(), ..Default::default() };
     let updated = service.update_meeting(unset.clone(), &["labels", "review"]).await.unwrap();
     assert_eq!((updated.review(), updated.labels.len()), (Review::Unreviewed, 0));
-    // It stays so when more is told, but for nothing at all.
+    // The review is kept as long as an active report is left.
     let reviewed = Meeting { review: Review::Reviewed.into(), ..unset };
     service.update_meeting(reviewed, &["review"]).await.unwrap();
     for report in service.reports_of(&meeting.name).await {
@@ -145,11 +145,11 @@ async fn labels_and_review_are_ordinary_fields() {
 }
 
 #[tokio::test]
-async fn without_an_active_report_there_is_nothing_to_rule_on() {
+async fn ruling_is_refused_without_an_active_report() {
     let service = Service::start().await;
     let meeting = visit(&service).await;
     service.rule(&meeting.name, dated(25), &["account.date"]).await.unwrap();
-    for report in service.reports_of(&meeting.name).await.iter().filter(|one| one.ruling.is_none()) {
+    for report in service.reports_of(&meeting.name).await.iter().filter(|report| report.ruling.is_none()) {
         service.retract_report(&report.name).await.unwrap();
     }
     let empty = service.meeting(&meeting.name).await;
@@ -160,14 +160,14 @@ async fn without_an_active_report_there_is_nothing_to_rule_on() {
     let review = service.update_meeting(sent.clone(), &["review"]).await.unwrap_err();
     refused(review, Code::FailedPrecondition, ErrorReason::NoActiveReport, &meeting.name);
     service.update_meeting(Meeting { labels: labels(&[("a", "b")]), ..sent }, &["labels"]).await.unwrap();
-    // The ruling waits for something to rule on.
+    // The ruling applies again once there is an active report.
     let source = service.create_article(article("urn:3")).await;
     service.add_report(&meeting.name, &source.name, dated(24)).await.unwrap();
     assert_eq!(day(&service.meeting(&meeting.name).await), 25);
 }
 
 #[tokio::test]
-async fn what_cannot_be_ruled_on_is_refused() {
+async fn update_meeting_refuses_invalid_rulings() {
     let service = Service::start().await;
     let meeting = visit(&service).await;
     let gone = service.create_participant(person("Kerim Veliyev", "AZ")).await;
@@ -195,11 +195,12 @@ async fn what_cannot_be_ruled_on_is_refused() {
         (&["disputes", "merged_into"], vec!["update_mask.paths[0]", "update_mask.paths[1]"]),
     ] {
         let refused = Refused::from(update(dated(25), paths, "why").await.unwrap_err());
-        let expected = Refused { fields: fields.iter().map(|one| (*one).to_owned()).collect(), ..Refused::invalid([]) };
+        let expected =
+            Refused { fields: fields.iter().map(|path| (*path).to_owned()).collect(), ..Refused::invalid([]) };
         assert_eq!(refused, expected, "{paths:?}");
     }
-    let silent = update(dated(25), &["account.date"], " ").await.unwrap_err();
-    assert_eq!(Refused::from(silent), Refused::invalid(["reason"]));
+    let blank = update(dated(25), &["account.date"], " ").await.unwrap_err();
+    assert_eq!(Refused::from(blank), Refused::invalid(["reason"]));
     let initiator = Account { initiator: "nobody".into(), ..Default::default() };
     let initiator = update(initiator, &["account.initiator"], "why").await.unwrap_err();
     assert_eq!(Refused::from(initiator), Refused::invalid(["meeting.account.initiator"]));
@@ -217,7 +218,7 @@ async fn what_cannot_be_ruled_on_is_refused() {
 }
 
 #[tokio::test]
-async fn whom_an_active_report_names_cannot_be_deleted_even_where_a_ruling_leaves_him_out() {
+async fn delete_participant_is_refused_while_a_report_names_it_despite_a_ruling() {
     let service = Service::start().await;
     let source = service.create_article(article("urn:1")).await;
     let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
@@ -227,7 +228,7 @@ async fn whom_an_active_report_names_cannot_be_deleted_even_where_a_ruling_leave
     assert!(ruled.account.unwrap().participations.is_empty());
     let named = service.delete_participant(&veliyev.name).await.unwrap_err();
     assert_eq!(Refused::from(named), Refused::with(Code::FailedPrecondition, ErrorReason::StillNamed));
-    // Nor after a revision that settles nothing.
+    // A revision that does not settle the meeting again changes nothing of this.
     service.delete_meeting(&meeting.name).await.unwrap();
     service.delete_participant(&veliyev.name).await.unwrap_err();
     service.undelete_meeting(&meeting.name).await.unwrap();
@@ -238,7 +239,7 @@ async fn whom_an_active_report_names_cannot_be_deleted_even_where_a_ruling_leave
 }
 
 #[tokio::test]
-async fn lists_that_many_reports_made_long_stand_in_the_way_of_nothing_else() {
+async fn update_meeting_accepts_settled_lists_above_the_input_limit() {
     let service = Service::start().await;
     let topics = |desk: &str| Account { topics: (0..64).map(|at| format!("{desk}-{at}")).collect(), ..talks("Visit") };
     let (first, second) =
@@ -260,7 +261,7 @@ async fn lists_that_many_reports_made_long_stand_in_the_way_of_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_ruling_that_is_only_validated_has_no_name() {
+async fn ruling_has_no_report_name_when_validate_only() {
     let service = Service::start().await;
     let meeting = visit(&service).await;
     let request = UpdateMeetingRequest {

@@ -1,4 +1,4 @@
-//! Full text: which articles a query finds, in which order, and what is shown of each.
+//! Full-text search of articles: matches, ranking and snippets.
 
 use readout::pb::{
     Article, ListArticlesRequest, ListArticlesResponse, Snippet, View, article::TextRights, snippet::Source,
@@ -8,11 +8,11 @@ use tonic::{Response, Status};
 
 use crate::support::{Refused, Service, make::article, program::run};
 
-fn told(uri: &str, language: &str, title: &str, text: &str) -> Article {
+fn article_with(uri: &str, language: &str, title: &str, text: &str) -> Article {
     Article { title: title.into(), text: text.into(), language_code: language.into(), ..article(uri) }
 }
 
-fn asked(query: &str, language: &str) -> ListArticlesRequest {
+fn query_request(query: &str, language: &str) -> ListArticlesRequest {
     ListArticlesRequest { query: query.into(), query_language: language.into(), ..Default::default() }
 }
 
@@ -21,56 +21,59 @@ impl Service {
         self.articles.clone().list_articles(request).await.map(Response::into_inner)
     }
 
-    /// Uris of what a query finds, the best first.
-    async fn finds(&self, query: &str, language: &str) -> Vec<String> {
-        let found = self.search(asked(query, language)).await.unwrap_or_else(|status| panic!("{query}: {status}"));
+    /// The URIs of the articles that match a query, the best match first.
+    async fn ranked_uris(&self, query: &str, language: &str) -> Vec<String> {
+        let found =
+            self.search(query_request(query, language)).await.unwrap_or_else(|status| panic!("{query}: {status}"));
         assert_eq!(found.snippets.len(), if query.is_empty() { 0 } else { found.articles.len() });
-        found.articles.into_iter().map(|one| one.uri).collect()
+        found.articles.into_iter().map(|article| article.uri).collect()
     }
 
-    /// The same in the order of uris.
-    async fn finds_all(&self, query: &str, language: &str) -> Vec<String> {
-        let mut found = self.finds(query, language).await;
+    /// The URIs of the articles that match a query, sorted.
+    async fn sorted_uris(&self, query: &str, language: &str) -> Vec<String> {
+        let mut found = self.ranked_uris(query, language).await;
         found.sort_unstable();
         found
     }
 }
 
-/// What a snippet shows, with its highlights in brackets. They stand where it says, in the text that it is of.
+/// The text of a snippet with its highlights in brackets. Checks that its offsets match the source text.
 fn shown(snippet: &Snippet, text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
-    let at = |place: i32| usize::try_from(place).unwrap();
-    let slice = |from: i32, to: i32| chars[at(from)..at(to)].iter().collect::<String>();
+    let index = |offset: i32| usize::try_from(offset).unwrap();
+    let slice = |from: i32, to: i32| chars[index(from)..index(to)].iter().collect::<String>();
     let end = snippet.start + i32::try_from(snippet.text.chars().count()).unwrap();
     assert_eq!(slice(snippet.start, end), snippet.text);
     let (mut shown, mut from) = (String::new(), snippet.start);
-    for one in &snippet.highlights {
-        shown += &format!("{}[{}]", slice(from, one.start), slice(one.start, one.end));
-        from = one.end;
+    for range in &snippet.highlights {
+        shown += &format!("{}[{}]", slice(from, range.start), slice(range.start, range.end));
+        from = range.end;
     }
     shown + &slice(from, end)
 }
 
 #[tokio::test]
-async fn the_best_comes_first() {
+async fn search_ranks_the_best_match_first() {
     let service = Service::start().await;
     let text = "The ministers met in Baku and spoke about many things, trade among them.";
-    service.create_article(told("urn:once", "en", "Ministers meet", text)).await;
+    service.create_article(article_with("urn:once", "en", "Ministers meet", text)).await;
     let often = "Trade, trade and trade: what the ministers spoke about in Baku.";
-    service.create_article(told("urn:often", "en", "Ministers meet", often)).await;
-    service.create_article(told("urn:title", "en", "Trade with Azerbaijan", "What the ministers spoke about.")).await;
-    service.create_article(told("urn:none", "en", "Ministers meet", "They spoke about peace.")).await;
-    assert_eq!(service.finds("trade", "").await, ["urn:title", "urn:often", "urn:once"]);
-    assert_eq!(service.finds("ministers trade baku", "").await, ["urn:often", "urn:once"]);
-    assert_eq!(service.finds("trade baku -often -things", "").await, ["urn:often"]);
-    let filtered = ListArticlesRequest { filter: "uri = \"urn:once\"".into(), ..asked("trade", "") };
+    service.create_article(article_with("urn:often", "en", "Ministers meet", often)).await;
+    service
+        .create_article(article_with("urn:title", "en", "Trade with Azerbaijan", "What the ministers spoke about."))
+        .await;
+    service.create_article(article_with("urn:none", "en", "Ministers meet", "They spoke about peace.")).await;
+    assert_eq!(service.ranked_uris("trade", "").await, ["urn:title", "urn:often", "urn:once"]);
+    assert_eq!(service.ranked_uris("ministers trade baku", "").await, ["urn:often", "urn:once"]);
+    assert_eq!(service.ranked_uris("trade baku -often -things", "").await, ["urn:often"]);
+    let filtered = ListArticlesRequest { filter: "uri = \"urn:once\"".into(), ..query_request("trade", "") };
     assert_eq!(service.search(filtered).await.unwrap().articles.len(), 1);
-    let filtered = ListArticlesRequest { filter: "language = de".into(), ..asked("trade", "") };
+    let filtered = ListArticlesRequest { filter: "language = de".into(), ..query_request("trade", "") };
     assert_eq!(service.search(filtered).await.unwrap().articles.len(), 0);
 }
 
 #[tokio::test]
-async fn words_are_found_by_their_stems_and_without_their_accents() {
+async fn search_finds_words_by_stem_and_without_accents() {
     let service = Service::start().await;
     for (uri, language, text) in [
         ("urn:en", "en-GB", "They were negotiating with the Azerbaijani ministers."),
@@ -81,7 +84,7 @@ async fn words_are_found_by_their_stems_and_without_their_accents() {
         ("urn:az", "az", "Azərbaycan Prezidenti İlham Əliyev nazirləri qəbul edib."),
         ("urn:unknown", "", "Переговоры, Verhandlungen, négociations."),
     ] {
-        service.create_article(told(uri, language, "", text)).await;
+        service.create_article(article_with(uri, language, "", text)).await;
     }
     for (query, language, found) in [
         ("negotiated minister", "", &["urn:en"][..]),
@@ -106,12 +109,12 @@ async fn words_are_found_by_their_stems_and_without_their_accents() {
         ("ilham eliyev", "", &["urn:az"]),
         ("ilham eliyev", "x-none", &["urn:az"]),
     ] {
-        assert_eq!(service.finds_all(query, language).await, found, "{query} in {language}");
+        assert_eq!(service.sorted_uris(query, language).await, found, "{query} in {language}");
     }
 }
 
 #[tokio::test]
-async fn a_query_is_one_of_a_web_search() {
+async fn search_query_has_web_search_syntax() {
     let service = Service::start().await;
     for (uri, text) in [
         ("urn:talks", "The peace talks on Nagorno-Karabakh began in the U.S. capital, armenia/azerbaijan said."),
@@ -121,7 +124,7 @@ async fn a_query_is_one_of_a_web_search() {
         ),
         ("urn:sport", "100% sport; it's_all \"football\" \\ and the mind (and: more)."),
     ] {
-        service.create_article(told(uri, "en", "", text)).await;
+        service.create_article(article_with(uri, "en", "", text)).await;
     }
     for (query, found) in [
         ("peace talks", &["urn:other", "urn:talks"][..]),
@@ -136,7 +139,7 @@ async fn a_query_is_one_of_a_web_search() {
         ("armenia azerbaijan", &["urn:other", "urn:talks"]),
         ("U.S.", &["urn:talks"]),
         ("-peace", &["urn:sport"]),
-        // Whatever else has a meaning somewhere is no more than what is between words.
+        // Operators of other query languages are only separators.
         ("peace & !talks", &["urn:other", "urn:talks"]),
         ("(peace | football)", &[]),
         ("fo%tball", &[]),
@@ -147,7 +150,7 @@ async fn a_query_is_one_of_a_web_search() {
         ("\"mind\" \"all football", &["urn:sport"]),
         ("football\\", &["urn:sport"]),
         ("'; drop table article; --", &[]),
-        // Words that say little are searched for where there are no others.
+        // Stop words are searched for when the query has no other words.
         ("the talks of peace", &["urn:other", "urn:talks"]),
         ("about", &["urn:other"]),
         ("the", &["urn:sport", "urn:talks"]),
@@ -156,12 +159,12 @@ async fn a_query_is_one_of_a_web_search() {
         ("   ", &[]),
         ("", &["urn:other", "urn:sport", "urn:talks"]),
     ] {
-        assert_eq!(service.finds_all(query, "").await, found, "{query}");
+        assert_eq!(service.sorted_uris(query, "").await, found, "{query}");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_query_is_refused() {
+async fn search_refuses_an_invalid_query_or_language() {
     let service = Service::start().await;
     let words = |count: usize| vec!["word"; count].join(" ");
     for (query, language, fields) in [
@@ -173,20 +176,20 @@ async fn what_is_no_query_is_refused() {
         ("peace".to_owned(), "en_GB", vec!["query_language"]),
         ("peace".to_owned(), "'; drop", vec!["query_language"]),
     ] {
-        let mut refused = Refused::from(service.search(asked(&query, language)).await.unwrap_err());
+        let mut refused = Refused::from(service.search(query_request(&query, language)).await.unwrap_err());
         refused.fields.dedup();
         assert_eq!(refused.fields, fields, "{query}");
         assert_eq!(refused.code, tonic::Code::InvalidArgument);
     }
     for query in [words(100), "x".repeat(1000), "\"".repeat(1000), "-".repeat(1000), "a OR ".repeat(99)] {
-        assert!(service.finds(&query, "").await.is_empty());
+        assert!(service.ranked_uris(&query, "").await.is_empty());
     }
 }
 
 #[tokio::test]
-async fn what_an_article_does_not_say_any_more_does_not_find_it() {
+async fn search_follows_updates_deletion_and_undeletion_of_an_article() {
     let service = Service::start().await;
-    let sent = told("urn:a", "en", "Title", "They were negotiating in Baku.");
+    let sent = article_with("urn:a", "en", "Title", "They were negotiating in Baku.");
     let created = service.create_article(sent).await;
     let with = |title: &str, text: &str, language: &str| Article {
         name: created.name.clone(),
@@ -195,7 +198,7 @@ async fn what_an_article_does_not_say_any_more_does_not_find_it() {
         language_code: language.into(),
         ..Default::default()
     };
-    let found = async |query: &str| !service.finds(query, "en").await.is_empty();
+    let found = async |query: &str| !service.ranked_uris(query, "en").await.is_empty();
 
     service.update_article(with("Headline", "", ""), &["title"]).await.unwrap();
     assert!(!found("title").await && found("headline").await && found("negotiation").await);
@@ -208,24 +211,24 @@ async fn what_an_article_does_not_say_any_more_does_not_find_it() {
 
     service.delete_article(&created.name).await.unwrap();
     assert!(!found("ganja").await);
-    let deleted = ListArticlesRequest { show_deleted: true, ..asked("ganja", "") };
+    let deleted = ListArticlesRequest { show_deleted: true, ..query_request("ganja", "") };
     assert_eq!(service.search(deleted).await.unwrap().articles.len(), 1);
     service.undelete_article(&created.name).await.unwrap();
     assert!(found("ganja").await);
 }
 
 #[tokio::test]
-async fn a_text_that_may_not_be_shown_leaves_no_words_behind() {
+async fn search_index_has_no_words_of_withheld_or_expunged_texts() {
     let service = Service::start().await;
     let sent = |uri: &str, rights: TextRights| Article {
         text_rights: rights.into(),
-        ..told(uri, "en", "Ministers", "The secret was told in Baku.")
+        ..article_with(uri, "en", "Ministers", "The secret was told in Baku.")
     };
     let withheld = service.create_article(sent("urn:withheld", TextRights::Withheld)).await;
     service.create_article(sent("urn:excerpt", TextRights::Excerpt)).await;
     let later = service.create_article(sent("urn:later", TextRights::FullText)).await;
     let expunged = service.create_article(sent("urn:expunged", TextRights::FullText)).await;
-    assert_eq!(service.finds_all("secret", "").await, ["urn:excerpt", "urn:expunged", "urn:later"]);
+    assert_eq!(service.sorted_uris("secret", "").await, ["urn:excerpt", "urn:expunged", "urn:later"]);
 
     let rights = |of: &Article, rights: TextRights| Article {
         name: of.name.clone(),
@@ -236,35 +239,37 @@ async fn a_text_that_may_not_be_shown_leaves_no_words_behind() {
     let url = service.database.to_url_lossy().to_string();
     let ran = run(["admin", "expunge", &expunged.name, "--database-url", &url]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(service.finds_all("secret", "").await, ["urn:excerpt"]);
-    assert_eq!(service.finds_all("secrets", "").await, ["urn:excerpt"]);
-    assert_eq!(service.finds("ministers", "").await.len(), 4);
+    assert_eq!(service.sorted_uris("secret", "").await, ["urn:excerpt"]);
+    assert_eq!(service.sorted_uris("secrets", "").await, ["urn:excerpt"]);
+    assert_eq!(service.ranked_uris("ministers", "").await.len(), 4);
     let mut connection = service.database.connect().await.unwrap();
     let words: Vec<String> = sqlx::query_scalar("select array_to_string(tsvector_to_array(search), ' ') from article")
         .fetch_all(&mut connection)
         .await
         .unwrap();
-    assert_eq!(words.iter().filter(|one| one.contains("secret")).count(), 1, "{words:?}");
+    assert_eq!(words.iter().filter(|vector| vector.contains("secret")).count(), 1, "{words:?}");
     connection.close().await.unwrap();
 
-    // What is only in the title is shown from there, also where the text is not to be shown.
-    let found = service.search(asked("ministers", "")).await.unwrap();
-    assert!(found.snippets.iter().all(|one| one.source() == Source::Title && shown(one, "Ministers") == "[Ministers]"));
-    // With other rights there is nothing, until it is sent again.
+    // Words that are in the title only are shown from there, even if the text is withheld.
+    let found = service.search(query_request("ministers", "")).await.unwrap();
+    let shows_title =
+        |snippet: &Snippet| snippet.source() == Source::Title && shown(snippet, "Ministers") == "[Ministers]";
+    assert!(found.snippets.iter().all(shows_title));
+    // With full rights the text is still missing until it is sent again.
     service.update_article(rights(&withheld, TextRights::FullText), &["text_rights"]).await.unwrap();
-    assert_eq!(service.finds("secret", "").await, ["urn:excerpt"]);
+    assert_eq!(service.ranked_uris("secret", "").await, ["urn:excerpt"]);
 }
 
 #[tokio::test]
-async fn snippets_show_the_words_where_they_stand_in_the_text() {
+async fn snippets_highlight_the_matched_words_at_their_offsets() {
     let service = Service::start().await;
     let text = format!(
         "🕊 «Émile» spoke.\n{}The négociations were long; the ministers' négociation — in Genève — ended.\n{}",
         "Nothing of interest happened. ".repeat(50),
         "Nothing more was said that day. ".repeat(50)
     );
-    let article = service.create_article(told("urn:a", "fr", "Négocier à Genève", &text)).await;
-    let found = service.search(asked("negociation GENEVE", "fr")).await.unwrap();
+    let article = service.create_article(article_with("urn:a", "fr", "Négocier à Genève", &text)).await;
+    let found = service.search(query_request("negociation GENEVE", "fr")).await.unwrap();
     let snippet = &found.snippets[0];
     assert_eq!(snippet.source(), Source::Text);
     let shown_text = shown(snippet, &text);
@@ -274,38 +279,38 @@ async fn snippets_show_the_words_where_they_stand_in_the_text() {
     );
     assert!((150..=240).contains(&snippet.text.chars().count()), "{}", snippet.text.chars().count());
     assert!(snippet.start > 1000);
-    // It is of the article's own text, in whatever view.
-    let full = ListArticlesRequest { view: View::Full.into(), ..asked("negociation GENEVE", "fr") };
+    // The snippet is the same in every view.
+    let full = ListArticlesRequest { view: View::Full.into(), ..query_request("negociation GENEVE", "fr") };
     let full = service.search(full).await.unwrap();
     assert_eq!((&full.snippets, full.articles[0].text.as_str()), (&found.snippets, text.as_str()));
     assert_eq!(full.articles[0].name, article.name);
 
-    let title = service.search(asked("negocier", "az")).await.unwrap().snippets.remove(0);
+    let title = service.search(query_request("negocier", "az")).await.unwrap().snippets.remove(0);
     assert_eq!((title.source(), title.start), (Source::Title, 0));
     assert_eq!(shown(&title, "Négocier à Genève"), "[Négocier] à Genève");
-    let phrase = service.search(asked("\"emile spoke\"", "")).await.unwrap().snippets.remove(0);
+    let phrase = service.search(query_request("\"emile spoke\"", "")).await.unwrap().snippets.remove(0);
     assert!(shown(&phrase, &text).starts_with("🕊 «[Émile]» [spoke].\nNothing"), "{}", phrase.text);
-    let neither = service.search(asked("-absent", "")).await.unwrap().snippets.remove(0);
-    assert!(neither.text.starts_with("🕊 «Émile» spoke.") && neither.highlights.is_empty());
+    let unhighlighted = service.search(query_request("-absent", "")).await.unwrap().snippets.remove(0);
+    assert!(unhighlighted.text.starts_with("🕊 «Émile» spoke.") && unhighlighted.highlights.is_empty());
 }
 
 #[tokio::test]
-async fn pages_of_what_is_found_are_the_whole_once() {
+async fn search_pages_and_streams_contain_every_match_once() {
     let service = Service::start().await;
     for number in 0..23 {
-        // Some are as good as others.
+        // Some articles have equal ranks.
         let text = format!("{} and other things, number {number}.", "peace ".repeat(1 + number % 4));
-        service.create_article(told(&format!("urn:{number}"), "en", "", &text)).await;
+        service.create_article(article_with(&format!("urn:{number}"), "en", "", &text)).await;
     }
-    let all = service.finds("peace", "").await;
+    let all = service.ranked_uris("peace", "").await;
     assert_eq!(all.len(), 23);
     for page_size in [1, 2, 7, 50] {
-        let mut request = ListArticlesRequest { page_size, ..asked("peace", "") };
+        let mut request = ListArticlesRequest { page_size, ..query_request("peace", "") };
         let mut paged = Vec::new();
         loop {
             let page = service.search(request.clone()).await.unwrap();
             assert_eq!(page.snippets.len(), page.articles.len());
-            paged.extend(page.articles.into_iter().map(|one| one.uri));
+            paged.extend(page.articles.into_iter().map(|article| article.uri));
             if page.next_page_token.is_empty() {
                 break;
             }
@@ -313,33 +318,34 @@ async fn pages_of_what_is_found_are_the_whole_once() {
         }
         assert_eq!(paged, all, "by {page_size}");
 
-        let request = ListArticlesRequest { page_size, ..asked("peace", "") };
+        let request = ListArticlesRequest { page_size, ..query_request("peace", "") };
         let mut chunks = service.articles.clone().stream_articles(request).await.unwrap().into_inner();
         let mut streamed = Vec::new();
         while let Some(chunk) = chunks.message().await.unwrap() {
             assert_eq!(chunk.snippets.len(), chunk.articles.len());
-            streamed.extend(chunk.articles.into_iter().map(|one| one.uri));
+            streamed.extend(chunk.articles.into_iter().map(|article| article.uri));
         }
         assert_eq!(streamed, all, "by {page_size}");
     }
-    let page = service.search(ListArticlesRequest { page_size: 1, ..asked("peace", "") }).await.unwrap();
-    let other = ListArticlesRequest { page_token: page.next_page_token, page_size: 1, ..asked("peace things", "") };
+    let page = service.search(ListArticlesRequest { page_size: 1, ..query_request("peace", "") }).await.unwrap();
+    let other =
+        ListArticlesRequest { page_token: page.next_page_token, page_size: 1, ..query_request("peace things", "") };
     assert_eq!(Refused::from(service.search(other).await.unwrap_err()).fields, ["page_token"]);
-    let by_name = ListArticlesRequest { order_by: "name".into(), ..asked("peace", "") };
+    let by_name = ListArticlesRequest { order_by: "name".into(), ..query_request("peace", "") };
     let by_name = service.search(by_name).await.unwrap();
-    let names: Vec<&str> = by_name.articles.iter().map(|one| one.name.as_str()).collect();
+    let names: Vec<&str> = by_name.articles.iter().map(|article| article.name.as_str()).collect();
     assert!(names.is_sorted() && names.len() == 23);
 }
 
 #[tokio::test]
-async fn a_text_of_any_kind_can_be_written_and_is_found_by_its_beginning() {
-    const MOST: usize = 1024 * 1024;
+async fn search_indexes_the_beginning_of_texts_of_any_kind() {
+    const MAX_BYTES: usize = 1024 * 1024;
     const LANGUAGES: [&str; 1] = ["en"];
     let service = Service::start().await;
     let filled = |begin: &str, of: &mut dyn Iterator<Item = String>| {
         let mut text = format!("{begin} ");
         for word in of {
-            if text.len() + word.len() > MOST {
+            if text.len() + word.len() > MAX_BYTES {
                 break;
             }
             text += &word;
@@ -369,13 +375,13 @@ async fn a_text_of_any_kind_can_be_written_and_is_found_by_its_beginning() {
     for language in LANGUAGES {
         for (word, text) in &texts {
             let uri = format!("urn:{language}:{word}");
-            service.create_article(told(&uri, language, &"T ".repeat(500), text)).await;
+            service.create_article(article_with(&uri, language, &"T ".repeat(500), text)).await;
         }
     }
     for language in LANGUAGES {
         for (word, _) in &texts {
             let filter = format!("uri = \"urn:{language}:{word}\"");
-            let request = ListArticlesRequest { filter, ..asked(word, "xx") };
+            let request = ListArticlesRequest { filter, ..query_request(word, "xx") };
             let found = service.search(request).await.unwrap();
             assert_eq!(found.snippets[0].source(), Source::Text, "{word} in {language}");
         }

@@ -1,4 +1,4 @@
-//! `readout serve`, the real program: how it starts, what it refuses, and that it ends.
+//! `readout serve`, the real program: start, refusals and shutdown.
 
 use std::{fs, net::TcpListener};
 
@@ -14,7 +14,7 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::support::{
-    data_dir::{DataDir, eventually, kill, patiently},
+    data_dir::{DataDir, eventually, kill, within_timeout},
     program::{Program, messages, run},
     raw,
     service::connect,
@@ -25,12 +25,12 @@ fn create(article: Article) -> CreateArticleRequest {
 }
 
 #[tokio::test]
-async fn a_service_makes_its_database_and_finds_it_again() {
+async fn service_creates_its_database_and_reopens_it() {
     let dir = DataDir::new();
-    let below = dir.path().join("made/by/it");
-    // Below a directory that the database, run by another user, can pass through.
-    fs::create_dir(dir.path().join("made")).unwrap();
-    let args = ["--data-dir", below.to_str().unwrap()];
+    let nested = dir.path().join("parent/data/dir");
+    // The database may run as another user and must be able to pass through the parent directory.
+    fs::create_dir(dir.path().join("parent")).unwrap();
+    let args = ["--data-dir", nested.to_str().unwrap()];
     let serve = async || Program::start(&dir, &args);
 
     let service = serve().await;
@@ -48,7 +48,7 @@ async fn a_service_makes_its_database_and_finds_it_again() {
 }
 
 #[tokio::test]
-async fn the_signals_to_stop_end_the_service_and_its_database() {
+async fn stop_signals_end_the_service_and_its_database() {
     let dir = DataDir::with_database().await;
     for signal in ["TERM", "INT"] {
         let service = Program::serve(&dir).await;
@@ -63,17 +63,17 @@ async fn the_signals_to_stop_end_the_service_and_its_database() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_starting_can_be_stopped() {
+async fn service_can_be_stopped_while_it_starts() {
     let dir = DataDir::with_database().await;
     let service = Program::start(&dir, &[]);
-    // Taken before anything else is done, so the signal is caught from then on.
-    eventually("it has begun", async || dir.path().join("lock").exists()).await;
+    // The lock is the first thing that the service takes; from then on it handles the signal.
+    eventually("the service holds its lock", async || dir.path().join("lock").exists()).await;
     service.stop().await;
     assert_eq!(dir.servers(), [0; 0]);
 }
 
 #[tokio::test]
-async fn an_idle_stream_is_told_and_does_not_hold_up_the_end() {
+async fn idle_stream_is_ended_and_does_not_delay_the_shutdown() {
     let dir = DataDir::with_database().await;
     let service = Program::start(&dir, &["--drain-timeout", "600"]);
     let mut ingest = IngestServiceClient::new(service.channel().await);
@@ -81,15 +81,15 @@ async fn an_idle_stream_is_told_and_does_not_hold_up_the_end() {
     let mut answers = ingest.ingest_stories(idle).await.unwrap().into_inner();
 
     service.signal("TERM");
-    let told = patiently("an answer", answers.message()).await.unwrap_err();
-    assert_eq!(told.code(), Code::Unavailable);
+    let status = within_timeout("an answer", answers.message()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
     let (code, log) = service.ended().await;
     assert_eq!(code, Some(0), "{log:#?}");
     assert!(log.iter().all(|line| line["level"] == "INFO"), "{log:#?}");
     assert_eq!(dir.servers(), [0; 0]);
 }
 
-/// A stream of 16 MiB to a client that does not take more than 64 KiB of it.
+/// A stream of 16 MiB to a client whose receive window is 64 KiB and that does not read.
 async fn stuck_stream(service: &Program) -> Body {
     let address = service.address().await;
     let mut articles = ArticleServiceClient::new(connect(address).await);
@@ -105,7 +105,7 @@ async fn stuck_stream(service: &Program) -> Body {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_cut_off_after_the_drain_timeout() {
+async fn client_that_does_not_read_is_cut_off_after_the_drain_timeout() {
     let dir = DataDir::with_database().await;
     let service = Program::start(&dir, &["--drain-timeout", "0.5"]);
     let mut stuck = stuck_stream(&service).await;
@@ -116,13 +116,13 @@ async fn a_client_that_does_not_read_is_cut_off_after_the_drain_timeout() {
     let warnings: Vec<_> = log.iter().filter(|line| line["level"] != "INFO").cloned().collect();
     assert_eq!(messages(&warnings), "calls were still open and have been cut", "{log:#?}");
     assert_eq!(dir.servers(), [0; 0]);
-    while let Some(Ok(frame)) = patiently("the end of the stream", raw::frame(&mut stuck)).await {
+    while let Some(Ok(frame)) = within_timeout("the end of the stream", raw::frame(&mut stuck)).await {
         assert!(frame.is_data(), "a cut stream must not look complete");
     }
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_the_service_at_once_and_the_next_one_takes_over() {
+async fn second_signal_ends_the_service_at_once_and_the_next_service_takes_over() {
     let dir = DataDir::with_database().await;
     let service = Program::start(&dir, &["--drain-timeout", "600"]);
     let _stuck = stuck_stream(&service).await;
@@ -141,52 +141,52 @@ async fn a_second_signal_ends_the_service_at_once_and_the_next_one_takes_over() 
 }
 
 #[tokio::test]
-async fn health_follows_the_database() {
+async fn health_status_follows_the_database() {
     let dir = DataDir::with_database().await;
     let service = Program::serve(&dir).await;
     let mut health = HealthClient::new(service.channel().await);
-    let of = |service: &str| HealthCheckRequest { service: service.into() };
-    let mut whole = health.watch(of("")).await.unwrap().into_inner();
-    let mut one = health.watch(of("readout.v1.MeetingService")).await.unwrap().into_inner();
+    let request = |service: &str| HealthCheckRequest { service: service.into() };
+    let mut whole = health.watch(request("")).await.unwrap().into_inner();
+    let mut single = health.watch(request("readout.v1.MeetingService")).await.unwrap().into_inner();
     let mut next = async || {
-        let (whole, one) = tokio::join!(whole.message(), one.message());
-        let (whole, one) = (whole.unwrap().unwrap().status(), one.unwrap().unwrap().status());
-        assert_eq!(whole, one);
+        let (whole, single) = tokio::join!(whole.message(), single.message());
+        let (whole, single) = (whole.unwrap().unwrap().status(), single.unwrap().unwrap().status());
+        assert_eq!(whole, single);
         whole
     };
-    assert_eq!(patiently("the first status", next()).await, ServingStatus::Serving);
+    assert_eq!(within_timeout("the first status", next()).await, ServingStatus::Serving);
 
-    // It cannot come back before the test lets it.
-    let (there, away) = (dir.path().join("postgres"), dir.path().join("away"));
+    // The database cannot restart while its directory is moved away.
+    let (original, away) = (dir.path().join("postgres"), dir.path().join("away"));
     let postmaster = dir.postmaster();
-    fs::rename(&there, &away).unwrap();
+    fs::rename(&original, &away).unwrap();
     kill(postmaster);
-    assert_eq!(patiently("the loss shows", next()).await, ServingStatus::NotServing);
-    fs::rename(&away, &there).unwrap();
-    assert_eq!(patiently("the return shows", next()).await, ServingStatus::Serving);
+    assert_eq!(within_timeout("the loss shows", next()).await, ServingStatus::NotServing);
+    fs::rename(&away, &original).unwrap();
+    assert_eq!(within_timeout("the return shows", next()).await, ServingStatus::Serving);
     let mut articles = ArticleServiceClient::new(service.channel().await);
     articles.list_articles(ListArticlesRequest::default()).await.unwrap();
 
     service.signal("TERM");
-    assert_eq!(patiently("the end shows", next()).await, ServingStatus::NotServing);
+    assert_eq!(within_timeout("the end shows", next()).await, ServingStatus::NotServing);
     let (code, log) = service.ended().await;
     assert_eq!(code, Some(0), "{log:#?}");
-    assert!(!messages(&log).contains("have been cut"), "watching health holds up the end: {log:#?}");
+    assert!(!messages(&log).contains("have been cut"), "a health watch delays the shutdown: {log:#?}");
 }
 
 #[tokio::test]
-async fn a_second_service_on_the_same_directory_is_refused() {
+async fn second_service_on_the_same_data_directory_is_refused() {
     let dir = DataDir::with_database().await;
     let first = Program::serve(&dir).await;
     let (code, log) = Program::start(&dir, &[]).ended().await;
     assert_eq!(code, Some(1), "{log:#?}");
-    let sentence = format!(
+    let expected = format!(
         "data directory {} is in use by another readout (pid {}), and one service uses it at a time: stop that one, \
          give several services one DATABASE_URL, or keep other records in another --data-dir",
         dir.as_str(),
         first.pid()
     );
-    assert_eq!(messages(&log), sentence);
+    assert_eq!(messages(&log), expected);
 
     let mut articles = ArticleServiceClient::new(first.channel().await);
     articles.list_articles(ListArticlesRequest::default()).await.unwrap();
@@ -207,16 +207,16 @@ async fn port_in_use_is_an_error_before_the_database_is_opened() {
         let dir = DataDir::new();
         let (code, log) = Program::start(&dir, &[flag, &written]).ended().await;
         assert_eq!(code, Some(1), "{log:#?}");
-        let sentence =
+        let expected =
             format!("cannot listen on {address}: another program does already; stop it, or choose another port");
-        assert!(messages(&log).contains(&sentence), "{log:#?}");
+        assert!(messages(&log).contains(&expected), "{log:#?}");
         assert!(messages(&log).contains(flag), "{log:#?}");
         assert!(!dir.path().join("postgres").exists(), "{log:#?}");
     }
 }
 
 #[tokio::test]
-async fn address_refuses_connections_until_the_service_serves() {
+async fn service_refuses_connections_until_it_serves() {
     let dir = DataDir::new();
     let address = {
         let probe = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -238,7 +238,7 @@ async fn two_listeners_on_one_address_are_refused() {
 }
 
 #[tokio::test]
-async fn start_logs_each_step_that_takes_long() {
+async fn service_start_logs_its_long_steps() {
     let dir = DataDir::new();
     let service = Program::serve(&dir).await;
     service.logged("making a database").await;
@@ -248,10 +248,10 @@ async fn start_logs_each_step_that_takes_long() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_reached_is_told_without_the_password() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+async fn unreachable_database_is_reported_without_the_password() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for command in ["serve", "migrate"] {
-        let url = format!("postgres://readout:s3cret@{nobody}/readout");
+        let url = format!("postgres://readout:s3cret@{unused}/readout");
         let refused = run([command, "--database-url", &url]).await;
         assert_eq!(refused.code, Some(1), "{refused:?}");
         assert!(refused.stderr.contains("the database cannot be reached: "), "{refused:?}");
@@ -265,9 +265,9 @@ async fn a_database_that_cannot_be_reached_is_told_without_the_password() {
 }
 
 #[tokio::test]
-async fn arguments_that_make_no_sense_are_told_and_nothing_is_started() {
+async fn invalid_arguments_are_reported_and_nothing_is_started() {
     let dir = DataDir::new();
-    for (args, told) in [
+    for (args, message) in [
         (vec!["serve", "--lisen", "127.0.0.1:0"], "'--lisen'"),
         (vec!["serve", "--listen", "localhost"], "'localhost' for '--listen <ADDR>'"),
         (vec!["serve", "--drain-timeout", "soon"], "must be a number of seconds such as 10 or 0.5"),
@@ -280,7 +280,7 @@ async fn arguments_that_make_no_sense_are_told_and_nothing_is_started() {
         let data_dir = if args.first() == Some(&"serve") { vec!["--data-dir", dir.as_str()] } else { vec![] };
         let refused = run(args.iter().chain(&data_dir)).await;
         assert_eq!(refused.code, Some(2), "{args:?}: {refused:?}");
-        assert!(refused.stderr.contains(told), "{args:?}: {refused:?}");
+        assert!(refused.stderr.contains(message), "{args:?}: {refused:?}");
         assert_eq!(refused.stdout, "");
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -1,4 +1,4 @@
-//! 4,439 real stories, through several streams at a time.
+//! An import of 4,439 real stories through several concurrent streams.
 
 use std::{collections::BTreeMap, io::Read};
 
@@ -22,7 +22,7 @@ use crate::support::{
 };
 
 const STORIES: usize = 4_439;
-/// Spellings: the source has fewer people.
+/// Distinct spellings of names; the source has fewer people.
 const PARTICIPANTS: usize = 1_797;
 const STREAMS: usize = 4;
 
@@ -32,7 +32,7 @@ fn lines() -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Sends all stories, each stream every fourth of them; the answers in the order of the lines.
+/// Sends every fourth story through each of four streams. Returns the responses in the order of the lines.
 async fn ingest(service: &Service, lines: &[String]) -> Vec<IngestStoryResponse> {
     let streams = (0..STREAMS).map(|stream| {
         let client = service.ingest.clone();
@@ -48,26 +48,26 @@ async fn ingest(service: &Service, lines: &[String]) -> Vec<IngestStoryResponse>
     let mut answers: BTreeMap<usize, IngestStoryResponse> = BTreeMap::new();
     for (stream, task) in streams.into_iter().enumerate() {
         for (at, answer) in task.await.unwrap().into_iter().enumerate() {
-            answers.insert(at * STREAMS + stream, told(answer));
+            answers.insert(at * STREAMS + stream, accepted(answer));
         }
     }
     answers.into_values().collect()
 }
 
-fn told(answer: IngestStoriesResponse) -> IngestStoryResponse {
+fn accepted(answer: IngestStoriesResponse) -> IngestStoryResponse {
     assert!(!answer.position.is_empty());
     outcome(answer).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn real_stories_are_all_told_once() {
+async fn import_of_real_stories_writes_each_story_once() {
     let service = Service::start().await;
     let lines = lines();
     let answers = ingest(&service, &lines).await;
     assert_eq!(answers.len(), STORIES);
-    assert!(answers.iter().all(|one| one.article_outcome() == Outcome::Created));
-    assert!(answers.iter().flat_map(|one| &one.meetings).all(|one| one.outcome() == Outcome::Created));
-    assert!(answers.iter().all(|one| one.warnings.is_empty()));
+    assert!(answers.iter().all(|answer| answer.article_outcome() == Outcome::Created));
+    assert!(answers.iter().flat_map(|answer| &answer.meetings).all(|meeting| meeting.outcome() == Outcome::Created));
+    assert!(answers.iter().all(|answer| answer.warnings.is_empty()));
     let contents = service.contents().await;
     assert_eq!(
         (contents.articles.len(), contents.meetings.len(), contents.reports.len(), contents.participants.len()),
@@ -83,67 +83,68 @@ async fn real_stories_are_all_told_once() {
     for (first, again) in answers.into_iter().zip(again) {
         let mut expected = first;
         expected.set_article_outcome(Outcome::Matched);
-        expected.participants.iter_mut().for_each(|one| one.set_outcome(Outcome::Matched));
-        expected.meetings.iter_mut().for_each(|one| one.set_outcome(Outcome::Matched));
+        expected.participants.iter_mut().for_each(|participant| participant.set_outcome(Outcome::Matched));
+        expected.meetings.iter_mut().for_each(|meeting| meeting.set_outcome(Outcome::Matched));
         assert_eq!(again, expected);
     }
     assert_eq!(service.count("select count(*) from change").await, contents.changes);
 }
 
-/// Compares what is stored with the line as plain JSON.
+/// Compares the stored records with the line as plain JSON.
 fn check(story: &Value, answer: &IngestStoryResponse, contents: &Contents) {
     let uri = &story["article"]["uri"];
-    let article = contents.articles.iter().find(|one| one.name == answer.article).unwrap();
+    let article = contents.articles.iter().find(|article| article.name == answer.article).unwrap();
     assert_eq!((&article.uri, &article.text), (&text(uri), &text(&story["article"]["text"])));
-    let meeting = contents.meetings.iter().find(|one| one.name == answer.meetings[0].meeting).unwrap();
+    let meeting = contents.meetings.iter().find(|meeting| meeting.name == answer.meetings[0].meeting).unwrap();
     assert_eq!((meeting.revision, meeting.report_count, meeting.article_count), (1, 1, 1));
-    let told = &story["reports"][0];
-    let report = contents.reports.iter().find(|one| one.name == answer.meetings[0].report).unwrap();
+    let sent = &story["reports"][0];
+    let report = contents.reports.iter().find(|report| report.name == answer.meetings[0].report).unwrap();
     assert_eq!((&report.meeting, &report.article), (&meeting.name, &article.name));
-    assert_eq!(report.evidence.len(), list(&told["evidence"]).len());
-    check_account(&told["account"], meeting, &format!("{uri}"));
+    assert_eq!(report.evidence.len(), list(&sent["evidence"]).len());
+    check_account(&sent["account"], meeting, &format!("{uri}"));
 
-    // The participants are those whom the story names, in some way of writing.
+    // The participants are those that the story names, apart from upper and lower case.
     let settled = meeting.account.as_ref().unwrap();
-    let named = list(&told["account"]["participations"]);
+    let named = list(&sent["account"]["participations"]);
     assert_eq!(settled.participations.len(), named.len(), "{uri}");
-    for (one, named) in settled.participations.iter().zip(named) {
+    for (participation, named) in settled.participations.iter().zip(named) {
         let key = text(&named["participant"]);
-        let result = answer.participants.iter().find(|it| format!("#{}", it.key) == key).unwrap();
-        assert_eq!(one.participant, result.name, "{uri}");
-        assert_eq!(format!("participants/{}", one.id), result.name);
-        let participant = contents.participants.iter().find(|it| it.name == result.name).unwrap();
-        let sent = list(&story["participants"]).iter().find(|it| format!("#{}", text(&it["key"])) == key).unwrap();
-        let name = text(&sent["participant"]["displayName"]);
+        let result = answer.participants.iter().find(|entry| format!("#{}", entry.key) == key).unwrap();
+        assert_eq!(participation.participant, result.name, "{uri}");
+        assert_eq!(format!("participants/{}", participation.id), result.name);
+        let participant = contents.participants.iter().find(|participant| participant.name == result.name).unwrap();
+        let entry =
+            list(&story["participants"]).iter().find(|entry| format!("#{}", text(&entry["key"])) == key).unwrap();
+        let name = text(&entry["participant"]["displayName"]);
         assert_eq!(participant.display_name.to_lowercase(), name.to_lowercase(), "{uri}");
     }
 }
 
-fn check_account(told: &Value, meeting: &Meeting, uri: &str) {
+fn check_account(sent: &Value, meeting: &Meeting, uri: &str) {
     let account = meeting.account.as_ref().unwrap();
-    assert_eq!(account.title, text(&told["title"]), "{uri}");
-    assert_eq!(account.kind(), Kind::from_str_name(&text(&told["kind"])).unwrap(), "{uri}");
-    assert_eq!(account.status(), Status::from_str_name(&text(&told["status"])).unwrap(), "{uri}");
-    let mut topics: Vec<_> = list(&told["topics"]).iter().map(text).collect();
+    assert_eq!(account.title, text(&sent["title"]), "{uri}");
+    assert_eq!(account.kind(), Kind::from_str_name(&text(&sent["kind"])).unwrap(), "{uri}");
+    assert_eq!(account.status(), Status::from_str_name(&text(&sent["status"])).unwrap(), "{uri}");
+    let mut topics: Vec<_> = list(&sent["topics"]).iter().map(text).collect();
     topics.sort();
     assert_eq!(account.topics, topics, "{uri}");
     let date = account.date.as_ref().unwrap().start.unwrap();
-    let start = &told["date"]["start"];
+    let start = &sent["date"]["start"];
     let part = |name: &str| i32::try_from(start[name].as_i64().unwrap_or(0)).unwrap();
     assert_eq!((date.year, date.month, date.day), (part("year"), part("month"), part("day")), "{uri}");
     let place = account.place.clone().unwrap_or_default();
-    let (locality, region) = (text(&told["place"]["locality"]), text(&told["place"]["regionCode"]));
+    let (locality, region) = (text(&sent["place"]["locality"]), text(&sent["place"]["regionCode"]));
     assert_eq!((place.locality, place.region_code), (locality, region), "{uri}");
 
-    for (one, told) in account.participations.iter().zip(list(&told["participations"])) {
-        assert_eq!(one.name_as_written, text(&told["nameAsWritten"]), "{uri}");
-        assert_eq!(one.region_code, text(&told["regionCode"]), "{uri}");
-        assert_eq!(one.presence(), Presence::from_str_name(&text(&told["presence"])).unwrap(), "{uri}");
-        let roles: Vec<_> = list(&told["roles"]).iter().map(|role| Role::from_str_name(&text(role)).unwrap()).collect();
-        assert_eq!(one.roles().collect::<Vec<_>>(), roles, "{uri}");
-        let office = one.office.clone().unwrap_or_default();
-        assert_eq!(office.title, text(&told["office"]["title"]), "{uri}");
-        assert_eq!(i64::from(office.seniority), told["office"]["seniority"].as_i64().unwrap_or(0), "{uri}");
+    for (participation, sent) in account.participations.iter().zip(list(&sent["participations"])) {
+        assert_eq!(participation.name_as_written, text(&sent["nameAsWritten"]), "{uri}");
+        assert_eq!(participation.region_code, text(&sent["regionCode"]), "{uri}");
+        assert_eq!(participation.presence(), Presence::from_str_name(&text(&sent["presence"])).unwrap(), "{uri}");
+        let roles: Vec<_> = list(&sent["roles"]).iter().map(|role| Role::from_str_name(&text(role)).unwrap()).collect();
+        assert_eq!(participation.roles().collect::<Vec<_>>(), roles, "{uri}");
+        let office = participation.office.clone().unwrap_or_default();
+        assert_eq!(office.title, text(&sent["office"]["title"]), "{uri}");
+        assert_eq!(i64::from(office.seniority), sent["office"]["seniority"].as_i64().unwrap_or(0), "{uri}");
     }
 }
 

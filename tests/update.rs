@@ -1,4 +1,4 @@
-//! Updating articles and participants.
+//! `UpdateArticle` and `UpdateParticipant`.
 
 use readout::pb::{
     Article, CreateArticleRequest, ErrorReason, IngestStoryRequest, Participant, ParticipantName, Publisher,
@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn only_the_masked_fields_are_replaced() {
+async fn update_article_replaces_only_the_masked_fields() {
     let mut service = Service::start().await;
     let publisher = Some(Publisher { display_name: "Azernews".into(), region_code: "AZ".into() });
     let first = Article {
@@ -57,7 +57,7 @@ async fn only_the_masked_fields_are_replaced() {
 }
 
 #[tokio::test]
-async fn without_a_mask_what_is_sent_is_replaced_and_with_a_star_everything() {
+async fn update_participant_replaces_the_set_fields_without_a_mask_and_all_with_a_star() {
     let mut service = Service::start().await;
     let first = Participant { note: "A remark.".into(), external_ids: wikidata("Q1"), ..person("K. Veliyev", "AZ") };
     let first = service.create_participant(first).await;
@@ -80,7 +80,7 @@ async fn without_a_mask_what_is_sent_is_replaced_and_with_a_star_everything() {
 }
 
 #[tokio::test]
-async fn what_changes_nothing_makes_no_revision_and_is_remembered() {
+async fn update_article_without_a_change_makes_no_revision_but_records_its_request_id() {
     let mut service = Service::start().await;
     let first = service.create_article(Article { title: "Talks".into(), ..article("urn:a") }).await;
     let before = service.contents().await;
@@ -98,7 +98,7 @@ async fn what_changes_nothing_makes_no_revision_and_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_validated_update_writes_nothing() {
+async fn update_article_writes_nothing_when_validate_only() {
     let mut service = Service::start().await;
     let first = service.create_article(article("urn:a")).await;
     let before = service.contents().await;
@@ -112,7 +112,7 @@ async fn a_validated_update_writes_nothing() {
 }
 
 #[tokio::test]
-async fn an_update_that_expects_another_etag_is_refused_with_the_current_one() {
+async fn update_article_refuses_an_outdated_etag_and_returns_the_current_one() {
     let service = Service::start().await;
     let first = service.create_article(article("urn:a")).await;
     let other = service.create_article(article("urn:b")).await;
@@ -123,10 +123,10 @@ async fn an_update_that_expects_another_etag_is_refused_with_the_current_one() {
         ..Default::default()
     };
     let second = service.update_article(title(&first.etag, "A visit"), &["title"]).await.unwrap();
-    for wrong in [&first.etag, &other.etag, "x"] {
-        // Also where it would change nothing.
-        for same in ["A visit", "Talks"] {
-            let status = service.update_article(title(wrong, same), &["title"]).await.unwrap_err();
+    for outdated in [&first.etag, &other.etag, "x"] {
+        // An outdated etag is refused even if the update would change nothing.
+        for value in ["A visit", "Talks"] {
+            let status = service.update_article(title(outdated, value), &["title"]).await.unwrap_err();
             assert_eq!(metadata_of(&status, "etag"), second.etag);
             refused(status, Code::Aborted, ErrorReason::EtagMismatch, &first.name);
         }
@@ -135,28 +135,28 @@ async fn an_update_that_expects_another_etag_is_refused_with_the_current_one() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_or_not_there_cannot_be_updated() {
+async fn update_refuses_a_record_that_is_deleted_or_missing() {
     let service = Service::start().await;
     let first = service.create_article(article("urn:a")).await;
-    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     service.delete_article(&first.name).await.unwrap();
-    service.delete_participant(&one.name).await.unwrap();
+    service.delete_participant(&veliyev.name).await.unwrap();
     let (code, reason) = (Code::FailedPrecondition, ErrorReason::ResourceDeleted);
     let sent = Article { name: first.name.clone(), title: "A visit".into(), ..Default::default() };
     refused(service.update_article(sent, &["title"]).await.unwrap_err(), code, reason, &first.name);
-    let sent = Participant { name: one.name.clone(), note: "x".into(), ..Default::default() };
-    refused(service.update_participant(sent, &["note"]).await.unwrap_err(), code, reason, &one.name);
+    let sent = Participant { name: veliyev.name.clone(), note: "x".into(), ..Default::default() };
+    refused(service.update_participant(sent, &["note"]).await.unwrap_err(), code, reason, &veliyev.name);
     let name = format!("articles/{}", Uuid::nil());
     let status = service.update_article(Article { name: name.clone(), ..Default::default() }, &["title"]).await;
     refused(status.unwrap_err(), Code::NotFound, ErrorReason::ResourceNotFound, &name);
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_with_an_update_is_told() {
+async fn update_participant_reports_all_violations_at_once() {
     let mut service = Service::start().await;
-    let one = service.create_participant(person("Kerim Veliyev", "AZ")).await;
-    let sent = Participant { name: one.name.clone(), region_code: "nowhere".into(), ..Default::default() };
-    // What is not masked is not looked at.
+    let veliyev = service.create_participant(person("Kerim Veliyev", "AZ")).await;
+    let sent = Participant { name: veliyev.name.clone(), region_code: "nowhere".into(), ..Default::default() };
+    // Fields outside of the mask are not validated.
     service.update_participant(sent.clone(), &["note"]).await.unwrap();
     let wrong = service.update_participant(sent.clone(), &["display_name", "kind", "region_code"]).await.unwrap_err();
     let fields = ["participant.kind", "participant.display_name", "participant.region_code", "participant.region_code"];
@@ -177,14 +177,14 @@ async fn all_that_is_wrong_with_an_update_is_told() {
 
     let wrong = service.participants.update_participant(UpdateParticipantRequest::default()).await.unwrap_err();
     assert_eq!(Refused::from(wrong), Refused::invalid(["participant"]));
-    for name in [String::new(), one.name.replace("participants", "meetings")] {
+    for name in [String::new(), veliyev.name.replace("participants", "meetings")] {
         let wrong = service.update_participant(Participant { name, ..sent.clone() }, &["note"]).await.unwrap_err();
         assert_eq!(Refused::from(wrong), Refused::invalid(["participant.name"]));
     }
 }
 
 #[tokio::test]
-async fn an_updated_article_claims_its_new_uris_and_frees_the_old_ones() {
+async fn update_article_claims_new_uris_and_releases_old_ones() {
     let service = Service::start().await;
     let first = Article { alternate_uris: vec!["urn:b".into()], ..article("urn:a") };
     let first = service.create_article(first).await;
@@ -204,7 +204,7 @@ async fn an_updated_article_claims_its_new_uris_and_frees_the_old_ones() {
 }
 
 #[tokio::test]
-async fn a_text_stays_until_another_one_is_sent() {
+async fn update_article_keeps_the_text_until_another_is_sent() {
     let service = Service::start().await;
     let first = service.create_article(article("urn:a")).await;
     let text = |text: &str| Article { name: first.name.clone(), text: text.into(), ..Default::default() };
@@ -221,7 +221,7 @@ async fn a_text_stays_until_another_one_is_sent() {
 }
 
 #[tokio::test]
-async fn a_text_that_becomes_withheld_is_gone_and_its_measure_stays() {
+async fn update_article_to_withheld_drops_the_text_and_keeps_its_digest() {
     let mut service = Service::start().await;
     let request =
         CreateArticleRequest { article: Some(article("urn:a")), request_id: "r".into(), ..Default::default() };
@@ -235,9 +235,9 @@ async fn a_text_that_becomes_withheld_is_gone_and_its_measure_stays() {
     let second = service.update_article(rights(TextRights::Withheld), &["text_rights"]).await.unwrap();
     assert_eq!((second.text.as_str(), &second.text_sha256), ("", &first.text_sha256));
     assert_eq!(service.article(&first.name).await, second);
-    // Nor does the answer to a former request show it.
+    // The repeated response to the create request does not show the text either.
     assert_eq!(service.articles.create_article(request).await.unwrap().into_inner().text, "");
-    // It need not be sent again to be the same.
+    // A replacement of all fields keeps the digest of the withheld text.
     let sent = Article { uri: "urn:a".into(), ..rights(TextRights::Withheld) };
     let third = service.update_article(sent, &["*"]).await.unwrap();
     assert_eq!((third.title.as_str(), &third.text_sha256), ("Talks", &first.text_sha256));
@@ -247,7 +247,7 @@ async fn a_text_that_becomes_withheld_is_gone_and_its_measure_stays() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_gets_the_text_that_the_article_had_then() {
+async fn repeated_request_returns_the_text_of_its_own_revision() {
     let mut service = Service::start().await;
     let request =
         CreateArticleRequest { article: Some(article("urn:a")), request_id: "r".into(), ..Default::default() };
@@ -264,7 +264,7 @@ async fn a_repeated_request_gets_the_text_that_the_article_had_then() {
 }
 
 #[tokio::test]
-async fn what_an_article_becomes_a_copy_of_is_live_and_no_copy_of_it() {
+async fn update_article_refuses_a_syndication_source_that_is_deleted_or_a_cycle() {
     let service = Service::start().await;
     let mut names = Vec::new();
     for uri in ["urn:0", "urn:1", "urn:2", "urn:3"] {
@@ -282,12 +282,12 @@ async fn what_an_article_becomes_a_copy_of_is_live_and_no_copy_of_it() {
     service.delete_article(&names[3]).await.unwrap();
     let status = update(0, &names[3]).await.unwrap_err();
     refused(status, Code::FailedPrecondition, ErrorReason::ResourceDeleted, &names[3]);
-    let nobody = format!("articles/{}", Uuid::nil());
-    refused(update(0, &nobody).await.unwrap_err(), Code::NotFound, ErrorReason::ResourceNotFound, &nobody);
+    let missing = format!("articles/{}", Uuid::nil());
+    refused(update(0, &missing).await.unwrap_err(), Code::NotFound, ErrorReason::ResourceNotFound, &missing);
 
-    let mut told = story("urn:0", &[person("V", "AZ")]);
-    told.article.as_mut().unwrap().syndicated_from.clone_from(&names[2]);
-    let request = IngestStoryRequest { allow_update: true, ..ingest(told) };
+    let mut cyclic = story("urn:0", &[person("V", "AZ")]);
+    cyclic.article.as_mut().unwrap().syndicated_from.clone_from(&names[2]);
+    let request = IngestStoryRequest { allow_update: true, ..ingest(cyclic) };
     let status = service.ingest.clone().ingest_story(request).await.unwrap_err();
     assert_eq!(Refused::from(status), Refused::invalid(["story.article.syndicated_from"]));
     update(2, "").await.unwrap();
@@ -295,7 +295,7 @@ async fn what_an_article_becomes_a_copy_of_is_live_and_no_copy_of_it() {
 }
 
 #[tokio::test]
-async fn an_updated_participant_is_found_by_what_it_is_and_not_by_what_it_was() {
+async fn updated_participant_is_matched_by_its_new_names_only() {
     let mut service = Service::start().await;
     let first = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     let alias = ParticipantName { text: "Керим Велиев".into(), ..Default::default() };
@@ -311,18 +311,18 @@ async fn an_updated_participant_is_found_by_what_it_is_and_not_by_what_it_was() 
     assert_eq!(service.participants_where("name = \"керим велиев\"").await, ["Karim Valiyev"]);
     assert!(service.participants_where("name = \"Kerim Veliyev\" OR region = AZ").await.is_empty());
 
-    let told = async |service: &mut Service, uri: &str, name: &str, region: &str| {
+    let ingested = async |service: &mut Service, uri: &str, name: &str, region: &str| {
         let answer = service.ingest.ingest_story(ingest(story(uri, &[person(name, region)]))).await.unwrap();
         answer.into_inner().participants.remove(0)
     };
-    assert_eq!(told(&mut service, "urn:a", "Karim Valiyev", "TR").await.name, first.name);
-    assert_eq!(told(&mut service, "urn:b", "Керим Велиев", "").await.name, first.name);
-    assert_eq!(told(&mut service, "urn:c", "Karim Valiyev", "AZ").await.outcome(), Outcome::Created);
-    assert_eq!(told(&mut service, "urn:d", "Kerim Veliyev", "TR").await.outcome(), Outcome::Created);
+    assert_eq!(ingested(&mut service, "urn:a", "Karim Valiyev", "TR").await.name, first.name);
+    assert_eq!(ingested(&mut service, "urn:b", "Керим Велиев", "").await.name, first.name);
+    assert_eq!(ingested(&mut service, "urn:c", "Karim Valiyev", "AZ").await.outcome(), Outcome::Created);
+    assert_eq!(ingested(&mut service, "urn:d", "Kerim Veliyev", "TR").await.outcome(), Outcome::Created);
 }
 
 #[tokio::test]
-async fn an_updated_participant_claims_its_new_external_ids_and_frees_the_old_ones() {
+async fn update_participant_claims_new_external_ids_and_releases_old_ones() {
     let service = Service::start().await;
     let first = service.create_participant(Participant { external_ids: wikidata("Q1"), ..person("A", "") }).await;
     let other = service.create_participant(Participant { external_ids: wikidata("Q2"), ..person("B", "") }).await;

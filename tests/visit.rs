@@ -1,8 +1,8 @@
-//! The story of a visit in six reports: how sources disagree, copy and correct each other, and what is said of it when.
+//! A scenario: a visit in six reports whose sources disagree, copy and correct each other, read at every step.
 //!
-//! In 2020 a Russian minister visits Baku; one newspaper dates it to 24 August, where others, its own author among them,
-//! have the 25th. His deputy comes for talks, of which that newspaper knows only when they were announced. The same two
-//! men met at the same place a year before.
+//! In 2020 a Russian minister visits Baku. One newspaper dates the visit to 24 August; others, among them its own author,
+//! date it to the 25th. The minister's deputy comes for talks, for which that newspaper only knows the date of the
+//! announcement. The same two men met at the same place a year before.
 
 use prost_types::{Timestamp, Value, value::Kind as Json};
 use readout::pb::{
@@ -25,8 +25,7 @@ fn span(start: Option<Date>, basis: Basis) -> Option<DateSpan> {
     Some(DateSpan { start, basis: basis.into(), ..Default::default() })
 }
 
-/// The days that a dispute is about, each with how many reports and how many independent sources have it; the chosen one
-/// first.
+/// The disputed days, the chosen one first: each with its number of reports and of independent sources.
 fn days(dispute: &Dispute) -> Vec<(i32, usize, i32)> {
     let field = |value: &Value, name: &str| match &value.kind {
         Some(Json::StructValue(fields)) => fields.fields.get(name).cloned(),
@@ -38,10 +37,10 @@ fn days(dispute: &Dispute) -> Vec<(i32, usize, i32)> {
     };
     let mut values = dispute.values.clone();
     values.swap(0, usize::try_from(dispute.chosen).expect("an index"));
-    let told = |one: &readout::pb::dispute::Value| {
-        (one.value.as_ref().and_then(day).unwrap_or(0), one.reports.len(), one.independent_source_count)
+    let counts = |value: &readout::pb::dispute::Value| {
+        (value.value.as_ref().and_then(day).unwrap_or(0), value.reports.len(), value.independent_source_count)
     };
-    values.iter().map(told).collect()
+    values.iter().map(counts).collect()
 }
 
 fn start(meeting: &Meeting) -> (Option<Date>, Basis) {
@@ -49,14 +48,14 @@ fn start(meeting: &Meeting) -> (Option<Date>, Basis) {
     (date.start, date.basis())
 }
 
-/// What the newsdesk knows and does.
+/// A news desk: its service, the participants it knows, and the history of its meetings.
 struct Desk {
     service: Service,
     shoigu: Participant,
     veliyev: Participant,
     tsalikov: Participant,
-    /// What all meetings said after each step, and when that was.
-    said: Vec<(Timestamp, Vec<Meeting>)>,
+    /// All meetings after each step, with the time of the last update.
+    history: Vec<(Timestamp, Vec<Meeting>)>,
 }
 
 impl Desk {
@@ -74,7 +73,7 @@ impl Desk {
         let shoigu = service.create_participant(person("Sergey Shoigu", "RU")).await;
         let veliyev = service.create_participant(veliyev).await;
         let tsalikov = service.create_participant(person("Ruslan Tsalikov", "RU")).await;
-        Self { service, shoigu, veliyev, tsalikov, said: Vec::new() }
+        Self { service, shoigu, veliyev, tsalikov, history: Vec::new() }
     }
 
     async fn publish(&self, uri: &str, published: Option<Date>, text: &str) -> Article {
@@ -122,8 +121,8 @@ impl Desk {
         }
     }
 
-    /// Notes what is said after a step.
-    async fn note(&mut self) {
+    /// Records the state of all meetings after a step.
+    async fn record_step(&mut self) {
         let request = ListMeetingsRequest { show_deleted: true, ..Default::default() };
         let list = self.service.meetings.clone().list_meetings(request).await.unwrap().into_inner();
         let mut all = Vec::new();
@@ -131,8 +130,8 @@ impl Desk {
             all.push(self.service.meeting(&meeting.name).await);
         }
         let key = |time: &Timestamp| (time.seconds, time.nanos);
-        let latest = all.iter().filter_map(|one| one.update_time).max_by_key(key).unwrap();
-        self.said.push((latest, all));
+        let latest = all.iter().filter_map(|meeting| meeting.update_time).max_by_key(key).unwrap();
+        self.history.push((latest, all));
     }
 
     async fn at(&self, name: &str, time: Timestamp) -> Result<Meeting, Refused> {
@@ -144,7 +143,7 @@ impl Desk {
         self.service.add_report(&meeting.name, &article.name, account).await.unwrap()
     }
 
-    async fn found(&self, filter: &str) -> Vec<String> {
+    async fn matching(&self, filter: &str) -> Vec<String> {
         let request = ListMeetingsRequest { filter: filter.into(), ..Default::default() };
         let list = self.service.meetings.clone().list_meetings(request).await.unwrap().into_inner();
         list.meetings.into_iter().map(|meeting| meeting.name).collect()
@@ -158,10 +157,10 @@ const AGENCY: &str = "The Russian defence minister came to Baku on 25 August and
     together who take part in them. The delegation left in the evening, the ministry told the agency.";
 
 #[tokio::test]
-async fn a_visit_in_six_reports() {
+async fn visit_in_six_reports_settles_disputes_and_corrections_at_each_step() {
     let mut desk = Desk::open().await;
 
-    // One: the newspaper of 4 September looks back at a visit of 24 August.
+    // One: the newspaper of 4 September reports a visit on 24 August.
     let newspaper = desk
         .publish(
             "https://news.example/4",
@@ -170,25 +169,25 @@ async fn a_visit_in_six_reports() {
         )
         .await;
     let visit = desk.service.create_meeting(&newspaper, desk.visit(day(2020, 8, 24))).await.unwrap();
-    desk.note().await;
+    desk.record_step().await;
 
-    // Two: an agency, and the author of one himself on 26 August, have the 25th. What was told first counts.
+    // Two: an agency reports the 25th. It was published first, so its date is chosen.
     let agency = desk.publish("https://agency.example/1", day(2020, 8, 26), AGENCY).await;
     desk.report(&visit, &agency, desk.visit(day(2020, 8, 25))).await;
-    desk.note().await;
+    desk.record_step().await;
     let disputed = desk.service.meeting(&visit.name).await;
     assert_eq!((disputed.disputes.len(), disputed.disputes[0].field.as_str()), (1, "date"));
     assert_eq!(
         (days(&disputed.disputes[0]), disputed.disputes[0].rule()),
         (vec![(25, 1, 1), (24, 1, 1)], Rule::EarliestPublished)
     );
-    assert_eq!(desk.found("has_dispute = true").await, std::slice::from_ref(&visit.name));
+    assert_eq!(desk.matching("has_dispute = true").await, std::slice::from_ref(&visit.name));
 
-    // Three: a copy of the agency's text. It is another report, and no other source.
+    // Three: a copy of the agency's text is another report, but no other independent source.
     let copy = desk.publish("https://reprint.example/1", day(2020, 8, 27), &AGENCY.to_uppercase()).await;
     assert_eq!(copy.origin, agency.name);
     desk.report(&visit, &copy, desk.visit(day(2020, 8, 25))).await;
-    desk.note().await;
+    desk.record_step().await;
     let copied = desk.service.meeting(&visit.name).await;
     assert_eq!((copied.report_count, copied.independent_source_count), (3, 2));
     assert_eq!(
@@ -196,49 +195,49 @@ async fn a_visit_in_six_reports() {
         (vec![(25, 2, 1), (24, 1, 1)], Rule::EarliestPublished)
     );
 
-    // Four: the newspaper also tells of talks, whose day it only infers from their announcement.
+    // Four: the newspaper also reports talks, whose day is inferred from their announcement.
     let inferred = span(day(2020, 9, 3), Basis::InferredFromAnnouncement);
     let talks = desk.service.create_meeting(&newspaper, desk.talks("Kerim Veliyev", inferred)).await.unwrap();
-    desk.note().await;
+    desk.record_step().await;
     assert_eq!(start(&talks), (day(2020, 9, 3), Basis::InferredFromAnnouncement));
-    assert!(desk.found("independent_source_count < 2").await.contains(&talks.name));
+    assert!(desk.matching("independent_source_count < 2").await.contains(&talks.name));
 
-    // Five: the twin of four, in German: the host has another spelling, and the day is stated.
+    // Five: a German article reports the same talks. It spells the host differently and states the day.
     let german =
         desk.publish("https://agentur.example/3", day(2020, 9, 3), "Valiyev empfing Zalikow am 3. September.").await;
     desk.report(&talks, &german, desk.talks("Karim Valiyev", span(day(2020, 9, 3), Basis::Stated))).await;
-    desk.note().await;
+    desk.record_step().await;
     let twins = desk.service.meeting(&talks.name).await;
     assert_eq!(start(&twins), (day(2020, 9, 3), Basis::Stated));
     assert_eq!((twins.disputes.len(), twins.account.as_ref().unwrap().participations.len()), (0, 2));
     assert_eq!((twins.report_count, twins.independent_source_count), (2, 2));
 
-    // Six: a year before, the same men at the same place. That is another event.
+    // Six: a report of the same men at the same place a year before is another meeting.
     let before =
         desk.publish("https://news.example/2019", day(2019, 8, 15), "Veliyev met Tsalikov on 14 August.").await;
     let lookalike = desk.talks("Kerim Veliyev", span(day(2019, 8, 14), Basis::Stated));
     let lookalike = desk.service.create_meeting(&before, lookalike).await.unwrap();
-    desk.note().await;
+    desk.record_step().await;
     let of_both = format!("participant = \"{}\"", desk.veliyev.name);
-    assert_eq!(desk.found(&of_both).await, [talks.name.clone(), lookalike.name.clone()]);
+    assert_eq!(desk.matching(&of_both).await, [talks.name.clone(), lookalike.name.clone()]);
 
-    // A curator rules, with a reason; the sources go on disagreeing.
+    // A curator decides by a ruling with a reason. The dispute between the sources remains.
     let ruled = desk.service.rule(&visit.name, desk.visit(day(2020, 8, 24)), &["account.date"]).await.unwrap();
-    desk.note().await;
+    desk.record_step().await;
     assert_eq!(start(&ruled).0, day(2020, 8, 24));
     assert_eq!((days(&ruled.disputes[0]), ruled.disputes[0].rule()), (vec![(24, 1, 1), (25, 2, 1)], Rule::Ruling));
-    let ruling = desk.service.reports_of(&visit.name).await.into_iter().find(|one| one.ruling.is_some()).unwrap();
+    let ruling = desk.service.reports_of(&visit.name).await.into_iter().find(|report| report.ruling.is_some()).unwrap();
     assert_eq!(ruling.ruling.unwrap().reason, "the ministry's own calendar");
 
-    // The ruling is withdrawn: all is as before.
+    // The retraction of the ruling restores the account and the dispute.
     desk.service.retract_report(&ruling.name).await.unwrap();
-    desk.note().await;
+    desk.record_step().await;
     let withdrawn = desk.service.meeting(&visit.name).await;
     assert_eq!((&withdrawn.account, &withdrawn.disputes), (&copied.account, &copied.disputes));
 
-    // The newspaper's own author knew better: its report is retracted, and nobody disagrees any more.
+    // The newspaper's report is retracted as wrong, which ends the dispute.
     let wrong =
-        desk.service.reports_of(&newspaper.name).await.into_iter().find(|one| one.meeting == visit.name).unwrap();
+        desk.service.reports_of(&newspaper.name).await.into_iter().find(|report| report.meeting == visit.name).unwrap();
     let request = RetractReportRequest {
         name: wrong.name,
         reason: "the author dates it otherwise".into(),
@@ -246,30 +245,30 @@ async fn a_visit_in_six_reports() {
         ..Default::default()
     };
     desk.service.meetings.clone().retract_report(request).await.unwrap();
-    desk.note().await;
+    desk.record_step().await;
     let corrected = desk.service.meeting(&visit.name).await;
     assert_eq!((start(&corrected).0, corrected.disputes.len()), (day(2020, 8, 25), 0));
     assert_eq!((corrected.report_count, corrected.independent_source_count), (2, 1));
 
-    // Somebody takes the two talks for one. It shows at once, and is undone.
+    // The two talks are merged by mistake, which causes a dispute, and split again.
     let merged = desk.service.merge(&talks.name, &[&lookalike.name]).await.unwrap();
-    desk.note().await;
+    desk.record_step().await;
     assert_eq!((merged.report_count, merged.disputes[0].field.as_str()), (3, "date"));
-    assert_eq!(desk.found(&of_both).await, std::slice::from_ref(&talks.name));
+    assert_eq!(desk.matching(&of_both).await, std::slice::from_ref(&talks.name));
     desk.service.split(&talks.name, &[], &lookalike.name).await.unwrap();
-    desk.note().await;
+    desk.record_step().await;
     let plain = |meeting: Meeting| Meeting { etag: String::new(), revision: 0, update_time: None, ..meeting };
     assert_eq!(plain(desk.service.meeting(&talks.name).await), plain(twins));
     assert_eq!(plain(desk.service.meeting(&lookalike.name).await), plain(lookalike.clone()));
 
-    // What was said is still known: after each step, of each meeting, word for word.
-    assert_eq!(desk.said.len(), 11);
-    for (time, said) in &desk.said {
-        for meeting in said {
+    // A read at the time of each step returns every meeting as it was.
+    assert_eq!(desk.history.len(), 11);
+    for (time, meetings) in &desk.history {
+        for meeting in meetings {
             assert_eq!(desk.at(&meeting.name, *time).await.as_ref(), Ok(meeting));
         }
-        let known = said.iter().any(|one| one.name == lookalike.name);
-        let nothing = Refused::with(Code::NotFound, ErrorReason::ResourceNotFound);
-        assert_eq!(desk.at(&lookalike.name, *time).await.err(), (!known).then_some(nothing));
+        let exists = meetings.iter().any(|meeting| meeting.name == lookalike.name);
+        let not_found = Refused::with(Code::NotFound, ErrorReason::ResourceNotFound);
+        assert_eq!(desk.at(&lookalike.name, *time).await.err(), (!exists).then_some(not_found));
     }
 }

@@ -1,4 +1,4 @@
-//! `readout watch` and `readout admin`, the real program, as scripts use it.
+//! `readout watch` and `readout admin new-epoch`: the real program, as scripts use it.
 
 use std::{fs, net::TcpListener};
 
@@ -25,7 +25,7 @@ async fn add(service: &Service, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn runs_with_a_cursor_file_print_every_change_once() {
+async fn watch_with_a_cursor_file_prints_every_change_once() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("cursor");
@@ -44,7 +44,7 @@ async fn runs_with_a_cursor_file_print_every_change_once() {
 }
 
 #[tokio::test]
-async fn a_line_is_the_change_in_canonical_json() {
+async fn watch_prints_each_change_as_a_line_of_canonical_json() {
     let service = Service::start().await;
     let (person, position) = service.add_person("Kerim Veliyev").await;
     let address = service.address.to_string();
@@ -58,7 +58,7 @@ async fn a_line_is_the_change_in_canonical_json() {
 }
 
 #[tokio::test]
-async fn a_start_and_a_filter_choose_what_is_printed() {
+async fn watch_starts_at_the_given_position_and_applies_the_filter() {
     let service = Service::start().await;
     let (_, first) = service.add_person("A").await;
     let second = add(&service, "B").await;
@@ -68,19 +68,19 @@ async fn a_start_and_a_filter_choose_what_is_printed() {
     assert_eq!(names(&watch(&["--from", &first]).await), [second.as_str()]);
     assert_eq!(names(&watch(&["--from", "now"]).await), [""; 0]);
     assert_eq!(names(&watch(&["--from", "2020-09-04T12:00:00Z", "--filter", "participant.name = b"]).await), [second]);
-    for (wrong, why) in [
+    for (arguments, message) in [
         (["--from", "yesterday"], "is none of beginning, now, a position"),
         (["--from", "a.b"], "INVALID_POSITION"),
         (["--filter", "knd = CREATED"], "UNKNOWN_FILTER_FIELD"),
     ] {
-        let ran = watch(&wrong).await;
+        let ran = watch(&arguments).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
-        assert!(ran.stderr.contains(why), "{}", ran.stderr);
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
     }
 }
 
 #[tokio::test]
-async fn a_watch_outlives_its_service_and_a_killed_watch_leaves_nothing_out() {
+async fn watch_survives_service_restarts_and_omits_nothing_after_a_kill() {
     let dir = DataDir::with_database().await;
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let file = dir.path().join("cursor");
@@ -112,14 +112,14 @@ async fn a_watch_outlives_its_service_and_a_killed_watch_leaves_nothing_out() {
 
     let name = add(&service, "C").await;
     let mut watch = Reader::start(args);
-    let again = watch.line().await;
-    // A line whose cursor was not kept any more comes twice.
-    assert!(again["name"] == name || watch.line().await["name"] == name);
+    let next = watch.line().await;
+    // A line whose cursor was not saved before the kill is printed twice.
+    assert!(next["name"] == name || watch.line().await["name"] == name);
     service.stop().await;
 }
 
 #[tokio::test]
-async fn a_new_epoch_is_begun_by_hand_and_ends_what_was_before() {
+async fn admin_new_epoch_starts_an_epoch_and_invalidates_cursors() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("cursor");

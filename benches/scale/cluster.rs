@@ -1,4 +1,4 @@
-//! The private cluster of a run: written without waiting for the disk, and with 4 GiB of shared buffers.
+//! The private cluster of a run, without fsync and with 4 GiB of shared buffers.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::data_dir::DataDir;
 
-/// Nobody needs the records of a run that failed. A server of a million meetings keeps them in memory.
+/// A failed run needs no recovery. A production server with a million meetings keeps them in memory.
 const SETTINGS: [(&str, &str); 8] = [
     ("shared_buffers", "4GB"),
     ("fsync", "off"),
@@ -42,7 +42,7 @@ async fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(start).await
 }
 
-/// Where the cluster is; it goes with the run, however that ends.
+/// The directory of the cluster. It is removed at the end of the run, also when the run is killed.
 pub async fn directory() -> &'static DataDir {
     &cluster().await.directory
 }
@@ -60,7 +60,7 @@ pub async fn database() -> PgConnectOptions {
     database
 }
 
-/// For a program that gets it on its command line.
+/// The url of a database, for a program that takes it on its command line.
 pub async fn url(database: &PgConnectOptions) -> String {
     let url = cluster().await.embedded.url();
     url.replace("///readout?", &format!("///{}?", database.get_database().expect("named")))

@@ -1,29 +1,29 @@
-//! What the questions need to know of the records.
+//! Facts about the records that the queries depend on.
 
 use readout::model::resource::Collection;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// So many meetings some participant should have, where there are enough.
-const MANY: i64 = 10_000;
+/// The number of meetings that a busy participant should have, if there are enough.
+const BUSY_MEETINGS: i64 = 10_000;
 
-/// Somebody, and how many meetings there are at which others could be met.
+/// A participant, and the number of their meetings with others.
 #[derive(Debug, Clone)]
-pub struct Met {
+pub struct BusyParticipant {
     pub name: String,
     pub meetings: i64,
 }
 
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The one with the most meetings.
-    pub busiest: Met,
-    /// The one whose number of meetings is nearest to `MANY`.
-    pub busy: Met,
+    /// The participant with the most meetings.
+    pub busiest: BusyParticipant,
+    /// The participant whose number of meetings is closest to `BUSY_MEETINGS`.
+    pub busy: BusyParticipant,
 }
 
 impl Facts {
-    pub async fn learn(connection: &mut PgConnection) -> Self {
+    pub async fn read(connection: &mut PgConnection) -> Self {
         let counts: Vec<(Uuid, i64)> = sqlx::query_as(
             "select participant, count(distinct meeting)
              from participation
@@ -36,13 +36,13 @@ impl Facts {
         .fetch_all(connection)
         .await
         .expect("counted");
-        let met = |one: Option<&(Uuid, i64)>| {
-            let (id, meetings) = *one.expect("there are meetings");
-            Met { name: Collection::Participants.name(id), meetings }
+        let participant = |row: Option<&(Uuid, i64)>| {
+            let (id, meetings) = *row.expect("there are meetings");
+            BusyParticipant { name: Collection::Participants.name(id), meetings }
         };
         Self {
-            busiest: met(counts.first()),
-            busy: met(counts.iter().min_by_key(|(_, meetings)| (meetings - MANY).abs())),
+            busiest: participant(counts.first()),
+            busy: participant(counts.iter().min_by_key(|(_, meetings)| (meetings - BUSY_MEETINGS).abs())),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Puts the records of a world into a database, through the store's own writes.
+//! Writes the records of a world to a database through the store.
 
 use std::{
     ops::Range,
@@ -30,18 +30,18 @@ use sqlx::{PgConnection, postgres::PgConnectOptions};
 use super::{
     chance::{Chance, chance_of, one_of},
     cluster::{connect, execute},
-    world::{Told, World, days_after, id_of},
+    world::{GeneratedMeeting, World, days_after, id_of},
 };
 
-/// Meetings, or participants, in a transaction.
+/// Meetings or participants in a transaction.
 const BATCH: usize = 1_000;
-/// One is made while another is written.
+/// One batch is generated while another is written.
 const IN_FLIGHT: usize = 2;
-/// One meeting in so many has a report, of an article of its own, which quotes somebody.
-const REPORTED: u64 = 10;
+/// One meeting in this many has a report with a statement, from an article of its own.
+const MEETINGS_PER_REPORT: u64 = 10;
 
-/// Adds these participants and meetings, and tells how long that took. Indexes are made afterwards, as when a backup is
-/// restored.
+/// Adds these participants and meetings, and prints the duration. Indexes are created afterwards, as in the restore of
+/// a backup.
 pub async fn load(world: &Arc<World>, database: &PgConnectOptions, participants: Range<usize>, meetings: Range<usize>) {
     let (begin, count) = (Instant::now(), meetings.len());
     let store = Store::new(database.clone());
@@ -62,7 +62,7 @@ pub async fn load(world: &Arc<World>, database: &PgConnectOptions, participants:
     println!("indexes made in {} s", begin.elapsed().as_secs());
 }
 
-/// Drops all indexes but those of constraints, and answers how they are made.
+/// Drops all indexes except those of constraints. Returns the statements that create them.
 async fn drop_indexes(connection: &mut PgConnection) -> Vec<String> {
     let indexes: Vec<(String, String)> = sqlx::query_as(
         "select indexname, indexdef
@@ -80,7 +80,7 @@ async fn drop_indexes(connection: &mut PgConnection) -> Vec<String> {
     indexes.into_iter().map(|(_, definition)| definition).collect()
 }
 
-/// Writes what `add` makes of these numbers.
+/// Writes the records that `add` generates for these numbers.
 async fn write(store: &Store, world: &Arc<World>, numbers: Range<usize>, add: fn(&mut Write, &World, usize)) {
     let batches = numbers.clone().step_by(BATCH).map(|first| {
         let (store, world, batch) = (store.clone(), Arc::clone(world), first..numbers.end.min(first + BATCH));
@@ -102,11 +102,11 @@ fn add_participant(write: &mut Write, world: &World, number: usize) {
 
 fn add_meeting(write: &mut Write, world: &World, number: usize) {
     let chance = &mut chance_of("told", number);
-    let (id, told) = (id_of("meeting", number), world.told(chance));
-    let sources = sources(chance);
-    let held = told.account.date.as_ref().and_then(|date| date.start);
+    let (id, generated) = (id_of("meeting", number), world.meeting(chance));
+    let sources = source_count(chance);
+    let held = generated.account.date.as_ref().and_then(|date| date.start);
     let mut meeting = Meeting {
-        account: Some(told.account.clone()),
+        account: Some(generated.account.clone()),
         report_count: sources,
         article_count: sources,
         independent_source_count: sources,
@@ -118,27 +118,28 @@ fn add_meeting(write: &mut Write, world: &World, number: usize) {
         meeting.disputes.push(Dispute { field: "date".into(), ..Default::default() });
     }
     meeting.begin(id, SystemTime::now());
-    if chance.once_in(REPORTED) {
-        add_report(write, number, told, &meeting, chance);
+    if chance.once_in(MEETINGS_PER_REPORT) {
+        add_report(write, number, generated, &meeting, chance);
     }
     write.meetings.push(Put::new(id, meeting));
 }
 
-/// Nearly all are told by one.
-fn sources(chance: &mut Chance) -> i32 {
+/// Nine in ten meetings have one source.
+fn source_count(chance: &mut Chance) -> i32 {
     let several = if chance.once_in(4) { 3 + chance.below(5) as i32 } else { 2 };
     if chance.once_in(10) { several } else { 1 }
 }
 
-/// Acts of speech, as far as anybody asks for them.
+/// The speech acts of statements, repeated by their weight.
 const ACTS: [Act; 5] = [Act::Say, Act::Say, Act::Say, Act::Stress, Act::Condemn];
 
-fn add_report(write: &mut Write, number: usize, told: Told, meeting: &Meeting, chance: &mut Chance) {
-    let (id, article_id, Told { mut account, text }) = (id_of("report", number), id_of("article", number), told);
+fn add_report(write: &mut Write, number: usize, generated: GeneratedMeeting, meeting: &Meeting, chance: &mut Chance) {
+    let GeneratedMeeting { mut account, text } = generated;
+    let (id, article_id) = (id_of("report", number), id_of("article", number));
     account.statements = vec![Statement {
         id: "s1".into(),
         speaker_kind: SpeakerKind::Individual.into(),
-        speakers: account.participations.first().map(|one| one.id.clone()).into_iter().collect(),
+        speakers: account.participations.first().map(|person| person.id.clone()).into_iter().collect(),
         act: (*one_of(chance, &ACTS)).into(),
         text: text.clone(),
         language_code: "en".into(),

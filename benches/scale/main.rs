@@ -1,15 +1,15 @@
-//! `make scale N=1000000`: what questions cost among a tenth of so many meetings, and among all, side by side.
+//! `make scale N=1000000`: the latency of queries over a tenth of N meetings compared with that over all N.
 //!
-//! `world` makes meetings as they really were, `load` writes them, `shapes` says what is asked (a line each), `times` and
-//! `stream` measure it in a service of its own process, `plan` tells by which indexes it was answered.
+//! `world` generates meetings from the real ones, `load` writes them, `shapes` lists the queries, `times` and `stream`
+//! measure them in a service process, `plan` finds the indexes that they use.
 
-mod asker;
 mod chance;
 mod cluster;
 mod facts;
 mod load;
 mod plan;
-mod question;
+mod query;
+mod sampler;
 mod shapes;
 mod stream;
 mod table;
@@ -34,20 +34,20 @@ use std::{sync::Arc, time::Instant};
 use sqlx::postgres::PgConnectOptions;
 
 use self::{
-    asker::Asker, facts::Facts, load::load, program::Program, shapes::SHAPES, stream::Streamed, times::Times,
+    facts::Facts, load::load, program::Program, sampler::Sampler, shapes::SHAPES, stream::Streamed, times::Times,
     world::World,
 };
 
 const DEFAULT_SIZE: usize = 100_000;
-/// Participants for so many meetings.
-const PARTICIPANTS: usize = 20;
+/// One participant for this many meetings.
+const MEETINGS_PER_PARTICIPANT: usize = 20;
 
-/// What was measured among so many meetings.
+/// The measurements at one number of meetings.
 pub struct Stage {
     size: usize,
     facts: Facts,
     streamed: Streamed,
-    /// In the order of the shapes, each with its indexes.
+    /// In the order of the shapes, each with the indexes that it uses.
     times: Vec<(Times, Vec<String>)>,
 }
 
@@ -65,12 +65,12 @@ fn main() {
     println!("took {} s", begin.elapsed().as_secs());
 }
 
-/// Adds meetings after `from` up to `size`, and measures all.
+/// Adds meetings after `from` up to `size`, and measures all queries.
 async fn stage(database: &PgConnectOptions, from: usize, size: usize) -> Stage {
-    let world = Arc::new(World::of(size / PARTICIPANTS));
-    load(&world, database, from / PARTICIPANTS..size / PARTICIPANTS, from..size).await;
+    let world = Arc::new(World::of(size / MEETINGS_PER_PARTICIPANT));
+    load(&world, database, from / MEETINGS_PER_PARTICIPANT..size / MEETINGS_PER_PARTICIPANT, from..size).await;
     let mut connection = cluster::connect(database).await;
-    let facts = Facts::learn(&mut connection).await;
+    let facts = Facts::read(&mut connection).await;
     let url = cluster::url(database).await;
     let program = Program::serve_beside(cluster::directory().await, &url, &[]).await;
     let channel = program.channel().await;
@@ -78,10 +78,10 @@ async fn stage(database: &PgConnectOptions, from: usize, size: usize) -> Stage {
     let streamed = stream::measure(&channel, program.pid(), &mut connection).await;
     let mut times = Vec::new();
     for shape in SHAPES {
-        let asker = || Asker::new(shape.name, &world, &facts);
-        let measured = times::measure(shape, asker(), &channel).await;
-        let question = (shape.question)(&mut asker());
-        times.push((measured, plan::indexes(&question, &channel, &mut connection).await));
+        let sampler = || Sampler::new(shape.name, &world, &facts);
+        let measured = times::measure(shape, sampler(), &channel).await;
+        let query = (shape.query)(&mut sampler());
+        times.push((measured, plan::indexes(&query, &channel, &mut connection).await));
     }
     program.stop().await;
     Stage { size, facts, streamed, times }

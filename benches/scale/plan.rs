@@ -1,5 +1,5 @@
-//! The plans of what the service really asks, as the server logs them when it is told to (auto_explain, whose JSON has
-//! one line for each value).
+//! The plans of the queries that the service sends, as the server logs them with auto_explain. Its JSON has one value
+//! per line.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -8,23 +8,23 @@ use tonic::transport::Channel;
 
 use super::{
     cluster::{directory, execute},
-    question::Question,
+    query::Query,
 };
 
-/// What the service asks at any time: the feed, and its chores.
-const CHORES: [&str; 5] = ["change", "feed", "reindex", "request", "unsettled"];
-/// Connections hear of a setting some time.
+/// Tables that the service reads at any time, for the feed and for maintenance.
+const BACKGROUND: [&str; 5] = ["change", "feed", "reindex", "request", "unsettled"];
+/// Sessions apply a changed setting with a delay.
 const TRIES: usize = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The indexes by which a question was answered, and the tables that were read as a whole instead.
-pub async fn indexes(question: &Question, to: &Channel, connection: &mut PgConnection) -> Vec<String> {
+/// The indexes that a query uses, and the tables that it scans.
+pub async fn indexes(query: &Query, channel: &Channel, connection: &mut PgConnection) -> Vec<String> {
     let before = log().await.len();
     set_logged(connection, true).await;
     let mut indexes = Vec::new();
     for _ in 0..TRIES {
-        // One that fails has a plan all the same.
-        let _ = question.count(to).await;
+        // A query that fails is logged with its plan too.
+        let _ = query.count(channel).await;
         indexes = read(&log().await[before..]);
         if !indexes.is_empty() {
             break;
@@ -51,7 +51,7 @@ fn read(log: &str) -> Vec<String> {
     for line in log.lines() {
         let Some((name, value)) = line.trim().split_once(": ") else { continue };
         let value = value.trim_matches(['"', ',']);
-        let one = match name {
+        let name = match name {
             "\"Node Type\"" => {
                 is_scan = value == "Seq Scan";
                 continue;
@@ -60,9 +60,9 @@ fn read(log: &str) -> Vec<String> {
             "\"Relation Name\"" if is_scan => format!("whole {value}"),
             _ => continue,
         };
-        let is_chore = CHORES.iter().any(|chore| value.starts_with(chore));
-        if !is_chore && !found.contains(&one) {
-            found.push(one);
+        let is_background = BACKGROUND.iter().any(|table| value.starts_with(table));
+        if !is_background && !found.contains(&name) {
+            found.push(name);
         }
     }
     found

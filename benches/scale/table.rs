@@ -1,12 +1,12 @@
-//! What was measured, as tables.
+//! The measurements as tables.
 
 use super::{
     Stage,
-    shapes::{SHAPES, Shape, Wanted},
+    shapes::{SHAPES, Shape, Target},
     times::{Times, millis},
 };
 
-const LEAST_STREAMED: f64 = 0.25;
+const LEAST_STREAM_RATIO: f64 = 0.25;
 
 pub fn print(small: &Stage, large: &Stage) {
     println!(
@@ -14,7 +14,7 @@ pub fn print(small: &Stage, large: &Stage) {
         large.facts.busiest.meetings, large.facts.busy.meetings
     );
     let head =
-        ["shape", "rows", &size(small), &size(large), "ratio", "wanted", "verdict", "read by"].map(str::to_owned);
+        ["shape", "rows", &size(small), &size(large), "ratio", "target", "verdict", "read by"].map(str::to_owned);
     let rows = SHAPES.iter().zip(&small.times).zip(&large.times);
     let rows = rows.map(|((shape, small), large)| row(shape, &small.0, large));
     println!("{}", aligned(std::iter::once(head).chain(rows).collect()));
@@ -32,18 +32,18 @@ fn size(stage: &Stage) -> String {
 
 fn row(shape: &Shape, small: &Times, (large, indexes): &(Times, Vec<String>)) -> [String; 8] {
     let ratio = large.p50.as_secs_f64() / small.p50.as_secs_f64();
-    let (wanted, is_good) = match shape.wanted {
-        Wanted::Times(most) => (format!("<= {most}"), ratio <= most),
-        Wanted::Millis(most) => (format!("<= {most} ms"), millis(large.p50) <= most),
+    let (target, is_good) = match shape.target {
+        Target::Times(most) => (format!("<= {most}"), ratio <= most),
+        Target::Millis(most) => (format!("<= {most} ms"), millis(large.p50) <= most),
     };
-    let words = |times: &Times| format!("{:.2} {:.1}", millis(times.p50), millis(times.p99));
+    let latencies = |times: &Times| format!("{:.2} {:.1}", millis(times.p50), millis(times.p99));
     [
         shape.name.to_owned(),
         format!("{:.0}", large.rows),
-        words(small),
-        words(large),
+        latencies(small),
+        latencies(large),
         format!("{ratio:.2}"),
-        wanted,
+        target,
         verdict(is_good && large.failure.is_none()),
         indexes.join(", "),
     ]
@@ -54,37 +54,37 @@ fn verdict(is_good: bool) -> String {
 }
 
 fn streams(small: &Stage, large: &Stage) -> Vec<[String; 6]> {
-    let head = ["StreamMeetings", "rows/s", "of copy", "ratio", "wanted", "verdict"].map(str::to_owned);
+    let head = ["StreamMeetings", "rows/s", "of copy", "ratio", "target", "verdict"].map(str::to_owned);
     let row = |stage: &Stage| {
-        let one = stage.streamed;
+        let streamed = stage.streamed;
         [
             format!("{} meetings", stage.size),
-            format!("{:.0}", one.sent),
-            format!("{:.0}", one.copied),
-            format!("{:.2}", one.ratio),
-            format!(">= {LEAST_STREAMED}"),
-            verdict(one.ratio >= LEAST_STREAMED),
+            format!("{:.0}", streamed.sent),
+            format!("{:.0}", streamed.copied),
+            format!("{:.2}", streamed.ratio),
+            format!(">= {LEAST_STREAM_RATIO}"),
+            verdict(streamed.ratio >= LEAST_STREAM_RATIO),
         ]
     };
     vec![head, row(small), row(large), memory(small, large)]
 }
 
-/// Ten times the meetings, and not much more memory.
+/// Compares the peak memory: ten times the meetings must not need much more.
 fn memory(small: &Stage, large: &Stage) -> [String; 6] {
     let ratio = large.streamed.peak / small.streamed.peak;
-    let words = |stage: &Stage| format!("{:.0} MiB, of {:.0} at first", stage.streamed.peak, stage.streamed.memory);
+    let figures = |stage: &Stage| format!("{:.0} MiB, of {:.0} at first", stage.streamed.peak, stage.streamed.memory);
     [
         "peak memory of the two".to_owned(),
-        words(small),
-        words(large),
+        figures(small),
+        figures(large),
         format!("{ratio:.2}"),
-        format!("<= {MOST_MEMORY}"),
-        verdict(ratio <= MOST_MEMORY),
+        format!("<= {MOST_MEMORY_RATIO}"),
+        verdict(ratio <= MOST_MEMORY_RATIO),
     ]
 }
 
-/// What an allocator keeps varies that much.
-const MOST_MEMORY: f64 = 1.3;
+/// The memory that an allocator retains varies by this much.
+const MOST_MEMORY_RATIO: f64 = 1.3;
 
 fn aligned<const N: usize>(rows: Vec<[String; N]>) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

@@ -1,8 +1,8 @@
-//! What meetings are made of: those that really were, each told again with other people and on another day. Pure: the
-//! same seed makes the same world.
+//! Generates meetings: each is a real one with other people and on another day. Deterministic: the same seed gives the
+//! same world.
 //!
-//! Kinds, numbers of people, roles, offices, years and months are so distributed as they are in the sample stories. These
-//! are of one country; here it is the host of four meetings out of five.
+//! Kinds, numbers of people, roles, offices, years and months are distributed as in the sample stories. Those are all
+//! from one country; here it hosts four meetings out of five.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -21,43 +21,43 @@ use super::{
     stories,
 };
 
-/// The country that the stories are of.
+/// The country of the sample stories.
 const HOME: &str = "CN";
-/// Beside the topics of the stories, which all have in common.
+/// Topics in addition to those of the stories, which every story has.
 const TOPICS: usize = 200;
-/// 1 January 2026, from which on the ids count: they are in no relation to when meetings were.
+/// The time of the first id: 1 January 2026. Ids do not depend on the dates of meetings.
 const FIRST_ID: u64 = 1_767_225_600_000;
 
 pub struct World {
-    /// What was really told, and the article's text.
-    told: Vec<(Account, String)>,
+    /// The accounts of the real meetings, with the text of their articles.
+    real: Vec<(Account, String)>,
     names: Vec<String>,
-    /// Each with how many of the stories have it or one before it.
+    /// Regions with cumulative counts of stories.
     regions: Vec<(String, u64)>,
-    /// The numbers of the participants of each region; the first are the busiest.
+    /// The participants of each region by number; the first are the busiest.
     people: HashMap<String, Vec<usize>>,
     size: usize,
 }
 
 impl World {
-    /// A world of so many people. A larger one has the same, and more.
+    /// A world of this many people. A larger world has the same people, and more.
     pub fn of(size: usize) -> Self {
         let stories: Vec<_> = stories::lines().iter().map(|line| stories::story(line)).collect();
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        let mut told = Vec::new();
+        let mut real = Vec::new();
         for story in &stories {
-            let text = &story.article.as_ref().expect("each has one").text;
+            let text = &story.article.as_ref().expect("each story has an article").text;
             for account in story.reports.iter().filter_map(|report| report.account.as_ref()) {
-                let regions: HashSet<&str> = account.participations.iter().map(|one| &*one.region_code).collect();
+                let regions: HashSet<&str> = account.participations.iter().map(|person| &*person.region_code).collect();
                 regions
                     .into_iter()
                     .filter(|code| !code.is_empty())
                     .for_each(|code| *counts.entry(code).or_default() += 1);
-                told.push((account.clone(), text.clone()));
+                real.push((account.clone(), text.clone()));
             }
         }
-        // Of the whole world it is one of the largest, not half of it.
-        let largest = counts.iter().filter(|one| *one.0 != HOME).map(|one| *one.1).max().unwrap_or(1);
+        // In the world this country is one of the largest regions, not half of it.
+        let largest = counts.iter().filter(|(code, _)| **code != HOME).map(|(_, count)| *count).max().unwrap_or(1);
         counts.insert(HOME, largest);
         let mut upto = 0;
         let regions = counts.into_iter().map(|(code, count)| {
@@ -65,9 +65,10 @@ impl World {
             (code.to_owned(), upto)
         });
         let regions = regions.collect();
-        let people = stories.iter().flat_map(|story| &story.participants).filter_map(|one| one.participant.as_ref());
-        let names: Vec<String> = people.map(|one| one.display_name.clone()).collect();
-        let mut world = Self { told, names, regions, people: HashMap::new(), size };
+        let people =
+            stories.iter().flat_map(|story| &story.participants).filter_map(|entry| entry.participant.as_ref());
+        let names: Vec<String> = people.map(|person| person.display_name.clone()).collect();
+        let mut world = Self { real, names, regions, people: HashMap::new(), size };
         for number in 0..size {
             let region = world.region_of(number).to_owned();
             world.people.entry(region).or_default().push(number);
@@ -81,11 +82,11 @@ impl World {
     }
 
     fn region(&self, chance: &mut Chance) -> &str {
-        let at = chance.below(self.regions.last().expect("there are some").1);
+        let at = chance.below(self.regions.last().expect("there are regions").1);
         &self.regions[self.regions.partition_point(|(_, upto)| *upto <= at)].0
     }
 
-    /// The participant of this number.
+    /// The participant with this number.
     pub fn participant(&self, number: usize) -> Participant {
         Participant {
             kind: Kind::Person.into(),
@@ -99,27 +100,27 @@ impl World {
         format!("{} {number}", self.names[number % self.names.len()])
     }
 
-    /// Any of the participants, however seldom it comes.
-    pub fn anybody(&self, chance: &mut Chance) -> String {
+    /// Any participant, however rarely they take part.
+    pub fn any_participant(&self, chance: &mut Chance) -> String {
         Collection::Participants.name(id_of("participant", chance.below(self.size as u64) as usize))
     }
 
-    /// What a source tells of some meeting.
-    pub fn told(&self, chance: &mut Chance) -> Told {
-        let (account, text) = one_of(chance, &self.told);
+    /// A meeting, with the text of its article.
+    pub fn meeting(&self, chance: &mut Chance) -> GeneratedMeeting {
+        let (account, text) = one_of(chance, &self.real);
         let mut account = account.clone();
         let home = if chance.once_in(5) { self.region(chance) } else { HOME };
         let mut regions: HashMap<String, &str> = [(HOME.to_owned(), home), (String::new(), home)].into();
         let mut taken = HashSet::new();
-        for one in &mut account.participations {
-            let region = *regions.entry(one.region_code.clone()).or_insert_with(|| self.region(chance));
-            if !one.region_code.is_empty() {
-                region.clone_into(&mut one.region_code);
+        for person in &mut account.participations {
+            let region = *regions.entry(person.region_code.clone()).or_insert_with(|| self.region(chance));
+            if !person.region_code.is_empty() {
+                region.clone_into(&mut person.region_code);
             }
-            if let Some(office) = one.office.as_mut().filter(|office| !office.region_code.is_empty()) {
+            if let Some(office) = person.office.as_mut().filter(|office| !office.region_code.is_empty()) {
                 region.clone_into(&mut office.region_code);
             }
-            self.cast(one, region, &mut taken, chance);
+            self.assign(person, region, &mut taken, chance);
         }
         if let Some(place) = account.place.as_mut().filter(|place| !place.region_code.is_empty()) {
             let region = *regions.entry(place.region_code.clone()).or_insert_with(|| self.region(chance));
@@ -128,11 +129,11 @@ impl World {
         account.topics.push(format!("topic-{}", rank(chance, TOPICS)));
         set_days(&mut account, chance);
         vary(&mut account, chance);
-        Told { account, text: text.clone() }
+        GeneratedMeeting { account, text: text.clone() }
     }
 
-    /// Somebody of the region takes part, who does not do so already.
-    fn cast(&self, one: &mut Participation, region: &str, taken: &mut HashSet<usize>, chance: &mut Chance) {
+    /// Assigns a participant of the region who does not take part yet.
+    fn assign(&self, person: &mut Participation, region: &str, taken: &mut HashSet<usize>, chance: &mut Chance) {
         let people = self.people.get(region).map(Vec::as_slice).unwrap_or_default();
         let first = if people.is_empty() { 0 } else { rank(chance, people.len()) };
         let free = people.iter().cycle().skip(first).take(people.len()).find(|number| !taken.contains(*number));
@@ -140,22 +141,22 @@ impl World {
             Some(&number) => {
                 let id = id_of("participant", number);
                 taken.insert(number);
-                one.participant = Collection::Participants.name(id);
-                one.name_as_written = self.name(number);
-                one.id = id.to_string();
+                person.participant = Collection::Participants.name(id);
+                person.name_as_written = self.name(number);
+                person.id = id.to_string();
             }
-            None => one.participant.clear(),
+            None => person.participant.clear(),
         }
     }
 }
 
-/// What is told of a meeting, and in which words.
-pub struct Told {
+/// The account of a generated meeting, and the text of its article.
+pub struct GeneratedMeeting {
     pub account: Account,
     pub text: String,
 }
 
-/// On another day of the same month.
+/// Moves the meeting to another day of the same month.
 fn set_days(account: &mut Account, chance: &mut Chance) {
     let Some(start) = account.date.as_mut().and_then(|date| date.start.as_mut()) else { return };
     start.day = 1 + chance.below(28) as i32;
@@ -169,13 +170,13 @@ fn set_days(account: &mut Account, chance: &mut Chance) {
     }
 }
 
-/// So many days later.
+/// The date this many days later.
 pub fn days_after(date: &Date, days: u64) -> Date {
-    let day = dates::first_day(date).expect("it is one");
+    let day = dates::first_day(date).expect("a valid date");
     dates::of_day(day + chrono::Days::new(days))
 }
 
-/// What the stories do not have, and what is asked for.
+/// Adds values that no story has and that queries filter by.
 fn vary(account: &mut Account, chance: &mut Chance) {
     let Some(first) = account.participations.first_mut() else { return };
     if chance.once_in(20) {
@@ -189,7 +190,7 @@ fn vary(account: &mut Account, chance: &mut Chance) {
     }
 }
 
-/// The id of the record of this number. As time goes by, numbers and ids grow.
+/// The id of a record by its number. Ids grow with numbers.
 pub fn id_of(kind: &str, number: usize) -> Uuid {
     let chance = &mut chance_of(kind, number);
     let random: Vec<u8> = (0..10).map(|_| chance.below(256) as u8).collect();

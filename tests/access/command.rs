@@ -1,4 +1,4 @@
-//! `readout token`, the real program, and what a service says of tokens in its log.
+//! `readout token`, run as the real program, and the absence of tokens from the log.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_token_is_made_listed_and_revoked() {
+async fn token_commands_create_list_and_revoke_a_token() {
     let service = start(api_tokens()).await;
     let url = service.database.to_url_lossy().to_string();
     let made = run(["token", "create", "press-desk", "--role", "reader", "--database-url", &url]).await;
@@ -23,16 +23,16 @@ async fn a_token_is_made_listed_and_revoked() {
     let token = made.stdout.strip_suffix('\n').expect("one line");
     assert!(token.starts_with("rdt_") && !token.contains(char::is_whitespace), "{token}");
     assert!(made.stderr.contains("press-desk, reader") && !made.stderr.contains(token), "{}", made.stderr);
-    read(&service, Some(token)).await.expect("it holds");
+    read(&service, Some(token)).await.expect("the token is accepted");
 
     let expiring = ["token", "create", "crawler", "--role", "writer", "--expires-in", "0.5", "--database-url", &url];
     assert_eq!(run(expiring).await.code, Some(0));
     let listed = run(["token", "list", "--output", "json", "--database-url", &url]).await;
     let lines: Vec<Value> = listed.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let told = |key: &str| lines.iter().map(|line| line[key].as_str().unwrap_or("none")).collect::<Vec<_>>();
-    assert_eq!(told("name"), ["press-desk", "crawler"]);
-    assert_eq!(told("role"), ["reader", "writer"]);
-    assert_eq!(told("state"), ["active", "active"]);
+    let column = |key: &str| lines.iter().map(|line| line[key].as_str().unwrap_or("none")).collect::<Vec<_>>();
+    assert_eq!(column("name"), ["press-desk", "crawler"]);
+    assert_eq!(column("role"), ["reader", "writer"]);
+    assert_eq!(column("state"), ["active", "active"]);
     assert!(lines[0]["expireTime"].is_null() && lines[1]["expireTime"].is_string(), "{lines:?}");
     let secret = token.rsplit('_').next().expect("rdt_id_secret");
     assert!(!listed.stdout.contains(secret));
@@ -40,15 +40,19 @@ async fn a_token_is_made_listed_and_revoked() {
     let id = lines[0]["id"].as_str().expect("an id");
     let revoked = run(["token", "revoke", id, "--database-url", &url]).await;
     assert_eq!((revoked.code, revoked.stdout.starts_with(&format!("{id}: revoked at "))), (Some(0), true));
-    assert_eq!(run(["token", "revoke", id, "--database-url", &url]).await, revoked, "again changes nothing");
-    eventually("it is refused", async || read(&service, Some(token)).await.is_err()).await;
+    assert_eq!(
+        run(["token", "revoke", id, "--database-url", &url]).await,
+        revoked,
+        "a second revocation changes nothing"
+    );
+    eventually("the token is refused", async || read(&service, Some(token)).await.is_err()).await;
     unauthenticated(read(&service, Some(token)).await, ErrorReason::CredentialsRevoked, token);
     let listed = run(["token", "list", "--database-url", &url]).await.stdout;
     assert!(listed.lines().any(|line| line.contains("press-desk  reader  revoked")), "{listed}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_said_and_nothing_is_printed() {
+async fn a_token_command_that_fails_prints_an_error_and_no_output() {
     let url = cluster::database().await.to_url_lossy().to_string();
     let unknown = "0198c0de-0000-7000-8000-000000000000";
     let Ran { code, stdout, stderr } = run(["token", "revoke", unknown, "--database-url", &url]).await;
@@ -68,16 +72,16 @@ async fn what_cannot_be_done_is_said_and_nothing_is_printed() {
 }
 
 #[tokio::test]
-async fn a_token_made_while_no_service_ran_holds_in_one_that_starts() {
+async fn a_token_created_while_no_service_runs_is_accepted_by_a_later_one() {
     let database = cluster::database().await;
     let url = database.to_url_lossy().to_string();
     let token = run(["token", "create", "desk", "--role", "reader", "--database-url", &url]).await.stdout;
     let service = start_on(database, api_tokens()).await;
-    read(&service, Some(token.trim())).await.expect("it holds");
+    read(&service, Some(token.trim())).await.expect("the token is accepted");
 }
 
 #[tokio::test]
-async fn commands_send_their_token() {
+async fn client_commands_send_their_token() {
     let database = cluster::database().await;
     let url = database.to_url_lossy().to_string();
     let token = run(["token", "create", "desk", "--role", "reader", "--database-url", &url]).await.stdout;
@@ -90,7 +94,7 @@ async fn commands_send_their_token() {
     for variable in ["READOUT_TOKEN", "READOUT_TOKEN_FILE"] {
         let dir = tempdir().expect("a directory");
         let file = dir.path().join("token");
-        fs::write(&file, &token).expect("ours");
+        fs::write(&file, &token).expect("the file is written");
         let value = if variable.ends_with("FILE") { file.to_str().expect("ASCII") } else { token.trim() };
         let exported = run_with((variable, value), export).await;
         assert_eq!(exported.code, Some(0), "{variable}: {exported:?}");
@@ -98,15 +102,15 @@ async fn commands_send_their_token() {
 }
 
 #[tokio::test]
-async fn the_log_does_not_tell_tokens() {
+async fn the_log_contains_no_token() {
     let dir = DataDir::new();
     let url = cluster::database().await.to_url_lossy().to_string();
     let token = run(["token", "create", "desk", "--role", "reader", "--database-url", &url]).await.stdout;
     let program = Program::serve_beside(&dir, &url, &["--api-tokens", "--log", "debug"]).await;
     let mut articles = ArticleServiceClient::new(program.channel().await);
-    articles.list_articles(with(token.trim(), ListArticlesRequest::default())).await.expect("it holds");
+    articles.list_articles(with(token.trim(), ListArticlesRequest::default())).await.expect("the token is accepted");
     let wrong = format!("{}x", token.trim());
-    articles.list_articles(with(&wrong, ListArticlesRequest::default())).await.expect_err("it does not");
+    articles.list_articles(with(&wrong, ListArticlesRequest::default())).await.expect_err("the token is refused");
     program.signal("TERM");
     let (code, log) = program.ended().await;
     assert_eq!(code, Some(0));
@@ -116,7 +120,7 @@ async fn the_log_does_not_tell_tokens() {
 }
 
 #[tokio::test]
-async fn a_service_that_others_reach_does_not_start_unless_it_is_told_who_may_call() {
+async fn a_service_on_a_public_address_does_not_start_without_access_rules() {
     let url = cluster::database().await.to_url_lossy().to_string();
     let Ran { code, stderr, .. } = run(["serve", "--listen", "0.0.0.0:0", "--insecure", "--database-url", &url]).await;
     assert_eq!(code, Some(1));
@@ -124,7 +128,7 @@ async fn a_service_that_others_reach_does_not_start_unless_it_is_told_who_may_ca
 }
 
 #[tokio::test]
-async fn an_import_by_a_writer_counts_what_only_a_curator_may_decide() {
+async fn an_import_by_a_writer_counts_reviews_as_failed() {
     let database = cluster::database().await;
     let url = database.to_url_lossy().to_string();
     let token = run(["token", "create", "desk", "--role", "writer", "--database-url", &url]).await.stdout;
@@ -140,7 +144,7 @@ async fn an_import_by_a_writer_counts_what_only_a_curator_may_decide() {
         ),
         format!(r#"{{"review":{{"meeting":"meetings/{id}","review":"REVIEWED"}}}}"#),
     ];
-    fs::write(&file, lines.join("\n")).expect("ours");
+    fs::write(&file, lines.join("\n")).expect("the file is written");
     let file = file.to_str().expect("ASCII");
     let import = ["import", "--server", &service.address.to_string(), "--output", "json", file, file];
     let imported = run_with(("READOUT_TOKEN", token.trim()), import).await;

@@ -1,4 +1,4 @@
-//! The keys of an issuer change while the service runs, or cannot be had.
+//! Issuer keys that rotate while the service runs, or that cannot be fetched.
 
 use std::{fs, time::Duration};
 
@@ -12,108 +12,108 @@ use tempfile::tempdir;
 use tonic::Code;
 
 use super::{
-    issuer::{Key, Place, claims, key_set, takes},
+    issuer::{Key, KeyEndpoint, claims, jwt_access, key_set},
     read, start, unauthenticated, with,
 };
 use crate::support::{Refused, data_dir::eventually};
 
 #[tokio::test]
-async fn a_new_key_holds_at_once_and_an_old_one_until_it_is_gone() {
+async fn a_new_key_is_accepted_at_once_and_an_old_key_until_it_is_removed() {
     let (old, new) = (Key::new("2025", Algorithm::ES256), Key::new("2026", Algorithm::EdDSA));
     let dir = tempdir().unwrap();
     let path = dir.path().join("keys.json");
     fs::write(&path, key_set(&[&old])).unwrap();
-    let service = start(takes(KeySource::File(path.clone()))).await;
+    let service = start(jwt_access(KeySource::File(path.clone()))).await;
     let (of_old, of_new) = (old.token(&claims("alice", "reader")), new.token(&claims("alice", "reader")));
-    read(&service, Some(&of_old)).await.expect("it holds");
+    read(&service, Some(&of_old)).await.expect("the token is accepted");
     unauthenticated(read(&service, Some(&of_new)).await, ErrorReason::CredentialsInvalid, &of_new);
 
     fs::write(&path, key_set(&[&old, &new])).unwrap();
-    eventually("the new one holds", async || read(&service, Some(&of_new)).await.is_ok()).await;
-    read(&service, Some(&of_old)).await.expect("it still holds");
+    eventually("the new key is accepted", async || read(&service, Some(&of_new)).await.is_ok()).await;
+    read(&service, Some(&of_old)).await.expect("the old key is still accepted");
 
-    // Half a file is none.
+    // A truncated file counts as unreadable.
     fs::write(&path, &key_set(&[&new])[..50]).unwrap();
     let third = Key::new("2027", Algorithm::ES256).token(&claims("alice", "reader"));
     unauthenticated(read(&service, Some(&third)).await, ErrorReason::CredentialsInvalid, &third);
-    read(&service, Some(&of_old)).await.expect("what was had before goes on");
+    read(&service, Some(&of_old)).await.expect("the former keys stay in use");
 
     fs::write(&path, key_set(&[&new])).unwrap();
-    eventually("the old one is gone", async || read(&service, Some(&of_old)).await.is_err()).await;
+    eventually("the old key is gone", async || read(&service, Some(&of_old)).await.is_err()).await;
     unauthenticated(read(&service, Some(&of_old)).await, ErrorReason::CredentialsInvalid, &of_old);
-    read(&service, Some(&of_new)).await.expect("it holds");
+    read(&service, Some(&of_new)).await.expect("the token is accepted");
 }
 
 #[tokio::test]
-async fn an_issuer_is_asked_for_a_key_that_is_not_known() {
+async fn an_unknown_key_id_fetches_the_key_set_once_for_all_waiting_calls() {
     let (old, new) = (Key::new("2025", Algorithm::ES256), Key::new("2026", Algorithm::ES256));
-    let place = Place::start(Some(key_set(&[&old]))).await;
-    let service = start(takes(place.source())).await;
-    read(&service, Some(&old.token(&claims("alice", "reader")))).await.expect("it holds");
-    assert_eq!(place.asked(), 1);
+    let endpoint = KeyEndpoint::start(Some(key_set(&[&old]))).await;
+    let service = start(jwt_access(endpoint.source())).await;
+    read(&service, Some(&old.token(&claims("alice", "reader")))).await.expect("the token is accepted");
+    assert_eq!(endpoint.request_count(), 1);
 
-    place.tells(Some(key_set(&[&old, &new])));
+    endpoint.set_keys(Some(key_set(&[&old, &new])));
     let token = new.token(&claims("alice", "reader"));
-    // All at once: one asks for all of them.
+    // Concurrent calls share one fetch.
     for outcome in join_all((0..20).map(|_| read(&service, Some(&token)))).await {
-        outcome.expect("it holds");
+        outcome.expect("the token is accepted");
     }
-    assert_eq!(place.asked(), 2);
+    assert_eq!(endpoint.request_count(), 2);
 }
 
-/// Else strangers in a hurry could keep a service from hearing of a new key.
+/// Otherwise clients with short deadlines could keep a service from learning a new key.
 #[tokio::test]
-async fn whoever_does_not_wait_for_the_issuer_does_not_spoil_it_for_others() {
+async fn a_call_whose_deadline_passes_does_not_cancel_the_shared_key_fetch() {
     let (old, new) = (Key::new("2025", Algorithm::ES256), Key::new("2026", Algorithm::ES256));
-    let place = Place::start(Some(key_set(&[&old]))).await;
-    let service = start(takes(place.source())).await;
-    place.takes(Duration::from_millis(500));
-    place.tells(Some(key_set(&[&old, &new])));
+    let endpoint = KeyEndpoint::start(Some(key_set(&[&old]))).await;
+    let service = start(jwt_access(endpoint.source())).await;
+    endpoint.set_delay(Duration::from_millis(500));
+    endpoint.set_keys(Some(key_set(&[&old, &new])));
     let token = new.token(&claims("alice", "reader"));
-    let mut hurried = with(&token, ListArticlesRequest::default());
-    hurried.set_timeout(Duration::from_millis(100));
-    service.articles.clone().list_articles(hurried).await.expect_err("it takes longer");
-    read(&service, Some(&token)).await.expect("it holds");
-    assert_eq!(place.asked(), 2);
+    let mut short = with(&token, ListArticlesRequest::default());
+    short.set_timeout(Duration::from_millis(100));
+    service.articles.clone().list_articles(short).await.expect_err("the deadline passes first");
+    read(&service, Some(&token)).await.expect("the token is accepted");
+    assert_eq!(endpoint.request_count(), 2);
 }
 
 #[tokio::test]
-async fn an_issuer_is_not_asked_as_often_as_strangers_like() {
+async fn unknown_key_ids_do_not_cause_unlimited_key_fetches() {
     let key = Key::new("a", Algorithm::ES256);
-    let place = Place::start(Some(key_set(&[&key]))).await;
-    let service = start(takes(place.source())).await;
+    let endpoint = KeyEndpoint::start(Some(key_set(&[&key]))).await;
+    let service = start(jwt_access(endpoint.source())).await;
     for number in 0..200 {
         let header = Header { kid: Some(format!("unknown-{number}")), ..Header::new(Algorithm::ES256) };
         let token = key.token_as(&header, &claims("alice", "admin"));
         unauthenticated(read(&service, Some(&token)).await, ErrorReason::CredentialsInvalid, &token);
     }
-    // At the start, and for the first of them.
-    assert!(place.asked() <= 2, "{}", place.asked());
+    // Once at the start and once for the first unknown key id.
+    assert!(endpoint.request_count() <= 2, "{}", endpoint.request_count());
 }
 
 #[tokio::test]
-async fn keys_that_were_had_go_on_while_the_issuer_fails() {
+async fn fetched_keys_stay_in_use_while_the_issuer_fails() {
     let key = Key::new("a", Algorithm::ES256);
-    let place = Place::start(Some(key_set(&[&key]))).await;
-    let service = start(takes(place.source())).await;
-    place.tells(None);
+    let endpoint = KeyEndpoint::start(Some(key_set(&[&key]))).await;
+    let service = start(jwt_access(endpoint.source())).await;
+    endpoint.set_keys(None);
     let unknown = Key::new("b", Algorithm::ES256).token(&claims("alice", "reader"));
     unauthenticated(read(&service, Some(&unknown)).await, ErrorReason::CredentialsInvalid, &unknown);
-    assert_eq!(place.asked(), 2);
-    read(&service, Some(&key.token(&claims("alice", "reader")))).await.expect("it holds");
+    assert_eq!(endpoint.request_count(), 2);
+    read(&service, Some(&key.token(&claims("alice", "reader")))).await.expect("the token is accepted");
 }
 
 #[tokio::test]
-async fn without_keys_the_service_starts_and_says_so_until_it_has_them() {
+async fn a_service_starts_without_keys_and_reports_them_unavailable() {
     let key = Key::new("a", Algorithm::ES256);
     let token = key.token(&claims("alice", "reader"));
     for first in [None, Some("<html>".to_owned()), Some(format!("{{\"keys\":[]}}{}", " ".repeat(1 << 20)))] {
-        let place = Place::start(first).await;
-        let service = start(takes(place.source())).await;
+        let endpoint = KeyEndpoint::start(first).await;
+        let service = start(jwt_access(endpoint.source())).await;
         let refused = read(&service, Some(&token)).await.unwrap_err();
         let unavailable = Refused::with(Code::Unavailable, ErrorReason::KeysUnavailable);
         assert_eq!(Refused::from(refused), unavailable);
-        place.tells(Some(key_set(&[&key])));
-        eventually("they are had", async || read(&service, Some(&token)).await.is_ok()).await;
+        endpoint.set_keys(Some(key_set(&[&key])));
+        eventually("the keys are fetched", async || read(&service, Some(&token)).await.is_ok()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! JWTs: which hold.
+//! The JWTs that the service accepts and refuses.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use tonic::Code;
 
 use super::{
-    issuer::{AUDIENCE, ISSUER, Key, but, claims, key_set, takes},
+    issuer::{AUDIENCE, ISSUER, Key, claims, claims_with, jwt_access, key_set},
     read, start, unauthenticated,
 };
 use crate::support::{Refused, Service, metadata_of};
@@ -17,29 +17,29 @@ use crate::support::{Refused, Service, metadata_of};
 async fn service(keys: &[&Key]) -> Service {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(key_set(keys).as_bytes()).unwrap();
-    let service = start(takes(KeySource::File(file.path().to_owned()))).await;
-    // What is had once goes on while the source fails.
+    let service = start(jwt_access(KeySource::File(file.path().to_owned()))).await;
+    // Fetched keys stay in use while the source fails, so the file may go.
     drop(file);
     service
 }
 
 #[tokio::test]
-async fn a_token_holds_whichever_of_the_algorithms_signs_it() {
+async fn a_jwt_is_accepted_with_each_supported_algorithm() {
     let keys = [Key::new("a", Algorithm::RS256), Key::new("b", Algorithm::ES256), Key::new("c", Algorithm::EdDSA)];
     let service = service(&keys.each_ref()).await;
     for key in &keys {
         let token = key.token(&claims("alice", "reader"));
-        // Once verified, once remembered.
+        // The first read verifies the token, the second hits the cache.
         for _ in 0..2 {
             read(&service, Some(&token)).await.unwrap_or_else(|status| panic!("{:?} {status:?}", key.algorithm));
         }
     }
     let without_kid = keys[1].token_as(&Header::new(Algorithm::ES256), &claims("alice", "reader"));
-    read(&service, Some(&without_kid)).await.expect("only one of the keys fits");
+    read(&service, Some(&without_kid)).await.expect("only one key has the algorithm");
 }
 
 #[tokio::test]
-async fn a_token_that_says_something_else_does_not_hold() {
+async fn a_jwt_with_wrong_claims_is_refused() {
     let key = Key::new("a", Algorithm::ES256);
     let service = service(&[&key]).await;
     let now = get_current_timestamp();
@@ -58,7 +58,7 @@ async fn a_token_that_says_something_else_does_not_hold() {
         (json!({"sub": null}), ErrorReason::CredentialsInvalid),
         (json!({"sub": ""}), ErrorReason::CredentialsInvalid),
     ] {
-        let token = key.token(&but(changed.clone()));
+        let token = key.token(&claims_with(changed.clone()));
         match reason {
             ErrorReason::Unspecified => read(&service, Some(&token)).await.unwrap_or_else(|_| panic!("{changed}")),
             reason => unauthenticated(read(&service, Some(&token)).await, reason, &token),
@@ -67,14 +67,14 @@ async fn a_token_that_says_something_else_does_not_hold() {
 }
 
 #[tokio::test]
-async fn a_token_is_signed_as_the_service_says_and_not_as_it_says_itself() {
+async fn a_jwt_cannot_choose_how_its_signature_is_verified() {
     let (key, rsa) = (Key::new("a", Algorithm::ES256), Key::new("r", Algorithm::RS256));
     let service = service(&[&key, &rsa]).await;
     let good = key.token(&claims("alice", "admin"));
     let [head, body, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("{good}") };
     // {"alg":"none"}, {"alg":"None"}
-    let none = ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJOb25lIn0"].map(|none| format!("{none}.{body}."));
-    // The public key, which everybody has, as a shared secret.
+    let none = ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJOb25lIn0"].map(|header| format!("{header}.{body}."));
+    // The public key, which every client can read, used as a shared secret.
     let by_secret = |kid: &str, secret: &str| {
         let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
         encode(&header, &claims("alice", "admin"), &EncodingKey::from_secret(secret.as_bytes())).unwrap()
@@ -108,22 +108,22 @@ async fn a_token_is_signed_as_the_service_says_and_not_as_it_says_itself() {
     ]) {
         unauthenticated(read(&service, Some(&wrong)).await, ErrorReason::CredentialsInvalid, &wrong);
     }
-    read(&service, Some(&good)).await.expect("it holds");
+    read(&service, Some(&good)).await.expect("the token is accepted");
 }
 
 #[tokio::test]
-async fn the_claim_gives_the_role_and_without_it_nothing_may_be_done() {
+async fn a_jwt_takes_its_role_from_the_claim_and_has_none_without_it() {
     let key = Key::new("a", Algorithm::ES256);
     let service = service(&[&key]).await;
     for role in [json!("editor"), json!(null), json!(7), json!({"reader": true})] {
-        let token = key.token(&but(json!({"readout_role": role})));
+        let token = key.token(&claims_with(json!({"readout_role": role})));
         let refused = read(&service, Some(&token)).await.unwrap_err();
         assert_eq!(metadata_of(&refused, "role"), "NONE");
         assert_eq!(metadata_of(&refused, "required"), Role::Reader.as_contract());
         assert_eq!(Refused::from(refused), Refused::with(Code::PermissionDenied, ErrorReason::RoleTooLow), "{role}");
     }
     for role in [json!("reader"), json!("openid readout:reader"), json!(["staff", "admin"])] {
-        let token = key.token(&but(json!({"readout_role": role, "iss": ISSUER})));
+        let token = key.token(&claims_with(json!({"readout_role": role, "iss": ISSUER})));
         read(&service, Some(&token)).await.unwrap_or_else(|_| panic!("{role}"));
     }
 }

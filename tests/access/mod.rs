@@ -1,4 +1,4 @@
-//! Who may call, with which role, how often, and as whom.
+//! Access control: authentication, roles, rate limits and recorded actors.
 
 mod actors;
 mod certificates;
@@ -30,14 +30,14 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::support::{Refused, Service, cluster};
 
-/// A request with this token.
+/// A request with `token` as its bearer token.
 fn with<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("is ASCII"));
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("the header is ASCII"));
     request
 }
 
-/// A service with this access, which serves.
+/// Starts a service with these access rules and waits until it serves.
 async fn start(access: Access) -> Service {
     start_on(cluster::database().await, access).await
 }
@@ -45,17 +45,17 @@ async fn start(access: Access) -> Service {
 async fn start_on(database: PgConnectOptions, access: Access) -> Service {
     let drain_timeout = Duration::from_secs(5);
     let service = Service::start_as(database, config::Service { drain_timeout, access, ..Default::default() }).await;
-    // It takes connections before it has read what it lets callers in by.
-    HealthClient::new(service.channel().await).check(HealthCheckRequest::default()).await.expect("it serves");
+    // It accepts connections before it has loaded its keys and tokens.
+    HealthClient::new(service.channel().await).check(HealthCheckRequest::default()).await.expect("the service serves");
     service
 }
 
-/// That takes API tokens.
+/// Access rules that accept API tokens.
 fn api_tokens() -> Access {
     Access { api_tokens: true, ..Default::default() }
 }
 
-/// A token of the database, as its holder has it.
+/// Creates a token in the database and returns its secret.
 async fn token(database: &PgConnectOptions, name: &str, role: Role) -> ApiToken {
     token_until(database, name, role, None).await
 }
@@ -69,20 +69,20 @@ async fn token_until(
     let secret = ApiToken::generate().expect("random bytes");
     let create_time = Utc::now().trunc_subsecs(6);
     let (id, hash, name) = (secret.id, secret.hash(), name.to_owned());
-    let kept = Token { id, name, role, hash, create_time, expire_time, revoke_time: None };
+    let token = Token { id, name, role, hash, create_time, expire_time, revoke_time: None };
     let store = Store::new(database.clone());
-    token::create(store.feed(), &kept).await.expect("kept");
+    token::create(store.feed(), &token).await.expect("the token is stored");
     store.close().await;
     secret
 }
 
 async fn revoke(database: &PgConnectOptions, token: &ApiToken) {
     let store = Store::new(database.clone());
-    token::revoke(store.feed(), token.id).await.expect("an answer").expect("there is one");
+    token::revoke(store.feed(), token.id).await.expect("an answer").expect("the token exists");
     store.close().await;
 }
 
-/// A read with a token, or without.
+/// Lists articles with or without a token.
 async fn read(service: &Service, token: Option<&str>) -> Result<(), Status> {
     let request = ListArticlesRequest::default();
     let request = match token {
@@ -92,12 +92,12 @@ async fn read(service: &Service, token: Option<&str>) -> Result<(), Status> {
     service.articles.clone().list_articles(request).await.map(|_| ())
 }
 
-/// That the read is refused as by somebody who is not known, and repeats nothing of what was sent.
+/// Asserts that the read is refused as unauthenticated and that the answer repeats nothing of `sent`.
 #[track_caller]
 fn unauthenticated(outcome: Result<(), Status>, reason: ErrorReason, sent: &str) {
-    let status = outcome.expect_err("it is refused");
+    let status = outcome.expect_err("the call is refused");
     assert!(sent.is_empty() || !format!("{status:?}").contains(sent), "{status:?}");
-    let would_do = status.metadata().get("www-authenticate").cloned();
+    let challenge = status.metadata().get("www-authenticate").cloned();
     assert_eq!(Refused::from(status), Refused::with(Code::Unauthenticated, reason));
-    assert_eq!(would_do.expect("it says what would do"), "Bearer");
+    assert_eq!(challenge.expect("a www-authenticate header"), "Bearer");
 }

@@ -1,4 +1,4 @@
-//! How often a caller may call.
+//! Rate limits per caller.
 
 use std::{fs, num::NonZeroU32, time::Duration};
 
@@ -16,10 +16,10 @@ fn slow() -> Access {
 }
 
 #[tokio::test]
-async fn whoever_calls_too_often_is_told_how_long_to_wait_and_nobody_else_is() {
+async fn a_caller_over_its_rate_is_refused_with_a_retry_delay_and_others_are_not() {
     let service = start(slow()).await;
     let busy = token(&service.database, "busy", Role::Reader).await.reveal();
-    let beside = token(&service.database, "busy", Role::Reader).await.reveal();
+    let same_name = token(&service.database, "busy", Role::Reader).await.reveal();
     let other = token(&service.database, "other", Role::Reader).await.reveal();
     let mut refused = None;
     for number in 0.. {
@@ -29,26 +29,26 @@ async fn whoever_calls_too_often_is_told_how_long_to_wait_and_nobody_else_is() {
             break;
         }
     }
-    let refused = refused.expect("the loop ends so");
-    let wait = refused.get_details_retry_info().and_then(|info| info.retry_delay).expect("it says how long");
+    let refused = refused.expect("a call is refused");
+    let wait = refused.get_details_retry_info().and_then(|info| info.retry_delay).expect("a retry delay");
     assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
     assert_eq!(Refused::from(refused), Refused::with(Code::ResourceExhausted, ErrorReason::RateLimited));
-    // Another token of that name is the same caller.
-    assert_eq!(read(&service, Some(&beside)).await.unwrap_err().code(), Code::ResourceExhausted);
-    read(&service, Some(&other)).await.expect("somebody else");
-    eventually("it is let in again", async || read(&service, Some(&busy)).await.is_ok()).await;
+    // Another token with the same name is the same caller.
+    assert_eq!(read(&service, Some(&same_name)).await.unwrap_err().code(), Code::ResourceExhausted);
+    read(&service, Some(&other)).await.expect("another caller is not limited");
+    eventually("the caller is admitted again", async || read(&service, Some(&busy)).await.is_ok()).await;
 }
 
 #[tokio::test]
-async fn any_number_of_calls_is_let_in_by_default() {
+async fn calls_are_not_rate_limited_by_default() {
     let service = start(Access::default()).await;
     for _ in 0..500 {
-        read(&service, None).await.expect("it is let in");
+        read(&service, None).await.expect("the call is admitted");
     }
 }
 
 #[tokio::test]
-async fn an_import_waits_until_it_may_call_again() {
+async fn an_import_waits_out_a_rate_limit() {
     let service = start(slow()).await;
     let token = token(&service.database, "desk", Role::Writer).await.reveal();
     let dir = tempdir().expect("a directory");
@@ -58,7 +58,7 @@ async fn an_import_waits_until_it_may_call_again() {
         format!(r#"{{"participant":{{"name":"participants/{name}","kind":"PERSON","displayName":"A {number}"}}}}"#)
     };
     let lines = std::iter::once(r#"{"header":{"format":"readout.v1"}}"#.to_owned()).chain((0..8).map(participant));
-    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).expect("ours");
+    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).expect("the file is written");
     let import =
         ["import", "--server", &service.address.to_string(), "--concurrency", "1", file.to_str().expect("ASCII")];
     let imported = run_with(("READOUT_TOKEN", &token), import).await;

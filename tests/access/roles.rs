@@ -1,4 +1,4 @@
-//! What each role may call: every method of the contract, as it declares it, and nothing else.
+//! The methods that each role may call: those that the contract declares for it or for a lower role.
 
 use readout::{
     config::{Access, AnonymousRole, Reflection},
@@ -14,7 +14,7 @@ use crate::support::{Refused, metadata_of, raw::Bytes, reason_of};
 /// Calls a method of any kind with an empty message.
 async fn call(channel: &Channel, path: &str, token: Option<&str>) -> Result<(), Status> {
     let mut client = Grpc::new(channel.clone());
-    client.ready().await.expect("it listens");
+    client.ready().await.expect("the service listens");
     let messages = tokio_stream::iter([Vec::new()]);
     let request = match token {
         Some(token) => with(token, messages),
@@ -24,7 +24,7 @@ async fn call(channel: &Channel, path: &str, token: Option<&str>) -> Result<(), 
     client.streaming(request, path, Bytes).await?.into_inner().message().await.map(|_| ())
 }
 
-/// The methods of the contract, with their roles.
+/// The methods of the contract, each with its required role.
 fn methods() -> Vec<(String, Role)> {
     let option = pb::pool().get_extension_by_name("readout.v1.role").expect("is declared");
     let services = pb::pool().services().filter(|service| service.package_name() == "readout.v1");
@@ -34,7 +34,9 @@ fn methods() -> Vec<(String, Role)> {
         (path, role.expect("every method has one"))
     };
     let methods: Vec<_> = services.flat_map(|service| service.methods().map(method).collect::<Vec<_>>()).collect();
-    assert!(methods.len() > 35 && Role::ALL[..3].iter().all(|role| methods.iter().any(|one| one.1 == *role)));
+    assert!(
+        methods.len() > 35 && Role::ALL[..3].iter().all(|role| methods.iter().any(|(_, required)| required == role))
+    );
     methods
 }
 
@@ -44,20 +46,20 @@ const REFLECTION: [&str; 2] = [
 ];
 
 #[tokio::test]
-async fn every_method_is_for_its_role_and_those_above_it_and_for_nobody_else() {
+async fn every_method_requires_its_declared_role_or_a_higher_one() {
     let service = start(api_tokens()).await;
     let channel = service.channel().await;
     let methods: Vec<_> = methods().into_iter().chain(REFLECTION.map(|path| (path.to_owned(), Role::Reader))).collect();
     for role in Role::ALL {
-        let token = token(&service.database, "somebody", role).await.reveal();
+        let token = token(&service.database, "caller", role).await.reveal();
         for (path, required) in &methods {
             let outcome = call(&channel, path, Some(&token)).await;
             let refused = outcome.err().filter(|status| status.code() == Code::PermissionDenied);
             assert_eq!(refused.is_some(), role < *required, "{role} {path} {refused:?}");
             if let Some(status) = refused {
                 assert_eq!(reason_of(&status), ErrorReason::RoleTooLow);
-                let told = (metadata_of(&status, "required"), metadata_of(&status, "role"));
-                assert_eq!(told, (required.as_contract().to_owned(), role.as_contract().to_owned()));
+                let roles = (metadata_of(&status, "required"), metadata_of(&status, "role"));
+                assert_eq!(roles, (required.as_contract().to_owned(), role.as_contract().to_owned()));
             }
         }
     }
@@ -68,7 +70,7 @@ async fn every_method_is_for_its_role_and_those_above_it_and_for_nobody_else() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_read_does_not_learn_which_methods_there_are() {
+async fn an_unauthenticated_caller_does_not_learn_which_methods_exist() {
     let service = start(api_tokens()).await;
     let channel = service.channel().await;
     let reader = token(&service.database, "reader", Role::Reader).await.reveal();
@@ -81,18 +83,18 @@ async fn whoever_may_not_read_does_not_learn_which_methods_there_are() {
 }
 
 #[tokio::test]
-async fn health_is_told_to_everybody() {
+async fn the_health_check_needs_no_credentials() {
     for access in [api_tokens(), Access { anonymous_role: Some(AnonymousRole::None), rate: 1, ..Default::default() }] {
         let service = start(access).await;
         let mut health = HealthClient::new(service.channel().await);
         for _ in 0..20 {
-            health.check(HealthCheckRequest::default()).await.expect("whoever asks");
+            health.check(HealthCheckRequest::default()).await.expect("no credentials are needed");
         }
     }
 }
 
 #[tokio::test]
-async fn callers_without_credentials_may_what_they_are_given() {
+async fn a_caller_without_credentials_has_the_anonymous_role() {
     let service = start(Access { anonymous_role: Some(AnonymousRole::Writer), ..api_tokens() }).await;
     let channel = service.channel().await;
     for (path, required) in methods() {
@@ -103,7 +105,7 @@ async fn callers_without_credentials_may_what_they_are_given() {
 }
 
 #[tokio::test]
-async fn without_reflection_nothing_is_listed() {
+async fn reflection_methods_are_unknown_when_reflection_is_off() {
     let service = start(Access { reflection: Reflection::Off, ..Default::default() }).await;
     let channel = service.channel().await;
     for path in REFLECTION {

@@ -1,4 +1,4 @@
-//! A stream ends with what its caller was let in by.
+//! A stream ends when its caller's credentials do.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use tonic::{Code, Status, Streaming, transport::Endpoint};
 
 use super::{
     api_tokens,
-    issuer::{Key, Place, but, key_set, takes},
+    issuer::{Key, KeyEndpoint, claims_with, jwt_access, key_set},
     read, revoke, start, token, token_until, with,
 };
 use crate::support::{
     Refused, Service,
-    data_dir::{eventually, patiently},
+    data_dir::{eventually, within_timeout},
     make, raw,
 };
 
@@ -33,14 +33,14 @@ use crate::support::{
 async fn watch(service: &Service, token: &str) -> Streaming<WatchChangesResponse> {
     let start = Some(Start::Origin(Origin::Now.into()));
     let request = WatchChangesRequest { start, ..Default::default() };
-    service.changes.clone().watch_changes(with(token, request)).await.expect("it is open").into_inner()
+    service.changes.clone().watch_changes(with(token, request)).await.expect("the stream opens").into_inner()
 }
 
-/// The end of a stream that goes on until somebody ends it.
+/// The status that ends an otherwise endless stream.
 async fn end<T>(mut stream: Streaming<T>) -> Status {
-    patiently("the end", async {
+    within_timeout("the end", async {
         loop {
-            if let Err(status) = stream.message().await.map(|message| message.expect("it goes on")) {
+            if let Err(status) = stream.message().await.map(|message| message.expect("the stream has no regular end")) {
                 return status;
             }
         }
@@ -54,7 +54,7 @@ async fn a_revoked_token_ends_its_streams_and_no_others() {
     let revoked = token(&service.database, "desk", Role::Writer).await;
     let other = token(&service.database, "desk", Role::Writer).await;
     let watching = watch(&service, &revoked.reveal()).await;
-    let mut going_on = watch(&service, &other.reveal()).await;
+    let mut unaffected = watch(&service, &other.reveal()).await;
     let idle = futures_util::stream::pending::<IngestStoriesRequest>();
     let writing = service.ingest.clone().ingest_stories(with(&revoked.reveal(), idle)).await.unwrap().into_inner();
 
@@ -63,7 +63,7 @@ async fn a_revoked_token_ends_its_streams_and_no_others() {
     assert_eq!(Refused::from(end(watching).await), expected);
     assert_eq!(Refused::from(end(writing).await), expected);
     revoke(&service.database, &token(&service.database, "another", Role::Reader).await).await;
-    assert!(matches!(patiently("a sign of life", going_on.message()).await, Ok(Some(_))));
+    assert!(matches!(within_timeout("a heartbeat", unaffected.message()).await, Ok(Some(_))));
 }
 
 #[tokio::test]
@@ -83,11 +83,11 @@ async fn a_revoked_token_ends_a_stream_whose_reader_is_slow() {
     pages.message().await.expect("a page").expect("the first of many");
 
     revoke(&service.database, &token).await;
-    eventually("it is known", async || read(&service, Some(&token.reveal())).await.is_err()).await;
+    eventually("the revocation is known", async || read(&service, Some(&token.reveal())).await.is_err()).await;
     let mut read = 1;
     let ended = loop {
         match pages.message().await {
-            Ok(page) => read += page.expect("it does not end well").articles.len(),
+            Ok(page) => read += page.expect("the stream ends with an error").articles.len(),
             Err(status) => break status,
         }
     };
@@ -95,19 +95,19 @@ async fn a_revoked_token_ends_a_stream_whose_reader_is_slow() {
     assert_eq!(Refused::from(ended), Refused::with(Code::Unauthenticated, ErrorReason::CredentialsRevoked));
 }
 
-/// Whether it hears of the end or does not listen: its client may still send.
+/// Its client may still send, both after it read the end and when it reads nothing.
 #[tokio::test]
-async fn a_stream_of_a_revoked_token_takes_no_further_stories() {
+async fn an_ingest_stream_of_a_revoked_token_stores_no_further_stories() {
     let service = start(api_tokens()).await;
     let token = token(&service.database, "desk", Role::Writer).await;
-    // Of its answers nothing can be sent.
+    // A flow-control window of 0 lets no answer through.
     let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();
     let deaf = endpoint.initial_stream_window_size(0).connect().await.unwrap();
     let (mut sending, mut answers) = (Vec::new(), Vec::new());
     for mut client in [service.ingest.clone(), IngestServiceClient::new(deaf)] {
         let (stories, sent) = mpsc::channel(1);
         let request = with(&token.reveal(), ReceiverStream::new(sent));
-        answers.push(client.ingest_stories(request).await.expect("it is open").into_inner());
+        answers.push(client.ingest_stories(request).await.expect("the stream opens").into_inner());
         sending.push(stories);
     }
     revoke(&service.database, &token).await;
@@ -121,9 +121,9 @@ async fn a_stream_of_a_revoked_token_takes_no_further_stories() {
     assert_eq!(service.count("select count(*) from article").await, 0);
 }
 
-/// Its handler has not begun.
+/// The handler has not started, as no request message has arrived.
 #[tokio::test]
-async fn a_revoked_token_ends_a_stream_whose_request_has_not_come() {
+async fn a_revoked_token_ends_a_stream_whose_request_has_not_arrived() {
     let service = start(api_tokens()).await;
     let token = token(&service.database, "desk", Role::Reader).await;
     let never = with(&token.reveal(), futures_util::stream::pending::<Vec<u8>>());
@@ -131,11 +131,11 @@ async fn a_revoked_token_ends_a_stream_whose_request_has_not_come() {
     client.ready().await.unwrap();
     let path = "/readout.v1.ChangeService/WatchChanges".parse().unwrap();
     let watching = tokio::spawn(async move { client.client_streaming(never, path, raw::Bytes).await.map(|_| ()) });
-    // It is let in before.
+    // The call is admitted before the token is revoked.
     time::sleep(Duration::from_millis(500)).await;
-    read(&service, Some(&token.reveal())).await.expect("it holds");
+    read(&service, Some(&token.reveal())).await.expect("the token is accepted");
     revoke(&service.database, &token).await;
-    let ended = patiently("the end", watching).await.unwrap().expect_err("it is refused");
+    let ended = within_timeout("the end", watching).await.unwrap().expect_err("the call is refused");
     assert_eq!(Refused::from(ended), Refused::with(Code::Unauthenticated, ErrorReason::CredentialsRevoked));
 }
 
@@ -152,10 +152,10 @@ async fn a_token_that_expires_ends_its_streams() {
 #[tokio::test]
 async fn a_jwt_that_expires_ends_its_streams() {
     let key = Key::new("a", Algorithm::ES256);
-    let place = Place::start(Some(key_set(&[&key]))).await;
-    let service: Service = start(Access { ..takes(place.source()) }).await;
-    // It holds for 30 seconds longer than it says.
-    let token = key.token(&but(json!({"exp": get_current_timestamp() - 28})));
+    let endpoint = KeyEndpoint::start(Some(key_set(&[&key]))).await;
+    let service: Service = start(Access { ..jwt_access(endpoint.source()) }).await;
+    // The service allows 30 seconds of clock skew.
+    let token = key.token(&claims_with(json!({"exp": get_current_timestamp() - 28})));
     let ended = end(watch(&service, &token).await).await;
     assert_eq!(Refused::from(ended), Refused::with(Code::Unauthenticated, ErrorReason::CredentialsExpired));
 }

@@ -1,4 +1,4 @@
-//! Rules on an account that span its fields.
+//! Rules on an account that span several fields.
 
 use readout::pb::{Account, CreateMeetingRequest, Date, DateSpan, ErrorReason, TimeOfDay, participation::Role};
 use tonic::Code;
@@ -12,8 +12,8 @@ fn with(world: &World, edit: fn(&mut Account)) -> CreateMeetingRequest {
     request
 }
 
-/// The fields of the account that a meeting is refused for; none if it is not.
-async fn refused(world: &mut World, edit: fn(&mut Account)) -> Vec<String> {
+/// The account fields that the refusal names; empty if the meeting is accepted.
+async fn refused_fields(world: &mut World, edit: fn(&mut Account)) -> Vec<String> {
     let request = with(world, edit);
     let Err(status) = world.service.meetings.create_meeting(request).await else { return Vec::new() };
     let refused = Refused::from(status);
@@ -23,16 +23,16 @@ async fn refused(world: &mut World, edit: fn(&mut Account)) -> Vec<String> {
 
 type Edits<'a> = &'a [(fn(&mut Account), &'a [&'a str])];
 
-async fn all_refused(edits: Edits<'_>) {
+async fn assert_refused_fields(edits: Edits<'_>) {
     let mut world = World::new().await;
     for (index, (edit, fields)) in edits.iter().enumerate() {
-        assert_eq!(refused(&mut world, *edit).await, *fields, "edit {index}");
+        assert_eq!(refused_fields(&mut world, *edit).await, *fields, "edit {index}");
     }
 }
 
 #[tokio::test]
-async fn an_id_is_there_once() {
-    all_refused(&[
+async fn an_account_refuses_repeated_ids_of_its_parts() {
+    assert_refused_fields(&[
         (|a| a.participations[2].id = "head".into(), &["participations[2].id"]),
         (|a| a.delegations[1].id = "delegation".into(), &["delegations[1].id"]),
         (|a| a.statements[2].id = "first".into(), &["statements[2].id"]),
@@ -50,8 +50,8 @@ async fn an_id_is_there_once() {
 }
 
 #[tokio::test]
-async fn a_reference_that_points_nowhere_is_refused_where_it_stands() {
-    all_refused(&[
+async fn a_dangling_reference_in_an_account_is_refused_at_its_field() {
+    assert_refused_fields(&[
         (|a| a.initiator = "nobody".into(), &["initiator"]),
         (|a| a.announcement.as_mut().unwrap().participation = "nobody".into(), &["announcement.participation"]),
         (|a| a.participations[1].delegation = "none".into(), &["participations[1].delegation"]),
@@ -65,8 +65,8 @@ async fn a_reference_that_points_nowhere_is_refused_where_it_stands() {
 }
 
 #[tokio::test]
-async fn a_reference_to_something_of_another_sort_points_nowhere() {
-    all_refused(&[
+async fn an_account_reference_to_a_part_of_another_type_is_refused() {
+    assert_refused_fields(&[
         (|a| a.initiator = "delegation".into(), &["initiator"]),
         (|a| a.participations[1].delegation = "head".into(), &["participations[1].delegation"]),
         (|a| a.delegations[1].head = "second".into(), &["delegations[1].head"]),
@@ -78,8 +78,8 @@ async fn a_reference_to_something_of_another_sort_points_nowhere() {
 
 #[tokio::test]
 async fn a_delegation_and_its_head_must_agree() {
-    all_refused(&[
-        // A head of no delegation, of another one, and without the role.
+    assert_refused_fields(&[
+        // A head without a delegation, a head of another delegation, and a head without the role.
         (|a| a.delegations[1].head = "last".into(), &["delegations[1].head"]),
         (|a| a.delegations[1].head = "head".into(), &["delegations[1].head"]),
         (
@@ -98,15 +98,15 @@ async fn a_delegation_and_its_head_must_agree() {
             &["participations[2].roles"],
         ),
         (|a| a.delegations[0].head.clear(), &["participations[0].roles"]),
-        // Led a delegation of which nothing else is told.
+        // A head of a delegation that the account does not describe.
         (|a| a.participations[2].roles.push(Role::HeadOfDelegation.into()), &[]),
     ])
     .await;
 }
 
 #[tokio::test]
-async fn a_participation_says_who_and_stands_for_somebody_else() {
-    all_refused(&[
+async fn a_participation_without_a_name_or_on_its_own_behalf_is_refused() {
+    assert_refused_fields(&[
         (|a| a.participations[2].name_as_written.clear(), &["participations[2]"]),
         (|a| a.participations[2].on_behalf_of = "last".into(), &["participations[2].on_behalf_of"]),
         // A delegation acts through a participation of its own.
@@ -122,8 +122,8 @@ async fn a_participation_says_who_and_stands_for_somebody_else() {
 }
 
 #[tokio::test]
-async fn statements_do_not_go_on_in_a_circle() {
-    all_refused(&[
+async fn statements_refuse_a_cycle_of_continuations() {
+    assert_refused_fields(&[
         (|a| a.statements[2].continues = "last".into(), &["statements[2].continues"]),
         (|a| a.statements[0].continues = "second".into(), &["statements[0].continues"]),
         (
@@ -133,7 +133,7 @@ async fn statements_do_not_go_on_in_a_circle() {
             },
             &["statements[0].continues"],
         ),
-        // Each circle is told.
+        // Each cycle is reported.
         (
             |a| {
                 a.statements[0].continues = "second".into();
@@ -141,7 +141,7 @@ async fn statements_do_not_go_on_in_a_circle() {
             },
             &["statements[0].continues", "statements[2].continues"],
         ),
-        // Two go on from the same one.
+        // Two statements may continue the same one.
         (|a| a.statements[2].continues = "first".into(), &[]),
     ])
     .await;
@@ -160,15 +160,15 @@ fn hour(hours: i32) -> Option<TimeOfDay> {
 }
 
 #[tokio::test]
-async fn a_span_does_not_end_before_it_starts() {
-    all_refused(&[
+async fn a_date_span_that_ends_before_it_starts_is_refused() {
+    assert_refused_fields(&[
         (|a| span(a).end = day(2020, 8, 23), &["date.end"]),
         (|a| span(a).end = day(2020, 7, 0), &["date.end"]),
         (|a| span(a).end = day(2019, 0, 0), &["date.end"]),
         (|a| span(a).start = None, &["date.start"]),
         (|a| a.announcement.as_mut().unwrap().date.as_mut().unwrap().end = day(1, 1, 1), &["announcement.date.end"]),
         (|a| a.outcomes[0].date.as_mut().unwrap().end = day(1, 1, 1), &["outcomes[0].date.end"]),
-        // A partial end holds the start, and a partial start the end.
+        // A partial end may contain the start, and a partial start the end.
         (|a| span(a).end = day(2020, 8, 0), &[]),
         (|a| span(a).end = day(2020, 0, 0), &[]),
         (|a| span(a).start = day(2020, 0, 0), &[]),
@@ -177,8 +177,8 @@ async fn a_span_does_not_end_before_it_starts() {
 }
 
 #[tokio::test]
-async fn a_single_day_does_not_end_before_it_begins() {
-    all_refused(&[
+async fn a_one_day_span_whose_end_time_precedes_its_start_time_is_refused() {
+    assert_refused_fields(&[
         (
             |a| {
                 span(a).end = None;
@@ -206,8 +206,8 @@ async fn a_single_day_does_not_end_before_it_begins() {
 }
 
 #[tokio::test]
-async fn codes_and_dates_at_the_edge_of_what_there_is_are_taken() {
-    all_refused(&[
+async fn codes_and_dates_at_the_edge_of_their_range_are_accepted() {
+    assert_refused_fields(&[
         (|a| a.place.as_mut().unwrap().region_code = "XK".into(), &[]),
         (|a| a.place.as_mut().unwrap().region_code.clear(), &[]),
         (|a| a.participations[2].region_code = "TW".into(), &[]),

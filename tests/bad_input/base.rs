@@ -1,7 +1,7 @@
-//! Valid requests in which every field is set somewhere: what `declared` breaks one field at a time.
+//! Valid requests in which every field is set somewhere; `declared` breaks them one field at a time.
 //!
-//! A field is broken in the last item of a list that has it set. So the last items hold little but an id that nothing
-//! refers to, and breaking one field breaks no reference to it.
+//! A field is broken in the last list item that has it set. Last items therefore hold little but an id that nothing
+//! refers to, so breaking a field breaks no reference.
 
 use std::collections::BTreeMap;
 
@@ -201,8 +201,8 @@ pub fn story(world: &World) -> Option<Story> {
     let mut first = report("first");
     if let Some(account) = &mut first.account {
         for key in ["given", "new"] {
-            let one = Participation { id: key.into(), participant: format!("#{key}"), ..Default::default() };
-            account.participations.insert(0, one);
+            let participation = Participation { id: key.into(), participant: format!("#{key}"), ..Default::default() };
+            account.participations.insert(0, participation);
         }
         account.links[0].meeting = "#second".into();
     }
@@ -213,7 +213,7 @@ pub fn story(world: &World) -> Option<Story> {
             StoryParticipant { key: "given".into(), participant: Some(given) },
             StoryParticipant {
                 key: "new".into(),
-                participant: participant(world).map(|one| Participant { name: String::new(), ..one }),
+                participant: participant(world).map(|described| Participant { name: String::new(), ..described }),
             },
         ],
         reports: vec![

@@ -1,16 +1,17 @@
-//! Values that break a declared rule, made from the rule.
+//! Values that violate a declared rule, derived from the rule.
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, ReflectMessage, Value};
 
-/// A value in the place of a field's, where the service must say that it is wrong, and what it must say.
+/// A value that violates a rule of its field, with the path and the text of the violation that the service must report.
 pub struct Broken {
     pub rule: String,
-    /// What follows the field's own path: an index, a key, a part.
+    /// Path relative to the field: an index, a key or a subfield.
     pub at: String,
+    /// Text that the description of the violation must contain.
     pub says: String,
     /// None clears the field.
     pub value: Option<Value>,
-    /// The most that the rule allows, where it is about a limit.
+    /// The extreme value that the rule allows, for a rule with a limit.
     pub edge: Option<Value>,
 }
 
@@ -18,7 +19,7 @@ fn broken(rule: &str, value: Value, says: impl Into<String>) -> Broken {
     Broken { rule: rule.to_owned(), at: String::new(), says: says.into(), value: Some(value), edge: None }
 }
 
-/// The rules that a field declares, of which `value` is a value that keeps them.
+/// Violations of each rule that a field declares; `value` satisfies them all.
 pub fn field(rules: &DynamicMessage, field: &FieldDescriptor, value: &Value) -> Vec<Broken> {
     let mut all = Vec::new();
     for (rule, limits) in rules.fields() {
@@ -34,7 +35,7 @@ pub fn field(rules: &DynamicMessage, field: &FieldDescriptor, value: &Value) -> 
     all
 }
 
-/// The rules of one value that is neither list nor map.
+/// Violations of the rules of a value that is neither a list nor a map.
 fn scalar(rules: &DynamicMessage, value: &Value) -> Vec<Broken> {
     let mut all = Vec::new();
     for (kind, limits) in rules.fields() {
@@ -114,15 +115,15 @@ fn list(rules: &DynamicMessage, field: &FieldDescriptor, value: &Value) -> Vec<B
             "items" => {
                 let last = items.len() - 1;
                 let rules = limit.as_message().expect("rules of items");
-                for one in self::field(rules, field, &items[last]) {
+                for broken in self::field(rules, field, &items[last]) {
                     let replaced = |item| {
                         let mut items = items.to_vec();
                         items[last] = item;
                         Value::List(items)
                     };
-                    let (value, edge) = (one.value.map(replaced), one.edge.map(replaced));
-                    let (rule, at) = (format!("repeated.items.{}", one.rule), format!("[{last}]{}", one.at));
-                    all.push(Broken { rule, at, value, edge, ..one });
+                    let (value, edge) = (broken.value.map(replaced), broken.edge.map(replaced));
+                    let (rule, at) = (format!("repeated.items.{}", broken.rule), format!("[{last}]{}", broken.at));
+                    all.push(Broken { rule, at, value, edge, ..broken });
                 }
             }
             other => unknown(other),
@@ -133,11 +134,11 @@ fn list(rules: &DynamicMessage, field: &FieldDescriptor, value: &Value) -> Vec<B
 
 fn map(rules: &DynamicMessage, value: &Value) -> Vec<Broken> {
     let pairs = value.as_map().expect("a map");
-    let (key, one) = pairs.iter().next().expect("a pair");
+    let (key, item) = pairs.iter().next().expect("a pair");
     let key_text = key.as_str().expect("keys are strings").to_owned();
     let of_length = |length: usize| {
-        let more = (0..length - 1).map(|index| (MapKey::String(format!("{index}")), one.clone()));
-        Some(Value::Map(more.chain([(key.clone(), one.clone())]).collect()))
+        let more = (0..length - 1).map(|index| (MapKey::String(format!("{index}")), item.clone()));
+        Some(Value::Map(more.chain([(key.clone(), item.clone())]).collect()))
     };
     let mut all = Vec::new();
     for (rule, limit) in rules.fields() {
@@ -151,7 +152,7 @@ fn map(rules: &DynamicMessage, value: &Value) -> Vec<Broken> {
                 for bad in scalar(limit.as_message().expect("rules of keys"), &Value::String(key_text.clone())) {
                     let keyed = |key: Value| {
                         let key = MapKey::String(key.as_str().expect("a string").to_owned());
-                        Value::Map([(key, one.clone())].into())
+                        Value::Map([(key, item.clone())].into())
                     };
                     let text = bad.value.as_ref().and_then(Value::as_str).unwrap_or_default();
                     let (rule, at) = (format!("map.keys.{}", bad.rule), format!("[{text:?}]"));
@@ -159,7 +160,7 @@ fn map(rules: &DynamicMessage, value: &Value) -> Vec<Broken> {
                 }
             }
             "values" => {
-                for bad in scalar(limit.as_message().expect("rules of values"), one) {
+                for bad in scalar(limit.as_message().expect("rules of values"), item) {
                     let valued = |value: Value| Value::Map([(key.clone(), value)].into());
                     let (rule, at) = (format!("map.values.{}", bad.rule), format!("[{key_text:?}]"));
                     all.push(Broken { rule, at, value: bad.value.map(valued), edge: bad.edge.map(valued), ..bad });
@@ -171,10 +172,10 @@ fn map(rules: &DynamicMessage, value: &Value) -> Vec<Broken> {
     all
 }
 
-/// A copy of an item that is different from the other copies, where items must be.
+/// A copy of an item, made unique by its index where items must be unique.
 fn numbered(item: &Value, index: usize) -> Value {
     match item {
-        // Names of resources may repeat, and a longer one is none.
+        // Resource names may repeat, and a suffix would make them invalid.
         Value::String(text) if !text.contains('/') => Value::String(format!("{text}-{index}")),
         Value::Message(message) => {
             let mut message = message.clone();
@@ -195,7 +196,7 @@ fn numbered(item: &Value, index: usize) -> Value {
     }
 }
 
-/// Texts that look like a good one and are not: for a resource name, one of another collection above all.
+/// Texts that resemble a valid one and are invalid; for a resource name also one of another collection.
 fn mismatches(good: &str) -> impl Iterator<Item = String> {
     let other = match good.split_once('/') {
         Some(("reports", id)) => format!("articles/{id}"),
@@ -211,5 +212,5 @@ fn size(limit: &Value) -> usize {
 }
 
 fn unknown(rule: &str) -> ! {
-    panic!("no violating example is known for the rule {rule}: write one here")
+    panic!("no violating value for the rule {rule}: add one here")
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a call as such: pages, tokens, names.
+//! Errors of a call as such: page sizes, page tokens, resource names.
 
 use readout::pb::{
     ErrorReason, GetArticleRequest, GetMeetingRequest, GetParticipantRequest, GetReportRequest, ListArticlesRequest,
@@ -8,7 +8,7 @@ use readout::pb::{
 use super::world::World;
 use crate::support::Refused;
 
-/// Calls every list and every stream with a request of these parts, and collects how they are refused.
+/// Calls every list and every stream with this page size and page token, and collects the refusals.
 async fn lists_and_streams(world: &mut World, page_size: i32, page_token: &str) -> Vec<Refused> {
     let service = &mut world.service;
     let token = || page_token.to_owned();
@@ -41,7 +41,7 @@ async fn a_negative_page_size_is_refused_by_every_list_and_stream() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_not_given_out_is_refused_by_every_list_and_stream() {
+async fn a_forged_page_token_is_refused_by_every_list_and_stream() {
     let mut world = World::new().await;
     let id = world.articles[0].split_once('/').unwrap().1.replace('-', "");
     for forged in ["x".to_owned(), format!("{id}{}", "0".repeat(64)), "🕊".repeat(24), id] {
@@ -52,7 +52,7 @@ async fn a_token_that_was_not_given_out_is_refused_by_every_list_and_stream() {
 }
 
 #[tokio::test]
-async fn a_name_of_another_collection_is_invalid_rather_than_not_found() {
+async fn a_resource_name_of_another_collection_is_invalid_rather_than_not_found() {
     let mut world = World::new().await;
     let service = &mut world.service;
     let (article, meeting) = (world.articles[0].clone(), world.meetings[0].clone());
@@ -78,14 +78,14 @@ async fn a_name_of_another_collection_is_invalid_rather_than_not_found() {
 }
 
 #[tokio::test]
-async fn reports_are_asked_for_by_meeting_or_article() {
+async fn list_reports_requires_a_meeting_or_an_article() {
     let mut world = World::new().await;
     let refused = world.service.meetings.list_reports(ListReportsRequest::default()).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::invalid(["meeting"]));
 }
 
 #[tokio::test]
-async fn an_external_id_of_an_article_is_there_once() {
+async fn create_article_refuses_a_repeated_external_id() {
     let mut world = World::new().await;
     let mut request = super::base::create_article(&world);
     let ids = &mut request.article.as_mut().unwrap().external_ids;

@@ -1,4 +1,4 @@
-//! Values that break what a field's type or name implies without declaring it: strings hold no U+0000, dates exist.
+//! Values that violate undeclared rules, which follow from a field's type or name: no U+0000 in strings, real dates.
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
 
@@ -9,7 +9,7 @@ fn broken(at: &str, value: Value, says: &str) -> Broken {
     Broken { rule: "implied".to_owned(), at, says, value: Some(value), edge: None }
 }
 
-/// What no field of this type and name may be; `value` is a good one.
+/// Invalid values for a field of this type and name; `value` is valid.
 pub fn field(field: &FieldDescriptor, value: &Value) -> Vec<Broken> {
     match (field.kind(), value) {
         (_, Value::Map(pairs)) => map(pairs.iter().next().expect("a pair")),
@@ -36,7 +36,7 @@ pub fn field(field: &FieldDescriptor, value: &Value) -> Vec<Broken> {
     }
 }
 
-/// 101 of them.
+/// 101 words, one more than a query may have.
 const MANY_WORDS: &str = "a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p-q-r-s-t-u-v-w-x-y-z a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p-q-r-s-t-u-v-w-x-y \
      1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10";
 const NUL: &str = "must not contain U+0000";
@@ -54,7 +54,7 @@ fn map((key, value): (&MapKey, &Value)) -> Vec<Broken> {
     ]
 }
 
-/// Messages of others, whose rules the contract tells in words.
+/// Well-known types, whose rules the contract states in comments only.
 fn message(ty: &MessageDescriptor) -> Vec<Broken> {
     let ints = |parts: &[(&str, i32)]| {
         let mut message = DynamicMessage::new(ty.clone());
@@ -64,7 +64,7 @@ fn message(ty: &MessageDescriptor) -> Vec<Broken> {
         Value::Message(message)
     };
     match ty.full_name() {
-        // One of zeros says nothing, and is none.
+        // A date of zeros counts as absent.
         "google.type.Date" => [
             ([0, 8, 24], "year"),
             ([-1, 8, 24], "year"),
@@ -130,7 +130,7 @@ fn message(ty: &MessageDescriptor) -> Vec<Broken> {
                 .collect()
         }
         other => {
-            assert!(other.starts_with("readout.v1."), "what must a {other} not be? Say it here");
+            assert!(other.starts_with("readout.v1."), "no invalid values for {other}: add them here");
             Vec::new()
         }
     }

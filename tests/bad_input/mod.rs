@@ -1,4 +1,4 @@
-//! Bad input: every rule of the contract, and what a caller is told of a request that breaks it.
+//! Bad input: every rule of the contract, and the error of a request that breaks it.
 
 mod account;
 mod base;

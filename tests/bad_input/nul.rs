@@ -1,5 +1,5 @@
-//! No string of a request holds U+0000: whether its field is set or not, declares rules or not, stands in a list, a map, a
-//! oneof, a mask, or a part of which nothing else is looked at.
+//! No string of a request may contain U+0000. That covers unset fields, fields without rules, lists, maps, oneofs,
+//! masks, and parts of a message that are not otherwise checked.
 
 use prost::Message;
 use prost_reflect::{DynamicMessage, Kind, MapKey, MessageDescriptor, ReflectMessage, Value};
@@ -12,14 +12,14 @@ use tonic::Status;
 use super::{
     base, requests,
     walk::is_output_only,
-    world::{Told, World, told},
+    world::{Violation, World, violations},
 };
 use crate::support::{Refused, calls::mask, raw};
 
 const NUL: &str = "must not contain U+0000";
 const BAD: &str = "a\0b";
 
-/// Every string of messages like this one, each as its path and the message with U+0000 there.
+/// One case for each string field of the message: its path, and a copy of the message with U+0000 there.
 fn cases(request: &DynamicMessage) -> Vec<(String, DynamicMessage)> {
     let mut cases = Vec::new();
     for field in request.descriptor().fields().filter(|field| !is_output_only(field)) {
@@ -66,13 +66,12 @@ fn holds_strings(ty: &MessageDescriptor) -> bool {
     ty.package_name() == "readout.v1" || ty.full_name() == "google.protobuf.FieldMask"
 }
 
-fn says_nul(path: &str, told: &[Told]) -> bool {
-    let is_said = |(field, says): &Told| {
+fn reports_nul_once(path: &str, violations: &[Violation]) -> bool {
+    let is_nul = |(field, says): &Violation| {
         let is_mask = path.contains("update_mask.paths");
         field == path && (says.starts_with(NUL) || is_mask && says.starts_with("must not contain a control character"))
     };
-    // Once, whatever else is wrong.
-    told.iter().filter(|one| is_said(one)).count() == 1
+    violations.iter().filter(|violation| is_nul(violation)).count() == 1
 }
 
 #[tokio::test]
@@ -81,10 +80,10 @@ async fn nul_is_refused_in_every_string_of_every_request() {
     let (mut wrong, mut count) = (Vec::new(), 0);
     for (method, request) in requests::all(&mut world).await {
         for (path, request) in cases(&request) {
-            let told = world.call(method, request.encode_to_vec()).await;
+            let violations = world.call(method, request.encode_to_vec()).await;
             count += 1;
-            if !says_nul(&path, &told) {
-                wrong.push(format!("{method}: {path}: {:?}", told.iter().take(5).collect::<Vec<_>>()));
+            if !reports_nul_once(&path, &violations) {
+                wrong.push(format!("{method}: {path}: {:?}", violations.iter().take(5).collect::<Vec<_>>()));
             }
         }
     }
@@ -93,7 +92,7 @@ async fn nul_is_refused_in_every_string_of_every_request() {
 }
 
 #[tokio::test]
-async fn nul_is_refused_in_every_string_of_a_stream() {
+async fn nul_is_refused_in_every_string_of_a_stream_request() {
     let world = World::new().await;
     let ty = pb::pool().get_message_by_name("readout.v1.IngestStoriesRequest").unwrap();
     let base = DynamicMessage::decode(ty, base::ingest(&world).encode_to_vec().as_slice()).unwrap();
@@ -102,20 +101,20 @@ async fn nul_is_refused_in_every_string_of_a_stream() {
     let mut answers = raw::stream(&world.channel, "readout.v1.IngestService/IngestStories", messages).await.unwrap();
     for (path, _) in &cases {
         let answer = IngestStoriesResponse::decode(answers.message().await.unwrap().unwrap().as_slice()).unwrap();
-        let Some(Outcome::Status(status)) = answer.outcome else { panic!("{path}: taken") };
+        let Some(Outcome::Status(status)) = answer.outcome else { panic!("{path}: accepted") };
         let status = Status::with_details(status.code.into(), &status.message, status.encode_to_vec().into());
-        assert!(says_nul(path, &told(&status)), "{path}: {status}");
+        assert!(reports_nul_once(path, &violations(&status)), "{path}: {status}");
     }
     for (start, path) in [(Start::Cursor(BAD.into()), "cursor"), (Start::After(BAD.into()), "after")] {
         let request = WatchChangesRequest { start: Some(start), ..Default::default() };
         let refused = world.service.changes.clone().watch_changes(request).await.unwrap_err();
-        assert!(says_nul(path, &told(&refused)), "{path}: {refused}");
+        assert!(reports_nul_once(path, &violations(&refused)), "{path}: {refused}");
     }
 }
 
-/// Of a part that is not masked nothing else is looked at.
+/// Unmasked fields are otherwise not checked.
 #[tokio::test]
-async fn nul_is_refused_in_what_is_not_masked() {
+async fn nul_is_refused_in_fields_outside_the_update_mask() {
     let world = World::new().await;
     let mut sent = base::participant(&world).unwrap();
     sent.name = world.participants[0].clone();
@@ -130,7 +129,7 @@ async fn nul_is_refused_in_what_is_not_masked() {
 }
 
 #[tokio::test]
-async fn control_characters_are_refused_in_paths_of_a_mask() {
+async fn control_characters_are_refused_in_update_mask_paths() {
     let world = World::new().await;
     let mut sent = base::participant(&world).unwrap();
     sent.name = world.participants[0].clone();

@@ -1,4 +1,4 @@
-//! A valid request for every method of the contract, as messages whose fields can be looked through.
+//! A valid request for every method of the contract, as dynamic messages.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use readout::pb::{self, *};
 use super::{base, revisions, world::World};
 use crate::support::make;
 
-/// Methods such as `ArticleService/GetArticle`, each with a request that it takes.
+/// Methods such as `ArticleService/GetArticle`, each with a valid request.
 pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let (articles, participants, meetings) = (&world.articles, &world.participants, &world.meetings);
     let view = View::Basic.into();
@@ -35,18 +35,18 @@ pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     ];
     requests.extend(revisions::all(world).await);
     requests.extend(lists(world).await);
-    requests.extend(questions(world).await);
+    requests.extend(analyses(world).await);
     requests
 }
 
-/// Questions about those who were at a meeting.
-async fn questions(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
-    let mut there = Vec::new();
+/// Requests of the analytic methods, which need participants who met.
+async fn analyses(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
+    let mut people = Vec::new();
     for id in ["a", "b", "c"] {
-        there.push(world.service.create_participant(make::person(id, "RU")).await.name);
+        people.push(world.service.create_participant(make::person(id, "RU")).await.name);
     }
-    let participations = there.iter().map(|name| make::present(name, name)).collect();
-    let (source, target) = (there[0].clone(), there[1].clone());
+    let participations = people.iter().map(|name| make::present(name, name)).collect();
+    let (source, target) = (people[0].clone(), people[1].clone());
     let article = Article { name: world.articles[0].clone(), ..Default::default() };
     let account = Account { participations, ..make::talks("a meeting of three") };
     world.service.create_meeting(&article, account).await.unwrap();
@@ -78,7 +78,7 @@ async fn questions(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     ]
 }
 
-/// Lists, each with a token that the service gave out.
+/// Requests of the list methods, each with a page token of the service.
 async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let service = &mut world.service;
     let order_by = || "update_time desc".to_owned();
@@ -134,12 +134,12 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         of("MeetingService/ListReports", &reports),
         of("MeetingService/ListStatements", &statements),
     ];
-    requests.extend(of_revisions(world).await);
+    requests.extend(revision_lists(world).await);
     requests
 }
 
-/// Lists of the revisions of what was deleted, which has two, each with a token.
-async fn of_revisions(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
+/// Requests for the revisions of the deleted records, each with a page token; every deleted record has two revisions.
+async fn revision_lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let service = &mut world.service;
     let [article, participant, meeting] = world.deleted.clone();
     let mut articles = ListArticleRevisionsRequest { name: article, page_size: 1, ..Default::default() };
@@ -163,11 +163,11 @@ fn list_changes() -> ListChangesRequest {
     ListChangesRequest { start, filter: "kind = CREATED".into(), include_resource: true, page_size: 1 }
 }
 
-/// A request as a message of its method's input.
+/// The request as a dynamic message of its method's input type.
 pub fn of(method: &'static str, request: &impl Message) -> (&'static str, DynamicMessage) {
     let (service, name) = method.split_once('/').expect("a service and a method");
     let service = pb::pool().get_service_by_name(&format!("readout.v1.{service}")).expect("a service");
-    let descriptor = service.methods().find(|one| one.name() == name).expect("a method").input();
+    let descriptor = service.methods().find(|method| method.name() == name).expect("a method").input();
     let message = DynamicMessage::decode(descriptor, request.encode_to_vec().as_slice());
     (method, message.expect("a message of its type"))
 }

@@ -1,11 +1,11 @@
-//! Valid requests that make a revision of what is there, with its etag.
+//! Valid requests that add a revision to an existing record, with its etag.
 
 use prost_reflect::DynamicMessage;
 use readout::pb::*;
 
 use super::{base, requests::of, world::World};
 
-/// Updates that replace everything, deletions of what nobody names, and the way back of what is deleted.
+/// Updates of all fields, deletions of records that nothing references, undeletions, and the operations on meetings.
 pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
     let request_id = || "r".to_owned();
     let validate_only = true;
@@ -16,7 +16,7 @@ pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
         of(
             "ArticleService/UpdateArticle",
             &UpdateArticleRequest {
-                article: base::article(world).map(|one| Article { name: article.0.clone(), ..one }),
+                article: base::article(world).map(|valid| Article { name: article.0.clone(), ..valid }),
                 update_mask: everything(),
                 request_id: request_id(),
                 validate_only,
@@ -25,7 +25,7 @@ pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
         of(
             "ParticipantService/UpdateParticipant",
             &UpdateParticipantRequest {
-                participant: base::participant(world).map(|one| Participant { name: participant.0.clone(), ..one }),
+                participant: base::participant(world).map(|valid| Participant { name: participant.0.clone(), ..valid }),
                 update_mask: everything(),
                 request_id: request_id(),
                 validate_only,

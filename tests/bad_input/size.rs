@@ -1,4 +1,4 @@
-//! A refusal fits into the 8 KiB of headers that common clients take, whatever is refused.
+//! Every refusal fits into the 8 KiB of headers that common clients accept.
 
 use readout::pb::{
     Account, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, ErrorReason, ExternalId,
@@ -18,7 +18,7 @@ fn header_bytes(status: &Status) -> usize {
 }
 
 #[track_caller]
-fn fits(status: &Status) {
+fn assert_fits(status: &Status) {
     let bytes = header_bytes(status);
     assert!(bytes < 8 * 1024, "{bytes} bytes of headers for {}", status.message());
 }
@@ -28,9 +28,9 @@ fn article(article: Article) -> CreateArticleRequest {
 }
 
 #[tokio::test]
-async fn violations_that_do_not_fit_are_counted() {
+async fn a_refusal_counts_the_violations_that_do_not_fit() {
     let mut world = World::new().await;
-    // Each of them has no id and is nobody.
+    // Each participation lacks an id and names no participant: two violations each.
     let account = Account { participations: vec![Participation::default(); 500], ..Default::default() };
     let request = CreateMeetingRequest {
         meeting: Some(Meeting { account: Some(account), ..Default::default() }),
@@ -38,17 +38,17 @@ async fn violations_that_do_not_fit_are_counted() {
         ..Default::default()
     };
     let status = world.service.meetings.create_meeting(request).await.unwrap_err();
-    fits(&status);
-    let mut told = status.get_details_bad_request().unwrap().field_violations;
-    let rest = told.pop().unwrap();
-    assert!(told.len() > 20, "only {} are told", told.len());
-    assert_eq!(told[0].field, "meeting.account.participations[0].id");
-    assert_eq!(told[1].field, "meeting.account.participations[0]");
-    assert_eq!((rest.field, rest.description), (String::new(), format!("and {} more", 1_000 - told.len())));
+    assert_fits(&status);
+    let mut violations = status.get_details_bad_request().unwrap().field_violations;
+    let rest = violations.pop().unwrap();
+    assert!(violations.len() > 20, "only {} are reported", violations.len());
+    assert_eq!(violations[0].field, "meeting.account.participations[0].id");
+    assert_eq!(violations[1].field, "meeting.account.participations[0]");
+    assert_eq!((rest.field, rest.description), (String::new(), format!("and {} more", 1_000 - violations.len())));
 }
 
 #[tokio::test]
-async fn long_keys_in_paths_do_not_make_a_refusal_too_large() {
+async fn a_refusal_fits_into_headers_when_its_paths_have_long_keys() {
     let mut world = World::new().await;
     for letter in ["k", "é", "東", "🕊", "\n", "\u{1}", "\"", "\u{e000}", "\u{200b}"] {
         for length in [120, 128, 20_000] {
@@ -56,7 +56,7 @@ async fn long_keys_in_paths_do_not_make_a_refusal_too_large() {
             let labels = labels.collect();
             let request = article(Article { uri: "urn:long".into(), labels, ..Default::default() });
             let status = world.service.articles.create_article(request).await.unwrap_err();
-            fits(&status);
+            assert_fits(&status);
             let fields = Refused::from(status).fields;
             assert!(fields[0].starts_with("article.labels[\""), "{fields:?}");
         }
@@ -64,14 +64,14 @@ async fn long_keys_in_paths_do_not_make_a_refusal_too_large() {
 }
 
 #[tokio::test]
-async fn what_a_refusal_repeats_of_the_request_fits() {
+async fn a_refusal_fits_into_headers_when_it_repeats_long_values() {
     let mut world = World::new().await;
     let uri = "🕊".repeat(512);
     let dove = Article { uri: uri.clone(), ..Default::default() };
     world.service.articles.create_article(article(dove.clone())).await.unwrap();
     let status = world.service.articles.create_article(article(dove)).await.unwrap_err();
     assert_eq!(reason_of(&status), ErrorReason::DuplicateArticle);
-    fits(&status);
+    assert_fits(&status);
 
     let id = ExternalId { scheme: "x".repeat(64), value: "🕊".repeat(256) };
     let mut participant = Participant { display_name: "D".into(), external_ids: vec![id], ..Default::default() };
@@ -80,7 +80,7 @@ async fn what_a_refusal_repeats_of_the_request_fits() {
     world.service.participants.create_participant(request.clone()).await.unwrap();
     let status = world.service.participants.create_participant(request).await.unwrap_err();
     assert_eq!(reason_of(&status), ErrorReason::DuplicateExternalId);
-    fits(&status);
+    assert_fits(&status);
 
     let mut request = article(Article { uri: "urn:once".into(), ..Default::default() });
     request.request_id = "🕊".repeat(64);
@@ -88,10 +88,10 @@ async fn what_a_refusal_repeats_of_the_request_fits() {
     request.article = Some(Article { uri: "urn:twice".into(), ..Default::default() });
     let status = world.service.articles.create_article(request).await.unwrap_err();
     assert_eq!(reason_of(&status), ErrorReason::RequestIdReused);
-    fits(&status);
+    assert_fits(&status);
 
     let request = ListMeetingsRequest { filter: format!("{} = 1", "🕊".repeat(2_000)), ..Default::default() };
     let status = world.service.meetings.list_meetings(request).await.unwrap_err();
     assert_eq!(reason_of(&status), ErrorReason::UnknownFilterField);
-    fits(&status);
+    assert_fits(&status);
 }

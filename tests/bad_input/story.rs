@@ -1,4 +1,4 @@
-//! Rules on a story: keys, and what stands for names.
+//! Rules on a story: keys, and the references that use them.
 
 use readout::pb::{
     AddReportRequest, CreateMeetingRequest, ErrorReason, IngestStoryRequest, Participant, Participation, Story,
@@ -9,8 +9,8 @@ use tonic::Code;
 use super::{base, world::World};
 use crate::support::Refused;
 
-/// The fields of the story that it is refused for; none if it is not.
-async fn refused(world: &mut World, edit: fn(&mut Story)) -> Vec<String> {
+/// The story fields that the refusal names; empty if the story is accepted.
+async fn refused_fields(world: &mut World, edit: fn(&mut Story)) -> Vec<String> {
     let mut request = base::ingest(world);
     edit(request.story.as_mut().unwrap());
     let Err(status) = world.service.ingest.ingest_story(request).await else { return Vec::new() };
@@ -21,10 +21,10 @@ async fn refused(world: &mut World, edit: fn(&mut Story)) -> Vec<String> {
 
 type Edit = fn(&mut Story);
 
-async fn all_refused(edits: &[(Edit, &[&str])]) {
+async fn assert_refused_fields(edits: &[(Edit, &[&str])]) {
     let mut world = World::new().await;
     for (index, (edit, fields)) in edits.iter().enumerate() {
-        assert_eq!(refused(&mut world, *edit).await, *fields, "edit {index}");
+        assert_eq!(refused_fields(&mut world, *edit).await, *fields, "edit {index}");
     }
 }
 
@@ -37,8 +37,8 @@ fn participant(story: &mut Story, index: usize) -> &mut Participant {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_defined_is_refused_where_it_is_used() {
-    all_refused(&[
+async fn an_undefined_story_key_is_refused_where_it_is_used() {
+    assert_refused_fields(&[
         (
             |story| participation(story, 2, 2).participant = "#nobody".into(),
             &["reports[2].account.participations[2].participant"],
@@ -47,7 +47,7 @@ async fn a_key_that_is_not_defined_is_refused_where_it_is_used() {
             |story| story.reports[2].account.as_mut().unwrap().links[0].meeting = "#nothing".into(),
             &["reports[2].account.links[0].meeting"],
         ),
-        // A report's key is no participant's, and the other way round.
+        // Keys of reports and keys of participants are separate.
         (
             |story| participation(story, 2, 2).participant = "#second".into(),
             &["reports[2].account.participations[2].participant"],
@@ -65,12 +65,12 @@ async fn a_key_that_is_not_defined_is_refused_where_it_is_used() {
 }
 
 #[tokio::test]
-async fn a_participant_that_nothing_uses_is_refused() {
-    all_refused(&[
+async fn a_story_participant_that_no_report_uses_is_refused() {
+    assert_refused_fields(&[
         (
             |story| {
-                let idle = StoryParticipant { key: "idle".into(), ..story.participants[1].clone() };
-                story.participants.push(idle);
+                let unused = StoryParticipant { key: "unused".into(), ..story.participants[1].clone() };
+                story.participants.push(unused);
             },
             &["participants[2].key"],
         ),
@@ -85,8 +85,8 @@ async fn a_participant_that_nothing_uses_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_is_there_once() {
-    all_refused(&[
+async fn a_repeated_story_key_is_refused() {
+    assert_refused_fields(&[
         (
             |story| {
                 let again = story.participants[1].clone();
@@ -100,8 +100,8 @@ async fn a_key_is_there_once() {
 }
 
 #[tokio::test]
-async fn a_report_is_told_once() {
-    all_refused(&[(
+async fn a_story_refuses_a_repeated_report() {
+    assert_refused_fields(&[(
         |story| {
             let again = StoryReport { key: "again".into(), ..story.reports[1].clone() };
             story.reports.push(again);
@@ -112,8 +112,8 @@ async fn a_report_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_participant_is_named_or_described() {
-    all_refused(&[
+async fn a_story_participant_needs_a_name_or_a_description() {
+    assert_refused_fields(&[
         (|story| story.participants[1].participant = None, &["participants[1].participant"]),
         (|story| participant(story, 1).display_name.clear(), &["participants[1].participant.display_name"]),
         (
@@ -125,34 +125,34 @@ async fn a_participant_is_named_or_described() {
             &["participants[0].participant.name"],
         ),
         (|story| participant(story, 0).name = "participants/7".into(), &["participants[0].participant.name"]),
-        // Of one that is named nothing else is looked at.
+        // Other fields of a participant with a name are ignored.
         (|story| participant(story, 0).region_code = "nowhere".into(), &[]),
     ])
     .await;
 }
 
 #[tokio::test]
-async fn a_key_outside_of_a_story_is_refused() {
+async fn a_story_key_is_refused_outside_a_story() {
     let mut world = World::new().await;
-    let keyed = |account: &mut readout::pb::Account| {
+    let use_keys = |account: &mut readout::pb::Account| {
         account.participations[1].participant = "#veliyev".into();
         account.links[0].meeting = "#visit".into();
     };
     let mut request: CreateMeetingRequest = base::create_meeting(&world);
-    keyed(request.meeting.as_mut().unwrap().account.as_mut().unwrap());
+    use_keys(request.meeting.as_mut().unwrap().account.as_mut().unwrap());
     let status = world.service.meetings.create_meeting(request).await.unwrap_err();
     let fields = ["meeting.account.participations[1].participant", "meeting.account.links[0].meeting"];
     assert_eq!(Refused::from(status), Refused::invalid(fields));
 
     let mut request: AddReportRequest = base::add_report(&world);
-    keyed(request.report.as_mut().unwrap().account.as_mut().unwrap());
+    use_keys(request.report.as_mut().unwrap().account.as_mut().unwrap());
     let status = world.service.meetings.add_report(request).await.unwrap_err();
     let fields = ["report.account.participations[1].participant", "report.account.links[0].meeting"];
     assert_eq!(Refused::from(status), Refused::invalid(fields));
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_with_a_story_is_told_at_once_in_the_order_of_its_fields() {
+async fn ingest_story_reports_all_violations_at_once_in_field_order() {
     let mut world = World::new().await;
     let mut request: IngestStoryRequest = base::ingest(&world);
     request.request_id = "x".repeat(65);

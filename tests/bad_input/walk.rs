@@ -1,20 +1,20 @@
-//! Every field of a request with everything that it must not be.
+//! Walks the fields of a request and builds a case for each invalid value of each field.
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 use readout::pb;
 
 use super::{broken, broken::Broken, implied};
 
-/// A request that breaks one rule.
+/// A request that breaks one rule, and the violation that the service must report.
 pub struct Case {
-    /// The rule and the message and field that declare it.
+    /// The rule, and the message and field that declare it.
     pub rule: String,
     /// Path of the field that the service must name.
     pub field: String,
-    /// What it must say of it.
+    /// Text that the description of the violation must contain.
     pub says: String,
     pub request: DynamicMessage,
-    /// The same request with the most that the rule allows.
+    /// The same request with the extreme value that the rule allows.
     pub edge: Option<DynamicMessage>,
 }
 
@@ -24,14 +24,14 @@ enum Step {
     Index(usize),
 }
 
-/// All cases that can be made of a valid request. Fails if it leaves a field unset that has rules.
+/// All cases for a valid request. Panics if it leaves a field with rules unset.
 pub fn cases(request: &DynamicMessage) -> Vec<Case> {
     let mut cases = Vec::new();
     walk(request, &request.descriptor(), &[Vec::new()], &mut cases);
     cases
 }
 
-/// `places` are where the request has messages of this type, for one place of the contract.
+/// Adds the cases of one message field of the contract; `places` are its occurrences in the request.
 fn walk(request: &DynamicMessage, ty: &MessageDescriptor, places: &[Vec<Step>], out: &mut Vec<Case>) {
     let validate = pb::pool().get_extension_by_name("buf.validate.field").expect("an import");
     for field in ty.fields().filter(|field| !is_output_only(field)) {
@@ -42,7 +42,7 @@ fn walk(request: &DynamicMessage, ty: &MessageDescriptor, places: &[Vec<Step>], 
             }
         }
         let Some(last) = set.last() else {
-            // A ruling has some fields of an account, and does not go together with the others: see ruling.rs.
+            // A ruling is an update of account fields, which excludes the other fields: see ruling.rs.
             let of_ruling = request.descriptor().name() == "UpdateMeetingRequest" && field.name() == "account";
             let may_be_unset = field.kind() == Kind::Bool || field.containing_oneof().is_some() || of_ruling;
             assert!(may_be_unset, "base.rs sets {} nowhere", field.full_name());
@@ -52,8 +52,8 @@ fn walk(request: &DynamicMessage, ty: &MessageDescriptor, places: &[Vec<Step>], 
         let options = field.options();
         let rules = options.get_extension(&validate);
         let rules = rules.as_message().expect("rules are a message");
-        for one in broken::field(rules, &field, &value).into_iter().chain(implied::field(&field, &value)) {
-            out.push(case(request, last, &field, one));
+        for broken in broken::field(rules, &field, &value).into_iter().chain(implied::field(&field, &value)) {
+            out.push(case(request, last, &field, broken));
         }
         let inner = match field.kind() {
             Kind::Message(inner) if inner.package_name() == "readout.v1" && !field.is_map() => inner,
@@ -64,20 +64,20 @@ fn walk(request: &DynamicMessage, ty: &MessageDescriptor, places: &[Vec<Step>], 
     }
 }
 
-fn case(request: &DynamicMessage, place: &[Step], field: &FieldDescriptor, one: Broken) -> Case {
+fn case(request: &DynamicMessage, place: &[Step], field: &FieldDescriptor, broken: Broken) -> Case {
     let with = |value: Option<Value>| {
         let mut request = request.clone();
         put(&mut request, place, value);
         request
     };
-    let edge = one.edge.map(|value| with(Some(value)));
-    let rule = format!("{} of {}", one.rule, field.full_name());
-    // The service cuts a path that is longer.
-    let field: String = format!("{}{}", path(place), one.at).chars().take(200).collect();
-    Case { rule, field, says: one.says, request: with(one.value), edge }
+    let edge = broken.edge.map(|value| with(Some(value)));
+    let rule = format!("{} of {}", broken.rule, field.full_name());
+    // The service truncates paths to 200 characters.
+    let field: String = format!("{}{}", path(place), broken.at).chars().take(200).collect();
+    Case { rule, field, says: broken.says, request: with(broken.value), edge }
 }
 
-/// The messages in a field: itself, or the items of the list.
+/// The places of the messages in a field: the field itself, or each item of its list.
 fn items(request: &DynamicMessage, place: &[Step]) -> Vec<Vec<Step>> {
     let Some(Step::Field(field)) = place.last() else { unreachable!("a place ends in its field") };
     match message(request, &place[..place.len() - 1]).get_field(field).as_list() {
@@ -87,14 +87,14 @@ fn items(request: &DynamicMessage, place: &[Step]) -> Vec<Vec<Step>> {
 }
 
 fn message(request: &DynamicMessage, place: &[Step]) -> DynamicMessage {
-    let mut here = Value::Message(request.clone());
+    let mut value = Value::Message(request.clone());
     for step in place {
-        here = match step {
-            Step::Field(field) => here.as_message().expect("a message").get_field(field).into_owned(),
-            Step::Index(index) => here.as_list().expect("a list")[*index].clone(),
+        value = match step {
+            Step::Field(field) => value.as_message().expect("a message").get_field(field).into_owned(),
+            Step::Index(index) => value.as_list().expect("a list")[*index].clone(),
         };
     }
-    here.as_message().expect("a message").clone()
+    value.as_message().expect("a message").clone()
 }
 
 fn put(message: &mut DynamicMessage, place: &[Step], value: Option<Value>) {
@@ -130,5 +130,5 @@ pub fn is_output_only(field: &FieldDescriptor) -> bool {
     let behavior = pb::pool().get_extension_by_name("google.api.field_behavior").expect("an import");
     let options = field.options();
     let behaviors = options.get_extension(&behavior);
-    behaviors.as_list().is_some_and(|all| all.iter().any(|one| one.as_enum_number() == Some(OUTPUT_ONLY)))
+    behaviors.as_list().is_some_and(|all| all.iter().any(|behavior| behavior.as_enum_number() == Some(OUTPUT_ONLY)))
 }

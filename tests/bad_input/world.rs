@@ -1,4 +1,4 @@
-//! A service with a little of everything in it, for requests to name.
+//! A service with some records of every collection, for requests to refer to.
 
 use readout::pb::{
     Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest,
@@ -15,12 +15,13 @@ pub const TEXT: &str = "Karim Veliyev met Aleksandr Fomin in Baku.";
 pub struct World {
     pub service: Service,
     pub channel: Channel,
-    /// Two each. The first meeting has two reports, both of the first article.
+    /// Two articles, participants and meetings. The first meeting has two reports, both of the first article.
     pub articles: Vec<String>,
     pub participants: Vec<String>,
     pub meetings: Vec<String>,
+    /// A report of the first meeting.
     pub report: String,
-    /// An article, a participant and a meeting that are deleted.
+    /// A deleted article, participant and meeting.
     pub deleted: [String; 3],
 }
 
@@ -28,8 +29,8 @@ impl World {
     pub async fn new() -> Self {
         let mut service = Service::start().await;
         let (mut articles, mut participants, mut meetings) = (Vec::new(), Vec::new(), Vec::new());
-        for one in ["a", "b"] {
-            let article = Article { uri: format!("urn:world:{one}"), text: TEXT.into(), ..Default::default() };
+        for label in ["a", "b"] {
+            let article = Article { uri: format!("urn:world:{label}"), text: TEXT.into(), ..Default::default() };
             let request = CreateArticleRequest { article: Some(article), ..Default::default() };
             articles.push(service.articles.create_article(request).await.unwrap().into_inner().name);
 
@@ -38,8 +39,8 @@ impl World {
             let request = CreateParticipantRequest { participant: Some(participant), ..Default::default() };
             participants.push(service.participants.create_participant(request).await.unwrap().into_inner().name);
 
-            let said = Statement { id: "said".into(), text: TEXT.into(), ..Default::default() };
-            let account = Account { title: one.into(), statements: vec![said], ..Default::default() };
+            let statement = Statement { id: "said".into(), text: TEXT.into(), ..Default::default() };
+            let account = Account { title: label.into(), statements: vec![statement], ..Default::default() };
             let meeting = Meeting { account: Some(account), ..Default::default() };
             let request = CreateMeetingRequest {
                 meeting: Some(meeting),
@@ -71,31 +72,31 @@ impl World {
     /// An article, a participant and a meeting, each with its etag.
     pub async fn named_with_etags(&self, [article, participant, meeting]: [String; 3]) -> [(String, String); 3] {
         let request = GetArticleRequest { name: article.clone(), ..Default::default() };
-        let of_article = self.service.articles.clone().get_article(request).await.unwrap().into_inner().etag;
+        let article_etag = self.service.articles.clone().get_article(request).await.unwrap().into_inner().etag;
         let request = GetParticipantRequest { name: participant.clone(), ..Default::default() };
-        let of_participant =
+        let participant_etag =
             self.service.participants.clone().get_participant(request).await.unwrap().into_inner().etag;
-        let of_meeting = self.service.meeting(&meeting).await.etag;
-        [(article, of_article), (participant, of_participant), (meeting, of_meeting)]
+        let meeting_etag = self.service.meeting(&meeting).await.etag;
+        [(article, article_etag), (participant, participant_etag), (meeting, meeting_etag)]
     }
 
-    /// What a call with this message is refused for; nothing if it is not.
-    pub async fn call(&self, method: &str, message: Vec<u8>) -> Vec<Told> {
+    /// The violations that a call with this message is refused for; empty if it is accepted.
+    pub async fn call(&self, method: &str, message: Vec<u8>) -> Vec<Violation> {
         match raw::unary(&self.channel, &format!("readout.v1.{method}"), message).await {
             Ok(_) => Vec::new(),
-            // As long as it may be, and of nothing.
+            // An etag of the greatest length is valid, though it matches no record.
             Err(status) if reason_of(&status) == ErrorReason::EtagMismatch => Vec::new(),
-            Err(status) => told(&status),
+            Err(status) => violations(&status),
         }
     }
 }
 
-/// A field and what is wrong with it.
-pub type Told = (String, String);
+/// A field path and the description of its violation.
+pub type Violation = (String, String);
 
-/// The violations of a status, which must be there.
+/// The field violations of a status. Panics if it has none.
 #[track_caller]
-pub fn told(status: &Status) -> Vec<Told> {
+pub fn violations(status: &Status) -> Vec<Violation> {
     let violations = status.get_details_bad_request().unwrap_or_else(|| panic!("not about fields: {status:?}"));
-    violations.field_violations.into_iter().map(|one| (one.field, one.description)).collect()
+    violations.field_violations.into_iter().map(|violation| (violation.field, violation.description)).collect()
 }

@@ -1,4 +1,4 @@
-//! Filters on changes: those whose resource matches before or after.
+//! Filters on changes: a change matches if its resource matches before or after it.
 
 use readout::pb::{ErrorReason, ListChangesRequest, Origin, list_changes_request::Start};
 use tonic::Code;
@@ -10,8 +10,8 @@ use crate::support::{
     metadata_of,
 };
 
-/// Positions of the changes that match, of a watch and by pages.
-async fn told(service: &Service, filter: &str) -> Vec<i64> {
+/// Positions of the changes that match, as a watch and a list both deliver them.
+async fn positions(service: &Service, filter: &str) -> Vec<i64> {
     let watched: Vec<_> =
         service.watch(matching(beginning(), filter)).await.caught_up().await.iter().map(number).collect();
     let start = Some(Start::Origin(Origin::Beginning.into()));
@@ -21,7 +21,7 @@ async fn told(service: &Service, filter: &str) -> Vec<i64> {
     watched
 }
 
-/// 1 and 2 people, 3 an article, 4 a report, 5 a meeting; then 6 and 7 a report and the meeting.
+/// Changes 1 and 2 are people, 3 an article, 4 a report, 5 a meeting, 6 a second report and 7 the meeting again.
 async fn service() -> (Service, String, String) {
     let service = Service::start().await;
     let mut story = story("urn:a", &[person("Kerim Veliyev", "AZ"), person("Ruslan Tsalikov", "RU")]);
@@ -38,7 +38,7 @@ async fn service() -> (Service, String, String) {
 }
 
 #[tokio::test]
-async fn fields_of_the_change_and_of_its_resource() {
+async fn a_change_filter_tests_fields_of_the_change_and_of_its_resource() {
     let (service, article, meeting) = service().await;
     for (filter, expected) in [
         ("", vec![1, 2, 3, 4, 5, 6, 7]),
@@ -75,12 +75,12 @@ async fn fields_of_the_change_and_of_its_resource() {
         (&format!("report.article = \"{article}\""), vec![4, 6]),
         ("kind = CREATED OR meeting.kind = TALKS AND collection = meetings", vec![5, 7]),
     ] {
-        assert_eq!(told(&service, filter).await, expected, "{filter}");
+        assert_eq!(positions(&service, filter).await, expected, "{filter}");
     }
 }
 
 #[tokio::test]
-async fn a_change_is_told_if_its_resource_matched_before_it() {
+async fn a_change_matches_a_filter_if_its_resource_matched_before_it() {
     let service = Service::start().await;
     let (article, meeting) = service.article_and_meeting().await;
     let account = readout::pb::Account {
@@ -91,13 +91,13 @@ async fn a_change_is_told_if_its_resource_matched_before_it() {
         ..make::talks("Dated")
     };
     service.add_report(&meeting, &article, account).await.unwrap();
-    // 3 is the meeting without a date, 5 the same with one.
-    assert_eq!(told(&service, "collection = meetings AND meeting.date = 2020").await, [5]);
-    assert_eq!(told(&service, "collection = meetings AND NOT meeting.date = 2020").await, [3, 5]);
+    // Change 3 is the meeting without a date, change 5 the meeting with one.
+    assert_eq!(positions(&service, "collection = meetings AND meeting.date = 2020").await, [5]);
+    assert_eq!(positions(&service, "collection = meetings AND NOT meeting.date = 2020").await, [3, 5]);
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_is_refused_with_its_position() {
+async fn an_invalid_change_filter_is_refused_with_the_position_of_its_error() {
     let service = Service::start().await;
     for (filter, reason, position) in [
         ("knd = CREATED", ErrorReason::UnknownFilterField, "0"),
@@ -115,13 +115,13 @@ async fn what_cannot_be_asked_is_refused_with_its_position() {
 }
 
 #[tokio::test]
-async fn live_and_from_the_table_a_filter_lets_the_same_through() {
+async fn a_change_filter_matches_the_same_changes_live_and_from_the_table() {
     let service = Service::start().await;
     let filter = "participant.region = AZ AND kind = CREATED";
     let mut live = service.watch(matching(beginning(), filter)).await;
     live.caught_up().await;
     service.add_many(50).await;
     let live: Vec<_> = live.changes(50).await.iter().map(number).collect();
-    assert_eq!(live, told(&service, filter).await);
+    assert_eq!(live, positions(&service, filter).await);
     assert_eq!(service.watch(all(beginning())).await.caught_up().await.len(), 50);
 }

@@ -1,4 +1,4 @@
-//! From a list to a watch without a hole, and reads that do not lag behind a write.
+//! The hand-off from a list to a watch without a gap, and reads at a minimum position.
 
 use std::{
     collections::BTreeMap,
@@ -19,39 +19,39 @@ use crate::support::{
     metadata_of, reason_of,
 };
 
-/// What a client holds of the live participants.
-type Held = BTreeMap<String, Participant>;
+/// A client's copy of the live participants.
+type Replica = BTreeMap<String, Participant>;
 
-/// Applies changes to what a list gave.
-fn apply(held: &mut Held, change: readout::pb::Change) {
+/// Applies a change to a listed state.
+fn apply(replica: &mut Replica, change: readout::pb::Change) {
     let Some(Resource::Participant(participant)) = change.resource else { panic!("{change:?}") };
-    let is_older = held.get(&participant.name).is_some_and(|one| one.revision >= participant.revision);
+    let is_older = replica.get(&participant.name).is_some_and(|current| current.revision >= participant.revision);
     match (is_older, participant.delete_time) {
         (true, _) => {}
-        (false, None) => drop(held.insert(participant.name.clone(), participant)),
-        (false, Some(_)) => drop(held.remove(&participant.name)),
+        (false, None) => drop(replica.insert(participant.name.clone(), participant)),
+        (false, Some(_)) => drop(replica.remove(&participant.name)),
     }
 }
 
 /// Lists page by page, then watches from `as_of`.
-async fn list_then_watch(service: &Service, page_size: i32, order_by: &str) -> (Held, Watch) {
+async fn list_then_watch(service: &Service, page_size: i32, order_by: &str) -> (Replica, Watch) {
     let mut request = ListParticipantsRequest { page_size, order_by: order_by.into(), ..Default::default() };
-    let (mut held, mut as_of) = (Held::new(), String::new());
+    let (mut replica, mut as_of) = (Replica::new(), String::new());
     loop {
         let page = service.participants.clone().list_participants(request.clone()).await.unwrap().into_inner();
-        assert!(as_of.is_empty() || as_of == page.as_of, "all pages say the same");
+        assert!(as_of.is_empty() || as_of == page.as_of, "all pages have the same position");
         as_of = page.as_of;
-        held.extend(page.participants.into_iter().map(|one| (one.name.clone(), one)));
+        replica.extend(page.participants.into_iter().map(|participant| (participant.name.clone(), participant)));
         if page.next_page_token.is_empty() {
             let start = matching(Start::After(as_of), "collection = participants");
-            return (held, service.watch(WatchChangesRequest { include_resource: true, ..start }).await);
+            return (replica, service.watch(WatchChangesRequest { include_resource: true, ..start }).await);
         }
         request.page_token = page.next_page_token;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_and_the_changes_after_it_are_the_state() {
+async fn a_list_and_the_changes_after_it_give_the_current_state() {
     let database = cluster::database().await;
     let (service, other) = (Service::start_on(database.clone()).await, Service::start_on(database).await);
     service.add_many(200).await;
@@ -74,7 +74,7 @@ async fn a_list_and_the_changes_after_it_are_the_state() {
     };
     let follow = async |service: &Service, page_size: i32| {
         let mut followed = Vec::new();
-        // In the order of times records change their places while they are listed.
+        // In time order, records move between pages while they are listed.
         for order_by in ["", "update_time", "update_time desc", "create_time"] {
             followed.push(list_then_watch(service, page_size, order_by).await);
         }
@@ -85,25 +85,31 @@ async fn a_list_and_the_changes_after_it_are_the_state() {
         is_over.store(true, Ordering::Relaxed);
         followed
     };
-    let (_, _, (one, two, three)) = tokio::join!(write(&service, 0), write(&other, 100_000), followers);
+    let (_, _, (small, medium, large)) = tokio::join!(write(&service, 0), write(&other, 100_000), followers);
 
     let (_, last) = service.add_person("Last").await;
-    let state: Held = service.contents().await.participants.into_iter().map(|one| (one.name.clone(), one)).collect();
-    for (mut held, mut watch) in one.into_iter().chain(two).chain(three) {
+    let state: Replica = service
+        .contents()
+        .await
+        .participants
+        .into_iter()
+        .map(|participant| (participant.name.clone(), participant))
+        .collect();
+    for (mut replica, mut watch) in small.into_iter().chain(medium).chain(large) {
         loop {
             let change = watch.change().await;
             let is_last = change.position == last;
-            apply(&mut held, change);
+            apply(&mut replica, change);
             if is_last {
                 break;
             }
         }
-        assert_eq!(held, state);
+        assert_eq!(replica, state);
     }
 }
 
 #[tokio::test]
-async fn a_stream_says_what_it_is_as_of_in_every_chunk() {
+async fn a_streamed_list_has_the_same_as_of_position_in_every_chunk() {
     let service = Service::start().await;
     let (_, last) = service.add_person("A").await;
     service.add_person("B").await;
@@ -118,7 +124,7 @@ async fn a_stream_says_what_it_is_as_of_in_every_chunk() {
 }
 
 #[tokio::test]
-async fn a_list_of_reports_has_a_position_too() {
+async fn a_list_of_reports_has_an_as_of_position() {
     let service = Service::start().await;
     let (article, _) = service.article_and_meeting().await;
     let request = ListReportsRequest { article, ..Default::default() };
@@ -126,7 +132,7 @@ async fn a_list_of_reports_has_a_position_too() {
     assert_eq!(position(&list.as_of).1, 3);
 }
 
-/// A read that must have a position.
+/// A read that requires a minimum position.
 async fn read_at(service: &Service, name: &str, position: &str) -> Result<Participant, Status> {
     let mut request = Request::new(GetParticipantRequest { name: name.into(), ..Default::default() });
     request.metadata_mut().insert("readout-min-position", position.parse().expect("ASCII"));
@@ -134,7 +140,7 @@ async fn read_at(service: &Service, name: &str, position: &str) -> Result<Partic
 }
 
 #[tokio::test]
-async fn a_read_has_at_least_the_position_that_it_asks_for() {
+async fn a_read_waits_until_its_minimum_position_is_reached() {
     let database = cluster::database().await;
     let (service, other) = (Service::start_on(database.clone()).await, Service::start_on(database).await);
     for _ in 0..20 {
@@ -144,40 +150,40 @@ async fn a_read_has_at_least_the_position_that_it_asks_for() {
 }
 
 #[tokio::test]
-async fn a_position_that_a_read_cannot_have_is_refused() {
+async fn a_read_with_an_unreachable_minimum_position_is_refused() {
     let service = Service::start().await;
     let (added, last) = service.add_person("Kerim Veliyev").await;
     let (epoch, _) = position(&last);
-    for (wrong, code, reason, key, told) in [
+    for (wrong, code, reason, key, value) in [
         ("7", Code::InvalidArgument, ErrorReason::InvalidPosition, "position", "7"),
         ("abcdef01.1", Code::FailedPrecondition, ErrorReason::EpochChanged, "epoch", epoch),
         (&format!("{epoch}.2"), Code::Unavailable, ErrorReason::PositionNotReached, "position", &last),
     ] {
         let status = read_at(&service, &added.name, wrong).await.unwrap_err();
         assert_eq!((status.code(), reason_of(&status)), (code, reason), "{wrong}");
-        assert_eq!(metadata_of(&status, key), told);
+        assert_eq!(metadata_of(&status, key), value);
     }
 }
 
 #[tokio::test]
-async fn updates_deletions_and_undeletions_are_told() {
+async fn a_watch_delivers_updates_deletions_and_undeletions() {
     let service = Service::start().await;
     let mut watch = service.watch(WatchChangesRequest { include_resource: true, ..all(now()) }).await;
     watch.caught_up().await;
     let added = service.create_participant(person("Kerim Veliyev", "AZ")).await;
     let renamed = Participant { display_name: "Karim Valiyev".into(), etag: String::new(), ..added.clone() };
     service.update_participant(renamed.clone(), &["display_name"]).await.unwrap();
-    // The same again changes nothing, and nothing is told of it.
+    // A repeated update changes nothing and adds no change.
     service.update_participant(renamed, &["display_name"]).await.unwrap();
     service.delete_participant(&added.name).await.unwrap();
     service.undelete_participant(&added.name).await.unwrap();
-    let told: Vec<_> = watch.changes(4).await.into_iter().map(|change| (change.kind(), change.revision)).collect();
-    assert_eq!(told, [(Kind::Created, 1), (Kind::Updated, 2), (Kind::Deleted, 3), (Kind::Undeleted, 4)]);
+    let changes: Vec<_> = watch.changes(4).await.into_iter().map(|change| (change.kind(), change.revision)).collect();
+    assert_eq!(changes, [(Kind::Created, 1), (Kind::Updated, 2), (Kind::Deleted, 3), (Kind::Undeleted, 4)]);
 
     let filter = |filter: &str| matching(beginning(), filter);
     let mut deleted = service.watch(filter("kind = DELETED")).await;
     assert_eq!(deleted.caught_up().await.len(), 1);
-    // One that has the name before, after, or both.
+    // Matches changes that have the name before, after, or both.
     let mut named = service.watch(filter("participant.name = \"kerim veliyev\"")).await;
     let revisions: Vec<_> = named.caught_up().await.iter().map(|change| change.revision).collect();
     assert_eq!(revisions, [1, 2]);

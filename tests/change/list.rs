@@ -1,4 +1,4 @@
-//! ListChanges.
+//! ListChanges: page sizes, cursors and bounds.
 
 use readout::pb::{ListChangesRequest, Origin, change::Resource, list_changes_request::Start};
 
@@ -16,7 +16,7 @@ fn beginning() -> Start {
 }
 
 #[tokio::test]
-async fn pages_of_any_size_concatenate_to_the_whole() {
+async fn change_pages_of_any_size_concatenate_to_the_whole_feed() {
     let service = Service::start().await;
     service.add_many(120).await;
     for page_size in [1, 7, 119, 120, 121, 5_000] {
@@ -37,7 +37,7 @@ async fn pages_of_any_size_concatenate_to_the_whole() {
 }
 
 #[tokio::test]
-async fn a_page_has_50_changes_where_nothing_else_is_said() {
+async fn a_page_of_changes_has_50_entries_by_default() {
     let service = Service::start().await;
     service.add_many(60).await;
     let page = service.changes.clone().list_changes(list(beginning())).await.unwrap().into_inner();
@@ -45,7 +45,7 @@ async fn a_page_has_50_changes_where_nothing_else_is_said() {
 }
 
 #[tokio::test]
-async fn an_empty_feed_has_a_cursor_to_go_on_with() {
+async fn an_empty_feed_returns_a_cursor_to_continue_from() {
     let service = Service::start().await;
     let page = service.changes.clone().list_changes(list(beginning())).await.unwrap().into_inner();
     assert_eq!((page.changes.len(), page.caught_up), (0, true));
@@ -55,7 +55,7 @@ async fn an_empty_feed_has_a_cursor_to_go_on_with() {
 }
 
 #[tokio::test]
-async fn a_page_and_a_watch_take_each_others_cursors() {
+async fn list_changes_and_watch_changes_accept_the_same_cursors() {
     let service = Service::start().await;
     service.add_people(4).await;
     let first = ListChangesRequest { page_size: 2, ..list(beginning()) };
@@ -69,7 +69,7 @@ async fn a_page_and_a_watch_take_each_others_cursors() {
 }
 
 #[tokio::test]
-async fn a_page_looks_at_a_bounded_number_of_changes_and_says_where_it_stopped() {
+async fn a_page_of_changes_scans_a_bounded_number_and_returns_where_it_stopped() {
     let service = Service::start().await;
     service.fill_feed(12_000).await;
     let request = ListChangesRequest { filter: "kind = DELETED".into(), ..list(beginning()) };
@@ -81,7 +81,7 @@ async fn a_page_looks_at_a_bounded_number_of_changes_and_says_where_it_stopped()
 }
 
 #[tokio::test]
-async fn a_page_of_resources_ends_at_2_mib_and_nothing_is_left_out() {
+async fn a_page_of_changes_with_resources_ends_at_2_mib_and_omits_nothing() {
     let service = Service::start().await;
     let (article, meeting) = service.article_and_meeting().await;
     // Summaries of 8 KB, in each report and in each revision of the meeting.

@@ -1,4 +1,4 @@
-//! ChangeService: everybody is told every change once, in one order, and can go on anywhere.
+//! ChangeService: every client receives every change once, in one order, and can resume at any position.
 
 mod filter;
 mod hand_off;
@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 impl Service {
-    /// A new participant; answers it and the position of the write.
+    /// Creates a participant; returns it and the position of the write.
     pub async fn add_person(&self, name: &str) -> (Participant, String) {
         let request = CreateParticipantRequest { participant: Some(person(name, "AZ")), ..Default::default() };
         let answer = self.participants.clone().create_participant(request).await.expect("created");
@@ -25,7 +25,7 @@ impl Service {
         (answer.into_inner(), position)
     }
 
-    /// As many new participants, one after the other.
+    /// Creates `count` participants, one after the other.
     pub async fn add_people(&self, count: usize) {
         for number in 0..count {
             self.add_person(&format!("Person {number}")).await;
@@ -34,20 +34,20 @@ impl Service {
 }
 
 impl Service {
-    /// As many new participants, many at a time.
+    /// Creates `count` participants, 64 at a time.
     pub async fn add_many(&self, count: usize) {
         let add = |number: usize| async move { self.add_person(&format!("Person {number}")).await };
         stream::iter((0..count).map(add)).buffer_unordered(64).collect::<Vec<_>>().await;
     }
 
-    /// An article and a meeting that it tells of: their names.
+    /// Creates an article and a meeting that it reports; returns their names.
     pub async fn article_and_meeting(&self) -> (String, String) {
         let article = self.create_article(make::article("urn:article_and_meeting")).await;
         let meeting = self.create_meeting(&article, make::talks("Talks")).await.expect("created");
         (article.name, meeting.name)
     }
 
-    /// As many changes of nobody, where only the feed matters.
+    /// Fills the feed with `count` copies of one change, for tests that look at the feed only.
     pub async fn fill_feed(&self, count: usize) {
         self.add_person("Somebody").await;
         let statement = format!(

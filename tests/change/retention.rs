@@ -1,4 +1,4 @@
-//! What is kept of the feed.
+//! Retention of the feed.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::support::{
 const SMALL: Retention = Retention { age: Duration::from_secs(24 * 60 * 60), bytes: u64::MAX, range: 100 };
 
 async fn pool(service: &Service) -> PgPool {
-    PgPoolOptions::new().max_connections(2).connect_with(service.database.clone()).await.expect("it answers")
+    PgPoolOptions::new().max_connections(2).connect_with(service.database.clone()).await.expect("a connection")
 }
 
-/// A service whose feed is kept in ranges of 100, with 450 changes.
+/// A service with 450 changes, whose feed has ranges of 100.
 async fn service() -> Service {
     let feed = readout::config::Feed { feed_range: SMALL.range, ..Default::default() };
     let service = Service::start_with(cluster::database().await, feed).await;
@@ -30,7 +30,7 @@ async fn service() -> Service {
 }
 
 #[tokio::test]
-async fn ranges_are_made_as_they_are_needed() {
+async fn feed_ranges_are_created_as_they_are_needed() {
     let service = service().await;
     assert_eq!(service.all_changes().await.iter().map(number).collect::<Vec<_>>(), (1..=450).collect::<Vec<_>>());
     assert!(service.count("select count(*) from change_range").await >= 5);
@@ -48,13 +48,13 @@ async fn old_changes_are_dropped_in_whole_ranges_and_the_newest_stays() {
     let kept: Vec<_> = service.watch(all(beginning())).await.caught_up().await.iter().map(number).collect();
     assert_eq!(kept, (400..=450).collect::<Vec<_>>());
 
-    // Positions go on, also when everything is gone.
+    // Positions continue after their predecessors are dropped.
     let (_, position) = service.add_person("Kerim Veliyev").await;
     assert!(position.ends_with(".451"));
 }
 
 #[tokio::test]
-async fn the_oldest_ranges_go_while_there_are_too_many_bytes() {
+async fn the_oldest_feed_ranges_are_dropped_while_the_feed_is_too_large() {
     let service = service().await;
     let pool = pool(&service).await;
     let bytes = service
@@ -68,7 +68,7 @@ async fn the_oldest_ranges_go_while_there_are_too_many_bytes() {
 }
 
 #[tokio::test]
-async fn a_cursor_whose_changes_are_gone_is_told_the_oldest_one() {
+async fn an_expired_cursor_is_refused_with_the_oldest_cursor() {
     let service = service().await;
     let mut watch = service.watch(all(beginning())).await;
     watch.changes(398).await;
@@ -90,28 +90,28 @@ async fn a_cursor_whose_changes_are_gone_is_told_the_oldest_one() {
         assert_eq!(metadata_of(&status, "oldest_time"), times[399].time.unwrap().to_string());
         assert_eq!(number(&service.watch(all(oldest)).await.change().await), 400);
     }
-    // Nothing after these is gone.
+    // No change after these cursors is gone.
     assert_eq!(number(&service.watch(all(Start::Cursor(at))).await.change().await), 400);
     assert_eq!(number(&service.watch(all(Start::Cursor(after))).await.change().await), 401);
 }
 
 #[tokio::test]
-async fn revisions_are_kept_whatever_the_feed_forgets() {
+async fn revisions_are_kept_when_feed_ranges_are_dropped() {
     let service = service().await;
     drop_old(&pool(&service).await, Retention { age: Duration::ZERO, ..SMALL }).await.unwrap();
     assert_eq!(service.contents().await.participants.len(), 450);
 }
 
 #[tokio::test]
-async fn several_instances_make_each_range_once() {
-    let pool = PgPool::connect_with(cluster::database().await).await.expect("it answers");
+async fn several_instances_create_each_feed_range_once() {
+    let pool = PgPool::connect_with(cluster::database().await).await.expect("a connection");
     let more = Retention { range: 7, ..SMALL };
-    let made = futures_util::future::join_all((0..8).map(|_| extend(&pool, more, 100))).await;
-    let made: usize = made.into_iter().map(|made| made.unwrap()).sum();
+    let created = futures_util::future::join_all((0..8).map(|_| extend(&pool, more, 100))).await;
+    let created: usize = created.into_iter().map(|count| count.unwrap()).sum();
     let ranges: Vec<(i64, i64)> =
         sqlx::query_as("select first, upto from change_range order by first").fetch_all(&pool).await.unwrap();
-    assert_eq!(ranges.len(), made);
+    assert_eq!(ranges.len(), created);
     assert_eq!((ranges[0].0, ranges[0].1), (1, 7));
     assert!(ranges.windows(2).all(|pair| pair[0].1 == pair[1].0 && pair[1].1 == pair[1].0 + 7));
-    assert!(ranges[made - 1].1 > 100);
+    assert!(ranges[created - 1].1 > 100);
 }

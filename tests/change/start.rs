@@ -1,4 +1,4 @@
-//! Where one can begin, and what is said of other places.
+//! The start of a watch: valid starts, and the errors of invalid ones.
 
 use readout::pb::{
     ErrorReason, ListChangesRequest, Origin, WatchChangesRequest, watch_changes_request::Start,
@@ -13,11 +13,11 @@ use crate::support::{
     metadata_of, reason_of,
 };
 
-/// How a watch is refused: before anything is sent.
+/// The status of a watch that is refused before it sends anything.
 async fn refused(service: &Service, request: WatchChangesRequest) -> Status {
     match Watch::begin(&service.changes, request).await {
         Err(status) => status,
-        Ok(_) => panic!("a stream that looks healthy"),
+        Ok(_) => panic!("the watch starts"),
     }
 }
 
@@ -26,7 +26,7 @@ fn after(position: &str) -> WatchChangesRequest {
 }
 
 #[tokio::test]
-async fn a_start_is_required() {
+async fn a_watch_requires_a_valid_start() {
     let service = Service::start().await;
     for (request, field) in [
         (WatchChangesRequest::default(), "start"),
@@ -52,7 +52,7 @@ async fn a_start_is_required() {
 }
 
 #[tokio::test]
-async fn every_position_around_the_head_begins_there_or_is_refused() {
+async fn a_watch_starts_at_every_position_up_to_the_head_and_refuses_later_ones() {
     let service = Service::start().await;
     service.add_many(150).await;
     let (_, last) = service.add_person("Kerim Veliyev").await;
@@ -72,7 +72,7 @@ async fn every_position_around_the_head_begins_there_or_is_refused() {
 }
 
 #[tokio::test]
-async fn a_position_that_is_none_is_refused() {
+async fn a_watch_refuses_a_malformed_position() {
     let service = Service::start().await;
     for wrong in ["", "7", "1.x", "é.1", "a.-1", "a.99999999999999999999"] {
         let status = refused(&service, after(wrong)).await;
@@ -86,7 +86,7 @@ async fn a_position_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn a_position_of_another_epoch_is_refused() {
+async fn a_watch_refuses_a_position_of_another_epoch() {
     let service = Service::start().await;
     let (_, last) = service.add_person("Kerim Veliyev").await;
     let status = refused(&service, after("abcdef01.1")).await;
@@ -95,7 +95,7 @@ async fn a_position_of_another_epoch_is_refused() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_is_forged_or_foreign_is_refused() {
+async fn a_watch_refuses_a_forged_or_foreign_cursor() {
     let service = Service::start().await;
     let database = cluster::database().await;
     execute(&database, "update feed set token_key = uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())")
@@ -112,7 +112,7 @@ async fn a_cursor_that_is_forged_or_foreign_is_refused() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_of_its_filter() {
+async fn a_watch_refuses_a_cursor_of_another_filter() {
     let service = Service::start().await;
     let mut watch = service.watch(matching(now(), "kind = CREATED")).await;
     watch.caught_up().await;
@@ -126,18 +126,18 @@ async fn a_cursor_is_of_its_filter() {
 }
 
 #[tokio::test]
-async fn a_time_begins_with_the_first_change_at_or_after_it() {
+async fn a_watch_from_a_time_starts_with_the_first_change_at_or_after_it() {
     let service = Service::start().await;
     service.add_people(30).await;
     let changes = service.all_changes().await;
     for change in &changes {
         let time = change.time.expect("always");
-        let same_or_later = changes.iter().filter(|one| {
-            let other = one.time.expect("always");
-            (other.seconds, other.nanos) >= (time.seconds, time.nanos)
+        let same_or_later = changes.iter().filter(|candidate| {
+            let candidate = candidate.time.expect("always");
+            (candidate.seconds, candidate.nanos) >= (time.seconds, time.nanos)
         });
-        let told = service.watch(all(Start::StartTime(time))).await.caught_up().await;
-        assert_eq!(told, same_or_later.cloned().collect::<Vec<_>>());
+        let delivered = service.watch(all(Start::StartTime(time))).await.caught_up().await;
+        assert_eq!(delivered, same_or_later.cloned().collect::<Vec<_>>());
     }
     let long_ago = Start::StartTime(Default::default());
     assert_eq!(service.watch(all(long_ago)).await.caught_up().await, changes);
@@ -146,7 +146,7 @@ async fn a_time_begins_with_the_first_change_at_or_after_it() {
 }
 
 #[tokio::test]
-async fn a_time_to_come_is_refused() {
+async fn a_watch_refuses_a_start_time_in_the_future() {
     let service = Service::start().await;
     let soon = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
     let status = refused(&service, all(Start::StartTime(soon.into()))).await;
@@ -173,14 +173,14 @@ async fn a_new_epoch_ends_watches_and_refuses_old_cursors() {
         assert_eq!((status.code(), reason_of(&status)), (Code::FailedPrecondition, ErrorReason::EpochChanged));
         assert_eq!(metadata_of(&status, "epoch"), "feedface");
     }
-    // The new one goes on where the old one ended.
+    // The new epoch continues at the position where the old one ended.
     let (_, last) = service.add_person("Kerim Veliyev").await;
     assert_eq!(last, "feedface.4");
     assert_eq!(service.watch(all(beginning())).await.caught_up().await.len(), 4);
 }
 
 #[tokio::test]
-async fn a_tail_that_the_database_lost_begins_a_new_epoch() {
+async fn a_feed_that_lost_its_tail_begins_a_new_epoch() {
     let service = Service::start().await;
     service.add_people(5).await;
     let mut watch = service.watch(all(beginning())).await;
@@ -195,12 +195,12 @@ async fn a_tail_that_the_database_lost_begins_a_new_epoch() {
 }
 
 #[tokio::test]
-async fn a_tail_that_was_written_anew_between_two_looks_begins_a_new_epoch() {
+async fn a_feed_whose_tail_was_rewritten_between_two_polls_begins_a_new_epoch() {
     let service = Service::start().await;
     service.add_people(5).await;
     let mut watch = service.watch(all(beginning())).await;
     watch.caught_up().await;
-    // As when a standby takes over that had not got all, and somebody writes at once: the head is higher than before.
+    // As after failover to a lagging standby that is written to at once: the head is higher than before.
     service
         .execute(
             "update change set revision = 2 where position > 3;
@@ -212,7 +212,7 @@ async fn a_tail_that_was_written_anew_between_two_looks_begins_a_new_epoch() {
         .await;
     let ended = loop {
         match watch.next().await {
-            Ok(Event::Change(change)) => panic!("{} follows on what is not there", change.position),
+            Ok(Event::Change(change)) => panic!("{} follows a rewritten tail", change.position),
             Ok(_) => {}
             Err(status) => break status,
         }
@@ -222,7 +222,7 @@ async fn a_tail_that_was_written_anew_between_two_looks_begins_a_new_epoch() {
 }
 
 #[tokio::test]
-async fn a_tail_that_was_lost_while_nobody_looked_is_found_by_its_cursors() {
+async fn a_feed_tail_lost_while_the_service_was_down_is_detected_by_its_cursors() {
     let service = Service::start().await;
     service.add_people(5).await;
     let (mut early, mut late) = (service.watch(all(beginning())).await, service.watch(all(beginning())).await);
@@ -231,18 +231,18 @@ async fn a_tail_that_was_lost_while_nobody_looked_is_found_by_its_cursors() {
     let database = service.database.clone();
     service.stop().await;
 
-    // As after a restore: the positions are given again.
+    // As after a restore: the positions are assigned a second time.
     execute(&database, "delete from change where position > 3").await;
     let service = Service::start_on(database).await;
     service.add_people(5).await;
-    let told = service.watch(all(Start::Cursor(early.cursor.clone()))).await.caught_up().await;
-    assert_eq!(told.iter().map(number).collect::<Vec<_>>(), [3, 4, 5, 6, 7, 8]);
+    let delivered = service.watch(all(Start::Cursor(early.cursor.clone()))).await.caught_up().await;
+    assert_eq!(delivered.iter().map(number).collect::<Vec<_>>(), [3, 4, 5, 6, 7, 8]);
     let status = refused(&service, all(Start::Cursor(late.cursor.clone()))).await;
     assert_eq!((status.code(), reason_of(&status)), (Code::FailedPrecondition, ErrorReason::EpochChanged));
 }
 
 #[tokio::test]
-async fn a_hole_is_never_skipped() {
+async fn a_watch_fails_at_a_gap_in_the_feed_instead_of_skipping_it() {
     let service = Service::start().await;
     service.add_people(9).await;
     let database = service.database.clone();

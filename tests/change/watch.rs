@@ -1,4 +1,4 @@
-//! WatchChanges.
+//! WatchChanges: delivery, resume, heartbeats and slow clients.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_write_is_told_as_it_is_committed() {
+async fn a_watch_delivers_a_write_when_it_commits() {
     let service = Service::start().await;
     let mut watch = service.watch(all(now())).await;
     assert!(watch.caught_up().await.is_empty());
@@ -35,7 +35,7 @@ async fn a_write_is_told_as_it_is_committed() {
 }
 
 #[tokio::test]
-async fn the_changes_of_a_write_stand_together_and_the_last_is_marked() {
+async fn the_changes_of_a_write_are_contiguous_and_the_last_is_marked() {
     let service = Service::start().await;
     let story = make::story("urn:a", &[person("Kerim Veliyev", "AZ"), person("Ruslan Tsalikov", "RU")]);
     let mut request = ingest(story);
@@ -51,7 +51,7 @@ async fn the_changes_of_a_write_stand_together_and_the_last_is_marked() {
 }
 
 #[tokio::test]
-async fn a_report_tells_of_itself_and_of_its_meeting() {
+async fn add_report_adds_a_change_of_the_report_and_one_of_its_meeting() {
     let service = Service::start().await;
     let (article, meeting) = service.article_and_meeting().await;
     let mut watch = service.watch(WatchChangesRequest { include_resource: true, ..all(now()) }).await;
@@ -63,12 +63,12 @@ async fn a_report_tells_of_itself_and_of_its_meeting() {
     assert_eq!((changes[1].kind(), &changes[1].name, changes[1].last), (Kind::Reported, &meeting, true));
     assert_eq!(changes[1].revision, 2);
     assert_eq!(changes[0].resource, Some(Resource::Report(report)));
-    let Some(Resource::Meeting(told)) = &changes[1].resource else { panic!("{:?}", changes[1]) };
-    assert_eq!((told.report_count, told.revision), (2, 2));
+    let Some(Resource::Meeting(reported)) = &changes[1].resource else { panic!("{:?}", changes[1]) };
+    assert_eq!((reported.report_count, reported.revision), (2, 2));
 }
 
 #[tokio::test]
-async fn a_resource_is_told_as_of_its_revision() {
+async fn a_change_carries_its_resource_as_of_its_revision() {
     let service = Service::start().await;
     let (article, meeting) = service.article_and_meeting().await;
     for title in ["One", "Two", "Three"] {
@@ -87,7 +87,7 @@ async fn a_resource_is_told_as_of_its_revision() {
 }
 
 #[tokio::test]
-async fn an_article_is_told_without_its_text() {
+async fn a_change_carries_an_article_without_its_text() {
     let service = Service::start().await;
     service.article_and_meeting().await;
     let request = WatchChangesRequest { include_resource: true, ..matching(beginning(), "collection = articles") };
@@ -98,33 +98,33 @@ async fn an_article_is_told_without_its_text() {
 }
 
 #[tokio::test]
-async fn a_watch_goes_on_where_a_former_one_was_and_at_another_instance() {
+async fn a_watch_resumes_from_a_cursor_at_another_instance() {
     let database = cluster::database().await;
-    let one = Service::start_on(database.clone()).await;
-    one.add_people(7).await;
-    let mut watch = one.watch(all(beginning())).await;
-    let mut told: Vec<_> = watch.changes(3).await.iter().map(number).collect();
+    let first = Service::start_on(database.clone()).await;
+    first.add_people(7).await;
+    let mut watch = first.watch(all(beginning())).await;
+    let mut numbers: Vec<_> = watch.changes(3).await.iter().map(number).collect();
     let cursor = watch.cursor.clone();
     drop(watch);
 
     let other = Service::start_on(database).await;
     let mut watch = other.watch(all(Start::Cursor(cursor))).await;
-    told.extend(watch.caught_up().await.iter().map(number));
-    one.add_people(2).await;
-    told.extend(watch.changes(2).await.iter().map(number));
-    assert_eq!(told, (1..=9).collect::<Vec<_>>());
+    numbers.extend(watch.caught_up().await.iter().map(number));
+    first.add_people(2).await;
+    numbers.extend(watch.changes(2).await.iter().map(number));
+    assert_eq!(numbers, (1..=9).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn silence_is_broken_by_heartbeats_whose_cursors_go_on() {
+async fn heartbeats_advance_the_cursor_of_a_watch_without_matches() {
     let feed = config::Feed { feed_heartbeat: Duration::from_millis(50), ..Default::default() };
     let service = Service::start_with(cluster::database().await, feed).await;
     let mut watch = service.watch(matching(beginning(), "kind = DELETED")).await;
     assert!(watch.caught_up().await.is_empty());
     let (_, last) = service.add_person("Kerim Veliyev").await;
-    // Nothing matches: the signs of life come to know of it.
+    // The change does not match, but heartbeats advance past it.
     loop {
-        match watch.next().await.expect("the watch goes on") {
+        match watch.next().await.expect("the watch continues") {
             Event::Heartbeat(heartbeat) if heartbeat.position == last => break,
             Event::Heartbeat(heartbeat) => assert_eq!(position(&heartbeat.position).1, 0),
             other => panic!("{other:?}"),
@@ -139,7 +139,7 @@ async fn silence_is_broken_by_heartbeats_whose_cursors_go_on() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_comes_after_many_changes_that_do_not_match() {
+async fn a_watch_sends_a_heartbeat_after_many_changes_that_do_not_match() {
     let service = Service::start().await;
     service.add_many(1_500).await;
     let mut watch = service.watch(matching(beginning(), "kind = DELETED")).await;
@@ -150,22 +150,22 @@ async fn a_heartbeat_comes_after_many_changes_that_do_not_match() {
 }
 
 #[tokio::test]
-async fn who_falls_behind_the_ring_is_told_so_and_misses_nothing() {
+async fn a_watch_that_falls_behind_the_ring_is_notified_and_misses_nothing() {
     let service = Service::start().await;
     let mut slow = service.watch(all(now())).await;
     slow.caught_up().await;
     let mut fast = service.watch(all(now())).await;
     fast.caught_up().await;
-    // Some are on their way to the client, which does not read them.
+    // More than the ring holds, as some changes are already on their way to the client, which does not read them.
     let count = MOST_CHANGES + 50_000;
     let (ahead, ()) = tokio::join!(fast.changes(count), service.fill_feed(count));
 
     let (mut numbers, mut notices) = (Vec::new(), Vec::new());
     while notices.last() != Some(&notice::Kind::CaughtUp) {
-        match slow.next().await.expect("nobody is dropped for being slow") {
+        match slow.next().await.expect("a slow client is not disconnected") {
             Event::Change(change) => numbers.push(number(&change)),
             Event::Notice(notice) => notices.push(notice.kind()),
-            Event::Heartbeat(_) => panic!("it did not fall behind"),
+            Event::Heartbeat(_) => panic!("a heartbeat means that the watch did not fall behind"),
         }
     }
     assert_eq!(notices, [notice::Kind::FellBehind, notice::Kind::CaughtUp]);
@@ -174,20 +174,20 @@ async fn who_falls_behind_the_ring_is_told_so_and_misses_nothing() {
 }
 
 #[tokio::test]
-async fn many_watchers_are_told_the_same() {
+async fn many_watches_receive_the_same_changes() {
     let service = Service::start().await;
     service.add_many(300).await;
     let watches = futures_util::future::join_all((0..20).map(|_| service.watch(all(beginning())))).await;
-    let (told, ()) = tokio::join!(
+    let (delivered, ()) = tokio::join!(
         futures_util::future::join_all(watches.into_iter().map(async |mut watch| watch.changes(600).await)),
         service.add_many(300),
     );
-    assert_eq!(told[0].iter().map(number).collect::<Vec<_>>(), (1..=600).collect::<Vec<_>>());
-    assert!(told.iter().all(|one| *one == told[0]));
+    assert_eq!(delivered[0].iter().map(number).collect::<Vec<_>>(), (1..=600).collect::<Vec<_>>());
+    assert!(delivered.iter().all(|changes| *changes == delivered[0]));
 }
 
 #[tokio::test]
-async fn a_stop_ends_watches_and_says_so() {
+async fn a_shutdown_ends_watches_with_shutting_down() {
     let service = Service::start().await;
     let mut watch = service.watch(all(now())).await;
     watch.caught_up().await;

@@ -1,4 +1,4 @@
-//! An import leaves what is there as it is, and says where that is not what it has.
+//! An import keeps existing records unchanged and reports where they differ from its own.
 
 use std::{fs, path::Path};
 
@@ -17,7 +17,7 @@ async fn export(service: &Service) -> String {
     run(["export", "--server", &service.address.to_string()]).await.stdout
 }
 
-/// A service with two stories, and its export as values.
+/// A service with two stories, and its export as JSON values.
 async fn exported() -> (Service, Vec<Value>) {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
@@ -34,14 +34,14 @@ async fn import_records(service: &Service, file: &Path, records: &[Value]) -> Ra
 }
 
 #[tokio::test]
-async fn a_record_with_other_content_is_counted_and_named_and_left_as_it_is() {
+async fn an_import_reports_a_record_with_other_content_and_keeps_the_stored_one() {
     let (service, records) = exported().await;
     let before = export(&service).await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("export");
     let position = |kind: &str| records.iter().position(|record| record.get(kind).is_some()).unwrap();
     let (participant, article, report) = (position("participant"), position("article"), position("report"));
-    for (at, path, value, told) in [
+    for (at, path, value, field) in [
         (participant, "/participant/displayName", json!("Another"), "display_name"),
         (participant, "/participant/note", json!("new"), "note"),
         (article, "/article/title", json!("Another"), "title"),
@@ -67,7 +67,7 @@ async fn a_record_with_other_content_is_counted_and_named_and_left_as_it_is() {
         };
         let subject = ran.stderr.strip_prefix(&place).unwrap().split(": ").next().unwrap();
         assert!(names.contains(subject) && !subject.is_empty(), "{path}: {ran:?}");
-        assert!(ran.stderr.trim_end().ends_with(&format!("which was left as it is: {told}")), "{path}: {ran:?}");
+        assert!(ran.stderr.trim_end().ends_with(&format!("which was left as it is: {field}")), "{path}: {ran:?}");
     }
     let same = import_records(&service, &file, &records).await;
     assert_eq!((same.code, same.stderr.as_str()), (Some(0), ""), "{same:?}");
@@ -75,7 +75,7 @@ async fn a_record_with_other_content_is_counted_and_named_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_report_that_has_moved_or_is_retracted_here_differs() {
+async fn an_import_reports_a_moved_or_retracted_report_as_different() {
     let (service, records) = exported().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("export");
@@ -98,7 +98,7 @@ async fn a_report_that_has_moved_or_is_retracted_here_differs() {
 }
 
 #[tokio::test]
-async fn a_story_of_an_article_with_other_content_differs() {
+async fn an_import_reports_a_story_of_an_article_with_other_content_as_different() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("stories");
@@ -112,13 +112,13 @@ async fn a_story_of_an_article_with_other_content_differs() {
     let ran = import(&service, &[&file]).await;
     assert!(ran.code == Some(1) && ran.stdout.ends_with("\"failed\":0,\"differs\":3}\n"), "{ran:?}");
     for number in 0..3 {
-        let named = format!("{}:{}: urn:{number}: ARTICLE_DIFFERS: ", file.display(), number + 1);
-        assert!(ran.stderr.contains(&named), "{named} {ran:?}");
+        let prefix = format!("{}:{}: urn:{number}: ARTICLE_DIFFERS: ", file.display(), number + 1);
+        assert!(ran.stderr.contains(&prefix), "{prefix} {ran:?}");
     }
 }
 
 #[tokio::test]
-async fn evidence_that_an_export_left_out_is_no_difference() {
+async fn an_import_ignores_evidence_that_the_export_left_out() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("file");
@@ -143,20 +143,20 @@ fn article_name(export: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_record_that_is_deleted_here_differs() {
+async fn an_import_reports_a_deleted_record_as_different() {
     let (service, records) = exported().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("export");
-    let lonely: Participant = service.create_participant(person("Lonely", "AZ")).await;
-    let unread = service.create_article(article("urn:unread")).await;
-    let with_lonely: Vec<Value> =
+    let unused: Participant = service.create_participant(person("Unused", "AZ")).await;
+    let unreported = service.create_article(article("urn:unread")).await;
+    let records_with_both: Vec<Value> =
         export(&service).await.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    service.delete_participant(&lonely.name).await.unwrap();
-    service.delete_article(&unread.name).await.unwrap();
-    let ran = import_records(&service, &file, &with_lonely).await;
+    service.delete_participant(&unused.name).await.unwrap();
+    service.delete_article(&unreported.name).await.unwrap();
+    let ran = import_records(&service, &file, &records_with_both).await;
     assert!(ran.code == Some(1) && ran.stdout.ends_with("\"failed\":0,\"differs\":2}\n"), "{ran:?}");
-    assert!(ran.stderr.contains(&format!("{}: differs", lonely.name)), "{ran:?}");
-    assert!(ran.stderr.contains(&format!("urn:unread: differs from {}", unread.name)), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("{}: differs", unused.name)), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("urn:unread: differs from {}", unreported.name)), "{ran:?}");
 
     let meeting = records.last().unwrap()["report"]["meeting"].as_str().unwrap();
     let _: Meeting = service.delete_meeting(meeting).await.unwrap();
@@ -166,7 +166,7 @@ async fn a_record_that_is_deleted_here_differs() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_refused_is_told_with_its_name_its_path_and_its_value() {
+async fn an_import_reports_a_refused_record_with_its_name_path_and_value() {
     let (_, records) = exported().await;
     let service = Service::start().await;
     let dir = tempdir().unwrap();
@@ -184,8 +184,8 @@ async fn a_record_that_is_refused_is_told_with_its_name_its_path_and_its_value()
         ("urn:", "article.language_code", "\"no language\""),
         (report, "report.account.topics[0]", "\"Not A Slug\""),
     ] {
-        let told = ran.stderr.lines().find(|line| line.contains(path)).unwrap_or_else(|| panic!("{path}: {ran:?}"));
-        assert!(told.contains(subject) && told.contains(value), "{told}");
-        assert_eq!((told.matches(path).count(), told.matches(value).count()), (1, 1), "{told}");
+        let error = ran.stderr.lines().find(|line| line.contains(path)).unwrap_or_else(|| panic!("{path}: {ran:?}"));
+        assert!(error.contains(subject) && error.contains(value), "{error}");
+        assert_eq!((error.matches(path).count(), error.matches(value).count()), (1, 1), "{error}");
     }
 }

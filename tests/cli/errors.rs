@@ -1,4 +1,4 @@
-//! The errors of `readout import`: each says what is wrong with which message, and many of one kind are counted.
+//! The errors of `readout import`: each names its message and its cause, and repeated ones are counted by kind.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use tempfile::tempdir;
 use super::{import, line};
 use crate::support::{Service, program::run};
 
-/// Bytes of a file that is no text, the same in each run.
+/// Pseudo-random bytes (xorshift32), the same in each run.
 fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_u32;
     let mut next = || {
@@ -20,13 +20,13 @@ fn noise(len: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn errors_are_short_whatever_the_file_holds() {
+async fn import_errors_are_short_for_any_file() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("file");
     let many = 30_000;
     let lines = |line: fn(usize) -> String| (0..many).map(line).collect::<String>().into_bytes();
-    for (what, bytes, failed) in [
+    for (content, bytes, failed) in [
         ("this program", fs::read(env!("CARGO_BIN_EXE_readout")).unwrap()[..1 << 20].to_vec(), None),
         ("noise", noise(1 << 20), None),
         ("control characters", b"\x1b[2J\x9b\x07\n".repeat(many), Some(many)),
@@ -39,22 +39,22 @@ async fn errors_are_short_whatever_the_file_holds() {
     ] {
         fs::write(&file, bytes).unwrap();
         let ran = import(&service, &[&file]).await;
-        assert_eq!(ran.code, Some(1), "{what}");
-        assert!(ran.stderr.len() < 8_000, "{what}: {}", ran.stderr);
-        assert!(!ran.stderr.contains(['\u{1b}', '\u{9b}', '\u{7}']), "{what}: {}", ran.stderr);
+        assert_eq!(ran.code, Some(1), "{content}");
+        assert!(ran.stderr.len() < 8_000, "{content}: {}", ran.stderr);
+        assert!(!ran.stderr.contains(['\u{1b}', '\u{9b}', '\u{7}']), "{content}: {}", ran.stderr);
         if let Some(failed) = failed {
-            assert!(ran.stdout.contains(&format!(r#""failed":{failed},"#)), "{what}: {ran:?}");
+            assert!(ran.stdout.contains(&format!(r#""failed":{failed},"#)), "{content}: {ran:?}");
         }
         if failed == Some(many) {
             let kinds = ran.stderr.lines().skip_while(|line| !line.ends_with("by kind:")).skip(1);
             let counts = kinds.map(|line| line.split_whitespace().next().unwrap().parse::<usize>().unwrap());
-            assert_eq!(counts.sum::<usize>(), many, "{what}: {}", ran.stderr);
+            assert_eq!(counts.sum::<usize>(), many, "{content}: {}", ran.stderr);
         }
     }
 }
 
 #[tokio::test]
-async fn errors_of_the_service_are_counted_by_reason_and_field() {
+async fn import_counts_errors_of_the_service_by_reason_and_field() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("file");
@@ -63,13 +63,13 @@ async fn errors_of_the_service_are_counted_by_reason_and_field() {
         (0..50).map(|number| if number % 2 == 0 { bad(number) } else { "{}".to_owned() }).collect();
     fs::write(&file, lines.join("\n")).unwrap();
     let ran = import(&service, &[&file]).await;
-    let told: Vec<&str> = ran.stderr.lines().collect();
-    assert_eq!(told.len(), 3 + 3 + 1 + 2, "{told:#?}");
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(lines.len(), 3 + 3 + 1 + 2, "{lines:#?}");
     assert_eq!(
-        told[7..],
+        lines[7..],
         ["      25 INVALID_FIELD: story.article.language_code", "      25 INVALID_FIELD: story.article",]
     );
-    assert!(told[6].starts_with("6 of 50 errors and warnings are printed above"), "{told:#?}");
+    assert!(lines[6].starts_with("6 of 50 errors and warnings are printed above"), "{lines:#?}");
 
     let address = service.address.to_string();
     let all = run(["import", "--server", &address, "--all-errors", file.to_str().unwrap()]).await;
@@ -77,11 +77,11 @@ async fn errors_of_the_service_are_counted_by_reason_and_field() {
 }
 
 #[tokio::test]
-async fn an_error_names_file_line_uri_path_value_and_advice_once() {
+async fn an_import_error_names_file_line_uri_path_value_and_advice_once() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("file");
-    let told = async |text: String| {
+    let error_of = async |text: String| {
         fs::write(&file, text).unwrap();
         let ran = import(&service, &[&file]).await;
         assert_eq!((ran.code, ran.stderr.lines().count()), (Some(1), 1), "{ran:?}");
@@ -103,13 +103,13 @@ async fn an_error_names_file_line_uri_path_value_and_advice_once() {
         ),
         ("\"title\" \"x\"", ":3: urn:x: malformed JSON in line 6, column 11: expected `:`; nothing after it is read"),
     ] {
-        assert_eq!(told(article(field)).await, expected, "{field}");
+        assert_eq!(error_of(article(field)).await, expected, "{field}");
     }
-    let refused = told(article("\"languageCode\": \"Azeri language\"")).await;
+    let refused = error_of(article("\"languageCode\": \"Azeri language\"")).await;
     assert!(refused.starts_with(":3: urn:x: INVALID_FIELD: story.article.language_code must be "), "{refused}");
     assert_eq!(refused.matches("Azeri language").count(), 1, "{refused}");
     assert_eq!(refused.matches("story.article.language_code").count(), 1, "{refused}");
-    let kind = told(line("urn:k", &["Aliyev"]).replace("TALKS", "TALK")).await;
+    let kind = error_of(line("urn:k", &["Aliyev"]).replace("TALKS", "TALK")).await;
     assert_eq!(
         kind,
         ":1: urn:k: reports[0].account.kind must be a value of Account.Kind, not \"TALK\": TALKS is the nearest"
@@ -117,7 +117,7 @@ async fn an_error_names_file_line_uri_path_value_and_advice_once() {
 }
 
 #[tokio::test]
-async fn an_import_reads_on_after_a_malformed_message() {
+async fn an_import_continues_after_a_malformed_message() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("file");
@@ -147,7 +147,7 @@ async fn an_import_reads_on_after_a_malformed_message() {
 }
 
 #[tokio::test]
-async fn files_that_are_packed_otherwise_are_refused_with_advice() {
+async fn an_import_refuses_other_compression_formats_with_advice() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("file");

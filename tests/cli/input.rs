@@ -1,4 +1,4 @@
-//! The files that `readout import` reads: every layout, packed or not.
+//! The files that `readout import` reads: every layout, compressed or not.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ fn zstd(text: &[u8]) -> Vec<u8> {
     zstd::encode_all(text, 1).unwrap()
 }
 
-/// JSON objects, one a line, in every layout.
+/// The JSON objects `lines` in every layout, each also compressed.
 fn layouts(lines: &[String]) -> Vec<(&'static str, Vec<u8>)> {
     let pretty: Vec<String> = lines
         .iter()
@@ -34,9 +34,9 @@ fn layouts(lines: &[String]) -> Vec<(&'static str, Vec<u8>)> {
         .collect();
     let plain = [
         ("lines", lines.join("\n")),
-        ("lines of Windows", format!("\u{feff}{}\r\n", lines.join("\r\n\r\n"))),
+        ("lines with CRLF and a byte order mark", format!("\u{feff}{}\r\n", lines.join("\r\n\r\n"))),
         ("pretty", pretty.join("\n")),
-        ("pretty without line ends between", pretty.concat()),
+        ("pretty without separators", pretty.concat()),
         ("an array", format!("[{}]", lines.join(","))),
         ("a pretty array", format!("\u{feff}[\n{}\n]\n", pretty.join(",\n"))),
         ("an array that begins its lines with commas", format!("[{}\n]", pretty.join("\n,"))),
@@ -54,7 +54,7 @@ async fn an_import_reads_stories_in_every_layout() {
     let dir = tempdir().unwrap();
     let lines = [line("urn:1", &["Aliyev", "Gul"]), line("urn:2", &["Gul"]), line("urn:3", &[])];
     for (index, (layout, bytes)) in layouts(&lines).into_iter().enumerate() {
-        // The name says nothing of what is in the file.
+        // The name is misleading: the format is detected from the content.
         let file = dir.path().join(["a.gz", "b.json", "c.zst"][index % 3]);
         fs::write(&file, &bytes).unwrap();
         let ran = match index % 2 {
@@ -87,7 +87,7 @@ async fn an_import_reads_an_export_in_every_layout() {
 }
 
 #[tokio::test]
-async fn an_import_reads_the_sample_as_it_is() {
+async fn an_import_reads_the_sample_story() {
     let service = Service::start().await;
     let ran = import(&service, &[&stories::path("azernews.story.json")]).await;
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
@@ -99,15 +99,15 @@ async fn an_import_reads_padded_and_concatenated_files() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("stories");
-    let (one, two) = (line("urn:1", &["Aliyev"]), line("urn:2", &["Gul"]));
-    let both = format!("{one}\n{two}");
+    let (first, second) = (line("urn:1", &["Aliyev"]), line("urn:2", &["Gul"]));
+    let both = format!("{first}\n{second}");
     for bytes in [
         [gzip(both.as_bytes()), vec![0; 512]].concat(),
-        [gzip(format!("{one}\n").as_bytes()), gzip(two.as_bytes()), vec![0]].concat(),
-        [gzip(one.as_bytes()), vec![0; 9], gzip(two.as_bytes())].concat(),
-        // A member ends within a message.
+        [gzip(format!("{first}\n").as_bytes()), gzip(second.as_bytes()), vec![0]].concat(),
+        [gzip(first.as_bytes()), vec![0; 9], gzip(second.as_bytes())].concat(),
+        // A gzip member ends within a message.
         [gzip(&both.as_bytes()[..70]), gzip(&both.as_bytes()[70..])].concat(),
-        [zstd(one.as_bytes()), zstd(two.as_bytes())].concat(),
+        [zstd(first.as_bytes()), zstd(second.as_bytes())].concat(),
         [gzip(b""), zstd(both.as_bytes())].concat(),
     ] {
         fs::write(&file, bytes).unwrap();
@@ -123,7 +123,7 @@ async fn an_import_reads_padded_and_concatenated_files() {
 }
 
 #[tokio::test]
-async fn an_import_of_a_truncated_file_counts_its_whole_messages_and_says_that_it_is_cut_off() {
+async fn an_import_of_a_truncated_file_stores_the_whole_messages_and_reports_the_truncation() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join("stories");
@@ -147,7 +147,7 @@ async fn an_import_of_a_truncated_file_counts_its_whole_messages_and_says_that_i
 }
 
 #[tokio::test]
-async fn an_import_keeps_one_message_of_an_array_at_a_time() {
+async fn an_import_holds_one_message_of_an_array_in_memory_at_a_time() {
     const MESSAGES: usize = 100;
     let service = Service::start().await;
     let address = service.address.to_string();
@@ -159,13 +159,13 @@ async fn an_import_keeps_one_message_of_an_array_at_a_time() {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let mib = "x".repeat(1 << 20);
+    let text = "x".repeat(1 << 20);
     let written = tokio::task::spawn_blocking(move || {
         write!(stdin, "[").unwrap();
         for _ in 0..MESSAGES {
-            writeln!(stdin, r#"{{"nothing": "{mib}"}},"#).unwrap();
+            writeln!(stdin, r#"{{"nothing": "{text}"}},"#).unwrap();
         }
-        // All but the last message is read when this can be written; then the program still waits for the end.
+        // Once this write succeeds, the program has read all messages but the last and waits for the end of the array.
         write!(stdin, "{{}}").unwrap();
         stdin.flush().unwrap();
         stdin

@@ -1,4 +1,4 @@
-//! An export has what users wrote, or says what it leaves out.
+//! An export contains the records that users wrote, and counts the records that it leaves out.
 
 use std::{
     fs,
@@ -57,15 +57,15 @@ async fn a_review_is_exported_and_imported() {
 }
 
 #[tokio::test]
-async fn an_export_counts_what_it_leaves_out() {
+async fn an_export_counts_the_records_that_it_leaves_out() {
     let service = Service::start().await;
     let source = service.create_article(article("urn:a")).await;
     let mut names = Vec::new();
     for title in ["One", "Two", "Three", "Four", "Five"] {
         names.push(service.create_meeting(&source, talks(title)).await.unwrap().name);
     }
-    let lonely = service.create_participant(person("Lonely", "AZ")).await;
-    service.delete_participant(&lonely.name).await.unwrap();
+    let unused = service.create_participant(person("Unused", "AZ")).await;
+    service.delete_participant(&unused.name).await.unwrap();
     let gone = service.create_article(article("urn:gone")).await;
     service.delete_article(&gone.name).await.unwrap();
     service.merge(&names[0], &[&names[1]]).await.unwrap();
@@ -84,9 +84,9 @@ async fn an_export_counts_what_it_leaves_out() {
 
     let exported = export(&service).await;
     assert_eq!(exported.code, Some(0), "{exported:?}");
-    let told: Vec<&str> = exported.stderr.lines().collect();
+    let messages: Vec<&str> = exported.stderr.lines().collect();
     assert_eq!(
-        told,
+        messages,
         [
             "5 records",
             "left out 1 participants that are deleted",
@@ -100,7 +100,7 @@ async fn an_export_counts_what_it_leaves_out() {
     );
 }
 
-/// Articles that fill a pipe several times over.
+/// Creates articles that fill a pipe several times over.
 async fn fill(service: &Service) {
     for number in 0..40 {
         let text = format!("{number} {}", "words ".repeat(2_000));
@@ -108,8 +108,8 @@ async fn fill(service: &Service) {
     }
 }
 
-/// Runs an export, does something once it has read all articles and waits for its reader, and reads the rest.
-async fn export_beside(service: &Service, write: impl AsyncFnOnce()) -> Ran {
+/// Runs an export, calls `write` once the export has read all articles and is blocked by its pipe, then reads the rest.
+async fn export_during(service: &Service, write: impl AsyncFnOnce()) -> Ran {
     let mut child = Command::new(env!("CARGO_BIN_EXE_readout"))
         .args(["export", "--server", &service.address.to_string()])
         .stdout(Stdio::piped())
@@ -137,32 +137,32 @@ async fn export_beside(service: &Service, write: impl AsyncFnOnce()) -> Ran {
 }
 
 #[tokio::test]
-async fn an_export_that_misses_a_record_that_it_names_says_so() {
+async fn an_export_that_lacks_a_referenced_record_fails_with_advice() {
     let service = Service::start().await;
     fill(&service).await;
-    let whole = export_beside(&service, async || {}).await;
+    let whole = export_during(&service, async || {}).await;
     assert_eq!((whole.code, whole.stderr.as_str()), (Some(0), "40 records\n"));
     let story = stories::story(&line("urn:late", &["Late"]));
-    let ran = export_beside(&service, async || {
+    let ran = export_during(&service, async || {
         service.ingest.clone().ingest_story(ingest(story)).await.unwrap();
     })
     .await;
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-    let told = ran.stderr.lines().find(|line| line.contains("export again")).expect("a line");
-    assert!(told.starts_with("2 records that others name were written during the export"), "{told}");
-    assert!(told.contains(" names articles/") && told.contains(" names participants/"), "{told}");
+    let message = ran.stderr.lines().find(|line| line.contains("export again")).expect("a line");
+    assert!(message.starts_with("2 records that others name were written during the export"), "{message}");
+    assert!(message.contains(" names articles/") && message.contains(" names participants/"), "{message}");
     assert_eq!(export(&service).await.code, Some(0));
 }
 
 #[tokio::test]
-async fn an_export_beside_a_merge_says_that_it_may_miss_reports() {
+async fn an_export_during_a_merge_fails_because_it_may_lack_reports() {
     let service = Service::start().await;
     fill(&service).await;
-    let source = service.create_article(article("urn:a")).await;
-    let one = service.create_meeting(&source, talks("One")).await.unwrap().name;
-    let two = service.create_meeting(&source, talks("Two")).await.unwrap().name;
-    let ran = export_beside(&service, async || {
-        service.merge(&one, &[&two]).await.unwrap();
+    let article = service.create_article(article("urn:a")).await;
+    let target = service.create_meeting(&article, talks("One")).await.unwrap().name;
+    let source = service.create_meeting(&article, talks("Two")).await.unwrap().name;
+    let ran = export_during(&service, async || {
+        service.merge(&target, &[&source]).await.unwrap();
     })
     .await;
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);

@@ -20,7 +20,7 @@ async fn completions_name_every_command_for_every_shell() {
 }
 
 #[tokio::test]
-async fn the_manual_has_a_page_of_the_program_and_of_each_command() {
+async fn the_man_command_writes_a_page_for_the_program_and_each_command() {
     let page = run(["man"]).await;
     assert_eq!((page.code, page.stderr.as_str()), (Some(0), ""));
     assert!(page.stdout.contains(".TH readout 1") && page.stdout.contains("readout\\-import(1)"), "{}", page.stdout);

@@ -1,4 +1,4 @@
-//! Nothing that others wrote can act on the terminal of a command.
+//! Commands escape control characters in data, so that the data cannot control the terminal.
 
 use std::fs;
 
@@ -12,15 +12,15 @@ use crate::support::{Service, make::person, program::run};
 const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}31m\u{7f}\u{202e}\u{2066}\u{61c}\u{200f}\u{2028}\u{85}";
 
 fn is_harmless(printed: &str) -> bool {
-    let acts = |letter: char| {
+    let is_control = |letter: char| {
         (letter.is_control() && letter != '\n' && letter != '\t')
             || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    !printed.contains(acts)
+    !printed.contains(is_control)
 }
 
 #[tokio::test]
-async fn commands_escape_what_a_terminal_would_act_on() {
+async fn watch_and_export_escape_terminal_control_characters() {
     let service = Service::start().await;
     let address = service.address.to_string();
     let name = format!("Aliyev {HOSTILE}");
@@ -47,14 +47,14 @@ async fn commands_escape_what_a_terminal_would_act_on() {
 }
 
 #[tokio::test]
-async fn an_import_escapes_what_it_tells_of_a_file() {
+async fn an_import_escapes_control_characters_in_its_errors() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
     let file = dir.path().join(format!("file{}", HOSTILE.replace('/', "")));
     let article =
         |uri: &str, more: &str| format!("{{\"article\": {{\"uri\": {}{more}}}}}", serde_json::to_string(uri).unwrap());
     let lines = [
-        // Refused by the service, by the contract, and by JSON.
+        // Refused by the service, by the contract and by the JSON parser; then no JSON at all, and a forged line.
         article(&format!("urn:{HOSTILE}"), ", \"languageCode\": \"\u{202e}\u{9b}\""),
         article(&format!("urn:2{HOSTILE}"), ", \"\u{202e}\u{9b}titel\": \"x\""),
         article(&format!("urn:3{HOSTILE}"), ", \"title\": \u{202e}\u{9b}"),
@@ -69,7 +69,7 @@ async fn an_import_escapes_what_it_tells_of_a_file() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_command_is_escaped() {
+async fn an_error_escapes_control_characters_of_arguments() {
     let ran = run(["watch", "--server", "http://\u{1b}[31m:1"]).await;
     assert!(ran.code == Some(2) && is_harmless(&ran.stderr), "{ran:?}");
     let ran = run(["import", "--server", "127.0.0.1:1", "/no\u{1b}[31m"]).await;

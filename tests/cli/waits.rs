@@ -1,4 +1,4 @@
-//! Commands that wait say for what, and obey a service that says how long.
+//! Commands that wait print the reason, and obey the retry delay of the service.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,11 +20,11 @@ use tonic::{Code, Request, Response, Status, transport::Server};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::support::{
-    data_dir::{DataDir, patiently},
+    data_dir::{DataDir, within_timeout},
     program::{Program, StderrReader, run},
 };
 
-/// A feed that answers watches with these statuses, and then with its end.
+/// A feed that refuses watches with these statuses in turn, and then reports that the watch has caught up.
 struct Feed {
     refusals: Mutex<VecDeque<Status>>,
 }
@@ -49,7 +49,7 @@ impl ChangeService for Feed {
     }
 
     async fn list_changes(&self, _: Request<ListChangesRequest>) -> Result<Response<ListChangesResponse>, Status> {
-        Err(Status::unimplemented("only watches are"))
+        Err(Status::unimplemented("only WatchChanges is implemented"))
     }
 }
 
@@ -69,19 +69,19 @@ fn retry_after(pause: Duration) -> Status {
 }
 
 #[tokio::test]
-async fn a_watch_waits_as_long_as_the_service_asks_and_says_so() {
+async fn a_watch_waits_for_the_retry_delay_of_the_service_and_prints_why() {
     let pause = Duration::from_millis(1_200);
     let address = feed([retry_after(pause), retry_after(pause)]).await.to_string();
-    let began = Instant::now();
+    let start = Instant::now();
     let ran = run(["watch", "--server", &address, "--until-caught-up"]).await;
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
-    assert!(began.elapsed() >= 2 * pause);
+    assert!(start.elapsed() >= 2 * pause);
     assert!(ran.stderr.starts_with(&format!("waiting for http://{address}: ")), "{ran:?}");
     assert!(ran.stderr.contains("OVERLOADED: too much is asked"), "{ran:?}");
 }
 
 #[tokio::test]
-async fn a_watch_ends_at_once_on_a_status_that_no_repetition_helps() {
+async fn a_watch_fails_at_once_on_a_permanent_status() {
     for code in [
         Code::Unauthenticated,
         Code::PermissionDenied,
@@ -92,7 +92,7 @@ async fn a_watch_ends_at_once_on_a_status_that_no_repetition_helps() {
         Code::ResourceExhausted,
         Code::Internal,
     ] {
-        // A second one would be met by a watch that tries again.
+        // A watch that retries would get the second status.
         let address = feed([Status::new(code, "no"), Status::new(code, "again")]).await.to_string();
         let ran = run(["watch", "--server", &address, "--until-caught-up"]).await;
         assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{code:?}: {ran:?}");
@@ -101,7 +101,7 @@ async fn a_watch_ends_at_once_on_a_status_that_no_repetition_helps() {
 }
 
 #[tokio::test]
-async fn a_watch_says_that_it_waits_for_a_service_that_is_not_there_yet() {
+async fn a_watch_prints_that_it_waits_for_a_service_that_has_not_started() {
     let listen = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut watch = StderrReader::start(["watch", "--server", &listen, "--from", "beginning", "--until-caught-up"]);
     let line = watch.line().await;
@@ -114,12 +114,12 @@ async fn a_watch_says_that_it_waits_for_a_service_that_is_not_there_yet() {
 }
 
 #[tokio::test]
-async fn each_command_says_that_it_waits_for_a_service_that_is_silent() {
+async fn client_commands_print_that_they_wait_for_a_silent_service() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap().to_string();
     for command in [vec!["watch"], vec!["export"], vec!["import", "/dev/null"]] {
         let mut stderr = StderrReader::start(command.iter().copied().chain(["--server", &address]));
-        let line = patiently("a line", stderr.line()).await;
+        let line = within_timeout("a line", stderr.line()).await;
         assert_eq!(line, format!("waiting for http://{address}: no answer yet"), "{command:?}");
     }
 }

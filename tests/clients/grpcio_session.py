@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The README's session, as a client that shares no code with Readout.
+"""A client session, as in the README, that shares no code with Readout.
 
-It knows addresses and names only: every message is built from what server reflection tells. Run it with
-`make clients`, or give it the address of a running service. It leaves one participant and one story behind, and one participant deleted.
+It knows addresses and names only and builds every message from server reflection. Run it with `make clients`, or give
+it the address of a running service. It leaves one participant, one story and one deleted participant behind.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("address", nargs="?", default="127.0.0.1:50051", help="host:port (default %(default)s)")
     parser.add_argument("--tls-ca", help="PEM file of the authority that vouches for the service; without it, plaintext")
-    parser.add_argument("--tls-cert", help="PEM file of a certificate to show")
+    parser.add_argument("--tls-cert", help="PEM file of the client certificate")
     parser.add_argument("--tls-key", help="PEM file of its key")
     args = parser.parse_args()
     story = json.loads(STORY.read_text(encoding="utf-8"))
@@ -41,13 +41,13 @@ def main():
         get_meeting(api, ingested)
         list_meetings(api, ingested)
         watch_changes(api)
-        see_every_violation(api)
-        see_invented_evidence_refused(api, story)
+        check_every_violation_is_reported(api)
+        check_invented_evidence_is_refused(api, story)
     print("OK")
 
 
 def open_channel(args, token):
-    """As the arguments say; the token goes with each call."""
+    """Opens a channel for these arguments. The token is sent with each call."""
     if not args.tls_ca:
         return grpc.insecure_channel(args.address)
     credentials = grpc.ssl_channel_credentials(
@@ -59,7 +59,7 @@ def open_channel(args, token):
 
 
 class Api:
-    """Calls unary methods with ProtoJSON objects, by descriptors that the server sends."""
+    """Calls methods with ProtoJSON objects, by descriptors from server reflection."""
 
     def __init__(self, channel):
         self.channel = channel
@@ -70,12 +70,12 @@ class Api:
         return list(self.database.get_services())
 
     def call(self, method, request):
-        """`method` is `MeetingService.GetMeeting`, of the package `readout.v1`."""
+        """Calls a unary method of the package `readout.v1`, such as `MeetingService.GetMeeting`."""
         send, message = self.prepare(method, request, self.channel.unary_unary)
         return json_format.MessageToDict(send(message, timeout=DEADLINE), descriptor_pool=self.pool)
 
     def stream(self, method, request):
-        """Messages of a method that answers a stream, until the caller closes it."""
+        """Yields the messages of a server stream until the caller closes it."""
         send, message = self.prepare(method, request, self.channel.unary_stream)
         call = send(message, timeout=DEADLINE)
         try:
@@ -97,7 +97,7 @@ class Api:
         return send, json_format.ParseDict(request, request_class(), descriptor_pool=self.pool)
 
     def refusal(self, method, request):
-        """The status code and the unpacked details of a call that must fail."""
+        """Makes a call that must fail. Returns its status code and unpacked details."""
         try:
             answer = self.call(method, request)
         except grpc.RpcError as error:
@@ -112,7 +112,7 @@ def check_health(channel):
     stub = health_pb2_grpc.HealthStub(channel)
     answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE)
     expect(answer.status == health_pb2.HealthCheckResponse.SERVING, f"not serving: {answer}")
-    say("health", "SERVING")
+    report("health", "SERVING")
 
 
 def create_participant(api):
@@ -133,19 +133,21 @@ def create_participant(api):
     expect(created["revision"] == "1" and created["createTime"], created)
     repeated = api.call("ParticipantService.CreateParticipant", request)
     expect(repeated == created, f"the same request id, another answer: {created} {repeated}")
-    say("CreateParticipant", created["name"])
+    report("CreateParticipant", created["name"])
 
 
 def ingest_story(api, story):
     answer = api.call("IngestService.IngestStory", {"story": story})
     for part in ("participants", "reports"):
-        told = answer["meetings" if part == "reports" else part]
-        expect([one["key"] for one in told] == [one["key"] for one in story[part]], f"{part}: {answer}")
+        results = answer["meetings" if part == "reports" else part]
+        expect([result["key"] for result in results] == [item["key"] for item in story[part]], f"{part}: {answer}")
     again = api.call("IngestService.IngestStory", {"story": story})
-    expect([one["meeting"] for one in again["meetings"]] == [one["meeting"] for one in answer["meetings"]], again)
-    outcomes = {again["articleOutcome"]} | {one["outcome"] for one in again["participants"] + again["meetings"]}
+    meetings = [[result["meeting"] for result in response["meetings"]] for response in (answer, again)]
+    expect(meetings[0] == meetings[1], again)
+    results = again["participants"] + again["meetings"]
+    outcomes = {again["articleOutcome"]} | {result["outcome"] for result in results}
     expect(outcomes == {"MATCHED"}, f"the same story again is not MATCHED: {again}")
-    say("IngestStory", f"{answer['article']}, {len(answer['meetings'])} meetings, {answer['articleOutcome']}")
+    report("IngestStory", f"{answer['article']}, {len(answer['meetings'])} meetings, {answer['articleOutcome']}")
     return answer
 
 
@@ -155,29 +157,29 @@ def get_meeting(api, ingested):
     account = meeting["account"]
     expect(meeting["name"] == name and account["kind"] == "TALKS" and account["status"] == "HELD", meeting)
     expect(account["date"]["basis"] == "INFERRED_FROM_ANNOUNCEMENT", account["date"])
-    names = {one["nameAsWritten"] for one in account["participations"]}
+    names = {person["nameAsWritten"] for person in account["participations"]}
     expect({"Kerim Veliyev", "Ruslan Tsalikov"} <= names, names)
     expect(account["statements"], "a full view without statements")
-    say("GetMeeting", f"{name}, {len(names)} participations, {len(account['statements'])} statements")
+    report("GetMeeting", f"{name}, {len(names)} participations, {len(account['statements'])} statements")
 
 
 def list_meetings(api, ingested):
     of_article = f'article = "{ingested["article"]}"'
     page = api.call("MeetingService.ListMeetings", {"filter": of_article})
-    listed = sorted(one["name"] for one in page["meetings"])
-    expect(listed == sorted(one["meeting"] for one in ingested["meetings"]), f"{of_article}: {listed}")
+    listed = sorted(meeting["name"] for meeting in page["meetings"])
+    expect(listed == sorted(result["meeting"] for result in ingested["meetings"]), f"{of_article}: {listed}")
 
     narrow = f'{of_article} AND kind = "TALKS" AND region = "AZ" AND region = "RU" AND date >= "2020-09-01"'
     page = api.call("MeetingService.ListMeetings", {"filter": narrow})
-    listed = [one["name"] for one in page["meetings"]]
+    listed = [meeting["name"] for meeting in page["meetings"]]
     expect(listed == [meeting_of(ingested, "talks")], f"{narrow}: {listed}")
-    say("ListMeetings", narrow)
+    report("ListMeetings", narrow)
 
 
 def watch_changes(api):
     page = api.call("ParticipantService.ListParticipants", {"pageSize": 1000})
     watch = api.stream("ChangeService.WatchChanges", {"after": page["asOf"], "includeResource": True})
-    expect(next(watch)["notice"] == {"kind": "CAUGHT_UP"}, "nobody else writes, and there is something to catch up with")
+    expect(next(watch)["notice"] == {"kind": "CAUGHT_UP"}, "the watch has not caught up, though no other client writes")
     created = api.call("ParticipantService.CreateParticipant", {"participant": {"kind": "STATE", "displayName": "Utopia"}})
     message = next(watch)
     change = message["change"]
@@ -188,33 +190,33 @@ def watch_changes(api):
     change = next(watch)["change"]
     expect((change["kind"], change["revision"]) == ("DELETED", deleted["revision"]), change)
     watch.close()
-    say("WatchChanges", f"from {page['asOf']}, CREATED, and after its cursor DELETED")
+    report("WatchChanges", f"from {page['asOf']}, CREATED, and after its cursor DELETED")
 
 
-def see_every_violation(api):
+def check_every_violation_is_reported(api):
     code, details = api.refusal("ParticipantService.CreateParticipant", {"participant": {"regionCode": "??"}})
     expect(code is grpc.StatusCode.INVALID_ARGUMENT, code)
     info = details["google.rpc.ErrorInfo"]
     expect((info.domain, info.reason) == ("readout.v1", "INVALID_FIELD"), info)
-    fields = {one.field for one in details["google.rpc.BadRequest"].field_violations}
+    fields = {violation.field for violation in details["google.rpc.BadRequest"].field_violations}
     expect(fields == {"participant.kind", "participant.display_name", "participant.region_code"}, fields)
-    say("CreateParticipant", f"refused: {info.reason} {sorted(fields)}")
+    report("CreateParticipant", f"refused: {info.reason} {sorted(fields)}")
 
 
-def see_invented_evidence_refused(api, story):
+def check_invented_evidence_is_refused(api, story):
     invented = copy.deepcopy(story)
     invented["reports"][0]["evidence"][0]["quote"] = "signed an alliance"
     code, details = api.refusal("IngestService.IngestStory", {"story": invented, "validateOnly": True})
     expect(code is grpc.StatusCode.INVALID_ARGUMENT, code)
     info = details["google.rpc.ErrorInfo"]
     expect((info.domain, info.reason) == ("readout.v1", "EVIDENCE_NOT_FOUND"), info)
-    fields = [one.field for one in details["google.rpc.BadRequest"].field_violations]
+    fields = [violation.field for violation in details["google.rpc.BadRequest"].field_violations]
     expect(len(fields) == 1 and fields[0].startswith("story.reports[0].evidence[0]"), fields)
-    say("IngestStory", f"refused: {info.reason} {fields}")
+    report("IngestStory", f"refused: {info.reason} {fields}")
 
 
 def meeting_of(ingested, key):
-    return next(one["meeting"] for one in ingested["meetings"] if one["key"] == key)
+    return next(result["meeting"] for result in ingested["meetings"] if result["key"] == key)
 
 
 def unpack(details):
@@ -231,14 +233,14 @@ class Unexpected(Exception):
     pass
 
 
-def expect(truth, otherwise):
+def expect(condition, message):
     # `assert` would be dropped under -O
-    if not truth:
-        raise Unexpected(otherwise)
+    if not condition:
+        raise Unexpected(message)
 
 
-def say(step, what):
-    print(f"{step:18} {what}")
+def report(step, result):
+    print(f"{step:18} {result}")
 
 
 if __name__ == "__main__":

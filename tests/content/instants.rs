@@ -1,4 +1,4 @@
-//! Times of the same instant are one value in every zone.
+//! Times that denote the same instant are one value in every time zone.
 
 use readout::pb::{Account, Article, Date, DateSpan, Dispute, Meeting, TimeOfDay, date_span::Basis};
 
@@ -23,11 +23,11 @@ fn talks_on(date: DateSpan) -> Account {
     Account { date: Some(date), ..talks("Talks") }
 }
 
-/// A meeting as several articles date it, each published a day after the one before.
+/// A meeting with one report for each date, of articles published a day apart.
 async fn dated(service: &Service, uri: &str, dates: &[DateSpan]) -> Meeting {
     let mut meeting = String::new();
-    for (nth, date) in (1..).zip(dates) {
-        let article = Article { publish_date: day(9, nth), ..article(&format!("{uri}:{nth}")) };
+    for (number, date) in (1..).zip(dates) {
+        let article = Article { publish_date: day(9, number), ..article(&format!("{uri}:{number}")) };
         let article = service.create_article(article).await;
         match meeting.as_str() {
             "" => meeting = service.create_meeting(&article, talks_on(date.clone())).await.unwrap().name,
@@ -63,7 +63,7 @@ async fn equal_instants_are_not_disputed_and_keep_the_first_wording() {
             at(day(12, 31), 20, "America/New_York"),
             DateSpan { start: Some(Date { year: 2021, month: 1, day: 1 }), ..at(None, 1, "UTC") },
         ],
-        // A time that does not occur, and one that occurs twice.
+        // A local time that does not occur, and one that occurs twice, at clock changes.
         [DateSpan { start: day(3, 29), ..at(None, 2, "Europe/Berlin") }, at(day(3, 29), 1, "UTC")],
         [at(day(10, 25), 2, "Europe/Berlin"), at(day(10, 25), 0, "UTC")],
     ]
@@ -78,7 +78,7 @@ async fn equal_instants_are_not_disputed_and_keep_the_first_wording() {
 }
 
 #[tokio::test]
-async fn other_instants_are_disputed() {
+async fn different_instants_are_disputed() {
     let service = Service::start().await;
     for (number, dates) in [
         [at(day(9, 4), 10, "Asia/Baku"), at(day(9, 4), 10, "UTC")],
@@ -95,7 +95,7 @@ async fn other_instants_are_disputed() {
 }
 
 #[tokio::test]
-async fn sources_of_one_instant_count_together() {
+async fn sources_that_report_the_same_instant_are_counted_together() {
     let service = Service::start().await;
     let dates = [at(day(9, 5), 9, ""), at(day(9, 4), 10, "Asia/Baku"), at(day(9, 4), 6, "UTC")];
     let meeting = dated(&service, "urn", &dates).await;
@@ -106,12 +106,12 @@ async fn sources_of_one_instant_count_together() {
 }
 
 #[tokio::test]
-async fn a_coarse_date_gives_way_to_a_finer_one_of_another_zone() {
+async fn a_finer_date_of_another_zone_replaces_a_coarse_date() {
     let service = Service::start().await;
     let in_baku = |span: DateSpan| DateSpan { start_time: None, ..span };
     let night = DateSpan { end_time: time(5), ..at(day(9, 4), 3, "Asia/Baku") };
     for (number, dates) in [
-        // The day is a day of Baku. Of two wordings of the instant, one has that day.
+        // The date is a day in Baku; only one of the two spellings of the instant has that day.
         vec![in_baku(at(day(9, 4), 0, "Asia/Baku")), at(day(9, 3), 23, "UTC")],
         vec![in_baku(at(day(9, 4), 0, "")), at(day(9, 3), 23, "UTC"), at(day(9, 4), 3, "Asia/Baku")],
         vec![at(day(9, 3), 23, "UTC"), night.clone()],
@@ -127,7 +127,7 @@ async fn a_coarse_date_gives_way_to_a_finer_one_of_another_zone() {
 }
 
 #[tokio::test]
-async fn a_ruling_on_the_same_instant_makes_no_dispute() {
+async fn a_ruling_on_the_same_instant_creates_no_dispute() {
     let service = Service::start().await;
     let meeting = dated(&service, "urn", &[at(day(9, 4), 10, "Asia/Baku")]).await;
     let ruled = service.rule(&meeting.name, talks_on(at(day(9, 4), 6, "UTC")), &["account.date"]).await.unwrap();
@@ -136,7 +136,7 @@ async fn a_ruling_on_the_same_instant_makes_no_dispute() {
 }
 
 #[tokio::test]
-async fn a_span_past_midnight_is_refused_on_a_single_full_date_alone() {
+async fn a_span_past_midnight_is_refused_only_on_a_single_full_date() {
     let service = Service::start().await;
     let source = service.create_article(article("urn:a")).await;
     let night = |start, end| DateSpan { start, end, start_time: time(22), end_time: time(2), ..Default::default() };
@@ -148,7 +148,7 @@ async fn a_span_past_midnight_is_refused_on_a_single_full_date_alone() {
         night(day(9, 4), day(9, 5)),
         night(day(9, 4), day(9, 0)),
         DateSpan { time_zone: "Asia/Baku".into(), ..night(day(9, 0), None) },
-        // Clocks are put back from 3 to 2.
+        // Clocks go back from 3 to 2.
         DateSpan {
             start: day(10, 25),
             start_time: Some(TimeOfDay { hours: 2, minutes: 50, ..Default::default() }),

@@ -20,7 +20,7 @@ impl Service {
         Ok(answer.into_inner())
     }
 
-    /// The same with `allow_update`.
+    /// Ingests a story with `allow_update`.
     async fn ingest_update(&self, story: Story) -> Result<IngestStoryResponse, Status> {
         let request = IngestStoryRequest { allow_update: true, ..ingest(story) };
         let answer = self.ingest.clone().ingest_story(request).await?;
@@ -28,7 +28,7 @@ impl Service {
     }
 }
 
-/// The answer to a story that was there before.
+/// The answer to a repeated story whose first answer was `first`.
 fn matched(mut first: IngestStoryResponse) -> IngestStoryResponse {
     first.set_article_outcome(Outcome::Matched);
     first.participants.iter_mut().for_each(|result| result.set_outcome(Outcome::Matched));

@@ -1,4 +1,4 @@
-//! An empty part is the same as none.
+//! An empty message counts as an absent one.
 
 use readout::pb::{
     Account, AddReportRequest, Announcement, Article, CreateMeetingRequest, Date, DateSpan, ErrorReason, Evidence,
@@ -23,11 +23,11 @@ fn bare() -> Account {
     Account { participations: vec![named("p", "Ali")], outcomes: vec![plan], ..talks("Talks") }
 }
 
-/// The same account with empty parts.
-fn with_nothing() -> Vec<Account> {
+/// The bare account, each time with another empty message in it.
+fn with_empty_parts() -> Vec<Account> {
     let place = |place: Place| Account { place: Some(place), ..bare() };
     let date = |date: DateSpan| Account { date: Some(date), ..bare() };
-    let announced = |date| Account { announcement: Some(Announcement { date, ..Default::default() }), ..bare() };
+    let announcement = |date| Account { announcement: Some(Announcement { date, ..Default::default() }), ..bare() };
     let in_office = Participation { office: Some(Office::default()), ..named("p", "Ali") };
     let mut dated_plan = bare();
     dated_plan.outcomes[0].date = Some(DateSpan { start: Some(Date::default()), ..Default::default() });
@@ -36,8 +36,8 @@ fn with_nothing() -> Vec<Account> {
         place(Place { location: Some(LatLng::default()), ..Default::default() }),
         date(DateSpan::default()),
         date(DateSpan { start: Some(Date::default()), end: Some(Date::default()), ..Default::default() }),
-        announced(None),
-        announced(Some(DateSpan::default())),
+        announcement(None),
+        announcement(Some(DateSpan::default())),
         Account { participations: vec![in_office], ..bare() },
         dated_plan,
     ]
@@ -48,15 +48,15 @@ async fn a_story_is_matched_with_and_without_empty_parts() {
     let service = Service::start().await;
     let first = service.ingest_one(story_of(bare())).await.unwrap();
     let before = service.contents().await;
-    for account in with_nothing() {
+    for account in with_empty_parts() {
         assert_eq!(service.ingest_one(story_of(account.clone())).await.unwrap(), matched(first.clone()), "{account:?}");
     }
     let extractor = Story { extractor: Some(Extractor::default()), ..story_of(bare()) };
     assert_eq!(service.ingest_one(extractor).await.unwrap(), matched(first.clone()));
-    let nothing = || Some(Place { location: Some(LatLng::default()), ..Default::default() });
+    let empty_place = || Some(Place { location: Some(LatLng::default()), ..Default::default() });
     for article in [
         Article { publisher: Some(Publisher::default()), ..article("urn:a") },
-        Article { dateline: nothing(), ..article("urn:a") },
+        Article { dateline: empty_place(), ..article("urn:a") },
         Article { publish_date: Some(Date::default()), ..article("urn:a") },
     ] {
         let story = Story { article: Some(article), ..story_of(bare()) };
@@ -70,7 +70,7 @@ async fn a_report_with_empty_parts_is_a_duplicate() {
     let service = Service::start().await;
     let article = service.create_article(article("urn:a")).await;
     let meeting = service.create_meeting(&article, bare()).await.unwrap();
-    for account in with_nothing() {
+    for account in with_empty_parts() {
         let refused = service.add_report(&meeting.name, &article.name, account.clone()).await.unwrap_err();
         assert_eq!(Refused::from(refused), Refused::with(Code::AlreadyExists, ErrorReason::DuplicateReport));
         let refused = service.create_meeting(&article, account).await.unwrap_err();
@@ -79,11 +79,11 @@ async fn a_report_with_empty_parts_is_a_duplicate() {
 }
 
 #[tokio::test]
-async fn an_empty_part_is_not_stored() {
+async fn an_empty_message_is_not_stored() {
     let service = Service::start().await;
     let article = service.create_article(Article { publisher: Some(Publisher::default()), ..article("urn:a") }).await;
     assert_eq!(article.publisher, None);
-    for (at, account) in with_nothing().into_iter().enumerate() {
+    for (at, account) in with_empty_parts().into_iter().enumerate() {
         let account = Account { title: format!("Talks {at}"), ..account };
         let meeting = service.create_meeting(&article, account.clone()).await.unwrap();
         let stored = service.reports_of(&meeting.name).await.remove(0).account.unwrap();
@@ -111,7 +111,7 @@ async fn midnight_and_the_start_of_1970_are_stored() {
 }
 
 #[tokio::test]
-async fn a_required_part_may_be_empty_but_not_absent() {
+async fn a_required_message_may_be_empty_but_not_absent() {
     let service = Service::start().await;
     let empty = IngestStoryRequest {
         story: Some(Story { article: Some(Article::default()), ..Default::default() }),

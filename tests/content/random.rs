@@ -12,7 +12,7 @@ const TEXT: &str = "The ministers met in Baku on Monday. They spoke of peace, an
 const WORDS: [&str; 6] = ["Ali", "Ministers", "peace", "the ministry", "Naval Forces", "stressed"];
 const TOPICS: [&str; 4] = ["peace", "trade", "arms", "visits"];
 
-/// A random story with this uri.
+/// A random story whose article has this URI.
 pub fn story(uri: &str, chance: &mut Chance) -> Story {
     Random(chance).story(uri)
 }
@@ -106,7 +106,7 @@ impl Random<'_> {
     }
 
     fn participant(&mut self, name: &str) -> Participant {
-        let other =
+        let variant =
             |text: &str, kind| ParticipantName { text: format!("{text} {name}"), language_code: "en".into(), kind };
         let offices = self.maybe(|random| {
             let Office { title, organization, region_code, seniority } = random.office();
@@ -115,7 +115,7 @@ impl Random<'_> {
         Participant {
             kind: participant::Kind::Person.into(),
             display_name: name.into(),
-            names: self.subset(&[other("Mr", 1), other("Der", 2), other("El", 0)]),
+            names: self.subset(&[variant("Mr", 1), variant("Der", 2), variant("El", 0)]),
             region_code: self.region(),
             offices,
             external_ids: self.ids(name),
@@ -171,7 +171,7 @@ impl Random<'_> {
             }],
             participations: people.iter().map(|id| self.participation(id)).collect(),
             initiator: self.maybe(|_| people[0].clone()),
-            statements: vec![statement(self, "one"), statement(self, "other")],
+            statements: vec![statement(self, "first"), statement(self, "second")],
             outcomes: self.maybe(|random| {
                 vec![Outcome {
                     kind: outcome::Kind::Plan.into(),
@@ -187,16 +187,16 @@ impl Random<'_> {
     }
 
     fn evidence(&mut self, account: &Account) -> Vec<Evidence> {
-        let cites =
+        let citation =
             |field: &str, quote: &str| Evidence { field: field.into(), quote: quote.into(), ..Default::default() };
-        let mut evidence = vec![cites("title", "ministers met"), cites("statements[1].text", "spoke of peace")];
+        let mut evidence = vec![citation("title", "ministers met"), citation("statements[1].text", "spoke of peace")];
         if self.0.once_in(2) {
             let start = TEXT.find("met").unwrap_or_default() as i32;
-            evidence.push(Evidence { start, end: start + 3, ..cites("participations[0].participant", "met") });
+            evidence.push(Evidence { start, end: start + 3, ..citation("participations[0].participant", "met") });
         }
-        evidence.extend((0..account.topics.len()).map(|at| cites(&format!("topics[{at}]"), "trade")));
+        evidence.extend((0..account.topics.len()).map(|at| citation(&format!("topics[{at}]"), "trade")));
         let roles = account.participations.first().map_or(0, |part| part.roles.len());
-        evidence.extend((0..roles).map(|at| cites(&format!("participations[0].roles[{at}]"), "Baku")));
+        evidence.extend((0..roles).map(|at| citation(&format!("participations[0].roles[{at}]"), "Baku")));
         evidence
     }
 

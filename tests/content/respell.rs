@@ -1,5 +1,5 @@
-//! Spells a message in another way without changing its content. It has lists of its own, independent of the service's: of
-//! sets, and of strings that are compared as given.
+//! Respells a message without changing its content. Its lists of sets and of strings that are compared as given are
+//! independent of the service's.
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value};
 use readout::pb::{self, Story};
@@ -7,14 +7,16 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::faults::chance::Chance;
 
+/// Lists whose order does not matter.
 const SETS: [&str; 5] = ["roles", "topics", "names", "external_ids", "alternate_uris"];
+/// Strings that are compared as given, without normalisation.
 const AS_GIVEN: [&str; 3] = ["uri", "alternate_uris", "request_id"];
-/// Messages whose zero is a value.
+/// Messages whose zero value differs from absence.
 const VALUES: [&str; 2] = ["google.protobuf.Timestamp", "google.type.TimeOfDay"];
-/// Parts that a story must have.
+/// Message fields that a story must set.
 const REQUIRED: [&str; 3] =
     ["readout.v1.Story.article", "readout.v1.StoryReport.account", "readout.v1.StoryParticipant.participant"];
-/// Strings that must be ASCII, or have no accents in these tests.
+/// Strings that must be ASCII, or that these tests leave without accents.
 const CODES: [&str; 11] = [
     "uri",
     "alternate_uris",
@@ -50,8 +52,8 @@ fn edited(story: &Story, edit: impl FnOnce(&mut DynamicMessage)) -> Story {
 fn respell(message: &mut DynamicMessage, chance: &mut Chance) {
     for field in message.descriptor().fields() {
         if !message.has_field(&field) {
-            if let Some(nothing) = nothing(&field, chance) {
-                message.set_field(&field, nothing);
+            if let Some(empty) = empty_value(&field, chance) {
+                message.set_field(&field, empty);
             }
             continue;
         }
@@ -95,8 +97,8 @@ fn respell_value(field: &FieldDescriptor, value: &mut Value, chance: &mut Chance
     }
 }
 
-/// An empty value for a field, sometimes with empty parts.
-fn nothing(field: &FieldDescriptor, chance: &mut Chance) -> Option<Value> {
+/// An empty value for a field, sometimes with empty messages in it.
+fn empty_value(field: &FieldDescriptor, chance: &mut Chance) -> Option<Value> {
     let Kind::Message(ty) = field.kind() else { return None };
     let may_be_empty = !field.is_list()
         && !field.is_map()

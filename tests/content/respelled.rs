@@ -1,4 +1,4 @@
-//! A story that is sent again in another spelling is matched and writes nothing.
+//! A story that is sent a second time in another spelling is matched and writes nothing.
 
 use readout::pb::{IngestStoryResponse, Story};
 
@@ -18,15 +18,15 @@ async fn ingest_stories(service: &Service, stories: Vec<Story>) -> Vec<IngestSto
     answers.into_iter().map(|answer| outcome(answer).unwrap()).collect()
 }
 
-/// Sends stories, and then the same stories in other spellings.
-async fn check(stories: Vec<Story>, chance: &mut Chance) {
+/// Ingests stories, then respelled ones, and asserts that those are matched and write nothing.
+async fn assert_respelled_match(stories: Vec<Story>, chance: &mut Chance) {
     let service = Service::start().await;
     let first = ingest_stories(&service, stories.clone()).await;
     let before = service.contents().await;
     assert_eq!(before.reports.len(), stories.iter().map(|story| story.reports.len()).sum::<usize>());
     for _ in 0..3 {
         let respelled: Vec<Story> = stories.iter().map(|story| respell::respelled(story, chance)).collect();
-        assert!(respelled.iter().zip(&stories).all(|(one, other)| one != other));
+        assert!(respelled.iter().zip(&stories).all(|(respelled, story)| respelled != story));
         let again = ingest_stories(&service, respelled.clone()).await;
         for ((first, again), respelled) in first.iter().zip(again).zip(respelled) {
             assert_eq!(again, matched(first.clone()), "{respelled:?}");
@@ -39,18 +39,18 @@ async fn check(stories: Vec<Story>, chance: &mut Chance) {
 async fn a_random_story_is_matched_in_every_spelling() {
     let mut chance = Chance::of(1, "stories");
     let stories = (0..150).map(|at| respell::accented(&random::story(&format!("urn:{at}"), &mut chance)));
-    check(stories.collect(), &mut chance).await;
+    assert_respelled_match(stories.collect(), &mut chance).await;
 }
 
 #[tokio::test]
 async fn a_real_story_is_matched_in_every_spelling() {
     let mut chance = Chance::of(1, "respelled");
     let lines = lines().into_iter().step_by(40).chain([azernews_line()]);
-    check(lines.map(|line| respell::accented(&story(&line))).collect(), &mut chance).await;
+    assert_respelled_match(lines.map(|line| respell::accented(&story(&line))).collect(), &mut chance).await;
 }
 
 #[tokio::test]
-async fn a_story_in_an_odd_spelling_is_matched_in_a_plain_one() {
+async fn a_story_stored_in_an_odd_spelling_is_matched_in_a_plain_spelling() {
     let service = Service::start().await;
     let mut chance = Chance::of(1, "odd");
     let stories: Vec<Story> =

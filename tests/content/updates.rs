@@ -1,4 +1,4 @@
-//! An update that changes no content makes no revision, and a repeated request is recognised by its content.
+//! An update that changes no content adds no revision, and a repeated request is recognised by its content.
 
 use readout::pb::{
     Account, Article, CreateArticleRequest, Date, ErrorReason, ExternalId, IngestStoryRequest, LatLng, Meeting,
@@ -133,7 +133,7 @@ async fn a_meeting_gets_no_revision_for_another_spelling() {
 }
 
 #[tokio::test]
-async fn labels_that_differ_in_their_normal_form_alone_are_refused() {
+async fn labels_whose_keys_differ_only_in_normal_form_are_refused() {
     let service = Service::start().await;
     let twice = Article { labels: labels(&[("é", "1"), ("e\u{301}", "2")]), ..article("urn:a") };
     let request = CreateArticleRequest { article: Some(twice), ..Default::default() };
@@ -186,5 +186,5 @@ async fn a_repeated_request_gets_the_first_answer_in_another_spelling() {
         ingest_service.ingest_story(request).await.map(Response::into_inner)
     };
     let first = repeat(story).await.unwrap();
-    assert_eq!(repeat(respelled).await.unwrap(), first, "the answer is the first one: CREATED");
+    assert_eq!(repeat(respelled).await.unwrap(), first, "the first answer is returned: CREATED");
 }

@@ -1,5 +1,5 @@
-//! A store that release 0.1.0 wrote: its records are found in every spelling, and its meetings are settled by the new
-//! rule. `tests/data/README.md` says how the store was made.
+//! A store written by release 0.1.0: its records are found in every spelling, and its meetings are settled under settle
+//! version 2. `tests/data/README.md` describes how the store was made.
 
 use std::{collections::BTreeMap, fs::File, io::Read};
 
@@ -31,11 +31,11 @@ use crate::{
     },
 };
 
-/// The store as release 0.1.0 left it.
+/// The database that release 0.1.0 wrote, restored from its dump.
 async fn former_store() -> PgConnectOptions {
     let database = empty_database().await;
     let mut statements = String::new();
-    let packed = File::open(stories::path("release-0.1.0/store.sql.gz")).expect("it is there");
+    let packed = File::open(stories::path("release-0.1.0/store.sql.gz")).expect("the dump exists");
     GzDecoder::new(packed).read_to_string(&mut statements).expect("gzip");
     let mut connection = PgConnection::connect_with(&database).await.expect("the database answers");
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.expect("a dump");
@@ -43,27 +43,27 @@ async fn former_store() -> PgConnectOptions {
     database
 }
 
-/// A service on that store after the upgrade, which has settled all meetings.
+/// A service on the upgraded store, after it has settled all meetings.
 async fn upgraded() -> Service {
     let database = former_store().await;
     migrate(&database).await.expect("migrated");
     let service = Service::start_on(database).await;
-    settled(&service).await;
+    wait_until_settled(&service).await;
     service
 }
 
-async fn settled(service: &Service) {
-    let left = "select count(*) from meeting where settle_version < 2";
-    eventually("all meetings are settled by the new rule", async || service.count(left).await == 0).await;
+async fn wait_until_settled(service: &Service) {
+    let unsettled = "select count(*) from meeting where settle_version < 2";
+    eventually("all meetings have settle version 2", async || service.count(unsettled).await == 0).await;
 }
 
 /// The stories that release 0.1.0 ingested.
 fn former_stories() -> Vec<Story> {
-    let lines = std::fs::read_to_string(stories::path("release-0.1.0/stories.ndjson")).expect("it is there");
+    let lines = std::fs::read_to_string(stories::path("release-0.1.0/stories.ndjson")).expect("the stories exist");
     lines.lines().map(stories::story).collect()
 }
 
-async fn by_title(service: &Service) -> BTreeMap<String, Meeting> {
+async fn meetings_by_title(service: &Service) -> BTreeMap<String, Meeting> {
     let meetings = service.contents().await.meetings;
     meetings.into_iter().map(|meeting| (meeting.account.clone().unwrap_or_default().title, meeting)).collect()
 }
@@ -78,16 +78,16 @@ async fn a_former_story_is_matched_in_every_spelling() {
         let first = service.ingest_one(story.clone()).await.unwrap();
         assert!(first.meetings.iter().all(|result| result.outcome() == Outcome::Matched), "{uri}: {first:?}");
         assert_eq!(first.article_outcome(), Outcome::Matched, "{uri}");
-        // A renamed participant is recognised by the hash of the former spelling alone.
+        // A renamed participant is recognised by the hash of its former spelling only.
         let spellings = if uri == "urn:renamed" { 0 } else { 20 };
         for _ in 0..spellings {
             let respelled = respell::respelled(&story, &mut chance);
             let again = service.ingest_one(respelled.clone()).await.unwrap();
             assert_eq!((&again.article, again.article_outcome()), (&first.article, Outcome::Matched), "{respelled:?}");
-            for (one, other) in again.meetings.iter().zip(&first.meetings) {
-                assert_eq!(one.outcome(), Outcome::Matched, "{respelled:?}");
-                // Release 0.1.0 made two meetings of two spellings. Either is right.
-                assert!(uri == "urn:twice" || one == other, "{respelled:?}");
+            for (repeated, original) in again.meetings.iter().zip(&first.meetings) {
+                assert_eq!(repeated.outcome(), Outcome::Matched, "{respelled:?}");
+                // Release 0.1.0 created a meeting for each of two spellings. Either is a correct match.
+                assert!(uri == "urn:twice" || repeated == original, "{respelled:?}");
             }
             assert_eq!(again.participants, first.participants);
         }
@@ -111,7 +111,7 @@ async fn other_content_of_a_former_article_is_not_matched() {
         plain(&|report| report.evidence.clear()),
         {
             let mut story = plain(&|_| {});
-            // Another person under the same key, in a report without names.
+            // Another person under the same key; the report itself has no names.
             story.participants[0].participant = Some(person("Heydar Aliyev", "AZ"));
             story.reports[0].account.as_mut().unwrap().place = Some(Place::default());
             story.reports[0].account.as_mut().unwrap().participations[0].roles.reverse();
@@ -128,7 +128,7 @@ async fn other_content_of_a_former_article_is_not_matched() {
 #[tokio::test]
 async fn a_former_report_is_a_duplicate_in_every_spelling() {
     let service = upgraded().await;
-    let meeting = by_title(&service).await.remove("Twice").unwrap();
+    let meeting = meetings_by_title(&service).await.remove("Twice").unwrap();
     let report = service.reports_of(&meeting.name).await.remove(0);
     for account in
         [report.account.clone().unwrap(), Account { date: Some(Default::default()), ..report.account.unwrap() }]
@@ -141,13 +141,13 @@ async fn a_former_report_is_a_duplicate_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn former_meetings_get_the_new_version_and_a_revision_only_if_they_change() {
+async fn former_meetings_get_settle_version_2_and_a_revision_only_if_they_change() {
     let database = former_store().await;
     migrate(&database).await.expect("migrated");
     let service = Service::start_on(database.clone()).await;
-    settled(&service).await;
-    let meetings = by_title(&service).await;
-    // The revisions of the former release.
+    wait_until_settled(&service).await;
+    let meetings = meetings_by_title(&service).await;
+    // The revisions that release 0.1.0 wrote.
     let revisions = [("Agreed", 2), ("Disputed", 2), ("Ruled", 2), ("Merged", 2), ("Visit", 1), ("Talks", 1)];
     for (title, revision) in revisions {
         let meeting = &meetings[title];
@@ -159,7 +159,7 @@ async fn former_meetings_get_the_new_version_and_a_revision_only_if_they_change(
     let changes = service.all_changes().await;
     let settled: Vec<_> =
         changes.iter().filter(|change| change.kind() == Kind::Settled).map(|change| change.name.as_str()).collect();
-    // The other one is the deleted meeting, with two names of one zone.
+    // The second is the deleted meeting, whose reports give two names of one time zone.
     assert_eq!(settled.len(), 2, "{settled:?}");
     assert!(settled.contains(&instants.name.as_str()));
 
@@ -175,8 +175,8 @@ async fn former_meetings_get_the_new_version_and_a_revision_only_if_they_change(
     assert_eq!(&service.meetings.clone().get_meeting(request).await.unwrap().into_inner(), instants);
 }
 
-/// Sets the version of the rule of all meetings to 1.
-async fn age(database: &PgConnectOptions) {
+/// Sets the settle version of all meetings to 1.
+async fn reset_settle_version(database: &PgConnectOptions) {
     let mut connection = PgConnection::connect_with(database).await.expect("the database answers");
     let docs: Vec<(Uuid, Vec<u8>)> =
         sqlx::query_as("select id, doc from meeting").fetch_all(&mut connection).await.expect("meetings");
@@ -187,36 +187,36 @@ async fn age(database: &PgConnectOptions) {
             .bind(meeting.encode_to_vec())
             .execute(&mut connection)
             .await
-            .expect("it is there");
+            .expect("the meeting exists");
     }
     connection.close().await.expect("closed");
 }
 
 #[tokio::test]
-async fn settling_is_resumed_after_a_kill() {
+async fn settling_of_an_upgraded_store_resumes_after_a_kill() {
     let service = Service::start().await;
     let stories = (0..200).map(|at| streamed(story(&format!("urn:{at}"), &[])));
     assert_eq!(ingest_all(&service.ingest, stories).await.len(), 200);
     let database = service.database.clone();
     service.stop().await;
-    age(&database).await;
-    let before = "select count(*) from meeting where settle_version < 2";
-    assert_eq!(scalar::<i64>(&database, before).await, 200);
+    reset_settle_version(&database).await;
+    let unsettled = "select count(*) from meeting where settle_version < 2";
+    assert_eq!(scalar::<i64>(&database, unsettled).await, 200);
 
     let url = database.to_url_lossy();
     let program = Program::serve_on(url.as_str()).await;
-    eventually("it has begun", async || scalar::<i64>(&database, before).await < 200).await;
+    eventually("settling has begun", async || scalar::<i64>(&database, unsettled).await < 200).await;
     program.kill().await;
     let service = Service::start_on(database).await;
-    settled(&service).await;
+    wait_until_settled(&service).await;
     let meetings = service.contents().await.meetings;
     assert!(meetings.iter().all(|meeting| (meeting.revision, meeting.settle_version) == (1, 2)));
 }
 
 #[tokio::test]
-async fn a_former_request_gets_its_first_answer() {
+async fn a_request_of_release_0_1_0_gets_its_first_answer() {
     let database = former_store().await;
-    // The service forgets old requests.
+    // The service deletes old requests.
     execute(&database, "update request set create_time = now()").await;
     migrate(&database).await.expect("migrated");
     let service = Service::start_on(database).await;

@@ -1,4 +1,4 @@
-//! A story that finds an article by one of its uris removes no other uri.
+//! A story that matches an article by one of its URIs removes none of the others.
 
 use readout::pb::{
     Article, ErrorReason, ExternalId, IngestStoriesRequest, Story, StoryReport, ingest_story_response::Outcome,
@@ -48,7 +48,7 @@ async fn an_article_is_matched_by_any_of_its_uris() {
 }
 
 #[tokio::test]
-async fn an_update_keeps_all_uris_and_adds_new_ones() {
+async fn ingest_with_allow_update_keeps_all_uris_and_adds_new_ones() {
     let service = Service::start().await;
     let first = service.ingest_one(titled("T", "urn:a", &["urn:m"])).await.unwrap().article;
     let updated = service.ingest_update(titled("Other", "urn:m", &["urn:x"])).await.unwrap();
@@ -60,9 +60,9 @@ async fn an_update_keeps_all_uris_and_adds_new_ones() {
         let again = service.ingest_one(titled("Other", uri, &[])).await.unwrap();
         assert_eq!((again.article_outcome(), &again.article), (Outcome::Matched, &first), "{uri}");
     }
-    // A new uri alone makes a revision.
-    let learnt = service.ingest_update(titled("Other", "urn:y", &["urn:x"])).await.unwrap();
-    assert_eq!((learnt.article_outcome(), &learnt.article), (Outcome::Updated, &first));
+    // A new URI alone adds a revision.
+    let extended = service.ingest_update(titled("Other", "urn:y", &["urn:x"])).await.unwrap();
+    assert_eq!((extended.article_outcome(), &extended.article), (Outcome::Updated, &first));
     assert_eq!(service.article(&first).await.alternate_uris, ["urn:m", "urn:x", "urn:y"]);
     assert_eq!(service.contents().await.articles.len(), 1);
 }
@@ -91,7 +91,7 @@ async fn a_story_with_uris_of_two_articles_is_refused() {
 }
 
 #[tokio::test]
-async fn an_update_keeps_all_external_ids_and_adds_new_ones() {
+async fn ingest_with_allow_update_keeps_all_external_ids_and_adds_new_ones() {
     let service = Service::start().await;
     let first = service.ingest_one(identified("urn:a", &["2", "1"])).await.unwrap();
     for ids in [&["1"][..], &[], &["1", "2"]] {
@@ -105,7 +105,7 @@ async fn an_update_keeps_all_external_ids_and_adds_new_ones() {
 }
 
 #[tokio::test]
-async fn an_update_with_too_many_uris_together_is_refused() {
+async fn ingest_with_allow_update_refuses_too_many_uris_in_total() {
     let service = Service::start().await;
     let many: Vec<String> = (0..100).map(|at| format!("urn:{at}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -126,7 +126,7 @@ async fn update_article_removes_uris() {
 }
 
 #[tokio::test]
-async fn stories_of_one_stream_may_find_one_article_by_different_uris() {
+async fn stories_of_one_stream_may_match_one_article_by_different_uris() {
     let service = Service::start().await;
     let first = service.ingest_one(titled("T", "urn:a", &["urn:m", "urn:n"])).await.unwrap().article;
     let update = |story: Story| IngestStoriesRequest { allow_update: true, ..streamed(story) };

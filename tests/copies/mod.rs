@@ -1,4 +1,4 @@
-//! Copies of one text count as one source, whichever of them comes first, and however it comes to be one.
+//! Copies of a text count as one source, in whatever order they are written and however they become copies.
 
 mod meetings;
 mod random;
@@ -20,7 +20,7 @@ use crate::support::{
     raw,
 };
 
-/// A text of so many characters, of which each begins like the others.
+/// A text of `length` characters. All share their beginning and differ in their end.
 fn text(length: usize) -> String {
     let words = "Ministers met in Baku. They stressed mutual trust, and agreed to meet again. ";
     words.chars().cycle().take(length - 1).chain(['x']).collect()
@@ -30,12 +30,12 @@ fn on(day: i32) -> Option<Date> {
     Some(Date { year: 2020, month: 8, day })
 }
 
-/// An article of a long text, published on a day of August.
+/// An article with a long text, published on this day of August.
 fn printed(uri: &str, day: i32) -> Article {
     Article { text: text(600), publish_date: on(day), ..article(uri) }
 }
 
-/// What the settler does from here on.
+/// A watch of the changes that the settler makes from this point on.
 async fn settlings(service: &Service) -> Watch {
     let mut watch = service.watch(matching(now(), "kind = SETTLED")).await;
     assert!(watch.caught_up().await.is_empty());
@@ -47,8 +47,8 @@ fn names(changes: &[Change]) -> Vec<&str> {
 }
 
 impl Service {
-    async fn origin(&self, of: &Article) -> String {
-        self.article(&of.name).await.origin
+    async fn origin(&self, article: &Article) -> String {
+        self.article(&article.name).await.origin
     }
 
     async fn is_settled(&self) -> bool {
@@ -56,14 +56,14 @@ impl Service {
     }
 }
 
-/// A service whose watches are told often that nothing happened.
-async fn impatient() -> Service {
+/// A service with frequent heartbeats, so that `wait_until_settled` checks often.
+async fn fast_heartbeats() -> Service {
     let feed = config::Feed { feed_heartbeat: Duration::from_millis(20), ..config::Feed::default() };
     Service::start_with(cluster::database().await, feed).await
 }
 
-/// Waits until nothing is left to be settled.
-async fn settled(service: &Service) {
+/// Waits until the settle queue is empty.
+async fn wait_until_settled(service: &Service) {
     let mut watch = service.watch(all(now())).await;
     while !service.is_settled().await {
         watch.next().await.unwrap();
@@ -71,14 +71,14 @@ async fn settled(service: &Service) {
 }
 
 #[tokio::test]
-async fn a_copy_knows_the_first_at_once() {
+async fn a_copy_gets_the_origin_of_its_group_when_it_is_created() {
     let service = Service::start().await;
     let first = service.create_article(printed("urn:first", 3)).await;
     assert_eq!(first.origin, first.name);
     let copy = service.create_article(printed("urn:copy", 5)).await;
     assert_eq!(copy.origin, first.name);
     assert_eq!(service.article(&copy.name).await, copy);
-    // Its neighbour is a copy itself.
+    // Within a week of the copy only, not of the first article.
     let next = service.create_article(printed("urn:next", 11)).await;
     assert_eq!(next.origin, first.name);
     assert!(service.is_settled().await);
@@ -92,7 +92,7 @@ async fn a_copy_knows_the_first_at_once() {
 }
 
 #[tokio::test]
-async fn only_long_equal_texts_of_one_week_are_copies() {
+async fn only_long_equal_texts_published_within_a_week_are_copies() {
     let service = Service::start().await;
     let first = service.create_article(printed("urn:first", 3)).await;
     let spaced = text(600).to_uppercase().replace(' ', " \n\u{a0}\t");
@@ -111,7 +111,7 @@ async fn only_long_equal_texts_of_one_week_are_copies() {
         let uri = article.uri.clone();
         let created = service.create_article(article).await;
         let expected = if is_copy { &first.name } else { &created.name };
-        // Of one day, the smaller uri is the first: "urn:first".
+        // On the same day the smallest URI is the origin: "urn:first".
         assert_eq!(&created.origin, expected, "{uri}");
     }
 
@@ -131,7 +131,7 @@ async fn only_long_equal_texts_of_one_week_are_copies() {
 }
 
 #[tokio::test]
-async fn an_earlier_copy_that_comes_later_becomes_the_first() {
+async fn an_earlier_copy_that_is_written_later_becomes_the_origin() {
     let service = Service::start().await;
     let mut settlings = settlings(&service).await;
     let late = service.create_article(printed("urn:late", 9)).await;
@@ -156,36 +156,36 @@ async fn an_earlier_copy_that_comes_later_becomes_the_first() {
 }
 
 #[tokio::test]
-async fn what_was_syndicated_is_a_copy_whatever_its_text() {
+async fn a_syndicated_article_is_a_copy_whatever_its_text() {
     let service = Service::start().await;
     let mut settlings = settlings(&service).await;
     let agency = service.create_article(Article { publish_date: on(20), ..article("urn:agency") }).await;
-    let of = |uri: &str, source: &Article, day| Article {
+    let syndicated = |uri: &str, source: &Article, day| Article {
         syndicated_from: source.name.clone(),
         publish_date: on(day),
         ..article(uri)
     };
-    let paper = service.create_article(of("urn:paper", &agency, 21)).await;
+    let paper = service.create_article(syndicated("urn:paper", &agency, 21)).await;
     assert_eq!(paper.origin, agency.name);
-    // Printed before the agency dates it.
-    let blog = service.create_article(of("urn:blog", &paper, 2)).await;
+    // Published before the date of the agency.
+    let blog = service.create_article(syndicated("urn:blog", &paper, 2)).await;
     assert_eq!(blog.origin, blog.name);
     assert_eq!(names(&settlings.changes(2).await).len(), 2);
     assert_eq!([service.origin(&agency).await, service.origin(&paper).await], [blog.name.clone(), blog.name.clone()]);
 
-    // Without the one between, they have nothing to do with each other.
+    // The agency is linked to the blog only through the paper.
     let alone = Article { name: paper.name.clone(), ..Default::default() };
     let alone = service.update_article(alone, &["syndicated_from"]).await.unwrap();
     let change = settlings.change().await;
     assert_eq!(change.name, agency.name);
     assert_eq!(service.origin(&agency).await, agency.name);
-    settled(&service).await;
-    // The blog is a copy of the paper, which is so of nobody.
+    wait_until_settled(&service).await;
+    // The blog is syndicated from the paper, which is syndicated from no article.
     assert_eq!([service.origin(&alone).await, service.origin(&blog).await], [blog.name.clone(), blog.name.clone()]);
 }
 
 #[tokio::test]
-async fn a_group_falls_apart_without_the_article_between() {
+async fn a_group_of_copies_splits_without_its_connecting_article() {
     let service = Service::start().await;
     let mut settlings = settlings(&service).await;
     let first = service.create_article(printed("urn:a", 1)).await;
@@ -198,7 +198,7 @@ async fn a_group_falls_apart_without_the_article_between() {
     assert_eq!(settlings.change().await.name, last.name);
     assert_eq!(service.origin(&last).await, last.name);
 
-    // And is one again with it.
+    // The group is whole again with it.
     let again = Article { name: between.name.clone(), text: text(600), ..Default::default() };
     let again = service.update_article(again, &["text"]).await.unwrap();
     assert_eq!(again.origin, first.name);
@@ -207,7 +207,7 @@ async fn a_group_falls_apart_without_the_article_between() {
 }
 
 #[tokio::test]
-async fn copies_have_another_first_when_theirs_is_deleted() {
+async fn copies_get_another_origin_when_theirs_is_deleted() {
     let service = Service::start().await;
     let mut settlings = settlings(&service).await;
     let first = service.create_article(printed("urn:a", 1)).await;
@@ -224,15 +224,15 @@ async fn copies_have_another_first_when_theirs_is_deleted() {
 }
 
 #[tokio::test]
-async fn stories_bring_copies_also_one_after_the_other_in_one_stream() {
+async fn ingested_stories_get_the_origin_of_their_copies_also_within_one_stream() {
     let mut service = Service::start().await;
-    let told = |uri: &str, day| {
+    let copy_story = |uri: &str, day| {
         let mut story = story(uri, &[]);
         story.article = Some(printed(uri, day));
         story
     };
-    let first = service.ingest.ingest_story(ingest(told("urn:a", 1))).await.unwrap().into_inner().article;
-    let stories = [told("urn:b", 2), told("urn:c", 8), told("urn:d", 14)].map(streamed);
+    let first = service.ingest.ingest_story(ingest(copy_story("urn:a", 1))).await.unwrap().into_inner().article;
+    let stories = [copy_story("urn:b", 2), copy_story("urn:c", 8), copy_story("urn:d", 14)].map(streamed);
     let mut answers = service.ingest.ingest_stories(tokio_stream::iter(stories)).await.unwrap().into_inner();
     while let Some(IngestStoriesResponse { outcome: Some(Outcome::Result(result)), .. }) =
         answers.message().await.unwrap()
@@ -242,7 +242,7 @@ async fn stories_bring_copies_also_one_after_the_other_in_one_stream() {
     assert!(service.is_settled().await);
     assert!(service.all_changes().await.iter().all(|change| change.kind() == Kind::Created));
 
-    let mut changed = ingest(told("urn:d", 14));
+    let mut changed = ingest(copy_story("urn:d", 14));
     changed.allow_update = true;
     changed.story.as_mut().unwrap().article.as_mut().unwrap().text = text(500);
     let changed = service.ingest.ingest_story(changed).await.unwrap().into_inner().article;
@@ -250,25 +250,25 @@ async fn stories_bring_copies_also_one_after_the_other_in_one_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn copies_that_are_written_at_once_end_in_one_group() {
-    let service = impatient().await;
+async fn copies_that_are_written_concurrently_end_in_one_group() {
+    let service = fast_heartbeats().await;
     let other = Service::start_on(service.database.clone()).await;
     for round in 0..8 {
         let text = format!("{}{round}", text(600));
         let printed = |number: i32| Article { text: text.clone(), ..printed(&format!("urn:{round}:{number}"), number) };
         let create = |number| [&service, &other][number as usize % 2].create_article(printed(number));
         let mut articles = futures_util::future::join_all((1..=6).map(create)).await;
-        settled(&service).await;
+        wait_until_settled(&service).await;
         articles.sort_by(|a, b| a.uri.cmp(&b.uri));
-        for one in &articles {
-            assert_eq!(service.origin(one).await, articles[0].name, "round {round}, {}", one.uri);
+        for article in &articles {
+            assert_eq!(service.origin(article).await, articles[0].name, "round {round}, {}", article.uri);
         }
     }
 }
 
 #[tokio::test]
-async fn what_a_service_leaves_unsettled_the_next_one_settles() {
-    let service = impatient().await;
+async fn a_service_settles_the_queue_that_a_former_one_left() {
+    let service = fast_heartbeats().await;
     let database = service.database.clone();
     let late = service.create_article(printed("urn:late", 9)).await;
     let early = service.create_article(printed("urn:early", 4)).await;
@@ -280,22 +280,22 @@ async fn what_a_service_leaves_unsettled_the_next_one_settles() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_settled_holds_up_nothing_else() {
+async fn an_article_that_cannot_be_settled_does_not_block_others() {
     let service = Service::start().await;
     let mut settlings = settlings(&service).await;
     service.create_article(printed("urn:newer", 9)).await;
-    // As after an upgrade that is not through with all instances.
+    // As during a rolling upgrade.
     service.execute("update article set contract = 9999").await;
     service.create_article(printed("urn:early", 4)).await;
-    let fine = |uri: &str, day| Article { text: text(700), ..printed(uri, day) };
-    let late = service.create_article(fine("urn:fine:late", 9)).await;
-    service.create_article(fine("urn:fine:early", 4)).await;
+    let settleable = |uri: &str, day| Article { text: text(700), ..printed(uri, day) };
+    let late = service.create_article(settleable("urn:settleable:late", 9)).await;
+    service.create_article(settleable("urn:settleable:early", 4)).await;
     assert_eq!(settlings.change().await.name, late.name);
     assert!(!service.is_settled().await);
 }
 
 #[tokio::test]
-async fn callers_cannot_say_what_the_first_is() {
+async fn callers_cannot_set_the_origin_of_an_article() {
     let service = Service::start().await;
     let first = service.create_article(printed("urn:a", 1)).await;
     let sent = Article { origin: first.name.clone(), ..article("urn:b") };

@@ -1,4 +1,4 @@
-//! Random histories of a few articles, by two instances at once: whatever is done, the settler ends where the rule does.
+//! Random edits of articles at two instances at once: the settler ends at the origins that `model::copies` computes.
 
 use proptest::{
     prelude::*,
@@ -11,10 +11,10 @@ use readout::{
 };
 use uuid::Uuid;
 
-use super::{impatient, on, printed, settled, text};
+use super::{fast_heartbeats, on, printed, text, wait_until_settled};
 use crate::support::Service;
 
-/// What is done to one of a few articles: its day, its text, what it is syndicated from, or whether it is there.
+/// An edit of one article: its date, its text, its syndication source, its deletion or undeletion.
 #[derive(Debug, Clone)]
 enum Step {
     Date(usize, Option<i32>),
@@ -36,7 +36,7 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
 }
 
 impl Service {
-    /// Does it, unless it is refused, as what leads back to itself or is named is.
+    /// Applies the step. Refusals are ignored: a syndication cycle, the deletion of a referenced article.
     async fn step(&self, articles: &[Article], step: &Step) {
         let name = |at: &usize| articles[*at].name.clone();
         let _ = match step {
@@ -45,8 +45,8 @@ impl Service {
                 self.update_article(Article { name: name(at), publish_date, ..Default::default() }, &["publish_date"])
                     .await
             }
-            Step::Text(at, which) => {
-                let text = text(450 + which);
+            Step::Text(at, variant) => {
+                let text = text(450 + variant);
                 self.update_article(Article { name: name(at), text, ..Default::default() }, &["text"]).await
             }
             Step::From(at, source) => {
@@ -61,9 +61,9 @@ impl Service {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_done_to_articles_each_ends_in_the_group_of_its_copies() {
+async fn articles_end_in_the_group_of_their_copies_after_random_edits() {
     const COUNT: usize = 24;
-    let service = impatient().await;
+    let service = fast_heartbeats().await;
     let other = Service::start_on(service.database.clone()).await;
     let mut articles = Vec::new();
     for at in 0..COUNT {
@@ -71,26 +71,26 @@ async fn whatever_is_done_to_articles_each_ends_in_the_group_of_its_copies() {
             Article { text: text(450 + at % 3), ..printed(&format!("urn:{:02}", at * 7 % COUNT), 1 + at as i32) };
         articles.push(service.create_article(sent).await);
     }
-    // The same at every run, so that a failure stays.
+    // Deterministic, so that a failure can be reproduced.
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     for round in 0..10 {
         let steps = proptest::collection::vec(any_step(COUNT), 12).new_tree(&mut runner).unwrap().current();
-        let done = steps.iter().zip([&service, &other].into_iter().cycle());
-        futures_util::future::join_all(done.map(|(step, service)| service.step(&articles, step))).await;
-        settled(&service).await;
+        let assigned = steps.iter().zip([&service, &other].into_iter().cycle());
+        futures_util::future::join_all(assigned.map(|(step, service)| service.step(&articles, step))).await;
+        wait_until_settled(&service).await;
 
         let mut copies = Vec::new();
-        let mut told = Vec::new();
+        let mut stored = Vec::new();
         for article in &articles {
             let article = service.article(&article.name).await;
             let id: Uuid = article.name["articles/".len()..].parse().unwrap();
             if article.delete_time.is_none() {
                 copies.push(Copy::of(id, &article, text_key(&article.text)));
             }
-            told.push((id, article));
+            stored.push((id, article));
         }
         let origins = origins(&copies);
-        for (id, article) in told {
+        for (id, article) in stored {
             let expected = format!("articles/{}", origins.get(&id).copied().unwrap_or(id));
             assert_eq!(article.origin, expected, "round {round}: {article:?} after {steps:?}");
         }

@@ -1,5 +1,4 @@
-//! What a client sees while something is wrong with the database, and that everything works again afterwards, without a
-//! restart of the service.
+//! Errors that a client gets while the database has a fault, and recovery afterwards without a restart of the service.
 
 mod away;
 mod read_only;
@@ -18,45 +17,45 @@ use crate::support::{data_dir::eventually, make, reason_of};
 
 type Client = ParticipantServiceClient<Channel>;
 
-/// Writes somebody, under a request id of their name.
+/// Creates a person, with the name as request id.
 async fn write(client: &Client, name: &str) -> Result<Participant, Status> {
     let participant = Some(make::person(name, "AZ"));
     let request = CreateParticipantRequest { participant, request_id: name.into(), ..Default::default() };
     client.clone().create_participant(request).await.map(tonic::Response::into_inner)
 }
 
-/// Reads somebody by name.
-async fn read(client: &Client, who: &Participant) -> Result<Participant, Status> {
-    let request = GetParticipantRequest { name: who.name.clone(), ..Default::default() };
+/// Reads a participant by its resource name.
+async fn read(client: &Client, participant: &Participant) -> Result<Participant, Status> {
+    let request = GetParticipantRequest { name: participant.name.clone(), ..Default::default() };
     client.clone().get_participant(request).await.map(tonic::Response::into_inner)
 }
 
-/// Lists everybody.
+/// Lists all participants.
 async fn list(client: &Client) -> Result<Vec<Participant>, Status> {
     let listed = client.clone().list_participants(ListParticipantsRequest::default()).await?;
     Ok(listed.into_inner().participants)
 }
 
-/// A refusal that says when to come again.
+/// Asserts that a refusal has this code and reason, and a retry delay.
 #[track_caller]
-fn comes_again(status: &Status, code: Code, reason: ErrorReason) {
+fn assert_retryable(status: &Status, code: Code, reason: ErrorReason) {
     assert_eq!((status.code(), reason_of(status)), (code, reason), "{status:?}");
     let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
     assert!(retry.is_some_and(|delay| delay > Duration::ZERO), "{status:?}");
 }
 
-/// The database is not there for us.
+/// Asserts that a call is refused because the database is unavailable.
 #[track_caller]
-fn is_unavailable(status: &Status) {
-    comes_again(status, Code::Unavailable, ErrorReason::DatabaseUnavailable);
+fn assert_unavailable(status: &Status) {
+    assert_retryable(status, Code::Unavailable, ErrorReason::DatabaseUnavailable);
 }
 
-/// Waits until all kinds of calls are answered again; the write is one that may have failed before.
-async fn recovers(client: &Client, name: &str) {
+/// Waits until writes, reads and lists are answered again. The write may have failed before, and is stored once.
+async fn assert_recovers(client: &Client, name: &str) {
     eventually("writes are answered", async || write(client, name).await.is_ok()).await;
     let written = write(client, name).await.expect("the same answer");
-    assert_eq!(read(client, &written).await.expect("it is there"), written);
+    assert_eq!(read(client, &written).await.expect("the participant exists"), written);
     let listed = list(client).await.expect("a list");
-    let of_the_name = listed.iter().filter(|one| one.display_name == name).count();
-    assert_eq!(of_the_name, 1, "{listed:#?}");
+    let count = listed.iter().filter(|participant| participant.display_name == name).count();
+    assert_eq!(count, 1, "{listed:#?}");
 }

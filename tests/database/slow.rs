@@ -1,4 +1,4 @@
-//! The database takes its time.
+//! Deadlines while the database is slow.
 
 use std::time::Duration;
 
@@ -10,68 +10,69 @@ use readout::{
 use sqlx::{ConnectOptions, Connection};
 use tonic::{Code, Status};
 
-use super::{list, read, recovers, write};
+use super::{assert_recovers, list, read, write};
 use crate::support::{
-    Service, cluster,
+    Service,
+    block_commits::{block_commits, waiting},
+    cluster,
     data_dir::eventually,
-    hold_up::{hold_up, waiting},
     reason_of,
 };
 
 const CALL_TIMEOUT: Duration = Duration::from_millis(500);
 
-async fn impatient() -> Service {
+async fn short_deadline() -> Service {
     let bounds = Bounds { call_timeout: CALL_TIMEOUT, ..Default::default() };
     Service::start_as(cluster::database().await, config::Service { bounds, ..Default::default() }).await
 }
 
 #[track_caller]
-fn is_late(status: &Status) {
+fn assert_deadline_exceeded(status: &Status) {
     assert_eq!((status.code(), reason_of(status)), (Code::DeadlineExceeded, ErrorReason::Deadline), "{status:?}");
 }
 
 #[tokio::test]
-async fn a_write_that_is_not_done_in_time_says_so_while_reads_go_on() {
-    let service = impatient().await;
+async fn a_write_past_its_deadline_is_refused_while_reads_are_answered() {
+    let service = short_deadline().await;
     let client = &service.participants;
     let known = write(client, "Known").await.expect("written");
-    let held = hold_up(&service).await;
-    let late = async {
-        is_late(&write(client, "New").await.expect_err("held up"));
+    let held = block_commits(&service).await;
+    let blocked = async {
+        assert_deadline_exceeded(&write(client, "New").await.expect_err("the write is blocked"));
     };
     let meanwhile = async {
         waiting(&service, 1).await;
-        assert_eq!(read(client, &known).await.expect("it is there"), known);
+        assert_eq!(read(client, &known).await.expect("the participant exists"), known);
         assert_eq!(list(client).await.expect("a list").len(), 1);
     };
-    tokio::join!(late, meanwhile);
+    tokio::join!(blocked, meanwhile);
     held.close().await.expect("closed");
-    recovers(client, "New").await;
+    assert_recovers(client, "New").await;
 }
 
 #[tokio::test]
-async fn reads_that_nobody_waits_for_any_more_leave_their_connections() {
-    let service = impatient().await;
+async fn reads_past_their_deadline_release_their_connections() {
+    let service = short_deadline().await;
     let client = &service.participants;
     let known = write(client, "Known").await.expect("written");
-    let mut held = service.database.connect().await.expect("it answers");
+    let mut held = service.database.connect().await.expect("a connection");
     sqlx::raw_sql("begin; lock table participant in access exclusive mode").execute(&mut held).await.expect("locked");
     let names = vec![known.name.clone()];
     let request = BatchGetParticipantsRequest { names, ..Default::default() };
-    // More than there are connections.
-    let late = join_all((0..20).map(|_| {
+    // More reads than the pool has connections.
+    let reads = join_all((0..20).map(|_| {
         let (mut client, request) = (client.clone(), request.clone());
         async move { client.batch_get_participants(request).await }
     }));
-    for late in late.await {
-        is_late(&late.expect_err("held up"));
+    for outcome in reads.await {
+        assert_deadline_exceeded(&outcome.expect_err("the read is blocked"));
     }
-    let at_work = "
+    let waiting_backends = "
         select count(*)
         from pg_stat_activity
         where datname = current_database() and application_name = 'readout' and wait_event_type = 'Lock'";
-    eventually("nothing is worked on", async || service.count(at_work).await == 0).await;
+    eventually("no statement waits", async || service.count(waiting_backends).await == 0).await;
     held.close().await.expect("closed");
-    assert_eq!(read(client, &known).await.expect("it is there"), known);
-    recovers(client, "New").await;
+    assert_eq!(read(client, &known).await.expect("the participant exists"), known);
+    assert_recovers(client, "New").await;
 }

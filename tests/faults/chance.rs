@@ -1,16 +1,16 @@
-//! Chance that can be had again.
+//! Pseudorandom numbers that a seed reproduces.
 
 use std::{env, time::SystemTime};
 
-/// The variable that has the seed of a run to be repeated.
+/// The environment variable with the seed of a run to repeat.
 const VARIABLE: &str = "READOUT_SEED";
 
-/// Numbers that look random (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+/// The SplitMix64 generator (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 #[derive(Debug, Clone)]
 pub struct Chance(u64);
 
 impl Chance {
-    /// What `READOUT_SEED` says, otherwise something else each time.
+    /// The seed in `READOUT_SEED`, otherwise one from the clock.
     pub fn seed() -> u64 {
         let given = env::var(VARIABLE).ok().map(|seed| seed.parse().expect("READOUT_SEED is a number"));
         given.unwrap_or_else(|| {
@@ -19,17 +19,17 @@ impl Chance {
         })
     }
 
-    /// The numbers of one part of a run.
+    /// The numbers for one part of a run.
     pub fn of(seed: u64, part: &str) -> Self {
         Self(part.bytes().fold(seed, |state, byte| Self(state ^ u64::from(byte)).next()))
     }
 
-    /// The next number below one.
+    /// The next number, from 0 up to `bound` exclusively.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    /// Whether something happens that happens once in so many times.
+    /// True with a probability of one in `times`.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }

@@ -1,5 +1,5 @@
-//! What was recorded of a run: what those who write were answered, what those who watch were told, and what the
-//! database has in the end.
+//! The record of a run: the answers that writers received, the messages that watchers received, and the final content
+//! of the database.
 
 use std::collections::BTreeMap;
 
@@ -7,34 +7,34 @@ use readout::pb::Change;
 
 use crate::support::follow::number;
 
-/// A run, from its first write to its end.
+/// A run from its first write to its end.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     pub writes: Vec<Write>,
     pub watchers: Vec<Watcher>,
     pub hand_offs: Vec<HandOff>,
-    /// The changes that the database has, in its order.
-    pub table: Vec<Told>,
-    /// Positions up to it are no longer kept.
+    /// The changes in the database, in its order.
+    pub table: Vec<RecordedChange>,
+    /// Positions up to this one have expired.
     pub floor: i64,
-    /// The records that the database has, with their revisions; without reports, which no list has as a whole.
+    /// The records in the database with their revisions. Reports are left out, because no list returns all of them.
     pub records: BTreeMap<String, i64>,
 }
 
-/// A change: told, or in the table.
+/// A change, received by a watcher or read from the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct RecordedChange {
     pub position: i64,
     pub name: String,
     pub kind: i32,
     pub revision: i64,
-    /// Microseconds.
+    /// In microseconds.
     pub time: i64,
     pub request_id: String,
     pub last: bool,
 }
 
-impl From<Change> for Told {
+impl From<Change> for RecordedChange {
     fn from(change: Change) -> Self {
         let time = change.time.unwrap_or_default();
         Self {
@@ -49,63 +49,63 @@ impl From<Change> for Told {
     }
 }
 
-/// A write, sent as often as it took.
+/// A write, with all its retries.
 #[derive(Debug, Clone)]
 pub struct Write {
     pub request_id: String,
     pub answer: Answer,
-    /// The records that it made or altered, as far as the answer tells.
+    /// The records that it created or changed, as far as the answer names them.
     pub names: Vec<String>,
 }
 
-/// What became of a write, as far as its writer knows.
+/// The result of a write, as far as its writer knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// It has this position.
+    /// Written at this position.
     At(i64),
-    /// Sent again, it was answered this position, at which it was there.
+    /// Answered on a retry: written at this position or before.
     By(i64),
-    /// Nothing was heard of it.
+    /// No answer arrived.
     Unknown,
     /// Nothing was written.
     Refused,
 }
 
-/// One who watches, from one break to the next.
+/// A watcher, with its calls in order.
 #[derive(Debug, Clone, Default)]
 pub struct Watcher {
-    /// Only changes of these are told; of all, if it is empty.
+    /// The collection whose changes it receives; empty for all.
     pub collection: &'static str,
     pub sessions: Vec<Session>,
-    /// Whether they were to go on until they had all there is.
-    pub to_the_end: bool,
+    /// True if it reads to the end of the run.
+    pub reads_to_end: bool,
 }
 
-/// One call.
+/// One call of a watcher.
 #[derive(Debug, Clone)]
 pub struct Session {
     pub start: Start,
     pub messages: Vec<Message>,
 }
 
-/// Where a call began.
+/// The start of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// After this position, or after the message that had it.
+    /// After this position, or after the message with this position.
     After(i64),
-    /// With the oldest change, after the service had said that those before it are gone.
+    /// At the oldest change, after the service has reported that earlier ones have expired.
     Oldest,
 }
 
-/// What a watcher was told.
+/// A message that a watcher received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    Change(Told),
-    /// Everything up to this position was told.
+    Change(RecordedChange),
+    /// The stream has sent all changes up to this position.
     Heartbeat(i64),
 }
 
-/// What was listed when everything up to a position was there: names and revisions.
+/// A list read as of a position: names and revisions.
 #[derive(Debug, Clone, Default)]
 pub struct HandOff {
     pub as_of: i64,
@@ -113,8 +113,8 @@ pub struct HandOff {
 }
 
 impl Watcher {
-    /// Whether a change is for them.
-    pub fn wants(&self, told: &Told) -> bool {
-        told.name.starts_with(self.collection)
+    /// True if the watcher subscribes to the change.
+    pub fn includes(&self, change: &RecordedChange) -> bool {
+        change.name.starts_with(self.collection)
     }
 }

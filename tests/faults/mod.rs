@@ -1,24 +1,24 @@
-//! What the change feed promises, whatever happens: histories of writers and watchers around faults, each checked by
-//! one validator. `make faults` runs them all; an ordinary run of the tests has some. READOUT_SEED repeats the choices
-//! of a run, and READOUT_FAULTS has words of the names of those that are wanted.
+//! Fault injection: the change feed keeps its promises under every fault. Writers and watchers run while a fault is
+//! injected, and one validator checks their histories. `make faults` runs all faults, an ordinary test run only some.
+//! READOUT_SEED repeats the choices of a run. READOUT_FAULTS selects the faults whose name contains it.
 
 pub mod chance;
-mod crowd;
+mod dump_restore;
 pub mod fleet;
-mod hand_made;
 mod history;
-mod moved;
 mod plan;
 mod postgres;
 pub mod programs;
 mod proxy;
 mod reader;
 mod recorder;
+mod ring;
 mod sequence;
 mod service;
 mod session;
 pub mod standby;
 mod validator;
+mod validator_tests;
 mod watcher;
 mod wire;
 mod writer;
@@ -33,16 +33,16 @@ use tokio::{
 
 use self::{chance::Chance, plan::Plan, recorder::Outcome};
 
-/// A fault with what goes on around it.
+/// A fault, and the run in which it is injected.
 struct Fault {
     name: &'static str,
     run: fn(Plan) -> Pin<Box<dyn Future<Output = Outcome>>>,
-    /// Whether it belongs to an ordinary run.
+    /// True if it belongs to an ordinary test run.
     is_ordinary: bool,
 }
 
-/// No fault takes longer.
-const LONGEST: Duration = Duration::from_secs(120);
+/// The time limit of a fault.
+const FAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
 macro_rules! faults {
     ($($name:literal $run:path $(, $ordinary:ident)?;)*) => {
@@ -72,63 +72,63 @@ const FAULTS: [Fault; 21] = faults! {
     "retention outruns readers"                         reader::outrun_by_retention;
     "begun around the head"                             reader::around_the_head;
     "1,000 watchers, one stuck, one slow"               reader::a_thousand;
-    "watcher behind the ring"                           crowd::fallen_behind;
-    "tailer cut off within a page"                      crowd::cut_off;
-    "dump and restore"                                  moved::restored;
+    "watcher behind the ring"                           ring::fallen_behind;
+    "tailer cut off within a page"                      ring::cut_off;
+    "dump and restore"                                  dump_restore::restored;
     "standby promoted"                                  standby::promoted;
     "standby promoted without its tail"                 standby::promoted_without_its_tail;
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_feed_keeps_its_promises_whatever_happens() {
+async fn change_feed_keeps_its_promises_under_faults() {
     let seed = Chance::seed();
-    let wanted = env::var("READOUT_FAULTS").unwrap_or_default();
-    let is_wanted = |fault: &&Fault| match wanted.as_str() {
+    let selection = env::var("READOUT_FAULTS").unwrap_or_default();
+    let is_selected = |fault: &&Fault| match selection.as_str() {
         "" => fault.is_ordinary,
         "all" => true,
-        word => fault.name.contains(word),
+        part => fault.name.contains(part),
     };
     eprintln!("READOUT_SEED={seed}");
-    let plan = Plan { seed, is_long: !wanted.is_empty() };
-    let faults: Vec<_> = FAULTS.iter().filter(is_wanted).collect();
-    assert!(!faults.is_empty(), "READOUT_FAULTS={wanted} is in no name");
-    let told = match wanted.is_empty() {
-        // Beside others, which have to wait for no one.
-        true => join_all(faults.into_iter().map(|fault| tell(fault, plan))).await,
+    let plan = Plan { seed, is_long: !selection.is_empty() };
+    let faults: Vec<_> = FAULTS.iter().filter(is_selected).collect();
+    assert!(!faults.is_empty(), "no fault has READOUT_FAULTS={selection} in its name");
+    let verdicts = match selection.is_empty() {
+        // In parallel, because other tests wait.
+        true => join_all(faults.into_iter().map(|fault| run_and_print(fault, plan))).await,
         false => {
             println!("{:40} {:>9} {:>15} {:>7}  verdict", "fault", "histories", "changes checked", "seconds");
-            let mut told = Vec::new();
+            let mut verdicts = Vec::new();
             for fault in faults {
-                told.push(tell(fault, plan).await);
+                verdicts.push(run_and_print(fault, plan).await);
             }
-            told
+            verdicts
         }
     };
-    assert!(told.iter().all(|is_kept| *is_kept), "a promise was not kept: READOUT_SEED={seed}");
+    assert!(verdicts.iter().all(|is_kept| *is_kept), "a promise was not kept: READOUT_SEED={seed}");
 }
 
-/// Runs a fault and prints what came of it; whether that is as it should be.
-async fn tell(fault: &Fault, plan: Plan) -> bool {
-    let begun = Instant::now();
+/// Runs a fault and prints its result. Returns true if all promises were kept.
+async fn run_and_print(fault: &Fault, plan: Plan) -> bool {
+    let start = Instant::now();
     let run = fault.run;
-    // In a thread and a runtime of its own, so that a panic is a verdict too, and nothing outlives it.
+    // In its own thread and runtime, so that a panic is a verdict too and no task outlives the fault.
     let ran = tokio::task::spawn_blocking(move || {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        runtime.block_on(async { timeout(LONGEST, run(plan)).await })
+        runtime.block_on(async { timeout(FAULT_TIMEOUT, run(plan)).await })
     });
-    let wrong = |what| Outcome { wrong: vec![what], ..Outcome::default() };
+    let failure = |what| Outcome { failures: vec![what], ..Outcome::default() };
     let outcome = match ran.await {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => wrong(format!("not done after {LONGEST:?}")),
-        Err(panic) => wrong(panic.to_string()),
+        Ok(Err(_)) => failure(format!("not done after {FAULT_TIMEOUT:?}")),
+        Err(panic) => failure(panic.to_string()),
     };
-    let Outcome { histories, changes, wrong } = outcome;
-    let verdict = match wrong.len() {
+    let Outcome { histories, changes, failures } = outcome;
+    let verdict = match failures.len() {
         0 => "kept".to_owned(),
         count => format!("NOT KEPT ({count})"),
     };
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = start.elapsed().as_secs_f64();
     println!("{:40} {histories:>9} {changes:>15} {seconds:>7.1}  {verdict}", fault.name);
-    wrong.iter().take(10).for_each(|what| println!("    {what}"));
-    wrong.is_empty()
+    failures.iter().take(10).for_each(|failure| println!("    {failure}"));
+    failures.is_empty()
 }

@@ -1,22 +1,22 @@
-//! How a fault is run.
+//! The seed and length of a run.
 
 use super::chance::Chance;
 
-/// What the choices of a run depend on, and how long it is.
+/// The seed of all random choices of a run, and its length.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub seed: u64,
-    /// Whether there is time for many rounds.
+    /// True if there is time for many rounds.
     pub is_long: bool,
 }
 
 impl Plan {
-    /// How many rounds there are of what is done so often at least.
+    /// The number of rounds, for a part that needs at least this many.
     pub fn rounds(self, least: usize) -> usize {
         if self.is_long { 4 * least } else { least }
     }
 
-    /// The choices of one part of the run.
+    /// The random choices for one part of the run.
     pub fn chance(self, part: &str) -> Chance {
         Chance::of(self.seed, part)
     }

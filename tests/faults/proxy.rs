@@ -1,5 +1,5 @@
-//! A wire between a service and its database that can be cut, go dead and be slow. The database listens on a Unix
-//! socket only; the service connects to this by TCP.
+//! A proxy between a service and its database that can cut, stall or delay connections. The database listens on a Unix
+//! socket only; the service connects to the proxy by TCP.
 
 use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -10,15 +10,15 @@ use tokio::{
     time::sleep,
 };
 
-/// How the wire is.
+/// The state of the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wire {
     Up,
-    /// What is sent arrives so much later.
+    /// Everything arrives later by this duration.
     Slow(Duration),
-    /// What is sent never arrives, and nobody is told.
+    /// Nothing arrives, and no side notices.
     Dead,
-    /// There is none.
+    /// Connections are refused.
     Down,
 }
 
@@ -32,60 +32,60 @@ struct State {
     socket: PathBuf,
 }
 
-/// A proxy; connections end with it.
+/// A proxy. Its connections end when it is dropped.
 pub struct Proxy {
     pub address: SocketAddr,
     state: watch::Sender<State>,
 }
 
 impl Proxy {
-    /// To the database behind a Unix socket.
+    /// Starts a proxy to the database behind a Unix socket.
     pub async fn to(socket: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (state, _) = watch::channel(State { wire: Wire::Up, cuts: 0, strandings: 0, socket });
         let states = state.subscribe();
         tokio::spawn(async move {
-            let mut ended = states.clone();
+            let mut state = states.clone();
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
-                    () = gone(&mut ended) => return,
+                    () = dropped(&mut state) => return,
                 };
                 if let Ok((client, _)) = accepted {
-                    tokio::spawn(carry(client, states.clone()));
+                    tokio::spawn(forward(client, states.clone()));
                 }
             }
         });
         Self { address, state }
     }
 
-    /// The url of a database behind it.
+    /// The url of a database behind the proxy.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://readout@{}/{database}?sslmode=disable", self.address)
     }
 
-    /// Cuts all connections; new ones can be made at once.
+    /// Cuts all connections; new ones can be opened at once.
     pub fn cut(&self) {
         self.state.send_modify(|state| state.cuts += 1);
     }
 
-    /// Goes dead: connections stay, and nothing passes.
+    /// Stalls all connections: they stay open, and nothing passes.
     pub fn go_dead(&self) {
         self.state.send_modify(|state| state.wire = Wire::Dead);
     }
 
-    /// Leaves all connections dead for good, as when a machine or a router between has gone; new ones can be made.
+    /// Stalls all open connections for good, as when a machine or a router fails; new ones can be opened.
     pub fn strand(&self) {
         self.state.send_modify(|state| state.strandings += 1);
     }
 
-    /// What passes takes so much longer.
+    /// Delays everything by this duration.
     pub fn slow_down(&self, by: Duration) {
         self.state.send_modify(|state| state.wire = Wire::Slow(by));
     }
 
-    /// Cuts all connections, and lets none be made.
+    /// Cuts all connections and refuses new ones.
     pub fn go_down(&self) {
         self.state.send_modify(|state| {
             state.cuts += 1;
@@ -93,23 +93,23 @@ impl Proxy {
         });
     }
 
-    /// As at the beginning. Connections that are still there go on.
+    /// Restores the initial state. Open connections continue.
     pub fn come_up(&self) {
         self.state.send_modify(|state| state.wire = Wire::Up);
     }
 
-    /// Leads to another database from the next connection on.
+    /// Directs further connections to another database.
     pub fn lead_to(&self, socket: PathBuf) {
         self.state.send_modify(|state| state.socket = socket);
     }
 }
 
-/// Waits for the end of the proxy.
-async fn gone(state: &mut watch::Receiver<State>) {
+/// Waits until the proxy is dropped.
+async fn dropped(state: &mut watch::Receiver<State>) {
     while state.changed().await.is_ok() {}
 }
 
-async fn carry(client: tokio::net::TcpStream, mut states: watch::Receiver<State>) {
+async fn forward(client: tokio::net::TcpStream, mut states: watch::Receiver<State>) {
     let State { wire, cuts, strandings, socket } = states.borrow().clone();
     if wire == Wire::Down {
         return;
@@ -118,15 +118,15 @@ async fn carry(client: tokio::net::TcpStream, mut states: watch::Receiver<State>
     let _ = client.set_nodelay(true);
     let (client_reads, client_writes) = client.into_split();
     let (database_reads, database_writes) = database.into_split();
-    // A side that ends ends the other one with it, as the death of a process does.
+    // When one side ends, the other ends too, as at the death of a process.
     tokio::select! {
-        _ = pass(client_reads, database_writes, states.clone(), strandings) => {}
-        _ = pass(database_reads, client_writes, states.clone(), strandings) => {}
+        _ = copy(client_reads, database_writes, states.clone(), strandings) => {}
+        _ = copy(database_reads, client_writes, states.clone(), strandings) => {}
         _ = states.wait_for(|state| state.cuts != cuts) => {}
     }
 }
 
-async fn pass(
+async fn copy(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
     mut states: watch::Receiver<State>,
@@ -142,7 +142,7 @@ async fn pass(
         if let Wire::Slow(by) = wire {
             sleep(by).await;
         }
-        // What was sent into a dead wire arrives when it is mended, as with TCP.
+        // Bytes that were sent into a dead wire arrive when it is up again, as with TCP.
         let _ = states.wait_for(|state| state.wire != Wire::Dead && state.strandings == strandings).await;
         to.write_all(&buffer[..count]).await?;
     }

@@ -1,4 +1,4 @@
-//! A run: some who write and some who watch, at two instances, and what comes of it.
+//! A run: writers and watchers at two instances, and the history that they record.
 
 use std::{
     collections::BTreeMap,
@@ -27,68 +27,69 @@ use tokio::{
 use tonic::Status;
 
 use super::{
-    fleet::{Door, Fleet},
-    history::{HandOff, History, Told, Watcher, Write},
+    fleet::{Fleet, InstanceAddress},
+    history::{HandOff, History, RecordedChange, Watcher, Write},
     plan::Plan,
     validator::validate,
     watcher,
     writer::{Scene, Writer, connect},
 };
-use crate::support::{data_dir::patiently, follow::position};
+use crate::support::{data_dir::within_timeout, follow::position};
 
 const WRITERS: usize = 6;
-/// Those who watch, at each instance: what they are told of.
+/// The watchers at each instance, by the collection to which they subscribe; empty for all.
 const WATCHERS: [&str; 3] = ["", "", "meetings"];
-/// Between two hand-offs there are so many acknowledged writes.
-const BETWEEN_HAND_OFFS: usize = 150;
-/// A list takes no longer.
+/// The number of acknowledged writes between two hand-offs.
+const WRITES_PER_HAND_OFF: usize = 150;
+/// The time limit of a list.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What came of a fault.
+/// The result of a fault.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub histories: usize,
     pub changes: usize,
-    pub wrong: Vec<String>,
+    pub failures: Vec<String>,
 }
 
 impl Outcome {
-    /// Both.
-    pub fn and(mut self, other: Self) -> Self {
+    /// Combines two results.
+    pub fn merge(mut self, other: Self) -> Self {
         self.histories += other.histories;
         self.changes += other.changes;
-        self.wrong.extend(other.wrong);
+        self.failures.extend(other.failures);
         self
     }
 
-    /// Something else that has to hold.
+    /// Adds a failure unless a further condition holds.
     pub fn require(mut self, holds: bool, what: impl FnOnce() -> String) -> Self {
-        self.wrong.extend((!holds).then(what));
+        self.failures.extend((!holds).then(what));
         self
     }
 }
 
-/// What those who write and watch have in common.
+/// The state that writers and watchers share.
 #[derive(Clone)]
 pub struct Shared(Arc<Inner>);
 
 struct Inner {
     epoch: String,
-    /// Tells what is written from what former runs have written.
+    /// Distinguishes the records of this run from those of earlier runs.
     tag: u64,
     ending: watch::Sender<bool>,
-    /// The head when all have written.
+    /// The head of the feed once all writers have ended.
     goal: watch::Sender<Option<i64>>,
-    /// How many writes were acknowledged, and the highest position that was.
+    /// The number of acknowledged writes, and the highest position among them.
     acknowledged: watch::Sender<(usize, i64)>,
-    surprises: Mutex<Vec<String>>,
-    /// How often somebody fell behind, or came when what they wanted was gone.
+    unexpected: Mutex<Vec<String>>,
+    /// How often a watcher fell behind.
     fell_behind: AtomicU64,
-    came_too_late: AtomicU64,
+    /// How often the cursor of a watcher had expired.
+    expired_cursors: AtomicU64,
 }
 
 impl Shared {
-    /// A name for a request that no other run has.
+    /// A request id that no other run uses.
     pub fn request_id(&self, writer: usize, write: usize) -> String {
         format!("{}-{writer}-{write}", self.0.tag)
     }
@@ -104,77 +105,78 @@ impl Shared {
         });
     }
 
-    /// The highest position that was acknowledged.
+    /// The highest acknowledged position.
     pub fn acknowledged(&self) -> i64 {
         self.0.acknowledged.borrow().1
     }
 
-    /// Waits for the writers to end.
-    pub async fn is_written(&self) {
-        // We hold the sender.
+    /// Waits until all writers have ended.
+    pub async fn wait_for_writers(&self) {
+        // `self` owns the sender, so that waiting cannot fail.
         let _ = self.0.goal.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// A position of the run's epoch.
+    /// A position in the epoch of the run.
     pub fn position(&self, number: i64) -> String {
         format!("{}.{number}", self.0.epoch)
     }
 
-    /// Whether this is the end of the run.
-    pub fn is_told(&self, position: i64) -> bool {
+    /// True if this position is the end of the run.
+    pub fn is_end(&self, position: i64) -> bool {
         self.0.goal.borrow().is_some_and(|goal| goal <= position)
     }
 
-    /// The number of a position of the epoch that the run began in.
+    /// The number of a position, which must be in the epoch of the run.
     pub fn number(&self, text: &str) -> i64 {
         let (epoch, number) = position(text);
         if epoch != self.0.epoch {
-            self.surprise(format!("{text} is of another epoch than {}", self.0.epoch));
+            self.report_unexpected(format!("{text} is of another epoch than {}", self.0.epoch));
         }
         number
     }
 
-    /// Something happened that no fault explains.
-    pub fn surprise(&self, what: String) {
-        self.surprises().push(what);
+    /// Reports something that no fault explains.
+    pub fn report_unexpected(&self, what: String) {
+        self.unexpected().push(what);
     }
 
-    /// Somebody was told how they stand.
-    pub fn notice(&self, kind: notice::Kind) {
+    /// Counts a notice that a watcher received.
+    pub fn count_notice(&self, kind: notice::Kind) {
         if kind == notice::Kind::FellBehind {
             self.0.fell_behind.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// How often somebody fell behind.
+    /// How often a watcher fell behind.
     pub fn fell_behind(&self) -> u64 {
         self.0.fell_behind.load(Ordering::Relaxed)
     }
 
-    /// Somebody was told that what they wanted is gone.
-    pub fn came_too_late(&self) {
-        self.0.came_too_late.fetch_add(1, Ordering::Relaxed);
+    /// Counts an expired cursor.
+    pub fn count_expired_cursor(&self) {
+        self.0.expired_cursors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often somebody came too late.
-    pub fn too_late(&self) -> u64 {
-        self.0.came_too_late.load(Ordering::Relaxed)
+    /// How often the cursor of a watcher had expired.
+    pub fn expired_cursors(&self) -> u64 {
+        self.0.expired_cursors.load(Ordering::Relaxed)
     }
 
-    fn surprises(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
-        self.0.surprises.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unexpected(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.0.unexpected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for so many more acknowledged writes.
-    pub async fn more(&self, count: usize) -> i64 {
+    /// Waits until `count` further writes are acknowledged. Returns the highest acknowledged position.
+    pub async fn wait_for_writes(&self, count: usize) -> i64 {
         let mut acknowledged = self.0.acknowledged.subscribe();
         let goal = acknowledged.borrow().0 + count;
-        let reached = patiently("writes are acknowledged", acknowledged.wait_for(|(count, _)| *count >= goal)).await;
-        reached.expect("we hold the sender").1
+        let reached =
+            within_timeout("writes are acknowledged", acknowledged.wait_for(|(count, _)| *count >= goal)).await;
+        reached.expect("self owns the sender").1
     }
 }
 
-/// A run that goes on.
+/// A run in progress.
 pub struct Recording {
     pub shared: Shared,
     database: PgConnectOptions,
@@ -184,12 +186,12 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Begins at the instances of a fleet.
+    /// Starts writers and watchers at the instances of a fleet.
     pub async fn begin(fleet: &Fleet, plan: Plan) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let doors = fleet.doors();
-        let mut connection = PgConnection::connect_with(&fleet.database).await.expect("it answers");
-        let epoch = sqlx::query_scalar("select epoch from feed").fetch_one(&mut connection).await.expect("one");
+        let addresses = fleet.addresses();
+        let mut connection = PgConnection::connect_with(&fleet.database).await.expect("the database answers");
+        let epoch = sqlx::query_scalar("select epoch from feed").fetch_one(&mut connection).await.expect("a row");
         connection.close().await.expect("closed");
         let shared = Shared(Arc::new(Inner {
             epoch,
@@ -197,65 +199,65 @@ impl Recording {
             ending: watch::Sender::new(false),
             goal: watch::Sender::new(None),
             acknowledged: watch::Sender::default(),
-            surprises: Mutex::default(),
+            unexpected: Mutex::default(),
             fell_behind: AtomicU64::new(0),
-            came_too_late: AtomicU64::new(0),
+            expired_cursors: AtomicU64::new(0),
         }));
-        let scene = Scene::set(&doors[0], shared.0.tag).await;
+        let scene = Scene::create(&addresses[0], shared.0.tag).await;
         let writer = |number| Writer {
             number,
             chance: plan.chance(&format!("writer {number}")),
-            doors: doors.clone(),
+            addresses: addresses.clone(),
             scene: scene.clone(),
             shared: shared.clone(),
             channel: None,
         };
         let writers = (0..WRITERS).map(|number| tokio::spawn(writer(number).run())).collect();
         let mut watchers = Vec::new();
-        for door in 0..doors.len() {
+        for instance in 0..addresses.len() {
             for (number, collection) in WATCHERS.into_iter().enumerate() {
-                let chance = plan.chance(&format!("watcher {door} {number}"));
-                let recorder = watcher::Recorder::new(shared.clone(), chance, door, doors.clone(), collection);
+                let chance = plan.chance(&format!("watcher {instance} {number}"));
+                let recorder = watcher::Recorder::new(shared.clone(), chance, instance, addresses.clone(), collection);
                 watchers.push(tokio::spawn(recorder.run()));
             }
         }
-        let lister = tokio::spawn(list_again_and_again(shared.clone(), doors));
+        let lister = tokio::spawn(list_periodically(shared.clone(), addresses));
         Self { shared, database: fleet.database.clone(), writers, watchers, lister }
     }
 
-    /// Waits for so many more acknowledged writes.
-    pub async fn more(&self, count: usize) {
-        self.shared.more(count).await;
+    /// Waits until `count` further writes are acknowledged.
+    pub async fn wait_for_writes(&self, count: usize) {
+        self.shared.wait_for_writes(count).await;
     }
 
-    /// One more who watches, to the end of the run or their own.
+    /// Adds a watcher.
     pub fn join(&mut self, watching: impl Future<Output = Watcher> + Send + 'static) {
         self.watchers.push(tokio::spawn(watching));
     }
 
-    /// Lets all finish, and answers what was wrong.
+    /// Waits until all tasks finish and returns the violations.
     pub async fn end(self) -> Outcome {
-        let (history, surprises) = self.history().await;
+        let (history, unexpected) = self.history().await;
         let violations = validate(&history).into_iter().map(|violation| violation.to_string());
-        let wrong = surprises.into_iter().chain(violations).collect();
-        Outcome { histories: 1, changes: history.table.len().max(history.floor as usize), wrong }
+        let failures = unexpected.into_iter().chain(violations).collect();
+        Outcome { histories: 1, changes: history.table.len().max(history.floor as usize), failures }
     }
 
-    /// Lets all finish, and answers what happened.
+    /// Waits until all tasks finish. Returns the history, and the events that no fault explains.
     async fn history(self) -> (History, Vec<String>) {
         let Self { shared, database, writers, watchers, lister } = self;
         shared.0.ending.send_replace(true);
-        let writes = patiently("all have written", join_all(writers)).await;
-        let mut connection = PgConnection::connect_with(&database).await.expect("it answers");
+        let writes = within_timeout("the writers end", join_all(writers)).await;
+        let mut connection = PgConnection::connect_with(&database).await.expect("the database answers");
         let head = "select greatest(floor, (select max(position) from change)) from feed";
-        let head: i64 = sqlx::query_scalar(head).fetch_one(&mut connection).await.expect("one");
+        let head: i64 = sqlx::query_scalar(head).fetch_one(&mut connection).await.expect("a row");
         shared.0.goal.send_replace(Some(head));
-        let watchers = patiently("all were told all", join_all(watchers)).await;
-        let hand_offs = patiently("the lists end", lister).await.expect("it lists");
+        let watchers = within_timeout("the watchers reach the end", join_all(watchers)).await;
+        let hand_offs = within_timeout("the lists end", lister).await.expect("no panic");
 
         let changes: Vec<Logged> =
             sqlx::query_as("select * from change order by position").fetch_all(&mut connection).await.expect("rows");
-        let floor = sqlx::query_scalar("select floor from feed").fetch_one(&mut connection).await.expect("one");
+        let floor = sqlx::query_scalar("select floor from feed").fetch_one(&mut connection).await.expect("a row");
         let records: Vec<(String, i64)> = sqlx::query_as(
             "select 'participants/' || id, revision from participant
              union all
@@ -267,19 +269,19 @@ impl Recording {
         .await
         .expect("rows");
         let history = History {
-            writes: writes.into_iter().flat_map(|writes| writes.expect("it writes")).collect(),
-            watchers: watchers.into_iter().map(|watcher| watcher.expect("it watches")).collect(),
+            writes: writes.into_iter().flat_map(|writes| writes.expect("no panic")).collect(),
+            watchers: watchers.into_iter().map(|watcher| watcher.expect("no panic")).collect(),
             hand_offs,
-            table: changes.into_iter().map(told).collect(),
+            table: changes.into_iter().map(recorded).collect(),
             floor,
             records: records.into_iter().collect(),
         };
-        (history, std::mem::take(&mut shared.surprises()))
+        (history, std::mem::take(&mut shared.unexpected()))
     }
 }
 
-fn told(logged: Logged) -> Told {
-    Told {
+fn recorded(logged: Logged) -> RecordedChange {
+    RecordedChange {
         position: logged.position,
         name: logged.collection.name(logged.id),
         kind: logged.kind.into(),
@@ -290,44 +292,44 @@ fn told(logged: Logged) -> Told {
     }
 }
 
-/// Lists everything as of what was acknowledged last, at one instance after the other, while others write.
-async fn list_again_and_again(shared: Shared, doors: Vec<Door>) -> Vec<HandOff> {
+/// Lists all records as of the last acknowledged write, at the instances in turn, while others write.
+async fn list_periodically(shared: Shared, addresses: Vec<InstanceAddress>) -> Vec<HandOff> {
     let mut hand_offs = Vec::new();
     let mut acknowledged = shared.0.acknowledged.subscribe();
     let mut ending = shared.0.ending.subscribe();
-    for (round, door) in doors.iter().cycle().enumerate() {
-        let goal = round * BETWEEN_HAND_OFFS + 1;
+    for (round, address) in addresses.iter().cycle().enumerate() {
+        let goal = round * WRITES_PER_HAND_OFF + 1;
         tokio::select! {
             _ = acknowledged.wait_for(|(count, _)| *count >= goal) => {}
             _ = ending.wait_for(|is_ending| *is_ending) => return hand_offs,
         }
         let as_of = acknowledged.borrow().1;
-        match timeout(LIST_TIMEOUT, list(door)).await {
+        match timeout(LIST_TIMEOUT, list(address)).await {
             Ok(Ok(listed)) => hand_offs.push(HandOff { as_of, listed }),
-            // A fault was in the way.
+            // The fault interrupted the list.
             Ok(Err(_)) | Err(_) => sleep(Duration::from_millis(20)).await,
         }
     }
     hand_offs
 }
 
-async fn list(door: &Door) -> Result<BTreeMap<String, i64>, Status> {
-    let channel = connect(door).await.ok_or_else(|| Status::unavailable("nobody is there"))?;
+async fn list(address: &InstanceAddress) -> Result<BTreeMap<String, i64>, Status> {
+    let channel = connect(address).await.ok_or_else(|| Status::unavailable("the instance does not listen"))?;
     let mut listed = BTreeMap::new();
     let all = ListParticipantsRequest { page_size: 1_000, ..Default::default() };
     let mut pages = ParticipantServiceClient::new(channel.clone()).stream_participants(all).await?.into_inner();
     while let Some(page) = pages.message().await? {
-        listed.extend(page.participants.into_iter().map(|one| (one.name, one.revision)));
+        listed.extend(page.participants.into_iter().map(|participant| (participant.name, participant.revision)));
     }
     let all = ListArticlesRequest { page_size: 1_000, ..Default::default() };
     let mut pages = ArticleServiceClient::new(channel.clone()).stream_articles(all).await?.into_inner();
     while let Some(page) = pages.message().await? {
-        listed.extend(page.articles.into_iter().map(|one| (one.name, one.revision)));
+        listed.extend(page.articles.into_iter().map(|article| (article.name, article.revision)));
     }
     let all = ListMeetingsRequest { page_size: 1_000, ..Default::default() };
     let mut pages = MeetingServiceClient::new(channel).stream_meetings(all).await?.into_inner();
     while let Some(page) = pages.message().await? {
-        listed.extend(page.meetings.into_iter().map(|one| (one.name, one.revision)));
+        listed.extend(page.meetings.into_iter().map(|meeting| (meeting.name, meeting.revision)));
     }
     Ok(listed)
 }

@@ -1,5 +1,5 @@
-//! The feed that everybody builds first, and that loses changes: numbers from a sequence are taken at the insert and
-//! seen at the commit. The validator has to catch it.
+//! A common but wrong design of a feed: numbers from a sequence are assigned at the insert and become visible at the
+//! commit, so that readers miss changes. The validator must detect it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{
     chance::Chance,
-    history::{Answer, History, Message, Session, Start, Told, Watcher, Write},
+    history::{Answer, History, Message, RecordedChange, Session, Start, Watcher, Write},
     validator::{Promise, validate},
 };
 use crate::support::cluster;
@@ -17,11 +17,11 @@ const WRITERS: u64 = 12;
 const WRITES: u64 = 60;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_feed_in_the_order_of_a_sequence_is_caught() {
+async fn validator_rejects_a_feed_ordered_by_a_sequence() {
     let seed = Chance::seed();
     eprintln!("READOUT_SEED={seed}");
     let database = cluster::empty_database().await;
-    let mut connection = PgConnection::connect_with(&database).await.expect("it answers");
+    let mut connection = PgConnection::connect_with(&database).await.expect("the database answers");
     sqlx::query("create table broken (seq bigserial primary key, request_id text not null)")
         .execute(&mut connection)
         .await
@@ -32,10 +32,10 @@ async fn a_feed_in_the_order_of_a_sequence_is_caught() {
     let writers: Vec<_> = (0..WRITERS).map(|number| tokio::spawn(write(database.clone(), number, seed))).collect();
     let mut writes = Vec::new();
     for writer in writers {
-        writes.extend(writer.await.expect("it writes"));
+        writes.extend(writer.await.expect("no panic"));
     }
     drop(running);
-    let watcher = watcher.await.expect("it reads");
+    let watcher = watcher.await.expect("no panic");
 
     let table = after(&mut connection, 0).await;
     assert_eq!(table.len() as u64, WRITERS * WRITES);
@@ -47,7 +47,7 @@ async fn a_feed_in_the_order_of_a_sequence_is_caught() {
 /// Writes a row at a time, each in a transaction that takes up to three milliseconds.
 async fn write(database: PgConnectOptions, number: u64, seed: u64) -> Vec<Write> {
     let mut chance = Chance::of(seed, &format!("sequence {number}"));
-    let mut connection = PgConnection::connect_with(&database).await.expect("it answers");
+    let mut connection = PgConnection::connect_with(&database).await.expect("the database answers");
     let mut writes = Vec::new();
     for write in 0..WRITES {
         let request_id = format!("{number}-{write}");
@@ -64,9 +64,9 @@ async fn write(database: PgConnectOptions, number: u64, seed: u64) -> Vec<Write>
     writes
 }
 
-/// Asks for what comes after the highest number seen, until all have written.
+/// Reads the rows after the highest number seen, until all writers have ended.
 async fn watch(database: PgConnectOptions, ended: watch::Receiver<()>) -> Watcher {
-    let mut connection = PgConnection::connect_with(&database).await.expect("it answers");
+    let mut connection = PgConnection::connect_with(&database).await.expect("the database answers");
     let mut messages = Vec::new();
     let mut last = 0;
     loop {
@@ -77,20 +77,20 @@ async fn watch(database: PgConnectOptions, ended: watch::Receiver<()>) -> Watche
         if has_ended {
             return Watcher {
                 sessions: vec![Session { start: Start::After(0), messages }],
-                to_the_end: true,
+                reads_to_end: true,
                 ..Watcher::default()
             };
         }
     }
 }
 
-async fn after(connection: &mut PgConnection, last: i64) -> Vec<Told> {
+async fn after(connection: &mut PgConnection, last: i64) -> Vec<RecordedChange> {
     let rows: Vec<(i64, String)> = sqlx::query_as("select seq, request_id from broken where seq > $1 order by seq")
         .bind(last)
         .fetch_all(connection)
         .await
         .expect("rows");
-    let told = |(seq, request_id)| Told {
+    let change = |(seq, request_id)| RecordedChange {
         position: seq,
         name: format!("rows/{seq}"),
         kind: 1,
@@ -99,5 +99,5 @@ async fn after(connection: &mut PgConnection, last: i64) -> Vec<Told> {
         request_id,
         last: true,
     };
-    rows.into_iter().map(told).collect()
+    rows.into_iter().map(change).collect()
 }

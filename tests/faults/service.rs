@@ -1,4 +1,4 @@
-//! The service is killed, or frozen.
+//! An instance of the service is killed or frozen.
 
 use std::time::Duration;
 
@@ -15,29 +15,30 @@ use super::{
 };
 use crate::support::make;
 
-/// The database lets go of a transaction of somebody who is frozen after two seconds; the machine may be busy.
+/// The database ends the transaction of a frozen client after two seconds; the rest is for a busy machine.
 const LONGEST_STOP: Duration = Duration::from_secs(5);
 const FROZEN_FOR: Duration = Duration::from_secs(3);
 
-/// Killed without notice at any moment, again and again, one instance or the other.
+/// One of the instances is killed at a random moment, repeatedly.
 pub async fn killed(plan: Plan) -> Outcome {
     let mut chance = plan.chance("killed");
     let mut fleet = Fleet::start().await;
     let recording = Recording::begin(&fleet, plan).await;
     for _ in 0..plan.rounds(4) {
-        recording.more(1 + chance.below(30) as usize).await;
+        recording.wait_for_writes(1 + chance.below(30) as usize).await;
         sleep(Duration::from_micros(chance.below(20_000))).await;
         let instance = &mut fleet.instances[chance.below(2) as usize];
         instance.kill().await;
-        instance.start_again().await;
+        instance.restart().await;
     }
-    recording.more(50).await;
+    recording.wait_for_writes(50).await;
     let outcome = recording.end().await;
     fleet.stop().await;
     outcome
 }
 
-/// Frozen while it holds the feed's lock: the others go on without it, and so does it when it is back.
+/// An instance is frozen while it holds the feed's lock. The other continues without it, and the frozen one continues
+/// when it is resumed.
 pub async fn frozen(plan: Plan) -> Outcome {
     let mut chance = plan.chance("frozen");
     let fleet = Fleet::start().await;
@@ -45,21 +46,21 @@ pub async fn frozen(plan: Plan) -> Outcome {
     let recording = Recording::begin(&fleet, plan).await;
     let mut longest = Duration::ZERO;
     for (frozen, other) in [(0, 1), (1, 0)] {
-        recording.more(50).await;
+        recording.wait_for_writes(50).await;
         freeze_with_the_lock(&fleet.instances[frozen], &pool, &mut chance).await;
         let since = Instant::now();
         while since.elapsed() < FROZEN_FOR {
-            longest = longest.max(time_of_a_write(&fleet.instances[other]).await);
+            longest = longest.max(write_latency(&fleet.instances[other]).await);
         }
         fleet.instances[frozen].thaw();
     }
-    recording.more(50).await;
+    recording.wait_for_writes(50).await;
     let outcome = recording.end().await;
     fleet.stop().await;
     outcome.require(longest < LONGEST_STOP, || format!("a frozen instance stopped the other for {longest:?}"))
 }
 
-/// Freezes an instance, again and again until it is caught in a transaction that has the feed's lock.
+/// Freezes an instance repeatedly, until it is in a transaction that holds the feed's lock.
 async fn freeze_with_the_lock(instance: &Instance, pool: &PgPool, chance: &mut Chance) {
     const HOLDERS: &str = "
         select activity.pid
@@ -72,7 +73,7 @@ async fn freeze_with_the_lock(instance: &Instance, pool: &PgPool, chance: &mut C
     for _ in 0..500 {
         sleep(Duration::from_micros(chance.below(10_000))).await;
         instance.freeze();
-        // The other one moves on: who still holds it a moment later is frozen.
+        // The other instance releases the lock soon: a session that holds it a moment later is frozen.
         let first = sqlx::query(HOLDERS).fetch_optional(pool).await.expect("an answer");
         sleep(Duration::from_millis(10)).await;
         let second = sqlx::query(HOLDERS).fetch_optional(pool).await.expect("an answer");
@@ -83,15 +84,15 @@ async fn freeze_with_the_lock(instance: &Instance, pool: &PgPool, chance: &mut C
         }
         instance.thaw();
     }
-    panic!("never caught with the lock");
+    panic!("the instance was never frozen with the lock");
 }
 
-/// How long one write takes.
-async fn time_of_a_write(instance: &Instance) -> Duration {
-    let begun = Instant::now();
-    let channel = connect(&instance.door()).await.expect("it listens");
-    let participant = Some(make::person("Somebody", "AZ"));
+/// Measures one write.
+async fn write_latency(instance: &Instance) -> Duration {
+    let start = Instant::now();
+    let channel = connect(&instance.address()).await.expect("the instance listens");
+    let participant = Some(make::person("Kerim Veliyev", "AZ"));
     let request = CreateParticipantRequest { participant, ..Default::default() };
     ParticipantServiceClient::new(channel).create_participant(request).await.expect("created");
-    begun.elapsed()
+    start.elapsed()
 }

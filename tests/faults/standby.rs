@@ -1,4 +1,4 @@
-//! A standby takes over.
+//! A standby is promoted.
 
 use std::ffi::OsStr;
 
@@ -10,7 +10,7 @@ use readout::pb::{
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 use super::{
-    fleet::{Door, Fleet, Own},
+    fleet::{Fleet, InstanceAddress, Own},
     plan::Plan,
     programs::run,
     proxy::Proxy,
@@ -25,57 +25,58 @@ use crate::support::{
     make, reason_of,
 };
 
-/// A synchronous standby takes over when the primary is killed: no epoch ends.
+/// A synchronous standby takes over when the primary is killed. The epoch continues.
 pub async fn promoted(plan: Plan) -> Outcome {
     let pair = Pair::start(true).await;
     let fleet = pair.fleet().await;
     let recording = Recording::begin(&fleet, plan).await;
-    recording.more(100).await;
+    recording.wait_for_writes(100).await;
     pair.fail_over().await;
-    recording.more(100).await;
+    recording.wait_for_writes(100).await;
     let outcome = recording.end().await;
     fleet.stop().await;
     pair.stop().await;
     outcome
 }
 
-/// A standby takes over that had not got all, and others write at once: more than was lost. Whoever watches is told
-/// that the epoch has ended, and nothing that follows on what was lost.
+/// A standby without the last changes takes over, and more new changes are written at once than were lost. Watchers
+/// must receive the end of the epoch, and no change that follows on lost ones.
 pub async fn promoted_without_its_tail(_: Plan) -> Outcome {
     let pair = Pair::start(false).await;
     let fleet = pair.fleet().await;
     let mut watches = Vec::new();
-    for door in fleet.doors().into_iter().chain(fleet.doors()) {
-        let changes = ChangeServiceClient::new(connect(&door).await.expect("it listens"));
+    for address in fleet.addresses().into_iter().chain(fleet.addresses()) {
+        let changes = ChangeServiceClient::new(connect(&address).await.expect("the instance listens"));
         watches.push(Watch::begin(&changes, all(beginning())).await.expect("a watch"));
     }
-    let door = fleet.instances[0].door();
-    write(&door, "Before", KEPT).await;
-    pair.part().await;
-    write(&door, "Lost", LOST).await;
+    let address = fleet.instances[0].address();
+    write(&address, "Before", KEPT).await;
+    pair.disconnect().await;
+    write(&address, "Lost", LOST).await;
     for watch in &mut watches {
         watch.changes(KEPT + LOST).await;
     }
     pair.fail_over().await;
-    write(&door, "After", 3 * LOST).await;
+    write(&address, "After", 3 * LOST).await;
 
-    let mut outcome = Outcome { histories: 1, changes: KEPT + 3 * LOST, wrong: Vec::new() };
+    let mut outcome = Outcome { histories: 1, changes: KEPT + 3 * LOST, failures: Vec::new() };
     for watch in &mut watches {
         let ended = loop {
             match watch.next().await {
-                Ok(Event::Change(change)) => break Err(format!("{} was told after what was lost", change.position)),
+                Ok(Event::Change(change)) => break Err(format!("{} was sent after lost changes", change.position)),
                 Ok(_) => {}
                 Err(status) if reason_of(&status) == ErrorReason::EpochChanged => break Ok(()),
                 Err(status) => break Err(format!("a watch ended: {status:?}")),
             }
         };
-        outcome.wrong.extend(ended.err());
+        outcome.failures.extend(ended.err());
     }
-    for door in fleet.doors() {
-        let changes = ChangeServiceClient::new(connect(&door).await.expect("it listens"));
+    for address in fleet.addresses() {
+        let changes = ChangeServiceClient::new(connect(&address).await.expect("the instance listens"));
         let mut watch = Watch::begin(&changes, all(beginning())).await.expect("a watch");
-        let told: Vec<_> = watch.caught_up().await.iter().map(number).collect();
-        outcome = outcome.require(told == (1..=(KEPT + 3 * LOST) as i64).collect::<Vec<_>>(), || format!("{told:?}"));
+        let received: Vec<_> = watch.caught_up().await.iter().map(number).collect();
+        let expected: Vec<_> = (1..=(KEPT + 3 * LOST) as i64).collect();
+        outcome = outcome.require(received == expected, || format!("{received:?}"));
     }
     fleet.stop().await;
     pair.stop().await;
@@ -85,32 +86,32 @@ pub async fn promoted_without_its_tail(_: Plan) -> Outcome {
 const KEPT: usize = 40;
 const LOST: usize = 10;
 
-/// So many writes at once, each as often as it takes.
-async fn write(door: &Door, what: &str, count: usize) {
-    let channel = connect(door).await.expect("it listens");
-    let one = async |number| {
-        let name = format!("{what} {number}");
+/// Creates this many participants at once, each with retries.
+async fn write(address: &InstanceAddress, prefix: &str, count: usize) {
+    let channel = connect(address).await.expect("the instance listens");
+    let create = async |number| {
+        let name = format!("{prefix} {number}");
         let participant = Some(make::person(&name, "AZ"));
         let request = CreateParticipantRequest { participant, request_id: name, ..Default::default() };
-        eventually("it is written", async || {
+        eventually("the write succeeds", async || {
             ParticipantServiceClient::new(channel.clone()).create_participant(request.clone()).await.is_ok()
         })
         .await;
     };
-    join_all((0..count).map(one)).await;
+    join_all((0..count).map(create)).await;
 }
 
-/// Waits until a query about a state answers one.
-async fn becomes_one(database: &PgConnectOptions, query: &'static str, state: &str) {
-    let mut connection = PgConnection::connect_with(database).await.expect("it answers");
+/// Waits until a query with this parameter returns 1.
+async fn wait_for_one(database: &PgConnectOptions, query: &'static str, parameter: &str) {
+    let mut connection = PgConnection::connect_with(database).await.expect("the database answers");
     eventually(query, async || {
-        let count: i64 = sqlx::query_scalar(query).bind(state).fetch_one(&mut connection).await.expect("one");
+        let count: i64 = sqlx::query_scalar(query).bind(parameter).fetch_one(&mut connection).await.expect("a row");
         count == 1
     })
     .await;
 }
 
-/// A primary with a standby, and the wire that leads to one of them.
+/// A primary with a standby, and a proxy that leads to one of them.
 pub struct Pair {
     primary: Own,
     pub standby: Own,
@@ -118,7 +119,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// With a standby that has all that was acknowledged, or not.
+    /// Starts a pair. A synchronous standby has everything that was acknowledged.
     pub async fn start(is_synchronous: bool) -> Self {
         let primary = Own::start(&[]).await;
         let dir = DataDir::new();
@@ -134,7 +135,7 @@ impl Pair {
         }
         let state = if is_synchronous { "sync" } else { "async" };
         let states = "select count(*) from pg_stat_replication where state = 'streaming' and sync_state = $1";
-        becomes_one(&primary.database(), states, state).await;
+        wait_for_one(&primary.database(), states, state).await;
         let proxy = Proxy::to(socket(&primary.database())).await;
         Self { primary, standby, proxy }
     }
@@ -144,7 +145,7 @@ impl Pair {
         Fleet::at(url.parse().expect("a url"), [&url, &url], &[]).await
     }
 
-    /// Nothing reaches the primary any more; it is killed, and the standby becomes one.
+    /// Cuts the primary off and kills it, and promotes the standby.
     async fn fail_over(&self) {
         self.proxy.go_down();
         self.primary.dir.kill_servers();
@@ -153,12 +154,12 @@ impl Pair {
         self.proxy.come_up();
     }
 
-    /// What is written from here on, the standby does not get.
-    async fn part(&self) {
+    /// Ends the replication: the standby receives no further changes.
+    async fn disconnect(&self) {
         execute(&self.standby.database(), "alter system set primary_conninfo = ''").await;
         execute(&self.standby.database(), "select pg_reload_conf()").await;
-        let gone = "select 1 - count(*) from pg_stat_replication where state = $1";
-        becomes_one(&self.primary.database(), gone, "streaming").await;
+        let count = "select 1 - count(*) from pg_stat_replication where state = $1";
+        wait_for_one(&self.primary.database(), count, "streaming").await;
     }
 
     pub async fn stop(self) {

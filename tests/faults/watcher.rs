@@ -1,11 +1,10 @@
-//! Those who watch: each goes on from its last cursor after whatever broke its call, and breaks it off by itself now
-//! and then.
+//! Watchers. Each resumes from its last cursor when its call ends, and cancels its call at random.
 
 use std::time::Duration;
 
 use readout::pb::{
     ErrorReason, WatchChangesRequest, WatchChangesResponse, change_service_client::ChangeServiceClient,
-    watch_changes_request::Start as Asked, watch_changes_response::Event,
+    watch_changes_request::Start as RequestStart, watch_changes_response::Event,
 };
 use tokio::time::{sleep, timeout};
 use tonic::{Status, Streaming, transport::Channel};
@@ -13,73 +12,79 @@ use tonic_types::StatusExt;
 
 use super::{
     chance::Chance,
-    fleet::Door,
-    history::{Message, Session, Start, Told, Watcher},
+    fleet::InstanceAddress,
+    history::{Message, RecordedChange, Session, Start, Watcher},
     recorder::Shared,
-    writer::{connect, may_be_there_after},
+    writer::{connect, is_outcome_unknown},
 };
 use crate::support::{
     follow::{beginning, matching},
     metadata_of, reason_of,
 };
 
-/// Signs of life come more often than this: who hears nothing for so long calls again.
+/// Heartbeats are more frequent: a watcher that receives nothing for this time calls again.
 const SILENCE: Duration = Duration::from_secs(3);
-/// Between two attempts.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How somebody reads.
+/// The way a watcher reads.
 #[derive(Debug, Clone)]
 pub enum Pace {
-    /// As fast as it comes, and breaks off now and then.
+    /// As fast as possible, with random cancellations.
     Eager,
-    /// As fast as it comes, over a connection with others.
+    /// As fast as possible, over a shared connection.
     Together(Channel),
-    /// A message in so much time, as long as there are writers.
+    /// One message per duration until the writers have ended.
     OneEach(Duration),
-    /// One message, and the others only when all have written.
+    /// One message, and the others only after the writers have ended.
     Stuck,
-    /// So many messages at a time, and nothing for as many acknowledged writes.
+    /// After `after` messages, waits for `writes` acknowledged writes.
     Rests { after: usize, writes: usize },
 }
 
-/// One who watches, and writes down what it is told.
+/// A watcher that records the messages it receives.
 pub struct Recorder {
     pub pace: Pace,
-    /// Whether they want the resources too.
+    /// True if it asks for the resources too.
     pub include_resource: bool,
     pub chance: Chance,
-    /// Where it calls first; the others after a break, at times.
-    pub door: usize,
-    pub doors: Vec<Door>,
+    /// The instance to call; sometimes another one after an interruption.
+    pub instance: usize,
+    pub addresses: Vec<InstanceAddress>,
     pub shared: Shared,
     pub watcher: Watcher,
-    pub next: Asked,
+    pub next: RequestStart,
     pub start: Start,
 }
 
-/// How a call ended.
+/// The end of a call.
 enum End {
-    /// All was told.
+    /// The watcher has reached the end of the run.
     Done,
-    /// It can go on at once.
+    /// The watcher can resume at once.
     Broken,
-    /// It can go on later.
+    /// The watcher resumes later.
     Rested,
-    /// It cannot.
+    /// The watcher cannot resume.
     Over,
 }
 
 impl Recorder {
-    /// One who begins at the first change there ever was.
-    pub fn new(shared: Shared, chance: Chance, door: usize, doors: Vec<Door>, collection: &'static str) -> Self {
-        let watcher = Watcher { collection, sessions: Vec::new(), to_the_end: true };
+    /// A watcher that starts at the first change.
+    pub fn new(
+        shared: Shared,
+        chance: Chance,
+        instance: usize,
+        addresses: Vec<InstanceAddress>,
+        collection: &'static str,
+    ) -> Self {
+        let watcher = Watcher { collection, sessions: Vec::new(), reads_to_end: true };
         Self {
             pace: Pace::Eager,
             include_resource: false,
             chance,
-            door,
-            doors,
+            instance,
+            addresses,
             shared,
             watcher,
             next: beginning(),
@@ -87,20 +92,20 @@ impl Recorder {
         }
     }
 
-    /// Watches until it has all there is at the end of the run.
+    /// Watches until the end of the run.
     pub async fn run(mut self) -> Watcher {
         loop {
             match self.call().await {
                 End::Done => return self.watcher,
                 End::Over => {
-                    self.watcher.to_the_end = false;
+                    self.watcher.reads_to_end = false;
                     return self.watcher;
                 }
                 End::Rested => self.rest().await,
                 End::Broken => {
                     sleep(PAUSE).await;
                     if self.chance.once_in(4) {
-                        self.door = self.chance.below(self.doors.len() as u64) as usize;
+                        self.instance = self.chance.below(self.addresses.len() as u64) as usize;
                     }
                 }
             }
@@ -110,15 +115,15 @@ impl Recorder {
     async fn rest(&self) {
         let Pace::Rests { writes, .. } = self.pace else { return };
         tokio::select! {
-            _ = self.shared.more(writes) => {}
-            () = self.shared.is_written() => {}
+            _ = self.shared.wait_for_writes(writes) => {}
+            () = self.shared.wait_for_writers() => {}
         }
     }
 
     async fn call(&mut self) -> End {
         let channel = match &self.pace {
             Pace::Together(channel) => Some(channel.clone()),
-            _ => connect(&self.doors[self.door]).await,
+            _ => connect(&self.addresses[self.instance]).await,
         };
         let Some(channel) = channel else { return End::Broken };
         let filter = match self.watcher.collection {
@@ -138,39 +143,39 @@ impl Recorder {
     }
 
     async fn listen(&mut self, mut stream: Streaming<WatchChangesResponse>) -> End {
-        for heard in 1.. {
+        for count in 1.. {
             let message = match timeout(SILENCE, stream.message()).await {
                 Err(_) | Ok(Ok(None)) => return End::Broken,
                 Ok(Err(status)) => return self.ended(&status),
                 Ok(Ok(Some(message))) => message,
             };
-            let told = match message.event.expect("every message tells something") {
+            let recorded = match message.event.expect("every message has an event") {
                 Event::Change(change) => {
                     self.shared.number(&change.position);
-                    Some(Message::Change(Told::from(change)))
+                    Some(Message::Change(RecordedChange::from(change)))
                 }
                 Event::Heartbeat(heartbeat) => Some(Message::Heartbeat(self.shared.number(&heartbeat.position))),
                 Event::Notice(notice) => {
-                    self.shared.notice(notice.kind());
+                    self.shared.count_notice(notice.kind());
                     None
                 }
             };
-            self.next = Asked::Cursor(message.cursor);
-            if let Some(told) = told {
-                let (Message::Change(Told { position, .. }) | Message::Heartbeat(position)) = told;
+            self.next = RequestStart::Cursor(message.cursor);
+            if let Some(recorded) = recorded {
+                let (Message::Change(RecordedChange { position, .. }) | Message::Heartbeat(position)) = recorded;
                 self.start = Start::After(position);
-                self.watcher.sessions.last_mut().expect("begun").messages.push(told);
-                if self.shared.is_told(position) {
+                self.watcher.sessions.last_mut().expect("begun").messages.push(recorded);
+                if self.shared.is_end(position) {
                     return End::Done;
                 }
             }
             match self.pace {
                 Pace::Eager if self.chance.once_in(200) => return End::Broken,
-                Pace::Rests { after, .. } if heard == after => return End::Rested,
-                Pace::Stuck => self.shared.is_written().await,
+                Pace::Rests { after, .. } if count == after => return End::Rested,
+                Pace::Stuck => self.shared.wait_for_writers().await,
                 Pace::OneEach(time) => tokio::select! {
                     () = sleep(time) => {}
-                    () = self.shared.is_written() => return End::Over,
+                    () = self.shared.wait_for_writers() => return End::Over,
                 },
                 _ => {}
             }
@@ -180,15 +185,15 @@ impl Recorder {
 
     fn ended(&mut self, status: &Status) -> End {
         if status.get_details_error_info().is_some() && reason_of(status) == ErrorReason::CursorExpired {
-            self.shared.came_too_late();
-            self.next = Asked::Cursor(metadata_of(status, "oldest_cursor"));
+            self.shared.count_expired_cursor();
+            self.next = RequestStart::Cursor(metadata_of(status, "oldest_cursor"));
             self.start = Start::Oldest;
             return End::Broken;
         }
-        if may_be_there_after(status) {
+        if is_outcome_unknown(status) {
             return End::Broken;
         }
-        self.shared.surprise(format!("a watch ended: {status:?}"));
+        self.shared.report_unexpected(format!("a watch ended: {status:?}"));
         End::Over
     }
 }

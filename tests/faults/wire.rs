@@ -1,4 +1,4 @@
-//! The wire between an instance and its database is cut, goes dead, or is slow.
+//! The connection between an instance and its database is cut, dead or slow.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    fleet::{Door, Fleet},
+    fleet::{Fleet, InstanceAddress},
     plan::Plan,
     proxy::Proxy,
     recorder::{Outcome, Recording},
@@ -15,31 +15,31 @@ use super::{
 };
 use crate::support::{cluster, data_dir::eventually, make};
 
-/// A batch is given up after 35 seconds.
+/// The instance gives up a batch after 35 seconds.
 const LONGEST_STRANDED: Duration = Duration::from_secs(50);
 
-/// The socket of a database.
+/// The path of the Unix socket of a database.
 pub fn socket(database: &PgConnectOptions) -> PathBuf {
-    database.get_socket().expect("it has one").join(format!(".s.PGSQL.{}", database.get_port()))
+    database.get_socket().expect("a socket").join(format!(".s.PGSQL.{}", database.get_port()))
 }
 
-/// Two instances, of which the first has a wire.
+/// Two instances, of which the first is connected through a proxy.
 async fn fleet() -> (Proxy, Fleet) {
     let database = cluster::database().await;
     let proxy = Proxy::to(socket(&database)).await;
-    let url = proxy.url(database.get_database().expect("it has a name"));
+    let url = proxy.url(database.get_database().expect("a name"));
     let direct = sqlx::ConnectOptions::to_url_lossy(&database).to_string();
     let fleet = Fleet::at(database, [&url, &direct], &[]).await;
     (proxy, fleet)
 }
 
-/// Cut again and again, at times for a while.
+/// Connections are cut repeatedly, at times for a while.
 pub async fn cut(plan: Plan) -> Outcome {
     let mut chance = plan.chance("cut");
     let (proxy, fleet) = fleet().await;
     let recording = Recording::begin(&fleet, plan).await;
     for round in 0..plan.rounds(12) {
-        recording.more(1 + chance.below(20) as usize).await;
+        recording.wait_for_writes(1 + chance.below(20) as usize).await;
         sleep(Duration::from_micros(chance.below(5_000))).await;
         match round % 4 {
             3 => {
@@ -50,18 +50,18 @@ pub async fn cut(plan: Plan) -> Outcome {
             _ => proxy.cut(),
         }
     }
-    recording.more(50).await;
+    recording.wait_for_writes(50).await;
     let outcome = recording.end().await;
     fleet.stop().await;
     outcome
 }
 
-/// Dead: nothing arrives for some seconds, and nobody is told. Then it is cut, or what was sent arrives after all.
+/// Nothing arrives for some seconds, and no side notices. Then the connections are cut, or the bytes arrive late.
 pub async fn dead(plan: Plan) -> Outcome {
     let (proxy, fleet) = fleet().await;
     let recording = Recording::begin(&fleet, plan).await;
     for is_cut in [true, false] {
-        recording.more(50).await;
+        recording.wait_for_writes(50).await;
         proxy.go_dead();
         sleep(Duration::from_secs(3)).await;
         if is_cut {
@@ -69,51 +69,51 @@ pub async fn dead(plan: Plan) -> Outcome {
         }
         proxy.come_up();
     }
-    recording.more(50).await;
+    recording.wait_for_writes(50).await;
     let outcome = recording.end().await;
     fleet.stop().await;
     outcome
 }
 
-/// Everything takes up to 50 ms longer, each way.
+/// Everything is delayed by up to 50 ms in each direction.
 pub async fn slow(plan: Plan) -> Outcome {
     let mut chance = plan.chance("slow");
     let (proxy, fleet) = fleet().await;
     let recording = Recording::begin(&fleet, plan).await;
     for _ in 0..plan.rounds(3) {
         proxy.slow_down(Duration::from_millis(chance.below(50)));
-        recording.more(40).await;
+        recording.wait_for_writes(40).await;
     }
     proxy.come_up();
-    recording.more(20).await;
+    recording.wait_for_writes(20).await;
     let outcome = recording.end().await;
     fleet.stop().await;
     outcome
 }
 
-/// All connections go dead for good, and nobody is told: the instance gives them up and makes others.
+/// All connections are dead for good, and no side notices. The instance must give them up and open others.
 pub async fn stranded(plan: Plan) -> Outcome {
     let (proxy, fleet) = fleet().await;
     let recording = Recording::begin(&fleet, plan).await;
-    // On a slow wire everybody is in the middle of something.
+    // On a slow wire every connection is in use.
     proxy.slow_down(Duration::from_millis(30));
-    recording.more(50).await;
+    recording.wait_for_writes(50).await;
     proxy.strand();
     proxy.come_up();
-    let begun = Instant::now();
-    let door = fleet.instances[0].door();
-    eventually("the instance writes again", async || write(&door).await).await;
-    let took = begun.elapsed();
-    recording.more(50).await;
+    let start = Instant::now();
+    let address = fleet.instances[0].address();
+    eventually("the instance writes again", async || write(&address).await).await;
+    let took = start.elapsed();
+    recording.wait_for_writes(50).await;
     let outcome = recording.end().await;
     fleet.stop().await;
     outcome.require(took < LONGEST_STRANDED, || format!("the instance was stranded for {took:?}"))
 }
 
-/// Whether an instance writes.
-async fn write(door: &Door) -> bool {
-    let Some(channel) = connect(door).await else { return false };
-    let participant = Some(make::person("Somebody", "AZ"));
+/// True if a write at the instance succeeds.
+async fn write(address: &InstanceAddress) -> bool {
+    let Some(channel) = connect(address).await else { return false };
+    let participant = Some(make::person("Kerim Veliyev", "AZ"));
     let request = CreateParticipantRequest { participant, ..Default::default() };
     let mut client = ParticipantServiceClient::new(channel);
     timeout(Duration::from_secs(1), client.create_participant(request)).await.is_ok_and(|written| written.is_ok())

@@ -1,4 +1,4 @@
-//! Those who write, and write down what they were answered.
+//! Writers, which record the answers that they receive.
 
 use std::time::Duration;
 
@@ -14,21 +14,21 @@ use tonic_types::StatusExt;
 
 use super::{
     chance::Chance,
-    fleet::Door,
+    fleet::InstanceAddress,
     history::{Answer, Write},
     recorder::Shared,
 };
 use crate::support::{follow::position, make};
 
-/// Who hears nothing for so long asks again.
+/// A writer that receives no answer for this time retries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Between two attempts.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Meetings that all write to.
+/// The number of meetings to which all writers write.
 const MEETINGS: usize = 12;
 
-/// What all write to.
+/// The records to which all writers write.
 #[derive(Debug, Clone)]
 pub struct Scene {
     article: String,
@@ -36,9 +36,9 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// An article and some meetings.
-    pub async fn set(door: &Door, tag: u64) -> Self {
-        let channel = connect(door).await.expect("it listens");
+    /// Creates an article and some meetings.
+    pub async fn create(address: &InstanceAddress, tag: u64) -> Self {
+        let channel = connect(address).await.expect("the instance listens");
         let request =
             CreateArticleRequest { article: Some(make::article(&format!("urn:scene-{tag}"))), ..Default::default() };
         let article = ArticleServiceClient::new(channel.clone()).create_article(request).await.expect("created");
@@ -55,24 +55,24 @@ impl Scene {
     }
 }
 
-/// A connection to an instance, if it is there.
-pub async fn connect(door: &Door) -> Option<Channel> {
-    let address = *door.borrow();
+/// Connects to an instance; `None` if it does not listen.
+pub async fn connect(instance: &InstanceAddress) -> Option<Channel> {
+    let address = *instance.borrow();
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a url").connect_timeout(CONNECT_TIMEOUT);
     timeout(CONNECT_TIMEOUT, endpoint.connect()).await.ok()?.ok()
 }
 
-/// One who writes.
+/// A writer.
 pub struct Writer {
     pub number: usize,
     pub chance: Chance,
-    pub doors: Vec<Door>,
+    pub addresses: Vec<InstanceAddress>,
     pub scene: Scene,
     pub shared: Shared,
     pub channel: Option<Channel>,
 }
 
-/// A write that can be repeated.
+/// A write that can be retried.
 #[derive(Debug, Clone)]
 enum Intent {
     Participant(Box<CreateParticipantRequest>),
@@ -80,8 +80,8 @@ enum Intent {
     Story(Box<IngestStoryRequest>),
 }
 
-/// What was answered: the position, and records that were written.
-type Answered = (String, Vec<String>);
+/// The position of a write, and the records that it wrote.
+type Written = (String, Vec<String>);
 
 impl Writer {
     /// Writes until the run ends.
@@ -119,9 +119,9 @@ impl Writer {
                 ..Default::default()
             })),
             _ => {
-                // One of a few whom others tell of too, and somebody new.
-                let known = format!("Delegate {}", self.chance.below(20));
-                let people = [make::person(&known, "AZ"), make::person(&format!("Guest {request_id}"), "RU")];
+                // A person whom other stories name too, and one who occurs only here.
+                let shared_name = format!("Delegate {}", self.chance.below(20));
+                let people = [make::person(&shared_name, "AZ"), make::person(&format!("Guest {request_id}"), "RU")];
                 let story = make::story(&format!("urn:{request_id}"), &people);
                 Intent::Story(Box::new(IngestStoryRequest { request_id, ..make::ingest(story) }))
             }
@@ -129,11 +129,11 @@ impl Writer {
     }
 
     async fn carry_out(&mut self, request_id: String, intent: Intent) -> Write {
-        let mut may_be_there = false;
+        let mut may_be_written = false;
         loop {
             if self.channel.is_none() {
-                let door = self.chance.below(self.doors.len() as u64) as usize;
-                self.channel = connect(&self.doors[door]).await;
+                let instance = self.chance.below(self.addresses.len() as u64) as usize;
+                self.channel = connect(&self.addresses[instance]).await;
             }
             let Some(channel) = self.channel.clone() else {
                 sleep(PAUSE).await;
@@ -142,17 +142,17 @@ impl Writer {
             match timeout(CALL_TIMEOUT, send(channel, &intent)).await {
                 Ok(Ok((position_text, names))) => {
                     let number = self.shared.number(&position_text);
-                    let answer = if may_be_there { Answer::By(number) } else { Answer::At(number) };
+                    let answer = if may_be_written { Answer::By(number) } else { Answer::At(number) };
                     return Write { request_id, answer, names };
                 }
-                Ok(Err(status)) if !may_be_there_after(&status) => {
-                    self.shared.surprise(format!("write {request_id}: {status:?}"));
+                Ok(Err(status)) if !is_outcome_unknown(&status) => {
+                    self.shared.report_unexpected(format!("write {request_id}: {status:?}"));
                     return Write { request_id, answer: Answer::Refused, names: Vec::new() };
                 }
                 Ok(Err(_)) | Err(_) => {
-                    may_be_there = true;
+                    may_be_written = true;
                     self.channel = None;
-                    // Some never ask what became of it.
+                    // Some writers give up without learning the outcome.
                     if self.chance.once_in(8) {
                         return Write { request_id, answer: Answer::Unknown, names: Vec::new() };
                     }
@@ -163,13 +163,14 @@ impl Writer {
     }
 }
 
-/// Whether a write that was refused so is to be sent again. What did not come from the service came from the wire.
-pub fn may_be_there_after(status: &Status) -> bool {
+/// True if a write with this error may have happened, so that it is retried. An error without a reason comes from the
+/// connection, not from the service.
+pub fn is_outcome_unknown(status: &Status) -> bool {
     let codes = [Code::Unavailable, Code::DeadlineExceeded, Code::Aborted];
     status.get_details_error_info().is_none() || codes.contains(&status.code())
 }
 
-async fn send(channel: Channel, intent: &Intent) -> Result<Answered, Status> {
+async fn send(channel: Channel, intent: &Intent) -> Result<Written, Status> {
     match intent.clone() {
         Intent::Participant(request) => {
             let answer = ParticipantServiceClient::new(channel).create_participant(*request).await?;
@@ -184,9 +185,9 @@ async fn send(channel: Channel, intent: &Intent) -> Result<Answered, Status> {
             let answer = IngestServiceClient::new(channel).ingest_story(*request).await?;
             let position = position_of(&answer);
             let answer = answer.into_inner();
-            let people = answer.participants.into_iter().filter(|one| one.outcome() == Outcome::Created);
-            let meetings = answer.meetings.into_iter().flat_map(|one| [one.meeting, one.report]);
-            let names = people.map(|one| one.name).chain(meetings).chain([answer.article]).collect();
+            let people = answer.participants.into_iter().filter(|result| result.outcome() == Outcome::Created);
+            let meetings = answer.meetings.into_iter().flat_map(|result| [result.meeting, result.report]);
+            let names = people.map(|result| result.name).chain(meetings).chain([answer.article]).collect();
             Ok((position, names))
         }
     }

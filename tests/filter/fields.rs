@@ -1,4 +1,4 @@
-//! ListFilterFields, whose every example is a filter.
+//! ListFilterFields: its fields, operators, values and examples are those that filters accept.
 
 use std::collections::BTreeSet;
 
@@ -17,8 +17,8 @@ async fn fields(service: &Service, collection: &str) -> Result<ListFilterFieldsR
     service.filters.clone().list_filter_fields(request).await.map(Response::into_inner)
 }
 
-/// Asks the list of a collection.
-async fn ask(service: &Service, collection: &str, filter: String) -> Result<(), Status> {
+/// Lists a collection with a filter.
+async fn list(service: &Service, collection: &str, filter: String) -> Result<(), Status> {
     match collection {
         "articles" => {
             let request = ListArticlesRequest { filter, ..Default::default() };
@@ -42,11 +42,11 @@ async fn ask(service: &Service, collection: &str, filter: String) -> Result<(), 
 }
 
 #[tokio::test]
-async fn every_example_operator_and_value_can_be_asked_for() {
+async fn every_listed_example_operator_and_value_is_accepted_in_a_filter() {
     let service = Service::start().await;
     for collection in COLLECTIONS {
         let answer = fields(&service, collection).await.unwrap();
-        let mut filters: Vec<String> = answer.functions.iter().map(|one| one.example.clone()).collect();
+        let mut filters: Vec<String> = answer.functions.iter().map(|function| function.example.clone()).collect();
         for field in answer.fields {
             assert!(!field.comment.is_empty() && field.r#type() != Type::Unspecified, "{}", field.name);
             assert_eq!(field.values.is_empty(), !matches!(field.r#type(), Type::Enum | Type::Bool), "{}", field.name);
@@ -58,7 +58,7 @@ async fn every_example_operator_and_value_can_be_asked_for() {
         }
         for filter in filters {
             for filter in [format!("NOT {filter}"), filter] {
-                let answer = ask(&service, collection, filter.clone()).await;
+                let answer = list(&service, collection, filter.clone()).await;
                 assert!(answer.is_ok(), "{collection}: {filter}: {answer:?}");
             }
         }
@@ -66,16 +66,16 @@ async fn every_example_operator_and_value_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_not_told_of_cannot_be_asked_for() {
+async fn an_operator_that_is_not_listed_is_refused_in_a_filter() {
     let service = Service::start().await;
     let all: BTreeSet<&str> = ["=", "!=", "<", "<=", ">", ">=", ":"].into();
     for collection in COLLECTIONS {
         for field in fields(&service, collection).await.unwrap().fields {
             let value = field.example.trim_start_matches(&field.name).trim_start_matches([' ', '=', '<', '>', ':']);
-            let told: BTreeSet<&str> = field.operators.iter().map(String::as_str).collect();
-            for operator in all.difference(&told) {
+            let listed: BTreeSet<&str> = field.operators.iter().map(String::as_str).collect();
+            for operator in all.difference(&listed) {
                 let filter = format!("{} {operator} {value}", field.name);
-                let refused = ask(&service, collection, filter.clone()).await.expect_err(&filter);
+                let refused = list(&service, collection, filter.clone()).await.expect_err(&filter);
                 assert_eq!(Refused::from(refused), Refused::fields(ErrorReason::InvalidFilter, ["filter"]), "{filter}");
             }
         }
@@ -83,12 +83,12 @@ async fn what_is_not_told_of_cannot_be_asked_for() {
 }
 
 #[tokio::test]
-async fn each_collection_has_what_it_has() {
+async fn list_filter_fields_lists_the_fields_of_each_collection() {
     let service = Service::start().await;
     let names = async |collection: &str| -> BTreeSet<String> {
         let answer = fields(&service, collection).await.unwrap();
-        let fields = answer.fields.into_iter().map(|one| one.name);
-        fields.chain(answer.functions.into_iter().map(|one| format!("{}()", one.name))).collect()
+        let fields = answer.fields.into_iter().map(|field| field.name);
+        fields.chain(answer.functions.into_iter().map(|function| format!("{}()", function.name))).collect()
     };
     let changes = names("changes").await;
     for (resource, collection) in [("meeting", "meetings"), ("participant", "participants"), ("article", "articles")] {

@@ -1,4 +1,4 @@
-//! Functions, where fields cannot say it: conditions on one participation, and two sides.
+//! Filter functions, for conditions that fields cannot express: several conditions on one participation, and two sides.
 
 use readout::pb::{
     Account, ErrorReason, ListChangesRequest, ListMeetingsRequest, Office, Origin, Participation,
@@ -8,7 +8,7 @@ use readout::pb::{
 
 use crate::support::{Refused, Service, make, metadata_of};
 
-fn who(name: &str, region: &str, roles: &[Role], seniority: i32, presence: Presence) -> Participation {
+fn participation(name: &str, region: &str, roles: &[Role], seniority: i32, presence: Presence) -> Participation {
     Participation {
         region_code: region.into(),
         roles: roles.iter().map(|role| (*role).into()).collect(),
@@ -18,16 +18,38 @@ fn who(name: &str, region: &str, roles: &[Role], seniority: i32, presence: Prese
     }
 }
 
-/// a: a Russian deputy minister leads a delegation. b: a Russian minister is there, and an Azerbaijani director leads. c: a
-/// Russian of unknown office leads, and is represented. d: a Russian minister who leads is only spoken of.
+/// Meetings `a` to `d`:
+///
+/// - `a`: a Russian deputy minister leads a delegation.
+/// - `b`: a Russian minister is present, and an Azerbaijani director leads.
+/// - `c`: a Russian of unknown office leads, and is represented.
+/// - `d`: a Russian minister who leads is only mentioned.
 async fn service() -> Service {
     let service = Service::start().await;
     let (head, present) = (Role::HeadOfDelegation, Presence::Present);
     let meetings = [
-        ("a", vec![who("a", "RU", &[head, Role::Visitor], 3, present), who("b", "AZ", &[Role::Host], 2, present)]),
-        ("b", vec![who("c", "RU", &[Role::Visitor], 2, present), who("d", "AZ", &[head], 4, Presence::Remote)]),
-        ("c", vec![who("e", "RU", &[head], 0, Presence::Represented), who("f", "AZ", &[], 1, Presence::Referenced)]),
-        ("d", vec![who("g", "RU", &[head], 2, Presence::Referenced)]),
+        (
+            "a",
+            vec![
+                participation("a", "RU", &[head, Role::Visitor], 3, present),
+                participation("b", "AZ", &[Role::Host], 2, present),
+            ],
+        ),
+        (
+            "b",
+            vec![
+                participation("c", "RU", &[Role::Visitor], 2, present),
+                participation("d", "AZ", &[head], 4, Presence::Remote),
+            ],
+        ),
+        (
+            "c",
+            vec![
+                participation("e", "RU", &[head], 0, Presence::Represented),
+                participation("f", "AZ", &[], 1, Presence::Referenced),
+            ],
+        ),
+        ("d", vec![participation("g", "RU", &[head], 2, Presence::Referenced)]),
     ];
     for (title, participations) in meetings {
         let article = service.create_article(make::article(&format!("urn:{title}"))).await;
@@ -37,23 +59,24 @@ async fn service() -> Service {
     service
 }
 
-/// The titles of the meetings, by a list and by their changes.
+/// The titles of the meetings that match, in order.
 async fn found(service: &Service, filter: &str) -> String {
     let request = ListMeetingsRequest { filter: filter.into(), ..Default::default() };
     let list =
         service.meetings.clone().list_meetings(request).await.unwrap_or_else(|status| panic!("{filter}: {status}"));
-    let mut titles: Vec<_> = list.into_inner().meetings.into_iter().map(|one| one.account.unwrap().title).collect();
+    let mut titles: Vec<_> =
+        list.into_inner().meetings.into_iter().map(|meeting| meeting.account.unwrap().title).collect();
     titles.sort();
     titles.concat()
 }
 
 #[tokio::test]
-async fn conditions_in_a_function_are_fulfilled_by_one_participation() {
+async fn conditions_in_a_filter_function_must_hold_for_the_same_participation() {
     let service = service().await;
     for (filter, titles) in [
         (r#"participant((region = "RU" AND role = HEAD_OF_DELEGATION AND seniority <= 3))"#, "ad"),
         (r#"participant((region = "RU" role:HEAD_OF_DELEGATION seniority <= 3 presence = PRESENT))"#, "a"),
-        // By different ones: fields cannot say that it is the same.
+        // Separate calls may be satisfied by different participations.
         (
             r#"participant((region = "RU")) AND participant((role = HEAD_OF_DELEGATION)) AND participant((seniority <= 3))"#,
             "abcd",
@@ -78,7 +101,7 @@ async fn conditions_in_a_function_are_fulfilled_by_one_participation() {
 }
 
 #[tokio::test]
-async fn a_meeting_is_between_two_regions_that_both_take_part() {
+async fn the_between_function_finds_meetings_where_both_regions_take_part() {
     let service = service().await;
     for (filter, titles) in [
         (r#"between("AZ", "RU")"#, "ab"),
@@ -92,7 +115,7 @@ async fn a_meeting_is_between_two_regions_that_both_take_part() {
 }
 
 #[tokio::test]
-async fn changes_have_the_functions_of_their_meetings() {
+async fn a_change_filter_accepts_the_functions_of_meetings() {
     let service = service().await;
     for (filter, count) in [
         ("meeting.participant((region = \"RU\" AND role = HEAD_OF_DELEGATION AND seniority <= 3))", 2),
@@ -108,7 +131,7 @@ async fn changes_have_the_functions_of_their_meetings() {
 }
 
 #[tokio::test]
-async fn a_function_that_cannot_be_called_is_refused_with_its_position() {
+async fn an_invalid_function_call_is_refused_with_its_position() {
     let service = service().await;
     let refused = async |filter: &str| {
         let request = ListMeetingsRequest { filter: filter.into(), ..Default::default() };
@@ -135,9 +158,9 @@ async fn a_function_that_cannot_be_called_is_refused_with_its_position() {
     assert_eq!(Refused::from(status), Refused::fields(ErrorReason::UnknownFilterField, ["filter"]));
 }
 
-/// What is much too much, in every way there is: refused in no time, whatever it is made of.
+/// Filters far beyond the limits of length, conditions and depth. They must be refused quickly, whatever they contain.
 #[tokio::test]
-async fn what_is_much_too_large_or_deep_is_refused() {
+async fn a_filter_that_is_too_large_or_too_deep_is_refused() {
     let service = service().await;
     let mut filters = vec![
         vec!["kind = TALKS"; 10_000].join(" OR "),
@@ -159,22 +182,22 @@ async fn what_is_much_too_large_or_deep_is_refused() {
         let request = ListMeetingsRequest { filter: filter.clone(), ..Default::default() };
         let refused = Refused::from(service.meetings.clone().list_meetings(request).await.unwrap_err());
         let reasons = [ErrorReason::InvalidFilter, ErrorReason::InvalidField];
-        let of = &filter[..filter.len().min(30)];
-        assert!(reasons.contains(&refused.reason) && refused.fields == ["filter"], "{of}: {refused:?}");
+        let excerpt = &filter[..filter.len().min(30)];
+        assert!(reasons.contains(&refused.reason) && refused.fields == ["filter"], "{excerpt}: {refused:?}");
     }
     assert_eq!(found(&service, "kind = TALKS").await, "abcd");
 }
 
 #[tokio::test]
-async fn as_many_conditions_as_a_filter_may_have_are_answered_in_time() {
+async fn a_filter_with_the_maximum_of_conditions_is_answered_in_time() {
     let service = service().await;
-    for (one, count, titles) in [
+    for (condition, count, titles) in [
         ("between(AZ, RU)", 200, "ab"),
         ("region = RU", 200, "abc"),
         ("NOT region = AZ", 200, "cd"),
         ("participant((region = RU))", 100, "abcd"),
     ] {
-        assert_eq!(found(&service, &vec![one; count].join(" ")).await, titles, "{one}");
+        assert_eq!(found(&service, &vec![condition; count].join(" ")).await, titles, "{condition}");
     }
     assert_eq!(found(&service, &format!("participant(({}))", ["region = RU"; 199].join(" "))).await, "abcd");
 }

@@ -1,4 +1,4 @@
-//! Filters, against records that each have something to find. The grammar is tested in `model/filter`.
+//! Filters, against records that differ in every field. The grammar is tested with the parser, in `src/model`.
 
 mod agree;
 mod fields;
@@ -25,22 +25,22 @@ fn span(start: Option<Date>, end: Option<Date>) -> Option<DateSpan> {
     Some(DateSpan { start, end, ..Default::default() })
 }
 
-/// A participation of nobody known.
-fn someone(region: &str, presence: Presence) -> Participation {
+/// A participation without a participant.
+fn unresolved(region: &str, presence: Presence) -> Participation {
     let id = format!("{region}-{presence:?}");
     Participation { region_code: region.into(), presence: presence.into(), ..make::named(&id, &id) }
 }
 
 struct World {
     service: Service,
-    /// `articles/…` of each story, in the order of titles.
+    /// The article name of each story, in the order of titles.
     articles: Vec<String>,
-    /// `participants/…` of Veliyev.
+    /// The participant name of Veliyev.
     veliyev: String,
 }
 
 impl World {
-    /// Meetings `a` to `f`, told by one article each.
+    /// Creates meetings `a` to `f`, with one article each.
     async fn new() -> Self {
         let mut service = Service::start().await;
         let place = |region: &str| Some(Place { region_code: region.into(), ..Default::default() });
@@ -55,8 +55,8 @@ impl World {
                 topics: vec!["military-cooperation".into(), "trade".into()],
                 participations: vec![
                     make::present("veliyev", "#p0"),
-                    someone("AZ", Presence::Present),
-                    someone("RU", Presence::Remote),
+                    unresolved("AZ", Presence::Present),
+                    unresolved("RU", Presence::Remote),
                 ],
                 ..Default::default()
             },
@@ -66,18 +66,18 @@ impl World {
                 place: place("RU"),
                 date: span(date(2020, 8, 0), None),
                 topics: vec!["trade".into()],
-                participations: vec![someone("AZ", Presence::Represented), someone("RU", Presence::Referenced)],
+                participations: vec![unresolved("AZ", Presence::Represented), unresolved("RU", Presence::Referenced)],
                 ..Default::default()
             },
             Account {
                 kind: talks,
                 status: planned,
                 date: span(date(2020, 8, 20), date(2020, 9, 3)),
-                participations: vec![someone("XK", Presence::Present)],
+                participations: vec![unresolved("XK", Presence::Present)],
                 ..Default::default()
             },
             Account { kind: visit, status: planned, date: span(date(2019, 0, 0), None), ..Default::default() },
-            Account { status: held, participations: vec![someone("AZ", Presence::Absent)], ..Default::default() },
+            Account { status: held, participations: vec![unresolved("AZ", Presence::Absent)], ..Default::default() },
             Account { kind: talks, ..Default::default() },
         ];
         let mut articles = Vec::new();
@@ -90,18 +90,18 @@ impl World {
             story.reports[0].account = Some(Account { title: title.into(), ..account });
             let answer = service.ingest.ingest_story(make::ingest(story)).await.unwrap().into_inner();
             articles.push(answer.article);
-            veliyev = answer.participants.into_iter().next().map_or(veliyev, |one| one.name);
+            veliyev = answer.participants.into_iter().next().map_or(veliyev, |participant| participant.name);
         }
         Self { service, articles, veliyev }
     }
 
-    /// The titles of the meetings for which a filter is true, of a list and of a stream.
+    /// The titles of the meetings that match, which a list and a stream must agree on.
     async fn meetings(&self, filter: &str) -> String {
         let request = ListMeetingsRequest { filter: filter.into(), ..Default::default() };
         let mut client = self.service.meetings.clone();
         let list = client.list_meetings(request.clone()).await.unwrap_or_else(|status| panic!("{filter}: {status}"));
         let titles = |meetings: Vec<readout::pb::Meeting>| -> BTreeSet<String> {
-            meetings.into_iter().map(|one| one.account.unwrap().title).collect()
+            meetings.into_iter().map(|meeting| meeting.account.unwrap().title).collect()
         };
         let listed = titles(list.into_inner().meetings);
         let mut stream = client.stream_meetings(request).await.unwrap().into_inner();
@@ -113,7 +113,7 @@ impl World {
         listed.into_iter().collect()
     }
 
-    async fn find(&self, expected: &[(&str, &str)]) {
+    async fn assert_found(&self, expected: &[(&str, &str)]) {
         for (filter, titles) in expected {
             assert_eq!(self.meetings(filter).await, *titles, "{filter}");
         }
@@ -139,11 +139,11 @@ fn article(title: &str) -> Article {
 }
 
 #[tokio::test]
-async fn meetings_are_found_by_each_field() {
+async fn a_filter_finds_meetings_by_each_field() {
     let world = World::new().await;
-    let [first, ..] = world.articles.as_slice() else { unreachable!("six") };
+    let [first, ..] = world.articles.as_slice() else { unreachable!("there are six articles") };
     world
-        .find(&[
+        .assert_found(&[
             ("", "abcdef"),
             ("kind = TALKS", "acf"),
             ("kind = \"VISIT\"", "bd"),
@@ -167,22 +167,23 @@ async fn meetings_are_found_by_each_field() {
         .await;
 }
 
-/// a: two sources, which disagree. b: two reports of one article. c to e: a report each. f: none that counts.
+/// Meeting `a` has two sources, which disagree; `b` two reports of one article; `c` to `e` a report each; `f` no active
+/// report.
 #[tokio::test]
-async fn meetings_are_found_by_how_many_tell_of_them_and_whether_they_disagree() {
+async fn a_filter_finds_meetings_by_report_count_source_count_and_dispute() {
     let world = World::new().await;
-    let [first, second, .., last] = world.articles.as_slice() else { unreachable!("six") };
-    let told = |title: &str| Account { kind: Kind::Visit.into(), title: title.into(), ..Default::default() };
+    let [first, second, .., last] = world.articles.as_slice() else { unreachable!("there are six articles") };
+    let visit = |title: &str| Account { kind: Kind::Visit.into(), title: title.into(), ..Default::default() };
     for (title, article) in [("b", second), ("a", first)] {
         let request = ListMeetingsRequest { filter: format!("article = \"{article}\""), ..Default::default() };
         let list = world.service.meetings.clone().list_meetings(request).await.unwrap().into_inner();
-        let again = Account { summary: "Again".into(), ..told(title) };
+        let again = Account { summary: "Again".into(), ..visit(title) };
         world.service.add_report(&list.meetings[0].name, second, again).await.unwrap();
     }
     let request = DeleteArticleRequest { name: last.clone(), force: true, ..Default::default() };
     world.service.articles.clone().delete_article(request).await.unwrap();
     world
-        .find(&[
+        .assert_found(&[
             ("has_dispute = true", "a"),
             ("has_dispute = false", "bcde"),
             ("has_dispute != true", "bcde"),
@@ -205,14 +206,14 @@ async fn meetings_are_found_by_how_many_tell_of_them_and_whether_they_disagree()
 }
 
 #[tokio::test]
-async fn terms_are_joined_as_the_aip_has_it() {
+async fn a_filter_joins_its_terms_as_aip_160_specifies() {
     let world = World::new().await;
     world
-        .find(&[
+        .assert_found(&[
             ("kind = TALKS AND status = HELD", "a"),
             ("kind = TALKS status = HELD", "a"),
             ("kind = VISIT OR status = HELD", "abde"),
-            // OR binds tighter.
+            // OR binds more tightly than AND (AIP-160).
             ("status = HELD AND kind = TALKS OR kind = VISIT", "ab"),
             ("(status = HELD AND kind = TALKS) OR kind = VISIT", "abd"),
             ("NOT kind = TALKS", "bde"),
@@ -220,19 +221,20 @@ async fn terms_are_joined_as_the_aip_has_it() {
             ("NOT (kind = TALKS OR region = \"AZ\")", "de"),
             ("NOT (NOT kind = TALKS)", "acf"),
             ("region = \"AZ\" AND region = \"RU\"", "a"),
-            // What is unset satisfies no comparison, so that its opposite is true.
+            // An unset field satisfies no comparison, so that the negation is true.
             ("NOT place.region = \"AZ\" AND NOT place.region = \"RU\"", "cdef"),
             ("NOT date >= \"0001\"", "ef"),
         ])
         .await;
 }
 
-/// a: 24 August 2020. b: August 2020. c: 20 August to 3 September 2020. d: 2019. e and f: no date.
+/// Dates of the meetings: `a` 24 August 2020, `b` August 2020, `c` 20 August to 3 September 2020, `d` 2019, `e` and `f`
+/// none.
 #[tokio::test]
-async fn dates_compare_as_spans() {
+async fn a_filter_compares_dates_as_spans() {
     let world = World::new().await;
     world
-        .find(&[
+        .assert_found(&[
             ("date = \"2020\"", "abc"),
             ("date = \"2020-08\"", "abc"),
             ("date = \"2020-09\"", "c"),
@@ -259,7 +261,7 @@ async fn dates_compare_as_spans() {
 }
 
 #[tokio::test]
-async fn articles_are_found_by_each_field() {
+async fn a_filter_finds_articles_by_each_field() {
     let world = World::new().await;
     for (filter, titles) in [
         ("uri = \"urn:a\"", "a"),
@@ -283,13 +285,13 @@ async fn articles_are_found_by_each_field() {
     ] {
         let request = ListArticlesRequest { filter: filter.into(), ..Default::default() };
         let list = world.service.articles.clone().list_articles(request).await.unwrap().into_inner();
-        let found: BTreeSet<_> = list.articles.into_iter().map(|one| one.title).collect();
+        let found: BTreeSet<_> = list.articles.into_iter().map(|article| article.title).collect();
         assert_eq!(found.into_iter().collect::<String>(), titles, "{filter}");
     }
 }
 
 #[tokio::test]
-async fn participants_are_found_by_each_field() {
+async fn a_filter_finds_participants_by_each_field() {
     let world = World::new().await;
     for (filter, is_found) in [
         ("kind = PERSON", true),
@@ -310,7 +312,7 @@ async fn participants_are_found_by_each_field() {
 }
 
 #[tokio::test]
-async fn a_filter_that_cannot_be_used_is_refused_with_its_position() {
+async fn an_invalid_filter_is_refused_with_the_position_of_its_error() {
     let world = World::new().await;
     let refused = async |filter: String| {
         let request = ListMeetingsRequest { filter, ..Default::default() };

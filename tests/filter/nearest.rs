@@ -1,5 +1,5 @@
-//! A value that a field cannot have: the error shows it, its place, and the value that was probably meant. The fields and
-//! values are those that ListFilterFields answers, so that a new one is tried, too.
+//! Suggestions: the error of an invalid value shows the value, its position, and the value that was probably meant.
+//! Fields and values come from ListFilterFields, so that added ones are tested too.
 
 use readout::pb::{
     AggregateMeetingsRequest, ErrorReason, ListArticlesRequest, ListChangesRequest, ListFilterFieldsRequest,
@@ -13,7 +13,7 @@ use crate::support::{Refused, Service, metadata_of};
 
 const COLLECTIONS: [&str; 6] = ["articles", "changes", "meetings", "participants", "participations", "statements"];
 
-/// The errors of each method that takes such a filter.
+/// The errors of every method that accepts a filter on the collection.
 async fn refusals(service: &Service, collection: &str, filter: &str) -> Vec<Status> {
     let filter = filter.to_owned();
     match collection {
@@ -59,7 +59,7 @@ async fn refusals(service: &Service, collection: &str, filter: &str) -> Vec<Stat
     }
 }
 
-/// Ways in which a name is written wrong.
+/// Typical misspellings of a name.
 fn misspelt(name: &str) -> Vec<String> {
     let other_case = if name.contains(char::is_uppercase) { name.to_lowercase() } else { name.to_uppercase() };
     let mut swapped: Vec<char> = name.chars().collect();
@@ -74,14 +74,14 @@ fn misspelt(name: &str) -> Vec<String> {
     ]
 }
 
-/// True if a name is nearer than all others.
+/// True if `name` is nearer to `word` than every other name, and no name equals `word`.
 fn is_nearest(name: &str, word: &str, names: &[String]) -> bool {
-    let slips = |name: &str| osa_distance(&name.to_lowercase(), &word.to_lowercase());
-    names.iter().all(|other| other != word && (other == name || slips(other) > slips(name)))
+    let distance = |name: &str| osa_distance(&name.to_lowercase(), &word.to_lowercase());
+    names.iter().all(|other| other != word && (other == name || distance(other) > distance(name)))
 }
 
 #[tokio::test]
-async fn every_value_of_every_field_is_suggested_where_it_is_misspelt() {
+async fn a_misspelt_filter_value_gets_a_suggestion_for_every_value_of_every_field() {
     let service = Service::start().await;
     for collection in COLLECTIONS {
         let request = ListFilterFieldsRequest { collection: collection.into() };
@@ -96,17 +96,17 @@ async fn every_value_of_every_field_is_suggested_where_it_is_misspelt() {
                     }
                     tried += 1;
                     for literal in [format!("\"{word}\""), format!("'{word}'"), word.clone()] {
-                        // They are words of the grammar.
+                        // Skips unquoted keywords of the grammar, and a leading space, which the grammar ignores.
                         if literal.starts_with(' ') || ["AND", "OR", "NOT"].contains(&&*literal) {
                             continue;
                         }
                         let comparison = format!("{} = {literal}", field.name);
-                        let (before, behind) = match collection {
+                        let (prefix, suffix) = match collection {
                             "participations" => ("participant((", "))"),
                             _ => ("", ""),
                         };
-                        let filter = format!("{before}{comparison}{behind}");
-                        let position = before.len() + field.name.len() + 3;
+                        let filter = format!("{prefix}{comparison}{suffix}");
+                        let position = prefix.len() + field.name.len() + 3;
                         for refused in refusals(&service, collection, &filter).await {
                             let message = refused.message().to_owned();
                             let start = format!("at byte {position}: {} must be compared with one of", field.name);
@@ -128,7 +128,7 @@ async fn every_value_of_every_field_is_suggested_where_it_is_misspelt() {
 }
 
 #[tokio::test]
-async fn words_of_orders_groups_and_collections_are_suggested() {
+async fn a_misspelt_order_group_or_collection_gets_a_suggestion() {
     let service = Service::start().await;
     let ordered = async |order_by: &str| {
         let request = ListMeetingsRequest { order_by: order_by.into(), ..Default::default() };

@@ -1,4 +1,5 @@
-//! When records were written, and what they come from; of a list, and of the changes.
+//! Filters on the times at which records were written, and on the records that they derive from, in lists and in
+//! changes.
 
 use std::collections::BTreeSet;
 
@@ -11,9 +12,9 @@ use readout::pb::{
 
 use crate::support::{Service, calls::of_participant, make};
 
-/// As RFC 3339, so many nanoseconds later.
+/// The time as RFC 3339, `later` nanoseconds later.
 fn written(time: Option<Timestamp>, later: i64) -> String {
-    let time = time.expect("it is set");
+    let time = time.expect("the time is set");
     let time = DateTime::from_timestamp(time.seconds, time.nanos.try_into().unwrap()).unwrap();
     (time + chrono::TimeDelta::nanoseconds(later)).to_rfc3339()
 }
@@ -26,14 +27,14 @@ async fn participants(service: &Service, filter: &str) -> BTreeSet<String> {
         .list_participants(request)
         .await
         .unwrap_or_else(|status| panic!("{filter}: {status}"));
-    list.into_inner().participants.into_iter().map(|one| one.name).collect()
+    list.into_inner().participants.into_iter().map(|participant| participant.name).collect()
 }
 
 async fn articles(service: &Service, filter: &str) -> BTreeSet<String> {
     let request = ListArticlesRequest { filter: filter.into(), ..Default::default() };
     let list =
         service.articles.clone().list_articles(request).await.unwrap_or_else(|status| panic!("{filter}: {status}"));
-    list.into_inner().articles.into_iter().map(|one| one.name).collect()
+    list.into_inner().articles.into_iter().map(|article| article.name).collect()
 }
 
 async fn changed(service: &Service, filter: &str) -> BTreeSet<String> {
@@ -41,7 +42,7 @@ async fn changed(service: &Service, filter: &str) -> BTreeSet<String> {
     let request = ListChangesRequest { start, filter: filter.into(), ..Default::default() };
     let page =
         service.changes.clone().list_changes(request).await.unwrap_or_else(|status| panic!("{filter}: {status}"));
-    page.into_inner().changes.into_iter().map(|one| one.name).collect()
+    page.into_inner().changes.into_iter().map(|change| change.name).collect()
 }
 
 fn names(names: &[&String]) -> BTreeSet<String> {
@@ -49,12 +50,12 @@ fn names(names: &[&String]) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn times_are_compared_to_the_microsecond_and_by_the_day() {
+async fn a_filter_compares_times_to_the_microsecond_and_by_the_day() {
     let service = Service::start().await;
     let first = service.create_participant(make::person("Kerim Veliyev", "AZ")).await;
     let second = service.create_participant(make::person("Ruslan Tsalikov", "RU")).await;
-    let changed_one = Participant { note: "seen".into(), ..first.clone() };
-    let request = of_participant(changed_one, &["note"]);
+    let noted = Participant { note: "seen".into(), ..first.clone() };
+    let request = of_participant(noted, &["note"]);
     let updated = service.participants.clone().update_participant(request).await.unwrap().into_inner();
     let [a, b] = [&first.name, &second.name];
     let created = written(first.create_time, 0);
@@ -74,14 +75,14 @@ async fn times_are_compared_to_the_microsecond_and_by_the_day() {
     ] {
         assert_eq!(participants(&service, &filter).await, expected, "{filter}");
     }
-    // Before it was changed, it had the time of its creation.
+    // Before the update, the update time was the creation time.
     let filter = format!("participant.update_time = \"{created}\"");
     assert_eq!(changed(&service, &filter).await, names(&[a]));
     assert_eq!(changed(&service, "meeting.create_time >= 2000 OR article.update_time >= 2000").await, names(&[]));
 }
 
 #[tokio::test]
-async fn meetings_and_articles_have_times_as_their_own_messages_say() {
+async fn a_filter_compares_the_times_that_meetings_and_articles_return() {
     let service = Service::start().await;
     let (article, meeting) = service.article_and_meeting().await;
     let meeting = service.meeting(&meeting).await;
@@ -101,7 +102,7 @@ async fn meetings_and_articles_have_times_as_their_own_messages_say() {
 }
 
 #[tokio::test]
-async fn what_a_record_comes_from_is_found() {
+async fn a_filter_finds_records_by_parent_origin_and_syndication_source() {
     let service = Service::start().await;
     let ministry = service.create_participant(make::person("The Ministry", "AZ")).await;
     let press = Participant { parent: ministry.name.clone(), ..make::person("Its Press Service", "AZ") };

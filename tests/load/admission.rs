@@ -1,4 +1,4 @@
-//! Who is let in, and what those are told who are not.
+//! Admission control: calls above a limit are shed, with a reason and a retry delay.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use tonic::{Code, Status, Streaming};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 
-use crate::support::{Service, cluster, data_dir::eventually, hold_up::waiting, raw, reason_of};
+use crate::support::{Service, block_commits::waiting, cluster, data_dir::eventually, raw, reason_of};
 
 async fn start(bounds: Bounds, pools: Pools) -> Service {
     Service::start_as(cluster::database().await, config::Service { bounds, pools, ..Default::default() }).await
 }
 
-/// Holds up whoever reads meetings, until it is closed.
-async fn hold_up_meetings(service: &Service) -> PgConnection {
+/// Blocks reads of meetings until the connection is closed.
+async fn block_meetings(service: &Service) -> PgConnection {
     let mut connection = service.database.connect().await.unwrap();
     sqlx::raw_sql("begin; lock table meeting in access exclusive mode").execute(&mut connection).await.unwrap();
     connection
 }
 
 #[track_caller]
-fn is_shed(status: &Status) {
+fn assert_shed(status: &Status) {
     assert_eq!((status.code(), reason_of(status)), (Code::Unavailable, ErrorReason::Overloaded), "{status:?}");
     assert!(status.get_details_retry_info().is_some(), "{status:?}");
 }
@@ -36,15 +36,15 @@ async fn list(service: &Service) -> Result<(), Status> {
 }
 
 #[tokio::test]
-async fn a_question_that_waits_too_long_for_its_turn_is_shed() {
+async fn query_that_waits_longer_than_max_wait_is_shed() {
     let bounds = Bounds { max_wait: Duration::from_millis(50), ..Default::default() };
     let service = start(bounds, Pools { pool_pages: 1, ..Default::default() }).await;
-    let held = hold_up_meetings(&service).await;
+    let blocker = block_meetings(&service).await;
     let first = list(&service);
     let second = async {
         waiting(&service, 1).await;
-        is_shed(&list(&service).await.unwrap_err());
-        held.close().await.unwrap();
+        assert_shed(&list(&service).await.unwrap_err());
+        blocker.close().await.unwrap();
     };
     let (first, ()) = tokio::join!(first, second);
     first.unwrap();
@@ -52,19 +52,19 @@ async fn a_question_that_waits_too_long_for_its_turn_is_shed() {
 }
 
 #[tokio::test]
-async fn one_call_too_many_is_refused_at_once_and_health_is_not_counted() {
+async fn call_above_max_calls_is_shed_at_once_and_health_checks_are_exempt() {
     let service = start(Bounds { max_calls: 1, ..Default::default() }, Pools::default()).await;
-    let held = hold_up_meetings(&service).await;
+    let blocker = block_meetings(&service).await;
     let first = list(&service);
     let others = async {
         waiting(&service, 1).await;
-        is_shed(&list(&service).await.unwrap_err());
+        assert_shed(&list(&service).await.unwrap_err());
         let name = "participants/0198c0de-0000-7000-8000-000000000000".into();
         let request = GetParticipantRequest { name, ..Default::default() };
-        is_shed(&service.participants.clone().get_participant(request).await.unwrap_err());
+        assert_shed(&service.participants.clone().get_participant(request).await.unwrap_err());
         let mut health = HealthClient::new(service.channel().await);
         health.check(HealthCheckRequest::default()).await.unwrap();
-        held.close().await.unwrap();
+        blocker.close().await.unwrap();
     };
     let (first, ()) = tokio::join!(first, others);
     first.unwrap();
@@ -78,38 +78,38 @@ async fn watch(service: &Service) -> Result<Streaming<readout::pb::WatchChangesR
 }
 
 #[tokio::test]
-async fn one_stream_too_many_is_refused_until_another_one_ends() {
+async fn stream_above_max_streams_is_shed_until_another_ends() {
     let service = start(Bounds { max_streams: 1, ..Default::default() }, Pools::default()).await;
     let mut open = watch(&service).await.unwrap();
     open.message().await.unwrap();
-    is_shed(&watch(&service).await.unwrap_err());
+    assert_shed(&watch(&service).await.unwrap_err());
     list(&service).await.unwrap();
     drop(open);
-    eventually("there is a place", async || watch(&service).await.is_ok()).await;
+    eventually("a stream slot is free", async || watch(&service).await.is_ok()).await;
 }
 
 #[tokio::test]
-async fn whoever_waits_for_their_turn_still_ends_at_their_deadline() {
+async fn queued_query_ends_at_its_deadline() {
     let bounds = Bounds { max_wait: Duration::from_secs(60), ..Default::default() };
     let service = start(bounds, Pools { pool_pages: 1, ..Default::default() }).await;
-    let held = hold_up_meetings(&service).await;
+    let blocker = block_meetings(&service).await;
     let first = list(&service);
     let second = async {
         waiting(&service, 1).await;
-        let headers = [("grpc-timeout", "50m")];
+        let timeout = [("grpc-timeout", "50m")];
         let method = "readout.v1.MeetingService/ListMeetings";
-        let answered = raw::ask(service.address, method, &headers).await;
-        assert_eq!(answered["grpc-status"], (Code::DeadlineExceeded as i32).to_string());
-        held.close().await.unwrap();
+        let answer = raw::ask(service.address, method, &timeout).await;
+        assert_eq!(answer["grpc-status"], (Code::DeadlineExceeded as i32).to_string());
+        blocker.close().await.unwrap();
     };
     let (first, ()) = tokio::join!(first, second);
     first.unwrap();
 }
 
 #[tokio::test]
-async fn whoever_does_not_send_their_request_holds_up_nobody() {
+async fn unsent_requests_do_not_block_other_calls() {
     let service = start(Bounds { max_wait: Duration::from_millis(50), ..Default::default() }, Pools::default()).await;
-    // More than may be at work.
+    // More requests than may be in progress at once.
     let mut slow = Vec::new();
     for _ in 0..12 {
         let channel = service.channel().await;
@@ -126,7 +126,7 @@ async fn whoever_does_not_send_their_request_holds_up_nobody() {
         }
     };
     tokio::select! {
-        _ = &mut slow => panic!("nothing was asked"),
+        _ = &mut slow => panic!("a request without a message was answered"),
         () = read => {}
     }
 }

@@ -1,4 +1,4 @@
-//! The way out: told first, then closed, and nobody who is idle holds it up.
+//! Graceful shutdown: the service reports that it stops, then closes, and idle streams do not delay it.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use tonic::{Request, client::Grpc, codegen::http::uri::PathAndQuery};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::support::{
-    data_dir::{DataDir, patiently},
+    data_dir::{DataDir, within_timeout},
     program::Program,
     raw::{self, Bytes},
     service::connect,
 };
 
 #[tokio::test]
-async fn a_service_that_will_stop_says_so_and_serves_for_the_drain_delay() {
+async fn stopping_service_reports_not_serving_and_serves_during_the_drain_delay() {
     let dir = DataDir::with_database().await;
     let service = Program::start(&dir, &["--drain-delay", "600"]);
     let address = service.address().await;
     let mut health = HealthClient::new(connect(address).await);
-    let mut told = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
-    assert_eq!(told.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    let mut statuses = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(statuses.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
 
     service.signal("TERM");
-    let status = patiently("it is told", told.message()).await.unwrap().unwrap().status();
+    let status = within_timeout("a health status", statuses.message()).await.unwrap().unwrap().status();
     assert_eq!(status, ServingStatus::NotServing);
-    // Also whoever comes only then.
+    // A client that connects after the signal is served too.
     let mut meetings = MeetingServiceClient::new(connect(address).await);
     meetings.list_meetings(ListMeetingsRequest::default()).await.unwrap();
     service.signal("TERM");
@@ -35,7 +35,7 @@ async fn a_service_that_will_stop_says_so_and_serves_for_the_drain_delay() {
 }
 
 #[tokio::test]
-async fn an_idle_stream_of_reflection_does_not_hold_up_the_end() {
+async fn idle_reflection_stream_does_not_delay_shutdown() {
     let dir = DataDir::with_database().await;
     let service = Program::start(&dir, &["--drain-timeout", "600"]);
     let mut open = Vec::new();
@@ -50,11 +50,11 @@ async fn an_idle_stream_of_reflection_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn a_watch_whose_request_does_not_come_does_not_hold_up_the_end() {
+async fn watch_without_a_request_does_not_delay_shutdown() {
     let dir = DataDir::with_database().await;
     let service = Program::start(&dir, &["--drain-timeout", "600"]);
     let watching = tokio::spawn(raw::hesitant(service.channel().await, "readout.v1.ChangeService/WatchChanges"));
     tokio::time::sleep(Duration::from_millis(500)).await;
     service.stop().await;
-    patiently("its end", watching).await.unwrap();
+    within_timeout("the end of the watch", watching).await.unwrap();
 }

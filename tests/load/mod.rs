@@ -1,4 +1,4 @@
-//! More is asked than can be done in time, and instances that go and come.
+//! Overload, and instances that stop and start.
 
 mod admission;
 mod drain;

@@ -1,5 +1,5 @@
-//! Ten times what the service can do. `make overload` asks for it for a minute; an ordinary run for some seconds, and
-//! only wants everything to be answered as it should.
+//! Ten times the load that the service can handle. `make overload` keeps it up for a minute and checks the goodput. An
+//! ordinary run lasts some seconds and only checks that every call is answered correctly.
 
 use std::{
     env,
@@ -20,26 +20,26 @@ use tonic::{Code, Status, transport::Channel};
 
 use crate::support::{Service, cluster, make, reason_of, stream::ingest_all};
 
-/// So many clients at a time, of which those that get the most done find the peak.
-const CROWDS: [usize; 3] = [4, 16, 64];
+/// Numbers of clients to try: the one with the highest goodput is the peak.
+const CLIENT_COUNTS: [usize; 3] = [4, 16, 64];
 /// Clients that share a connection.
-const TOGETHER: usize = 16;
+const CLIENTS_PER_CONNECTION: usize = 16;
 const MAX_WAIT: Duration = Duration::from_millis(500);
-/// How long a refused client leaves the service alone. It is told a second, and these do not listen.
-const BREATH: Duration = Duration::from_millis(20);
+/// The pause of a client after a shed call. The service asks for a second, which these clients ignore.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// What came of the calls of some time.
+/// The results of the calls in a period.
 #[derive(Default)]
-struct Came {
-    /// How long each kind of call took.
+struct CallResults {
+    /// The kind and latency of each accepted call.
     accepted: Vec<(Kind, Duration)>,
     shed: usize,
-    wrong: Vec<Status>,
+    failed: Vec<Status>,
 }
 
-impl Came {
-    /// Seconds of work done in a second: each call weighs what its kind takes alone, since a service that only does the
-    /// cheap ones does not do well.
+impl CallResults {
+    /// Seconds of work done per second. Each call counts with the latency that its kind has without load, so that a
+    /// service which only does the cheap calls scores low.
     fn goodput(&self, alone: [Duration; 3], duration: Duration) -> f64 {
         let work: Duration = self.accepted.iter().map(|(kind, _)| alone[*kind as usize]).sum();
         work.as_secs_f64() / duration.as_secs_f64()
@@ -50,14 +50,14 @@ impl Came {
     }
 
     fn median_of(&self, kind: Kind) -> Duration {
-        percentile(self.accepted.iter().filter(|one| one.0 == kind).map(|(_, took)| *took).collect(), 0.5)
+        percentile(self.accepted.iter().filter(|call| call.0 == kind).map(|(_, took)| *took).collect(), 0.5)
     }
 }
 
-fn percentile(mut all: Vec<Duration>, part: f64) -> Duration {
-    all.sort_unstable();
-    let last = all.len().saturating_sub(1);
-    all.get((last as f64 * part) as usize).copied().unwrap_or_default()
+fn percentile(mut durations: Vec<Duration>, part: f64) -> Duration {
+    durations.sort_unstable();
+    let last = durations.len().saturating_sub(1);
+    durations.get((last as f64 * part) as usize).copied().unwrap_or_default()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,8 +73,8 @@ impl Kind {
     }
 }
 
-/// Counts, pages and writes: what they cost is in the database, so that the clients, which share its processors, hardly
-/// weigh.
+/// Counts, pages and writes. Their cost is in the database, so that the clients, which share its processors, hardly
+/// matter.
 async fn call(channel: Channel, number: u64) -> Result<(), Status> {
     match Kind::of(number) {
         Kind::Write => {
@@ -90,66 +90,66 @@ async fn call(channel: Channel, number: u64) -> Result<(), Status> {
     }
 }
 
-/// So many clients call for so long.
-async fn offer(service: &Service, clients: usize, duration: Duration) -> Came {
+/// Lets this number of clients call for this duration.
+async fn offer(service: &Service, clients: usize, duration: Duration) -> CallResults {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let mut channels = Vec::new();
-    for _ in 0..clients.div_ceil(TOGETHER) {
+    for _ in 0..clients.div_ceil(CLIENTS_PER_CONNECTION) {
         channels.push(service.channel().await);
     }
     let end = Instant::now() + duration;
     let client = async |client: usize| {
-        let mut came = Came::default();
+        let mut results = CallResults::default();
         while Instant::now() < end {
-            let begun = Instant::now();
+            let start = Instant::now();
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            match call(channels[client / TOGETHER].clone(), number).await {
-                Ok(()) => came.accepted.push((Kind::of(number), begun.elapsed())),
+            match call(channels[client / CLIENTS_PER_CONNECTION].clone(), number).await {
+                Ok(()) => results.accepted.push((Kind::of(number), start.elapsed())),
                 Err(status) if reason_of(&status) == ErrorReason::Overloaded && status.code() == Code::Unavailable => {
-                    came.shed += 1;
-                    sleep(BREATH).await;
+                    results.shed += 1;
+                    sleep(RETRY_PAUSE).await;
                 }
-                Err(status) => came.wrong.push(status),
+                Err(status) => results.failed.push(status),
             }
         }
-        came
+        results
     };
-    let mut all = Came::default();
-    for came in join_all((0..clients).map(client)).await {
-        all.accepted.extend(came.accepted);
-        all.shed += came.shed;
-        all.wrong.extend(came.wrong);
+    let mut all = CallResults::default();
+    for results in join_all((0..clients).map(client)).await {
+        all.accepted.extend(results.accepted);
+        all.shed += results.shed;
+        all.failed.extend(results.failed);
     }
     all
 }
 
-/// The most that is done, and by how many clients.
-async fn peak(service: &Service, alone: [Duration; 3], duration: Duration) -> (usize, Came) {
-    let mut best = (0, Came::default());
-    for clients in CROWDS {
-        let came = offer(service, clients, duration).await;
-        assert!(came.wrong.is_empty(), "{:?}", came.wrong.first());
-        if came.goodput(alone, duration) > best.1.goodput(alone, duration) {
-            best = (clients, came);
+/// The highest goodput, and the number of clients that reaches it.
+async fn peak(service: &Service, alone: [Duration; 3], duration: Duration) -> (usize, CallResults) {
+    let mut best = (0, CallResults::default());
+    for clients in CLIENT_COUNTS {
+        let results = offer(service, clients, duration).await;
+        assert!(results.failed.is_empty(), "{:?}", results.failed.first());
+        if results.goodput(alone, duration) > best.1.goodput(alone, duration) {
+            best = (clients, results);
         }
     }
     best
 }
 
-/// How long it takes until calls one after the other are answered as soon as before.
+/// The time until sequential calls are answered as fast as before the overload.
 async fn recovery(service: &Service, before: Duration) -> Duration {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(30) {
-        let came = offer(service, 1, Duration::from_millis(200)).await;
-        if came.wrong.is_empty() && came.shed == 0 && came.percentile(0.5) <= 2 * before {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(30) {
+        let results = offer(service, 1, Duration::from_millis(200)).await;
+        if results.failed.is_empty() && results.shed == 0 && results.percentile(0.5) <= 2 * before {
             break;
         }
     }
-    begun.elapsed()
+    start.elapsed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_times_what_can_be_done_is_refused_politely_and_done_with_soon() {
+async fn service_under_ten_times_its_peak_load_sheds_calls_and_recovers() {
     let seconds: Option<u64> = env::var("READOUT_OVERLOAD").ok().and_then(|seconds| seconds.parse().ok());
     let (peak_for, overload_for) = match seconds {
         Some(seconds) => (Duration::from_secs(seconds.div_ceil(10)), Duration::from_secs(seconds)),
@@ -163,27 +163,27 @@ async fn ten_times_what_can_be_done_is_refused_politely_and_done_with_soon() {
 
     let quiet = offer(&service, 1, Duration::from_secs(1)).await;
     let alone = [Kind::Write, Kind::Page, Kind::Count].map(|kind| quiet.median_of(kind));
-    let (crowd, peak) = peak(&service, alone, peak_for).await;
-    // Each calls again as soon as it is answered, and soon after it is refused.
-    let over = offer(&service, 10 * crowd, overload_for).await;
+    let (clients, peak) = peak(&service, alone, peak_for).await;
+    // Each client calls again at once after an answer, and soon after a refusal.
+    let over = offer(&service, 10 * clients, overload_for).await;
     let recovered = recovery(&service, quiet.percentile(0.5)).await;
     let (most, done) = (peak.goodput(alone, peak_for), over.goodput(alone, overload_for));
     let ratio = done / most;
     println!(
-        "{crowd} clients: {most:.2} s of work a second, p99 {:?}; with ten times the clients {done:.2} ({ratio:.2}), p99 {:?}, \
-         {} refused; as before after {:?}",
+        "{clients} clients: {most:.2} s of work a second, p99 {:?}; with ten times the clients {done:.2} ({ratio:.2}), p99 {:?}, \
+         {} shed; recovered after {:?}",
         peak.percentile(0.99),
         over.percentile(0.99),
         over.shed,
         recovered,
     );
-    for came in [&quiet, &over] {
-        assert!(came.wrong.is_empty(), "{:?}", came.wrong.first());
+    for results in [&quiet, &over] {
+        assert!(results.failed.is_empty(), "{:?}", results.failed.first());
     }
     assert!(over.shed > 0 && !over.accepted.is_empty());
     if seconds.is_some() {
         assert!(ratio >= 0.8, "goodput fell to {ratio:.2} of its peak");
-        assert!(over.percentile(0.99) < MAX_WAIT + 2 * peak.percentile(0.99), "those let in waited for too long");
+        assert!(over.percentile(0.99) < MAX_WAIT + 2 * peak.percentile(0.99), "admitted calls waited too long");
         assert!(recovered < Duration::from_secs(5), "it took {recovered:?} to recover");
     }
 }

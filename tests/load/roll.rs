@@ -1,5 +1,5 @@
-//! Two instances rolled one after the other under load, with a client that tries again where it is told to: no call
-//! fails, and each write is in the feed once.
+//! A rolling restart of two instances under load, with clients that retry where the status allows it: no call fails,
+//! and each write is in the feed once.
 
 use std::{
     collections::HashMap,
@@ -29,16 +29,16 @@ use tonic::{
 
 use crate::support::{
     cluster,
-    data_dir::{DataDir, PATIENCE, patiently},
+    data_dir::{DataDir, PATIENCE, within_timeout},
     make,
     program::Program,
 };
 
-/// Between two tries of one call.
-const BREATH: Duration = Duration::from_millis(10);
+/// The pause between two attempts of a call.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
 const WORKERS: usize = 8;
 
-/// Both instances; who is sent away by one goes to the other.
+/// Channels to both instances. A call that one of them refuses goes to the other.
 #[derive(Clone)]
 struct Pair([Channel; 2]);
 
@@ -48,24 +48,24 @@ impl Pair {
         Self(addresses.map(channel))
     }
 
-    /// A call, again while it is refused as UNAVAILABLE.
-    async fn call<T, F>(&self, turn: usize, call: impl Fn(Channel) -> F) -> T
+    /// Calls one instance after the other until the answer is not UNAVAILABLE.
+    async fn call<T, F>(&self, first: usize, call: impl Fn(Channel) -> F) -> T
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let begun = Instant::now();
-        for turn in turn.. {
+        let start = Instant::now();
+        for turn in first.. {
             match call(self.0[turn % 2].clone()).await {
                 Ok(answer) => return answer.into_inner(),
-                Err(status) if is_to_be_repeated(&status) && begun.elapsed() < PATIENCE => sleep(BREATH).await,
+                Err(status) if is_retriable(&status) && start.elapsed() < PATIENCE => sleep(RETRY_PAUSE).await,
                 Err(status) => panic!("a call failed: {status:?}"),
             }
         }
-        unreachable!("turns do not end")
+        unreachable!("the range has no end")
     }
 }
 
-/// Writes somebody and reads them back, again and again; the names of all.
+/// Creates participants and reads them back until the end of the run. Returns their names.
 async fn work(pair: Pair, worker: usize, is_over: Arc<AtomicBool>, done: watch::Sender<usize>) -> Vec<String> {
     let mut names = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
@@ -93,8 +93,8 @@ async fn work(pair: Pair, worker: usize, is_over: Arc<AtomicBool>, done: watch::
     names
 }
 
-/// Watches from the beginning, on from its cursor wherever it is cut off; how often each name was told.
-async fn follow(pair: Pair, told: watch::Sender<HashMap<String, usize>>, cuts: Arc<AtomicUsize>) {
+/// Watches from the beginning and resumes from the cursor after each interruption. Counts the changes per name.
+async fn follow(pair: Pair, counts: watch::Sender<HashMap<String, usize>>, cuts: Arc<AtomicUsize>) {
     let mut start = Start::Origin(Origin::Beginning.into());
     for turn in 0.. {
         let request = WatchChangesRequest { start: Some(start.clone()), ..Default::default() };
@@ -110,7 +110,7 @@ async fn follow(pair: Pair, told: watch::Sender<HashMap<String, usize>>, cuts: A
                     let message = message.expect("a watch does not end by itself");
                     start = Start::Cursor(message.cursor);
                     if let Some(Event::Change(change)) = message.event {
-                        told.send_modify(|told| *told.entry(change.name).or_default() += 1);
+                        counts.send_modify(|counts| *counts.entry(change.name).or_default() += 1);
                     }
                 }
                 Err(status) => break status,
@@ -121,13 +121,13 @@ async fn follow(pair: Pair, told: watch::Sender<HashMap<String, usize>>, cuts: A
     }
 }
 
-/// UNAVAILABLE; or the client's own word for a connection that ended before the answer, for which tonic has other codes
-/// than the UNAVAILABLE of gRPC's other clients.
-fn is_to_be_repeated(status: &Status) -> bool {
+/// True for UNAVAILABLE, and for a connection that ended before the answer: tonic has other codes for that than the
+/// UNAVAILABLE of other gRPC clients.
+fn is_retriable(status: &Status) -> bool {
     status.code() == Code::Unavailable || std::error::Error::source(status).is_some()
 }
 
-/// A port that is free, and stays so for whoever is told of it.
+/// A free port; no other test uses it meanwhile.
 async fn free_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound")
 }
@@ -144,37 +144,37 @@ async fn instances_are_rolled_under_load_without_a_failed_call() {
     let mut programs = [start(addresses[0]).await, start(addresses[1]).await];
     let pair = Pair::new(addresses);
     let (is_over, done) = (Arc::new(AtomicBool::new(false)), watch::Sender::new(0));
-    let (told, cuts) = (watch::Sender::new(HashMap::new()), Arc::new(AtomicUsize::new(0)));
+    let (counts, cuts) = (watch::Sender::new(HashMap::new()), Arc::new(AtomicUsize::new(0)));
     let workers: Vec<_> = (0..WORKERS)
         .map(|worker| tokio::spawn(work(pair.clone(), worker, Arc::clone(&is_over), done.clone())))
         .collect();
-    let following = tokio::spawn(follow(pair, told.clone(), Arc::clone(&cuts)));
+    let following = tokio::spawn(follow(pair, counts.clone(), Arc::clone(&cuts)));
 
     for round in 0..4 {
         let seen = *done.borrow();
-        patiently("calls go on", done.subscribe().wait_for(|done| *done > seen + 100)).await.expect("open");
+        within_timeout("calls continue", done.subscribe().wait_for(|done| *done > seen + 100)).await.expect("open");
         let (rolled, address) = (&mut programs[round % 2], addresses[round % 2]);
-        // A second instance cannot take the port before the first one is gone.
+        // The next instance cannot bind the port before this one has stopped.
         rolled.signal("TERM");
         rolled.logged("stopped").await;
-        let before = std::mem::replace(rolled, start(address).await);
-        let (code, log) = before.ended().await;
+        let stopped = std::mem::replace(rolled, start(address).await);
+        let (code, log) = stopped.ended().await;
         assert_eq!(code, Some(0), "{log:#?}");
         assert!(log.iter().all(|line| line["level"] == "INFO"), "{log:#?}");
     }
     let seen = *done.borrow();
-    patiently("calls go on", done.subscribe().wait_for(|done| *done > seen + 100)).await.expect("open");
+    within_timeout("calls continue", done.subscribe().wait_for(|done| *done > seen + 100)).await.expect("open");
     is_over.store(true, Ordering::Relaxed);
     let mut names = Vec::new();
     for worker in workers {
         names.extend(worker.await.expect("no call failed"));
     }
-    let all = told.subscribe().wait_for(|told| names.iter().all(|name| told.contains_key(name))).await.is_ok();
+    let all = counts.subscribe().wait_for(|counts| names.iter().all(|name| counts.contains_key(name))).await.is_ok();
     assert!(all && !following.is_finished());
     following.abort();
-    let told = told.borrow();
-    assert_eq!(told.len(), names.len(), "others than those that were answered were written");
-    assert!(told.values().all(|times| *times == 1), "{told:#?}");
+    let counts = counts.borrow();
+    assert_eq!(counts.len(), names.len(), "the feed and the answers name different records");
+    assert!(counts.values().all(|times| *times == 1), "{counts:#?}");
     assert!(cuts.load(Ordering::Relaxed) > 0, "the watch was never cut off");
     for program in programs {
         program.stop().await;

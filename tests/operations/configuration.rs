@@ -1,4 +1,4 @@
-//! `readout config`, and secrets in files.
+//! `readout config`, and settings that are read from files.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn the_configuration_is_printed_without_its_secrets() {
+async fn the_config_command_prints_the_configuration_without_secrets() {
     let url = "postgres://readout:s3cret@db:5432/readout?sslmode=require";
     let printed = run(["config", "--database-url", url, "--operations-listen", "127.0.0.1:9090"]).await;
     assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""));
@@ -24,12 +24,12 @@ async fn the_configuration_is_printed_without_its_secrets() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_wrong_is_refused_as_a_service_refuses_it() {
+async fn the_config_command_refuses_an_invalid_configuration_as_serve_does() {
     let dir = tempdir().unwrap();
     let (url, missing) = (dir.path().join("url"), dir.path().join("missing"));
     fs::write(&url, "postgres://readout:s3cret@[/\n").unwrap();
     let (url, missing) = (url.to_str().unwrap(), missing.to_str().unwrap());
-    for (args, told) in [
+    for (args, message) in [
         (vec!["--drain-timeout", "soon"], "must be a number of seconds such as 10 or 0.5"),
         (vec!["--database-url-file", url], "DATABASE_URL is not a valid PostgreSQL url"),
         (vec!["--database-url-file", missing], &format!("cannot read {missing}: ")),
@@ -52,25 +52,25 @@ async fn a_configuration_that_is_wrong_is_refused_as_a_service_refuses_it() {
     ] {
         let config = run(["config"].iter().chain(&args)).await;
         assert_eq!((config.code, config.stdout.as_str()), (Some(2), ""), "{args:?}: {config:?}");
-        assert!(config.stderr.contains(told), "{args:?}: {config:?}");
+        assert!(config.stderr.contains(message), "{args:?}: {config:?}");
         let serve = run(["serve"].iter().chain(&args)).await;
         assert!(serve.code == Some(1) || serve.code == Some(2), "{args:?}: {serve:?}");
-        assert!(serve.stderr.contains(told), "{args:?}: {serve:?}");
+        assert!(serve.stderr.contains(message), "{args:?}: {serve:?}");
         assert!(!(config.stderr + &serve.stderr).contains("s3cret"));
     }
 }
 
 #[cfg(not(feature = "otlp"))]
 #[tokio::test]
-async fn a_collector_is_refused_where_there_are_no_traces() {
+async fn a_build_without_traces_refuses_a_collector() {
     let refused = run(["serve", "--otlp-endpoint", "http://127.0.0.1:4317"]).await;
     assert_eq!(refused.code, Some(2));
-    let told = "this readout was built without traces: build it with --features otlp";
-    assert!(refused.stderr.contains(told), "{refused:?}");
+    let message = "this readout was built without traces: build it with --features otlp";
+    assert!(refused.stderr.contains(message), "{refused:?}");
 }
 
 #[tokio::test]
-async fn a_service_finds_its_database_by_a_url_in_a_file() {
+async fn a_service_reads_its_database_url_from_a_file() {
     let dir = DataDir::new();
     let url = sqlx::ConnectOptions::to_url_lossy(&cluster::database().await).to_string();
     let file = dir.path().join("url");
@@ -82,7 +82,7 @@ async fn a_service_finds_its_database_by_a_url_in_a_file() {
 }
 
 #[tokio::test]
-async fn help_does_not_tell_what_stands_in_the_environment() {
+async fn help_does_not_print_values_of_the_environment() {
     let help = run(["serve", "--help"]).await.stdout;
     assert!(help.contains("[env: DATABASE_URL]"), "{help}");
     assert!(help.contains("[env: READOUT_OPERATIONS_LISTEN=]"), "{help}");

@@ -53,7 +53,7 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn dashboard_and_alerts_name_only_metrics_that_there_are() {
+fn dashboard_and_alerts_name_only_metrics_that_exist() {
     for name in ["dashboard.json", "alerts.yaml", "alerts_test.yaml"] {
         let named = metrics_in(&file(name));
         assert!(named.len() > 5, "{name}: {named:?}");
@@ -72,7 +72,7 @@ fn every_metric_is_on_the_dashboard() {
 }
 
 #[test]
-fn the_dashboard_takes_any_data_source_and_its_panels_do_not_overlap() {
+fn dashboard_takes_any_data_source_and_its_panels_do_not_overlap() {
     let dashboard: Value = serde_json::from_str(&file("dashboard.json")).expect("JSON");
     let variable = &dashboard["templating"]["list"][0];
     assert_eq!((&variable["name"], &variable["type"]), (&"datasource".into(), &"datasource".into()));
@@ -95,7 +95,7 @@ fn the_dashboard_takes_any_data_source_and_its_panels_do_not_overlap() {
 }
 
 #[test]
-fn every_alert_says_what_it_means_and_has_a_test() {
+fn every_alert_has_a_description_and_a_test() {
     let (alerts, tests) = (file("alerts.yaml"), file("alerts_test.yaml"));
     let rules: Vec<&str> = alerts.split("- alert: ").skip(1).collect();
     assert!(rules.len() >= 10);

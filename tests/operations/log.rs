@@ -1,4 +1,4 @@
-//! The log: ids of calls, and nothing that callers send.
+//! The log: it has the ids of calls, and nothing that callers send.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use super::Operated;
 use crate::support::{make, raw, stories, stream::ingest_all};
 
 #[tokio::test]
-async fn a_call_has_its_callers_id_or_one_of_ours() {
+async fn a_call_is_logged_with_the_request_id_of_its_caller_or_a_generated_one() {
     let service = Operated::start_with(&["--log", "debug"]).await;
     let mut articles = ArticleServiceClient::new(service.program.channel().await);
     let missing =
@@ -29,8 +29,8 @@ async fn a_call_has_its_callers_id_or_one_of_ours() {
 
     let mut meetings = MeetingServiceClient::new(service.program.channel().await);
     let listed: Response<_> = meetings.list_meetings(ListMeetingsRequest::default()).await.unwrap();
-    let ours = listed.metadata().get("x-request-id").unwrap().to_str().unwrap().to_owned();
-    assert!(Uuid::try_parse(&ours).is_ok(), "{ours}");
+    let generated = listed.metadata().get("x-request-id").unwrap().to_str().unwrap().to_owned();
+    assert!(Uuid::try_parse(&generated).is_ok(), "{generated}");
 
     service.program.signal("TERM");
     let (_, log) = service.program.ended().await;
@@ -41,23 +41,23 @@ async fn a_call_has_its_callers_id_or_one_of_ours() {
     let [line] = answered("job-7/3")[..] else { panic!("{log:#?}") };
     assert_eq!((&line["code"], &line["level"]), (&"NOT_FOUND".into(), &"DEBUG".into()));
     assert_eq!(line["span"]["method"], "GetArticle");
-    // Without a collector the caller's trace is kept in the log alone.
+    // Without a collector, the log is the only record of the caller's trace.
     assert_eq!(line["span"]["trace_id"], trace);
-    let [line] = answered(&ours)[..] else { panic!("{log:#?}") };
+    let [line] = answered(&generated)[..] else { panic!("{log:#?}") };
     assert_eq!(line["span"]["service"], "readout.v1.MeetingService");
     assert_eq!(line["span"]["trace_id"], Value::Null);
 }
 
-/// Stories, filters, refusals, tokens: whatever is sent, nothing of it stands in the log, however much is logged.
+/// Covers stories, filters, refused values and tokens, at the most detailed log level.
 #[tokio::test]
-async fn nothing_of_what_callers_send_is_logged() {
+async fn the_log_contains_nothing_that_callers_send() {
     let service = Operated::start_with(&["--log", "debug,readout=trace"]).await;
     let channel = service.program.channel().await;
-    let told: Vec<String> = stories::lines().into_iter().take(300).collect();
+    let lines: Vec<String> = stories::lines().into_iter().take(300).collect();
     let ingest = IngestServiceClient::new(channel.clone());
     let answers =
-        ingest_all(&ingest, told.iter().map(|line| stories::request(&stories::story(line))).collect::<Vec<_>>()).await;
-    assert_eq!(answers.len(), told.len());
+        ingest_all(&ingest, lines.iter().map(|line| stories::request(&stories::story(line))).collect::<Vec<_>>()).await;
+    assert_eq!(answers.len(), lines.len());
 
     let mut meetings = MeetingServiceClient::new(channel.clone());
     for filter in ["title = \"S3cretTitle\"", "participant(\"S3cretName\")", "S3cretField = 1", "kind = S3cretKind"] {
@@ -90,16 +90,16 @@ async fn nothing_of_what_callers_send_is_logged() {
     let log: Vec<String> = log.iter().map(Value::to_string).collect();
     assert!(log.len() > 10 && log.iter().any(|line| line.contains("\"answered\"")), "{log:#?}");
     let mut words = BTreeSet::from(["S3cret".to_owned(), make::TEXT.to_owned()]);
-    told.iter().for_each(|line| words_in(&serde_json::from_str(line).unwrap(), &mut words));
+    lines.iter().for_each(|line| words_in(&serde_json::from_str(line).unwrap(), &mut words));
     assert!(words.len() > 1_000, "{}", words.len());
     for line in &log {
         if let Some(word) = words.iter().find(|word| line.contains(word.as_str())) {
-            panic!("{word:?} stands in {line}");
+            panic!("{word:?} is in {line}");
         }
     }
 }
 
-/// The texts, names and uris of a story: what has a space or a colon in it, so that none is a word of ours.
+/// The texts, names and URIs of a story: strings with a space or a colon, which cannot be words of the service's own.
 fn words_in(value: &Value, words: &mut BTreeSet<String>) {
     match value {
         Value::String(text) if text.len() > 5 && text.contains([' ', ':']) => drop(words.insert(text.clone())),

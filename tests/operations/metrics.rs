@@ -1,4 +1,4 @@
-//! What is counted, and under which names.
+//! Metrics: their names, labels and values.
 
 use std::{fs, path::Path};
 
@@ -31,7 +31,7 @@ async fn calls_are_counted_by_method_and_status() {
     let total = |code| scraped.value(&format!("readout_requests_total{{{of_get},code=\"{code}\"}}"));
     assert_eq!(total("OK"), Some(2.0), "{}", scraped.0);
     assert_eq!((total("NOT_FOUND"), total("INVALID_ARGUMENT"), total("ABORTED")), (Some(1.0), Some(1.0), None));
-    // There from the beginning: an alert sees the first one.
+    // Present from the start with value 0, so that an alert sees the first increase.
     assert_eq!(total("INTERNAL"), Some(0.0));
     assert_eq!(scraped.value(&format!("readout_request_seconds_count{{{of_get}}}")), Some(4.0));
     assert_eq!(scraped.value("readout_requests_in_flight"), Some(0.0));
@@ -47,13 +47,13 @@ async fn calls_are_counted_by_method_and_status() {
 }
 
 #[tokio::test]
-async fn streams_are_counted_while_they_are_open_and_by_how_they_end() {
+async fn streams_are_counted_while_open_and_by_their_final_status() {
     let service = Operated::start().await;
     let mut changes = ChangeServiceClient::new(service.program.channel().await);
     let start = Some(watch_changes_request::Start::Origin(Origin::Beginning.into()));
     let request = WatchChangesRequest { start, ..Default::default() };
     let mut watched = changes.watch_changes(request).await.unwrap().into_inner();
-    watched.next().await.expect("a sign of life").unwrap();
+    watched.next().await.expect("a first message").unwrap();
     let scraped = service.scrape().await;
     assert_eq!(scraped.value("readout_streams_open{method=\"WatchChanges\"}"), Some(1.0), "{}", scraped.0);
     assert_eq!(scraped.value("readout_feed_watchers"), Some(1.0));
@@ -61,7 +61,7 @@ async fn streams_are_counted_while_they_are_open_and_by_how_they_end() {
 
     drop(watched);
     let of_watch = "service=\"readout.v1.ChangeService\",method=\"WatchChanges\"";
-    eventually("the stream is seen to end", async || {
+    eventually("the metrics show the end of the stream", async || {
         let scraped = service.scrape().await;
         scraped.value(&format!("readout_requests_total{{{of_watch},code=\"CANCELLED\"}}")) == Some(1.0)
             && scraped.value("readout_streams_open{method=\"WatchChanges\"}") == Some(0.0)
@@ -71,8 +71,9 @@ async fn streams_are_counted_while_they_are_open_and_by_how_they_end() {
     service.program.stop().await;
 }
 
-/// Not seen unless something happens: a connection ends, limits are met, there are credentials and certificates.
-const AT_TIMES: [&str; 6] = [
+/// Metrics without a series until their event occurs: a connection ends, a limit is met, credentials or certificates
+/// are used.
+const EVENT_DRIVEN: [&str; 6] = [
     "readout_connections_total",
     "readout_admission_wait_seconds",
     "readout_certificate_expiry_timestamp_seconds",
@@ -82,7 +83,7 @@ const AT_TIMES: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn what_stands_in_the_table_is_counted_and_well_formed() {
+async fn every_metric_of_the_table_is_exported_with_its_help_text() {
     let service = Operated::start().await;
     let mut participants = ParticipantServiceClient::new(service.program.channel().await);
     let person = Some(make::person("Kerim Veliyev", "AZ"));
@@ -92,7 +93,7 @@ async fn what_stands_in_the_table_is_counted_and_well_formed() {
     let answer = service.get("/metrics").await;
     assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
     let scraped = service.scrape().await;
-    for metric in METRICS.iter().filter(|metric| !AT_TIMES.contains(&metric.name)) {
+    for metric in METRICS.iter().filter(|metric| !EVENT_DRIVEN.contains(&metric.name)) {
         assert!(scraped.has(metric.name), "{}", metric.name);
         assert!(scraped.0.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
     }
@@ -100,7 +101,7 @@ async fn what_stands_in_the_table_is_counted_and_well_formed() {
 }
 
 #[tokio::test]
-async fn the_feed_is_seen_to_move() {
+async fn feed_metrics_show_the_head_after_a_write() {
     let service = Operated::start().await;
     let mut participants = ParticipantServiceClient::new(service.program.channel().await);
     let request =
@@ -115,7 +116,7 @@ async fn the_feed_is_seen_to_move() {
 }
 
 #[tokio::test]
-async fn what_callers_send_names_nothing() {
+async fn unknown_methods_are_counted_as_other_and_add_no_metric_labels() {
     let service = Operated::start().await;
     let channel = service.program.channel().await;
     for method in
@@ -130,9 +131,9 @@ async fn what_callers_send_names_nothing() {
     service.program.stop().await;
 }
 
-/// A metric that is not described has neither help nor buckets.
+/// A metric that is not in the table has neither help text nor buckets.
 #[test]
-fn every_metric_that_is_counted_stands_in_the_table() {
+fn every_metric_in_the_sources_is_in_the_table() {
     let mut counted = Vec::new();
     names_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut counted);
     assert!(counted.len() > 10, "{counted:?}");
@@ -141,7 +142,7 @@ fn every_metric_that_is_counted_stands_in_the_table() {
     }
 }
 
-/// The strings that are names of metrics, in sources that count.
+/// The metric names in sources that record metrics.
 fn names_in(dir: &Path, names: &mut Vec<String>) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();

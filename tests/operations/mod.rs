@@ -1,4 +1,5 @@
-//! What operators see of a running service: its second port, its log, its configuration, and the files for their tools.
+//! The operators' view of a running service: its operations port, log, configuration, metrics and traces, and the files
+//! in `ops/`.
 
 mod configuration;
 mod files;
@@ -15,7 +16,7 @@ use sqlx::ConnectOptions;
 
 use crate::support::{cluster, data_dir::DataDir, program::Program};
 
-/// The real program on a database of the cluster, and its second port.
+/// The real program on a database of the cluster, with its operations port.
 struct Operated {
     program: Program,
     url: String,
@@ -46,7 +47,7 @@ impl Operated {
     }
 }
 
-/// Where a program's second port is.
+/// The address of a program's operations port.
 async fn address(program: &Program) -> SocketAddr {
     let line = program.logged("metrics and readiness").await;
     line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address")

@@ -1,4 +1,4 @@
-//! The second port: whether a service lives, and whether it is ready.
+//! The operations port: liveness and readiness.
 
 use std::fs;
 
@@ -8,13 +8,13 @@ use tokio::net::TcpListener;
 
 use super::{Operated, address, http};
 use crate::support::{
-    data_dir::{DataDir, eventually, kill, patiently},
+    data_dir::{DataDir, eventually, kill, within_timeout},
     make,
     program::{Program, messages},
 };
 
 #[tokio::test]
-async fn there_is_no_second_port_unless_it_is_asked_for() {
+async fn a_service_opens_no_operations_port_by_default() {
     let dir = DataDir::with_database().await;
     let (code, log) = {
         let service = Program::serve(&dir).await;
@@ -26,8 +26,8 @@ async fn there_is_no_second_port_unless_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_service_that_starts_is_alive_and_not_ready() {
-    // A database that takes connections, and never says a word.
+async fn a_starting_service_is_alive_and_not_ready() {
+    // A database that accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgres://readout@{}/readout", silent.local_addr().unwrap());
     let dir = DataDir::new();
@@ -38,7 +38,7 @@ async fn a_service_that_starts_is_alive_and_not_ready() {
     let live = http::get(operations, "/livez").await;
     assert_eq!((live.status, live.body.as_str()), (200, "ok\n"));
     service.signal("TERM");
-    let (code, log) = patiently("the end", service.ended()).await;
+    let (code, log) = within_timeout("the end", service.ended()).await;
     assert_eq!(code, Some(0), "{log:#?}");
 }
 
@@ -50,27 +50,27 @@ async fn a_service_without_its_database_is_alive_and_not_ready() {
     let operations = address(&service).await;
     assert_eq!(http::get(operations, "/readyz").await.status, 200);
 
-    // It cannot come back before the test lets it.
-    let (there, away) = (dir.path().join("postgres"), dir.path().join("away"));
+    // The database cannot restart until the test puts its directory back.
+    let (original, moved) = (dir.path().join("postgres"), dir.path().join("away"));
     let postmaster = dir.postmaster();
-    fs::rename(&there, &away).unwrap();
+    fs::rename(&original, &moved).unwrap();
     kill(postmaster);
-    eventually("the loss shows", async || {
+    eventually("the service is not ready", async || {
         let ready = http::get(operations, "/readyz").await;
         (ready.status, ready.body.as_str()) == (503, "the database does not answer\n")
     })
     .await;
     assert_eq!(http::get(operations, "/livez").await.status, 200);
-    fs::rename(&away, &there).unwrap();
-    eventually("the return shows", async || http::get(operations, "/readyz").await.status == 200).await;
+    fs::rename(&moved, &original).unwrap();
+    eventually("the service is ready again", async || http::get(operations, "/readyz").await.status == 200).await;
     service.stop().await;
 }
 
 #[tokio::test]
-async fn a_service_that_drains_is_not_ready_and_answers_what_is_open() {
+async fn a_draining_service_is_not_ready_and_answers_open_calls() {
     let service = Operated::start().await;
     let mut articles = ArticleServiceClient::new(service.program.channel().await);
-    // Writes wait at their end.
+    // Holds the lock of the feed, which every commit waits for.
     let mut database = PgConnection::connect(&service.url).await.unwrap();
     let lock = "select pg_advisory_lock(x'524541444f555401'::bit(64)::bigint)";
     sqlx::query(lock).execute(&mut database).await.unwrap();
@@ -87,13 +87,13 @@ async fn a_service_that_drains_is_not_ready_and_answers_what_is_open() {
     .await;
     assert_eq!(service.get("/livez").await.status, 200);
     database.close().await.unwrap();
-    patiently("an answer", open).await.unwrap().unwrap();
+    within_timeout("an answer", open).await.unwrap().unwrap();
     let (code, log) = service.program.ended().await;
     assert_eq!(code, Some(0), "{log:#?}");
 }
 
 #[tokio::test]
-async fn a_second_port_in_use_is_told() {
+async fn a_service_does_not_start_on_an_operations_port_in_use() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let dir = DataDir::new();
@@ -105,12 +105,12 @@ async fn a_second_port_in_use_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_no_question_is_refused_and_who_asks_nothing_is_let_go() {
+async fn the_operations_port_refuses_other_requests_and_closes_incomplete_ones() {
     let service = Operated::start().await;
     assert_eq!(service.get("/").await.status, 404);
     let post = "POST /metrics HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     assert_eq!(http::send(service.operations, post).await.status, 405);
-    // Half a head, and no more: the connection is closed without being asked.
+    // An incomplete request head: the service closes the connection after a timeout.
     let silent = http::send(service.operations, "GET /metrics HTTP/1.1\r\nhost:").await;
     assert!(silent.body.is_empty(), "{silent:?}");
     service.program.stop().await;

@@ -1,4 +1,4 @@
-//! Traces, as a collector gets them.
+//! Traces, as a collector receives them.
 
 use std::{
     convert::Infallible,
@@ -24,7 +24,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::Operated;
-use crate::support::{data_dir::patiently, make, program::run_with};
+use crate::support::{data_dir::within_timeout, make, program::run_with};
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Export {
@@ -75,7 +75,7 @@ struct AnyValue {
     number: Option<i64>,
 }
 
-/// Takes spans, and hands them to the test.
+/// A collector that passes the spans it receives to the test.
 #[derive(Clone)]
 struct Collector(mpsc::UnboundedSender<Span>);
 
@@ -83,8 +83,8 @@ impl Collector {
     async fn start() -> (SocketAddr, mpsc::UnboundedReceiver<Span>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (told, spans) = mpsc::unbounded_channel();
-        let served = Server::builder().add_service(Self(told)).serve_with_incoming(TcpListenerStream::new(listener));
+        let (sender, spans) = mpsc::unbounded_channel();
+        let served = Server::builder().add_service(Self(sender)).serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(served);
         (address, spans)
     }
@@ -95,8 +95,8 @@ impl UnaryService<Export> for Collector {
     type Future = Ready<Result<Response<Export>, Status>>;
 
     fn call(&mut self, request: Request<Export>) -> Self::Future {
-        let scopes = request.into_inner().resource_spans.into_iter().flat_map(|one| one.scope_spans);
-        scopes.flat_map(|one| one.spans).for_each(|span| drop(self.0.send(span)));
+        let scopes = request.into_inner().resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans).for_each(|span| drop(self.0.send(span)));
         ready(Ok(Response::new(Export::default())))
     }
 }
@@ -130,14 +130,14 @@ fn in_trace<T>(message: T, trace: &str, flags: &str) -> Request<T> {
 }
 
 #[tokio::test]
-async fn a_call_is_a_span_of_its_callers_trace_and_the_database_below_it() {
+async fn a_call_is_exported_as_a_span_of_its_callers_trace_with_database_spans_below() {
     let (collector, mut spans) = Collector::start().await;
     let args = ["--otlp-endpoint", &format!("http://{collector}"), "--otlp-sample", "0"];
     let service = Operated::start_with(&args).await;
     let mut participants = ParticipantServiceClient::new(service.program.channel().await);
     let create =
         || CreateParticipantRequest { participant: Some(make::person("Kerim Veliyev", "AZ")), ..Default::default() };
-    // One whose caller does not keep its trace, and one that no trace belongs to: neither is told.
+    // A call whose caller does not sample its trace, and a call without a trace: neither is exported.
     let other = "11111111111111111111111111111111";
     participants.create_participant(in_trace(create(), other, "00")).await.unwrap();
     participants.create_participant(create()).await.unwrap();
@@ -153,18 +153,23 @@ async fn a_call_is_a_span_of_its_callers_trace_and_the_database_below_it() {
     let of_trace = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let exported = run_with(("TRACEPARENT", &of_trace), ["export", "--server", &address]).await;
     assert_eq!(exported.code, Some(0), "{exported:?}");
-    // What was not sent yet is sent at the end.
+    // The shutdown exports the remaining spans.
     service.program.stop().await;
 
-    let mut told = Vec::new();
+    let mut received = Vec::new();
     while let Ok(span) = spans.try_recv() {
-        told.push(span);
+        received.push(span);
     }
     let trace = u128::from_str_radix(TRACE, 16).unwrap().to_be_bytes();
-    assert!(told.iter().all(|span| span.trace_id == trace), "{told:#?}");
-    let named = |name: &str| told.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name}: {told:#?}"));
+    assert!(received.iter().all(|span| span.trace_id == trace), "{received:#?}");
+    let named =
+        |name: &str| received.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name}: {received:#?}"));
     let attribute = |span: &Span, key: &str| {
-        span.attributes.iter().find(|one| one.key == key).and_then(|one| one.value.clone()).unwrap_or_default()
+        span.attributes
+            .iter()
+            .find(|attribute| attribute.key == key)
+            .and_then(|attribute| attribute.value.clone())
+            .unwrap_or_default()
     };
     let create = named("readout.v1.ParticipantService/CreateParticipant");
     assert_eq!(create.parent_span_id, 0x00f0_67aa_0ba9_02b7_u64.to_be_bytes());
@@ -182,18 +187,18 @@ async fn a_call_is_a_span_of_its_callers_trace_and_the_database_below_it() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_holds_up_neither_calls_nor_the_end() {
-    // It takes connections, and never says a word.
+async fn a_silent_collector_delays_neither_calls_nor_shutdown() {
+    // A collector that accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let service = Operated::start_with(&["--otlp-endpoint", &endpoint, "--otlp-sample", "1"]).await;
     let mut meetings = MeetingServiceClient::new(service.program.channel().await);
     for _ in 0..100 {
-        patiently("an answer", meetings.list_meetings(ListMeetingsRequest::default())).await.unwrap();
+        within_timeout("an answer", meetings.list_meetings(ListMeetingsRequest::default())).await.unwrap();
     }
     service.program.signal("TERM");
-    let began = std::time::Instant::now();
+    let start = std::time::Instant::now();
     let (code, log) = service.program.ended().await;
     assert_eq!(code, Some(0), "{log:#?}");
-    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
 }

@@ -1,4 +1,4 @@
-//! How many meetings, and how many people in them, by all that they can be grouped by.
+//! Compares counts of meetings and their participants by group with counts made from the stories.
 
 use std::{
     cmp::Reverse,
@@ -8,7 +8,7 @@ use std::{
 use readout::pb::AggregateMeetingsRequest;
 
 use super::{
-    json::{Told, list, text},
+    json::{StoryMeeting, list, text},
     world::World,
 };
 
@@ -29,76 +29,78 @@ const EACH: [&str; 12] = [
 const TWO: [[&str; 2]; 4] =
     [["year", "kind"], ["topic", "month"], ["region", "participant"], ["place.region", "quarter"]];
 
-/// What a meeting has of a group.
-fn values(told: &Told, group: &str) -> BTreeSet<String> {
-    let one = |value: &str| BTreeSet::from([value.to_owned()]);
-    let all = |values: BTreeSet<&str>| values.into_iter().map(str::to_owned).collect();
-    let [year, month, _] = told.began();
+/// The values of a meeting for a group.
+fn values(meeting: &StoryMeeting, group: &str) -> BTreeSet<String> {
+    let single = |value: &str| BTreeSet::from([value.to_owned()]);
+    let set = |values: BTreeSet<&str>| values.into_iter().map(str::to_owned).collect();
+    let [year, month, _] = meeting.began();
     match group {
-        "kind" | "status" => one(text(&told.account[group])),
-        "place.region" => one(text(&told.account["place"]["regionCode"])),
-        "year" if year == 0 => one(""),
-        "year" => one(&year.to_string()),
-        "quarter" | "month" if month == 0 => one(""),
-        "quarter" => one(&format!("{year}-Q{}", (month + 2) / 3)),
-        "month" => one(&format!("{year}-{month:02}")),
-        "region" => all(regions(told)),
-        "region_pair" => pairs(&regions(told), "-"),
-        "topic" => all(list(&told.account["topics"]).iter().map(text).collect()),
+        "kind" | "status" => single(text(&meeting.account[group])),
+        "place.region" => single(text(&meeting.account["place"]["regionCode"])),
+        "year" if year == 0 => single(""),
+        "year" => single(&year.to_string()),
+        "quarter" | "month" if month == 0 => single(""),
+        "quarter" => single(&format!("{year}-Q{}", (month + 2) / 3)),
+        "month" => single(&format!("{year}-{month:02}")),
+        "region" => set(regions(meeting)),
+        "region_pair" => pairs(&regions(meeting), "-"),
+        "topic" => set(list(&meeting.account["topics"]).iter().map(text).collect()),
         "seniority" => {
-            let all = told.participations().filter_map(|one| one["office"]["seniority"].as_i64());
-            all.filter(|one| *one > 0).map(|one| one.to_string()).collect()
+            let seniorities = meeting.participations().filter_map(|person| person["office"]["seniority"].as_i64());
+            seniorities.filter(|level| *level > 0).map(|level| level.to_string()).collect()
         }
-        "participant" => all(told.met()),
-        "participant_pair" => pairs(&told.met(), ","),
+        "participant" => set(meeting.met()),
+        "participant_pair" => pairs(&meeting.met(), ","),
         other => panic!("no group {other}"),
     }
 }
 
-/// The regions of those who take part, also through somebody else.
-fn regions(told: &Told) -> BTreeSet<&str> {
+/// The regions of those who take part, also by a representative.
+fn regions(meeting: &StoryMeeting) -> BTreeSet<&str> {
     let take_part = |presence| ["PRESENT", "REMOTE", "REPRESENTED"].contains(&presence);
-    let there = told.participations().filter(|one| take_part(text(&one["presence"])));
-    there.map(|one| text(&one["regionCode"])).filter(|code| !code.is_empty()).collect()
+    let present = meeting.participations().filter(|person| take_part(text(&person["presence"])));
+    present.map(|person| text(&person["regionCode"])).filter(|code| !code.is_empty()).collect()
 }
 
-fn pairs(all: &BTreeSet<&str>, between: &str) -> BTreeSet<String> {
-    let with = |one| all.iter().filter(move |other| one < **other).map(move |other| [one, *other].join(between));
-    all.iter().flat_map(|one| with(*one)).collect()
+fn pairs(values: &BTreeSet<&str>, separator: &str) -> BTreeSet<String> {
+    let pairs_of = |first| {
+        let greater = values.iter().filter(move |second| first < **second);
+        greater.map(move |second| [first, *second].join(separator))
+    };
+    values.iter().flat_map(|first| pairs_of(*first)).collect()
 }
 
-/// The groups with their meetings and people, those of most meetings first.
-fn counted(told: &[Told], groups: &[&str]) -> Vec<(usize, Vec<String>, usize)> {
-    let mut counted: BTreeMap<Vec<String>, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
-    for one in told {
+/// Number of meetings, key and number of participants of each group, most meetings first.
+fn counts(meetings: &[StoryMeeting], groups: &[&str]) -> Vec<(usize, Vec<String>, usize)> {
+    let mut sets: BTreeMap<Vec<String>, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    for meeting in meetings {
         let mut keys: Vec<Vec<String>> = vec![Vec::new()];
         for group in groups {
-            let values = values(one, group);
-            let longer = |key: &Vec<String>| {
+            let values = values(meeting, group);
+            let extend = |key: &Vec<String>| {
                 let key = key.clone();
                 values.iter().map(move |value| [key.clone(), vec![value.clone()]].concat()).collect::<Vec<_>>()
             };
-            keys = keys.iter().flat_map(longer).collect();
+            keys = keys.iter().flat_map(extend).collect();
         }
         for key in keys {
-            let (meetings, people) = counted.entry(key).or_default();
-            meetings.insert(&one.meeting);
-            people.extend(one.met());
+            let (names, people) = sets.entry(key).or_default();
+            names.insert(&meeting.name);
+            people.extend(meeting.met());
         }
     }
-    let mut counted: Vec<_> =
-        counted.into_iter().map(|(key, (meetings, people))| (meetings.len(), key, people.len())).collect();
-    counted.sort_by_key(|one| (Reverse(one.0), one.1.clone()));
-    counted
+    let mut counts: Vec<_> = sets.into_iter().map(|(key, (names, people))| (names.len(), key, people.len())).collect();
+    counts.sort_by_key(|(meetings, key, _)| (Reverse(*meetings), key.clone()));
+    counts
 }
 
 #[tokio::test]
-async fn counts_are_those_of_the_stories() {
+async fn aggregate_meetings_counts_as_the_stories_say() {
     for world in [World::new().await, World::whole().await] {
         for groups in EACH.iter().map(std::slice::from_ref).chain(TWO.iter().map(<[_; 2]>::as_slice)) {
-            let mut expected = counted(&world.told, groups);
+            let mut expected = counts(&world.meetings, groups);
             let request = AggregateMeetingsRequest {
-                group_by: groups.iter().map(|one| (*one).to_owned()).collect(),
+                group_by: groups.iter().map(|group| (*group).to_owned()).collect(),
                 page_size: 1_000,
                 count_participants: true,
                 ..Default::default()
@@ -108,11 +110,11 @@ async fn counts_are_those_of_the_stories() {
             assert_eq!(answer.truncated, expected.len() > 1_000);
             expected.truncate(1_000);
             let count = |count| usize::try_from(count).expect("a count");
-            let told = answer.groups.iter().map(|one| {
-                let keys = groups.iter().map(|group| one.keys[*group].clone()).collect();
-                (count(one.meeting_count), keys, count(one.participant_count))
+            let received = answer.groups.iter().map(|row| {
+                let keys = groups.iter().map(|group| row.keys[*group].clone()).collect();
+                (count(row.meeting_count), keys, count(row.participant_count))
             });
-            assert_eq!(told.collect::<Vec<_>>(), expected, "{groups:?}");
+            assert_eq!(received.collect::<Vec<_>>(), expected, "{groups:?}");
         }
     }
 }

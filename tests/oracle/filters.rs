@@ -1,4 +1,4 @@
-//! Filters that chance made, over all fields and functions of meetings.
+//! Random filters over all fields and functions of meetings, compared with the stories.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use readout::pb::{ListFilterFieldsRequest, ListMeetingsRequest};
 use serde_json::Value;
 
 use super::{
-    json::{Days, Told, list, text},
+    json::{Days, StoryMeeting, list, text},
     world::World,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     support::question::{Askable, Asker, EQUAL, HAS, ORDERED, Question},
 };
 
-const QUESTIONS: usize = 250;
+const FILTERS: usize = 250;
 const DATES: [&str; 10] = [
     "2003",
     "2008",
@@ -28,110 +28,118 @@ const DATES: [&str; 10] = [
     "2020-08-24",
 ];
 
-/// Whether a question is true of a meeting.
-fn is_so(told: &Told, question: &Question) -> bool {
+/// True if a meeting matches a filter.
+fn matches(meeting: &StoryMeeting, question: &Question) -> bool {
     match question {
-        Question::And(parts) => parts.iter().all(|part| is_so(told, part)),
-        Question::Or(parts) => parts.iter().any(|part| is_so(told, part)),
-        Question::Not(inner) => !is_so(told, inner),
-        Question::Compare(field, "!=", value) => !compare(told, field, "=", value),
-        Question::Compare(field, operator, value) => compare(told, field, plain(operator), value),
-        Question::OneParticipation(conditions) => told.participations().any(|one| is_so_of(told, one, conditions)),
-        Question::Between(one, other) => takes_part(told, one) && takes_part(told, other),
+        Question::And(parts) => parts.iter().all(|part| matches(meeting, part)),
+        Question::Or(parts) => parts.iter().any(|part| matches(meeting, part)),
+        Question::Not(inner) => !matches(meeting, inner),
+        Question::Compare(field, "!=", value) => !compare(meeting, field, "=", value),
+        Question::Compare(field, operator, value) => compare(meeting, field, plain(operator), value),
+        Question::OneParticipation(conditions) => {
+            meeting.participations().any(|person| matches_participation(meeting, person, conditions))
+        }
+        Question::Between(first, second) => takes_part(meeting, first) && takes_part(meeting, second),
     }
 }
 
-/// `:` says the same as `=`.
+/// `:` means the same as `=`.
 fn plain(operator: &str) -> &str {
     if operator == ":" { "=" } else { operator }
 }
 
-fn compare(told: &Told, field: &str, operator: &str, value: &str) -> bool {
-    let account = &told.account;
+fn compare(meeting: &StoryMeeting, field: &str, operator: &str, value: &str) -> bool {
+    let account = &meeting.account;
     let announcement = &account["announcement"];
-    let days = |days: Option<Days>| days.is_some_and(|days| days.stand(operator, Days::read(value)));
+    let matches_days = |days: Option<Days>| days.is_some_and(|days| days.compare(operator, Days::read(value)));
     match field {
         "kind" => account["kind"] == value,
         "status" => account["status"] == value,
-        "region" => takes_part(told, value),
+        "region" => takes_part(meeting, value),
         "place.region" => account["place"]["regionCode"] == value,
         "place.locality" => is_written(&account["place"]["locality"], value),
-        "participant" => told.participations().any(|one| told.participant(one) == value),
-        "article" => told.article == value,
+        "participant" => meeting.participations().any(|person| meeting.participant(person) == value),
+        "article" => meeting.article == value,
         "topic" => list(&account["topics"]).iter().any(|topic| topic == value),
-        "date" => days(Days::of_span(&account["date"])),
-        // Each rests on one report, and nobody has looked at it.
+        "date" => matches_days(Days::of_span(&account["date"])),
+        // Each meeting rests on one report and is unreviewed.
         "has_dispute" => value == "false",
         "report_count" | "independent_source_count" => number(1, operator, value),
         "review" => value == "UNREVIEWED",
         "announcement.by" => is_written(&announcement["by"], value),
         "announcement.participant" => {
-            let by = told.participations().find(|one| one["id"] == announcement["participation"]);
-            by.is_some_and(|by| told.participant(by) == value)
+            let by = meeting.participations().find(|person| person["id"] == announcement["participation"]);
+            by.is_some_and(|person| meeting.participant(person) == value)
         }
-        "announcement.date" => days(Days::of_span(&announcement["date"])),
+        "announcement.date" => matches_days(Days::of_span(&announcement["date"])),
         "publish_date" => {
-            days(Days::of_date(&told.source["publishDate"]).map(|days| Days { last: days.first, ..days }))
+            matches_days(Days::of_date(&meeting.source["publishDate"]).map(|days| Days { last: days.first, ..days }))
         }
-        // Longer ago than the stories are told, or not yet.
+        // The values lie before or after every run of this test.
         "create_time" | "update_time" => matches!((value < "2026", operator), (true, ">" | ">=") | (false, "<" | "<=")),
-        other => panic!("the oracle knows nothing of {other}"),
+        other => panic!("the oracle does not know the field {other}"),
     }
 }
 
-fn is_so_of(told: &Told, one: &Value, question: &Question) -> bool {
+fn matches_participation(meeting: &StoryMeeting, person: &Value, question: &Question) -> bool {
+    let matches = |part: &Question| matches_participation(meeting, person, part);
     match question {
-        Question::And(parts) => parts.iter().all(|part| is_so_of(told, one, part)),
-        Question::Or(parts) => parts.iter().any(|part| is_so_of(told, one, part)),
-        Question::Not(inner) => !is_so_of(told, one, inner),
-        Question::Compare(field, "!=", value) => !compare_of(told, one, field, "=", value),
-        Question::Compare(field, operator, value) => compare_of(told, one, field, plain(operator), value),
-        other => panic!("{other} cannot be asked of a participation"),
+        Question::And(parts) => parts.iter().all(matches),
+        Question::Or(parts) => parts.iter().any(matches),
+        Question::Not(inner) => !matches(inner),
+        Question::Compare(field, "!=", value) => !compare_participation(meeting, person, field, "=", value),
+        Question::Compare(field, operator, value) => {
+            compare_participation(meeting, person, field, plain(operator), value)
+        }
+        other => panic!("{other} is not a condition on a participation"),
     }
 }
 
-fn compare_of(told: &Told, one: &Value, field: &str, operator: &str, value: &str) -> bool {
+fn compare_participation(meeting: &StoryMeeting, person: &Value, field: &str, operator: &str, value: &str) -> bool {
+    let seniority = || person["office"]["seniority"].as_i64();
     match field {
-        "participant" => told.participant(one) == value,
-        "region" => one["regionCode"] == value,
-        "role" => list(&one["roles"]).iter().any(|role| role == value),
-        "presence" => one["presence"] == value,
-        "seniority" => one["office"]["seniority"].as_i64().is_some_and(|seniority| number(seniority, operator, value)),
-        other => panic!("the oracle knows nothing of {other}"),
+        "participant" => meeting.participant(person) == value,
+        "region" => person["regionCode"] == value,
+        "role" => list(&person["roles"]).iter().any(|role| role == value),
+        "presence" => person["presence"] == value,
+        "seniority" => seniority().is_some_and(|seniority| number(seniority, operator, value)),
+        other => panic!("the oracle does not know the field {other}"),
     }
 }
 
-fn takes_part(told: &Told, region: &str) -> bool {
-    let is_there = |one: &Value| ["PRESENT", "REMOTE", "REPRESENTED"].contains(&text(&one["presence"]));
-    told.participations().any(|one| one["regionCode"] == region && is_there(one))
+fn takes_part(meeting: &StoryMeeting, region: &str) -> bool {
+    let is_there = |person: &Value| ["PRESENT", "REMOTE", "REPRESENTED"].contains(&text(&person["presence"]));
+    meeting.participations().any(|person| person["regionCode"] == region && is_there(person))
 }
 
-/// Whether a text is written so, but for case and white space.
-fn is_written(told: &Value, value: &str) -> bool {
+/// True if a text equals the value, ignoring case and white space.
+fn is_written(written: &Value, value: &str) -> bool {
     let key = |text: &str| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
-    !text(told).is_empty() && key(text(told)) == key(value)
+    !text(written).is_empty() && key(text(written)) == key(value)
 }
 
-fn number(one: i64, operator: &str, other: &str) -> bool {
-    let other: i64 = other.parse().expect("a number");
+fn number(left: i64, operator: &str, right: &str) -> bool {
+    let right: i64 = right.parse().expect("a number");
     match operator {
-        "=" => one == other,
-        "<" => one < other,
-        "<=" => one <= other,
-        ">" => one > other,
-        ">=" => one >= other,
-        operator => panic!("{operator} is no operator of numbers"),
+        "=" => left == right,
+        "<" => left < right,
+        "<=" => left <= right,
+        ">" => left > right,
+        ">=" => left >= right,
+        operator => panic!("{operator} is not an operator for numbers"),
     }
 }
 
 fn asker(world: &World, chance: Chance) -> Asker {
     let people = |keys: &[&str]| -> Vec<String> {
-        let named = |key: &&str| world.told.iter().find_map(|told| told.names.get(*key)).expect("somebody").clone();
+        let named = |key: &&str| {
+            world.meetings.iter().find_map(|meeting| meeting.participants.get(*key)).expect("a known key").clone()
+        };
         keys.iter().map(named).collect()
     };
     let people = people(&["hu-jintao", "wang-yi", "tang-jiaxuan", "tsalikov", "defence-ministry"]);
     let people: Vec<&str> = people.iter().map(String::as_str).collect();
-    let (first, last) = (&world.told[7].article, &world.told[world.told.len() - 1].article);
+    let (first, last) = (&world.meetings[7].article, &world.meetings[world.meetings.len() - 1].article);
     let regions = ["CN", "RU", "US", "JP", "AZ", "XK", "FR"];
     Asker {
         chance,
@@ -168,7 +176,7 @@ fn asker(world: &World, chance: Chance) -> Asker {
 }
 
 impl World {
-    /// The names of all meetings that a list finds.
+    /// The names of all meetings that match a filter.
     async fn listed(&self, filter: &str) -> BTreeSet<String> {
         let mut request = ListMeetingsRequest { filter: filter.into(), page_size: 1_000, ..Default::default() };
         let mut found = BTreeSet::new();
@@ -177,8 +185,8 @@ impl World {
             let page = page.unwrap_or_else(|status| panic!("{filter}: {status}")).into_inner();
             let names = page.meetings.len();
             let before = found.len();
-            found.extend(page.meetings.into_iter().map(|one| one.name));
-            assert_eq!(found.len(), before + names, "{filter}: none comes twice");
+            found.extend(page.meetings.into_iter().map(|meeting| meeting.name));
+            assert_eq!(found.len(), before + names, "{filter}: a meeting is listed twice");
             if page.next_page_token.is_empty() {
                 return found;
             }
@@ -186,10 +194,10 @@ impl World {
         }
     }
 
-    /// Asserts that a question is answered as the stories answer it; how many meetings it finds.
-    async fn agree(&self, question: &Question, seed: u64) -> usize {
-        let expected: BTreeSet<String> =
-            self.told.iter().filter(|told| is_so(told, question)).map(|told| told.meeting.clone()).collect();
+    /// Asserts that the service and the stories agree on a filter. Returns the number of matching meetings.
+    async fn assert_agree(&self, question: &Question, seed: u64) -> usize {
+        let matching = self.meetings.iter().filter(|meeting| matches(meeting, question));
+        let expected: BTreeSet<String> = matching.map(|meeting| meeting.name.clone()).collect();
         let found = self.listed(&question.to_string()).await;
         let differ: Vec<_> = expected.symmetric_difference(&found).take(3).collect();
         assert!(differ.is_empty(), "READOUT_SEED={seed} {question}: {differ:?}");
@@ -198,34 +206,35 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn filters_find_what_the_stories_say() {
+async fn list_meetings_filters_as_the_stories_say() {
     let world = World::new().await;
-    assert!(world.told.len() > 1_400);
+    assert!(world.meetings.len() > 1_400);
     let seed = Chance::seed();
     let mut asker = asker(&world, Chance::of(seed, "filters"));
-    // The oracle is asked for every field that the service has.
+    // The filters use every field that the service offers.
     let request = ListFilterFieldsRequest { collection: "meetings".into() };
     let fields = world.service.filters.clone().list_filter_fields(request).await.unwrap().into_inner().fields;
-    let asked: BTreeSet<&str> = asker.fields.iter().map(|one| one.field).collect();
-    assert_eq!(asked, fields.iter().map(|one| one.name.as_str()).collect());
+    let used: BTreeSet<&str> = asker.fields.iter().map(|askable| askable.field).collect();
+    assert_eq!(used, fields.iter().map(|field| field.name.as_str()).collect());
 
-    // Each field, operator and value by itself, then what chance makes of them.
+    // Each field, operator and value alone, then random combinations.
     let singly: Vec<Question> = asker.fields.iter().flat_map(each).collect();
     let inside = asker.participations.iter().flat_map(each);
-    let inside: Vec<_> = inside.map(|one| Question::OneParticipation(Box::new(one))).collect();
+    let inside: Vec<_> = inside.map(|condition| Question::OneParticipation(Box::new(condition))).collect();
     for question in singly.iter().chain(&inside).step_by(3) {
-        world.agree(question, seed).await;
+        world.assert_agree(question, seed).await;
     }
-    let (mut some, all) = (0, world.told.len());
-    for _ in 0..QUESTIONS {
-        some += usize::from((1..all).contains(&world.agree(&asker.ask(3), seed).await));
+    let (mut selective, all) = (0, world.meetings.len());
+    for _ in 0..FILTERS {
+        selective += usize::from((1..all).contains(&world.assert_agree(&asker.ask(3), seed).await));
     }
-    assert!(some > QUESTIONS / 4, "many filters tell something apart: {some}");
+    assert!(selective > FILTERS / 4, "too few filters match some meetings and not others: {selective}");
 }
 
-fn each(one: &Askable) -> impl Iterator<Item = Question> {
-    let values = one.values.iter();
-    let field = one.field;
-    let all = values.flat_map(move |value| one.operators.iter().map(move |operator| (*operator, value.clone())));
+/// A comparison for each operator and value of a field.
+fn each(askable: &Askable) -> impl Iterator<Item = Question> {
+    let values = askable.values.iter();
+    let field = askable.field;
+    let all = values.flat_map(move |value| askable.operators.iter().map(move |operator| (*operator, value.clone())));
     all.map(move |(operator, value)| Question::Compare(field, operator, value))
 }

@@ -1,13 +1,13 @@
-//! What a meeting says, read from the JSON of its only report.
+//! Meetings as the JSON of their only report describes them.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// A meeting as its story tells of it.
-pub struct Told {
+/// A meeting as its story describes it.
+pub struct StoryMeeting {
     /// `meetings/…`
-    pub meeting: String,
+    pub name: String,
     /// `articles/…`
     pub article: String,
     /// `article` of the story.
@@ -15,27 +15,27 @@ pub struct Told {
     /// `account` of the report.
     pub account: Value,
     /// `participants/…` by key.
-    pub names: HashMap<String, String>,
+    pub participants: HashMap<String, String>,
 }
 
-impl Told {
+impl StoryMeeting {
     pub fn participations(&self) -> impl Iterator<Item = &Value> {
         list(&self.account["participations"]).iter()
     }
 
-    /// The resource name of who takes part in a participation; empty while nobody knows.
+    /// The resource name of the participant of a participation; empty if unknown.
     pub fn participant(&self, participation: &Value) -> &str {
         let key = text(&participation["participant"]).trim_start_matches('#');
-        self.names.get(key).map(String::as_str).unwrap_or_default()
+        self.participants.get(key).map(String::as_str).unwrap_or_default()
     }
 }
 
-/// A text, which is empty where it is not told.
+/// A text; empty if the JSON has none.
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// A list, which is empty where it is not told.
+/// A list; empty if the JSON has none.
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
@@ -48,7 +48,7 @@ pub struct Days {
 }
 
 impl Days {
-    /// Those of a year, a month or a day; 0 is not told.
+    /// The days of a year, a month or a day; a part of 0 is missing.
     fn of(year: i64, month: i64, day: i64) -> Self {
         let at = |month: i64, day: i64| year * 10_000 + month * 100 + day;
         match (month, day) {
@@ -58,35 +58,35 @@ impl Days {
         }
     }
 
-    /// Those of a date as JSON.
+    /// The days of a date in JSON.
     pub fn of_date(date: &Value) -> Option<Self> {
         let part = |name: &str| date[name].as_i64().unwrap_or(0);
         date.is_object().then(|| Self::of(part("year"), part("month"), part("day")))
     }
 
-    /// Those of a span as JSON; none without a start.
+    /// The days of a span in JSON; `None` without a start.
     pub fn of_span(span: &Value) -> Option<Self> {
         let start = Self::of_date(&span["start"])?;
         let last = Self::of_date(&span["end"]).map_or(start.last, |end| end.last);
         Some(Self { last, ..start })
     }
 
-    /// Those of "2020", "2020-09" or "2020-09-04".
+    /// The days of "2020", "2020-09" or "2020-09-04".
     pub fn read(text: &str) -> Self {
         let mut parts = text.split('-').map(|part| part.parse().expect("a number"));
         let mut next = || parts.next().unwrap_or(0);
         Self::of(next(), next(), next())
     }
 
-    /// How these days stand to others, by the operator of a filter.
-    pub fn stand(self, operator: &str, to: Self) -> bool {
+    /// Compares the days with others by the operator of a filter.
+    pub fn compare(self, operator: &str, to: Self) -> bool {
         match operator {
             "=" => self.first <= to.last && self.last >= to.first,
             "<" => self.first < to.first,
             "<=" => self.first <= to.last,
             ">" => self.last > to.last,
             ">=" => self.last >= to.first,
-            other => panic!("{other} is no operator of dates"),
+            other => panic!("{other} is not an operator for dates"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Answers about meetings, found by plain code over the JSON of the stories that tell of them: without SQL, without the
-//! service's rules, and without its filters.
+//! Oracle: answers about meetings, computed by plain code from the JSON of their stories, without SQL and without the
+//! rules and filters of the service.
 
 mod counts;
 mod filters;

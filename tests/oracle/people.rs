@@ -1,4 +1,4 @@
-//! Whom somebody met, and by which meetings one comes from one to another.
+//! Compares counterparts of participants and paths between them with those made from the stories.
 
 use std::{
     cmp::Reverse,
@@ -9,38 +9,38 @@ use readout::pb::{Date, FindPathRequest, ListCounterpartsRequest, list_counterpa
 use serde_json::Value;
 
 use super::{
-    json::{Days, Told, text},
+    json::{Days, StoryMeeting, text},
     world::World,
 };
 
-/// Year, month and day; 0 is not told.
+/// Year, month and day; a part of 0 is missing.
 pub type Parts = [i64; 3];
 
-impl Told {
-    /// Those participations of which somebody is there, in person or remotely.
-    fn there(&self) -> impl Iterator<Item = &Value> {
-        self.participations().filter(|one| ["PRESENT", "REMOTE"].contains(&text(&one["presence"])))
+impl StoryMeeting {
+    /// The participations of people who are there, in person or remotely.
+    fn present(&self) -> impl Iterator<Item = &Value> {
+        self.participations().filter(|person| ["PRESENT", "REMOTE"].contains(&text(&person["presence"])))
     }
 
     /// The participants who are there.
     pub fn met(&self) -> BTreeSet<&str> {
-        self.there().map(|one| self.participant(one)).filter(|name| !name.is_empty()).collect()
+        self.present().map(|person| self.participant(person)).filter(|name| !name.is_empty()).collect()
     }
 
-    /// The participants whom one of them met; nobody where he is not there.
+    /// The participants whom `name` met; empty if `name` was not there.
     fn others(&self, name: &str) -> BTreeSet<&str> {
         let mut met = self.met();
         if met.remove(name) { met } else { BTreeSet::new() }
     }
 
-    /// The regions of those whom one of them met.
+    /// The regions of those whom `name` met.
     fn regions_of_others(&self, name: &str) -> BTreeSet<&str> {
         let is_there = self.met().contains(name);
-        let others = self.there().filter(|one| is_there && self.participant(one) != name);
-        others.map(|one| text(&one["regionCode"])).filter(|code| !code.is_empty()).collect()
+        let others = self.present().filter(|person| is_there && self.participant(person) != name);
+        others.map(|person| text(&person["regionCode"])).filter(|code| !code.is_empty()).collect()
     }
 
-    /// When it began.
+    /// The date on which the meeting began.
     pub fn began(&self) -> Parts {
         ["year", "month", "day"].map(|part| self.account["date"]["start"][part].as_i64().unwrap_or(0))
     }
@@ -51,42 +51,45 @@ impl Told {
     }
 }
 
-/// How often, when first and last, and where last.
-type Met = (usize, Parts, Parts, String);
+/// Number of meetings, first and last date, and the last meeting.
+type Encounters = (usize, Parts, Parts, String);
 
-/// Those whom somebody met, the most met first.
-fn ranked<'a>(told: &'a [Told], with: impl Fn(&'a Told) -> BTreeSet<&'a str>) -> Vec<(String, Met)> {
-    let mut in_order: Vec<&Told> = told.iter().collect();
-    in_order.sort_by_key(|one| (one.first_day(), &one.meeting));
-    let mut all: BTreeMap<&str, Met> = BTreeMap::new();
-    for one in in_order {
-        for who in with(one) {
-            let (times, first, last, meeting) = all.entry(who).or_default();
+/// The counterparts that `with` finds, most meetings first.
+fn ranked<'a>(
+    meetings: &'a [StoryMeeting],
+    with: impl Fn(&'a StoryMeeting) -> BTreeSet<&'a str>,
+) -> Vec<(String, Encounters)> {
+    let mut in_order: Vec<&StoryMeeting> = meetings.iter().collect();
+    in_order.sort_by_key(|meeting| (meeting.first_day(), &meeting.name));
+    let mut counterparts: BTreeMap<&str, Encounters> = BTreeMap::new();
+    for meeting in in_order {
+        for counterpart in with(meeting) {
+            let (times, first, last, last_meeting) = counterparts.entry(counterpart).or_default();
             *times += 1;
             if *first == [0; 3] {
-                *first = one.began();
+                *first = meeting.began();
             }
-            (*last, *meeting) = (one.began(), one.meeting.clone());
+            (*last, *last_meeting) = (meeting.began(), meeting.name.clone());
         }
     }
-    let mut ranked: Vec<_> = all.into_iter().map(|(who, met)| (who.to_owned(), met)).collect();
-    ranked.sort_by_key(|(who, met)| (Reverse(met.0), who.clone()));
+    let mut ranked: Vec<_> = counterparts.into_iter().map(|(name, met)| (name.to_owned(), met)).collect();
+    ranked.sort_by_key(|(name, met)| (Reverse(met.0), name.clone()));
     ranked
 }
 
 impl World {
-    /// The same as the service answers it, page by page.
-    async fn counterparts(&self, mut request: ListCounterpartsRequest) -> Vec<(String, Met)> {
+    /// The counterparts as the service lists them, over all pages.
+    async fn counterparts(&self, mut request: ListCounterpartsRequest) -> Vec<(String, Encounters)> {
         let parts = |date: Option<Date>| date.map_or([0; 3], |date| [date.year, date.month, date.day].map(i64::from));
         let mut all = Vec::new();
         request.page_size = 100;
         let mut client = self.service.participants.clone();
         loop {
             let page = client.list_counterparts(request.clone()).await.expect("a page").into_inner();
-            all.extend(page.counterparts.into_iter().map(|one| {
-                let times = usize::try_from(one.meeting_count).expect("a count");
-                let who = if one.participant.is_empty() { one.region_code } else { one.participant };
-                (who, (times, parts(one.first_date), parts(one.last_date), one.last_meeting))
+            all.extend(page.counterparts.into_iter().map(|row| {
+                let times = usize::try_from(row.meeting_count).expect("a count");
+                let name = if row.participant.is_empty() { row.region_code } else { row.participant };
+                (name, (times, parts(row.first_date), parts(row.last_date), row.last_meeting))
             }));
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
@@ -95,10 +98,10 @@ impl World {
         }
     }
 
-    /// Those who are somewhere, those at most meetings first.
+    /// The participants of at least one meeting, most meetings first.
     fn busiest(&self) -> Vec<&str> {
         let mut meetings: BTreeMap<&str, usize> = BTreeMap::new();
-        self.told.iter().flat_map(Told::met).for_each(|name| *meetings.entry(name).or_default() += 1);
+        self.meetings.iter().flat_map(StoryMeeting::met).for_each(|name| *meetings.entry(name).or_default() += 1);
         let mut names: Vec<&str> = meetings.keys().copied().collect();
         names.sort_by_key(|name| (Reverse(meetings[name]), *name));
         names
@@ -106,60 +109,64 @@ impl World {
 }
 
 #[tokio::test]
-async fn the_busiest_met_whom_the_stories_tell() {
+async fn list_counterparts_ranks_as_the_stories_say() {
     for world in [World::new().await, World::whole().await] {
         for name in &world.busiest()[..20] {
             let all = ListCounterpartsRequest { participant: (*name).into(), ..Default::default() };
             let filtered = |filter: &str| ListCounterpartsRequest { filter: filter.into(), ..all.clone() };
             let regions = ListCounterpartsRequest { group_by: GroupBy::Region.into(), ..all.clone() };
-            let told = &world.told;
-            assert_eq!(world.counterparts(all.clone()).await, ranked(told, |one| one.others(name)), "{name}");
-            assert_eq!(world.counterparts(regions).await, ranked(told, |one| one.regions_of_others(name)), "{name}");
-            let visits = |one: &&Told| one.account["kind"] == "VISIT";
-            let expected = ranked(told, |one| Some(one).filter(visits).map(|one| one.others(name)).unwrap_or_default());
+            let meetings = &world.meetings;
+            let expected = ranked(meetings, |meeting| meeting.others(name));
+            assert_eq!(world.counterparts(all.clone()).await, expected, "{name}");
+            let expected = ranked(meetings, |meeting| meeting.regions_of_others(name));
+            assert_eq!(world.counterparts(regions).await, expected, "{name}");
+            let expected = ranked(meetings, |meeting| {
+                let is_visit = meeting.account["kind"] == "VISIT";
+                if is_visit { meeting.others(name) } else { BTreeSet::new() }
+            });
             assert_eq!(world.counterparts(filtered("kind = VISIT")).await, expected, "{name}");
-            let days = |one: &Told| Days::of_span(&one.account["date"]);
-            let in_years =
-                |one: &&Told| days(one).is_some_and(|days| days.first >= 20_080_101 && days.last <= 20_101_231);
-            let expected =
-                ranked(told, |one| Some(one).filter(in_years).map(|one| one.others(name)).unwrap_or_default());
+            let expected = ranked(meetings, |meeting| {
+                let days = Days::of_span(&meeting.account["date"]);
+                let is_in_years = days.is_some_and(|days| days.first >= 20_080_101 && days.last <= 20_101_231);
+                if is_in_years { meeting.others(name) } else { BTreeSet::new() }
+            });
             let period = "date >= 2008 AND date <= 2010 AND NOT (date < 2008 OR date > 2010)";
             assert_eq!(world.counterparts(filtered(period)).await, expected, "{name}");
         }
     }
 }
 
-/// How many meetings away the others are.
-fn away<'a>(met: &HashMap<&'a str, BTreeSet<&'a str>>, source: &'a str) -> HashMap<&'a str, usize> {
-    let mut away = HashMap::from([(source, 0)]);
+/// The distance from `source` to each reachable participant, in meetings.
+fn distances<'a>(met: &HashMap<&'a str, BTreeSet<&'a str>>, source: &'a str) -> HashMap<&'a str, usize> {
+    let mut distances = HashMap::from([(source, 0)]);
     let mut queue = VecDeque::from([source]);
     while let Some(name) = queue.pop_front() {
-        let next = away[name] + 1;
+        let next = distances[name] + 1;
         for other in &met[name] {
-            if !away.contains_key(other) {
-                away.insert(other, next);
+            if !distances.contains_key(other) {
+                distances.insert(other, next);
                 queue.push_back(other);
             }
         }
     }
-    away
+    distances
 }
 
 #[tokio::test]
-async fn chains_are_as_short_as_the_stories_allow() {
+async fn find_path_is_as_short_as_the_stories_allow() {
     let world = World::whole().await;
     let mut met: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     let mut together: HashMap<(&str, &str), BTreeSet<&str>> = HashMap::new();
-    for one in &world.told {
-        for name in one.met() {
-            met.entry(name).or_default().extend(one.met());
-            for other in one.met() {
-                together.entry((name, other)).or_default().insert(&one.meeting);
+    for meeting in &world.meetings {
+        for name in meeting.met() {
+            met.entry(name).or_default().extend(meeting.met());
+            for other in meeting.met() {
+                together.entry((name, other)).or_default().insert(&meeting.name);
             }
         }
     }
     let names = world.busiest();
-    // Busy ones and others, always the same.
+    // A fixed selection of busy participants and others.
     let step = names.len() / 50;
     for at in 0..50 {
         let (source, target) = (names[at * step], names[(at * 7 * step + names.len() / 3) % names.len()]);
@@ -167,14 +174,14 @@ async fn chains_are_as_short_as_the_stories_allow() {
         let request =
             FindPathRequest { source: source.into(), target: target.into(), max_depth: 6, ..Default::default() };
         let path = world.service.participants.clone().find_path(request).await.expect("an answer").into_inner();
-        let expected = away(&met, source).get(target).copied().filter(|depth| *depth <= 6).unwrap_or(0);
+        let expected = distances(&met, source).get(target).copied().filter(|depth| *depth <= 6).unwrap_or(0);
         assert_eq!(path.meetings.len(), expected, "{source} to {target}");
         assert!(!path.truncated);
         if expected > 0 {
             assert_eq!([path.participants[0].as_str(), path.participants[expected].as_str()], [source, target]);
         }
-        for (two, meeting) in path.participants.windows(2).zip(&path.meetings) {
-            assert_eq!(together[&(two[0].as_str(), two[1].as_str())].first(), Some(&meeting.as_str()));
+        for (pair, meeting) in path.participants.windows(2).zip(&path.meetings) {
+            assert_eq!(together[&(pair[0].as_str(), pair[1].as_str())].first(), Some(&meeting.as_str()));
         }
     }
 }

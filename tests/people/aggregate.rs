@@ -1,4 +1,4 @@
-//! AggregateMeetings.
+//! AggregateMeetings: groups, counts, order and errors.
 
 use readout::pb::{
     Account, AggregateMeetingsRequest, ErrorReason, Office, Place,
@@ -11,31 +11,34 @@ use super::{World, on};
 use crate::support::{Refused, reason_of};
 
 fn by(groups: &[&str]) -> AggregateMeetingsRequest {
-    AggregateMeetingsRequest { group_by: groups.iter().map(|one| (*one).to_owned()).collect(), ..Default::default() }
+    AggregateMeetingsRequest {
+        group_by: groups.iter().map(|group| (*group).to_owned()).collect(),
+        ..Default::default()
+    }
 }
 
-/// In the order of keys.
+/// The same, in the order of keys.
 fn sorted(groups: &[&str]) -> AggregateMeetingsRequest {
     AggregateMeetingsRequest { order_by: "key".into(), ..by(groups) }
 }
 
 /// Each group with its counts: `2020/TALKS 3`.
-async fn told(world: &World, request: AggregateMeetingsRequest) -> Vec<String> {
+async fn counts(world: &World, request: AggregateMeetingsRequest) -> Vec<String> {
     let answer = world.aggregate(request.clone()).await.unwrap();
     assert!(!answer.as_of.is_empty());
-    let one = |group: Group| {
+    let row = |group: Group| {
         let keys: Vec<String> = request.group_by.iter().filter_map(|word| group.keys.get(word).cloned()).collect();
         let participants = if request.count_participants { format!(" {}", group.participant_count) } else { "".into() };
         format!("{} {}{participants}", keys.join("/"), group.meeting_count)
     };
-    answer.groups.into_iter().map(one).collect()
+    answer.groups.into_iter().map(row).collect()
 }
 
-/// Five meetings, and two that lists leave out.
+/// Five meetings, and three that are deleted or merged.
 async fn world() -> World {
     let world = World::start().await;
     let place = |region: &str| Some(Place { region_code: region.into(), ..Default::default() });
-    let topics = |topics: &[&str]| topics.iter().map(|one| (*one).to_owned()).collect();
+    let topics = |topics: &[&str]| topics.iter().map(|topic| (*topic).to_owned()).collect();
     let mut summit = Account {
         kind: Kind::Summit.into(),
         date: on((2020, 9, 4)),
@@ -43,8 +46,8 @@ async fn world() -> World {
         topics: topics(&["peace", "trade"]),
         ..world.account("summit", "ABC")
     };
-    for (one, seniority) in summit.participations.iter_mut().zip([1, 1, 2]) {
-        one.office = Some(Office { seniority, ..Default::default() });
+    for (participation, seniority) in summit.participations.iter_mut().zip([1, 1, 2]) {
+        participation.office = Some(Office { seniority, ..Default::default() });
     }
     let postponed = Account {
         status: Status::Postponed.into(),
@@ -57,8 +60,8 @@ async fn world() -> World {
     for account in [summit, postponed, remote, vague, world.account("undated", "")] {
         world.meeting(account).await;
     }
-    let gone = world.meet_on((2020, 9, 4), "GH").await;
-    world.service.delete_meeting(&gone).await.unwrap();
+    let deleted = world.meet_on((2020, 9, 4), "GH").await;
+    world.service.delete_meeting(&deleted).await.unwrap();
     let merged = world.meet_on((2020, 9, 4), "").await;
     let into = world.meet_on((1999, 1, 1), "").await;
     world.service.merge(&into, &[&merged]).await.unwrap();
@@ -67,7 +70,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn meetings_are_counted_by_each_of_their_properties() {
+async fn aggregate_meetings_counts_by_each_property() {
     let world = world().await;
     let expected: &[(&str, &[&str])] = &[
         ("kind", &[" 1", "SUMMIT 1", "TALKS 3"]),
@@ -82,25 +85,25 @@ async fn meetings_are_counted_by_each_of_their_properties() {
         ("seniority", &["1 1", "2 1"]),
     ];
     for (word, groups) in expected {
-        assert_eq!(told(&world, sorted(&[word])).await, *groups, "{word}");
+        assert_eq!(counts(&world, sorted(&[word])).await, *groups, "{word}");
     }
-    assert_eq!(told(&world, by(&[])).await, [" 5"]);
+    assert_eq!(counts(&world, by(&[])).await, [" 5"]);
 }
 
 #[tokio::test]
-async fn participants_are_those_who_were_there() {
+async fn aggregate_meetings_counts_only_participants_who_were_present() {
     let world = world().await;
     let name = |letter| world.name(letter);
     let each = ['A', 'B', 'C', 'D'].into_iter().zip([4, 2, 1, 1]);
-    let each: Vec<String> = each.map(|(who, meetings)| format!("{} {meetings}", name(who))).collect();
-    assert_eq!(told(&world, sorted(&["participant"])).await, each);
+    let each: Vec<String> = each.map(|(letter, meetings)| format!("{} {meetings}", name(letter))).collect();
+    assert_eq!(counts(&world, sorted(&["participant"])).await, each);
     let pairs = [('A', 'B', 2), ('A', 'C', 1), ('A', 'D', 1), ('B', 'C', 1)];
-    let pairs = pairs.map(|(one, other, meetings)| format!("{},{} {meetings}", name(one), name(other)));
-    assert_eq!(told(&world, sorted(&["participant_pair"])).await, pairs);
+    let pairs = pairs.map(|(first, second, meetings)| format!("{},{} {meetings}", name(first), name(second)));
+    assert_eq!(counts(&world, sorted(&["participant_pair"])).await, pairs);
 }
 
 #[tokio::test]
-async fn a_pair_is_asked_for_by_the_same_word_twice() {
+async fn a_property_named_twice_in_group_by_groups_by_pairs() {
     let world = world().await;
     let answer = |word: &str| world.aggregate(sorted(&[word, word]));
     let pair = |word: &str| world.aggregate(sorted(&[word]));
@@ -109,78 +112,78 @@ async fn a_pair_is_asked_for_by_the_same_word_twice() {
 }
 
 #[tokio::test]
-async fn two_properties_make_a_group() {
+async fn aggregate_meetings_groups_by_two_properties() {
     let world = world().await;
     assert_eq!(
-        told(&world, sorted(&["year", "kind"])).await,
+        counts(&world, sorted(&["year", "kind"])).await,
         ["/TALKS 1", "2020/SUMMIT 1", "2020/TALKS 1", "2021/ 1", "2021/TALKS 1"]
     );
     assert_eq!(
-        told(&world, sorted(&["topic", "region"])).await,
+        counts(&world, sorted(&["topic", "region"])).await,
         ["peace/AZ 2", "peace/BE 2", "peace/CZ 1", "trade/AZ 1", "trade/BE 1", "trade/CZ 1"]
     );
-    assert_eq!(told(&world, sorted(&["month", "year"])).await[..2], ["/ 1", "/2021 1"]);
+    assert_eq!(counts(&world, sorted(&["month", "year"])).await[..2], ["/ 1", "/2021 1"]);
 }
 
 #[tokio::test]
-async fn participants_are_counted_on_demand() {
+async fn aggregate_meetings_counts_participants_on_demand() {
     let world = world().await;
     let counting = |request| AggregateMeetingsRequest { count_participants: true, ..request };
-    assert_eq!(told(&world, counting(by(&[]))).await, [" 5 4"]);
-    assert_eq!(told(&world, counting(sorted(&["year"]))).await, [" 1 0", "2020 2 3", "2021 2 2"]);
-    assert_eq!(told(&world, counting(sorted(&["topic"]))).await, ["peace 2 3", "trade 1 3"]);
+    assert_eq!(counts(&world, counting(by(&[]))).await, [" 5 4"]);
+    assert_eq!(counts(&world, counting(sorted(&["year"]))).await, [" 1 0", "2020 2 3", "2021 2 2"]);
+    assert_eq!(counts(&world, counting(sorted(&["topic"]))).await, ["peace 2 3", "trade 1 3"]);
     let filter = "place.region = DK".into();
-    assert_eq!(told(&world, AggregateMeetingsRequest { filter, ..counting(by(&[])) }).await, [" 1 2"]);
+    assert_eq!(counts(&world, AggregateMeetingsRequest { filter, ..counting(by(&[])) }).await, [" 1 2"]);
     let most = AggregateMeetingsRequest { order_by: "participant_count desc".into(), ..by(&["month"]) };
     let answer = world.aggregate(most).await.unwrap();
     let counts: Vec<_> = answer
         .groups
         .iter()
-        .map(|one| (one.keys["month"].as_str(), one.meeting_count, one.participant_count))
+        .map(|group| (group.keys["month"].as_str(), group.meeting_count, group.participant_count))
         .collect();
     assert_eq!(counts, [("2020-09", 1, 3), ("2020-12", 1, 2), ("2021-02", 1, 2), ("", 2, 1)]);
 }
 
 #[tokio::test]
-async fn the_largest_groups_come_first_and_the_rest_is_left_out() {
+async fn aggregate_meetings_returns_the_largest_groups_first_and_omits_the_rest() {
     let world = world().await;
-    assert_eq!(told(&world, by(&["region"])).await, ["AZ 4", "BE 2", "CZ 1", "DK 1", "FI 1"]);
+    assert_eq!(counts(&world, by(&["region"])).await, ["AZ 4", "BE 2", "CZ 1", "DK 1", "FI 1"]);
     for (page_size, truncated) in [(1, true), (4, true), (5, false), (1_001, false)] {
         let answer = world.aggregate(AggregateMeetingsRequest { page_size, ..by(&["region"]) }).await.unwrap();
         assert_eq!(answer.groups.len(), 5.min(page_size as usize));
         assert_eq!(answer.truncated, truncated);
     }
     let counted = AggregateMeetingsRequest { page_size: 2, count_participants: true, ..by(&["region"]) };
-    assert_eq!(told(&world, counted).await, ["AZ 4 4", "BE 2 3"]);
+    assert_eq!(counts(&world, counted).await, ["AZ 4 4", "BE 2 3"]);
     let refused = world.aggregate(AggregateMeetingsRequest { page_size: -1, ..by(&[]) }).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::invalid(["page_size"]));
 }
 
 #[tokio::test]
-async fn a_filter_says_which_meetings_count() {
+async fn aggregate_meetings_counts_only_meetings_that_match_the_filter() {
     let world = world().await;
     let filtered = |filter: &str| AggregateMeetingsRequest { filter: filter.into(), ..sorted(&["kind"]) };
-    assert_eq!(told(&world, filtered("date = 2020")).await, ["SUMMIT 1", "TALKS 1"]);
-    assert_eq!(told(&world, filtered("NOT region = BE")).await, [" 1", "TALKS 2"]);
-    assert_eq!(told(&world, filtered("date = 1999")).await, [""; 0]);
+    assert_eq!(counts(&world, filtered("date = 2020")).await, ["SUMMIT 1", "TALKS 1"]);
+    assert_eq!(counts(&world, filtered("NOT region = BE")).await, [" 1", "TALKS 2"]);
+    assert_eq!(counts(&world, filtered("date = 1999")).await, [""; 0]);
     let none = AggregateMeetingsRequest { filter: "date = 1999".into(), count_participants: true, ..by(&[]) };
-    assert_eq!(told(&world, none).await, [" 0 0"]);
-    // A group's meetings are those that the filter of its name finds.
+    assert_eq!(counts(&world, none).await, [" 0 0"]);
+    // A group counts the meetings that a filter on its key finds.
     for (word, key) in [("region", "AZ"), ("topic", "peace"), ("kind", "TALKS"), ("place.region", "DK")] {
         let filter = format!("{word} = \"{key}\"");
-        let total = told(&world, AggregateMeetingsRequest { filter, ..by(&[]) }).await;
+        let total = counts(&world, AggregateMeetingsRequest { filter, ..by(&[]) }).await;
         let groups = world.aggregate(by(&[word])).await.unwrap().groups;
-        let group = groups.iter().find(|one| one.keys[word] == key).unwrap();
+        let group = groups.iter().find(|group| group.keys[word] == key).unwrap();
         assert_eq!(total, [format!(" {}", group.meeting_count)]);
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_grouped_or_ordered_by_is_refused_with_the_nearest_word() {
+async fn an_invalid_group_or_order_is_refused_with_a_suggestion() {
     let world = World::start().await;
     let status = world.aggregate(by(&["year", "mnth"])).await.unwrap_err();
-    let told = status.get_details_bad_request().unwrap().field_violations[0].description.clone();
-    assert!(told.contains("did you mean \"month\"?"), "{told}");
+    let description = status.get_details_bad_request().unwrap().field_violations[0].description.clone();
+    assert!(description.contains("did you mean \"month\"?"), "{description}");
     assert_eq!(Refused::from(status), Refused::invalid(["group_by[1]"]));
     for (groups, field) in [(&["date"][..], "group_by[0]"), (&["kind", "kind"], "group_by[1]"), (&["a"; 3], "group_by")]
     {

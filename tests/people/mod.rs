@@ -1,4 +1,4 @@
-//! Who met whom: counterparts, chains of meetings, counts. On the real stories: see `oracle`.
+//! Counterparts, chains of meetings and counts, in small worlds. `oracle` tests them on the real stories.
 
 mod aggregate;
 mod counterpart;
@@ -17,7 +17,7 @@ use crate::support::{
     make::{article, person, present, talks},
 };
 
-/// A service with an article and some people, each called by a letter and of the region of that letter.
+/// A service with an article and eight people. Each is called by its initial and has a region with the same initial.
 struct World {
     service: Service,
     article: Article,
@@ -36,7 +36,7 @@ const LETTERS: [(&str, &str); 8] = [
 ];
 
 impl World {
-    /// Their names are in the order of the letters.
+    /// The resource names of the people are in the order of their letters.
     async fn start() -> Self {
         let service = Service::start().await;
         let article = service.create_article(article("urn:people")).await;
@@ -44,29 +44,29 @@ impl World {
         for (name, region) in LETTERS {
             people.push(service.create_participant(person(name, region)).await.name);
         }
-        assert!(people.is_sorted(), "ids are made in the order of time");
+        assert!(people.is_sorted(), "ids are ordered by time");
         Self { service, article, people }
     }
 
-    /// The name of who is called by this letter.
+    /// The resource name of the person with this letter.
     fn name(&self, letter: char) -> &str {
         &self.people[LETTERS.iter().position(|(name, _)| name.starts_with(letter)).unwrap()]
     }
 
-    /// The letters of these names.
+    /// The letters of the people with these resource names.
     fn letters(&self, names: &[String]) -> String {
         let letter = |name: &String| {
-            let at = self.people.iter().position(|one| one == name).expect("one of the people");
+            let at = self.people.iter().position(|person| person == name).expect("one of the people");
             LETTERS[at].0.chars().next().unwrap()
         };
         names.iter().map(letter).collect()
     }
 
-    /// The account of a meeting at which they were. A letter may be followed by how it took part: `~` remotely, `^`
-    /// represented by somebody, `-` absent, `?` only mentioned.
-    fn account(&self, title: &str, who: &str) -> Account {
+    /// An account with the people of these letters as participants. A letter may be followed by a presence: `~` remote,
+    /// `^` represented, `-` absent, `?` only mentioned.
+    fn account(&self, title: &str, letters: &str) -> Account {
         let mut participations: Vec<Participation> = Vec::new();
-        for letter in who.chars() {
+        for letter in letters.chars() {
             let presence = match letter {
                 '~' => Presence::Remote,
                 '^' => Presence::Represented,
@@ -84,18 +84,18 @@ impl World {
         Account { participations, ..talks(title) }
     }
 
-    /// A meeting at which they were; answers its name.
-    async fn meet(&self, who: &str) -> String {
-        self.meeting(self.account(who, who)).await
+    /// Creates a meeting of these people; returns its name.
+    async fn meet(&self, letters: &str) -> String {
+        self.meeting(self.account(letters, letters)).await
     }
 
-    /// The same on a day.
-    async fn meet_on(&self, date: (i32, i32, i32), who: &str) -> String {
-        self.meeting(Account { date: on(date), ..self.account(who, who) }).await
+    /// Creates a meeting of these people on a date; returns its name.
+    async fn meet_on(&self, date: (i32, i32, i32), letters: &str) -> String {
+        self.meeting(Account { date: on(date), ..self.account(letters, letters) }).await
     }
 
     async fn meeting(&self, account: Account) -> String {
-        // The same words again would be the same report.
+        // A report with equal content would be refused as a duplicate.
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let summary = format!("meeting {}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let account = Account { summary, ..account };

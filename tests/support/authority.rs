@@ -1,4 +1,4 @@
-//! Authorities that exist for one test, and the certificates that they vouch for.
+//! Certificate authorities that exist for one test, and the certificates that they issue.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -8,7 +8,7 @@ use rcgen::{
 use sqlx::types::Uuid;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Error, Identity};
 
-/// An authority.
+/// A certificate authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate with its key, both PEM.
@@ -19,30 +19,30 @@ pub struct Pair {
 }
 
 impl Authority {
-    /// With a name that no other one has.
+    /// Creates an authority with a unique name.
     pub fn new() -> Self {
         let mut params = named(&Uuid::now_v7().to_string());
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, key()).expect("signed"))
     }
 
-    /// Its own certificate, which others trust.
+    /// The authority's own certificate, for those who trust it.
     pub fn cert(&self) -> String {
         self.0.pem()
     }
 
-    /// For a service on this machine.
+    /// A certificate for a service on this machine.
     pub fn service(&self) -> Pair {
         let names = ["localhost", "127.0.0.1"].map(str::to_owned);
         self.sign(CertificateParams::new(names).expect("names"), ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// For a client of this name.
+    /// A certificate for a client of this name.
     pub fn client(&self, name: &str) -> Pair {
         self.sign(named(name), ExtendedKeyUsagePurpose::ClientAuth)
     }
 
-    /// The same, expired.
+    /// An expired certificate for a client of this name.
     pub fn expired_client(&self, name: &str) -> Pair {
         let mut params = named(name);
         params.not_before = date_time_ymd(2001, 1, 1);
@@ -57,7 +57,7 @@ impl Authority {
         Pair { cert: cert.pem(), key: key.serialize_pem() }
     }
 
-    /// A new connection to a service that it vouches for, perhaps with a certificate to show.
+    /// Opens a connection to a service with a certificate of this authority, optionally with a client certificate.
     pub async fn connect(&self, address: SocketAddr, client: Option<&Pair>) -> Result<Channel, Error> {
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.cert()));
         if let Some(Pair { cert, key }) = client {
@@ -70,8 +70,8 @@ impl Authority {
 impl Pair {
     /// Writes `<name>.pem` and `<name>.key` into the directory.
     pub fn write(&self, dir: &Path, name: &str) {
-        std::fs::write(dir.join(format!("{name}.key")), &self.key).expect("ours");
-        std::fs::write(dir.join(format!("{name}.pem")), &self.cert).expect("ours");
+        std::fs::write(dir.join(format!("{name}.key")), &self.key).expect("the directory is writable");
+        std::fs::write(dir.join(format!("{name}.pem")), &self.cert).expect("the directory is writable");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Calls that tests make again and again, with what they change and nothing else.
+//! Calls that many tests make, with only the arguments that vary.
 
 use std::collections::BTreeSet;
 
@@ -19,9 +19,9 @@ pub fn mask(paths: &[&str]) -> Option<FieldMask> {
 }
 
 /// A request that this actor makes.
-pub fn said<T>(message: T, actor: &str) -> Request<T> {
+pub fn as_actor<T>(message: T, actor: &str) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("readout-actor", actor.parse().expect("is ASCII"));
+    request.metadata_mut().insert("readout-actor", actor.parse().expect("ASCII"));
     request
 }
 
@@ -44,7 +44,7 @@ impl Service {
         self.participants.clone().create_participant(request).await.expect("a new participant").into_inner()
     }
 
-    /// A meeting as this article tells of it.
+    /// Creates a meeting that this article reports.
     pub async fn create_meeting(&self, article: &Article, account: Account) -> Result<Meeting, Status> {
         let request = CreateMeetingRequest {
             meeting: Some(Meeting { account: Some(account), ..Default::default() }),
@@ -100,23 +100,23 @@ impl Service {
 
     pub async fn article(&self, name: &str) -> Article {
         let request = GetArticleRequest { name: name.into(), ..Default::default() };
-        self.articles.clone().get_article(request).await.expect("it is there").into_inner()
+        self.articles.clone().get_article(request).await.expect("the article exists").into_inner()
     }
 
     pub async fn participants_where(&self, filter: &str) -> Vec<String> {
         let request = ListParticipantsRequest { filter: filter.into(), ..Default::default() };
         let list = self.participants.clone().list_participants(request).await.expect("a list").into_inner();
-        list.participants.into_iter().map(|one| one.display_name).collect()
+        list.participants.into_iter().map(|participant| participant.display_name).collect()
     }
 
     pub async fn merge(&self, name: &str, sources: &[&str]) -> Result<Meeting, Status> {
-        let sources = sources.iter().map(|one| (*one).to_owned()).collect();
+        let sources = sources.iter().map(|source| (*source).to_owned()).collect();
         let request = MergeMeetingsRequest { name: name.into(), sources, ..Default::default() };
         self.meetings.clone().merge_meetings(request).await.map(Response::into_inner)
     }
 
     pub async fn split(&self, name: &str, reports: &[&str], into: &str) -> Result<Meeting, Status> {
-        let reports = reports.iter().map(|one| (*one).to_owned()).collect();
+        let reports = reports.iter().map(|report| (*report).to_owned()).collect();
         let request = SplitMeetingRequest { name: name.into(), reports, into: into.into(), ..Default::default() };
         self.meetings.clone().split_meeting(request).await.map(Response::into_inner)
     }
@@ -126,7 +126,7 @@ impl Service {
         self.meetings.clone().retract_report(request).await.map(Response::into_inner)
     }
 
-    pub async fn names_of_reports(&self, meeting: &str) -> BTreeSet<String> {
+    pub async fn report_names_of(&self, meeting: &str) -> BTreeSet<String> {
         self.reports_of(meeting).await.into_iter().map(|report| report.name).collect()
     }
 
@@ -135,7 +135,7 @@ impl Service {
         self.meetings.clone().update_meeting(request).await.map(Response::into_inner)
     }
 
-    /// Rules on these fields of the account.
+    /// Sets these fields of the account by an editor's decision.
     pub async fn rule(&self, meeting: &str, account: Account, paths: &[&str]) -> Result<Meeting, Status> {
         let request = UpdateMeetingRequest {
             meeting: Some(Meeting { name: meeting.into(), account: Some(account), ..Default::default() }),
@@ -148,6 +148,6 @@ impl Service {
 
     pub async fn report(&self, name: &str) -> Report {
         let request = GetReportRequest { name: name.into(), ..Default::default() };
-        self.meetings.clone().get_report(request).await.expect("it is there").into_inner()
+        self.meetings.clone().get_report(request).await.expect("the report exists").into_inner()
     }
 }

@@ -1,4 +1,5 @@
-//! The cluster that all tests of a run share: made at first use, gone when the run ends, however it ends.
+//! The database cluster that all tests of a run share. It is made at first use and removed when the run ends, also
+//! when the run is killed.
 
 use std::sync::{
     OnceLock,
@@ -19,19 +20,19 @@ struct Cluster {
     admin: PgConnectOptions,
     _runtime: tokio::runtime::Runtime,
     _embedded: Embedded,
-    // Never dropped, but gone with the process.
+    // Statics are never dropped: the reaper of the directory removes it when the process ends.
     _directory: DataDir,
 }
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// A new database with the schema of this version.
+/// Creates a database with the schema of this version.
 pub async fn database() -> PgConnectOptions {
     database_from(TEMPLATE).await
 }
 
-/// A new database without any schema.
+/// Creates a database without any schema.
 pub async fn empty_database() -> PgConnectOptions {
     database_from("template0").await
 }
@@ -40,7 +41,7 @@ async fn database_from(template: &str) -> PgConnectOptions {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let admin = admin().await;
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    // Two at a time would find each other connected to the template.
+    // PostgreSQL refuses to copy a template that another session uses.
     let _making = MAKING.lock().await;
     let mut connection = admin.connect().await.expect("the cluster answers");
     let statement = format!("create database {name} template {template}");
@@ -66,7 +67,7 @@ fn start() -> Cluster {
     let embedded = runtime.block_on(async {
         let embedded = Embedded::start(directory.path(), options).await.expect("PostgreSQL starts");
         let admin = embedded.connect_options();
-        let mut connection = admin.connect().await.expect("it answers");
+        let mut connection = admin.connect().await.expect("the cluster answers");
         sqlx::query("create database readout_template").execute(&mut connection).await.expect("the template");
         connection.close().await.expect("closed");
         migrate(&admin.database(TEMPLATE)).await.expect("migrated");

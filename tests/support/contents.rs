@@ -1,4 +1,4 @@
-//! All that a service holds, to tell that a call wrote all of something, or nothing.
+//! Everything that a service stores, to show that a call wrote all of its records or none.
 
 use readout::pb::{
     Article, GetMeetingRequest, ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest,
@@ -8,19 +8,19 @@ use sqlx::{Connection, PgConnection, Postgres, postgres::PgConnectOptions};
 
 use super::Service;
 
-/// In the order of names. Each record has its revision, so that equal contents mean that nothing was written.
+/// The records, ordered by name. Each has its revision, so that equal contents mean that nothing was written.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Contents {
     pub articles: Vec<Article>,
     pub participants: Vec<Participant>,
     pub meetings: Vec<Meeting>,
     pub reports: Vec<Report>,
-    /// How many changes the feed has.
+    /// The number of changes in the feed.
     pub changes: i64,
 }
 
 impl Service {
-    /// Reads everything.
+    /// Reads all records.
     pub async fn contents(&self) -> Contents {
         let mut contents = Contents::default();
         let all = ListArticlesRequest { view: View::Full.into(), page_size: 1_000, ..Default::default() };
@@ -63,21 +63,21 @@ impl Service {
     /// A meeting with its statements.
     pub async fn meeting(&self, name: &str) -> Meeting {
         let request = GetMeetingRequest { name: name.into(), ..Default::default() };
-        self.meetings.clone().get_meeting(request).await.expect("it is there").into_inner()
+        self.meetings.clone().get_meeting(request).await.expect("the meeting exists").into_inner()
     }
 
-    /// Does something to the database behind the service's back.
+    /// Executes a statement on the database directly, bypassing the service.
     pub async fn execute(&self, statement: &'static str) {
         execute(&self.database, statement).await;
     }
 
-    /// The only value that a query answers.
+    /// Returns the single value of a query.
     pub async fn count(&self, query: &'static str) -> i64 {
         scalar(&self.database, query).await
     }
 }
 
-/// The only value that a query answers.
+/// Returns the single value of a query.
 pub async fn scalar<T>(database: &PgConnectOptions, query: &'static str) -> T
 where
     T: Send + Unpin + sqlx::Type<Postgres> + for<'r> sqlx::Decode<'r, Postgres>,
@@ -88,7 +88,7 @@ where
     value
 }
 
-/// Does something to a database.
+/// Executes a statement on a database.
 pub async fn execute(database: &PgConnectOptions, statement: &'static str) {
     let mut connection = PgConnection::connect_with(database).await.expect("the database answers");
     sqlx::raw_sql(statement).execute(&mut connection).await.expect(statement);

@@ -1,4 +1,4 @@
-//! A directory for a private database, and the processes that work in it, which Linux tells.
+//! A directory for a private database, and the processes that work in it, as `/proc` lists them.
 
 use std::{
     fs::{self, Permissions},
@@ -18,11 +18,11 @@ use readout::{
 };
 use tokio::sync::OnceCell;
 
-/// Much longer than anything takes; a test that waits so long has failed.
+/// Much longer than any step takes: a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits for the end of its input, ends all that works in the directory, and removes it. Asked to quit, a server still
-/// gives back its shared memory.
+/// Waits for the end of its input, ends every process that works in the directory, and removes the directory. SIGQUIT
+/// comes first, because a server then still releases its shared memory.
 const REAPER: &str = r#"
 cat >/dev/null
 [ -e /proc/self ] || kill -QUIT "$(head -n 1 "$1/postgres/postmaster.pid")"
@@ -43,7 +43,7 @@ done
 rm -rf "$1"
 "#;
 
-/// An empty directory; gone with all its processes when it is dropped, and also when the tests are killed.
+/// An empty directory. Its processes and files are removed when it is dropped, and also when the tests are killed.
 pub struct DataDir {
     path: PathBuf,
     reaper: Child,
@@ -52,13 +52,13 @@ pub struct DataDir {
 impl DataDir {
     pub fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("readout-test-").tempdir().expect("a directory");
-        let path = directory.keep().canonicalize().expect("it is there");
-        // As root the database runs as somebody else, who has to get in.
-        fs::set_permissions(&path, Permissions::from_mode(0o711)).expect("ours");
+        let path = directory.keep().canonicalize().expect("the directory exists");
+        // When the tests run as root, the database runs as another user, who must be able to enter.
+        fs::set_permissions(&path, Permissions::from_mode(0o711)).expect("permitted");
         let reaper = Command::new("sh")
             .args(["-c", REAPER, "reaper"])
             .arg(&path)
-            // Ctrl-C in the terminal is not meant for it.
+            // A group of its own, so that Ctrl-C in the terminal does not end the reaper.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -68,19 +68,19 @@ impl DataDir {
         Self { path, reaper }
     }
 
-    /// With a database in it that has the schema of this version, and no server.
+    /// Makes a directory with a database that has the schema of this version, without a running server.
     pub async fn with_database() -> Self {
         let dir = Self::new();
         dir.put_database("").await;
         dir
     }
 
-    /// Makes a directory below this one, with such a database in it.
+    /// Makes a subdirectory with such a database.
     pub async fn put_database(&self, below: &str) -> PathBuf {
         let path = self.path.join(below);
-        fs::create_dir_all(&path).expect("ours");
-        fs::set_permissions(&path, Permissions::from_mode(0o711)).expect("ours");
-        // A copy of the first one: initdb waits for the disk.
+        fs::create_dir_all(&path).expect("created");
+        fs::set_permissions(&path, Permissions::from_mode(0o711)).expect("permitted");
+        // Later ones are copies of the first one, because initdb waits for the disk.
         static FIRST: OnceCell<DataDir> = OnceCell::const_new();
         let first = FIRST.get_or_init(async || {
             let dir = Self::new();
@@ -101,20 +101,21 @@ impl DataDir {
         &self.path
     }
 
-    /// Gives all that is in it to whom the database of another directory runs as: as root, that is not us.
+    /// Gives all files to the user who owns the database of another directory, which is another user if the tests run
+    /// as root.
     pub fn give_to_owner_of(&self, other: &Self) {
-        let owner = fs::metadata(other.path.join("postgres")).expect("it is there");
+        let owner = fs::metadata(other.path.join("postgres")).expect("the database exists");
         let owner = format!("{}:{}", owner.uid(), owner.gid());
-        let given = Command::new("chown").args(["-R", &owner]).arg(&self.path).status().expect("chown is there");
-        assert!(given.success());
+        let status = Command::new("chown").args(["-R", &owner]).arg(&self.path).status().expect("chown is there");
+        assert!(status.success());
     }
 
-    /// For a command line.
+    /// The path, for a command line.
     pub fn as_str(&self) -> &str {
         self.path.to_str().expect("made of ASCII")
     }
 
-    /// The server and its sessions.
+    /// The process ids of the server and its sessions.
     pub fn servers(&self) -> Vec<u32> {
         let data = self.path.join("postgres");
         fs::read_dir("/proc")
@@ -125,7 +126,7 @@ impl DataDir {
             .collect()
     }
 
-    /// The server itself.
+    /// The process id of the server itself.
     pub fn postmaster(&self) -> u32 {
         let content = fs::read_to_string(self.path.join("postgres/postmaster.pid")).expect("a server runs");
         let pid = content.lines().next().expect("a line").parse().expect("a number");
@@ -133,7 +134,7 @@ impl DataDir {
         pid
     }
 
-    /// Ends the server and its sessions, without notice.
+    /// Ends the server and its sessions with SIGKILL.
     pub fn kill_servers(&self) {
         self.servers().into_iter().for_each(kill);
     }
@@ -141,33 +142,33 @@ impl DataDir {
 
 impl Drop for DataDir {
     fn drop(&mut self) {
-        // Closes its input first.
+        // `wait` closes the reaper's input first.
         let _ = self.reaper.wait();
     }
 }
 
-/// Ends a process of ours without notice. One that is gone already is none.
+/// Ends a process of this test with SIGKILL. A process that has ended already is not an error.
 pub fn kill(pid: u32) {
     signal(pid, "KILL").expect("sh is there");
 }
 
-/// Sends a signal to a process of ours.
+/// Sends a signal to a process of this test.
 pub fn signal(pid: u32, name: &str) -> io::Result<()> {
     let kill = format!("kill -{name} {pid}");
     Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status().map(drop)
 }
 
-/// Waits for the end of something that should end.
-pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
+/// Waits for a future, and fails the test after `PATIENCE`.
+pub async fn within_timeout<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("in vain: {what}"))
 }
 
-/// Looks again and again at something that gives no notice.
+/// Polls a condition that sends no notification until it holds.
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let looking = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    patiently(what, looking).await;
+    within_timeout(what, looking).await;
 }

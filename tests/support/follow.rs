@@ -1,4 +1,4 @@
-//! Those who follow the change feed.
+//! Clients of the change feed.
 
 use readout::pb::{
     Change, ListChangesRequest, Origin, WatchChangesRequest, WatchChangesResponse,
@@ -7,7 +7,7 @@ use readout::pb::{
 };
 use tonic::{Status, Streaming, transport::Channel};
 
-use super::{Service, data_dir::patiently};
+use super::{Service, data_dir::within_timeout};
 
 /// A watch, and the cursor of the last message.
 pub struct Watch {
@@ -15,52 +15,52 @@ pub struct Watch {
     pub cursor: String,
 }
 
-/// From the first change on, or the oldest that is kept.
+/// Starts at the first change, or at the oldest that is kept.
 pub fn beginning() -> Start {
     Start::Origin(Origin::Beginning.into())
 }
 
-/// After the newest change.
+/// Starts after the newest change.
 pub fn now() -> Start {
     Start::Origin(Origin::Now.into())
 }
 
-/// All changes from a start on.
+/// Requests all changes from a start on.
 pub fn all(start: Start) -> WatchChangesRequest {
     WatchChangesRequest { start: Some(start), ..Default::default() }
 }
 
-/// Those that match.
+/// Requests the changes that match a filter.
 pub fn matching(start: Start, filter: &str) -> WatchChangesRequest {
     WatchChangesRequest { filter: filter.into(), ..all(start) }
 }
 
 impl Watch {
-    /// Begins, or is refused; at the latest with the first message.
+    /// Opens a watch. A refusal comes with the first message at the latest.
     pub async fn begin(client: &ChangeServiceClient<Channel>, request: WatchChangesRequest) -> Result<Self, Status> {
-        let stream = patiently("a watch", client.clone().watch_changes(request)).await?.into_inner();
+        let stream = within_timeout("a watch", client.clone().watch_changes(request)).await?.into_inner();
         Ok(Self { stream, cursor: String::new() })
     }
 
     /// The next message.
     pub async fn next(&mut self) -> Result<Event, Status> {
-        let message = patiently("a message", self.stream.message()).await?;
+        let message = within_timeout("a message", self.stream.message()).await?;
         let message = message.expect("a watch does not end by itself");
         assert!(!message.cursor.is_empty());
         self.cursor = message.cursor;
-        Ok(message.event.expect("every message tells something"))
+        Ok(message.event.expect("every message has an event"))
     }
 
-    /// The next change, whatever comes before it.
+    /// The next change; skips other messages.
     pub async fn change(&mut self) -> Change {
         loop {
-            if let Event::Change(change) = self.next().await.expect("the watch goes on") {
+            if let Event::Change(change) = self.next().await.expect("the watch continues") {
                 return change;
             }
         }
     }
 
-    /// As many changes.
+    /// The next `count` changes.
     pub async fn changes(&mut self, count: usize) -> Vec<Change> {
         let mut changes = Vec::with_capacity(count);
         while changes.len() < count {
@@ -69,11 +69,11 @@ impl Watch {
         changes
     }
 
-    /// All changes until it has caught up.
+    /// All changes until the watch has caught up.
     pub async fn caught_up(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         loop {
-            match self.next().await.expect("the watch goes on") {
+            match self.next().await.expect("the watch continues") {
                 Event::Change(change) => changes.push(change),
                 Event::Notice(notice) if notice.kind() == notice::Kind::CaughtUp => return changes,
                 _ => {}
@@ -88,7 +88,7 @@ impl Service {
         Watch::begin(&self.changes, request).await.expect("a watch")
     }
 
-    /// All changes from the beginning to the end, by pages.
+    /// Lists all changes from the beginning to the end of the feed.
     pub async fn all_changes(&self) -> Vec<Change> {
         let start = list_changes_request::Start::Origin(Origin::Beginning.into());
         let mut request = ListChangesRequest { start: Some(start), page_size: 1_000, ..Default::default() };
@@ -104,7 +104,7 @@ impl Service {
     }
 }
 
-/// The epoch and the number of a position.
+/// Splits a position into its epoch and its number.
 pub fn position(text: &str) -> (&str, i64) {
     let (epoch, number) = text.split_once('.').expect("an epoch and a number");
     (epoch, number.parse().expect("a number"))

@@ -1,4 +1,4 @@
-//! HTTP/2 by hand: a client that need not keep to it.
+//! Handwritten HTTP/2: a client that can break the protocol.
 
 use std::{io, net::SocketAddr};
 
@@ -10,7 +10,7 @@ use tokio::{
     },
 };
 
-use super::data_dir::patiently;
+use super::data_dir::within_timeout;
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -22,22 +22,22 @@ pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 pub const CONTINUATION: u8 = 9;
 
-/// Of HEADERS: no more of them follow.
+/// Flag of HEADERS: no CONTINUATION follows.
 pub const END_HEADERS: u8 = 4;
 
-/// The code of a GOAWAY to somebody who floods (RFC 9113, 7).
+/// The error code of a GOAWAY to a client that floods (RFC 9113, 7).
 pub const ENHANCE_YOUR_CALM: u32 = 11;
 
-/// A connection on which frames are written as they are.
+/// A connection on which frames are written without any check.
 pub struct Wire {
     pub reader: Reader,
     pub writer: OwnedWriteHalf,
 }
 
-/// What comes back over a connection.
+/// The receiving half of a connection.
 pub struct Reader(OwnedReadHalf);
 
-/// A frame that came.
+/// A received frame.
 #[derive(Debug)]
 pub struct Frame {
     pub kind: u8,
@@ -46,57 +46,57 @@ pub struct Frame {
 }
 
 impl Wire {
-    /// Connects, and says nothing.
+    /// Connects without sending anything.
     pub async fn silent(address: SocketAddr) -> Self {
-        let (read, writer) = TcpStream::connect(address).await.expect("it listens").into_split();
+        let (read, writer) = TcpStream::connect(address).await.expect("the service listens").into_split();
         Self { reader: Reader(read), writer }
     }
 
-    /// Connects and greets, as every client does.
+    /// Connects and sends the preface and SETTINGS, as every client does.
     pub async fn greeted(address: SocketAddr) -> Self {
         let mut wire = Self::silent(address).await;
-        // It may be closed already.
+        // The service may have closed the connection already.
         let _ = wire.write(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await;
         wire
     }
 
-    /// An error: the connection is closed.
+    /// Sends bytes. An error means that the connection is closed.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.writer.write_all(bytes).await
     }
 
-    /// Reads up to a frame that is such; nothing where the connection ends before.
-    pub async fn until(&mut self, is_it: impl Fn(&Frame) -> bool) -> Option<Frame> {
-        self.reader.until(is_it).await
+    /// Reads up to the first frame that matches; `None` if the connection ends before.
+    pub async fn until(&mut self, matches: impl Fn(&Frame) -> bool) -> Option<Frame> {
+        self.reader.until(matches).await
     }
 
-    /// Reads to the end of the connection; the code of the last GOAWAY before it.
+    /// Reads to the end of the connection and returns the code of the last GOAWAY.
     pub async fn end(&mut self) -> Option<u32> {
         self.reader.end().await
     }
 }
 
 impl Reader {
-    /// The next frame; nothing once the connection is closed.
+    /// The next frame; `None` once the connection is closed.
     async fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
-        patiently("a frame", self.0.read_exact(&mut head)).await.ok()?;
+        within_timeout("a frame", self.0.read_exact(&mut head)).await.ok()?;
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-        patiently("a payload", self.0.read_exact(&mut payload)).await.ok()?;
+        within_timeout("a payload", self.0.read_exact(&mut payload)).await.ok()?;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
         Some(Frame { kind: head[3], stream, payload })
     }
 
-    async fn until(&mut self, is_it: impl Fn(&Frame) -> bool) -> Option<Frame> {
+    async fn until(&mut self, matches: impl Fn(&Frame) -> bool) -> Option<Frame> {
         loop {
             let frame = self.next().await?;
-            if is_it(&frame) {
+            if matches(&frame) {
                 return Some(frame);
             }
         }
     }
 
-    /// Reads to the end of the connection; the code of the last GOAWAY before it.
+    /// Reads to the end of the connection and returns the code of the last GOAWAY.
     pub async fn end(&mut self) -> Option<u32> {
         let mut code = None;
         while let Some(frame) = self.next().await {
@@ -113,9 +113,9 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// The headers of a call (HPACK, literals without an index), and these.
+/// The headers of a call, with further ones (HPACK, literals without an index).
 pub fn headers(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
-    // :method POST, :scheme http of the static table; :path and :authority as values of it.
+    // `:method POST` and `:scheme http` are in the static table; `:path` and `:authority` take their names from there.
     let mut block = vec![0x83, 0x86];
     for (index, value) in [(0x04, path), (0x01, "localhost")] {
         block.push(index);
@@ -129,7 +129,7 @@ pub fn headers(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// A text of a header: its length, as an integer with a prefix of seven bits (RFC 7541, 5.1), and itself.
+/// A string of a header: its length, as an integer with a prefix of seven bits (RFC 7541, 5.1), then its bytes.
 pub fn literal(block: &mut Vec<u8>, text: &str) {
     let mut length = text.len();
     if length < 0x7f {

@@ -1,4 +1,4 @@
-//! Records to send, with no more than what the contract requires and a test can hold on to.
+//! Records to send, with only the fields that the contract or a test needs.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use readout::pb::{
     participation::Presence,
 };
 
-/// The text of every article here.
+/// The text of every article made here.
 pub const TEXT: &str = "Kerim Veliyev met Ruslan Tsalikov in Baku. Veliyev stressed mutual trust.";
 
 pub fn article(uri: &str) -> Article {
@@ -22,26 +22,27 @@ pub fn person(name: &str, region: &str) -> Participant {
     Participant { kind, display_name: name.into(), region_code: region.into(), ..Default::default() }
 }
 
-/// Talks that were held, and nobody in them.
+/// Talks that were held, without participations.
 pub fn talks(title: &str) -> Account {
     Account { kind: Kind::Talks.into(), status: Status::Held.into(), title: title.into(), ..Default::default() }
 }
 
-/// Somebody who was there: the name of a participant, or a `#key`.
+/// A person who was present: the name of a participant, or a `#key`.
 pub fn present(id: &str, participant: &str) -> Participation {
     let presence = Presence::Present.into();
     Participation { id: id.into(), participant: participant.into(), presence, ..Default::default() }
 }
 
-/// Somebody who was there, by name only.
+/// A person who was present, with a name as written and no participant record.
 pub fn named(id: &str, name: &str) -> Participation {
     Participation { name_as_written: name.into(), ..present(id, "") }
 }
 
-/// A story of talks that these had; their keys are `p0`, `p1`, ….
+/// A story of talks between these participants; their keys are `p0`, `p1`, ….
 pub fn story(uri: &str, participants: &[Participant]) -> Story {
-    let participants: Vec<_> = (0..).zip(participants).map(|(at, one)| keyed(&format!("p{at}"), one.clone())).collect();
-    let report = told("talks", &participants);
+    let keyed_at = |(at, participant): (usize, &Participant)| keyed(&format!("p{at}"), participant.clone());
+    let participants: Vec<_> = (0..).zip(participants).map(keyed_at).collect();
+    let report = story_report("talks", &participants);
     Story { article: Some(article(uri)), participants, reports: vec![report], ..Default::default() }
 }
 
@@ -50,9 +51,10 @@ pub fn keyed(key: &str, participant: Participant) -> StoryParticipant {
     StoryParticipant { key: key.into(), participant: Some(participant) }
 }
 
-/// A report of a story, of talks that all these had.
-pub fn told(key: &str, participants: &[StoryParticipant]) -> StoryReport {
-    let participations = participants.iter().map(|one| present(&one.key, &format!("#{}", one.key))).collect();
+/// A report in a story, of talks between all these participants.
+pub fn story_report(key: &str, participants: &[StoryParticipant]) -> StoryReport {
+    let participations =
+        participants.iter().map(|StoryParticipant { key, .. }| present(key, &format!("#{key}"))).collect();
     let account = Account { participations, ..talks(key) };
     StoryReport { key: key.into(), account: Some(account), ..Default::default() }
 }
@@ -61,12 +63,12 @@ pub fn ingest(story: Story) -> IngestStoryRequest {
     IngestStoryRequest { story: Some(story), ..Default::default() }
 }
 
-/// The same in a stream.
+/// A request in a stream of stories.
 pub fn streamed(story: Story) -> IngestStoriesRequest {
     IngestStoriesRequest { story: Some(story), ..Default::default() }
 }
 
-/// Talks that this participant had.
+/// Talks with this participant.
 pub fn talks_of(title: &str, participant: &Participant) -> Account {
     Account { participations: vec![present("p", &participant.name)], ..talks(title) }
 }

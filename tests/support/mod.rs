@@ -1,13 +1,13 @@
-//! What the tests stand on.
+//! Helpers that the tests share.
 
 pub mod authority;
+pub mod block_commits;
 pub mod calls;
 pub mod cluster;
 pub mod contents;
 pub mod data_dir;
 pub mod follow;
 pub mod frames;
-pub mod hold_up;
 pub mod make;
 pub mod program;
 pub mod question;

@@ -1,4 +1,4 @@
-//! The real program, as a process of its own.
+//! The `readout` program, run as a separate process.
 
 use std::{env, ffi::OsStr, fs, net::SocketAddr, process::Stdio};
 
@@ -11,11 +11,11 @@ use tokio::{
 use tonic::transport::Channel;
 
 use super::{
-    data_dir::{DataDir, patiently, signal},
+    data_dir::{DataDir, signal, within_timeout},
     service::connect,
 };
 
-/// A running `readout`, and what it has logged so far.
+/// A running `readout`, and its log.
 pub struct Program {
     child: Child,
     log: watch::Receiver<Vec<Value>>,
@@ -26,11 +26,11 @@ impl Program {
     pub fn start(dir: &DataDir, args: &[&str]) -> Self {
         let mut command = command(["serve"].iter().chain(args));
         command.env("READOUT_LISTEN", "127.0.0.1:0").env("READOUT_DATA_DIR", dir.path());
-        // Where it is found by whoever tidies up.
+        // The reaper finds processes by their working directory.
         Self::spawn(command.current_dir(dir.path()))
     }
 
-    /// The same, and waits until it serves.
+    /// Starts the same service and waits until it serves.
     pub async fn serve(dir: &DataDir) -> Self {
         let program = Self::start(dir, &[]);
         program.address().await;
@@ -44,12 +44,13 @@ impl Program {
         program
     }
 
-    /// The same, without waiting.
+    /// Starts the same service without waiting.
     pub fn spawn_on(url: &str) -> Self {
         Self::spawn(&mut command(["serve", "--listen", "127.0.0.1:0", "--database-url", url]))
     }
 
-    /// The same with further arguments; gone with the directory at the latest.
+    /// Starts a service on an existing database with further arguments, and waits until it serves. It ends with the
+    /// directory at the latest.
     pub async fn serve_beside(dir: &DataDir, url: &str, args: &[&str]) -> Self {
         let mut command = command(["serve", "--database-url", url].iter().chain(args));
         command.env("READOUT_LISTEN", "127.0.0.1:0");
@@ -58,15 +59,15 @@ impl Program {
         program
     }
 
-    /// Runs a command that logs as a service does.
+    /// Runs a command whose standard error is a log in JSON.
     pub fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("it was built");
+        let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("the program was built");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let (told, log) = watch::channel(Vec::new());
+        let (sender, log) = watch::channel(Vec::new());
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                told.send_modify(|log| log.push(line));
+                sender.send_modify(|log| log.push(line));
             }
         });
         Self { child, log }
@@ -76,20 +77,20 @@ impl Program {
         self.child.id().expect("not waited for yet")
     }
 
-    /// What Linux tells of its memory, as `VmRSS`, in KiB: proc_pid_status(5).
+    /// A memory figure of the process in KiB, such as `VmRSS`; see proc_pid_status(5).
     pub fn memory_kib(&self, of: &str) -> usize {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix(of)).expect("Linux tells");
-        line.trim_matches(|one: char| !one.is_ascii_digit()).parse().expect("a number")
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(of)).expect("Linux reports the figure");
+        line.trim_matches(|character: char| !character.is_ascii_digit()).parse().expect("a number")
     }
 
-    /// Where it serves, once it does.
+    /// Waits until the service serves and returns its address.
     pub async fn address(&self) -> SocketAddr {
         let line = self.logged("serving").await;
         line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address")
     }
 
-    /// A connection to it.
+    /// Opens a connection to the service.
     pub async fn channel(&self) -> Channel {
         connect(self.address().await).await
     }
@@ -97,10 +98,10 @@ impl Program {
     /// Waits for a log line with this message.
     pub async fn logged(&self, message: &str) -> Value {
         let mut log = self.log.clone();
-        let is_it = |line: &&Value| line["message"] == message;
-        let lines = patiently(message, log.wait_for(|log| log.iter().any(|line| is_it(&line)))).await;
+        let matches = |line: &&Value| line["message"] == message;
+        let lines = within_timeout(message, log.wait_for(|log| log.iter().any(|line| matches(&line)))).await;
         match lines {
-            Ok(lines) => lines.iter().find(is_it).cloned().expect("just seen"),
+            Ok(lines) => lines.iter().find(matches).cloned().expect("just seen"),
             Err(_) => panic!("ended without {message:?}: {:#?}", self.log.borrow()),
         }
     }
@@ -109,19 +110,19 @@ impl Program {
         signal(self.pid(), name).expect("sh is there");
     }
 
-    /// Waits for its end; its exit code, none if it was killed, and all that it has logged.
+    /// Waits for the end of the process. Returns its exit code (`None` if it was killed) and its whole log.
     pub async fn ended(mut self) -> (Option<i32>, Vec<Value>) {
-        let status = patiently("the program ends", self.child.wait()).await.expect("ours");
+        let status = within_timeout("the program ends", self.child.wait()).await.expect("a child process");
         while self.log.changed().await.is_ok() {}
         (status.code(), self.log.borrow().clone())
     }
 
-    /// Ends it without notice.
+    /// Ends the process with SIGKILL.
     pub async fn kill(mut self) {
-        self.child.kill().await.expect("ours");
+        self.child.kill().await.expect("a child process");
     }
 
-    /// Ends it as one should.
+    /// Ends the process with SIGTERM and expects a clean exit.
     pub async fn stop(self) {
         self.signal("TERM");
         let (code, log) = self.ended().await;
@@ -139,20 +140,20 @@ impl Reader {
     pub fn start(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         let mut command = command(args);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.kill_on_drop(true).spawn().expect("it was built");
+        let mut child = command.kill_on_drop(true).spawn().expect("the program was built");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         Self { child, lines }
     }
 
     /// The next line, as JSON.
     pub async fn line(&mut self) -> Value {
-        let line = patiently("a line", self.lines.next_line()).await.expect("ours").expect("it goes on");
+        let line = within_timeout("a line", self.lines.next_line()).await.expect("readable").expect("another line");
         serde_json::from_str(&line).expect("JSON")
     }
 
-    /// Ends it without notice.
+    /// Ends the process with SIGKILL.
     pub async fn kill(mut self) {
-        self.child.kill().await.expect("ours");
+        self.child.kill().await.expect("a child process");
     }
 }
 
@@ -166,28 +167,28 @@ impl StderrReader {
     pub fn start(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         let mut command = command(args);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.kill_on_drop(true).spawn().expect("it was built");
+        let mut child = command.kill_on_drop(true).spawn().expect("the program was built");
         let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         Self { child, lines }
     }
 
     /// The next line.
     pub async fn line(&mut self) -> String {
-        patiently("a line", self.lines.next_line()).await.expect("ours").expect("it has not ended")
+        within_timeout("a line", self.lines.next_line()).await.expect("readable").expect("another line")
     }
 
-    /// Waits for its end; its exit code.
+    /// Waits for the end of the process and returns its exit code.
     pub async fn ended(mut self) -> Option<i32> {
-        patiently("the program ends", self.child.wait()).await.expect("ours").code()
+        within_timeout("the program ends", self.child.wait()).await.expect("a child process").code()
     }
 }
 
-/// The messages of a log, one a line.
+/// The messages of a log, one per line.
 pub fn messages(log: &[Value]) -> String {
     log.iter().map(|line| line["message"].as_str().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// What a run of the program left.
+/// The exit code and output of a finished run.
 #[derive(Debug, PartialEq)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -205,7 +206,7 @@ pub async fn run_with_input(args: impl IntoIterator<Item = impl AsRef<OsStr>>, i
     finish(command(args), input).await
 }
 
-/// Runs the program to its end, with a variable in its environment.
+/// Runs the program to its end, with one environment variable set.
 pub async fn run_with(variable: (&str, &str), args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ran {
     let mut command = command(args);
     command.env(variable.0, variable.1);
@@ -214,19 +215,19 @@ pub async fn run_with(variable: (&str, &str), args: impl IntoIterator<Item = imp
 
 async fn finish(mut command: Command, input: &[u8]) -> Ran {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.kill_on_drop(true).spawn().expect("it was built");
+    let mut child = command.kill_on_drop(true).spawn().expect("the program was built");
     let mut stdin = child.stdin.take().expect("piped");
     let write = async move {
-        // It may end without reading.
+        // The program may end without reading its input.
         let _ = stdin.write_all(input).await;
     };
-    let (_, output) = patiently("the program ends", async { tokio::join!(write, child.wait_with_output()) }).await;
-    let output = output.expect("ours");
+    let (_, output) = within_timeout("the program ends", async { tokio::join!(write, child.wait_with_output()) }).await;
+    let output = output.expect("a child process");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// `readout` with nothing from the environment that would configure it.
+/// `readout` without any configuration from the environment.
 fn command(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_readout"));
     command.args(args).env_remove("DATABASE_URL");

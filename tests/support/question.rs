@@ -1,4 +1,4 @@
-//! Filters as trees, made by chance, for those who compare two ways to answer them.
+//! Random filters as trees, for tests that compare two ways to evaluate them.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub enum Question {
     And(Vec<Question>),
     Or(Vec<Question>),
     Not(Box<Question>),
-    /// A field, an operator and a value as it stands between quotes.
+    /// A field, an operator and a value, unquoted.
     Compare(&'static str, &'static str, String),
     /// `participant((...))`
     OneParticipation(Box<Question>),
@@ -19,7 +19,7 @@ pub enum Question {
 }
 
 impl Question {
-    /// The filter as text, with something before the name of each of the collection's fields and functions.
+    /// The filter as text, with a prefix before each field and function of the collection.
     pub fn text(&self, prefix: &str) -> String {
         Prefixed(self, prefix).to_string()
     }
@@ -36,9 +36,9 @@ struct Prefixed<'a>(&'a Question, &'a str);
 impl fmt::Display for Prefixed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(question, prefix) = *self;
-        let joined = |f: &mut fmt::Formatter<'_>, parts: &[Question], with: &str| {
+        let joined = |f: &mut fmt::Formatter<'_>, parts: &[Question], separator: &str| {
             let parts: Vec<_> = parts.iter().map(|part| Prefixed(part, prefix).to_string()).collect();
-            write!(f, "({})", parts.join(with))
+            write!(f, "({})", parts.join(separator))
         };
         match question {
             Question::And(parts) => joined(f, parts, " AND "),
@@ -49,12 +49,12 @@ impl fmt::Display for Prefixed<'_> {
                 write!(f, "{prefix}{field} {operator} \"{value}\"")
             }
             Question::OneParticipation(conditions) => write!(f, "{prefix}participant(({conditions}))"),
-            Question::Between(one, other) => write!(f, "{prefix}between(\"{one}\", \"{other}\")"),
+            Question::Between(first, second) => write!(f, "{prefix}between(\"{first}\", \"{second}\")"),
         }
     }
 }
 
-/// A field that is asked for, with values that some records have and some that none has.
+/// A field to filter by, with values that occur in records and values that do not.
 #[derive(Debug, Clone)]
 pub struct Askable {
     pub field: &'static str,
@@ -72,19 +72,19 @@ impl Askable {
     }
 }
 
-/// Who asks questions of meetings by chance.
+/// A generator of random filters over meetings.
 pub struct Asker {
     pub chance: Chance,
     /// The fields of meetings.
     pub fields: Vec<Askable>,
     /// The fields of participations.
     pub participations: Vec<Askable>,
-    /// The regions of which two are asked for.
+    /// The regions from which `between` takes two.
     pub regions: Vec<String>,
 }
 
 impl Asker {
-    /// A question with so many levels at most.
+    /// A random filter of at most this depth.
     pub fn ask(&mut self, depth: u64) -> Question {
         match self.chance.below(if depth == 0 { 5 } else { 10 }) {
             0..=2 => compare(&mut self.chance, &self.fields),
@@ -93,9 +93,10 @@ impl Asker {
                 Question::OneParticipation(Box::new(conditions))
             }
             4 => {
-                let one = self.chance.below(self.regions.len() as u64) as usize;
-                let other = (one + 1 + self.chance.below(self.regions.len() as u64 - 1) as usize) % self.regions.len();
-                Question::Between(self.regions[one].clone(), self.regions[other].clone())
+                let first = self.chance.below(self.regions.len() as u64) as usize;
+                let second =
+                    (first + 1 + self.chance.below(self.regions.len() as u64 - 1) as usize) % self.regions.len();
+                Question::Between(self.regions[first].clone(), self.regions[second].clone())
             }
             5 | 6 => Question::And(self.some(depth - 1)),
             7 | 8 => Question::Or(self.some(depth - 1)),
@@ -109,7 +110,7 @@ impl Asker {
     }
 }
 
-/// Conditions on one participation.
+/// A random condition on one participation.
 fn conditions(chance: &mut Chance, fields: &[Askable], depth: u64) -> Question {
     let some = |chance: &mut Chance| -> Vec<_> { (0..2).map(|_| conditions(chance, fields, depth - 1)).collect() };
     match chance.below(if depth == 0 { 1 } else { 5 }) {

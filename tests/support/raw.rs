@@ -22,7 +22,7 @@ use tonic::{
     transport::Channel,
 };
 
-/// Messages as they stand on the wire.
+/// Passes messages as raw bytes.
 #[derive(Clone, Copy, Default)]
 pub struct Bytes;
 
@@ -63,19 +63,19 @@ impl Decoder for Bytes {
 /// Calls a method such as `readout.v1.ArticleService/GetArticle`.
 pub async fn unary(channel: &Channel, method: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
     let mut client = Grpc::new(channel.clone());
-    client.ready().await.expect("it listens");
+    client.ready().await.expect("the service listens");
     Ok(client.unary(Request::new(message), path(method), Bytes).await?.into_inner())
 }
 
-/// Calls a method that takes and answers a stream.
+/// Calls a bidirectional streaming method.
 pub async fn stream(channel: &Channel, method: &str, messages: Vec<Vec<u8>>) -> Result<Streaming<Vec<u8>>, Status> {
     let mut client = Grpc::new(channel.clone());
-    client.ready().await.expect("it listens");
+    client.ready().await.expect("the service listens");
     let messages = Request::new(tokio_stream::iter(messages));
     Ok(client.streaming(messages, path(method), Bytes).await?.into_inner())
 }
 
-/// Posts a body as it is; answers the headers and trailers of the response together.
+/// Posts a body unchanged. Returns the headers and trailers of the response together.
 pub async fn post(
     mut channel: Channel,
     method: &str,
@@ -87,21 +87,21 @@ pub async fn post(
         request = request.header(*name, *value);
     }
     let request = request.body(tonic::body::Body::new(Full::new(body.into()))).expect("a request");
-    std::future::poll_fn(|context| channel.poll_ready(context)).await.expect("it listens");
+    std::future::poll_fn(|context| channel.poll_ready(context)).await.expect("the service listens");
     let (head, body) = channel.call(request).await.expect("an answer").into_parts();
-    let mut answered = head.headers;
+    let mut received = head.headers;
     let mut body = pin!(body);
     while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
         if let Ok(trailers) = frame.expect("a whole answer").into_trailers() {
-            answered.extend(trailers);
+            received.extend(trailers);
         }
     }
-    answered
+    received
 }
 
-/// Posts an empty message without a client that has a clock of its own; answers the headers.
+/// Posts an empty message with a client that has no timeout. Returns the headers of the response.
 pub async fn ask(address: SocketAddr, method: &str, headers: &[(&'static str, &str)]) -> HeaderMap {
-    let stream = TcpStream::connect(address).await.expect("it listens");
+    let stream = TcpStream::connect(address).await.expect("the service listens");
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut client, connection) = handshake.await.expect("HTTP/2");
     tokio::spawn(connection);
@@ -114,28 +114,28 @@ pub async fn ask(address: SocketAddr, method: &str, headers: &[(&'static str, &s
     client.send_request(request).await.expect("an answer").into_parts().0.headers
 }
 
-/// Calls a method, and answers the body of the response once something of it has come. Nobody reads on by themselves.
+/// Calls a method and returns the response body after its first data frame. The rest is not read.
 pub async fn begin(mut channel: Channel, method: &str, message: &impl Message) -> Body {
     let mut framed = vec![0];
-    framed.put_u32(message.encoded_len() as u32); // a small one
-    message.encode(&mut framed).expect("it grows");
+    framed.put_u32(message.encoded_len() as u32); // far below 4 GiB
+    message.encode(&mut framed).expect("the buffer grows");
     let request = http::Request::post(path(method).as_str()).header("content-type", "application/grpc");
     let request = request.body(Body::new(Full::<prost::bytes::Bytes>::from(framed))).expect("a request");
-    std::future::poll_fn(|context| channel.poll_ready(context)).await.expect("it listens");
+    std::future::poll_fn(|context| channel.poll_ready(context)).await.expect("the service listens");
     let mut body = channel.call(request).await.expect("an answer").into_body();
     assert!(frame(&mut body).await.is_some_and(|frame| frame.is_ok_and(|frame| frame.is_data())));
     body
 }
 
-/// Calls a method and never sends the request.
+/// Calls a method without ever sending the request message.
 pub async fn hesitant(channel: Channel, method: &'static str) {
     let mut client = Grpc::new(channel);
-    client.ready().await.expect("it listens");
+    client.ready().await.expect("the service listens");
     let never = Request::new(futures_util::stream::pending::<Vec<u8>>());
     let _ = client.client_streaming(never, path(method), Bytes).await;
 }
 
-/// What comes next of a body.
+/// The next frame of a body.
 pub async fn frame(body: &mut Body) -> Option<Result<Frame<prost::bytes::Bytes>, Status>> {
     std::future::poll_fn(|context| pin!(&mut *body).poll_frame(context)).await
 }

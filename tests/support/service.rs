@@ -33,28 +33,28 @@ pub struct Service {
 }
 
 impl Service {
-    /// On a database of its own.
+    /// Starts a service on a database of its own.
     pub async fn start() -> Self {
         Self::start_on(cluster::database().await).await
     }
 
-    /// On this migrated database, perhaps beside others.
+    /// Starts a service on this migrated database, which other services may share.
     pub async fn start_on(database: PgConnectOptions) -> Self {
         Self::start_with(database, config::Feed::default()).await
     }
 
-    /// The same, with a feed that is kept so.
+    /// Starts a service on this database with these settings of the feed.
     pub async fn start_with(database: PgConnectOptions, feed: config::Feed) -> Self {
         let drain_timeout = Duration::from_secs(5);
         Self::start_as(database, config::Service { drain_timeout, feed, ..Default::default() }).await
     }
 
-    /// The same, configured so.
+    /// Starts a service on this database with this configuration.
     pub async fn start_as(database: PgConnectOptions, config: config::Service) -> Self {
         Self::start_over(database, config, connect).await
     }
 
-    /// The same, with clients that connect so.
+    /// Starts a service on this database with this configuration and clients made by `connect`.
     pub async fn start_over(
         database: PgConnectOptions,
         config: config::Service,
@@ -69,9 +69,9 @@ impl Service {
         let served = database.clone();
         let task = tokio::spawn(async move { server::serve(listener, served, &config, stopped).await });
         let channel = connect(address).await;
-        // A connection may wait to be accepted. The service shares its thread with the test, and could not start in time
-        // while that computes.
-        HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.expect("it serves");
+        // A connection may wait to be accepted: the service shares its thread with the test, and cannot start while the
+        // test computes.
+        HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.expect("the service serves");
         Self {
             address,
             database,
@@ -86,19 +86,19 @@ impl Service {
         }
     }
 
-    /// A connection of its own.
+    /// Opens a connection of its own.
     pub async fn channel(&self) -> Channel {
         connect(self.address).await
     }
 
-    /// Stops as at SIGTERM, and answers when it has.
+    /// Stops the service as SIGTERM does, and waits until it has stopped.
     pub async fn stop(self) {
         let _ = self.shutdown.send(());
-        self.task.await.expect("no panic").expect("a clean end");
+        self.task.await.expect("no panic").expect("a clean exit");
     }
 }
 
-/// A new connection to a service.
+/// Opens a connection to a service.
 pub async fn connect(address: SocketAddr) -> Channel {
-    Channel::from_shared(format!("http://{address}")).expect("a url").connect().await.expect("it listens")
+    Channel::from_shared(format!("http://{address}")).expect("a url").connect().await.expect("the service listens")
 }

@@ -1,4 +1,4 @@
-//! What a refusal says.
+//! The details of an error status.
 
 use readout::pb::ErrorReason;
 use tonic::{Code, Status};
@@ -9,17 +9,17 @@ use tonic_types::StatusExt;
 pub struct Refused {
     pub code: Code,
     pub reason: ErrorReason,
-    /// Paths of the fields in question.
+    /// Paths of the invalid fields.
     pub fields: Vec<String>,
 }
 
 impl From<Status> for Refused {
     fn from(status: Status) -> Self {
-        let violations = status.get_details_bad_request().map(|one| one.field_violations).unwrap_or_default();
+        let violations = status.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
         Self {
             code: status.code(),
             reason: reason_of(&status),
-            fields: violations.into_iter().map(|one| one.field).collect(),
+            fields: violations.into_iter().map(|violation| violation.field).collect(),
         }
     }
 }
@@ -35,13 +35,13 @@ impl Refused {
         Self { code: Code::InvalidArgument, reason, fields: fields.map(str::to_owned).into() }
     }
 
-    /// A refusal that is about no field.
+    /// An error without invalid fields.
     pub fn with(code: Code, reason: ErrorReason) -> Self {
         Self { code, reason, fields: Vec::new() }
     }
 }
 
-/// The reason of a status; every status of the service has one.
+/// The reason of a status. Every status of the service has one.
 #[track_caller]
 pub fn reason_of(status: &Status) -> ErrorReason {
     let info = status.get_details_error_info().unwrap_or_else(|| panic!("no reason in {status:?}"));
@@ -49,14 +49,14 @@ pub fn reason_of(status: &Status) -> ErrorReason {
     ErrorReason::from_str_name(&info.reason).unwrap_or_else(|| panic!("unknown reason {}", info.reason))
 }
 
-/// One entry of the metadata of a status' reason.
+/// One metadata entry of the reason of a status.
 #[track_caller]
 pub fn metadata_of(status: &Status, key: &str) -> String {
     let info = status.get_details_error_info().unwrap_or_else(|| panic!("no reason in {status:?}"));
     info.metadata.get(key).cloned().unwrap_or_else(|| panic!("no {key} in {:?}", info.metadata))
 }
 
-/// A refusal for one resource, which its metadata names.
+/// Asserts that a status is this error for one resource, which its metadata names.
 #[track_caller]
 pub fn refused(status: Status, code: Code, reason: ErrorReason, name: &str) {
     assert_eq!(metadata_of(&status, "name"), name);

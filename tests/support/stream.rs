@@ -11,7 +11,7 @@ use tonic::{Code, Status, Streaming, transport::Channel};
 
 use super::make::streamed;
 
-/// Sends all in one stream, and answers all that comes back.
+/// Sends all requests in one stream and returns all responses.
 pub async fn ingest_all(
     client: &IngestServiceClient<Channel>,
     requests: impl IntoIterator<Item = IngestStoriesRequest, IntoIter: Send + 'static>,
@@ -19,13 +19,13 @@ pub async fn ingest_all(
     let requests = tokio_stream::iter(requests);
     let mut stream = client.clone().ingest_stories(requests).await.expect("a stream").into_inner();
     let mut answers = Vec::new();
-    while let Some(answer) = stream.message().await.expect("the stream goes on") {
+    while let Some(answer) = stream.message().await.expect("the stream continues") {
         answers.push(answer);
     }
     answers
 }
 
-/// What became of one story of a stream.
+/// The result of one story of a stream.
 pub fn outcome(answer: IngestStoriesResponse) -> Result<IngestStoryResponse, Status> {
     match answer.outcome.expect("an outcome") {
         Outcome::Result(result) => Ok(result),
@@ -51,10 +51,10 @@ impl Dialogue {
 
     pub async fn send(&mut self, request: IngestStoriesRequest) -> Result<IngestStoryResponse, Status> {
         self.requests.send(request).await.expect("the stream is open");
-        outcome(self.answers.message().await.expect("the stream goes on").expect("an answer"))
+        outcome(self.answers.message().await.expect("the stream continues").expect("an answer"))
     }
 
-    pub async fn tell(&mut self, story: Story) -> Result<IngestStoryResponse, Status> {
+    pub async fn send_story(&mut self, story: Story) -> Result<IngestStoryResponse, Status> {
         self.send(streamed(story)).await
     }
 }

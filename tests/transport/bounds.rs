@@ -1,4 +1,4 @@
-//! What connections may be, at the edge of each bound.
+//! Limits of connections, each tested at its edge.
 
 use std::{error::Error, time::Duration};
 
@@ -22,53 +22,53 @@ use crate::support::{
 const WATCH: &str = "/readout.v1.ChangeService/WatchChanges";
 const LIST: &str = "/readout.v1.ArticleService/ListArticles";
 
-/// A connection that the service has answered; nothing if it was closed instead.
-async fn taken_in(service: &Service) -> Option<Wire> {
+/// Connects; `None` if the service closes the connection instead of sending its SETTINGS.
+async fn try_connect(service: &Service) -> Option<Wire> {
     let mut wire = Wire::greeted(service.address).await;
     wire.until(|frame| frame.kind == SETTINGS).await.map(|_| wire)
 }
 
-/// A client that is told to go away may give up a call which it has not sent; it has not failed, and may be repeated.
-fn unsent(status: Status) -> Result<(), Status> {
+/// Ignores the failure of a call that the client gave up unsent after a GOAWAY: it may be repeated.
+fn ignore_unsent(status: Status) -> Result<(), Status> {
     if status.source().is_some() { Ok(()) } else { Err(status) }
 }
 
 #[tokio::test]
-async fn one_more_connection_is_closed_at_once_and_the_others_go_on() {
+async fn connection_above_the_limit_is_closed_at_once_and_others_stay_open() {
     for transport in [
         Transport { max_connections: 3, ..Default::default() },
         Transport { max_connections_per_address: 3, ..Default::default() },
     ] {
-        // Its own clients have one.
+        // The clients of `service` share one connection.
         let service = serve(transport).await;
-        let second = taken_in(&service).await.expect("room for a second");
-        let _third = taken_in(&service).await.expect("room for a third");
+        let second = try_connect(&service).await.expect("the second is accepted");
+        let _third = try_connect(&service).await.expect("the third is accepted");
         for _ in 0..3 {
-            assert!(taken_in(&service).await.is_none(), "a fourth");
+            assert!(try_connect(&service).await.is_none(), "the fourth was accepted");
         }
         service.add_person("Kerim Veliyev").await;
         drop(second);
-        eventually("room again", async || taken_in(&service).await.is_some()).await;
+        eventually("a connection is accepted again", async || try_connect(&service).await.is_some()).await;
         service.stop().await;
     }
 }
 
-/// Else there could be any number of those whose other end has not heard of theirs.
+/// A connection that only the service has closed still takes resources, so that it counts until the client closes it.
 #[tokio::test]
-async fn a_connection_has_its_place_until_it_is_closed() {
+async fn connection_counts_against_the_limit_until_it_is_closed() {
     let service = serve(Transport { max_connections: 2, ..Default::default() }).await;
-    let mut rude = Wire::silent(service.address).await;
-    rude.write(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    assert_eq!(rude.end().await, None);
-    assert!(taken_in(&service).await.is_none(), "a third");
-    drop(rude);
-    eventually("room again", async || taken_in(&service).await.is_some()).await;
+    let mut half_closed = Wire::silent(service.address).await;
+    half_closed.write(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    assert_eq!(half_closed.end().await, None);
+    assert!(try_connect(&service).await.is_none(), "the third was accepted");
+    drop(half_closed);
+    eventually("a connection is accepted again", async || try_connect(&service).await.is_some()).await;
     service.stop().await;
 }
 
-/// Nobody who asks has credentials.
+/// Health checks need no credentials, so that their size is limited.
 #[tokio::test]
-async fn a_question_about_health_is_short() {
+async fn health_check_with_a_long_service_name_is_refused() {
     let service = serve(Transport::default()).await;
     let channel = service.channel().await;
     for (length, code, reason) in [
@@ -76,30 +76,30 @@ async fn a_question_about_health_is_short() {
         (2_000, Code::ResourceExhausted, ErrorReason::MessageTooLarge),
     ] {
         let request = HealthCheckRequest { service: "x".repeat(length) };
-        let refused = HealthClient::new(channel.clone()).check(request).await.expect_err("there is none");
+        let refused = HealthClient::new(channel.clone()).check(request).await.expect_err("there is no such service");
         assert_eq!(Refused::from(refused), Refused::with(code, reason));
     }
     service.stop().await;
 }
 
 #[tokio::test]
-async fn open_calls_of_a_connection_are_bounded() {
+async fn concurrent_calls_of_a_connection_are_limited() {
     let service = serve(Transport { max_concurrent_streams: 2, ..Default::default() }).await;
-    let mut wire = taken_in(&service).await.expect("room");
+    let mut wire = try_connect(&service).await.expect("accepted");
     for stream in [1, 3, 5] {
-        // Its message does not come.
+        // The request message is never sent.
         wire.write(&frame(HEADERS, END_HEADERS, stream, &headers(WATCH, &[]))).await.unwrap();
     }
-    let refused = wire.until(|frame| frame.kind == RST_STREAM).await.expect("the connection goes on");
-    // REFUSED_STREAM: it may be tried again.
+    let refused = wire.until(|frame| frame.kind == RST_STREAM).await.expect("the connection stays open");
+    // REFUSED_STREAM: the client may retry.
     assert_eq!((refused.stream, refused.payload), (5, vec![0, 0, 0, 7]));
     service.stop().await;
 }
 
 #[tokio::test]
-async fn headers_are_bounded_and_the_connection_outlives_those_that_are_too_large() {
+async fn oversized_headers_are_refused_and_the_connection_stays_open() {
     let service = serve(Transport { max_header_bytes: 2_000, ..Default::default() }).await;
-    let mut wire = taken_in(&service).await.expect("room");
+    let mut wire = try_connect(&service).await.expect("accepted");
     let others: usize = [
         (":method", "POST"),
         (":scheme", "http"),
@@ -115,10 +115,10 @@ async fn headers_are_bounded_and_the_connection_outlives_those_that_are_too_larg
     for (stream, length, status) in [(1, fits, b"200"), (3, fits + 1, b"431"), (5, fits, b"200")] {
         let padding = "x".repeat(length);
         let block = headers(LIST, &[("padding", &padding)]);
-        // END_STREAM: there is no message.
+        // END_STREAM: the request has no message.
         wire.write(&frame(HEADERS, END_HEADERS | 1, stream, &block)).await.unwrap();
         let is_answer = |frame: &Frame| frame.kind == HEADERS && frame.stream == stream;
-        let answer = wire.until(is_answer).await.expect("the connection goes on");
+        let answer = wire.until(is_answer).await.expect("the connection stays open");
         // 200 is in the static table (RFC 7541, A), 431 is not.
         let is_ok = answer.payload[0] == 0x88;
         assert_eq!(is_ok, status == b"200", "{length}: {answer:?}");
@@ -127,13 +127,13 @@ async fn headers_are_bounded_and_the_connection_outlives_those_that_are_too_larg
 }
 
 #[tokio::test]
-async fn a_connection_without_a_call_is_closed_and_one_with_a_call_is_not() {
+async fn idle_connection_is_closed_and_one_with_a_call_stays_open() {
     let timeout = Duration::from_millis(200);
     let service = serve(Transport { idle_timeout: timeout, handshake_timeout: timeout, ..Default::default() }).await;
     let mut watch = service.watch(follow::all(follow::now())).await;
     for _ in 0..3 {
-        // It does not even say that it has understood.
-        let mut idle = taken_in(&service).await.expect("room");
+        // The client does not even acknowledge the SETTINGS.
+        let mut idle = try_connect(&service).await.expect("accepted");
         assert_eq!(idle.end().await, Some(0));
     }
     service.add_person("Kerim Veliyev").await;
@@ -143,22 +143,22 @@ async fn a_connection_without_a_call_is_closed_and_one_with_a_call_is_not() {
 }
 
 #[tokio::test]
-async fn an_old_connection_takes_no_further_calls_and_those_that_are_open_go_on() {
+async fn aged_connection_gets_goaway_and_its_open_calls_continue() {
     let service = serve(Transport { connection_age: Duration::from_millis(200), ..Default::default() }).await;
     let mut watch = service.watch(follow::all(follow::now())).await;
     let channel = service.channel().await;
     for _ in 0..3 {
-        let mut old = taken_in(&service).await.expect("room");
+        let mut old = try_connect(&service).await.expect("accepted");
         let aged = old.until(|frame| frame.kind == GOAWAY);
         tokio::pin!(aged);
         loop {
             tokio::select! {
                 frame = &mut aged => break assert!(frame.is_some()),
-                answer = call(channel.clone()) => answer.or_else(unsent).unwrap(),
+                answer = call(channel.clone()) => answer.or_else(ignore_unsent).unwrap(),
             }
         }
     }
-    // That of the watch is old too.
+    // The connection of the watch is old too.
     let person = Some(make::person("Kerim Veliyev", "AZ"));
     let request = CreateParticipantRequest { participant: person, ..Default::default() };
     ParticipantServiceClient::new(service.channel().await).create_participant(request).await.unwrap();

@@ -1,4 +1,4 @@
-//! The commands that are clients, over TLS.
+//! Client commands over TLS.
 
 use std::fs;
 
@@ -14,13 +14,13 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn commands_show_their_certificate_and_check_that_of_the_service() {
+async fn client_commands_present_a_certificate_and_verify_the_service() {
     let (dir, authority, clients) = (tempdir().unwrap(), Authority::new(), Authority::new());
-    let known = clients.client("pipeline");
-    known.write(dir.path(), "pipeline");
+    let certificate = clients.client("pipeline");
+    certificate.write(dir.path(), "pipeline");
     fs::write(dir.path().join("ca.pem"), authority.cert()).unwrap();
     let tls = certificates(dir.path(), &authority, Some((&clients, ClientAuth::Required)));
-    let service = serve_tls(tls, &authority, Some(&known)).await;
+    let service = serve_tls(tls, &authority, Some(&certificate)).await;
     let url = format!("https://localhost:{}", service.address.port());
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (ca, cert, key) = (path("ca.pem"), path("pipeline.pem"), path("pipeline.key"));
@@ -38,8 +38,8 @@ async fn commands_show_their_certificate_and_check_that_of_the_service() {
     assert_eq!(code, Some(0));
     assert!(stdout.lines().count() > 5, "{stdout}");
 
-    for (args, told) in [
-        // The authorities of this system do not know it.
+    for (args, expected) in [
+        // The system's authorities did not sign the certificate of the service.
         (vec!["--server", &url], format!("readout: no connection to {url}: ")),
         (vec!["--server", &url, "--tls-ca", &empty], "readout: ".to_owned()),
         (
@@ -56,13 +56,13 @@ async fn commands_show_their_certificate_and_check_that_of_the_service() {
     ] {
         let ran = run([&["export"], &args[..]].concat()).await;
         assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
-        assert!(ran.stderr.starts_with(&told), "{args:?}: {ran:?}");
+        assert!(ran.stderr.starts_with(&expected), "{args:?}: {ran:?}");
     }
     service.stop().await;
 }
 
 #[tokio::test]
-async fn a_tls_service_ends_commands_at_once_that_speak_plaintext_or_do_not_trust_it() {
+async fn client_commands_fail_at_once_on_plaintext_to_tls_and_on_an_untrusted_service() {
     let (dir, authority, other) = (tempdir().unwrap(), Authority::new(), Authority::new());
     let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
     let port = service.address.port();

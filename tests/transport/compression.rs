@@ -1,4 +1,4 @@
-//! Messages that are compressed, and those that are not what they seem.
+//! Compressed messages, and messages that are not compressed as their header says.
 
 use std::io::Write;
 
@@ -23,7 +23,7 @@ fn gzip(message: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// So many blocks of 128 KiB of zeros, four bytes each, with a window of 128 MiB (RFC 8878, 3.1.1).
+/// A frame of `blocks` blocks of 128 KiB of zeros, four bytes each, with a window of 128 MiB (RFC 8878, 3.1.1).
 fn zstd_zeros(blocks: usize) -> Vec<u8> {
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 17 << 3];
     for block in 1..=blocks {
@@ -34,20 +34,20 @@ fn zstd_zeros(blocks: usize) -> Vec<u8> {
     frame
 }
 
-/// A message on the wire, with its flag.
+/// Frames a message with the compressed flag.
 fn framed(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[1][..], &length, message].concat()
 }
 
-/// Posts a compressed message; how it was refused.
+/// Posts a compressed message and returns its error.
 async fn refusal(channel: Channel, method: &str, encoding: &str, message: &[u8]) -> Refused {
-    let answered = raw::post(channel, method, &[("grpc-encoding", encoding)], framed(message)).await;
-    Status::from_header_map(&answered).expect("a status").into()
+    let headers = raw::post(channel, method, &[("grpc-encoding", encoding)], framed(message)).await;
+    Status::from_header_map(&headers).expect("a status").into()
 }
 
 #[tokio::test]
-async fn what_unfolds_past_the_limit_is_refused_with_little_memory() {
+async fn decompression_bomb_is_refused_with_little_memory() {
     let dir = DataDir::with_database().await;
     let program = Program::serve(&dir).await;
     let channel = program.channel().await;
@@ -64,15 +64,15 @@ async fn what_unfolds_past_the_limit_is_refused_with_little_memory() {
         }
     }
     let more = (program.memory_kib("VmHWM") - before) >> 10;
-    println!("{more} MiB for messages that unfold to 256 and 1,024 MiB");
+    println!("{more} MiB for messages that decompress to 256 and 1,024 MiB");
     assert!(more < 64, "{more} MiB");
     program.stop().await;
 }
 
 #[tokio::test]
-async fn what_unfolds_to_the_limit_is_read() {
+async fn message_that_decompresses_to_the_limit_is_read() {
     let service = serve(Default::default()).await;
-    // Zeros are no message, so that it is refused for what it says.
+    // Zeros are not a valid message: past the limit check, the message is refused as malformed.
     let malformed = || Refused::with(Code::InvalidArgument, ErrorReason::MalformedMessage);
     let too_large = || Refused::with(Code::ResourceExhausted, ErrorReason::MessageTooLarge);
     for (encoding, fits, over) in
@@ -85,7 +85,7 @@ async fn what_unfolds_to_the_limit_is_read() {
 }
 
 #[tokio::test]
-async fn what_is_not_compressed_as_it_says_is_malformed() {
+async fn message_not_in_its_declared_compression_is_malformed() {
     let service = serve(Default::default()).await;
     let whole = gzip(b"");
     for method in [CREATE, STORIES] {
@@ -105,18 +105,18 @@ async fn what_is_not_compressed_as_it_says_is_malformed() {
 }
 
 #[tokio::test]
-async fn an_unknown_compression_is_refused_with_those_that_are_known() {
+async fn unknown_compression_is_refused_with_the_supported_ones() {
     let service = serve(Default::default()).await;
     let headers = [("grpc-encoding", "snappy")];
-    let answered = raw::post(service.channel().await, CREATE, &headers, framed(b"x")).await;
-    let status: Refused = Status::from_header_map(&answered).expect("a status").into();
+    let answer = raw::post(service.channel().await, CREATE, &headers, framed(b"x")).await;
+    let status: Refused = Status::from_header_map(&answer).expect("a status").into();
     assert_eq!(status, Refused::with(Code::Unimplemented, ErrorReason::UnsupportedCompression));
-    assert_eq!(answered["grpc-accept-encoding"], "gzip,zstd,identity");
+    assert_eq!(answer["grpc-accept-encoding"], "gzip,zstd,identity");
     service.stop().await;
 }
 
 #[tokio::test]
-async fn pages_are_compressed_for_those_who_can_read_it_and_single_records_are_not() {
+async fn pages_are_compressed_for_clients_that_accept_it_and_single_records_are_not() {
     let service = serve(Default::default()).await;
     let (article, _) = service.article_and_meeting().await;
     let channel = service.channel().await;
@@ -124,9 +124,9 @@ async fn pages_are_compressed_for_those_who_can_read_it_and_single_records_are_n
         let method = format!("readout.v1.ArticleService/{method}");
         let length = u32::try_from(message.len()).unwrap().to_be_bytes();
         let body = [&[0][..], &length, &message].concat();
-        let answered: HeaderMap = raw::post(channel.clone(), &method, &[("grpc-accept-encoding", accept)], body).await;
-        assert_eq!(answered["grpc-status"], "0");
-        answered.get("grpc-encoding").map(|value| value.to_str().unwrap().to_owned())
+        let headers: HeaderMap = raw::post(channel.clone(), &method, &[("grpc-accept-encoding", accept)], body).await;
+        assert_eq!(headers["grpc-status"], "0");
+        headers.get("grpc-encoding").map(|value| value.to_str().unwrap().to_owned())
     };
     let list = ListArticlesRequest::default().encode_to_vec();
     let get = GetArticleRequest { name: article, ..Default::default() }.encode_to_vec();
@@ -141,7 +141,7 @@ async fn pages_are_compressed_for_those_who_can_read_it_and_single_records_are_n
 }
 
 #[tokio::test]
-async fn clients_compress_what_they_send_and_read_what_comes_compressed() {
+async fn service_reads_and_writes_compressed_messages() {
     let service = serve(Default::default()).await;
     for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
         let mut articles =

@@ -1,4 +1,4 @@
-//! Many who come and then say nothing.
+//! Many idle connections.
 
 use futures_util::{StreamExt, stream};
 use readout::pb::{ListArticlesRequest, article_service_client::ArticleServiceClient};
@@ -9,12 +9,12 @@ use crate::support::{
     program::Program,
 };
 
-const CROWD: usize = 2_000;
-/// What one of them may take of the service's memory, which here is not optimized.
+const CONNECTIONS: usize = 2_000;
+/// The memory limit per connection. The service of this test is an unoptimized build.
 const MOST_KIB: usize = 64;
 
 #[tokio::test]
-async fn thousands_of_idle_connections_take_little_and_harm_nobody() {
+async fn thousands_of_idle_connections_use_little_memory_and_block_no_call() {
     let dir = DataDir::with_database().await;
     let program = Program::serve(&dir).await;
     let address = program.address().await;
@@ -22,17 +22,17 @@ async fn thousands_of_idle_connections_take_little_and_harm_nobody() {
     let request = ListArticlesRequest::default();
     articles.list_articles(request.clone()).await.unwrap();
     let before = program.memory_kib("VmRSS");
-    let come = stream::iter(0..CROWD).map(async |_| {
+    let connect = stream::iter(0..CONNECTIONS).map(async |_| {
         let mut wire = Wire::greeted(address).await;
-        wire.until(|frame| frame.kind == SETTINGS).await.expect("it is taken in");
+        wire.until(|frame| frame.kind == SETTINGS).await.expect("the connection is accepted");
         wire
     });
-    let crowd: Vec<_> = come.buffer_unordered(50).collect().await;
-    let each = program.memory_kib("VmRSS").saturating_sub(before) / crowd.len();
-    println!("{each} KiB for each of {} idle connections", crowd.len());
+    let connections: Vec<_> = connect.buffer_unordered(50).collect().await;
+    let each = program.memory_kib("VmRSS").saturating_sub(before) / connections.len();
+    println!("{each} KiB for each of {} idle connections", connections.len());
     assert!(each < MOST_KIB, "{each} KiB");
     articles.list_articles(request.clone()).await.unwrap();
     ArticleServiceClient::new(program.channel().await).list_articles(request).await.unwrap();
-    drop(crowd);
+    drop(connections);
     program.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Those who say too much: their connection ends, and everybody else goes on.
+//! Floods: the connection of the sender ends, and other clients are served.
 
 use futures_util::FutureExt;
 use tokio::io::AsyncWriteExt;
@@ -14,7 +14,7 @@ use crate::support::{
 
 const LIST: &str = "/readout.v1.ArticleService/ListArticles";
 
-/// Writes this again and again until the connection ends, while others call; the code that it ended with.
+/// Writes bytes from `next` until the connection ends, while other clients call. Returns the code of the GOAWAY.
 async fn flood(service: &Service, begin: &[u8], mut next: impl FnMut() -> Vec<u8>) -> Option<u32> {
     let Wire { mut reader, mut writer } = Wire::greeted(service.address).await;
     let others = service.channel().await;
@@ -30,9 +30,9 @@ async fn flood(service: &Service, begin: &[u8], mut next: impl FnMut() -> Vec<u8
     code
 }
 
-/// CVE-2023-44487.
+/// Rapid reset: CVE-2023-44487.
 #[tokio::test]
-async fn calls_that_are_reset_at_once_end_their_connection() {
+async fn rapid_resets_end_their_connection() {
     let service = serve(Default::default()).await;
     let mut stream = 1;
     let resets = || {
@@ -48,12 +48,12 @@ async fn calls_that_are_reset_at_once_end_their_connection() {
     service.stop().await;
 }
 
-/// CVE-2024-27316 and its kin.
+/// CONTINUATION flood: CVE-2024-27316 and related ones.
 #[tokio::test]
-async fn headers_without_end_end_their_connection() {
+async fn endless_header_block_ends_its_connection() {
     let service = serve(Default::default()).await;
     let begin = frame(HEADERS, 0, 1, &headers(LIST, &[]));
-    // A header of one letter each, and frames of nothing.
+    // Headers of one letter each, and empty frames.
     for payload in [&[0, 1, b'a', 1, b'a'].repeat(1_000)[..], b""] {
         let code = flood(&service, &begin, || frame(CONTINUATION, 0, 1, payload)).await;
         assert_eq!(code, Some(ENHANCE_YOUR_CALM), "{} bytes", payload.len());
@@ -61,9 +61,9 @@ async fn headers_without_end_end_their_connection() {
     service.stop().await;
 }
 
-/// A header that is kept in the table and told again and again: a byte on the wire, 4 KiB here.
+/// A header of 4 KiB is stored in the dynamic table, then repeated by one byte each.
 #[tokio::test]
-async fn headers_that_unfold_end_their_connection() {
+async fn hpack_bomb_ends_its_connection() {
     let service = serve(Default::default()).await;
     let mut block = headers(LIST, &[]);
     block.push(0x40);
@@ -71,22 +71,22 @@ async fn headers_that_unfold_end_their_connection() {
     literal(&mut block, &"x".repeat(3_900));
     block.extend([0xbe].repeat(10_000));
     let mut wire = Wire::greeted(service.address).await;
-    wire.write(&frame(HEADERS, END_HEADERS | 1, 1, &block)).await.expect("it listens");
+    wire.write(&frame(HEADERS, END_HEADERS | 1, 1, &block)).await.expect("the service listens");
     assert_eq!(wire.end().await, Some(ENHANCE_YOUR_CALM));
     service.add_person("Kerim Veliyev").await;
     service.stop().await;
 }
 
-/// Each asks for an answer, and none is read.
+/// Each frame requires a response, and the client reads none.
 #[tokio::test]
-async fn pings_and_settings_without_end_harm_nobody() {
+async fn ping_and_settings_floods_do_not_block_other_connections() {
     let service = serve(Default::default()).await;
     let others = service.channel().await;
     for (kind, payload) in [(PING, &[7; 8][..]), (SETTINGS, &[])] {
         let mut wire = Wire::greeted(service.address).await;
         let batch = frame(kind, 0, 0, payload).repeat(1_000);
         for _ in 0..100 {
-            // It no longer takes any, once its answers are not read, or it has had enough.
+            // The service stops reading when its responses are not read, or closes the connection.
             if !matches!(wire.write(&batch).now_or_never(), Some(Ok(()))) {
                 break;
             }

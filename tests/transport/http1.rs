@@ -1,4 +1,4 @@
-//! Clients that speak HTTP/1.1: they are told what this port speaks.
+//! Clients that speak HTTP/1.1 get an answer which says that the port serves gRPC.
 
 use std::net::SocketAddr;
 
@@ -10,24 +10,24 @@ use tokio::{
 };
 
 use super::{certificates, serve, serve_tls, tls};
-use crate::support::{authority::Authority, data_dir::patiently, frames::PREFACE};
+use crate::support::{authority::Authority, data_dir::within_timeout, frames::PREFACE};
 
-/// Writes a request in pieces, and reads the answer to its end.
+/// Writes a request in pieces and reads the answer to its end.
 async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8], piece: usize) -> String {
     for piece in request.chunks(piece) {
-        stream.write_all(piece).await.expect("it is not reset");
-        stream.flush().await.expect("it is not reset");
+        stream.write_all(piece).await.expect("the connection is not reset");
+        stream.flush().await.expect("the connection is not reset");
     }
     let mut answer = Vec::new();
-    patiently("an answer", stream.read_to_end(&mut answer)).await.expect("it is not reset");
+    within_timeout("an answer", stream.read_to_end(&mut answer)).await.expect("the connection is not reset");
     String::from_utf8(answer).expect("text")
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {
-    TcpStream::connect(address).await.expect("it listens")
+    TcpStream::connect(address).await.expect("the service listens")
 }
 
-/// Checks an answer, and gives its body.
+/// Checks the head of an answer and returns its body.
 #[track_caller]
 fn body(answer: &str) -> &str {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
@@ -42,14 +42,14 @@ fn body(answer: &str) -> &str {
 }
 
 #[track_caller]
-fn assert_says_what_is_spoken(body: &str) {
+fn assert_names_the_protocol(body: &str) {
     for word in ["gRPC over HTTP/2", "grpcurl", "README"] {
         assert!(body.contains(word), "{body:?}");
     }
 }
 
 #[tokio::test]
-async fn every_request_is_answered_however_it_arrives() {
+async fn http1_request_is_answered_with_426_however_it_is_fragmented() {
     let service = serve(Transport::default()).await;
     for request in [
         &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
@@ -66,7 +66,7 @@ async fn every_request_is_answered_however_it_arrives() {
     ] {
         for piece in [1, 7, 1_000] {
             let answer = ask(connect(service.address).await, request, piece).await;
-            assert_says_what_is_spoken(body(&answer));
+            assert_names_the_protocol(body(&answer));
         }
     }
     service.add_person("Kerim Veliyev").await;
@@ -74,7 +74,7 @@ async fn every_request_is_answered_however_it_arrives() {
 }
 
 #[tokio::test]
-async fn head_is_answered_without_a_body() {
+async fn http1_head_request_is_answered_without_a_body() {
     let service = serve(Transport::default()).await;
     let get = ask(connect(service.address).await, b"GET / HTTP/1.1\r\n\r\n", 100).await;
     let head = ask(connect(service.address).await, b"HEAD / HTTP/1.1\r\n\r\n", 100).await;
@@ -84,53 +84,53 @@ async fn head_is_answered_without_a_body() {
     service.stop().await;
 }
 
-/// Many clients send all of it before they read.
+/// Many clients send their whole request before they read.
 #[tokio::test]
-async fn client_that_sends_a_large_body_first_reads_the_answer() {
+async fn http1_client_that_sends_a_large_body_first_reads_the_answer() {
     let service = serve(Transport::default()).await;
     let size = 64 * 1024 * 1024;
     let mut request = format!("POST / HTTP/1.1\r\nContent-Length: {size}\r\n\r\n").into_bytes();
     request.resize(request.len() + size, b'x');
     let answer = ask(connect(service.address).await, &request, 1024 * 1024).await;
-    assert_says_what_is_spoken(body(&answer));
+    assert_names_the_protocol(body(&answer));
     service.stop().await;
 }
 
 #[tokio::test]
-async fn head_that_has_no_end_is_answered_in_time() {
+async fn http1_request_with_an_endless_head_is_answered() {
     let soon = std::time::Duration::from_secs(2);
     let service = serve(Transport { handshake_timeout: soon, ..Default::default() }).await;
     let answer = ask(connect(service.address).await, b"GET / HTTP/1.1\r\nHost: loc", 100).await;
-    assert_says_what_is_spoken(body(&answer));
+    assert_names_the_protocol(body(&answer));
     service.stop().await;
     let service = serve(Transport::default()).await;
     let endless = [&b"GET / HTTP/1.1\r\n"[..], &b"a: b\r\n".repeat(20_000)].concat();
     let answer = ask(connect(service.address).await, &endless, 4_096).await;
-    assert_says_what_is_spoken(body(&answer));
+    assert_names_the_protocol(body(&answer));
     service.stop().await;
 }
 
 #[tokio::test]
-async fn service_that_stops_does_not_wait_for_a_client_of_http1() {
+async fn service_stops_without_waiting_for_http1_clients() {
     let service = serve(Transport::default()).await;
     let mut begun = connect(service.address).await;
     begun.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     let mut answered = connect(service.address).await;
     answered.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     answered.read_u8().await.unwrap();
-    patiently("the end", service.stop()).await;
+    within_timeout("the service stops", service.stop()).await;
 }
 
 #[tokio::test]
-async fn client_of_http1_over_tls_is_answered_over_tls() {
+async fn http1_request_over_tls_is_answered_over_tls() {
     let (dir, authority) = (tempdir().unwrap(), Authority::new());
     let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
     for alpn in [&["http/1.1"][..], &[], &["h2"]] {
         let stream = tls::connect_over(&authority, service.address, alpn).await.unwrap();
         let answer = ask(stream, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 10).await;
-        assert_says_what_is_spoken(body(&answer));
+        assert_names_the_protocol(body(&answer));
     }
-    // HTTP/2 has to be agreed on.
+    // HTTP/2 over TLS must be negotiated by ALPN.
     for alpn in [&["http/1.1"][..], &[]] {
         let stream = tls::connect_over(&authority, service.address, alpn).await.unwrap();
         let answer = ask(stream, PREFACE, 100).await;
@@ -140,24 +140,24 @@ async fn client_of_http1_over_tls_is_answered_over_tls() {
 }
 
 #[tokio::test]
-async fn plaintext_on_a_port_of_tls_is_told_so() {
+async fn plaintext_client_of_a_tls_port_gets_an_explanation() {
     let (dir, authority) = (tempdir().unwrap(), Authority::new());
     let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
     let answer = ask(connect(service.address).await, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 10).await;
     assert!(body(&answer).starts_with("This port speaks TLS"), "{answer}");
-    // A client of HTTP/2 shows the text of GOAWAY.
+    // HTTP/2 clients show the debug data of a GOAWAY.
     let mut stream = connect(service.address).await;
     stream.write_all(PREFACE).await.unwrap();
     let mut answer = [0; 9 + 17 + 20];
-    patiently("an answer", stream.read_exact(&mut answer)).await.unwrap();
+    within_timeout("an answer", stream.read_exact(&mut answer)).await.unwrap();
     assert!(String::from_utf8_lossy(&answer).ends_with("this port speaks TLS"), "{answer:?}");
     drop(stream);
     service.stop().await;
 }
 
-/// Libraries of TLS know that an answer which begins with "HTTP" is one in plaintext, and say so.
+/// TLS libraries recognise an answer that starts with "HTTP" as plaintext and report it.
 #[tokio::test]
-async fn tls_on_a_port_of_plaintext_is_answered_in_http() {
+async fn tls_client_of_a_plaintext_port_gets_an_http_answer() {
     let service = serve(Transport::default()).await;
     let hello = [&[22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3][..], &[7; 194]].concat();
     for piece in [1, 1_000] {

@@ -1,4 +1,4 @@
-//! Certificates that change while the service runs.
+//! Certificates that are replaced while the service runs.
 
 use std::{fs, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn new_certificates_serve_new_connections_and_old_connections_go_on() {
+async fn reloaded_certificates_serve_new_connections_and_old_connections_stay_open() {
     let (dir, old, new) = (tempdir().unwrap(), Authority::new(), Authority::new());
     let tls = Tls { tls_reload: Duration::from_millis(20), ..certificates(dir.path(), &old, None) };
     let service = serve_tls(tls, &old, None).await;
@@ -30,23 +30,23 @@ async fn new_certificates_serve_new_connections_and_old_connections_go_on() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_good_keep_the_old_certificates_until_they_are() {
+async fn invalid_certificate_files_keep_the_old_certificates_in_use() {
     let data = DataDir::with_database().await;
     let (dir, old, new) = (tempdir().unwrap(), Authority::new(), Authority::new());
     certificates(dir.path(), &old, None);
     let paths = ["service.pem", "service.key"].map(|name| dir.path().join(name).to_str().unwrap().to_owned());
     let [cert, key] = &paths;
-    // Only looked at when it is asked to.
+    // The interval is so long that only SIGHUP causes a reload.
     let program = Program::start(&data, &["--tls-cert", cert, "--tls-key", key, "--tls-reload", "3600"]);
     let address = program.address().await;
     assert_eq!(call_as(&old, address, None).await, Ok(()));
 
-    // The certificate has changed and its key has not yet.
+    // The certificate is replaced before its key.
     let pair = new.service();
     fs::write(cert, &pair.cert).unwrap();
     program.signal("HUP");
-    let told = program.logged("the certificates cannot be renewed, and the old ones go on").await;
-    assert_eq!(told["error"], format!("{key} is not the key of {cert}"));
+    let line = program.logged("the certificates cannot be renewed, and the old ones go on").await;
+    assert_eq!(line["error"], format!("{key} is not the key of {cert}"));
     assert_eq!(call_as(&old, address, None).await, Ok(()));
 
     fs::write(key, &pair.key).unwrap();

@@ -1,4 +1,4 @@
-//! Requests over HTTP/2 that are no calls of gRPC.
+//! HTTP/2 requests that are not gRPC calls.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ use crate::support::Refused;
 
 const GET: &str = "readout.v1.ArticleService/GetArticle";
 
-/// An answer in HTTP.
+/// An HTTP response.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -25,7 +25,7 @@ struct Answer {
 }
 
 async fn request(address: SocketAddr, method: &str, path: &str, content_type: Option<&str>) -> Answer {
-    let stream = TcpStream::connect(address).await.expect("it listens");
+    let stream = TcpStream::connect(address).await.expect("the service listens");
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut client, connection) = handshake.await.expect("HTTP/2");
     tokio::spawn(connection);
@@ -42,7 +42,7 @@ async fn request(address: SocketAddr, method: &str, path: &str, content_type: Op
 }
 
 #[track_caller]
-fn assert_says_what_is_spoken(answer: &Answer) {
+fn assert_names_the_protocol(answer: &Answer) {
     assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
     for word in ["gRPC over HTTP/2", "grpcurl", "README"] {
         assert!(answer.body.contains(word), "{:?}", answer.body);
@@ -70,14 +70,14 @@ async fn content_type_of_another_protocol_is_refused_with_415() {
             assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type:?} {path}");
             assert_eq!(answer.headers["accept"], "application/grpc, application/grpc+proto");
             assert!(!answer.headers.contains_key("grpc-status"));
-            assert_says_what_is_spoken(&answer);
+            assert_names_the_protocol(&answer);
         }
     }
     service.stop().await;
 }
 
 #[tokio::test]
-async fn content_type_of_grpc_is_taken_with_a_suffix_and_parameters() {
+async fn grpc_content_type_is_accepted_with_a_suffix_and_parameters() {
     let service = serve(Default::default()).await;
     for content_type in ["application/grpc", "application/grpc+proto", "application/grpc;a=b", "Application/GRPC+Proto"]
     {
@@ -89,9 +89,9 @@ async fn content_type_of_grpc_is_taken_with_a_suffix_and_parameters() {
     service.stop().await;
 }
 
-/// They are calls of gRPC, whose clients look for a status of gRPC.
+/// These are gRPC calls, whose clients expect a gRPC status.
 #[tokio::test]
-async fn another_encoding_of_messages_is_refused_in_grpc() {
+async fn message_encoding_other_than_proto_is_refused_with_a_grpc_status() {
     let service = serve(Default::default()).await;
     for content_type in ["application/grpc+json", "application/grpc+thrift; a=b"] {
         let answer = request(service.address, "POST", GET, Some(content_type)).await;
@@ -111,7 +111,7 @@ async fn method_other_than_post_is_refused_with_405() {
             let answer = request(service.address, method, GET, content_type).await;
             assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
             assert_eq!(answer.headers["allow"], "POST");
-            assert_says_what_is_spoken(&answer);
+            assert_names_the_protocol(&answer);
         }
     }
     let answer = request(service.address, "HEAD", GET, None).await;

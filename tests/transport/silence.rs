@@ -1,5 +1,5 @@
-//! Connections that are dropped since their clients say nothing: they get a GOAWAY where HTTP/2 has begun or may begin, no
-//! reset, and a line in the log.
+//! Silent connections that the service drops. It sends a GOAWAY if HTTP/2 has begun or may begin, does not reset the
+//! connection, and logs it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{
     Service,
     authority::Authority,
     cluster,
-    data_dir::{DataDir, eventually, patiently},
+    data_dir::{DataDir, eventually, within_timeout},
     frames::{GOAWAY, PING, PREFACE, SETTINGS, Wire, frame},
     program::Program,
 };
@@ -20,15 +20,15 @@ use crate::support::{
 const SOON: Duration = Duration::from_millis(200);
 
 #[tokio::test]
-async fn client_that_says_no_preface_gets_settings_and_goaway() {
+async fn client_that_sends_no_preface_gets_settings_and_goaway() {
     let service = serve(Transport { handshake_timeout: SOON, ..Default::default() }).await;
-    for said in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n", &PREFACE[..PREFACE.len() - 1]] {
+    for sent in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n", &PREFACE[..PREFACE.len() - 1]] {
         let mut wire = Wire::silent(service.address).await;
-        wire.write(said).await.unwrap();
+        wire.write(sent).await.unwrap();
         let settings = wire.until(|_| true).await.expect("SETTINGS come first");
         assert_eq!((settings.kind, settings.payload.len()), (SETTINGS, 0));
         let goaway = wire.until(|_| true).await.expect("GOAWAY");
-        // No stream was seen, and NO_ERROR.
+        // The last stream is 0 and the code is NO_ERROR.
         assert_eq!((goaway.kind, &goaway.payload[..8]), (GOAWAY, &[0; 8][..]));
         assert_eq!(String::from_utf8_lossy(&goaway.payload[8..]), "no HTTP/2 preface within 200ms");
         assert_eq!(wire.end().await, None);
@@ -37,18 +37,18 @@ async fn client_that_says_no_preface_gets_settings_and_goaway() {
 }
 
 #[tokio::test]
-async fn client_that_greets_late_is_not_reset() {
+async fn client_that_sends_its_preface_late_is_not_reset() {
     let service = serve(Transport { handshake_timeout: Duration::from_secs(3), ..Default::default() }).await;
     let mut stream = tokio::net::TcpStream::connect(service.address).await.unwrap();
     let mut answer = [0; 17];
-    patiently("an answer", stream.read_exact(&mut answer)).await.unwrap();
+    within_timeout("an answer", stream.read_exact(&mut answer)).await.unwrap();
     assert_eq!((answer[3], answer[12]), (SETTINGS, GOAWAY));
     for bytes in [PREFACE, &frame(SETTINGS, 0, 0, &[]), &frame(PING, 0, 0, &[7; 8])] {
-        stream.write_all(bytes).await.expect("it is not reset");
+        stream.write_all(bytes).await.expect("the connection is not reset");
     }
     stream.shutdown().await.unwrap();
     let mut rest = Vec::new();
-    patiently("an end", stream.read_to_end(&mut rest)).await.expect("it is not reset");
+    within_timeout("an end", stream.read_to_end(&mut rest)).await.expect("the connection is not reset");
     service.stop().await;
 }
 
@@ -57,32 +57,32 @@ async fn client_that_does_not_answer_pings_gets_goaway() {
     let service = serve(Transport { keepalive: SOON, keepalive_timeout: SOON, ..Default::default() }).await;
     let mut wire = Wire::greeted(service.address).await;
     assert!(wire.until(|frame| frame.kind == PING).await.is_some());
-    let goaway = wire.until(|frame| frame.kind == GOAWAY).await.expect("a last word");
+    let goaway = wire.until(|frame| frame.kind == GOAWAY).await.expect("a GOAWAY");
     assert_eq!(goaway.payload[4..8], [0; 4]);
     assert_eq!(wire.end().await, None);
     service.stop().await;
 }
 
-/// Its last word cannot be written, and the connection must not wait for that.
+/// The final GOAWAY cannot be written, and the connection must not wait for that.
 #[tokio::test]
-async fn client_that_reads_nothing_loses_its_place() {
+async fn client_that_reads_nothing_is_disconnected() {
     let transport = Transport { keepalive: SOON, keepalive_timeout: SOON, max_connections: 2, ..Default::default() };
     let service = serve(transport).await;
     let mut wire = Wire::greeted(service.address).await;
     let pings = frame(PING, 0, 0, &[7; 8]).repeat(10_000);
-    // Each wants an answer, until no more of them can be written, and then none is read.
+    // Each ping requires an answer. The client reads none, until the service stops reading too.
     while tokio::time::timeout(SOON, wire.write(&pings)).await.is_ok_and(|written| written.is_ok()) {}
-    let taken_in = async || {
+    let is_accepted = async || {
         let mut other = Wire::greeted(service.address).await;
         other.until(|frame| frame.kind == SETTINGS).await.is_some()
     };
-    eventually("room again", taken_in).await;
+    eventually("a connection is accepted", is_accepted).await;
     drop(wire);
     service.stop().await;
 }
 
 #[tokio::test]
-async fn silent_client_of_tls_is_not_reset() {
+async fn silent_tls_client_is_closed_without_a_reset() {
     let (dir, authority) = (tempdir().unwrap(), Authority::new());
     let transport = Transport {
         tls: certificates(dir.path(), &authority, None),
@@ -92,27 +92,27 @@ async fn silent_client_of_tls_is_not_reset() {
     let config = config::Service { transport, ..Default::default() };
     let connect = async |address| authority.connect(address, None).await.unwrap();
     let service = Service::start_over(cluster::database().await, config, connect).await;
-    // Without a handshake there are no words for it.
-    for said in [&b""[..], &[22, 3, 1, 0, 200, 1, 0, 0]] {
+    // Before the handshake is done nothing can be sent.
+    for sent in [&b""[..], &[22, 3, 1, 0, 200, 1, 0, 0]] {
         let mut stream = tokio::net::TcpStream::connect(service.address).await.unwrap();
-        stream.write_all(said).await.unwrap();
+        stream.write_all(sent).await.unwrap();
         let mut answer = Vec::new();
-        patiently("an end", stream.read_to_end(&mut answer)).await.expect("it is not reset");
+        within_timeout("an end", stream.read_to_end(&mut answer)).await.expect("the connection is not reset");
         assert!(answer.is_empty());
-        stream.write_all(&[0; 200]).await.expect("it is not reset");
-        stream.write_all(&[0; 200]).await.expect("it is not reset");
+        stream.write_all(&[0; 200]).await.expect("the connection is not reset");
+        stream.write_all(&[0; 200]).await.expect("the connection is not reset");
     }
-    // After it there are.
+    // After the handshake the client gets SETTINGS and GOAWAY.
     let mut stream = tls::connect_over(&authority, service.address, &["h2"]).await.unwrap();
     let mut answer = [0; 17];
-    patiently("an answer", stream.read_exact(&mut answer)).await.unwrap();
+    within_timeout("an answer", stream.read_exact(&mut answer)).await.unwrap();
     assert_eq!((answer[3], answer[12]), (SETTINGS, GOAWAY));
-    stream.write_all(PREFACE).await.expect("it is not reset");
+    stream.write_all(PREFACE).await.expect("the connection is not reset");
     service.stop().await;
 }
 
 #[tokio::test]
-async fn silence_is_logged_with_the_address_and_scanners_do_not_fill_the_log() {
+async fn silent_connection_is_logged_with_its_address_and_scans_do_not_fill_the_log() {
     const SCANS: usize = 60;
     let dir = DataDir::with_database().await;
     let program = Program::start(&dir, &["--handshake-timeout", "1"]);
@@ -128,7 +128,7 @@ async fn silence_is_logged_with_the_address_and_scanners_do_not_fill_the_log() {
     }
     for mut scan in scans {
         let mut answer = Vec::new();
-        patiently("an end", scan.read_to_end(&mut answer)).await.unwrap();
+        within_timeout("an end", scan.read_to_end(&mut answer)).await.unwrap();
     }
     program.signal("TERM");
     let (_, log) = program.ended().await;

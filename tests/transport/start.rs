@@ -1,4 +1,4 @@
-//! What a service refuses to start with.
+//! Configurations with which the service refuses to start.
 
 use std::fs;
 
@@ -7,10 +7,10 @@ use tempfile::tempdir;
 use super::certificates;
 use crate::support::{authority::Authority, program::run};
 
-/// A database that is not looked for any more.
+/// A database that is never opened, because the configuration is refused first.
 const UNREAD: &str = "postgres://127.0.0.1:1/none";
 
-/// The last line that it logs before it ends.
+/// Runs a service that refuses to start, and returns the last message of its log.
 async fn refused(database: &str, args: &[&str]) -> String {
     let ran = run(["serve", "--database-url", database, "--log-format", "json"].iter().chain(args)).await;
     assert_eq!(ran.code, Some(1), "{ran:?}");
@@ -20,7 +20,7 @@ async fn refused(database: &str, args: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn half_a_configuration_of_tls_is_told_with_its_file() {
+async fn incomplete_tls_configuration_is_reported_with_its_file() {
     let dir = tempdir().unwrap();
     let (authority, other) = (Authority::new(), Authority::new());
     certificates(dir.path(), &authority, None);
@@ -29,7 +29,7 @@ async fn half_a_configuration_of_tls_is_told_with_its_file() {
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (cert, key, other, empty, nowhere) =
         (&path("service.pem"), &path("service.key"), &path("other.key"), &path("empty.pem"), &path("nowhere.pem"));
-    for (args, told) in [
+    for (args, expected) in [
         (vec!["--tls-cert", cert], format!("--tls-cert {cert} needs its key: give --tls-key too")),
         (vec!["--tls-key", key], format!("--tls-key {key} needs its certificate: give --tls-cert too")),
         (vec!["--tls-client-ca", cert], format!("--tls-client-ca {cert} needs TLS: give --tls-cert and --tls-key too")),
@@ -42,17 +42,17 @@ async fn half_a_configuration_of_tls_is_told_with_its_file() {
         (vec!["--tls-cert", cert, "--tls-key", key, "--tls-client-ca", empty], format!("{empty} holds no certificate")),
     ] {
         let refused = refused(UNREAD, &args).await;
-        assert!(refused.starts_with(&told), "{args:?}: {refused}");
+        assert!(refused.starts_with(&expected), "{args:?}: {refused}");
     }
 }
 
 #[tokio::test]
-async fn plaintext_is_served_to_this_machine_only_unless_it_is_said_to_be_wanted() {
+async fn service_refuses_plaintext_on_a_public_address_without_insecure() {
     for address in ["0.0.0.0:0", "192.0.2.1:50051", "[::]:0"] {
         let refused = refused(UNREAD, &["--listen", address]).await;
         assert!(refused.starts_with(&format!("--listen {address} can be reached from other machines")), "{refused}");
     }
-    // It gets further.
+    // With `--insecure` only the database url is refused.
     let refused = refused("none", &["--listen", "0.0.0.0:0", "--insecure"]).await;
     assert!(refused.starts_with("DATABASE_URL is not a valid PostgreSQL url"), "{refused}");
 }

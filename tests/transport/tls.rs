@@ -20,9 +20,9 @@ use tokio_rustls::{
 use tonic::Code;
 
 use super::{call, certificates, serve, serve_tls};
-use crate::support::{Service, authority::Authority, data_dir::patiently, service::connect};
+use crate::support::{Service, authority::Authority, data_dir::within_timeout, service::connect};
 
-/// Connects and does the handshake, with these protocols.
+/// Connects and does the handshake with these ALPN protocols.
 pub async fn connect_over(
     authority: &Authority,
     address: SocketAddr,
@@ -51,8 +51,8 @@ async fn connect_by(
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
-/// Does the handshake with this version and these protocols, and answers the version that came of it once the service
-/// has said that it speaks HTTP/2.
+/// Does the handshake with this TLS version and these protocols. Returns the negotiated version once the service has
+/// answered in HTTP/2.
 async fn handshake(
     authority: &Authority,
     service: &Service,
@@ -62,20 +62,20 @@ async fn handshake(
     let mut stream = connect_by(authority, service.address, version, alpn).await?;
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
     match stream.read_u8().await? {
-        b'H' => Err(std::io::Error::other("it speaks HTTP/1.1")),
+        b'H' => Err(std::io::Error::other("the service answers in HTTP/1.1")),
         _ => Ok(stream.get_ref().1.protocol_version()),
     }
 }
 
 #[tokio::test]
-async fn tls_of_both_versions_is_served_to_those_who_offer_http2() {
+async fn tls_1_2_and_1_3_are_served_to_clients_that_offer_h2() {
     let (dir, authority) = (tempdir().unwrap(), Authority::new());
     let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
     service.add_person("Kerim Veliyev").await;
     for (version, name) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
         assert_eq!(handshake(&authority, &service, version, &["h2"]).await.unwrap(), Some(name));
         for others in [&["http/1.1"][..], &[]] {
-            let refused = patiently("an end", handshake(&authority, &service, version, others)).await;
+            let refused = within_timeout("an end", handshake(&authority, &service, version, others)).await;
             assert!(refused.is_err(), "{name:?} {others:?}");
         }
     }
@@ -86,31 +86,31 @@ async fn tls_of_both_versions_is_served_to_those_who_offer_http2() {
 async fn tls_1_1_is_refused() {
     let (dir, authority) = (tempdir().unwrap(), Authority::new());
     let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
-    // A ClientHello of TLS 1.1 (RFC 4346, 7.4.1.2): no random worth the name, one cipher suite, no compression.
+    // A ClientHello of TLS 1.1 (RFC 4346, 7.4.1.2): a constant as random, one cipher suite, no compression.
     let hello = [&[3, 2][..], &[7; 32], &[0], &[0, 2, 0xc0, 0x13], &[1, 0]].concat();
     let length = u8::try_from(hello.len()).unwrap();
     let record = [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &hello].concat();
     let mut stream = TcpStream::connect(service.address).await.unwrap();
     stream.write_all(&record).await.unwrap();
     let mut answer = Vec::new();
-    let _ = patiently("an end", stream.read_to_end(&mut answer)).await;
-    // An alert, fatal, and then nothing.
+    let _ = within_timeout("an end", stream.read_to_end(&mut answer)).await;
+    // A fatal alert, and nothing after it.
     assert_eq!((answer[0], answer[5], answer.len()), (21, 2, 7), "{answer:?}");
     service.stop().await;
 }
 
 #[tokio::test]
-async fn plaintext_to_a_tls_port_and_tls_to_a_plaintext_port_fail_soon_and_harm_nobody() {
+async fn plaintext_to_tls_and_tls_to_plaintext_fail_soon_and_block_no_other_client() {
     let (dir, authority) = (tempdir().unwrap(), Authority::new());
     let secure = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
-    // The client of a plaintext connection only finds out at its first call.
-    let refused = patiently("an end", call(connect(secure.address).await)).await.unwrap_err();
+    // A plaintext connection fails at its first call.
+    let refused = within_timeout("an end", call(connect(secure.address).await)).await.unwrap_err();
     assert!(matches!(refused.code(), Code::Unavailable | Code::Unknown | Code::Internal), "{refused:?}");
     secure.add_person("Kerim Veliyev").await;
     secure.stop().await;
 
     let plain = serve(Default::default()).await;
-    assert!(patiently("an end", authority.connect(plain.address, None)).await.is_err());
+    assert!(within_timeout("an end", authority.connect(plain.address, None)).await.is_err());
     plain.add_person("Kerim Veliyev").await;
     plain.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Who asks: draws the values of a question as often as records have them.
+//! Samples the values of filters, each as often as records have it.
 
 use readout::{model::resource::Collection, pb::Account};
 
@@ -8,19 +8,19 @@ use super::{
     world::World,
 };
 
-pub struct Asker<'a> {
+pub struct Sampler<'a> {
     pub facts: &'a Facts,
     world: &'a World,
     chance: Chance,
 }
 
-impl<'a> Asker<'a> {
-    /// Asks the same again where it is of the same name.
+impl<'a> Sampler<'a> {
+    /// A sampler with the same name yields the same values.
     pub fn new(name: &str, world: &'a World, facts: &'a Facts) -> Self {
         Self { facts, world, chance: chance_of(name, 0) }
     }
 
-    /// One of a meeting's regions.
+    /// A region of a meeting.
     pub fn region(&mut self) -> String {
         self.of_account(|account, chance| some(chance, regions(account)))
     }
@@ -29,37 +29,37 @@ impl<'a> Asker<'a> {
     pub fn pair(&mut self) -> [String; 2] {
         self.of_account(|account, _| {
             let mut regions = regions(account);
-            // The first two that are left are two.
+            // Without repetitions in a row, the first two differ.
             regions.dedup();
             Some([regions.first()?.clone(), regions.get(1)?.clone()])
         })
     }
 
-    /// Where a meeting was.
+    /// The region of a meeting's place.
     pub fn place(&mut self) -> String {
         let region = |account: &Account| Some(account.place.as_ref()?.region_code.clone());
         self.of_account(|account, _| region(account).filter(|code| !code.is_empty()))
     }
 
-    /// One who took part in a meeting.
-    pub fn somebody(&mut self) -> String {
+    /// A participant of a meeting.
+    pub fn participant(&mut self) -> String {
         self.of_account(|account, chance| {
-            let names = account.participations.iter().map(|one| one.participant.clone());
+            let names = account.participations.iter().map(|person| person.participant.clone());
             some(chance, names.filter(|name| Collection::Participants.id(name).is_some()).collect())
         })
     }
 
-    /// Any of the participants, however seldom they take part.
-    pub fn anybody(&mut self) -> String {
-        self.world.anybody(&mut self.chance)
+    /// Any participant, however rarely they take part.
+    pub fn any_participant(&mut self) -> String {
+        self.world.any_participant(&mut self.chance)
     }
 
-    /// Two different ones.
-    pub fn two(&mut self, who: fn(&mut Self) -> String) -> [String; 2] {
+    /// Two different participants.
+    pub fn two(&mut self, participant: fn(&mut Self) -> String) -> [String; 2] {
         loop {
-            let [one, other] = [who(self), who(self)];
-            if one != other {
-                return [one, other];
+            let [first, second] = [participant(self), participant(self)];
+            if first != second {
+                return [first, second];
             }
         }
     }
@@ -82,22 +82,22 @@ impl<'a> Asker<'a> {
         })
     }
 
-    /// A word that a source uses.
+    /// A word in an article.
     pub fn word(&mut self) -> String {
         loop {
-            let told = self.world.told(&mut self.chance);
-            let words = told.text.split(|one: char| !one.is_alphabetic()).filter(|word| word.len() > 3);
+            let meeting = self.world.meeting(&mut self.chance);
+            let words = meeting.text.split(|letter: char| !letter.is_alphabetic()).filter(|word| word.len() > 3);
             if let Some(word) = some(&mut self.chance, words.map(str::to_owned).collect()) {
                 return word;
             }
         }
     }
 
-    /// What is looked for, of the next meeting that has it.
-    fn of_account<T>(&mut self, of: impl Fn(&Account, &mut Chance) -> Option<T>) -> T {
+    /// A value of the first meeting that has it.
+    fn of_account<T>(&mut self, value: impl Fn(&Account, &mut Chance) -> Option<T>) -> T {
         loop {
-            let told = self.world.told(&mut self.chance);
-            if let Some(found) = of(&told.account, &mut self.chance) {
+            let meeting = self.world.meeting(&mut self.chance);
+            if let Some(found) = value(&meeting.account, &mut self.chance) {
                 return found;
             }
         }
@@ -105,10 +105,10 @@ impl<'a> Asker<'a> {
 }
 
 fn regions(account: &Account) -> Vec<String> {
-    let all = account.participations.iter().map(|one| one.region_code.clone());
-    all.filter(|code| !code.is_empty()).collect()
+    let codes = account.participations.iter().map(|person| person.region_code.clone());
+    codes.filter(|code| !code.is_empty()).collect()
 }
 
-fn some<T: Clone>(chance: &mut Chance, all: Vec<T>) -> Option<T> {
-    (!all.is_empty()).then(|| one_of(chance, &all).clone())
+fn some<T: Clone>(chance: &mut Chance, values: Vec<T>) -> Option<T> {
+    (!values.is_empty()).then(|| one_of(chance, &values).clone())
 }

@@ -1,4 +1,4 @@
-//! More, and larger, records than the service keeps at hand for those who watch.
+//! More and larger records than the service keeps in memory for watchers.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::{
     chance::Chance,
-    fleet::{Door, Fleet},
+    fleet::{Fleet, InstanceAddress},
     plan::Plan,
     recorder::{Outcome, Recording},
     watcher::{Pace, Recorder},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::support::make;
 
-/// Ends whoever reads records for those who watch.
+/// Terminates the sessions that read records for watchers.
 const CUT_OFF: &str = "
     select pg_terminate_backend(pid)
     from pg_stat_activity
@@ -25,59 +25,59 @@ const CUT_OFF: &str = "
       and state = 'active'
       and query like '%superseded%'";
 
-/// One is stuck for longer than the service keeps changes at hand, and reads on from the database.
+/// A watcher is stuck until its position has left the ring buffer, and continues from the database.
 pub async fn fallen_behind(plan: Plan) -> Outcome {
     let fleet = Fleet::start().await;
     let mut recording = Recording::begin(&fleet, plan).await;
     let shared = recording.shared.clone();
     recording.join(with_resources(&recording, &fleet, plan, Pace::Stuck).run());
-    recording.more(1).await;
-    crowd(&fleet.instances[0].door(), 3_000).await;
+    recording.wait_for_writes(1).await;
+    write_large_records(&fleet.instances[0].address(), 3_000).await;
     let outcome = recording.end().await;
     fleet.stop().await;
-    outcome.require(shared.fell_behind() > 0, || "nobody fell behind".to_owned())
+    outcome.require(shared.fell_behind() > 0, || "no watcher fell behind".to_owned())
 }
 
-/// Whoever reads records is cut off again and again: at times the tailer, between two parts of what it has read.
+/// Sessions that read records are terminated repeatedly; at times that of the tailer, between two parts of a page.
 pub async fn cut_off(plan: Plan) -> Outcome {
     let fleet = Fleet::start().await;
     let mut recording = Recording::begin(&fleet, plan).await;
     recording.join(with_resources(&recording, &fleet, plan, Pace::Eager).run());
-    // For this one the tailer reads records in any case.
+    // For a stuck watcher the tailer reads records in any case.
     recording.join(with_resources(&recording, &fleet, plan, Pace::Stuck).run());
-    recording.more(1).await;
-    let door = fleet.instances[0].door();
+    recording.wait_for_writes(1).await;
+    let address = fleet.instances[0].address();
     tokio::select! {
-        () = crowd(&door, 3_000) => {}
-        () = cut_off_always(&fleet, plan.chance("cut off")) => {}
+        () = write_large_records(&address, 3_000) => {}
+        () = terminate_readers(&fleet, plan.chance("cut off")) => {}
     }
     let outcome = recording.end().await;
     fleet.stop().await;
     outcome
 }
 
-/// One who wants the resources too.
+/// A watcher that asks for the resources too.
 fn with_resources(recording: &Recording, fleet: &Fleet, plan: Plan, pace: Pace) -> Recorder {
-    let recorder = Recorder::new(recording.shared.clone(), plan.chance("with resources"), 0, fleet.doors(), "");
+    let recorder = Recorder::new(recording.shared.clone(), plan.chance("with resources"), 0, fleet.addresses(), "");
     Recorder { pace, include_resource: true, ..recorder }
 }
 
-/// So many people of whom there is much to say.
-async fn crowd(door: &Door, count: usize) {
-    const AT_A_TIME: usize = 48;
-    let channel = connect(door).await.expect("it listens");
+/// Creates this many participants with a long note.
+async fn write_large_records(address: &InstanceAddress, count: usize) {
+    const CONCURRENT: usize = 48;
+    let channel = connect(address).await.expect("the instance listens");
     let add = |number: usize| {
         let mut client = ParticipantServiceClient::new(channel.clone());
         let note = "x".repeat(4_000);
         let participant = Some(Participant { note, ..make::person(&format!("Crowd {number}"), "AZ") });
         let request = CreateParticipantRequest { participant, ..Default::default() };
-        // Whether it is there is for the table to say.
+        // Failures are ignored: the table has the participants that were created.
         async move { client.create_participant(request).await.is_ok() }
     };
-    stream::iter((0..count).map(add)).buffer_unordered(AT_A_TIME).collect::<Vec<_>>().await;
+    stream::iter((0..count).map(add)).buffer_unordered(CONCURRENT).collect::<Vec<_>>().await;
 }
 
-async fn cut_off_always(fleet: &Fleet, mut chance: Chance) {
+async fn terminate_readers(fleet: &Fleet, mut chance: Chance) {
     let pool = fleet.pool().await;
     loop {
         sleep(Duration::from_millis(10 * chance.below(4))).await;

@@ -6,7 +6,7 @@ use readout::pb::{ErrorReason, change_service_client::ChangeServiceClient, watch
 use tonic::Code;
 
 use super::{
-    fleet::{Door, Fleet},
+    fleet::{Fleet, InstanceAddress},
     plan::Plan,
     programs::run,
     recorder::{Outcome, Recording},
@@ -20,19 +20,19 @@ use crate::support::{
     reason_of,
 };
 
-/// Dumped while others write, and restored twice: as one should, with a new epoch, and without. Nobody goes on from a
-/// place in the history that has ended.
+/// Dumped during writes and restored twice: with a new epoch, as documented, and without one. No watch may resume from
+/// a position of the ended history.
 pub async fn restored(plan: Plan) -> Outcome {
     let fleet = Fleet::start().await;
     let recording = Recording::begin(&fleet, plan).await;
     let dir = DataDir::new();
     let dump = dir.path().join("dump.sql");
-    recording.more(100).await;
+    recording.wait_for_writes(100).await;
     run("pg_dump", &fleet.database, [OsStr::new("--file"), dump.as_ref()]).await;
-    recording.more(50).await;
+    recording.wait_for_writes(50).await;
     let early = Start::After(recording.shared.position(1));
     let mut outcome = recording.end().await;
-    let changes = ChangeServiceClient::new(connect(&fleet.doors()[0]).await.expect("it listens"));
+    let changes = ChangeServiceClient::new(connect(&fleet.addresses()[0]).await.expect("the instance listens"));
     let mut watch = Watch::begin(&changes, all(now())).await.expect("a watch");
     watch.caught_up().await;
     let late = Start::Cursor(watch.cursor.clone());
@@ -46,23 +46,23 @@ pub async fn restored(plan: Plan) -> Outcome {
             execute(&database, "update feed set epoch = 'restored'").await;
         }
         let fleet = Fleet::on(database, &[]).await;
-        let door = &fleet.doors()[1];
-        outcome.wrong.extend(not_refused(door, late.clone()).await);
-        // Without a new epoch somebody must have come with what was lost.
-        outcome.wrong.extend(not_refused(door, early.clone()).await);
+        let address = &fleet.addresses()[1];
+        outcome.failures.extend(not_refused(address, late.clone()).await);
+        // Without a new epoch the service detects the restore only by the position of a lost change.
+        outcome.failures.extend(not_refused(address, early.clone()).await);
         let recording = Recording::begin(&fleet, plan).await;
-        recording.more(100).await;
-        outcome = outcome.and(recording.end().await);
+        recording.wait_for_writes(100).await;
+        outcome = outcome.merge(recording.end().await);
         fleet.stop().await;
     }
     outcome
 }
 
-/// What is wrong if nobody is told that the epoch has changed.
-async fn not_refused(door: &Door, start: Start) -> Option<String> {
-    let changes = ChangeServiceClient::new(connect(door).await.expect("it listens"));
+/// Returns a failure unless a watch from this start is refused because the epoch has changed.
+async fn not_refused(address: &InstanceAddress, start: Start) -> Option<String> {
+    let changes = ChangeServiceClient::new(connect(address).await.expect("the instance listens"));
     match Watch::begin(&changes, all(start.clone())).await {
-        Ok(_) => Some(format!("{start:?} is of a history that has ended, and was taken")),
+        Ok(_) => Some(format!("{start:?} belongs to an ended history and was accepted")),
         Err(status) => {
             let is_refused =
                 (status.code(), reason_of(&status)) == (Code::FailedPrecondition, ErrorReason::EpochChanged);
