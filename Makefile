@@ -26,7 +26,7 @@ ADVISORIES := https://github.com/rustsec/advisory-db
 # A clean machine builds what was committed.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build install test readme faults overload bench scale lint contract docs deny demo clients clients-tls rust postgres
+.PHONY: help run build install test house readme faults overload bench scale lint contract docs deny demo clients clients-tls rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ install: build ## Put readout on the PATH, with its manual and completions: belo
 test: postgres rust ## Run the tests, then the commands of README.md and docs/
 	cargo test --all-features $(LOCKED)
 	@$(MAKE) --no-print-directory readme
+
+house: rust ## Print the counts of the structure and the language of the code, and fail above their limits
+	@cargo test --all-features $(LOCKED) --quiet --test it house:: -- --nocapture
 
 readme: postgres rust $(VENV)/ready ## Run each command that README.md and docs/ print, on a fresh service, with grpcurl
 	cargo build --all-features $(LOCKED)

@@ -31,6 +31,7 @@ mod faults;
 mod filter;
 mod folding;
 mod history;
+mod house;
 mod ingest;
 mod ingest_stream;
 mod interleaved;

@@ -1,0 +1,149 @@
+//! The structure of the code and the language of its comments. `make house` prints the counts and their limits.
+
+mod imports;
+mod map;
+mod words;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use self::imports::{Imports, Module};
+
+/// The longest source file, in lines.
+const MAX_LINES: usize = 400;
+/// The longest README.md, in lines.
+const MAX_README_LINES: usize = 150;
+/// The most files and folders in one folder of `src/`.
+const MAX_SIBLINGS: usize = 22;
+/// The most comment lines that open with *What*, *Who*, *Whoever*, *Whether* or *Whatever*.
+const MAX_WHAT_OPENINGS: usize = 10;
+/// The most uses of *tell* and *told* in `src/`.
+const MAX_TELL_WORDS: usize = 150;
+/// The most values named `one` in `src/`.
+const MAX_ONE_NAMES: usize = 100;
+/// The most type names that more than two files define.
+const MAX_SHARED_TYPE_NAMES: usize = 3;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A text file of the repository.
+struct File {
+    /// Relative to the root.
+    path: PathBuf,
+    text: String,
+}
+
+/// The files with this extension below a folder, in the order of their paths.
+fn files(folder: &str, extension: &str) -> Vec<File> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the folder exists") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                let text = fs::read_to_string(&path).expect("a text file");
+                files.push(File { path: path.strip_prefix(root()).expect("below the root").to_owned(), text });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).expect("the file exists")
+}
+
+/// A count, its limit, and the places that it counts.
+struct Count {
+    name: &'static str,
+    limit: usize,
+    places: Vec<String>,
+}
+
+fn counts() -> Vec<Count> {
+    let sources = files("src", "rs");
+    let imports = Imports::of(&sources);
+    let map = map::rows(&read("ARCHITECTURE.md"));
+    let code: Vec<File> =
+        ["src", "tests", "benches", "build"].into_iter().flat_map(|folder| files(folder, "rs")).collect();
+    let protos = files("proto/readout", "proto");
+    let readme_lines = (1..=read("README.md").lines().count()).map(|line| format!("README.md:{line}"));
+    vec![
+        Count { name: "circles of imports", limit: 0, places: imports.circles() },
+        Count { name: "arrows up", limit: 0, places: map::arrows_up(&map, &imports.between_modules()) },
+        Count { name: "files over 400 lines", limit: 0, places: long_files(&code) },
+        Count { name: "folders of src with more than 22 siblings", limit: 0, places: crowded_folders() },
+        Count {
+            name: "type names defined more than twice",
+            limit: MAX_SHARED_TYPE_NAMES,
+            places: imports.shared_type_names(),
+        },
+        Count {
+            name: "comments that open with What, Who, Whether",
+            limit: MAX_WHAT_OPENINGS,
+            places: code.iter().chain(&protos).flat_map(words::what_openings).collect(),
+        },
+        Count {
+            name: "tell, told in src",
+            limit: MAX_TELL_WORDS,
+            places: sources.iter().flat_map(words::tell_words).collect(),
+        },
+        Count {
+            name: "values named one in src",
+            limit: MAX_ONE_NAMES,
+            places: sources.iter().flat_map(words::one_names).collect(),
+        },
+        Count { name: "lines of README.md", limit: MAX_README_LINES, places: readme_lines.collect() },
+    ]
+}
+
+fn long_files(files: &[File]) -> Vec<String> {
+    let lines = files.iter().map(|file| (file, file.text.lines().count()));
+    lines
+        .filter(|(_, lines)| *lines > MAX_LINES)
+        .map(|(file, lines)| format!("{}: {lines}", file.path.display()))
+        .collect()
+}
+
+fn crowded_folders() -> Vec<String> {
+    let mut siblings: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+    for file in files("src", "rs") {
+        for path in file.path.ancestors() {
+            if let Some(parent) = path.parent().filter(|parent| parent.starts_with("src")) {
+                // A module `noun.rs` with a folder `noun/` is one sibling.
+                siblings.entry(parent.to_owned()).or_default().insert(path.with_extension(""));
+            }
+        }
+    }
+    let crowded = siblings.into_iter().filter(|(_, siblings)| siblings.len() > MAX_SIBLINGS);
+    crowded.map(|(folder, siblings)| format!("{}: {}", folder.display(), siblings.len())).collect()
+}
+
+#[test]
+fn counts_keep_their_limits() {
+    let mut exceeded = Vec::new();
+    for Count { name, limit, places } in counts() {
+        println!("{:>5} of at most {limit:>3}  {name}", places.len());
+        if places.len() > limit {
+            exceeded.push(format!("{name}, the first:\n  {}", places[..places.len().min(20)].join("\n  ")));
+        }
+    }
+    assert!(exceeded.is_empty(), "{}", exceeded.join("\n"));
+}
+
+#[test]
+fn architecture_map_lists_each_module_with_its_imports() {
+    let map = map::rows(&read("ARCHITECTURE.md"));
+    let imports = Imports::of(&files("src", "rs"));
+    let listed: BTreeMap<Module, BTreeSet<Module>> =
+        map.into_iter().map(|row| (row.module, row.knows.into_iter().collect())).collect();
+    assert_eq!(listed, imports.between_modules());
+}
