@@ -147,3 +147,22 @@ fn architecture_map_lists_each_module_with_its_imports() {
         map.into_iter().map(|row| (row.module, row.knows.into_iter().collect())).collect();
     assert_eq!(listed, imports.between_modules());
 }
+
+#[test]
+fn documents_name_paths_that_exist() {
+    const ROOTS: [&str; 9] = ["src/", "tests/", "proto/", "build/", "benches/", "migrations/", "docs/", "ops/", ".ci/"];
+    let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"].map(PathBuf::from);
+    let below = ["docs", "ops"].into_iter().flat_map(|folder| files(folder, "md")).map(|file| file.path);
+    for page in pages.into_iter().chain(below) {
+        let text = fs::read_to_string(root().join(&page)).expect("a text file");
+        // A placeholder such as `<noun>` or `NNNN` names no file.
+        let is_path = |part: &&str| {
+            ROOTS.iter().any(|root| part.starts_with(root))
+                && !part.contains(['<', '{', '*', ' ', '…'])
+                && !part.contains("NNNN")
+        };
+        let missing: Vec<&str> =
+            text.split('`').skip(1).step_by(2).filter(is_path).filter(|path| !root().join(path).exists()).collect();
+        assert!(missing.is_empty(), "{}: {missing:?}", page.display());
+    }
+}
