@@ -1,8 +1,17 @@
 //! Errors that a client gets while the database has a fault, and recovery afterwards without a restart of the service.
 
 mod away;
+mod backup;
+mod crash;
+mod data_directory;
+mod embedded;
+mod folding;
+mod migrate;
 mod read_only;
+mod recovery;
+mod reindex;
 mod slow;
+mod url;
 
 use std::time::Duration;
 

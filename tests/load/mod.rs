@@ -3,5 +3,6 @@
 mod admission;
 mod drain;
 mod life;
+mod memory;
 mod overload;
 mod roll;

@@ -6,7 +6,7 @@ use readout::config::ClientAuth;
 use tempfile::tempdir;
 
 use super::{certificates, serve_tls};
-use crate::cli::connect::each_fails_at_once;
+use crate::commands::connect::each_fails_at_once;
 use crate::support::{
     authority::Authority,
     program::{Ran, run, run_with_input},

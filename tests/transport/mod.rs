@@ -3,7 +3,10 @@
 mod bounds;
 mod commands;
 mod compression;
+mod connections;
+mod contract;
 mod crowd;
+mod deadline;
 mod floods;
 mod http1;
 mod mutual;

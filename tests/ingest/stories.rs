@@ -28,7 +28,7 @@ const STREAMS: usize = 4;
 
 fn lines() -> Vec<String> {
     let mut text = String::new();
-    GzDecoder::new(&include_bytes!("data/stories.ndjson.gz")[..]).read_to_string(&mut text).unwrap();
+    GzDecoder::new(&include_bytes!("../data/stories.ndjson.gz")[..]).read_to_string(&mut text).unwrap();
     text.lines().map(str::to_owned).collect()
 }
 

@@ -4,11 +4,14 @@ pub mod connect;
 mod cursor;
 mod differs;
 mod errors;
+mod export;
 mod input;
 mod left_out;
 mod manual;
+mod serve;
 mod terminal;
 mod waits;
+mod watch;
 
 use std::{fs, io::Write, net::TcpListener, path::Path};
 

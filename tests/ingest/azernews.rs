@@ -28,7 +28,7 @@ struct AzernewsFixture {
 impl AzernewsFixture {
     async fn new() -> Self {
         let service = Service::start().await;
-        let story: Story = json::parse("readout.v1.Story", include_str!("data/azernews.story.json")).unwrap();
+        let story: Story = json::parse("readout.v1.Story", include_str!("../data/azernews.story.json")).unwrap();
         let answer = service.ingest.clone().ingest_story(ingest(story)).await.unwrap().into_inner();
         Self { service, answer }
     }

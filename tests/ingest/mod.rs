@@ -1,5 +1,10 @@
 //! `IngestService.IngestStory`: single stories.
 
+mod azernews;
+mod matching;
+mod stories;
+mod stream;
+
 use readout::pb::{
     CreateArticleRequest, CreateParticipantRequest, ErrorReason, Evidence, ExternalId, GetArticleRequest,
     IngestStoryRequest, Link, Participant, Story, StoryReport, ingest_story_response::Outcome, link::Kind,

@@ -1,5 +1,8 @@
 //! Revisions: the actor, the time, the reason and the changed fields of each.
 
+mod erase;
+mod read_time;
+
 use readout::pb::{
     Account, Article, DeleteArticleRequest, ErrorReason, ListArticleRevisionsRequest, ListArticleRevisionsResponse,
     ListMeetingRevisionsRequest, ListParticipantRevisionsRequest, Place, Revision, UpdateArticleRequest, change::Kind,

@@ -44,7 +44,7 @@ async fn database() -> (Service, Store) {
     let service = Service::start().await;
     let requests: Vec<_> = lines().iter().step_by(40).map(|line| request(&story(line))).collect();
     ingest_all(&service.ingest, requests).await;
-    let story: Story = json::parse("readout.v1.Story", include_str!("data/azernews.story.json")).unwrap();
+    let story: Story = json::parse("readout.v1.Story", include_str!("../data/azernews.story.json")).unwrap();
     service.ingest.clone().ingest_story(make::ingest(story)).await.unwrap();
     service.create_article(make::article("urn:other")).await;
     run(&service, "analyze").await;

@@ -9,7 +9,7 @@ use std::{
 use sqlx::{ConnectOptions, Connection};
 
 use crate::{
-    embedded::{connect, execute, start, text},
+    database::embedded::{connect, execute, start, text},
     support::data_dir::{DataDir, eventually, kill, within_timeout},
 };
 

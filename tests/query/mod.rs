@@ -1,0 +1,11 @@
+//! Queries: lists, filters, orders, full text, counts and paths.
+
+mod filter;
+mod letters;
+mod list;
+mod oracle;
+mod order;
+mod people;
+mod plan;
+mod questions;
+mod search;
