@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# `docker build -t readout .`: the service alone, without a database: give it DATABASE_URL, or DATABASE_URL_FILE.
+# `docker build -t readout .` builds the service alone, without a database: set DATABASE_URL or DATABASE_URL_FILE.
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /readout
@@ -8,10 +8,10 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/readout/target \
     cargo build --release --locked --features otlp && cp target/release/readout /usr/local/bin/
 
-# Has the C library, the certificates of public authorities, and neither a shell nor a package manager.
+# The base image has the C library and the public CA certificates, but neither a shell nor a package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /usr/local/bin/readout /usr/local/bin/
-# It writes nothing to its file system, which may be read-only.
+# The service writes nothing to the file system, which may be read-only.
 USER nonroot
 ENV READOUT_LISTEN=0.0.0.0:50051 READOUT_OPERATIONS_LISTEN=0.0.0.0:9464
 EXPOSE 50051 9464

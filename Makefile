@@ -1,16 +1,16 @@
-# `make` lists the targets; `bash .ci/run` is the whole check on a clean machine.
+# `make` lists the targets. `bash .ci/run` runs the whole check on a clean machine.
 
-# A running service: host:port, or an http:// address.
+# The address of a running service: host:port, or an http:// URL.
 SERVER ?= 127.0.0.1:50051
 HOST_PORT := $(patsubst http://%,%,$(SERVER))
 
-# How many meetings `make scale` measures at most.
+# The largest number of meetings that `make scale` measures.
 N ?= 100000
 
-# More arguments for `readout serve`: make run ARGS="--help"
+# Further arguments for `readout serve`: make run ARGS="--help"
 ARGS ?=
 
-# Where `make install` puts the program: below it bin/ and share/.
+# `make install` puts the program below this directory, into bin/ and share/.
 PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
 SHARE = $(DESTDIR)$(PREFIX)/share
 
@@ -23,7 +23,7 @@ DOCS := $(BUF) build --path readout -o -\#format=json | python3 docs.py
 DENY := $(TARGET)/tools/bin/cargo-deny
 ADVISORIES := https://github.com/rustsec/advisory-db
 
-# A clean machine builds what was committed.
+# CI builds with the committed Cargo.lock.
 LOCKED := $(if $(CI),--locked)
 
 .PHONY: help run build install test house readme faults overload bench scale lint contract docs deny demo clients clients-tls rust postgres
@@ -31,13 +31,13 @@ LOCKED := $(if $(CI),--locked)
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(if $(DATABASE_URL)$(READOUT_POSTGRES_BIN),,postgres) build ## Build, and serve from a private database (or the one of DATABASE_URL)
+run: $(if $(DATABASE_URL)$(READOUT_POSTGRES_BIN),,postgres) build ## Build, and serve from an embedded database (or from the one that DATABASE_URL names)
 	exec $(READOUT) serve $(ARGS)
 
 build: rust ## Build the release binary
 	cargo build --release $(LOCKED)
 
-install: build ## Put readout on the PATH, with its manual and completions: below PREFIX, /usr/local for root and ~/.local for others
+install: build ## Install readout, its manual and its completions below PREFIX (default: /usr/local for root, else ~/.local)
 	install -D -m 755 $(READOUT) $(DESTDIR)$(PREFIX)/bin/readout
 	@mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	$(READOUT) man --dir $(SHARE)/man/man1
@@ -54,23 +54,23 @@ test: postgres rust ## Run the tests, then the commands of README.md and docs/
 house: rust ## Print the counts of the structure and the language of the code, and fail above their limits
 	@cargo test --all-features $(LOCKED) --quiet --test it house:: -- --nocapture
 
-readme: postgres rust $(VENV)/ready ## Run each command that README.md and docs/ print, on a fresh service, with grpcurl
+readme: postgres rust $(VENV)/ready ## Run each command in README.md and docs/ against a fresh service, with grpcurl
 	cargo build --all-features $(LOCKED)
 	PATH="$(abspath $(VENV))/bin:$$PATH" python3 tests/readme/run.py $(TARGET)/debug/readout
 
-faults: postgres rust ## Put the change feed through every fault, some minutes (READOUT_SEED=number to repeat a run)
+faults: postgres rust ## Test the change feed under every fault, some minutes (READOUT_SEED=number repeats a run)
 	READOUT_FAULTS=$${READOUT_FAULTS:-all} cargo test $(LOCKED) --test it faults:: -- --nocapture
 
-overload: postgres rust ## Ask for ten times what can be done, for a minute: goodput, latency, recovery
+overload: postgres rust ## Offer ten times the capacity for a minute: goodput, latency, recovery
 	READOUT_OVERLOAD=60 cargo test --release $(LOCKED) --test it load::overload -- --nocapture
 
-bench: postgres rust ## Measure the service beside its baselines: one table, some four minutes
+bench: postgres rust ## Measure the service and its baselines: one table, about four minutes
 	cargo bench --all-features $(LOCKED) --bench bench
 
-scale: postgres rust ## Measure questions among N meetings beside N/10: two tables, a minute (make scale N=1000000: six)
+scale: postgres rust ## Measure queries over N and N/10 meetings: two tables, one minute (make scale N=1000000: six)
 	cargo bench $(LOCKED) --bench scale -- $(N)
 
-lint: rust ## Check the format and the lints of the code, of the contract and of the alerts
+lint: rust ## Check the format and lints of the code, the contract and the alerts
 	cargo fmt --check
 	cargo clippy --all-targets --all-features $(LOCKED) -- -D warnings
 	cargo check $(LOCKED)
@@ -90,13 +90,13 @@ lint: rust ## Check the format and the lints of the code, of the contract and of
 	  echo "lint: promtool is not installed, so the alerts were not checked" >&2; \
 	fi
 
-contract: ## Keep the contract as it is for later releases to be compared with: at a release, once it may not break any more
+contract: ## Save the contract as the baseline of `buf breaking` (at a release, once it must stay compatible)
 	cd proto && $(BUF) build --exclude-source-info --path readout -o contract.binpb
 
 docs: ## Write docs/api, the reference in Markdown, from the comments and rules of the contract
 	cd proto && $(DOCS) ../docs/api
 
-deny: $(DENY) ## Check licences, duplicates and advisories of what the code depends on
+deny: $(DENY) ## Check licences, duplicates and advisories of the dependencies
 	$(DENY) --log-level error check bans licenses sources
 	@if git ls-remote --quiet $(ADVISORIES) HEAD >/dev/null 2>&1; then $(DENY) check advisories; \
 	else echo "deny: $(ADVISORIES) cannot be reached, so advisories were not checked" >&2; fi
@@ -107,12 +107,12 @@ $(DENY):
 demo: build ## Import the sample stories into a running service (SERVER=host:port)
 	$(READOUT) import --server http://$(HOST_PORT) tests/data/azernews.story.json tests/data/stories.ndjson.gz
 
-clients: $(VENV)/ready ## Talk to a running service with grpcio and buf, by reflection (SERVER=host:port)
+clients: $(VENV)/ready ## Call a running service with grpcio and buf, by reflection (SERVER=host:port)
 	$(VENV)/bin/python tests/clients/grpcio_session.py $(HOST_PORT)
 	$(BUF) curl --protocol grpc --http2-prior-knowledge -d '{"pageSize": 1}' \
 	  http://$(HOST_PORT)/readout.v1.MeetingService/ListMeetings
 
-clients-tls: build $(VENV)/ready ## Talk to services of its own with grpcio: in plaintext, over TLS, with certificates, with tokens
+clients-tls: build $(VENV)/ready ## Start services and call them with grpcio: in plaintext, over TLS, with certificates, with tokens
 	$(VENV)/bin/python tests/clients/every_way.py $(READOUT)
 
 $(VENV)/ready: tests/clients/requirements.txt

@@ -161,7 +161,7 @@ fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Resul
                         "|item| {ty}::try_from(*item).map_or_else(|_| item.to_string(), |name| name.as_str_name().to_owned())"
                     )
                 }
-                _ => "|item| crate::model::text::quoted::shown(item)".to_owned(),
+                _ => "|item| crate::model::text::quoted::quoted(item)".to_owned(),
             };
             writeln!(code, "rule::unique(&{value}, {show}, at, out);")?;
         }

@@ -1,4 +1,4 @@
-//! What an operator does to the database, whether or not services run on it.
+//! `readout admin`: maintenance of the database by an operator, with or without running services.
 
 pub mod token;
 
@@ -23,22 +23,30 @@ use crate::{
     },
 };
 
-/// Who is said to have asked for what is written here.
+/// The actor that is recorded for these writes.
 const ACTOR: &str = "admin";
-/// How often a write is prepared anew when others come first.
-const ROUNDS: usize = 100;
+/// Attempts to commit a write that conflicts with concurrent writes.
+const MAX_ATTEMPTS: usize = 100;
 
-/// Begins a new epoch of the change feed, and prints it.
+/// Starts a new epoch of the change feed, and prints it.
+///
+/// # Errors
+///
+/// If the database cannot be opened, or has no change feed.
 pub async fn new_epoch(config: config::Database) -> anyhow::Result<()> {
     let renewed = with_store(&config, async |store| {
         let ended = change::extent(store.feed()).await?.epoch;
         Ok(change::renew_epoch(store.feed(), &ended).await?)
     });
-    println!("{}", renewed.await.context("the database has no change feed that could begin anew")?);
+    println!("{}", renewed.await.context("the database has no change feed to start a new epoch of")?);
     Ok(())
 }
 
-/// Erases the texts of articles from all their revisions, and prints of each whether there was one.
+/// Erases the texts of articles from all their revisions, and prints a line for each article.
+///
+/// # Errors
+///
+/// If an article does not exist (then nothing is erased), or the database fails.
 pub async fn expunge(config: config::Expunge) -> anyhow::Result<()> {
     with_store(&config.database, async |store| {
         let known = store.existing::<Article>(&config.articles).await?;
@@ -55,7 +63,11 @@ pub async fn expunge(config: config::Expunge) -> anyhow::Result<()> {
     .await
 }
 
-/// Makes anew all that is derived from the records, and prints how many there are.
+/// Rebuilds all rows that are derived from the records, and prints the number of records of each collection.
+///
+/// # Errors
+///
+/// If the folding of the database is unknown to this version, or the database fails.
 pub async fn reindex(config: config::Database) -> anyhow::Result<()> {
     with_store(&config, async |store| {
         require_known_folding(&mut *store.feed().acquire().await?).await?;
@@ -69,9 +81,10 @@ pub async fn reindex(config: config::Database) -> anyhow::Result<()> {
     .context("the records were not reindexed")
 }
 
-/// Writes the revision of an article that has no text to show, and takes it from all others.
+/// Writes a revision of the article whose text is WITHHELD, and erases the text from all other revisions. Returns
+/// `false` if the article has no text.
 async fn expunge_text(store: &Store, id: Uuid) -> anyhow::Result<bool> {
-    for _ in 0..ROUNDS {
+    for _ in 0..MAX_ATTEMPTS {
         let docs = article::get(store.reads(), &[id]).await?;
         let former: Article = docs.first().context("it is gone")?.decode_to_rewrite()?;
         if !keeps_text(&former) {
@@ -92,5 +105,5 @@ async fn expunge_text(store: &Store, id: Uuid) -> anyhow::Result<bool> {
             Err(error) => return Err(error.into()),
         }
     }
-    bail!("others write to it all the time: try again")
+    bail!("concurrent writes to it did not stop: try again")
 }

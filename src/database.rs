@@ -1,4 +1,4 @@
-//! The database that a command works on: the configured one, or the embedded one.
+//! Opens the database that a command works on: the configured one, or the embedded one.
 
 use sqlx::postgres::PgConnectOptions;
 
@@ -21,7 +21,7 @@ impl Database {
     ///
     /// If the URL is not valid, the server does not answer in time, or the embedded database does not start.
     pub async fn open(config: &config::Database) -> anyhow::Result<Self> {
-        if let Some(target) = config.named()? {
+        if let Some(target) = config.target()? {
             target.wait().await?;
             return Ok(Self { options: target.options, embedded: None });
         }
@@ -35,7 +35,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// As `open`.
+    /// The cases of [`open`](Self::open), except that the embedded database is in use.
     pub async fn open_or_join(config: &config::Database) -> anyhow::Result<Self> {
         match Self::open(config).await {
             Err(error) if matches!(error.downcast_ref(), Some(EmbeddedError::InUse { .. })) => {
@@ -45,7 +45,7 @@ impl Database {
         }
     }
 
-    /// The options of a connection to it.
+    /// The options for connections to the database.
     pub fn options(&self) -> &PgConnectOptions {
         &self.options
     }
@@ -58,7 +58,11 @@ impl Database {
     }
 }
 
-/// Brings the database to the schema of this version.
+/// Migrates the database to the schema of this version.
+///
+/// # Errors
+///
+/// If the database cannot be opened, or a migration fails.
 pub async fn migrate(config: config::Database) -> anyhow::Result<()> {
     let database = Database::open_or_join(&config).await?;
     let result = migrate_database(&database.options).await;
@@ -68,7 +72,11 @@ pub async fn migrate(config: config::Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs `work` on a store of the configured database.
+/// Runs `work` on a store of the database, then closes both.
+///
+/// # Errors
+///
+/// If the database cannot be opened, or `work` fails.
 pub async fn with_store<T>(
     config: &config::Database,
     work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,

@@ -1,23 +1,23 @@
-//! An error and its causes in one line, for people: what a command prints, and the log.
+//! Formats an error and its causes as one line, for standard error and the log.
 
 use std::error::Error;
 
-/// The error and its causes, from the outermost to the innermost, as "outer: inner". A cause that the line already
-/// contains is left out: many libraries write their cause into their own text.
+/// Returns the error and its causes, from the outermost to the innermost, as "outer: inner". A cause that the line
+/// already contains is omitted: many libraries repeat their cause in their own text.
 pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     append(&mut line, error.source());
     line
 }
 
-/// Appends an error and its causes to a line that tells what came of them.
+/// Appends an error and its causes to a line that describes their effect.
 pub fn append(line: &mut String, mut error: Option<&(dyn Error + 'static)>) {
     while let Some(cause) = error {
         let text = cause.to_string();
-        // The last parts of the line, where the cause says the same and more.
-        let parts = std::iter::once(0).chain(line.match_indices(": ").map(|(at, _)| at + 2));
-        let repeated = parts.into_iter().find(|start| text.starts_with(&line[*start..]));
-        match repeated {
+        // The line ends with the beginning of the cause: the cause replaces that part.
+        let part_starts = std::iter::once(0).chain(line.match_indices(": ").map(|(index, _)| index + 2));
+        let repeated_from = part_starts.into_iter().find(|start| text.starts_with(&line[*start..]));
+        match repeated_from {
             Some(start) => line.replace_range(start.., &text),
             None if text.is_empty() || line.contains(&text) => {}
             None => {
@@ -42,13 +42,13 @@ mod tests {
     }
 
     #[test]
-    fn causes_follow_their_error() {
+    fn line_puts_causes_after_their_error() {
         let error = Err::<(), _>(refused()).context("no connection").context("the service is away").unwrap_err();
         assert_eq!(in_one_line(error.as_ref()), "the service is away: no connection: connection refused");
     }
 
     #[test]
-    fn a_cause_appears_once_when_its_error_contains_it() {
+    fn line_has_a_cause_once_when_its_error_repeats_it() {
         let error = anyhow::Error::new(refused());
         for error in [
             error.context("tcp connect error: connection refused"),
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_says_more_replaces_its_error() {
+    fn cause_replaces_an_error_that_it_extends() {
         for outer in ["timed out", "no answer: timed out", "no answer: timed out after 10 s"] {
             let error = anyhow!("timed out after 10 s").context(outer).context("no answer");
             assert_eq!(in_one_line(error.as_ref()), "no answer: timed out after 10 s");

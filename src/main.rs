@@ -1,4 +1,5 @@
-//! The `readout` program. All of it is in the library: code that is polled here would be compiled a second time.
+//! The entry point of the `readout` program. All code is in the library: futures that this crate polls would be
+//! compiled a second time.
 
 fn main() -> std::process::ExitCode {
     readout::program::main()

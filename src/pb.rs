@@ -1,4 +1,4 @@
-//! The messages and services of the contract: the only place that includes generated code.
+//! The messages and services of the contract, as generated code. No other module includes generated messages.
 
 #![allow(clippy::all, missing_docs, rustdoc::all)]
 
@@ -18,13 +18,14 @@ mod readout {
 pub use self::google::r#type::{Date, LatLng, TimeOfDay};
 pub use self::readout::v1::*;
 
-/// The descriptors of the contract with its imports, comments and options: a `FileDescriptorSet`.
+/// An encoded `FileDescriptorSet`: the contract and its imports, with comments and options.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/readout.fds"));
 
-/// The same, parsed: for field paths and for ProtoJSON.
+/// [`DESCRIPTORS`] in parsed form, for field paths and ProtoJSON. Parsed once.
 pub fn pool() -> &'static prost_reflect::DescriptorPool {
     use std::sync::LazyLock;
-    static POOL: LazyLock<prost_reflect::DescriptorPool> =
-        LazyLock::new(|| prost_reflect::DescriptorPool::decode(DESCRIPTORS).expect("build.rs wrote it"));
+    static POOL: LazyLock<prost_reflect::DescriptorPool> = LazyLock::new(|| {
+        prost_reflect::DescriptorPool::decode(DESCRIPTORS).expect("build.rs writes a valid descriptor set")
+    });
     &POOL
 }

@@ -1,4 +1,4 @@
-//! The `readout` program: reads its configuration and does what the command says.
+//! The `readout` program: reads the command line, initialises telemetry, runs the command and returns its exit status.
 
 use std::{
     io::{self, Write},
@@ -21,7 +21,7 @@ use crate::{
 /// Runs the program on the arguments and the environment of the process. Returns its exit status.
 #[tokio::main]
 pub async fn main() -> ExitCode {
-    // Fails only where there is one already.
+    // Fails only if a provider is installed already.
     let _ = aws_lc_rs::default_provider().install_default();
     let given = Args::matches();
     let args = Args::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
@@ -44,29 +44,29 @@ async fn run(args: Args, given: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(serve) => Ok(logged(server::run(*serve, shutdown()?).await)),
+        Command::Serve(serve) => Ok(log_failure(server::run(*serve, shutdown()?).await)),
         Command::Config(serve) => {
             server::check(&serve).await?;
             io::stdout().write_all(effective::settings(given).as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Migrate(options) => Ok(logged(database::migrate(options).await)),
+        Command::Migrate(options) => Ok(log_failure(database::migrate(options).await)),
         Command::Import(import) => cli::import::run(import).await,
         Command::Export(export) => cli::export::run(export).await,
         Command::Watch(watch) => cli::watch::run(watch).await,
         Command::Completions(shell) => cli::manual::completions(&shell),
         Command::Man(man) => cli::manual::man(&man),
-        Command::Token(Token::Create(token)) => Ok(logged(admin::token::create(token).await)),
-        Command::Token(Token::List(tokens)) => Ok(logged(admin::token::list(tokens).await)),
-        Command::Token(Token::Revoke(token)) => Ok(logged(admin::token::revoke(token).await)),
-        Command::Admin(Admin::NewEpoch(database)) => Ok(logged(admin::new_epoch(database).await)),
-        Command::Admin(Admin::Expunge(expunge)) => Ok(logged(admin::expunge(expunge).await)),
-        Command::Admin(Admin::Reindex(database)) => Ok(logged(admin::reindex(database).await)),
+        Command::Token(Token::Create(token)) => Ok(log_failure(admin::token::create(token).await)),
+        Command::Token(Token::List(tokens)) => Ok(log_failure(admin::token::list(tokens).await)),
+        Command::Token(Token::Revoke(token)) => Ok(log_failure(admin::token::revoke(token).await)),
+        Command::Admin(Admin::NewEpoch(database)) => Ok(log_failure(admin::new_epoch(database).await)),
+        Command::Admin(Admin::Expunge(expunge)) => Ok(log_failure(admin::expunge(expunge).await)),
+        Command::Admin(Admin::Reindex(database)) => Ok(log_failure(admin::reindex(database).await)),
     }
 }
 
-/// The end of a service belongs in its log.
-fn logged(outcome: Result<(), impl Into<anyhow::Error>>) -> ExitCode {
+/// Logs the error of a command that has a log, and returns its exit status.
+fn log_failure(outcome: Result<(), impl Into<anyhow::Error>>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -76,8 +76,8 @@ fn logged(outcome: Result<(), impl Into<anyhow::Error>>) -> ExitCode {
     }
 }
 
-/// Ends at the first SIGTERM or ctrl-c. Signals are caught from the call on, not only once it is awaited; a second
-/// one ends the process at once.
+/// Returns a future that resolves at the first SIGTERM or ctrl-c. Signals are caught from this call on, before the
+/// future is polled. A second signal ends the process at once.
 fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,8 +1,8 @@
-//! A URL without its secrets: the only place that decides what of a URL stands in logs, in errors and in the printed
+//! Removes secrets from URLs. This file alone decides which parts of a URL appear in logs, in errors and in the printed
 //! configuration.
 
-/// Parameters of a database's URL that hold no secret.
-const OPEN_PARAMETERS: [&str; 8] = [
+/// Parameters of a database URL that hold no secret.
+const PUBLIC_PARAMETERS: [&str; 8] = [
     "application_name",
     "connect_timeout",
     "dbname",
@@ -13,32 +13,32 @@ const OPEN_PARAMETERS: [&str; 8] = [
     "statement-cache-capacity",
 ];
 
-/// A URL without the account, the parameters and the fragment, each of which may be a secret. Of a database's URL the
-/// user and some parameters are shown, too. A text that is no URL is shown as it is.
+/// Replaces the account, the parameters and the fragment of a URL with `***`: each may be a secret. A database URL
+/// keeps its user and its public parameters. A text that is not a URL is returned unchanged.
 pub fn url(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let is_of_database = ["postgres", "postgresql"].iter().any(|ours| ours.eq_ignore_ascii_case(scheme.trim_ascii()));
+    let is_database = ["postgres", "postgresql"].iter().any(|known| known.eq_ignore_ascii_case(scheme.trim_ascii()));
     let (rest, fragment) = rest.split_once('#').map_or((rest, None), |(rest, fragment)| (rest, Some(fragment)));
-    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
-    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
-    // A password that is not percent-encoded may hold what ends an authority.
+    let (before, query) = rest.split_once('?').map_or((rest, None), |(before, query)| (before, Some(query)));
+    let (authority, path) = before.split_at(before.find('/').unwrap_or(before.len()));
+    // A password that is not percent-encoded may contain a character that ends the authority.
     if [Some(path), query, fragment].into_iter().flatten().any(|part| part.contains('@')) {
         return "***".to_owned();
     }
     let account = authority.rsplit_once('@').map_or_else(String::new, |(account, _)| match account.split_once(':') {
-        Some((user, _)) if is_of_database => format!("{user}:***@"),
-        None if is_of_database => format!("{account}@"),
+        Some((user, _)) if is_database => format!("{user}:***@"),
+        None if is_database => format!("{account}@"),
         _ => "***@".to_owned(),
     });
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let query = query.map_or_else(String::new, |query| match is_of_database {
+    let query = query.map_or_else(String::new, |query| match is_database {
         true => format!("?{}", query.split('&').map(parameter).collect::<Vec<_>>().join("&")),
         false => "?***".to_owned(),
     });
     format!("{scheme}://{account}{host}{path}{query}{}", fragment.map_or("", |_| "#***"))
 }
 
-/// A text with each URL in it shown as [`url`] shows it. A URL ends at white space, a quote or a bracket.
+/// Redacts each URL in a text as [`url`] does. A URL ends at white space, a quote or a bracket.
 pub fn text(text: &str) -> String {
     let is_end = |c: char| c.is_whitespace() || "'\"`<>(){}".contains(c);
     text.split_inclusive(is_end)
@@ -51,7 +51,7 @@ pub fn text(text: &str) -> String {
 
 fn parameter(pair: &str) -> String {
     match pair.split_once('=') {
-        Some((name, _)) if OPEN_PARAMETERS.contains(&name) => pair.to_owned(),
+        Some((name, _)) if PUBLIC_PARAMETERS.contains(&name) => pair.to_owned(),
         Some((name, _)) => format!("{name}=***"),
         None => "***".to_owned(),
     }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_shown_without_its_secrets() {
+    fn url_hides_secrets() {
         for (text, shown) in [
             ("https://issuer.example/keys", "https://issuer.example/keys"),
             ("https://issuer.example/keys?token=s3cret", "https://issuer.example/keys?***"),
@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_shown_with_its_urls_without_their_secrets() {
-        for (said, shown) in [
+    fn text_hides_secrets_of_urls() {
+        for (original, shown) in [
             ("no 'https://u:s3cret@h/?s3cret' here\n", "no 'https://***@h/?***' here\n"),
             ("`http://u:s3cret@h`, (http://h/#s3cret)  ", "`http://***@h`, (http://h/#***)  "),
             ("neither\t one", "neither\t one"),
             ("", ""),
         ] {
-            assert_eq!(text(said), shown);
+            assert_eq!(text(original), shown);
         }
     }
 }

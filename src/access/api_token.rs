@@ -1,5 +1,5 @@
-//! API tokens as callers have them: `rdt_<id>_<secret>`, of 32 and 64 hexadecimal digits. The beginning is what scanners
-//! of leaked secrets look for, the id is looked up, and the secret, 256 bits from the system's generator, is proved.
+//! The format of API tokens: `rdt_<id>_<secret>`, of 32 and 64 hexadecimal digits. Secret scanners recognise the
+//! prefix, the id is the lookup key, and the secret has 256 bits from the system's random generator.
 
 use std::fmt::{self, Write};
 
@@ -10,46 +10,49 @@ use uuid::Uuid;
 use crate::store::token::SecretHash;
 
 const PREFIX: &str = "rdt_";
-const ID: usize = 32;
-const SECRET: usize = 64;
+const ID_DIGITS: usize = 32;
+const SECRET_DIGITS: usize = 64;
 
 /// An API token.
 pub struct ApiToken {
-    /// Under which it is kept.
+    /// The id of the stored token.
     pub id: Uuid,
     secret: String,
 }
 
-/// The system has no random bytes to give.
+/// The system's random generator failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the system's generator of random bytes failed")]
 pub struct NoRandomness;
 
 impl ApiToken {
-    /// A token that nobody has yet.
+    /// Generates a token.
+    ///
+    /// # Errors
+    /// The system's random generator failed.
     pub fn generate() -> Result<Self, NoRandomness> {
-        let mut random = [0; SECRET / 2];
+        let mut random = [0; SECRET_DIGITS / 2];
         aws_lc_rs::default_provider().secure_random.fill(&mut random).map_err(|_| NoRandomness)?;
-        let mut secret = String::with_capacity(SECRET);
+        let mut secret = String::with_capacity(SECRET_DIGITS);
         for byte in random {
             let _ = write!(secret, "{byte:02x}");
         }
         Ok(Self { id: Uuid::now_v7(), secret })
     }
 
-    /// Reads a token; none: it is none of ours.
+    /// Parses a token. `None` if the text is not an API token.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
-        let is_whole = id.len() == ID && secret.len() == SECRET;
+        let is_whole = id.len() == ID_DIGITS && secret.len() == SECRET_DIGITS;
         Some(Self { id: Uuid::try_parse(id).ok().filter(|_| is_whole)?, secret: secret.to_owned() })
     }
 
-    /// What is kept of the secret.
+    /// The hash of the secret, which is stored in place of it.
     pub fn hash(&self) -> SecretHash {
         SecretHash(Sha256::digest(&self.secret).into())
     }
 
-    /// As its holder presents it. The only way to see the secret.
+    /// The text that the holder presents. The only access to the secret.
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}_{}", self.id.simple(), self.secret)
     }
@@ -66,11 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_read_as_it_was_written_and_its_secret_is_not_printed() {
-        let (token, other) = (ApiToken::generate().expect("random"), ApiToken::generate().expect("random"));
+    fn token_round_trips_and_its_secret_is_not_printed() {
+        let (token, another) = (ApiToken::generate().expect("random"), ApiToken::generate().expect("random"));
         let text = token.reveal();
-        let read = ApiToken::parse(&text).expect("is one");
-        assert!(read.id == token.id && read.hash() == token.hash() && read.hash() != other.hash());
+        let read = ApiToken::parse(&text).expect("a token");
+        assert!(read.id == token.id && read.hash() == token.hash() && read.hash() != another.hash());
         assert!(!format!("{read:?}{:?}", read.hash()).contains(&read.secret));
         for wrong in ["", "rdt_", &text[1..], &text[..text.len() - 1], &format!("{text}0"), &text.replace("rdt", "RDT")]
         {

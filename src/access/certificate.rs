@@ -1,4 +1,4 @@
-//! Callers known by their certificate. The transport has verified it; here it is only read.
+//! Authentication by client certificate. The transport has verified the certificate; this module only reads its names.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -6,16 +6,16 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::{
     denied::Denied,
-    principal::{Identity, Validity, name},
+    principal::{Identity, Validity, principal_name},
 };
 use crate::model::role::Role;
 
-/// A client certificate that gives a role.
+/// A role for client certificates that have a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
-    /// A name in it.
+    /// The name in the certificate.
     pub name: String,
-    /// The role.
+    /// The role of its holder.
     pub role: Role,
 }
 
@@ -36,49 +36,52 @@ impl fmt::Display for ClientIdentity {
     }
 }
 
-/// The certificates that give a role, by the name in them.
+/// The roles of client certificates, by a name in the certificate.
 #[derive(Debug, Default)]
 pub struct Identities(BTreeMap<String, Role>);
 
 impl Identities {
-    /// Those of the configuration; of two with one name the last holds.
+    /// The configured roles. Of two entries with the same name the last wins.
     pub fn new(configured: &[ClientIdentity]) -> Self {
-        Self(configured.iter().map(|one| (one.name.clone(), one.role)).collect())
+        Self(configured.iter().map(|identity| (identity.name.clone(), identity.role)).collect())
     }
 
-    /// Whether certificates give no role at all.
+    /// True if no certificate has a role.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whom a certificate names: by the first of its names that has a role, else by the first, without any.
-    pub fn known(&self, certificate: &[u8]) -> Result<Identity, Denied> {
+    /// The identity of a certificate: its first name that has a role, else its first name, without a role.
+    ///
+    /// # Errors
+    /// The certificate cannot be parsed, or has no name.
+    pub fn authenticate(&self, certificate: &[u8]) -> Result<Identity, Denied> {
         let names = names(certificate).ok_or(Denied::Invalid("the client certificate cannot be read"))?;
         let with_role = names.iter().find_map(|name| Some((name, Some(*self.0.get(name)?))));
-        let (said, role) = with_role
+        let (id, role) = with_role
             .or_else(|| Some((names.first()?, None)))
-            .ok_or(Denied::Invalid("the client certificate names nobody"))?;
-        Ok(Identity { name: name("cert", said), role, until: Validity::Always })
+            .ok_or(Denied::Invalid("the client certificate has no name"))?;
+        Ok(Identity { name: principal_name("cert", id), role, until: Validity::Always })
     }
 }
 
-/// The names in a certificate: its URIs (SPIFFE), or if it has none its DNS names, or if it has neither the common name of
-/// its subject. A certificate never gets by a weaker sort of name what its stronger one does not have (RFC 6125, 6.4.4).
+/// The names in a certificate: its URIs (SPIFFE), else its DNS names, else the common name of its subject. A weaker
+/// kind of name never gives a role that the stronger one does not have (RFC 6125, 6.4.4).
 fn names(certificate: &[u8]) -> Option<Vec<String>> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let alternative = certificate.subject_alternative_name().ok()?;
-    let alternative = alternative.map(|found| found.value.general_names.as_slice()).unwrap_or_default();
-    let uris = alternative.iter().filter_map(|one| match one {
+    let alternative = alternative.map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
+    let uris = alternative.iter().filter_map(|name| match name {
         GeneralName::URI(uri) => Some((*uri).to_owned()),
         _ => None,
     });
-    let dns = alternative.iter().filter_map(|one| match one {
+    let dns = alternative.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         _ => None,
     });
-    let common = certificate.subject().iter_common_name().filter_map(|one| one.as_str().ok()).map(str::to_owned);
-    let sorts: [Vec<_>; 3] = [uris.collect(), dns.collect(), common.collect()];
-    Some(sorts.into_iter().find(|names| !names.is_empty()).unwrap_or_default())
+    let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok()).map(str::to_owned);
+    let kinds: [Vec<_>; 3] = [uris.collect(), dns.collect(), common.collect()];
+    Some(kinds.into_iter().find(|names| !names.is_empty()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -96,38 +99,38 @@ mod tests {
     }
 
     fn identities(configured: &[(&str, Role)]) -> Identities {
-        let one = |(name, role): &(&str, Role)| ClientIdentity { name: (*name).to_owned(), role: *role };
-        Identities::new(&configured.iter().map(one).collect::<Vec<_>>())
+        let identity = |(name, role): &(&str, Role)| ClientIdentity { name: (*name).to_owned(), role: *role };
+        Identities::new(&configured.iter().map(identity).collect::<Vec<_>>())
     }
 
     #[test]
-    fn a_certificate_is_known_by_its_strongest_sort_of_name() {
-        let of = identities(&[
+    fn certificate_is_identified_by_its_strongest_kind_of_name() {
+        let identities = identities(&[
             ("spiffe://example.org/desk", Role::Curator),
             ("crawler.example.org", Role::Writer),
             ("dashboard", Role::Reader),
         ]);
-        let known = |uris: &[&str], dns: &[&str], common_name| {
-            let known = of.known(&certificate(uris, dns, common_name)).expect("it is known");
-            (known.name.to_string(), known.role)
+        let identify = |uris: &[&str], dns: &[&str], common_name| {
+            let identity = identities.authenticate(&certificate(uris, dns, common_name)).expect("an identity");
+            (identity.name.to_string(), identity.role)
         };
         let (desk, crawler) = ("spiffe://example.org/desk", "crawler.example.org");
-        assert_eq!(known(&[desk], &[crawler], "dashboard"), (format!("cert/{desk}"), Some(Role::Curator)));
-        assert_eq!(known(&[], &["other", crawler], "dashboard"), (format!("cert/{crawler}"), Some(Role::Writer)));
-        assert_eq!(known(&[], &[], "dashboard"), ("cert/dashboard".to_owned(), Some(Role::Reader)));
-        // What stands in a weaker sort of name counts for nothing beside a stronger one.
+        assert_eq!(identify(&[desk], &[crawler], "dashboard"), (format!("cert/{desk}"), Some(Role::Curator)));
+        assert_eq!(identify(&[], &["other", crawler], "dashboard"), (format!("cert/{crawler}"), Some(Role::Writer)));
+        assert_eq!(identify(&[], &[], "dashboard"), ("cert/dashboard".to_owned(), Some(Role::Reader)));
+        // A weaker kind of name is ignored next to a stronger one.
         let other = "spiffe://example.org/other";
-        assert_eq!(known(&[other], &[crawler], "dashboard"), (format!("cert/{other}"), None));
-        assert_eq!(known(&[], &["other"], "dashboard"), ("cert/other".to_owned(), None));
+        assert_eq!(identify(&[other], &[crawler], "dashboard"), (format!("cert/{other}"), None));
+        assert_eq!(identify(&[], &["other"], "dashboard"), ("cert/other".to_owned(), None));
     }
 
     #[test]
-    fn what_is_no_certificate_or_names_nobody_is_refused() {
-        let of = identities(&[("dashboard", Role::Reader)]);
-        assert!(matches!(of.known(b"no certificate"), Err(Denied::Invalid(_))));
+    fn certificate_that_is_invalid_or_nameless_is_refused() {
+        let identities = identities(&[("dashboard", Role::Reader)]);
+        assert!(matches!(identities.authenticate(b"no certificate"), Err(Denied::Invalid(_))));
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        let nobody = params.self_signed(&KeyPair::generate().expect("a key")).expect("signed");
-        assert!(matches!(of.known(nobody.der()), Err(Denied::Invalid(_))));
+        let nameless = params.self_signed(&KeyPair::generate().expect("a key")).expect("signed");
+        assert!(matches!(identities.authenticate(nameless.der()), Err(Denied::Invalid(_))));
     }
 }

@@ -1,39 +1,39 @@
-//! Why a caller is not let in.
+//! The reasons for which a caller is denied.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{model::role::Role, store::StoreError};
 
-/// Why a caller is not let in. What it has sent is never repeated.
+/// The reason why a caller is denied. It never repeats the credentials that were sent.
 #[derive(Debug, Clone)]
 pub enum Denied {
-    /// It has no credentials.
+    /// The caller has no credentials.
     Missing,
-    /// They do not hold, for this reason.
+    /// The credentials are invalid, for this reason.
     Invalid(&'static str),
-    /// They have expired.
+    /// The credentials have expired.
     Expired,
-    /// They were revoked.
+    /// The credentials were revoked.
     Revoked,
-    /// It may not call the method.
+    /// The caller's role does not allow the method.
     RoleTooLow {
-        /// What the method needs.
+        /// The role that the method requires.
         required: Role,
-        /// What it has.
+        /// The caller's role, if it has one.
         role: Option<Role>,
     },
-    /// It may not speak for others.
+    /// The caller's role does not allow it to name another actor.
     ActorNotAllowed(Role),
-    /// It must wait so long.
+    /// The caller exceeds its rate, and must wait this long.
     TooOften(Duration),
-    /// There are no keys to verify it with yet.
+    /// The keys to verify the token have not been fetched yet.
     NoKeys,
-    /// The database cannot say who it is.
+    /// The database failed, so that the caller cannot be identified.
     Store(Arc<StoreError>),
 }
 
 impl Denied {
-    /// What operators count it under.
+    /// The label of the reason in the metrics.
     pub const fn metric(&self) -> &'static str {
         match self {
             Self::Missing => "missing",

@@ -1,4 +1,4 @@
-//! The keys of an issuer (RFC 7517), and which signatures each may verify.
+//! The keys of an issuer (RFC 7517): which signatures each may verify, and a cache of verified tokens.
 
 use std::{
     collections::HashMap,
@@ -14,10 +14,10 @@ use serde_json::Value;
 
 use super::principal::Identity;
 
-/// Most tokens that are remembered as verified.
-const MOST_VERIFIED: usize = 10_000;
+/// The most verified tokens in the cache.
+const MAX_VERIFIED: usize = 10_000;
 
-/// The keys that an issuer has at a time, and the tokens that they have verified: with the keys these are forgotten.
+/// The keys of an issuer, and the tokens that they have verified. Replacing the keys drops this cache.
 #[derive(Debug)]
 pub struct KeySet {
     keys: Vec<VerificationKey>,
@@ -25,12 +25,12 @@ pub struct KeySet {
     verified: Mutex<HashMap<blake3::Hash, Arc<Verified>>>,
 }
 
-/// A token that was found to hold.
+/// A token that was verified.
 #[derive(Debug)]
 pub struct Verified {
-    /// Whom it names.
-    pub known: Identity,
-    /// When it ceases to hold.
+    /// The identity that the token names.
+    pub identity: Identity,
+    /// The time at which the token expires.
     pub expires: SystemTime,
 }
 
@@ -40,75 +40,78 @@ struct VerificationKey {
     decoding: DecodingKey,
 }
 
-/// Why a token has no key.
+/// The reason why no key can verify a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoKey {
-    /// The issuer may have made it meanwhile.
+    /// The key is not in the set. The issuer may have added it since the last fetch.
     Unknown,
-    /// It is not one for such a token.
+    /// The key may not verify such a token, or several keys fit a token without a `kid`.
     Unfit,
 }
 
 impl KeySet {
-    /// Reads a set; none: it is not one. Keys in it that no signature of a token can be verified with are left out.
+    /// Parses a set. `None` if the text is not one. Skips keys that cannot verify a token.
     pub fn parse(source: Vec<u8>) -> Option<Self> {
         let set: Value = serde_json::from_slice(&source).ok()?;
         let keys = set.get("keys")?.as_array()?;
-        let keys = keys.iter().filter_map(|one| serde_json::from_value::<Jwk>(one.clone()).ok());
+        let keys = keys.iter().filter_map(|key| serde_json::from_value::<Jwk>(key.clone()).ok());
         let keys =
             keys.filter_map(|jwk| Some(VerificationKey { decoding: DecodingKey::from_jwk(&jwk).ok()?, jwk })).collect();
         Some(Self { keys, source, verified: Mutex::default() })
     }
 
-    /// Whether it was read from these bytes.
+    /// True if the set was parsed from these bytes.
     pub fn is_of(&self, source: &[u8]) -> bool {
         self.source == source
     }
 
-    /// How many keys it has.
+    /// The number of keys.
     pub fn count(&self) -> usize {
         self.keys.len()
     }
 
-    /// The key that a token of this `kid` and `alg` must be signed with. One without a `kid` is only clear where a single key
-    /// would do.
+    /// The key that verifies a token with this `kid` and `alg`. Without a `kid`, exactly one key must fit the
+    /// algorithm.
+    ///
+    /// # Errors
+    /// The key is unknown, or does not fit the algorithm.
     pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&DecodingKey, NoKey> {
-        let named: Vec<_> = match kid {
+        let candidates: Vec<_> = match kid {
             Some(kid) => self.keys.iter().filter(|key| key.jwk.common.key_id.as_deref() == Some(kid)).collect(),
             None => self.keys.iter().filter(|key| key.fits(algorithm)).collect(),
         };
-        match named.as_slice() {
+        match candidates.as_slice() {
             [] => Err(NoKey::Unknown),
             [key] if key.fits(algorithm) => Ok(&key.decoding),
             _ => Err(NoKey::Unfit),
         }
     }
 
-    /// A token that these keys have verified before.
+    /// Looks up a token in the cache of verified ones.
     pub fn verified(&self, token: &blake3::Hash) -> Option<Arc<Verified>> {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
     }
 
-    /// Remembers a token.
+    /// Caches a verified token.
     pub fn remember(&self, token: blake3::Hash, verified: Arc<Verified>) {
-        let mut all = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST_VERIFIED {
+        let mut verified_tokens = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified_tokens.len() >= MAX_VERIFIED {
             let now = SystemTime::now();
-            all.retain(|_, one| one.expires > now);
+            verified_tokens.retain(|_, verified| verified.expires > now);
         }
-        if all.len() >= MOST_VERIFIED {
-            all.clear();
+        if verified_tokens.len() >= MAX_VERIFIED {
+            verified_tokens.clear();
         }
-        all.insert(token, verified);
+        verified_tokens.insert(token, verified);
     }
 }
 
 impl VerificationKey {
-    /// Whether it may verify such signatures, by its type, its curve and what it says of itself: the algorithm is not the
-    /// token's to choose (RFC 8725, 3.1).
+    /// True if the key may verify signatures of the algorithm: by its type, its curve and its own `use`, `key_ops` and
+    /// `alg`. The token alone must not choose the algorithm (RFC 8725, 3.1).
     fn fits(&self, algorithm: Algorithm) -> bool {
         use Algorithm::*;
-        let is_of_type = match &self.jwk.algorithm {
+        let type_fits = match &self.jwk.algorithm {
             AlgorithmParameters::RSA(_) => matches!(algorithm, RS256 | RS384 | RS512 | PS256 | PS384 | PS512),
             AlgorithmParameters::EllipticCurve(key) => match key.curve {
                 EllipticCurve::P256 => algorithm == ES256,
@@ -119,12 +122,13 @@ impl VerificationKey {
             _ => false,
         };
         let common = &self.jwk.common;
-        let says_use = common.public_key_use.as_ref().is_none_or(|said| *said == PublicKeyUse::Signature);
-        let says_operation = common.key_operations.as_ref().is_none_or(|said| said.contains(&KeyOperations::Verify));
-        let says_algorithm = common
+        let use_fits = common.public_key_use.as_ref().is_none_or(|key_use| *key_use == PublicKeyUse::Signature);
+        let operations_fit =
+            common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+        let algorithm_fits = common
             .key_algorithm
-            .is_none_or(|said| said.to_string().parse::<Algorithm>().is_ok_and(|said| said == algorithm));
-        is_of_type && says_use && says_operation && says_algorithm
+            .is_none_or(|own| own.to_string().parse::<Algorithm>().is_ok_and(|own| own == algorithm));
+        type_fits && use_fits && operations_fit && algorithm_fits
     }
 }
 
@@ -134,8 +138,8 @@ mod tests {
 
     use super::*;
 
-    /// A set of one key: of a kind, and with what else it says.
-    fn set(key: &str, says: &str) -> KeySet {
+    /// A set of one key of a type, with further members.
+    fn set(key: &str, members: &str) -> KeySet {
         let key = match key {
             "RSA" => r#""kty":"RSA","n":"AQAB","e":"AQAB""#,
             "P-256" => r#""kty":"EC","crv":"P-256","x":"AQAB","y":"AQAB""#,
@@ -143,12 +147,12 @@ mod tests {
             "Ed25519" => r#""kty":"OKP","crv":"Ed25519","x":"AQAB""#,
             _ => r#""kty":"oct","k":"AQAB""#,
         };
-        KeySet::parse(format!(r#"{{"keys":[{{"kid":"a",{key}{says}}}]}}"#).into_bytes()).expect("a set")
+        KeySet::parse(format!(r#"{{"keys":[{{"kid":"a",{key}{members}}}]}}"#).into_bytes()).expect("a set")
     }
 
     #[test]
-    fn a_key_verifies_only_what_its_type_and_its_own_word_allow() {
-        let fits = |key, says, algorithm| set(key, says).find(Some("a"), algorithm).is_ok();
+    fn key_verifies_only_algorithms_that_its_type_and_members_allow() {
+        let fits = |key, members, algorithm| set(key, members).find(Some("a"), algorithm).is_ok();
         assert!(fits("RSA", "", RS256) && fits("RSA", "", PS512) && fits("P-256", "", ES256));
         assert!(fits("P-384", "", ES384) && fits("Ed25519", "", EdDSA));
         for wrong in [HS256, ES256, EdDSA] {
@@ -156,13 +160,13 @@ mod tests {
         }
         assert!(!fits("P-256", "", ES384) && !fits("P-384", "", ES256) && !fits("oct", "", HS256));
         assert!(fits("RSA", r#","use":"sig","alg":"RS256","key_ops":["verify"]"#, RS256));
-        for says in [r#","use":"enc""#, r#","alg":"RS512""#, r#","alg":"RSA-OAEP""#, r#","key_ops":["encrypt"]"#] {
-            assert!(!fits("RSA", says, RS256), "{says}");
+        for members in [r#","use":"enc""#, r#","alg":"RS512""#, r#","alg":"RSA-OAEP""#, r#","key_ops":["encrypt"]"#] {
+            assert!(!fits("RSA", members, RS256), "{members}");
         }
     }
 
     #[test]
-    fn a_token_without_a_kid_has_a_key_where_only_one_fits() {
+    fn token_without_kid_finds_a_key_if_exactly_one_fits() {
         assert!(set("RSA", "").find(None, RS256).is_ok());
         assert_eq!(set("RSA", "").find(None, ES256).err(), Some(NoKey::Unknown));
         assert_eq!(set("RSA", "").find(Some("b"), RS256).err(), Some(NoKey::Unknown));
@@ -173,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_of_no_use_does_not_spoil_the_others() {
+    fn set_skips_unusable_keys() {
         let keys = r#"{"keys":[{"kty":"RSA","kid":7},{"kty":"EC","crv":"secp256k1","x":"","y":""},"key",
             {"kty":"OKP","crv":"Ed25519","x":"AQAB","kid":"a"}]}"#;
         let keys = KeySet::parse(keys.as_bytes().to_vec()).expect("a set");

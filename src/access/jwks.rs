@@ -1,5 +1,5 @@
-//! Where the keys of JWTs come from: a file, or the issuer's address. They are had anew from time to time, and when a token
-//! names one that is not known, but not as often as a stranger likes; ones that were had go on while the source fails.
+//! Fetches the keys of JWTs from a file or from the issuer's URL. Keys are refreshed periodically and on an unknown
+//! `kid`, rate-limited so that attackers cannot force fetches. While the source fails, the last keys stay in use.
 
 use std::{
     fmt, io,
@@ -18,58 +18,58 @@ use tokio::{
 use super::jwk::KeySet;
 use crate::redaction;
 
-/// How often the issuer is asked, and how often until it has answered once.
+/// The pause between two fetches from a URL, and the shorter one until the first fetch succeeds.
 const URL_PERIOD: Duration = Duration::from_secs(5 * 60);
 const URL_FIRST_PERIOD: Duration = Duration::from_secs(5);
-/// However many unknown keys are named, the issuer is not asked for them more often than this.
+/// The least pause between two fetches from a URL because of unknown keys.
 const URL_PAUSE: Duration = Duration::from_secs(30);
-/// How often a file is looked at.
+/// The pause between two reads of a file.
 const FILE_PERIOD: Duration = Duration::from_secs(1);
-/// The same for unknown keys.
+/// The least pause between two reads of a file because of unknown keys.
 const FILE_PAUSE: Duration = Duration::from_millis(100);
-/// The issuer answers sooner.
+/// The timeout of a fetch.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// No issuer has so many keys.
-const MOST_BYTES: usize = 1 << 20;
+/// The largest key set, in bytes: more than any issuer has.
+const MAX_BYTES: usize = 1 << 20;
 
-/// A source of keys.
+/// The source of the keys.
 #[derive(Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// A file.
     File(PathBuf),
-    /// An address: `https`, or `http` on this machine.
+    /// A URL: `https`, or `http` on this machine.
     Url(Url),
 }
 
-/// Why keys were not had.
+/// The reason why keys could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// The client cannot be made.
-    #[error("no TLS client for the keys of JWTs can be made")]
+    /// The HTTP client cannot be created.
+    #[error("the HTTP client for the keys of JWTs cannot be created")]
     Client(#[source] reqwest::Error),
     /// The file cannot be read.
     #[error("the keys of JWTs cannot be read from {0}")]
     File(PathBuf, #[source] io::Error),
-    /// The issuer did not answer with keys.
-    #[error("the keys of JWTs cannot be had from {}", redaction::url(.0.as_str()))]
+    /// The request to the issuer failed.
+    #[error("the keys of JWTs cannot be fetched from {}", redaction::url(.0.as_str()))]
     Url(Url, #[source] reqwest::Error),
-    /// They are too large.
-    #[error("the keys of JWTs have more than {MOST_BYTES} bytes")]
+    /// The key set is too large.
+    #[error("the keys of JWTs have more than {MAX_BYTES} bytes")]
     TooLarge,
-    /// They are none.
+    /// The content is not a key set.
     #[error("the keys of JWTs are not a JSON Web Key Set")]
     NoKeySet,
 }
 
-/// The keys of JWTs; a clone has the same ones.
+/// The keys of JWTs. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Jwks {
     source: KeySource,
     client: Client,
-    /// None until they were had once.
+    /// `None` until the first fetch succeeds.
     keys: Arc<RwLock<Option<Arc<KeySet>>>>,
-    /// When they were last asked for since somebody named an unknown one.
-    asked: Arc<Mutex<Option<Instant>>>,
+    /// The time of the last fetch because of an unknown key.
+    last_unknown_fetch: Arc<Mutex<Option<Instant>>>,
 }
 
 impl fmt::Debug for KeySource {
@@ -82,33 +82,39 @@ impl fmt::Debug for KeySource {
 }
 
 impl KeySource {
-    /// Refuses a file without keys.
+    /// Checks that a file holds keys. A URL is not checked.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not a key set.
     pub async fn check(&self) -> Result<(), KeysError> {
         let Self::File(path) = self else { return Ok(()) };
         let bytes = fs::read(path).await.map_err(|error| KeysError::File(path.clone(), error))?;
         KeySet::parse(bytes).map(|_| ()).ok_or(KeysError::NoKeySet)
     }
 
-    /// Reads what the configuration says: an address, or the path of a file.
+    /// Parses the setting: a URL, or the path of a file.
+    ///
+    /// # Errors
+    /// The URL is invalid, holds a password, or is neither `https` nor on this machine.
     pub fn parse(text: &str) -> Result<Self, String> {
         if !text.contains("://") {
             return Ok(Self::File(text.into()));
         }
         let url: Url = text.parse().map_err(|error| format!("is no URL: {error}"))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("must be without a password, which would stand in the log".to_owned());
+            return Err("must be without a password, which would appear in the log".to_owned());
         }
         match url.scheme() {
             "https" => Ok(Self::Url(url)),
             "http" if is_loopback(&url) => Ok(Self::Url(url)),
-            _ => Err("must be https: whoever can change the keys on their way can be anybody".to_owned()),
+            _ => Err("must be https: whoever can change the keys in transit can impersonate any caller".to_owned()),
         }
     }
 
-    fn period(&self, was_had: bool) -> Duration {
+    fn period(&self, has_keys: bool) -> Duration {
         match self {
             Self::File(_) => FILE_PERIOD,
-            Self::Url(_) if was_had => URL_PERIOD,
+            Self::Url(_) if has_keys => URL_PERIOD,
             Self::Url(_) => URL_FIRST_PERIOD,
         }
     }
@@ -122,69 +128,73 @@ impl KeySource {
 }
 
 impl Jwks {
-    /// A file must be there; an issuer that does not answer is asked again.
+    /// Fetches the keys. A URL that fails is fetched again later.
+    ///
+    /// # Errors
+    /// A file cannot be read or is not a key set.
     pub async fn new(source: KeySource) -> Result<Self, KeysError> {
-        // Nobody is led elsewhere by an answer, and nobody stands between two programs of this machine.
+        // Redirects could leave https or the configured host. A proxy is not used for this machine itself.
         let mut client = Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none());
         if matches!(&source, KeySource::Url(url) if is_loopback(url)) {
             client = client.no_proxy();
         }
         let client = client.build().map_err(KeysError::Client)?;
-        let keys = Self { source, client, keys: Arc::default(), asked: Arc::default() };
-        match keys.renew().await {
+        let keys = Self { source, client, keys: Arc::default(), last_unknown_fetch: Arc::default() };
+        match keys.fetch().await {
             Err(error) if matches!(keys.source, KeySource::File(_)) => return Err(error),
-            Err(error) => tracing::warn!("{}: JWTs are refused until they are", with_causes(&error)),
+            Err(error) => tracing::warn!("{}: JWTs are refused until a fetch succeeds", with_causes(&error)),
             Ok(()) => {}
         }
         Ok(keys)
     }
 
-    /// Has them anew from time to time. Does not end.
-    pub async fn keep(&self) {
-        let mut was_well = true;
+    /// Fetches the keys periodically. Does not end.
+    pub async fn refresh(&self) {
+        let mut succeeded = true;
         loop {
             time::sleep(self.source.period(self.current().is_some())).await;
-            let renewed = self.renew().await;
-            if let Err(error) = &renewed
-                && was_well
+            let fetched = self.fetch().await;
+            if let Err(error) = &fetched
+                && succeeded
             {
-                tracing::warn!("{}: those that were had before go on", with_causes(error));
+                tracing::warn!("{}: the last keys stay in use", with_causes(error));
             }
-            was_well = renewed.is_ok();
+            succeeded = fetched.is_ok();
         }
     }
 
-    /// Those that were had last.
+    /// The keys of the last successful fetch.
     pub fn current(&self) -> Option<Arc<KeySet>> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Has them anew since a token names one that is not known, unless that was done a moment ago: once for all who wait.
-    pub async fn renew_for_unknown(&self) {
-        let came = Instant::now();
-        let mut asked = Arc::clone(&self.asked).lock_owned().await;
-        if asked.is_some_and(|asked| asked >= came || asked.elapsed() < self.source.pause()) {
+    /// Fetches the keys because a token names an unknown one, unless such a fetch was done recently. Concurrent callers
+    /// share one fetch.
+    pub async fn fetch_for_unknown_key(&self) {
+        let called = Instant::now();
+        let mut last_fetch = Arc::clone(&self.last_unknown_fetch).lock_owned().await;
+        if last_fetch.is_some_and(|last| last >= called || last.elapsed() < self.source.pause()) {
             return;
         }
-        *asked = Some(Instant::now());
+        *last_fetch = Some(Instant::now());
         let keys = self.clone();
-        // Whoever named it may go away, and nobody else may ask for a while: it is done all the same.
-        let renewing = tokio::spawn(async move {
-            if let Err(error) = keys.renew().await {
-                tracing::warn!("{}: those that were had before go on", with_causes(&error));
+        // A task, so that the fetch completes even if this caller disconnects: others must wait before the next one.
+        let fetching = tokio::spawn(async move {
+            if let Err(error) = keys.fetch().await {
+                tracing::warn!("{}: the last keys stay in use", with_causes(&error));
             }
-            drop(asked);
+            drop(last_fetch);
         });
-        let _ = renewing.await;
+        let _ = fetching.await;
     }
 
-    async fn renew(&self) -> Result<(), KeysError> {
+    async fn fetch(&self) -> Result<(), KeysError> {
         let bytes = self.read().await?;
         if self.current().is_some_and(|current| current.is_of(&bytes)) {
             return Ok(());
         }
         let keys = KeySet::parse(bytes).ok_or(KeysError::NoKeySet)?;
-        tracing::info!(keys = keys.count(), "the keys of JWTs");
+        tracing::info!(keys = keys.count(), "the keys of JWTs were loaded");
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keys));
         Ok(())
     }
@@ -194,12 +204,12 @@ impl Jwks {
             KeySource::File(path) => fs::read(path).await.map_err(|error| KeysError::File(path.clone(), error)),
             KeySource::Url(url) => {
                 let failed = |error: reqwest::Error| KeysError::Url(url.clone(), error.without_url());
-                let answer = self.client.get(url.clone()).send().await.and_then(reqwest::Response::error_for_status);
-                let mut answer = answer.map_err(failed)?;
+                let response = self.client.get(url.clone()).send().await.and_then(reqwest::Response::error_for_status);
+                let mut response = response.map_err(failed)?;
                 let mut bytes = Vec::new();
-                while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+                while let Some(chunk) = response.chunk().await.map_err(failed)? {
                     bytes.extend_from_slice(&chunk);
-                    if bytes.len() > MOST_BYTES {
+                    if bytes.len() > MAX_BYTES {
                         return Err(KeysError::TooLarge);
                     }
                 }
@@ -209,7 +219,7 @@ impl Jwks {
     }
 }
 
-/// What the libraries below say is in the causes of their errors.
+/// The text of an error and its causes: libraries put the details there.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
@@ -226,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_come_from_a_file_or_over_tls_or_from_this_machine() {
+    fn source_is_a_file_or_a_url_with_tls_or_on_this_machine() {
         assert_eq!(KeySource::parse("/etc/readout/jwks.json"), Ok(KeySource::File("/etc/readout/jwks.json".into())));
         for url in
             ["https://issuer.example/keys", "http://127.0.0.1:8080/keys", "http://[::1]/keys", "http://localhost"]
@@ -238,7 +248,7 @@ mod tests {
             assert!(KeySource::parse(wrong).is_err(), "{wrong}");
         }
         for with_password in ["https://desk:s3cret@issuer.example/keys", "https://s3cret@issuer.example/keys"] {
-            assert!(KeySource::parse(with_password).is_err_and(|told| !told.contains("s3cret")), "{with_password}");
+            assert!(KeySource::parse(with_password).is_err_and(|error| !error.contains("s3cret")), "{with_password}");
         }
         let with_query = KeySource::parse("https://issuer.example/keys?token=s3cret").unwrap();
         assert_eq!(format!("{with_query:?}"), "Url(\"https://issuer.example/keys?***\")");

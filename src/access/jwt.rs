@@ -1,5 +1,5 @@
-//! JSON Web Tokens of one issuer (RFC 7519), as RFC 8725 advises: its keys, the algorithms, the issuer and the audience are
-//! pinned here, and nothing of that is the token's to say.
+//! Verifies the JSON Web Tokens of one issuer (RFC 7519). As RFC 8725 advises, the configuration pins the keys, the
+//! algorithms, the issuer and the audience; the token cannot choose them.
 
 use std::{
     sync::Arc,
@@ -13,14 +13,14 @@ use super::{
     denied::Denied,
     jwk::{KeySet, NoKey, Verified},
     jwks::{Jwks, KeySource, KeysError},
-    principal::{Identity, Validity, name},
+    principal::{Identity, Validity, principal_name},
 };
 use crate::model::role::Role;
 
-/// Clocks differ by as much.
+/// The allowed clock skew.
 const LEEWAY: Duration = Duration::from_secs(30);
 
-/// The algorithms that can be allowed: those of key pairs. With a shared secret, whoever can verify a token could make one.
+/// The algorithms that can be configured: those of key pairs. With a shared secret, a verifier could also sign tokens.
 pub const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
     Algorithm::RS384,
@@ -33,71 +33,77 @@ pub const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::EdDSA,
 ];
 
-/// Which tokens hold.
+/// The issuer whose tokens are accepted, and the requirements on them.
 #[derive(Debug, Clone)]
-pub struct Issued {
-    /// By whom.
+pub struct JwtIssuer {
+    /// The required `iss`.
     pub issuer: String,
-    /// For whom.
+    /// The required `aud`.
     pub audience: String,
-    /// Signed how.
+    /// The accepted algorithms.
     pub algorithms: Vec<Algorithm>,
     /// The claim that gives the role.
     pub role_claim: String,
-    /// Signed by which keys.
+    /// The source of the keys.
     pub keys: KeySource,
 }
 
-/// Verifies tokens.
+/// Verifies tokens with the keys of the issuer.
 #[derive(Debug)]
 pub struct Jwts {
-    issued: Issued,
+    issuer: JwtIssuer,
     keys: Jwks,
 }
 
 impl Jwts {
-    /// Of this issuer.
-    pub async fn new(issued: Issued) -> Result<Self, KeysError> {
-        Ok(Self { keys: Jwks::new(issued.keys.clone()).await?, issued })
+    /// A verifier for this issuer, which fetches its keys.
+    ///
+    /// # Errors
+    /// The keys cannot be read from a file.
+    pub async fn new(issuer: JwtIssuer) -> Result<Self, KeysError> {
+        Ok(Self { keys: Jwks::new(issuer.keys.clone()).await?, issuer })
     }
 
-    /// Keeps the keys up to date. Does not end.
-    pub async fn keep(&self) {
-        self.keys.keep().await;
+    /// Refreshes the keys. Does not end.
+    pub async fn refresh(&self) {
+        self.keys.refresh().await;
     }
 
-    /// Whom a token names.
-    pub async fn known(&self, token: &str) -> Result<Identity, Denied> {
+    /// Verifies a token, and returns the identity that it names.
+    ///
+    /// # Errors
+    /// The token is invalid or has expired, or there are no keys yet.
+    pub async fn authenticate(&self, token: &str) -> Result<Identity, Denied> {
         let hash = blake3::hash(token.as_bytes());
         if let Some(verified) = self.keys.current().and_then(|keys| keys.verified(&hash)) {
             return match verified.expires > SystemTime::now() {
-                true => Ok(verified.known.clone()),
+                true => Ok(verified.identity.clone()),
                 false => Err(Denied::Expired),
             };
         }
         let header = self.header(token)?;
         let keys = self.keys_for(&header).await?;
         let verified = Arc::new(self.verify(token, &header, &keys)?);
-        let known = verified.known.clone();
+        let identity = verified.identity.clone();
         keys.remember(hash, verified);
-        Ok(known)
+        Ok(identity)
     }
 
-    /// What the token says of itself, so far as it is allowed to.
+    /// Reads the header of a token, and checks its algorithm and `crit`.
     fn header(&self, token: &str) -> Result<Header, Denied> {
-        // `none` is no algorithm to the library either.
-        let header = decode_header(token).map_err(|_| Denied::Invalid("it is no token that is known here"))?;
-        if !self.issued.algorithms.contains(&header.alg) {
-            return Err(Denied::Invalid("the JWT is signed by an algorithm that is not taken"));
+        // The library rejects the algorithm `none`.
+        let header = decode_header(token).map_err(|_| Denied::Invalid("it is neither an API token nor a JWT"))?;
+        if !self.issuer.algorithms.contains(&header.alg) {
+            return Err(Denied::Invalid("the JWT is signed by an algorithm that is not accepted"));
         }
-        // What is said to be critical must be understood (RFC 7515, 4.1.11), and nothing of that is.
+        // Critical extensions must be understood (RFC 7515, 4.1.11). None is supported.
         match header.crit {
-            Some(_) => Err(Denied::Invalid("the JWT wants what is not supported")),
+            Some(_) => Err(Denied::Invalid("the JWT has critical extensions, and none is supported")),
             None => Ok(header),
         }
     }
 
-    /// Keys among which is that of the token; had anew if need be.
+    /// The keys with that of the token, fetched again if it is unknown.
     async fn keys_for(&self, header: &Header) -> Result<Arc<KeySet>, Denied> {
         let find = |keys: Option<Arc<KeySet>>| {
             let keys = keys.ok_or(Denied::NoKeys)?;
@@ -105,7 +111,7 @@ impl Jwts {
             Ok(found.map(|()| keys))
         };
         match find(self.keys.current()) {
-            Ok(Err(NoKey::Unknown)) | Err(_) => self.keys.renew_for_unknown().await,
+            Ok(Err(NoKey::Unknown)) | Err(_) => self.keys.fetch_for_unknown_key().await,
             Ok(Err(NoKey::Unfit)) | Ok(Ok(_)) => {}
         }
         find(self.keys.current())?.map_err(|_| Denied::Invalid("the JWT is signed by none of the issuer's keys"))
@@ -116,26 +122,30 @@ impl Jwts {
         let mut validation = Validation::new(header.alg);
         validation.leeway = LEEWAY.as_secs();
         validation.validate_nbf = true;
-        validation.set_issuer(&[&self.issued.issuer]);
-        validation.set_audience(&[&self.issued.audience]);
+        validation.set_issuer(&[&self.issuer.issuer]);
+        validation.set_audience(&[&self.issuer.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims =
             decode::<Map<String, Value>>(token, key, &validation).map_err(|error| denied(error.kind()))?.claims;
-        let expires = claims.get("exp").and_then(expiry).ok_or(Denied::Invalid("the JWT's exp is no time"))?;
+        let expires = claims.get("exp").and_then(expiry).ok_or(Denied::Invalid("the JWT's exp is not a time"))?;
         let sub = claims.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty());
-        let sub = sub.ok_or(Denied::Invalid("the JWT's sub names nobody"))?;
-        let role = claims.get(&self.issued.role_claim).and_then(role);
-        Ok(Verified { known: Identity { name: name("jwt", sub), role, until: Validity::Expires(expires) }, expires })
+        let sub = sub.ok_or(Denied::Invalid("the JWT's sub is empty or not a string"))?;
+        let role = claims.get(&self.issuer.role_claim).and_then(role);
+        Ok(Verified {
+            identity: Identity { name: principal_name("jwt", sub), role, until: Validity::Expires(expires) },
+            expires,
+        })
     }
 }
 
-/// The last moment at which a token holds.
+/// The expiry of a token, with the allowed clock skew.
 fn expiry(exp: &Value) -> Option<SystemTime> {
     let seconds = Duration::try_from_secs_f64(exp.as_f64()?).ok()?;
     UNIX_EPOCH.checked_add(seconds)?.checked_add(LEEWAY)
 }
 
-/// The highest role that a claim has: words in a string, or a list of strings; each `writer` or `readout:writer`.
+/// The highest role in a claim: a string of words, or a list of strings. Each is a role such as `writer` or
+/// `readout:writer`.
 fn role(claim: &Value) -> Option<Role> {
     let words: Vec<&str> = match claim {
         Value::String(text) => text.split_whitespace().collect(),
@@ -148,11 +158,11 @@ fn role(claim: &Value) -> Option<Role> {
 fn denied(error: &ErrorKind) -> Denied {
     match error {
         ErrorKind::ExpiredSignature => Denied::Expired,
-        ErrorKind::ImmatureSignature => Denied::Invalid("the JWT does not hold yet"),
+        ErrorKind::ImmatureSignature => Denied::Invalid("the JWT is not valid yet"),
         ErrorKind::InvalidIssuer => Denied::Invalid("the JWT is of another issuer"),
         ErrorKind::InvalidAudience => Denied::Invalid("the JWT is for another audience"),
         ErrorKind::MissingRequiredClaim(_) => Denied::Invalid("the JWT lacks one of exp, iss, aud and sub"),
-        _ => Denied::Invalid("the JWT's signature does not hold, or its claims cannot be read"),
+        _ => Denied::Invalid("the JWT's signature is invalid, or its claims cannot be read"),
     }
 }
 
@@ -163,12 +173,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_has_the_highest_of_its_roles() {
+    fn claim_gives_the_highest_of_its_roles() {
         assert_eq!(role(&json!("writer")), Some(Role::Writer));
         assert_eq!(role(&json!("openid readout:reader readout:curator email")), Some(Role::Curator));
         assert_eq!(role(&json!(["staff", "reader", "readout:writer"])), Some(Role::Writer));
-        for none in [json!("Writer"), json!("superadmin"), json!([["admin"]]), json!({"admin": true}), json!(4)] {
-            assert_eq!(role(&none), None, "{none}");
+        for wrong in [json!("Writer"), json!("superadmin"), json!([["admin"]]), json!({"admin": true}), json!(4)] {
+            assert_eq!(role(&wrong), None, "{wrong}");
         }
     }
 }

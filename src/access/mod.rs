@@ -1,6 +1,6 @@
-//! Who may call. A caller is known by an API token, a JWT or a client certificate; it gets the role that these give it, a
-//! name that its writes are recorded under, and as many calls as it may make. It must know no gRPC: `service/layer/access`
-//! asks here, and `service/status` says what is refused.
+//! Authentication, roles and rate limits. A caller is authenticated by an API token, a JWT or a client certificate.
+//! They give it a role, and the name under which its writes are recorded. This module knows no gRPC:
+//! `service/layer/access` calls it, and `service/status` converts the denials.
 
 pub mod api_token;
 pub mod certificate;
@@ -20,7 +20,7 @@ use std::{
 use self::{
     api_token::ApiToken,
     certificate::{ClientIdentity, Identities},
-    jwt::{Issued, Jwts},
+    jwt::{JwtIssuer, Jwts},
     principal::{Identity, Validity},
     rates::Rates,
     tokens::Tokens,
@@ -31,32 +31,32 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// What a call brings along.
+/// The credentials of a call, and its source.
 #[derive(Debug, Clone, Copy)]
 pub struct Credentials<'a> {
-    /// A token, of either kind.
+    /// A bearer token: an API token or a JWT.
     pub bearer: Option<&'a str>,
-    /// The certificate that the other end has proved to have the key of, as DER.
+    /// The client certificate in DER, verified by the TLS handshake.
     pub certificate: Option<&'a [u8]>,
-    /// Where it comes from.
+    /// The address of the client.
     pub address: IpAddr,
 }
 
-/// The credentials that a service takes, and the rate of each caller.
+/// The credentials that a service accepts, and the rate limit of each caller.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Takes API tokens.
+    /// Accepts API tokens.
     pub api_tokens: bool,
-    /// Takes JWTs of this issuer.
-    pub jwt: Option<Issued>,
+    /// Accepts JWTs of this issuer.
+    pub jwt: Option<JwtIssuer>,
     /// The client certificates that give a role.
     pub client_identities: Vec<ClientIdentity>,
-    /// The role of callers without credentials; `Some(None)`: they are refused. None: as the other options and the address
-    /// decide.
+    /// The role of callers without credentials. `Some(None)` refuses them; `None` lets the other options and the
+    /// address decide.
     pub anonymous: Option<Option<Role>>,
-    /// Calls a second of each caller; 0: no limit.
+    /// The calls per second of each caller. 0: no limit.
     pub rate: u32,
-    /// Calls that a caller may make at once; none: as many as in a second.
+    /// The burst size of each caller. Default: the calls of one second.
     pub rate_burst: Option<NonZeroU32>,
 }
 
@@ -67,27 +67,27 @@ impl Options {
     }
 }
 
-/// Decides who is let in.
+/// Authenticates callers, checks their roles, and limits their rates.
 #[derive(Debug)]
 pub struct Authenticator {
     tokens: Option<Tokens>,
     jwts: Option<Jwts>,
     identities: Identities,
-    /// Who calls without credentials; none: nobody may.
+    /// The principal of callers without credentials. `None` refuses them.
     anonymous: Option<Principal>,
     rates: Option<Rates>,
 }
 
-/// Why a service cannot say who may call.
+/// The reason why the access options cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticatorError {
-    /// Everybody who reaches it could do everything.
+    /// Everyone who can reach the address would have full access.
     #[error(
         "{0} can be reached from elsewhere, and nothing says who may call: give --api-tokens, --jwt-issuer or \
-         --client-identity, or say with --anonymous-role what everybody may"
+         --client-identity, or give callers without credentials a role with --anonymous-role"
     )]
     Open(SocketAddr),
-    /// Where the keys of JWTs come from cannot be used.
+    /// The keys of JWTs cannot be used.
     #[error(transparent)]
     Keys(#[from] jwks::KeysError),
     /// The tokens cannot be read.
@@ -95,7 +95,7 @@ pub enum AuthenticatorError {
     Tokens(#[source] StoreError),
 }
 
-/// A caller that is let in, and until when.
+/// An admitted caller, and for how long its credentials are valid.
 #[derive(Debug, Clone)]
 pub struct Admitted {
     /// The caller.
@@ -104,24 +104,30 @@ pub struct Admitted {
 }
 
 impl Authenticator {
-    /// Refuses what `new` would, as far as no database and no issuer need be asked.
+    /// Checks the options as `new` does, without the database and without the issuer.
+    ///
+    /// # Errors
+    /// The options are unsafe for the address, or the file of keys cannot be used.
     pub async fn check(options: &Options, address: SocketAddr) -> Result<(), AuthenticatorError> {
-        role_of_all(options, address)?;
-        if let Some(issued) = &options.jwt {
-            issued.keys.check().await?;
+        anonymous_role(options, address)?;
+        if let Some(issuer) = &options.jwt {
+            issuer.keys.check().await?;
         }
         Ok(())
     }
 
-    /// For a service at this address, configured so.
+    /// An authenticator for a service at this address. Loads the tokens and keys.
+    ///
+    /// # Errors
+    /// The options are unsafe for the address, or the tokens or keys cannot be loaded.
     pub async fn new(options: &Options, address: SocketAddr, store: &Store) -> Result<Self, AuthenticatorError> {
-        let role = role_of_all(options, address)?;
+        let role = anonymous_role(options, address)?;
         let tokens = match options.api_tokens {
             true => Some(Tokens::new(store.clone()).await.map_err(AuthenticatorError::Tokens)?),
             false => None,
         };
         let jwts = match options.jwt.clone() {
-            Some(issued) => Some(Jwts::new(issued).await?),
+            Some(issuer) => Some(Jwts::new(issuer).await?),
             None => None,
         };
         Ok(Self {
@@ -134,32 +140,35 @@ impl Authenticator {
         })
     }
 
-    /// Keeps up to date what it decides by. Does not end.
-    pub async fn keep(&self) {
+    /// Refreshes tokens and keys, and evicts idle rate limits. Does not end.
+    pub async fn refresh(&self) {
         let tokens = async {
             if let Some(tokens) = &self.tokens {
-                tokens.keep().await;
+                tokens.refresh().await;
             }
         };
         let jwts = async {
             if let Some(jwts) = &self.jwts {
-                jwts.keep().await;
+                jwts.refresh().await;
             }
         };
         let rates = async {
             if let Some(rates) = &self.rates {
-                rates.keep().await;
+                rates.evict_idle().await;
             }
         };
         tokio::join!(tokens, jwts, rates);
     }
 
-    /// Lets a caller in who has the role.
+    /// Authenticates a caller, counts the call, and checks that the caller has the role.
+    ///
+    /// # Errors
+    /// The credentials are missing or invalid, the rate is exceeded, or the role is too low.
     pub async fn admit(&self, presented: Credentials<'_>, required: Role) -> Result<Admitted, Denied> {
-        let admitted = match self.known(presented).await? {
-            Some(known) => {
-                let role = known.role.ok_or(Denied::RoleTooLow { required, role: None })?;
-                Admitted { principal: Principal { name: known.name, role, is_open: false }, until: known.until }
+        let admitted = match self.authenticate(presented).await? {
+            Some(identity) => {
+                let role = identity.role.ok_or(Denied::RoleTooLow { required, role: None })?;
+                Admitted { principal: Principal { name: identity.name, role, is_open: false }, until: identity.until }
             }
             None => Admitted { principal: self.anonymous.clone().ok_or(Denied::Missing)?, until: Validity::Always },
         };
@@ -173,27 +182,38 @@ impl Authenticator {
         Ok(admitted)
     }
 
-    /// Whom the credentials name; none: there are none. Those that are there and do not hold are refused, even where one
-    /// without any would be let in: whoever sends them believes to be somebody.
-    async fn known(&self, presented: Credentials<'_>) -> Result<Option<Identity>, Denied> {
+    /// The identity that the credentials name. `None` without credentials. Invalid credentials are always rejected,
+    /// even where anonymous access is allowed: a caller that sends them expects to be authenticated.
+    async fn authenticate(&self, presented: Credentials<'_>) -> Result<Option<Identity>, Denied> {
         if let Some(bearer) = presented.bearer {
-            let known = match ApiToken::parse(bearer) {
+            let identity = match ApiToken::parse(bearer) {
                 Some(token) => {
-                    self.tokens.as_ref().ok_or(Denied::Invalid("API tokens are not taken"))?.known(&token).await
+                    self.tokens
+                        .as_ref()
+                        .ok_or(Denied::Invalid("API tokens are not accepted"))?
+                        .authenticate(&token)
+                        .await
                 }
-                None => self.jwts.as_ref().ok_or(Denied::Invalid("no such tokens are taken"))?.known(bearer).await,
+                None => {
+                    self.jwts
+                        .as_ref()
+                        .ok_or(Denied::Invalid("such tokens are not accepted"))?
+                        .authenticate(bearer)
+                        .await
+                }
             };
-            return known.map(Some);
+            return identity.map(Some);
         }
         match presented.certificate {
-            Some(certificate) if !self.identities.is_empty() => self.identities.known(certificate).map(Some),
+            Some(certificate) if !self.identities.is_empty() => self.identities.authenticate(certificate).map(Some),
             _ => Ok(None),
         }
     }
 }
 
-/// What callers without credentials may. An error: nobody has said, and it would be everything.
-fn role_of_all(options: &Options, address: SocketAddr) -> Result<Option<Role>, AuthenticatorError> {
+/// The role of callers without credentials. An error if the options do not say, and it would be full access from other
+/// machines.
+fn anonymous_role(options: &Options, address: SocketAddr) -> Result<Option<Role>, AuthenticatorError> {
     match options.anonymous {
         Some(role) => Ok(role),
         None if options.asks_for_credentials() => Ok(None),
@@ -203,12 +223,12 @@ fn role_of_all(options: &Options, address: SocketAddr) -> Result<Option<Role>, A
 }
 
 impl Admitted {
-    /// Whether what lets it in ceases to hold at some time.
+    /// True if the credentials can expire or be revoked.
     pub fn may_end(&self) -> bool {
         !matches!(self.until, Validity::Always)
     }
 
-    /// Ends when that does not hold any more, with the reason.
+    /// Waits until the credentials are no longer valid, and returns the reason.
     pub async fn ended(self) -> Denied {
         self.until.ended().await
     }
@@ -220,39 +240,39 @@ mod tests {
 
     use super::*;
 
-    async fn gate(address: &str, options: Options) -> Result<Authenticator, AuthenticatorError> {
-        // Nobody connects to it.
+    async fn authenticator(address: &str, options: Options) -> Result<Authenticator, AuthenticatorError> {
+        // The test does not connect to the database.
         let store = Store::new(PgConnectOptions::new());
         Authenticator::new(&options, address.parse().expect("an address"), &store).await
     }
 
     #[tokio::test]
-    async fn only_who_is_on_the_same_machine_may_everything_without_a_word() {
+    async fn anonymous_callers_have_full_access_only_on_a_loopback_address() {
         for loopback in ["127.0.0.1:50051", "[::1]:50051", "[::ffff:127.0.0.1]:50051"] {
-            let gate = gate(loopback, Options::default()).await.expect("it is open");
-            assert_eq!(gate.anonymous, Some(Principal::anonymous(Role::Admin, true)), "{loopback}");
+            let authenticator = authenticator(loopback, Options::default()).await.expect("open access");
+            assert_eq!(authenticator.anonymous, Some(Principal::anonymous(Role::Admin, true)), "{loopback}");
         }
         for elsewhere in ["0.0.0.0:50051", "[::]:50051", "192.0.2.1:50051"] {
-            let refused = gate(elsewhere, Options::default()).await.expect_err("it would be open");
+            let refused = authenticator(elsewhere, Options::default()).await.expect_err("open access from elsewhere");
             assert!(
                 matches!(refused, AuthenticatorError::Open(_)) && refused.to_string().contains("--api-tokens"),
                 "{refused}"
             );
-            let said = Options { anonymous: Some(Some(Role::Reader)), ..Options::default() };
-            let gate = gate(elsewhere, said).await.expect("it was said");
-            assert_eq!(gate.anonymous, Some(Principal::anonymous(Role::Reader, false)));
+            let explicit = Options { anonymous: Some(Some(Role::Reader)), ..Options::default() };
+            let authenticator = authenticator(elsewhere, explicit).await.expect("an explicit role");
+            assert_eq!(authenticator.anonymous, Some(Principal::anonymous(Role::Reader, false)));
         }
     }
 
     #[tokio::test]
-    async fn once_any_credentials_are_taken_nobody_may_anything_without() {
+    async fn anonymous_callers_are_refused_if_credentials_are_configured() {
         let desk = certificate::ClientIdentity { name: "desk".to_owned(), role: Role::Reader };
         let options = Options { client_identities: vec![desk], ..Options::default() };
         for address in ["127.0.0.1:50051", "0.0.0.0:50051"] {
-            let gate = gate(address, options.clone()).await.expect("it asks for credentials");
-            assert_eq!(gate.anonymous, None);
+            let authenticator = authenticator(address, options.clone()).await.expect("an authenticator");
+            assert_eq!(authenticator.anonymous, None);
             let presented = Credentials { bearer: None, certificate: None, address: [127, 0, 0, 1].into() };
-            assert!(matches!(gate.admit(presented, Role::Reader).await, Err(Denied::Missing)));
+            assert!(matches!(authenticator.admit(presented, Role::Reader).await, Err(Denied::Missing)));
         }
     }
 }

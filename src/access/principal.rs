@@ -1,4 +1,4 @@
-//! Somebody who calls.
+//! Principals: the callers that are admitted, their names, and how long their credentials are valid.
 
 use std::{
     future,
@@ -15,65 +15,66 @@ use crate::model::role::Role;
 /// The longest name of a principal, in characters.
 pub const LONGEST_NAME: usize = 128;
 
-/// Of a name that is longer, so much is left; the rest is hashed.
-const KEPT: usize = LONGEST_NAME - 1 - HASH;
-const HASH: usize = 16;
+/// A longer name keeps this prefix, followed by `~` and this many digits of its hash.
+const PREFIX_LENGTH: usize = LONGEST_NAME - 1 - HASH_DIGITS;
+const HASH_DIGITS: usize = 16;
 
-/// A caller that was let in: an extension of its request.
+/// An admitted caller. The request carries it as an extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// As `token/pipeline`, `jwt/alice`, `cert/spiffe://…`, or `anonymous`: 1 to 128 visible ASCII characters.
+    /// The name, such as `token/pipeline`, `jwt/alice`, `cert/spiffe://…`, or `anonymous`: 1 to 128 visible ASCII
+    /// characters.
     pub name: Arc<str>,
-    /// What it may do.
+    /// The role.
     pub role: Role,
-    /// Whether nobody is asked for credentials and all may do everything, so that they are who they say.
+    /// True if the service takes no credentials and grants full access, so that callers may name any actor.
     pub is_open: bool,
 }
 
-/// Nobody in particular.
+/// The name of callers without credentials.
 const ANONYMOUS: &str = "anonymous";
 
 impl Principal {
-    /// Whoever has no credentials.
+    /// The principal of callers without credentials.
     pub fn anonymous(role: Role, is_open: bool) -> Self {
         Self { name: ANONYMOUS.into(), role, is_open }
     }
 
-    /// Whether it has no credentials.
+    /// True for a caller without credentials.
     pub fn is_anonymous(&self) -> bool {
         &*self.name == ANONYMOUS
     }
 }
 
-/// Somebody whom credentials name.
+/// The identity that credentials name.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Who it is.
+    /// The name of the principal.
     pub name: Arc<str>,
-    /// What it may do; none: nothing.
+    /// The role. `None` allows nothing.
     pub role: Option<Role>,
-    /// How long that holds.
+    /// The validity of the credentials.
     pub until: Validity,
 }
 
-/// How long credentials hold.
+/// The validity of credentials.
 #[derive(Debug, Clone)]
 pub enum Validity {
-    /// As long as the connection.
+    /// Valid as long as the connection.
     Always,
-    /// Until this time.
+    /// Valid until this time.
     Expires(SystemTime),
-    /// Until the API token is revoked or expires.
+    /// Valid until the API token is revoked or expires.
     Token {
         /// Cancelled when the token is revoked, or its row is deleted.
         revoked: CancellationToken,
-        /// None: the token does not expire.
+        /// `None` if the token does not expire.
         expire_time: Option<SystemTime>,
     },
 }
 
 impl Validity {
-    /// Ends when they do not hold any more.
+    /// Waits until the credentials are no longer valid, and returns the reason.
     pub async fn ended(self) -> Denied {
         match self {
             Self::Always => future::pending().await,
@@ -94,27 +95,27 @@ impl Validity {
     }
 }
 
-/// Ends at this time.
-pub async fn expiry(at: SystemTime) -> Denied {
-    // A clock that is set back makes it come again.
-    while let Some(left) = left(at) {
-        time::sleep(left).await;
+/// Waits until this time.
+async fn expiry(at: SystemTime) -> Denied {
+    // The loop handles a clock that is set back during the sleep.
+    while let Some(remaining) = remaining(at) {
+        time::sleep(remaining).await;
     }
     Denied::Expired
 }
 
-/// How long it is until a time; none: it has come.
-fn left(at: SystemTime) -> Option<Duration> {
-    at.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero())
+/// The time that remains. `None` if it has passed.
+fn remaining(at: SystemTime) -> Option<Duration> {
+    at.duration_since(SystemTime::now()).ok().filter(|remaining| !remaining.is_zero())
 }
 
-/// The name of a principal of a kind (`token`, `jwt`, `cert`): what is no visible ASCII is percent-encoded, and what is too
-/// long cut, so that no two callers ever have the same one.
-pub fn name(kind: &str, said: &str) -> Arc<str> {
+/// The name of a principal: its kind (`token`, `jwt`, `cert`) and its id. Bytes that are not visible ASCII are
+/// percent-encoded, and long names are shortened with a hash, so that no two callers share a name.
+pub fn principal_name(kind: &str, id: &str) -> Arc<str> {
     let mut name = format!("{kind}/");
-    for byte in said.bytes() {
+    for byte in id.bytes() {
         match byte {
-            // These two mark what was encoded, and what was cut.
+            // These two mark encoded bytes and shortened names.
             b'%' | b'~' => name.push_str(&format!("%{byte:02X}")),
             0x21..=0x7e => name.push(char::from(byte)),
             _ => name.push_str(&format!("%{byte:02X}")),
@@ -122,9 +123,9 @@ pub fn name(kind: &str, said: &str) -> Arc<str> {
     }
     if name.len() > LONGEST_NAME {
         let hash = blake3::hash(name.as_bytes()).to_hex();
-        name.truncate(KEPT);
+        name.truncate(PREFIX_LENGTH);
         name.push('~');
-        name.push_str(&hash[..HASH]);
+        name.push_str(&hash[..HASH_DIGITS]);
     }
     name.into()
 }
@@ -134,14 +135,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_visible_ascii_and_each_is_another_ones() {
-        assert_eq!(&*name("token", "pipeline"), "token/pipeline");
-        assert_eq!(&*name("cert", "spiffe://example.org/desk"), "cert/spiffe://example.org/desk");
-        assert_eq!(&*name("jwt", "Əli via token/x"), "jwt/%C6%8Fli%20via%20token/x");
+    fn names_are_visible_ascii_and_unique() {
+        assert_eq!(&*principal_name("token", "pipeline"), "token/pipeline");
+        assert_eq!(&*principal_name("cert", "spiffe://example.org/desk"), "cert/spiffe://example.org/desk");
+        assert_eq!(&*principal_name("jwt", "Əli via token/x"), "jwt/%C6%8Fli%20via%20token/x");
         let long = "x".repeat(200);
-        let said = ["a b", "a%20b", "a~b", "a%7Eb", &long[..122], &long[..124], &long[..125], &long[..126], &long, ""];
-        let names: std::collections::HashSet<_> = said.iter().map(|said| name("cert", said)).collect();
-        assert_eq!(names.len(), said.len());
+        let ids = ["a b", "a%20b", "a~b", "a%7Eb", &long[..122], &long[..124], &long[..125], &long[..126], &long, ""];
+        let names: std::collections::HashSet<_> = ids.iter().map(|id| principal_name("cert", id)).collect();
+        assert_eq!(names.len(), ids.len());
         assert!(
             names.iter().all(|name| name.len() <= LONGEST_NAME && name.bytes().all(|byte| byte.is_ascii_graphic()))
         );

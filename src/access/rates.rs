@@ -1,4 +1,4 @@
-//! How often a caller may call.
+//! The rate limit of each caller.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -15,27 +15,28 @@ use tokio::time;
 
 use super::{Principal, denied::Denied};
 
-/// How often those are forgotten who have not called for so long that they may call as often as anybody.
-const FORGET_PERIOD: Duration = Duration::from_secs(10);
+/// How often idle rate-limiter entries are evicted.
+const EVICTION_PERIOD: Duration = Duration::from_secs(10);
 
-/// How often each caller has called.
+/// A rate limiter with an entry per caller.
 #[derive(Debug)]
 pub struct Rates {
     callers: DefaultKeyedRateLimiter<Caller>,
     clock: DefaultClock,
 }
 
-/// Whose calls are counted together.
+/// The key of a rate limit: calls with the same key are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Caller {
-    /// All who have this name.
+    /// The callers with this name.
     Named(Arc<str>),
-    /// All without a name who come from there.
+    /// The callers without a name from this network.
     From(IpAddr),
 }
 
 impl Rates {
-    /// So many calls a second, and so many at once (default: as many as in a second); none: no limit.
+    /// A limiter for `rate` calls per second and bursts of `burst` calls (default: `rate`). `None` if `rate` is 0,
+    /// which means no limit.
     pub fn new(rate: u32, burst: Option<NonZeroU32>) -> Option<Self> {
         let rate = NonZeroU32::new(rate)?;
         let quota = Quota::per_second(rate).allow_burst(burst.unwrap_or(rate));
@@ -43,6 +44,9 @@ impl Rates {
     }
 
     /// Counts a call.
+    ///
+    /// # Errors
+    /// The caller exceeds its rate: `TooOften`, with the time to wait.
     pub fn check(&self, principal: &Principal, address: IpAddr) -> Result<(), Denied> {
         let caller = match principal.is_anonymous() {
             true => Caller::From(network(address)),
@@ -53,17 +57,18 @@ impl Rates {
             .map_err(|not_until| Denied::TooOften(not_until.wait_time_from(self.clock.now())))
     }
 
-    /// Forgets callers. Does not end.
-    pub async fn keep(&self) {
+    /// Evicts idle callers periodically. Does not end.
+    pub async fn evict_idle(&self) {
         loop {
-            time::sleep(FORGET_PERIOD).await;
+            time::sleep(EVICTION_PERIOD).await;
             self.callers.retain_recent();
             self.callers.shrink_to_fit();
         }
     }
 }
 
-/// One customer of a provider has at least a /64 of IPv6 addresses (RFC 6177).
+/// The network whose calls are counted together: an IPv4 address, or an IPv6 /64, of which a customer has at least
+/// first (RFC 6177).
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
@@ -81,21 +86,24 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_counted_by_name_and_those_without_by_where_they_come_from() {
+    fn callers_are_counted_by_name_and_anonymous_ones_by_network() {
         let rates = Rates::new(1, NonZeroU32::new(2)).expect("a limit");
         let from = |text: &str| text.parse::<IpAddr>().expect("an address");
         let may = |principal: &Principal, address| rates.check(principal, from(address)).is_ok();
-        let (one, other, nobody) = (named("token/a"), named("token/b"), Principal::anonymous(Role::Reader, false));
-        assert!(may(&one, "10.0.0.1") && may(&one, "10.0.0.2") && !may(&one, "10.0.0.3"));
-        assert!(may(&other, "10.0.0.1"));
-        assert!(may(&nobody, "10.0.0.1") && may(&nobody, "::ffff:10.0.0.1") && !may(&nobody, "10.0.0.1"));
-        assert!(may(&nobody, "10.0.0.2"));
-        assert!(may(&nobody, "2001:db8::1") && may(&nobody, "2001:db8::ffff:2") && !may(&nobody, "2001:db8::3"));
-        assert!(may(&nobody, "2001:db8:0:1::1"));
+        let (first, second, anonymous) =
+            (named("token/a"), named("token/b"), Principal::anonymous(Role::Reader, false));
+        assert!(may(&first, "10.0.0.1") && may(&first, "10.0.0.2") && !may(&first, "10.0.0.3"));
+        assert!(may(&second, "10.0.0.1"));
+        assert!(may(&anonymous, "10.0.0.1") && may(&anonymous, "::ffff:10.0.0.1") && !may(&anonymous, "10.0.0.1"));
+        assert!(may(&anonymous, "10.0.0.2"));
+        assert!(
+            may(&anonymous, "2001:db8::1") && may(&anonymous, "2001:db8::ffff:2") && !may(&anonymous, "2001:db8::3")
+        );
+        assert!(may(&anonymous, "2001:db8:0:1::1"));
     }
 
     #[test]
-    fn whoever_calls_too_often_is_told_how_long_to_wait() {
+    fn caller_above_its_rate_gets_the_time_to_wait() {
         let rates = Rates::new(2, NonZeroU32::new(1)).expect("a limit");
         let address = IpAddr::from([127, 0, 0, 1]);
         rates.check(&named("a"), address).expect("the first");

@@ -1,5 +1,6 @@
-//! The API tokens, in memory: read anew every second, so that a token that was revoked anywhere is refused here soon, and
-//! at once when an unknown one comes. While the database is away, those that are known go on.
+//! The API tokens, cached in memory. The cache is refreshed every second, so that a token that is revoked by another
+//! instance is soon refused here, and at once on an unknown token. While the database is unavailable, cached tokens
+//! stay valid.
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use super::{
     api_token::ApiToken,
     denied::Denied,
-    principal::{Identity, Validity, name},
+    principal::{Identity, Validity, principal_name},
 };
 use crate::{
     model::role::Role,
@@ -27,36 +28,36 @@ use crate::{
     },
 };
 
-/// How often they are read.
-const PERIOD: Duration = Duration::from_secs(1);
-/// However many unknown tokens come, they are not read more often than this.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Whoever comes with an unknown one does not wait longer for the database.
+/// The pause between two refreshes.
+const REFRESH_PERIOD: Duration = Duration::from_secs(1);
+/// The least time between two refreshes, however many unknown tokens are presented.
+const MIN_REFRESH_PAUSE: Duration = Duration::from_millis(100);
+/// The longest wait of a call with an unknown token for the database.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// All API tokens.
+/// The cache of all API tokens.
 #[derive(Debug)]
 pub struct Tokens {
     store: Store,
-    held: Arc<RwLock<Table>>,
+    cache: Arc<RwLock<Cache>>,
     last: Arc<Mutex<Refresh>>,
 }
 
-/// By their ids.
-type Table = HashMap<Uuid, Arc<HeldToken>>;
+/// Tokens by id.
+type Cache = HashMap<Uuid, Arc<CachedToken>>;
 
-/// A token of the table.
+/// A cached token.
 #[derive(Debug)]
-struct HeldToken {
+struct CachedToken {
     hash: SecretHash,
     name: Arc<str>,
     role: Role,
     expire_time: Option<SystemTime>,
-    /// Also when its row is gone.
+    /// Cancelled when the token is revoked, or its row is deleted.
     revoked: CancellationToken,
 }
 
-/// The last time that they were read.
+/// The last refresh.
 #[derive(Debug)]
 struct Refresh {
     began: Instant,
@@ -64,107 +65,114 @@ struct Refresh {
 }
 
 impl Tokens {
-    /// Those of the database.
+    /// Reads all tokens from the database.
+    ///
+    /// # Errors
+    /// The database failed.
     pub async fn new(store: Store) -> Result<Self, StoreError> {
         let began = Instant::now();
-        let held =
+        let cache =
             token::all(store.feed()).await?.into_iter().map(|token| (token.id, Arc::new(token.into()))).collect();
         let last = Arc::new(Mutex::new(Refresh { began, outcome: Ok(()) }));
-        Ok(Self { store, held: Arc::new(RwLock::new(held)), last })
+        Ok(Self { store, cache: Arc::new(RwLock::new(cache)), last })
     }
 
-    /// Reads them again and again. Does not end.
-    pub async fn keep(&self) {
+    /// Refreshes the cache periodically. Does not end.
+    pub async fn refresh(&self) {
         loop {
-            time::sleep(PERIOD).await;
-            if let Err(error) = self.read_since(Instant::now()).await {
-                tracing::debug!(%error, "the API tokens were not read; those that are known go on");
+            time::sleep(REFRESH_PERIOD).await;
+            if let Err(error) = self.refresh_since(Instant::now()).await {
+                tracing::debug!(%error, "the API tokens were not read; the cached ones stay valid");
             }
         }
     }
 
-    /// Whom a token names.
-    pub async fn known(&self, presented: &ApiToken) -> Result<Identity, Denied> {
+    /// The identity of the holder of a token.
+    ///
+    /// # Errors
+    /// The token is unknown, revoked or expired, or the database failed.
+    pub async fn authenticate(&self, presented: &ApiToken) -> Result<Identity, Denied> {
         let hash = presented.hash();
-        let held = match self.held(presented.id) {
-            Some(held) => held,
+        let cached = match self.cached(presented.id) {
+            Some(cached) => cached,
             None => {
-                self.read_since(Instant::now()).await.map_err(Denied::Store)?;
-                self.held(presented.id).ok_or(Denied::Invalid("there is no such API token"))?
+                self.refresh_since(Instant::now()).await.map_err(Denied::Store)?;
+                self.cached(presented.id).ok_or(Denied::Invalid("there is no such API token"))?
             }
         };
-        if held.hash != hash {
+        if cached.hash != hash {
             return Err(Denied::Invalid("there is no such API token"));
         }
-        if held.revoked.is_cancelled() {
+        if cached.revoked.is_cancelled() {
             return Err(Denied::Revoked);
         }
-        if held.expire_time.is_some_and(|expires| expires <= SystemTime::now()) {
+        if cached.expire_time.is_some_and(|expires| expires <= SystemTime::now()) {
             return Err(Denied::Expired);
         }
-        Ok(Identity { name: held.name.clone(), role: Some(held.role), until: held.until() })
+        Ok(Identity { name: cached.name.clone(), role: Some(cached.role), until: cached.validity() })
     }
 
-    fn held(&self, id: Uuid) -> Option<Arc<HeldToken>> {
-        self.held.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    fn cached(&self, id: Uuid) -> Option<Arc<CachedToken>> {
+        self.cache.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
-    /// Answers once they have been read after this moment: one reading for all who wait. It is a task of its own: whoever
-    /// asked for it may go away, and the others are not told that it was done when it was not.
-    async fn read_since(&self, moment: Instant) -> Result<(), Arc<StoreError>> {
+    /// Returns once a refresh has begun after `moment` and ended. Concurrent callers share one refresh. It runs in a
+    /// task, so that it completes, and its outcome is recorded for the others, even if the caller that began it
+    /// disconnects.
+    async fn refresh_since(&self, moment: Instant) -> Result<(), Arc<StoreError>> {
         let mut last = Arc::clone(&self.last).lock_owned().await;
         if last.began >= moment {
             return last.outcome.clone();
         }
-        let (store, held) = (self.store.clone(), Arc::clone(&self.held));
+        let (store, cache) = (self.store.clone(), Arc::clone(&self.cache));
         let reading = tokio::spawn(async move {
-            time::sleep_until(last.began + PAUSE).await;
+            time::sleep_until(last.began + MIN_REFRESH_PAUSE).await;
             last.began = Instant::now();
             let read = time::timeout(READ_TIMEOUT, token::all(store.feed())).await;
             last.outcome =
-                read.map_err(StoreError::silent).flatten().map(|tokens| take(&held, tokens)).map_err(Arc::new);
+                read.map_err(StoreError::no_answer).flatten().map(|tokens| replace(&cache, tokens)).map_err(Arc::new);
             last.outcome.clone()
         });
-        // Only the end of the runtime ends it before.
+        // The task only fails when the runtime ends.
         reading.await.unwrap_or_else(|_| Err(Arc::new(StoreError::Unavailable(sqlx::Error::WorkerCrashed))))
     }
 }
 
-/// Takes what was read in place of what was known. A token that is still there stays the same, with those who wait for its
-/// end.
-fn take(held: &RwLock<Table>, tokens: Vec<Token>) {
-    let mut held = held.write().unwrap_or_else(PoisonError::into_inner);
-    let mut former = std::mem::take(&mut *held);
+/// Replaces the contents of the cache. A token that was cached before keeps its entry, since streams wait for its
+/// revocation.
+fn replace(cache: &RwLock<Cache>, tokens: Vec<Token>) {
+    let mut cache = cache.write().unwrap_or_else(PoisonError::into_inner);
+    let mut former = std::mem::take(&mut *cache);
     for token in tokens {
         let (id, is_revoked) = (token.id, token.revoke_time.is_some());
-        let one = former.remove(&id).unwrap_or_else(|| Arc::new(token.into()));
+        let cached = former.remove(&id).unwrap_or_else(|| Arc::new(token.into()));
         if is_revoked {
-            one.revoked.cancel();
+            cached.revoked.cancel();
         }
-        held.insert(id, one);
+        cache.insert(id, cached);
     }
-    former.values().for_each(|gone| gone.revoked.cancel());
+    former.values().for_each(|deleted| deleted.revoked.cancel());
 }
 
-impl HeldToken {
-    fn until(&self) -> Validity {
+impl CachedToken {
+    fn validity(&self) -> Validity {
         Validity::Token { revoked: self.revoked.clone(), expire_time: self.expire_time }
     }
 }
 
-impl From<Token> for HeldToken {
+impl From<Token> for CachedToken {
     fn from(token: Token) -> Self {
-        let Token { id: _, name: said, role, hash, create_time: _, expire_time, revoke_time } = token;
-        let held = Self {
+        let Token { id: _, name: token_name, role, hash, create_time: _, expire_time, revoke_time } = token;
+        let cached = Self {
             hash,
-            name: name("token", &said),
+            name: principal_name("token", &token_name),
             role,
             expire_time: expire_time.map(SystemTime::from),
             revoked: CancellationToken::new(),
         };
         if revoke_time.is_some() {
-            held.revoked.cancel();
+            cached.revoked.cancel();
         }
-        held
+        cached
     }
 }

@@ -1,4 +1,4 @@
-//! What an operator does to API tokens.
+//! `readout token`: creates, lists and revokes API tokens.
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
@@ -11,10 +11,14 @@ use crate::{
     store::token::{self, Token},
 };
 
-/// What it takes before there can be tokens.
+/// The hint for a database without the table of tokens.
 const MIGRATE: &str = "the database's API tokens cannot be reached; if it is new, `readout migrate` makes the table";
 
-/// Makes a token, and prints it.
+/// Creates a token, and prints it.
+///
+/// # Errors
+///
+/// If the database cannot be opened, or has no table of tokens.
 pub async fn create(config: CreateToken) -> Result<()> {
     let secret = ApiToken::generate()?;
     let create_time = Utc::now().trunc_subsecs(0);
@@ -36,17 +40,25 @@ pub async fn create(config: CreateToken) -> Result<()> {
 }
 
 /// Prints all tokens, without their secrets.
+///
+/// # Errors
+///
+/// If the database cannot be opened, or has no table of tokens.
 pub async fn list(config: ListTokens) -> Result<()> {
     let tokens =
         with_store(&config.database, async |store| Ok(token::all(store.feed()).await?)).await.context(MIGRATE)?;
     match config.output {
         Output::Text => print!("{}", table(&tokens, Utc::now())),
-        Output::Json => tokens.iter().for_each(|one| println!("{}", json_of(one, Utc::now()))),
+        Output::Json => tokens.iter().for_each(|token| println!("{}", json_of(token, Utc::now()))),
     }
     Ok(())
 }
 
-/// Revokes a token, and prints since when it is.
+/// Revokes a token, and prints the time of its revocation.
+///
+/// # Errors
+///
+/// If there is no such token, or the database cannot be opened.
 pub async fn revoke(config: RevokeToken) -> Result<()> {
     let revoked = with_store(&config.database, async |store| Ok(token::revoke(store.feed(), config.id).await?));
     match revoked.await.context(MIGRATE)? {
@@ -56,7 +68,7 @@ pub async fn revoke(config: RevokeToken) -> Result<()> {
     Ok(())
 }
 
-/// What a token is good for at a time.
+/// The state of a token at the time `now`.
 fn state(token: &Token, now: DateTime<Utc>) -> &'static str {
     match token {
         Token { revoke_time: Some(_), .. } => "revoked",
@@ -77,14 +89,14 @@ fn json_of(token: &Token, now: DateTime<Utc>) -> serde_json::Value {
     })
 }
 
-/// Columns under their names.
+/// Formats the tokens as aligned columns under a header.
 fn table(tokens: &[Token], now: DateTime<Utc>) -> String {
     const HEAD: [&str; 7] = ["ID", "NAME", "ROLE", "STATE", "CREATED", "EXPIRES", "REVOKED"];
     let or_none = |time: Option<DateTime<Utc>>| time.map_or_else(|| "-".to_owned(), text);
-    let row = |one: &Token| {
-        let (id, created, state) = (one.id.to_string(), text(one.create_time), state(one, now).to_owned());
-        let (expires, revoked) = (or_none(one.expire_time), or_none(one.revoke_time));
-        [id, one.name.clone(), one.role.to_string(), state, created, expires, revoked]
+    let row = |token: &Token| {
+        let (id, created, state) = (token.id.to_string(), text(token.create_time), state(token, now).to_owned());
+        let (expires, revoked) = (or_none(token.expire_time), or_none(token.revoke_time));
+        [id, token.name.clone(), token.role.to_string(), state, created, expires, revoked]
     };
     let rows: Vec<_> = [HEAD.map(str::to_owned)].into_iter().chain(tokens.iter().map(row)).collect();
     let mut widths = [0; HEAD.len()];
@@ -114,7 +126,7 @@ mod tests {
     use crate::{model::role::Role, store::token::SecretHash};
 
     #[test]
-    fn columns_stand_below_their_names() {
+    fn table_aligns_columns_with_their_names() {
         let now = DateTime::from_timestamp(1_600_000_000, 0).expect("a time");
         let active = Token {
             id: Uuid::nil(),

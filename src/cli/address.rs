@@ -1,4 +1,4 @@
-//! The address of a service, as `--server` has it.
+//! Parses the address of a service, the value of `--server`.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use tonic::codegen::http::Uri;
 /// Scheme, host and port of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// `true`: the connection is over TLS.
+    /// True for a connection over TLS.
     pub is_tls: bool,
-    /// A name or an IP address, an IPv6 one without its brackets.
+    /// A host name or an IP address, IPv6 without brackets.
     pub host: String,
-    /// The port; where none is written, that of the scheme.
+    /// The port; default: the one of the scheme.
     pub port: u16,
 }
 
 impl Address {
-    /// Reads `https://host:port`, `http://host:port` or `host:port`. One without a scheme is taken as `https://` where
-    /// `prefers_tls`, else as `http://`. Refuses what a connection would ignore: a path, a query, a user.
+    /// Parses `https://host:port`, `http://host:port` or `host:port`. The default scheme is `https` if `prefers_tls`,
+    /// else `http`. A path, a query and a user are refused: a connection would ignore them.
     pub fn parse(text: &str, prefers_tls: bool) -> Result<Self> {
         let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
         if rest.contains('@') {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_a_scheme_a_host_and_a_port() {
+    fn parser_completes_scheme_and_port() {
         for (text, address) in [
             ("http://127.0.0.1:50051", "http://127.0.0.1:50051"),
             ("https://readout.example:8443/", "https://readout.example:8443"),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_with_more_is_refused() {
+    fn parser_refuses_malformed_addresses_with_the_reason() {
         for (text, why) in [
             ("ftp://127.0.0.1:50051", "must begin with http:// or https://"),
             ("dns:///readout:50051", "must begin with http:// or https://"),
@@ -125,8 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_not_repeated() {
-        let told = parse("http://press:s3cret@readout:1");
-        assert!(told.contains("must not hold a user") && !told.contains("s3cret"), "{told}");
+    fn error_hides_the_password() {
+        let error = parse("http://press:s3cret@readout:1");
+        assert!(error.contains("must not hold a user") && !error.contains("s3cret"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The connection of a command to a running service: over TLS or in plaintext, and on whose behalf.
+//! Connects a command to a running service, over TLS or in plaintext, with its credentials.
 
 use std::{
     env,
@@ -31,14 +31,14 @@ use crate::{
     error_chain,
 };
 
-/// Calls take this way; a clone shares the connection.
-pub type Wire = InterceptedService<Channel, CallMetadata>;
+/// A channel that adds the metadata of the command to each call. Clones share the connection.
+pub type ClientChannel = InterceptedService<Channel, CallMetadata>;
 
-/// An attempt to connect takes at most this long.
+/// The longest time that an attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is sent with each call, where there is one: the token, and the trace that the command belongs to (the variable
-/// `TRACEPARENT`, as OpenTelemetry passes it to programs).
+/// The metadata of each call: the token, and the trace of the command (the variable `TRACEPARENT`, which OpenTelemetry
+/// passes to programs).
 #[derive(Clone)]
 pub struct CallMetadata {
     token: Option<AsciiMetadataValue>,
@@ -56,27 +56,31 @@ impl Interceptor for CallMetadata {
     }
 }
 
-/// A configured way to a service, which was not tried yet.
+/// The configuration of a connection.
 pub struct Connector {
     address: Address,
     endpoint: Endpoint,
-    sent: CallMetadata,
+    metadata: CallMetadata,
 }
 
-/// Why there is no connection.
+/// The failure of an attempt to connect.
 #[derive(Debug, thiserror::Error)]
 #[error("no connection to {service}: {cause}")]
 pub struct ConnectError {
     service: Address,
-    /// The failure in words.
+    /// The description of the failure.
     pub cause: String,
-    /// `true`: another attempt may succeed.
-    pub may_pass: bool,
+    /// True if another attempt may succeed.
+    pub is_transient: bool,
 }
 
 impl Connector {
-    /// Reads the configuration, and the files that it names. An address without a scheme is `https://` where there are
-    /// certificates for it.
+    /// Reads the configuration and the files that it names. An address without a scheme is `https` if certificates are
+    /// configured.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is contradictory, a file cannot be read, or a token would be sent in plaintext.
     pub fn new(config: &config::Server) -> Result<Self> {
         let has_certificates = config.tls_ca.is_some() || config.tls_cert.is_some();
         let address = Address::parse(&config.server, has_certificates)?;
@@ -84,36 +88,43 @@ impl Connector {
             bail!("--tls-ca and --tls-cert need an https:// address, and {address} is none");
         }
         let token = token(config)?;
-        if !address.is_tls && token.is_some() && !config.insecure && !is_of_this_machine(&address.host) {
+        if !address.is_tls && token.is_some() && !config.insecure && !is_loopback(&address.host) {
             bail!("the token would go to {address} in plaintext: use https://, or say --insecure");
         }
         let mut endpoint = Endpoint::from_shared(address.to_string())?
             .connect_timeout(CONNECT_TIMEOUT)
-            // Else a server that vanished without a word would be waited for without end.
+            // Detects a server that has vanished without closing the connection.
             .http2_keep_alive_interval(Duration::from_secs(20));
         if address.is_tls {
             endpoint = endpoint.tls_config(tls(config)?).context("these certificates cannot be used")?;
         }
-        // A value that is not well formed is nobody's trace: the service ignores it.
+        // The value is not validated: the service ignores a malformed one.
         let trace = env::var("TRACEPARENT").ok().and_then(|trace| trace.parse().ok());
-        Ok(Self { address, endpoint, sent: CallMetadata { token, trace } })
+        Ok(Self { address, endpoint, metadata: CallMetadata { token, trace } })
     }
 
-    /// The service.
+    /// The address of the service.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// Connects, and makes sure that the service speaks what the address says.
-    pub async fn connect(&self) -> Result<Wire, ConnectError> {
-        let failed =
-            |may_pass, cause: &str| ConnectError { service: self.address.clone(), cause: cause.to_owned(), may_pass };
+    /// Connects, and checks that the service speaks the protocol of the address.
+    ///
+    /// # Errors
+    ///
+    /// If the name does not resolve, the connection fails, or the port speaks another protocol.
+    pub async fn connect(&self) -> Result<ClientChannel, ConnectError> {
+        let failed = |is_transient, cause: &str| ConnectError {
+            service: self.address.clone(),
+            cause: cause.to_owned(),
+            is_transient,
+        };
         let addresses = match lookup_host((self.address.host.as_str(), self.address.port)).await {
             Ok(addresses) => addresses.collect::<Vec<_>>(),
             Err(error) => return Err(failed(may_resolve_later(&error), &error_chain::in_one_line(&error))),
         };
         if !self.address.is_tls {
-            match self.spoken_at(&addresses).await {
+            match self.probe(&addresses).await {
                 Ok(Protocol::Http2 | Protocol::Silent) => {}
                 Ok(Protocol::Tls) => return Err(failed(false, "it speaks TLS: write https:// instead of http://")),
                 Ok(Protocol::Other(answer)) => {
@@ -123,43 +134,43 @@ impl Connector {
             }
         }
         match self.endpoint.connect().await {
-            Ok(channel) => Ok(Wire::new(channel, self.sent.clone())),
+            Ok(channel) => Ok(ClientChannel::new(channel, self.metadata.clone())),
             Err(error) => {
                 // A plaintext service breaks a TLS handshake in many ways.
-                if self.address.is_tls && matches!(self.spoken_at(&addresses).await, Ok(Protocol::Http2)) {
+                if self.address.is_tls && matches!(self.probe(&addresses).await, Ok(Protocol::Http2)) {
                     return Err(failed(false, "it does not speak TLS: write http:// instead of https://"));
                 }
-                // Of its layers only the innermost says something.
-                let is_of_tls = causes(&error).any(is_of_tls);
-                Err(failed(!is_of_tls, &causes(&error).last().map(ToString::to_string).unwrap_or_default()))
+                // Only the innermost of the nested errors is informative.
+                let is_tls_error = causes(&error).any(is_tls_error);
+                Err(failed(!is_tls_error, &causes(&error).last().map(ToString::to_string).unwrap_or_default()))
             }
         }
     }
 
-    /// Asks the first of these addresses that takes a connection.
-    async fn spoken_at(&self, addresses: &[SocketAddr]) -> io::Result<Protocol> {
+    /// Probes the protocol of the first address that accepts a connection.
+    async fn probe(&self, addresses: &[SocketAddr]) -> io::Result<Protocol> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(addresses)).await;
         let stream = connecting.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it takes no connection"))??;
         protocol(stream).await
     }
 }
 
-/// An error and its causes.
+/// Iterates over an error and its causes.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| {
-        // An I/O error has its own cause, and not itself, as the cause of the error that it wraps.
+        // The `source` of an I/O error is the source of the error that it wraps, and skips that error.
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source())
     })
 }
 
-/// Returns `true` for a handshake that either side refused: the next one would be refused, too.
-fn is_of_tls(error: &(dyn StdError + 'static)) -> bool {
+/// Returns `true` for a TLS handshake that either side refused: a repetition would fail too.
+fn is_tls_error(error: &(dyn StdError + 'static)) -> bool {
     error.is::<rustls::Error>()
 }
 
-/// Returns `true` if a name server gave no answer, and `false` if it answered that there is no such name. The standard
-/// library has no more than the words of gai_strerror(3), those of glibc and of musl.
+/// Returns `true` if a name server gave no answer, and `false` if it answered that the name does not exist. The
+/// standard library exposes only the text of gai_strerror(3), in the wording of glibc or musl.
 fn may_resolve_later(error: &io::Error) -> bool {
     let text = error.to_string().to_ascii_lowercase();
     ["temporary failure", "try again"].iter().any(|words| text.contains(words))
@@ -182,7 +193,7 @@ fn tls(config: &config::Server) -> Result<ClientTlsConfig> {
     }
 }
 
-/// As a header; that of the file before that of the environment.
+/// Returns the token as the value of a header. The file takes precedence over the environment.
 fn token(config: &config::Server) -> Result<Option<AsciiMetadataValue>> {
     let token = match &config.token_file {
         Some(file) => Secret::read(file)?,
@@ -191,7 +202,7 @@ fn token(config: &config::Server) -> Result<Option<AsciiMetadataValue>> {
             _ => return Ok(None),
         },
     };
-    // What is wrong is not repeated: it may still be most of a secret.
+    // The error does not repeat the value: it may be a secret with a typing error.
     let mut value: AsciiMetadataValue = format!("Bearer {}", token.expose().trim())
         .parse()
         .map_err(|_| anyhow!("the token has characters of no token"))?;
@@ -203,7 +214,7 @@ fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-fn is_of_this_machine(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
@@ -212,17 +223,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_is_localhost_and_what_loops_back() {
-        for here in ["localhost", "127.0.0.1", "127.9.9.9", "::1"] {
-            assert!(is_of_this_machine(here), "{here}");
+    fn loopback_is_localhost_or_a_loopback_address() {
+        for host in ["localhost", "127.0.0.1", "127.9.9.9", "::1"] {
+            assert!(is_loopback(host), "{host}");
         }
-        for elsewhere in ["192.0.2.1", "localhost.example.com", "2001:db8::1"] {
-            assert!(!is_of_this_machine(elsewhere), "{elsewhere}");
+        for host in ["192.0.2.1", "localhost.example.com", "2001:db8::1"] {
+            assert!(!is_loopback(host), "{host}");
         }
     }
 
     #[test]
-    fn a_missing_name_is_final_and_a_missing_name_server_is_not() {
+    fn lookup_is_retried_if_the_name_server_did_not_answer() {
         let failed = |text: &str| io::Error::other(format!("failed to lookup address information: {text}"));
         assert!(!may_resolve_later(&failed("Name or service not known")));
         assert!(!may_resolve_later(&failed("No address associated with hostname")));

@@ -1,4 +1,4 @@
-//! Standard error of a command: progress on a terminal, and lines for people, each safe to print.
+//! Standard error of a command: a progress bar on a terminal, and messages, escaped for terminals.
 
 use std::{
     io::{self, Write},
@@ -11,20 +11,20 @@ use tokio::time::{Instant, sleep};
 
 use super::escape;
 
-/// A wait shorter than this is not worth a line.
+/// Shorter waits are not reported.
 const SHORT_WAIT: Duration = Duration::from_secs(2);
-/// The time between the first two lines about a wait, which doubles up to the longest.
+/// The time between the first two messages about a wait. It doubles up to `LONGEST_INTERVAL`.
 const FIRST_INTERVAL: Duration = Duration::from_secs(10);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The one place where the parts of a command write their lines. A clone is the same console.
+/// The console that the parts of a command share. Clones are the same console.
 #[derive(Debug, Clone)]
 pub struct Console {
     bar: ProgressBar,
     wait: Arc<Mutex<Option<Wait>>>,
 }
 
-/// The lines about a wait that lasts.
+/// The schedule of messages about a wait.
 #[derive(Debug)]
 struct Wait {
     next_line: Instant,
@@ -32,40 +32,40 @@ struct Wait {
 }
 
 impl Console {
-    /// One that shows nothing but lines.
+    /// Creates a console without a progress bar.
     pub fn new() -> Self {
         Self { bar: ProgressBar::hidden(), wait: Arc::default() }
     }
 
-    /// One that counts these on a terminal: "records".
-    pub fn counting(what: &str) -> Self {
-        // Draws nothing where standard error is not a terminal.
+    /// Creates a console with a progress bar that counts `unit`, such as "records".
+    pub fn counting(unit: &str) -> Self {
+        // Draws nothing if standard error is not a terminal.
         let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template(&format!("{{elapsed}} {{human_pos}} {what}, {{per_sec}}")) {
+        if let Ok(style) = ProgressStyle::with_template(&format!("{{elapsed}} {{human_pos}} {unit}, {{per_sec}}")) {
             bar.set_style(style);
         }
         Self { bar, ..Self::new() }
     }
 
-    /// Counts one more.
+    /// Advances the progress bar by one.
     pub fn count(&self) {
         self.bar.inc(1);
     }
 
-    /// Ends the progress, before the last lines.
+    /// Removes the progress bar, before the last messages.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 
-    /// Writes a line.
+    /// Writes a message as one line.
     pub fn say(&self, line: &str) {
-        // Nobody may read standard error any more.
+        // Standard error may be closed: the error is ignored.
         self.bar.suspend(|| {
             let _ = writeln!(io::stderr(), "{}", escape::text(line));
         });
     }
 
-    /// Awaits what may take long; while it does, says so: "waiting for " and `what`.
+    /// Awaits a future. If that takes long, reports "waiting for " and `what`.
     pub async fn awaiting<T>(&self, what: &str, future: impl Future<Output = T>) -> T {
         let mut future = std::pin::pin!(future);
         let mut pause = SHORT_WAIT;
@@ -80,7 +80,7 @@ impl Console {
         }
     }
 
-    /// Sleeps before another attempt. Once the wait since `began` gets long, says so: "waiting for " and `what`.
+    /// Sleeps before another attempt. Once the wait since `began` is long, reports "waiting for " and `what`.
     pub async fn pause(&self, what: &str, began: Instant, pause: Duration) {
         if began.elapsed() + pause > SHORT_WAIT {
             self.say_waiting(what);
@@ -88,7 +88,7 @@ impl Console {
         sleep(pause).await;
     }
 
-    /// Says that a wait lasts, unless that was said a short time ago, by whatever part of the command.
+    /// Reports a wait, unless any part of the command reported one a short time ago.
     pub fn say_waiting(&self, what: &str) {
         let is_due = Wait::is_due(&mut self.wait.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
         if is_due {
@@ -96,14 +96,14 @@ impl Console {
         }
     }
 
-    /// The wait is over.
+    /// Ends the wait.
     pub fn waited(&self) {
         *self.wait.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
 impl Wait {
-    /// Returns `true` if a line is to be written now, and takes note of it.
+    /// Returns `true` if a message is due now, and schedules the next one.
     fn is_due(wait: &mut Option<Self>, now: Instant) -> bool {
         let interval = match wait {
             Some(wait) if now < wait.next_line => return false,
@@ -120,11 +120,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_about_a_wait_get_rarer_until_it_is_over() {
+    fn messages_about_a_wait_become_rarer_up_to_one_a_minute() {
         let (mut wait, began) = (None, Instant::now());
         let mut due = |seconds| Wait::is_due(&mut wait, began + Duration::from_secs(seconds));
-        let lines: Vec<u64> = (0..300).filter(|seconds| due(*seconds)).collect();
-        assert_eq!(lines, [0, 10, 30, 70, 130, 190, 250]);
+        let times: Vec<u64> = (0..300).filter(|seconds| due(*seconds)).collect();
+        assert_eq!(times, [0, 10, 30, 70, 130, 190, 250]);
         assert!(Wait::is_due(&mut None, began));
     }
 }

@@ -1,8 +1,8 @@
-//! Text that is safe to print on a terminal: what a service, a file or a caller wrote cannot move the cursor, change
-//! colours, or show words in another order than they have.
+//! Escapes text for terminals. Text of a service, a file or a caller cannot move the cursor, change colours or reorder
+//! the displayed words.
 
-/// Replaces control characters, bidi controls and line separators of a line for people: `\u{1b}`. A tab stays; a line end
-/// becomes `\n`, so that one line stays one line.
+/// Escapes control characters, bidi controls and line separators in a message, as in `\u{1b}`. A tab stays. A line end
+/// becomes `\n`, so that a message is one line.
 pub fn text(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for letter in line.chars() {
@@ -16,8 +16,8 @@ pub fn text(line: &str) -> String {
     out
 }
 
-/// The same for JSON: `\u009b`, which every reader takes for the same character. Outside of strings JSON has none of
-/// these characters, and inside the other control characters are escaped already.
+/// Escapes the same characters in JSON, as in `\u009b`, which parsers decode to the same character. They occur only
+/// inside strings, where JSON already escapes the other control characters.
 pub fn json(line: String) -> String {
     if !line.contains(is_invisible_control) {
         return line;
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_shows_controls_by_their_numbers() {
+    fn text_escapes_control_characters() {
         assert_eq!(text("a\u{1b}[31mb\u{9b}31m\u{7f}\0\r"), "a\\u{1b}[31mb\\u{9b}31m\\u{7f}\\u{0}\\u{d}");
         assert_eq!(
             text("x\u{202e}y\u{2066}z\u{61c}\u{200f}\u{2028}"),
@@ -61,7 +61,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn escaped_json_is_the_same_value(value in "\\PC{0,8}[\u{7f}-\u{9f}\u{2028}-\u{202e}\u{2066}-\u{2069}\u{61c}a\"\\\\]{0,8}") {
+        fn json_keeps_its_value_when_escaped(value in "\\PC{0,8}[\u{7f}-\u{9f}\u{2028}-\u{202e}\u{2066}-\u{2069}\u{61c}a\"\\\\]{0,8}") {
             let line = json(serde_json::to_string(&value).expect("a string"));
             prop_assert_eq!(serde_json::from_str::<String>(&line).expect("JSON"), value);
             prop_assert!(!line.contains(is_invisible_control));

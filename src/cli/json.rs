@@ -1,6 +1,6 @@
-//! Canonical ProtoJSON of the contract's messages.
+//! Reads and writes the messages of the contract as ProtoJSON, by their descriptors. Output is canonical.
 
-mod misfit;
+mod mismatch;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,38 +8,45 @@ use anyhow::{Context, Result, anyhow, bail};
 use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, Kind, MapKey, MessageDescriptor, ReflectMessage, Value};
 
-pub use self::misfit::{Misfit, shortened};
+pub use self::mismatch::{Mismatch, shortened};
 use super::escape;
 use crate::pb;
 
-/// Reads a message of the contract by its full name ("readout.v1.Story"). Refused are fields and enum values that it does
-/// not have, values that do not fit, and anything after it.
-pub fn parse<M: Message + Default>(full_name: &str, text: &str) -> Result<M, Misfit> {
-    let of = descriptor(full_name).map_err(|error| other(error.to_string()))?;
+/// Parses a message of the contract by its full name ("readout.v1.Story").
+///
+/// # Errors
+///
+/// If the text has unknown fields or enum values, values of another type, a leap second, or anything after the message.
+pub fn parse<M: Message + Default>(full_name: &str, text: &str) -> Result<M, Mismatch> {
+    let of = descriptor(full_name).map_err(|error| general_mismatch(error.to_string()))?;
     let mut json = serde_json::Deserializer::from_str(text);
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let message = DynamicMessage::deserialize_with_options(of.clone(), &mut json, &options)
         .and_then(|message| json.end().map(|()| message));
-    let find = || misfit::find(&serde_json::from_str(text).ok()?, &of);
+    let find = || mismatch::find(&serde_json::from_str(text).ok()?, &of);
     match message {
-        // A leap second would be taken for the second before it.
+        // prost-reflect would read a leap second as the second before it.
         Ok(_)
             if text.contains(":60")
-                && let Some(misfit) = find() =>
+                && let Some(mismatch) = find() =>
         {
-            Err(misfit)
+            Err(mismatch)
         }
-        Ok(message) => message.transcode_to().map_err(|error| other(error.to_string())),
-        Err(error) => Err(find().unwrap_or_else(|| other(in_column(&error)))),
+        Ok(message) => message.transcode_to().map_err(|error| general_mismatch(error.to_string())),
+        Err(error) => Err(find().unwrap_or_else(|| general_mismatch(in_column(&error)))),
     }
 }
 
-fn other(problem: String) -> Misfit {
-    Misfit { path: String::new(), problem, kind: "a message that does not fit the contract" }
+fn general_mismatch(problem: String) -> Mismatch {
+    Mismatch { path: String::new(), problem, kind: "a message that does not fit the contract" }
 }
 
-/// Writes a message as one line without its end, safe to print on a terminal. Equal messages have equal bytes: fields come in the order of their
-/// numbers, maps in that of their keys.
+/// Writes a message as one line without a line end, escaped for terminals. Equal messages have equal bytes: fields are
+/// in the order of their numbers, map entries in the order of their keys.
+///
+/// # Errors
+///
+/// If the contract has no message of that name, or the message has a value that ProtoJSON cannot represent.
 pub fn print<M: Message>(full_name: &str, message: &M) -> Result<String> {
     let bytes = message.encode_to_vec();
     let mut out = String::with_capacity(2 * bytes.len());
@@ -51,7 +58,7 @@ fn descriptor(full_name: &str) -> Result<MessageDescriptor> {
     pb::pool().get_message_by_name(full_name).ok_or_else(|| anyhow!("the contract has no message {full_name}"))
 }
 
-/// "…, column 12": of a message in one line, "line 1" says nothing.
+/// The text of an error, with "column 12" instead of "at line 1 column 12" if the message is one line.
 fn in_column(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
@@ -60,7 +67,7 @@ fn in_column(error: &serde_json::Error) -> String {
     }
 }
 
-/// The value of a field in JSON, by its path in proto names from the message: `story.reports[0].account.kind`. None: there
+/// Returns the value of a field as JSON, by its path in proto names: `story.reports[0].account.kind`. `None` if there
 /// is no such field, or it is not set.
 pub fn at_path<M: Message>(full_name: &str, message: &M, path: &str) -> Option<String> {
     let bytes = message.encode_to_vec();
@@ -76,8 +83,8 @@ pub fn at_path<M: Message>(full_name: &str, message: &M, path: &str) -> Option<S
                     Value::List(values) => values.get(index.parse::<usize>().ok()?)?.clone(),
                     Value::Map(values) => {
                         let Kind::Message(entry) = &kind else { return None };
-                        let of_value = entry.map_entry_value_field().kind();
-                        kind = of_value;
+                        let value_kind = entry.map_entry_value_field().kind();
+                        kind = value_kind;
                         values.get(&MapKey::String(serde_json::from_str(index).ok()?))?.clone()
                     }
                     _ => return None,
@@ -102,7 +109,7 @@ pub fn at_path<M: Message>(full_name: &str, message: &M, path: &str) -> Option<S
     Some(out)
 }
 
-// prost-reflect could write all of this, were its maps not in the order of a hash.
+// prost-reflect is not used for this: it writes maps in hash order.
 fn print_message(message: &DynamicMessage, out: &mut String) -> Result<()> {
     if message.descriptor().package_name() == "google.protobuf" {
         out.push_str(&serde_json::to_string(message)?);
@@ -143,7 +150,7 @@ fn print_value(value: &Value, kind: &Kind, out: &mut String) -> Result<()> {
         Value::I64(number) => out.push_str(&format!("\"{number}\"")),
         Value::F32(number) if number.is_finite() => out.push_str(&serde_json::to_string(number)?),
         Value::F64(number) if number.is_finite() => out.push_str(&serde_json::to_string(number)?),
-        other => bail!("the contract has no values like {other:?}"),
+        value => bail!("the contract has no values like {value:?}"),
     }
     Ok(())
 }
@@ -151,13 +158,13 @@ fn print_value(value: &Value, kind: &Kind, out: &mut String) -> Result<()> {
 fn print_map(values: &HashMap<MapKey, Value>, entry: &Kind, out: &mut String) -> Result<()> {
     let Kind::Message(entry) = entry else { bail!("a map is a list of entries, not {entry:?}") };
     let kind = entry.map_entry_value_field().kind();
-    let in_order: BTreeMap<_, _> = values
+    let sorted: BTreeMap<_, _> = values
         .iter()
         .map(|(key, value)| Some((key.as_str()?, value)))
         .collect::<Option<_>>()
         .context("the contract has strings as keys")?;
     out.push('{');
-    print_items(in_order, out, |(key, value), out| {
+    print_items(sorted, out, |(key, value), out| {
         out.push_str(&serde_json::to_string(key)?);
         out.push(':');
         print_value(value, &kind, out)
@@ -187,7 +194,7 @@ mod tests {
     const STORY: &str = "readout.v1.Story";
 
     #[test]
-    fn a_message_is_printed_as_it_was_read() {
+    fn print_inverts_parse() {
         let line = concat!(
             r#"{"article":{"labels":{"a":"1","b":"2","c":"3","d":"4","e":"5"},"uri":"urn:x \"q\" \u001f é","#,
             r#""publishDate":{"year":2020,"month":9},"publishTime":"2020-09-04T12:00:00.500Z","#,
@@ -199,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_of_64_bits_are_strings() {
+    fn print_writes_64_bit_integers_as_strings() {
         let article = pb::Article { revision: i64::MAX, ..Default::default() };
         let line = print("readout.v1.Article", &article).unwrap();
         assert_eq!(line, r#"{"revision":"9223372036854775807"}"#);
@@ -207,14 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn proto_names_are_accepted() {
+    fn parse_accepts_proto_names() {
         let line = r#"{"article":{"language_code":"en"}}"#;
         let story: pb::Story = parse(STORY, line).unwrap();
         assert_eq!(story.article.unwrap().language_code, "en");
     }
 
     #[test]
-    fn what_follows_a_message_is_refused_with_its_column() {
+    fn parse_refuses_trailing_characters_with_their_column() {
         for (line, why) in
             [(r#"{} {}"#, "trailing characters, column 4"), (r#"{"article":"#, "EOF while parsing a value, column 11")]
         {
@@ -224,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_act_on_is_escaped_and_read_back() {
+    fn print_escapes_terminal_controls_and_parse_restores_them() {
         let title = "a\u{1b}[31m\u{9b}31m\u{7f}\u{202e}\u{2066}\u{2028}é";
         let story = pb::Story {
             article: Some(pb::Article { title: title.to_owned(), ..Default::default() }),
@@ -236,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_found_by_its_path() {
+    fn at_path_returns_the_value_of_a_field() {
         let line = r#"{"article":{"uri":"urn:x","labels":{"a.b]":"1"}},"reports":[{"account":{"kind":"TALKS","topics":["x","y"]}}]}"#;
         let story: pb::Story = parse(STORY, line).unwrap();
         let request = pb::IngestStoriesRequest { story: Some(story), ..Default::default() };

@@ -1,4 +1,5 @@
-//! `readout completions` and `readout man`: what shells and manuals know of the command line.
+//! `readout completions` and `readout man`: completion scripts and manual pages, generated from the command line's
+//! definition.
 
 use std::{
     fs,
@@ -12,14 +13,22 @@ use clap_complete::aot::generate;
 
 use crate::config::{Args, Completions, Man};
 
-/// Prints a completion script.
+/// Prints the completion script of a shell.
+///
+/// # Errors
+///
+/// If standard output cannot be written.
 pub fn completions(args: &Completions) -> Result<ExitCode> {
     let mut script = Vec::new();
     generate(args.shell, &mut Args::command(), "readout", &mut script);
     print(&script)
 }
 
-/// Prints the page of the program, or writes those of all commands.
+/// Prints the manual page of the program, or writes the pages of all commands to a directory.
+///
+/// # Errors
+///
+/// If standard output or the directory cannot be written.
 pub fn man(args: &Man) -> Result<ExitCode> {
     match &args.dir {
         Some(dir) => {
@@ -38,7 +47,7 @@ pub fn man(args: &Man) -> Result<ExitCode> {
 fn print(text: &[u8]) -> Result<ExitCode> {
     match io::stdout().write_all(text) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // The reader of a pipe has seen enough, as `head` has.
+        // The reader closed the pipe early, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::FAILURE),
         Err(error) => Err(error).context("standard output cannot be written"),
     }

@@ -1,4 +1,8 @@
-//! The commands that are clients of a running service. Data goes to standard output, all else to standard error.
+//! The commands that are clients of a running service, and `completions` and `man`. Data goes to standard output,
+//! everything else to standard error.
+//!
+//! `address` parses `--server`, `client` and `probe` connect, `retry` repeats failed calls, `console` writes standard
+//! error, `escape` makes text safe for terminals, and `json` reads and writes ProtoJSON.
 
 mod address;
 mod client;
@@ -19,7 +23,7 @@ use anyhow::Error;
 use tonic::Status;
 
 use self::{
-    client::{ConnectError, Connector, Wire},
+    client::{ClientChannel, ConnectError, Connector},
     console::Console,
     retry::Backoff,
 };
@@ -29,41 +33,41 @@ use crate::pb::{
     participant_service_client::ParticipantServiceClient,
 };
 
-/// The largest message that the service takes.
+/// The largest message that the service accepts, in bytes.
 const MESSAGE_LIMIT: usize = 8 << 20;
 
-/// An answer may be a resource of that size and a little around it.
+/// The largest response in bytes: a resource of the largest size and its envelope.
 const DECODING_LIMIT: usize = MESSAGE_LIMIT + (64 << 10);
 
-/// The first line of an export.
+/// The format in the header of an export.
 const EXPORT_FORMAT: &str = "readout.v1";
 
-/// The full name of what the other lines hold.
+/// The full name of the message on each line of an export.
 const EXPORT_RECORD: &str = "readout.v1.ExportRecord";
 
-/// The services, over one connection; a clone shares it.
+/// The gRPC clients over one connection. Clones share the connection.
 #[derive(Clone)]
 struct Clients {
-    articles: ArticleServiceClient<Wire>,
-    changes: ChangeServiceClient<Wire>,
-    ingest: IngestServiceClient<Wire>,
-    meetings: MeetingServiceClient<Wire>,
-    participants: ParticipantServiceClient<Wire>,
-    /// The place for lines about waits.
+    articles: ArticleServiceClient<ClientChannel>,
+    changes: ChangeServiceClient<ClientChannel>,
+    ingest: IngestServiceClient<ClientChannel>,
+    meetings: MeetingServiceClient<ClientChannel>,
+    participants: ParticipantServiceClient<ClientChannel>,
+    /// The console for messages about waits.
     console: Console,
-    /// The address of the service, for people.
+    /// The address of the service, for messages.
     service: String,
 }
 
 impl Clients {
-    /// Connects. A connection that breaks later is made again by the next call.
+    /// Connects. If the connection breaks later, the next call reconnects.
     async fn connect(connector: &Connector, console: &Console) -> Result<Self, ConnectError> {
         let service = connector.address().to_string();
-        let wire = console.awaiting(&format!("{service}: no answer yet"), connector.connect()).await?;
+        let channel = console.awaiting(&format!("{service}: no answer yet"), connector.connect()).await?;
         console.waited();
         macro_rules! client {
             ($client:ident) => {
-                $client::new(wire.clone())
+                $client::new(channel.clone())
                     .max_decoding_message_size(DECODING_LIMIT)
                     .max_encoding_message_size(DECODING_LIMIT)
             };
@@ -79,12 +83,12 @@ impl Clients {
         })
     }
 
-    /// Counts the failures of calls that are repeated.
+    /// Returns a backoff for calls that are repeated.
     fn backoff(&self) -> Backoff {
         Backoff::new(&self.service, &self.console)
     }
 
-    /// Awaits the answer to a call, and says so if that takes long.
+    /// Awaits the response to a call. A long wait is reported on the console.
     async fn answer<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
         let answer = self.console.awaiting(&format!("{}: no answer yet", self.service), call).await;
         if answer.is_ok() {
@@ -94,7 +98,7 @@ impl Clients {
     }
 }
 
-/// Whether nobody reads standard output any more.
+/// Returns `true` if the reader of standard output has closed it.
 fn is_broken_pipe(error: &Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,4 +1,4 @@
-//! The reaction of a client to a failed call: a pause and a repetition, or an end; and the failure in words.
+//! Classifies failed calls, repeats those that may succeed later with exponential backoff, and describes failures.
 
 use std::{error::Error, time::Duration};
 
@@ -10,53 +10,61 @@ use tonic_types::StatusExt;
 use super::{Clients, console::Console};
 use crate::error_chain;
 
-/// How often a call is repeated before the service is given up: about half a minute, so that it may restart.
-const MOST: u32 = 10;
+/// Repetitions before the service is given up: about half a minute, enough for a restart.
+const MAX_RETRIES: u32 = 10;
 
-/// A service that asks for a longer pause is asked again after this one.
+/// The longest pause between calls, even if the service asks for a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Counts the failures in a row.
+/// Exponential backoff. Counts consecutive failures.
 #[derive(Debug)]
 pub struct Backoff {
     failures: u32,
-    most: u32,
-    /// When the first of them was.
+    max_failures: u32,
+    /// The time of the first failure.
     began: Option<Instant>,
     console: Console,
-    /// The service, as people know it.
+    /// The address of the service, for messages.
     service: String,
 }
 
 impl Backoff {
     /// Gives up after half a minute.
     pub fn new(service: &str, console: &Console) -> Self {
-        Self { failures: 0, most: MOST, began: None, console: console.clone(), service: service.to_owned() }
+        Self {
+            failures: 0,
+            max_failures: MAX_RETRIES,
+            began: None,
+            console: console.clone(),
+            service: service.to_owned(),
+        }
     }
 
-    /// Never gives up on what may pass.
+    /// Never gives up on transient failures.
     pub fn endless(service: &str, console: &Console) -> Self {
-        Self { most: u32::MAX, ..Self::new(service, console) }
+        Self { max_failures: u32::MAX, ..Self::new(service, console) }
     }
 
-    /// Something worked.
+    /// Records a success.
     pub fn reset(&mut self) {
         self.failures = 0;
         self.began = None;
         self.console.waited();
     }
 
-    /// Waits until it is worth trying again, and says so if that takes long. An error, with the same status: it is not.
+    /// Waits before the next attempt after a failed call. Returns the status as an error if it is not transient, or
+    /// after too many failures.
     pub async fn after(&mut self, status: Status) -> Result<(), Status> {
-        match may_pass(&status) && self.wait(asked_pause(&status), &describe(&status)).await {
+        match is_transient(&status) && self.wait(requested_pause(&status), &describe(&status)).await {
             true => Ok(()),
             false => Err(status),
         }
     }
 
-    /// The same for a failure that may pass, with this cause. `false`: there were too many.
+    /// Waits before the next attempt after a transient failure with this cause. Returns `false` after too many
+    /// failures.
     pub async fn wait(&mut self, at_least: Duration, cause: &str) -> bool {
-        if self.failures == self.most {
+        if self.failures == self.max_failures {
             return false;
         }
         let began = *self.began.get_or_insert_with(Instant::now);
@@ -67,18 +75,18 @@ impl Backoff {
     }
 }
 
-/// 0.1 s, twice that each time, at most 5 s.
+/// The pause after a number of failures: 0.1 s, doubled for each failure, at most 5 s.
 fn pause(failures: u32) -> Duration {
     Duration::from_millis(100 << failures.min(6)).min(Duration::from_secs(5))
 }
 
-/// The pause that an answer asks for (`google.rpc.RetryInfo`); zero without one.
-fn asked_pause(status: &Status) -> Duration {
+/// The pause that a status asks for (`google.rpc.RetryInfo`); zero if it asks for none.
+fn requested_pause(status: &Status) -> Duration {
     status.get_details_retry_info().and_then(|info| info.retry_delay).unwrap_or_default()
 }
 
 impl Clients {
-    /// Makes a call, again while its failure may pass.
+    /// Makes a call, and repeats it while its failure is transient.
     pub async fn repeat<C: Clone, Q: Clone, A>(
         &self,
         client: &C,
@@ -96,29 +104,30 @@ impl Clients {
 }
 
 /// Returns `true` if the same call may succeed later: the service is out of reach, or says when to call again.
-pub fn may_pass(status: &Status) -> bool {
-    is_lost(status) || status.code() == Code::Aborted || status.get_details_retry_info().is_some()
+pub fn is_transient(status: &Status) -> bool {
+    is_unreachable(status) || status.code() == Code::Aborted || status.get_details_retry_info().is_some()
 }
 
-/// Whether the service, or its database, is out of reach. A status with a source was not answered but made here, of
-/// a broken connection.
-pub fn is_lost(status: &Status) -> bool {
+/// Returns `true` if the service, or its database, is out of reach. A status with a source is not from the service: the
+/// client made it from a broken connection.
+pub fn is_unreachable(status: &Status) -> bool {
     status.code() == Code::Unavailable || status.source().is_some()
 }
 
-/// Whether every other call would fail alike.
-pub fn is_hopeless(status: &Status) -> bool {
-    is_lost(status)
+/// Returns `true` if every other call would fail for the same reason.
+pub fn is_fatal(status: &Status) -> bool {
+    is_unreachable(status)
         || status.get_details_retry_info().is_some()
         || matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented)
 }
 
-/// The end of a command: no further call would do better. Not a `Status` any more.
+/// Converts a fatal status to the error that ends a command. The error is no longer a `Status`, so that callers do not
+/// retry it.
 pub fn given_up(status: Status) -> anyhow::Error {
     anyhow!("the service cannot be used: {}", describe(&status))
 }
 
-/// The reason of a status, as its details have it; else its code.
+/// The reason of a status from its details (`google.rpc.ErrorInfo`), else its code.
 pub fn reason(status: &Status) -> String {
     match status.get_details_error_info() {
         Some(info) => info.reason,
@@ -126,7 +135,8 @@ pub fn reason(status: &Status) -> String {
     }
 }
 
-/// A status in one line: its reason, and then each field with its fault; its message, where no field is at fault.
+/// Describes a status in one line: its reason, then each invalid field with its fault, or the message if no field is
+/// named.
 pub fn describe(status: &Status) -> String {
     let reason = reason(status);
     let violations = status.get_details_bad_request().map(|request| request.field_violations).unwrap_or_default();
@@ -141,7 +151,7 @@ pub fn describe(status: &Status) -> String {
     format!("{reason}: {text}")
 }
 
-/// The message of a status without its reason, which may stand before it; with the causes of a broken connection.
+/// The message of a status without a leading reason, with the causes of a broken connection.
 fn message(status: &Status, reason: &str) -> String {
     let message = status.message();
     let message = message.strip_prefix(reason).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(message);
@@ -167,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_has_the_reason_and_each_fault_once() {
+    fn description_has_the_reason_and_each_fault_once() {
         for message in ["2 fields are wrong", "story.article.uri is required", "INVALID_FIELD: story.article.uri: …"]
         {
             assert_eq!(
@@ -179,47 +189,47 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_begins_the_message_is_not_repeated() {
+    fn description_does_not_repeat_a_reason_that_begins_the_message() {
         let details = ErrorDetails::with_error_info("ARTICLE_DIFFERS", "readout.v1", HashMap::new());
         let status = Status::with_error_details(Code::AlreadyExists, "ARTICLE_DIFFERS: it is there", details);
         assert_eq!(describe(&status), "ARTICLE_DIFFERS: it is there");
     }
 
     #[test]
-    fn a_broken_connection_is_described_with_its_cause_once() {
+    fn description_has_the_cause_of_a_broken_connection_once() {
         let broken = Status::from_error(Box::new(std::io::Error::other("connection reset")));
         assert_eq!(describe(&broken).matches("connection reset").count(), 1, "{}", describe(&broken));
     }
 
     #[test]
-    fn only_failures_that_may_pass_are_repeated() {
+    fn transient_failures_are_those_that_may_succeed_later() {
         let retry = ErrorDetails::with_retry_info(Some(Duration::from_secs(3)));
         let rate_limited = Status::with_error_details(Code::ResourceExhausted, "too often", retry);
-        assert_eq!(asked_pause(&rate_limited), Duration::from_secs(3));
+        assert_eq!(requested_pause(&rate_limited), Duration::from_secs(3));
         for status in [Status::unavailable(""), Status::aborted(""), rate_limited] {
-            assert!(may_pass(&status), "{status}");
+            assert!(is_transient(&status), "{status}");
         }
         let broken = Status::from_error(Box::new(std::io::Error::other("connection reset")));
-        assert!(may_pass(&broken), "{broken}");
+        assert!(is_transient(&broken), "{broken}");
         for status in [
             Status::invalid_argument(""),
             Status::internal(""),
             Status::unimplemented(""),
             Status::resource_exhausted("too large"),
         ] {
-            assert!(!may_pass(&status), "{status}");
+            assert!(!is_transient(&status), "{status}");
         }
     }
 
     #[test]
-    fn pauses_grow_up_to_five_seconds() {
-        let total: Duration = (0..MOST).map(pause).sum();
+    fn pauses_grow_up_to_five_seconds_and_last_half_a_minute() {
+        let total: Duration = (0..MAX_RETRIES).map(pause).sum();
         assert!((20..40).contains(&total.as_secs()), "{total:?}");
-        assert_eq!(pause(MOST), Duration::from_secs(5));
+        assert_eq!(pause(MAX_RETRIES), Duration::from_secs(5));
     }
 
     #[tokio::test]
-    async fn a_pause_is_at_least_as_long_as_the_answer_asks() {
+    async fn pause_is_at_least_as_long_as_the_status_asks() {
         let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(300)));
         let status = Status::with_error_details(Code::Unavailable, "later", details);
         let began = Instant::now();

@@ -1,15 +1,19 @@
-//! Times in RFC 3339, as people and programs write them: what is wrong with one that cannot be read.
+//! Parses times in RFC 3339, and describes the fault of a malformed one.
 
 use chrono::{DateTime, NaiveDate};
 use prost_types::Timestamp;
 
-/// Reads a time. An error says what is wrong with it, as a sentence that continues from the time.
+/// Parses a time.
+///
+/// # Errors
+///
+/// The fault of the text, as a sentence that continues from the text.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
     if let Some(problem) = problem(text) {
         return Err(problem);
     }
     match DateTime::parse_from_rfc3339(text) {
-        // Nanoseconds of a second fit; a leap second was refused.
+        // chrono adds 10⁹ ns in a leap second, which `problem` has refused.
         Ok(time) => {
             Ok(Timestamp { seconds: time.timestamp(), nanos: time.timestamp_subsec_nanos().min(999_999_999) as i32 })
         }
@@ -17,13 +21,13 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
     }
 }
 
-/// Returns `true` for a text that looks like an attempt at a time: neither a word nor a position of the feed has these
-/// signs.
-pub fn is_attempted(text: &str) -> bool {
+/// Returns `true` for a text that looks like a time, well-formed or not. Neither words nor positions of the feed have
+/// these characters.
+pub fn looks_like_time(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit()) && text.contains(['-', ':', '/', 'T', 't', 'Z', ' '])
 }
 
-/// The fault that keeps a text from being a time, where it can be named.
+/// Returns the fault of a malformed time, if it can be named.
 fn problem(text: &str) -> Option<String> {
     let (day, rest) = match text.find(['T', 't', ' ']) {
         Some(end) => (&text[..end], &text[end + 1..]),
@@ -87,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_read_to_the_nanosecond() {
+    fn parser_keeps_nanoseconds() {
         for (text, seconds, nanos) in [
             ("2020-09-04T12:00:00Z", 1_599_220_800, 0),
             ("2020-09-04T14:00:00.5+02:00", 1_599_220_800, 500_000_000),
@@ -99,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_time_is_refused_with_its_fault() {
+    fn parser_names_the_fault_of_a_malformed_time() {
         for (text, why) in [
             ("2016-12-31T23:59:60Z", "leap second"),
             ("2016-12-31T23:59:60.5+00:00", "leap second"),
@@ -136,12 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn a_position_is_no_attempt_at_a_time() {
-        for attempt in ["2020-09-04", "2020/09/04 12.00", "12:00", "20161231T235960.5Z", "1.9.2020 12.00"] {
-            assert!(is_attempted(attempt), "{attempt}");
+    fn positions_and_words_do_not_look_like_times() {
+        for text in ["2020-09-04", "2020/09/04 12.00", "12:00", "20161231T235960.5Z", "1.9.2020 12.00"] {
+            assert!(looks_like_time(text), "{text}");
         }
-        for other in ["5c9e71d0.1207", "12345678.9", "now", "beginning", "7", "a.b", "yesterday"] {
-            assert!(!is_attempted(other), "{other}");
+        for text in ["5c9e71d0.1207", "12345678.9", "now", "beginning", "7", "a.b", "yesterday"] {
+            assert!(!looks_like_time(text), "{text}");
         }
     }
 }

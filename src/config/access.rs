@@ -1,4 +1,5 @@
-//! Who may call, and how often.
+//! The options of authentication, roles and rate limits. They are converted to
+//! [`access::Options`](crate::access::Options).
 
 use std::num::NonZeroU32;
 
@@ -10,22 +11,22 @@ use crate::{
         Options,
         certificate::ClientIdentity,
         jwks::KeySource,
-        jwt::{ALGORITHMS, Issued},
+        jwt::{ALGORITHMS, JwtIssuer},
     },
     model::role::Role,
 };
 
-/// Who may call, and how often.
+/// Authentication, roles and rate limits.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Access")]
 pub struct Access {
-    /// Take API tokens, as `readout token create` makes them
+    /// Accept API tokens, which `readout token create` makes
     #[arg(long, env = "READOUT_API_TOKENS", value_parser = BoolishValueParser::new())]
     pub api_tokens: bool,
     #[command(flatten)]
     pub jwt: Jwt,
-    /// A client certificate that gives a role, by its URI (SPIFFE), else its DNS name, else its common name; repeatable, or
-    /// with commas between
+    /// Role of a client certificate, which is named by its URI (SPIFFE), else its DNS name, else its common name;
+    /// repeatable, or separated by commas
     #[arg(
         long = "client-identity",
         env = "READOUT_CLIENT_IDENTITIES",
@@ -33,23 +34,23 @@ pub struct Access {
         value_delimiter = ','
     )]
     pub client_identities: Vec<ClientIdentity>,
-    /// What callers without credentials may: reader, writer, curator, admin or none. Default: none where any credentials are
-    /// taken; else, on a loopback address, admin
+    /// Role of callers without credentials: reader, writer, curator, admin or none. Default: none if any kind of
+    /// credentials is configured; otherwise, on a loopback address, admin
     #[arg(long, env = "READOUT_ANONYMOUS_ROLE", value_name = "ROLE")]
     pub anonymous_role: Option<AnonymousRole>,
-    /// Whether whoever may read can ask which services there are (grpcurl needs it)
+    /// Server reflection, for callers with at least the role reader (grpcurl needs it)
     #[arg(long, env = "READOUT_REFLECTION", default_value = "on", value_name = "ON_OR_OFF")]
     pub reflection: Reflection,
-    /// Calls a second that each caller may make, those without a name by where they come from; 0: any number
+    /// Calls per second that each caller may make; anonymous callers are counted by their address; 0: no limit
     #[arg(long, env = "READOUT_RATE", default_value = "0", value_name = "N")]
     pub rate: u32,
-    /// Calls that it may make at once; default: as many as in a second
+    /// Calls that a caller may make at once; default: the calls of one second (--rate)
     #[arg(long, env = "READOUT_RATE_BURST", value_name = "N")]
     pub rate_burst: Option<NonZeroU32>,
 }
 
 impl Access {
-    /// The options of an authenticator.
+    /// Converts to the options of an authenticator.
     pub fn options(&self) -> Options {
         Options {
             api_tokens: self.api_tokens,
@@ -62,32 +63,32 @@ impl Access {
     }
 }
 
-/// JSON Web Tokens.
+/// The options of JSON Web Tokens.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Jwt {
-    /// Take JWTs of this issuer (`iss`)
+    /// Accept JWTs of this issuer (`iss`)
     #[arg(long, env = "READOUT_JWT_ISSUER", value_name = "ISSUER", requires = "jwt_audience", requires = "jwt_jwks")]
     pub jwt_issuer: Option<String>,
-    /// That are for this audience (`aud`)
+    /// Audience that JWTs must name (`aud`)
     #[arg(long, env = "READOUT_JWT_AUDIENCE", value_name = "AUDIENCE", requires = "jwt_issuer")]
     pub jwt_audience: Option<String>,
-    /// And signed by these keys: a JSON Web Key Set, in a file or at an https address
+    /// Keys that sign JWTs: a JSON Web Key Set, in a file or at an https URL
     #[arg(long, env = "READOUT_JWT_JWKS", value_name = "FILE_OR_URL", requires = "jwt_issuer", value_parser = KeySource::parse)]
     pub jwt_jwks: Option<KeySource>,
-    /// With one of these algorithms
+    /// Algorithms that may sign JWTs, separated by commas
     #[arg(long, env = "READOUT_JWT_ALGORITHMS", value_name = "ALGORITHMS", value_delimiter = ',',
         default_value = "RS256,ES256,EdDSA", value_parser = algorithm)]
     pub jwt_algorithms: Vec<Algorithm>,
-    /// The claim that gives the role: words, or a list of them, of which the highest role counts (`writer`, or
-    /// `readout:writer`)
+    /// Claim that holds the role: words, or a list of words, such as `writer` or `readout:writer`; the highest role
+    /// counts
     #[arg(long, env = "READOUT_JWT_ROLE_CLAIM", value_name = "CLAIM", default_value = "readout_role")]
     pub jwt_role_claim: String,
 }
 
 impl Jwt {
-    /// Which are taken; none: no JWTs.
-    pub fn source(&self) -> Option<Issued> {
-        Some(Issued {
+    /// The JWTs that are accepted; `None` if none are.
+    pub fn source(&self) -> Option<JwtIssuer> {
+        Some(JwtIssuer {
             issuer: self.jwt_issuer.clone()?,
             audience: self.jwt_audience.clone()?,
             algorithms: self.jwt_algorithms.clone(),
@@ -109,7 +110,7 @@ impl Default for Jwt {
     }
 }
 
-/// What callers without credentials may.
+/// The role of callers without credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AnonymousRole {
     Reader,
@@ -120,7 +121,7 @@ pub enum AnonymousRole {
 }
 
 impl AnonymousRole {
-    /// The role; none: nothing.
+    /// Returns the role; `None` if callers without credentials have none.
     pub const fn role(self) -> Option<Role> {
         match self {
             Self::Reader => Some(Role::Reader),
@@ -132,7 +133,7 @@ impl AnonymousRole {
     }
 }
 
-/// Whether services are listed.
+/// The state of server reflection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Reflection {
     #[default]
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_asks_for_credentials_once_any_are_configured() {
+    fn options_ask_for_credentials_if_any_are_configured() {
         let jwt = ["--jwt-issuer", "https://issuer.example", "--jwt-audience", "readout", "--jwt-jwks", "jwks.json"];
         for line in [&["--api-tokens"][..], &["--client-identity", "CN=desk=writer,spiffe://a/b=reader"], &jwt] {
             assert!(access(line).unwrap().options().asks_for_credentials(), "{line:?}");
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn parser_refuses_unknown_algorithms_bad_identities_and_partial_jwt_options() {
         for wrong in ["none", "HS256", "HS512", "rs256", ""] {
             assert!(access(&["--jwt-algorithms", wrong]).is_err(), "{wrong}");
         }

@@ -1,16 +1,17 @@
-//! Addresses to listen on, as people write them.
+//! Parses addresses to listen on.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 const EXAMPLE: &str = "an address and a port such as 127.0.0.1:50051, localhost:50051 or [::1]:50051";
 
-/// Parses an address to listen on: `IP:PORT`, `[IPv6]:PORT`, `NAME:PORT`, or `:PORT` for this machine alone.
+/// Parses an address to listen on: `IP:PORT`, `[IPv6]:PORT`, `NAME:PORT`, or `:PORT` for the loopback address.
 ///
-/// A name stands for its first IPv4 address, or its first address where it has none of IPv4: `localhost` is 127.0.0.1
-/// also where it is ::1 too.
+/// A name resolves to its first IPv4 address, or to its first address if it has no IPv4 address. So `localhost` is
+/// 127.0.0.1 even if it is also ::1.
 ///
 /// # Errors
-/// The text has no port, its port is not a number up to 65535, or its name has no address.
+///
+/// If the text has no port, its port is not a number up to 65535, or its name has no address.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_is_read_as_people_write_it() {
+    fn parser_accepts_every_form_of_an_address() {
         for (text, address) in [
             ("127.0.0.1:50051", "127.0.0.1:50051"),
             ("localhost:50051", "127.0.0.1:50051"),
@@ -53,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn address_error_names_the_part_that_is_wrong() {
+    fn error_names_the_part_that_is_wrong() {
         for (text, error) in [
             ("127.0.0.1", "has no port: write 127.0.0.1:50051"),
             ("::1", "has no port: write [::1]:50051"),

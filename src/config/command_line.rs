@@ -1,4 +1,4 @@
-//! The arguments of the process, and an error in them, which must not repeat a secret.
+//! Parses the command line. Error messages must not repeat a secret.
 
 use std::process;
 
@@ -8,7 +8,7 @@ use super::Args;
 use crate::redaction;
 
 impl Args {
-    /// The arguments and the environment of this process. Ends it where they are wrong, or ask for help.
+    /// Parses the arguments and the environment of this process. Exits if they are wrong, or ask for help.
     pub fn matches() -> ArgMatches {
         Self::command().try_get_matches().unwrap_or_else(|error| match without_secrets(&error) {
             Some(text) => {
@@ -20,15 +20,16 @@ impl Args {
     }
 }
 
-/// The text of an error, with its URLs without their secrets; `None` if it repeats no URL.
+/// Returns the text of an error with redacted URLs; `None` if the error repeats no URL.
 fn without_secrets(error: &clap::Error) -> Option<String> {
-    let repeated = error.context().flat_map(|(_, value)| match value {
+    let values = error.context().flat_map(|(_, value)| match value {
         ContextValue::String(text) => vec![text.as_str()],
         ContextValue::Strings(texts) => texts.iter().map(String::as_str).collect(),
         _ => Vec::new(),
     });
-    let urls: Vec<&str> = repeated.filter(|text| text.contains("://")).collect();
-    // A value may have spaces, so that it is replaced as a whole first. Its parser may repeat a part of it.
+    let urls: Vec<&str> = values.filter(|text| text.contains("://")).collect();
+    // Whole values are replaced first: a value may contain spaces. Then `redaction::text` covers parsers that repeat
+    // only a part of a value.
     let text = || urls.iter().fold(error.render().to_string(), |text, url| text.replace(url, &redaction::url(url)));
     (!urls.is_empty()).then(|| redaction::text(&text()))
 }
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_repeats_no_secret_of_a_url() {
+    fn error_hides_secrets_of_urls() {
         for line in [
             &["serve", "--jwt-jwks", "https://desk:s3cret@issuer.example/keys"][..],
             &["serve", "--jwt-jwks", "http://issuer.example/keys?token=s3cret"],

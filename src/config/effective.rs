@@ -1,5 +1,5 @@
-//! The configuration that a service would have, as `readout config` prints it. The settings are those of the command
-//! line: there is no second list of them.
+//! Prints the effective configuration of a service, for `readout config`. The list of settings is derived from the
+//! command line's definition: there is no second list.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use clap::{Arg, ArgMatches, CommandFactory, parser::ValueSource};
 use super::{Args, secret};
 use crate::redaction;
 
-/// Where a setting comes from, in the order in which they are printed.
+/// The sources of settings, in the order in which they are printed.
 const SOURCES: [(Option<ValueSource>, &str); 4] = [
     (Some(ValueSource::CommandLine), "from the command line"),
     (Some(ValueSource::EnvVariable), "from the environment"),
@@ -16,7 +16,7 @@ const SOURCES: [(Option<ValueSource>, &str); 4] = [
     (None, "not set"),
 ];
 
-/// The settings as lines of an environment file, in sections by where they come from. Of secrets nothing is told.
+/// Formats the settings as lines of an environment file, in sections by their source. Secrets are redacted.
 pub fn settings(matches: &ArgMatches) -> String {
     let Some((name, given)) = matches.subcommand() else { return String::new() };
     let whole = Args::command();
@@ -24,12 +24,13 @@ pub fn settings(matches: &ArgMatches) -> String {
     let args: Vec<&Arg> = of_command.chain(whole.get_arguments()).filter(|arg| arg.get_env().is_some()).collect();
     let mut text = String::new();
     for (source, title) in SOURCES {
-        let here: Vec<&&Arg> = args.iter().filter(|arg| given.value_source(arg.get_id().as_str()) == source).collect();
-        if here.is_empty() {
+        let of_source: Vec<&&Arg> =
+            args.iter().filter(|arg| given.value_source(arg.get_id().as_str()) == source).collect();
+        if of_source.is_empty() {
             continue;
         }
         let _ = writeln!(text, "# {title}");
-        for arg in here {
+        for arg in of_source {
             text.push_str(&line(arg, given));
         }
     }
@@ -59,9 +60,9 @@ mod tests {
         settings(&matches.expect("is well formed"))
     }
 
-    /// Without an environment variable a setting could not be printed, nor be made in a container.
+    /// A flag without an environment variable could neither be printed nor be set in a container.
     #[test]
-    fn every_flag_of_a_service_is_printed() {
+    fn output_has_every_flag_of_serve_once() {
         let command = Args::command();
         let serve = command.find_subcommand("serve").expect("is there");
         let shown = shown(&[]);
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_a_secret_is_marked_so() {
+    fn flags_of_secrets_hide_their_values() {
         let command = Args::command();
         for name in ["serve", "migrate", "import"] {
             for flag in command.find_subcommand(name).expect("is there").get_arguments() {
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_printed_without_its_secrets() {
+    fn output_hides_secrets_of_urls() {
         let jwt =
             ["--jwt-issuer", "https://a/?t=s3cret", "--jwt-audience", "readout", "--jwt-jwks", "https://a/k?t=s3cret"];
         let shown = shown(&jwt);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_stands_under_where_it_comes_from() {
+    fn output_groups_settings_by_source() {
         let shown = shown(&["--log", "debug", "--database-url", "postgres://readout:s3cret@db/readout"]);
         let (given, rest) = shown.split_once("# by default\n").expect("there are defaults");
         assert!(given.starts_with("# from the command line\n"), "{shown}");

@@ -1,31 +1,32 @@
-//! The change feed.
+//! The options of the change feed: heartbeats and retention.
 
 use std::time::Duration;
 
-use super::{days, some_seconds};
+use super::{days, positive_seconds};
 use crate::store::retention::Retention;
 
-/// The change feed.
+/// The options of the change feed.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Change feed")]
 pub struct Feed {
-    /// Seconds of silence after which those who watch get a sign of life
-    #[arg(long, env = "READOUT_FEED_HEARTBEAT", default_value = "10", value_name = "SECONDS", value_parser = some_seconds)]
+    /// Seconds of silence after which a watch sends a heartbeat
+    #[arg(long, env = "READOUT_FEED_HEARTBEAT", default_value = "10", value_name = "SECONDS",
+        value_parser = positive_seconds)]
     pub feed_heartbeat: Duration,
-    /// Days for which changes are kept, at least; records are kept anyway
+    /// Days for which changes are kept, at least; records are not affected
     #[arg(long, env = "READOUT_FEED_KEEP_DAYS", default_value = "30", value_name = "DAYS", value_parser = days)]
     pub feed_keep_days: Duration,
-    /// MiB of changes, with their index, past which the oldest are dropped sooner
+    /// MiB of changes and their index beyond which the oldest changes are dropped before their age
     #[arg(long, env = "READOUT_FEED_KEEP_MIB", default_value = "8192", value_name = "MIB")]
     pub feed_keep_mib: u32,
-    /// Changes that are dropped at once, when the newest of them need not be kept
+    /// Changes in one partition of the feed; a partition is dropped as a whole once its newest change has expired
     #[arg(long, env = "READOUT_FEED_RANGE", default_value = "250000", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub feed_range: u32,
 }
 
 impl Feed {
-    /// What is kept of it.
+    /// Converts to the retention of the store.
     pub fn retention(&self) -> Retention {
         Retention { age: self.feed_keep_days, bytes: u64::from(self.feed_keep_mib) << 20, range: self.feed_range }
     }

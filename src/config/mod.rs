@@ -1,4 +1,6 @@
-//! The whole configuration: one line per concern, as a flag, an environment variable, a default and its help.
+//! The whole configuration. Each setting is one field with its flag, environment variable, default and help text.
+//!
+//! Doc comments of fields and variants are the help texts of `--help`. Each submodule owns one group of settings.
 
 mod access;
 mod address;
@@ -40,7 +42,7 @@ pub use self::{
 };
 use crate::model::resource::Collection;
 
-/// Keeps records of diplomatic meetings as news articles tell them.
+/// Keeps records of diplomatic meetings as news articles report them.
 #[derive(Debug, Parser)]
 #[command(name = "readout", version)]
 pub struct Args {
@@ -50,66 +52,66 @@ pub struct Args {
     pub command: Command,
 }
 
-/// What is to be done.
+/// The commands.
 #[derive(Debug, Subcommand)]
-#[allow(clippy::large_enum_variant, reason = "there is one of it")]
+#[allow(clippy::large_enum_variant, reason = "a process has one value of this type")]
 pub enum Command {
-    /// Run the service, until SIGTERM or ctrl-c; a second signal ends it at once
+    /// Run the service until SIGTERM or ctrl-c; a second signal ends it at once
     Serve(Box<Serve>),
-    /// Print the configuration that `serve` would have with the same flags and environment, without its secrets
+    /// Check and print the configuration of `serve` for these flags and this environment, without secrets
     #[command(after_long_help = CONFIG)]
     Config(Box<Serve>),
-    /// Bring the database to the schema of this version, then end
+    /// Migrate the database to the schema of this version
     Migrate(Database),
-    /// Write stories, or an export, into a running service
+    /// Import stories, or an export, into a running service
     #[command(after_long_help = IMPORT)]
     Import(Import),
-    /// Write all participants, articles and reports of a running service to standard output
+    /// Export all participants, articles and reports of a running service to standard output
     #[command(after_long_help = EXPORT)]
     Export(Export),
-    /// Print the changes of a running service as they are committed, one JSON object a line
+    /// Print the changes of a running service as they are committed, one JSON object per line
     #[command(after_long_help = WATCH)]
     Watch(Watch),
-    /// The API tokens that services on the database take
+    /// Manage the API tokens that services on the database accept
     #[command(subcommand)]
     Token(Token),
-    /// What an operator does to the database
+    /// Maintain the database
     #[command(subcommand)]
     Admin(Admin),
     /// Print the completion script of a shell
     #[command(after_long_help = COMPLETIONS)]
     Completions(Completions),
-    /// Print the manual page of this program, or write those of all its commands
+    /// Print the manual page of this program, or write the pages of all commands to a directory
     Man(Man),
 }
 
-/// What an operator does to the database.
+/// The commands that maintain the database.
 #[derive(Debug, Subcommand)]
 pub enum Admin {
-    /// Begin a new epoch of the change feed: after a restore from a backup, so that nobody goes on with an old cursor
+    /// Start a new epoch of the change feed, after a restore from a backup: it invalidates all older cursors
     #[command(after_long_help = NEW_EPOCH)]
     NewEpoch(Database),
-    /// Erase the texts of articles from all their revisions, as those that may no longer be kept
+    /// Erase the texts of articles from all their revisions, for texts that may no longer be stored
     #[command(after_long_help = EXPUNGE)]
     Expunge(Expunge),
-    /// Make anew what queries look up, from the records: after a rolling upgrade, once the last old instance has ended
+    /// Rebuild the index rows of all records, after a rolling upgrade, once the last old instance has ended
     #[command(after_long_help = REINDEX)]
     Reindex(Database),
 }
 
-/// What is told on standard error, and how.
+/// The log on standard error.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Log")]
 pub struct Log {
-    /// How log lines look; auto is text on a terminal and JSON elsewhere
+    /// Format of log lines; auto: text on a terminal, JSON otherwise
     #[arg(long, global = true, env = "READOUT_LOG_FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
-    /// What is logged: a level, or a filter such as `info,readout::store=debug`
+    /// Level of the log, or a filter such as `info,readout::store=debug`
     #[arg(long, global = true, env = "READOUT_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Auto,
@@ -117,10 +119,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// The service.
+/// The options of `serve`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Serve {
-    /// Address and port to listen on; a name such as localhost is resolved, and :PORT is 127.0.0.1:PORT
+    /// Address and port to listen on; a host name such as localhost is resolved, and :PORT means 127.0.0.1:PORT
     #[arg(long, env = "READOUT_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDR",
         value_parser = address::listen_address)]
     pub listen: SocketAddr,
@@ -133,10 +135,14 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Refuses what can be told to be wrong by looking at it.
+    /// Checks the settings that can be checked without starting a service.
+    ///
+    /// # Errors
+    ///
+    /// If plaintext would be served to other machines, the database URL is not valid, or two addresses are equal.
     pub fn check(&self) -> anyhow::Result<()> {
         self.service.transport.allow(self.listen)?;
-        self.database.named()?;
+        self.database.target()?;
         if self.listen.port() != 0 && self.operations.operations_listen == Some(self.listen) {
             bail!("--listen and --operations-listen are both {}: each needs a port of its own", self.listen);
         }
@@ -144,13 +150,13 @@ impl Serve {
     }
 }
 
-/// How it serves, wherever it listens and whatever the database.
+/// The options of a service that depend neither on its address nor on its database.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Service {
-    /// Seconds for which it still serves after the signal to stop, and already says that it will not
+    /// Seconds after the signal to stop for which the service still accepts calls but reports that it is not ready
     #[arg(long, env = "READOUT_DRAIN_DELAY", default_value = "0", value_name = "SECONDS", value_parser = seconds)]
     pub drain_delay: Duration,
-    /// Seconds that open calls get to end after the signal to stop
+    /// Seconds that open calls have to end once the service stops accepting calls
     #[arg(long, env = "READOUT_DRAIN_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub drain_timeout: Duration,
     #[command(flatten)]
@@ -179,20 +185,20 @@ impl Default for Service {
     }
 }
 
-/// The import.
+/// The options of `import`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Import {
-    /// Files of JSON messages: one after another, each over one line or many, or in an array; plain, gzip or zstd;
-    /// `-` is standard input
+    /// Files of JSON messages, on one line or many, in sequence or in an array; plain, gzip or zstd; `-`: standard
+    /// input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub server: Server,
-    /// Streams of stories at a time; 16 times as many records of an export
+    /// Streams of stories at a time; an export has 16 records at a time for each
     #[arg(long, env = "READOUT_CONCURRENCY", default_value = "4", value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
-    /// How the totals are told: text on standard error, or one line of JSON on standard output
+    /// Format of the totals: text on standard error, or one line of JSON on standard output
     #[arg(long, env = "READOUT_OUTPUT", default_value = "text")]
     pub output: Output,
     /// Print every error, not only the first few of each kind
@@ -200,63 +206,63 @@ pub struct Import {
     pub all_errors: bool,
 }
 
-/// How what a command has to tell is told.
+/// The format of a command's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     Text,
     Json,
 }
 
-/// The export.
+/// The options of `export`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Export {
     #[command(flatten)]
     pub server: Server,
 }
 
-/// The watch.
+/// The options of `watch`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Watch {
     #[command(flatten)]
     pub server: Server,
-    /// Where to begin: `beginning` (the oldest change kept), `now`, after a position, or at a time (RFC 3339)
+    /// Start of the watch: `beginning` (the oldest change that is kept), `now`, a position, or a time (RFC 3339)
     #[arg(long, default_value = "now", value_name = "START")]
     pub from: String,
-    /// Which changes, as `kind = CREATED AND meeting.region = "AZ"`
+    /// Filter of the changes, such as `kind = CREATED AND meeting.region = "AZ"`; default: all changes
     #[arg(long, default_value = "", value_name = "FILTER", hide_default_value = true)]
     pub filter: String,
-    /// Print each change with its resource as of that revision
+    /// Print each change with its resource at that revision
     #[arg(long)]
     pub include_resource: bool,
-    /// A file that keeps the cursor of what was printed; where it is there, it is where to begin, whatever `--from` says
+    /// File that stores the cursor of the last printed change; if it exists, the watch resumes there and ignores --from
     #[arg(long, env = "READOUT_CURSOR_FILE", value_name = "FILE")]
     pub cursor_file: Option<PathBuf>,
-    /// End when all changes that there are were printed
+    /// Exit once all existing changes are printed
     #[arg(long)]
     pub until_caught_up: bool,
 }
 
-/// What is to be expunged.
+/// The options of `admin expunge`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Expunge {
-    /// The articles, each as `articles/{uuid}`
+    /// Names of the articles: `articles/{uuid}`
     #[arg(required = true, value_name = "NAME", value_parser = article_name)]
     pub articles: Vec<Uuid>,
     #[command(flatten)]
     pub database: Database,
 }
 
-/// A completion script.
+/// The options of `completions`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Completions {
-    /// The shell
+    /// Shell of the script
     pub shell: Shell,
 }
 
-/// The manual.
+/// The options of `man`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Man {
-    /// Write the pages of all commands to this directory, as readout.1, readout-import.1 and so on
+    /// Directory for the pages of all commands: readout.1, readout-import.1 and so on
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
@@ -265,7 +271,7 @@ fn article_name(name: &str) -> Result<Uuid, String> {
     Collection::Articles.id(name).ok_or_else(|| "must be the name of an article, articles/{uuid}".to_owned())
 }
 
-/// Longer than anybody waits, and not too long to be counted on from now.
+/// The bound of durations: adding one to the current time cannot overflow.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -276,7 +282,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "must be a number of seconds such as 10 or 0.5".to_owned())
 }
 
-fn some_seconds(text: &str) -> Result<Duration, String> {
+fn positive_seconds(text: &str) -> Result<Duration, String> {
     seconds(text)
         .and_then(|duration| if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) })
 }
@@ -290,7 +296,7 @@ fn days(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "must be a number of days such as 30 or 0.5, less than 36500".to_owned())
 }
 
-fn some_days(text: &str) -> Result<Duration, String> {
+fn positive_days(text: &str) -> Result<Duration, String> {
     days(text)
         .and_then(|duration| if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) })
 }
@@ -304,19 +310,19 @@ mod tests {
     use crate::store::retention::Retention;
 
     #[test]
-    fn the_command_line_is_well_formed() {
+    fn command_line_passes_debug_assert() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn the_database_url_is_not_printed() {
+    fn debug_output_hides_the_database_url() {
         let args = Args::try_parse_from(["readout", "serve", "--database-url", "postgres://u:s3cret@h/d"]);
         let text = format!("{:?}", args.expect("is well formed"));
         assert!(!text.contains("s3cret"), "{text}");
     }
 
     #[test]
-    fn the_service_of_the_command_line_is_the_default_one() {
+    fn command_line_defaults_equal_default_impls() {
         let args = Args::try_parse_from(["readout", "serve"]).expect("is well formed");
         let Command::Serve(serve) = args.command else { panic!("not serve") };
         let serve = serve.service;
@@ -332,11 +338,11 @@ mod tests {
         assert_eq!(serve.drain_delay, Service::default().drain_delay);
         assert_eq!(format!("{:?}", serve.transport), format!("{:?}", Transport::default()));
         assert_eq!(serve.feed.feed_heartbeat, Feed::default().feed_heartbeat);
-        assert!(days("36500").is_err() && days("-1").is_err() && some_seconds("0").is_err());
+        assert!(days("36500").is_err() && days("-1").is_err() && positive_seconds("0").is_err());
     }
 
     #[test]
-    fn seconds_are_any_non_negative_number() {
+    fn seconds_accepts_non_negative_numbers_below_a_century() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for wrong in ["-1", "ten", "NaN", "1e300", "3153600000"] {
             assert!(seconds(wrong).is_err(), "{wrong}");

@@ -1,20 +1,20 @@
-//! What operators see of a service: its second port, and its traces.
+//! The options of metrics, health endpoints and traces.
 
 use std::net::SocketAddr;
 
 use super::address::listen_address;
 
-/// What operators see of a service.
+/// Metrics, health endpoints and traces.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Operations")]
 pub struct Operations {
-    /// Address and port of /metrics, /livez and /readyz, over plain HTTP; default: none
+    /// Address and port of /metrics, /livez and /readyz over plain HTTP; default: not served
     #[arg(long, env = "READOUT_OPERATIONS_LISTEN", value_name = "ADDR", value_parser = listen_address)]
     pub operations_listen: Option<SocketAddr>,
-    /// A collector that takes traces over OTLP (gRPC), as http://127.0.0.1:4317; default: none
+    /// Address of an OTLP collector (gRPC) for traces, such as http://127.0.0.1:4317; default: no traces
     #[arg(long, env = "READOUT_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
     pub otlp_endpoint: Option<String>,
-    /// The part of the calls that is traced, where the caller's traceparent does not say: 0 to 1
+    /// Ratio of calls that are traced, from 0 to 1; the traceparent of a caller takes precedence
     #[arg(long, env = "READOUT_OTLP_SAMPLE", default_value = "0.01", value_name = "RATIO", value_parser = ratio)]
     pub otlp_sample: f64,
 }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ratio_is_from_0_to_1() {
+    fn ratio_accepts_numbers_from_0_to_1() {
         assert_eq!((ratio("0"), ratio("0.25"), ratio("1")), (Ok(0.0), Ok(0.25), Ok(1.0)));
         for wrong in ["-0.1", "1.01", "NaN", "all", ""] {
             assert!(ratio(wrong).is_err(), "{wrong}");
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_collector_is_taken_where_there_are_traces() {
+    fn collector_is_accepted_only_with_the_feature_otlp() {
         assert_eq!(collector("http://127.0.0.1:4317").is_ok(), cfg!(feature = "otlp"));
         for wrong in ["127.0.0.1:4317", "ftp://127.0.0.1", "http://user:s3cret@127.0.0.1", "http://"] {
             assert!(collector(wrong).is_err(), "{wrong}");

@@ -1,9 +1,10 @@
-//! How many connections to the database do what.
+//! The sizes of the connection pools.
 
 use super::Bounds;
 use crate::store::Limits;
 
-/// How many connections to the database do what: nobody who asks little waits for those who ask much.
+/// The sizes of the connection pools. Each class of queries has its own pool, so that cheap queries do not wait for
+/// expensive ones.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Connections to the database")]
 pub struct Pools {
@@ -11,27 +12,26 @@ pub struct Pools {
     #[arg(long, env = "READOUT_POOL_READS", default_value = "6", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_reads: u32,
-    /// Connections for pages of lists and of statements, each for one at a time
+    /// Connections for pages of lists and of statements
     #[arg(long, env = "READOUT_POOL_PAGES", default_value = "4", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_pages: u32,
-    /// Connections for chunks of streams, which wait for each other
+    /// Connections for chunks of streams; a chunk waits for one without a time limit
     #[arg(long, env = "READOUT_POOL_CHUNKS", default_value = "2", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_chunks: u32,
-    /// Connections for counts and paths: they take what there is of the machine, and more of them at once only take
-    /// longer each
+    /// Connections for counts and paths; these queries use all cores, so that more at a time only makes each slower
     #[arg(long, env = "READOUT_POOL_QUESTIONS", default_value = "2", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_questions: u32,
-    /// Connections for the one who commits, and for chores
+    /// Connections for the committer and for maintenance
     #[arg(long, env = "READOUT_POOL_WRITES", default_value = "2", value_name = "N",
         value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub pool_writes: u32,
 }
 
 impl Pools {
-    /// What the store is bounded by.
+    /// Converts to the limits of the store.
     pub fn limits(&self, bounds: &Bounds) -> Limits {
         Limits {
             reads: self.pool_reads,

@@ -1,4 +1,4 @@
-//! What must not be seen: passwords, tokens, and what holds one.
+//! A type for passwords, tokens and URLs with passwords, which are never printed.
 
 use std::{fmt, fs, path::Path, str::FromStr};
 
@@ -11,12 +11,16 @@ use crate::redaction;
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for whoever it is meant for.
+    /// The text itself, for the use that the secret is meant for.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What a file holds, but for the end of its last line.
+    /// Reads a secret from a file, without the line end after its last line.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or is empty.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
@@ -26,9 +30,13 @@ impl Secret {
         Ok(Self(text.to_owned()))
     }
 
-    /// A secret that is given either as it is or in a file.
-    pub fn given(itself: Option<&Self>, file: Option<&Path>) -> anyhow::Result<Option<Self>> {
-        itself.map(|secret| Ok(secret.clone())).or_else(|| file.map(Self::read)).transpose()
+    /// Returns the secret that is given directly or in a file; `None` if neither is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn given(value: Option<&Self>, file: Option<&Path>) -> anyhow::Result<Option<Self>> {
+        value.map(|secret| Ok(secret.clone())).or_else(|| file.map(Self::read)).transpose()
     }
 }
 
@@ -46,7 +54,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret as it may be shown: a URL without its secrets, anything else not at all.
+/// A secret as it may be shown: a redacted URL, or `***` for any other text.
 pub fn redacted(secret: &str) -> String {
     if secret.contains("://") { redaction::url(secret) } else { "***".to_owned() }
 }
@@ -64,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_line_is_not_part_of_a_secret() {
+    fn read_removes_the_last_line_end() {
         for content in ["s3cret", "s3cret\n", "s3cret\r\n"] {
             assert_eq!(Secret::read(file(content).path()).unwrap().expose(), "s3cret");
         }
@@ -75,13 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_not_printed() {
+    fn debug_hides_the_secret() {
         let secret: Secret = "s3cret".parse().unwrap();
         assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "*** Some(***)");
     }
 
     #[test]
-    fn of_a_secret_that_is_no_url_nothing_is_shown() {
+    fn redacted_hides_texts_that_are_not_urls() {
         assert_eq!(redacted("s3cret"), "***");
         assert_eq!(redacted("postgres://u:s3cret@db/readout"), "postgres://u:***@db/readout");
     }

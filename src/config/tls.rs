@@ -1,36 +1,38 @@
-//! Who the service says it is, and whose certificates it takes.
+//! The options of TLS: the certificate of the service, and the certificates of its clients.
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
 
-use super::some_seconds;
+use super::positive_seconds;
 
-/// Who the service says it is, and whose certificates it takes.
+/// The options of TLS.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Transport")]
 pub struct Tls {
-    /// The certificate of the service, with its chain (PEM); without one it serves plaintext
+    /// Certificate of the service, with its chain (PEM); without one, the service accepts plaintext
     #[arg(long, env = "READOUT_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
-    /// The private key of the certificate (PEM)
+    /// Private key of the certificate (PEM)
     #[arg(long, env = "READOUT_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
-    /// The authorities whose certificates clients may show (PEM)
+    /// Certificate authorities that sign client certificates (PEM)
     #[arg(long, env = "READOUT_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
-    /// Whether clients must show a certificate, where an authority is given
+    /// Client certificates, if --tls-client-ca is given: required or optional
     #[arg(long, env = "READOUT_TLS_CLIENT_AUTH", default_value = "required")]
     pub tls_client_auth: ClientAuth,
-    /// Seconds between looks at these files; new ones serve the connections that come from then on, as they do at SIGHUP
-    #[arg(long, env = "READOUT_TLS_RELOAD", default_value = "10", value_name = "SECONDS", value_parser = some_seconds)]
+    /// Seconds between checks of these files for changes; new files apply to new connections. SIGHUP reloads them at
+    /// once
+    #[arg(long, env = "READOUT_TLS_RELOAD", default_value = "10", value_name = "SECONDS",
+        value_parser = positive_seconds)]
     pub tls_reload: Duration,
-    /// Serve plaintext on other addresses than those of this machine too
+    /// Allow plaintext on an address that other machines can reach
     #[arg(long, env = "READOUT_INSECURE")]
     pub insecure: bool,
 }
 
-/// Whether clients must show a certificate.
+/// The requirement of client certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ClientAuth {
     Required,

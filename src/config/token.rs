@@ -1,17 +1,17 @@
-//! `readout token`: what is done to API tokens.
+//! The options of `readout token`.
 
 use std::time::Duration;
 
 use clap::Subcommand;
 use uuid::Uuid;
 
-use super::{Database, Output, some_days};
+use super::{Database, Output, positive_days};
 use crate::model::role::Role;
 
-/// What is done to API tokens.
+/// The commands that manage API tokens.
 #[derive(Debug, Subcommand)]
 pub enum Token {
-    /// Make a token, and print it: the only time that it is seen
+    /// Create a token and print it; it is not shown again
     #[command(after_long_help = CREATE)]
     Create(CreateToken),
     /// Print all tokens, without their secrets
@@ -20,36 +20,36 @@ pub enum Token {
     Revoke(RevokeToken),
 }
 
-/// A token to be made.
+/// The options of `token create`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CreateToken {
-    /// Whose it is: what it writes is recorded as asked for by token/NAME. 1 to 64 letters, digits, `.`, `_` and `-`
+    /// Name of the caller; writes are recorded with the actor token/NAME. 1 to 64 letters, digits, `.`, `_` and `-`
     #[arg(value_name = "NAME", value_parser = name)]
     pub name: String,
-    /// What it may do: reader, writer, curator or admin
+    /// Role of the token: reader, writer, curator or admin
     #[arg(long, value_name = "ROLE")]
     pub role: Role,
-    /// Days after which it expires; default: it does not
-    #[arg(long, value_name = "DAYS", value_parser = some_days)]
+    /// Days after which the token expires; default: never
+    #[arg(long, value_name = "DAYS", value_parser = positive_days)]
     pub expires_in: Option<Duration>,
     #[command(flatten)]
     pub database: Database,
 }
 
-/// Which tokens there are.
+/// The options of `token list`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ListTokens {
-    /// How they are told: text, or JSON, one object a line
+    /// Format of the list: text, or JSON with one object per line
     #[arg(long, env = "READOUT_OUTPUT", default_value = "text")]
     pub output: Output,
     #[command(flatten)]
     pub database: Database,
 }
 
-/// A token to be revoked.
+/// The options of `token revoke`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RevokeToken {
-    /// Its id, as `readout token list` tells it
+    /// Id of the token, as `readout token list` prints it
     #[arg(value_name = "ID")]
     pub id: Uuid,
     #[command(flatten)]
@@ -57,12 +57,13 @@ pub struct RevokeToken {
 }
 
 const CREATE: &str = "\
-Prints the token on standard output, and nothing else there; the database keeps only a hash of its secret. A service \
-takes it with --api-tokens, at once. Callers send it in the metadata `authorization: Bearer TOKEN`.
+Prints the token, and nothing else, on standard output. The database stores only a hash of its secret. Services with \
+--api-tokens accept the token at once. Callers send it in the metadata `authorization: Bearer TOKEN`.
 
-Several tokens may have one name: to replace a token, make another one of that name, hand it out, and revoke the first.";
+Several tokens may share a name: to replace a token, create another one of the same name, distribute it, and revoke \
+the first.";
 
-/// As the table's constraint has it.
+/// Parses the name of a token. The rule equals the constraint of the table `token`.
 fn name(text: &str) -> Result<String, String> {
     let is_well_formed = (1..=64).contains(&text.len())
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())

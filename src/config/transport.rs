@@ -1,47 +1,48 @@
-//! How connections are served, and how many.
+//! The options of connections: their limits, timeouts and HTTP/2 settings.
 
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::bail;
 
-use super::{Tls, seconds, some_seconds};
+use super::{Tls, positive_seconds, seconds};
 
-/// How connections are served, and how many.
+/// The options of connections.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Transport")]
 pub struct Transport {
     #[command(flatten)]
     pub tls: Tls,
-    /// Connections at a time; one more is closed at once
+    /// Connections at a time; further ones are closed at once
     #[arg(long, env = "READOUT_MAX_CONNECTIONS", default_value = "10000", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
-    /// Connections of one address at a time; 0 is no bound of its own
+    /// Connections at a time from one client address; 0: no limit
     #[arg(long, env = "READOUT_MAX_CONNECTIONS_PER_ADDRESS", default_value = "0", value_name = "N")]
     pub max_connections_per_address: u32,
-    /// Seconds from the accepted connection to the end of TLS and the HTTP/2 preface
+    /// Seconds for the TLS handshake and the HTTP/2 preface of a new connection
     #[arg(long, env = "READOUT_HANDSHAKE_TIMEOUT", default_value = "10", value_name = "SECONDS",
-        value_parser = some_seconds)]
+        value_parser = positive_seconds)]
     pub handshake_timeout: Duration,
-    /// Seconds without an open call after which a connection is closed (GOAWAY); 0 is never
+    /// Seconds without an open call after which a connection is closed (GOAWAY); 0: never
     #[arg(long, env = "READOUT_IDLE_TIMEOUT", default_value = "900", value_name = "SECONDS", value_parser = seconds)]
     pub idle_timeout: Duration,
-    /// Seconds, a tenth more or less, after which a connection takes no further calls (GOAWAY), so that clients spread
-    /// over instances again; those that are open go on; 0 is never
+    /// Seconds, plus or minus a tenth, after which a connection accepts no further calls (GOAWAY), so that clients
+    /// rebalance over instances; open calls continue; 0: never
     #[arg(long, env = "READOUT_CONNECTION_AGE", default_value = "0", value_name = "SECONDS", value_parser = seconds)]
     pub connection_age: Duration,
-    /// Seconds after which a silent connection is asked whether somebody is still there (PING)
-    #[arg(long, env = "READOUT_KEEPALIVE", default_value = "60", value_name = "SECONDS", value_parser = some_seconds)]
+    /// Seconds of silence after which the service sends an HTTP/2 PING on a connection
+    #[arg(long, env = "READOUT_KEEPALIVE", default_value = "60", value_name = "SECONDS",
+        value_parser = positive_seconds)]
     pub keepalive: Duration,
-    /// Seconds that the answer to that may take, before the connection is cut
+    /// Seconds without an answer to the PING after which the connection is closed
     #[arg(long, env = "READOUT_KEEPALIVE_TIMEOUT", default_value = "20", value_name = "SECONDS",
-        value_parser = some_seconds)]
+        value_parser = positive_seconds)]
     pub keepalive_timeout: Duration,
-    /// Open calls of one connection at a time; clients keep further ones back until one ends
+    /// Open calls at a time on one connection; clients hold further ones back until one ends
     #[arg(long, env = "READOUT_MAX_CONCURRENT_STREAMS", default_value = "256", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_concurrent_streams: u32,
-    /// Bytes that the headers of a call stay below, each with 32 bytes on top (RFC 9113, 6.5.2)
+    /// Upper bound of the headers of a call in bytes, plus 32 bytes for each header (RFC 9113, 6.5.2)
     #[arg(long, env = "READOUT_MAX_HEADER_BYTES", default_value = "16384", value_name = "BYTES",
         value_parser = clap::value_parser!(u32).range(1024..=1024 * 1024))]
     pub max_header_bytes: u32,
@@ -65,7 +66,11 @@ impl Default for Transport {
 }
 
 impl Transport {
-    /// Refuses to serve plaintext to other machines, unless that is wanted.
+    /// Refuses plaintext on an address that other machines can reach, unless `--insecure` is given.
+    ///
+    /// # Errors
+    ///
+    /// If there is neither a certificate nor `--insecure`, and `listen` is not a loopback address.
     pub fn allow(&self, listen: SocketAddr) -> anyhow::Result<()> {
         let is_plaintext = self.tls.tls_cert.is_none() && self.tls.tls_key.is_none();
         if is_plaintext && !self.tls.insecure && !listen.ip().to_canonical().is_loopback() {

@@ -1,4 +1,5 @@
-//! Who the database runs as. PostgreSQL refuses root, so a service that runs as root hands its database to an unprivileged user.
+//! The user that runs the database. PostgreSQL refuses root, so a service that runs as root runs its database as an
+//! unprivileged user.
 
 use std::{
     fs, io,
@@ -12,9 +13,10 @@ use std::{
 
 use super::EmbeddedError;
 
+/// The users that may run the database of root, in order of preference.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 
-/// The service's own user, or the one it steps down to when it is root.
+/// The service's own user, or an unprivileged one if the service runs as root.
 #[derive(Clone, Debug)]
 pub(super) enum Account {
     Own,
@@ -22,8 +24,8 @@ pub(super) enum Account {
 }
 
 impl Account {
-    /// The account for the cluster at `data`. An existing one stays with the user who owns it: it may have been made
-    /// before a user `postgres` existed.
+    /// The account for the cluster at `data`. An existing cluster stays with its owner: it may have been created before
+    /// a user `postgres` existed.
     pub(super) fn for_cluster(data: &Path) -> Result<Self, EmbeddedError> {
         if !is_root() {
             return Ok(Self::Own);
@@ -41,8 +43,8 @@ impl Account {
             .ok_or(EmbeddedError::NoAccount)
     }
 
-    /// A command that runs as this user, in `dir`, with none of the service's environment: neither its secrets nor a
-    /// stray PGPORT or LC_ALL should reach the database.
+    /// A command that runs as this user in `dir`, without the service's environment: neither its secrets nor a stray
+    /// PGPORT or LC_ALL must reach the database.
     pub(super) fn command(&self, program: &Path, dir: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(dir).env_clear().env("LC_ALL", "C");
@@ -52,13 +54,14 @@ impl Account {
             }
         }
         if let Self::Other { uid, gid, .. } = self {
-            // root's supplementary groups go too: std clears them when it sets a uid and no groups are given
+            // std also clears root's supplementary groups when it sets a uid without groups
             command.uid(*uid).gid(*gid);
         }
         command
     }
 
-    pub(super) fn give(&self, path: &Path) -> Result<(), EmbeddedError> {
+    /// Makes this user the owner of `path`.
+    pub(super) fn take_ownership(&self, path: &Path) -> Result<(), EmbeddedError> {
         match self {
             Self::Own => Ok(()),
             Self::Other { uid, gid, .. } => {
@@ -67,7 +70,7 @@ impl Account {
         }
     }
 
-    /// Tells apart "cannot enter a directory on the way" from the obscure failures that it causes later.
+    /// Checks that this user can enter every directory on the way. Otherwise obscure failures would follow later.
     pub(super) fn check_reach(&self, program: &Path, dir: &Path) -> Result<(), EmbeddedError> {
         let Self::Other { name, uid, gid } = self else {
             return Ok(());
@@ -80,18 +83,18 @@ impl Account {
         }
         Err(EmbeddedError::NotReachable {
             user: name.clone(),
-            dir: first_closed(dir, *uid, *gid)
-                .or_else(|| first_closed(program.parent()?, *uid, *gid))
+            dir: first_unreachable(dir, *uid, *gid)
+                .or_else(|| first_unreachable(program.parent()?, *uid, *gid))
                 .unwrap_or_else(|| dir.to_owned()),
         })
     }
 }
 
 /// The outermost directory on the way to `dir` that the user may not search.
-fn first_closed(dir: &Path, uid: u32, gid: u32) -> Option<PathBuf> {
+fn first_unreachable(dir: &Path, uid: u32, gid: u32) -> Option<PathBuf> {
     let mut ancestors: Vec<_> = dir.ancestors().collect();
     ancestors.reverse();
-    let closed = ancestors.into_iter().find(|ancestor| {
+    let unreachable = ancestors.into_iter().find(|ancestor| {
         fs::metadata(ancestor).is_ok_and(|directory| {
             let search = match (directory.uid() == uid, directory.gid() == gid) {
                 (true, _) => 0o100,
@@ -101,14 +104,15 @@ fn first_closed(dir: &Path, uid: u32, gid: u32) -> Option<PathBuf> {
             directory.mode() & search == 0
         })
     })?;
-    Some(closed.to_owned())
+    Some(unreachable.to_owned())
 }
 
 pub(super) fn is_root() -> bool {
     id(&["-u"]) == Some(0)
 }
 
-/// `id` rather than `geteuid` and `/etc/passwd`: no unsafe code, and it knows users from LDAP and macOS directories too.
+/// Runs `id` instead of `geteuid` and `/etc/passwd`: it needs no unsafe code, and also knows users from LDAP and macOS
+/// directories.
 fn id(arguments: &[&str]) -> Option<u32> {
     let output = Command::new("id").args(arguments).output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()

@@ -21,7 +21,7 @@ const VERSIONED: [(&str, &str, &str); 5] = [
     ("/Applications/Postgres.app/Contents/Versions", "", "bin"),
 ];
 
-/// One installed server.
+/// One installed version of the server programs.
 #[derive(Clone, Debug)]
 pub(super) struct Binaries {
     dir: PathBuf,
@@ -41,7 +41,7 @@ impl Binaries {
         newest.ok_or_else(|| none_installed(only))
     }
 
-    /// The newest server that can run the cluster in `data`, whose `PG_VERSION` says `major`.
+    /// The newest server that can run the cluster in `data`, whose `PG_VERSION` is `major`.
     pub(super) fn for_cluster(only: Option<&Path>, data: &Path, major: &str) -> Result<Self, EmbeddedError> {
         let installed = installed(only);
         if installed.is_empty() {
@@ -100,6 +100,7 @@ fn none_installed(only: Option<&Path>) -> EmbeddedError {
     }
 }
 
+/// The directories in `PATH`, and those of the usual packages.
 fn usual_dirs() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<_> = std::env::split_paths(&path).collect();
@@ -134,7 +135,7 @@ mod tests {
     use super::Version;
 
     #[test]
-    fn version_is_read_from_what_postgres_prints() {
+    fn version_is_parsed_from_the_output_of_postgres() {
         let cases = [
             ("postgres (PostgreSQL) 15.8 (Debian 15.8-0+deb12u1)\n", Some((15, 8))),
             ("postgres (PostgreSQL) 17.2\n", Some((17, 2))),

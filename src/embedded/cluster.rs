@@ -1,10 +1,10 @@
-//! The data directory: its lock, the cluster in it, the socket's directory, and what a killed service may have left behind.
+//! The data directory: its lock, the cluster, the socket's directory, and the cleanup after a killed service.
 //!
 //! ```text
-//! <data_dir>/lock              held for as long as the cluster is open; says who holds it
+//! <data_dir>/lock              locked while the cluster is open; holds the pid of the owner
 //!            postgres/         the cluster
-//!            postgres.new.N/   an initdb that is not finished, or never will be
-//!            postgres.log      what the server says, and .1, what it said before
+//!            postgres.new.N/   an unfinished initdb
+//!            postgres.log      the log of the server; .1 is the rotated one
 //!            run/              the socket, unless its path would be too long
 //! ```
 
@@ -34,13 +34,15 @@ use super::{
 /// The cluster's superuser and its only database.
 pub(super) const NAME: &str = "readout";
 
-/// Between two looks at something that gives no notice.
+/// The pause between two polls of a state that sends no notification.
 pub(super) const POLL: Duration = Duration::from_millis(50);
 
-/// Collation is bytewise `C` in every case. The character type decides what a letter is, for `lower` and for trigrams:
-/// under plain `C` a Cyrillic name has no letters at all, so that comes last.
+/// The character types to try, in order. Collation is always bytewise `C`. The character type decides which characters
+/// are letters, for `lower` and for trigrams. Plain `C` is last: it has no letters outside of ASCII, so none in a
+/// Cyrillic name.
 const CHARACTER_TYPES: [&str; 3] = ["C.UTF-8", "en_US.UTF-8", "C"];
 
+/// An open data directory, locked by this process.
 #[derive(Debug)]
 pub(super) struct Cluster {
     pub(super) options: Options,
@@ -51,12 +53,12 @@ pub(super) struct Cluster {
     socket: SocketDir,
     account: Account,
     binaries: Binaries,
-    // last, so that it is released last
+    // the last field, so that it is dropped last
     _lock: Lock,
 }
 
 impl Cluster {
-    /// Takes the directory over, with a cluster in it and no server running.
+    /// Locks the directory, and creates a cluster unless there is one. Does not start a server.
     pub(super) async fn open(data_dir: &Path, options: Options) -> Result<Self, EmbeddedError> {
         let dir = prepare(data_dir)?;
         let lock = lock(&dir)?;
@@ -64,8 +66,8 @@ impl Cluster {
         let account = Account::for_cluster(&data)?;
 
         let only = options.postgres_bin.as_deref();
-        let made_by = fs::read_to_string(data.join("PG_VERSION"));
-        let binaries = match &made_by {
+        let pg_version = fs::read_to_string(data.join("PG_VERSION"));
+        let binaries = match &pg_version {
             Ok(version) => Binaries::for_cluster(only, &data, version.trim())?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Binaries::newest(only)?,
             Err(_) => return Err(EmbeddedError::NotACluster { dir: data }),
@@ -83,13 +85,13 @@ impl Cluster {
             _lock: lock,
         };
         cluster.remove_unfinished()?;
-        if made_by.is_err() {
+        if pg_version.is_err() {
             cluster.initdb().await?;
         }
         Ok(cluster)
     }
 
-    /// A command of the server's programs, as the right user.
+    /// A command of the server's programs, run as the account of the cluster.
     pub(super) fn command(&self, program: &str) -> std::process::Command {
         let mut command = self.account.command(&self.binaries.program(program), &self.dir);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -100,11 +102,12 @@ impl Cluster {
         self.socket.path()
     }
 
-    /// To the database `postgres`, which every cluster has.
+    /// Connects to the database `postgres`, which every cluster has.
     pub(super) fn connect_options(&self) -> PgConnectOptions {
         connect_options(self.socket_dir()).database("postgres")
     }
 
+    /// The URL of the database `readout`, with the socket's directory percent-encoded.
     pub(super) fn url(&self) -> String {
         let mut host = String::new();
         for byte in self.socket_dir().as_os_str().as_encoded_bytes() {
@@ -116,25 +119,26 @@ impl Cluster {
         format!("postgresql:///{NAME}?user={NAME}&host={host}")
     }
 
-    /// Makes the cluster elsewhere and renames it: a kill in the middle leaves nothing that looks like a cluster.
+    /// Creates the cluster under a temporary name and renames it: a kill in between leaves nothing that looks like a
+    /// cluster.
     async fn initdb(&self) -> Result<(), EmbeddedError> {
         if self.data.exists() {
             return Err(EmbeddedError::NotACluster { dir: self.data.clone() });
         }
         tracing::info!(dir = %self.data.display(), server = %self.binaries, "making a database");
-        // an initdb that outlived its killed service may still be at work: it must not share a name with this one
+        // an initdb of a killed service may still run: the pid keeps its directory distinct from this one
         let unfinished = self.dir.join(format!("postgres.new.{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&unfinished).map_err(EmbeddedError::io("create", &unfinished))?;
-        self.account.give(&unfinished)?;
+        self.account.take_ownership(&unfinished)?;
 
-        let mut said = String::new();
+        let mut error_output = String::new();
         for character_type in CHARACTER_TYPES {
             let mut command = self.command("initdb");
             command
                 .arg("--pgdata")
                 .arg(&unfinished)
                 .args(["--username", NAME])
-                // whoever can enter the socket's directory, 0700, may connect
+                // access is controlled by the socket's directory, mode 0700
                 .args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--data-checksums", "--no-instructions"])
                 .args(["--lc-ctype", character_type])
                 .stdout(Stdio::piped())
@@ -148,13 +152,13 @@ impl Cluster {
                 fs::rename(&unfinished, &self.data).map_err(EmbeddedError::io("rename", &unfinished))?;
                 return sync(&self.dir);
             }
-            said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            if !said.contains("locale") {
+            error_output = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            if !error_output.contains("locale") {
                 break;
             }
         }
         self.remove_unfinished()?;
-        Err(EmbeddedError::Initdb { output: said })
+        Err(EmbeddedError::Initdb { output: error_output })
     }
 
     fn remove_unfinished(&self) -> Result<(), EmbeddedError> {
@@ -167,9 +171,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// Leaves the cluster without a server, and without anything that would keep one from starting.
+    /// Stops a server that a killed service left behind, and removes files that would keep a server from starting.
     ///
-    /// Whoever calls this holds the lock and has no server of its own, so a server here was left by a killed service.
+    /// The caller holds the lock and runs no server itself, so any server here was left behind.
     pub(super) async fn clear(&self) -> Result<(), EmbeddedError> {
         self.stop_orphan().await?;
         self.socket.clear()
@@ -187,47 +191,50 @@ impl Cluster {
 
         if let Some(pid) = pid {
             if !self.pg_ctl(&["status"]).await? {
-                // the process is gone; postgres replaces such a file itself, after checking the shared memory it names
+                // the process has ended: postgres replaces the file itself, after it checks the shared memory named
+                // there
                 return Ok(());
             }
             if self.is_postmaster(pid, socket_dir).await {
                 self.stop_postmaster(pid, socket_dir).await?;
             }
         }
-        // torn by a power cut, left by a zombie, or its number belongs to some other program: postgres would refuse to
-        // start. Sessions that are still alive keep it from starting all the same, by the shared memory they hold
+        // the file is torn by a power cut, left by a zombie, or its pid belongs to another program: postgres would
+        // refuse to start. If sessions are still alive, the shared memory that they hold keeps it from starting all the
+        // same
         remove_file(&pid_file)
     }
 
     async fn stop_postmaster(&self, pid: u32, socket_dir: &str) -> Result<(), EmbeddedError> {
         tracing::warn!(pid, "stopping a database that an earlier readout left running");
-        for (mode, patience) in [("fast", Duration::from_secs(30)), ("immediate", Duration::from_secs(10))] {
-            // not `--wait`: that waits for a zombie, too
+        for (mode, time_limit) in [("fast", Duration::from_secs(30)), ("immediate", Duration::from_secs(10))] {
+            // not `--wait`, which would also wait for a zombie
             self.pg_ctl(&["stop", "--no-wait", "--mode", mode]).await?;
-            let gone = async {
+            let ended = async {
                 while self.is_postmaster(pid, socket_dir).await {
                     sleep(POLL).await;
                 }
             };
-            if timeout(patience, gone).await.is_ok() {
+            if timeout(time_limit, ended).await.is_ok() {
                 return Ok(());
             }
         }
         Err(EmbeddedError::Orphan { pid, dir: self.data.clone() })
     }
 
-    /// Whether the process is the server of this very directory, and not one that got its number later.
+    /// True if the process is the server of this directory, and not another one that has reused its pid.
     async fn is_postmaster(&self, pid: u32, socket_dir: &str) -> bool {
         let process = Path::new("/proc").join(pid.to_string());
         if let Ok(directory) = process.join("cwd").read_link() {
             return directory == self.data && fs::read(process.join("comm")).is_ok_and(|name| name == b"postgres\n");
         }
-        // without /proc: the kernel knows who listens on the socket
+        // without /proc: ask the kernel for the pid of the process that listens on the socket
         let socket = Path::new(socket_dir).join(socket::FILE);
         let listener = UnixStream::connect(socket).await.and_then(|stream| stream.peer_cred());
         listener.is_ok_and(|credentials| credentials.pid().is_some_and(|listener| listener.cast_unsigned() == pid))
     }
 
+    /// Runs `pg_ctl`. True if it succeeds.
     async fn pg_ctl(&self, arguments: &[&str]) -> Result<bool, EmbeddedError> {
         let mut command = self.command("pg_ctl");
         command.arg("--pgdata").arg(&self.data).args(arguments);
@@ -244,12 +251,12 @@ fn connect_options(socket_dir: &Path) -> PgConnectOptions {
         .username(NAME)
         .database(NAME)
         .ssl_mode(PgSslMode::Disable)
-        // else a violated constraint writes the whole row into the server's log, where no later erasure reaches it
+        // otherwise a violated constraint logs the whole row, which a later erasure cannot remove from the log
         .options([("log_error_verbosity", "terse")])
 }
 
-/// The database `readout` of a cluster whose server another process runs, for commands that work beside a service. The
-/// caller is that process's user, or root: nobody else can enter the socket's directory.
+/// Connects to the database `readout` of a cluster whose server another process runs, for commands that run next to a
+/// service. The caller must be the user of that process, or root: others cannot enter the socket's directory.
 ///
 /// # Errors
 /// No server runs there, or its directory cannot be read.
@@ -266,11 +273,11 @@ fn socket_dir(postmaster_pid: &str) -> Option<&str> {
     postmaster_pid.lines().nth(4).filter(|dir| !dir.is_empty())
 }
 
-/// Makes the data directory unless it exists, and returns its absolute path.
+/// Creates the data directory unless it exists, and returns its absolute path.
 fn prepare(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
     if !data_dir.is_dir() {
         fs::create_dir_all(data_dir).map_err(|source| EmbeddedError::NoDataDir { dir: data_dir.to_owned(), source })?;
-        // another user, which the database runs as if this one is root, must be able to pass through
+        // if this user is root, the unprivileged user of the database must be able to traverse the directory
         let mode = if super::account::is_root() { 0o711 } else { 0o700 };
         fs::set_permissions(data_dir, Permissions::from_mode(mode))
             .map_err(EmbeddedError::io("change the mode of", data_dir))?;
@@ -283,14 +290,15 @@ fn prepare(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
 struct Lock(File);
 
 impl Drop for Lock {
-    /// Said in words: a program that another thread is just starting has a copy of the file for a moment, and closing
-    /// ours would leave the directory locked until it closes its own.
+    /// Unlocks explicitly. A program that another thread is starting holds a copy of the file descriptor for a moment,
+    /// so closing this one would leave the directory locked until that copy is closed.
     fn drop(&mut self) {
-        // Closing is what is left if that fails.
+        // If that fails, closing the file still releases the lock.
         let _ = self.0.unlock();
     }
 }
 
+/// Locks the data directory, and writes the pid of this process into the lock file.
 fn lock(dir: &Path) -> Result<Lock, EmbeddedError> {
     let path = dir.join("lock");
     let mut file = OpenOptions::new()

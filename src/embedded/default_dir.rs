@@ -1,4 +1,4 @@
-//! The data directory of a service that names none.
+//! Chooses the default data directory.
 
 use std::{
     env,
@@ -10,9 +10,9 @@ use super::account;
 /// `/var/lib/readout` for root, else the platform's directory for a user's application data: on Linux
 /// `$XDG_DATA_HOME/readout` or `~/.local/share/readout` (XDG Base Directory Specification).
 ///
-/// Root's database runs as another user, who cannot enter root's home.
+/// For root it is not in the home: root's database runs as another user, who cannot enter root's home.
 ///
-/// Release 0.1.0 chose `~/.local/share/readout` for root and on macOS too. A database that it made stays in use.
+/// Release 0.1.0 also chose `~/.local/share/readout` for root and on macOS. A database that it created stays in use.
 pub fn default_data_dir() -> PathBuf {
     let dir = if account::is_root() { system_dir() } else { user_dir() };
     let earlier = xdg_dir().filter(|earlier| has_cluster(earlier) && !has_cluster(&dir));
@@ -23,7 +23,7 @@ fn system_dir() -> PathBuf {
     PathBuf::from("/var/lib/readout")
 }
 
-/// Of a user without a home there is only the system's directory, which the user has to have been given.
+/// A user without a home gets the system's directory, to which the user must have access.
 fn user_dir() -> PathBuf {
     if cfg!(target_os = "macos") {
         return home().map_or_else(system_dir, |home| home.join("Library/Application Support/readout"));
@@ -37,7 +37,7 @@ fn xdg_dir() -> Option<PathBuf> {
     Some(data_home.or_else(|| Some(home()?.join(".local/share")))?.join("readout"))
 }
 
-/// `HOME`, or the home in the user database where that is unset.
+/// `HOME`, or if that is unset the home in the user database.
 fn home() -> Option<PathBuf> {
     env::home_dir().filter(|home| home.is_absolute())
 }

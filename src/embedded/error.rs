@@ -1,7 +1,8 @@
-//! What can go wrong around the embedded database, each said so that the reader knows what to do next.
+//! The errors of the embedded database. Each message says how to correct the cause.
 
 use std::{io, path::PathBuf, time::Duration};
 
+/// An error of the embedded database.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     #[error(
@@ -84,7 +85,7 @@ pub enum EmbeddedError {
 }
 
 impl EmbeddedError {
-    /// For `map_err`: `.map_err(EmbeddedError::io("read", &path))`.
+    /// Adds an action and a path to an I/O error: `.map_err(EmbeddedError::io("read", &path))`.
     pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }

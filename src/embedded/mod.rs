@@ -1,8 +1,9 @@
-//! The database that Readout brings along when no `DATABASE_URL` is given: a private PostgreSQL cluster in one
-//! directory, run by the installed server programs, reached through a Unix socket only, started and stopped with the service.
+//! The embedded database, used when no `DATABASE_URL` is given: a private PostgreSQL cluster in one directory. The
+//! installed server programs run it, it is reached through a Unix socket only, and it starts and stops with the
+//! service.
 //!
-//! `binaries` finds the programs, `account` decides who they run as, `cluster` owns the directory,
-//! `socket` the way in, `server` the running process. `default_dir` says where the data is unless somebody says otherwise.
+//! `binaries` finds the programs, `account` decides which user runs them, `cluster` owns the directory, `socket` the
+//! socket's directory, and `server` the running process. `default_dir` chooses the default data directory.
 
 mod account;
 mod binaries;
@@ -28,20 +29,22 @@ use tokio::{
 use self::{cluster::Cluster, server::Server};
 pub use self::{cluster::running, default_dir::default_data_dir, error::EmbeddedError};
 
-/// Between two attempts to bring a lost database back: the first pause, doubled up to the longest.
+/// The pause between two attempts to restart a lost database: doubled each time, from the first up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A server that lived this long was healthy: the pauses start over after it.
+/// A server that ran this long was healthy: the pauses start again from the first.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
+/// The settings of an embedded database.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The directory of `initdb`, `pg_ctl` and `postgres`. Default: the newest that is installed in the usual places.
+    /// The directory of `initdb`, `pg_ctl` and `postgres`. Default: the newest version in the usual places.
     pub postgres_bin: Option<PathBuf>,
-    /// Further server settings, name and value, that win over Readout's own.
+    /// Further server settings, name and value, which override Readout's own.
     pub settings: Vec<(String, String)>,
-    /// How long a server may take until it answers. Crash recovery, during which it answers "not yet", does not count.
+    /// The time for a server to answer. Crash recovery does not count: the server answers meanwhile that it is
+    /// starting.
     pub start_timeout: Duration,
 }
 
@@ -51,21 +54,26 @@ impl Default for Options {
     }
 }
 
-/// A PostgreSQL cluster that Readout owns, with its server running; a task watches the server and restarts it when it dies.
+/// A PostgreSQL cluster that Readout owns, with its server running. A task watches the server and restarts it when it
+/// ends.
 ///
 /// Dropped without [`stop`](Self::stop), it still asks the server to shut down, without waiting for it.
 #[derive(Debug)]
 pub struct Embedded {
     connect_options: PgConnectOptions,
     url: String,
-    // never sent on while `self` lives: a message and a drop both mean "stop"
+    // a message and a drop both mean "stop", so nothing is sent while `self` lives
     stop: oneshot::Sender<()>,
     watcher: JoinHandle<()>,
 }
 
 impl Embedded {
-    /// Locks `data_dir`, makes a cluster there unless there is one, stops a server that a killed service left behind,
+    /// Locks `data_dir`, creates a cluster there unless there is one, stops a server that a killed service left behind,
     /// starts one, waits until it accepts connections, and creates the database `readout` if it is missing.
+    ///
+    /// # Errors
+    /// The directory cannot be used, no fitting PostgreSQL is installed, or the server does not start. Each error says
+    /// how to correct it.
     pub async fn start(data_dir: &Path, options: Options) -> Result<Self, EmbeddedError> {
         let cluster = Arc::new(Cluster::open(data_dir, options).await?);
         let server = Server::start(&cluster).await?;
@@ -88,15 +96,15 @@ impl Embedded {
         self.connect_options.clone()
     }
 
-    /// For people and their tools: `psql <url>`.
+    /// The URL for other tools: `psql <url>`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Shuts the server down and waits until it is gone: within 30 seconds by a fast shutdown, else by an immediate
-    /// one, which costs no data but a recovery at the next start. Open connections are cut: close the pool first.
+    /// Shuts the server down and waits until it has ended: within 30 seconds by a fast shutdown, else by an immediate
+    /// one, which loses no data but costs a recovery at the next start. Open connections are cut: close the pool first.
     pub async fn stop(self) {
-        // the watcher only ends early when its runtime does, and then `Server`'s drop has asked for the shutdown
+        // the watcher ends early only with its runtime, and then the drop of `Server` has requested the shutdown
         let _ = self.stop.send(());
         let _ = self.watcher.await;
     }
@@ -114,7 +122,7 @@ async fn create_database(cluster: &Cluster) -> Result<(), sqlx::Error> {
     connection.close().await
 }
 
-/// Restarts the server whenever it ends, until told to stop.
+/// Restarts the server whenever it ends, until a stop is requested.
 async fn watch(cluster: Arc<Cluster>, mut server: Server, mut stop: oneshot::Receiver<()>) {
     let mut pause = FIRST_PAUSE;
     loop {
@@ -135,7 +143,7 @@ async fn watch(cluster: Arc<Cluster>, mut server: Server, mut stop: oneshot::Rec
         };
         match restarted {
             Some(restarted) => server = restarted,
-            // the attempt that was dropped may have started a server; it is an orphan like any other
+            // the dropped attempt may have started a server: clear it like one of a killed service
             None => {
                 if let Err(error) = cluster.clear().await {
                     tracing::error!(
@@ -155,14 +163,14 @@ async fn restart(cluster: &Arc<Cluster>, pause: &mut Duration) -> Server {
         *pause = LONGEST_PAUSE.min(*pause * 2);
         match Server::start(cluster).await {
             Ok(server) => {
-                tracing::info!("the embedded database is back");
+                tracing::info!("the embedded database was restarted");
                 return server;
             }
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     ?pause,
-                    "the embedded database does not come back; trying again"
+                    "the embedded database could not be restarted; trying again"
                 );
             }
         }

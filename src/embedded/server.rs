@@ -1,4 +1,4 @@
-//! One running `postgres`: how it is started, when it counts as started, and how it is stopped.
+//! One running `postgres` process: its start, the check that it is ready, and its shutdown.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -21,7 +21,7 @@ use super::{
     socket::PORT,
 };
 
-/// For a small machine; whatever is not named keeps PostgreSQL's default, `fsync` above all.
+/// Settings for a small machine. The others keep PostgreSQL's defaults, above all `fsync`.
 const SETTINGS: [(&str, &str); 9] = [
     ("shared_buffers", "128MB"),
     ("max_connections", "100"),
@@ -35,26 +35,27 @@ const SETTINGS: [(&str, &str); 9] = [
     ("log_checkpoints", "off"),
 ];
 
+/// The size at which the log is rotated, in bytes.
 const LOG_LIMIT: u64 = 10 * 1024 * 1024;
 
-/// How much of the log an error quotes.
+/// The part of the log that an error quotes.
 const TAIL_LINES: usize = 8;
 const TAIL_BYTES: u64 = 8 * 1024;
 
 /// SQLSTATE `cannot_connect_now`: starting, recovering, or shutting down.
 const CANNOT_CONNECT_NOW: &str = "57P03";
 
-/// What a server says while sessions of a killed one still run.
+/// In the log of a server that cannot start because sessions of a killed one still run.
 const SESSIONS_LEFT: &str = "pre-existing shared memory block";
 
-/// Shutdowns by urgency: signal, and how long it may take. See "Shutting Down the Server" in PostgreSQL's manual.
+/// Shutdowns by urgency: the signal, and the time it may take. See "Shutting Down the Server" in PostgreSQL's manual.
 const SHUTDOWNS: [(&str, Duration); 2] = [("INT", Duration::from_secs(30)), ("QUIT", Duration::from_secs(10))];
 
 #[derive(Debug)]
 pub(super) struct Server {
     cluster: Arc<Cluster>,
     child: Child,
-    /// The log's length when this server started: what follows is its own.
+    /// The length of the log when this server started. The rest is its own output.
     log_start: u64,
 }
 
@@ -67,7 +68,7 @@ impl Server {
             let mut server = Self::spawn(cluster)?;
             match server.ready().await {
                 Ok(()) => return Ok(server),
-                // they notice soon that their server is gone, and end
+                // these sessions soon notice that their server has ended, and end too
                 Err(EmbeddedError::Ended { tail, .. }) if tail.contains(SESSIONS_LEFT) && Instant::now() < give_up => {
                     sleep(POLL * 4).await;
                 }
@@ -81,7 +82,7 @@ impl Server {
 
     fn spawn(cluster: &Arc<Cluster>) -> Result<Self, EmbeddedError> {
         let (log, log_start) = open_log(&cluster.log).map_err(EmbeddedError::io("open", &cluster.log))?;
-        let log_too = log.try_clone().map_err(EmbeddedError::io("open", &cluster.log))?;
+        let log_for_stderr = log.try_clone().map_err(EmbeddedError::io("open", &cluster.log))?;
 
         let mut command = cluster.command("postgres");
         command.arg("-D").arg(&cluster.data);
@@ -94,12 +95,12 @@ impl Server {
         for (name, value) in &cluster.options.settings {
             set(name, value);
         }
-        // the last one wins: these are what `connect_options` relies on
+        // the last setting of a name wins, so that these cannot be overridden: `connect_options` relies on them
         set("listen_addresses", "");
         set("port", &PORT.to_string());
         set("unix_socket_directories", &format!("\"{}\"", cluster.socket_dir().display()));
         // a group of its own, so that Ctrl-C in the terminal ends the service first, which then ends its database
-        command.process_group(0).stdout(log).stderr(log_too);
+        command.process_group(0).stdout(log).stderr(log_for_stderr);
 
         let child = Command::from(command).spawn().map_err(EmbeddedError::io("run postgres on", &cluster.data))?;
         Ok(Self { cluster: Arc::clone(cluster), child, log_start })
@@ -107,8 +108,8 @@ impl Server {
 
     async fn ready(&mut self) -> Result<(), EmbeddedError> {
         let options = self.cluster.connect_options();
-        let patience = self.cluster.options.start_timeout;
-        let mut deadline = Instant::now() + patience;
+        let start_timeout = self.cluster.options.start_timeout;
+        let mut deadline = Instant::now() + start_timeout;
         let mut recovering = false;
         loop {
             let attempt = tokio::select! {
@@ -122,18 +123,18 @@ impl Server {
             match attempt {
                 Ok(Ok(connection)) => return Ok(connection.close().await?),
                 Ok(Err(sqlx::Error::Database(answer))) if answer.code().as_deref() == Some(CANNOT_CONNECT_NOW) => {
-                    // recovery after a crash takes what it takes; interrupted, it would only start over
-                    deadline = Instant::now() + patience;
+                    // crash recovery has no time limit: interrupted, it would only start again
+                    deadline = Instant::now() + start_timeout;
                     if !std::mem::replace(&mut recovering, true) {
                         tracing::info!("the embedded database is still starting");
                     }
                 }
                 Ok(Err(error @ sqlx::Error::Database(_))) => return Err(error.into()),
-                // nobody listens yet
+                // the server does not listen yet
                 Ok(Err(_)) if Instant::now() < deadline => {}
                 Ok(Err(_)) | Err(_) => {
                     return Err(EmbeddedError::Silent {
-                        after: patience,
+                        after: start_timeout,
                         log: self.cluster.log.clone(),
                         tail: self.log_tail(),
                     });
@@ -143,7 +144,7 @@ impl Server {
         }
     }
 
-    /// Waits for the end of the process and says how it ended.
+    /// Waits for the end of the process, and returns its exit status.
     pub(super) async fn ended(&mut self) -> String {
         match self.child.wait().await {
             Ok(status) => status.to_string(),
@@ -152,17 +153,17 @@ impl Server {
     }
 
     pub(super) async fn stop(mut self) {
-        for (signal, patience) in SHUTDOWNS {
+        for (signal, time_limit) in SHUTDOWNS {
             let Some(kill) = self.kill_command(signal) else {
                 return;
             };
             if let Err(error) = Command::from(kill).status().await {
                 tracing::warn!(%error, signal, "cannot signal the embedded database");
             }
-            if timeout(patience, self.child.wait()).await.is_ok() {
+            if timeout(time_limit, self.child.wait()).await.is_ok() {
                 return;
             }
-            tracing::warn!(signal, ?patience, "the embedded database does not stop; insisting");
+            tracing::warn!(signal, patience = ?time_limit, "the embedded database does not stop; sending a stronger signal");
         }
         // its sessions notice and end; the next start recovers from the log of committed transactions
         if let Err(error) = self.child.kill().await {
@@ -170,7 +171,7 @@ impl Server {
         }
     }
 
-    /// `None` once the process is known to have ended. Until then its number cannot belong to another one.
+    /// `None` once the end of the process was observed. Until then its pid cannot belong to another process.
     fn kill_command(&self, signal: &str) -> Option<std::process::Command> {
         let pid = self.child.id()?;
         let mut command = self.cluster.command("pg_ctl");
@@ -183,8 +184,8 @@ impl Server {
     }
 }
 
-/// For a panic, or a start that is called off: asks for the shutdown, without waiting for it. Killing the process here
-/// would be simpler, but would cost a recovery at the next start.
+/// Covers a panic and a cancelled start: requests the shutdown, without waiting for it. Killing the process would be
+/// simpler, but would cost a recovery at the next start.
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut kill) = self.kill_command("INT") {
@@ -193,7 +194,7 @@ impl Drop for Server {
     }
 }
 
-/// Opens the log for appending, after putting a long one aside.
+/// Opens the log for appending, after rotating a long one. Returns its length.
 fn open_log(path: &Path) -> io::Result<(File, u64)> {
     if fs::metadata(path).is_ok_and(|log| log.len() > LOG_LIMIT) {
         fs::rename(path, path.with_extension("log.1"))?;
@@ -203,6 +204,7 @@ fn open_log(path: &Path) -> io::Result<(File, u64)> {
     Ok((log, length))
 }
 
+/// The last lines that the log has after `start`.
 fn tail(path: &Path, start: u64) -> io::Result<String> {
     let mut log = File::open(path)?;
     let length = log.metadata()?.len();

@@ -1,4 +1,5 @@
-//! The directory of the Unix socket, which is the only way in: whoever can enter it may connect, and nobody else can.
+//! The directory of the Unix socket, which is the only way to connect. Its mode is the access control: a user who can
+//! enter it can connect.
 
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -9,16 +10,16 @@ use std::{
 
 use super::{EmbeddedError, account::Account};
 
-/// Without TCP the port is only a part of the socket's file name.
+/// The port. Without TCP it is only a part of the socket's file name.
 pub(super) const PORT: u16 = 5432;
 
 /// The name that PostgreSQL gives its socket: `.s.PGSQL.` and the port.
 pub(super) const FILE: &str = ".s.PGSQL.5432";
 
-/// `sun_path` without its closing zero.
+/// The longest path of a Unix socket, in bytes: `sun_path` without its final zero byte.
 const PATH_LIMIT: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Where the socket is: beside the data, or, when that path is too long for one, in a directory of its own.
+/// The directory of the socket: in the data directory, or in a temporary one if that path is too long.
 #[derive(Debug)]
 pub(super) struct SocketDir {
     path: PathBuf,
@@ -35,7 +36,7 @@ impl SocketDir {
         }
         fs::set_permissions(&socket_dir.path, Permissions::from_mode(0o700))
             .map_err(EmbeddedError::io("change the mode of", &socket_dir.path))?;
-        account.give(&socket_dir.path)?;
+        account.take_ownership(&socket_dir.path)?;
         Ok(socket_dir)
     }
 
@@ -43,8 +44,8 @@ impl SocketDir {
         &self.path
     }
 
-    /// Removes what a killed server left: like `postmaster.pid`, the socket's lock file names a process that may be
-    /// another one by now, and postgres would believe it.
+    /// Removes the files of a killed server. Like `postmaster.pid`, the socket's lock file names a pid that another
+    /// process may have reused, and postgres would then refuse to start.
     pub(super) fn clear(&self) -> Result<(), EmbeddedError> {
         remove_file(&self.path.join(FILE))?;
         remove_file(&self.path.join(format!("{FILE}.lock")))
@@ -59,7 +60,7 @@ impl Drop for SocketDir {
     }
 }
 
-/// Short enough, and without what would need quoting in `unix_socket_directories`.
+/// True if the path is short enough, and has no characters that need quoting in `unix_socket_directories`.
 fn can_hold_socket(dir: &Path) -> bool {
     dir.join(FILE).as_os_str().len() <= PATH_LIMIT
         && dir.to_str().is_some_and(|text| !text.contains(['"', ',']) && text.trim() == text)
@@ -73,7 +74,7 @@ fn temporary_dir() -> Result<PathBuf, EmbeddedError> {
         if !can_hold_socket(&dir) {
             return Err(EmbeddedError::SocketPath { dir, limit: PATH_LIMIT });
         }
-        // creating, never reusing: a directory that is already there may be somebody else's
+        // never reuse an existing directory: it may belong to another user
         match create_private_dir(&dir) {
             Ok(()) => return Ok(dir),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,

@@ -1,8 +1,8 @@
-//! Group commit. One task takes what is queued, writes it in one transaction, and answers each caller. There is no
-//! timer: a batch forms while the one before it is being flushed.
+//! Group commit. One task takes the queued submissions, commits them in one transaction, and answers each caller. There
+//! is no timer: a batch forms while the previous one is being flushed.
 //!
-//! Since the transaction is the task's and not the handler's, a client that goes away can neither cancel it half-way
-//! nor leave a connection inside of it.
+//! The transaction belongs to the task and not to the handler. So a client that disconnects can neither cancel it
+//! half-way nor leave a connection inside of a transaction.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -20,26 +20,26 @@ use super::{
 use crate::store::{
     Store, StoreError,
     change::Position,
-    error::told,
+    error::log_text,
     retention::{Retention, extend},
     write::{Claim, Outcome, Write, commit::commit},
 };
 
-/// A batch has at most so many submissions and, but for a single larger one, so many bytes.
+/// The limits of a batch, in submissions and bytes. A single larger submission is a batch of its own.
 const BATCH_SUBMISSIONS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
-/// What may wait in the queue, in KiB; whoever comes then waits to be let in.
+/// The limits of the queue, in KiB and submissions. Further submissions wait for capacity.
 const QUEUE_KIB: usize = 16 * 1024;
 const QUEUE_SUBMISSIONS: usize = 4096;
-/// How often a batch that was in another transaction's way is tried.
-const ATTEMPTS: usize = 5;
+/// How often a batch is retried after contention, a dead connection or a missing range.
+const MAX_RETRIES: usize = 5;
 
-/// What became of a submission.
+/// The outcome of a submission that did not fail.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It is durable; the position of each write's last change.
+    /// The writes are durable. Holds the position of the last change of each write.
     Committed(Vec<Position>),
-    /// Something that it relied on has changed since it was prepared. Nothing was written: prepare it anew.
+    /// Data that the submission relied on has changed since it was prepared. Nothing was written: prepare it again.
     Stale,
 }
 
@@ -48,33 +48,33 @@ struct Submission {
     writes: Vec<Write>,
     weight: usize,
     reply: oneshot::Sender<Result<Verdict, Arc<StoreError>>>,
-    /// None once it is in a batch.
+    /// `None` once the submission is in a batch.
     queued: Option<CountGuard>,
-    _room: OwnedSemaphorePermit,
+    _capacity: OwnedSemaphorePermit,
 }
 
-/// Hands writes to the committer.
+/// Submits writes to the committer task.
 #[derive(Debug, Clone)]
 pub struct Committer {
     queue: mpsc::Sender<Submission>,
-    room: Arc<Semaphore>,
+    capacity: Arc<Semaphore>,
     unsettled: Arc<Notify>,
 }
 
-/// Why a submission was not answered with a verdict.
+/// The reason why a submission failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// The service is stopping.
     #[error("the service is stopping")]
     Stopping,
-    /// The database failed; several submissions may have shared the failure.
+    /// The database failed. The submissions of a batch share the failure.
     #[error(transparent)]
     Store(#[from] Arc<StoreError>),
 }
 
 impl Committer {
-    /// Starts the task. It ends when the queue is empty, and `closing` is cancelled or all clones of the committer are
-    /// gone.
+    /// Starts the committer task. It ends when the queue is empty, and `closing` is cancelled or all clones of the
+    /// committer are dropped.
     pub fn start(
         store: Store,
         feed: Feed,
@@ -85,31 +85,34 @@ impl Committer {
         let unsettled = Arc::new(Notify::new());
         let writer = Writer { store, feed, retention, unsettled: Arc::clone(&unsettled) };
         let task = tokio::spawn(run(writer, submissions, closing));
-        (Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB)), unsettled }, task)
+        (Self { queue, capacity: Arc::new(Semaphore::new(QUEUE_KIB)), unsettled }, task)
     }
 
-    /// Waits until something was committed here that makes others uncertain.
+    /// Waits until a commit of this instance leaves records to be settled.
     pub async fn unsettled(&self) {
         self.unsettled.notified().await;
     }
 
-    /// Writes, atomically. Dropping the future before the submission is taken from the queue drops the submission;
-    /// after that it commits.
+    /// Commits the writes atomically. Dropping the future before the submission is taken from the queue drops the
+    /// submission; after that it commits.
+    ///
+    /// # Errors
+    /// The service is stopping, or the database failed.
     #[tracing::instrument(name = "db.batch.commit", level = "debug", skip_all)]
     pub async fn submit(&self, writes: Vec<Write>) -> Result<Verdict, SubmitError> {
         let weight: usize = writes.iter().map(Write::weight).sum();
-        let kib = (weight / 1024 + 1).min(QUEUE_KIB) as u32; // at most QUEUE_KIB: it fits
+        let kib = (weight / 1024 + 1).min(QUEUE_KIB) as u32; // at most QUEUE_KIB: fits a u32
         let stopping = |_| SubmitError::Stopping;
-        let room = Arc::clone(&self.room).acquire_many_owned(kib).await.map_err(|_| SubmitError::Stopping)?;
+        let capacity = Arc::clone(&self.capacity).acquire_many_owned(kib).await.map_err(|_| SubmitError::Stopping)?;
         let (reply, verdict) = oneshot::channel();
         let queued = Some(CountGuard::queued(writes.len()));
-        let submission = Submission { writes, weight, reply, queued, _room: room };
+        let submission = Submission { writes, weight, reply, queued, _capacity: capacity };
         self.queue.send(submission).await.map_err(|_| SubmitError::Stopping)?;
         Ok(verdict.await.map_err(stopping)??)
     }
 }
 
-/// What writing needs.
+/// The dependencies of the committer task.
 struct Writer {
     store: Store,
     feed: Feed,
@@ -118,43 +121,43 @@ struct Writer {
 }
 
 async fn run(writer: Writer, mut queue: mpsc::Receiver<Submission>, closing: CancellationToken) {
-    let mut held = VecDeque::new();
+    let mut pending = VecDeque::new();
     loop {
-        if held.is_empty() {
+        if pending.is_empty() {
             tokio::select! {
                 submission = queue.recv() => match submission {
-                    Some(submission) => held.push_back(submission),
+                    Some(submission) => pending.push_back(submission),
                     None => return,
                 },
                 () = closing.cancelled(), if !queue.is_closed() => queue.close(),
             }
         }
-        while held.len() < BATCH_SUBMISSIONS {
+        while pending.len() < BATCH_SUBMISSIONS {
             match queue.try_recv() {
-                Ok(submission) => held.push_back(submission),
+                Ok(submission) => pending.push_back(submission),
                 Err(_) => break,
             }
         }
-        let batch = take_batch(&mut held);
+        let batch = take_batch(&mut pending);
         if !batch.is_empty() {
             write(&writer, batch).await;
         }
     }
 }
 
-/// Takes as many submissions as go into one transaction. One that claims what an earlier one claims too comes too
-/// late; one whose caller has gone is forgotten.
-fn take_batch(held: &mut VecDeque<Submission>) -> Vec<Submission> {
+/// Takes the submissions of the next transaction. One that conflicts with the claims of an earlier one in the batch is
+/// answered as stale; one whose caller has gone is dropped.
+fn take_batch(pending: &mut VecDeque<Submission>) -> Vec<Submission> {
     let mut batch: Vec<Submission> = Vec::new();
     let mut claimed: HashSet<Claim> = HashSet::new();
     let mut bytes = 0;
     while batch.len() < BATCH_SUBMISSIONS {
-        let Some(next) = held.front() else { break };
+        let Some(next) = pending.front() else { break };
         if !batch.is_empty() && bytes + next.weight > BATCH_BYTES {
             break;
         }
-        let Some(mut submission) = held.pop_front() else { break };
-        submission.queued.take().into_iter().for_each(metrics::taken);
+        let Some(mut submission) = pending.pop_front() else { break };
+        submission.queued.take().into_iter().for_each(metrics::record_dequeued);
         if submission.reply.is_closed() {
             continue;
         }
@@ -171,17 +174,18 @@ fn take_batch(held: &mut VecDeque<Submission>) -> Vec<Submission> {
     batch
 }
 
-/// Commits a batch; whoever lost a claim is sent back, and a write that the database refuses fails alone.
+/// Commits a batch. Submissions that lost a claim are answered as stale. If the database refuses the batch, its
+/// submissions are retried one by one, so that only the faulty one fails.
 async fn write(writer: &Writer, mut batch: Vec<Submission>) {
     let mut attempts = 0;
     while !batch.is_empty() {
         let writes: Vec<&Write> = batch.iter().flat_map(|submission| &submission.writes).collect();
-        let begun = Instant::now();
+        let started = Instant::now();
         let outcome = commit(writer.store.writes(), &writes).await;
-        metrics::tried(name_of(&outcome), begun.elapsed());
+        metrics::record_attempt(outcome_name(&outcome), started.elapsed());
         match outcome {
             Ok(Outcome::Committed(positions, is_unsettled)) => {
-                metrics::committed(positions.len());
+                metrics::record_batch(positions.len());
                 positions.last().into_iter().for_each(|last| writer.feed.committed(last));
                 if is_unsettled {
                     writer.unsettled.notify_one();
@@ -194,26 +198,26 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                 return;
             }
             Ok(Outcome::Lost(lost)) => {
-                let is_lost = |one: &Submission| one.writes.iter().any(|write| write.has_lost(&lost));
+                let is_lost = |submission: &Submission| submission.writes.iter().any(|write| write.has_lost(&lost));
                 let (losers, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_lost);
-                // Were there a claim of nobody's, the same batch would lose it for ever.
+                // If the lost claims match no submission, all are stale: a retry would lose them again, endlessly.
                 let (losers, others) = if losers.is_empty() { (others, losers) } else { (losers, others) };
                 batch = others;
                 for loser in losers {
                     answer(loser, Ok(Verdict::Stale));
                 }
             }
-            Err(StoreError::Contention(error)) if attempts < ATTEMPTS => {
-                tracing::debug!(%error, "another transaction was in the way of a batch");
+            Err(StoreError::Contention(error)) if attempts < MAX_RETRIES => {
+                tracing::debug!(%error, "a batch conflicted with another transaction");
                 attempts += 1;
             }
-            // It was dead before the commit, whose own failure has another name: nothing was written.
-            Err(error) if error.is_of_connection() && attempts < ATTEMPTS => {
+            // The connection broke before the commit, so nothing was written. A failed commit is another error.
+            Err(error) if error.is_connection_loss() && attempts < MAX_RETRIES => {
                 tracing::debug!(%error, "the connection of a batch was dead");
                 attempts += 1;
             }
-            // Ranges are made ahead, but not always fast enough.
-            Err(StoreError::NoRange) if attempts < ATTEMPTS => {
+            // Ranges of the change log are created ahead, but not always fast enough.
+            Err(StoreError::NoRange) if attempts < MAX_RETRIES => {
                 attempts += 1;
                 let changes = writes.iter().map(|write| write.change_count()).sum();
                 if let Err(error) = extend(writer.store.writes(), writer.retention, changes).await {
@@ -221,7 +225,7 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                 }
             }
             Err(StoreError::Defect(error)) if batch.len() > 1 => {
-                let cause = told(&error);
+                let cause = log_text(&error);
                 tracing::warn!(cause, writes = batch.len(), "a batch was refused, its writes are tried one by one");
                 for submission in batch {
                     Box::pin(write(writer, vec![submission])).await;
@@ -239,8 +243,8 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
     }
 }
 
-/// What became of a try, for those who count.
-fn name_of(outcome: &Result<Outcome, StoreError>) -> &'static str {
+/// The label of an outcome in the metrics.
+fn outcome_name(outcome: &Result<Outcome, StoreError>) -> &'static str {
     match outcome {
         Ok(Outcome::Committed(..)) => "committed",
         Ok(Outcome::Lost(_)) => "lost",
@@ -253,6 +257,6 @@ fn name_of(outcome: &Result<Outcome, StoreError>) -> &'static str {
 }
 
 fn answer(submission: Submission, verdict: Result<Verdict, Arc<StoreError>>) {
-    // A caller who has gone does not want to know.
+    // Fails if the caller has gone, which is no error.
     let _ = submission.reply.send(verdict);
 }

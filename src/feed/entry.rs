@@ -1,4 +1,4 @@
-//! A change as those who follow are told of it: with the records before and after it, where somebody needs them.
+//! An entry of the feed: a change, with the record before and after it if a watcher needs them.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -16,22 +16,22 @@ use crate::{
     },
 };
 
-/// A change that is kept at hand.
+/// A change that is held in memory.
 #[derive(Debug)]
 pub struct FeedEntry {
     /// The change.
     pub change: Logged,
-    /// Its resource; `None` where nobody asked for it.
+    /// The changed resource. `None` if no watcher needs it.
     pub records: Option<Records>,
     bytes: usize,
 }
 
-/// A resource around a change.
+/// The two revisions of a resource around a change.
 #[derive(Debug)]
 pub struct Records {
-    /// The revision before; `None` for a new resource.
+    /// The revision before. `None` for a new resource.
     pub before: Option<Record>,
-    /// The revision that the change made.
+    /// The revision that the change created.
     pub after: Record,
 }
 
@@ -41,14 +41,14 @@ impl FeedEntry {
         Self { change, records: None, bytes: 0 }
     }
 
-    /// What it costs to keep, in bytes, roughly: a message in memory takes a few times its encoded length.
+    /// The approximate memory use, in bytes. A decoded message takes a few times its encoded length.
     pub fn weight(&self) -> usize {
         const BARE: usize = 320;
         const PER_BYTE: usize = 4;
         BARE + PER_BYTE * self.bytes
     }
 
-    /// Whether the filter holds before the change or after it.
+    /// True if the filter matches the resource before or after the change.
     pub fn matches(&self, filter: &Filter) -> bool {
         if *filter == Filter::EVERYTHING {
             return true;
@@ -61,13 +61,14 @@ impl FeedEntry {
     }
 }
 
-/// These changes with their resources: as many of the first as have at most so many bytes, and one at least.
+/// Reads the records of the changes. Returns the longest prefix whose records have at most `max_bytes` in total, and at
+/// least one entry.
 pub async fn with_records(
     pool: &PgPool,
     changes: Vec<Logged>,
-    most_bytes: i64,
+    max_bytes: i64,
 ) -> Result<VecDeque<Arc<FeedEntry>>, StoreError> {
-    // Two versions a change; that before a new resource is nowhere.
+    // Two revisions per change. The one before a new resource does not exist.
     let versions: Vec<Version> = changes
         .iter()
         .flat_map(|change| {
@@ -75,17 +76,17 @@ pub async fn with_records(
             [version(change.revision - 1), version(change.revision)]
         })
         .collect();
-    let docs = revision::docs(pool, &versions, most_bytes).await?;
-    let mut told = VecDeque::with_capacity(docs.len() / 2);
+    let docs = revision::docs(pool, &versions, max_bytes).await?;
+    let mut entries = VecDeque::with_capacity(docs.len() / 2);
     for (change, docs) in changes.into_iter().zip(docs.chunks_exact(2)) {
         let read = |doc: &Option<Vec<u8>>| doc.as_ref().map(|doc| Record::decode(change.collection, doc)).transpose();
         let damaged = || StoreError::Damaged(change.collection.name(change.id));
         let before = read(&docs[0]).map_err(|_| damaged())?;
         let after = read(&docs[1]).map_err(|_| damaged())?.ok_or_else(damaged)?;
         let bytes = docs.iter().flatten().map(Vec::len).sum();
-        told.push_back(Arc::new(FeedEntry { change, records: Some(Records { before, after }), bytes }));
+        entries.push_back(Arc::new(FeedEntry { change, records: Some(Records { before, after }), bytes }));
     }
-    Ok(told)
+    Ok(entries)
 }
 
 #[cfg(test)]
@@ -93,7 +94,7 @@ pub mod tests {
     use super::*;
     use crate::{model::resource::Collection, pb::change::Kind};
 
-    pub fn told(position: i64, with_records: bool) -> Arc<FeedEntry> {
+    pub fn entry(position: i64, with_records: bool) -> Arc<FeedEntry> {
         let change = Logged {
             position,
             collection: Collection::Meetings,

@@ -1,4 +1,4 @@
-//! What operators see of the write path and of the feed, in numbers.
+//! The metrics of the write path and of the feed.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use metrics::{counter, gauge, histogram};
 const QUEUE: &str = "readout_commit_queue_writes";
 const WATCHERS: &str = "readout_feed_watchers";
 
-/// The feed begins here; what there is none of yet is seen, too.
-pub fn begin(head: i64) {
+/// Sets the gauges to their first values, so that they are exported before the first event.
+pub fn init(head: i64) {
     [QUEUE, WATCHERS].into_iter().for_each(|name| gauge!(name).set(0.0));
-    read_to(head, head);
+    record_progress(head, head);
 }
 
-/// Something of which there are so many at a time, counted for as long as it lives.
+/// Adds a count to a gauge, and subtracts it when dropped.
 #[derive(Debug)]
 pub struct CountGuard {
     name: &'static str,
@@ -22,12 +22,12 @@ pub struct CountGuard {
 }
 
 impl CountGuard {
-    /// Writes that wait to be committed.
+    /// Counts writes that wait to be committed.
     pub fn queued(writes: usize) -> Self {
         Self::new(QUEUE, u32::try_from(writes).unwrap_or(u32::MAX))
     }
 
-    /// One who follows the feed.
+    /// Counts one watcher of the feed.
     pub fn watcher() -> Self {
         Self::new(WATCHERS, 1)
     }
@@ -44,25 +44,25 @@ impl Drop for CountGuard {
     }
 }
 
-/// Writes were taken from the queue.
-pub fn taken(queued: CountGuard) {
+/// Records how long writes waited in the queue.
+pub fn record_dequeued(queued: CountGuard) {
     histogram!("readout_commit_queue_seconds").record(queued.since.elapsed());
 }
 
-/// A batch was tried, which took so long.
-pub fn tried(outcome: &'static str, took: Duration) {
+/// Records an attempt to commit a batch.
+pub fn record_attempt(outcome: &'static str, took: Duration) {
     counter!("readout_commits_total", "outcome" => outcome).increment(1);
     histogram!("readout_commit_seconds").record(took);
 }
 
-/// So many writes were committed together.
-pub fn committed(writes: usize) {
+/// Records the number of writes in a committed batch.
+pub fn record_batch(writes: usize) {
     histogram!("readout_commit_batch_writes").record(u32::try_from(writes).unwrap_or(u32::MAX));
 }
 
-/// How far this instance has read, and how far the database is.
-pub fn read_to(head: i64, of: i64) {
-    // Exact up to 2^53, far beyond what a database holds.
-    gauge!("readout_feed_head").set(head as f64);
-    gauge!("readout_feed_lag").set(of.saturating_sub(head).max(0) as f64);
+/// Records the position that this instance has read, and its lag behind the database.
+pub fn record_progress(read: i64, head: i64) {
+    // A float is exact up to 2^53, far more changes than a database holds.
+    gauge!("readout_feed_head").set(read as f64);
+    gauge!("readout_feed_lag").set(head.saturating_sub(read).max(0) as f64);
 }

@@ -1,6 +1,7 @@
-//! The way into the database and the way out. Handlers prepare writes; the `committer` puts them into transactions,
-//! many at a time, and gives each its position in the change log. The `tailer` reads the log, once for all who
-//! `follow`; what is newest is in the `ring`.
+//! The write path into the change log, and the change feed that reads from it.
+//!
+//! Handlers prepare writes. The `committer` commits them in batches, and each write gets a position in the change log.
+//! The `tailer` reads the log once per instance into the `ring`, from which each `watcher` takes its changes.
 
 pub mod committer;
 pub mod entry;

@@ -1,5 +1,5 @@
-//! Writes to one record take turns within an instance: 64 concurrent reports of one meeting would otherwise all be
-//! prepared on the same revision, and all but one of them again.
+//! Locks that serialise the writes to a record within an instance. Without them, 64 concurrent reports of one meeting
+//! would all be prepared on the same revision, and all but one would be stale and prepared again.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -9,38 +9,38 @@ use std::{
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-type Turn = tokio::sync::Mutex<()>;
+type RecordLock = tokio::sync::Mutex<()>;
 
-/// Who is writing to which record.
+/// One lock per record that is being written, by the id of the record.
 #[derive(Debug, Default, Clone)]
-pub struct RecordLocks(Arc<Mutex<HashMap<Uuid, Weak<Turn>>>>);
+pub struct RecordLocks(Arc<Mutex<HashMap<Uuid, Weak<RecordLock>>>>);
 
 impl RecordLocks {
-    /// Waits for the others who write to this record; they come after whoever holds the guard.
-    pub async fn take(&self, id: Uuid) -> OwnedMutexGuard<()> {
-        let turn = {
-            // Nothing panics while the map is held.
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if turns.len() > 1_000 {
-                turns.retain(|_, turn| turn.strong_count() > 0);
+    /// Locks a record, after the writers that hold or wait for its lock.
+    pub async fn lock(&self, id: Uuid) -> OwnedMutexGuard<()> {
+        let lock = {
+            // A poisoned lock is harmless: no code panics while it holds the map.
+            let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if locks.len() > 1_000 {
+                locks.retain(|_, lock| lock.strong_count() > 0);
             }
-            let known = turns.get(&id).and_then(Weak::upgrade);
-            known.unwrap_or_else(|| {
-                let turn = Arc::new(Turn::default());
-                turns.insert(id, Arc::downgrade(&turn));
-                turn
+            let existing = locks.get(&id).and_then(Weak::upgrade);
+            existing.unwrap_or_else(|| {
+                let lock = Arc::new(RecordLock::default());
+                locks.insert(id, Arc::downgrade(&lock));
+                lock
             })
         };
-        turn.lock_owned().await
+        lock.lock_owned().await
     }
 
-    /// The same for several, in one order for all, so that no two can wait for each other.
-    pub async fn take_all(&self, ids: impl IntoIterator<Item = Uuid>) -> Vec<OwnedMutexGuard<()>> {
+    /// Locks several records. All callers lock in the order of the ids, which avoids deadlocks.
+    pub async fn lock_all(&self, ids: impl IntoIterator<Item = Uuid>) -> Vec<OwnedMutexGuard<()>> {
         let ids: BTreeSet<Uuid> = ids.into_iter().collect();
-        let mut turns = Vec::with_capacity(ids.len());
+        let mut guards = Vec::with_capacity(ids.len());
         for id in ids {
-            turns.push(self.take(id).await);
+            guards.push(self.lock(id).await);
         }
-        turns
+        guards
     }
 }

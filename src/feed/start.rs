@@ -1,4 +1,4 @@
-//! Where somebody begins to follow.
+//! Resolves the start of a watch to a position in the feed.
 
 use chrono::{DateTime, Utc};
 
@@ -8,31 +8,32 @@ use crate::store::{
     change::{self, Extent, Logged, Position},
 };
 
-/// What a caller begins with.
+/// The start that a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// Where a call was before.
+    /// At the point where an earlier call stopped.
     ResumePoint(ResumePoint),
     /// After a position.
     After(Position),
-    /// With the first change at or after a time.
+    /// At the first change at or after a time.
     Time(DateTime<Utc>),
-    /// With the oldest change that is kept.
+    /// At the oldest change that is kept.
     Beginning,
     /// After the newest change.
     Now,
 }
 
-/// Why nobody can begin there.
+/// The reason why a start cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// It is of another line of history than this one.
+    /// The start is of another epoch. Holds the current one.
     #[error("the feed has the epoch {0}")]
     EpochChanged(String),
-    /// Changes after it are no longer kept; those after this place are.
+    /// Changes after the start are no longer kept. Holds the oldest point from which they are, and the time of the
+    /// change after it.
     #[error("the oldest change kept comes after {0:?}")]
     Expired(ResumePoint, Option<DateTime<Utc>>),
-    /// It is later than this newest change.
+    /// The start is later than the newest change, whose position this holds.
     #[error("the newest change is at {0}")]
     InFuture(Position),
     /// The database failed.
@@ -41,17 +42,20 @@ pub enum StartError {
 }
 
 impl Feed {
-    /// The place of a start, which must be within the feed as the database has it now, and the position of its newest
-    /// change.
-    pub async fn place(&self, start: Start) -> Result<(ResumePoint, i64), StartError> {
+    /// Resolves a start. Returns the point after which to read, and the position of the newest change. Both are as of
+    /// the database, which may be ahead of the tailer.
+    ///
+    /// # Errors
+    /// The start is not in the feed: another epoch, changes that are no longer kept, or the future.
+    pub async fn resume_point(&self, start: Start) -> Result<(ResumePoint, i64), StartError> {
         let extent = change::extent(self.0.store.reads()).await?;
-        Ok((self.place_in(&extent, start).await?, extent.head))
+        Ok((self.resolve(&extent, start).await?, extent.head))
     }
 
-    async fn place_in(&self, extent: &Extent, start: Start) -> Result<ResumePoint, StartError> {
+    async fn resolve(&self, extent: &Extent, start: Start) -> Result<ResumePoint, StartError> {
         match start {
-            Start::Beginning => self.place_at(extent, extent.floor).await,
-            Start::Now => self.place_at(extent, extent.head).await,
+            Start::Beginning => self.point_at(extent, extent.floor).await,
+            Start::Now => self.point_at(extent, extent.head).await,
             Start::After(position) => {
                 if position.epoch != extent.epoch {
                     return Err(StartError::EpochChanged(extent.epoch.to_string()));
@@ -59,67 +63,67 @@ impl Feed {
                 if position.number > extent.head {
                     return Err(StartError::InFuture(Position { epoch: extent.epoch.clone(), number: extent.head }));
                 }
-                self.place_at(extent, position.number).await
+                self.point_at(extent, position.number).await
             }
-            Start::ResumePoint(place) => self.place_again(extent, place).await,
+            Start::ResumePoint(point) => self.verify(extent, point).await,
             Start::Time(time) => {
                 if time > Utc::now() {
                     return Err(StartError::InFuture(Position { epoch: extent.epoch.clone(), number: extent.head }));
                 }
                 let first = self.first_since(extent, time).await?;
-                // If it is the oldest one kept, others that are gone may have been as late.
+                // The oldest change kept may not be the first at or after the time: earlier ones may have been dropped.
                 if first == extent.floor + 1 && extent.floor > 0 && first <= extent.head {
                     return Err(self.expired(extent).await?);
                 }
-                self.place_at(extent, first - 1).await
+                self.point_at(extent, first - 1).await
             }
         }
     }
 
-    async fn place_at(&self, extent: &Extent, position: i64) -> Result<ResumePoint, StartError> {
+    async fn point_at(&self, extent: &Extent, position: i64) -> Result<ResumePoint, StartError> {
         let epoch = extent.epoch.clone();
         if position == 0 && extent.floor == 0 {
             return Ok(ResumePoint { epoch, position, mark: [0; 8] });
         }
         let last = change::at(self.0.store.reads(), position).await?;
-        // The one at the floor is gone, and those after it are there.
+        // The change at the floor is dropped; those after it are kept.
         if position < extent.floor || last.is_none() && position > extent.floor {
             return Err(self.expired(extent).await?);
         }
         Ok(ResumePoint { epoch, position, mark: last.as_ref().map(Logged::mark).unwrap_or_default() })
     }
 
-    /// A place that we gave out before. If the feed does not have the change that was there, it is not the feed that it
-    /// was: whoever follows has to know.
-    async fn place_again(&self, extent: &Extent, place: ResumePoint) -> Result<ResumePoint, StartError> {
-        if place.epoch != extent.epoch {
+    /// Checks a point that was handed out before. If another change is at its position, the database has lost changes,
+    /// as after a restore from a backup. A new epoch then makes all watchers begin again.
+    async fn verify(&self, extent: &Extent, point: ResumePoint) -> Result<ResumePoint, StartError> {
+        if point.epoch != extent.epoch {
             return Err(StartError::EpochChanged(extent.epoch.to_string()));
         }
         let pool = self.0.store.reads();
-        let is_lost = place.position > extent.head
-            || place.mark != [0; 8]
-                && change::at(pool, place.position).await?.is_some_and(|change| change.mark() != place.mark);
+        let is_lost = point.position > extent.head
+            || point.mark != [0; 8]
+                && change::at(pool, point.position).await?.is_some_and(|change| change.mark() != point.mark);
         if is_lost {
             tracing::error!(
-                position = place.position,
+                position = point.position,
                 head = extent.head,
-                "the database has lost changes that were told: a new epoch begins"
+                "the database has lost changes that were sent: a new epoch begins"
             );
             let epoch = change::renew_epoch(pool, &extent.epoch).await?;
             return Err(StartError::EpochChanged(epoch.to_string()));
         }
-        self.place_at(extent, place.position).await
+        self.point_at(extent, point.position).await
     }
 
-    /// The first position whose change is at or after a time; the one after the head if none is. Times never decrease,
-    /// so that halving finds it.
+    /// The first position whose change is at or after a time; the one after the head if there is none. A binary search:
+    /// times never decrease.
     async fn first_since(&self, extent: &Extent, time: DateTime<Utc>) -> Result<i64, StoreError> {
         let (mut low, mut high) = (extent.floor + 1, extent.head + 1);
         while low < high {
             let middle = low + (high - low) / 2;
             match change::at(self.0.store.reads(), middle).await? {
                 Some(change) if change.time >= time => high = middle,
-                // One that has gone meanwhile was older than all that are kept.
+                // A change that was dropped meanwhile is older than all that are kept.
                 _ => low = middle + 1,
             }
         }
@@ -128,7 +132,7 @@ impl Feed {
 
     async fn expired(&self, extent: &Extent) -> Result<StartError, StoreError> {
         let oldest = change::at(self.0.store.reads(), extent.floor + 1).await?;
-        let place = ResumePoint { epoch: extent.epoch.clone(), position: extent.floor, mark: [0; 8] };
-        Ok(StartError::Expired(place, oldest.map(|change| change.time)))
+        let point = ResumePoint { epoch: extent.epoch.clone(), position: extent.floor, mark: [0; 8] };
+        Ok(StartError::Expired(point, oldest.map(|change| change.time)))
     }
 }

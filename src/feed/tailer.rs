@@ -1,5 +1,5 @@
-//! One reader of the change log per instance. It fills the ring, asserts that no position is missing, and tells
-//! everybody how far the feed is.
+//! Reads the change log, once per instance. The tailer fills the ring, asserts that no position is missing, and
+//! publishes the head of the feed to all watchers.
 
 use std::{
     sync::{
@@ -28,37 +28,38 @@ use crate::store::{
     change::{self, ChangePage, Extent, Logged, Position},
 };
 
-/// Changes read at once, and bytes of their records.
+/// The size of a read: changes, and bytes of their records.
 const PAGE: i64 = 1_000;
 const PAGE_BYTES: i64 = 2 * 1024 * 1024;
-/// Between two looks that nobody asked for: short after something was found, then longer and longer.
+/// The pause between two polls without a notification: short after a poll that found changes, then doubled each time.
 const SHORTEST_POLL: Duration = Duration::from_millis(20);
 const LONGEST_POLL: Duration = Duration::from_millis(250);
-/// Between two looks, however often somebody asks: what is committed meanwhile is read at once.
+/// The least pause between two reads, however many notifications arrive. One read takes all that was committed
+/// meanwhile.
 const PACE: Duration = Duration::from_millis(1);
-/// Between two notifications of other instances.
+/// The least pause between two notifications of other instances.
 const NOTIFY_PACE: Duration = Duration::from_millis(5);
-/// Nothing that the tailer asks takes longer, unless the connection has gone dead.
+/// A query of the tailer that takes longer counts as a dead connection.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// After a failure.
+/// The pause after a failure.
 const RETRY: Duration = Duration::from_millis(250);
-/// Reads of those who catch up, at a time.
-const CATCHING_UP: usize = 2;
+/// The most concurrent reads from the table for watchers that catch up.
+const CATCH_UP_READS: usize = 2;
 
-/// How far the feed is, as this instance knows it.
+/// The head of the feed, as far as this instance has read it.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// Where the feed begins and ends.
+    /// The first and last positions of the feed.
     pub extent: Extent,
-    /// `Logged::mark` of the newest change; zeros where that is not kept.
+    /// `Logged::mark` of the newest change; zeros if that change is not kept.
     pub mark: [u8; 8],
-    /// When the newest change was committed.
+    /// The commit time of the newest change.
     pub time: Option<DateTime<Utc>>,
-    /// A position is missing: nothing more is told.
+    /// True if a position is missing: no further changes are sent.
     pub is_broken: bool,
 }
 
-/// The feed, for those who write and for those who follow.
+/// The change feed of this instance. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Feed(pub(super) Arc<Shared>);
 
@@ -68,33 +69,38 @@ pub(super) struct Shared {
     pub stopping: CancellationToken,
     pub head: watch::Sender<Head>,
     pub ring: RwLock<Ring>,
-    /// How many of those who follow need records.
-    pub need_records: AtomicUsize,
-    pub catching_up: Semaphore,
+    /// The number of watchers that need records.
+    pub watchers_with_records: AtomicUsize,
+    pub catch_up_reads: Semaphore,
+    /// Wakes the tailer.
     wake: Notify,
-    others: Notify,
+    /// Wakes the task that notifies other instances.
+    notify_others: Notify,
     /// The highest position that this instance has committed, which the tailer may not have read yet.
     committed: AtomicI64,
-    /// Tells our own notifications from others'.
+    /// The id of this instance, which distinguishes its own notifications from those of others.
     instance: String,
 }
 
 impl Feed {
-    /// Starts the tailer and those who notify and listen. They end with `stopping`.
+    /// Starts the tailer, and the tasks that send and receive notifications. They end with `stopping`.
+    ///
+    /// # Errors
+    /// The database failed.
     pub async fn start(store: Store, stopping: CancellationToken) -> Result<Self, StoreError> {
         let extent = change::extent(store.feed()).await?;
         let newest = change::at(store.feed(), extent.head).await?;
         let head = Head::of(extent, newest.as_ref());
-        metrics::begin(head.extent.head);
+        metrics::init(head.extent.head);
         let feed = Self(Arc::new(Shared {
             store,
             stopping: stopping.clone(),
             head: watch::Sender::new(head),
             ring: RwLock::default(),
-            need_records: AtomicUsize::new(0),
-            catching_up: Semaphore::new(CATCHING_UP),
+            watchers_with_records: AtomicUsize::new(0),
+            catch_up_reads: Semaphore::new(CATCH_UP_READS),
             wake: Notify::new(),
-            others: Notify::new(),
+            notify_others: Notify::new(),
             committed: AtomicI64::new(0),
             instance: Uuid::now_v7().simple().to_string(),
         }));
@@ -104,14 +110,14 @@ impl Feed {
         Ok(feed)
     }
 
-    /// Something was committed here.
+    /// Records a commit of this instance, and wakes the tailer and the other instances.
     pub fn committed(&self, position: &Position) {
         self.0.committed.fetch_max(position.number, Ordering::Relaxed);
         self.0.wake.notify_one();
-        self.0.others.notify_one();
+        self.0.notify_others.notify_one();
     }
 
-    /// A position that every read from here on includes. The newest one that this instance knows.
+    /// The newest position that this instance knows. Every later read includes it.
     pub fn head(&self) -> Position {
         let head = self.0.head.borrow();
         let number = head.extent.head.max(self.0.committed.load(Ordering::Relaxed));
@@ -120,21 +126,24 @@ impl Feed {
 }
 
 impl Feed {
-    /// Waits, at most so long, until reads have a position; whether they do.
-    pub async fn reach(&self, position: &Position, at_most: Duration) -> Result<bool, StoreError> {
-        let is_there = |head: &Position| head.epoch == position.epoch && head.number >= position.number;
-        if is_there(&self.head()) {
+    /// Waits until reads include a position, for at most `timeout`. False if they do not include it by then.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn reach(&self, position: &Position, timeout: Duration) -> Result<bool, StoreError> {
+        let includes = |head: &Position| head.epoch == position.epoch && head.number >= position.number;
+        if includes(&self.head()) {
             return Ok(true);
         }
-        // The database may be ahead of what was read of it.
+        // The database may be ahead of the tailer.
         let head = change::head(self.0.store.reads()).await?;
-        if is_there(&head) || head.epoch != position.epoch {
-            return Ok(is_there(&head));
+        if includes(&head) || head.epoch != position.epoch {
+            return Ok(includes(&head));
         }
         let mut heads = self.0.head.subscribe();
         let reached =
-            heads.wait_for(|head| is_there(&Position { epoch: head.extent.epoch.clone(), number: head.extent.head }));
-        Ok(time::timeout(at_most, reached).await.is_ok())
+            heads.wait_for(|head| includes(&Position { epoch: head.extent.epoch.clone(), number: head.extent.head }));
+        Ok(time::timeout(timeout, reached).await.is_ok())
     }
 }
 
@@ -148,7 +157,7 @@ impl Head {
 async fn tail(feed: Feed) {
     let mut poll = LONGEST_POLL;
     loop {
-        poll = match time::timeout(READ_TIMEOUT, read_on(&feed.0)).await.map_err(StoreError::silent) {
+        poll = match time::timeout(READ_TIMEOUT, read_new_changes(&feed.0)).await.map_err(StoreError::no_answer) {
             Ok(Ok(true)) => SHORTEST_POLL,
             Ok(Ok(false)) => LONGEST_POLL.min(2 * poll),
             Ok(Err(error)) | Err(error) => {
@@ -162,27 +171,27 @@ async fn tail(feed: Feed) {
     }
 }
 
-/// Reads to the end of the feed, and answers whether there was anything.
-async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
+/// Reads to the end of the feed. True if there were changes.
+async fn read_new_changes(shared: &Shared) -> Result<bool, StoreError> {
     let mut found = false;
     loop {
         let before = shared.head.borrow().clone();
         let last = before.extent.head;
         let page = change::after(shared.store.feed(), last, PAGE).await?;
-        metrics::read_to(last, page.extent.head);
+        metrics::record_progress(last, page.extent.head);
         if page.extent.epoch != before.extent.epoch {
             tracing::warn!(ended = %before.extent.epoch, epoch = %page.extent.epoch, "the feed has another epoch");
-            return begin_anew(shared).await.map(|()| true);
+            return restart_at_head(shared).await.map(|()| true);
         }
-        // The mark tells what a standby has written anew that took over without the tail.
-        if page.extent.head < last || !page.goes_on_from(before.mark) {
+        // The mark detects a standby that took over without the last changes and reused their positions.
+        if page.extent.head < last || !page.continues(before.mark) {
             tracing::error!(
                 known = last,
                 found = page.extent.head,
                 "the database has lost changes: a new epoch begins"
             );
             change::renew_epoch(shared.store.writes(), &before.extent.epoch).await?;
-            return begin_anew(shared).await.map(|()| true);
+            return restart_at_head(shared).await.map(|()| true);
         }
         let Some(newest) = page.changes.last() else {
             if page.extent != before.extent {
@@ -192,11 +201,11 @@ async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
         };
         if !is_dense(last, &page) {
             if page.extent.floor > last {
-                // This instance slept for longer than changes are kept.
-                return begin_anew(shared).await.map(|()| true);
+                // This instance was suspended for longer than changes are kept.
+                return restart_at_head(shared).await.map(|()| true);
             }
             if !before.is_broken {
-                tracing::error!(after = last, "a position is missing in the feed: nothing more is told");
+                tracing::error!(after = last, "a position is missing in the feed: no further changes are sent");
                 shared.head.send_modify(|head| head.is_broken = true);
             }
             return Ok(false);
@@ -204,9 +213,10 @@ async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
         found = true;
         let extent = Extent { head: newest.position, ..page.extent.clone() };
         let head = Head::of(extent, Some(newest));
-        let (is_last, of) = (newest.position == page.extent.head, page.extent.head);
+        let database_head = page.extent.head;
+        let is_last = newest.position == database_head;
         push(shared, page.changes).await?;
-        metrics::read_to(head.extent.head, of);
+        metrics::record_progress(head.extent.head, database_head);
         shared.head.send_replace(head);
         if is_last {
             return Ok(true);
@@ -214,29 +224,29 @@ async fn read_on(shared: &Shared) -> Result<bool, StoreError> {
     }
 }
 
-/// Whether the changes follow on `last` without a hole.
+/// True if the changes have consecutive positions that begin after `last`.
 pub(super) fn is_dense(last: i64, page: &ChangePage) -> bool {
     page.changes.iter().zip(last + 1..).all(|(change, expected)| change.position == expected)
 }
 
 async fn push(shared: &Shared, mut changes: Vec<Logged>) -> Result<(), StoreError> {
     let ring = || shared.ring.write().unwrap_or_else(PoisonError::into_inner);
-    if shared.need_records.load(Ordering::Relaxed) == 0 {
+    if shared.watchers_with_records.load(Ordering::Relaxed) == 0 {
         let mut ring = ring();
         changes.into_iter().for_each(|change| ring.push(Arc::new(FeedEntry::bare(change))));
         return Ok(());
     }
     while !changes.is_empty() {
-        let some = entry::with_records(shared.store.feed(), changes.clone(), PAGE_BYTES).await?;
-        changes.drain(..some.len());
+        let entries = entry::with_records(shared.store.feed(), changes.clone(), PAGE_BYTES).await?;
+        changes.drain(..entries.len());
         let mut ring = ring();
-        some.into_iter().for_each(|told| ring.push(told));
+        entries.into_iter().for_each(|entry| ring.push(entry));
     }
     Ok(())
 }
 
-/// Forgets what was known, and begins at the head.
-async fn begin_anew(shared: &Shared) -> Result<(), StoreError> {
+/// Clears the ring, and begins again at the head.
+async fn restart_at_head(shared: &Shared) -> Result<(), StoreError> {
     let extent = change::extent(shared.store.feed()).await?;
     let newest = change::at(shared.store.feed(), extent.head).await?;
     shared.ring.write().unwrap_or_else(PoisonError::into_inner).clear();
@@ -245,29 +255,29 @@ async fn begin_anew(shared: &Shared) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tells other instances of what was committed here, many commits at once. They find it without, only later.
+/// Notifies other instances of commits, several commits at a time. Without a notification they find them by polling.
 async fn notify(feed: Feed) {
     loop {
-        feed.0.others.notified().await;
+        feed.0.notify_others.notified().await;
         let notified = time::timeout(READ_TIMEOUT, change::notify(feed.0.store.feed(), &feed.0.instance)).await;
-        if let Err(error) = notified.map_err(StoreError::silent).flatten() {
+        if let Err(error) = notified.map_err(StoreError::no_answer).flatten() {
             tracing::debug!(%error, "other instances were not notified");
         }
         time::sleep(NOTIFY_PACE).await;
     }
 }
 
-/// Wakes the tailer when another instance has committed. A notification that is lost costs a poll.
+/// Wakes the tailer when another instance has committed. A lost notification only delays the change to the next poll.
 async fn listen(feed: Feed) {
     let pool = feed.0.store.feed();
     loop {
         match PgListener::connect_with(pool).await {
             Ok(mut listener) => {
                 if let Err(error) = listen_with(&feed.0, &mut listener).await {
-                    tracing::debug!(%error, "the listener was cut off");
+                    tracing::debug!(%error, "the listener for notifications lost its connection");
                 }
             }
-            Err(error) => tracing::debug!(%error, "there is no listener"),
+            Err(error) => tracing::debug!(%error, "the listener for notifications could not connect"),
         }
         time::sleep(RETRY).await;
     }

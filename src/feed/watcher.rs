@@ -1,5 +1,5 @@
-//! One who follows the feed: at first from the table, then from the ring, and from the table again when the ring has
-//! gone on without them. Nothing is read for them before they have taken what was read.
+//! A watcher of the feed. It reads from the table until it has caught up with the ring, and again when the ring has
+//! overtaken it. Backpressure: nothing is read for a watcher before it has taken the changes read before.
 
 use std::{
     collections::VecDeque,
@@ -19,42 +19,42 @@ use crate::{
     store::{StoreError, change},
 };
 
-/// What is read at once for somebody who catches up: changes, and bytes of their records.
+/// The size of a read from the table: changes, and bytes of their records.
 const PAGE: i64 = 200;
 const PAGE_BYTES: i64 = 128 * 1024;
-/// What is taken out of the ring at once. It is held while the reader does not read on.
-const HANDFUL: usize = 16;
-/// After so many changes that did not match there is a sign of life.
-const MOST_SKIPPED: usize = 1_000;
+/// The number of changes taken from the ring at once. A slow reader keeps them in memory.
+const RING_BATCH: usize = 16;
+/// The number of changes that do not match after which a heartbeat is sent.
+const MAX_SKIPPED: usize = 1_000;
 
-/// A place between two changes.
+/// A point between two changes, from which a watch can resume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResumePoint {
-    /// The line of history.
+    /// The epoch of the position.
     pub epoch: Arc<str>,
-    /// The position of the last change before it.
+    /// The position of the last change before the point.
     pub position: i64,
-    /// `Logged::mark` of that change; zeros where it is not kept.
+    /// `Logged::mark` of that change; zeros if it is not kept.
     pub mark: [u8; 8],
 }
 
-/// What somebody who follows is told.
+/// An event that a watcher returns.
 #[derive(Debug, Clone)]
 pub enum WatchEvent {
     /// A change that matches.
     Change(Arc<FeedEntry>),
-    /// Nothing, for a while.
+    /// There was no change for the heartbeat interval, or many changes did not match.
     Heartbeat,
-    /// They know all changes there are.
+    /// The watcher has reached the newest change. Later changes follow as they are committed.
     CaughtUp,
-    /// They were too slow for the ring.
+    /// The watcher was too slow: the ring has dropped changes that it needs. It reads from the table.
     FellBehind,
 }
 
-/// Why the feed cannot be followed any further.
+/// The reason why a watch ends.
 #[derive(Debug, thiserror::Error)]
-pub enum FollowError {
-    /// The line of history has ended.
+pub enum WatchError {
+    /// The epoch has ended.
     #[error("the feed has another epoch")]
     EpochChanged,
     /// The changes that come next are no longer kept.
@@ -71,18 +71,18 @@ pub enum FollowError {
     Store(#[from] StoreError),
 }
 
-/// One who follows.
+/// Reads the changes that match a filter, in order.
 #[derive(Debug)]
 pub struct Watcher {
     feed: Feed,
     head: watch::Receiver<Head>,
-    place: ResumePoint,
+    resume_point: ResumePoint,
     filter: Filter,
     needs: NeedsRecords,
     heartbeat: Duration,
-    waiting: VecDeque<Arc<FeedEntry>>,
-    /// The newest position when they began, which the tailer may not have read yet.
-    goal: i64,
+    buffered: VecDeque<Arc<FeedEntry>>,
+    /// The newest position when the watch began, which the tailer may not have read yet.
+    catch_up_position: i64,
     is_live: bool,
     skipped: usize,
     last_sent: Instant,
@@ -90,10 +90,11 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Follows from a place on, of which the feed said how far it is. There is a sign of life when nothing was told for as long as `heartbeat`.
+    /// Starts at a point that [`Feed::resume_point`] resolved, with the newest position that it returned. Returns a
+    /// heartbeat after `heartbeat` without another event.
     pub fn new(
         feed: &Feed,
-        (place, goal): (ResumePoint, i64),
+        (resume_point, catch_up_position): (ResumePoint, i64),
         filter: Filter,
         with_records: bool,
         heartbeat: Duration,
@@ -103,12 +104,12 @@ impl Watcher {
         Self {
             feed: feed.clone(),
             head,
-            place,
+            resume_point,
             filter,
             needs,
             heartbeat,
-            waiting: VecDeque::new(),
-            goal,
+            buffered: VecDeque::new(),
+            catch_up_position,
             is_live: false,
             skipped: 0,
             last_sent: Instant::now(),
@@ -116,51 +117,54 @@ impl Watcher {
         }
     }
 
-    /// After which change they are.
-    pub fn place(&self) -> &ResumePoint {
-        &self.place
+    /// The point after the last change that was returned or skipped.
+    pub fn resume_point(&self) -> &ResumePoint {
+        &self.resume_point
     }
 
-    /// What they follow.
+    /// The feed that is watched.
     pub fn feed(&self) -> &Feed {
         &self.feed
     }
 
-    /// What comes next. Waits for it.
-    pub async fn next(&mut self) -> Result<WatchEvent, FollowError> {
-        let event = self.find().await?;
+    /// Waits for the next event.
+    ///
+    /// # Errors
+    /// The watch has ended, for the reason in the error.
+    pub async fn next(&mut self) -> Result<WatchEvent, WatchError> {
+        let event = self.next_event().await?;
         self.last_sent = Instant::now();
         self.skipped = 0;
         Ok(event)
     }
 
-    async fn find(&mut self) -> Result<WatchEvent, FollowError> {
+    async fn next_event(&mut self) -> Result<WatchEvent, WatchError> {
         loop {
-            while let Some(told) = self.waiting.pop_front() {
-                self.place.position = told.change.position;
-                self.place.mark = told.change.mark();
-                if told.matches(&self.filter) {
-                    return Ok(WatchEvent::Change(told));
+            while let Some(entry) = self.buffered.pop_front() {
+                self.resume_point.position = entry.change.position;
+                self.resume_point.mark = entry.change.mark();
+                if entry.matches(&self.filter) {
+                    return Ok(WatchEvent::Change(entry));
                 }
                 self.skipped += 1;
-                if self.skipped == MOST_SKIPPED {
+                if self.skipped == MAX_SKIPPED {
                     return Ok(WatchEvent::Heartbeat);
                 }
             }
             if self.feed.0.stopping.is_cancelled() {
-                return Err(FollowError::Stopping);
+                return Err(WatchError::Stopping);
             }
             let head = self.head.borrow_and_update().clone();
-            if head.extent.epoch != self.place.epoch {
-                return Err(FollowError::EpochChanged);
+            if head.extent.epoch != self.resume_point.epoch {
+                return Err(WatchError::EpochChanged);
             }
-            if head.extent.head <= self.place.position {
-                if !self.is_live && self.place.position >= self.goal {
+            if head.extent.head <= self.resume_point.position {
+                if !self.is_live && self.resume_point.position >= self.catch_up_position {
                     self.is_live = true;
                     return Ok(WatchEvent::CaughtUp);
                 }
                 if head.is_broken {
-                    return Err(FollowError::Broken);
+                    return Err(WatchError::Broken);
                 }
                 if !self.wait().await {
                     return Ok(WatchEvent::Heartbeat);
@@ -168,25 +172,25 @@ impl Watcher {
                 continue;
             }
             let ring = self.feed.0.ring.read().unwrap_or_else(PoisonError::into_inner).after(
-                self.place.position,
+                self.resume_point.position,
                 self.needs.0.is_some(),
-                HANDFUL,
+                RING_BATCH,
             );
             match ring {
-                Some(waiting) => self.waiting = waiting,
+                Some(buffered) => self.buffered = buffered,
                 None if self.is_live => {
                     self.is_live = false;
                     return Ok(WatchEvent::FellBehind);
                 }
                 None => {
-                    let place = &self.place;
-                    self.waiting = page(&self.feed, place, self.needs.0.is_some(), PAGE, PAGE_BYTES).await?.0;
+                    let resume_point = &self.resume_point;
+                    self.buffered = page(&self.feed, resume_point, self.needs.0.is_some(), PAGE, PAGE_BYTES).await?.0;
                 }
             }
         }
     }
 
-    /// Waits for the head to move. False: it is time for a sign of life.
+    /// Waits for the head to move. False if a heartbeat is due.
     async fn wait(&mut self) -> bool {
         let deadline = self.last_sent + self.heartbeat;
         tokio::select! {
@@ -197,45 +201,48 @@ impl Watcher {
     }
 }
 
-/// Changes after a place from the table, with their records if those are needed, and whether they reach the head.
+/// Reads changes after a point from the table, with their records if required. The flag is true if they reach the head.
+///
+/// # Errors
+/// The epoch has ended, the changes are no longer kept, a position is missing, or the database failed.
 pub async fn page(
     feed: &Feed,
-    place: &ResumePoint,
+    resume_point: &ResumePoint,
     with_records: bool,
-    most: i64,
-    most_bytes: i64,
-) -> Result<(VecDeque<Arc<FeedEntry>>, bool), FollowError> {
-    let Shared { store, catching_up, .. } = &*feed.0;
-    // Never closed.
-    let _turn = catching_up.acquire().await;
-    let page = change::after(store.reads(), place.position, most).await?;
-    let is_lost = page.extent.head < place.position || !page.goes_on_from(place.mark);
-    if is_lost || page.extent.epoch != place.epoch {
-        return Err(FollowError::EpochChanged);
+    limit: i64,
+    max_bytes: i64,
+) -> Result<(VecDeque<Arc<FeedEntry>>, bool), WatchError> {
+    let Shared { store, catch_up_reads, .. } = &*feed.0;
+    // The semaphore is never closed.
+    let _permit = catch_up_reads.acquire().await;
+    let page = change::after(store.reads(), resume_point.position, limit).await?;
+    let is_lost = page.extent.head < resume_point.position || !page.continues(resume_point.mark);
+    if is_lost || page.extent.epoch != resume_point.epoch {
+        return Err(WatchError::EpochChanged);
     }
-    if page.extent.floor > place.position {
-        return Err(FollowError::Expired);
+    if page.extent.floor > resume_point.position {
+        return Err(WatchError::Expired);
     }
-    if !is_dense(place.position, &page) {
-        tracing::error!(after = place.position, "a position is missing in the feed");
-        return Err(FollowError::Broken);
+    if !is_dense(resume_point.position, &page) {
+        tracing::error!(after = resume_point.position, "a position is missing in the feed");
+        return Err(WatchError::Broken);
     }
     let changes = match with_records {
-        true => entry::with_records(store.reads(), page.changes, most_bytes).await?,
+        true => entry::with_records(store.reads(), page.changes, max_bytes).await?,
         false => page.changes.into_iter().map(|change| Arc::new(FeedEntry::bare(change))).collect(),
     };
-    let last = changes.back().map_or(place.position, |told| told.change.position);
+    let last = changes.back().map_or(resume_point.position, |entry| entry.change.position);
     Ok((changes, last == page.extent.head))
 }
 
-/// Counted among those who need records, for as long as it lives.
+/// Counts a watcher that needs records, until it is dropped. The tailer loads records while there is one.
 #[derive(Debug)]
 struct NeedsRecords(Option<Feed>);
 
 impl NeedsRecords {
     fn new(feed: &Feed, needs: bool) -> Self {
         if needs {
-            feed.0.need_records.fetch_add(1, Ordering::Relaxed);
+            feed.0.watchers_with_records.fetch_add(1, Ordering::Relaxed);
         }
         Self(needs.then(|| feed.clone()))
     }
@@ -244,7 +251,7 @@ impl NeedsRecords {
 impl Drop for NeedsRecords {
     fn drop(&mut self) {
         if let Some(feed) = &self.0 {
-            feed.0.need_records.fetch_sub(1, Ordering::Relaxed);
+            feed.0.watchers_with_records.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

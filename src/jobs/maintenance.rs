@@ -1,4 +1,4 @@
-//! What a service does by the way: it forgets old answers to requests, and drops old changes.
+//! Periodic maintenance: deletes expired answers to requests, and extends and trims the change log.
 
 use std::time::Duration;
 
@@ -10,35 +10,35 @@ use crate::store::{
     write::idempotency,
 };
 
-/// How often old answers are forgotten.
+/// Interval between deletions of expired answers.
 const FORGET_PERIOD: Duration = Duration::from_secs(60 * 60);
-/// How often old changes are dropped.
+/// Interval between runs of the change log's retention.
 const RETAIN_PERIOD: Duration = Duration::from_secs(60);
 
-/// Forgets what was answered long ago.
+/// Deletes expired answers to requests, periodically.
 pub async fn forget(store: Store) {
     loop {
         match idempotency::forget_old(store.writes()).await {
             Ok(0) => {}
-            Ok(forgotten) => tracing::debug!(forgotten, "old answers to requests"),
-            Err(error) => tracing::warn!(%error, "old answers to requests were not forgotten"),
+            Ok(deleted) => tracing::debug!(deleted, "deleted expired answers to requests"),
+            Err(error) => tracing::warn!(%error, "expired answers to requests could not be deleted"),
         }
         time::sleep(FORGET_PERIOD).await;
     }
 }
 
-/// Makes room for changes ahead, and drops those that need not be kept.
+/// Creates ranges of the change log ahead of need and drops those past their retention, periodically.
 pub async fn retain(store: Store, retention: Retention) {
     loop {
-        let kept = async {
-            let made = retention::extend(store.feed(), retention, 0).await?;
-            Ok::<_, StoreError>((made, retention::drop_old(store.feed(), retention).await?))
+        let run = async {
+            let created = retention::extend(store.feed(), retention, 0).await?;
+            Ok::<_, StoreError>((created, retention::drop_old(store.feed(), retention).await?))
         };
-        match kept.await {
+        match run.await {
             Ok((0, 0)) => {}
-            Ok((made, dropped)) => tracing::info!(made, dropped, "ranges of the change log"),
-            // Somebody reads what is to be dropped, say: the next time.
-            Err(error) => tracing::warn!(%error, "the change log was not tidied up"),
+            Ok((created, dropped)) => tracing::info!(created, dropped, "created and dropped ranges of the change log"),
+            // For example, a reader holds a lock on a range to drop. The next run tries again.
+            Err(error) => tracing::warn!(%error, "the retention of the change log failed"),
         }
         time::sleep(RETAIN_PERIOD).await;
     }

@@ -1,4 +1,10 @@
-//! Background jobs of an instance.
+//! Background jobs. Every instance runs all of them; none needs a leader.
+//!
+//! - `settler` settles the meetings and groups of copies that a change has made uncertain. It writes through the same
+//!   path as calls do, so two instances that settle the same record conflict harmlessly.
+//! - `maintenance` deletes expired rows: stored answers to requests, and ranges of the change log.
+//!
+//! Jobs run until their task is aborted. An error is logged, and the work is tried again later.
 
 pub mod maintenance;
 pub mod settler;

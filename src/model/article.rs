@@ -1,11 +1,11 @@
-//! Rules on articles: the text in its stored form, and when two articles say the same.
+//! Rules on articles: the stored form of the text, and equality of content.
 
 use sha2::{Digest, Sha256};
 
 use super::canonical;
 use crate::pb::{self, Article, ExternalId, article::TextRights};
 
-/// The text's key in storage, and its `text_sha256`.
+/// SHA-256 of a text: the key of the text in storage, and the value of `text_sha256`.
 pub type TextHash = [u8; 32];
 
 /// SHA-256 of a text in UTF-8.
@@ -13,7 +13,7 @@ pub fn text_hash(text: &str) -> TextHash {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// Reads `Article.text_sha256`.
+/// Parses `Article.text_sha256`: 64 hexadecimal digits.
 pub fn parse_text_hash(hex: &str) -> Option<TextHash> {
     let mut hash = TextHash::default();
     if hex.len() != 64 || !hex.is_ascii() {
@@ -25,8 +25,8 @@ pub fn parse_text_hash(hex: &str) -> Option<TextHash> {
     Some(hash)
 }
 
-/// Brings an article that a caller sent into its stored form: the text in NFC, which is measured, hashed and taken
-/// out of the article. Answers the text, also one that may not be kept (see `keeps_text`).
+/// Brings an article from a request into its stored form. Takes the text out, normalises it to NFC and sets its length
+/// and hash. Returns the text, also if it may not be stored (see [`keeps_text`]).
 pub fn take_text(article: &mut Article) -> String {
     let mut text = std::mem::take(&mut article.text);
     canonical::text(&mut text);
@@ -36,14 +36,15 @@ pub fn take_text(article: &mut Article) -> String {
         if article.text_rights() == TextRights::Unspecified {
             article.set_text_rights(TextRights::FullText);
         }
-        // At most 1 MiB: the number fits.
+        // The text has at most 1 MiB: the length fits.
         article.text_length = text.chars().count() as i32;
         article.text_sha256 = text_hash(&text).iter().map(|byte| format!("{byte:02x}")).collect();
     }
     text
 }
 
-/// The same for the next revision of an article, whose text was sent anew, or is left as it is.
+/// [`take_text`] for the next revision of an article. `is_sent`: the request has a text; otherwise the former text
+/// stays.
 pub fn take_next_text(article: &mut Article, former: &Article, is_sent: bool) -> String {
     if is_sent {
         let text = take_text(article);
@@ -53,7 +54,7 @@ pub fn take_next_text(article: &mut Article, former: &Article, is_sent: bool) ->
         return text;
     }
     if keeps_text(article) && !keeps_text(former) {
-        // It was dropped, and may not be taken for one that is there.
+        // The former text was withheld and is not stored: its hash must not refer to a stored text.
         article.text_length = 0;
         article.text_sha256.clear();
     }
@@ -63,23 +64,25 @@ pub fn take_next_text(article: &mut Article, former: &Article, is_sent: bool) ->
     String::new()
 }
 
-/// Whether the article's text may be stored and shown.
+/// True if the article's text may be stored and shown.
 pub fn keeps_text(article: &Article) -> bool {
     article.text_rights() != TextRights::Withheld
 }
 
-/// The next state of a stored article that a story found by one of its uris. It has the content of the story, the stored
-/// `uri`, and the other uris and external ids of both: a story that lists fewer does not say that the others are wrong.
-pub fn found_by(sent: &Article, stored: &Article) -> Article {
+/// The next state of a stored article that an ingested story refers to by one of its uris. It has the content of the
+/// story, the stored `uri`, and the alternate uris and external ids of both: a story that omits some does not retract
+/// them.
+pub fn update_from_story(sent: &Article, stored: &Article) -> Article {
     let mut alternate_uris = stored.alternate_uris.clone();
-    alternate_uris.extend(uris(sent).filter(|uri| uris(stored).all(|known| known != *uri)).map(str::to_owned));
+    alternate_uris
+        .extend(uris(sent).filter(|uri| uris(stored).all(|stored_uri| stored_uri != *uri)).map(str::to_owned));
     let mut external_ids = stored.external_ids.clone();
     let is_new = |id: &&ExternalId| !stored.external_ids.contains(id);
     external_ids.extend(sent.external_ids.iter().filter(is_new).cloned());
     Article { uri: stored.uri.clone(), alternate_uris, external_ids, ..sent.clone() }
 }
 
-/// Whether `sent`, in its stored form, has the content of `stored`. The time of fetching is not content, and a withheld
+/// True if `sent`, in its stored form, has the content of `stored`. The time of retrieval is not content. A withheld
 /// text need not be sent again.
 pub fn same_content(sent: &Article, stored: &Article) -> bool {
     canonical::is_same(&without_marks(sent, stored), &without_marks(stored, stored))
@@ -101,7 +104,7 @@ fn without_marks(article: &Article, stored: &Article) -> Article {
     bare
 }
 
-/// A withheld text that is not sent again is still the text that was measured before.
+/// Copies the length and hash of a withheld text that was not sent again.
 pub fn carry_withheld_text(article: &mut Article, stored: &Article) {
     article.text_length = stored.text_length;
     article.text_sha256.clone_from(&stored.text_sha256);
@@ -112,7 +115,7 @@ pub fn uris(article: &Article) -> impl Iterator<Item = &str> {
     std::iter::once(&article.uri).chain(&article.alternate_uris).map(String::as_str)
 }
 
-/// The uri of an encoded article, without reading the rest of it.
+/// Decodes the uri of an encoded article, and no other field.
 pub fn uri_of(article: &[u8]) -> Result<String, prost::DecodeError> {
     #[derive(prost::Message)]
     struct Uri {
@@ -128,7 +131,7 @@ pub fn basic(mut article: Article) -> Article {
     article
 }
 
-/// The region of the publisher, if there is one.
+/// The region code of the publisher, if set.
 pub fn publisher_region(article: &Article) -> Option<&str> {
     let publisher: &pb::Publisher = article.publisher.as_ref()?;
     Some(publisher.region_code.as_str()).filter(|code| !code.is_empty())
@@ -139,13 +142,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uri_is_read_alone() {
+    fn uri_of_decodes_the_uri() {
         let article = Article { uri: "urn:a".into(), title: "A".into(), revision: 3, ..Default::default() };
         assert_eq!(uri_of(&prost::Message::encode_to_vec(&article)).as_deref(), Ok("urn:a"));
     }
 
     #[test]
-    fn a_text_is_stored_in_nfc_and_measured_in_code_points() {
+    fn take_text_normalises_to_nfc_and_counts_code_points() {
         let mut article = Article { text: "Cafe\u{301} 東京 🕊".into(), ..Default::default() };
         let text = take_text(&mut article);
         assert_eq!(text, "Café 東京 🕊");
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_was_dropped_does_not_come_back_with_its_rights() {
+    fn withheld_text_does_not_return_when_rights_are_granted() {
         let mut former = Article { text: "secret".into(), ..Default::default() };
         former.set_text_rights(TextRights::Withheld);
         take_text(&mut former);
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_left_as_it_is_keeps_its_measure_and_has_rights() {
+    fn text_that_is_not_sent_keeps_its_length_and_rights() {
         let mut former = Article { text: "words".into(), ..Default::default() };
         take_text(&mut former);
         let mut next = former.clone();
@@ -180,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn when_it_was_fetched_is_no_difference() {
+    fn same_content_ignores_the_time_of_retrieval() {
         let stored = Article { uri: "urn:a".into(), revision: 3, ..Default::default() };
         let mut sent = Article { uri: "urn:a".into(), retrieve_time: Some(Default::default()), ..Default::default() };
         assert!(same_content(&sent, &stored));
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn found_by_keeps_the_uris_and_ids_of_both_articles() {
+    fn update_from_story_keeps_the_uris_and_ids_of_both_articles() {
         let id = |value: &str| ExternalId { scheme: "isni".into(), value: value.into() };
         let article = |uri: &str, others: &[&str], ids: &[&str]| Article {
             uri: uri.into(),
@@ -198,15 +201,15 @@ mod tests {
             ..Default::default()
         };
         let stored = article("urn:a", &["urn:c", "urn:b"], &["2", "1"]);
-        let known = found_by(&article("urn:b", &["urn:a"], &["1"]), &stored);
-        assert_eq!(known, stored);
-        let both = found_by(&article("urn:b", &["urn:d", "urn:a"], &["3", "2"]), &stored);
+        let unchanged = update_from_story(&article("urn:b", &["urn:a"], &["1"]), &stored);
+        assert_eq!(unchanged, stored);
+        let both = update_from_story(&article("urn:b", &["urn:d", "urn:a"], &["3", "2"]), &stored);
         assert_eq!(both, article("urn:a", &["urn:c", "urn:b", "urn:d"], &["2", "1", "3"]));
         assert!(!same_content(&both, &stored));
     }
 
     #[test]
-    fn a_withheld_text_need_not_be_sent_again() {
+    fn same_content_accepts_a_withheld_text_that_is_not_sent_again() {
         let mut stored = Article { text: "secret".into(), ..Default::default() };
         stored.set_text_rights(TextRights::Withheld);
         take_text(&mut stored);

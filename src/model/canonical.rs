@@ -1,12 +1,12 @@
 //! Equality of messages by content, independent of spelling.
 //!
 //! `canonicalize` brings a message into the spelling in which it is stored: text in Unicode NFC, and no empty parts. It
-//! runs on the request of every call that writes (`service::call`), and on every stored record before it is rewritten
-//! (`store::Doc`), since an older release may have written that. `order_sets` runs only on copies that are compared or
-//! hashed: a stored list keeps the order in which it was sent.
+//! runs on the request of every call that writes (`service::write`), and on every stored record before it is rewritten
+//! (`store::Doc`), because an older release may have written the record. `order_sets` runs only on copies that are
+//! compared or hashed: a stored list keeps the order in which it was sent.
 //!
-//! `build.rs` generates `Canonical` for each message of the contract. `build/canonical.rs` lists the sets, the strings
-//! that are compared as given, and the parts that may be empty.
+//! `build.rs` generates `Canonical` for each message of the contract. `build/canonical.rs` lists the fields that are
+//! sets, the strings that are compared as given, and the parts that may be empty.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -17,12 +17,12 @@ use crate::pb;
 
 /// A message with a canonical spelling.
 pub trait Canonical {
-    /// Brings text into NFC and removes empty parts, at any depth. Lists keep their length and order, so that the path of
-    /// a broken rule is the path in the message that was sent.
+    /// Brings text into NFC and removes empty parts, at any depth. Lists keep their length and order, so that the path
+    /// of a violation is valid in the message as sent.
     fn canonicalize(&mut self);
 
-    /// Sorts and deduplicates the sets of a canonical message, and applies the rules below that a single message type
-    /// has.
+    /// Sorts and deduplicates the sets of a canonical message, and applies the rules of specific message types (the
+    /// functions below).
     fn order_sets(&mut self);
 }
 
@@ -34,8 +34,8 @@ pub fn content<M: Canonical>(mut message: M) -> M {
 }
 
 /// True if two messages have the same content.
-pub fn is_same<M: Canonical + Clone + PartialEq>(one: &M, other: &M) -> bool {
-    one == other || content(one.clone()) == content(other.clone())
+pub fn is_same<M: Canonical + Clone + PartialEq>(left: &M, right: &M) -> bool {
+    left == right || content(left.clone()) == content(right.clone())
 }
 
 /// Brings text into the form in which it is stored and quoted: Unicode NFC.
@@ -53,8 +53,8 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Brings keys and values into NFC. A key keeps its spelling if the composed key has another value; `Check` refuses such a
-/// map.
+/// Brings keys and values into NFC. If two keys compose to the same key with different values, both stay, so that
+/// `Check` can refuse the map.
 fn pairs(pairs: &mut BTreeMap<String, String>) {
     pairs.values_mut().for_each(text);
     let is_composed = |key: &str| matches!(composed(key), Cow::Borrowed(_));
@@ -106,20 +106,20 @@ fn date_span(span: &mut pb::DateSpan) {
 }
 
 fn report(report: &mut pb::Report) {
-    report.evidence.iter_mut().for_each(cite);
+    report.evidence.iter_mut().for_each(normalise_field_path);
 }
 
 fn story_report(report: &mut pb::StoryReport) {
-    report.evidence.iter_mut().for_each(cite);
+    report.evidence.iter_mut().for_each(normalise_field_path);
 }
 
 fn create_meeting_request(request: &mut pb::CreateMeetingRequest) {
-    request.evidence.iter_mut().for_each(cite);
+    request.evidence.iter_mut().for_each(normalise_field_path);
 }
 
-/// Brings the field of a piece of evidence into proto names: `nameAsWritten` becomes `name_as_written`. A set has no order,
+/// Brings the field path of evidence into proto names: `nameAsWritten` becomes `name_as_written`. A set has no order,
 /// so evidence of an item counts as evidence of the set: `topics[1]` becomes `topics[]`.
-fn cite(evidence: &mut pb::Evidence) {
+fn normalise_field_path(evidence: &mut pb::Evidence) {
     let step = |step: &str| {
         let (name, index) = step.split_once('[').map_or((step, None), |(name, index)| (name, Some(index)));
         let name = proto_name(name);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_keep_every_value_when_two_keys_are_one() {
+    fn pairs_keep_every_value_when_two_keys_are_equal_in_nfc() {
         let labels = |all: &[(&str, &str)]| {
             let mut labels = all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
             pairs(&mut labels);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn is_same_ignores_the_order_of_sets_alone() {
+    fn is_same_ignores_the_order_of_sets_only() {
         let topics = |topics: &[&str]| Account {
             topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
             ..Default::default()
@@ -269,44 +269,44 @@ mod tests {
             evidence: vec![Evidence { field: field.into(), ..Default::default() }],
             ..Default::default()
         };
-        for (one, other) in [
+        for (left, right) in [
             ("participations[0].nameAsWritten", "participations[0].name_as_written"),
             ("participations[1].roles[0]", "participations[01].roles[3]"),
             ("statements[2].topics[1]", "statements[2].topics[0]"),
         ] {
-            assert!(is_same(&cites(one), &cites(other)), "{one} {other}");
+            assert!(is_same(&cites(left), &cites(right)), "{left} {right}");
         }
-        for (one, other) in [
+        for (left, right) in [
             ("participations[0].roles[0]", "participations[1].roles[0]"),
             ("statements[0].speakers[0]", "statements[0].speakers[1]"),
             ("participations[0].roles", "participations[0].rank"),
         ] {
-            assert!(!is_same(&cites(one), &cites(other)), "{one} {other}");
+            assert!(!is_same(&cites(left), &cites(right)), "{left} {right}");
         }
     }
 
     /// The same account in another spelling.
     fn respelled(mut account: Account, at: &Index) -> Account {
-        let turn = |topics: &mut Vec<String>| {
+        let rotate = |topics: &mut Vec<String>| {
             let middle = at.index(topics.len().max(1)).min(topics.len());
             topics.rotate_left(middle);
         };
         let decompose = |text: &mut String| *text = text.nfd().collect();
-        turn(&mut account.topics);
+        rotate(&mut account.topics);
         for text in [&mut account.title, &mut account.summary] {
             decompose(text);
         }
         account.place.get_or_insert_default().location.get_or_insert_default();
         account.date.get_or_insert_default();
         account.announcement.get_or_insert_default().date.get_or_insert_default();
-        for one in &mut account.participations {
-            let middle = at.index(one.roles.len().max(1)).min(one.roles.len());
-            one.roles.rotate_right(middle);
-            one.office.get_or_insert_default();
-            decompose(&mut one.name_as_written);
-            decompose(&mut one.rank);
+        for participation in &mut account.participations {
+            let middle = at.index(participation.roles.len().max(1)).min(participation.roles.len());
+            participation.roles.rotate_right(middle);
+            participation.office.get_or_insert_default();
+            decompose(&mut participation.name_as_written);
+            decompose(&mut participation.rank);
         }
-        account.statements.iter_mut().for_each(|statement| turn(&mut statement.topics));
+        account.statements.iter_mut().for_each(|statement| rotate(&mut statement.topics));
         account
     }
 
@@ -331,8 +331,8 @@ mod tests {
         }
 
         #[test]
-        fn content_differs_when_accounts_differ(one in any_account(), other in any_account()) {
-            let (one, other) = (canonical(one), canonical(other));
+        fn content_differs_when_accounts_differ(left in any_account(), right in any_account()) {
+            let (left, right) = (canonical(left), canonical(right));
             let sorted = |account: &Account| {
                 let mut account = account.clone();
                 account.topics.sort();
@@ -340,7 +340,7 @@ mod tests {
                 account.date.iter_mut().chain(account.announcement.iter_mut().flat_map(|announcement| &mut announcement.date)).for_each(date_span);
                 account
             };
-            prop_assert_eq!(is_same(&one, &other), sorted(&one) == sorted(&other));
+            prop_assert_eq!(is_same(&left, &right), sorted(&left) == sorted(&right));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Copies: articles that print one text. They count as one source, which is the first of them.
+//! Copies: articles that print the same text. A group of copies counts as one source; its first article is the origin.
 
 use std::collections::HashMap;
 
@@ -14,17 +14,19 @@ use super::{
 };
 use crate::pb::{self, Article};
 
-/// A text with fewer code points, normalised, is no copy of another: short notices repeat by themselves.
+/// Code points of the shortest normalised text that can be a copy. Independent short notices are often equal.
 pub const SHORTEST_COPY: usize = 400;
 
-/// Copies of one text are published at most so many days apart.
+/// Limit of days between the publication of two articles with equal texts that count as copies.
 pub const MOST_DAYS_APART: i64 = 7;
 
-/// What a text is compared by: SHA-256 of it as `names::key` normalises it. None if it is too short to tell.
+/// The comparison key of a text: SHA-256 of its `names::key`. `None` if the normalised text is shorter than
+/// [`SHORTEST_COPY`].
 pub fn text_key(text: &str) -> Option<TextHash> {
     let mut hasher = Sha256::new();
     let mut length = 0;
-    // Word by word, since that of an ASCII word costs next to nothing. A space stays one, whatever stands around it.
+    // Word by word, because the key of an ASCII word is cheap. Words normalise independently of the spaces between
+    // them.
     for word in text.split_whitespace().map(names::key).filter(|word| !word.is_empty()) {
         if length > 0 {
             hasher.update(b" ");
@@ -36,14 +38,14 @@ pub fn text_key(text: &str) -> Option<TextHash> {
     (length >= SHORTEST_COPY).then(|| hasher.finalize().into())
 }
 
-/// The day of a date that tells one. A year or a month alone cannot be compared.
+/// The day of a full date. `None` for a year or a month alone, which cannot be compared.
 pub fn full_day(date: Option<&pb::Date>) -> Option<NaiveDate> {
     let first = dates::first_day(date?)?;
     (dates::last_day(date?) == Some(first)).then_some(first)
 }
 
-/// What decides which article of a group is the first: the earliest published (unknown last), then the smallest uri.
-/// Of a partial date, its first day. The id decides nothing, uris being unique.
+/// The order of articles in a group of copies, of which the smallest is the origin: by date of publication (unknown
+/// last), then by uri. A partial date counts as its first day. The id never decides, because uris are unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Precedence {
     is_undated: bool,
@@ -54,7 +56,7 @@ pub struct Precedence {
 }
 
 impl Precedence {
-    /// The place of an article with this id.
+    /// The order key of an article with this id.
     pub fn of(id: Uuid, article: &Article) -> Self {
         let published = article.publish_date.as_ref().and_then(dates::first_day);
         Self { is_undated: published.is_none(), published, uri: article.uri.clone(), id }
@@ -66,16 +68,16 @@ impl Precedence {
     }
 }
 
-/// A live article, with what makes it a copy of others.
+/// A live article, reduced to the fields that decide about copies.
 #[derive(Debug, Clone)]
 pub struct Copy {
-    /// Its place in its group.
+    /// Its place in the order of its group.
     pub place: Precedence,
-    /// The day of its publication, where that is told in full.
+    /// The day of its publication, if fully known.
     pub day: Option<NaiveDate>,
     /// The key of its text.
     pub text_key: Option<TextHash>,
-    /// The article that it says it is a copy of.
+    /// The article of `syndicated_from`.
     pub source: Option<Uuid>,
 }
 
@@ -90,50 +92,55 @@ impl Copy {
         }
     }
 
-    /// Whether the two are copies by themselves, without others between them.
-    pub fn is_next_to(&self, other: &Self) -> bool {
-        let names = |one: &Self, other: &Self| one.source == Some(other.place.id);
+    /// True if the two are copies directly, without other articles between them.
+    pub fn is_direct_copy_of(&self, other: &Self) -> bool {
+        let names = |copy: &Self, source: &Self| copy.source == Some(source.place.id);
         let has_same_text = self.text_key.is_some() && self.text_key == other.text_key;
-        let apart = self.day.zip(other.day).map(|(one, other)| (one - other).num_days().abs());
+        let apart = self.day.zip(other.day).map(|(day, other_day)| (day - other_day).num_days().abs());
         names(self, other) || names(other, self) || (has_same_text && apart.is_some_and(|days| days <= MOST_DAYS_APART))
     }
 
-    /// Whether a new article can be a copy of others.
-    pub fn has_neighbours(&self) -> bool {
+    /// False if an article cannot be a copy of an existing one. For a new article, to which no other refers.
+    pub fn may_be_copy(&self) -> bool {
         self.source.is_some() || (self.text_key.is_some() && self.day.is_some())
     }
 }
 
-/// The first article of the group of copies of each of these, which are all live. Copies are those that one says it was
-/// syndicated from another, and those with equal keys of their texts that were published within seven days, and in turn
-/// the copies of copies.
+/// Maps each article to the origin of its group of copies. `articles` must be live.
+///
+/// Two articles are copies if one is syndicated from the other, or if their texts have equal keys and they were
+/// published within seven days. The relation is transitive: copies of copies belong to the group.
 pub fn origins(articles: &[Copy]) -> HashMap<Uuid, Uuid> {
     let mut groups = Groups::of(articles.len());
-    let at: HashMap<Uuid, usize> = articles.iter().enumerate().map(|(at, one)| (one.place.id, at)).collect();
-    for (one, copy) in articles.iter().enumerate() {
-        if let Some(&source) = copy.source.and_then(|source| at.get(&source)) {
-            groups.unite(one, source);
+    let indexes: HashMap<Uuid, usize> =
+        articles.iter().enumerate().map(|(index, article)| (article.place.id, index)).collect();
+    for (index, article) in articles.iter().enumerate() {
+        if let Some(&source) = article.source.and_then(|source| indexes.get(&source)) {
+            groups.unite(index, source);
         }
     }
     let dated = articles.iter().enumerate();
-    let mut dated: Vec<_> = dated.filter_map(|(at, one)| Some((one.text_key?, one.day?, at))).collect();
+    let mut dated: Vec<_> =
+        dated.filter_map(|(index, article)| Some((article.text_key?, article.day?, index))).collect();
     dated.sort_unstable();
-    // Who is within seven days of one further away is so of those between.
+    // Neighbours in the order of days suffice: articles within seven days are also within seven days of all between
+    // them.
     for pair in dated.windows(2) {
-        let ((one_key, one_day, one), (next_key, next_day, next)) = (pair[0], pair[1]);
-        if one_key == next_key && (next_day - one_day).num_days() <= MOST_DAYS_APART {
-            groups.unite(one, next);
+        let ((key, day, index), (next_key, next_day, next)) = (pair[0], pair[1]);
+        if key == next_key && (next_day - day).num_days() <= MOST_DAYS_APART {
+            groups.unite(index, next);
         }
     }
     let mut firsts: HashMap<usize, &Precedence> = HashMap::new();
-    for (at, copy) in articles.iter().enumerate() {
-        let first = firsts.entry(groups.root(at)).or_insert(&copy.place);
-        *first = (*first).min(&copy.place);
+    for (index, article) in articles.iter().enumerate() {
+        let first = firsts.entry(groups.root(index)).or_insert(&article.place);
+        *first = (*first).min(&article.place);
     }
-    articles.iter().enumerate().map(|(at, one)| (one.place.id, firsts[&groups.root(at)].id)).collect()
+    let mut origin = |index: usize| firsts[&groups.root(index)].id;
+    articles.iter().enumerate().map(|(index, article)| (article.place.id, origin(index))).collect()
 }
 
-/// Disjoint sets of numbers.
+/// Disjoint sets of indexes (union–find with path halving): each index points to its parent.
 struct Groups(Vec<usize>);
 
 impl Groups {
@@ -141,34 +148,34 @@ impl Groups {
         Self((0..count).collect())
     }
 
-    fn root(&mut self, mut one: usize) -> usize {
-        while self.0[one] != one {
-            self.0[one] = self.0[self.0[one]];
-            one = self.0[one];
+    fn root(&mut self, mut index: usize) -> usize {
+        while self.0[index] != index {
+            self.0[index] = self.0[self.0[index]];
+            index = self.0[index];
         }
-        one
+        index
     }
 
-    fn unite(&mut self, one: usize, other: usize) {
-        let (one, other) = (self.root(one), self.root(other));
-        self.0[one] = other;
+    fn unite(&mut self, left: usize, right: usize) {
+        let (left, right) = (self.root(left), self.root(right));
+        self.0[left] = right;
     }
 }
 
-/// Whether the next revision of an article may belong to another group of copies than the one before, or be another in
-/// its order.
+/// True if the next revision of an article may belong to another group of copies than `former`, or have another place
+/// in the order of its group.
 pub fn regroups(former: &Article, next: &Article) -> bool {
-    let told = |article: &Article| {
+    let relevant = |article: &Article| {
         let text = article.text_sha256.clone();
         (text, article.publish_date, article.uri.clone(), article.syndicated_from.clone(), article.is_deleted())
     };
-    told(former) != told(next)
+    relevant(former) != relevant(next)
 }
 
-/// Whether meetings may settle otherwise on the next revision of an article than on the one before.
+/// True if meetings may settle differently on the next revision of an article than on `former`.
 pub fn resettles(former: &Article, next: &Article) -> bool {
-    let told = |article: &Article| (article.origin.clone(), article.publish_date, article.uri.clone());
-    told(former) != told(next)
+    let relevant = |article: &Article| (article.origin.clone(), article.publish_date, article.uri.clone());
+    relevant(former) != relevant(next)
 }
 
 #[cfg(test)]
@@ -182,7 +189,7 @@ mod tests {
         Uuid::from_u128(number.into())
     }
 
-    /// An article of a day in 2020, as in "a1" for the text and the uri.
+    /// An article of a day in August 2020. Equal numbers of `text` give equal keys.
     fn copy(number: u8, day: Option<u32>, text: Option<u8>, source: Option<u8>) -> Copy {
         let publish_date = day.map(|day| pb::Date { year: 2020, month: 8, day: day as i32 });
         let article = Article { uri: format!("urn:{number}"), publish_date, ..Default::default() };
@@ -195,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_400_characters_has_a_key_and_one_of_399_has_none() {
+    fn text_key_requires_400_characters() {
         let words = "Ministers  met\n".repeat(30);
         let key = names::key(&words);
         let long: String = key.chars().take(400).collect();
@@ -205,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_case_and_forms_of_characters_do_not_matter() {
+    fn text_key_ignores_white_space_case_and_compatibility_forms() {
         let text = "Vəliyev met the »Minister« in the ﬁrst hall. ".repeat(12);
         let other = text.to_uppercase().replace(' ', " \n\u{a0}").replace('F', "f");
         assert!(text_key(&text).is_some());
@@ -214,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn within_seven_days_equal_texts_are_copies_and_in_turn_theirs() {
+    fn origins_group_equal_texts_within_seven_days_transitively() {
         let chain =
             [copy(1, Some(1), Some(7), None), copy(2, Some(8), Some(7), None), copy(3, Some(15), Some(7), None)];
         assert_eq!(origin_of(3, &chain), id(1));
@@ -225,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_is_not_known_in_full_is_not_compared() {
+    fn origins_ignore_partial_and_unknown_dates() {
         let undated = [copy(1, None, Some(7), None), copy(2, Some(1), Some(7), None)];
         assert_eq!(origin_of(1, &undated), id(1));
         assert_eq!(full_day(Some(&pb::Date { year: 2020, month: 8, day: 0 })), None);
@@ -233,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_is_the_earliest_then_that_of_the_smallest_uri() {
+    fn origin_is_the_earliest_article_then_the_one_with_the_smallest_uri() {
         let dated = [copy(1, None, None, Some(2)), copy(2, Some(9), None, Some(3)), copy(3, Some(2), None, None)];
         assert_eq!(origin_of(1, &dated), id(3));
         let undated = [copy(2, None, None, None), copy(1, None, None, Some(2))];
@@ -241,9 +248,9 @@ mod tests {
     }
 
     fn some_articles() -> impl Strategy<Value = Vec<Copy>> {
-        let one =
+        let article =
             (proptest::option::of(1u32..29), proptest::option::of(0u8..3), proptest::option::weighted(0.3, 0u8..12));
-        proptest::collection::vec(one, 0..12).prop_map(|all| {
+        proptest::collection::vec(article, 0..12).prop_map(|all| {
             let with_number = (0..).zip(all);
             with_number.map(|(number, (day, text, source))| copy(number, day, text, source)).collect()
         })
@@ -253,20 +260,20 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
         #[test]
-        fn groups_do_not_depend_on_the_order(articles in some_articles(), seed in any::<u64>()) {
+        fn origins_do_not_depend_on_the_order(articles in some_articles(), seed in any::<u64>()) {
             let mut other = articles.clone();
-            other.sort_by_key(|one| text_hash(&format!("{seed}{}", one.place.id)));
+            other.sort_by_key(|article| text_hash(&format!("{seed}{}", article.place.id)));
             prop_assert_eq!(origins(&articles), origins(&other));
         }
 
         #[test]
-        fn copies_have_one_origin_which_is_its_own(articles in some_articles()) {
+        fn copies_share_an_origin_that_is_its_own_origin(articles in some_articles()) {
             let origins = origins(&articles);
-            for one in &articles {
-                prop_assert_eq!(origins[&origins[&one.place.id]], origins[&one.place.id]);
+            for article in &articles {
+                prop_assert_eq!(origins[&origins[&article.place.id]], origins[&article.place.id]);
                 for other in &articles {
-                    if one.is_next_to(other) {
-                        prop_assert_eq!(origins[&one.place.id], origins[&other.place.id]);
+                    if article.is_direct_copy_of(other) {
+                        prop_assert_eq!(origins[&article.place.id], origins[&other.place.id]);
                     }
                 }
             }
@@ -275,7 +282,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_key_is_that_of_the_normalised_text(text in "\\PC{0,40}[\\s\\u{301}\\u{b4}]{0,3}\\PC{380,460}") {
+        fn text_key_hashes_the_normalised_text(text in "\\PC{0,40}[\\s\\u{301}\\u{b4}]{0,3}\\PC{380,460}") {
             let key = names::key(&text);
             let is_long = key.chars().count() >= SHORTEST_COPY;
             prop_assert_eq!(text_key(&text), is_long.then(|| text_hash(&key)));

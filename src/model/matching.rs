@@ -1,27 +1,27 @@
-//! When two participants may be one: the exact matching of stories.
+//! The exact matching of participants in ingested stories: decides if two records may describe the same participant.
 
 use crate::pb::Participant;
 
-/// Whether `known` may be the one that `sent` describes: of its kind, and of no other region or identity. Whoever asks
-/// has found that a name or an external id of both is equal.
-pub fn agrees(known: &Participant, sent: &Participant) -> bool {
-    known.kind == sent.kind && agrees_on_region(known, sent) && !contradicts_on_ids(known, sent)
+/// True if `stored` may be the participant that `sent` describes: the kinds are equal, and neither regions nor external
+/// ids contradict each other. Precondition: the two share a name or an external id.
+pub fn may_match(stored: &Participant, sent: &Participant) -> bool {
+    stored.kind == sent.kind && agrees_on_region(stored, sent) && !contradicts_on_ids(stored, sent)
 }
 
-fn agrees_on_region(known: &Participant, sent: &Participant) -> bool {
-    let (known, sent) = (&known.region_code, &sent.region_code);
-    known.is_empty() || sent.is_empty() || known == sent
+fn agrees_on_region(stored: &Participant, sent: &Participant) -> bool {
+    let (stored, sent) = (&stored.region_code, &sent.region_code);
+    stored.is_empty() || sent.is_empty() || stored == sent
 }
 
-/// Another identifier in the same catalogue is another identity.
-fn contradicts_on_ids(known: &Participant, sent: &Participant) -> bool {
-    let values = |of: &Participant, scheme: &str| -> Vec<String> {
-        let ids = of.external_ids.iter().filter(|id| id.scheme == scheme);
+/// True if both have ids in the same scheme, and none in common: another id in a catalogue is another identity.
+fn contradicts_on_ids(stored: &Participant, sent: &Participant) -> bool {
+    let values = |participant: &Participant, scheme: &str| -> Vec<String> {
+        let ids = participant.external_ids.iter().filter(|id| id.scheme == scheme);
         ids.map(|id| id.value.clone()).collect()
     };
     sent.external_ids.iter().any(|id| {
-        let known = values(known, &id.scheme);
-        !known.is_empty() && !values(sent, &id.scheme).iter().any(|value| known.contains(value))
+        let stored = values(stored, &id.scheme);
+        !stored.is_empty() && !values(sent, &id.scheme).iter().any(|value| stored.contains(value))
     })
 }
 
@@ -42,23 +42,23 @@ mod tests {
     }
 
     #[test]
-    fn an_unset_region_contradicts_nothing() {
-        assert!(agrees(&participant("AZ", &[]), &participant("", &[])));
-        assert!(agrees(&participant("", &[]), &participant("AZ", &[])));
-        assert!(!agrees(&participant("AZ", &[]), &participant("RU", &[])));
+    fn may_match_ignores_an_unset_region() {
+        assert!(may_match(&participant("AZ", &[]), &participant("", &[])));
+        assert!(may_match(&participant("", &[]), &participant("AZ", &[])));
+        assert!(!may_match(&participant("AZ", &[]), &participant("RU", &[])));
     }
 
     #[test]
-    fn another_id_in_the_same_catalogue_is_somebody_else() {
-        assert!(agrees(&participant("", &["Q1"]), &participant("", &[])));
-        assert!(agrees(&participant("", &["Q1", "Q2"]), &participant("", &["Q2"])));
-        assert!(!agrees(&participant("", &["Q1"]), &participant("", &["Q2"])));
+    fn may_match_refuses_another_id_in_the_same_catalogue() {
+        assert!(may_match(&participant("", &["Q1"]), &participant("", &[])));
+        assert!(may_match(&participant("", &["Q1", "Q2"]), &participant("", &["Q2"])));
+        assert!(!may_match(&participant("", &["Q1"]), &participant("", &["Q2"])));
     }
 
     #[test]
-    fn a_person_is_no_organization() {
+    fn may_match_refuses_another_kind() {
         let mut organization = participant("", &[]);
         organization.set_kind(Kind::Organization);
-        assert!(!agrees(&organization, &participant("", &[])));
+        assert!(!may_match(&organization, &participant("", &[])));
     }
 }

@@ -1,12 +1,12 @@
-//! Meetings that are one: what a merge makes of the meeting whose reports move, and what moves back when it is undone.
+//! Merging of meetings that prove to be the same, and undoing a merge.
 
 use std::collections::BTreeSet;
 
 use super::meeting::settle_on;
 use crate::pb::Meeting;
 
-/// Empties a meeting whose reports, all of them, move to `survivor`. Labels and review stay for the day when it comes
-/// back.
+/// Empties a meeting whose reports all move to the meeting named `survivor`. `moved` are the names of these reports.
+/// Labels and review stay, for a later undo.
 pub fn merge_away(source: &mut Meeting, survivor: &str, moved: BTreeSet<String>) {
     let review = source.review;
     settle_on(source, &[], &[]);
@@ -15,8 +15,8 @@ pub fn merge_away(source: &mut Meeting, survivor: &str, moved: BTreeSet<String>)
     source.merged_reports = moved.into_iter().collect();
 }
 
-/// Makes a merged meeting one by itself again, and answers which reports it is to have back, as far as they are where
-/// they moved to. It is still to be settled on them.
+/// Undoes [`merge_away`]. Returns the names of the reports that moved; the caller moves back those that are still in
+/// the survivor, and then settles the meeting on them.
 pub fn take_back(source: &mut Meeting) -> BTreeSet<String> {
     source.merged_into.clear();
     std::mem::take(&mut source.merged_reports).into_iter().collect()
@@ -36,13 +36,13 @@ mod tests {
         pb::{Account, Participation, Report, Ruling, report::State},
     };
 
-    /// What happens to meetings, each by its number.
+    /// An event in the life of meetings and reports. An index selects one of those that exist.
     #[derive(Debug, Clone)]
     enum Event {
         Reported {
             meeting: Index,
             kind: i32,
-            who: i32,
+            person: i32,
             origin: u128,
         },
         Ruled {
@@ -56,14 +56,14 @@ mod tests {
             survivor: Index,
             source: Index,
         },
-        /// The last merge that can be undone.
+        /// Undoes the last merge that was not undone yet.
         Undone,
     }
 
     fn any_event() -> impl Strategy<Value = Event> {
         let index = any::<Index>;
         prop_oneof![
-            4 => (index(), 0..4, 0..4, 0..3u128).prop_map(|(meeting, kind, who, origin)| Event::Reported { meeting, kind, who, origin }),
+            4 => (index(), 0..4, 0..4, 0..3u128).prop_map(|(meeting, kind, person, origin)| Event::Reported { meeting, kind, person, origin }),
             1 => (index(), 1..4).prop_map(|(meeting, kind)| Event::Ruled { meeting, kind }),
             2 => index().prop_map(|report| Event::Retracted { report }),
             2 => (index(), index()).prop_map(|(survivor, source)| Event::Merged { survivor, source }),
@@ -71,7 +71,7 @@ mod tests {
         ]
     }
 
-    /// Meetings and reports by name, and the merges that were not undone, the last one last.
+    /// Meetings and reports by name, and the merges that were not undone, latest last, as (survivor, source).
     #[derive(Debug, Clone, Default)]
     struct World {
         meetings: BTreeMap<String, Meeting>,
@@ -91,12 +91,10 @@ mod tests {
         }
 
         fn settle(&mut self, name: &str) {
-            let of_meeting =
-                self.reports.values().filter(|(one, _)| one.meeting == name && one.state() == State::Active);
-            let (rulings, reports): (Vec<_>, Vec<_>) = of_meeting.partition(|(one, _)| one.ruling.is_some());
-            let told = |(report, origin): &'_ &'_ (Report, Uuid)| (report.clone(), *origin);
-            let reports: Vec<(Report, Uuid)> = reports.iter().map(told).collect();
-            let told: Vec<SourceReport<'_>> = reports
+            let active = |report: &Report| report.meeting == name && report.state() == State::Active;
+            let of_meeting = self.reports.values().filter(|(report, _)| active(report)).cloned();
+            let (rulings, reports): (Vec<_>, Vec<_>) = of_meeting.partition(|(report, _)| report.ruling.is_some());
+            let sources: Vec<SourceReport<'_>> = reports
                 .iter()
                 .map(|(report, origin)| SourceReport {
                     report,
@@ -105,19 +103,18 @@ mod tests {
                     uri: &report.article,
                 })
                 .collect();
-            let rulings: Vec<Report> = rulings.iter().map(|(report, _)| report.clone()).collect();
-            let rulings: Vec<&Report> = rulings.iter().collect();
-            let meeting = self.meetings.get_mut(name).expect("it is there");
-            settle_on(meeting, &told, &rulings);
+            let rulings: Vec<&Report> = rulings.iter().map(|(report, _)| report).collect();
+            let meeting = self.meetings.get_mut(name).expect("it exists");
+            settle_on(meeting, &sources, &rulings);
         }
 
-        /// Those that stand by themselves.
-        fn standing(&self) -> Vec<String> {
-            let standing = self.meetings.values().filter(|one| one.merged_into.is_empty());
-            standing.map(|one| one.name.clone()).collect()
+        /// Names of the meetings that are not merged into another.
+        fn unmerged(&self) -> Vec<String> {
+            let unmerged = self.meetings.values().filter(|meeting| meeting.merged_into.is_empty());
+            unmerged.map(|meeting| meeting.name.clone()).collect()
         }
 
-        /// What a meeting was merged into, at the end of the line.
+        /// The last survivor in the chain of merges of a meeting.
         fn survivor(&self, name: &str) -> String {
             match self.meetings[name].merged_into.as_str() {
                 "" => name.to_owned(),
@@ -131,11 +128,11 @@ mod tests {
             self.settle(&meeting);
         }
 
-        fn report(&mut self, meeting: &str, (kind, who, origin): (i32, i32, u128)) {
+        fn report(&mut self, meeting: &str, (kind, person, origin): (i32, i32, u128)) {
             let name = format!("reports/{:04}", self.reports.len());
             let participations = vec![Participation {
                 id: "x".into(),
-                name_as_written: format!("Somebody {who}"),
+                name_as_written: format!("Person {person}"),
                 presence: kind,
                 ..Default::default()
             }];
@@ -153,7 +150,7 @@ mod tests {
         }
 
         fn retract(&mut self, name: &str) {
-            let (report, _) = self.reports.get_mut(name).expect("it is there");
+            let (report, _) = self.reports.get_mut(name).expect("it exists");
             report.set_state(State::Retracted);
             let meeting = report.meeting.clone();
             self.settle(&meeting);
@@ -161,20 +158,20 @@ mod tests {
 
         fn merge(&mut self, survivor: &str, source: &str) {
             let mut moved = BTreeSet::new();
-            for (report, _) in self.reports.values_mut().filter(|(one, _)| one.meeting == source) {
+            for (report, _) in self.reports.values_mut().filter(|(report, _)| report.meeting == source) {
                 survivor.clone_into(&mut report.meeting);
                 moved.insert(report.name.clone());
             }
-            merge_away(self.meetings.get_mut(source).expect("it is there"), survivor, moved);
+            merge_away(self.meetings.get_mut(source).expect("it exists"), survivor, moved);
             self.settle(survivor);
             self.merges.push((survivor.to_owned(), source.to_owned()));
         }
 
         fn undo(&mut self) {
             let Some((survivor, source)) = self.merges.pop() else { return };
-            let back = take_back(self.meetings.get_mut(&source).expect("it is there"));
+            let back = take_back(self.meetings.get_mut(&source).expect("it exists"));
             for name in &back {
-                let (report, _) = self.reports.get_mut(name).expect("it is there");
+                let (report, _) = self.reports.get_mut(name).expect("it exists");
                 if report.meeting == survivor {
                     source.clone_into(&mut report.meeting);
                 }
@@ -194,21 +191,21 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
-        /// A second world has no merges. What is told of a merged meeting is told of its survivor, in both; so after the
-        /// last merge was undone they hold the same, whatever happened before, between and after.
+        /// Compares with a second world without merges. Both get each report of a merged meeting as one of its
+        /// survivor. So once every merge is undone, both worlds are equal.
         #[test]
         fn merges_that_are_undone_leave_no_trace(events in vec(any_event(), 0..24)) {
             let (mut merged, mut plain) = (World::of(3), World::of(3));
             for event in events {
-                let standing = merged.standing();
+                let unmerged = merged.unmerged();
                 match event {
-                    Event::Reported { meeting, kind, who, origin } => {
-                        let meeting = meeting.get(&standing);
-                        merged.report(meeting, (kind, who, origin));
-                        plain.report(meeting, (kind, who, origin));
+                    Event::Reported { meeting, kind, person, origin } => {
+                        let meeting = meeting.get(&unmerged);
+                        merged.report(meeting, (kind, person, origin));
+                        plain.report(meeting, (kind, person, origin));
                     }
                     Event::Ruled { meeting, kind } => {
-                        let meeting = meeting.get(&standing);
+                        let meeting = meeting.get(&unmerged);
                         merged.rule(meeting, kind);
                         plain.rule(meeting, kind);
                     }
@@ -219,7 +216,7 @@ mod tests {
                         plain.retract(name);
                     }
                     Event::Merged { survivor, source } => {
-                        let (survivor, source) = (survivor.get(&standing), source.get(&standing));
+                        let (survivor, source) = (survivor.get(&unmerged), source.get(&unmerged));
                         if survivor != source {
                             merged.merge(survivor, source);
                         }
@@ -227,10 +224,10 @@ mod tests {
                     Event::Retracted { .. } => {}
                     Event::Undone => merged.undo(),
                 }
-                // Nothing is lost: each report is where its meeting, or its survivor, is.
+                // No report is lost: each belongs to its original meeting or to the survivor of that.
                 for (name, (report, _)) in &merged.reports {
-                    let home = &plain.reports[name].0.meeting;
-                    prop_assert_eq!(&report.meeting, &merged.survivor(home));
+                    let original = &plain.reports[name].0.meeting;
+                    prop_assert_eq!(&report.meeting, &merged.survivor(original));
                 }
             }
             while !merged.merges.is_empty() {

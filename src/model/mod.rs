@@ -1,4 +1,4 @@
-//! Pure rules on the messages of the contract. No SQL, no gRPC: whoever knows neither can read this.
+//! The rules of the domain, as pure functions on the messages of the contract. No SQL and no gRPC.
 
 pub mod article;
 pub mod canonical;

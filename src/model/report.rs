@@ -1,4 +1,4 @@
-//! Rules on reports: what makes two of them the same, and which records they name.
+//! Rules on reports: equality of content, and partial decoding for settling.
 
 use std::collections::HashMap;
 
@@ -8,32 +8,32 @@ use uuid::Uuid;
 
 use super::{
     canonical,
-    evidence::{IndexedText, forget_offsets},
+    evidence::{IndexedText, clear_redundant_offsets},
     resource::Collection,
     rules::ClearOutput,
 };
 use crate::pb::{Account, Announcement, DateSpan, Delegation, Evidence, Participation, Place, Report, Ruling};
 
-/// The version of the rule that makes `content_hash`. It grows when the rule changes.
+/// The version of the rule that computes `content_hash`. Incremented when the rule changes.
 pub const CONTENT_VERSION: i16 = 2;
 
-/// The content of a report as it was sent: with `#keys` instead of names, without output fields, and without offsets that
-/// follow from the quote and `text`. Equal content compares equal.
+/// The canonical content of a report in the form in which it was sent: with `#keys` instead of names, without output
+/// fields, and without offsets that follow from the quote and `text`. Equal content compares equal.
 pub fn content(sent: &Report, text: Option<&IndexedText<'_>>) -> Report {
     let mut content = sent.clone();
     clear_marks(&mut content);
-    text.iter().for_each(|text| forget_offsets(&mut content.evidence, text));
+    text.iter().for_each(|text| clear_redundant_offsets(&mut content.evidence, text));
     canonical::content(content)
 }
 
-/// Identifies a report's content: the same article and hash is the same report. BLAKE3 over the message, as 64
-/// hexadecimal digits.
+/// BLAKE3 over the encoded content, as 64 hexadecimal digits. Two reports with the same article and hash are the same
+/// report.
 pub fn content_hash(content: &Report) -> String {
     blake3::hash(&content.encode_to_vec()).to_hex().to_string()
 }
 
-/// The `content_hash` of version 1. It depends on the spelling of the message.
-pub fn former_content_hash(mut sent: Report) -> String {
+/// The `content_hash` of version 1, which depends on the spelling of the message.
+pub fn content_hash_v1(mut sent: Report) -> String {
     clear_marks(&mut sent);
     content_hash(&sent)
 }
@@ -44,65 +44,72 @@ fn clear_marks(report: &mut Report) {
     report.article.clear();
 }
 
-/// True if a stored report has this content. It serves reports with a hash of version 1, which cannot be computed again:
-/// the stored report has names instead of `#keys`, and all offsets. `stands_for` says whether the key of a participant can
-/// mean the participant with a name; it is asked where a participation has no `name_as_written`.
-pub fn has_content(stored: &Report, content: &Report, stands_for: impl Fn(&str, &str) -> bool) -> bool {
+/// True if a stored report has this content. For reports with a hash of version 1: the current hash cannot be computed
+/// from a stored report, which has names instead of `#keys`, and all offsets.
+///
+/// `may_refer_to` decides if the key of a participant can refer to the participant with a name. It is called for
+/// participations without a `name_as_written`.
+pub fn has_content(stored: &Report, content: &Report, may_refer_to: impl Fn(&str, &str) -> bool) -> bool {
     let mut stored = self::content(stored, None);
-    let has_none = |evidence: &Evidence| (evidence.start, evidence.end) == (0, 0);
-    for (stored, _) in stored.evidence.iter_mut().zip(&content.evidence).filter(|(_, sent)| has_none(sent)) {
+    let has_no_offsets = |evidence: &Evidence| (evidence.start, evidence.end) == (0, 0);
+    for (stored, _) in stored.evidence.iter_mut().zip(&content.evidence).filter(|(_, sent)| has_no_offsets(sent)) {
         (stored.start, stored.end) = (0, 0);
     }
     if let (Some(stored), Some(sent)) = (&mut stored.account, &content.account)
-        && !take_keys(stored, sent, stands_for)
+        && !restore_keys(stored, sent, may_refer_to)
     {
         return false;
     }
     stored == *content
 }
 
-/// Replaces names by the `#keys` of `sent`. `false` if a key cannot mean the name in its place.
-fn take_keys(stored: &mut Account, sent: &Account, stands_for: impl Fn(&str, &str) -> bool) -> bool {
-    let mut people = Meanings::default();
+/// Replaces names by the `#keys` of `sent`. Returns `false` if a key cannot refer to the name in its place.
+fn restore_keys(stored: &mut Account, sent: &Account, may_refer_to: impl Fn(&str, &str) -> bool) -> bool {
+    let mut participant_keys = KeyNames::default();
     let participations = stored.participations.iter_mut().zip(&sent.participations);
-    let are_people = participations.filter(|(_, sent)| sent.participant.starts_with('#')).all(|(stored, sent)| {
-        let (key, name) = (&sent.participant[1..], &mut stored.participant);
-        (!sent.name_as_written.is_empty() || stands_for(key, name)) && people.take(&sent.participant, name)
-    });
-    let mut meetings = Meanings::default();
+    let participants_match =
+        participations.filter(|(_, sent)| sent.participant.starts_with('#')).all(|(stored, sent)| {
+            let (key, name) = (&sent.participant[1..], &mut stored.participant);
+            (!sent.name_as_written.is_empty() || may_refer_to(key, name))
+                && participant_keys.restore(&sent.participant, name)
+        });
+    let mut meeting_keys = KeyNames::default();
     let links = stored.links.iter_mut().zip(&sent.links);
     let mut links = links.filter(|(_, sent)| sent.meeting.starts_with('#'));
-    are_people && links.all(|(stored, sent)| meetings.take(&sent.meeting, &mut stored.meeting))
+    participants_match && links.all(|(stored, sent)| meeting_keys.restore(&sent.meeting, &mut stored.meeting))
 }
 
-/// The name that each key means.
+/// The resource name that each `#key` refers to.
 #[derive(Default)]
-struct Meanings(HashMap<String, String>);
+struct KeyNames(HashMap<String, String>);
 
-impl Meanings {
-    /// Replaces a name by its key. `false` if the name is empty, or the key means another name.
-    fn take(&mut self, key: &str, name: &mut String) -> bool {
+impl KeyNames {
+    /// Replaces a name by its key. Returns `false` if the name is empty, or the key already refers to another name.
+    fn restore(&mut self, key: &str, name: &mut String) -> bool {
         let name = std::mem::replace(name, key.to_owned());
         !name.is_empty() && *self.0.entry(key.to_owned()).or_insert_with(|| name.clone()) == name
     }
 }
 
-/// Reads of an encoded report what settling looks at: not its evidence, nor its statements, outcomes and links, which are
-/// most of it.
-pub fn read_to_settle(report: &[u8]) -> Result<Report, prost::DecodeError> {
+/// Decodes the fields of a report that settling needs. Skips evidence, statements, outcomes and links, which are most
+/// of a report.
+///
+/// # Errors
+/// If the bytes are not an encoded report.
+pub fn decode_for_settling(report: &[u8]) -> Result<Report, prost::DecodeError> {
     let SettleFields { name, create_time, article, account, ruling, content_hash } = SettleFields::decode(report)?;
-    let account = account.map(|told| Account {
-        kind: told.kind,
-        status: told.status,
-        title: told.title,
-        summary: told.summary,
-        topics: told.topics,
-        date: told.date,
-        place: told.place,
-        announcement: told.announcement,
-        delegations: told.delegations,
-        participations: told.participations,
-        initiator: told.initiator,
+    let account = account.map(|account| Account {
+        kind: account.kind,
+        status: account.status,
+        title: account.title,
+        summary: account.summary,
+        topics: account.topics,
+        date: account.date,
+        place: account.place,
+        announcement: account.announcement,
+        delegations: account.delegations,
+        participations: account.participations,
+        initiator: account.initiator,
         statements: Vec::new(),
         outcomes: Vec::new(),
         links: Vec::new(),
@@ -110,7 +117,7 @@ pub fn read_to_settle(report: &[u8]) -> Result<Report, prost::DecodeError> {
     Ok(Report { name, create_time, article, account, ruling, content_hash, ..Default::default() })
 }
 
-/// Fields of `Report`, under its numbers.
+/// The fields of `Report` that settling needs, with the same tags.
 #[derive(Message)]
 struct SettleFields {
     #[prost(string, tag = "1")]
@@ -120,16 +127,16 @@ struct SettleFields {
     #[prost(string, tag = "11")]
     article: String,
     #[prost(message, optional, tag = "13")]
-    account: Option<ToldAccount>,
+    account: Option<AccountFields>,
     #[prost(message, optional, tag = "17")]
     ruling: Option<Ruling>,
     #[prost(string, tag = "20")]
     content_hash: String,
 }
 
-/// Fields of `Account`, under its numbers.
+/// The fields of `Account` that settling needs, with the same tags.
 #[derive(Message)]
-struct ToldAccount {
+struct AccountFields {
     #[prost(int32, tag = "1")]
     kind: i32,
     #[prost(int32, tag = "2")]
@@ -154,9 +161,9 @@ struct ToldAccount {
     initiator: String,
 }
 
-/// The participants that an account names.
+/// Ids of the participants that an account names, in the order of participations, with repetitions.
 pub fn participants(account: &Account) -> impl Iterator<Item = Uuid> {
-    account.participations.iter().filter_map(|one| Collection::Participants.id(&one.participant))
+    account.participations.iter().filter_map(|participation| Collection::Participants.id(&participation.participant))
 }
 
 #[cfg(test)]
@@ -197,20 +204,20 @@ mod tests {
         account.links[0].meeting = "meetings/1".into();
         stored.evidence[0] =
             Evidence { field: "title".into(), quote: "réception".into(), start: 3, end: 12, stale: true };
-        let content_hash = former_content_hash(sent());
+        let content_hash = content_hash_v1(sent());
         Report { name: "reports/1".into(), article: "articles/1".into(), content_hash, revision: 2, ..stored }
     }
 
     #[test]
-    fn content_hash_of_canonical_content_equals_the_former_hash() {
+    fn content_hash_equals_the_former_hash_for_canonical_content() {
         let plain = content(&sent(), None);
-        assert_eq!(content_hash(&plain), former_content_hash(plain.clone()));
-        assert_ne!(former_content_hash(sent()), former_content_hash(plain));
+        assert_eq!(content_hash(&plain), content_hash_v1(plain.clone()));
+        assert_ne!(content_hash_v1(sent()), content_hash_v1(plain));
     }
 
     #[test]
     fn has_content_finds_the_report_as_it_was_sent() {
-        let b_is = |who: &'static str| move |key: &str, name: &str| key == "b" && name == who;
+        let b_is = |expected: &'static str| move |key: &str, name: &str| key == "b" && name == expected;
         assert!(has_content(&stored(), &content(&sent(), None), b_is("participants/2")));
         assert!(!has_content(&stored(), &content(&sent(), None), b_is("participants/3")), "nothing says who b is");
         let mut with_offsets = sent();
@@ -249,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_settling_looks_at_is_read_as_it_is(account in any_account()) {
+        fn decode_for_settling_keeps_the_fields_of_settling(account in any_account()) {
             let ruling = Some(Ruling { reason: "seen".into(), ..Default::default() });
             let create_time = Some(Timestamp { seconds: 1, nanos: 2 });
             let settled = Report {
@@ -265,7 +272,7 @@ mod tests {
             let evidence = vec![Evidence { field: "title".into(), ..Default::default() }];
             let account = Some(Account { outcomes, links, ..account });
             let report = Report { account, evidence, revision: 3, ..settled.clone() };
-            prop_assert_eq!(read_to_settle(&report.encode_to_vec()), Ok(settled));
+            prop_assert_eq!(decode_for_settling(&report.encode_to_vec()), Ok(settled));
         }
     }
 }

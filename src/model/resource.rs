@@ -1,4 +1,4 @@
-//! What all resources have in common: a collection, a name, a revision and its marks.
+//! The common parts of all resources: the collection, the name, the revision and the fields that the service sets.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::canonical::Canonical;
 use crate::pb;
 
-/// The collections, in the order in which the changes of one write stand. The numbers are stored.
+/// The collections of resources. The order is that of the changes of one write in the feed. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i16)]
 pub enum Collection {
@@ -24,10 +24,10 @@ pub enum Collection {
 }
 
 impl Collection {
-    /// All of them.
+    /// All collections, in order.
     pub const ALL: [Self; 4] = [Self::Participants, Self::Articles, Self::Reports, Self::Meetings];
 
-    /// The first part of its resources' names.
+    /// The first segment of the resource names.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Participants => "participants",
@@ -42,15 +42,15 @@ impl Collection {
         format!("{}/{id}", self.as_str())
     }
 
-    /// The id in a resource name; `None` for the name of another collection, and for what is no name.
+    /// The id in a resource name. `None` for the name of another collection, and for a malformed name.
     pub fn id(self, name: &str) -> Option<Uuid> {
         let id = name.strip_prefix(self.as_str())?.strip_prefix('/')?;
         Uuid::try_parse(id).ok().filter(|_| id.len() == 36)
     }
 
-    /// The collection and the id in a resource name.
+    /// The collection and the id in a resource name. `None` for a malformed name.
     pub fn of(name: &str) -> Option<(Self, Uuid)> {
-        Self::ALL.into_iter().find_map(|one| Some((one, one.id(name)?)))
+        Self::ALL.into_iter().find_map(|collection| Some((collection, collection.id(name)?)))
     }
 }
 
@@ -58,38 +58,38 @@ impl TryFrom<i16> for Collection {
     type Error = ();
 
     fn try_from(number: i16) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|one| *one as i16 == number).ok_or(())
+        Self::ALL.into_iter().find(|collection| *collection as i16 == number).ok_or(())
     }
 }
 
-/// The version of the contract that this binary writes. It grows when a field or enum value is added: an older
-/// binary would drop what it does not know.
+/// The version of the contract that this binary writes. Incremented when a field or enum value is added, because an
+/// older binary would drop the data that it does not know.
 pub const CONTRACT: i16 = 4;
 
 /// A record that has a name and revisions.
 pub trait Resource: Message + Canonical + Default + Clone + 'static {
-    /// Where it belongs.
+    /// The collection of the resource.
     const COLLECTION: Collection;
-    /// Full name of its message.
+    /// Full name of the message type.
     const MESSAGE: &'static str;
 
-    /// Its resource name; empty before it has one.
+    /// The resource name; empty before the first revision.
     fn name(&self) -> &str;
-    /// Its etag.
+    /// The etag; empty before the first revision.
     fn etag(&self) -> &str;
-    /// Its revision, from 1; 0 before it has one.
+    /// The revision, from 1; 0 before the first.
     fn revision(&self) -> i64;
-    /// When this revision was written; none before it has one.
+    /// When this revision was written; `None` before the first.
     fn update_time(&self) -> Option<&Timestamp>;
-    /// The marks that the service sets.
+    /// The fields that the service sets.
     fn marks(&mut self) -> Marks<'_>;
 
-    /// The id in its name.
+    /// The id in the name.
     fn id(&self) -> Option<Uuid> {
         Self::COLLECTION.id(self.name())
     }
 
-    /// Makes it the first revision of a new resource.
+    /// Turns the record into the first revision of a new resource.
     fn begin(&mut self, id: Uuid, now: SystemTime) {
         let marks = self.marks();
         *marks.name = Self::COLLECTION.name(id);
@@ -99,8 +99,8 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
         self.seal();
     }
 
-    /// Makes it the revision after `previous`. Whatever the clock says, it is of a later time: each revision can be read
-    /// by its time.
+    /// Turns the record into the revision after `previous`. Its update time is later than that of `previous`, even if
+    /// the clock went back, so that a read by time finds every revision.
     fn succeed(&mut self, previous: &Self, now: SystemTime) {
         let mut previous = previous.clone();
         let before = previous.marks();
@@ -113,7 +113,7 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
         self.seal();
     }
 
-    /// Sets the etag: a hash over everything else, so that equal etags mean equal records.
+    /// Sets the etag: a hash over all other fields. Equal etags mean equal records.
     fn seal(&mut self) {
         self.marks().etag.clear();
         let hash = blake3::hash(&self.encode_to_vec());
@@ -123,19 +123,19 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
 
 /// A resource that can be deleted, and undeleted again.
 pub trait Deletable: Resource {
-    /// When it was deleted; none while it is live.
+    /// When the resource was deleted; `None` while it is live.
     fn delete_time(&self) -> Option<&Timestamp>;
-    /// Sets when it was deleted.
+    /// Sets the time of deletion.
     fn set_delete_time(&mut self, time: Option<Timestamp>);
-    /// The one that it was merged into; empty while it stands by itself.
+    /// The name of the resource that this one was merged into; empty if it is not merged.
     fn merged_into(&self) -> &str;
 
-    /// Whether it was deleted.
+    /// True if the resource is deleted.
     fn is_deleted(&self) -> bool {
         self.delete_time().is_some()
     }
 
-    /// The revision after this one, which is deleted.
+    /// The next revision, in which the resource is deleted.
     fn deleted(&self, now: SystemTime) -> Self {
         let mut deleted = self.clone();
         deleted.succeed(self, now);
@@ -144,7 +144,7 @@ pub trait Deletable: Resource {
         deleted
     }
 
-    /// The revision after this one, which is live again.
+    /// The next revision, in which the resource is live again.
     fn undeleted(&self, now: SystemTime) -> Self {
         let mut undeleted = self.clone();
         undeleted.set_delete_time(None);
@@ -153,7 +153,7 @@ pub trait Deletable: Resource {
     }
 }
 
-/// The fields that `Resource` writes.
+/// Mutable access to the fields that the service sets in every resource.
 pub struct Marks<'a> {
     /// Resource name.
     pub name: &'a mut String,
@@ -214,8 +214,8 @@ macro_rules! deletable {
             }
 
             fn merged_into(&self) -> &str {
-                let of: fn(&Self) -> &str = $merged_into;
-                of(self)
+                let merged_into: fn(&Self) -> &str = $merged_into;
+                merged_into(self)
             }
         }
     };
@@ -244,9 +244,12 @@ pub enum Record {
 }
 
 impl Record {
-    /// Reads the record of a collection.
-    pub fn decode(of: Collection, bytes: &[u8]) -> Result<Self, prost::DecodeError> {
-        Ok(match of {
+    /// Decodes a record of this collection.
+    ///
+    /// # Errors
+    /// If the bytes are not an encoded record of the collection.
+    pub fn decode(collection: Collection, bytes: &[u8]) -> Result<Self, prost::DecodeError> {
+        Ok(match collection {
             Collection::Participants => Self::Participant(Box::new(pb::Participant::decode(bytes)?)),
             Collection::Articles => Self::Article(Box::new(pb::Article::decode(bytes)?)),
             Collection::Reports => Self::Report(Box::new(pb::Report::decode(bytes)?)),
@@ -255,7 +258,7 @@ impl Record {
     }
 }
 
-/// To the microsecond, which is what Postgres keeps.
+/// Truncates to microseconds, the precision of PostgreSQL.
 fn timestamp(time: SystemTime) -> Timestamp {
     let mut timestamp = Timestamp::from(time);
     timestamp.nanos -= timestamp.nanos % 1_000;
@@ -269,8 +272,8 @@ fn just_after(time: Timestamp) -> Timestamp {
     next
 }
 
-fn later(one: Timestamp, other: Timestamp) -> Timestamp {
-    std::cmp::max_by_key(one, other, |time| (time.seconds, time.nanos))
+fn later(left: Timestamp, right: Timestamp) -> Timestamp {
+    std::cmp::max_by_key(left, right, |time| (time.seconds, time.nanos))
 }
 
 #[cfg(test)]
@@ -280,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_of_another_collection_has_no_id_here() {
+    fn id_is_none_for_a_name_of_another_collection() {
         let id = Uuid::now_v7();
         let name = Collection::Articles.name(id);
         assert_eq!(Collection::Articles.id(&name), Some(id));
@@ -290,46 +293,46 @@ mod tests {
     }
 
     #[test]
-    fn an_etag_follows_the_content() {
+    fn etag_changes_with_the_content() {
         let now = SystemTime::now();
         let id = Uuid::now_v7();
-        let mut one = pb::Participant { display_name: "Kerim Veliyev".into(), ..Default::default() };
-        let mut two = pb::Participant { display_name: "Karim Valiyev".into(), ..Default::default() };
-        one.begin(id, now);
-        two.begin(id, now);
-        assert_ne!(one.etag, two.etag);
-        let mut next = one.clone();
-        next.succeed(&one, now);
+        let mut first = pb::Participant { display_name: "Kerim Veliyev".into(), ..Default::default() };
+        let mut second = pb::Participant { display_name: "Karim Valiyev".into(), ..Default::default() };
+        first.begin(id, now);
+        second.begin(id, now);
+        assert_ne!(first.etag, second.etag);
+        let mut next = first.clone();
+        next.succeed(&first, now);
         assert_eq!(next.revision, 2);
-        assert_ne!(next.etag, one.etag);
+        assert_ne!(next.etag, first.etag);
     }
 
     #[test]
-    fn a_revision_is_of_a_later_time_than_the_one_before() {
+    fn succeed_sets_a_later_time_even_if_the_clock_goes_back() {
         let now = SystemTime::UNIX_EPOCH + Duration::new(5, 999_999_000);
-        let mut one = pb::Participant::default();
-        one.begin(Uuid::now_v7(), now);
+        let mut participant = pb::Participant::default();
+        participant.begin(Uuid::now_v7(), now);
         for earlier in [now, now - Duration::from_secs(3)] {
-            let mut next = one.clone();
-            next.succeed(&one, earlier);
+            let mut next = participant.clone();
+            next.succeed(&participant, earlier);
             assert_eq!(next.update_time, Some(Timestamp { seconds: 6, nanos: 0 }));
         }
-        let mut next = one.clone();
-        next.succeed(&one, now + Duration::from_secs(1));
+        let mut next = participant.clone();
+        next.succeed(&participant, now + Duration::from_secs(1));
         assert_eq!(next.update_time, Some(Timestamp { seconds: 6, nanos: 999_999_000 }));
     }
 
     #[test]
-    fn a_resource_is_deleted_and_live_again_each_with_a_revision() {
+    fn delete_and_undelete_each_write_a_revision() {
         let now = SystemTime::now();
-        let mut one = pb::Participant { display_name: "Kerim Veliyev".into(), ..Default::default() };
-        one.begin(Uuid::now_v7(), now);
-        let deleted = one.deleted(now);
-        assert!(deleted.is_deleted() && !one.is_deleted());
+        let mut participant = pb::Participant { display_name: "Kerim Veliyev".into(), ..Default::default() };
+        participant.begin(Uuid::now_v7(), now);
+        let deleted = participant.deleted(now);
+        assert!(deleted.is_deleted() && !participant.is_deleted());
         assert_eq!((deleted.revision, deleted.delete_time), (2, deleted.update_time));
         let again = deleted.undeleted(now);
         assert_eq!((again.revision, again.delete_time), (3, None));
-        assert_eq!((&again.name, again.create_time), (&one.name, one.create_time));
+        assert_eq!((&again.name, again.create_time), (&participant.name, participant.create_time));
         assert_ne!(again.etag, deleted.etag);
     }
 }

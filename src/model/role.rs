@@ -1,27 +1,27 @@
-//! What a caller may do.
+//! The roles of callers.
 
 use std::{fmt, str::FromStr};
 
 use crate::pb;
 
-/// What a caller may do: each also what those before it may.
+/// A set of permissions. Each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Reads, searches, counts and watches.
+    /// May read, search, count and watch.
     Reader,
-    /// Writes articles, participants and reports.
+    /// May write articles, participants and reports.
     Writer,
-    /// Rules, retracts, merges and deletes.
+    /// May rule, retract, merge and delete.
     Curator,
-    /// Speaks for others.
+    /// May act on behalf of others.
     Admin,
 }
 
 impl Role {
-    /// All of them, the lowest first.
+    /// All roles, lowest first.
     pub const ALL: [Self; 4] = [Self::Reader, Self::Writer, Self::Curator, Self::Admin];
 
-    /// Its name in configuration, in claims and in the database.
+    /// The name in configuration, in claims and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Reader => "reader",
@@ -31,7 +31,7 @@ impl Role {
         }
     }
 
-    /// Its name in the contract.
+    /// The name of the enum value in the contract.
     pub fn as_contract(self) -> &'static str {
         match self {
             Self::Reader => pb::Role::Reader,
@@ -42,7 +42,7 @@ impl Role {
         .as_str_name()
     }
 
-    /// That of a number of the contract.
+    /// The role with this enum number of the contract. `None` for `ROLE_UNSPECIFIED` and unknown numbers.
     pub fn of(number: i32) -> Option<Self> {
         match pb::Role::try_from(number).ok()? {
             pb::Role::Unspecified => None,
@@ -60,16 +60,16 @@ impl fmt::Display for Role {
     }
 }
 
-/// It is none of the roles.
+/// The error of parsing a name that is not a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be reader, writer, curator or admin")]
-pub struct NoRole;
+pub struct UnknownRole;
 
 impl FromStr for Role {
-    type Err = NoRole;
+    type Err = UnknownRole;
 
-    fn from_str(name: &str) -> Result<Self, NoRole> {
-        Self::ALL.into_iter().find(|role| role.as_str() == name).ok_or(NoRole)
+    fn from_str(name: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name).ok_or(UnknownRole)
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_are_those_of_the_contract_in_its_order() {
+    fn roles_match_the_contract_in_order() {
         let numbers: Vec<_> = (0..=5).filter_map(Role::of).collect();
         assert_eq!(numbers, Role::ALL);
         assert!(Role::ALL.is_sorted());
@@ -86,6 +86,6 @@ mod tests {
             assert_eq!(role.as_str().parse(), Ok(role));
             assert_eq!(role.as_contract().to_lowercase(), role.as_str());
         }
-        assert_eq!("Reader".parse::<Role>(), Err(NoRole));
+        assert_eq!("Reader".parse::<Role>(), Err(UnknownRole));
     }
 }

@@ -1,4 +1,4 @@
-//! What was said: by whom, and how a meeting tells it.
+//! Statements: their speakers, and their form in a meeting.
 
 use std::collections::HashSet;
 
@@ -7,27 +7,29 @@ use uuid::Uuid;
 use super::settle::{SourceReport, unite};
 use crate::pb::{Account, Meeting, Participation, Report, Statement};
 
-/// The participations of those who speak, by the account of the report itself.
+/// The participations of the speakers, in the report's own account.
 pub fn speakers<'a>(account: &'a Account, statement: &'a Statement) -> impl Iterator<Item = &'a Participation> {
-    account.participations.iter().filter(|one| statement.speakers.contains(&one.id))
+    account.participations.iter().filter(|participation| statement.speakers.contains(&participation.id))
 }
 
-/// The statements of a report of this meeting, each as the meeting has it in the FULL view: with the ids of its account.
-/// They are made of the report alone. Where another one tells two delegations of a region apart, a delegation that speaks
-/// itself has a finer id there, and is left out here.
+/// The statements of a report of this meeting, in the form of the meeting's FULL view: with ids of the meeting's
+/// account.
+///
+/// They are derived from this report alone. If another report distinguishes two delegations of a region, a delegation
+/// that speaks as such has a finer id in the meeting. It is left out here.
 pub fn of_report(report: &Report, meeting: &Meeting) -> Vec<Statement> {
-    let told = SourceReport { report, origin: Uuid::nil(), publish_date: None, uri: "" };
-    let (mut statements, ..) = unite(&[told]);
+    let source = SourceReport { report, origin: Uuid::nil(), publish_date: None, uri: "" };
+    let (mut statements, ..) = unite(&[source]);
     let participations = meeting.account.iter().flat_map(|account| &account.participations);
-    leave_out(&mut statements, participations);
+    retain_participating(&mut statements, participations);
     statements
 }
 
-/// Leaves out speakers and addressees who take no part in the meeting: a ruling can leave somebody out.
-pub fn leave_out<'a>(statements: &mut [Statement], participations: impl Iterator<Item = &'a Participation>) {
-    let there: HashSet<&str> = participations.map(|one| one.id.as_str()).collect();
+/// Removes speakers and addressees without a participation in the meeting: a ruling can remove a participant.
+pub fn retain_participating<'a>(statements: &mut [Statement], participations: impl Iterator<Item = &'a Participation>) {
+    let ids: HashSet<&str> = participations.map(|participation| participation.id.as_str()).collect();
     for statement in statements {
-        statement.speakers.retain(|id| there.contains(id.as_str()));
-        statement.addressees.retain(|id| there.contains(id.as_str()));
+        statement.speakers.retain(|id| ids.contains(id.as_str()));
+        statement.addressees.retain(|id| ids.contains(id.as_str()));
     }
 }

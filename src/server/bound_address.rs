@@ -1,11 +1,11 @@
-//! An address that the service has before it listens there: until it serves, connections are refused, and callers try
-//! another instance instead of waiting in a queue.
+//! A socket that is bound before the service listens on it. Until the service is ready, connections are bind_error, so
+//! callers try another instance instead of waiting in the backlog.
 
 use std::{io, net::SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// Connections that may wait to be accepted: as many as tokio's own listeners have.
+/// The number of connections that may wait to be accepted: tokio's default.
 const BACKLOG: u32 = 1024;
 
 /// A bound socket that does not listen yet.
@@ -17,32 +17,32 @@ pub struct BoundAddress {
 }
 
 impl BoundAddress {
-    /// Binds an address; `flag` is the setting to change if another program has it.
+    /// Binds an address. Error messages name `flag` as the setting to change.
     ///
     /// # Errors
-    /// The address is in use, is no address of this machine, or may not be used by this user.
+    /// The address is in use, does not belong to this machine, or needs privileges.
     pub fn to(address: SocketAddr, flag: &'static str) -> anyhow::Result<Self> {
         let bind = || {
             let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-            // A restarted service takes over an address whose old connections are not forgotten yet.
+            // A restarted service can bind while old connections are in TIME_WAIT.
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
             Ok(socket)
         };
-        let socket = bind().map_err(|error| refused(address, flag, error))?;
+        let socket = bind().map_err(|error| bind_error(address, flag, error))?;
         Ok(Self { socket, address, flag })
     }
 
-    /// Listens.
+    /// Starts to listen.
     ///
     /// # Errors
-    /// Another program has begun to listen on the address meanwhile.
+    /// Another program listens on the address since it was bound.
     pub fn listen(self) -> anyhow::Result<TcpListener> {
-        self.socket.listen(BACKLOG).map_err(|error| refused(self.address, self.flag, error))
+        self.socket.listen(BACKLOG).map_err(|error| bind_error(self.address, self.flag, error))
     }
 }
 
-fn refused(address: SocketAddr, flag: &str, error: io::Error) -> anyhow::Error {
+fn bind_error(address: SocketAddr, flag: &str, error: io::Error) -> anyhow::Error {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             "cannot listen on {address}: another program does already; stop it, or choose another port, as with \

@@ -1,4 +1,4 @@
-//! The certificates of a service that runs: read at its start, and again while it goes on.
+//! The TLS certificates of a running service: loaded at the start, and reloaded periodically and on SIGHUP.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,38 +12,41 @@ use tokio_rustls::rustls::ServerConfig;
 use super::tls::{Files, Pem};
 use crate::{config, error_chain};
 
-/// How handshakes are done from here on.
+/// The TLS configuration for the next handshake.
 pub type Current = watch::Receiver<Arc<ServerConfig>>;
 
-/// The certificates of a service that runs.
+/// The certificate files, and the TLS configuration made from them.
 pub struct Certificates {
     files: Files,
-    /// What stood in them when they were good.
+    /// The contents of the files in use.
     pem: Pem,
     current: watch::Sender<Arc<ServerConfig>>,
     period: Duration,
 }
 
 impl Certificates {
-    /// Reads those that are configured; nothing for plaintext. An error: there is something wrong with them.
+    /// Loads the configured certificates. `None` for plaintext.
+    ///
+    /// # Errors
+    /// The settings are incomplete, or a file cannot be read or used.
     pub async fn load(config: &config::Tls) -> anyhow::Result<Option<Self>> {
-        let Some(files) = Files::of(config)? else { return Ok(None) };
+        let Some(files) = Files::from_config(config)? else { return Ok(None) };
         let pem = files.read().await?;
-        let (server, expiry) = files.server(&pem)?;
-        tell(expiry);
+        let (server, expiry) = files.server_config(&pem)?;
+        record_expiry(expiry);
         let current = watch::Sender::new(Arc::new(server));
         Ok(Some(Self { files, pem, current, period: config.tls_reload }))
     }
 
-    /// Those that are good, whenever one looks.
+    /// The current TLS configuration; it changes with each reload.
     pub fn current(&self) -> Current {
         self.current.subscribe()
     }
 
-    /// Looks at the files again and again, and at SIGHUP. Those that are no good change nothing.
-    pub async fn renew(mut self) {
+    /// Reloads the files periodically and on SIGHUP. Invalid files change nothing. Does not end.
+    pub async fn reload_periodically(mut self) {
         let mut hangups = signal(SignalKind::hangup()).ok();
-        let mut told = None;
+        let mut logged = None;
         loop {
             let hangup = async {
                 match &mut hangups {
@@ -51,33 +54,33 @@ impl Certificates {
                     None => std::future::pending().await,
                 }
             };
-            // The wait for either is over, or somebody asks for it.
+            // Ends with the period or with SIGHUP.
             let _ = time::timeout(self.period, hangup).await;
-            let wrong = self.look().await.err().map(|error| error_chain::in_one_line(error.as_ref()));
-            // Once for each thing that is wrong, not at each look.
-            if let Some(error) = wrong.as_deref().filter(|_| wrong != told) {
+            let failure = self.reload().await.err().map(|error| error_chain::in_one_line(error.as_ref()));
+            // Each failure is logged once, not at every reload.
+            if let Some(error) = failure.as_deref().filter(|_| failure != logged) {
                 tracing::error!(error, "the certificates cannot be renewed, and the old ones go on");
             }
-            told = wrong;
+            logged = failure;
         }
     }
 
-    async fn look(&mut self) -> anyhow::Result<()> {
+    async fn reload(&mut self) -> anyhow::Result<()> {
         let pem = self.files.read().await?;
         if pem == self.pem {
             return Ok(());
         }
-        let (server, expiry) = self.files.server(&pem)?;
+        let (server, expiry) = self.files.server_config(&pem)?;
         self.current.send_replace(Arc::new(server));
         self.pem = pem;
         tracing::info!("the certificates were renewed");
-        tell(expiry);
+        record_expiry(expiry);
         Ok(())
     }
 }
 
-/// Lets operators know until when they hold.
-fn tell(expiry: i64) {
+/// Records when the certificate expires, as a metric, and logs an expired one.
+fn record_expiry(expiry: i64) {
     metrics::gauge!("readout_certificate_expiry_timestamp_seconds").set(expiry as f64);
     if expiry <= chrono::Utc::now().timestamp() {
         tracing::warn!("the certificate of the service has expired");

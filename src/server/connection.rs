@@ -1,4 +1,4 @@
-//! One connection: its handshake, its calls, and its end.
+//! Serves one connection: the handshake, the calls, and the graceful end.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -31,43 +31,43 @@ use super::{
 };
 use crate::{config::Transport, service::peer::Peer};
 
-/// Calls that a client may give up before they are looked at, and calls that we may break off because of what their
-/// client does wrong; with one more the connection ends (CVE-2023-44487, CVE-2025-8671).
+/// Rapid-reset limits: calls that a client may reset before they are accepted, and calls that the server may reset
+/// because of errors of the client. One more ends the connection (CVE-2023-44487, CVE-2025-8671).
 const RESETS: (usize, usize) = (20, 1024);
 
-/// Bytes of an answer that are kept for a client which does not read, beside the message that is under way.
+/// Bytes of a response that are buffered for a client that does not read, in addition to the message being sent.
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves a connection to its end.
-pub async fn serve(mut stream: LingeringStream, address: SocketAddr, door: Arc<ServerContext>) {
-    let served = door.closing.cut.run_until_cancelled(open(&mut stream, address, &door)).await;
+pub async fn serve(mut stream: LingeringStream, address: SocketAddr, context: Arc<ServerContext>) {
+    let served = context.shutdown.abort.run_until_cancelled(handshake(&mut stream, address, &context)).await;
     match served.unwrap_or(Ok(())) {
-        Ok(()) => tell("served"),
+        Ok(()) => count_connection("served"),
         Err(ConnectionEnd::Unresponsive(reason)) => {
-            tell("broken");
-            door.silences.log(address, reason);
+            count_connection("broken");
+            context.silence_log.log(address, reason);
         }
         Err(ConnectionEnd::Broken(error)) => {
-            tell("broken");
+            count_connection("broken");
             tracing::debug!(%address, %error, "a connection broke");
         }
-        Err(ConnectionEnd::Silent) => tell("handshake_failed"),
+        Err(ConnectionEnd::Silent) => count_connection("handshake_failed"),
         Err(ConnectionEnd::Failed(error)) => {
-            tell("handshake_failed");
+            count_connection("handshake_failed");
             tracing::debug!(%address, %error, "a handshake failed");
         }
     }
 }
 
-/// How a connection ended that was not served to its end.
+/// The reason why a connection ended before it was served to its end.
 enum ConnectionEnd {
-    /// It was not begun in time, which is in the log.
+    /// The client did not complete the handshake in time. This is logged already.
     Silent,
-    /// It was begun in another way than this port's.
+    /// The handshake failed, or the client speaks another protocol than this port.
     Failed(io::Error),
-    /// It broke while it was served.
+    /// The connection broke while it was served.
     Broken(hyper::Error),
-    /// Its client fell silent while it was served.
+    /// The client stopped responding while it was served, for this reason.
     Unresponsive(&'static str),
 }
 
@@ -77,43 +77,47 @@ impl From<io::Error> for ConnectionEnd {
     }
 }
 
-/// Counts what became of a connection.
-pub fn tell(outcome: &'static str) {
+/// Counts a connection by its outcome.
+pub fn count_connection(outcome: &'static str) {
     metrics::counter!("readout_connections_total", "outcome" => outcome).increment(1);
 }
 
-/// Serves a stream on which nothing was said yet: a handshake of TLS where this port has certificates, then HTTP/2.
-async fn open(stream: &mut LingeringStream, address: SocketAddr, door: &ServerContext) -> Result<(), ConnectionEnd> {
-    let limit = HandshakeLimit { deadline: Instant::now() + door.config.handshake_timeout, address, door };
-    let mut opening = PrefaceStream::new(stream);
-    let Some(certificates) = &door.certificates else {
-        return begin(opening, true, Peer { address, certificate: None }, &limit).await;
+/// Does the TLS handshake if this port has certificates, then serves HTTP/2.
+async fn handshake(
+    stream: &mut LingeringStream,
+    address: SocketAddr,
+    context: &ServerContext,
+) -> Result<(), ConnectionEnd> {
+    let limit = HandshakeLimit { deadline: Instant::now() + context.config.handshake_timeout, address, context };
+    let mut preface = PrefaceStream::new(stream);
+    let Some(certificates) = &context.certificates else {
+        return serve_protocol(preface, true, Peer { address, certificate: None }, &limit).await;
     };
-    match limit.within(opening.spoken()).await {
+    match limit.within(preface.detect_protocol()).await {
         Some(Ok(Protocol::Http2)) => {
-            let end = protocol_error::go_away(&mut opening, "this port speaks TLS", limit.timeout());
-            let _ = limit.unless_stopping(end).await;
+            let goaway = protocol_error::send_goaway(&mut preface, "this port speaks TLS", limit.timeout());
+            let _ = limit.unless_stopping(goaway).await;
             return Err(ConnectionEnd::Failed(io::Error::new(io::ErrorKind::InvalidData, "plaintext HTTP/2")));
         }
-        Some(Ok(Protocol::Other)) if opening.said()[0].is_ascii_uppercase() => {
-            return other(opening, protocol_error::NEEDS_TLS, &limit).await;
+        Some(Ok(Protocol::Other)) if preface.peeked()[0].is_ascii_uppercase() => {
+            return refuse_protocol(preface, protocol_error::NEEDS_TLS, &limit).await;
         }
-        // Another first byte gets an alert.
-        Some(spoken) => spoken?,
-        None => return limit.silent(&mut opening).await,
+        // Any other first byte goes to the TLS library, which answers with an alert.
+        Some(protocol) => protocol?,
+        None => return limit.close_silent(&mut preface).await,
     };
     let server = certificates.borrow().clone();
-    let accepted = match limit.within(tls::accept(server, &mut opening)).await {
+    let accepted = match limit.within(tls::accept(server, &mut preface)).await {
         Some(accepted) => accepted?,
-        None => return limit.silent(&mut opening).await,
+        None => return limit.close_silent(&mut preface).await,
     };
     let peer = Peer { address, certificate: accepted.certificate };
-    begin(PrefaceStream::new(accepted.stream), accepted.is_http2, peer, &limit).await
+    serve_protocol(PrefaceStream::new(accepted.stream), accepted.is_http2, peer, &limit).await
 }
 
-/// Serves HTTP/2 where the client speaks it and may, and answers in HTTP/1.1 otherwise.
-async fn begin<T>(
-    mut opening: PrefaceStream<T>,
+/// Serves HTTP/2 if the client speaks it and has negotiated it, and answers in HTTP/1.1 otherwise.
+async fn serve_protocol<T>(
+    mut preface: PrefaceStream<T>,
     is_http2: bool,
     peer: Peer,
     limit: &HandshakeLimit<'_>,
@@ -121,113 +125,119 @@ async fn begin<T>(
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    match limit.within(opening.spoken()).await {
-        Some(Ok(Protocol::Http2)) if is_http2 => http(opening, peer, limit.door).await,
-        Some(Ok(Protocol::Http2)) => other(opening, protocol_error::NEEDS_ALPN, limit).await,
-        Some(Ok(Protocol::Other | Protocol::Tls)) => other(opening, "", limit).await,
+    match limit.within(preface.detect_protocol()).await {
+        Some(Ok(Protocol::Http2)) if is_http2 => serve_http2(preface, peer, limit.context).await,
+        Some(Ok(Protocol::Http2)) => refuse_protocol(preface, protocol_error::NEEDS_ALPN, limit).await,
+        Some(Ok(Protocol::Other | Protocol::Tls)) => refuse_protocol(preface, "", limit).await,
         Some(Err(error)) => Err(error.into()),
         None => {
-            let why = limit.log_silence("no HTTP/2 preface");
-            let _ = limit.unless_stopping(protocol_error::go_away(&mut opening, &why, limit.timeout())).await;
+            let reason = limit.log_silence("no HTTP/2 preface");
+            let _ = limit.unless_stopping(protocol_error::send_goaway(&mut preface, &reason, limit.timeout())).await;
             Err(ConnectionEnd::Silent)
         }
     }
 }
 
-/// Answers a client that speaks something else, once it has said what.
-async fn other<T>(mut opening: PrefaceStream<T>, note: &str, limit: &HandshakeLimit<'_>) -> Result<(), ConnectionEnd>
+/// Reads the head of a request in another protocol, and answers what this port speaks.
+async fn refuse_protocol<T>(
+    mut preface: PrefaceStream<T>,
+    note: &str,
+    limit: &HandshakeLimit<'_>,
+) -> Result<(), ConnectionEnd>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let head = limit.within(protocol_error::head(&mut opening)).await;
+    let head = limit.within(protocol_error::read_head(&mut preface)).await;
     if head.is_none() {
         limit.log_silence("no whole request in HTTP/1.1");
     }
-    let _ = limit.unless_stopping(protocol_error::answer(&mut opening, note)).await;
+    let _ = limit.unless_stopping(protocol_error::respond(&mut preface, note)).await;
     match head {
         Some(_) => Err(ConnectionEnd::Failed(io::Error::new(io::ErrorKind::InvalidData, "this is not HTTP/2"))),
         None => Err(ConnectionEnd::Silent),
     }
 }
 
-/// How long a connection may take to begin.
+/// The time limit of a handshake.
 struct HandshakeLimit<'a> {
     deadline: Instant,
     address: SocketAddr,
-    door: &'a ServerContext,
+    context: &'a ServerContext,
 }
 
 impl HandshakeLimit<'_> {
     fn timeout(&self) -> Duration {
-        self.door.config.handshake_timeout
+        self.context.config.handshake_timeout
     }
 
-    /// Nothing where it has not happened in time. Where no calls are taken any more, an error.
-    async fn within<T>(&self, beginning: impl Future<Output = io::Result<T>>) -> Option<io::Result<T>> {
-        let in_time = time::timeout_at(self.deadline, beginning);
+    /// Waits for a step of the handshake. `None` if the deadline has passed; an error if the service is stopping.
+    async fn within<T>(&self, step: impl Future<Output = io::Result<T>>) -> Option<io::Result<T>> {
+        let in_time = time::timeout_at(self.deadline, step);
         self.unless_stopping(async { Ok(in_time.await.ok()) }).await.transpose().map(Result::flatten)
     }
 
-    /// Logs what did not come in time, and answers why the connection ends.
+    /// Logs what the client did not send in time, and returns that as the reason.
     fn log_silence(&self, missing: &str) -> String {
-        let why = format!("{missing} within {:?}", self.timeout());
-        self.door.silences.log(self.address, &why);
-        why
+        let reason = format!("{missing} within {:?}", self.timeout());
+        self.context.silence_log.log(self.address, &reason);
+        reason
     }
 
     async fn unless_stopping<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         tokio::select! {
             done = work => done,
-            () = self.door.closing.stopping.cancelled() => Err(io::Error::other("the service is stopping")),
+            () = self.context.shutdown.stopping.cancelled() => Err(io::Error::other("the service is stopping")),
         }
     }
 
-    /// The end of a connection that is not HTTP/2 yet, and so has no words for it. A client that speaks late is not reset.
-    async fn silent<T>(&self, opening: &mut PrefaceStream<T>) -> Result<(), ConnectionEnd>
+    /// Closes a connection that is not HTTP/2 yet, so that no GOAWAY can be sent. A late client is read from, not
+    /// reset.
+    async fn close_silent<T>(&self, preface: &mut PrefaceStream<T>) -> Result<(), ConnectionEnd>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
         self.log_silence("no whole handshake of TLS");
-        let _ = self.unless_stopping(protocol_error::end_with(opening, b"", self.timeout(), self.timeout())).await;
+        let _ =
+            self.unless_stopping(protocol_error::write_and_drain(preface, b"", self.timeout(), self.timeout())).await;
         Err(ConnectionEnd::Silent)
     }
 }
 
-/// Serves calls. Once the service is stopping, or the connection is old or idle, it takes no further ones (GOAWAY), and
-/// ends with the last one.
-async fn http<T>(stream: T, peer: Peer, door: &ServerContext) -> Result<(), ConnectionEnd>
+/// Serves calls. Once the service is stopping, or the connection is old or idle, sends GOAWAY, and ends with the last
+/// open call.
+async fn serve_http2<T>(stream: T, peer: Peer, context: &ServerContext) -> Result<(), ConnectionEnd>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let (config, calls) = (&door.config, OpenCalls::none());
+    let (config, calls) = (&context.config, OpenCalls::new());
     let service = service_fn(|mut request: http::Request<Incoming>| {
         let call = calls.open();
         request.extensions_mut().insert(peer.clone());
-        let answer = door.service.clone().oneshot(request.map(Body::new));
-        async { Ok::<_, std::convert::Infallible>(answer.await?.map(|body| CountedBody::new(body, call))) }
+        let response = context.service.clone().oneshot(request.map(Body::new));
+        async { Ok::<_, std::convert::Infallible>(response.await?.map(|body| CountedBody::new(body, call))) }
     });
     let address = peer.address;
     let has_stalled = Arc::new(AtomicBool::new(false));
-    // A client that answers PINGs reads them first.
+    // The write timeout is as long as the wait for a PING: a client that answers PINGs also reads.
     let stream = WriteTimeout::new(stream, config.keepalive + config.keepalive_timeout, has_stalled.clone());
-    let broken = |error: hyper::Error| match has_stalled.load(Ordering::Relaxed) {
+    let classify = |error: hyper::Error| match has_stalled.load(Ordering::Relaxed) {
         true => ConnectionEnd::Unresponsive("it reads nothing"),
         false if error.is_timeout() => ConnectionEnd::Unresponsive("no answer to PING"),
         false => ConnectionEnd::Broken(error),
     };
     let mut connection = pin!(builder(config).serve_connection(TokioIo::new(stream), service));
     tokio::select! {
-        ended = &mut connection => return ended.map_err(broken),
-        () = door.closing.stopping.cancelled() => {}
+        ended = &mut connection => return ended.map_err(classify),
+        () = context.shutdown.stopping.cancelled() => {}
         () = unless_zero(config.idle_timeout, |timeout| calls.idle(timeout)) => {
-            door.silences.log(address, &format!("no call within {:?}", config.idle_timeout));
+            context.silence_log.log(address, &format!("no call within {:?}", config.idle_timeout));
         }
         () = unless_zero(config.connection_age, |age| time::sleep(jitter(age))) => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
-        ended = connection => ended.map_err(broken),
-        // The last call has ended, and the client does not answer.
+        ended = connection => ended.map_err(classify),
+        // All calls have ended, but the client does not close the connection.
         () = calls.idle(config.handshake_timeout) => Ok(()),
     }
 }
@@ -246,7 +256,7 @@ fn builder(config: &Transport) -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// Waits for something that takes so long; for ever where no time is given.
+/// Waits for `wait(duration)`. A zero duration disables it: the wait never ends.
 async fn unless_zero<F: Future<Output = ()>>(duration: Duration, wait: impl FnOnce(Duration) -> F) {
     if duration.is_zero() {
         return std::future::pending().await;
@@ -254,8 +264,8 @@ async fn unless_zero<F: Future<Output = ()>>(duration: Duration, wait: impl FnOn
     wait(duration).await;
 }
 
-/// A tenth more or less, so that connections which came at once do not all go at once.
+/// Varies an age by up to a tenth, so that connections that were opened together are not closed together.
 fn jitter(age: Duration) -> Duration {
-    let chance = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
-    age.mul_f64(0.9 + 0.2 * chance)
+    let fraction = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
+    age.mul_f64(0.9 + 0.2 * fraction)
 }

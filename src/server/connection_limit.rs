@@ -1,4 +1,4 @@
-//! How many connections there are, in all and of each address.
+//! The limits on open connections, in total and per client address.
 
 use std::{
     collections::HashMap,
@@ -8,69 +8,69 @@ use std::{
 
 use crate::config::Transport;
 
-/// Room for connections; a clone is of the same room.
+/// Counts open connections against the limits. Clones share the counts.
 #[derive(Debug, Clone)]
-pub struct Places {
-    most: u32,
-    most_of_address: u32,
-    taken: Arc<Mutex<Taken>>,
+pub struct ConnectionLimit {
+    max_total: u32,
+    max_per_address: u32,
+    open: Arc<Mutex<OpenConnections>>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct OpenConnections {
     total: u32,
-    /// Empty while an address has no bound of its own.
-    of_address: HashMap<IpAddr, u32>,
+    /// Empty if there is no limit per address.
+    per_address: HashMap<IpAddr, u32>,
 }
 
-/// Room for one connection, given back when it is dropped.
+/// One counted connection; dropping it frees the slot.
 #[derive(Debug)]
 pub struct ConnectionSlot {
-    places: Places,
+    limit: ConnectionLimit,
     address: IpAddr,
 }
 
-impl Places {
-    /// As many as are configured.
+impl ConnectionLimit {
+    /// A limiter with the configured limits.
     pub fn new(config: &Transport) -> Self {
-        let most_of_address = config.max_connections_per_address;
-        Self { most: config.max_connections, most_of_address, taken: Arc::default() }
+        let max_per_address = config.max_connections_per_address;
+        Self { max_total: config.max_connections, max_per_address, open: Arc::default() }
     }
 
-    /// Room for one more connection from this address, if there is some.
-    pub fn take(&self, address: IpAddr) -> Option<ConnectionSlot> {
-        // An address of version 4 is the same one, however the socket tells it.
+    /// Takes a slot for a connection from this address. `None` if a limit is reached.
+    pub fn acquire(&self, address: IpAddr) -> Option<ConnectionSlot> {
+        // A dual-stack socket reports IPv4 addresses as IPv4-mapped IPv6 ones: count them together.
         let address = address.to_canonical();
-        let mut taken = self.taken();
-        if taken.total == self.most {
+        let mut open = self.open();
+        if open.total == self.max_total {
             return None;
         }
-        if self.most_of_address > 0 {
-            let of_address = taken.of_address.entry(address).or_default();
-            if *of_address == self.most_of_address {
+        if self.max_per_address > 0 {
+            let per_address = open.per_address.entry(address).or_default();
+            if *per_address == self.max_per_address {
                 return None;
             }
-            *of_address += 1;
+            *per_address += 1;
         }
-        taken.total += 1;
-        metrics::gauge!("readout_connections_open").set(taken.total);
-        Some(ConnectionSlot { places: self.clone(), address })
+        open.total += 1;
+        metrics::gauge!("readout_connections_open").set(open.total);
+        Some(ConnectionSlot { limit: self.clone(), address })
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, OpenConnections> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
-        taken.total -= 1;
-        metrics::gauge!("readout_connections_open").set(taken.total);
-        if let Some(of_address) = taken.of_address.get_mut(&self.address) {
-            *of_address -= 1;
-            if *of_address == 0 {
-                taken.of_address.remove(&self.address);
+        let mut open = self.limit.open();
+        open.total -= 1;
+        metrics::gauge!("readout_connections_open").set(open.total);
+        if let Some(per_address) = open.per_address.get_mut(&self.address) {
+            *per_address -= 1;
+            if *per_address == 0 {
+                open.per_address.remove(&self.address);
             }
         }
     }
@@ -81,19 +81,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_as_much_room_as_is_configured_in_all_and_for_each_address() {
-        let places =
-            Places::new(&Transport { max_connections: 3, max_connections_per_address: 2, ..Default::default() });
-        let [one, other]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().expect("an address"));
+    fn slots_are_limited_in_total_and_per_address() {
+        let limit = ConnectionLimit::new(&Transport {
+            max_connections: 3,
+            max_connections_per_address: 2,
+            ..Default::default()
+        });
+        let [first_address, second_address]: [IpAddr; 2] =
+            ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().expect("an address"));
         let mapped = "::ffff:192.0.2.1".parse().expect("an address");
-        let first = places.take(one).expect("room");
-        let _second = places.take(mapped).expect("room");
-        assert!(places.take(one).is_none());
-        let _third = places.take(other).expect("room for another address");
-        assert!(places.take(other).is_none());
+        let first = limit.acquire(first_address).expect("a slot");
+        let _second = limit.acquire(mapped).expect("a slot");
+        assert!(limit.acquire(first_address).is_none());
+        let _third = limit.acquire(second_address).expect("a slot for another address");
+        assert!(limit.acquire(second_address).is_none());
         drop(first);
-        let _fourth = places.take(one).expect("room again");
+        let _fourth = limit.acquire(first_address).expect("a free slot");
         drop((_second, _third, _fourth));
-        assert!(places.taken().of_address.is_empty());
+        assert!(limit.open().per_address.is_empty());
     }
 }

@@ -5,21 +5,21 @@ use tokio_util::sync::CancellationToken;
 use super::{certificates::Current, silence_log::SilenceLog};
 use crate::{config::Transport, service::layer::Layers};
 
-/// How the door is closed.
+/// The two stages of a shutdown.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    /// No further connections and calls are taken.
+    /// Cancelled when the service accepts no further connections and calls.
     pub stopping: CancellationToken,
-    /// What is still open is cut.
-    pub cut: CancellationToken,
+    /// Cancelled when open connections are aborted.
+    pub abort: CancellationToken,
 }
 
-/// What all connections have in common.
+/// The service, settings and signals that every connection uses.
 pub struct ServerContext {
     pub service: Layers,
     pub config: Transport,
-    /// None: they are in plaintext.
+    /// None: connections are in plaintext.
     pub certificates: Option<Current>,
-    pub closing: Shutdown,
-    pub silences: SilenceLog,
+    pub shutdown: Shutdown,
+    pub silence_log: SilenceLog,
 }

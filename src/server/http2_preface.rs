@@ -1,4 +1,4 @@
-//! The beginning of a connection: by its first bytes, a client speaks HTTP/2, TLS or something else.
+//! Detects the protocol of a client from its first bytes: HTTP/2, TLS or another one.
 
 use std::{
     io,
@@ -8,87 +8,90 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// Every client of HTTP/2 says this first (RFC 9113, 3.4).
+/// The connection preface, which every HTTP/2 client sends first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The type of the record that a TLS client says first (RFC 8446, 5.1).
+/// The record type that a TLS client sends first (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 22;
 
 /// The protocol that a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// It has sent the whole preface.
+    /// The client has sent the whole HTTP/2 preface.
     Http2,
-    /// It has begun a handshake.
+    /// The client has begun a TLS handshake.
     Tls,
-    /// HTTP/1.1, most likely.
+    /// Another protocol, most likely HTTP/1.1.
     Other,
 }
 
-/// A stream whose first bytes have been looked at. A reader gets them too.
+/// A stream whose first bytes are peeked at: a reader still gets them.
 #[derive(Debug)]
 pub struct PrefaceStream<T> {
-    said: Vec<u8>,
-    /// How many of them a reader has got.
+    peeked: Vec<u8>,
+    /// The number of peeked bytes that a reader has consumed.
     read: usize,
     stream: T,
 }
 
 impl<T> PrefaceStream<T> {
-    /// A stream of which nothing is read yet.
+    /// Wraps a stream from which nothing has been read.
     pub fn new(stream: T) -> Self {
-        Self { said: Vec::new(), read: 0, stream }
+        Self { peeked: Vec::new(), read: 0, stream }
     }
 
-    /// The bytes that have been looked at.
-    pub fn said(&self) -> &[u8] {
-        &self.said
+    /// The bytes that have been peeked at.
+    pub fn peeked(&self) -> &[u8] {
+        &self.peeked
     }
 }
 
 impl<T: AsyncRead + Unpin> PrefaceStream<T> {
-    /// Reads until it is clear which protocol the client speaks. An error: it went away before.
-    pub async fn spoken(&mut self) -> io::Result<Protocol> {
+    /// Reads until the protocol of the client is clear.
+    ///
+    /// # Errors
+    /// The client disconnected before.
+    pub async fn detect_protocol(&mut self) -> io::Result<Protocol> {
         loop {
-            if let Some(spoken) = spoken_by(&self.said) {
-                return Ok(spoken);
+            if let Some(protocol) = protocol_of(&self.peeked) {
+                return Ok(protocol);
             }
-            self.look_further().await?;
+            self.read_more().await?;
         }
     }
 
-    /// Reads some more bytes. Nothing is lost where it is not waited for.
-    pub async fn look_further(&mut self) -> io::Result<()> {
-        self.said.reserve(512);
-        match self.stream.read_buf(&mut self.said).await? {
+    /// Peeks at more bytes. Cancel safe: dropping the future loses none.
+    pub async fn read_more(&mut self) -> io::Result<()> {
+        self.peeked.reserve(512);
+        match self.stream.read_buf(&mut self.peeked).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
         }
     }
 }
 
-/// Nothing while it may still become one or the other.
-fn spoken_by(said: &[u8]) -> Option<Protocol> {
-    match said {
+/// `None` while the bytes are too few to decide.
+fn protocol_of(peeked: &[u8]) -> Option<Protocol> {
+    match peeked {
         [] => None,
         [HANDSHAKE, ..] => Some(Protocol::Tls),
-        said if said.starts_with(PREFACE) => Some(Protocol::Http2),
-        said if PREFACE.starts_with(said) => None,
+        peeked if peeked.starts_with(PREFACE) => Some(Protocol::Http2),
+        peeked if PREFACE.starts_with(peeked) => None,
         _ => Some(Protocol::Other),
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for PrefaceStream<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let rest = &self.said[self.read..];
+        let rest = &self.peeked[self.read..];
         if rest.is_empty() {
             return Pin::new(&mut self.stream).poll_read(context, buf);
         }
         let length = rest.len().min(buf.remaining());
         buf.put_slice(&rest[..length]);
         self.read += length;
-        if self.read == self.said.len() {
-            (self.said, self.read) = (Vec::new(), 0);
+        if self.read == self.peeked.len() {
+            (self.peeked, self.read) = (Vec::new(), 0);
         }
         Poll::Ready(Ok(()))
     }
@@ -127,8 +130,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn protocol_is_known_by_the_first_bytes_however_they_arrive() {
-        for (said, spoken) in [
+    async fn protocol_is_detected_from_bytes_in_pieces_of_any_size() {
+        for (sent, protocol) in [
             (PREFACE, Some(Protocol::Http2)),
             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore", Some(Protocol::Http2)),
             (&PREFACE[..23], None),
@@ -142,24 +145,25 @@ mod tests {
         ] {
             for bytes in [1, 7, 64] {
                 let (mut client, server) = duplex(bytes);
-                let write = tokio::spawn(async move { client.write_all(said).await });
-                // The client goes away after its last byte.
-                assert_eq!(PrefaceStream::new(server).spoken().await.ok(), spoken, "{said:?} in pieces of {bytes}");
+                let write = tokio::spawn(async move { client.write_all(sent).await });
+                // The client disconnects after its last byte.
+                let detected = PrefaceStream::new(server).detect_protocol().await.ok();
+                assert_eq!(detected, protocol, "{sent:?} in pieces of {bytes}");
                 let _ = write.await;
             }
         }
     }
 
     #[tokio::test]
-    async fn bytes_that_were_looked_at_are_read_too() {
-        let said = [PREFACE, b"and more"].concat();
+    async fn reader_gets_the_peeked_bytes() {
+        let sent = [PREFACE, b"and more"].concat();
         let (mut client, server) = duplex(64);
-        client.write_all(&said).await.unwrap();
+        client.write_all(&sent).await.unwrap();
         drop(client);
-        let mut opening = PrefaceStream::new(server);
-        assert_eq!(opening.spoken().await.unwrap(), Protocol::Http2);
+        let mut preface = PrefaceStream::new(server);
+        assert_eq!(preface.detect_protocol().await.unwrap(), Protocol::Http2);
         let mut read = Vec::new();
-        opening.read_to_end(&mut read).await.unwrap();
-        assert_eq!(read, said);
+        preface.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, sent);
     }
 }

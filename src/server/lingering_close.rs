@@ -1,5 +1,5 @@
-//! A connection that is closed so that what was answered last arrives: while a client still sends, the end of a
-//! connection would make it break off instead of reading on (RFC 9112, 9.6, on the same in HTTP/1.1).
+//! Closes a connection so that the last response arrives. Closing while the client still sends would reset the
+//! connection, and the client would lose the response (RFC 9112, 9.6, describes it for HTTP/1.1).
 
 use std::{
     io,
@@ -17,21 +17,22 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::connection_limit::ConnectionSlot;
 
-/// A client has so long to hear of the end.
-const LONGEST: Duration = Duration::from_secs(1);
+/// The longest time for which a closed connection is still read.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A connection that is read to its end after it has been dropped.
+/// A connection that is shut down for writing and read to its end after it is dropped.
 pub struct LingeringStream {
-    /// None only while it is dropped.
+    /// `None` only during the drop.
     stream: Option<(TcpStream, ConnectionSlot)>,
     connections: TaskTracker,
-    cut: CancellationToken,
+    abort: CancellationToken,
 }
 
 impl LingeringStream {
-    /// It is counted among the connections, and has its place, until its end, unless all are cut.
-    pub fn new(stream: TcpStream, place: ConnectionSlot, connections: TaskTracker, cut: CancellationToken) -> Self {
-        Self { stream: Some((stream, place)), connections, cut }
+    /// Wraps a connection. It keeps its slot and is tracked in `connections` until the lingering ends or `abort` is
+    /// cancelled.
+    pub fn new(stream: TcpStream, slot: ConnectionSlot, connections: TaskTracker, abort: CancellationToken) -> Self {
+        Self { stream: Some((stream, slot)), connections, abort }
     }
 
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
@@ -41,14 +42,14 @@ impl LingeringStream {
 
 impl Drop for LingeringStream {
     fn drop(&mut self) {
-        let Some((mut stream, place)) = self.stream.take() else { return };
-        let rest = async move {
-            let _place = place;
+        let Some((mut stream, slot)) = self.stream.take() else { return };
+        let drain = async move {
+            let _slot = slot;
             stream.shutdown().await?;
             copy(&mut stream, &mut sink()).await
         };
-        let cut = self.cut.clone();
-        self.connections.spawn(cut.run_until_cancelled_owned(timeout(LONGEST, rest)));
+        let abort = self.abort.clone();
+        self.connections.spawn(abort.run_until_cancelled_owned(timeout(LINGER_TIMEOUT, drain)));
     }
 }
 

@@ -1,43 +1,43 @@
-//! The door: takes connections in, and sees the last one out.
+//! The accept loop: accepts connections within the limits, and waits for the last one to end.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, time};
 use tokio_util::task::TaskTracker;
 
-use super::{connection, connection_limit::Places, context::ServerContext, lingering_close::LingeringStream};
+use super::{connection, connection_limit::ConnectionLimit, context::ServerContext, lingering_close::LingeringStream};
 
-/// When no connection can be taken in (out of file descriptors, say), the next try is so much later.
-const BREATH: Duration = Duration::from_millis(50);
+/// The pause after a failed accept, for example when file descriptors run out.
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Serves connections until the door is closed, then takes no more, and ends when the last one has.
-pub async fn run(listener: TcpListener, door: ServerContext) {
-    let (connections, places) = (TaskTracker::new(), Places::new(&door.config));
-    let door = Arc::new(door);
+/// Serves connections until the service is stopping. Then accepts no more, and returns when the last one has ended.
+pub async fn run(listener: TcpListener, context: ServerContext) {
+    let (connections, limit) = (TaskTracker::new(), ConnectionLimit::new(&context.config));
+    let context = Arc::new(context);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = door.closing.stopping.cancelled() => break,
+            () = context.shutdown.stopping.cancelled() => break,
         };
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "no connection can be taken in");
-                time::sleep(BREATH).await;
+                time::sleep(RETRY_DELAY).await;
                 continue;
             }
         };
-        let Some(place) = places.take(address.ip()) else {
-            connection::tell("refused");
-            tracing::debug!(%address, "there are as many connections as there may be");
+        let Some(slot) = limit.acquire(address.ip()) else {
+            connection::count_connection("refused");
+            tracing::debug!(%address, "the connection limit is reached");
             continue;
         };
-        // What is answered is not held back in order to be sent together with more.
+        // Responses are sent at once: Nagle's algorithm would delay small ones.
         let _ = stream.set_nodelay(true);
-        let stream = LingeringStream::new(stream, place, connections.clone(), door.closing.cut.clone());
-        connections.spawn(connection::serve(stream, address, door.clone()));
+        let stream = LingeringStream::new(stream, slot, connections.clone(), context.shutdown.abort.clone());
+        connections.spawn(connection::serve(stream, address, context.clone()));
     }
-    // Who comes from here on is refused, and tries elsewhere.
+    // Closing the listener refuses further connections, so that clients try another instance.
     drop(listener);
     connections.close();
     connections.wait().await;

@@ -1,4 +1,7 @@
-//! The service's life: database, migrations, listener, services, and the way back.
+//! Starts and stops the service: opens the database, migrates it, binds the listener, serves, and drains.
+//!
+//! The other modules each own one part: `listen` accepts connections, `connection` serves one of them, `operations` is
+//! the port for metrics and probes.
 
 mod bound_address;
 mod certificates;
@@ -55,13 +58,17 @@ use crate::{
     store::{Store, schema::migrate::migrate as migrate_database},
 };
 
-/// A question about health is the name of a service. Whoever asks has no credentials, and holds no more memory than that.
+/// The longest health request, in bytes. A request holds only the name of a service, and health callers need no
+/// credentials, so a small bound keeps them from taking memory.
 const HEALTH_BYTES: usize = 1024;
 
-/// What was taken into the queue gets so long to be written when the service ends.
+/// The time that queued writes have to be committed when the service stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Refuses what no service could be started with, as far as that can be told without starting one.
+/// Checks a configuration without starting a service.
+///
+/// # Errors
+/// A setting is invalid, the certificates cannot be used, or the access options are unsafe for the address.
 pub async fn check(config: &config::Serve) -> anyhow::Result<()> {
     config.check()?;
     Certificates::load(&config.service.transport.tls).await?;
@@ -69,24 +76,27 @@ pub async fn check(config: &config::Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves until `shutdown`, then drains.
+/// Opens and migrates the database, serves until `shutdown`, then drains.
+///
+/// # Errors
+/// The configuration is invalid, an address cannot be bound, or the database cannot be opened or migrated.
 pub async fn run(config: config::Serve, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     check(&config).await?;
-    // Before the database is opened, which can take long: an address in use is an error at once.
+    // Opening the database can take long. Binding first reports an address in use immediately.
     let address = BoundAddress::to(config.listen, "--listen")?;
     let readiness = Readiness::default();
     let operations = match config.operations.operations_listen {
         Some(address) => Some(Operations::open(address, readiness.clone())?),
         None => None,
     };
-    let result = run_on_its_database(&config, address, readiness, shutdown).await;
+    let result = run_with_database(&config, address, readiness, shutdown).await;
     if let Some(operations) = operations {
         operations.close().await;
     }
     result
 }
 
-async fn run_on_its_database(
+async fn run_with_database(
     config: &config::Serve,
     address: BoundAddress,
     readiness: Readiness,
@@ -97,12 +107,12 @@ async fn run_on_its_database(
         database = Database::open(&config.database) => database?,
         () = &mut shutdown => return Ok(()),
     };
-    let result = serve_on(config, address, &database, readiness, shutdown).await;
+    let result = migrate_and_serve(config, address, &database, readiness, shutdown).await;
     database.close().await;
     result
 }
 
-async fn serve_on(
+async fn migrate_and_serve(
     config: &config::Serve,
     address: BoundAddress,
     database: &Database,
@@ -110,27 +120,31 @@ async fn serve_on(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     tokio::pin!(shutdown);
-    // The database may not answer, and another instance may take long to migrate it.
+    // A shutdown interrupts the migration: the database may not answer, or another instance may take long to migrate
+    // it.
     tokio::select! {
         migrated = migrate_database(database.options()) => migrated?,
         () = &mut shutdown => return Ok(()),
     }
-    serve_as(address.listen()?, database.options().clone(), &config.service, readiness, shutdown).await
+    serve_with_readiness(address.listen()?, database.options().clone(), &config.service, readiness, shutdown).await
 }
 
-/// Serves on a migrated database until `shutdown`: then takes no more calls, and gives those that are open some time to
+/// Serves on a migrated database until `shutdown`. Then refuses further calls, and gives open ones the drain timeout to
 /// end.
+///
+/// # Errors
+/// The certificates, the keys of JWTs or the database cannot be used.
 pub async fn serve(
     listener: TcpListener,
     database: PgConnectOptions,
     config: &config::Service,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    serve_as(listener, database, config, Readiness::default(), shutdown).await
+    serve_with_readiness(listener, database, config, Readiness::default(), shutdown).await
 }
 
-/// The same, and tells how far it is.
-async fn serve_as(
+/// Serves as [`serve`] does, and reports its state through `readiness`.
+async fn serve_with_readiness(
     listener: TcpListener,
     database: PgConnectOptions,
     config: &config::Service,
@@ -140,12 +154,12 @@ async fn serve_as(
     let address: SocketAddr = listener.local_addr()?;
     let certificates = Certificates::load(&config.transport.tls).await?;
     let store = Store::within(database, &config.pools.limits(&config.bounds));
-    let gate = Arc::new(Authenticator::new(&config.access.options(), address, &store).await?);
+    let authenticator = Arc::new(Authenticator::new(&config.access.options(), address, &store).await?);
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
     let (heartbeat, retention) = (config.feed.feed_heartbeat, config.feed.retention());
     let feed = Feed::start(store.clone(), stopping.clone()).await?;
-    let (committer, committing) = Committer::start(store.clone(), feed.clone(), retention, closing.clone());
+    let (committer, committer_task) = Committer::start(store.clone(), feed.clone(), retention, closing.clone());
     let record_locks = RecordLocks::default();
     let api = Api {
         store: store.clone(),
@@ -160,69 +174,69 @@ async fn serve_as(
 
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::set(&reporter, ServingStatus::Serving).await;
-    let watching = tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone()));
-    let running = [
+    let health_watch = tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone()));
+    let background_tasks = [
         tokio::spawn(maintenance::forget(store.clone())),
         tokio::spawn(maintenance::retain(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
         tokio::spawn({
-            let gate = gate.clone();
-            async move { gate.keep().await }
+            let authenticator = authenticator.clone();
+            async move { authenticator.refresh().await }
         }),
     ];
 
     let mut routes = services(&api, config.access.reflection)?;
     routes.add_service(health_service.max_decoding_message_size(HEALTH_BYTES));
-    let service = layer::around(routes.routes(), gate, layer_limits(&config.bounds), stopping.clone());
-    let door = Shutdown { stopping: stopping.clone(), cut: CancellationToken::new() };
+    let service = layer::around(routes.routes(), authenticator, layer_limits(&config.bounds), stopping.clone());
+    let signals = Shutdown { stopping: stopping.clone(), abort: CancellationToken::new() };
     let server = listen::run(
         listener,
         ServerContext {
             service,
             config: config.transport.clone(),
             certificates: certificates.as_ref().map(Certificates::current),
-            closing: door.clone(),
-            silences: SilenceLog::new(),
+            shutdown: signals.clone(),
+            silence_log: SilenceLog::new(),
         },
     );
     drop(api);
     readiness.set(State::Ready);
     tracing::info!(%address, tls = certificates.is_some(), "serving");
-    let renewing = certificates.map(|certificates| tokio::spawn(certificates.renew()));
+    let certificate_reload = certificates.map(|certificates| tokio::spawn(certificates.reload_periodically()));
 
     tokio::pin!(server);
     tokio::pin!(shutdown);
     tokio::select! {
-        // It ends when it is told to.
+        // The server only ends after `stopping` is cancelled.
         () = &mut server => {}
         () = &mut shutdown => {
             readiness.set(State::Draining);
-            watching.abort();
+            health_watch.abort();
             health::set(&reporter, ServingStatus::NotServing).await;
-            // Whoever sends calls here gets to know of it first.
+            // Load balancers see NOT_SERVING before connections are refused.
             let _ = time::timeout(config.drain_delay, &mut server).await;
-            running.iter().chain(&renewing).for_each(JoinHandle::abort);
+            background_tasks.iter().chain(&certificate_reload).for_each(JoinHandle::abort);
             health::end(reporter).await;
             stopping.cancel();
-            // An open stream of somebody who does not read could hold up the end for ever (hyperium/hyper#4170).
+            // A stream whose client does not read would block the shutdown indefinitely (hyperium/hyper#4170).
             let drain = config.drain_timeout;
             if time::timeout(drain, &mut server).await.is_err() {
-                door.cut.cancel();
+                signals.abort.cancel();
                 tracing::warn!(?drain, "calls were still open and have been cut");
             }
         }
     }
-    // Calls that were cut may still hold the committer, and have nothing more to give it.
+    // Aborted calls may still hold a committer, but submit nothing more.
     closing.cancel();
-    flush(committing).await;
-    // A read that nobody waits for any more need not be waited for either.
+    flush(committer_task).await;
+    // Reads that are still running have no caller left, so the wait for them is bounded.
     let _ = time::timeout(FLUSH_TIMEOUT, store.close()).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// A service with the message limit of the contract, which holds for what comes out of a compressed message too. What is
-/// answered is bounded where it is read.
+/// A service with the request size limit of the API, which applies to decompressed messages too. Responses are bounded
+/// where they are read.
 macro_rules! bounded {
     ($server:ident, $api:expr) => {
         $server::new($api.clone())
@@ -234,8 +248,8 @@ macro_rules! bounded {
     };
 }
 
-/// The services of the contract, and reflection of them.
-fn services(api: &Api, reflected: Reflection) -> anyhow::Result<RoutesBuilder> {
+/// The services of the API, and reflection if it is enabled.
+fn services(api: &Api, reflection_setting: Reflection) -> anyhow::Result<RoutesBuilder> {
     let mut routes = Routes::builder();
     routes
         .add_service(bounded!(ArticleServiceServer, api))
@@ -244,13 +258,13 @@ fn services(api: &Api, reflected: Reflection) -> anyhow::Result<RoutesBuilder> {
         .add_service(bounded!(IngestServiceServer, api))
         .add_service(bounded!(ChangeServiceServer, api))
         .add_service(bounded!(FilterServiceServer, api));
-    if reflected == Reflection::On {
+    if reflection_setting == Reflection::On {
         routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     }
     Ok(routes)
 }
 
-/// Lists every service, in both versions of the protocol (older grpcurls only know v1alpha).
+/// Reflection lists every service, in both versions of its protocol: old versions of grpcurl only know v1alpha.
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .include_reflection_service(false)
@@ -260,9 +274,9 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
 }
 
-/// Lets the committer write what it was given.
-async fn flush(committing: JoinHandle<()>) {
-    if time::timeout(FLUSH_TIMEOUT, committing).await.is_err() {
+/// Waits until the committer has written its queue.
+async fn flush(committer_task: JoinHandle<()>) {
+    if time::timeout(FLUSH_TIMEOUT, committer_task).await.is_err() {
         tracing::warn!("some writes were not finished, and their callers have not been answered");
     }
 }

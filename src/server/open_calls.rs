@@ -1,4 +1,4 @@
-//! The open calls of one connection, and since when there are none.
+//! Counts the open calls of one connection, and detects when it is idle.
 
 use std::{
     pin::Pin,
@@ -11,49 +11,49 @@ use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, sleep};
 use tonic::{Status, body::Body, codegen::Bytes};
 
-/// The open calls of one connection; a clone counts the same ones.
+/// The open calls of one connection. Clones share the count.
 #[derive(Debug, Clone)]
 pub struct OpenCalls(Arc<Mutex<Open>>);
 
 #[derive(Debug)]
 struct Open {
     count: usize,
-    /// The last time that one ended.
-    ended: Instant,
+    /// The time at which the last call ended.
+    last_ended: Instant,
 }
 
-/// A call that is open until this is dropped.
+/// One counted call; dropping it ends the call.
 #[derive(Debug)]
 pub struct OpenCall(OpenCalls);
 
 impl OpenCalls {
-    /// None yet.
-    pub fn none() -> Self {
-        Self(Arc::new(Mutex::new(Open { count: 0, ended: Instant::now() })))
+    /// No open calls.
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(Open { count: 0, last_ended: Instant::now() })))
     }
 
-    /// One more.
+    /// Counts a call until the guard is dropped.
     pub fn open(&self) -> OpenCall {
         self.lock().count += 1;
         OpenCall(self.clone())
     }
 
-    /// Ends once there has been none for so long, counted from here on.
+    /// Returns once no call has been open for `timeout`, counted from this call on.
     pub async fn idle(&self, timeout: Duration) {
-        let begin = Instant::now();
+        let started = Instant::now();
         loop {
-            let since = self.idle_since().map_or_else(Instant::now, |since| since.max(begin));
+            let since = self.idle_since().map_or_else(Instant::now, |since| since.max(started));
             sleep(timeout.saturating_sub(since.elapsed())).await;
-            if self.idle_since().is_some_and(|since| since.max(begin).elapsed() >= timeout) {
+            if self.idle_since().is_some_and(|since| since.max(started).elapsed() >= timeout) {
                 return;
             }
         }
     }
 
-    /// Nothing while a call is open.
+    /// `None` while a call is open.
     fn idle_since(&self) -> Option<Instant> {
         let open = self.lock();
-        (open.count == 0).then_some(open.ended)
+        (open.count == 0).then_some(open.last_ended)
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -65,18 +65,18 @@ impl Drop for OpenCall {
     fn drop(&mut self) {
         let mut open = self.0.lock();
         open.count -= 1;
-        open.ended = Instant::now();
+        open.last_ended = Instant::now();
     }
 }
 
-/// The body of an answer, with the call that ends when it is through.
+/// A response body that keeps its call open until it is dropped.
 pub struct CountedBody {
     body: Body,
     _call: OpenCall,
 }
 
 impl CountedBody {
-    /// The body of the answer to this call.
+    /// The response body of this call.
     pub fn new(body: Body, call: OpenCall) -> Self {
         Self { body, _call: call }
     }

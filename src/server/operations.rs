@@ -1,4 +1,4 @@
-//! The second port: metrics, and whether the service lives and is ready, over plain HTTP/1.1.
+//! The operations port: metrics, liveness and readiness, over plain HTTP/1.1.
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -24,28 +24,31 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{bound_address::BoundAddress, readiness::Readiness};
 use crate::telemetry::metrics::{self, Metrics};
 
-/// So many may ask at a time; others wait to be let in.
-const CONNECTIONS: usize = 64;
-/// A request's head comes sooner, and so does the next request on a connection.
+/// The most open connections; further ones wait to be accepted.
+const MAX_CONNECTIONS: usize = 64;
+/// The time to read the head of a request, which includes the wait for the next request on a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection ends after so long, whatever it does.
-const LIFE: Duration = Duration::from_secs(60);
-/// Answers that are being given when the service ends get so long.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
-/// When no connection can be taken in, the next try is so much later.
-const BREATH: Duration = Duration::from_millis(50);
+/// The longest life of a connection.
+const MAX_AGE: Duration = Duration::from_secs(60);
+/// The time that open requests have to end when the service stops.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The pause after a failed accept.
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// The text format of Prometheus.
+/// The content type of the Prometheus text format.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The second port, open.
+/// The open operations port.
 pub struct Operations {
     closing: CancellationToken,
     connections: TaskTracker,
 }
 
 impl Operations {
-    /// Opens the port. Metrics are counted from here on.
+    /// Opens the port and installs the metrics recorder: metrics count from here on.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or a recorder is installed already.
     pub fn open(address: SocketAddr, readiness: Readiness) -> anyhow::Result<Self> {
         let listener = BoundAddress::to(address, "--operations-listen")?.listen()?;
         let address = listener.local_addr()?;
@@ -61,11 +64,11 @@ impl Operations {
         Ok(Self { closing, connections })
     }
 
-    /// Closes the port.
+    /// Closes the port, after open requests or a timeout.
     pub async fn close(self) {
         self.closing.cancel();
         self.connections.close();
-        let _ = time::timeout(LAST_ANSWERS, self.connections.wait()).await;
+        let _ = time::timeout(CLOSE_TIMEOUT, self.connections.wait()).await;
     }
 }
 
@@ -81,24 +84,24 @@ async fn metrics(Shared(metrics): Shared<Metrics>) -> impl IntoResponse {
 }
 
 async fn accept(listener: TcpListener, router: Router, connections: TaskTracker, closing: CancellationToken) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accepted = closing.run_until_cancelled(async {
-            let place = Arc::clone(&room).acquire_owned().await;
-            (listener.accept().await, place)
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (listener.accept().await, slot)
         });
         match accepted.await {
             None => return,
-            Some((Ok((stream, _)), place)) => {
-                let served = time::timeout(LIFE, serve(stream, router.clone(), closing.clone()));
+            Some((Ok((stream, _)), slot)) => {
+                let served = time::timeout(MAX_AGE, serve(stream, router.clone(), closing.clone()));
                 connections.spawn(async move {
                     let _ = served.await;
-                    drop(place);
+                    drop(slot);
                 });
             }
             Some((Err(error), _)) => {
                 tracing::warn!(%error, "no connection for operations can be taken in");
-                time::sleep(BREATH).await;
+                time::sleep(RETRY_DELAY).await;
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The last word to a client that does not speak as this port does, or says nothing: it is written, and the client has
-//! time to read it.
+//! The last response to a client that speaks another protocol than this port, or sends nothing. The client gets time
+//! to read it before the connection closes.
 
 use std::{io, time::Duration};
 
@@ -12,44 +12,45 @@ use tokio::{
 use super::http2_preface::PrefaceStream;
 use crate::service::layer::only_grpc::PORT_SPEAKS;
 
-/// Bytes of the head of a request that is waited for before it is answered.
-const MOST_HEAD_BYTES: usize = 16 * 1024;
+/// The most bytes of a request head that are read before the response.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// A client that still sends after its answer is read from for so long in all, and for so long without a byte of it, as
-/// nginx has it. If it were not, its connection would be reset, and the answer lost (RFC 9112, 9.6).
-const LONGEST: Duration = Duration::from_secs(30);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A client that still sends after the response is read from for at most this long, and for at most `DRAIN_PAUSE`
+/// without a byte: nginx uses the same values. Otherwise the connection would be reset and the response lost
+/// (RFC 9112, 9.6).
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+const DRAIN_PAUSE: Duration = Duration::from_secs(5);
 
-/// A port that speaks TLS, to a client that does not.
+/// The hint for a client that sends plaintext to a TLS port.
 pub const NEEDS_TLS: &str = "This port speaks TLS: connect with it (grpcurl without -plaintext, https://).\n";
 
-/// A client that speaks HTTP/2 over TLS without having agreed to.
+/// The hint for a client that sends HTTP/2 over TLS without having negotiated it.
 pub const NEEDS_ALPN: &str = "Over TLS, HTTP/2 has to be agreed on: offer \"h2\" in the handshake (ALPN).\n";
 
-/// Reads the head of a request in HTTP/1.1, up to the empty line at its end or the first line that none has.
-pub async fn head<T: AsyncRead + Unpin>(opening: &mut PrefaceStream<T>) -> io::Result<()> {
-    while opening.said().len() < MOST_HEAD_BYTES && !ends_head(opening.said()) {
-        opening.look_further().await?;
+/// Reads the head of an HTTP/1.1 request: up to its empty line, or to the first line that shows another protocol.
+pub async fn read_head<T: AsyncRead + Unpin>(preface: &mut PrefaceStream<T>) -> io::Result<()> {
+    while preface.peeked().len() < MAX_HEAD_BYTES && !ends_head(preface.peeked()) {
+        preface.read_more().await?;
     }
     Ok(())
 }
 
-fn ends_head(said: &[u8]) -> bool {
-    let mut lines = said.split_inclusive(|&byte| byte == b'\n');
+fn ends_head(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split_inclusive(|&byte| byte == b'\n');
     let Some(first) = lines.next().filter(|line| line.ends_with(b"\n")) else {
-        // No method begins with such a byte: it is another protocol.
-        return said.first().is_some_and(|byte| !byte.is_ascii_uppercase());
+        // HTTP methods begin with an upper-case letter. Any other byte is another protocol.
+        return bytes.first().is_some_and(|byte| !byte.is_ascii_uppercase());
     };
     let is_request = first.windows(6).any(|word| word == b" HTTP/");
     !is_request || lines.any(|line| matches!(line, b"\n" | b"\r\n"))
 }
 
-/// Answers a request in HTTP/1.1 with what this port speaks instead.
-pub async fn answer<T>(opening: &mut PrefaceStream<T>, note: &str) -> io::Result<()>
+/// Answers an HTTP/1.1 request with the protocol that this port speaks.
+pub async fn respond<T>(preface: &mut PrefaceStream<T>, note: &str) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let is_head = opening.said().starts_with(b"HEAD ");
+    let is_head = preface.peeked().starts_with(b"HEAD ");
     let text = format!("{note}{PORT_SPEAKS}");
     let body = if is_head { "" } else { &text };
     let response = format!(
@@ -62,48 +63,48 @@ where
         Utc::now().format("%a, %d %b %Y %H:%M:%S GMT"),
         text.len(),
     );
-    end_with(opening, response.as_bytes(), LONGEST, LONGEST_PAUSE).await
+    write_and_drain(preface, response.as_bytes(), DRAIN_TIMEOUT, DRAIN_PAUSE).await
 }
 
-/// Tells a client of HTTP/2 to go away, also one that has not said its preface: ours may come first (RFC 9113, 3.4). Then
-/// waits as long for what the client may still say.
-pub async fn go_away<T>(stream: &mut T, why: &str, patience: Duration) -> io::Result<()>
+/// Sends GOAWAY to an HTTP/2 client, also before its preface: the server's may come first (RFC 9113, 3.4). Then reads
+/// what the client still sends, for at most `patience`.
+pub async fn send_goaway<T>(stream: &mut T, reason: &str, patience: Duration) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     const SETTINGS: u8 = 4;
     const GOAWAY: u8 = 7;
     let frame = |kind, payload: &[u8]| {
-        // A short text.
+        // The payload is short: its length fits into 24 bits.
         let length = (payload.len() as u32).to_be_bytes();
         [&length[1..], &[kind, 0, 0, 0, 0, 0], payload].concat()
     };
-    // No stream was seen, and NO_ERROR: all may be tried again on another connection.
-    let farewell = [frame(SETTINGS, &[]), frame(GOAWAY, &[&[0; 8], why.as_bytes()].concat())].concat();
-    end_with(stream, &farewell, patience, patience).await
+    // Last stream 0 and NO_ERROR: every call may be retried on another connection.
+    let frames = [frame(SETTINGS, &[]), frame(GOAWAY, &[&[0; 8], reason.as_bytes()].concat())].concat();
+    write_and_drain(stream, &frames, patience, patience).await
 }
 
-/// Ends a connection with these bytes, which the client has time to read.
-pub async fn end_with<T>(stream: &mut T, last: &[u8], longest: Duration, longest_pause: Duration) -> io::Result<()>
+/// Writes the last bytes of a connection, then drains it so that the client has time to read them.
+pub async fn write_and_drain<T>(stream: &mut T, last: &[u8], total: Duration, pause: Duration) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let end = async {
+    let write = async {
         stream.write_all(last).await?;
         stream.flush().await?;
-        drain(stream, longest_pause).await
+        drain(stream, pause).await
     };
-    timeout(longest, end).await?
+    timeout(total, write).await?
 }
 
-/// Says that nothing more comes, and reads on to the end of what the client sends.
-async fn drain<T>(stream: &mut T, longest_pause: Duration) -> io::Result<()>
+/// Shuts down the write side, and reads until the client closes or pauses for too long.
+async fn drain<T>(stream: &mut T, pause: Duration) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     stream.shutdown().await?;
     let mut rest = vec![0; 8 * 1024];
-    while timeout(longest_pause, stream.read(&mut rest)).await?? > 0 {}
+    while timeout(pause, stream.read(&mut rest)).await?? > 0 {}
     Ok(())
 }
 
@@ -112,8 +113,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn head_ends_with_an_empty_line_or_what_is_no_request() {
-        for (said, ends) in [
+    fn head_ends_at_an_empty_line_or_at_another_protocol() {
+        for (bytes, ends) in [
             (&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], true),
             (b"GET / HTTP/1.0\n\n", true),
             (b"GET / HTTP/1.1\r\nHost: a\r\n", false),
@@ -124,7 +125,7 @@ mod tests {
             (&[0x80, 46], true),
             (b"", false),
         ] {
-            assert_eq!(ends_head(said), ends, "{:?}", String::from_utf8_lossy(said));
+            assert_eq!(ends_head(bytes), ends, "{:?}", String::from_utf8_lossy(bytes));
         }
     }
 }

@@ -1,35 +1,35 @@
-//! Whether a service can take calls, for those who ask over plain HTTP.
+//! The readiness state of the service, which the operations port reports.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// What a service is doing.
+/// The state of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It makes or waits for its database, or migrates it.
+    /// The database is being created, opened or migrated.
     Starting,
-    /// It serves.
+    /// The service takes calls.
     Ready,
-    /// Its database does not answer.
-    DatabaseAway,
-    /// It is ending. Nothing comes after it.
+    /// The database does not answer.
+    DatabaseUnavailable,
+    /// The service is stopping. No other state follows.
     Draining,
 }
 
 impl State {
-    /// Why it cannot take calls, if it cannot.
+    /// The reason why the service is not ready. `None` if it is.
     pub fn reason(self) -> Option<&'static str> {
         match self {
             Self::Ready => None,
             Self::Starting => Some("the service is starting"),
-            Self::DatabaseAway => Some("the database does not answer"),
+            Self::DatabaseUnavailable => Some("the database does not answer"),
             Self::Draining => Some("the service is draining"),
         }
     }
 }
 
-/// The state of a service, shared by those who change it and those who ask.
+/// The state of a service. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Readiness(Arc<watch::Sender<State>>);
 
@@ -40,19 +40,19 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// What the service is doing.
+    /// The current state.
     pub fn state(&self) -> State {
         *self.0.borrow()
     }
 
-    /// It does something else from here on, unless it is ending.
+    /// Changes the state, unless it is `Draining`.
     pub fn set(&self, next: State) {
         self.0.send_if_modified(|state| {
-            let is_other = *state != State::Draining && *state != next;
-            if is_other {
+            let changes = *state != State::Draining && *state != next;
+            if changes {
                 *state = next;
             }
-            is_other
+            changes
         });
     }
 }
@@ -62,10 +62,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_ending_does_not_become_ready_again() {
+    fn draining_service_does_not_become_ready() {
         let readiness = Readiness::default();
         assert_eq!(readiness.state(), State::Starting);
-        for state in [State::Ready, State::DatabaseAway, State::Ready, State::Draining] {
+        for state in [State::Ready, State::DatabaseUnavailable, State::Ready, State::Draining] {
             readiness.set(state);
             assert_eq!(readiness.state(), state);
         }

@@ -1,4 +1,4 @@
-//! The log of connections that are dropped since their clients say nothing.
+//! A rate-limited log of connections that are dropped because their clients are silent.
 
 use std::{
     net::SocketAddr,
@@ -8,11 +8,11 @@ use std::{
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-/// Lines a minute. Scanners of ports connect and send nothing: they must not fill the log. Evaluated by the compiler, so it
-/// cannot panic.
-const MOST_LINES: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// Port scanners connect and send nothing: they must not fill the log. The constant is evaluated by the compiler, so
+/// the `unwrap` cannot panic.
+const MAX_LINES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-/// Logs connections that were dropped for silence, some a minute, and counts the others.
+/// Logs silent connections up to the rate limit, and counts the rest.
 #[derive(Debug)]
 pub struct SilenceLog {
     limiter: DefaultDirectRateLimiter,
@@ -20,12 +20,12 @@ pub struct SilenceLog {
 }
 
 impl SilenceLog {
-    /// For one port.
+    /// A log for one port.
     pub fn new() -> Self {
-        Self { limiter: RateLimiter::direct(Quota::per_minute(MOST_LINES)), unlogged: AtomicU64::new(0) }
+        Self { limiter: RateLimiter::direct(Quota::per_minute(MAX_LINES_PER_MINUTE)), unlogged: AtomicU64::new(0) }
     }
 
-    /// A connection from this address was dropped for this reason.
+    /// Logs that a connection from this address was dropped for this reason.
     pub fn log(&self, address: SocketAddr, reason: &str) {
         if self.limiter.check().is_err() {
             self.unlogged.fetch_add(1, Ordering::Relaxed);

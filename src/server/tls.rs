@@ -1,4 +1,4 @@
-//! TLS 1.2 and 1.3, made of files; and the handshake.
+//! The TLS configuration (1.2 and 1.3), made from PEM files, and the handshake.
 
 use std::{
     io,
@@ -25,11 +25,11 @@ use tokio_rustls::{
 
 use crate::config::{self, ClientAuth};
 
-/// The names of HTTP/2 and HTTP/1.1 in the handshake (ALPN).
+/// The ALPN names of HTTP/2 and HTTP/1.1.
 const H2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
-/// Where the certificates are.
+/// The paths of the certificate files.
 #[derive(Debug, Clone)]
 pub struct Files {
     cert: PathBuf,
@@ -37,7 +37,7 @@ pub struct Files {
     client_ca: Option<(PathBuf, ClientAuth)>,
 }
 
-/// What stands in these files.
+/// The contents of the certificate files.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pem {
     cert: Vec<u8>,
@@ -46,8 +46,11 @@ pub struct Pem {
 }
 
 impl Files {
-    /// Those that are configured; nothing for plaintext. An error: it is half a configuration.
-    pub fn of(config: &config::Tls) -> anyhow::Result<Option<Self>> {
+    /// The configured paths. `None` for plaintext.
+    ///
+    /// # Errors
+    /// Only a part of the settings is given.
+    pub fn from_config(config: &config::Tls) -> anyhow::Result<Option<Self>> {
         match (&config.tls_cert, &config.tls_key) {
             (Some(cert), Some(key)) => Ok(Some(Self {
                 cert: cert.clone(),
@@ -63,7 +66,7 @@ impl Files {
         }
     }
 
-    /// Reads them.
+    /// Reads the files.
     pub async fn read(&self) -> anyhow::Result<Pem> {
         let client_ca = match &self.client_ca {
             Some((path, _)) => Some(read(path).await?),
@@ -72,8 +75,11 @@ impl Files {
         Ok(Pem { cert: read(&self.cert).await?, key: read(&self.key).await?, client_ca })
     }
 
-    /// How handshakes are done with what was read, and when the certificate expires, in seconds since 1970.
-    pub fn server(&self, pem: &Pem) -> anyhow::Result<(ServerConfig, i64)> {
+    /// Builds the TLS configuration, and returns with it when the certificate expires, in seconds since 1970.
+    ///
+    /// # Errors
+    /// A file holds no certificate or key, or the key does not fit the certificate.
+    pub fn server_config(&self, pem: &Pem) -> anyhow::Result<(ServerConfig, i64)> {
         let chain = certificates(&self.cert, &pem.cert)?;
         let expiry = expiry(&chain[0]).with_context(|| format!("{} is not a certificate", self.cert.display()))?;
         let key = PrivateKeyDer::from_pem_slice(&pem.key)
@@ -89,9 +95,9 @@ impl Files {
                 }
                 error => anyhow!("{} and {} cannot be used: {error}", self.cert.display(), self.key.display()),
             })?;
-        // A client of HTTP/1.1 comes in to be told what this port speaks.
+        // HTTP/1.1 is accepted so that its clients can get an error that names the protocol of this port.
         server.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
-        // Connections last. Nobody comes in again on a certificate that was looked at once and has expired since.
+        // No session resumption: a client could resume after its certificate has expired. Connections last long anyway.
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         Ok((server, expiry))
@@ -119,7 +125,7 @@ async fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).await.with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// At least one.
+/// Parses a PEM file of at least one certificate.
 fn certificates(path: &Path, pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
@@ -139,13 +145,16 @@ fn expiry(certificate: &CertificateDer<'_>) -> anyhow::Result<i64> {
 pub struct Accepted<T> {
     /// The stream.
     pub stream: TlsStream<T>,
-    /// The certificate that the client has shown.
+    /// The certificate that the client presented.
     pub certificate: Option<Arc<CertificateDer<'static>>>,
-    /// True if the client has agreed to HTTP/2, without which it must not speak it (RFC 9113, 3.3).
+    /// True if HTTP/2 was negotiated, as the client must do before it speaks it (RFC 9113, 3.3).
     pub is_http2: bool,
 }
 
-/// Does the handshake. An error: the client is none of ours, or does not speak TLS.
+/// Does the server side of the handshake.
+///
+/// # Errors
+/// The client does not speak TLS, or its certificate is not accepted.
 pub async fn accept<T>(server: Arc<ServerConfig>, stream: T) -> io::Result<Accepted<T>>
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -153,7 +162,7 @@ where
     let stream = TlsAcceptor::from(server).accept(stream).await?;
     let (_, connection) = stream.get_ref();
     let is_http2 = connection.alpn_protocol() == Some(H2);
-    let shown = connection.peer_certificates().and_then(<[_]>::first);
-    let certificate = shown.map(|leaf| Arc::new(leaf.clone().into_owned()));
+    let peer_certificate = connection.peer_certificates().and_then(<[_]>::first);
+    let certificate = peer_certificate.map(|leaf| Arc::new(leaf.clone().into_owned()));
     Ok(Accepted { stream, certificate, is_http2 })
 }

@@ -1,5 +1,5 @@
-//! A stream whose writes do not wait for ever: the last word to a client that reads nothing cannot be written either, and its
-//! connection would stay open (hyper waits until it is).
+//! A stream whose writes time out. A client that reads nothing blocks every write, also the GOAWAY that would end its
+//! connection: hyper waits until that is written, so the connection would stay open.
 
 use std::{
     io::{self, IoSlice},
@@ -17,33 +17,33 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// A stream that fails once nothing could be written for a while.
+/// A stream that fails once nothing could be written for a given time.
 pub struct WriteTimeout<T> {
     stream: T,
-    longest: Duration,
-    /// Ends when the write that waits has waited too long. It is reset by each further one.
-    end: Pin<Box<Sleep>>,
+    timeout: Duration,
+    /// Ends when the pending write has waited too long. Reset when a write begins to wait.
+    deadline: Pin<Box<Sleep>>,
     is_waiting: bool,
     has_failed: Arc<AtomicBool>,
 }
 
 impl<T> WriteTimeout<T> {
-    /// One whose writes wait at most so long. `has_failed` becomes true when one has waited longer.
-    pub fn new(stream: T, longest: Duration, has_failed: Arc<AtomicBool>) -> Self {
-        Self { stream, longest, end: Box::pin(sleep(longest)), is_waiting: false, has_failed }
+    /// Wraps a stream whose writes wait at most `timeout`. `has_failed` becomes true when one has waited longer.
+    pub fn new(stream: T, timeout: Duration, has_failed: Arc<AtomicBool>) -> Self {
+        Self { stream, timeout, deadline: Box::pin(sleep(timeout)), is_waiting: false, has_failed }
     }
 
-    /// An error once this and the writes before it have waited too long.
+    /// Turns a pending write into an error once it and the writes before it have waited too long.
     fn bounded<O>(&mut self, context: &mut Context<'_>, write: Poll<io::Result<O>>) -> Poll<io::Result<O>> {
         if write.is_ready() {
             self.is_waiting = false;
             return write;
         }
         if !self.is_waiting {
-            self.end.as_mut().reset(Instant::now() + self.longest);
+            self.deadline.as_mut().reset(Instant::now() + self.timeout);
             self.is_waiting = true;
         }
-        ready!(self.end.as_mut().poll(context));
+        ready!(self.deadline.as_mut().poll(context));
         self.has_failed.store(true, Ordering::Relaxed);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn write_fails_once_nothing_is_read_any_more() {
+    async fn write_fails_after_the_client_stops_reading() {
         let (mut client, server) = duplex(4);
         let has_failed = Arc::new(AtomicBool::new(false));
         let mut server = WriteTimeout::new(server, Duration::from_millis(100), has_failed.clone());

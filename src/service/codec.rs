@@ -1,4 +1,4 @@
-//! How messages cross the wire: prost's encoding, with a precise status for bytes that are not a message.
+//! The wire codec: prost's encoding, with a precise status for bytes that are not a message.
 
 use std::marker::PhantomData;
 
@@ -44,7 +44,7 @@ impl<E: Message, D> Encoder for Codec<E, D> {
     type Error = Status;
 
     fn encode(&mut self, item: E, buf: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        // The buffer grows.
+        // Encoding only fails for lack of space, and the buffer grows.
         item.encode(buf).map_err(|_| status::defect())
     }
 }

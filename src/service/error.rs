@@ -1,4 +1,4 @@
-//! Every way in which a call can fail; `status` says it to clients.
+//! The errors of calls, of all layers. `status` converts them to what clients see.
 
 use std::sync::Arc;
 
@@ -16,132 +16,132 @@ use crate::{
     store::StoreError,
 };
 
-/// Why a call was refused or failed.
+/// The reason why a call was rejected or failed.
 #[derive(Debug, Clone)]
 pub enum ServiceError {
     /// Fields break rules.
     Invalid(Violations),
     /// The filter cannot be used.
     Filter(FilterError),
-    /// No list comes in this order.
+    /// The `order_by` cannot be used.
     Order(OrderError),
-    /// The page token is not ours, or another request's.
+    /// The page token was not issued by this service, or was issued for another request.
     PageToken,
-    /// A chain from a participant to itself was asked for.
+    /// The source and the target of a path are the same participant.
     SameParticipant(String),
-    /// The request id came with another body before.
+    /// The request id was used before with another body.
     RequestIdReused(String),
-    /// There is no such resource.
+    /// The resource does not exist.
     NotFound(String),
-    /// There was none at the time asked for.
+    /// The resource did not exist at the `read_time`.
     NotThen(String),
-    /// The id asked for is taken.
+    /// The requested id exists.
     DuplicateId(String),
-    /// An article has the uri.
+    /// Another article has the uri.
     DuplicateArticle {
-        /// That article.
+        /// The name of that article.
         name: String,
         /// The uri.
         uri: String,
     },
-    /// A participant has the external id.
+    /// Another participant has the external id.
     DuplicateExternalId {
-        /// That participant.
+        /// The name of that participant.
         name: String,
-        /// The catalogue.
+        /// The scheme of the external id.
         scheme: String,
-        /// The id in it.
+        /// The id in the scheme.
         value: String,
     },
-    /// The article gave the report before.
+    /// The article has a report with the same content.
     DuplicateReport(String),
-    /// The article of a story is there with other content.
+    /// The stored article differs from the story's, and the story does not allow updates.
     ArticleDiffers {
-        /// That article.
+        /// The name of the stored article.
         name: String,
-        /// Its uri.
+        /// The uri that both have.
         uri: String,
     },
-    /// It was deleted before.
+    /// The resource is deleted already.
     AlreadyDeleted(String),
-    /// It is not deleted.
+    /// The resource is not deleted, so it cannot be undeleted.
     NotDeleted(String),
-    /// It is deleted, and cannot be changed or named.
+    /// The resource is deleted, so it cannot be changed or referred to.
     Deleted(String),
-    /// It was merged into another, and cannot be changed.
+    /// The resource was merged into another, so it cannot be changed.
     MergedAway {
-        /// It.
+        /// The name of the merged resource.
         name: String,
-        /// The one to change instead.
+        /// The name of the resource to change instead.
         survivor: String,
     },
-    /// The report was retracted before.
+    /// The report is retracted already.
     AlreadyRetracted(String),
     /// The meeting was not merged into the one that is split.
     NotMerged(String),
     /// The meeting would be left without an active report.
     LeavesNothing(String),
-    /// No active report tells of the meeting.
+    /// The meeting has no active report.
     NoActiveReport(String),
-    /// It cannot be deleted.
+    /// Other records refer to the resource, so it cannot be deleted.
     StillNamed {
-        /// It.
+        /// The name of the resource.
         name: String,
-        /// Some of those who name it.
+        /// The names of some of those records.
         by: Vec<String>,
     },
     /// The etag is not the current one.
     EtagMismatch {
-        /// The resource.
+        /// The name of the resource.
         name: String,
-        /// Its etag.
+        /// The current etag.
         etag: String,
     },
-    /// The meeting is full.
+    /// The meeting has the maximum number of reports or of their bytes.
     TooManyReports(String),
-    /// The answer would be over the message limit.
+    /// The answer would be larger than a message may be.
     TooLarge,
-    /// The cursor is not ours.
+    /// The cursor was not issued by this service.
     Cursor,
-    /// The cursor is of another filter.
+    /// The cursor was issued for another filter.
     CursorOfAnotherFilter,
-    /// A position is not one.
+    /// A position is malformed.
     Position {
-        /// Where it was sent.
+        /// The field or metadata key.
         field: &'static str,
-        /// What was sent.
+        /// The value as sent.
         position: String,
     },
-    /// Changes after the start are gone.
+    /// Changes after the start are no longer kept.
     CursorExpired {
-        /// With it one could go on.
+        /// The cursor before the oldest change kept.
         oldest_cursor: String,
-        /// When the oldest change kept was committed; empty where none is.
+        /// The commit time of the oldest change kept; empty if none is.
         oldest_time: String,
     },
-    /// The start is later than this newest position.
+    /// The start is after this position, the newest.
     InFuture(String),
-    /// The position is of another epoch than this one.
+    /// The position has another epoch than this, the current one.
     EpochChanged(String),
-    /// What is read is only at this position.
+    /// Reads only include changes up to this position yet.
     NotReached(String),
-    /// Something that cannot be. It is in the log.
+    /// An internal error, logged where it was found.
     Defect,
-    /// Others went first again and again.
+    /// The write lost to concurrent writes in every round.
     Contention,
-    /// The caller is not let in.
+    /// The caller is not admitted.
     Denied(Denied),
-    /// There is no method at this path.
+    /// The service has no method at this path.
     UnknownMethod(String),
-    /// The call's time is up.
+    /// The call exceeded its deadline.
     Late,
     /// The service is stopping.
     Stopping,
-    /// A stream ends before its end.
+    /// The service ended a stream before its result was complete.
     Ended(Ended),
-    /// More is asked than can be done in time.
+    /// The service has more work than it can do in time.
     Overloaded,
-    /// The database.
+    /// The store failed.
     Store(Arc<StoreError>),
 }
 
@@ -178,11 +178,11 @@ impl From<SubmitError> for ServiceError {
     }
 }
 
-/// Refuses to name a record that is not there, or is not live.
-pub fn require_live(of: Collection, id: Uuid, is_live: Option<bool>) -> Result<(), ServiceError> {
+/// Rejects a record that does not exist (`None`) or is deleted (`Some(false)`).
+pub fn require_live(collection: Collection, id: Uuid, is_live: Option<bool>) -> Result<(), ServiceError> {
     match is_live {
         Some(true) => Ok(()),
-        Some(false) => Err(ServiceError::Deleted(of.name(id))),
-        None => Err(ServiceError::NotFound(of.name(id))),
+        Some(false) => Err(ServiceError::Deleted(collection.name(id))),
+        None => Err(ServiceError::NotFound(collection.name(id))),
     }
 }

@@ -1,8 +1,8 @@
-//! FilterService.
+//! FilterService: lists the fields and functions that filters can use.
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, error::ServiceError, write::idempotency::check};
+use super::{Api, check, error::ServiceError};
 use crate::{
     model::query::filter::{Field, Function, vocabulary},
     pb::{
@@ -19,7 +19,7 @@ impl FilterService for Api {
     ) -> Result<Response<ListFilterFieldsResponse>, Status> {
         let request = request.into_inner();
         check(&request).map_err(ServiceError::from)?;
-        // The rule of the request lets nothing else through.
+        // The request's rule admits only collections with a vocabulary.
         let vocabulary = vocabulary(&request.collection).ok_or(ServiceError::Defect)?;
         let fields = vocabulary.fields.iter().map(field).collect();
         let functions = vocabulary.functions.iter().map(function).collect();

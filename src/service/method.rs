@@ -1,6 +1,8 @@
-//! The methods that the service answers, as the descriptors tell of them.
+//! The methods of the contract, read from the protobuf descriptors.
 
 use std::{collections::HashMap, sync::LazyLock};
+
+use prost_reflect::MethodDescriptor;
 
 use crate::{
     model::{role::Role, text::suggestion},
@@ -10,29 +12,29 @@ use crate::{
 /// A method of the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Method {
-    /// Its path on the wire, as `/readout.v1.MeetingService/GetMeeting`.
+    /// The path on the wire, such as `/readout.v1.MeetingService/GetMeeting`.
     pub path: String,
-    /// Whether it answers with a stream.
+    /// True if the method responds with a stream.
     pub is_streaming: bool,
-    /// The least role of its callers. One without it, which build.rs lets nobody declare, has no callers.
+    /// The lowest role that may call the method. build.rs rejects methods without one; `None` would admit no caller.
     pub role: Option<Role>,
 }
 
 static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     let role = pb::pool().get_extension_by_name("readout.v1.role");
     let role_of =
-        |one: &prost_reflect::MethodDescriptor| Role::of(one.options().get_extension(role.as_ref()?).as_enum_number()?);
+        |method: &MethodDescriptor| Role::of(method.options().get_extension(role.as_ref()?).as_enum_number()?);
     let services = pb::pool().services().filter(|service| service.package_name() == "readout.v1");
     let methods = services.flat_map(|service| service.methods().collect::<Vec<_>>());
-    let method = |one: prost_reflect::MethodDescriptor| {
-        let path = format!("/{}/{}", one.parent_service().full_name(), one.name());
-        (path.clone(), Method { path, is_streaming: one.is_server_streaming(), role: role_of(&one) })
+    let method = |method: MethodDescriptor| {
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+        (path.clone(), Method { path, is_streaming: method.is_server_streaming(), role: role_of(&method) })
     };
     methods.map(method).collect()
 });
 
 impl Method {
-    /// The method of a path, if it is one of the contract.
+    /// The method of the contract at a path.
     pub fn of(path: &str) -> Option<&'static Self> {
         METHODS.get(path)
     }
@@ -43,7 +45,7 @@ impl Method {
     }
 }
 
-/// The path that was probably meant, where no method of the contract has this one.
+/// The path that the caller probably meant, for a path without a method.
 pub fn nearest(path: &str) -> Option<&'static str> {
     suggestion::nearest(METHODS.keys().map(String::as_str), path)
 }
@@ -53,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn methods_are_those_of_the_contract() {
+    fn method_lookup_finds_the_methods_of_the_contract() {
         let is_streaming = |path| Method::of(path).map(|method| method.is_streaming);
         assert_eq!(is_streaming("/readout.v1.MeetingService/GetMeeting"), Some(false));
         assert_eq!(is_streaming("/readout.v1.IngestService/IngestStories"), Some(true));
@@ -62,14 +64,14 @@ mod tests {
     }
 
     #[test]
-    fn nearest_method_is_found_by_its_path() {
+    fn nearest_suggests_the_method_with_a_similar_path() {
         let meeting = "/readout.v1.MeetingService/GetMeeting";
         assert_eq!(nearest("/readout.v1.MeetingService/GetMeting"), Some(meeting));
         assert_eq!(nearest("/readout.v1.MeetingService/getMeeting"), Some(meeting));
         assert_eq!(nearest("/api/v1/meetings"), None);
     }
 
-    /// What a role may is part of the contract: a method that moves to another one is noticed here.
+    /// Roles are part of the contract: this test fails when a method moves to another role.
     #[test]
     fn every_method_has_the_role_that_its_name_promises() {
         for method in METHODS.values() {

@@ -1,14 +1,14 @@
-//! Who is at the other end of a connection.
+//! The peer of a connection.
 
 use std::{net::SocketAddr, sync::Arc};
 
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
-/// What is known of a connection: an extension of each request that comes over it.
+/// The remote end of a connection. It is an extension of each request on the connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Where it comes from.
+    /// The remote address.
     pub address: SocketAddr,
-    /// The certificate that was shown, if an authority of ours vouches for it.
+    /// The client certificate, if a configured authority has signed it.
     pub certificate: Option<Arc<CertificateDer<'static>>>,
 }

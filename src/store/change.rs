@@ -1,4 +1,5 @@
-//! The change log: dense positions in commit order, and who reads them.
+//! The change log: changes at dense positions in commit order, the advisory lock that orders commits, and the
+//! notification channel.
 
 use std::{fmt, sync::Arc};
 
@@ -10,21 +11,21 @@ use super::{StoreError, Tx};
 use crate::model::resource::Collection;
 pub use crate::pb::change::Kind;
 
-/// Serialises the end of all transactions that write: whoever holds it gives out the next positions. Arbitrary, but
-/// the same in every instance.
+/// The advisory lock that serialises the end of all write transactions: its holder assigns the next positions.
+/// Arbitrary, but the same in every instance.
 const FEED_LOCK: i64 = 0x5245_4144_4f55_5401;
 
-/// A place in the feed. Only meaningful together with the epoch: after a restore numbers are given again.
+/// A position in the feed. The epoch is part of it: after a restore the same numbers are assigned again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// Names the line of history.
+    /// The name of the history that the number belongs to.
     pub epoch: Arc<str>,
-    /// Counts the changes, from 1; 0 is before the first.
+    /// The number of the change, from 1; 0 is before the first.
     pub number: i64,
 }
 
 impl Position {
-    /// Reads `<epoch>.<number>`.
+    /// Parses `<epoch>.<number>`.
     pub fn parse(text: &str) -> Option<Self> {
         let (epoch, number) = text.split_once('.')?;
         let is_epoch = (1..=32).contains(&epoch.len()) && epoch.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -40,42 +41,39 @@ impl fmt::Display for Position {
     }
 }
 
-/// One resource that a write created or altered.
+/// A change of one record by a write.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its collection.
     pub collection: Collection,
-    /// Its id.
     pub id: Uuid,
-    /// What happened to it.
     pub kind: Kind,
-    /// The revision that it has now.
+    /// The revision that the write gives the record.
     pub revision: i64,
 }
 
-/// The changes of one write, in the order in which they are told.
+/// The changes of one write, in the order of their positions.
 #[derive(Debug)]
-pub struct OfWrite<'a> {
-    /// Who asked for it.
+pub struct WriteChanges<'a> {
+    /// The caller.
     pub actor: &'a str,
     /// The caller's id for the request.
     pub request_id: &'a str,
-    /// The changes; none where the write only remembers what it answered.
+    /// The changes; empty if the write only stores a response.
     pub entries: Vec<Entry>,
 }
 
-/// Takes the feed's lock, until the transaction ends. A statement that follows sees all that earlier positions did.
+/// Takes the feed's lock until the transaction ends. Later statements see all changes at earlier positions.
 pub async fn lock(tx: Tx<'_>) -> Result<(), StoreError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(FEED_LOCK).execute(tx).await?;
     Ok(())
 }
 
-/// Gives the changes the next positions, and answers the last position of each write (of one without changes, the
-/// position before it). The transaction holds the feed's lock, and must do nothing after it but commit.
+/// Assigns the next positions to the changes, and returns the last position of each write; for a write without changes
+/// that is the position before it. The transaction holds the feed's lock, and must commit next.
 ///
-/// The lock is taken by a statement of its own: under READ COMMITTED each takes its snapshot when it begins, and the
-/// highest position has to be read after the lock was obtained.
-pub async fn append(tx: Tx<'_>, writes: &[OfWrite<'_>]) -> Result<Vec<Position>, StoreError> {
+/// The lock needs a statement of its own: under READ COMMITTED a statement takes its snapshot when it begins, and the
+/// highest position must be read after the lock was obtained.
+pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Vec<Position>, StoreError> {
     let count = writes.iter().map(|write| write.entries.len()).sum();
     let (mut collections, mut ids, mut kinds) =
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
@@ -85,7 +83,7 @@ pub async fn append(tx: Tx<'_>, writes: &[OfWrite<'_>]) -> Result<Vec<Position>,
         for (index, entry) in write.entries.iter().enumerate() {
             collections.push(entry.collection as i16);
             ids.push(entry.id);
-            // The kinds of the contract are few: the number fits.
+            // The contract has few kinds: the cast cannot overflow.
             kinds.push(entry.kind as i16);
             revisions.push(entry.revision);
             actors.push(write.actor);
@@ -123,7 +121,7 @@ pub async fn append(tx: Tx<'_>, writes: &[OfWrite<'_>]) -> Result<Vec<Position>,
 
     let epoch: Arc<str> = epoch.into();
     let positions = writes.iter().map(|write| {
-        // A batch is bounded: the count fits.
+        // A batch is bounded: the cast cannot overflow.
         number += write.entries.len() as i64;
         Position { epoch: Arc::clone(&epoch), number }
     });
@@ -133,28 +131,27 @@ pub async fn append(tx: Tx<'_>, writes: &[OfWrite<'_>]) -> Result<Vec<Position>,
 /// A change as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Logged {
-    /// Its number in the epoch.
+    /// Its position in the epoch.
     pub position: i64,
-    /// What it is of, and what happened.
+    /// The collection of the record.
     pub collection: Collection,
-    /// The resource's id.
+    /// The id of the record.
     pub id: Uuid,
-    /// What happened.
     pub kind: Kind,
-    /// The revision that the resource got.
+    /// The revision that the record got.
     pub revision: i64,
-    /// When it was committed; never decreases.
+    /// The time of the commit; never decreases.
     pub time: DateTime<Utc>,
-    /// Who asked for it.
+    /// The caller.
     pub actor: String,
     /// The caller's id for the request.
     pub request_id: String,
-    /// Whether it is the last of its write.
+    /// True for the last change of its write.
     pub last: bool,
 }
 
 impl Logged {
-    /// Tells this change from another one that has its position in another line of history.
+    /// A fingerprint that distinguishes this change from one at the same position in another history.
     pub fn mark(&self) -> [u8; 8] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.id.as_bytes()).update(&self.revision.to_be_bytes());
@@ -167,13 +164,13 @@ impl Logged {
 
 impl<'r> FromRow<'r, PgRow> for Logged {
     fn from_row(row: &'r PgRow) -> sqlx::Result<Self> {
-        let unknown = |what: &str| sqlx::Error::Decode(format!("a {what} that this release does not know").into());
+        let unknown = |kind: &str| sqlx::Error::Decode(format!("a {kind} that this release does not know").into());
         Ok(Self {
             position: row.try_get("position")?,
             collection: Collection::try_from(row.try_get::<i16, _>("collection")?)
                 .map_err(|()| unknown("collection"))?,
             id: row.try_get("id")?,
-            // A kind of a newer release is told as unspecified rather than not at all.
+            // A kind of a newer release is reported as unspecified, so that its change is not lost.
             kind: Kind::try_from(i32::from(row.try_get::<i16, _>("kind")?)).unwrap_or(Kind::Unspecified),
             revision: row.try_get("revision")?,
             time: row.try_get("time")?,
@@ -184,39 +181,38 @@ impl<'r> FromRow<'r, PgRow> for Logged {
     }
 }
 
-/// Where the feed begins and ends.
+/// The extent of the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extent {
-    /// Names this line of history.
+    /// The name of this history.
     pub epoch: Arc<str>,
-    /// Positions up to it are gone.
+    /// Changes up to this position have been deleted.
     pub floor: i64,
-    /// The newest position; the floor where there is none after it.
+    /// The newest position; the floor if there is no change after it.
     pub head: i64,
 }
 
-/// Some changes in their order, and where the feed began and ended when they were read.
+/// A page of changes in the order of positions, and the extent of the feed in the same snapshot.
 #[derive(Debug, Clone)]
 pub struct ChangePage {
-    /// As of the same snapshot.
     pub extent: Extent,
-    /// The change at the position that was asked for, if it is kept.
+    /// The change at the start position, if it has not been deleted.
     pub before: Option<Logged>,
-    /// The changes after the position that was asked for.
+    /// The changes after the start position.
     pub changes: Vec<Logged>,
 }
 
 impl ChangePage {
-    /// Whether these changes go on from the one that has this mark; zeros are any. If not, they are of another line of
-    /// history.
-    pub fn goes_on_from(&self, mark: [u8; 8]) -> bool {
+    /// True if this page continues the history in which the change at the start position has this mark. A mark of zeros
+    /// matches any history.
+    pub fn continues(&self, mark: [u8; 8]) -> bool {
         mark == [0; 8] || self.before.as_ref().is_none_or(|before| before.mark() == mark)
     }
 }
 
-/// At most `limit` changes after a position.
+/// Reads at most `limit` changes after a position.
 pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePage, StoreError> {
-    // One statement, and so one snapshot: what is told of the whole holds for the changes.
+    // One statement, and so one snapshot: the extent matches the changes.
     let rows = sqlx::query(
         "select feed.epoch, feed.floor,
                 greatest(feed.floor, (select max(position) from change)) as head,
@@ -242,22 +238,22 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
         floor: first.try_get("floor")?,
         head: first.try_get("head")?,
     };
-    let is_there = |row: &&PgRow| row.try_get::<Option<i64>, _>("position").is_ok_and(|position| position.is_some());
-    let mut changes: Vec<_> = rows.iter().filter(is_there).map(Logged::from_row).collect::<Result<_, _>>()?;
-    let is_asked = |change: &Logged| change.position == position;
-    let before = changes.first().is_some_and(is_asked).then(|| changes.remove(0));
-    // A page is bounded: the limit fits.
+    let is_change = |row: &&PgRow| row.try_get::<Option<i64>, _>("position").is_ok_and(|position| position.is_some());
+    let mut changes: Vec<_> = rows.iter().filter(is_change).map(Logged::from_row).collect::<Result<_, _>>()?;
+    let is_start = |change: &Logged| change.position == position;
+    let before = changes.first().is_some_and(is_start).then(|| changes.remove(0));
+    // A page is bounded: the cast cannot overflow.
     changes.truncate(limit as usize);
     Ok(ChangePage { extent, before, changes })
 }
 
-/// The change at a position, if it is kept.
+/// The change at a position, if it has not been deleted.
 pub async fn at(pool: &PgPool, position: i64) -> Result<Option<Logged>, StoreError> {
-    let found = sqlx::query_as("select * from change where position = $1").bind(position).fetch_optional(pool).await?;
-    Ok(found)
+    let change = sqlx::query_as("select * from change where position = $1").bind(position).fetch_optional(pool).await?;
+    Ok(change)
 }
 
-/// Where the feed begins and ends.
+/// The extent of the feed.
 pub async fn extent(pool: &PgPool) -> Result<Extent, StoreError> {
     let (epoch, floor, head): (String, i64, i64) =
         sqlx::query_as("select epoch, floor, greatest(floor, (select max(position) from change)) from feed")
@@ -266,13 +262,13 @@ pub async fn extent(pool: &PgPool) -> Result<Extent, StoreError> {
     Ok(Extent { epoch: epoch.into(), floor, head })
 }
 
-/// The position of the newest change; a read that follows sees it and all before.
+/// The position of the newest change. A later read sees that change and all before it.
 pub async fn head(pool: &PgPool) -> Result<Position, StoreError> {
     let Extent { epoch, head, .. } = extent(pool).await?;
     Ok(Position { epoch, number: head })
 }
 
-/// Ends the epoch, if it still is this one, and answers the one that holds then.
+/// Replaces the epoch if it still is `ended`, and returns the current one.
 pub async fn renew_epoch(pool: &PgPool, ended: &str) -> Result<Arc<str>, StoreError> {
     sqlx::query("update feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8) where epoch = $1")
         .bind(ended)
@@ -282,14 +278,14 @@ pub async fn renew_epoch(pool: &PgPool, ended: &str) -> Result<Arc<str>, StoreEr
     Ok(epoch.into())
 }
 
-/// Wakes the instances that listen, in the name of this one. Sent for itself, never within a write: it takes a lock that
-/// all who notify share.
+/// Notifies the listening instances, with this instance's name as payload. Never call this in a write transaction: the
+/// COMMIT of a transaction that has notified takes a lock that is global to the server.
 pub async fn notify(pool: &PgPool, instance: &str) -> Result<(), StoreError> {
     sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(instance).execute(pool).await?;
     Ok(())
 }
 
-/// What the instances of one database notify each other on.
+/// The channel on which the instances of one database notify each other.
 pub const CHANNEL: &str = "readout_change";
 
 #[cfg(test)]
@@ -297,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_is_read_as_it_is_written() {
+    fn position_parses_its_display_form_and_nothing_else() {
         let position = Position { epoch: "5c9e71d0".into(), number: 1207 };
         assert_eq!(Position::parse(&position.to_string()), Some(position));
         let long = format!("{}.1", "a".repeat(33));

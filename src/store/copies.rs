@@ -1,4 +1,4 @@
-//! Groups of copies: who stands next to an article, and all that belong together.
+//! Groups of copies: the neighbours of an article, and all articles that are connected through neighbours.
 
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
@@ -12,91 +12,95 @@ use crate::{
     pb::Article,
 };
 
-/// The articles that `one` is a copy of, or that are copies of it: what it was syndicated from and what was syndicated
-/// from it, and of those of the same text the ones published next before and after it. From there one comes to all.
-/// Seven is `model::copies::MOST_DAYS_APART`.
+/// A subquery for the neighbours of the article `this`: the article that it was syndicated from, the articles that were
+/// syndicated from it, and of the articles with the same text the ones published next before and after it. Every
+/// article of a group is reachable through neighbours. Seven days is `model::copies::MOST_DAYS_APART`.
 pub(super) const NEIGHBOURS: &str = "
     (select id, origin
      from article
-     where id = one.syndicated_from
+     where id = this.syndicated_from
        and delete_time is null)
     union all
     (select id, origin
      from article
-     where syndicated_from = one.id
+     where syndicated_from = this.id
        and delete_time is null)
     union all
     (select id, origin
      from article
-     where text_key = one.text_key
+     where text_key = this.text_key
        and delete_time is null
        and publish_from = publish_to
-       and one.publish_from = one.publish_to
-       and publish_from >= one.publish_from - 7
-       and (publish_from, id) < (one.publish_from, one.id)
+       and this.publish_from = this.publish_to
+       and publish_from >= this.publish_from - 7
+       and (publish_from, id) < (this.publish_from, this.id)
      order by publish_from desc, id desc
      limit 1)
     union all
     (select id, origin
      from article
-     where text_key = one.text_key
+     where text_key = this.text_key
        and delete_time is null
        and publish_from = publish_to
-       and one.publish_from = one.publish_to
-       and publish_from <= one.publish_from + 7
-       and (publish_from, id) > (one.publish_from, one.id)
+       and this.publish_from = this.publish_to
+       and publish_from <= this.publish_from + 7
+       and (publish_from, id) > (this.publish_from, this.id)
      order by publish_from, id
      limit 1)";
 
-/// The first articles of the groups that these belong to, or would join: for each the number of the one that asks, and
-/// the place of the first article.
-pub async fn firsts(pool: &PgPool, asked: &[Copy]) -> Result<Vec<(usize, Precedence)>, StoreError> {
+/// The origins of the groups that these articles belong to or would join. Each result has the index of the article in
+/// `articles`, and the precedence of an origin.
+pub async fn firsts(pool: &PgPool, articles: &[Copy]) -> Result<Vec<(usize, Precedence)>, StoreError> {
     let statement = format!(
-        "select asked.number, first.id, first.contract, first.doc
+        "select candidate.number, origin.id, origin.contract, origin.doc
          from (
-             select distinct one.number, neighbour.origin
+             select distinct this.number, neighbour.origin
              from unnest($1::uuid[], $2::bytea[], $3::date[], $3::date[], $4::uuid[])
-                      with ordinality as one (id, text_key, publish_from, publish_to, syndicated_from, number)
+                      with ordinality as this (id, text_key, publish_from, publish_to, syndicated_from, number)
              cross join lateral ({NEIGHBOURS}) as neighbour
-         ) as asked
-         join article as first on first.id = asked.origin"
+         ) as candidate
+         join article as origin on origin.id = candidate.origin"
     );
     let rows: Vec<(i64, Uuid, i16, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(statement))
-        .bind(asked.iter().map(|one| one.place.id).collect::<Vec<_>>())
-        .bind(asked.iter().map(|one| one.text_key.map(|key| key.to_vec())).collect::<Vec<_>>())
-        .bind(asked.iter().map(|one| one.day).collect::<Vec<_>>())
-        .bind(asked.iter().map(|one| one.source).collect::<Vec<_>>())
+        .bind(articles.iter().map(|article| article.place.id).collect::<Vec<_>>())
+        .bind(articles.iter().map(|article| article.text_key.map(|key| key.to_vec())).collect::<Vec<_>>())
+        .bind(articles.iter().map(|article| article.day).collect::<Vec<_>>())
+        .bind(articles.iter().map(|article| article.source).collect::<Vec<_>>())
         .fetch_all(pool)
         .await?;
-    let place = |(number, id, contract, bytes)| {
+    let origin = |(number, id, contract, bytes)| {
         let article: Article = Doc { id, contract, bytes }.decode()?;
-        // Numbers begin at 1, and are those of what was asked.
+        // Ordinality counts from 1.
         Ok((usize::try_from(number).unwrap_or(1) - 1, Precedence::of(id, &article)))
     };
-    rows.into_iter().map(place).collect()
+    rows.into_iter().map(origin).collect()
 }
 
-/// The keys of the texts of these articles, of those that have one.
+/// The text keys of these articles. Articles without one are left out.
 pub async fn text_keys(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, TextHash)>, StoreError> {
-    let keys: Vec<(Uuid, Vec<u8>)> =
-        sqlx::query_as("select id, text_key from article where id = any($1) and text_key is not null")
-            .bind(ids)
-            .fetch_all(pool)
-            .await?;
+    let keys: Vec<(Uuid, Vec<u8>)> = sqlx::query_as(
+        "select id, text_key
+         from article
+         where id = any($1)
+           and text_key is not null",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
     Ok(keys.into_iter().filter_map(|(id, key)| Some((id, key.try_into().ok()?))).collect())
 }
 
-/// The state of all groups. What is read afterwards is not older.
+/// The version of all groups of copies. A later read sees this version or a newer one.
 pub async fn version(pool: &PgPool) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar("select version from grouping").fetch_one(pool).await?)
 }
 
-/// An article of a group, as it stands.
+/// An article of a group, in its current revision.
 #[derive(Debug)]
 pub struct GroupMember {
     /// The article, without its text.
     pub doc: Doc,
-    /// What it was last taken for the first of its group.
+    /// The origin of its group when it was last settled.
     pub origin: Uuid,
     text_key: Option<Vec<u8>>,
 }
@@ -110,8 +114,8 @@ impl GroupMember {
     }
 }
 
-/// All whose group may have changed with this article: those that it has led to so far, or has shared its first with, and
-/// all that belong to one of them as things stand. In no order; deleted ones, too.
+/// All articles whose group may have changed with this one: those that it is the origin of, those that have its origin,
+/// and all that are reachable from these through neighbours. In no order, deleted ones included.
 pub async fn group(pool: &PgPool, article: Uuid) -> Result<Vec<GroupMember>, StoreError> {
     let statement = format!(
         "with recursive member (id) as (
@@ -123,7 +127,7 @@ pub async fn group(pool: &PgPool, article: Uuid) -> Result<Vec<GroupMember>, Sto
              union
              select neighbour.id
              from member
-             join article as one on one.id = member.id and one.delete_time is null
+             join article as this on this.id = member.id and this.delete_time is null
              cross join lateral ({NEIGHBOURS}) as neighbour
          )
          select article.id, article.contract, article.doc, article.origin, article.text_key

@@ -1,44 +1,45 @@
-//! What can go wrong with the database, sorted by what one can do about it.
+//! Errors of the database, grouped by what the caller can do about them. Only this file reads SQLSTATEs and constraint
+//! names.
 
 use sqlx::error::DatabaseError;
 
-/// An error of the store. Nothing of the database's own words reaches a client; they go to the log.
+/// An error of the store. The database's own message goes to the log and never reaches a client.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be reached, or is not there for us: repeat later.
+    /// The database cannot be reached, or refuses connections: retry later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
-    /// The database can be read and not written to: a standby, or one that is being moved.
+    /// The database is read-only: a standby, or one that is being moved.
     #[error("the database is read-only")]
     ReadOnly(#[source] sqlx::Error),
-    /// The database has no room for anything more.
+    /// The database's disk is full.
     #[error("the database is full")]
     Full(#[source] sqlx::Error),
-    /// Too many wait for their turn: repeat later.
+    /// Too many requests wait for a connection: retry later.
     #[error("too many wait for the database")]
     Overloaded,
-    /// Another transaction was in the way: repeat at once.
+    /// A deadlock, a serialization failure or a lock timeout: retry at once.
     #[error("another transaction was in the way")]
     Contention(#[source] sqlx::Error),
-    /// A statement took longer than it may.
+    /// A statement exceeded the statement timeout.
     #[error("the statement took too long")]
     TimedOut(#[source] sqlx::Error),
-    /// A question has used up the time that it had.
+    /// A bounded query exceeded its deadline.
     #[error("the question took too long")]
     OutOfTime,
-    /// The connection was lost while a transaction was being committed: it may have been, or not.
+    /// The connection was lost during COMMIT: the transaction may or may not have been committed.
     #[error("it is not known whether the transaction was committed")]
     Unknown(#[source] sqlx::Error),
-    /// A newer release wrote the record.
+    /// A newer release wrote the record, whose name this is.
     #[error("a newer release wrote {0}: upgrade this instance")]
     NewerContract(String),
-    /// The bytes of a record are not one.
+    /// The stored bytes cannot be decoded.
     #[error("the stored record {0} cannot be read")]
     Damaged(String),
-    /// The change log has no range for the next positions.
+    /// The change log has no partition for the next positions.
     #[error("the change log must be extended")]
     NoRange,
-    /// A defect: a statement that should not fail did.
+    /// A defect: a statement failed that should not fail.
     #[error("a statement failed")]
     Defect(#[source] sqlx::Error),
 }
@@ -70,16 +71,16 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
-    /// Nothing is heard from the database, which may never know that we have gone.
-    pub fn silent(elapsed: tokio::time::error::Elapsed) -> Self {
+    /// The database did not answer in time. It may not notice that the client has given up.
+    pub fn no_answer(elapsed: tokio::time::error::Elapsed) -> Self {
         Self::Unavailable(sqlx::Error::Io(elapsed.into()))
     }
 
-    /// Whether a connection was found dead, or was ended by the server: another one may do.
-    pub fn is_of_connection(&self) -> bool {
+    /// True if the connection was dead or the server ended it: a retry on another connection may succeed.
+    pub fn is_connection_loss(&self) -> bool {
         match self {
             Self::Unavailable(sqlx::Error::Io(_)) => true,
-            // Ended by an administrator; by the crash of another one.
+            // Ended by an administrator, or by the crash of another backend.
             Self::Unavailable(sqlx::Error::Database(cause)) => {
                 ["57P01", "57P02"].contains(&sqlstate(cause.as_ref()).as_str())
             }
@@ -87,22 +88,23 @@ impl StoreError {
         }
     }
 
-    /// The same error of a COMMIT: whoever cannot be heard may have done it.
+    /// Converts an error of a COMMIT: a database that became unavailable may have committed.
     pub fn of_commit(error: sqlx::Error) -> Self {
         match Self::from(error) {
             Self::Unavailable(error) => Self::Unknown(error),
-            other => other,
+            error => error,
         }
     }
 }
 
-/// What the log may tell of a defect. What the database says of a data exception (class 22) quotes the data.
-pub fn told(error: &sqlx::Error) -> String {
+/// The text of a defect for the log. The server's message for a data exception (class 22) quotes the data, so only its
+/// SQLSTATE is logged.
+pub fn log_text(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(cause) if sqlstate(cause.as_ref()).starts_with("22") => {
             format!("a data exception, SQLSTATE {}", sqlstate(cause.as_ref()))
         }
-        other => other.to_string(),
+        error => error.to_string(),
     }
 }
 

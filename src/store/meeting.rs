@@ -1,4 +1,5 @@
-//! Meetings: docs, the columns that queries ask about, and who is named. The other index tables are `participation`'s.
+//! Meetings: docs, the columns that queries read, and the index table of the participants that reports name. The other
+//! index tables are in `participation`.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -29,17 +30,17 @@ use crate::{
     pb::{Account, Meeting},
 };
 
-/// The meetings of these ids, in no order; those that are not there are left out.
+/// The meetings with these ids, in no order. Unknown ids are left out.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Meetings, ids).await
 }
 
-/// The meetings with an older `settle_version`, in the order of their ids: at most `limit`, without `but_for`. Empty if the
-/// database is read-only.
+/// The meetings with an older `settle_version`, in the order of ids: at most `limit`, without the `excluded` ones.
+/// Empty if the database is read-only.
 pub async fn settled_before(
     pool: &PgPool,
     version: i32,
-    but_for: &[Uuid],
+    excluded: &[Uuid],
     limit: usize,
 ) -> Result<Vec<Uuid>, StoreError> {
     let ids = sqlx::query_scalar(
@@ -52,19 +53,20 @@ pub async fn settled_before(
          limit $3",
     )
     .bind(version)
-    .bind(but_for)
-    .bind(limit as i64) // few: it fits
+    .bind(excluded)
+    .bind(limit as i64) // a small constant: no overflow
     .fetch_all(pool)
     .await?;
     Ok(ids)
 }
 
-/// Stores the `settle_version` of a meeting in its current revision, unless there is a newer revision. Nothing else of
-/// `meeting` may differ from the stored one, which keeps its etag.
+/// Stores the `settle_version` of a meeting in its current revision, unless there is a newer revision. No other field
+/// of `meeting` may differ from the stored one: the etag stays.
 pub async fn confirm(pool: &PgPool, id: Uuid, meeting: &Meeting) -> Result<(), StoreError> {
     sqlx::query(
         "update meeting
-         set doc = $3, settle_version = $4
+         set doc = $3,
+             settle_version = $4
          where id = $1
            and revision = $2",
     )
@@ -79,18 +81,21 @@ pub async fn confirm(pool: &PgPool, id: Uuid, meeting: &Meeting) -> Result<(), S
 
 /// A meeting with its reports.
 #[derive(Debug, Clone)]
-pub struct Whole {
-    /// The meeting.
+pub struct MeetingWithReports {
     pub doc: Doc,
-    /// Its active reports, rulings among them, in the order of their names; none where they have more than `BATCH_BYTES` together.
+    /// Its active reports, rulings included, in the order of ids; empty if they exceed `BATCH_BYTES` together.
     pub reports: Vec<report::ReportRow>,
-    /// How many bytes they have together.
+    /// The total size of its active reports in bytes.
     pub report_bytes: usize,
 }
 
-/// The meetings of these ids with their reports, as many as a batch may have bytes.
-pub(super) async fn whole(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<Uuid, Whole>, StoreError> {
-    // Bytes are counted before any doc is fetched from where large ones are kept apart.
+/// The meetings with these ids and their reports, for a batch loader: those past `BATCH_BYTES` are left for a later
+/// batch.
+pub(super) async fn with_reports(
+    pool: PgPool,
+    ids: Vec<Uuid>,
+) -> Result<BatchResult<Uuid, MeetingWithReports>, StoreError> {
+    // The subquery counts bytes without fetching any TOASTed doc.
     let rows: Vec<(Uuid, i16, Option<Vec<u8>>, i64)> = sqlx::query_as(
         "select id, contract, case when bytes_before < $2 then doc end, report_bytes
          from (
@@ -105,59 +110,60 @@ pub(super) async fn whole(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<Uu
                    and report.retract_time is null
              ) as reports
              where meeting.id = any($1)
-         ) as one",
+         ) as counted",
     )
     .bind(ids)
     .bind(BATCH_BYTES)
     .fetch_all(&pool)
     .await?;
-    let is_read = |bytes: i64| (1..=BATCH_BYTES).contains(&bytes);
+    let fits = |report_bytes: i64| (1..=BATCH_BYTES).contains(&report_bytes);
     let with_reports: Vec<Uuid> =
-        rows.iter().filter(|(_, _, doc, bytes)| doc.is_some() && is_read(*bytes)).map(|(id, ..)| *id).collect();
+        rows.iter().filter(|(_, _, doc, bytes)| doc.is_some() && fits(*bytes)).map(|(id, ..)| *id).collect();
     let mut reports: HashMap<Uuid, Vec<report::ReportRow>> = HashMap::with_capacity(with_reports.len());
-    for told in report::of_meetings(&pool, &with_reports).await? {
-        reports.entry(told.meeting).or_default().push(told);
+    for report in report::of_meetings(&pool, &with_reports).await? {
+        reports.entry(report.meeting).or_default().push(report);
     }
-    let whole = |(id, contract, bytes, report_bytes): (Uuid, i16, Option<Vec<u8>>, i64)| {
-        let whole = bytes.map(|bytes| Whole {
+    let meeting = |(id, contract, bytes, report_bytes): (Uuid, i16, Option<Vec<u8>>, i64)| {
+        let meeting = bytes.map(|bytes| MeetingWithReports {
             doc: Doc { id, contract, bytes },
             reports: reports.remove(&id).unwrap_or_default(),
             report_bytes: usize::try_from(report_bytes).unwrap_or(0),
         });
-        (id, whole)
+        (id, meeting)
     };
-    Ok(rows.into_iter().map(whole).collect())
+    Ok(rows.into_iter().map(meeting).collect())
 }
 
-/// Inserts the new meetings and locks those that are to be replaced.
+/// Inserts the new meetings, and locks those that are to be replaced.
 pub(super) async fn claim(
     tx: Tx<'_>,
     meetings: &[Attributed<'_, Put<Meeting>>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
-    let new: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_none()).collect();
+    let new: Vec<_> = meetings.iter().copied().filter(|meeting| meeting.replaces.is_none()).collect();
     if !new.is_empty() {
-        let claimed = rows(&new)?.insert(&mut *tx).await?;
-        let taken = new.iter().filter(|one| !claimed.contains(&one.id));
-        lost.extend(taken.map(|one| Claim::Record(Collection::Meetings, one.id)));
+        let inserted = columns(&new)?.insert(&mut *tx).await?;
+        let taken = new.iter().filter(|meeting| !inserted.contains(&meeting.id));
+        lost.extend(taken.map(|meeting| Claim::Record(Collection::Meetings, meeting.id)));
     }
 
-    let old = meetings.iter().filter_map(|one| Some((one.id, one.replaces?))).collect();
-    revision::claim(tx, Collection::Meetings, &old, lost).await
+    let replaced = meetings.iter().filter_map(|meeting| Some((meeting.id, meeting.replaces?))).collect();
+    revision::claim(tx, Collection::Meetings, &replaced, lost).await
 }
 
-/// Puts the next revisions in the place of those that were locked, which are kept as superseded.
+/// Replaces the locked revisions by the next ones, and keeps the former ones as superseded.
 pub(super) async fn update(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
-    let next: Vec<_> = meetings.iter().copied().filter(|one| one.replaces.is_some()).collect();
+    let next: Vec<_> = meetings.iter().copied().filter(|meeting| meeting.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = next.iter().map(|one| one.id).collect();
+    let ids: Vec<Uuid> = next.iter().map(|meeting| meeting.id).collect();
     revision::supersede(tx, Collection::Meetings, &ids).await?;
-    rows(&next)?.update(&mut *tx).await?;
+    columns(&next)?.update(&mut *tx).await?;
     participation::clear(tx, &ids).await?;
     statement::date_if_moved(tx, &ids).await?;
-    let settled: Vec<Uuid> = next.iter().filter(|one| one.left_out.is_some()).map(|one| one.id).collect();
+    let settled: Vec<Uuid> =
+        next.iter().filter(|meeting| meeting.left_out.is_some()).map(|meeting| meeting.id).collect();
     sqlx::query(
         "delete from meeting_participant
          where meeting = any($1)
@@ -172,14 +178,15 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>]
 
 /// Writes the index tables.
 pub(super) async fn index(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
-    let records: Vec<(Uuid, &Meeting)> = meetings.iter().map(|one| (one.id, &one.record)).collect();
+    let records: Vec<(Uuid, &Meeting)> = meetings.iter().map(|meeting| (meeting.id, &meeting.record)).collect();
     participation::index(tx, &records).await?;
-    let named = |one: &(Uuid, &Meeting)| {
-        let (id, account) = (one.0, one.1.account.as_ref());
-        let named: BTreeSet<Uuid> = account.into_iter().flat_map(participants).collect();
-        named.into_iter().map(move |who| (who, id))
+    let named = |&(id, meeting): &(Uuid, &Meeting)| {
+        let named: BTreeSet<Uuid> = meeting.account.iter().flat_map(participants).collect();
+        named.into_iter().map(move |participant| (participant, id))
     };
-    let left_out = meetings.iter().flat_map(|one| one.left_out.iter().flatten().map(|who| (*who, one.id)));
+    let left_out = meetings
+        .iter()
+        .flat_map(|meeting| meeting.left_out.iter().flatten().map(|participant| (*participant, meeting.id)));
     let mut rows: Vec<(Uuid, Uuid)> = records.iter().flat_map(named).collect();
     let settled = rows.len();
     rows.extend(left_out);
@@ -189,36 +196,36 @@ pub(super) async fn index(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>])
     let (participants, ids): (Vec<Uuid>, Vec<Uuid>) = rows.into_iter().unzip();
     sqlx::query(
         "insert into meeting_participant (participant, meeting, settled)
-         select one.participant, one.meeting, one.number <= $3
-         from unnest($1::uuid[], $2::uuid[]) with ordinality as one (participant, meeting, number)",
+         select input.participant, input.meeting, input.number <= $3
+         from unnest($1::uuid[], $2::uuid[]) with ordinality as input (participant, meeting, number)",
     )
     .bind(participants)
     .bind(ids)
-    .bind(settled as i64) // a batch is bounded: it fits
+    .bind(settled as i64) // a batch is bounded: no overflow
     .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
-fn rows(meetings: &[Attributed<'_, Put<Meeting>>]) -> Result<Columns, StoreError> {
-    let ids: Vec<Uuid> = meetings.iter().map(|one| one.id).collect();
-    let records: Vec<&Meeting> = meetings.iter().map(|one| &one.record).collect();
+fn columns(meetings: &[Attributed<'_, Put<Meeting>>]) -> Result<Columns, StoreError> {
+    let ids: Vec<Uuid> = meetings.iter().map(|meeting| meeting.id).collect();
+    let records: Vec<&Meeting> = meetings.iter().map(|meeting| &meeting.record).collect();
     let rows = Columns::of("meeting", &ids)?
-        .with("revision", "bigint", records.iter().map(|one| one.revision).collect())?
+        .with("revision", "bigint", records.iter().map(|meeting| meeting.revision).collect())?
         .with("contract", "smallint", vec![CONTRACT; meetings.len()])?
-        .with("doc", "bytea", meetings.iter().map(|one| one.doc.as_slice()).collect())?;
+        .with("doc", "bytea", meetings.iter().map(|meeting| meeting.doc.as_slice()).collect())?;
     Attributions::of(meetings).columns(derived(rows, &records)?)
 }
 
-/// The columns that queries ask about, made from the records.
+/// The columns that are derived from the records, for queries.
 pub(super) fn derived(rows: Columns, meetings: &[&Meeting]) -> Result<Columns, StoreError> {
     fn column<'a, T>(meetings: &[&'a Meeting], of: impl Fn(&'a Account) -> Option<T>) -> Vec<Option<T>> {
-        meetings.iter().map(|one| one.account.as_ref().and_then(&of)).collect()
+        meetings.iter().map(|meeting| meeting.account.as_ref().and_then(&of)).collect()
     }
     fn all<'a, T>(meetings: &[&'a Meeting], of: impl Fn(&'a Meeting) -> T) -> Vec<T> {
-        meetings.iter().map(|one| of(one)).collect()
+        meetings.iter().map(|meeting| of(meeting)).collect()
     }
-    // Unspecified is unset; the numbers of the contract are small.
+    // Unspecified becomes null. The contract's numbers are small.
     let set = |number: i32| i16::try_from(number).ok().filter(|number| *number != 0);
     let text = |text: &'_ str| Some(names::key(text)).filter(|key| !key.is_empty());
     let span = |account: &Account| account.date.as_ref().and_then(dates::span);
@@ -227,7 +234,11 @@ pub(super) fn derived(rows: Columns, meetings: &[&Meeting]) -> Result<Columns, S
         .with("status", "smallint", column(meetings, |account| set(account.status)))?
         .with("date_from", "date", column(meetings, |account| span(account).map(|(from, _)| from)))?
         .with("date_to", "date", column(meetings, |account| span(account).map(|(_, to)| to)))?
-        .with("date_precision", "smallint", all(meetings, |one| one.account.as_ref().map_or(0, date_precision)))?
+        .with(
+            "date_precision",
+            "smallint",
+            all(meetings, |meeting| meeting.account.as_ref().map_or(0, date_precision)),
+        )?
         .with(
             "place_region",
             "text",
@@ -238,19 +249,31 @@ pub(super) fn derived(rows: Columns, meetings: &[&Meeting]) -> Result<Columns, S
         .with("place_locality", "text", column(meetings, |account| text(&account.place.as_ref()?.locality)))?
         .with("announced_by", "text", column(meetings, |account| text(&account.announcement.as_ref()?.by)))?
         .with("announcer", "uuid", column(meetings, announcer))?
-        .with("announce_days", "daterange", column(meetings, |account| announced(account).map(closed)))?
-        .with("publish_date", "date", all(meetings, |one| one.publish_date.as_ref().and_then(dates::first_day)))?
-        .with("has_dispute", "boolean", all(meetings, |one| !one.disputes.is_empty()))?
-        .with("report_count", "integer", all(meetings, |one| one.report_count))?
-        .with("independent_source_count", "integer", all(meetings, |one| one.independent_source_count))?
-        // The values of the contract are few: the number fits.
-        .with("review", "smallint", all(meetings, |one| review(one) as i16))?
-        .with("settle_version", "smallint", all(meetings, |one| i16::try_from(one.settle_version).unwrap_or(i16::MAX)))?
-        .with("merged_into", "uuid", all(meetings, |one| Collection::Meetings.id(&one.merged_into)))?
-        .with("delete_time", "timestamptz", all(meetings, |one| time(one.delete_time.as_ref())))?
-        .with("create_time", "timestamptz", all(meetings, |one| time(one.create_time.as_ref()).unwrap_or_default()))
+        .with("announce_days", "daterange", column(meetings, |account| announced(account).map(closed_range)))?
+        .with(
+            "publish_date",
+            "date",
+            all(meetings, |meeting| meeting.publish_date.as_ref().and_then(dates::first_day)),
+        )?
+        .with("has_dispute", "boolean", all(meetings, |meeting| !meeting.disputes.is_empty()))?
+        .with("report_count", "integer", all(meetings, |meeting| meeting.report_count))?
+        .with("independent_source_count", "integer", all(meetings, |meeting| meeting.independent_source_count))?
+        // The contract has few values: the cast cannot overflow.
+        .with("review", "smallint", all(meetings, |meeting| review(meeting) as i16))?
+        .with(
+            "settle_version",
+            "smallint",
+            all(meetings, |meeting| i16::try_from(meeting.settle_version).unwrap_or(i16::MAX)),
+        )?
+        .with("merged_into", "uuid", all(meetings, |meeting| Collection::Meetings.id(&meeting.merged_into)))?
+        .with("delete_time", "timestamptz", all(meetings, |meeting| time(meeting.delete_time.as_ref())))?
+        .with(
+            "create_time",
+            "timestamptz",
+            all(meetings, |meeting| time(meeting.create_time.as_ref()).unwrap_or_default()),
+        )
 }
 
-fn closed((from, to): (NaiveDate, NaiveDate)) -> PgRange<NaiveDate> {
+fn closed_range((from, to): (NaiveDate, NaiveDate)) -> PgRange<NaiveDate> {
     PgRange::from(from..=to)
 }

@@ -1,9 +1,9 @@
-//! PostgreSQL: the only place with SQL. One file per noun; `write` puts a batch of writes into one transaction, `list`
-//! pages by keyset, `coalesce` reads together what is asked for at the same time, `error` is the only place that reads
-//! SQLSTATEs.
+//! Storage in PostgreSQL, the only module with SQL. One file per noun; `write` commits a batch of writes in one
+//! transaction, `query` has the lists and searches, `pool` the connections, `schema` the migrations. Only `error` reads
+//! SQLSTATEs and constraint names.
 //!
-//! A record is kept whole, as the bytes of its message (`doc`), beside the columns and index tables that queries ask
-//! about. Those are derived: the functions named `index` here say how.
+//! A record is stored whole, as the encoded bytes of its message (`doc`). The other columns and the index tables are
+//! derived from it, by the functions named `index` and by the column lists in each file.
 
 pub mod article;
 pub mod change;
@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use self::pool::{
     ANSWER_TIMEOUT, ConnectionPools, answers,
-    batch_loader::{BATCH_BYTES, BatchResult, Coalesced},
+    batch_loader::{BATCH_BYTES, BatchLoader, BatchResult},
 };
 pub use self::{
     error::StoreError,
@@ -40,122 +40,129 @@ pub use self::{
 };
 use crate::model::resource::{CONTRACT, Collection, Resource};
 
-/// A batch of reads or of writes takes no longer than a statement may; what takes longer is not heard of any more.
+/// The timeout of a batch of reads or of writes, above the longest `statement_timeout`. A batch that exceeds it counts
+/// as unanswered.
 pub const BATCH_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// The database, seen by those who read.
+/// Access to the database: its connection pools, and the loaders for single records.
 #[derive(Debug, Clone)]
 pub struct Store {
     pools: ConnectionPools,
-    by_id: ById,
+    by_id: RecordLoaders,
 }
 
-/// Reads of one record, which are made together with others of its kind.
+/// Reads of single records by key. Concurrent reads of one kind share a query.
 #[derive(Debug, Clone)]
-pub struct ById {
-    /// Which records there are, and whether they are live.
-    pub live: Coalesced<(Collection, Uuid), bool>,
+pub struct RecordLoaders {
+    /// True if the record is live, false if it is deleted; no entry for an unknown id.
+    pub live: BatchLoader<(Collection, Uuid), bool>,
     /// Participants.
-    pub participants: Coalesced<Uuid, Doc>,
+    pub participants: BatchLoader<Uuid, Doc>,
     /// Articles, without their texts.
-    pub articles: Coalesced<Uuid, Doc>,
-    /// Articles with what their reports need of them.
-    pub sources: Coalesced<Uuid, article::ArticleSource>,
+    pub articles: BatchLoader<Uuid, Doc>,
+    /// Articles with their texts and origins, as their reports need them.
+    pub sources: BatchLoader<Uuid, article::ArticleSource>,
     /// Reports.
-    pub reports: Coalesced<Uuid, Doc>,
+    pub reports: BatchLoader<Uuid, Doc>,
     /// Reports by article and `content_hash`.
-    pub contents: Coalesced<(Uuid, String), report::ExistingReport>,
+    pub contents: BatchLoader<(Uuid, String), report::ExistingReport>,
     /// Meetings, without their reports.
-    pub meetings: Coalesced<Uuid, Doc>,
+    pub meetings: BatchLoader<Uuid, Doc>,
     /// Meetings with their reports.
-    pub whole_meetings: Coalesced<Uuid, meeting::Whole>,
+    pub whole_meetings: BatchLoader<Uuid, meeting::MeetingWithReports>,
 }
 
-impl ById {
+impl RecordLoaders {
     fn new(pool: &PgPool) -> Self {
-        let docs = |of| together(pool, move |pool, ids| some_docs(pool, of, ids));
+        let docs = |of| loader(pool, move |pool, ids| batch_docs(pool, of, ids));
         Self {
-            live: together(pool, live),
+            live: loader(pool, live),
             participants: docs(Collection::Participants),
             articles: docs(Collection::Articles),
-            sources: together(pool, article::sources),
+            sources: loader(pool, article::sources),
             reports: docs(Collection::Reports),
-            contents: together(pool, report::known),
+            contents: loader(pool, report::existing),
             meetings: docs(Collection::Meetings),
-            whole_meetings: together(pool, meeting::whole),
+            whole_meetings: loader(pool, meeting::with_reports),
         }
     }
 }
 
-fn together<K, V, F>(pool: &PgPool, read: impl Fn(PgPool, Vec<K>) -> F + Send + Sync + 'static) -> Coalesced<K, V>
+fn loader<K, V, F>(pool: &PgPool, read: impl Fn(PgPool, Vec<K>) -> F + Send + Sync + 'static) -> BatchLoader<K, V>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Send + Sync + 'static,
     F: Future<Output = Result<BatchResult<K, V>, StoreError>> + Send + 'static,
 {
     let pool = pool.clone();
-    Coalesced::new(move |keys| read(pool.clone(), keys))
+    BatchLoader::new(move |keys| read(pool.clone(), keys))
 }
 
 impl Store {
-    /// On a migrated database, with the limits that a service has by default.
+    /// Opens a store on a migrated database, with the default limits. Connections are made when they are first needed.
     pub fn new(options: PgConnectOptions) -> Self {
         Self::within(options, &Limits::default())
     }
 
-    /// On a migrated database, within these limits.
+    /// Opens a store on a migrated database, with these limits.
     pub fn within(options: PgConnectOptions, limits: &Limits) -> Self {
         let pools = ConnectionPools::new(options, limits);
-        Self { by_id: ById::new(&pools.reads), pools }
+        Self { by_id: RecordLoaders::new(&pools.reads), pools }
     }
 
-    /// For reads: single statements only. A transaction begun here could be left open by a caller who goes away
-    /// (transact-rs/sqlx#4385); whatever needs one runs in a task of its own, on `writes`.
+    /// The pool for reads: single statements only. A transaction begun here could stay open when its caller disconnects
+    /// (transact-rs/sqlx#4385). Work that needs a transaction runs in its own task, on `writes`.
     pub fn reads(&self) -> &PgPool {
         &self.pools.reads
     }
 
-    /// For reads of one record.
-    pub fn by_id(&self) -> &ById {
+    /// The loaders for single records.
+    pub fn by_id(&self) -> &RecordLoaders {
         &self.by_id
     }
 
-    /// For the committer.
+    /// The pool for the committer.
     pub fn writes(&self) -> &PgPool {
         &self.pools.writes
     }
 
-    /// For the tailer, and for chores.
+    /// The pool for the tailer and for maintenance.
     pub fn feed(&self) -> &PgPool {
         &self.pools.feed
     }
 
-    /// Which of these ids are those of records.
+    /// The ids among these that records have, deleted ones included.
     pub async fn existing<R: Resource>(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
         let statement = format!("select id from {} where id = any($1)", table(R::COLLECTION));
         let found: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids).fetch_all(self.reads()).await?;
         Ok(found.into_iter().collect())
     }
 
-    /// The key of this database's page tokens.
+    /// The key that signs this database's page tokens.
+    ///
+    /// # Errors
+    /// `Damaged` if the stored key does not have 32 bytes.
     pub async fn token_key(&self) -> Result<[u8; 32], StoreError> {
         let key: Vec<u8> = sqlx::query_scalar("select token_key from feed").fetch_one(self.reads()).await?;
         key.try_into().map_err(|_| StoreError::Damaged("the feed's token_key".to_owned()))
     }
 
-    /// Whether the database answers. Asked where long reads cannot be in the way.
+    /// Checks that the database answers, on the write pool, where long reads cannot delay the check.
+    ///
+    /// # Errors
+    /// `Unavailable` if there is no answer within `ANSWER_TIMEOUT`.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let asked = sqlx::query("select 1").execute(self.writes());
-        timeout(ANSWER_TIMEOUT, asked).await.map_err(StoreError::silent)??;
+        let answer = sqlx::query("select 1").execute(self.writes());
+        timeout(ANSWER_TIMEOUT, answer).await.map_err(StoreError::no_answer)??;
         Ok(())
     }
 
-    /// Waits for connections in use to be given back, and closes all.
+    /// Waits until the connections in use are returned, and closes all.
     pub async fn close(&self) {
         self.pools.close().await;
     }
 
-    /// How many connections there are for what.
+    /// The number of connections in each pool.
     pub fn connections(&self) -> impl IntoIterator<Item = Connections> {
         self.pools.connections()
     }
@@ -164,22 +171,28 @@ impl Store {
 /// A record as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Doc {
-    /// Its id.
     pub id: Uuid,
-    /// Which version of the contract wrote it.
+    /// The version of the contract that wrote it.
     pub contract: i16,
-    /// Its bytes.
+    /// The encoded record.
     pub bytes: Vec<u8>,
 }
 
 impl Doc {
-    /// Reads the record.
+    /// Decodes the record.
+    ///
+    /// # Errors
+    /// `Damaged` if the bytes are not a record of this collection.
     pub fn decode<R: Resource>(&self) -> Result<R, StoreError> {
         R::decode(self.bytes.as_slice()).map_err(|_| StoreError::Damaged(R::COLLECTION.name(self.id)))
     }
 
-    /// Reads the record in order to write its next revision, and makes it canonical: an older release may have stored another
-    /// spelling. One that a newer contract wrote is left alone, since this binary would lose the fields that it does not know.
+    /// Decodes the record in order to write its next revision, in canonical form: an older release may have stored
+    /// another spelling.
+    ///
+    /// # Errors
+    /// `NewerContract` if a newer contract wrote the record: this binary would lose the fields that it does not know.
+    /// `Damaged` if the bytes are not a record of this collection.
     pub fn decode_to_rewrite<R: Resource>(&self) -> Result<R, StoreError> {
         if self.contract > CONTRACT {
             return Err(StoreError::NewerContract(R::COLLECTION.name(self.id)));
@@ -190,7 +203,7 @@ impl Doc {
     }
 }
 
-/// Makes a `Doc` of a row with the columns `id, contract, doc`.
+/// Reads a row with the columns `id, contract, doc`.
 impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for Doc {
     fn from_row(row: &'r sqlx::postgres::PgRow) -> sqlx::Result<Self> {
         use sqlx::Row;
@@ -198,26 +211,26 @@ impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for Doc {
     }
 }
 
-/// The current docs of a collection by id, in no order; those that are not there are left out.
+/// The current docs of a collection by id, in no order. Unknown ids are left out.
 pub(crate) async fn docs(pool: &PgPool, of: Collection, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     let statement = format!("select id, contract, doc from {} where id = any($1)", table(of));
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(ids).fetch_all(pool).await?)
 }
 
-/// The same, as many of them as a batch may have bytes.
-async fn some_docs(pool: PgPool, of: Collection, ids: Vec<Uuid>) -> Result<BatchResult<Uuid, Doc>, StoreError> {
-    // One alone always fits, and counting takes as long as reading it.
+/// The same, for a batch loader: docs past `BATCH_BYTES` are left for a later batch.
+async fn batch_docs(pool: PgPool, of: Collection, ids: Vec<Uuid>) -> Result<BatchResult<Uuid, Doc>, StoreError> {
+    // A single doc always fits, and counting its bytes takes as long as reading it.
     if ids.len() == 1 {
         return Ok(docs(&pool, of, &ids).await?.into_iter().map(|doc| (doc.id, Some(doc))).collect());
     }
-    // Bytes are counted before any doc is fetched from where large ones are kept apart.
+    // The subquery counts bytes without fetching any TOASTed doc.
     let statement = format!(
         "select id, contract, case when bytes_before < $2 then doc end
          from (
              select id, contract, doc, sum(octet_length(doc)) over (order by id) - octet_length(doc) as bytes_before
              from {}
              where id = any($1)
-         ) as one",
+         ) as counted",
         table(of)
     );
     let rows: Vec<(Uuid, i16, Option<Vec<u8>>)> =
@@ -226,7 +239,7 @@ async fn some_docs(pool: PgPool, of: Collection, ids: Vec<Uuid>) -> Result<Batch
     Ok(rows.into_iter().map(doc).collect())
 }
 
-/// Which of these there are, and whether they are live.
+/// The records among these keys that exist, each with true if it is live.
 async fn live(
     pool: PgPool,
     keys: Vec<(Collection, Uuid)>,
@@ -248,7 +261,7 @@ async fn live(
     Ok(rows.into_iter().filter_map(key).collect())
 }
 
-/// The table of a collection, for statements that all four have in common.
+/// The table of a collection, for statements that all four collections share.
 pub(crate) const fn table(of: Collection) -> &'static str {
     match of {
         Collection::Participants => "participant",
@@ -258,11 +271,11 @@ pub(crate) const fn table(of: Collection) -> &'static str {
     }
 }
 
-/// A time of a record as a column.
+/// A record's timestamp as a column value.
 fn time(time: Option<&prost_types::Timestamp>) -> Option<DateTime<Utc>> {
     let time = time?;
     DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)
 }
 
-/// The connection of the transaction that a batch is written in.
+/// The connection of the transaction in which a batch is written.
 pub(crate) type Tx<'a> = &'a mut PgConnection;

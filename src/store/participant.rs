@@ -1,8 +1,8 @@
-//! Participants: docs, the columns that filters ask about, normalised names for matching, and external ids.
+//! Participants: docs, the columns that filters read, normalised names for matching, and external ids, which are unique
+//! among live participants.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use super::{
     Doc, StoreError, Tx, docs, time,
     write::{
         Claim, PutParticipant,
+        columns::Columns,
         provenance::{Attributed, Attributions},
         revision,
     },
@@ -22,21 +23,21 @@ use crate::{
     pb::Participant,
 };
 
-/// The participants of these ids, in no order; those that are not there are left out.
+/// The participants with these ids, in no order. Unknown ids are left out.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Participants, ids).await
 }
 
-/// Who has a normalised name.
+/// The participants with a normalised name.
 #[derive(Debug, Clone, Default)]
 pub struct Namesakes {
-    /// Grows whenever a participant gets the name; 0 while nobody ever had it.
+    /// Increases whenever a participant with the name is written; 0 if there never was one.
     pub version: i64,
     /// The participants, oldest first.
     pub docs: Vec<Doc>,
 }
 
-/// The participants that have these normalised names. A name that nobody has has an entry only if somebody had it.
+/// The participants with these normalised names. A name without participants has an entry only if one once had it.
 pub async fn find_by_names(pool: &PgPool, keys: &[&str]) -> Result<HashMap<String, Namesakes>, StoreError> {
     type NameRow = (String, i64, Option<Uuid>, Option<i16>, Option<Vec<u8>>);
     let rows: Vec<NameRow> = sqlx::query_as(
@@ -50,34 +51,34 @@ pub async fn find_by_names(pool: &PgPool, keys: &[&str]) -> Result<HashMap<Strin
     .bind(keys)
     .fetch_all(pool)
     .await?;
-    let mut found: HashMap<String, Namesakes> = HashMap::new();
+    let mut names: HashMap<String, Namesakes> = HashMap::new();
     for (key, version, id, contract, bytes) in rows {
-        let namesakes = found.entry(key).or_default();
+        let namesakes = names.entry(key).or_default();
         namesakes.version = version;
         if let (Some(id), Some(contract), Some(bytes)) = (id, contract, bytes) {
             namesakes.docs.push(Doc { id, contract, bytes });
         }
     }
-    Ok(found)
+    Ok(names)
 }
 
-/// The participants that have these external ids, by scheme and value.
+/// The live participants with these external ids, by scheme and value.
 pub async fn find_by_external_ids(
     pool: &PgPool,
     ids: &[(&str, &str)],
 ) -> Result<HashMap<(String, String), Doc>, StoreError> {
     let (schemes, values): (Vec<&str>, Vec<&str>) = ids.iter().copied().unzip();
     let rows: Vec<(String, String, Uuid, i16, Vec<u8>)> = sqlx::query_as(
-        "select asked.scheme, asked.value, participant.id, participant.contract, participant.doc
-         from unnest($1::text[], $2::text[]) as asked (scheme, value)
+        "select input.scheme, input.value, participant.id, participant.contract, participant.doc
+         from unnest($1::text[], $2::text[]) as input (scheme, value)
          cross join lateral (
              select participant
-             from participant_external_id as known
-             where known.scheme = asked.scheme
-               and known.value = asked.value
+             from participant_external_id
+             where participant_external_id.scheme = input.scheme
+               and participant_external_id.value = input.value
              limit 1
-         ) as known
-         join participant on participant.id = known.participant",
+         ) as owner
+         join participant on participant.id = owner.participant",
     )
     .bind(schemes)
     .bind(values)
@@ -87,39 +88,39 @@ pub async fn find_by_external_ids(
     Ok(rows.into_iter().map(entry).collect())
 }
 
-/// The external ids that a participant has for itself: all of them while it is live.
+/// The external ids that a participant holds exclusively: all of them while it is live.
 fn held_ids(participant: &Participant) -> BTreeSet<(&str, &str)> {
     let ids = participant.external_ids.iter().filter(|_| !participant.is_deleted());
     ids.map(|id| (id.scheme.as_str(), id.value.as_str())).collect()
 }
 
-fn former_ids(one: &PutParticipant) -> BTreeSet<(&str, &str)> {
-    one.former.as_ref().map(held_ids).unwrap_or_default()
+fn former_ids(participant: &PutParticipant) -> BTreeSet<(&str, &str)> {
+    participant.former.as_ref().map(held_ids).unwrap_or_default()
 }
 
-/// The external ids that a participant gets and did not have.
-pub(super) fn new_ids(one: &PutParticipant) -> impl Iterator<Item = (&str, &str)> {
-    let former = former_ids(one);
-    held_ids(&one.put.record).into_iter().filter(move |id| !former.contains(id))
+/// The external ids that a participant gets and did not hold before.
+pub(super) fn new_ids(participant: &PutParticipant) -> impl Iterator<Item = (&str, &str)> {
+    let former = former_ids(participant);
+    held_ids(&participant.put.record).into_iter().filter(move |id| !former.contains(id))
 }
 
-/// The normalised names that a participant has or had: whoever relied on finding nobody must look again, also where
-/// only its kind or region has changed.
-pub(super) fn touched_names(one: &PutParticipant) -> BTreeSet<String> {
-    let mut names = keys(&one.put.record);
-    names.extend(one.former.iter().flat_map(keys));
+/// The normalised names that a participant has or had. A concurrent write that relied on the absence of one must look
+/// it up again, even if only the kind or the region has changed.
+pub(super) fn touched_names(participant: &PutParticipant) -> BTreeSet<String> {
+    let mut names = keys(&participant.put.record);
+    names.extend(participant.former.iter().flat_map(keys));
     names
 }
 
-/// Claims external ids; those that a revision no longer has become free first.
+/// Frees the external ids that revisions no longer have, then claims the new ones.
 pub(super) async fn claim_external_ids(
     tx: Tx<'_>,
     participants: &[Attributed<'_, PutParticipant>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
-    let freed = participants.iter().flat_map(|one| {
-        let kept = held_ids(&one.put.record);
-        former_ids(one).into_iter().filter(move |id| !kept.contains(id)).map(|id| (id, one.put.id))
+    let freed = participants.iter().flat_map(|participant| {
+        let kept = held_ids(&participant.put.record);
+        former_ids(participant).into_iter().filter(move |id| !kept.contains(id)).map(|id| (id, participant.put.id))
     });
     let freed: BTreeMap<(&str, &str), Uuid> = freed.collect();
     if !freed.is_empty() {
@@ -140,14 +141,14 @@ pub(super) async fn claim_external_ids(
     }
 
     let claims: BTreeMap<(&str, &str), Uuid> =
-        participants.iter().flat_map(|one| new_ids(one).map(|id| (id, one.put.id))).collect();
+        participants.iter().flat_map(|participant| new_ids(participant).map(|id| (id, participant.put.id))).collect();
     if claims.is_empty() {
         return Ok(());
     }
     let claimed: HashSet<(String, String)> = sqlx::query_as(
         "insert into participant_external_id (scheme, value, participant)
-         select one.scheme, one.value, one.participant
-         from unnest($1::text[], $2::text[], $3::uuid[]) as one (scheme, value, participant)
+         select input.scheme, input.value, input.participant
+         from unnest($1::text[], $2::text[], $3::uuid[]) as input (scheme, value, participant)
          on conflict on constraint participant_external_id_pkey do nothing
          returning scheme, value",
     )
@@ -167,20 +168,23 @@ pub(super) async fn claim_external_ids(
     Ok(())
 }
 
-/// Claims names. One that was found free must still have the version at which it was; the version of every name that a
-/// participant has or had grows.
+/// Claims names. A name that was free must still have the version that was read. The version of every name that a
+/// participant has or had is increased.
 pub(super) async fn claim_names(
     tx: Tx<'_>,
     participants: &[Attributed<'_, PutParticipant>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
-    let absent: BTreeMap<&str, i64> =
-        participants.iter().flat_map(|one| one.absent.iter().map(|(key, version)| (key.as_str(), *version))).collect();
+    let absent: BTreeMap<&str, i64> = participants
+        .iter()
+        .flat_map(|participant| &participant.absent)
+        .map(|(key, version)| (key.as_str(), *version))
+        .collect();
     if !absent.is_empty() {
         let claimed: HashSet<String> = sqlx::query_scalar(
             "insert into participant_key (key, version)
-             select one.key, one.version + 1
-             from unnest($1::text[], $2::bigint[]) as one (key, version)
+             select input.key, input.version + 1
+             from unnest($1::text[], $2::bigint[]) as input (key, version)
              on conflict on constraint participant_key_pkey do update
              set version = excluded.version
              where participant_key.version = excluded.version - 1
@@ -196,130 +200,70 @@ pub(super) async fn claim_names(
         lost.extend(taken.map(|key| Claim::Name((*key).to_owned())));
     }
 
-    let given: BTreeSet<String> = participants
+    let touched: BTreeSet<String> = participants
         .iter()
-        .flat_map(|one| touched_names(one))
+        .flat_map(|participant| touched_names(participant))
         .filter(|key| !absent.contains_key(key.as_str()))
         .collect();
-    if !given.is_empty() {
+    if !touched.is_empty() {
         sqlx::query(
             "insert into participant_key (key, version)
-             select one.key, 1
-             from unnest($1::text[]) as one (key)
+             select input.key, 1
+             from unnest($1::text[]) as input (key)
              on conflict on constraint participant_key_pkey do update
              set version = participant_key.version + 1",
         )
-        .bind(given.into_iter().collect::<Vec<_>>())
+        .bind(touched.into_iter().collect::<Vec<_>>())
         .execute(&mut *tx)
         .await?;
     }
     Ok(())
 }
 
-/// Inserts the new participants and locks those that are to be replaced.
+/// Inserts the new participants, and locks those that are to be replaced.
 pub(super) async fn claim(
     tx: Tx<'_>,
     participants: &[Attributed<'_, PutParticipant>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
-    let new: Vec<_> = participants.iter().copied().filter(|one| one.put.replaces.is_none()).collect();
+    let new: Vec<_> = participants.iter().copied().filter(|participant| participant.put.replaces.is_none()).collect();
     if !new.is_empty() {
-        let (rows, by) = (ParticipantColumns::of(&new), Attributions::of(&new));
-        let claimed: HashSet<Uuid> = sqlx::query_scalar(
-            "insert into participant (id, revision, contract, doc, kind, region_code, parent, create_time, update_time,
-                                      change_kind, actor, request_id, reason)
-             select one.*
-             from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::text[], $7::uuid[],
-                         $8::timestamptz[], $9::timestamptz[], $10::smallint[], $11::text[], $12::text[], $13::text[])
-                      as one (id, revision, contract, doc, kind, region_code, parent, create_time, update_time,
-                              change_kind, actor, request_id, reason)
-             on conflict on constraint participant_pkey do nothing
-             returning id",
-        )
-        .bind(&rows.ids)
-        .bind(rows.revisions)
-        .bind(rows.contracts)
-        .bind(rows.docs)
-        .bind(rows.kinds)
-        .bind(rows.regions)
-        .bind(rows.parents)
-        .bind(rows.create_times)
-        .bind(by.update_times)
-        .bind(by.kinds)
-        .bind(by.actors)
-        .bind(by.request_ids)
-        .bind(by.reasons)
-        .fetch_all(&mut *tx)
-        .await?
-        .into_iter()
-        .collect();
-        let taken = rows.ids.iter().filter(|id| !claimed.contains(id));
-        lost.extend(taken.map(|id| Claim::Record(Collection::Participants, *id)));
+        let inserted: HashSet<Uuid> = columns(&new)?.insert(&mut *tx).await?.into_iter().collect();
+        let taken = new.iter().map(|participant| participant.put.id).filter(|id| !inserted.contains(id));
+        lost.extend(taken.map(|id| Claim::Record(Collection::Participants, id)));
     }
 
-    let old = participants.iter().filter_map(|one| Some((one.put.id, one.put.replaces?))).collect();
-    revision::claim(tx, Collection::Participants, &old, lost).await
+    let replaced =
+        participants.iter().filter_map(|participant| Some((participant.put.id, participant.put.replaces?))).collect();
+    revision::claim(tx, Collection::Participants, &replaced, lost).await
 }
 
-/// Puts the next revisions in the place of those that were locked, which are kept as superseded.
+/// Replaces the locked revisions by the next ones, and keeps the former ones as superseded.
 pub(super) async fn update(tx: Tx<'_>, participants: &[Attributed<'_, PutParticipant>]) -> Result<(), StoreError> {
-    let next: Vec<_> = participants.iter().copied().filter(|one| one.put.replaces.is_some()).collect();
+    let next: Vec<_> = participants.iter().copied().filter(|participant| participant.put.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let (rows, by) = (ParticipantColumns::of(&next), Attributions::of(&next));
-    revision::supersede(tx, Collection::Participants, &rows.ids).await?;
-    sqlx::query(
-        "update participant
-         set revision = one.revision,
-             contract = one.contract,
-             doc = one.doc,
-             kind = one.kind,
-             region_code = one.region_code,
-             parent = one.parent,
-             delete_time = one.delete_time,
-             update_time = one.update_time,
-             change_kind = one.change_kind,
-             actor = one.actor,
-             request_id = one.request_id,
-             reason = one.reason
-         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::smallint[], $6::text[], $7::uuid[],
-                     $8::timestamptz[], $9::timestamptz[], $10::smallint[], $11::text[], $12::text[], $13::text[])
-                  as one (id, revision, contract, doc, kind, region_code, parent, delete_time, update_time,
-                          change_kind, actor, request_id, reason)
-         where participant.id = one.id",
-    )
-    .bind(&rows.ids)
-    .bind(rows.revisions)
-    .bind(rows.contracts)
-    .bind(rows.docs)
-    .bind(rows.kinds)
-    .bind(rows.regions)
-    .bind(rows.parents)
-    .bind(rows.delete_times)
-    .bind(by.update_times)
-    .bind(by.kinds)
-    .bind(by.actors)
-    .bind(by.request_ids)
-    .bind(by.reasons)
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query("delete from participant_name where participant = any($1)").bind(rows.ids).execute(&mut *tx).await?;
+    let ids = ids(&next);
+    revision::supersede(tx, Collection::Participants, &ids).await?;
+    columns(&next)?.update(&mut *tx).await?;
+    sqlx::query("delete from participant_name where participant = any($1)").bind(ids).execute(&mut *tx).await?;
     Ok(())
 }
 
-/// Writes the normalised names of those who are live.
+/// Writes the normalised names of the live participants.
 pub(super) async fn index(tx: Tx<'_>, participants: &[Attributed<'_, PutParticipant>]) -> Result<(), StoreError> {
-    let live = participants.iter().filter(|one| !one.put.record.is_deleted());
-    let names = live.flat_map(|one| keys(&one.put.record).into_iter().map(|key| (key, one.put.id)));
+    let live = participants.iter().filter(|participant| !participant.put.record.is_deleted());
+    let names =
+        live.flat_map(|participant| keys(&participant.put.record).into_iter().map(|key| (key, participant.put.id)));
     let (keys, ids): (Vec<String>, Vec<Uuid>) = names.unzip();
     if keys.is_empty() {
         return Ok(());
     }
     sqlx::query(
         "insert into participant_name (key, participant)
-         select one.key, one.participant
-         from unnest($1::text[], $2::uuid[]) as one (key, participant)",
+         select input.key, input.participant
+         from unnest($1::text[], $2::uuid[]) as input (key, participant)",
     )
     .bind(keys)
     .bind(ids)
@@ -328,38 +272,31 @@ pub(super) async fn index(tx: Tx<'_>, participants: &[Attributed<'_, PutParticip
     Ok(())
 }
 
-/// Columns of `participant`, one entry a participant.
-struct ParticipantColumns<'a> {
-    ids: Vec<Uuid>,
-    revisions: Vec<i64>,
-    contracts: Vec<i16>,
-    docs: Vec<&'a [u8]>,
-    kinds: Vec<i16>,
-    regions: Vec<Option<&'a str>>,
-    parents: Vec<Option<Uuid>>,
-    create_times: Vec<DateTime<Utc>>,
-    delete_times: Vec<Option<DateTime<Utc>>>,
+fn columns(participants: &[Attributed<'_, PutParticipant>]) -> Result<Columns, StoreError> {
+    fn column<'a, T>(participants: &'a [Attributed<'_, PutParticipant>], of: impl Fn(&'a Participant) -> T) -> Vec<T> {
+        participants.iter().map(|participant| of(&participant.put.record)).collect()
+    }
+    fn region(participant: &Participant) -> Option<&str> {
+        Some(participant.region_code.as_str()).filter(|code| !code.is_empty())
+    }
+    let create_time = |participant: &Participant| time(participant.create_time.as_ref()).unwrap_or_default();
+    let rows = Columns::of("participant", &ids(participants))?
+        .with("revision", "bigint", column(participants, |participant| participant.revision))?
+        .with("contract", "smallint", vec![CONTRACT; participants.len()])?
+        .with("doc", "bytea", participants.iter().map(|participant| participant.put.doc.as_slice()).collect())?
+        // The contract has few kinds: the cast cannot overflow.
+        .with("kind", "smallint", column(participants, |participant| participant.kind as i16))?
+        .with("region_code", "text", column(participants, region))?
+        .with("parent", "uuid", column(participants, |participant| Collection::Participants.id(&participant.parent)))?
+        .with("create_time", "timestamptz", column(participants, create_time))?
+        .with(
+            "delete_time",
+            "timestamptz",
+            column(participants, |participant| time(participant.delete_time.as_ref())),
+        )?;
+    Attributions::of(participants).columns(rows)
 }
 
-impl<'a> ParticipantColumns<'a> {
-    fn of(participants: &'a [Attributed<'a, PutParticipant>]) -> Self {
-        fn column<'a, T>(
-            participants: &'a [Attributed<'a, PutParticipant>],
-            of: impl Fn(&'a Participant) -> T,
-        ) -> Vec<T> {
-            participants.iter().map(|one| of(&one.put.record)).collect()
-        }
-        Self {
-            ids: participants.iter().map(|one| one.put.id).collect(),
-            revisions: column(participants, |one| one.revision),
-            contracts: vec![CONTRACT; participants.len()],
-            docs: participants.iter().map(|one| one.put.doc.as_slice()).collect(),
-            // The kinds of the contract are few: the number fits.
-            kinds: column(participants, |one| one.kind as i16),
-            regions: column(participants, |one| Some(one.region_code.as_str()).filter(|code| !code.is_empty())),
-            parents: column(participants, |one| Collection::Participants.id(&one.parent)),
-            create_times: column(participants, |one| time(one.create_time.as_ref()).unwrap_or_default()),
-            delete_times: column(participants, |one| time(one.delete_time.as_ref())),
-        }
-    }
+fn ids(participants: &[Attributed<'_, PutParticipant>]) -> Vec<Uuid> {
+    participants.iter().map(|participant| participant.put.id).collect()
 }

@@ -1,4 +1,4 @@
-//! Who took part in meetings, and what about: the index tables of their accounts.
+//! The index tables of meetings' accounts: participations, and the traits, regions and topics of each meeting.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -15,36 +15,41 @@ use crate::{
     pb::{Account, Meeting, Participation, participation::Presence},
 };
 
-/// `meeting_trait` counts roles, seniorities and presences from these numbers.
+/// The offset of roles in `meeting_trait.trait`.
 pub const ROLE: i16 = 100;
-/// See `ROLE`.
+/// The offset of seniorities in `meeting_trait.trait`.
 pub const SENIORITY: i16 = 200;
-/// See `ROLE`. Nearly all meetings have somebody PRESENT: that is no trait.
+/// The offset of presences in `meeting_trait.trait`. PRESENT is not indexed: nearly every meeting has it.
 pub const PRESENCE: i16 = 300;
 
-/// What it does: bit r for the role of number r.
+/// The bit of a role in `participation.roles`: bit r for the role with number r.
 pub fn role_bit(role: i32) -> i32 {
-    // The contract has less than 31 of them.
+    // The contract has fewer than 31 roles.
     1_i32.checked_shl(role.unsigned_abs()).unwrap_or(0)
 }
 
-/// Takes the rows of these meetings out.
+/// Deletes the rows of these meetings.
 pub(super) async fn clear(tx: Tx<'_>, meetings: &[Uuid]) -> Result<(), StoreError> {
-    // More than the contract has of each.
+    // Each range is larger than the contract's enum.
     let traits: Vec<i16> =
         [(ROLE, 24), (SENIORITY, 8), (PRESENCE, 8)].into_iter().flat_map(|(from, count)| from..from + count).collect();
-    // `meeting_trait` has no index by meeting, and needs none.
+    // `meeting_trait` is indexed by trait first: naming all traits makes the index usable.
     sqlx::query(
         "with of_region as (
-             delete from meeting_region where meeting = any($1)
+             delete from meeting_region
+             where meeting = any($1)
          ),
          of_topic as (
-             delete from meeting_topic where meeting = any($1)
+             delete from meeting_topic
+             where meeting = any($1)
          ),
          of_trait as (
-             delete from meeting_trait where trait = any($2) and meeting = any($1)
+             delete from meeting_trait
+             where trait = any($2)
+               and meeting = any($1)
          )
-         delete from participation where meeting = any($1)",
+         delete from participation
+         where meeting = any($1)",
     )
     .bind(meetings)
     .bind(traits)
@@ -66,37 +71,47 @@ fn accounts<'a>(meetings: &[(Uuid, &'a Meeting)]) -> impl Iterator<Item = (Uuid,
 }
 
 async fn participations(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreError> {
-    let mut rows: Vec<(Uuid, i32, &Meeting, &Participation)> = Vec::new();
-    for (id, meeting) in meetings {
-        let all = meeting.account.iter().flat_map(|account| &account.participations).zip(0..);
-        rows.extend(all.map(|(one, number)| (*id, number, *meeting, one)));
+    struct Row<'a> {
+        id: Uuid,
+        number: i32,
+        meeting: &'a Meeting,
+        participation: &'a Participation,
+    }
+    fn region<'a>(row: &Row<'a>) -> Option<&'a str> {
+        Some(row.participation.region_code.as_str()).filter(|code| !code.is_empty())
+    }
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for &(id, meeting) in meetings {
+        let participations = meeting.account.iter().flat_map(|account| &account.participations).zip(0..);
+        rows.extend(participations.map(|(participation, number)| Row { id, number, meeting, participation }));
     }
     if rows.is_empty() {
         return Ok(());
     }
-    let who = |one: &Participation| Collection::Participants.id(&one.participant);
-    // A ruling can have somebody twice in a meeting.
+    let participant = |row: &Row<'_>| Collection::Participants.id(&row.participation.participant);
+    // A ruling can name a participant twice in a meeting: only the first one counts as together.
     let mut met: HashSet<(Uuid, Uuid)> = HashSet::with_capacity(rows.len());
-    let mut is_first = |id: Uuid, one: &Participation| who(one).is_none_or(|who| met.insert((id, who)));
+    let mut is_first = |row: &Row<'_>| participant(row).is_none_or(|participant| met.insert((row.id, participant)));
     let together: Vec<bool> =
-        rows.iter().map(|row| is_listed(row.2) && is_met(row.3) && is_first(row.0, row.3)).collect();
+        rows.iter().map(|row| is_listed(row.meeting) && is_met(row.participation) && is_first(row)).collect();
+    let roles = |row: &Row<'_>| row.participation.roles.iter().fold(0, |bits, role| bits | role_bit(*role));
     sqlx::query(
         "insert into participation (meeting, number, participant, region_code, presence, seniority, roles, together, day)
-         select one.*
+         select input.*
          from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::smallint[], $6::smallint[], $7::integer[],
                      $8::boolean[], $9::date[])
-                  as one (meeting, number, participant, region_code, presence, seniority, roles, together, day)",
+                  as input (meeting, number, participant, region_code, presence, seniority, roles, together, day)",
     )
-    .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.1).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| who(row.3)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| Some(row.3.region_code.as_str()).filter(|code| !code.is_empty())).collect::<Vec<_>>())
-    // The values of the contract are few: the numbers fit.
-    .bind(rows.iter().map(|row| row.3.presence as i16).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| seniority(row.3)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.3.roles.iter().fold(0, |bits, role| bits | role_bit(*role))).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.number).collect::<Vec<_>>())
+    .bind(rows.iter().map(participant).collect::<Vec<_>>())
+    .bind(rows.iter().map(region).collect::<Vec<_>>())
+    // The contract has few values: the casts cannot overflow.
+    .bind(rows.iter().map(|row| row.participation.presence as i16).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| seniority(row.participation)).collect::<Vec<_>>())
+    .bind(rows.iter().map(roles).collect::<Vec<_>>())
     .bind(together)
-    .bind(rows.iter().map(|row| first_day(row.2)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| first_day(row.meeting)).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
@@ -107,21 +122,22 @@ fn first_day(meeting: &Meeting) -> Option<NaiveDate> {
     dates::span(date).map(|(first, _)| first)
 }
 
-fn seniority(one: &Participation) -> i16 {
-    one.office.as_ref().map_or(0, |office| office.seniority as i16)
+fn seniority(participation: &Participation) -> i16 {
+    participation.office.as_ref().map_or(0, |office| office.seniority as i16)
 }
 
 async fn traits(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreError> {
-    let of_one = |one: &Participation| {
-        let presence = Some(one.presence as i16).filter(|_| one.presence() != Presence::Present);
-        let numbers = [(SENIORITY, Some(seniority(one))), (PRESENCE, presence)];
-        let numbers = numbers.into_iter().filter_map(|(from, number)| Some((from, number?)));
-        let roles = one.roles.iter().map(|role| (ROLE, *role as i16));
-        numbers.chain(roles).filter(|(_, number)| *number != 0).map(|(from, number)| from + number).collect::<Vec<_>>()
+    let traits_of = |participation: &Participation| {
+        let presence = Some(participation.presence as i16).filter(|_| participation.presence() != Presence::Present);
+        let numbers = [(SENIORITY, Some(seniority(participation))), (PRESENCE, presence)];
+        let numbers = numbers.into_iter().filter_map(|(offset, number)| Some((offset, number?)));
+        let roles = participation.roles.iter().map(|role| (ROLE, *role as i16));
+        let all = numbers.chain(roles).filter(|(_, number)| *number != 0);
+        all.map(|(offset, number)| offset + number).collect::<Vec<_>>()
     };
     let rows = accounts(meetings).flat_map(|(id, account)| {
-        let traits: BTreeSet<i16> = account.participations.iter().flat_map(of_one).collect();
-        traits.into_iter().map(move |one| (one, id))
+        let traits: BTreeSet<i16> = account.participations.iter().flat_map(traits_of).collect();
+        traits.into_iter().map(move |number| (number, id))
     });
     let (traits, ids): (Vec<i16>, Vec<Uuid>) = rows.unzip();
     if ids.is_empty() {
@@ -129,8 +145,8 @@ async fn traits(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreEr
     }
     sqlx::query(
         "insert into meeting_trait (trait, meeting)
-         select one.*
-         from unnest($1::smallint[], $2::uuid[]) as one (trait, meeting)",
+         select input.*
+         from unnest($1::smallint[], $2::uuid[]) as input (trait, meeting)",
     )
     .bind(traits)
     .bind(ids)
@@ -143,8 +159,10 @@ async fn regions(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreE
     let (mut codes, mut ids, mut take_part) = (Vec::new(), Vec::new(), Vec::new());
     for (id, account) in accounts(meetings) {
         let mut regions: BTreeMap<&str, bool> = BTreeMap::new();
-        for one in account.participations.iter().filter(|one| !one.region_code.is_empty()) {
-            *regions.entry(&one.region_code).or_default() |= takes_part(one);
+        for participation in &account.participations {
+            if !participation.region_code.is_empty() {
+                *regions.entry(&participation.region_code).or_default() |= takes_part(participation);
+            }
         }
         for (code, takes_part) in regions {
             codes.push(code);
@@ -157,8 +175,8 @@ async fn regions(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreE
     }
     sqlx::query(
         "insert into meeting_region (region_code, meeting, takes_part)
-         select one.*
-         from unnest($1::text[], $2::uuid[], $3::boolean[]) as one (region_code, meeting, takes_part)",
+         select input.*
+         from unnest($1::text[], $2::uuid[], $3::boolean[]) as input (region_code, meeting, takes_part)",
     )
     .bind(codes)
     .bind(ids)
@@ -179,8 +197,8 @@ async fn topics(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreEr
     }
     sqlx::query(
         "insert into meeting_topic (topic, meeting)
-         select one.*
-         from unnest($1::text[], $2::uuid[]) as one (topic, meeting)",
+         select input.*
+         from unnest($1::text[], $2::uuid[]) as input (topic, meeting)",
     )
     .bind(topics)
     .bind(ids)

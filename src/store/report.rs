@@ -1,4 +1,4 @@
-//! Reports: docs, the meeting and the article that each belongs to, and the content that an article gives once.
+//! Reports: docs, the meeting and the article of each, and the content hash, which is unique within an article.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,6 +14,7 @@ use super::{
     time,
     write::{
         Claim, Put, Write,
+        columns::Columns,
         provenance::{Attributed, Attributions},
         revision,
     },
@@ -28,26 +29,26 @@ use crate::{
     pb::Report,
 };
 
-/// A report, with what settling needs to know of its article.
+/// A report, with the columns of its article that settling reads.
 #[derive(Debug, Clone)]
 pub struct ReportRow {
     /// The report.
     pub doc: Doc,
-    /// The meeting that it tells of.
+    /// The meeting that it belongs to.
     pub meeting: Uuid,
-    /// The first article of its article's group of copies; null in a ruling, which has no article.
+    /// The origin of its article's group of copies; `None` for a ruling, which has no article.
     pub origin: Option<Uuid>,
-    /// First day of its article's publication date.
+    /// The first day of its article's publication date.
     pub publish_from: Option<NaiveDate>,
-    /// Bytes of its article's doc, which has the uri; null in a ruling.
+    /// Its article, encoded; `None` for a ruling.
     pub article_doc: Option<Vec<u8>>,
-    /// The state of all groups of copies of which that is so.
+    /// The version of all groups of copies at which these values were read.
     pub groups: i64,
 }
 
 from_row!(ReportRow { ..doc, meeting, origin, publish_from, article_doc, groups });
 
-/// All active reports of these meetings, rulings among them, in the order of their names.
+/// All active reports of these meetings, rulings included, in the order of ids.
 pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<ReportRow>, StoreError> {
     let reports = sqlx::query_as(
         "select report.id, report.contract, report.doc, report.meeting, article.origin, article.publish_from,
@@ -64,7 +65,7 @@ pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<ReportR
     Ok(reports)
 }
 
-/// The active reports of an article, in the order of their names.
+/// The active reports of an article, in the order of ids.
 pub async fn active_of(pool: &PgPool, article: Uuid) -> Result<Vec<Doc>, StoreError> {
     let reports = sqlx::query_as(
         "select id, contract, doc
@@ -79,8 +80,8 @@ pub async fn active_of(pool: &PgPool, article: Uuid) -> Result<Vec<Doc>, StoreEr
     Ok(reports)
 }
 
-/// All reports of these meetings, retracted ones too, in the order of their names; `None` if they are more, or larger
-/// together, than those of one meeting can be.
+/// All reports of these meetings, retracted ones included, in the order of ids. `None` if they exceed the limits of one
+/// meeting, on their number or on their bytes.
 pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>, StoreError> {
     let (count, bytes): (i64, i64) = sqlx::query_as(
         "select count(*), coalesce(sum(octet_length(doc)), 0)::bigint
@@ -90,7 +91,7 @@ pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>
     .bind(meetings)
     .fetch_one(pool)
     .await?;
-    let fits = |number: i64, most: usize| usize::try_from(number).is_ok_and(|number| number <= most);
+    let fits = |number: i64, limit: usize| usize::try_from(number).is_ok_and(|number| number <= limit);
     if !fits(count, MOST_REPORTS) || !fits(bytes, MOST_REPORT_BYTES) {
         return Ok(None);
     }
@@ -106,7 +107,7 @@ pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>
     Ok(Some(reports))
 }
 
-/// Those of these reports that belong to a meeting, in the order of their names.
+/// The reports with these ids that belong to the meeting, in the order of ids.
 pub async fn some_of(pool: &PgPool, meeting: Uuid, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     let reports = sqlx::query_as(
         "select id, contract, doc
@@ -122,7 +123,7 @@ pub async fn some_of(pool: &PgPool, meeting: Uuid, ids: &[Uuid]) -> Result<Vec<D
     Ok(reports)
 }
 
-/// How many bytes the active reports of these meetings have together.
+/// The total size of each meeting's active reports, in bytes. Meetings without active reports are left out.
 pub async fn sizes(pool: &PgPool, meetings: &[Uuid]) -> Result<HashMap<Uuid, usize>, StoreError> {
     let sizes: Vec<(Uuid, i64)> = sqlx::query_as(
         "select meeting, sum(octet_length(doc))
@@ -137,18 +138,18 @@ pub async fn sizes(pool: &PgPool, meetings: &[Uuid]) -> Result<HashMap<Uuid, usi
     Ok(sizes.into_iter().map(|(id, size)| (id, usize::try_from(size).unwrap_or(0))).collect())
 }
 
-/// The reports that articles gave with this content, by article and `content_hash`.
+/// The reports of articles with this content, by article and `content_hash`.
 pub async fn find(pool: &PgPool, contents: &[(Uuid, &str)]) -> Result<HashMap<(Uuid, String), Doc>, StoreError> {
     let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
         contents.iter().map(|(article, hash)| (*article, content_hash(hash))).unzip();
     let rows: Vec<(Uuid, String, Uuid, i16, Vec<u8>)> = sqlx::query_as(
-        "select asked.article, encode(asked.content_hash, 'hex'), report.id, report.contract, report.doc
-         from unnest($1::uuid[], $2::bytea[]) as asked (article, content_hash)
+        "select input.article, encode(input.content_hash, 'hex'), report.id, report.contract, report.doc
+         from unnest($1::uuid[], $2::bytea[]) as input (article, content_hash)
          cross join lateral (
              select *
              from report
-             where report.article = asked.article
-               and report.content_hash = asked.content_hash
+             where report.article = input.article
+               and report.content_hash = input.content_hash
              limit 1
          ) as report",
     )
@@ -160,7 +161,7 @@ pub async fn find(pool: &PgPool, contents: &[(Uuid, &str)]) -> Result<HashMap<(U
     Ok(rows.into_iter().map(entry).collect())
 }
 
-/// The reports of these articles with a `content_hash` of an older version, in the order of their names.
+/// The reports of these articles whose `content_hash` has an older version, in the order of ids. Each has its article.
 pub async fn hashed_before(pool: &PgPool, articles: &[Uuid]) -> Result<Vec<(Uuid, Doc)>, StoreError> {
     let rows: Vec<(Uuid, Uuid, i16, Vec<u8>)> = sqlx::query_as(
         "select article, id, contract, doc
@@ -181,38 +182,47 @@ pub async fn hashed_before(pool: &PgPool, articles: &[Uuid]) -> Result<Vec<(Uuid
 pub enum ExistingReport {
     /// The report with this content.
     Same(Uuid),
-    /// None, but the article has reports with a hash of an older version, which must be compared by content.
+    /// No report has this hash, but the article has reports whose hashes have an older version: these must be compared
+    /// by content.
     Former,
 }
 
 /// Looks up reports by article and `content_hash`.
-pub(super) async fn known(
+pub(super) async fn existing(
     pool: PgPool,
     contents: Vec<(Uuid, String)>,
 ) -> Result<BatchResult<(Uuid, String), ExistingReport>, StoreError> {
     let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
         contents.iter().map(|(article, hash)| (*article, content_hash(hash))).unzip();
-    // Each is looked up by its key: what a planner takes for small, and reads as a whole, grows while its plan is kept.
+    // Scalar subqueries look each report up by its key. A cached plan that scans a small table would get slow as it
+    // grows.
     let rows: Vec<(Uuid, String, Option<Uuid>, bool)> = sqlx::query_as(
-        "select asked.article, encode(asked.content_hash, 'hex'),
-                (select id from report
-                 where report.article = asked.article and report.content_hash = asked.content_hash),
-                exists (select from report where report.article = asked.article and report.content_version < $3)
-         from unnest($1::uuid[], $2::bytea[]) as asked (article, content_hash)",
+        "select input.article, encode(input.content_hash, 'hex'),
+                (select id
+                 from report
+                 where report.article = input.article
+                   and report.content_hash = input.content_hash),
+                exists (
+                    select
+                    from report
+                    where report.article = input.article
+                      and report.content_version < $3
+                )
+         from unnest($1::uuid[], $2::bytea[]) as input (article, content_hash)",
     )
     .bind(articles)
     .bind(hashes)
     .bind(CONTENT_VERSION)
     .fetch_all(&pool)
     .await?;
-    let given = |id: Option<Uuid>, has_former: bool| {
+    let existing = |id: Option<Uuid>, has_former: bool| {
         id.map(ExistingReport::Same).or(has_former.then_some(ExistingReport::Former))
     };
-    let known = |(article, hash, id, has_former)| Some(((article, hash), Some(given(id, has_former)?)));
-    Ok(rows.into_iter().filter_map(known).collect())
+    let entry = |(article, hash, id, has_former)| Some(((article, hash), Some(existing(id, has_former)?)));
+    Ok(rows.into_iter().filter_map(entry).collect())
 }
 
-/// A page of the reports of a meeting, of an article, or of both, in the order of names: at most `limit` after `after`.
+/// Lists the reports of a meeting, of an article, or of both, in the order of ids: at most `limit` after `after`.
 pub async fn list(
     pool: &PgPool,
     meeting: Option<Uuid>,
@@ -220,7 +230,7 @@ pub async fn list(
     after: Uuid,
     limit: usize,
 ) -> Result<RecordPage, StoreError> {
-    // Bounded by bytes too: a report is at most as large as a message, and a page of the largest would be gigabytes.
+    // Also bounded by bytes: a report can be as large as a message, and a page of the largest would be gigabytes.
     let rows = sqlx::query_as(
         "select id, contract, doc, 0::bigint as sort, found
          from (
@@ -235,34 +245,30 @@ pub async fn list(
                  order by id
                  limit $4
              ) as page
-         ) as page
+         ) as counted
          where bytes_before < $5
          order by id",
     )
     .bind(meeting)
     .bind(article)
     .bind(after)
-    .bind(limit as i64 + 1) // a page has at most 1,000: it fits
+    .bind(limit as i64 + 1) // a page has at most 1,000: no overflow
     .bind(PAGE_BYTES)
     .fetch_all(pool)
     .await?;
     Ok(RecordPage::of(rows, limit))
 }
 
-/// Inserts the new reports and locks those that are to be replaced.
+/// Locks the reports that are to be replaced, and inserts the new ones.
 pub(super) async fn claim(
     tx: Tx<'_>,
     reports: &[Attributed<'_, Put<Report>>],
     lost: &mut HashSet<Claim>,
 ) -> Result<(), StoreError> {
-    let old = reports.iter().filter_map(|one| Some((one.id, one.replaces?))).collect();
-    revision::claim(tx, Collection::Reports, &old, lost).await?;
-    let new: Vec<_> = reports.iter().copied().filter(|one| one.replaces.is_none()).collect();
+    let replaced = reports.iter().filter_map(|report| Some((report.id, report.replaces?))).collect();
+    revision::claim(tx, Collection::Reports, &replaced, lost).await?;
+    let new: Vec<_> = reports.iter().copied().filter(|report| report.replaces.is_none()).collect();
     insert(tx, &new, lost).await
-}
-
-fn column<'a, T>(reports: &'a [Attributed<'_, Put<Report>>], of: impl Fn(&'a Put<Report>) -> T) -> Vec<T> {
-    reports.iter().map(|one| of(one)).collect()
 }
 
 async fn insert(
@@ -273,97 +279,56 @@ async fn insert(
     if reports.is_empty() {
         return Ok(());
     }
-    let by = Attributions::of(reports);
-    let claimed: HashSet<Uuid> = sqlx::query_scalar(
-        "insert into report (id, revision, contract, doc, meeting, article, content_hash, update_time, change_kind,
-                             actor, request_id, reason, content_version)
-         select one.*, $13
-         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::uuid[], $7::bytea[],
-                     $8::timestamptz[], $9::smallint[], $10::text[], $11::text[], $12::text[])
-                  as one (id, revision, contract, doc, meeting, article, content_hash, update_time, change_kind, actor,
-                          request_id, reason)
-         on conflict do nothing
-         returning id",
-    )
-    .bind(column(reports, |one| one.id))
-    .bind(column(reports, |one| one.record.revision))
-    .bind(vec![CONTRACT; reports.len()])
-    .bind(column(reports, |one| one.doc.as_slice()))
-    .bind(column(reports, |one| Collection::Meetings.id(&one.record.meeting)))
-    .bind(column(reports, |one| Collection::Articles.id(&one.record.article)))
-    .bind(column(reports, |one| content_hash(&one.record.content_hash)))
-    .bind(by.update_times)
-    .bind(by.kinds)
-    .bind(by.actors)
-    .bind(by.request_ids)
-    .bind(by.reasons)
-    .bind(CONTENT_VERSION)
-    .fetch_all(&mut *tx)
-    .await?
-    .into_iter()
-    .collect();
-    // Either the id or the content is taken; the write that lost is prepared anew and finds out which.
-    let taken = reports.iter().filter(|one| !claimed.contains(&one.id));
-    lost.extend(taken.map(|one| Claim::Record(Collection::Reports, one.id)));
+    let rows = columns(reports)?
+        .with("article", "uuid", column(reports, |report| Collection::Articles.id(&report.record.article)))?
+        .with("content_hash", "bytea", column(reports, |report| content_hash(&report.record.content_hash)))?
+        .with("content_version", "smallint", vec![CONTENT_VERSION; reports.len()])?;
+    let inserted: HashSet<Uuid> = rows.insert(tx).await?.into_iter().collect();
+    // Either the id or the content is taken. The next preparation of the lost write finds out which.
+    let taken = reports.iter().filter(|report| !inserted.contains(&report.id));
+    lost.extend(taken.map(|report| Claim::Record(Collection::Reports, report.id)));
     Ok(())
 }
 
-/// Puts the next revisions in the place of those that were locked, which are kept as superseded. Of a report only
-/// its state and its meeting change, and what is said of its evidence.
+/// Replaces the locked revisions by the next ones, and keeps the former ones as superseded. Only the state, the meeting
+/// and the evidence of a report change.
 pub(super) async fn update(tx: Tx<'_>, reports: &[Attributed<'_, Put<Report>>]) -> Result<(), StoreError> {
-    let next: Vec<_> = reports.iter().copied().filter(|one| one.replaces.is_some()).collect();
+    let next: Vec<_> = reports.iter().copied().filter(|report| report.replaces.is_some()).collect();
     if next.is_empty() {
         return Ok(());
     }
-    let (ids, by) = (column(&next, |one| one.id), Attributions::of(&next));
-    revision::supersede(tx, Collection::Reports, &ids).await?;
-    sqlx::query(
-        "update report
-         set revision = one.revision,
-             contract = one.contract,
-             doc = one.doc,
-             meeting = one.meeting,
-             retract_time = one.retract_time,
-             update_time = one.update_time,
-             change_kind = one.change_kind,
-             actor = one.actor,
-             request_id = one.request_id,
-             reason = one.reason
-         from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::uuid[], $6::timestamptz[],
-                     $7::timestamptz[], $8::smallint[], $9::text[], $10::text[], $11::text[])
-                  as one (id, revision, contract, doc, meeting, retract_time, update_time, change_kind, actor,
-                          request_id, reason)
-         where report.id = one.id",
-    )
-    .bind(ids)
-    .bind(column(&next, |one| one.record.revision))
-    .bind(vec![CONTRACT; next.len()])
-    .bind(column(&next, |one| one.doc.as_slice()))
-    .bind(column(&next, |one| Collection::Meetings.id(&one.record.meeting)))
-    .bind(column(&next, |one| time(one.record.retraction.as_ref().and_then(|one| one.time.as_ref()))))
-    .bind(by.update_times)
-    .bind(by.kinds)
-    .bind(by.actors)
-    .bind(by.request_ids)
-    .bind(by.reasons)
-    .execute(&mut *tx)
-    .await?;
-    Ok(())
+    revision::supersede(tx, Collection::Reports, &column(&next, |report| report.id)).await?;
+    let retract_time = |report: &Put<Report>| time(report.record.retraction.as_ref()?.time.as_ref());
+    columns(&next)?.with("retract_time", "timestamptz", column(&next, retract_time))?.update(tx).await
 }
 
-/// Loses the articles whose text changes and that have reports whose evidence was not compared with it. The transaction
-/// has written all else, and holds the feed's lock.
+/// The columns that an insert and an update set in the same way.
+fn columns(reports: &[Attributed<'_, Put<Report>>]) -> Result<Columns, StoreError> {
+    let rows = Columns::of("report", &column(reports, |report| report.id))?
+        .with("revision", "bigint", column(reports, |report| report.record.revision))?
+        .with("contract", "smallint", vec![CONTRACT; reports.len()])?
+        .with("doc", "bytea", column(reports, |report| report.doc.as_slice()))?
+        .with("meeting", "uuid", column(reports, |report| Collection::Meetings.id(&report.record.meeting)))?;
+    Attributions::of(reports).columns(rows)
+}
+
+fn column<'a, T>(reports: &'a [Attributed<'_, Put<Report>>], of: impl Fn(&'a Put<Report>) -> T) -> Vec<T> {
+    reports.iter().map(|report| of(report)).collect()
+}
+
+/// Adds the articles to `lost` whose text changes and that have reports whose evidence was not compared with the new
+/// text. The transaction has written all rows, and holds the feed's lock.
 pub(super) async fn check_compared(tx: Tx<'_>, batch: &[&Write], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
     let articles = batch.iter().flat_map(|write| &write.articles);
-    let changed = articles.filter_map(|one| Some((one.put.id, one.compared.as_ref()?)));
+    let changed = articles.filter_map(|article| Some((article.put.id, article.compared.as_ref()?)));
     let (articles, compared): (Vec<Uuid>, Vec<&Vec<Uuid>>) = changed.unzip();
     if articles.is_empty() {
         return Ok(());
     }
-    // What the batch brings was compared, too, or is lost for having been made on the former text.
-    let brought = batch.iter().flat_map(|write| &write.reports).map(|one| one.id);
-    let compared: Vec<Uuid> = compared.into_iter().flatten().copied().chain(brought).collect();
-    let others: Vec<Uuid> = sqlx::query_scalar(
+    // The reports of the batch were compared, too, or are lost because they were made on the former text.
+    let written = batch.iter().flat_map(|write| &write.reports).map(|report| report.id);
+    let compared: Vec<Uuid> = compared.into_iter().flatten().copied().chain(written).collect();
+    let uncompared: Vec<Uuid> = sqlx::query_scalar(
         "select distinct article
          from report
          where article = any($1)
@@ -374,7 +339,7 @@ pub(super) async fn check_compared(tx: Tx<'_>, batch: &[&Write], lost: &mut Hash
     .bind(compared)
     .fetch_all(tx)
     .await?;
-    lost.extend(others.into_iter().map(|id| Claim::Record(Collection::Articles, id)));
+    lost.extend(uncompared.into_iter().map(|id| Claim::Record(Collection::Articles, id)));
     Ok(())
 }
 

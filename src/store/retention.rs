@@ -1,4 +1,5 @@
-//! The ranges that the change log is kept in: made ahead of the positions, dropped whole when they are old.
+//! Retention of the change log. It is partitioned by ranges of positions: partitions are created ahead of the head, and
+//! dropped as a whole when they are old.
 
 use std::time::Duration;
 
@@ -6,17 +7,17 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use super::{StoreError, row::from_row};
 
-/// Serialises those who make and drop ranges. Arbitrary, but the same in every instance.
+/// The advisory lock that serialises the creation and the removal of ranges. Arbitrary, but the same in every instance.
 const RANGE_LOCK: i64 = 0x5245_4144_4f55_5402;
 
-/// What is kept of the change log. Ranges are dropped whole, and the one that is written to never.
+/// The limits of the change log. Ranges are dropped as a whole; the current one is never dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// A range goes when its newest change is older than this.
+    /// A range is dropped when its newest change is older than this.
     pub age: Duration,
-    /// The oldest ranges go while all together have more bytes than this, indexes included.
+    /// The oldest ranges are dropped while all of them together exceed this number of bytes, indexes included.
     pub bytes: u64,
-    /// Positions in a range.
+    /// The number of positions in a range.
     pub range: u32,
 }
 
@@ -26,7 +27,7 @@ impl Default for Retention {
     }
 }
 
-/// Makes ranges until there are two whole ones, and `more` positions, after the head. Answers how many it made.
+/// Creates ranges until there are two whole ones, and `more` positions, after the head. Returns how many it created.
 pub async fn extend(pool: &PgPool, retention: Retention, more: usize) -> Result<usize, StoreError> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
@@ -39,21 +40,21 @@ pub async fn extend(pool: &PgPool, retention: Retention, more: usize) -> Result<
     .fetch_one(&mut *tx)
     .await?;
     let range = i64::from(retention.range.max(1));
-    // A batch is bounded: the count fits.
+    // A batch is bounded: the cast cannot overflow.
     let enough = head + 2 * range + more as i64;
-    let mut made = 0;
+    let mut created = 0;
     while first <= enough {
         let upto = (first / range + 1) * range;
-        make(&mut tx, first, upto).await?;
+        create_range(&mut tx, first, upto).await?;
         first = upto;
-        made += 1;
+        created += 1;
     }
     tx.commit().await?;
-    Ok(made)
+    Ok(created)
 }
 
-/// A table of its own, attached when it is ready: that locks out nobody who reads or appends.
-async fn make(tx: &mut PgConnection, first: i64, upto: i64) -> Result<(), StoreError> {
+/// Creates a table and then attaches it as a partition: attaching does not block reads or appends.
+async fn create_range(tx: &mut PgConnection, first: i64, upto: i64) -> Result<(), StoreError> {
     for statement in [
         format!("create table change_{first} (like change including all)"),
         format!("alter table change attach partition change_{first} for values from ({first}) to ({upto})"),
@@ -64,7 +65,7 @@ async fn make(tx: &mut PgConnection, first: i64, upto: i64) -> Result<(), StoreE
     Ok(())
 }
 
-/// A range with what decides about it.
+/// A range of the change log: positions from `first` until before `upto`.
 #[derive(Debug)]
 struct Range {
     first: i64,
@@ -74,8 +75,8 @@ struct Range {
 
 from_row!(Range { first, upto, bytes });
 
-/// Drops the ranges that need not be kept, and answers how many. One that somebody reads just then is left to the next
-/// time.
+/// Drops the ranges that exceed the limits, and returns how many. A range that is locked by a reader fails with
+/// `Contention`, and is dropped at the next attempt.
 pub async fn drop_old(pool: &PgPool, retention: Retention) -> Result<usize, StoreError> {
     let mut connection = pool.acquire().await?;
     let mut dropped = 0;
@@ -91,10 +92,10 @@ pub async fn drop_old(pool: &PgPool, retention: Retention) -> Result<usize, Stor
         let head: i64 = sqlx::query_scalar("select greatest(floor, (select max(position) from change)) from feed")
             .fetch_one(&mut *connection)
             .await?;
-        // The newest change stays, and with it the range that it is in.
+        // The range of the newest change is never dropped.
         let Some(oldest) = ranges.first().filter(|range| range.upto <= head) else { return Ok(dropped) };
-        let is_too_much = u64::try_from(total).unwrap_or(0) > retention.bytes;
-        if !is_too_much && !is_old(&mut connection, oldest, retention.age).await? {
+        let exceeds_bytes = u64::try_from(total).unwrap_or(0) > retention.bytes;
+        if !exceeds_bytes && !is_old(&mut connection, oldest, retention.age).await? {
             return Ok(dropped);
         }
         drop_range(&mut connection, oldest).await?;
@@ -116,12 +117,12 @@ async fn is_old(connection: &mut PgConnection, range: &Range, age: Duration) -> 
 
 async fn drop_range(connection: &mut PgConnection, Range { first, upto, .. }: &Range) -> Result<(), StoreError> {
     let mut tx = connection.begin().await?;
-    // Whoever waits for this lock holds up those who come after.
+    // A transaction that waits for this lock blocks the ones behind it.
     sqlx::query("set local lock_timeout = '100ms'").execute(&mut *tx).await?;
     lock(&mut tx).await?;
     sqlx::query("update feed set floor = greatest(floor, $1)").bind(upto - 1).execute(&mut *tx).await?;
-    let gone = sqlx::query("delete from change_range where first = $1").bind(first).execute(&mut *tx).await?;
-    if gone.rows_affected() > 0 {
+    let deleted = sqlx::query("delete from change_range where first = $1").bind(first).execute(&mut *tx).await?;
+    if deleted.rows_affected() > 0 {
         sqlx::query(AssertSqlSafe(format!("drop table change_{first}"))).execute(&mut *tx).await?;
     }
     tx.commit().await?;

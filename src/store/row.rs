@@ -1,7 +1,7 @@
-//! Rows as structs. sqlx's derive does the same, but with its macros Cargo builds the driver, TLS and tokio a second time,
-//! for the compiler to run.
+//! `FromRow` for structs. sqlx's derive does the same, but enabling its macros makes Cargo build the driver, TLS and
+//! tokio a second time, for the build host.
 
-/// Implements `FromRow`: each field is the column of its name. A field after `..` is a struct of columns itself.
+/// Implements `FromRow`: each field reads the column of the same name. A field after `..` is itself read from the row.
 macro_rules! from_row {
     ($row:ident { $(..$part:ident,)? $($column:ident),+ }) => {
         impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for $row {

@@ -1,7 +1,8 @@
-//! Texts of articles, each once, by its SHA-256, and which articles may show them in any of their revisions.
+//! Texts of articles, deduplicated by SHA-256 in `article_text`. `article_text_use` records which articles may show a
+//! text in any of their revisions.
 //!
-//! Two transactions never wait for each other here: whoever uses a text that is there, and whoever erases one, locks its
-//! row, in the order of hashes, after the records that they write and before the feed's lock.
+//! Transactions cannot deadlock here: to use a stored text, or to erase one, a transaction locks its row, in the order
+//! of hashes, after the records that it writes and before the feed's lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,23 +14,23 @@ use super::{
 };
 use crate::model::article::{TextHash, keeps_text, text_hash};
 
-/// Keeps the texts that the articles come with, and what they may show.
+/// Stores the texts of these articles, and their uses.
 pub(super) async fn insert(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<(), StoreError> {
-    let of = |one: &PutArticle| Some((one.put.id, text_hash(one.text.as_deref()?)));
-    let uses: BTreeSet<(Uuid, TextHash)> = articles.iter().filter_map(|one| of(one)).collect();
+    let text_use = |article: &PutArticle| Some((article.put.id, text_hash(article.text.as_deref()?)));
+    let uses: BTreeSet<(Uuid, TextHash)> = articles.iter().filter_map(|article| text_use(article)).collect();
     let mut texts: BTreeMap<TextHash, &str> =
-        articles.iter().filter_map(|one| one.text.as_deref()).map(|text| (text_hash(text), text)).collect();
+        articles.iter().filter_map(|article| article.text.as_deref()).map(|text| (text_hash(text), text)).collect();
     while !texts.is_empty() {
         let inserted = insert_new(&mut *tx, &texts, &uses).await?;
         texts.retain(|hash, _| !inserted.contains(hash.as_slice()));
-        // One that was there may be erased just then: it is not found, and inserted again.
+        // A stored text may be erased before it is locked: then it is inserted in the next round.
         let shared = hold(&mut *tx, texts.keys().map(TextHash::as_slice).collect()).await?;
         texts.retain(|hash, _| !shared.contains(hash.as_slice()));
     }
     Ok(())
 }
 
-/// Inserts the texts that are not there, and all uses. Answers which texts these were.
+/// Inserts all uses and the texts that are not stored yet. Returns the hashes of the inserted texts.
 async fn insert_new(
     tx: Tx<'_>,
     texts: &BTreeMap<TextHash, &str>,
@@ -38,13 +39,13 @@ async fn insert_new(
     let inserted: Vec<Vec<u8>> = sqlx::query_scalar(
         "with used as (
              insert into article_text_use (article, sha256)
-             select one.article, one.sha256
-             from unnest($3::uuid[], $4::bytea[]) as one (article, sha256)
+             select input.article, input.sha256
+             from unnest($3::uuid[], $4::bytea[]) as input (article, sha256)
              on conflict on constraint article_text_use_pkey do nothing
          )
          insert into article_text (sha256, body)
-         select one.sha256, one.body
-         from unnest($1::bytea[], $2::text[]) as one (sha256, body)
+         select input.sha256, input.body
+         from unnest($1::bytea[], $2::text[]) as input (sha256, body)
          on conflict on constraint article_text_pkey do nothing
          returning sha256",
     )
@@ -57,7 +58,7 @@ async fn insert_new(
     Ok(inserted.into_iter().collect())
 }
 
-/// Keeps texts from being erased until the transaction ends. Answers which of them are there.
+/// Locks stored texts against erasure until the transaction ends. Returns the hashes of the texts that are stored.
 async fn hold(tx: Tx<'_>, hashes: Vec<&[u8]>) -> Result<BTreeSet<Vec<u8>>, StoreError> {
     if hashes.is_empty() {
         return Ok(BTreeSet::new());
@@ -67,10 +68,11 @@ async fn hold(tx: Tx<'_>, hashes: Vec<&[u8]>) -> Result<BTreeSet<Vec<u8>>, Store
     Ok(held.into_iter().collect())
 }
 
-/// Erases the texts of all revisions of those articles that may not show one any more, but for what others may show.
+/// Erases the texts of all revisions of the articles that may no longer show a text, except texts that other articles
+/// use.
 pub(super) async fn erase(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<(), StoreError> {
-    let withheld = articles.iter().filter(|one| one.former.is_some() && !keeps_text(&one.put.record));
-    let withheld: Vec<Uuid> = withheld.map(|one| one.put.id).collect();
+    let withheld = articles.iter().filter(|article| article.former.is_some() && !keeps_text(&article.put.record));
+    let withheld: Vec<Uuid> = withheld.map(|article| article.put.id).collect();
     if withheld.is_empty() {
         return Ok(());
     }
@@ -82,7 +84,7 @@ pub(super) async fn erase(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -
     if unused.is_empty() {
         return Ok(());
     }
-    // Whoever has come to use one meanwhile is waited for, and seen by the statement that follows.
+    // Waits for concurrent transactions that use one of the texts. The next statement sees their uses.
     sqlx::query("select from article_text where sha256 = any($1) order by sha256 for update")
         .bind(&unused)
         .execute(&mut *tx)
@@ -90,7 +92,11 @@ pub(super) async fn erase(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -
     sqlx::query(
         "delete from article_text
          where sha256 = any($1)
-           and not exists (select from article_text_use as used where used.sha256 = article_text.sha256)",
+           and not exists (
+               select
+               from article_text_use
+               where article_text_use.sha256 = article_text.sha256
+           )",
     )
     .bind(&unused)
     .execute(tx)

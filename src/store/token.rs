@@ -1,4 +1,4 @@
-//! API tokens, of which only hashes are kept.
+//! API tokens. Only hashes of their secrets are stored.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use crate::model::role::Role;
 #[derive(Clone, Copy)]
 pub struct SecretHash(pub [u8; 32]);
 
-/// Takes as long for a wrong hash that begins as the right one as for any other.
+/// Compares in constant time: the duration does not reveal how many leading bytes are right.
 impl PartialEq for SecretHash {
     fn eq(&self, other: &Self) -> bool {
-        let differences = self.0.iter().zip(&other.0).fold(0, |found, (one, other)| found | (one ^ other));
+        let differences = self.0.iter().zip(&other.0).fold(0, |differences, (a, b)| differences | (a ^ b));
         std::hint::black_box(differences) == 0
     }
 }
@@ -27,26 +27,25 @@ impl fmt::Debug for SecretHash {
     }
 }
 
-/// An API token as it is kept.
+/// An API token as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Token {
-    /// Its id.
     pub id: Uuid,
-    /// Whose it is.
+    /// The principal that it authenticates.
     pub name: String,
-    /// What that one may do.
+    /// The role of that principal.
     pub role: Role,
-    /// Of its secret.
+    /// The hash of its secret.
     pub hash: SecretHash,
-    /// When it was made.
+    /// The time of its creation.
     pub create_time: DateTime<Utc>,
-    /// When it ceases to hold; none: never.
+    /// The time from which it is invalid; `None` for never.
     pub expire_time: Option<DateTime<Utc>>,
-    /// When it was revoked; none while it was not.
+    /// The time of its revocation.
     pub revoke_time: Option<DateTime<Utc>>,
 }
 
-/// All tokens, the oldest first.
+/// All tokens, revoked ones included, the oldest first.
 pub async fn all(pool: &PgPool) -> Result<Vec<Token>, StoreError> {
     let tokens = sqlx::query_as(
         "select id, name, role, hash, create_time, expire_time, revoke_time
@@ -58,7 +57,7 @@ pub async fn all(pool: &PgPool) -> Result<Vec<Token>, StoreError> {
     Ok(tokens)
 }
 
-/// Keeps a token.
+/// Stores a token.
 pub async fn create(pool: &PgPool, token: &Token) -> Result<(), StoreError> {
     sqlx::query(
         "insert into token (id, name, role, hash, create_time, expire_time, revoke_time)
@@ -76,7 +75,8 @@ pub async fn create(pool: &PgPool, token: &Token) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Revokes a token, and answers when it was: one that was revoked before keeps its time. None: there is no such token.
+/// Revokes a token, and returns the time of its revocation, which a second call does not change. `None` for an unknown
+/// id.
 pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<Option<DateTime<Utc>>, StoreError> {
     let revoked = sqlx::query_scalar(
         "update token
@@ -90,7 +90,7 @@ pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<Option<DateTime<Utc>>, St
     Ok(revoked)
 }
 
-/// Makes a `Token` of a row with all its columns.
+/// Reads a row with all columns of `token`.
 impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for Token {
     fn from_row(row: &'r sqlx::postgres::PgRow) -> sqlx::Result<Self> {
         use sqlx::Row;

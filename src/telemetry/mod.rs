@@ -1,5 +1,5 @@
-//! What a process tells of itself: the log, as lines on standard error for people on a terminal and as JSON elsewhere;
-//! metrics; traces. None of it holds what callers send, but for the ids of their requests.
+//! The log, the metrics and the traces of a process. The log goes to standard error: as text on a terminal, as JSON
+//! elsewhere. None of them holds data of requests, except request ids.
 
 pub mod metrics;
 mod panics;
@@ -16,16 +16,19 @@ use tracing_subscriber::{Layer, Registry, filter::Targets, fmt, layer::Subscribe
 pub use self::traces::Traces;
 use crate::config::{Log, LogFormat, Operations};
 
-/// Libraries that tell much, and some of it what callers send, unless they are asked by name.
+/// Libraries whose debug output is large and may quote requests. A filter can still enable them by name.
 const QUIET: &str = "h2=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,sqlx=warn,tonic=info,tower=info";
 
-/// Starts the log of this process, and its traces if it serves; of several calls the first holds.
+/// Starts the log of this process, and its traces if it serves. Only the first of several calls has an effect.
+///
+/// # Errors
+/// The filter of the log or the settings of the traces are invalid.
 pub fn init(log: &Log, operations: Option<&Operations>) -> anyhow::Result<Traces> {
     let traces = operations.map(Traces::start).transpose()?.unwrap_or_default();
     let lines = lines(log).with_filter(filter(&log.log)?);
-    // Fails when there is a log already, as there is in the second of several tests.
+    // Fails if there is a log already, as in the second test of a process.
     if tracing_subscriber::registry().with(lines).with(traces.layer()).try_init().is_ok() {
-        panics::log_them();
+        panics::log_panics();
     }
     Ok(traces)
 }
@@ -40,9 +43,9 @@ fn lines(log: &Log) -> Box<dyn Layer<Registry> + Send + Sync> {
     }
 }
 
-/// A level, or targets with levels. `Targets` needs no regular expressions, unlike `EnvFilter`.
-fn filter(wanted: &str) -> anyhow::Result<Targets> {
-    // By itself first: an error is one of theirs.
-    wanted.parse::<Targets>().map_err(|error| anyhow!("--log {wanted:?} is not a filter: {error}"))?;
-    Ok(format!("{QUIET},{wanted}").parse()?)
+/// Parses a level, or targets with levels. `Targets` needs no regular expressions, unlike `EnvFilter`.
+fn filter(setting: &str) -> anyhow::Result<Targets> {
+    // Parsed alone first, so that an error is about the setting.
+    setting.parse::<Targets>().map_err(|error| anyhow!("--log {setting:?} is not a filter: {error}"))?;
+    Ok(format!("{QUIET},{setting}").parse()?)
 }

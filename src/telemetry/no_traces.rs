@@ -1,4 +1,4 @@
-//! In place of traces, where this was built without them.
+//! Replaces `traces` in a build without the feature `otlp`. It has the same items, which do nothing.
 
 use tracing::Span;
 use tracing_subscriber::layer::Identity;
@@ -6,37 +6,37 @@ use tracing_subscriber::layer::Identity;
 use super::traceparent::Traceparent;
 use crate::config::Operations;
 
-/// The target of the spans that traces begin with: there are none.
+/// The target of the root spans of traces. No such span is recorded.
 pub const TRACED: &str = "readout::traced";
 
-/// Where traces go: nowhere.
+/// No exporter of traces.
 #[derive(Debug, Clone, Default)]
 pub struct Traces;
 
 impl Traces {
-    /// A collector is refused on the command line.
+    /// Does nothing. The command line rejects a collector in this build.
     pub fn start(_: &Operations) -> anyhow::Result<Self> {
         Ok(Self)
     }
 
-    /// None.
+    /// No layer.
     pub fn layer(&self) -> Option<Identity> {
         None
     }
 
-    /// Nothing is to be sent.
+    /// Does nothing: there are no spans to send.
     pub async fn end(self) {}
 }
 
-/// No call is kept.
+/// False: no call is traced.
 pub fn is_kept(_: Option<Traceparent>) -> bool {
     false
 }
 
-/// No call is.
+/// `None`: no call is traced.
 pub fn begin(_: &Span, _: &'static str, _: &'static str, _: Option<Traceparent>) -> Option<u128> {
     None
 }
 
-/// Nobody is told.
+/// Does nothing.
 pub fn end(_: &Span, _: usize) {}

@@ -1,5 +1,5 @@
-//! Traces over OTLP: spans of the calls whose callers, or chance, say so. They are sent in batches by a thread of its
-//! own, and dropped while the collector is away.
+//! Exports traces over OTLP: the spans of calls that the caller or the sampler selects. A separate thread sends them in
+//! batches. They are dropped while the collector is unavailable.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -21,24 +21,27 @@ use tracing_subscriber::{Layer, filter::DynFilterFn, registry::LookupSpan};
 use super::traceparent::Traceparent;
 use crate::config::Operations;
 
-/// What was not sent yet gets so long when the process ends.
+/// The time to send the remaining spans when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-/// A collector that takes longer than this is away.
+/// The timeout of a request to the collector.
 const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The target of the spans that traces begin with. What is not below one is no part of a trace: a call that is not kept
-/// costs nothing more.
+/// The target of the root spans of traces. Spans outside of such a span are not recorded, so that a call that is not
+/// sampled costs nothing.
 pub const TRACED: &str = "readout::traced";
 
-/// The part of the calls that is kept whose callers do not say; unset: there is no collector.
-static SAMPLE: OnceLock<f64> = OnceLock::new();
+/// The fraction of calls to sample if the caller does not decide. Unset without a collector.
+static SAMPLE_RATIO: OnceLock<f64> = OnceLock::new();
 
-/// Where traces go: nowhere without a collector.
+/// The exporter of traces. Empty without a collector.
 #[derive(Debug, Clone, Default)]
 pub struct Traces(Option<SdkTracerProvider>);
 
 impl Traces {
-    /// To the collector that the configuration names.
+    /// Starts the exporter for the configured collector, if there is one.
+    ///
+    /// # Errors
+    /// The endpoint is invalid, or the exporter cannot be built.
     pub fn start(config: &Operations) -> anyhow::Result<Self> {
         let Some(endpoint) = &config.otlp_endpoint else { return Ok(Self::default()) };
         let channel = Endpoint::from_shared(endpoint.clone())
@@ -50,15 +53,15 @@ impl Traces {
         let exporter = SpanExporter::builder().with_tonic().with_channel(channel).build()?;
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            // Which calls are kept is settled before they have a span.
+            // `is_kept` has made the decision before a call has a span.
             .with_sampler(Sampler::AlwaysOn)
             .with_resource(Resource::builder().with_service_name(env!("CARGO_PKG_NAME")).build())
             .build();
-        let _ = SAMPLE.set(config.otlp_sample);
+        let _ = SAMPLE_RATIO.set(config.otlp_sample);
         Ok(Self(Some(provider)))
     }
 
-    /// Makes spans of the ones of this crate that are part of a trace.
+    /// The layer that exports the spans of this crate that are part of a trace.
     pub fn layer<S>(&self) -> Option<impl Layer<S> + use<S>>
     where
         S: tracing::Subscriber + for<'a> LookupSpan<'a>,
@@ -68,15 +71,15 @@ impl Traces {
         let in_trace = DynFilterFn::new(|metadata, context| {
             metadata.target() == TRACED || is_ours(metadata) && context.lookup_current().is_some()
         });
-        let of_callsite = |metadata: &'static Metadata<'static>| match is_ours(metadata) {
+        let interest = |metadata: &'static Metadata<'static>| match is_ours(metadata) {
             true => Interest::sometimes(),
             false => Interest::never(),
         };
-        let in_trace = in_trace.with_callsite_filter(of_callsite).with_max_level_hint(Level::DEBUG);
+        let in_trace = in_trace.with_callsite_filter(interest).with_max_level_hint(Level::DEBUG);
         Some(layer.with_tracked_inactivity(false).with_context_activation(false).with_filter(in_trace))
     }
 
-    /// Sends what was not sent yet, and no more.
+    /// Sends the remaining spans, and stops the exporter.
     pub async fn end(self) {
         let Some(provider) = self.0 else { return };
         let sent = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT));
@@ -90,20 +93,21 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("readout") && *metadata.level() <= Level::DEBUG
 }
 
-/// Whether a call is kept: as its caller says, else as chance does.
+/// True if a call is sampled: as its caller decides, else at random.
 pub fn is_kept(parent: Option<Traceparent>) -> bool {
-    let Some(&sample) = SAMPLE.get() else { return false };
+    let Some(&ratio) = SAMPLE_RATIO.get() else { return false };
     match parent {
         Some(parent) => parent.is_sampled,
-        // As the samplers of OpenTelemetry do it: by half of a random id.
+        // As OpenTelemetry's ratio sampler does: compares half of a random trace id with the ratio.
         None => {
             let half = u128::from_be_bytes(RandomIdGenerator::default().new_trace_id().to_bytes()) as u64;
-            (half as f64) < sample * u64::MAX as f64
+            (half as f64) < ratio * u64::MAX as f64
         }
     }
 }
 
-/// Makes a span of `TRACED` that of a call, in its caller's trace if it has one. Answers the trace.
+/// Sets up a span with target `TRACED` as the span of a call, in the caller's trace if there is one. Returns the trace
+/// id.
 pub fn begin(span: &Span, service: &'static str, method: &'static str, parent: Option<Traceparent>) -> Option<u128> {
     if let Some(parent) = parent {
         span.set_parent(Context::new().with_remote_span_context(remote(parent))).ok()?;
@@ -117,9 +121,10 @@ pub fn begin(span: &Span, service: &'static str, method: &'static str, parent: O
     Some(u128::from_be_bytes(traced.span_context().trace_id().to_bytes()))
 }
 
-/// Tells how the call of such a span ended. What is no fault of its caller is an error (OpenTelemetry, RPC conventions).
+/// Records the status code of a call on its span. Codes that are not the caller's fault mark the span as an error
+/// (OpenTelemetry, RPC conventions).
 pub fn end(span: &Span, code: usize) {
-    span.set_attribute("rpc.grpc.status_code", code as i64); // at most 16
+    span.set_attribute("rpc.grpc.status_code", code as i64); // status codes are at most 16
     if [2, 4, 12, 13, 14, 15].contains(&code) {
         span.set_status(Status::error(""));
     }

@@ -131,11 +131,11 @@ async fn a_caller_that_disconnects_does_not_cancel_the_shared_token_lookup() {
     let insert = "insert into token (id, name, role, hash, create_time) values ($1, 'new', 'reader', $2, now())";
     sqlx::query(insert).bind(new.id).bind(new.hash().0.as_slice()).execute(&mut held).await.unwrap();
 
-    let mut lookup = Box::pin(tokens.known(&stranger));
+    let mut lookup = Box::pin(tokens.authenticate(&stranger));
     assert!(timeout(Duration::ZERO, &mut lookup).await.is_err());
     let waiting = tokio::spawn({
         let tokens = Arc::clone(&tokens);
-        async move { tokens.known(&new).await }
+        async move { tokens.authenticate(&new).await }
     });
     assert!(timeout(Duration::from_millis(500), &mut lookup).await.is_err());
     drop(lookup);

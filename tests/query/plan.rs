@@ -78,7 +78,7 @@ async fn sequential_scans(
     let parsed = filter::parse(vocabulary, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
     let (filter, question) = (parsed, Question::read(query, ""));
     let order = if question.is_some() { BEST_FIRST } else { BY_NAME };
-    let mut ask = store.ask(QueryClass::Page, Duration::from_secs(30)).await.unwrap();
+    let mut ask = store.bounded_query(QueryClass::Page, Duration::from_secs(30)).await.unwrap();
     let plan = match of {
         Some(of) => plan(&mut ask, of, &list::ListQuery { filter, question, show_deleted: false, order }, 50).await,
         None => statement::plan(&mut ask, &statement::StatementQuery { filter, question, order }, 50).await,

@@ -1,17 +1,21 @@
-//! The evidence of a report that an import could check again.
+//! Removes the evidence of a report that an import could not check against the article's text.
 
 use tonic::Status;
 
-use super::left_out::LeftOut;
+use super::omissions::Omissions;
 use crate::{
     cli::Clients,
     pb::{Evidence, GetArticleRequest, Report, View, article::TextRights},
 };
 
-/// Leaves out the evidence that an import could not check again.
-pub async fn keep_checkable(clients: &Clients, report: &mut Report) -> Result<LeftOut, Status> {
+/// Removes the evidence that an import could not check, and counts it.
+///
+/// # Errors
+///
+/// If the article cannot be read.
+pub async fn keep_checkable(clients: &Clients, report: &mut Report) -> Result<Omissions, Status> {
     if report.evidence.is_empty() {
-        return Ok(LeftOut::default());
+        return Ok(Omissions::default());
     }
     let request = GetArticleRequest { name: report.article.clone(), view: View::Full.into(), ..Default::default() };
     let article =
@@ -20,40 +24,40 @@ pub async fn keep_checkable(clients: &Clients, report: &mut Report) -> Result<Le
     let before = report.evidence.len();
     if article.text_rights() == TextRights::Withheld {
         report.evidence.clear();
-        return Ok(LeftOut { withheld_quotes: before, ..Default::default() });
+        return Ok(Omissions { withheld_quotes: before, ..Default::default() });
     }
     let text = Text::new(&article.text);
     report.evidence.retain(|evidence| text.holds(evidence));
-    Ok(LeftOut { stale_quotes: before - report.evidence.len(), ..Default::default() })
+    Ok(Omissions { stale_quotes: before - report.evidence.len(), ..Default::default() })
 }
 
-/// A text whose code points can be reached by their number.
+/// A text with an index from code points to bytes.
 struct Text<'a> {
     text: &'a str,
-    /// Where each code point begins, and where the last one ends, in bytes; empty for ASCII.
-    bounds: Vec<usize>,
+    /// The byte offset of each code point, and of the end of the text; empty for ASCII.
+    offsets: Vec<usize>,
 }
 
 impl<'a> Text<'a> {
     fn new(text: &'a str) -> Self {
-        let bounds = match text.is_ascii() {
+        let offsets = match text.is_ascii() {
             true => Vec::new(),
-            false => text.char_indices().map(|(at, _)| at).chain([text.len()]).collect(),
+            false => text.char_indices().map(|(offset, _)| offset).chain([text.len()]).collect(),
         };
-        Self { text, bounds }
+        Self { text, offsets }
     }
 
-    /// Whether the quote stands from `start` to `end`, in code points.
+    /// Returns `true` if the text has the quote from `start` to `end`, in code points.
     fn holds(&self, evidence: &Evidence) -> bool {
-        let range = self.byte(evidence.start).zip(self.byte(evidence.end));
+        let range = self.byte_offset(evidence.start).zip(self.byte_offset(evidence.end));
         range.and_then(|(start, end)| self.text.get(start..end)) == Some(&evidence.quote)
     }
 
-    fn byte(&self, code_point: i32) -> Option<usize> {
+    fn byte_offset(&self, code_point: i32) -> Option<usize> {
         let code_point = usize::try_from(code_point).ok()?;
-        match self.bounds.is_empty() {
+        match self.offsets.is_empty() {
             true => Some(code_point),
-            false => self.bounds.get(code_point).copied(),
+            false => self.offsets.get(code_point).copied(),
         }
     }
 }
@@ -70,7 +74,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_part_of_a_text_stands_where_it_is(text in "[a-zéЖ𝄞 ]{1,20}", start in 0usize..20, len in 1usize..20) {
+        fn text_holds_each_of_its_parts(text in "[a-zéЖ𝄞 ]{1,20}", start in 0usize..20, len in 1usize..20) {
             let quote: String = text.chars().skip(start).take(len).collect();
             prop_assume!(!quote.is_empty());
             let end = start + quote.chars().count();
@@ -79,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn other_words_and_other_places_do_not_stand() {
+    fn text_does_not_hold_other_words_or_other_offsets() {
         for text in ["Baku, talks", "Bakı, talks"] {
             let text = Text::new(text);
             assert!(text.holds(&evidence("talks", 6, 11)));

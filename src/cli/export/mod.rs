@@ -1,7 +1,10 @@
-//! `readout export`: all live records of a running service, as lines that `readout import` reads back.
+//! `readout export`: writes all live records of a running service as lines that `readout import` reads.
+//!
+//! `references` finds references to records that the export misses, `evidence` removes quotes that an import could not
+//! check, `omissions` counts them.
 
 pub(super) mod evidence;
-mod left_out;
+mod omissions;
 mod references;
 
 use std::{
@@ -13,7 +16,7 @@ use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream};
 use tonic::{Response, Status, Streaming};
 
-use self::{evidence::keep_checkable, left_out::LeftOut, references::References};
+use self::{evidence::keep_checkable, omissions::Omissions, references::References};
 use super::{Clients, EXPORT_FORMAT, EXPORT_RECORD, client::Connector, console::Console, is_broken_pipe, json, retry};
 use crate::{
     config,
@@ -25,45 +28,49 @@ use crate::{
     },
 };
 
-/// As many resources in a page as may be; a page ends at 2 MiB, too.
+/// The largest page size. A page also ends at 2 MiB.
 const PAGE_SIZE: i32 = 1000;
 
-/// Meetings whose reports are fetched ahead, in order.
-const AHEAD: usize = 8;
+/// Meetings whose reports are fetched concurrently. The order is kept.
+const PREFETCHED_MEETINGS: usize = 8;
 
-/// The most records that are named where the export misses some.
-const MOST_NAMED: usize = 5;
+/// The largest number of missing records that are named.
+const MAX_NAMED: usize = 5;
 
-/// Exports all. An error: it could not start, or could not go on.
+/// Exports all records.
+///
+/// # Errors
+///
+/// If the export cannot start or continue.
 pub async fn run(args: config::Export) -> Result<ExitCode> {
     let console = Console::counting("records");
     let clients = Clients::connect(&Connector::new(&args.server)?, &console).await?;
-    let mut out = Out::new(&console);
+    let mut out = ExportWriter::new(&console);
     match export(&clients, &mut out).await {
         Ok(is_whole) => {
             console.finish();
             console.say(&format!("{} records", out.records));
-            out.left_out.lines().iter().for_each(|line| console.say(line));
+            out.omissions.lines().iter().for_each(|line| console.say(line));
             match out.references.dead_links() {
                 0 => {}
                 links => console.say(&format!("{links} links lead to meetings that are not in the export")),
             }
             Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        // The reader of a pipe has seen enough, as `head` has.
+        // The reader closed the pipe early, as `head` does.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::FAILURE),
         Err(error) => Err(error),
     }
 }
 
-/// Writes all records. `false`: what others wrote meanwhile may be missing, and that was said.
-async fn export(clients: &Clients, out: &mut Out) -> Result<bool> {
+/// Writes all records. Returns `false`, and prints the reason, if concurrent writes may be missing.
+async fn export(clients: &Clients, out: &mut ExportWriter) -> Result<bool> {
     out.write(Record::Header(ExportHeader { format: EXPORT_FORMAT.to_owned() }))?;
-    let begun_at = participants(clients, out).await?;
+    let start_position = participants(clients, out).await?;
     articles(clients, out).await?;
     reports(clients, out).await?;
     out.flush()?;
-    let moved = has_moved(clients, &begun_at).await;
+    let moved = have_reports_moved(clients, &start_position).await;
     if out.repeated > 0 || moved.as_ref().is_ok_and(|moved| *moved) {
         let problem = "meetings were merged or split during the export: reports of them may be missing; export again";
         clients.console.say(problem);
@@ -74,30 +81,30 @@ async fn export(clients: &Clients, out: &mut Out) -> Result<bool> {
     }
     let missing = out.references.missing();
     if !missing.is_empty() {
-        let named = missing.iter().take(MOST_NAMED).map(|(name, by)| format!("{by} names {name}"));
+        let named = missing.iter().take(MAX_NAMED).map(|(name, by)| format!("{by} names {name}"));
         let named = named.collect::<Vec<_>>().join(", ");
         clients.console.say(&format!(
             "{} records that others name were written during the export and are not in it ({named}{}): export again",
             missing.len(),
-            if missing.len() > MOST_NAMED { ", …" } else { "" },
+            if missing.len() > MAX_NAMED { ", …" } else { "" },
         ));
     }
     Ok(missing.is_empty() && out.repeated == 0 && matches!(moved, Ok(false)))
 }
 
-/// Exports the participants. Answers the position of the feed before them.
-async fn participants(clients: &Clients, out: &mut Out) -> Result<String> {
-    let mut begun_at = String::new();
+/// Exports the participants. Returns the position of the feed before them.
+async fn participants(clients: &Clients, out: &mut ExportWriter) -> Result<String> {
+    let mut start_position = String::new();
     let open = async |page_token| {
         let request =
             ListParticipantsRequest { page_size: PAGE_SIZE, page_token, show_deleted: true, ..Default::default() };
         clients.participants.clone().stream_participants(request).await
     };
     pages(clients, open, async |page| {
-        begun_at = page.as_of;
+        start_position = page.as_of;
         for mut participant in page.participants {
             if participant.delete_time.is_some() {
-                out.left_out.deleted_participants += 1;
+                out.omissions.deleted_participants += 1;
                 continue;
             }
             participant.clear_output();
@@ -106,10 +113,10 @@ async fn participants(clients: &Clients, out: &mut Out) -> Result<String> {
         Ok(page.next_page_token)
     })
     .await?;
-    Ok(begun_at)
+    Ok(start_position)
 }
 
-async fn articles(clients: &Clients, out: &mut Out) -> Result<()> {
+async fn articles(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
     let open = async |page_token| {
         let request = ListArticlesRequest {
             page_size: PAGE_SIZE,
@@ -123,7 +130,7 @@ async fn articles(clients: &Clients, out: &mut Out) -> Result<()> {
     pages(clients, open, async |page| {
         for mut article in page.articles {
             if article.delete_time.is_some() {
-                out.left_out.deleted_articles += 1;
+                out.omissions.deleted_articles += 1;
                 continue;
             }
             article.clear_output();
@@ -134,8 +141,8 @@ async fn articles(clients: &Clients, out: &mut Out) -> Result<()> {
     .await
 }
 
-/// The reports, by way of the meetings: there is no list of all reports. Then what is decided on meetings.
-async fn reports(clients: &Clients, out: &mut Out) -> Result<()> {
+/// Exports the reports of each meeting, as there is no list of all reports; then rulings and reviews of the meetings.
+async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
     let (mut rulings, mut reviewed) = (Vec::new(), Vec::new());
     let open = async |page_token| {
         let request = ListMeetingsRequest {
@@ -153,20 +160,20 @@ async fn reports(clients: &Clients, out: &mut Out) -> Result<()> {
             let reports = reports_page(clients, &meeting.name, String::new()).await;
             reports.map(|reports| (meeting, reports))
         });
-        let mut first_pages = stream::iter(first_pages).buffered(AHEAD);
+        let mut first_pages = stream::iter(first_pages).buffered(PREFETCHED_MEETINGS);
         while let Some(first_page) = first_pages.next().await {
             let (meeting, mut reports) = first_page?;
             loop {
-                out.left_out += reports.left_out;
+                out.omissions += reports.omissions;
                 let is_ruling = |report: &mut Report| report.ruling.is_some();
                 rulings.extend(reports.reports.extract_if(.., is_ruling));
                 out.write_reports(&meeting, reports.reports)?;
-                if reports.next.is_empty() {
+                if reports.next_page_token.is_empty() {
                     break;
                 }
-                reports = reports_page(clients, &meeting.name, reports.next).await?;
+                reports = reports_page(clients, &meeting.name, reports.next_page_token).await?;
             }
-            // An import could not review a meeting that has lost its reports since it was listed.
+            // A meeting without exported reports is left out: an import could not review it.
             if meeting.review() == Review::Reviewed && out.references.has(&meeting.name) {
                 reviewed.push(meeting.name);
             }
@@ -181,8 +188,8 @@ async fn reports(clients: &Clients, out: &mut Out) -> Result<()> {
     Ok(())
 }
 
-/// Returns `true` if reports have moved from one meeting to another since a position of the feed.
-async fn has_moved(clients: &Clients, since: &str) -> Result<bool, Status> {
+/// Returns `true` if merges or splits have moved reports between meetings since a position of the feed.
+async fn have_reports_moved(clients: &Clients, since: &str) -> Result<bool, Status> {
     let mut request = ListChangesRequest {
         start: Some(Start::After(since.to_owned())),
         filter: "kind = MERGED OR kind = SPLIT".to_owned(),
@@ -199,12 +206,12 @@ async fn has_moved(clients: &Clients, since: &str) -> Result<bool, Status> {
     }
 }
 
-/// Reports of one meeting, with evidence that stands in the text of their articles.
+/// A page of the reports of one meeting, with checkable evidence only.
 struct ReportsPage {
     reports: Vec<Report>,
-    left_out: LeftOut,
-    /// Token of the page after it, empty on the last.
-    next: String,
+    omissions: Omissions,
+    /// The token of the next page; empty on the last page.
+    next_page_token: String,
 }
 
 async fn reports_page(clients: &Clients, meeting: &str, page_token: String) -> Result<ReportsPage> {
@@ -213,19 +220,19 @@ async fn reports_page(clients: &Clients, meeting: &str, page_token: String) -> R
     let page =
         clients.repeat(&clients.meetings, &request, async |mut client, request| client.list_reports(request).await);
     let page = page.await.map_err(retry::given_up)?;
-    let (mut reports, mut left_out) = (page.reports, LeftOut::default());
+    let (mut reports, mut omissions) = (page.reports, Omissions::default());
     let before = reports.len();
-    // An import would make them count again.
+    // An import would restore retracted reports as active ones.
     reports.retain(|report| report.state() != State::Retracted);
-    left_out.retracted_reports = before - reports.len();
+    omissions.retracted_reports = before - reports.len();
     for report in &mut reports {
-        left_out += keep_checkable(clients, report).await.map_err(retry::given_up)?;
+        omissions += keep_checkable(clients, report).await.map_err(retry::given_up)?;
     }
-    Ok(ReportsPage { reports, left_out, next: page.next_page_token })
+    Ok(ReportsPage { reports, omissions, next_page_token: page.next_page_token })
 }
 
-/// Reads a stream of pages to its end; where the connection breaks, continues after the last page. `each` takes a page
-/// and answers its token.
+/// Reads a stream of pages to its end. If the connection breaks, resumes after the last page. `each` handles a page and
+/// returns the token of the next one.
 async fn pages<P>(
     clients: &Clients,
     open: impl AsyncFn(String) -> Result<Response<Streaming<P>>, Status>,
@@ -251,31 +258,31 @@ async fn pages<P>(
             Err(status) => status,
         };
         if token.as_ref().is_some_and(String::is_empty) {
-            // That was the last page.
+            // The last page was read: the end of the stream does not matter.
             return Ok(());
         }
         backoff.after(broken).await.map_err(retry::given_up)?;
     }
 }
 
-/// Standard output, line by line, and an account of it.
-struct Out {
+/// Writes records to standard output, and counts records and omissions.
+struct ExportWriter {
     lines: BufWriter<Stdout>,
     console: Console,
     records: u64,
-    left_out: LeftOut,
+    omissions: Omissions,
     references: References,
-    /// Reports that came twice, of two meetings.
+    /// Reports that were listed twice, for two meetings.
     repeated: u64,
 }
 
-impl Out {
+impl ExportWriter {
     fn new(console: &Console) -> Self {
         Self {
             lines: BufWriter::new(io::stdout()),
             console: console.clone(),
             records: 0,
-            left_out: LeftOut::default(),
+            omissions: Omissions::default(),
             references: References::default(),
             repeated: 0,
         }
@@ -283,11 +290,11 @@ impl Out {
 
     /// Returns `true` if the reports of a meeting are exported; counts the meeting if they are not.
     fn is_exported(&mut self, meeting: &Meeting) -> bool {
-        let left_out = &mut self.left_out;
+        let omissions = &mut self.omissions;
         let count = match meeting.review() {
-            _ if meeting.delete_time.is_some() => &mut left_out.deleted_meetings,
-            _ if !meeting.merged_into.is_empty() => &mut left_out.merged_meetings,
-            Review::Retracted => &mut left_out.empty_meetings,
+            _ if meeting.delete_time.is_some() => &mut omissions.deleted_meetings,
+            _ if !meeting.merged_into.is_empty() => &mut omissions.merged_meetings,
+            Review::Retracted => &mut omissions.empty_meetings,
             _ => return true,
         };
         *count += 1;
@@ -306,7 +313,7 @@ impl Out {
         Ok(())
     }
 
-    /// They come after what they rule on: the reports of all meetings. There are few.
+    /// Writes the rulings in the order of their creation. They follow the reports of all meetings, on which they rule.
     fn write_rulings(&mut self, mut rulings: Vec<Report>) -> Result<()> {
         let age = |report: &Report| report.create_time.map(|time| (time.seconds, time.nanos));
         rulings.sort_by_cached_key(|report| (report.meeting.clone(), age(report), report.name.clone()));

@@ -1,5 +1,5 @@
-//! The records that an export names, and those that it has. A record that is written while an export runs may be missed,
-//! and one that names it would dangle: an import refuses it.
+//! Tracks the records that an export has, and the records that they refer to. An export may miss a record that is
+//! written while it runs; a reference to it would dangle, and an import would refuse the record that has it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,18 +12,18 @@ use crate::{
 
 type RecordKey = (Collection, Uuid);
 
-/// The records of an export, and those that they name.
+/// The records of an export, and their references.
 #[derive(Debug, Default)]
 pub struct References {
     exported: HashSet<RecordKey>,
-    /// Those that were not exported when they were named, with the first record that names each.
+    /// Records that were referred to before they were exported, each with the first record that refers to it.
     awaited: HashMap<RecordKey, String>,
-    /// Meetings that links lead to; a service takes links to meetings that are not there.
+    /// The targets of links between meetings. A service accepts links to meetings that do not exist.
     links: Vec<Uuid>,
 }
 
 impl References {
-    /// Takes note of a record. `false`: one of its name was exported before.
+    /// Adds a record. Returns `false` if a record of the same name was exported before.
     pub fn add(&mut self, record: &Record) -> bool {
         match record {
             Record::Header(_) => true,
@@ -61,7 +61,8 @@ impl References {
         Collection::of(name).is_some_and(|key| self.exported.contains(&key))
     }
 
-    /// Records that are not in the export, each with one that names it, in the order of their names.
+    /// Returns the records that are referred to but not exported, each with a record that refers to it, in the order of
+    /// their names.
     pub fn missing(&self) -> Vec<(String, &str)> {
         let missing = self.awaited.iter().filter(|(key, _)| !self.exported.contains(key));
         let mut missing: Vec<_> = missing.map(|((of, id), by)| (of.name(*id), by.as_str())).collect();
@@ -69,7 +70,7 @@ impl References {
         missing
     }
 
-    /// How many links lead to meetings that are not in the export.
+    /// Returns the number of links to meetings that are not in the export.
     pub fn dead_links(&self) -> usize {
         self.links.iter().filter(|meeting| !self.exported.contains(&(Collection::Meetings, **meeting))).count()
     }
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_come_later_are_not_missing() {
+    fn references_to_later_records_are_not_missing() {
         let mut references = References::default();
         let participant = |id, parent| {
             let parent = if parent == 0 { String::new() } else { name(Collection::Participants, parent) };
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_do_not_come_are_missing() {
+    fn references_to_absent_records_are_missing() {
         let mut references = References::default();
         references.add(&report(1, 7, 8, 1));
         let ruling = ExportRuling {
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_exported_once() {
+    fn add_refuses_a_repeated_report() {
         let mut references = References::default();
         assert!(references.add(&report(1, 7, 8, 1)));
         assert!(!references.add(&report(1, 7, 8, 1)));

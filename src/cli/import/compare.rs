@@ -1,4 +1,4 @@
-//! Compares a record of an export with the record that is there under its name.
+//! Compares a record of an export with the stored record of the same name.
 
 use prost::Message;
 use tonic::Status;
@@ -8,7 +8,7 @@ use crate::{
     model::{
         article::{same_content, take_text},
         canonical::is_same,
-        mask::diff::{changed, read},
+        mask::diff::{changed_paths, read},
         resource::{Deletable, Resource},
         rules::ClearOutput,
     },
@@ -18,10 +18,10 @@ use crate::{
     },
 };
 
-/// The most fields that are named.
-const MOST_FIELDS: usize = 5;
+/// The largest number of fields that are named.
+const MAX_FIELDS: usize = 5;
 
-/// The difference in words; none between equal records.
+/// The description of a difference; `None` for equal records.
 pub type Difference = Option<String>;
 
 /// Compares a participant.
@@ -56,16 +56,16 @@ pub async fn article(clients: &Clients, name: &str, sent: &Article) -> Result<Di
     let mut before = stored.clone();
     before.clear_output();
     before.name.clear();
-    // They are no fields of the sender's, but stand for the text.
+    // These output fields stand for the text, which is not sent back.
     (before.text_length, before.text_sha256) = (stored.text_length, stored.text_sha256);
     Ok(fields(&before, &sent))
 }
 
-/// Compares a report of an article, without the evidence that an export leaves out.
+/// Compares a report of an article, without the evidence that an export omits.
 pub async fn report(clients: &Clients, name: &str, record: &ExportReport) -> Result<Difference, Status> {
     let stored = stored_report(clients, name).await?;
-    if let Some(other) = other_state(&stored, &record.meeting) {
-        return Ok(Some(other));
+    if let Some(difference) = state_difference(&stored, &record.meeting) {
+        return Ok(Some(difference));
     }
     let sent = as_written(&record.report.clone().unwrap_or_default());
     let mut exported = stored;
@@ -83,8 +83,8 @@ pub async fn report(clients: &Clients, name: &str, record: &ExportReport) -> Res
 /// Compares a ruling.
 pub async fn ruling(clients: &Clients, name: &str, sent: &ExportRuling) -> Result<Difference, Status> {
     let stored = stored_report(clients, name).await?;
-    if let Some(other) = other_state(&stored, &sent.meeting) {
-        return Ok(Some(other));
+    if let Some(difference) = state_difference(&stored, &sent.meeting) {
+        return Ok(Some(difference));
     }
     let part = |account, ruling| Report { account, ruling, ..Default::default() };
     let stored = part(stored.account, stored.ruling);
@@ -92,7 +92,7 @@ pub async fn ruling(clients: &Clients, name: &str, sent: &ExportRuling) -> Resul
     Ok(if is_same(&sent, &stored) { None } else { fields(&stored, &sent) })
 }
 
-/// Compares what an export has of a meeting itself.
+/// Compares the labels of a meeting, the only part of it that an export has.
 pub fn meeting(record: &ExportReport, stored: &Meeting) -> Difference {
     if stored.is_deleted() {
         return Some(DELETED.to_owned());
@@ -109,8 +109,8 @@ async fn stored_report(clients: &Clients, name: &str) -> Result<Report, Status> 
     clients.repeat(&clients.meetings, &request, async |mut client, request| client.get_report(request).await).await
 }
 
-/// The state of a report here, where it is another than in the export.
-fn other_state(stored: &Report, meeting: &str) -> Difference {
+/// Describes the state or the meeting of a stored report if it differs from the export.
+fn state_difference(stored: &Report, meeting: &str) -> Difference {
     match stored.state() {
         State::Retracted => Some("it is retracted here".to_owned()),
         _ if stored.meeting != meeting => Some(format!("it belongs to {} here", stored.meeting)),
@@ -118,14 +118,14 @@ fn other_state(stored: &Report, meeting: &str) -> Difference {
     }
 }
 
-/// A record as a call writes it.
+/// Returns a record without output fields, as a call writes it.
 fn as_written<M: ClearOutput + Clone>(sent: &M) -> M {
     let mut sent = sent.clone();
     sent.clear_output();
     sent
 }
 
-/// Returns `true` for equal evidence. Evidence without offsets gets them when it is written.
+/// Returns `true` for equal evidence. Sent evidence without offsets matches any: the service fills them in.
 fn is_same_evidence(sent: &[Evidence], stored: &[Evidence]) -> bool {
     let is_same = |(sent, stored): (&Evidence, &Evidence)| {
         let offsets = match (sent.start, sent.end) {
@@ -137,14 +137,14 @@ fn is_same_evidence(sent: &[Evidence], stored: &[Evidence]) -> bool {
     sent.len() == stored.len() && sent.iter().zip(stored).all(is_same)
 }
 
-/// The fields that are different: "title, labels.desk".
+/// Lists the fields that differ: "title, labels.desk".
 fn fields<R: Resource + Message>(stored: &R, sent: &R) -> Difference {
     let decoded = |record: &R| read::<R>(&record.encode_to_vec());
     let Ok((stored, sent)) = decoded(stored).and_then(|stored| Ok((stored, decoded(sent)?))) else {
         return Some("its content".to_owned());
     };
-    let paths = changed(&stored, &sent);
-    let more = paths.len().saturating_sub(MOST_FIELDS);
+    let paths = changed_paths(&stored, &sent);
+    let more = paths.len().saturating_sub(MAX_FIELDS);
     let named = paths[..paths.len() - more].join(", ");
     Some(if more > 0 { format!("{named} and {more} more") } else { named })
 }
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn evidence_without_offsets_is_that_with_offsets() {
+    fn evidence_without_offsets_equals_evidence_with_offsets() {
         let evidence =
             |start, end| Evidence { field: "title".into(), quote: "met".into(), start, end, ..Default::default() };
         assert!(is_same_evidence(&[evidence(0, 0)], &[evidence(5, 8)]));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_meeting_differs_by_its_labels_or_its_end() {
+    fn meeting_differs_by_its_labels_or_its_deletion() {
         let labels = |value: &str| [("desk".to_owned(), value.to_owned())].into();
         let record = ExportReport { meeting_labels: labels("a"), ..Default::default() };
         let stored = |value| Meeting { labels: labels(value), ..Default::default() };
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_some_fields_are_named() {
+    fn difference_names_the_first_fields_only() {
         let sent = Article {
             title: "A".into(),
             section: "B".into(),
@@ -186,7 +186,10 @@ mod tests {
             alternate_uris: vec!["urn:y".into()],
             ..Default::default()
         };
-        let told = fields(&Article::default(), &sent).expect("a difference");
-        assert!(told.starts_with("uri, alternate_uris, title") && told.ends_with(" and 2 more"), "{told}");
+        let difference = fields(&Article::default(), &sent).expect("a difference");
+        assert!(
+            difference.starts_with("uri, alternate_uris, title") && difference.ends_with(" and 2 more"),
+            "{difference}"
+        );
     }
 }

@@ -1,8 +1,12 @@
-//! `readout import`: writes files of stories, or of an export's records, into a running service.
+//! `readout import`: writes files of stories, or of the records of an export, into a running service.
+//!
+//! `reader` reads messages from files (`unpack` decompresses, `framing` splits), `stories` and `records` write them,
+//! `compare` finds differences to stored records, `tally` counts the outcome, `fault` and `fault_report` describe
+//! errors.
 
 mod compare;
 mod fault;
-mod faults;
+mod fault_report;
 mod framing;
 mod reader;
 mod records;
@@ -21,10 +25,14 @@ use crate::{
     pb::{self, export_record::Record},
 };
 
-/// Records of an export on their way at a time, for each stream of stories that there would be.
+/// Concurrent records of an export, for each configured stream of stories.
 const RECORDS_PER_STREAM: u16 = 16;
 
-/// Imports all files, one after another. An error: it could not start, or could not go on.
+/// Imports the files one after another.
+///
+/// # Errors
+///
+/// If the import cannot start or continue.
 pub async fn run(args: config::Import) -> Result<ExitCode> {
     for file in &args.files {
         reader::check(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -56,7 +64,7 @@ async fn import(args: &config::Import, clients: &Clients, tally: &Arc<Tally>) ->
     Ok(())
 }
 
-/// The format that the first message of an export has; none if the message is not the header of an export.
+/// Returns the format of an export if the message is the header of one.
 fn export_format(message: &str) -> Option<String> {
     match json::parse::<pb::ExportRecord>(EXPORT_RECORD, message).ok()?.record? {
         Record::Header(header) => Some(header.format),
@@ -69,12 +77,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_header_makes_a_file_an_export() {
+    fn export_format_is_read_from_a_header_only() {
         let header = r#"{"header":{"format":"readout.v1"}}"#;
         assert_eq!(export_format(header).as_deref(), Some("readout.v1"));
         assert_eq!(export_format(r#"{"header":{}}"#).as_deref(), Some(""));
-        for other in ["", "{}", "nonsense", r#"{"article":{"uri":"urn:x"}}"#, r#"{"reports":[]}"#] {
-            assert_eq!(export_format(other), None, "{other}");
+        for message in ["", "{}", "nonsense", r#"{"article":{"uri":"urn:x"}}"#, r#"{"reports":[]}"#] {
+            assert_eq!(export_format(message), None, "{message}");
         }
     }
 }

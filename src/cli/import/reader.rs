@@ -1,4 +1,4 @@
-//! The messages of an input, read by a thread of its own and only as fast as they are used.
+//! Reads the messages of a file or standard input on a separate thread, with backpressure from the consumer.
 
 use std::{
     fmt,
@@ -16,23 +16,23 @@ use tokio::{
 
 use super::{
     fault::Fault,
-    framing::{Messages, Piece},
+    framing::{Frame, Messages},
     unpack::unpacked,
 };
 use crate::cli::console::Console;
 
-/// Messages that are read ahead, and their KiB: of larger ones, one at a time.
-const AHEAD: usize = 16;
-const AHEAD_KIB: usize = 16 << 10;
+/// The bounds of read-ahead: messages, and their total size in KiB. A larger message is read ahead alone.
+const READ_AHEAD: usize = 16;
+const READ_AHEAD_KIB: usize = 16 << 10;
 
-/// The place where a message begins.
+/// The file and line where a message begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct At {
+pub struct Location {
     pub file: Arc<str>,
     pub line: u64,
 }
 
-impl fmt::Display for At {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
@@ -41,11 +41,11 @@ impl fmt::Display for At {
 /// A message in JSON.
 #[derive(Debug)]
 pub struct Message {
-    pub at: At,
-    /// Its text, or why it could not be read.
+    pub location: Location,
+    /// The text, or the fault of a malformed message.
     pub text: Result<String, Fault>,
-    /// Its share of what may be read ahead, for as long as its text is kept.
-    _room: Option<OwnedSemaphorePermit>,
+    /// The share of the read-ahead budget, which is returned when the message is dropped.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The messages of one input, in order.
@@ -55,7 +55,7 @@ pub struct Reader {
     rest: mpsc::Receiver<Message>,
 }
 
-/// Checks that there is such a file. It is not opened: a pipe can be opened only once.
+/// Checks that a file exists and is not a directory. The file is not opened: a pipe can be opened only once.
 pub fn check(path: &Path) -> io::Result<()> {
     match path.as_os_str() == "-" {
         true => Ok(()),
@@ -74,22 +74,22 @@ impl Reader {
         if path.as_os_str() == "-" && io::stdin().is_terminal() {
             console.say("reading messages from the terminal, up to ctrl-d");
         }
-        let (messages, rest) = mpsc::channel(AHEAD);
+        let (messages, rest) = mpsc::channel(READ_AHEAD);
         let runtime = Handle::current();
-        // Not one of the runtime's threads: its end would be waited for, and a terminal may never end.
+        // Not a blocking task: the runtime would wait for its end, and a terminal may never reach the end of input.
         thread::Builder::new().name("messages".to_owned()).spawn(move || {
-            let budget = Arc::new(Semaphore::new(AHEAD_KIB));
-            read(&name, input, |at, text| {
-                let kib = text.as_ref().map_or(0, |text| text.len() / 1024 + 1).min(AHEAD_KIB);
-                // As many as fit; and the budget is never closed.
-                let room = runtime.block_on(budget.clone().acquire_many_owned(kib as u32)).ok();
-                messages.blocking_send(Message { at, text, _room: room }).is_ok()
+            let budget = Arc::new(Semaphore::new(READ_AHEAD_KIB));
+            read(&name, input, |location, text| {
+                let kib = text.as_ref().map_or(0, |text| text.len() / 1024 + 1).min(READ_AHEAD_KIB);
+                // Does not fail: the request is at most the whole budget, and the semaphore is never closed.
+                let permit = runtime.block_on(budget.clone().acquire_many_owned(kib as u32)).ok();
+                messages.blocking_send(Message { location, text, _permit: permit }).is_ok()
             });
         })?;
         Ok(Self { peeked: None, rest })
     }
 
-    /// The next message; none at the end. Safe to drop while it waits.
+    /// Returns the next message; `None` at the end. Cancel safe.
     pub async fn next(&mut self) -> Option<Message> {
         match self.peeked.take() {
             Some(message) => Some(message),
@@ -97,7 +97,7 @@ impl Reader {
         }
     }
 
-    /// The next message, which stays the next one.
+    /// Returns the next message without consuming it.
     pub async fn peek(&mut self) -> Option<&Message> {
         if self.peeked.is_none() {
             self.peeked = self.rest.recv().await;
@@ -106,18 +106,18 @@ impl Reader {
     }
 }
 
-/// Gives each message to `give`, until it refuses one.
-fn read(name: &Arc<str>, input: Box<dyn Read + Send>, mut give: impl FnMut(At, Result<String, Fault>) -> bool) {
-    let at = |line| At { file: name.clone(), line };
+/// Passes each message to `emit`, until it returns `false`.
+fn read(name: &Arc<str>, input: Box<dyn Read + Send>, mut emit: impl FnMut(Location, Result<String, Fault>) -> bool) {
+    let location = |line| Location { file: name.clone(), line };
     let mut messages = match unpacked(input) {
         Ok(input) => Messages::new(input),
         Err(error) => {
-            give(at(1), Err(Fault::new("cannot be read", format!("cannot be read: {error}"))));
+            emit(location(1), Err(Fault::new("cannot be read", format!("cannot be read: {error}"))));
             return;
         }
     };
-    while let Some(Piece { line, text }) = messages.next() {
-        if !give(at(line), text) {
+    while let Some(Frame { line, text }) = messages.next() {
+        if !emit(location(line), text) {
             return;
         }
     }
@@ -133,15 +133,15 @@ mod tests {
 
     fn all(input: &[u8]) -> Vec<(u64, Result<String, String>)> {
         let mut messages = Vec::new();
-        read(&"x".into(), Box::new(Cursor::new(input.to_vec())), |at, text| {
-            messages.push((at.line, text.map_err(|fault| fault.text)));
+        read(&"x".into(), Box::new(Cursor::new(input.to_vec())), |location, text| {
+            messages.push((location.line, text.map_err(|fault| fault.text)));
             true
         });
         messages
     }
 
     #[test]
-    fn a_packed_file_is_read_as_the_plain_one() {
+    fn compressed_files_give_the_same_messages() {
         let plain = "{\"a\":1}\n{\n}\n";
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(plain.as_bytes()).expect("memory takes it");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_file_gives_its_whole_messages_and_an_error() {
+    fn truncated_file_gives_its_whole_messages_and_an_error() {
         let plain: String = (0..10_000).map(|number| format!("{{\"number\": {number}}}\n")).collect();
         let zstd = zstd::encode_all(plain.as_bytes(), 1).expect("memory takes it");
         let messages = all(&zstd[..zstd.len() - 1]);

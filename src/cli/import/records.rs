@@ -1,5 +1,5 @@
-//! Records of an export, each written under its own name: participants, then articles, then reports, then rulings,
-//! those of a meeting in their order, then reviews. A sort begins when the one before it is written.
+//! Imports the records of an export, each under its own name: participants, then articles, reports, rulings (in order
+//! within a meeting) and reviews. A kind begins once all records of the kind before it are written.
 
 mod lanes;
 
@@ -16,7 +16,7 @@ use self::lanes::Lanes;
 use super::{
     compare::{self, Difference},
     fault::{Fault, uri_in},
-    reader::{At, Reader},
+    reader::{Location, Reader},
     tally::Tally,
 };
 use crate::{
@@ -27,25 +27,29 @@ use crate::{
     },
 };
 
-/// Imports all messages as records, of which `lanes` are on their way at a time.
+/// Imports all messages as records, of which at most `lanes` are written concurrently.
+///
+/// # Errors
+///
+/// If the service is out of reach or refuses every call.
 pub async fn import(mut messages: Reader, clients: &Clients, tally: &Arc<Tally>, lanes: u16) -> Result<()> {
     let writer = Writer { clients: clients.clone(), tally: tally.clone() };
     let mut waiting = Vec::new();
-    let mut open: Option<(Sort, Lanes)> = None;
+    let mut open: Option<(RecordKind, Lanes)> = None;
     while let Some(message) = messages.next().await {
-        let item = match item(message.at.clone(), message.text) {
+        let item = match item(message.location.clone(), message.text) {
             Ok(Some(item)) => item,
             Ok(None) => continue,
             Err(fault) => {
-                tally.failed(&message.at, &fault);
+                tally.failed(&message.location, &fault);
                 continue;
             }
         };
-        if let Some((_, before)) = open.take_if(|(sort, _)| *sort != item.sort) {
+        if let Some((_, before)) = open.take_if(|(kind, _)| *kind != item.kind) {
             waiting.extend(before.close().await?);
-            waiting = again(waiting, &writer, lanes).await?;
+            waiting = retry_waiting(waiting, &writer, lanes).await?;
         }
-        let (_, lanes) = open.get_or_insert_with(|| (item.sort, Lanes::open(&writer, lanes)));
+        let (_, lanes) = open.get_or_insert_with(|| (item.kind, Lanes::open(&writer, lanes)));
         if !lanes.send(item).await {
             break;
         }
@@ -53,16 +57,16 @@ pub async fn import(mut messages: Reader, clients: &Clients, tally: &Arc<Tally>,
     if let Some((_, last)) = open {
         waiting.extend(last.close().await?);
     }
-    for item in again(waiting, &writer, lanes).await? {
+    for item in retry_waiting(waiting, &writer, lanes).await? {
         if let Some(status) = &item.missing {
-            tally.failed(&item.at, &item.fault(status));
+            tally.failed(&item.location, &item.fault(status));
         }
     }
     Ok(())
 }
 
-/// Writes the records that missed another one, again while there is progress; answers those that still do.
-async fn again(mut waiting: Vec<Item>, writer: &Writer, lanes: u16) -> Result<Vec<Item>> {
+/// Writes records whose references were missing, repeatedly while there is progress. Returns those that still fail.
+async fn retry_waiting(mut waiting: Vec<Item>, writer: &Writer, lanes: u16) -> Result<Vec<Item>> {
     loop {
         let before = waiting.len();
         if before == 0 {
@@ -82,7 +86,7 @@ async fn again(mut waiting: Vec<Item>, writer: &Writer, lanes: u16) -> Result<Ve
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sort {
+enum RecordKind {
     Participant,
     Article,
     Report,
@@ -93,20 +97,19 @@ enum Sort {
 /// A record to write.
 #[derive(Debug)]
 struct Item {
-    at: At,
-    sort: Sort,
-    /// Records of one key are written one after another: a report's is its meeting, as writes to one meeting would
-    /// only wait for each other.
+    location: Location,
+    kind: RecordKind,
+    /// Records of one key are written one after another. The key of a report is its meeting, as concurrent writes to
+    /// one meeting would only wait for each other.
     key: String,
-    /// Its name.
     name: String,
     record: Record,
-    /// The answer to it, when it missed another record.
+    /// The status of the last attempt, if a record that this one refers to was missing.
     missing: Option<Status>,
 }
 
 impl Item {
-    /// The words by which people know the record: the uri of an article, the name of another.
+    /// The subject in messages: the uri of an article, the name of any other record.
     fn subject(&self) -> &str {
         match &self.record {
             Record::Article(article) => &article.uri,
@@ -114,64 +117,65 @@ impl Item {
         }
     }
 
-    /// Returns `true` if every other record would fail alike. A writer may not decide on meetings, but write all else.
+    /// Returns `true` if every other record would fail for the same reason. The role writer may not make rulings or
+    /// reviews, but may write all other records.
     fn ends_import(&self, status: &Status) -> bool {
-        let is_decision = matches!(self.sort, Sort::Ruling | Sort::Review);
-        retry::is_hopeless(status) && !(is_decision && status.code() == Code::PermissionDenied)
+        let is_decision = matches!(self.kind, RecordKind::Ruling | RecordKind::Review);
+        retry::is_fatal(status) && !(is_decision && status.code() == Code::PermissionDenied)
     }
 
-    /// The fault that a service answered.
+    /// The fault that the service reports.
     fn fault(&self, status: &Status) -> Fault {
-        // Requests name the parts of a record as the record does: `article.uri`, `report.account.kind`.
+        // Requests and records have the same field paths: `article.uri`, `report.account.kind`.
         let value = |path: &str| match &self.record {
             Record::Report(record) => json::at_path("readout.v1.ExportReport", record, path),
             record => json::at_path(EXPORT_RECORD, &ExportRecord { record: Some(record.clone()) }, path),
         };
-        Fault::of_status(status, value).about(self.subject())
+        Fault::from_status(status, value).about(self.subject())
     }
 }
 
-/// A message as a record, none for a header; or what is wrong with it.
-fn item(at: At, text: Result<String, Fault>) -> Result<Option<Item>, Fault> {
+/// Parses a message as a record; `None` for a header.
+fn item(location: Location, text: Result<String, Fault>) -> Result<Option<Item>, Fault> {
     let text = text?;
     let subject = || uri_in(text.as_bytes()).unwrap_or_default();
     let record = json::parse::<ExportRecord>(EXPORT_RECORD, &text);
-    let record = record.map_err(|misfit| Fault::of_misfit(&misfit).about(subject()))?;
-    // The name goes into the request as the id to create the resource under.
-    let (sort, key, name, record) = match record.record {
+    let record = record.map_err(|mismatch| Fault::from_mismatch(&mismatch).about(subject()))?;
+    // The request has the id of the resource in a field of its own: the name is removed from the record.
+    let (kind, key, name, record) = match record.record {
         Some(Record::Header(_)) => return Ok(None),
         Some(Record::Participant(mut participant)) => {
             let name = mem::take(&mut participant.name);
-            (Sort::Participant, name.clone(), name, Record::Participant(participant))
+            (RecordKind::Participant, name.clone(), name, Record::Participant(participant))
         }
         Some(Record::Article(mut article)) => {
             let name = mem::take(&mut article.name);
-            (Sort::Article, name.clone(), name, Record::Article(article))
+            (RecordKind::Article, name.clone(), name, Record::Article(article))
         }
         Some(Record::Report(mut record)) => {
             let name = record.report.as_mut().map(|report| mem::take(&mut report.name));
-            (Sort::Report, record.meeting.clone(), name.unwrap_or_default(), Record::Report(record))
+            (RecordKind::Report, record.meeting.clone(), name.unwrap_or_default(), Record::Report(record))
         }
         Some(Record::Ruling(mut ruling)) => {
             let name = mem::take(&mut ruling.name);
-            (Sort::Ruling, ruling.meeting.clone(), name, Record::Ruling(ruling))
+            (RecordKind::Ruling, ruling.meeting.clone(), name, Record::Ruling(ruling))
         }
         Some(Record::Review(review)) => {
-            (Sort::Review, review.meeting.clone(), review.meeting.clone(), Record::Review(review))
+            (RecordKind::Review, review.meeting.clone(), review.meeting.clone(), Record::Review(review))
         }
         None => {
             let problem = "holds no record: one of participant, article, report, ruling, review is required";
             return Err(Fault::new("no record", problem));
         }
     };
-    let collection = match sort {
-        Sort::Participant => "participants",
-        Sort::Article => "articles",
-        Sort::Report | Sort::Ruling => "reports",
-        Sort::Review => "meetings",
+    let collection = match kind {
+        RecordKind::Participant => "participants",
+        RecordKind::Article => "articles",
+        RecordKind::Report | RecordKind::Ruling => "reports",
+        RecordKind::Review => "meetings",
     };
     match id(&name).filter(|_| name.starts_with(&format!("{collection}/"))) {
-        Some(_) => Ok(Some(Item { at, sort, key, name, record, missing: None })),
+        Some(_) => Ok(Some(Item { location, kind, key, name, record, missing: None })),
         None => {
             let problem = format!("its name must be {collection}/{{uuid}}, not {name:?}");
             Err(Fault::new("a name that is none", problem).about(subject()))
@@ -179,7 +183,7 @@ fn item(at: At, text: Result<String, Fault>) -> Result<Option<Item>, Fault> {
     }
 }
 
-/// The id in a resource's name.
+/// Returns the id in the name of a resource.
 fn id(name: &str) -> Option<&str> {
     name.split_once('/').map(|(_, id)| id).filter(|id| Uuid::try_parse(id).is_ok())
 }
@@ -191,7 +195,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Writes the records of a lane; answers those that missed another one.
+    /// Writes the records of a lane. Returns those that refer to a missing record.
     async fn write_all(self, mut items: mpsc::Receiver<Item>) -> Result<Vec<Item>> {
         let mut waiting = Vec::new();
         while let Some(mut item) = items.recv().await {
@@ -202,26 +206,26 @@ impl Writer {
                     waiting.push(item);
                 }
                 Err(status) if item.ends_import(&status) => return Err(retry::given_up(status)),
-                Err(status) => self.tally.failed(&item.at, &item.fault(&status)),
+                Err(status) => self.tally.failed(&item.location, &item.fault(&status)),
             }
         }
         Ok(waiting)
     }
 
-    /// Counts what a record led to.
+    /// Counts the outcome of a record.
     fn count(&self, item: &Item, written: RecordOutcome) -> Result<()> {
         let RecordOutcome { created, meeting, difference } = written;
-        if let Some(OfMeeting { created, difference }) = meeting {
+        if let Some(MeetingOutcome { created, difference }) = meeting {
             let name = item.key.as_str();
             self.tally.accepted_part(|totals| totals.resource(name, created))?;
             if let Some(difference) = difference {
-                self.tally.part_differs(&item.at, &other_content(name, name, &difference));
+                self.tally.part_differs(&item.location, &other_content(name, name, &difference));
             }
         }
         match difference {
             None => self.tally.accepted(|totals| totals.record(&item.name, created)),
             Some(difference) => {
-                self.tally.differs(&item.at, &other_content(item.subject(), &item.name, &difference));
+                self.tally.differs(&item.location, &other_content(item.subject(), &item.name, &difference));
                 Ok(())
             }
         }
@@ -300,55 +304,57 @@ impl Writer {
         self.clients.repeat(client, &request, async |mut client, request| client.update_meeting(request).await).await
     }
 
-    /// Looks for a meeting, and compares it. Only for the first of its reports: after that the answer is known.
-    async fn meeting(&self, name: &str, compare: impl Fn(&Meeting) -> Difference) -> Result<OfMeeting, Status> {
+    /// Looks up the meeting of a report, and compares it. Does so only for the first report of a meeting.
+    async fn meeting(&self, name: &str, compare: impl Fn(&Meeting) -> Difference) -> Result<MeetingOutcome, Status> {
         if self.tally.knows_meeting(name) {
-            return Ok(OfMeeting::default());
+            return Ok(MeetingOutcome::default());
         }
         let request = GetMeetingRequest { name: name.to_owned(), view: View::Basic.into(), ..Default::default() };
         let client = &self.clients.meetings;
         let answer =
             self.clients.repeat(client, &request, async |mut client, request| client.get_meeting(request).await);
         match answer.await {
-            Ok(stored) => Ok(OfMeeting { created: false, difference: compare(&stored) }),
-            Err(status) if status.code() == Code::NotFound => Ok(OfMeeting { created: true, difference: None }),
+            Ok(stored) => Ok(MeetingOutcome { created: false, difference: compare(&stored) }),
+            Err(status) if status.code() == Code::NotFound => Ok(MeetingOutcome { created: true, difference: None }),
             Err(status) => Err(status),
         }
     }
 }
 
-/// Says of a record that it is there with other content.
+/// The fault of a record that exists with other content.
 fn other_content(subject: &str, name: &str, difference: &str) -> Fault {
     let stored = if subject == name { "the record that is there" } else { name };
     let text = format!("differs from {stored}, which was left as it is: {difference}");
     Fault::new("differs from the record that is there", text).about(subject)
 }
 
-/// The outcome of a record: it was created, or the one that is there has this difference; and its meeting, of a report.
+/// The outcome of a record: it was created, or the stored record has this difference. For a report, also the outcome
+/// for its meeting.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct RecordOutcome {
     created: bool,
     difference: Difference,
-    meeting: Option<OfMeeting>,
+    meeting: Option<MeetingOutcome>,
 }
 
-/// The outcome of a report for its meeting: it was created, or the one that is there has this difference.
+/// The outcome of a report for its meeting: the meeting was created, or the stored one has this difference.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct OfMeeting {
+struct MeetingOutcome {
     created: bool,
     difference: Difference,
 }
 
 impl RecordOutcome {
-    /// The outcome of a create call for a record of this name. A record that is there already is no error, but compared.
+    /// The outcome of a create call for a record of this name. A record that already exists is no error: it is
+    /// compared.
     async fn of<T>(
         name: &str,
         answer: Result<T, Status>,
         compare: impl AsyncFnOnce() -> Result<Difference, Status>,
     ) -> Result<Self, Status> {
         let Err(status) = answer else { return Ok(Self { created: true, ..Self::default() }) };
-        let taken_by = status.get_details_error_info().and_then(|mut info| info.metadata.remove("name"));
-        match status.code() == Code::AlreadyExists && taken_by.as_deref() == Some(name) {
+        let existing_name = status.get_details_error_info().and_then(|mut info| info.metadata.remove("name"));
+        match status.code() == Code::AlreadyExists && existing_name.as_deref() == Some(name) {
             true => Ok(Self { difference: compare().await?, ..Self::default() }),
             false => Err(status),
         }

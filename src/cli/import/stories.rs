@@ -1,5 +1,5 @@
-//! Stories, over several streams at a time. What was not answered when a connection broke is sent again: a story
-//! that is there already is matched.
+//! Imports stories over several concurrent streams. Stories without an answer are sent again when a connection breaks;
+//! the service matches a story that it has already stored.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -14,7 +14,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::{
     fault::{Fault, uri_in},
-    reader::{At, Reader},
+    reader::{Location, Reader},
     tally::Tally,
 };
 use crate::{
@@ -27,11 +27,15 @@ use crate::{
 
 const REQUEST: &str = "readout.v1.IngestStoriesRequest";
 
-/// Stories of one stream that may be without an answer, and their bytes: enough to keep the service busy.
+/// The window of unanswered stories on one stream, in stories and in bytes: enough to keep the service busy.
 const WINDOW: usize = 32;
 const WINDOW_BYTES: usize = 8 << 20;
 
 /// Imports all messages as stories.
+///
+/// # Errors
+///
+/// If the service is out of reach, refuses every call, or breaks the protocol.
 pub async fn import(messages: Reader, clients: &Clients, tally: &Arc<Tally>, streams: u16) -> Result<()> {
     let messages = Arc::new(Mutex::new(messages));
     let mut workers = JoinSet::new();
@@ -51,18 +55,18 @@ pub async fn import(messages: Reader, clients: &Clients, tally: &Arc<Tally>, str
     Ok(())
 }
 
-/// One stream, which is opened again when it breaks.
+/// A worker with one stream, which it reopens when it breaks.
 struct Worker {
     messages: Arc<Mutex<Reader>>,
     clients: Clients,
     tally: Arc<Tally>,
     backoff: Backoff,
-    /// In the order in which they were sent, which is that of their answers.
+    /// In the order in which they were sent. Answers have the same order.
     unanswered: VecDeque<PendingStory>,
 }
 
 struct PendingStory {
-    at: At,
+    location: Location,
     request: IngestStoriesRequest,
     bytes: usize,
 }
@@ -70,46 +74,46 @@ struct PendingStory {
 impl Worker {
     async fn run(mut self) -> Result<()> {
         loop {
-            // With the first story at hand, as a service may wait for it before it answers the call.
+            // The stream opens with a first story, as the service may wait for it before it responds.
             if self.unanswered.is_empty() {
                 match next_story(&self.messages, &self.tally).await {
                     Some(story) => self.unanswered.push_back(story),
                     None => return Ok(()),
                 }
             }
-            let Err(broken) = self.stream().await else { continue };
-            let status = match broken.downcast::<Status>() {
+            let Err(error) = self.stream().await else { continue };
+            let status = match error.downcast::<Status>() {
                 Ok(status) => status,
                 Err(error) => return Err(error),
             };
-            if retry::may_pass(&status) {
+            if retry::is_transient(&status) {
                 self.backoff.after(status).await.map_err(retry::given_up)?;
-            } else if retry::is_hopeless(&status) {
+            } else if retry::is_fatal(&status) {
                 return Err(retry::given_up(status));
             } else if let Some(story) = self.unanswered.pop_front() {
-                // The first one without an answer is what the service, or the connection, stumbled over.
+                // The first unanswered story caused the failure.
                 self.refused(&story, &status);
             }
         }
     }
 
-    /// Sends what is unanswered and then more messages, until all are answered and none is left. An error that is a
-    /// `Status`: the stream broke.
+    /// Sends unanswered stories and then further ones, until all messages are answered. An error that is a `Status`
+    /// means that the stream broke.
     async fn stream(&mut self) -> Result<()> {
-        // As large as the window, so that sending never waits.
+        // The channel has the size of the window, so that sending never waits.
         let (requests, outgoing) = mpsc::channel(WINDOW);
         let send = |story: &PendingStory| {
-            // Fails when the stream is broken; the next answer will say so.
+            // Fails only if the stream is broken, which the next read reports.
             let _ = requests.try_send(story.request.clone());
         };
         self.unanswered.iter().for_each(send);
         let mut client = self.clients.ingest.clone();
         let mut answers = self.clients.answer(client.ingest_stories(ReceiverStream::new(outgoing))).await?.into_inner();
         let mut index = 0;
-        let mut more = true;
-        while more || !self.unanswered.is_empty() {
+        let mut has_more = true;
+        while has_more || !self.unanswered.is_empty() {
             let bytes: usize = self.unanswered.iter().map(|story| story.bytes).sum();
-            let room = self.unanswered.len() < WINDOW && bytes < WINDOW_BYTES;
+            let has_room = self.unanswered.len() < WINDOW && bytes < WINDOW_BYTES;
             tokio::select! {
                 answer = next_answer(&mut answers, &self.clients, !self.unanswered.is_empty()) => {
                     let answer = answer?.ok_or_else(|| Status::unavailable("the stream ended early"))?;
@@ -121,28 +125,28 @@ impl Worker {
                         self.unanswered.push_back(story);
                     }
                 }
-                story = next_story(&self.messages, &self.tally), if more && room => match story {
+                story = next_story(&self.messages, &self.tally), if has_more && has_room => match story {
                     Some(story) => {
                         send(&story);
                         self.unanswered.push_back(story);
                     }
-                    None => more = false,
+                    None => has_more = false,
                 }
             }
         }
         drop(requests);
-        // All is answered: how the stream ends changes nothing.
+        // All stories are answered: the status of the stream does not matter.
         let _ = answers.message().await;
         Ok(())
     }
 
-    /// Takes in what became of a story; answers it if it is to be sent again.
+    /// Handles the answer to a story. Returns the story if it is to be sent again.
     async fn answered(&mut self, story: PendingStory, answer: IngestStoriesResponse) -> Result<Option<PendingStory>> {
         let status = match answer.outcome {
             Some(Outcome::Result(result)) => {
                 self.backoff.reset();
                 for warning in &result.warnings {
-                    self.tally.warned(&story.at, uri(&story.request), warning);
+                    self.tally.warned(&story.location, uri(&story.request), warning);
                 }
                 self.tally.accepted(|totals| totals.story(&result))?;
                 return Ok(None);
@@ -150,12 +154,12 @@ impl Worker {
             Some(Outcome::Status(status)) => {
                 Status::with_details(Code::from_i32(status.code), status.message.clone(), status.encode_to_vec().into())
             }
-            None => bail!("{}: the service answered neither a result nor a status", story.at),
+            None => bail!("{}: the service answered neither a result nor a status", story.location),
         };
-        if retry::may_pass(&status) {
+        if retry::is_transient(&status) {
             match self.backoff.after(status).await {
                 Ok(()) => return Ok(Some(story)),
-                Err(status) if retry::is_hopeless(&status) => return Err(retry::given_up(status)),
+                Err(status) if retry::is_fatal(&status) => return Err(retry::given_up(status)),
                 Err(status) => self.refused(&story, &status),
             }
         } else {
@@ -168,15 +172,15 @@ impl Worker {
     /// Counts a story that the service refused.
     fn refused(&self, story: &PendingStory, status: &Status) {
         let value = |path: &str| json::at_path(REQUEST, &story.request, path);
-        let fault = Fault::of_status(status, value).about(uri(&story.request));
+        let fault = Fault::from_status(status, value).about(uri(&story.request));
         match retry::reason(status) == ErrorReason::ArticleDiffers.as_str_name() {
-            true => self.tally.differs(&story.at, &fault),
-            false => self.tally.failed(&story.at, &fault),
+            true => self.tally.differs(&story.location, &fault),
+            false => self.tally.failed(&story.location, &fault),
         }
     }
 }
 
-/// The next answer of a stream; where one is expected, a long wait for it is said.
+/// Returns the next answer of a stream. If one is expected, a long wait is reported.
 async fn next_answer(
     answers: &mut Streaming<IngestStoriesResponse>,
     clients: &Clients,
@@ -188,23 +192,23 @@ async fn next_answer(
     }
 }
 
-/// The next message that is a story. Safe to drop while it waits.
+/// Returns the next well-formed story. Cancel safe.
 async fn next_story(messages: &Mutex<Reader>, tally: &Tally) -> Option<PendingStory> {
     loop {
         let message = messages.lock().await.next().await?;
         match story(message.text) {
-            Ok((request, bytes)) => return Some(PendingStory { at: message.at, request, bytes }),
-            Err(fault) => tally.failed(&message.at, &fault),
+            Ok((request, bytes)) => return Some(PendingStory { location: message.location, request, bytes }),
+            Err(fault) => tally.failed(&message.location, &fault),
         }
     }
 }
 
-/// A message as a request, with its size; or what is wrong with it.
+/// Converts a message to a request, with its size in bytes.
 fn story(text: Result<String, Fault>) -> Result<(IngestStoriesRequest, usize), Fault> {
     let text = text?;
     let fault = |fault: Fault| fault.about(uri_in(text.as_bytes()).unwrap_or_default());
     let story = json::parse::<Story>("readout.v1.Story", &text);
-    let story = story.map_err(|misfit| fault(Fault::of_misfit(&misfit)))?;
+    let story = story.map_err(|mismatch| fault(Fault::from_mismatch(&mismatch)))?;
     let request = IngestStoriesRequest { story: Some(story), ..Default::default() };
     match request.encoded_len() {
         bytes if bytes > MESSAGE_LIMIT => {
@@ -215,7 +219,7 @@ fn story(text: Result<String, Fault>) -> Result<(IngestStoriesRequest, usize), F
     }
 }
 
-/// The uri of a story's article.
+/// Returns the uri of the article of a story.
 fn uri(request: &IngestStoriesRequest) -> &str {
     let article = request.story.as_ref().and_then(|story| story.article.as_ref());
     article.map_or("", |article| article.uri.as_str())

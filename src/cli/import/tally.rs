@@ -1,4 +1,4 @@
-//! The outcome of an import: its totals, and the messages that it could not take.
+//! Counts the outcome of an import, and prints faults and totals.
 
 use std::{
     collections::HashMap,
@@ -8,77 +8,77 @@ use std::{
 use anyhow::{Context, Result};
 use uuid::Uuid;
 
-use super::{fault::Fault, faults::Faults, reader::At};
+use super::{fault::Fault, fault_report::FaultReport, reader::Location};
 use crate::{
     cli::console::Console,
     config::Output,
     pb::{IngestStoryResponse, ingest_story_response::Outcome},
 };
 
-/// The totals, where all parts of an import can write to.
+/// The totals and the faults, shared by the tasks of an import.
 #[derive(Debug)]
 pub struct Tally {
     totals: Mutex<Totals>,
-    faults: Mutex<Faults>,
+    faults: Mutex<FaultReport>,
     console: Console,
 }
 
 impl Tally {
-    /// One that prints its lines here; with `all_errors` every fault, else the first of each kind.
+    /// Creates an empty tally. With `all_errors` it prints every fault, else the first of each kind.
     pub fn new(console: &Console, all_errors: bool) -> Self {
-        let faults = Mutex::new(Faults::new(all_errors));
+        let faults = Mutex::new(FaultReport::new(all_errors));
         Self { totals: Mutex::default(), faults, console: console.clone() }
     }
 
-    /// A message was accepted; `count` counts what it led to.
+    /// Records an accepted message. `count` adds its resources.
     pub fn accepted<T>(&self, count: impl FnOnce(&mut Totals) -> T) -> T {
         self.console.count();
         count(&mut self.totals())
     }
 
-    /// The same for a part of a message that is counted itself.
+    /// Records an accepted part of a message, without counting the message.
     pub fn accepted_part<T>(&self, count: impl FnOnce(&mut Totals) -> T) -> T {
         count(&mut self.totals())
     }
 
-    /// A message was not accepted.
-    pub fn failed(&self, at: &At, fault: &Fault) {
+    /// Records a message that was not accepted.
+    pub fn failed(&self, location: &Location, fault: &Fault) {
         self.console.count();
         self.totals().failed += 1;
-        self.print(at, fault);
+        self.print(location, fault);
     }
 
-    /// A message is about something that is there with other content, and was left as it is.
-    pub fn differs(&self, at: &At, fault: &Fault) {
+    /// Records a message whose resource exists with other content and was left unchanged.
+    pub fn differs(&self, location: &Location, fault: &Fault) {
         self.console.count();
-        self.part_differs(at, fault);
+        self.part_differs(location, fault);
     }
 
-    /// The same for a part of a message that is counted itself.
-    pub fn part_differs(&self, at: &At, fault: &Fault) {
+    /// Records a part of a message that differs, without counting the message.
+    pub fn part_differs(&self, location: &Location, fault: &Fault) {
         self.totals().differs += 1;
-        self.print(at, fault);
+        self.print(location, fault);
     }
 
-    /// A message was accepted with a warning.
-    pub fn warned(&self, at: &At, subject: &str, warning: &str) {
-        self.print(at, &Fault::new("warning", format!("warning: {warning}")).about(subject));
+    /// Prints a warning about an accepted message.
+    pub fn warned(&self, location: &Location, subject: &str, warning: &str) {
+        self.print(location, &Fault::new("warning", format!("warning: {warning}")).about(subject));
     }
 
     /// Prints a fault, or only counts it.
-    fn print(&self, at: &At, fault: &Fault) {
+    fn print(&self, location: &Location, fault: &Fault) {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = faults.add(at, fault) {
+        if let Some(line) = faults.add(location, fault) {
             self.console.say(&line);
         }
     }
 
-    /// Returns `true` if a message has led to this meeting already.
+    /// Returns `true` if an earlier message belonged to this meeting.
     pub fn knows_meeting(&self, name: &str) -> bool {
         self.totals().knows_meeting(name)
     }
 
-    /// Prints the totals. `true`: all messages were accepted, and everything is there with their content.
+    /// Prints the totals. Returns `true` if all messages were accepted and none differs.
     pub fn finish(&self, output: Output) -> bool {
         self.console.finish();
         for line in self.faults.lock().unwrap_or_else(PoisonError::into_inner).summary() {
@@ -93,15 +93,15 @@ impl Tally {
     }
 
     fn totals(&self) -> MutexGuard<'_, Totals> {
-        // Numbers are whole between any two statements.
+        // A panic cannot leave the totals inconsistent: the poisoned lock is usable.
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Distinct resources, with whether this import created them.
+/// Distinct resources by id; the value is `true` if this import created the resource.
 type Resources = HashMap<Uuid, bool>;
 
-/// The totals; `config::Import`'s help says what each number means.
+/// The totals. The help text of `import` defines each number.
 #[derive(Debug, Default)]
 pub struct Totals {
     stories: u64,
@@ -115,7 +115,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// A story was accepted, with this answer.
+    /// Adds an accepted story with this answer.
     pub fn story(&mut self, answer: &IngestStoryResponse) -> Result<()> {
         self.stories += 1;
         self.resource(&answer.article, answer.article_outcome() == Outcome::Created)?;
@@ -124,19 +124,19 @@ impl Totals {
         }
         for meeting in &answer.meetings {
             self.resource(&meeting.meeting, meeting.outcome() == Outcome::Created)?;
-            // A report that was added to a meeting of the story's choice is new, too.
+            // A report that was added to a given meeting is created too.
             self.resource(&meeting.report, meeting.outcome() != Outcome::Matched)?;
         }
         Ok(())
     }
 
-    /// A record of an export was accepted.
+    /// Adds an accepted record of an export.
     pub fn record(&mut self, name: &str, created: bool) -> Result<()> {
         self.records += 1;
         self.resource(name, created)
     }
 
-    /// A line led to this resource. Once created, it stays so.
+    /// Adds a resource of a message. A resource stays created once any message created it.
     pub fn resource(&mut self, name: &str, created: bool) -> Result<()> {
         let found = name.split_once('/').and_then(|(collection, id)| {
             let resources = match collection {
@@ -232,9 +232,9 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_is_counted_once_and_created_wins() {
+    fn resource_is_counted_once_and_created_takes_precedence() {
         let mut totals = Totals::default();
-        // Of two streams the one that matched the participant may answer first.
+        // The stream that matched a participant may answer before the one that created it.
         for (id, outcome) in
             [(1, Outcome::Matched), (2, Outcome::Created), (2, Outcome::Matched), (3, Outcome::Created)]
         {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_added_to_a_given_meeting_is_created_and_the_meeting_is_not() {
+    fn report_added_to_a_given_meeting_is_created_and_the_meeting_is_matched() {
         let mut totals = Totals::default();
         totals.story(&answer(1, Outcome::Given)).unwrap();
         assert_eq!((totals.created(), totals.matched()), (1, 3));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_is_an_error() {
+    fn malformed_name_is_an_error() {
         for wrong in ["", "articles/", "articles/7", "things/00000000-0000-0000-0000-000000000001"] {
             assert!(Totals::default().resource(wrong, true).is_err(), "{wrong}");
         }

@@ -1,4 +1,4 @@
-//! Files as they are, or unpacked: gzip and zstd are known by their first bytes, whatever the file is called.
+//! Decompresses inputs. gzip and zstd are detected by their first bytes, not by the name of the file.
 
 use std::{
     io::{self, BufRead, BufReader, Cursor, Read},
@@ -8,11 +8,11 @@ use std::{
 use flate2::bufread::GzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
-/// How much of a file says in which way it is packed.
+/// The number of bytes that identify a compression format.
 const MAGIC_LEN: usize = 6;
 
-/// First bytes of what is packed otherwise, with a command that unpacks it.
-const FOREIGN: [(&[u8], &str, &str); 5] = [
+/// The first bytes of unsupported formats, with their names and the commands that unpack them.
+const UNSUPPORTED: [(&[u8], &str, &str); 5] = [
     (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz", "xz -dc"),
     (b"BZh", "bzip2", "bzip2 -dc"),
     (b"PK\x03\x04", "zip", "unzip -p"),
@@ -22,12 +22,16 @@ const FOREIGN: [(&[u8], &str, &str); 5] = [
 
 type Input = BufReader<Box<dyn Read + Send>>;
 
-/// Opens an input, and unpacks it if it is packed. An error: it is packed or encoded in a way that is not read.
+/// Returns a reader of the decompressed input.
+///
+/// # Errors
+///
+/// If the input cannot be read, or has an unsupported compression format or encoding.
 pub fn unpacked(mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut head = Vec::with_capacity(MAGIC_LEN);
     input.by_ref().take(MAGIC_LEN as u64).read_to_end(&mut head)?;
     let refused = |problem: String| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-    if let Some((_, name, command)) = FOREIGN.iter().find(|(magic, _, _)| head.starts_with(magic)) {
+    if let Some((_, name, command)) = UNSUPPORTED.iter().find(|(magic, _, _)| head.starts_with(magic)) {
         return refused(format!("it is packed by {name}, and only gzip and zstd are read: unpack it with {command}"));
     }
     if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
@@ -35,7 +39,7 @@ pub fn unpacked(mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Se
     }
     let is_packed = match *head {
         [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => true,
-        // A frame of zstd without data, such as pzstd begins with.
+        // A skippable frame of zstd (RFC 8878, 3.1.2), with which pzstd begins.
         [first, 0x2a, 0x4d, 0x18, ..] => first & 0xf0 == 0x50,
         _ => false,
     };
@@ -46,8 +50,8 @@ pub fn unpacked(mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Se
     })
 }
 
-/// Members of gzip and frames of zstd, one after another, also with zero bytes after them: tapes are padded so, and
-/// `gzip -t` accepts it.
+/// Reads members of gzip and frames of zstd, one after another. Zero bytes between and after them are skipped, as by
+/// `gzip -t`: tapes are padded with them.
 enum Members {
     Between(Input),
     Gzip(GzDecoder<Input>),
@@ -77,7 +81,7 @@ impl Read for Members {
 }
 
 impl Members {
-    /// The part that follows a member.
+    /// Detects the next member or frame.
     fn next(mut input: Input) -> io::Result<Self> {
         loop {
             let rest = input.fill_buf()?;
@@ -126,7 +130,7 @@ mod tests {
         zstd::encode_all(text.as_bytes(), 1).expect("memory takes it")
     }
 
-    /// An input that comes one byte at a time, as a pipe may have it.
+    /// An input that returns one byte at a time, as a pipe may.
     struct Slow(Cursor<Vec<u8>>);
 
     impl Read for Slow {
@@ -136,7 +140,7 @@ mod tests {
         }
     }
 
-    /// The text that is read, and the error that ends it.
+    /// Returns the text that is read, and the error that ends it.
     fn read(input: &[u8]) -> (String, Option<String>) {
         let mut text = Vec::new();
         let input = Box::new(Slow(Cursor::new(input.to_vec())));
@@ -145,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_is_read_as_it_is_or_unpacked() {
+    fn input_is_decompressed_if_compressed() {
         let skippable = [&[0x5a, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 7, 7], &zstd("b")[..]].concat();
         for (input, text) in [
             (b"".to_vec(), ""),
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_input_gives_what_comes_before_the_break() {
+    fn broken_input_gives_the_text_before_the_break() {
         let long: String = (0..20_000).map(|number| format!("{number}\n")).collect();
         for (whole, name) in [(gzip(&long), "gzip"), (zstd(&long), "zstd")] {
             let (text, error) = read(&whole[..whole.len() / 2]);
@@ -189,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_otherwise_is_refused_with_a_command() {
+    fn unsupported_format_is_refused_with_a_command() {
         for (input, why) in [
             (&b"BZh91AY&SY"[..], "bzip2 -dc"),
             (b"\xfd7zXZ\0\0\x04", "xz -dc"),

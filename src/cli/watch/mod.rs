@@ -1,6 +1,6 @@
-//! `readout watch`: the changes of a running service as lines, from where the last run ended.
+//! `readout watch`: prints the changes of a running service, one per line, and resumes where the last run ended.
 
-mod bookmark;
+mod cursor_file;
 
 use std::{
     io::{self, BufWriter, Stdout, Write},
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use futures_util::FutureExt;
 use tonic::{Code, Status, Streaming};
 
-use self::bookmark::Bookmark;
+use self::cursor_file::CursorFile;
 use super::{
     Clients,
     client::Connector,
@@ -29,17 +29,22 @@ use crate::{
     },
 };
 
-/// The full name of what a line holds.
+/// The full name of the message on each line.
 const CHANGE: &str = "readout.v1.Change";
 
-/// Watches until the feed cannot be followed any further, or nobody reads what is written.
+/// Watches until the feed cannot be resumed, standard output is closed, or the watch has caught up if that was asked
+/// for.
+///
+/// # Errors
+///
+/// If the watch cannot start or resume.
 pub async fn run(args: config::Watch) -> Result<ExitCode> {
-    let bookmark = args.cursor_file.as_deref().map(Bookmark::open).transpose()?;
-    let start = match bookmark.as_ref().and_then(Bookmark::cursor) {
+    let cursor_file = args.cursor_file.as_deref().map(CursorFile::open).transpose()?;
+    let start = match cursor_file.as_ref().and_then(CursorFile::cursor) {
         Some(cursor) => Start::Cursor(cursor.to_owned()),
         None => start(&args.from)?,
     };
-    let has_cursor = bookmark.as_ref().is_some_and(|bookmark| bookmark.cursor().is_some());
+    let has_saved_cursor = cursor_file.as_ref().is_some_and(|cursor_file| cursor_file.cursor().is_some());
     let console = Console::new();
     let clients = connect(&Connector::new(&args.server)?, &console).await?;
     let mut watch = WatchSession {
@@ -52,18 +57,18 @@ pub async fn run(args: config::Watch) -> Result<ExitCode> {
         },
         until_caught_up: args.until_caught_up,
         lines: BufWriter::new(io::stdout()),
-        begins_at_bookmark: has_cursor,
-        bookmark,
+        begins_at_saved_cursor: has_saved_cursor,
+        cursor_file,
     };
     match watch.follow().await {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // The reader of a pipe has seen enough, as `head` has.
+        // The reader closed the pipe early, as `head` does.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::FAILURE),
         Err(error) => Err(error),
     }
 }
 
-/// Waits for a service that is not there yet: it may be about to start.
+/// Connects. Transient failures are retried: the service may be starting.
 async fn connect(connector: &Connector, console: &Console) -> Result<Clients> {
     let service = connector.address().to_string();
     let mut backoff = Backoff::new(&service, console);
@@ -72,30 +77,30 @@ async fn connect(connector: &Connector, console: &Console) -> Result<Clients> {
             Ok(clients) => return Ok(clients),
             Err(failed) => failed,
         };
-        if failed.may_pass {
+        if failed.is_transient {
             console.say_waiting(&format!("{service}: {}", failed.cause));
         }
-        if !failed.may_pass || !backoff.wait(Duration::ZERO, &failed.cause).await {
+        if !failed.is_transient || !backoff.wait(Duration::ZERO, &failed.cause).await {
             return Err(failed.into());
         }
     }
 }
 
-/// The start that `--from` names.
+/// Parses `--from`.
 fn start(from: &str) -> Result<Start> {
     match from {
         "beginning" => return Ok(Start::Origin(Origin::Beginning.into())),
         "now" => return Ok(Start::Origin(Origin::Now.into())),
         _ => {}
     }
-    if time::is_attempted(from) {
+    if time::looks_like_time(from) {
         return match time::parse(from) {
             Ok(time) => Ok(Start::StartTime(time)),
             Err(problem) => Err(anyhow!("--from {from:?} {problem}")),
         };
     }
     match from.split_once('.') {
-        // The service knows whether it is one.
+        // The service validates the position.
         Some(_) => Ok(Start::After(from.to_owned())),
         None => Err(anyhow!(
             "--from {from:?} is none of beginning, now, a position such as 5c9e71d0.1207, \
@@ -106,18 +111,18 @@ fn start(from: &str) -> Result<Start> {
 
 struct WatchSession {
     clients: Clients,
-    /// Begins after all that was written.
+    /// The request that resumes after the last printed change.
     request: WatchChangesRequest,
     until_caught_up: bool,
     console: Console,
     lines: BufWriter<Stdout>,
-    bookmark: Option<Bookmark>,
-    /// `true`: the service has not answered to the cursor of the file yet.
-    begins_at_bookmark: bool,
+    cursor_file: Option<CursorFile>,
+    /// True until the service has accepted the cursor of the file.
+    begins_at_saved_cursor: bool,
 }
 
 impl WatchSession {
-    /// Follows; where the connection breaks, continues after the last message.
+    /// Watches the feed. If the connection breaks, resumes after the last message.
     async fn follow(&mut self) -> Result<()> {
         let mut backoff = Backoff::endless(&self.clients.service, &self.console);
         loop {
@@ -129,7 +134,7 @@ impl WatchSession {
                 },
                 Err(status) => status,
             };
-            if retry::may_pass(&broken) {
+            if retry::is_transient(&broken) {
                 let cause = retry::describe(&broken);
                 self.console.say_waiting(&format!("{}: the watch was cut off: {cause}", self.clients.service));
             }
@@ -137,14 +142,14 @@ impl WatchSession {
         }
     }
 
-    /// Reads a stream until it breaks; nothing if it was read as far as it should be.
+    /// Reads a stream until it breaks, and returns the status. Returns `None` if the watch has caught up and is to end.
     async fn read(
         &mut self,
         mut stream: Streaming<WatchChangesResponse>,
         backoff: &mut Backoff,
     ) -> Result<Option<Status>> {
         loop {
-            // What was written is made known before there is anything to wait for.
+            // Lines are flushed before each wait for a message.
             let message = match stream.message().now_or_never() {
                 Some(message) => message,
                 None => {
@@ -155,7 +160,7 @@ impl WatchSession {
             match message {
                 Ok(Some(WatchChangesResponse { cursor, event })) => {
                     backoff.reset();
-                    self.begins_at_bookmark = false;
+                    self.begins_at_saved_cursor = false;
                     let is_end = self.until_caught_up
                         && matches!(&event, Some(Event::Notice(notice)) if notice.kind() == notice::Kind::CaughtUp);
                     if let Some(Event::Change(change)) = event {
@@ -179,18 +184,18 @@ impl WatchSession {
         }
     }
 
-    /// Writes out the lines, and only then the cursor after them: a line may come twice, but none is left out.
+    /// Flushes the lines, and only then stores their cursor: a line may be printed twice, but none is lost.
     fn save(&mut self) -> Result<()> {
         self.lines.flush().context(UNWRITABLE)?;
-        if let (Some(bookmark), Some(Start::Cursor(cursor))) = (&mut self.bookmark, &self.request.start) {
-            bookmark.set(cursor).context("the cursor was not kept")?;
+        if let (Some(cursor_file), Some(Start::Cursor(cursor))) = (&mut self.cursor_file, &self.request.start) {
+            cursor_file.set(cursor).context("the cursor was not kept")?;
         }
         Ok(())
     }
 
-    /// The end of a watch that no repetition helps, with what one can do.
+    /// The error of a watch that cannot be resumed, with advice.
     fn ended(&self, status: &Status) -> anyhow::Error {
-        let file = self.bookmark.as_ref().filter(|_| self.begins_at_bookmark).map(Bookmark::path);
+        let file = self.cursor_file.as_ref().filter(|_| self.begins_at_saved_cursor).map(CursorFile::path);
         let reason = ErrorReason::from_str_name(&retry::reason(status));
         let is_of_cursor = matches!(reason, Some(ErrorReason::InvalidCursor | ErrorReason::CursorOfAnotherFilter));
         let advice = match (status.code(), file) {
@@ -218,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_start_is_an_end_of_the_feed_a_position_or_a_time() {
+    fn start_accepts_an_end_of_the_feed_a_position_or_a_time() {
         assert_eq!(start("now").unwrap(), Start::Origin(Origin::Now.into()));
         assert_eq!(start("5c9e71d0.7").unwrap(), Start::After("5c9e71d0.7".into()));
         let time = prost_types::Timestamp { seconds: 1_599_220_800, nanos: 500_000_000 };
@@ -234,8 +239,8 @@ mod tests {
             ("2020-09-04 12:00", "has no seconds"),
             ("4.9.2020 12:00", "must begin with its day"),
         ] {
-            let told = start(wrong).unwrap_err().to_string();
-            assert!(told.starts_with(&format!("--from {wrong:?} ")) && told.contains(why), "{told}");
+            let error = start(wrong).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--from {wrong:?} ")) && error.contains(why), "{error}");
         }
     }
 }

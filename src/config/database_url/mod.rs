@@ -1,8 +1,8 @@
-//! `DATABASE_URL`: a connection URI of libpq, read here and nowhere else. Libraries would log what they do not know of it,
-//! with its value.
+//! `DATABASE_URL`: a connection URI of libpq. It is parsed only here: libraries would log unknown parameters with their
+//! values.
 //!
-//! A parameter of libpq is honoured, or asks for what holds anyway, or is refused with what to do. Neither an error nor a
-//! log line has the password or the value of a parameter.
+//! Each parameter of libpq is honoured, has no effect because its value describes the present behaviour, or is refused
+//! with advice. Neither errors nor log lines have the password or the value of a parameter.
 
 mod error;
 mod parameters;
@@ -23,27 +23,27 @@ use tokio::time::timeout;
 pub use self::error::DatabaseUrlError;
 use super::Secret;
 
-/// A database, as its URL names it. An absent part has the value of libpq's environment variable (`PGHOST`), or its
-/// default.
+/// The parts of a database URL. An absent part takes the value of libpq's environment variable (such as `PGHOST`), or
+/// its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DatabaseUrl {
-    /// The servers, in the order in which they are to be tried; none: the default one.
+    /// The servers, in the order in which they are tried; empty: the default one.
     pub hosts: Vec<Host>,
-    /// The role.
+    /// The role of PostgreSQL.
     pub user: Option<String>,
-    /// Its password; none: that of the password file.
+    /// The password of the role; `None`: the one of the environment or the password file.
     pub password: Option<Secret>,
-    /// A file of passwords in the place of the default one (`~/.pgpass`).
+    /// The password file; `None`: the default one (`~/.pgpass`).
     pub passfile: Option<PathBuf>,
-    /// The database.
+    /// The name of the database.
     pub database: Option<String>,
-    /// The time after which a service that starts gives up; none: it waits.
+    /// The time for the first connection at start-up; `None`: no limit.
     pub connect_timeout: Option<Duration>,
-    /// The name of a session for those who look at all of them.
+    /// The name of the sessions in `pg_stat_activity`.
     pub application_name: Option<String>,
-    /// Settings of each session.
+    /// The settings of each session, as names and values.
     pub options: Vec<(String, String)>,
-    /// The number of prepared statements that a connection keeps.
+    /// The number of prepared statements that a connection caches.
     pub statement_cache_capacity: Option<usize>,
     /// The protection of connections.
     pub tls: Tls,
@@ -52,16 +52,16 @@ pub struct DatabaseUrl {
 /// A server of a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Host {
-    /// Its place; none: the default one.
-    pub place: Option<ServerAddress>,
-    /// Its port, which is part of the name of a socket, too; none: the default one.
+    /// The address; `None`: the default one.
+    pub address: Option<ServerAddress>,
+    /// The port, which is also part of the name of a Unix socket; `None`: the default one.
     pub port: Option<u16>,
 }
 
-/// The way to a server.
+/// The address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerAddress {
-    /// A name or an address, IPv6 without brackets.
+    /// A host name or an IP address, IPv6 without brackets.
     Tcp(String),
     /// The directory of a Unix socket.
     Socket(PathBuf),
@@ -72,9 +72,9 @@ pub enum ServerAddress {
 pub struct Tls {
     /// Plaintext, TLS, or TLS with a verified certificate.
     pub mode: Option<PgSslMode>,
-    /// The authorities that vouch for the server (PEM).
+    /// The certificate authorities that sign the server's certificate (PEM).
     pub root_cert: Option<PathBuf>,
-    /// The certificate and the private key that are shown to the server (PEM).
+    /// The client certificate and its private key (PEM).
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
@@ -87,7 +87,7 @@ impl PartialEq for Tls {
 
 impl Eq for Tls {}
 
-/// A database that connections can be made to.
+/// The options for connections to a database, checked and complete.
 #[derive(Clone)]
 pub struct Target {
     /// The options of each connection.
@@ -96,18 +96,20 @@ pub struct Target {
 }
 
 impl DatabaseUrl {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// It is none of a PostgreSQL database, or says what readout cannot do.
+    ///
+    /// If the text is not the URL of a PostgreSQL database, or has a parameter that readout cannot honour.
     pub fn parse(text: &str) -> Result<Self, DatabaseUrlError> {
         parse::parse(text)
     }
 
-    /// The options of connections to the database.
+    /// Converts to the options for connections.
     ///
     /// # Errors
-    /// It names several hosts, or no database.
+    ///
+    /// If the URL names several hosts, or no database.
     pub fn target(&self) -> Result<Target, DatabaseUrlError> {
         let mut options = PgConnectOptions::new_without_pgpass();
         match self.hosts.as_slice() {
@@ -124,7 +126,7 @@ impl DatabaseUrl {
         if options.get_database().is_none() {
             return Err(DatabaseUrlError::NoDatabase);
         }
-        if let Some(password) = self.known_password(&options) {
+        if let Some(password) = self.find_password(&options) {
             options = options.password(password.expose());
         }
         if let Some(name) = &self.application_name {
@@ -139,8 +141,9 @@ impl DatabaseUrl {
         Ok(Target { options: self.tls.apply(options), connect_timeout: self.connect_timeout })
     }
 
-    /// The password of the URL, else that of the file. That of the environment is among the options already.
-    fn known_password(&self, options: &PgConnectOptions) -> Option<Secret> {
+    /// Returns the password of the URL, else the one of the password file. The options already have the password of the
+    /// environment, which takes precedence over the file.
+    fn find_password(&self, options: &PgConnectOptions) -> Option<Secret> {
         let is_in_environment = || env::var_os("PGPASSWORD").is_some();
         match &self.password {
             None if !is_in_environment() => passfile::password(self.passfile.as_deref(), options),
@@ -151,7 +154,7 @@ impl DatabaseUrl {
 
 impl Host {
     fn apply(&self, options: PgConnectOptions) -> PgConnectOptions {
-        let options = match &self.place {
+        let options = match &self.address {
             None => options,
             Some(ServerAddress::Tcp(host)) => options.host(host),
             Some(ServerAddress::Socket(directory)) => options.socket(directory),
@@ -167,7 +170,7 @@ impl Tls {
     fn apply(&self, options: PgConnectOptions) -> PgConnectOptions {
         let mut options = options;
         let mode = match self.mode {
-            // As libpq has it: who names authorities wants them to be asked.
+            // As in libpq: if authorities are given, the certificate is verified.
             Some(PgSslMode::Require) if self.root_cert.is_some() => Some(PgSslMode::VerifyCa),
             mode => mode,
         };
@@ -185,22 +188,24 @@ impl Tls {
 }
 
 impl fmt::Debug for Target {
-    /// Without the options, which have the password.
+    /// Omits the options, which have the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target").field("connect_timeout", &self.connect_timeout).finish_non_exhaustive()
     }
 }
 
 impl Target {
-    /// Waits for the first connection no longer than the URL says. Another error is left to who connects next.
+    /// Waits for a first connection, at most for the `connect_timeout` of the URL. Other errors are ignored here: the
+    /// next connection reports them.
     ///
     /// # Errors
-    /// The time is over.
+    ///
+    /// If the database does not answer in time.
     pub async fn wait(&self) -> Result<(), DatabaseUrlError> {
         let Some(limit) = self.connect_timeout else { return Ok(()) };
         match timeout(limit, self.options.connect()).await {
             Ok(Ok(connection)) => {
-                // It has answered: its end changes nothing.
+                // The server has answered: an error of the close does not matter.
                 let _ = connection.close().await;
                 Ok(())
             }

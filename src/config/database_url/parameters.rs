@@ -1,22 +1,22 @@
-//! The parameters of a URL: those of libpq (PostgreSQL's manual, "Parameter Key Words"), and the ones that earlier
-//! releases of readout took.
+//! The table of the parameters of a URL: those of libpq (PostgreSQL's manual, "Parameter Key Words"), and aliases that
+//! earlier releases of readout accepted.
 
 use sqlx::postgres::PgSslMode;
 
 use super::DatabaseUrlError;
 use crate::model::text::suggestion::nearest;
 
-/// A parameter, and its use.
+/// A parameter of a URL.
 pub struct Parameter {
-    /// Its name in libpq.
+    /// The name in libpq.
     pub name: &'static str,
-    /// Its other names.
+    /// Other accepted names.
     aliases: &'static [&'static str],
-    /// Its use.
+    /// The use of the value.
     pub meaning: Meaning,
 }
 
-/// The use of a parameter.
+/// The use of a parameter's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
     Host,
@@ -36,7 +36,7 @@ pub enum Meaning {
     SslRootCert,
     SslCert,
     SslKey,
-    /// It may have these values, for which nothing need be done; of others the advice says what to do.
+    /// The parameter is accepted with these values, which have no effect. Other values are refused with the advice.
     Only(&'static [&'static str], &'static str),
 }
 
@@ -48,9 +48,9 @@ const fn only(name: &'static str, values: &'static [&'static str], advice: &'sta
     Parameter { name, aliases: &[], meaning: Meaning::Only(values, advice) }
 }
 
-const KEEPALIVES: &str = "leave it out; readout asks an idle connection whether it is alive before it uses it";
-const GSSAPI: &str = "leave it out, and use a password or a client certificate; there is no GSSAPI here";
-const OAUTH: &str = "leave it out, and use a password or a client certificate; there is no OAuth here";
+const KEEPALIVES: &str = "leave it out; readout checks an idle connection before it uses it";
+const GSSAPI: &str = "leave it out, and use a password or a client certificate; readout does not support GSSAPI";
+const OAUTH: &str = "leave it out, and use a password or a client certificate; readout does not support OAuth";
 const SCRAM_KEYS: &str = "leave it out, and give the password";
 const REVOCATION: &str = "leave it out; revoke certificates where they are issued, or end TLS in a proxy";
 const SERVICE: &str = "leave it out, and write host, port, user and database into the URL";
@@ -78,14 +78,18 @@ const PARAMETERS: &[Parameter] = &[
     only("load_balance_hosts", &["disable"], "leave it out, and name one host"),
     only("channel_binding", &["disable", "prefer"], "leave it out, and write sslmode=verify-full"),
     only("require_auth", &[""], "leave it out, and allow only that method in the server's pg_hba.conf"),
-    only("gssencmode", &["disable", "prefer"], "leave it out, and write sslmode=require; there is no GSSAPI here"),
+    only(
+        "gssencmode",
+        &["disable", "prefer"],
+        "leave it out, and write sslmode=require; readout does not support GSSAPI",
+    ),
     only("krbsrvname", &[], GSSAPI),
     only("gsslib", &[], GSSAPI),
     only("gssdelegation", &["0"], GSSAPI),
     only("sslnegotiation", &["postgres"], "leave it out"),
     only("sslcompression", &["0"], "leave it out; TLS is never compressed"),
     only("sslcertmode", &["allow"], "leave it out, and give sslcert and sslkey, or neither"),
-    only("sslpassword", &[""], "leave it out, and keep the key decrypted in a file that nobody else can read"),
+    only("sslpassword", &[""], "leave it out, and keep the key decrypted in a file that no other user can read"),
     only("sslcrl", &[""], REVOCATION),
     only("sslcrldir", &[""], REVOCATION),
     only("sslsni", &["1"], "leave it out; the name of the host is sent"),
@@ -116,18 +120,18 @@ const PARAMETERS: &[Parameter] = &[
     only("oauth_scope", &[], OAUTH),
 ];
 
-/// The parameter of that name.
+/// Finds a parameter by its name or an alias.
 pub fn find(name: &str) -> Option<&'static Parameter> {
     PARAMETERS.iter().find(|parameter| parameter.name == name || parameter.aliases.contains(&name))
 }
 
-/// The name that was probably meant.
-pub fn like(name: &str) -> Option<&'static str> {
+/// Returns the known name that is nearest to an unknown one.
+pub fn suggestion(name: &str) -> Option<&'static str> {
     let names = PARAMETERS.iter().flat_map(|parameter| std::iter::once(&parameter.name).chain(parameter.aliases));
     nearest(names.copied(), name)
 }
 
-/// Refuses a value that asks for more than what holds anyway.
+/// Refuses a value of a [`Meaning::Only`] parameter that is not one of `values`.
 pub fn check_only(
     name: &'static str,
     values: &[&str],
@@ -140,7 +144,7 @@ pub fn check_only(
     }
 }
 
-/// The modes of TLS. That of `allow` is that of `prefer`, which needs no server that refuses the other first.
+/// The modes of TLS. `allow` is treated as `prefer`, which tries TLS first and not only after a refusal.
 const SSL_MODES: [(&str, PgSslMode); 6] = [
     ("disable", PgSslMode::Disable),
     ("allow", PgSslMode::Prefer),
@@ -150,7 +154,7 @@ const SSL_MODES: [(&str, PgSslMode); 6] = [
     ("verify-full", PgSslMode::VerifyFull),
 ];
 
-/// Reads a mode of TLS.
+/// Parses a mode of TLS.
 pub fn ssl_mode(value: &str) -> Result<PgSslMode, DatabaseUrlError> {
     let found = SSL_MODES.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(value));
     found.map(|(_, mode)| mode).ok_or_else(|| DatabaseUrlError::BadValue {
@@ -160,13 +164,13 @@ pub fn ssl_mode(value: &str) -> Result<PgSslMode, DatabaseUrlError> {
     })
 }
 
-/// Refuses a value that libpq does not read as a file.
+/// Refuses the values that libpq does not treat as the path of a file.
 pub fn root_cert(value: &str) -> Result<&str, DatabaseUrlError> {
     match value {
         "" => Err(DatabaseUrlError::BadValue { name: "sslrootcert", expected: "the path of a file", nearest: None }),
         "system" => Err(DatabaseUrlError::Unsupported {
             name: "sslrootcert",
-            advice: "in the place of \"system\", write the path of a file; without it, the authorities of Mozilla are trusted",
+            advice: "instead of \"system\", write the path of a file; without it, the authorities of Mozilla are trusted",
         }),
         path => Ok(path),
     }

@@ -1,5 +1,5 @@
-//! The password file of libpq (PostgreSQL's manual, "The Password File"). It is read here, since sqlx logs a line that it
-//! cannot read, with the password.
+//! Reads the password file of libpq (PostgreSQL's manual, "The Password File"). sqlx is not used for it: sqlx logs
+//! malformed lines with their password.
 
 use std::{
     env, fs,
@@ -11,20 +11,20 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::config::Secret;
 
-/// The password of a user for a database, if the file has it: the named file, else that of `PGPASSFILE`, else `~/.pgpass`.
-pub fn password(named: Option<&Path>, options: &PgConnectOptions) -> Option<Secret> {
+/// Finds the password of a user for a database. The file is `path`, else the one of `PGPASSFILE`, else `~/.pgpass`.
+pub fn password(path: Option<&Path>, options: &PgConnectOptions) -> Option<Secret> {
     let default = || env::var_os("PGPASSFILE").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".pgpass")));
-    let path = named.map(Path::to_owned).or_else(default)?;
+    let path = path.map(Path::to_owned).or_else(default)?;
     let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
     if metadata.permissions().mode() & 0o077 != 0 {
         tracing::warn!(path = %path.display(), "the password file is not used: others may read it; its mode must be 0600");
         return None;
     }
-    find(&fs::read_to_string(&path).ok()?, &wanted(options)).and_then(|password| password.parse().ok())
+    find(&fs::read_to_string(&path).ok()?, &expected_fields(options)).and_then(|password| password.parse().ok())
 }
 
-/// The four fields that a line must have. A socket is `localhost`, too.
-fn wanted(options: &PgConnectOptions) -> [Vec<String>; 4] {
+/// The accepted values of the four fields before the password. A Unix socket also matches `localhost`.
+fn expected_fields(options: &PgConnectOptions) -> [Vec<String>; 4] {
     let host = options.get_host().to_owned();
     let hosts = match options.get_socket() {
         Some(directory) => vec![directory.display().to_string(), "localhost".to_owned()],
@@ -36,27 +36,27 @@ fn wanted(options: &PgConnectOptions) -> [Vec<String>; 4] {
     [hosts, vec![options.get_port().to_string()], vec![database], vec![user]]
 }
 
-/// The password of the first line whose fields are `*` or the ones that are wanted.
-fn find(file: &str, wanted: &[Vec<String>; 4]) -> Option<String> {
+/// Returns the password of the first line whose fields are `*` or expected values.
+fn find(file: &str, expected: &[Vec<String>; 4]) -> Option<String> {
     let lines = file.lines().filter(|line| !line.starts_with('#')).filter_map(fields);
-    let is_it =
-        |line: &[String; 5]| line.iter().zip(wanted).all(|(field, wanted)| field == "*" || wanted.contains(field));
-    lines.into_iter().find(is_it).map(|[.., password]| password)
+    let matches =
+        |line: &[String; 5]| line.iter().zip(expected).all(|(field, values)| field == "*" || values.contains(field));
+    lines.into_iter().find(matches).map(|[.., password]| password)
 }
 
-/// The fields of a line, with colons between, and a backslash before a colon or a backslash of a field.
+/// Splits a line at colons. A backslash escapes a colon or a backslash in a field.
 fn fields(line: &str) -> Option<[String; 5]> {
     let mut fields: [String; 5] = Default::default();
-    let mut at = 0;
+    let mut index = 0;
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
         match c {
-            ':' if at < 4 => at += 1,
-            '\\' => fields[at].extend(chars.next()),
-            c => fields[at].push(c),
+            ':' if index < 4 => index += 1,
+            '\\' => fields[index].extend(chars.next()),
+            c => fields[index].push(c),
         }
     }
-    (at == 4).then_some(fields)
+    (index == 4).then_some(fields)
 }
 
 #[cfg(test)]
@@ -76,11 +76,11 @@ localhost:5432:*:desk:s3cret-socket
 
     fn found(host: &str, user: &str) -> Option<String> {
         let options = PgConnectOptions::new_without_pgpass().port(5432).database("readout").username(user);
-        find(FILE, &wanted(&if host.starts_with('/') { options.socket(host) } else { options.host(host) }))
+        find(FILE, &expected_fields(&if host.starts_with('/') { options.socket(host) } else { options.host(host) }))
     }
 
     #[test]
-    fn the_first_line_that_matches_has_the_password() {
+    fn find_returns_the_password_of_the_first_matching_line() {
         assert_eq!(found("db", "desk").as_deref(), Some("s3c:r\\et"));
         assert_eq!(found("/run/postgresql", "desk").as_deref(), Some("s3cret-socket"));
         assert_eq!(found("elsewhere", "reader").as_deref(), Some("s3cret-reader"));
@@ -88,7 +88,7 @@ localhost:5432:*:desk:s3cret-socket
     }
 
     #[test]
-    fn a_file_that_others_may_read_is_not_used() {
+    fn password_ignores_a_file_that_other_users_may_read() {
         let dir = tempfile::tempdir().unwrap();
         let options = PgConnectOptions::new_without_pgpass().host("db").port(5432).database("readout").username("desk");
         for (mode, expected) in [(0o600, Some("s3c:r\\et")), (0o640, None), (0o604, None)] {

@@ -1,10 +1,10 @@
-//! The parameter `options`: settings of a session, as they stand on the command line of the server's program.
+//! Parses the parameter `options`: settings of a session in the syntax of the server's command line.
 
 use super::DatabaseUrlError;
 
 const EXPECTED: &str = "settings, each as -c name=value or --name=value, with a backslash before a space in a value";
 
-/// Reads `-c name=value -cname=value --name=value`. A backslash stands before a space or a backslash of a value.
+/// Parses `-c name=value -cname=value --name=value`. A backslash escapes a space or a backslash in a value.
 pub fn parse(text: &str) -> Result<Vec<(String, String)>, DatabaseUrlError> {
     let mut settings = Vec::new();
     let mut words = words(text).into_iter();
@@ -12,24 +12,24 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, DatabaseUrlError> {
         let setting = match word.strip_prefix("--") {
             Some(setting) => setting.to_owned(),
             None => match word.strip_prefix("-c") {
-                Some("") => words.next().ok_or_else(bad)?,
+                Some("") => words.next().ok_or_else(malformed)?,
                 Some(setting) => setting.to_owned(),
-                None => return Err(bad()),
+                None => return Err(malformed()),
             },
         };
-        let (name, value) = setting.split_once('=').ok_or_else(bad)?;
-        // The server takes a hyphen for an underscore there.
-        settings.push((self::name(&name.replace('-', "_")).ok_or_else(bad)?, value.to_owned()));
+        let (name, value) = setting.split_once('=').ok_or_else(malformed)?;
+        // The server treats a hyphen in a name as an underscore.
+        settings.push((self::name(&name.replace('-', "_")).ok_or_else(malformed)?, value.to_owned()));
     }
     Ok(settings)
 }
 
-/// The error for settings that cannot be read.
-pub fn bad() -> DatabaseUrlError {
+/// The error for settings that cannot be parsed.
+pub fn malformed() -> DatabaseUrlError {
     DatabaseUrlError::BadValue { name: "options", expected: EXPECTED, nearest: None }
 }
 
-/// The name of a setting, if it is one.
+/// Returns the name if it can be the name of a setting.
 pub fn name(name: &str) -> Option<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     (!name.is_empty() && name.chars().all(is_name)).then(|| name.to_owned())
@@ -54,9 +54,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_read_in_each_form() {
-        let settings =
-            |text: &str| parse(text).map(|all| all.into_iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>());
+    fn parse_accepts_each_form_of_a_setting() {
+        let settings = |text: &str| {
+            parse(text).map(|all| all.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>())
+        };
         assert_eq!(settings(""), Ok(vec![]));
         assert_eq!(
             settings(r" -c geqo=off -csearch_path=a\ b,c\\d  --work-mem=1MB -c a.b= "),

@@ -1,4 +1,4 @@
-//! URLs that are taken, and the errors of those that are not.
+//! Tests of accepted URLs, and of the errors of refused ones.
 
 use proptest::prelude::*;
 
@@ -13,20 +13,20 @@ fn refused(text: &str) -> String {
 }
 
 fn tcp(host: &str, port: Option<u16>) -> Host {
-    Host { place: Some(ServerAddress::Tcp(host.to_owned())), port }
+    Host { address: Some(ServerAddress::Tcp(host.to_owned())), port }
 }
 
 fn socket(directory: &str, port: Option<u16>) -> Host {
-    Host { place: Some(ServerAddress::Socket(directory.into())), port }
+    Host { address: Some(ServerAddress::Socket(directory.into())), port }
 }
 
-/// User, password and database.
+/// Returns user, password and database.
 fn account(url: &DatabaseUrl) -> (Option<&str>, Option<&str>, Option<&str>) {
     (url.user.as_deref(), url.password.as_ref().map(Secret::expose), url.database.as_deref())
 }
 
 #[test]
-fn each_part_is_read() {
+fn parser_reads_each_part() {
     let url = read("postgres://desk:s3cret@db.example:6432/readout?application_name=a%20b&statement-cache-capacity=0");
     assert_eq!(url.hosts, [tcp("db.example", Some(6432))]);
     assert_eq!(account(&url), (Some("desk"), Some("s3cret"), Some("readout")));
@@ -40,7 +40,7 @@ fn each_part_is_read() {
 }
 
 #[test]
-fn percent_encoded_parts_are_decoded() {
+fn parser_decodes_percent_encoded_parts() {
     let url = read("postgres://d%40sk:%2F%3f%23%25%3A%40%20@h/%C3%A9%2Fx?password=%26%3D");
     assert_eq!(account(&url), (Some("d@sk"), Some("&="), Some("é/x")));
     let url = read("postgres://desk:a:b@c+d@h/x?application_name=a+b");
@@ -49,7 +49,7 @@ fn percent_encoded_parts_are_decoded() {
 }
 
 #[test]
-fn hosts_are_names_addresses_and_sockets() {
+fn parser_accepts_names_addresses_and_sockets_as_hosts() {
     for (text, hosts) in [
         ("postgres://[::1]/d", vec![tcp("::1", None)]),
         ("postgres://u:p@[2001:db8::1]:6432/d", vec![tcp("2001:db8::1", Some(6432))]),
@@ -64,8 +64,8 @@ fn hosts_are_names_addresses_and_sockets() {
         ("postgres://localhost/d?host=db&port=2", vec![tcp("db", Some(2))]),
         ("postgres:///d?host=::1", vec![tcp("::1", None)]),
         ("postgres://db/d?hostaddr=192.0.2.1", vec![tcp("192.0.2.1", None)]),
-        ("postgres://:5433/d", vec![Host { place: None, port: Some(5433) }]),
-        ("postgres:///d?port=5433", vec![Host { place: None, port: Some(5433) }]),
+        ("postgres://:5433/d", vec![Host { address: None, port: Some(5433) }]),
+        ("postgres:///d?port=5433", vec![Host { address: None, port: Some(5433) }]),
         ("postgres://h:/d", vec![tcp("h", None)]),
         ("postgres://a:1,b:2,[::1]/d", vec![tcp("a", Some(1)), tcp("b", Some(2)), tcp("::1", None)]),
         ("postgres:///d?host=a,/b&port=1,2", vec![tcp("a", Some(1)), socket("/b", Some(2))]),
@@ -77,7 +77,7 @@ fn hosts_are_names_addresses_and_sockets() {
 }
 
 #[test]
-fn the_url_of_the_private_database_is_taken() {
+fn parser_accepts_the_url_of_the_embedded_database() {
     let url = read("postgresql:///readout?user=readout&host=/home/a%20b/.local/share/readout/run");
     assert_eq!(url.hosts, [socket("/home/a b/.local/share/readout/run", None)]);
     assert_eq!(account(&url), (Some("readout"), None, Some("readout")));
@@ -86,7 +86,7 @@ fn the_url_of_the_private_database_is_taken() {
 }
 
 #[test]
-fn options_of_connections_follow_the_url() {
+fn target_has_the_options_of_the_url() {
     let options = |text: &str| read(text).target().unwrap_or_else(|error| panic!("{text}: {error}")).options;
     let whole =
         options("postgres://desk:s3cret@[::1]:6432/readout?sslmode=require&application_name=a&options=-c%20geqo%3Doff");
@@ -119,7 +119,7 @@ fn options_of_connections_follow_the_url() {
 }
 
 #[test]
-fn parameters_that_ask_for_what_holds_anyway_are_taken() {
+fn parser_accepts_parameters_without_effect() {
     for parameter in [
         "client_encoding=UTF8",
         "target_session_attrs=any",
@@ -138,7 +138,7 @@ fn parameters_that_ask_for_what_holds_anyway_are_taken() {
 }
 
 #[test]
-fn an_error_says_the_remedy() {
+fn error_names_the_remedy_and_hides_the_password() {
     for (text, expected) in [
         ("", "it is empty; write postgres://user:password@host:port/name"),
         ("  \n", "it is empty; write"),
@@ -163,13 +163,13 @@ fn an_error_says_the_remedy() {
         ("postgres://h:+1/d", "a port must be"),
         ("postgres://h:5432x/d", "a port must be"),
         ("postgres://h/d?port=99999", "a port must be"),
-        ("postgres://::1/d", "an IPv6 address must stand in brackets"),
-        ("postgres://[::1/d", "an IPv6 address must stand in brackets"),
-        ("postgres://[h]/d", "an IPv6 address must stand in brackets"),
+        ("postgres://::1/d", "an IPv6 address must be in brackets"),
+        ("postgres://[::1/d", "an IPv6 address must be in brackets"),
+        ("postgres://[h]/d", "an IPv6 address must be in brackets"),
         ("postgres://[::1]5432/d", "a host must be"),
         ("postgres://a b/d", "a host must be"),
         ("postgres://a%2Fb/d", "a host must be"),
-        ("postgres://u:p%zz@h/d", "the password has a % without two hexadecimal digits behind it; write %25"),
+        ("postgres://u:p%zz@h/d", "the password has a % without two hexadecimal digits after it; write %25"),
         ("postgres://u:100%@h/d", "the password has a %"),
         ("postgres://u%ff@h/d", "the user is not UTF-8"),
         ("postgres://h/d%00", "the name of the database has the character U+0000"),
@@ -200,10 +200,7 @@ fn an_error_says_the_remedy() {
         ),
         ("postgres://h/d?ssl=1", "the parameter ssl must be true"),
         ("postgres://h/d?sslcert=/c", "sslcert and sslkey are given together"),
-        (
-            "postgres://h/d?sslrootcert=system",
-            "the parameter sslrootcert cannot be honoured: in the place of \"system\"",
-        ),
+        ("postgres://h/d?sslrootcert=system", "the parameter sslrootcert cannot be honoured: instead of \"system\""),
         ("postgres://h/d?connect_timeout=soon", "the parameter connect_timeout must be a whole number of seconds"),
         ("postgres://h/d?statement-cache-capacity=-1", "the parameter statement-cache-capacity must be a whole number"),
         ("postgres://h/d?options=geqo%3Doff", "the parameter options must be settings, each as -c name=value"),
@@ -224,7 +221,7 @@ fn an_error_says_the_remedy() {
 }
 
 #[test]
-fn a_password_is_not_printed() {
+fn debug_output_hides_the_password() {
     let url = read("postgres://desk:s3cret@h/d?sslmode=disable");
     assert!(!format!("{url:?} {:?}", url.target()).contains("s3cret"));
 }
@@ -235,7 +232,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn an_account_is_read_as_it_was_encoded(user in "\\PC{1,12}", password in "\\PC{1,12}", database in "\\PC{1,12}") {
+    fn parser_inverts_percent_encoding_of_the_account(user in "\\PC{1,12}", password in "\\PC{1,12}", database in "\\PC{1,12}") {
         let encode = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
         let text = format!("postgres://{}:{}@h:1/{}", encode(&user), encode(&password), encode(&database));
         let url = read(&text);
@@ -243,17 +240,17 @@ proptest! {
         prop_assert_eq!(url.hosts, [tcp("h", Some(1))]);
     }
 
-    /// An error may repeat a name of a parameter, and nothing of a password, whatever of it is not encoded.
+    /// An error may repeat the name of a parameter, but no piece of the password, even if the password is not encoded.
     #[test]
-    fn no_error_has_a_piece_of_the_password(before in PARTS, behind in PARTS, end in "[a-z=&?/]{0,8}") {
-        let text = format!("postgres://desk:{before}QQQ{behind}@db/readout{end}");
+    fn error_has_no_piece_of_the_password(before in PARTS, after in PARTS, end in "[a-z=&?/]{0,8}") {
+        let text = format!("postgres://desk:{before}QQQ{after}@db/readout{end}");
         if let Err(error) = DatabaseUrl::parse(&text) {
             prop_assert!(!error.to_string().contains("QQQ"), "{}: {}", text, error);
         }
     }
 
     #[test]
-    fn no_text_makes_it_panic(text in "(postgres(ql)?://)?\\PC{0,40}", scheme in "[a-z]{0,9}") {
+    fn parser_does_not_panic(text in "(postgres(ql)?://)?\\PC{0,40}", scheme in "[a-z]{0,9}") {
         let _ = DatabaseUrl::parse(&text).and_then(|url| url.target().map(|_| ()));
         let _ = DatabaseUrl::parse(&format!("{scheme}://{text}"));
     }

@@ -1,5 +1,5 @@
-//! Evidence: the words of the article that support a field. A quote that does not stand in the text is refused, so an
-//! extractor cannot invent its evidence.
+//! Evidence: quotes from the article that support a field of an account. A quote that does not occur in the text is
+//! refused, so that an extractor cannot invent evidence.
 
 mod near;
 
@@ -18,45 +18,45 @@ use super::{
     canonical,
     rules::{Path, Violations},
     text::{
-        quoted::shown,
+        quoted::quoted,
         suggestion::{did_you_mean, nearest},
     },
 };
 use crate::pb::{self, Account, ErrorReason, Evidence};
 
-/// A stored text, in which code points can be counted without walking it from the start each time.
+/// A stored text with an index from code points to bytes, and budgets for searching it.
 pub struct IndexedText<'a> {
     text: &'a str,
     /// Byte offset of every `STRIDE`th code point.
     marks: Vec<usize>,
-    /// How many code points it has.
+    /// Length in code points.
     len: usize,
-    /// How many bytes may still be searched for quotes without offsets.
+    /// Bytes that may still be searched for quotes without offsets.
     budget: Cell<usize>,
-    /// How many bytes may still be searched for quotes with offsets, to see whether the offsets are needed.
-    spare_budget: Cell<usize>,
-    /// The same for near misses of quotes that are refused.
+    /// Bytes that may still be searched to find out if the offsets of a quote are redundant.
+    offsets_budget: Cell<usize>,
+    /// Bytes that may still be searched for near misses of refused quotes.
     hint_budget: Cell<usize>,
-    /// Made for the first near miss.
+    /// Computed for the first near miss.
     folded: OnceCell<Folded>,
 }
 
 const STRIDE: usize = 256;
 
-/// Looking for a quote costs the length of the text. All quotes of a call together may cost so much, half a second or so;
-/// half a million short quotes in a text of a mebibyte would take minutes.
+/// Budget of bytes searched for all quotes of a call, about half a second. A search costs the length of the text;
+/// without the limit, half a million short quotes in a text of 1 MiB would take minutes.
 const SEARCH_BYTES: usize = 512 * 1024 * 1024;
 
 impl<'a> IndexedText<'a> {
-    /// Reads a text in NFC.
+    /// Indexes a text, which must be in NFC.
     pub fn new(text: &'a str) -> Self {
         let marks = text.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect();
-        let (budget, spare_budget) = (Cell::new(SEARCH_BYTES), Cell::new(SEARCH_BYTES));
+        let (budget, offsets_budget) = (Cell::new(SEARCH_BYTES), Cell::new(SEARCH_BYTES));
         let hint_budget = Cell::new(near::SEARCH_BYTES);
-        Self { text, marks, len: text.chars().count(), budget, spare_budget, hint_budget, folded: OnceCell::new() }
+        Self { text, marks, len: text.chars().count(), budget, offsets_budget, hint_budget, folded: OnceCell::new() }
     }
 
-    /// Byte offset of a code point; the text's end counts as one.
+    /// The byte offset of a code point, or of the end of the text. `None` beyond the end.
     fn byte(&self, code_point: usize) -> Option<usize> {
         if code_point >= self.len {
             return (code_point == self.len).then_some(self.text.len());
@@ -72,28 +72,28 @@ impl<'a> IndexedText<'a> {
         mark * STRIDE + self.text[start..byte].chars().count()
     }
 
-    /// The words from one code point to another.
+    /// The part of the text from code point `start` to `end`. `None` if either is beyond the end.
     pub fn words(&self, start: usize, end: usize) -> Option<&'a str> {
         self.text.get(self.byte(start)?..self.byte(end)?)
     }
 
-    /// Whether it may be searched once more.
+    /// True if the budget allows one more search. Charges it.
     fn may_search(&self) -> bool {
-        self.take_from(&self.budget)
+        self.charge(&self.budget)
     }
 
-    fn take_from(&self, budget: &Cell<usize>) -> bool {
+    fn charge(&self, budget: &Cell<usize>) -> bool {
         let left = budget.get().checked_sub(self.text.len());
         left.inspect(|&left| budget.set(left)).is_some()
     }
 
-    /// True if a quote, which stands at this byte, occurs nowhere else.
-    fn is_only(&self, quote: &str, byte: usize) -> bool {
+    /// True if a quote that occurs at this byte occurs nowhere else.
+    fn occurs_only_at(&self, quote: &str, byte: usize) -> bool {
         let (text, quote) = (self.text.as_bytes(), quote.as_bytes());
         memmem::find(text, quote) == Some(byte) && memmem::find(&text[byte + 1..], quote).is_none()
     }
 
-    /// Where `quote` stands, as code points: nowhere, once, or more often.
+    /// Searches for `quote`. Positions are in code points.
     fn find(&self, quote: &str) -> QuoteMatch {
         if !self.may_search() {
             return QuoteMatch::TooCostly;
@@ -110,55 +110,57 @@ impl<'a> IndexedText<'a> {
 
 enum QuoteMatch {
     Nowhere,
+    /// The start and the end.
     Once(usize, usize),
     Often,
+    /// The budget is used up.
     TooCostly,
 }
 
-/// Whether a piece of evidence stands in the text at its offsets.
-pub fn holds(evidence: &Evidence, text: &IndexedText<'_>) -> bool {
+/// True if the quote occurs in the text at its offsets.
+fn is_at_offsets(evidence: &Evidence, text: &IndexedText<'_>) -> bool {
     let (Ok(start), Ok(end)) = (usize::try_from(evidence.start), usize::try_from(evidence.end)) else {
         return false;
     };
     start < end && text.words(start, end) == Some(evidence.quote.as_str())
 }
 
-/// Clears the offsets of quotes that occur once in the text. Such offsets follow from the quote.
-pub fn forget_offsets(evidence: &mut [Evidence], text: &IndexedText<'_>) {
+/// Clears the offsets of quotes that occur exactly once in the text, because they follow from the quote.
+pub fn clear_redundant_offsets(evidence: &mut [Evidence], text: &IndexedText<'_>) {
     for cited in evidence.iter_mut().filter(|cited| (cited.start, cited.end) != (0, 0)) {
         let start = usize::try_from(cited.start).ok().and_then(|start| text.byte(start));
         if let Some(start) = start
-            && holds(cited, text)
-            && text.take_from(&text.spare_budget)
-            && text.is_only(&cited.quote, start)
+            && is_at_offsets(cited, text)
+            && text.charge(&text.offsets_budget)
+            && text.occurs_only_at(&cited.quote, start)
         {
             (cited.start, cited.end) = (0, 0);
         }
     }
 }
 
-/// Says of evidence that was checked against another text whether its words stand anywhere in this one. What would cost
-/// too much to look for stays as it is. Answers whether anything changed.
+/// Sets `stale` on evidence that was checked against an earlier text: true if its quote no longer occurs in `text`.
+/// Evidence beyond the search budget stays as it is. Returns true if any flag changed.
 pub fn mark_stale(evidence: &mut [Evidence], text: &IndexedText<'_>) -> bool {
-    let mut stands: HashMap<String, bool> = HashMap::new();
+    let mut occurs_by_quote: HashMap<String, bool> = HashMap::new();
     let mut is_changed = false;
-    for one in evidence {
-        let found = match stands.get(&one.quote) {
-            Some(&known) => known,
-            None if holds(one, text) => true,
-            None if text.may_search() => text.text.contains(&one.quote),
+    for cited in evidence {
+        let occurs = match occurs_by_quote.get(&cited.quote) {
+            Some(&occurs) => occurs,
+            None if is_at_offsets(cited, text) => true,
+            None if text.may_search() => text.text.contains(&cited.quote),
             None => continue,
         };
-        stands.insert(one.quote.clone(), found);
-        is_changed |= one.stale == found;
-        one.stale = !found;
+        occurs_by_quote.insert(cited.quote.clone(), occurs);
+        is_changed |= cited.stale == occurs;
+        cited.stale = !occurs;
     }
     is_changed
 }
 
-/// Checks evidence against the account that it supports and the text that it quotes, and completes it: fields in
-/// proto names, quotes in NFC, offsets of quotes that came without. `text` is `None` where there is none to check
-/// against. `at` is where the list stands in the request.
+/// Checks evidence against the account that it supports and the text that it quotes, and brings it into its stored
+/// form: field paths in proto names, quotes in NFC, and offsets for quotes without them. `text` is `None` if the
+/// article has no text. `at` is the path of the list in the request.
 pub fn check(
     evidence: &mut [Evidence],
     account: &Account,
@@ -170,36 +172,36 @@ pub fn check(
         return;
     }
     let account = Fields::of(account);
-    for (index, one) in evidence.iter_mut().enumerate() {
+    for (index, cited) in evidence.iter_mut().enumerate() {
         let at = &at.index(index);
-        match account.resolve(&one.field) {
-            Ok(field) => one.field = field,
-            Err(why) => out.add(&at.field("field"), why),
+        match account.resolve(&cited.field) {
+            Ok(field) => cited.field = field,
+            Err(description) => out.add(&at.field("field"), description),
         }
-        canonical::text(&mut one.quote);
+        canonical::text(&mut cited.quote);
         let at = &at.field("quote");
         let Some(text) = text else {
             out.add_as(ErrorReason::EvidenceUnverifiable, at, "the article has no text to check it against");
             continue;
         };
-        if (one.start, one.end) != (0, 0) {
-            if !holds(one, text) {
+        if (cited.start, cited.end) != (0, 0) {
+            if !is_at_offsets(cited, text) {
                 out.add_with(ErrorReason::EvidenceNotFound, at, || {
-                    let (start, end, quote) = (one.start, one.end, shown(&one.quote));
-                    let near = text.near_miss_of_offsets(&one.quote, start, end);
+                    let (start, end, quote) = (cited.start, cited.end, quoted(&cited.quote));
+                    let near = text.near_miss_of_offsets(&cited.quote, start, end);
                     format!("does not stand at {start} to {end} of the text: {quote}{near}")
                 });
             }
             continue;
         }
-        match text.find(&one.quote) {
-            // At most 1 MiB of text: the offsets fit.
-            QuoteMatch::Once(start, end) => (one.start, one.end) = (start as i32, end as i32),
+        match text.find(&cited.quote) {
+            // The text has at most 1 MiB: the offsets fit.
+            QuoteMatch::Once(start, end) => (cited.start, cited.end) = (start as i32, end as i32),
             QuoteMatch::Nowhere => out.add_with(ErrorReason::EvidenceNotFound, at, || {
-                format!("does not stand in the text: {}{}", shown(&one.quote), text.near_miss(&one.quote))
+                format!("does not stand in the text: {}{}", quoted(&cited.quote), text.near_miss(&cited.quote))
             }),
             QuoteMatch::Often => out.add_with(ErrorReason::EvidenceAmbiguous, at, || {
-                let (quote, places) = (shown(&one.quote), text.first_places(&one.quote));
+                let (quote, places) = (quoted(&cited.quote), text.first_places(&cited.quote));
                 format!("stands in the text more than once: {quote}{places}; give start and end")
             }),
             QuoteMatch::TooCostly => {
@@ -209,7 +211,7 @@ pub fn check(
     }
 }
 
-/// An account whose fields can be looked up by path.
+/// An account in reflected form, for looking up fields by path.
 struct Fields(DynamicMessage);
 
 impl Fields {
@@ -219,14 +221,14 @@ impl Fields {
         Self(message.expect("an account has the fields of an account"))
     }
 
-    /// The path in proto names of a field that is there and set.
+    /// Resolves a path to a field that is set. Returns the path in proto names, or the description of a violation.
     fn resolve(&self, path: &str) -> Result<String, String> {
-        self.walk(path).map_err(|(why, nearest)| format!("{why}: {}{}", shown(path), did_you_mean(nearest)))
+        self.walk(path).map_err(|(reason, nearest)| format!("{reason}: {}{}", quoted(path), did_you_mean(nearest)))
     }
 
-    /// The same; an error is why not, and the name of a field that was probably meant.
+    /// [`resolve`](Self::resolve), with the parts of an error: the reason, and a field to suggest.
     fn walk(&self, path: &str) -> Result<String, (String, Option<String>)> {
-        let because = |why: &str| (why.to_owned(), None);
+        let because = |reason: &str| (reason.to_owned(), None);
         let mut resolved = String::with_capacity(path.len());
         let mut message = &self.0;
         let mut steps = path.split('.').peekable();
@@ -243,7 +245,7 @@ impl Fields {
                 resolved.push('.');
             }
             resolved.push_str(field.name());
-            // What is not set is answered as a default of its own.
+            // prost-reflect returns a borrowed value for a field that is set, and an owned default for one that is not.
             let Cow::Borrowed(mut value) = message.get_field(&field) else {
                 return Err(because("names a field that is not set"));
             };

@@ -1,15 +1,16 @@
-//! The nearest miss of a quote that does not stand where, or as, it is said to: what its sender probably meant.
+//! Near misses: for a quote that is not in the text as given, finds the passage that its sender probably meant.
 
 use super::IndexedText;
-use crate::model::text::quoted::shown;
+use crate::model::text::quoted::quoted;
 
-/// Looking for a near miss costs the length of the text. All quotes of a call together may cost this, some 0.1 s.
+/// Budget of bytes searched for the near misses of all quotes of a call, about 0.1 s. A search costs the length of the
+/// text.
 pub const SEARCH_BYTES: usize = 64 * 1024 * 1024;
 
-/// A beginning or an end of a quote that is shorter than this, or than a third of the quote, says little.
+/// Code points of the shortest beginning or end of a quote that is reported. It must also be a third of the quote.
 const LEAST_PART: usize = 8;
 
-/// The kinds of difference between two texts that are nearly the same.
+/// The kinds of difference that a near miss ignores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Detail {
     WhiteSpace,
@@ -31,7 +32,7 @@ impl Detail {
     }
 }
 
-/// A text without its details, so that a quote can be found in it that differs in nothing else.
+/// A text without its details, to find a quote that differs in nothing else.
 #[derive(Debug)]
 pub struct Folded {
     text: String,
@@ -50,19 +51,19 @@ impl Folded {
         folded
     }
 
-    /// Where these bytes of it come from.
-    fn original(&self, of: &str, start: usize, end: usize) -> (usize, usize) {
+    /// Maps a range of bytes of the folded text to the range in `original`.
+    fn range_in(&self, original: &str, start: usize, end: usize) -> (usize, usize) {
         let last = self.origins[end - 1] as usize;
-        let length = of[last..].chars().next().map_or(0, char::len_utf8);
+        let length = original[last..].chars().next().map_or(0, char::len_utf8);
         (self.origins[start] as usize, last + length)
     }
 }
 
-/// Appends a letter without these details.
+/// Appends a letter, with these details removed.
 fn fold(letter: char, details: &[Detail], out: &mut String) {
     let has = |detail| details.contains(&detail);
     match letter {
-        // Besides white space, letters that show nothing: soft hyphens, joiners, byte order marks.
+        // White space includes invisible letters: soft hyphens, joiners, byte order marks.
         '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' if has(Detail::WhiteSpace) => {}
         letter if letter.is_whitespace() && has(Detail::WhiteSpace) => {}
         '"'
@@ -90,7 +91,7 @@ fn without(text: &str, details: &[Detail]) -> String {
     folded
 }
 
-/// The difference between a quote and a passage that is nearly the same.
+/// Describes how a quote differs from a passage with the same folded form.
 fn differences(quote: &str, passage: &str) -> String {
     let differs = |detail: &Detail| {
         let others: Vec<Detail> = Detail::ALL.into_iter().filter(|other| other != detail).collect();
@@ -108,8 +109,8 @@ fn differences(quote: &str, passage: &str) -> String {
 }
 
 impl IndexedText<'_> {
-    /// Where a quote stands that does not stand at these code points, or what stands nearest to it: the end of a sentence
-    /// that says so, empty where there is nothing to say.
+    /// The hint for a quote that is not at its offsets: where it occurs, else its near miss. A hint continues the
+    /// sentence of the violation; it is empty if there is nothing to report.
     pub fn near_miss_of_offsets(&self, quote: &str, start: i32, end: i32) -> String {
         if start >= end {
             return format!("; start must be before end{}", self.near_miss_at(quote, start));
@@ -124,72 +125,73 @@ impl IndexedText<'_> {
         if !self.may_hint() {
             return String::new();
         }
-        let wanted = usize::try_from(start).ok().and_then(|start| self.byte(start)).unwrap_or(self.text.len());
+        let expected = usize::try_from(start).ok().and_then(|start| self.byte(start)).unwrap_or(self.text.len());
         let places = self.text.match_indices(quote).map(|(at, _)| at);
-        match places.min_by_key(|at| at.abs_diff(wanted)) {
+        match places.min_by_key(|at| at.abs_diff(expected)) {
             Some(at) => format!("; it stands at {}", self.range(at, at + quote.len())),
             None => self.near_miss(quote),
         }
     }
 
-    /// The passage nearest to a quote that stands nowhere, likewise.
+    /// The hint for a quote that does not occur: the passage nearest to it.
     pub fn near_miss(&self, quote: &str) -> String {
-        let sought = without(quote, &Detail::ALL);
-        if sought.is_empty() || !self.may_hint() {
+        let folded_quote = without(quote, &Detail::ALL);
+        if folded_quote.is_empty() || !self.may_hint() {
             return String::new();
         }
         let folded = self.folded.get_or_init(|| Folded::of(self.text));
-        if let Some(at) = folded.text.find(&sought) {
-            let (start, end) = folded.original(self.text, at, at + sought.len());
+        if let Some(at) = folded.text.find(&folded_quote) {
+            let (start, end) = folded.range_in(self.text, at, at + folded_quote.len());
             let passage = &self.text[start..end];
             let differences = differences(quote, passage);
-            return format!("; at {} stands {}: {differences}", self.range(start, end), shown(passage));
+            return format!("; at {} stands {}: {differences}", self.range(start, end), quoted(passage));
         }
-        self.nearest_part(folded, &sought).unwrap_or_default()
+        self.nearest_part(folded, &folded_quote).unwrap_or_default()
     }
 
-    /// The longest beginning or end of the quote that stands in the text, and what stands there instead of the rest.
-    fn nearest_part(&self, folded: &Folded, sought: &str) -> Option<String> {
-        let ends: Vec<usize> = sought.char_indices().map(|(at, _)| at).chain([sought.len()]).collect();
-        let head = self.longest(ends.len(), |length| folded.text.find(&sought[..ends[length]]));
-        let tail = self.longest(ends.len(), |length| folded.text.rfind(&sought[ends[ends.len() - 1 - length]..]));
+    /// The hint for the longest beginning or end of the quote that occurs in the text, with the words next to it there.
+    fn nearest_part(&self, folded: &Folded, quote: &str) -> Option<String> {
+        let ends: Vec<usize> = quote.char_indices().map(|(at, _)| at).chain([quote.len()]).collect();
+        let head = self.longest(ends.len(), |length| folded.text.find(&quote[..ends[length]]));
+        let tail = self.longest(ends.len(), |length| folded.text.rfind(&quote[ends[ends.len() - 1 - length]..]));
         let least = LEAST_PART.max(ends.len() / 3);
         let is_long = |part: &(usize, usize)| part.0 >= least;
         match (head.filter(is_long), tail.filter(is_long)) {
             (Some((length, at)), tail) if tail.is_none_or(|tail| tail.0 <= length) => {
-                let (start, end) = folded.original(self.text, at, at + ends[length]);
-                let next = shown(self.text[end..].trim_start());
+                let (start, end) = folded.range_in(self.text, at, at + ends[length]);
+                let next = quoted(self.text[end..].trim_start());
                 Some(format!("; its beginning stands at {}, and then {next}", self.range(start, end)))
             }
             (_, Some((length, at))) => {
-                let bytes = sought.len() - ends[ends.len() - 1 - length];
-                let (start, end) = folded.original(self.text, at, at + bytes);
+                let bytes = quote.len() - ends[ends.len() - 1 - length];
+                let (start, end) = folded.range_in(self.text, at, at + bytes);
                 let before = self.text[..start].trim_end();
                 let cut = before.char_indices().rev().nth(30).map_or(0, |(at, _)| at);
-                let before = shown(&before[cut..]);
+                let before = quoted(&before[cut..]);
                 Some(format!("; its end stands at {}, after {before}", self.range(start, end)))
             }
             _ => None,
         }
     }
 
-    /// The largest number of letters, below `most`, that is found, and where: what is found with some is found with fewer.
+    /// The largest length below `most` that `find` locates, and its place. Bisects: a text that occurs with some length
+    /// occurs with every smaller one.
     fn longest(&self, most: usize, find: impl Fn(usize) -> Option<usize>) -> Option<(usize, usize)> {
-        let (mut known, mut least, mut most) = (None, 1, most);
+        let (mut best, mut least, mut most) = (None, 1, most);
         while least < most {
             if !self.may_hint() {
                 return None;
             }
             let middle = least + (most - least) / 2;
             match find(middle) {
-                Some(at) => (known, least) = (Some((middle, at)), middle + 1),
+                Some(at) => (best, least) = (Some((middle, at)), middle + 1),
                 None => most = middle,
             }
         }
-        known
+        best
     }
 
-    /// The first two places of a quote that stands more than once.
+    /// The hint for an ambiguous quote: its first two places.
     pub fn first_places(&self, quote: &str) -> String {
         let next = |from: usize| Some(from + self.text[from..].find(quote)?);
         let places = next(0).and_then(|first| {
@@ -201,15 +203,14 @@ impl IndexedText<'_> {
         places.unwrap_or_default()
     }
 
-    /// Code points from one byte offset to another.
+    /// Formats a range of bytes as a range of code points.
     fn range(&self, start: usize, end: usize) -> String {
         format!("{} to {}", self.code_point(start), self.code_point(end))
     }
 
-    /// True while the budget allows one more search for a near miss.
+    /// True if the budget allows one more search for a near miss. Charges it.
     fn may_hint(&self) -> bool {
-        let left = self.hint_budget.get().checked_sub(self.text.len());
-        left.inspect(|&left| self.hint_budget.set(left)).is_some()
+        self.charge(&self.hint_budget)
     }
 }
 
@@ -221,7 +222,7 @@ mod tests {
         "Président İlham Əliyev met Sergey Shoigu. “We don’t agree,” said Shoigu – and he left the table.";
 
     #[test]
-    fn near_miss_says_where_a_quote_stands_and_what_differs() {
+    fn near_miss_reports_the_place_and_the_difference() {
         let text = IndexedText::new(TEXT);
         for (quote, expected) in [
             ("əliyev", "; at 16 to 22 stands \"Əliyev\": only case differs"),
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn near_miss_of_offsets_says_where_the_words_stand() {
+    fn near_miss_of_offsets_reports_the_place_of_the_quote() {
         let text = IndexedText::new(TEXT);
         for (quote, start, end, expected) in [
             ("Əliyev", 15, 21, "; it stands at 16 to 22"),
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn near_miss_is_not_looked_for_where_it_would_take_long() {
+    fn near_miss_is_skipped_beyond_the_budget() {
         let long = format!("{}{TEXT}", "ab ".repeat(300_000));
         let text = IndexedText::new(&long);
         let mut quotes = 0;
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_grow_in_lower_case_keep_their_places() {
+    fn near_miss_maps_letters_that_grow_in_lower_case() {
         let text = IndexedText::new("İİİ İstanbul, ŞƏKİ");
         assert_eq!(text.near_miss("i\u{307}stanbul"), "; at 4 to 12 stands \"İstanbul\": only case differs");
         assert_eq!(text.near_miss("şəki\u{307}"), "; at 14 to 18 stands \"ŞƏKİ\": only case differs");

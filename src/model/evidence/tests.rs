@@ -29,21 +29,21 @@ fn refused(field: &str, quote: &str, start: i32, end: i32) -> (ErrorReason, Stri
 }
 
 #[test]
-fn offsets_are_filled_in_for_a_quote_that_stands_once() {
+fn check_sets_the_offsets_of_a_quote_that_occurs_once() {
     let (evidence, out) = checked("title", "Əliyev", 0, 0);
     assert!(out.is_empty());
     assert_eq!((evidence.start, evidence.end), (16, 22));
 }
 
 #[test]
-fn a_quote_is_compared_in_nfc() {
+fn check_compares_quotes_in_nfc() {
     let (evidence, out) = checked("title", "Pre\u{301}sident", 0, 9);
     assert!(out.is_empty());
     assert_eq!(evidence.quote, "Président");
 }
 
 #[test]
-fn words_that_are_not_there_or_elsewhere_are_refused() {
+fn check_refuses_quotes_that_are_missing_misplaced_or_ambiguous() {
     let at = "evidence[0].quote".to_owned();
     assert_eq!(refused("title", "Lavrov", 0, 0), (ErrorReason::EvidenceNotFound, at.clone()));
     assert_eq!(refused("title", "Əliyev", 15, 21), (ErrorReason::EvidenceNotFound, at.clone()));
@@ -53,29 +53,29 @@ fn words_that_are_not_there_or_elsewhere_are_refused() {
 }
 
 #[test]
-fn forget_offsets_keeps_offsets_of_ambiguous_and_wrong_quotes() {
+fn clear_redundant_offsets_keeps_offsets_of_ambiguous_and_wrong_quotes() {
     let text = IndexedText::new(TEXT);
     let evidence =
         |quote: &str, start: i32, end: i32| Evidence { quote: quote.into(), start, end, ..Default::default() };
     let needed = [evidence("Shoigu", 34, 40), evidence("Əliyev", 15, 21), evidence("him.", -1, 4), evidence("", 3, 3)];
     let mut all = [evidence("Əliyev", 16, 22)].into_iter().chain(needed.clone()).collect::<Vec<_>>();
-    forget_offsets(&mut all, &text);
+    clear_redundant_offsets(&mut all, &text);
     assert_eq!(all[0], evidence("Əliyev", 0, 0));
     assert_eq!(all[1..], needed);
 }
 
-fn quoted(quotes: &[&str]) -> Vec<Evidence> {
-    let one = |quote: &&str| Evidence { quote: (*quote).to_owned(), start: 0, end: 3, ..Default::default() };
-    quotes.iter().map(one).collect()
+fn citing(quotes: &[&str]) -> Vec<Evidence> {
+    let cite = |quote: &&str| Evidence { quote: (*quote).to_owned(), start: 0, end: 3, ..Default::default() };
+    quotes.iter().map(cite).collect()
 }
 
 fn stale(evidence: &[Evidence]) -> Vec<bool> {
-    evidence.iter().map(|one| one.stale).collect()
+    evidence.iter().map(|cited| cited.stale).collect()
 }
 
 #[test]
-fn words_are_stale_where_they_stand_nowhere_in_another_text() {
-    let mut evidence = quoted(&["met", "Baku", "Moscow", "Baku"]);
+fn mark_stale_flags_quotes_that_do_not_occur() {
+    let mut evidence = citing(&["met", "Baku", "Moscow", "Baku"]);
     let before = evidence.clone();
     assert!(!mark_stale(&mut evidence, &IndexedText::new("Moscow, Baku: they met")));
     assert_eq!(evidence, before);
@@ -88,30 +88,30 @@ fn words_are_stale_where_they_stand_nowhere_in_another_text() {
 }
 
 #[test]
-fn words_that_are_too_costly_to_look_for_stay_as_they_are() {
+fn mark_stale_keeps_the_flag_beyond_the_budget() {
     let text = IndexedText::new("met in Baku");
     text.budget.set(text.text.len());
-    let mut evidence = quoted(&["Moscow", "Minsk", "Moscow", "met"]);
+    let mut evidence = citing(&["Moscow", "Minsk", "Moscow", "met"]);
     evidence[3].stale = true;
     assert!(mark_stale(&mut evidence, &text));
     assert_eq!(stale(&evidence), [true, false, true, false]);
 }
 
 #[test]
-fn quotes_that_would_take_minutes_to_look_for_are_refused() {
+fn check_refuses_quotes_beyond_the_budget() {
     let text = "x".repeat(1024 * 1024);
-    let one = Evidence { field: "title".into(), quote: "x".into(), ..Default::default() };
+    let cited = Evidence { field: "title".into(), quote: "x".into(), ..Default::default() };
     let mut out = Violations::default();
-    let counted = IndexedText::new(&text);
-    counted.budget.set(2 * text.len());
-    check(&mut vec![one; 3], &account(), Some(&counted), &Path::ROOT, &mut out);
-    let reasons: Vec<_> = out.into_iter().map(|one| one.reason).collect();
-    let often = ErrorReason::EvidenceAmbiguous;
-    assert_eq!(reasons, [often, often, ErrorReason::InvalidField]);
+    let indexed = IndexedText::new(&text);
+    indexed.budget.set(2 * text.len());
+    check(&mut vec![cited; 3], &account(), Some(&indexed), &Path::ROOT, &mut out);
+    let reasons: Vec<_> = out.into_iter().map(|violation| violation.reason).collect();
+    let ambiguous = ErrorReason::EvidenceAmbiguous;
+    assert_eq!(reasons, [ambiguous, ambiguous, ErrorReason::InvalidField]);
 }
 
 #[test]
-fn fields_are_stored_in_proto_names_and_must_be_set() {
+fn check_stores_fields_in_proto_names_and_requires_them_set() {
     assert_eq!(checked("participations[0].roles[1]", "met", 0, 0).0.field, "participations[0].roles[1]");
     let mut account = account();
     account.participations[0].name_as_written = "x".into();
@@ -140,12 +140,12 @@ fn fields_are_stored_in_proto_names_and_must_be_set() {
 
 proptest! {
     #[test]
-    fn code_points_and_bytes_agree(text in "[aéə東🕊]{0,600}", at in 0usize..700) {
-        let counted = IndexedText::new(&text);
+    fn code_point_is_the_inverse_of_byte(text in "[aéə東🕊]{0,600}", at in 0usize..700) {
+        let indexed = IndexedText::new(&text);
         let expected = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(at);
-        prop_assert_eq!(counted.byte(at), expected);
+        prop_assert_eq!(indexed.byte(at), expected);
         if let Some(byte) = expected {
-            prop_assert_eq!(counted.code_point(byte), at);
+            prop_assert_eq!(indexed.code_point(byte), at);
         }
     }
 }

@@ -1,23 +1,26 @@
-//! What is different between two revisions of a record, as paths of fields.
+//! The difference between two revisions of a record, as field paths.
 
 use prost::DecodeError;
 use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, ReflectMessage, Value};
 
 use crate::{model::resource::Resource, pb};
 
-/// Different in every revision.
+/// Fields that differ in every revision.
 const MARKS: [&str; 3] = ["etag", "revision", "update_time"];
 
-/// Reads a revision in order to compare it.
+/// Decodes a stored revision for comparison.
+///
+/// # Errors
+/// If `doc` is not an encoded `R`.
 pub fn read<R: Resource>(doc: &[u8]) -> Result<DynamicMessage, DecodeError> {
     let message = pb::pool().get_message_by_name(R::MESSAGE).expect("the contract has every resource");
     DynamicMessage::decode(message, doc)
 }
 
-/// The fields that are different, in proto names, as paths through messages: `account.place.region_code`. A list, a
-/// date and what is set in only one of the two are told as a whole, a map by its keys, as in a mask: `labels.desk`. Of
-/// an article's text, which a doc has the hash of, `text` is told.
-pub fn changed(before: &DynamicMessage, after: &DynamicMessage) -> Vec<String> {
+/// The fields that differ, as paths in proto names: `account.place.region_code`. A list, a date, and a field that only
+/// one revision has are reported as a whole. A map is reported by key, as in a mask: `labels.desk`. A record has only
+/// the hash of an article's text; its difference is reported as `text`.
+pub fn changed_paths(before: &DynamicMessage, after: &DynamicMessage) -> Vec<String> {
     let mut paths = Vec::new();
     let fields = after.descriptor();
     for field in fields.fields().filter(|field| !MARKS.contains(&field.name())) {
@@ -30,7 +33,7 @@ pub fn changed(before: &DynamicMessage, after: &DynamicMessage) -> Vec<String> {
     paths
 }
 
-/// Compares what two messages have in a field, of which `path` is told.
+/// Compares a field of two messages. `path` is the path to report.
 fn compare(
     field: &FieldDescriptor,
     path: &str,
@@ -62,16 +65,14 @@ fn compare(
     }
 }
 
-/// Whether the parts of a message are told each for itself: those of a date, of a time or of a place on the map make
-/// one value.
+/// True if the fields of a message are reported separately. A date, a time and a location on the map are single values.
 fn has_parts(message: &MessageDescriptor) -> bool {
     message.package_name() == "readout.v1" && message.name() != "DateSpan"
 }
 
-/// The key of a map as the last step of a path: between backticks where it has a dot or a backtick.
+/// The key of a map as the last step of a path.
 fn step(key: &MapKey) -> String {
-    let key = key.as_str().unwrap_or_default();
-    if key.contains(['.', '`']) { format!("`{}`", key.replace('`', "``")) } else { key.to_owned() }
+    super::key::quoted(key.as_str().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -81,7 +82,7 @@ mod tests {
 
     fn changes<R: Resource>(before: &R, after: &R) -> Vec<String> {
         let read = |record: &R| read::<R>(&record.encode_to_vec()).unwrap();
-        changed(&read(before), &read(after))
+        changed_paths(&read(before), &read(after))
     }
 
     fn meeting() -> Meeting {
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_with_other_marks_alone_has_no_changes() {
+    fn changed_paths_ignores_fields_that_differ_in_every_revision() {
         let next = Meeting {
             etag: "b".into(),
             revision: 2,
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_messages_are_told_and_lists_and_dates_as_a_whole() {
+    fn changed_paths_reports_parts_of_messages_but_whole_lists_and_dates() {
         let mut next = meeting();
         next.report_count = 2;
         let account = next.account.as_mut().unwrap();
@@ -118,31 +119,31 @@ mod tests {
         account.title.clear();
         let expected =
             ["account.title", "account.date", "account.place.region_code", "account.participations", "report_count"];
-        let mut told = changes(&meeting(), &next);
-        told.sort_unstable();
+        let mut paths = changes(&meeting(), &next);
+        paths.sort_unstable();
         let mut sorted = expected;
         sorted.sort_unstable();
-        assert_eq!(told, sorted);
-        // It is the same the other way round.
+        assert_eq!(paths, sorted);
+        // The result is symmetric.
         let mut back = changes(&next, &meeting());
         back.sort_unstable();
         assert_eq!(back, sorted);
     }
 
     #[test]
-    fn what_only_one_of_them_has_is_told_as_a_whole() {
+    fn changed_paths_reports_a_part_that_one_revision_lacks_as_a_whole() {
         let mut next = meeting();
         next.account.as_mut().unwrap().place = None;
         assert_eq!(changes(&meeting(), &next), ["account.place"]);
         assert_eq!(changes(&next, &meeting()), ["account.place"]);
-        // Also where it is there and empty.
+        // Also if the part exists and is empty.
         let mut empty = next.clone();
         empty.account.as_mut().unwrap().place = Some(Place::default());
         assert_eq!(changes(&next, &empty), ["account.place"]);
     }
 
     #[test]
-    fn labels_are_told_by_their_keys() {
+    fn changed_paths_reports_labels_by_key() {
         let labels = |pairs: &[(&str, &str)]| Meeting {
             labels: pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
             ..meeting()
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_is_told_as_such() {
+    fn changed_paths_reports_another_text_as_text() {
         let before = Article { text_length: 5, text_sha256: "a".repeat(64), ..Default::default() };
         let after = Article { text_length: 7, text_sha256: "b".repeat(64), title: "New".into(), ..Default::default() };
         assert_eq!(changes(&before, &after), ["title", "text"]);

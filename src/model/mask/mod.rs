@@ -1,4 +1,4 @@
-//! Field masks: which fields of a resource an update replaces (AIP-134, AIP-161).
+//! Field masks: select the fields of a resource that an update replaces (AIP-134, AIP-161).
 
 pub mod diff;
 mod key;
@@ -17,42 +17,43 @@ use super::{
     resource::Resource,
     rules::{Path, Violations},
     text::{
-        quoted::shown,
+        quoted::quoted,
         suggestion::{did_you_mean, nearest},
     },
 };
 use crate::pb;
 
-/// A mask has at most so many paths.
+/// Limit of paths in a mask.
 pub const MOST_PATHS: usize = 1_000;
 
-/// A mask that was checked against the resource that it is for.
+/// A mask that was validated against the message type of its resource.
 #[derive(Debug, Clone)]
 pub enum Mask {
-    /// None was sent: every field that the sent resource has set, each as a whole.
+    /// No mask was sent. Replaces every field that is set in the sent resource, each as a whole.
     Populated,
-    /// `*`: every field that a caller can set, so that those not sent are cleared.
+    /// `*`. Replaces every field that a caller can set, and clears those that are not sent.
     All,
-    /// These, and no others.
+    /// Replaces the fields at these paths.
     Paths(Vec<Route>),
 }
 
-/// Where a path leads: through singular messages to a field, or to one key of a map.
+/// A parsed path: leads through singular messages to a field, or to one key of a map.
 #[derive(Debug, Clone)]
 pub struct Route {
     fields: Vec<FieldDescriptor>,
     key: Option<String>,
-    /// True if ProtoJSON may have made it of a path to another key.
+    /// True if ProtoJSON may have converted it from a path to another key.
     may_be_json: bool,
 }
 
 impl Mask {
-    /// Reads the mask of an update of an `R`; `at` is where it stands in the request. Tells every path that is wrong.
+    /// Parses the mask of an update of an `R`. `at` is the path of the mask in the request. Reports every invalid path
+    /// to `out`.
     ///
-    /// A path names fields by their proto or JSON names: `title`, `publisher.display_name`, `publisher.displayName`. A list
-    /// is replaced as a whole. A map is too, or by key: `labels.desk`, and between backticks where the key has a dot or a
-    /// backtick, which is then written twice (``labels.`a.b` ``). Paths with control characters are refused before, as
-    /// strings of the request.
+    /// A path names fields by proto or JSON name: `title`, `publisher.display_name`, `publisher.displayName`. A list is
+    /// replaced as a whole. A map is replaced as a whole or by key: `labels.desk`. A key with a dot or a backtick is
+    /// written between backticks, with its own backticks doubled: ``labels.`a.b` ``. Paths with control characters are
+    /// skipped here, because `Strings` refuses them.
     pub fn read<R: Resource>(mask: Option<&FieldMask>, at: &Path<'_>, out: &mut Violations) -> Self {
         let at = at.field("paths");
         let paths = match mask {
@@ -74,27 +75,29 @@ impl Mask {
         for (index, path) in paths.iter().enumerate().filter(|(_, path)| !path.contains(char::is_control)) {
             match Route::read(&resource, path, &behavior) {
                 Ok(route) => routes.push(route),
-                Err(why) => out.add(&at.index(index), why),
+                Err(description) => out.add(&at.index(index), description),
             }
         }
-        // ProtoJSON leaves no capital in any path.
+        // ProtoJSON converts every capital: a mask with a capital was not sent as ProtoJSON.
         if paths.iter().any(|path| path.contains(char::is_uppercase)) {
             routes.iter_mut().for_each(|route| route.may_be_json = false);
         }
         Self::Paths(routes)
     }
 
-    /// The same paths in proto names; one that is wrong stays as it is.
+    /// The same paths in proto names. An invalid path stays as it is.
     pub fn in_proto_names<R: Resource>(mask: FieldMask) -> FieldMask {
         let (resource, behavior) = (descriptor::<R>(), behavior());
         let rename = |path: String| Route::read(&resource, &path, &behavior).map_or(path, |route| route.to_string());
         FieldMask { paths: mask.paths.into_iter().map(rename).collect() }
     }
 
-    /// The same mask with the keys that its paths mean. ProtoJSON turns `labels.myKey` into `labels.my_key`: such a path
-    /// means "myKey" where that pair alone is sent with another value. Refuses one that could mean either, so that no pair
-    /// is changed that the caller did not mean.
-    pub fn with_keys_meant<R: Resource>(
+    /// The same mask with map keys resolved. ProtoJSON turns `labels.myKey` into `labels.my_key`: such a path refers to
+    /// "myKey" if that pair alone is sent with another value.
+    ///
+    /// # Errors
+    /// If a path could refer to either key, so that no pair is changed by mistake.
+    pub fn with_resolved_keys<R: Resource>(
         &self,
         current: &R,
         sent: &R,
@@ -106,16 +109,17 @@ impl Mask {
         }
         let (current, sent) = (reflect(current), reflect(sent));
         let (at, mut out) = (at.field("paths"), Violations::default());
-        let mut meant = routes.clone();
-        for (index, route) in meant.iter_mut().enumerate().filter(|(_, route)| route.may_be_json) {
-            if let Err(why) = route.mean(&current, &sent) {
-                out.add(&at.index(index), why);
+        let mut resolved = routes.clone();
+        for (index, route) in resolved.iter_mut().enumerate().filter(|(_, route)| route.may_be_json) {
+            if let Err(description) = route.resolve_key(&current, &sent) {
+                out.add(&at.index(index), description);
             }
         }
-        out.into_result().map(|()| Cow::Owned(Self::Paths(meant)))
+        out.into_result().map(|()| Cow::Owned(Self::Paths(resolved)))
     }
 
-    /// Whether it replaces a field of the resource, which `is_set` in the sent one or not.
+    /// True if the mask replaces this field of the resource, or a part of it. `is_set`: the sent resource has the
+    /// field.
     pub fn replaces(&self, field: &str, is_set: bool) -> bool {
         match self {
             Self::Populated => is_set,
@@ -126,8 +130,8 @@ impl Mask {
         }
     }
 
-    /// Whether it names the field at this path of the request, or something that the field is part of; `at` is where the
-    /// request has the resource. Without paths, it names all.
+    /// True if the mask names the field at this path of the request, or a field that contains it. `at` is the path of
+    /// the resource in the request. A mask without paths names all fields.
     pub fn names(&self, field: &str, at: &Path<'_>) -> bool {
         let Self::Paths(routes) = self else { return true };
         routes.iter().any(|route| {
@@ -136,14 +140,14 @@ impl Mask {
         })
     }
 
-    /// The current resource with the masked fields of the sent one. What only the service sets stays as it is.
+    /// The current resource with the masked fields of the sent one. Fields that only the service sets stay as they are.
     pub fn apply<R: Resource>(&self, current: &R, sent: &R) -> R {
         let (mut merged, sent) = (reflect(current), reflect(sent));
         match self {
             Self::Paths(routes) => routes.iter().for_each(|route| route.copy(&sent, &mut merged)),
             Self::Populated | Self::All => {
                 let behavior = behavior();
-                for field in merged.descriptor().fields().filter(|field| !is_ours(field, &behavior)) {
+                for field in merged.descriptor().fields().filter(|field| !is_service_set(field, &behavior)) {
                     match (sent.has_field(&field), self) {
                         (true, _) => merged.set_field(&field, sent.get_field(&field).into_owned()),
                         (false, Self::All) => merged.clear_field(&field),
@@ -152,13 +156,13 @@ impl Mask {
                 }
             }
         }
-        R::decode(merged.encode_to_vec().as_slice()).expect("it has the fields of an R")
+        R::decode(merged.encode_to_vec().as_slice()).expect("the message has the fields of an R")
     }
 }
 
 impl Route {
     fn read(resource: &MessageDescriptor, path: &str, behavior: &ExtensionDescriptor) -> Result<Self, String> {
-        let because = |why: &str| Err(format!("{why}: {}", shown(path)));
+        let because = |reason: &str| Err(format!("{reason}: {}", quoted(path)));
         if path == "*" {
             return Err("must be the only path if it is *".to_owned());
         }
@@ -168,13 +172,13 @@ impl Route {
         loop {
             let (step, after) = rest.split_once('.').map_or((rest, None), |(step, after)| (step, Some(after)));
             let Some(field) = message.get_field_by_name(step).or_else(|| message.get_field_by_json_name(step)) else {
-                let settable = message.fields().filter(|field| !is_ours(field, behavior)).collect::<Vec<_>>();
+                let settable = message.fields().filter(|field| !is_service_set(field, behavior)).collect::<Vec<_>>();
                 let nearest = nearest(settable.iter().map(FieldDescriptor::name), step);
                 let nearest = nearest.map(|name| format!("{}{name}", &path[..path.len() - rest.len()]));
                 return because(&format!("names no field of {}", message.name()))
-                    .map_err(|why| why + &did_you_mean(nearest));
+                    .map_err(|description| description + &did_you_mean(nearest));
             };
-            if is_ours(&field, behavior) {
+            if is_service_set(&field, behavior) {
                 return because("names what the service sets");
             }
             fields.push(field.clone());
@@ -197,26 +201,26 @@ impl Route {
         }
     }
 
-    /// Replaces its key by the one that it means. An error: it may mean another one.
-    fn mean(&mut self, current: &DynamicMessage, sent: &DynamicMessage) -> Result<(), String> {
+    /// Replaces the key by the one that it refers to. An error describes an ambiguous key.
+    fn resolve_key(&mut self, current: &DynamicMessage, sent: &DynamicMessage) -> Result<(), String> {
         let Some(key) = &mut self.key else { return Ok(()) };
         let pairs = |message| match value(message, &self.fields) {
             Some(Value::Map(pairs)) => key::texts(&pairs),
             _ => Default::default(),
         };
-        match key::meant(key, &pairs(current), &pairs(sent)) {
-            Ok(meant) => *key = meant,
+        match key::resolve(key, &pairs(current), &pairs(sent)) {
+            Ok(resolved) => *key = resolved,
             Err(other) => {
                 let (path, whole) = (self.to_string(), fields(&self.fields));
                 let names =
-                    format!("{} names a key of its own, and is what JSON makes of {whole}.{other}", shown(&path));
+                    format!("{} names a key of its own, and is what JSON makes of {whole}.{other}", quoted(&path));
                 return Err(format!("may mean either of two pairs: {names}; name {whole} as a whole"));
             }
         }
         Ok(())
     }
 
-    /// Makes what is at the end of the route in `to` what it is in `from`.
+    /// Copies the value at the end of the route in `from` to `to`, or clears it there.
     fn copy(&self, from: &DynamicMessage, to: &mut DynamicMessage) {
         let Some((last, outer)) = self.fields.split_last() else { return };
         let key = self.key.clone().map(MapKey::String);
@@ -247,19 +251,19 @@ impl Route {
 }
 
 impl fmt::Display for Route {
-    /// As a path in proto names.
+    /// Writes the path in proto names.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&fields(&self.fields))?;
-        self.key.as_ref().map_or(Ok(()), |key| write!(f, ".{}", key::written(key)))
+        self.key.as_ref().map_or(Ok(()), |key| write!(f, ".{}", key::quoted(key)))
     }
 }
 
-/// Fields as a path in proto names.
+/// Joins fields to a path in proto names.
 fn fields(fields: &[FieldDescriptor]) -> String {
     fields.iter().map(FieldDescriptor::name).collect::<Vec<_>>().join(".")
 }
 
-/// What is set at the end of these fields.
+/// The value at the end of these fields. `None` if a field on the way is not set.
 fn value(message: &DynamicMessage, fields: &[FieldDescriptor]) -> Option<Value> {
     let (first, rest) = fields.split_first()?;
     if !message.has_field(first) {
@@ -272,14 +276,14 @@ fn value(message: &DynamicMessage, fields: &[FieldDescriptor]) -> Option<Value> 
     }
 }
 
-/// Whether only the service sets it (AIP-203): outputs, and the name.
-fn is_ours(field: &FieldDescriptor, behavior: &ExtensionDescriptor) -> bool {
+/// True if only the service sets the field (AIP-203): output-only fields, and the name.
+fn is_service_set(field: &FieldDescriptor, behavior: &ExtensionDescriptor) -> bool {
     const OUTPUT_ONLY: i32 = 3;
     const IDENTIFIER: i32 = 8;
     let options = field.options();
     let behaviors = options.get_extension(behavior);
-    let ours = |one: &Value| matches!(one.as_enum_number(), Some(OUTPUT_ONLY | IDENTIFIER));
-    behaviors.as_list().is_some_and(|list| list.iter().any(ours))
+    let is_service_set = |behavior: &Value| matches!(behavior.as_enum_number(), Some(OUTPUT_ONLY | IDENTIFIER));
+    behaviors.as_list().is_some_and(|list| list.iter().any(is_service_set))
 }
 
 fn behavior() -> ExtensionDescriptor {

@@ -36,14 +36,14 @@ fn apply(paths: &[&str], sent: &Article) -> Article {
 }
 
 #[test]
-fn only_what_is_masked_is_replaced() {
+fn apply_replaces_masked_fields_only() {
     let sent = Article { title: "A visit".into(), uri: "urn:b".into(), ..Default::default() };
     assert_eq!(apply(&["title"], &sent), Article { title: "A visit".into(), ..current() });
     assert_eq!(apply(&["title"], &Article::default()), Article { title: String::new(), ..current() });
 }
 
 #[test]
-fn without_a_mask_every_field_that_is_set_is_replaced() {
+fn apply_without_a_mask_replaces_every_field_that_is_set() {
     let sent = Article {
         name: "articles/b".into(),
         title: "A visit".into(),
@@ -56,15 +56,16 @@ fn without_a_mask_every_field_that_is_set_is_replaced() {
 }
 
 #[test]
-fn a_star_clears_what_is_not_sent_but_nothing_of_ours() {
+fn apply_with_a_star_clears_unsent_fields_but_keeps_service_fields() {
     let sent = Article { uri: "urn:b".into(), etag: "x".into(), revision: 9, ..Default::default() };
-    let ours = current();
-    let expected = Article { name: ours.name, etag: ours.etag, revision: 3, uri: "urn:b".into(), ..Default::default() };
+    let stored = current();
+    let expected =
+        Article { name: stored.name, etag: stored.etag, revision: 3, uri: "urn:b".into(), ..Default::default() };
     assert_eq!(apply(&["*"], &sent), expected);
 }
 
 #[test]
-fn parts_of_messages_are_replaced_alone() {
+fn apply_replaces_a_single_part_of_a_message() {
     let sent =
         Article { publisher: Some(Publisher { display_name: "Trend".into(), ..Default::default() }), ..current() };
     let publisher = apply(&["publisher.display_name"], &sent).publisher.unwrap();
@@ -76,7 +77,7 @@ fn parts_of_messages_are_replaced_alone() {
 }
 
 #[test]
-fn a_pair_of_a_map_is_replaced_alone() {
+fn apply_replaces_a_single_pair_of_a_map() {
     let sent = Article { labels: labels(&[("desk", "home"), ("a`b", "2"), ("x", "y")]), ..Default::default() };
     assert_eq!(apply(&["labels.desk"], &sent).labels, labels(&[("desk", "home"), ("a.b", "1")]));
     let merged = apply(&["labels.`a.b`", "labels.`a``b`"], &sent);
@@ -84,7 +85,7 @@ fn a_pair_of_a_map_is_replaced_alone() {
 }
 
 #[test]
-fn path_names_fields_by_proto_or_json_names() {
+fn path_accepts_proto_and_json_names() {
     let sent = Article {
         publish_date: Some(Date { year: 2021, month: 0, day: 0 }),
         publisher: Some(Publisher { display_name: "Trend".into(), region_code: "RU".into() }),
@@ -99,38 +100,38 @@ fn path_names_fields_by_proto_or_json_names() {
         assert_eq!(apply(&[json], &sent), apply(&[proto], &sent), "{json}");
         assert_eq!(Mask::in_proto_names::<Article>(mask(&[json])), mask(&[proto]));
     }
-    // Keys are no names, and a path that is wrong stays as it is.
+    // Keys are not field names, and an invalid path stays as it is.
     let others = ["labels.myKey", "labels.`a.b`", "publishedAt", "*"];
     assert_eq!(Mask::in_proto_names::<Article>(mask(&others)), mask(&others));
 }
 
 #[test]
-fn path_to_a_key_changes_no_pair_that_may_not_be_meant() {
+fn path_to_an_ambiguous_key_is_refused() {
     let current = Article { labels: labels(&[("myKey", "3"), ("my_key", "4")]), ..current() };
     let mask = Mask::read::<Article>(Some(&mask(&["title", "labels.my_key"])), &Path::ROOT, &mut Violations::default());
     let with = |labels| Article { labels, ..Default::default() };
     let at = Path::ROOT.field("update_mask");
-    let refused = mask.with_keys_meant(&current, &with(labels(&[("myKey", "3")])), &at).unwrap_err();
-    let told: Vec<_> =
+    let refused = mask.with_resolved_keys(&current, &with(labels(&[("myKey", "3")])), &at).unwrap_err();
+    let violations: Vec<_> =
         refused.iter().map(|violation| (violation.field.as_str(), violation.description.as_str())).collect();
     let description = "may mean either of two pairs: \"labels.my_key\" names a key of its own, and is what JSON makes of \
                        labels.myKey; name labels as a whole";
-    assert_eq!(told, [("update_mask.paths[1]", description)]);
+    assert_eq!(violations, [("update_mask.paths[1]", description)]);
     let current = with(labels(&[("myKey", "3"), ("other", "1")]));
     let sent = with(labels(&[("myKey", "9")]));
-    let merged = mask.with_keys_meant(&current, &sent, &at).unwrap().apply(&current, &sent);
+    let merged = mask.with_resolved_keys(&current, &sent, &at).unwrap().apply(&current, &sent);
     assert_eq!(merged.labels, labels(&[("myKey", "9"), ("other", "1")]));
-    // A mask with a capital in it has not come through ProtoJSON: the label is renamed.
+    // A mask with a capital was not sent as ProtoJSON: the label is renamed.
     let mask = self::mask(&["labels.my_key", "labels.myKey"]);
     let mask = Mask::read::<Article>(Some(&mask), &Path::ROOT, &mut Violations::default());
     let current = with(labels(&[("my_key", "3")]));
     let sent = with(labels(&[("myKey", "3")]));
-    let merged = mask.with_keys_meant(&current, &sent, &at).unwrap().apply(&current, &sent);
+    let merged = mask.with_resolved_keys(&current, &sent, &at).unwrap().apply(&current, &sent);
     assert_eq!(merged.labels, labels(&[("myKey", "3")]));
 }
 
 #[test]
-fn every_path_that_is_wrong_is_told() {
+fn read_reports_every_invalid_path() {
     let paths = [
         ("title", ""),
         ("", "names no field"),
@@ -158,21 +159,21 @@ fn every_path_that_is_wrong_is_told() {
     let mut out = Violations::default();
     let all: Vec<&str> = paths.iter().map(|(path, _)| *path).collect();
     Mask::read::<Article>(Some(&mask(&all)), &Path::ROOT.field("update_mask"), &mut out);
-    let told: Vec<_> = out.into_iter().collect();
-    let wrong: Vec<_> = paths.iter().enumerate().filter(|(_, (_, why))| !why.is_empty()).collect();
-    assert_eq!(told.len(), wrong.len());
-    for (told, (index, (path, why))) in told.iter().zip(wrong) {
-        assert_eq!(told.field, format!("update_mask.paths[{index}]"));
-        assert!(told.description.contains(why), "{path}: {}", told.description);
+    let violations: Vec<_> = out.into_iter().collect();
+    let invalid: Vec<_> = paths.iter().enumerate().filter(|(_, (_, reason))| !reason.is_empty()).collect();
+    assert_eq!(violations.len(), invalid.len());
+    for (violation, (index, (path, reason))) in violations.iter().zip(invalid) {
+        assert_eq!(violation.field, format!("update_mask.paths[{index}]"));
+        assert!(violation.description.contains(reason), "{path}: {}", violation.description);
     }
 }
 
 #[test]
-fn a_mask_has_a_thousand_paths_and_no_more() {
+fn read_accepts_a_thousand_paths_and_no_more() {
     for (count, fields) in [(MOST_PATHS, 0), (MOST_PATHS + 1, 1)] {
         let mut out = Violations::default();
         Mask::read::<Article>(Some(&mask(&vec!["title"; count])), &Path::ROOT.field("update_mask"), &mut out);
-        assert_eq!(out.iter().filter(|one| one.field == "update_mask.paths").count(), fields);
+        assert_eq!(out.iter().filter(|violation| violation.field == "update_mask.paths").count(), fields);
     }
 }
 
@@ -194,7 +195,7 @@ fn articles() -> impl Strategy<Value = Article> {
 
 proptest! {
     #[test]
-    fn what_was_applied_changes_nothing_when_it_is_applied_again(
+    fn apply_is_idempotent(
         current in articles(),
         sent in articles(),
         paths in subsequence(PATHS.to_vec(), 1..=PATHS.len()),
@@ -208,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn an_article_that_is_sent_as_it_stands_changes_nothing(
+    fn apply_of_the_current_article_changes_nothing(
         current in articles(),
         paths in subsequence(PATHS.to_vec(), 0..=PATHS.len()),
     ) {

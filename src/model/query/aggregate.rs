@@ -1,10 +1,10 @@
-//! What meetings can be grouped by, and in which orders the groups can be: the words of `AggregateMeetings`.
+//! The values of `group_by` and `order_by` of `AggregateMeetings`.
 
 use crate::{
     model::{
         rules::{Path, Violations},
         text::{
-            quoted::shown,
+            quoted::quoted,
             suggestion::{did_you_mean, nearest},
         },
     },
@@ -14,29 +14,29 @@ use crate::{
 /// A property that meetings are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
-    /// What sort of event it was.
+    /// The sort of event.
     Kind,
-    /// Whether it took place.
+    /// The status: planned, held, postponed, cancelled or denied.
     Status,
-    /// The region of its place.
+    /// The region of the place.
     PlaceRegion,
-    /// The year of its first day.
+    /// The year of the first day.
     Year,
-    /// The quarter of its first day.
+    /// The quarter of the first day.
     Quarter,
-    /// The month of its first day.
+    /// The month of the first day.
     Month,
-    /// Each region of those who take part.
+    /// Each region of the participations.
     Region,
-    /// Each two of these.
+    /// Each pair of these regions.
     RegionPair,
     /// Each topic.
     Topic,
-    /// Each seniority of an office.
+    /// Each seniority of the offices.
     Seniority,
-    /// Each participant who was there.
+    /// Each participant that was there.
     Participant,
-    /// Each two of these.
+    /// Each pair of these participants.
     ParticipantPair,
 }
 
@@ -56,7 +56,7 @@ impl Group {
         Self::ParticipantPair,
     ];
 
-    /// Its word in requests and answers.
+    /// The name in requests and responses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Kind => "kind",
@@ -74,8 +74,8 @@ impl Group {
         }
     }
 
-    /// What a property given twice stands for.
-    const fn doubled(self) -> Option<Self> {
+    /// The pair that a property given twice stands for.
+    const fn pair(self) -> Option<Self> {
         match self {
             Self::Region => Some(Self::RegionPair),
             Self::Participant => Some(Self::ParticipantPair),
@@ -84,14 +84,14 @@ impl Group {
     }
 }
 
-/// Which groups come first.
+/// The order of the groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Those with most meetings.
+    /// Most meetings first.
     MeetingCount,
-    /// Those with most participants.
+    /// Most participants first.
     ParticipantCount,
-    /// Those with the smallest keys.
+    /// Smallest key first.
     Key,
 }
 
@@ -106,7 +106,10 @@ impl Order {
         }
     }
 
-    /// Reads `order_by`; empty is the default.
+    /// Parses `order_by`; empty is the default, `MeetingCount`.
+    ///
+    /// # Errors
+    /// If the text is not one of the orders.
     pub fn parse(text: &str) -> Result<Self, Violations> {
         let words = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
         if words.is_empty() {
@@ -114,24 +117,29 @@ impl Order {
         }
         Self::ALL.into_iter().find(|order| order.as_str() == words).ok_or_else(|| {
             let at = Path::ROOT.field("order_by");
-            refused(ErrorReason::InvalidOrder, &at, &words, &Self::ALL.map(Self::as_str))
+            unknown_value(ErrorReason::InvalidOrder, &at, &words, &Self::ALL.map(Self::as_str))
         })
     }
 }
 
-/// Reads `group_by`, of which the contract's rules have checked the length.
+/// Parses `group_by`. The contract's rules have already checked its length.
+///
+/// # Errors
+/// If a word is not a property, or a property that has no pair is repeated.
 pub fn groups(words: &[String]) -> Result<Vec<Group>, Violations> {
     let at = Path::ROOT.field("group_by");
     let group = |(index, word): (usize, &String)| {
-        let known = Group::ALL.into_iter().find(|group| group.as_str() == word);
-        known.ok_or_else(|| refused(ErrorReason::InvalidField, &at.index(index), word, &Group::ALL.map(Group::as_str)))
+        let found = Group::ALL.into_iter().find(|group| group.as_str() == word);
+        found.ok_or_else(|| {
+            unknown_value(ErrorReason::InvalidField, &at.index(index), word, &Group::ALL.map(Group::as_str))
+        })
     };
     let groups: Vec<Group> = words.iter().enumerate().map(group).collect::<Result<_, _>>()?;
     match *groups {
-        [one, other] if one == other => {
-            let Some(pair) = one.doubled() else {
+        [first, second] if first == second => {
+            let Some(pair) = first.pair() else {
                 let mut violations = Violations::default();
-                violations.add(&at.index(1), format!("repeats an earlier item: {:?}", one.as_str()));
+                violations.add(&at.index(1), format!("repeats an earlier item: {:?}", first.as_str()));
                 return Err(violations);
             };
             Ok(vec![pair])
@@ -140,10 +148,10 @@ pub fn groups(words: &[String]) -> Result<Vec<Group>, Violations> {
     }
 }
 
-/// A word that is none of those that can be used, with the one that was probably meant.
-fn refused(reason: ErrorReason, at: &Path<'_>, word: &str, known: &[&str]) -> Violations {
-    let nearest = did_you_mean(nearest(known.iter().copied(), word));
-    let description = format!("must be one of {}, not {}{nearest}", known.join(", "), shown(word));
+/// The violation by a word that is not allowed, with a suggestion if one of the allowed words is similar.
+fn unknown_value(reason: ErrorReason, at: &Path<'_>, word: &str, allowed: &[&str]) -> Violations {
+    let nearest = did_you_mean(nearest(allowed.iter().copied(), word));
+    let description = format!("must be one of {}, not {}{nearest}", allowed.join(", "), quoted(word));
     let mut violations = Violations::default();
     violations.add_as(reason, at, description);
     violations
@@ -155,11 +163,14 @@ mod tests {
 
     fn parsed(words: &[&str]) -> Result<Vec<Group>, String> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        groups(&words).map_err(|broken| broken.iter().map(|one| format!("{} {}", one.field, one.description)).collect())
+        let text = |violations: Violations| {
+            violations.iter().map(|violation| format!("{} {}", violation.field, violation.description)).collect()
+        };
+        groups(&words).map_err(text)
     }
 
     #[test]
-    fn a_group_is_known_by_its_word_and_pairs_by_the_word_twice() {
+    fn groups_parse_by_name_and_pairs_by_the_name_twice() {
         assert_eq!(parsed(&[]), Ok(vec![]));
         for group in Group::ALL {
             assert_eq!(parsed(&[group.as_str()]), Ok(vec![group]));
@@ -171,16 +182,16 @@ mod tests {
     }
 
     #[test]
-    fn another_word_is_refused_with_the_nearest_one() {
-        let told = parsed(&["year", "mnth"]).unwrap_err();
-        assert!(told.starts_with("group_by[1] must be one of kind, status, "), "{told}");
-        assert!(told.ends_with("; did you mean \"month\"?"), "{told}");
+    fn unknown_group_is_rejected_with_a_suggestion() {
+        let error = parsed(&["year", "mnth"]).unwrap_err();
+        assert!(error.starts_with("group_by[1] must be one of kind, status, "), "{error}");
+        assert!(error.ends_with("; did you mean \"month\"?"), "{error}");
         assert!(!parsed(&["president"]).unwrap_err().contains("did you mean"));
         assert!(parsed(&["KIND"]).is_err());
     }
 
     #[test]
-    fn orders_are_few() {
+    fn order_parse_accepts_only_the_listed_orders() {
         assert_eq!(Order::parse(""), Ok(Order::MeetingCount));
         assert_eq!(Order::parse(" participant_count  desc"), Ok(Order::ParticipantCount));
         assert_eq!(Order::parse("key"), Ok(Order::Key));

@@ -1,51 +1,51 @@
-//! How far one end of a search for a chain of meetings has come.
+//! The state of one end of a bidirectional breadth-first search for a chain of meetings.
 //!
-//! A search goes from both ends, level by level, until somebody whom the one end has reached met somebody whom the other
-//! has: the smaller half of the work each time, so that a chain of four meetings needs no more than the acquaintances of
-//! acquaintances of one end.
+//! The search expands one level at a time, always at the cheaper end, until a participant reached from one end has met
+//! a participant reached from the other. A chain of four meetings then needs only two levels from an end.
 
 use std::collections::HashSet;
 
 use uuid::Uuid;
 
-/// Somebody between the ends with more meetings than this is reached, but not gone on from.
+/// A participant between the ends with more meetings than this is reached, but not expanded.
 pub const MOST_MEETINGS: i64 = 50_000;
-/// So many participants are reached from one end, and not more.
+/// The most participants reached from one end.
 pub const MOST_REACHED: usize = 100_000;
 
-/// One end of a search, and whom it has reached.
+/// One end of a search, with the participants reached from it.
 #[derive(Debug, Clone)]
 pub struct SearchEnd {
-    /// By how many meetings they are away; the end itself by none.
+    /// The participants by their distance from the end in meetings. Level 0 is the end itself.
     levels: Vec<Vec<Uuid>>,
     reached: HashSet<Uuid>,
 }
 
 impl SearchEnd {
-    /// One that has reached nobody else yet.
+    /// An end that has reached only itself.
     pub fn new(end: Uuid) -> Self {
         Self { levels: vec![vec![end]], reached: HashSet::from([end]) }
     }
 
-    /// How many meetings those who were reached last are away.
+    /// The distance of the last level, in meetings.
     pub fn depth(&self) -> usize {
         self.levels.len() - 1
     }
 
-    /// Those who are so many meetings away.
+    /// The participants at this distance, in meetings.
     pub fn level(&self, depth: usize) -> &[Uuid] {
         self.levels.get(depth).map_or(&[], Vec::as_slice)
     }
 
-    /// Those who were reached last.
+    /// The participants of the last level.
     pub fn last(&self) -> &[Uuid] {
         self.level(self.depth())
     }
 
-    /// Goes one level on, to those of `met` who were not reached before. Answers whether all of them are.
+    /// Adds a level with the participants of `met` that were not reached before. Returns false if [`MOST_REACHED`] cut
+    /// it.
     pub fn extend(&mut self, met: Vec<Uuid>) -> bool {
         let room = MOST_REACHED.saturating_sub(self.reached.len());
-        let mut level: Vec<Uuid> = met.into_iter().filter(|who| !self.reached.contains(who)).collect();
+        let mut level: Vec<Uuid> = met.into_iter().filter(|participant| !self.reached.contains(participant)).collect();
         level.sort_unstable();
         level.dedup();
         let fits = level.len() <= room;
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_goes_on_to_those_who_were_not_reached_before() {
+    fn extend_adds_only_participants_not_reached_before() {
         let mut end = SearchEnd::new(Uuid::from_u128(5));
         assert!(end.extend(ids([7, 5, 6, 7].into_iter())));
         assert!(end.extend(ids([6, 8, 5].into_iter())));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_reached_than_may_be() {
+    fn extend_cuts_the_level_at_most_reached() {
         let mut end = SearchEnd::new(Uuid::nil());
         assert!(end.extend(ids(0..MOST_REACHED)));
         assert!(!end.extend(ids(MOST_REACHED - 1..MOST_REACHED + 1)));

@@ -1,4 +1,4 @@
-//! The language of queries: filters, orders, full text, groups and paths.
+//! Parsing and evaluation of queries: filters, sort orders, full-text search, aggregation groups and paths.
 
 pub mod aggregate;
 pub mod filter;

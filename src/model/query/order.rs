@@ -1,48 +1,48 @@
-//! In which order a list comes (AIP-132, `order_by`): by one field, and by name where that is equal.
+//! The order of lists (AIP-132, `order_by`): by one field, with ties broken by name.
 
 use thiserror::Error;
 
 use crate::model::text::{
-    quoted::shown,
+    quoted::quoted,
     suggestion::{LONGEST, did_you_mean, nearest},
 };
 
-/// What a list can be in the order of. Where it is unset, it is before all that is set.
+/// The sort key of a list. Unset values come before all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     /// The name.
     Name,
-    /// How well it has what a query asks for, the best first.
+    /// How well the resource matches the search query, best first.
     Rank,
-    /// The first day of a meeting, also of what was said there, the publication of an article.
+    /// The first day of a meeting or of a statement's meeting; the publish date of an article.
     Date,
-    /// When it was first written.
+    /// The create time.
     CreateTime,
-    /// When its revision was written.
+    /// The time of the current revision.
     UpdateTime,
-    /// How many independent sources tell of a meeting.
+    /// The number of independent sources of a meeting.
     IndependentSourceCount,
 }
 
 /// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrderBy {
-    /// By what; where that is equal, by name.
+    /// The sort key. Ties are broken by name.
     pub by: By,
-    /// Whether the greatest comes first, of names, too.
+    /// True if the greatest comes first. It also reverses the tie-break by name.
     pub is_descending: bool,
 }
 
-/// The order of a list whose request asks for none.
+/// The default order of a list.
 pub const BY_NAME: OrderBy = OrderBy { by: By::Name, is_descending: false };
 
-/// The order of what a query has found, where none is asked for.
+/// The default order of search results.
 pub const BEST_FIRST: OrderBy = OrderBy { by: By::Rank, is_descending: false };
 
-/// The fields of a collection that lists can be in the order of, by the names that requests give them.
+/// The sort fields of a collection, by their names in requests.
 pub type Fields = [(&'static str, By)];
 
-/// Of meetings.
+/// The sort fields of meetings.
 pub const MEETINGS: &Fields = &[
     ("name", By::Name),
     ("date", By::Date),
@@ -51,60 +51,63 @@ pub const MEETINGS: &Fields = &[
     ("independent_source_count", By::IndependentSourceCount),
 ];
 
-/// Of participants.
+/// The sort fields of participants.
 pub const PARTICIPANTS: &Fields =
     &[("name", By::Name), ("create_time", By::CreateTime), ("update_time", By::UpdateTime)];
 
-/// Of articles.
+/// The sort fields of articles.
 pub const ARTICLES: &Fields =
     &[("name", By::Name), ("publish_date", By::Date), ("create_time", By::CreateTime), ("update_time", By::UpdateTime)];
 
-/// Of statements.
+/// The sort fields of statements.
 pub const STATEMENTS: &Fields = &[("name", By::Name), ("date", By::Date)];
 
-/// An order that no list comes in.
+/// An invalid `order_by`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OrderError {
-    /// There is no such field.
+    /// The collection has no such sort field.
     #[error("must be in the order of {}, not of {field:?} at byte {position}{}", names(.fields), did_you_mean(*.nearest))]
     UnknownField {
-        /// Where the name begins.
+        /// The byte at which the name begins.
         position: usize,
-        /// What was asked for, as far as it is repeated.
+        /// The name as sent, cut after [`LONGEST`] characters.
         field: String,
-        /// What there is.
+        /// The fields that exist.
         fields: &'static Fields,
-        /// The order that was probably meant.
+        /// The field that was probably meant.
         nearest: Option<&'static str>,
     },
-    /// It is not one field.
+    /// The text is not one field with an optional direction.
     #[error(
-        "must be one field, as in \"{example}\" or \"{example} desc\" (what is equal is in the order of names), not {sent}{}",
+        "must be one field, as in \"{example}\" or \"{example} desc\" (ties are in the order of names), not {sent}{}",
         did_you_mean(.nearest.as_ref())
     )]
     Syntax {
-        /// The order that was sent, as an error shows it.
+        /// The order as sent, quoted and shortened.
         sent: String,
-        /// A field that there is.
+        /// An existing field.
         example: &'static str,
         /// The order that was probably meant.
         nearest: Option<String>,
     },
 }
 
-/// Reads `field`, `field asc` or `field desc`; empty is the order of names.
+/// Parses `field`, `field asc` or `field desc`; empty is the order of names.
+///
+/// # Errors
+/// If the field is unknown, or the text has more than a field and a direction.
 pub fn parse(fields: &'static Fields, text: &str) -> Result<OrderBy, OrderError> {
     let example = fields.last().map_or("name", |(name, _)| name);
     let mut words = text.split_ascii_whitespace();
     let Some(field) = words.next() else { return Ok(BY_NAME) };
-    let syntax = |nearest| OrderError::Syntax { sent: shown(text), example, nearest };
+    let syntax = |nearest| OrderError::Syntax { sent: quoted(text), example, nearest };
     let meant = nearest(fields.iter().map(|(name, _)| *name), field);
     let is_descending = match (words.next(), words.next()) {
         (None | Some("asc"), None) => false,
         (Some("desc"), None) => true,
         (Some(word), None) => {
-            let both = meant.zip(direction(word)).filter(|_| !field.contains(','));
-            return Err(syntax(both.map(|(field, direction)| format!("{field} {direction}"))));
+            let suggestion = meant.zip(direction(word)).filter(|_| !field.contains(','));
+            return Err(syntax(suggestion.map(|(field, direction)| format!("{field} {direction}"))));
         }
         _ => return Err(syntax(None)),
     };
@@ -122,14 +125,17 @@ pub fn parse(fields: &'static Fields, text: &str) -> Result<OrderBy, OrderError>
     }
 }
 
-/// The direction that a word begins with, or is near to.
+/// The direction that a word begins with or resembles.
 fn direction(word: &str) -> Option<&'static str> {
     let directions = ["desc", "asc"];
     let word = word.to_ascii_lowercase();
     directions.into_iter().find(|name| word.starts_with(name)).or_else(|| nearest(directions.into_iter(), &word))
 }
 
-/// The same for a list that may have a query: then empty is the best first.
+/// Parses the order of a list with a search query, where empty means best first.
+///
+/// # Errors
+/// As for [`parse`].
 pub fn parse_with_query(fields: &'static Fields, text: &str, has_query: bool) -> Result<OrderBy, OrderError> {
     let order = parse(fields, text)?;
     Ok(if has_query && text.trim_ascii().is_empty() { BEST_FIRST } else { order })
@@ -144,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_field_in_either_direction() {
+    fn parse_accepts_one_field_in_either_direction() {
         for (text, by, is_descending) in [
             ("", By::Name, false),
             ("  ", By::Name, false),
@@ -158,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_what_there_is() {
+    fn parse_error_names_the_fields_or_a_suggestion() {
         for (text, expected) in [
             ("date, name", "must be one field, as in"),
             ("date,name", "must be one field, as in"),
@@ -168,8 +174,8 @@ mod tests {
             (" Date", "not of \"Date\" at byte 1; did you mean \"date\"?"),
             ("date descending", ", not \"date descending\"; did you mean \"date desc\"?"),
             ("dat DESC", ", not \"dat DESC\"; did you mean \"date desc\"?"),
-            ("date, desc", "(what is equal is in the order of names), not \"date, desc\""),
-            ("date down", "(what is equal is in the order of names), not \"date down\""),
+            ("date, desc", "(ties are in the order of names), not \"date, desc\""),
+            ("date down", "(ties are in the order of names), not \"date down\""),
             ("x\"; drop", "must be one field, as in"),
             ("publish_date", "must be in the order of name, date, create_time"),
         ] {

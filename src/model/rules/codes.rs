@@ -1,23 +1,24 @@
-//! Codes that others keep: regions, languages, time zones. They are strings in the contract, and checked here.
+//! Codes of external registries: regions, languages, time zones. The contract has them as strings; this module checks
+//! them.
 
 use crate::model::text::suggestion::nearest;
 
-/// ISO 3166-1 alpha-2 in upper case, or XK, which the European Union and others use for Kosovo.
+/// True for an ISO 3166-1 alpha-2 code in upper case, and for XK, which the European Union and others use for Kosovo.
 pub fn is_region(code: &str) -> bool {
     code == "XK" || rust_iso3166::from_alpha2(code).is_some()
 }
 
-/// Well-formed BCP 47 (RFC 5646).
+/// True for a well-formed BCP 47 tag (RFC 5646).
 pub fn is_language(tag: &str) -> bool {
     oxilangtag::LanguageTag::parse(tag).is_ok()
 }
 
-/// A zone of the IANA time zone database.
+/// True for the name of a zone of the IANA time zone database.
 pub fn is_time_zone(name: &str) -> bool {
     name.parse::<chrono_tz::Tz>().is_ok()
 }
 
-/// The region that was probably meant: the same code in lower case, one of three letters, or the "UK".
+/// Suggests a region for a code in lower case, with spaces around it, of three letters (alpha-3), or "UK".
 pub fn nearest_region(code: &str) -> Option<String> {
     let upper = code.trim().to_ascii_uppercase();
     match upper.as_str() {
@@ -27,13 +28,13 @@ pub fn nearest_region(code: &str) -> Option<String> {
     }
 }
 
-/// The language tag that was probably meant: that of a locale, such as `en_GB`.
+/// Suggests a language tag for a locale name such as `en_GB`.
 pub fn nearest_language(tag: &str) -> Option<String> {
     let tag = tag.trim().replace('_', "-");
     is_language(&tag).then_some(tag)
 }
 
-/// The time zone that was probably meant.
+/// Suggests a time zone for a misspelt name. Case is ignored.
 pub fn nearest_time_zone(name: &str) -> Option<&'static str> {
     let zones = || chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
     zones().find(|zone| zone.eq_ignore_ascii_case(name.trim())).or_else(|| nearest(zones(), name))
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_that_is_nearly_right_is_suggested() {
+    fn nearest_suggests_a_code_for_a_misspelt_one() {
         for (code, region) in [("az", Some("AZ")), ("AZE", Some("AZ")), ("UK", Some("GB")), ("EU", None), ("", None)] {
             assert_eq!(nearest_region(code).as_deref(), region, "{code}");
         }
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_those_of_the_registries() {
+    fn codes_follow_the_registries() {
         assert!(is_region("AZ") && is_region("XK"));
         assert!(!is_region("az") && !is_region("AZE") && !is_region("ZZ") && !is_region(""));
         assert!(is_language("en") && is_language("az-Latn") && !is_language("e") && !is_language("en_US"));

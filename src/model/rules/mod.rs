@@ -1,7 +1,9 @@
-//! The rules of the contract, enforced: what a message breaks, all at once, each with the path of its field.
+//! Validation of requests against the rules of the contract. Reports all violations at once, each with the path of its
+//! field.
 //!
-//! `build.rs` writes `Strings`, `Check` and `ClearOutput` for every message from the rules that its `.proto` declares;
-//! `rule` holds one function for each kind of rule, `cross_field` those that span fields.
+//! `build.rs` generates `Strings`, `Check` and `ClearOutput` for every message, from the rules that its `.proto`
+//! declares. `rule` has one function for each kind of declared rule. `cross_field` has the rules that span several
+//! fields.
 
 pub mod codes;
 pub mod cross_field;
@@ -14,20 +16,20 @@ use regex_lite::Regex;
 use super::time::dates;
 use crate::pb::{self, ErrorReason};
 
-/// Visits every string that a caller can set in a message, whatever rules hold for its field: those in oneofs, in maps and
-/// in parts that are checked elsewhere, too.
+/// Checks every string that a caller can set in a message for characters that no string may contain, independently of
+/// the rules of its field. Includes strings in oneofs, in maps, and in parts that [`Check`] skips.
 pub trait Strings {
-    /// Adds those with a character that no string holds to `out`; `at` is where the message stands in the request. Does
-    /// nothing for a message without strings.
+    /// Adds the violations to `out`. `at` is the path of the message in the request. Does nothing for a message without
+    /// strings.
     fn check_strings(&self, _at: &Path<'_>, _out: &mut Violations) {}
 }
 
-/// Checks a message against the rules of the contract.
+/// Checks a message against the declared rules of the contract.
 pub trait Check: Strings {
-    /// Adds what it breaks to `out`; `at` is where the message stands in the request.
+    /// Adds the violations to `out`. `at` is the path of the message in the request.
     fn check(&self, at: &Path<'_>, out: &mut Violations);
 
-    /// The violations of a message that is a whole request.
+    /// Checks a message that is a whole request, strings included.
     fn violations(&self) -> Violations {
         let mut out = Violations::default();
         self.check_strings(&Path::ROOT, &mut out);
@@ -36,13 +38,13 @@ pub trait Check: Strings {
     }
 }
 
-/// Forgets what a caller wrote into output-only fields (AIP-203).
+/// Drops values that a caller sent in output-only fields (AIP-203).
 pub trait ClearOutput {
-    /// Sets every field that the contract calls OUTPUT_ONLY to its default, in all parts too.
+    /// Sets every field with the behaviour `OUTPUT_ONLY` to its default, at any depth.
     fn clear_output(&mut self);
 }
 
-/// Where a value stands in a request. A list on the stack: nothing is allocated unless a rule is broken.
+/// The path of a value in a request. A linked list on the stack: allocates nothing unless a rule is broken.
 #[derive(Clone, Copy)]
 pub struct Path<'a> {
     outer: Option<&'a Path<'a>>,
@@ -60,24 +62,24 @@ impl<'a> Path<'a> {
     /// The request itself.
     pub const ROOT: Path<'static> = Path { outer: None, step: Step::Field("") };
 
-    /// A field of the message here.
+    /// The path of a field of the message at this path.
     pub fn field(&'a self, name: &'a str) -> Self {
         Path { outer: Some(self), step: Step::Field(name) }
     }
 
-    /// An item of the list here.
+    /// The path of an item of the list at this path.
     pub fn index(&'a self, index: usize) -> Self {
         Path { outer: Some(self), step: Step::Index(index) }
     }
 
-    /// A pair of the map here.
+    /// The path of a pair of the map at this path.
     pub fn key(&'a self, key: &'a str) -> Self {
         Path { outer: Some(self), step: Step::Key(key) }
     }
 }
 
 impl fmt::Display for Path<'_> {
-    /// As `story.reports[2].account.labels["key"]`.
+    /// Writes the path in proto names: `story.reports[2].account.labels["key"]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(outer) = self.outer else { return Ok(()) };
         outer.fmt(f)?;
@@ -95,25 +97,26 @@ impl fmt::Display for Path<'_> {
 pub struct Violation {
     /// Path of the field in proto names.
     pub field: String,
-    /// What is wrong, as a sentence that goes on from the field's name.
+    /// The predicate of a sentence whose subject is the field: "must have at most 3 items, not 4".
     pub description: String,
-    /// The reason that a request with this violation alone is refused for.
+    /// The error reason if this is the only violation of the request.
     pub reason: ErrorReason,
 }
 
-/// All broken rules of a request, in the order of its fields.
+/// The broken rules of a request, in the order of its fields. Beyond a size limit they are only counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations {
-    told: Vec<Violation>,
+    kept: Vec<Violation>,
+    /// Approximate size of `kept`.
     bytes: usize,
-    untold: usize,
+    omitted: usize,
 }
 
 impl Violations {
-    /// A status travels in HTTP/2 headers, of which common clients take no more than 8 KiB, in base64: past so many
-    /// bytes violations are only counted.
+    /// Beyond this size violations are only counted. A status is sent in HTTP/2 headers in base64, and common clients
+    /// accept no more than 8 KiB of headers.
     pub const MOST_BYTES: usize = 3 * 1024 + 512;
-    /// A path may hold a map's key: it is cut after so many characters.
+    /// Characters of a path before it is cut. A path may contain the key of a map, which has any length.
     const LONGEST_PATH: usize = 200;
 
     /// Adds a broken rule.
@@ -121,15 +124,15 @@ impl Violations {
         self.add_as(ErrorReason::InvalidField, at, description);
     }
 
-    /// Adds a broken rule that has a reason of its own.
+    /// Adds a broken rule with a specific error reason.
     pub fn add_as(&mut self, reason: ErrorReason, at: &Path<'_>, description: impl Into<String>) {
         self.add_with(reason, at, || description.into());
     }
 
-    /// The same with a description that costs something: it is made only where it is kept.
+    /// Adds a broken rule with a description that is costly to make. Calls `describe` only if the violation is kept.
     pub fn add_with(&mut self, reason: ErrorReason, at: &Path<'_>, describe: impl FnOnce() -> String) {
         if self.bytes > Self::MOST_BYTES {
-            self.untold += 1;
+            self.omitted += 1;
             return;
         }
         let mut field = at.to_string();
@@ -138,39 +141,42 @@ impl Violations {
         }
         let description = describe();
         self.bytes += field.len() + description.len() + 8;
-        self.told.push(Violation { field, description, reason });
+        self.kept.push(Violation { field, description, reason });
     }
 
-    /// Leaves these out.
-    pub fn forget<'a>(&mut self, others: impl Iterator<Item = &'a Violation>) {
-        others.for_each(|other| self.told.retain(|one| one != other));
+    /// Removes violations.
+    pub fn remove<'a>(&mut self, others: impl Iterator<Item = &'a Violation>) {
+        others.for_each(|other| self.kept.retain(|violation| violation != other));
     }
 
-    /// How many there are beyond those that are told.
-    pub fn untold(&self) -> usize {
-        self.untold
+    /// The number of violations that were counted and not kept.
+    pub fn omitted(&self) -> usize {
+        self.omitted
     }
 
-    /// They, in the order of fields.
+    /// The kept violations, in the order of fields.
     pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
-        self.told.iter()
+        self.kept.iter()
     }
 
-    /// The reason of them all: that of the first, but a malformed field goes before wrong evidence.
+    /// The error reason of the whole request: `INVALID_FIELD` if any violation has it, else the reason of the first.
     pub fn reason(&self) -> ErrorReason {
-        let reasons = || self.told.iter().map(|one| one.reason);
+        let reasons = || self.kept.iter().map(|violation| violation.reason);
         reasons()
             .find(|reason| *reason == ErrorReason::InvalidField)
             .or_else(|| reasons().next())
             .unwrap_or(ErrorReason::InvalidField)
     }
 
-    /// Whether nothing is broken.
+    /// True if no rule is broken.
     pub fn is_empty(&self) -> bool {
-        self.told.is_empty()
+        self.kept.is_empty()
     }
 
-    /// They, as a result.
+    /// Converts to a result.
+    ///
+    /// # Errors
+    /// Returns the violations, if there are any.
     pub fn into_result(self) -> Result<(), Self> {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
@@ -181,14 +187,14 @@ impl IntoIterator for Violations {
     type IntoIter = std::vec::IntoIter<Violation>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.told.into_iter()
+        self.kept.into_iter()
     }
 }
 
 impl Check for pb::Date {
     fn check(&self, at: &Path<'_>, out: &mut Violations) {
-        if let Err(why) = dates::check_date(self) {
-            out.add(at, format!("{why}, not {:04}-{:02}-{:02}", self.year, self.month, self.day));
+        if let Err(description) = dates::check_date(self) {
+            out.add(at, format!("{description}, not {:04}-{:02}-{:02}", self.year, self.month, self.day));
         }
     }
 }
@@ -230,7 +236,7 @@ impl Check for prost_types::Timestamp {
 }
 
 impl Check for prost_types::FieldMask {
-    // What its paths may be depends on what they are of: see `mask`.
+    // Valid paths depend on the resource: see `mask`.
     fn check(&self, _: &Path<'_>, _: &mut Violations) {}
 }
 

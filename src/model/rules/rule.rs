@@ -1,5 +1,5 @@
-//! One function for each kind of declared rule, with buf.validate's names and meanings. Each says what is wanted, and what
-//! was sent.
+//! One function for each kind of declared rule, with the names and meanings of buf.validate. Each message states the
+//! requirement and the value as sent.
 
 use std::{cmp::Ordering, collections::BTreeMap, fmt};
 
@@ -10,7 +10,7 @@ use crate::{
     model::{
         canonical,
         query::search,
-        text::{quoted::shown, suggestion},
+        text::{quoted::quoted, suggestion},
     },
     pb::ErrorReason::InvalidField,
 };
@@ -27,10 +27,10 @@ pub fn no_nul(value: &str, at: &Path<'_>, out: &mut Violations) {
     }
 }
 
-/// For paths, which name fields and keys.
+/// For the paths of a field mask, which name fields and keys.
 pub fn no_control(value: &str, at: &Path<'_>, out: &mut Violations) {
     if value.contains(char::is_control) {
-        out.add_with(InvalidField, at, || format!("must not contain a control character: {}", shown(value)));
+        out.add_with(InvalidField, at, || format!("must not contain a control character: {}", quoted(value)));
     }
 }
 
@@ -51,14 +51,14 @@ pub fn max_len(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations) {
     }
     let length = value.chars().count();
     if length > limit {
-        let describe = || format!("must have at most {limit} characters, not {length}: {}", shown(value));
+        let describe = || format!("must have at most {limit} characters, not {length}: {}", quoted(value));
         out.add_with(InvalidField, at, describe);
     }
 }
 
 pub fn max_bytes(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations) {
     if value.len() > limit {
-        let describe = || format!("must have at most {limit} bytes, not {}: {}", value.len(), shown(value));
+        let describe = || format!("must have at most {limit} bytes, not {}: {}", value.len(), quoted(value));
         out.add_with(InvalidField, at, describe);
     }
 }
@@ -66,13 +66,13 @@ pub fn max_bytes(value: &str, limit: usize, at: &Path<'_>, out: &mut Violations)
 pub fn pattern(value: &str, pattern: &Regex, at: &Path<'_>, out: &mut Violations) {
     if !pattern.is_match(value) {
         out.add_with(InvalidField, at, || {
-            let meant = suggestion::nearest(words(pattern.as_str()), value);
-            format!("must match {}, not {}{}", pattern.as_str(), shown(value), suggestion::did_you_mean(meant))
+            let nearest = suggestion::nearest(words(pattern.as_str()), value);
+            format!("must match {}, not {}{}", pattern.as_str(), quoted(value), suggestion::did_you_mean(nearest))
         });
     }
 }
 
-/// The words of a pattern that is a list of them, as `^(one|other)$` is; of another none.
+/// The words of a pattern that is an alternative of words: `^(one|other)$`. Yields none for any other pattern.
 fn words(pattern: &str) -> impl Iterator<Item = &str> {
     let list = pattern.strip_prefix("^(").and_then(|rest| rest.strip_suffix(")$")).unwrap_or_default();
     let is_word = |c: char| c.is_ascii_alphanumeric() || "_|".contains(c);
@@ -81,7 +81,7 @@ fn words(pattern: &str) -> impl Iterator<Item = &str> {
 
 pub fn uuid(value: &str, at: &Path<'_>, out: &mut Violations) {
     if value.len() != 36 || ::uuid::Uuid::try_parse(value).is_err() {
-        let describe = || format!("must be a UUID such as 0198f2d1-7c0e-7000-8000-0123456789ab, not {}", shown(value));
+        let describe = || format!("must be a UUID such as 0198f2d1-7c0e-7000-8000-0123456789ab, not {}", quoted(value));
         out.add_with(InvalidField, at, describe);
     }
 }
@@ -104,7 +104,7 @@ pub fn max_pairs(length: usize, limit: usize, at: &Path<'_>, out: &mut Violation
     }
 }
 
-/// Refuses keys that are equal in Unicode NFC. `Canonical` has merged those with equal values.
+/// Refuses keys that are equal in Unicode NFC. `Canonical` has already merged such keys with equal values.
 pub fn distinct_keys(pairs: &BTreeMap<String, String>, at: &Path<'_>, out: &mut Violations) {
     for key in pairs.keys() {
         let composed = canonical::composed(key);
@@ -114,7 +114,7 @@ pub fn distinct_keys(pairs: &BTreeMap<String, String>, at: &Path<'_>, out: &mut 
     }
 }
 
-/// `show` writes an item as its sender knows it.
+/// Refuses repeated items. `show` writes an item in the form in which it was sent.
 pub fn unique<T: Ord>(values: &[T], show: impl Fn(&T) -> String, at: &Path<'_>, out: &mut Violations) {
     let mut seen = std::collections::BTreeSet::new();
     for (index, value) in values.iter().enumerate() {
@@ -140,7 +140,7 @@ pub fn not_in(value: i32, refused: i32, at: &Path<'_>, out: &mut Violations) {
 }
 
 pub fn gte<T: PartialOrd + fmt::Display>(value: T, limit: T, at: &Path<'_>, out: &mut Violations) {
-    // NaN is not, either.
+    // Refuses NaN, too.
     if !value.partial_cmp(&limit).is_some_and(Ordering::is_ge) {
         out.add(at, format!("must be at least {limit}, not {value}"));
     }
@@ -155,8 +155,8 @@ pub fn lte<T: PartialOrd + fmt::Display>(value: T, limit: T, at: &Path<'_>, out:
 pub fn region(value: &str, at: &Path<'_>, out: &mut Violations) {
     if !value.is_empty() && !codes::is_region(value) {
         out.add_with(InvalidField, at, || {
-            let wanted = "must be an ISO 3166-1 alpha-2 code in upper case, or XK";
-            format!("{wanted}, not {}{}", shown(value), suggestion::did_you_mean(codes::nearest_region(value)))
+            let rule = "must be an ISO 3166-1 alpha-2 code in upper case, or XK";
+            format!("{rule}, not {}{}", quoted(value), suggestion::did_you_mean(codes::nearest_region(value)))
         });
     }
 }
@@ -164,8 +164,8 @@ pub fn region(value: &str, at: &Path<'_>, out: &mut Violations) {
 pub fn language(value: &str, at: &Path<'_>, out: &mut Violations) {
     if !value.is_empty() && !codes::is_language(value) {
         out.add_with(InvalidField, at, || {
-            let wanted = "must be a BCP 47 language tag such as \"en\" or \"az-Latn\"";
-            format!("{wanted}, not {}{}", shown(value), suggestion::did_you_mean(codes::nearest_language(value)))
+            let rule = "must be a BCP 47 language tag such as \"en\" or \"az-Latn\"";
+            format!("{rule}, not {}{}", quoted(value), suggestion::did_you_mean(codes::nearest_language(value)))
         });
     }
 }
@@ -180,8 +180,8 @@ pub fn query(value: &str, at: &Path<'_>, out: &mut Violations) {
 pub fn time_zone(value: &str, at: &Path<'_>, out: &mut Violations) {
     if !value.is_empty() && !codes::is_time_zone(value) {
         out.add_with(InvalidField, at, || {
-            let wanted = "must be an IANA time zone such as \"Asia/Baku\"";
-            format!("{wanted}, not {}{}", shown(value), suggestion::did_you_mean(codes::nearest_time_zone(value)))
+            let rule = "must be an IANA time zone such as \"Asia/Baku\"";
+            format!("{rule}, not {}{}", quoted(value), suggestion::did_you_mean(codes::nearest_time_zone(value)))
         });
     }
 }

@@ -1,4 +1,4 @@
-//! An account after rulings: what was ruled may not fit what the reports tell of the rest.
+//! Makes an account consistent after rulings: a ruled field may not fit the fields that come from the reports.
 
 use std::collections::HashSet;
 
@@ -10,67 +10,69 @@ use crate::{
 
 const HEAD: i32 = Role::HeadOfDelegation as i32;
 
-/// Makes an account one that the contract allows, and changes no more than that: references that nothing answers are
-/// left out, also in a list that was ruled on; so is a participation that is nothing but a delegation that is not there.
+/// Makes an account valid by the contract, with the fewest changes. References that do not resolve are removed, also
+/// from a ruled list. So is a participation that consists only of a reference to a missing delegation.
 ///
-/// Heads of delegations and the role HEAD_OF_DELEGATION come to agree: with what was ruled or, if both were, with the
-/// newer ruling. Where roles decide and several in one delegation have it, the one that is its head keeps it, else the
-/// first.
-pub fn make(account: &mut Account, heads: Heads) {
+/// Heads of delegations and the role HEAD_OF_DELEGATION are made to agree with the ruled one, or, if both were ruled,
+/// with the newer ruling. If roles decide and several members of one delegation have the role, the current head keeps
+/// it, else the first of them.
+pub fn make_coherent(account: &mut Account, heads: Heads) {
     account.place.take_if(|place| *place == Place::default());
     account.date.take_if(|date| *date == DateSpan::default());
     account.announcement.take_if(|announcement| *announcement == Announcement::default());
-    answer_references(account);
+    remove_dangling_references(account);
     let Account { delegations, participations, .. } = account;
     for delegation in delegations {
         match heads {
-            Heads::NotRuled | Heads::ByDelegation => take_head(delegation, participations),
-            Heads::ByRole => take_role(delegation, participations),
+            Heads::NotRuled | Heads::ByDelegation => align_roles_with_head(delegation, participations),
+            Heads::ByRole => align_head_with_roles(delegation, participations),
         }
     }
 }
 
-fn answer_references(account: &mut Account) {
-    let groups: HashSet<&str> = account.delegations.iter().map(|one| one.id.as_str()).collect();
-    for one in &mut account.participations {
-        if !groups.contains(one.delegation.as_str()) {
-            one.delegation.clear();
+fn remove_dangling_references(account: &mut Account) {
+    let groups: HashSet<&str> = account.delegations.iter().map(|delegation| delegation.id.as_str()).collect();
+    for participation in &mut account.participations {
+        if !groups.contains(participation.delegation.as_str()) {
+            participation.delegation.clear();
         }
     }
-    account.participations.retain(is_somebody);
+    account.participations.retain(has_identity);
 
-    let people: HashSet<String> = account.participations.iter().map(|one| one.id.clone()).collect();
-    let forget = |id: &mut String| {
+    let people: HashSet<String> = account.participations.iter().map(|participation| participation.id.clone()).collect();
+    let clear_dangling = |id: &mut String| {
         if !people.contains(id.as_str()) {
             id.clear();
         }
     };
-    for one in &mut account.participations {
-        forget(&mut one.on_behalf_of);
-        if one.on_behalf_of == one.id {
-            one.on_behalf_of.clear();
+    for participation in &mut account.participations {
+        clear_dangling(&mut participation.on_behalf_of);
+        if participation.on_behalf_of == participation.id {
+            participation.on_behalf_of.clear();
         }
     }
-    account.delegations.iter_mut().for_each(|one| forget(&mut one.head));
-    forget(&mut account.initiator);
-    account.announcement.iter_mut().for_each(|one| forget(&mut one.participation));
+    account.delegations.iter_mut().for_each(|delegation| clear_dangling(&mut delegation.head));
+    clear_dangling(&mut account.initiator);
+    account.announcement.iter_mut().for_each(|announcement| clear_dangling(&mut announcement.participation));
     account.announcement.take_if(|announcement| *announcement == Announcement::default());
 }
 
-/// Whether it says who takes part.
-fn is_somebody(one: &Participation) -> bool {
-    !one.participant.is_empty() || !one.delegation.is_empty() || !names::key(&one.name_as_written).is_empty()
+/// True if the participation has a participant, a delegation or a name.
+fn has_identity(participation: &Participation) -> bool {
+    !participation.participant.is_empty()
+        || !participation.delegation.is_empty()
+        || !names::key(&participation.name_as_written).is_empty()
 }
 
-/// The head, if it belongs to the delegation, has the role, and nobody else in it.
-fn take_head(delegation: &mut Delegation, participations: &mut [Participation]) {
+/// Clears a head that is no member of the delegation. Gives the role to the head, and takes it from all other members.
+fn align_roles_with_head(delegation: &mut Delegation, participations: &mut [Participation]) {
     let mut found = false;
-    for one in participations.iter_mut().filter(|one| one.delegation == delegation.id) {
-        let is_head = one.id == delegation.head;
+    for member in participations.iter_mut().filter(|member| member.delegation == delegation.id) {
+        let is_head = member.id == delegation.head;
         found |= is_head;
-        match one.roles.iter().position(|role| *role == HEAD) {
-            Some(at) if !is_head => drop(one.roles.remove(at)),
-            None if is_head => one.roles.push(HEAD),
+        match member.roles.iter().position(|role| *role == HEAD) {
+            Some(at) if !is_head => drop(member.roles.remove(at)),
+            None if is_head => member.roles.push(HEAD),
             _ => {}
         }
     }
@@ -79,13 +81,13 @@ fn take_head(delegation: &mut Delegation, participations: &mut [Participation]) 
     }
 }
 
-/// Who in the delegation has the role is its head.
-fn take_role(delegation: &mut Delegation, participations: &mut [Participation]) {
-    let led = |one: &&Participation| one.delegation == delegation.id && one.roles.contains(&HEAD);
-    let mut leaders = participations.iter().filter(led);
-    let first = leaders.next().map(|one| one.id.clone()).unwrap_or_default();
-    if first != delegation.head && !leaders.any(|one| one.id == delegation.head) {
+/// Makes the first member with the role the head, unless the current head has the role too.
+fn align_head_with_roles(delegation: &mut Delegation, participations: &mut [Participation]) {
+    let is_leader = |member: &&Participation| member.delegation == delegation.id && member.roles.contains(&HEAD);
+    let mut leaders = participations.iter().filter(is_leader);
+    let first = leaders.next().map(|leader| leader.id.clone()).unwrap_or_default();
+    if first != delegation.head && !leaders.any(|leader| leader.id == delegation.head) {
         delegation.head = first;
     }
-    take_head(delegation, participations);
+    align_roles_with_head(delegation, participations);
 }

@@ -1,4 +1,4 @@
-//! When the meeting took place, as far as the reports know.
+//! Candidates for the date of a meeting.
 
 use super::ranking::{Candidate, ReportedValue, candidates};
 use crate::{
@@ -6,62 +6,63 @@ use crate::{
     pb::{DateSpan, date_span::Basis},
 };
 
-/// The spans that can be settled on, from claims in order of rank. What tells no day gives way to any day that is told,
-/// an inferred day to a stated one, a coarse one to a finer one.
-pub fn told<'a>(claims: impl Iterator<Item = ReportedValue<&'a DateSpan>>) -> Vec<Candidate<&'a DateSpan>> {
-    let mut claims: Vec<_> = claims.filter(|ReportedValue(_, span)| **span != DateSpan::default()).collect();
-    let best = claims.iter().map(|ReportedValue(_, span)| knowledge(span)).max();
-    claims.retain(|ReportedValue(_, span)| Some(knowledge(span)) == best);
+/// The spans that can be settled on, from values in order of rank. Drops spans without a day if any span has one,
+/// inferred days if any is stated, and coarse spans that contain a finer one.
+pub fn date_candidates<'a>(values: impl Iterator<Item = ReportedValue<&'a DateSpan>>) -> Vec<Candidate<&'a DateSpan>> {
+    let mut values: Vec<_> = values.filter(|ReportedValue(_, span)| **span != DateSpan::default()).collect();
+    let best = values.iter().map(|ReportedValue(_, span)| certainty(span)).max();
+    values.retain(|ReportedValue(_, span)| Some(certainty(span)) == best);
     let spans =
-        candidates(claims.iter().map(|ReportedValue(teller, span)| ReportedValue(*teller, *span)), |span| key(span));
-    finest(spans, &claims)
+        candidates(values.iter().map(|ReportedValue(rank, span)| ReportedValue(*rank, *span)), |span| key(span));
+    finest(spans, &values)
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Knowledge {
+enum Certainty {
     NoDay,
     Inferred,
     Stated,
 }
 
-fn knowledge(span: &DateSpan) -> Knowledge {
+fn certainty(span: &DateSpan) -> Certainty {
     match span.basis() {
-        _ if span.start.is_none() => Knowledge::NoDay,
-        Basis::InferredFromAnnouncement | Basis::InferredFromPublication => Knowledge::Inferred,
-        Basis::Unspecified | Basis::Stated | Basis::YearInferred | Basis::Relative => Knowledge::Stated,
+        _ if span.start.is_none() => Certainty::NoDay,
+        Basis::InferredFromAnnouncement | Basis::InferredFromPublication => Certainty::Inferred,
+        Basis::Unspecified | Basis::Stated | Basis::YearInferred | Basis::Relative => Certainty::Stated,
     }
 }
 
-/// Removes the spans that contain a finer one. A value has a wording for each zone that reports use, and contains all that
-/// one of its wordings contains. `claims` has the wordings: a report has at most one date.
+/// Removes the spans that contain a finer one. One date may have several wordings, one for each time zone that reports
+/// use, and contains everything that any of its wordings contains. `values` has the wordings: a report has at most one
+/// date.
 fn finest<'a>(
     mut candidates: Vec<Candidate<&'a DateSpan>>,
-    claims: &[ReportedValue<&'a DateSpan>],
+    values: &[ReportedValue<&'a DateSpan>],
 ) -> Vec<Candidate<&'a DateSpan>> {
     if candidates.len() < 2 {
         return candidates;
     }
-    let values: Vec<Value<'_>> = candidates.iter().map(|candidate| Value::of(candidate, claims)).collect();
+    let dates: Vec<WordedDate<'_>> = candidates.iter().map(|candidate| WordedDate::of(candidate, values)).collect();
     // Quadratic in the distinct values of one field, of which there are few.
-    let mut keep = values.iter().map(|coarse| !values.iter().any(|fine| coarse.contains(fine)));
+    let mut keep = dates.iter().map(|coarse| !dates.iter().any(|fine| coarse.contains(fine)));
     candidates.retain(|_| keep.next().unwrap_or(true));
     candidates
 }
 
 /// A date with all its wordings.
-struct Value<'a> {
+struct WordedDate<'a> {
     key: SpanKey,
     wordings: Vec<&'a DateSpan>,
 }
 
-impl<'a> Value<'a> {
-    fn of(candidate: &Candidate<&'a DateSpan>, claims: &[ReportedValue<&'a DateSpan>]) -> Self {
+impl<'a> WordedDate<'a> {
+    fn of(candidate: &Candidate<&'a DateSpan>, values: &[ReportedValue<&'a DateSpan>]) -> Self {
         let mut wordings = vec![candidate.value];
-        // Claims are in the order of their reports' ranks.
-        let claim = |rank: &usize| claims.binary_search_by_key(rank, |claim| claim.0).ok();
-        for ReportedValue(_, span) in candidate.others.iter().filter_map(claim).map(|at| &claims[at]) {
-            // Wordings of one value differ in nothing else that matters.
-            if wordings.iter().all(|known| known.time_zone != span.time_zone) {
+        // The values are sorted by rank.
+        let position = |rank: &usize| values.binary_search_by_key(rank, |value| value.0).ok();
+        for ReportedValue(_, span) in candidate.others.iter().filter_map(position).map(|at| &values[at]) {
+            // Only the time zone matters: the wordings of one date differ in nothing else that `contains` reads.
+            if wordings.iter().all(|wording| wording.time_zone != span.time_zone) {
                 wordings.push(span);
             }
         }

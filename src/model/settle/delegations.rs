@@ -9,67 +9,72 @@ use super::{
 use crate::pb::{self, participation::Role};
 
 /// The settled delegations, without their heads.
-pub fn settle(ids: &Ids<'_>, scale: &SourceRanking) -> Vec<pb::Delegation> {
-    let mut told: Vec<Vec<(usize, &pb::Delegation)>> = vec![Vec::new(); ids.delegations.len()];
-    for (teller, reading) in ids.readings.iter().enumerate() {
-        for (delegation, &at) in reading.account.delegations.iter().zip(&reading.delegations) {
-            told[at].push((teller, delegation));
+pub fn settle(ids: &Ids<'_>, ranking: &SourceRanking) -> Vec<pb::Delegation> {
+    let mut reported: Vec<Vec<(usize, &pb::Delegation)>> = vec![Vec::new(); ids.delegations.len()];
+    for (rank, report) in ids.reports.iter().enumerate() {
+        for (delegation, &index) in report.account.delegations.iter().zip(&report.delegations) {
+            reported[index].push((rank, delegation));
         }
     }
-    let settle = |(id, told): (&String, Vec<(usize, &pb::Delegation)>)| {
-        let text =
-            |field: fn(&pb::Delegation) -> &str| scale.text(told.iter().map(|(t, it)| ReportedValue(*t, field(it))));
-        let number =
-            |field: fn(&pb::Delegation) -> i32| scale.number(told.iter().map(|(t, it)| ReportedValue(*t, field(it))));
+    let settle = |(id, delegations): (&String, Vec<(usize, &pb::Delegation)>)| {
+        let text = |field: fn(&pb::Delegation) -> &str| {
+            ranking.text(delegations.iter().map(|(rank, delegation)| ReportedValue(*rank, field(delegation))))
+        };
+        let number = |field: fn(&pb::Delegation) -> i32| {
+            ranking.number(delegations.iter().map(|(rank, delegation)| ReportedValue(*rank, field(delegation))))
+        };
         pb::Delegation {
             id: id.clone(),
-            label: text(|it| &it.label),
-            region_code: text(|it| &it.region_code),
-            organization: text(|it| &it.organization),
-            kind: number(|it| it.kind),
+            label: text(|delegation| &delegation.label),
+            region_code: text(|delegation| &delegation.region_code),
+            organization: text(|delegation| &delegation.organization),
+            kind: number(|delegation| delegation.kind),
             head: String::new(),
-            stated_size: number(|it| it.stated_size),
-            complete: told.iter().any(|(_, it)| it.complete),
+            stated_size: number(|delegation| delegation.stated_size),
+            complete: delegations.iter().any(|(_, delegation)| delegation.complete),
         }
     };
-    ids.delegations.iter().zip(told).map(settle).collect()
+    ids.delegations.iter().zip(reported).map(settle).collect()
 }
 
-/// Gives each delegation its head, and takes HEAD_OF_DELEGATION from all others in it.
+/// Sets the head of each delegation, and takes HEAD_OF_DELEGATION from all its other members.
 ///
-/// A head belongs to the delegation as settled. Those told as head of this very delegation come first; if none of
-/// them belongs to it, those told as some head who do.
+/// A head is a member of the delegation as settled. Members reported as head of this delegation come first. If there is
+/// none, members reported as a head elsewhere or of no delegation count.
 pub fn settle_heads(
     ids: &Ids<'_>,
-    scale: &SourceRanking,
+    ranking: &SourceRanking,
     delegations: &mut [pb::Delegation],
     participations: &mut [pb::Participation],
 ) {
-    let by_id: HashMap<&str, usize> = ids.delegations.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
-    let mut of_this: Vec<Vec<ReportedValue<usize>>> = delegations.iter().map(|_| Vec::new()).collect();
-    let mut of_some: Vec<Vec<ReportedValue<usize>>> = delegations.iter().map(|_| Vec::new()).collect();
-    for (teller, reading) in ids.readings.iter().enumerate() {
-        for part in &reading.parts {
-            if !part.told.roles.contains(&(Role::HeadOfDelegation as i32)) {
+    let by_id: HashMap<&str, usize> =
+        ids.delegations.iter().enumerate().map(|(index, id)| (id.as_str(), index)).collect();
+    let mut own_heads: Vec<Vec<ReportedValue<usize>>> = delegations.iter().map(|_| Vec::new()).collect();
+    let mut other_heads: Vec<Vec<ReportedValue<usize>>> = delegations.iter().map(|_| Vec::new()).collect();
+    for (rank, report) in ids.reports.iter().enumerate() {
+        for participation in &report.participations {
+            if !participation.reported.roles.contains(&(Role::HeadOfDelegation as i32)) {
                 continue;
             }
-            let Some(&at) = by_id.get(participations[part.who].delegation.as_str()) else { continue };
-            let claims = if part.delegation == Some(at) { &mut of_this } else { &mut of_some };
-            claims[at].push(ReportedValue(teller, part.who));
+            let settled = &participations[participation.index].delegation;
+            let Some(&delegation) = by_id.get(settled.as_str()) else { continue };
+            let is_own = participation.delegation == Some(delegation);
+            let heads = if is_own { &mut own_heads } else { &mut other_heads };
+            heads[delegation].push(ReportedValue(rank, participation.index));
         }
     }
-    let heads: Vec<Option<usize>> = of_this
+    let heads: Vec<Option<usize>> = own_heads
         .into_iter()
-        .zip(of_some)
-        .map(|(this, some)| if this.is_empty() { some } else { this })
-        .map(|claims| scale.value(claims.into_iter(), |who| *who))
+        .zip(other_heads)
+        .map(|(own, other)| if own.is_empty() { other } else { own })
+        .map(|values| ranking.value(values.into_iter(), |participation| *participation))
         .collect();
     for (delegation, head) in delegations.iter_mut().zip(&heads) {
-        delegation.head = head.map(|who| ids.participations[who].clone()).unwrap_or_default();
+        delegation.head = head.map(|participation| ids.participations[participation].clone()).unwrap_or_default();
     }
-    for (who, participation) in participations.iter_mut().enumerate() {
-        let Some(&at) = by_id.get(participation.delegation.as_str()) else { continue };
-        if heads[at] != Some(who) {
+    for (index, participation) in participations.iter_mut().enumerate() {
+        let Some(&delegation) = by_id.get(participation.delegation.as_str()) else { continue };
+        if heads[delegation] != Some(index) {
             participation.roles.retain(|&role| role != Role::HeadOfDelegation as i32);
         }
     }

@@ -1,4 +1,4 @@
-//! A value of a field that can be disputed: when two are the same, and how it reads in a dispute.
+//! A value of a field that can be disputed: its equality and its ProtoJSON form.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     pb,
 };
 
-/// What is said of a field.
+/// A value of a disputed field.
 #[derive(Clone, Copy, Debug)]
 pub enum DisputedValue<'a> {
     /// An enum value, by its name.
@@ -23,19 +23,19 @@ pub enum DisputedValue<'a> {
 }
 
 impl DisputedValue<'_> {
-    /// Whether both say the same, as the choice among values has it.
+    /// True if both are the same value by the rule that groups reported values.
     pub fn is_same(&self, other: &DisputedValue<'_>) -> bool {
         match (self, other) {
-            (DisputedValue::Name(one), DisputedValue::Name(other)) => one == other,
-            (DisputedValue::Id(one), DisputedValue::Id(other)) => one == other,
-            (DisputedValue::Text(one), DisputedValue::Text(other)) => names::key(one) == names::key(other),
-            (DisputedValue::Date(one), DisputedValue::Date(other)) => spans::key(one) == spans::key(other),
-            (DisputedValue::Office(one), DisputedValue::Office(other)) => offices::are_same(one, other),
+            (DisputedValue::Name(left), DisputedValue::Name(right)) => left == right,
+            (DisputedValue::Id(left), DisputedValue::Id(right)) => left == right,
+            (DisputedValue::Text(left), DisputedValue::Text(right)) => names::key(left) == names::key(right),
+            (DisputedValue::Date(left), DisputedValue::Date(right)) => spans::key(left) == spans::key(right),
+            (DisputedValue::Office(left), DisputedValue::Office(right)) => offices::are_same(left, right),
             _ => false,
         }
     }
 
-    /// It in ProtoJSON.
+    /// The value in ProtoJSON.
     pub fn value(&self) -> Value {
         match self {
             DisputedValue::Name(text) | DisputedValue::Id(text) | DisputedValue::Text(text) => self::text(text),
@@ -45,7 +45,7 @@ impl DisputedValue<'_> {
     }
 }
 
-/// Says that a field is unset.
+/// The ProtoJSON value of an unset field.
 pub fn null() -> Value {
     Value { kind: Some(Kind::NullValue(0)) }
 }
@@ -62,10 +62,10 @@ fn date_span(span: &pb::DateSpan) -> Value {
         ("end", end.as_ref().map(date)),
         ("startTime", start_time.as_ref().map(time_of_day)),
         ("endTime", end_time.as_ref().map(time_of_day)),
-        ("timeZone", told(time_zone)),
+        ("timeZone", optional_text(time_zone)),
         ("approximate", approximate.then_some(Value { kind: Some(Kind::BoolValue(true)) })),
         ("basis", basis.map(|basis| text(basis.as_str_name()))),
-        ("literal", told(literal)),
+        ("literal", optional_text(literal)),
     ])
 }
 
@@ -83,20 +83,20 @@ fn time_of_day(time: &pb::TimeOfDay) -> Value {
 fn office(office: &pb::Office) -> Value {
     let pb::Office { title, organization, region_code, seniority } = office;
     object([
-        ("title", told(title)),
-        ("organization", told(organization)),
-        ("regionCode", told(region_code)),
+        ("title", optional_text(title)),
+        ("organization", optional_text(organization)),
+        ("regionCode", optional_text(region_code)),
         ("seniority", number(*seniority)),
     ])
 }
 
-/// A message without the fields that are unset.
+/// A message in ProtoJSON, without its unset fields.
 fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
     let set = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value { kind: Some(Kind::StructValue(Struct { fields: BTreeMap::from_iter(set) })) }
 }
 
-fn told(words: &str) -> Option<Value> {
+fn optional_text(words: &str) -> Option<Value> {
     (!words.is_empty()).then(|| text(words))
 }
 
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// A message in ProtoJSON, by its descriptor.
+    /// A message in ProtoJSON, converted by reflection.
     fn reflected<M: prost::Message>(name: &str, message: &M) -> Value {
         let descriptor = |name: &str| pb::pool().get_message_by_name(name).unwrap();
         let message = DynamicMessage::decode(descriptor(name), message.encode_to_vec().as_slice()).unwrap();
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn values_read_as_in_protojson() {
+    fn values_equal_their_protojson_by_reflection() {
         let date = |day| Some(pb::Date { year: 2020, month: 8, day });
         let time = |hours| Some(pb::TimeOfDay { hours, minutes: 30, seconds: 0, nanos: 1 });
         let span = pb::DateSpan {

@@ -1,4 +1,4 @@
-//! What the sources disagree about: the values that were told of a field beside the one that is settled on.
+//! Disputes: the fields on which the sources disagree, with all reported values and the chosen one.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,8 @@ use prost_types::Value;
 
 use super::{
     disputed_value::{self, DisputedValue},
+    ranked_report::RankedReport,
     ranking::{Candidate, SourceRanking},
-    reading::RankedReport,
     rulings::Rulings,
 };
 use crate::pb::{
@@ -16,7 +16,7 @@ use crate::pb::{
     participation,
 };
 
-/// A dispute has at most so many values, so that a meeting's size does not grow with its reports.
+/// The most values in one dispute, so that a meeting's size does not grow with its reports.
 const MOST_VALUES: usize = 20;
 
 /// A field that can be disputed.
@@ -28,11 +28,11 @@ pub enum Field<'a> {
     PlaceRegion,
     Locality,
     Initiator,
-    /// A part of the participation with this settled id.
-    Of(&'a str, ParticipationField),
+    /// A field of the participation with this settled id.
+    Participation(&'a str, ParticipationField),
 }
 
-/// What can be disputed of a participation.
+/// A field of a participation that can be disputed.
 #[derive(Clone, Copy, Debug)]
 pub enum ParticipationField {
     Office,
@@ -42,11 +42,11 @@ pub enum ParticipationField {
     Delegation,
 }
 
-/// The fields of which more than one value is told, in the order of the account.
+/// Collects the fields that may be disputed, in the order of the account.
 pub struct DisputeCollector<'a> {
     /// Fields with fewer values are not kept.
-    fewest: usize,
-    list: Vec<FieldCandidates<'a>>,
+    min_values: usize,
+    fields: Vec<FieldCandidates<'a>>,
 }
 
 struct FieldCandidates<'a> {
@@ -56,62 +56,62 @@ struct FieldCandidates<'a> {
 }
 
 impl<'a> DisputeCollector<'a> {
-    /// A single value is contested by a ruling alone.
+    /// Keeps fields with a single value only if there are rulings: nothing else can contradict it.
     pub fn new(has_rulings: bool) -> Self {
-        DisputeCollector { fewest: if has_rulings { 1 } else { 2 }, list: Vec::new() }
+        DisputeCollector { min_values: if has_rulings { 1 } else { 2 }, fields: Vec::new() }
     }
 
-    /// Settles on the strongest of the values that are told of a field, and keeps the others.
+    /// Settles on the strongest of the values of a field, and keeps all of them for a dispute.
     pub fn settle<T: Copy>(
         &mut self,
-        scale: &SourceRanking,
+        ranking: &SourceRanking,
         field: Field<'a>,
-        told: Vec<Candidate<T>>,
-        said: impl Fn(T) -> DisputedValue<'a>,
+        candidates: Vec<Candidate<T>>,
+        to_disputed: impl Fn(T) -> DisputedValue<'a>,
     ) -> Option<T> {
-        let values = scale.ranked(told);
+        let values = ranking.ranked(candidates);
         let strongest = values.first()?.value;
-        if values.len() >= self.fewest {
-            let values = values.into_iter().map(|candidate| candidate.map(&said)).collect();
-            self.list.push(FieldCandidates { field, values });
+        if values.len() >= self.min_values {
+            let values = values.into_iter().map(|candidate| candidate.map(&to_disputed)).collect();
+            self.fields.push(FieldCandidates { field, values });
         }
         Some(strongest)
     }
 
-    /// The disputes about an account as it came out of the rulings; with the names of the reports, or as they are stored.
-    pub fn disputes(self, settled: &pb::Account, rulings: &Rulings<'_>, tellers: &Tellers<'_>) -> Vec<Dispute> {
-        let people: HashMap<&str, &pb::Participation> = match self.list.is_empty() {
+    /// The disputes about the settled account, which already has the rulings.
+    pub fn disputes(self, settled: &pb::Account, rulings: &Rulings<'_>, sources: &Sources<'_>) -> Vec<Dispute> {
+        let people: HashMap<&str, &pb::Participation> = match self.fields.is_empty() {
             true => HashMap::new(),
-            false => settled.participations.iter().map(|one| (one.id.as_str(), one)).collect(),
+            false => settled.participations.iter().map(|person| (person.id.as_str(), person)).collect(),
         };
-        let dispute = |contest: FieldCandidates<'a>| {
-            let outcome = contest.outcome(settled, &people, rulings)?;
-            Some(contest.dispute(outcome, tellers))
+        let dispute = |field: FieldCandidates<'a>| {
+            let outcome = field.outcome(settled, &people, rulings)?;
+            Some(field.dispute(outcome, sources))
         };
-        self.list.into_iter().filter_map(dispute).collect()
+        self.fields.into_iter().filter_map(dispute).collect()
     }
 }
 
-/// Those who tell the values.
-pub struct Tellers<'a> {
-    pub readings: &'a [RankedReport<'a>],
-    pub scale: &'a SourceRanking,
-    /// Whether disputes name their reports.
+/// The reports that disputed values come from.
+pub struct Sources<'a> {
+    pub reports: &'a [RankedReport<'a>],
+    pub ranking: &'a SourceRanking,
+    /// True if disputes name their reports. Stored disputes do not.
     pub are_named: bool,
 }
 
-/// How a contest ended.
+/// The value of a disputed field that the account has, and the reason for it.
 struct Outcome<'r> {
-    /// Index of the value that the account has; that after the last, if no report tells it.
+    /// The index of the chosen value; one past the last if no report has it.
     chosen: usize,
     /// The name of the ruling that decided.
     ruling: Option<&'r str>,
-    /// What was ruled, if no report tells it.
+    /// The ruled value, if no report has it.
     ruled: Option<Value>,
 }
 
 impl FieldCandidates<'_> {
-    /// How it ended; None where nothing is left to disagree about.
+    /// The outcome; `None` if the field is not disputed.
     fn outcome<'r>(
         &self,
         settled: &pb::Account,
@@ -123,52 +123,54 @@ impl FieldCandidates<'_> {
             return Some(by_the_rule);
         }
         let settled = self.field.read(settled, people)?;
-        let chosen = settled.and_then(|said| self.values.iter().position(|one| one.value.is_same(&said)));
-        let is_contested = self.values.len() > 1 || chosen.is_none();
+        let chosen = settled.and_then(|value| self.values.iter().position(|candidate| candidate.value.is_same(&value)));
+        let is_disputed = self.values.len() > 1 || chosen.is_none();
         let ruling = rulings.on(self.field.path());
         let outcome = match (ruling, chosen) {
             (None, Some(0)) => by_the_rule,
             _ => Outcome {
                 chosen: chosen.unwrap_or(self.values.len()),
-                // Where nothing was ruled on the field itself, whom it refers to was ruled out.
-                ruling: ruling.or_else(|| rulings.on_people()).map(|ruling| ruling.name.as_str()),
-                ruled: chosen.is_none().then(|| settled.map_or_else(disputed_value::null, |said| said.value())),
+                // Without a ruling on the field itself, a ruling removed the participation or delegation that it refers
+                // to.
+                ruling: ruling.or_else(|| rulings.on_participants()).map(|ruling| ruling.name.as_str()),
+                ruled: chosen.is_none().then(|| settled.map_or_else(disputed_value::null, |value| value.value())),
             },
         };
-        is_contested.then_some(outcome)
+        is_disputed.then_some(outcome)
     }
 
-    fn dispute(&self, outcome: Outcome<'_>, tellers: &Tellers<'_>) -> Dispute {
+    fn dispute(&self, outcome: Outcome<'_>, sources: &Sources<'_>) -> Dispute {
         let Outcome { mut chosen, ruling, ruled } = outcome;
         let is_beyond = chosen >= MOST_VALUES;
         let most = if is_beyond { MOST_VALUES - 1 } else { MOST_VALUES };
-        let mut values: Vec<dispute::Value> = self.values.iter().take(most).map(|one| tellers.value(one)).collect();
+        let mut values: Vec<dispute::Value> =
+            self.values.iter().take(most).map(|candidate| sources.value(candidate)).collect();
         if is_beyond {
-            values.extend(self.values.get(chosen).map(|one| tellers.value(one)));
+            values.extend(self.values.get(chosen).map(|candidate| sources.value(candidate)));
             chosen = MOST_VALUES - 1;
         }
         values.extend(ruled.map(|value| {
-            let reports = ruling.iter().filter(|_| tellers.are_named).map(|name| (*name).to_owned()).collect();
+            let reports = ruling.iter().filter(|_| sources.are_named).map(|name| (*name).to_owned()).collect();
             dispute::Value { value: Some(value), reports, independent_source_count: 0 }
         }));
-        let rule = if ruling.is_some() { Rule::Ruling } else { self.rule(tellers) };
+        let rule = if ruling.is_some() { Rule::Ruling } else { self.rule(sources) };
         // At most `MOST_VALUES`: it fits.
         Dispute { field: self.field.name(), values, chosen: chosen as i32, rule: rule.into() }
     }
 
-    /// What the strongest value has over the next.
-    fn rule(&self, Tellers { readings, scale, .. }: &Tellers<'_>) -> Rule {
-        let [one, other, ..] = self.values.as_slice() else { return Rule::Unspecified };
-        if scale.count_sources(one) != scale.count_sources(other) {
+    /// The step of the rule by which the strongest value beats the next.
+    fn rule(&self, Sources { reports, ranking, .. }: &Sources<'_>) -> Rule {
+        let [first, second, ..] = self.values.as_slice() else { return Rule::Unspecified };
+        if ranking.count_sources(first) != ranking.count_sources(second) {
             return Rule::MostSources;
         }
-        if one.first == other.first {
+        if first.first == second.first {
             return Rule::FirstInReport;
         }
-        let (one, other) = (&readings[one.first], &readings[other.first]);
-        if one.publish_date != other.publish_date {
+        let (first, second) = (&reports[first.first], &reports[second.first]);
+        if first.publish_date != second.publish_date {
             Rule::EarliestPublished
-        } else if one.uri != other.uri {
+        } else if first.uri != second.uri {
             Rule::SmallestUri
         } else {
             Rule::SmallestHash
@@ -176,11 +178,11 @@ impl FieldCandidates<'_> {
     }
 }
 
-impl Tellers<'_> {
+impl Sources<'_> {
     fn value(&self, candidate: &Candidate<DisputedValue<'_>>) -> dispute::Value {
         let mut reports = Vec::new();
         if self.are_named {
-            reports.extend(candidate.tellers().map(|teller| self.readings[teller].report.name.clone()));
+            reports.extend(candidate.ranks().map(|rank| self.reports[rank].report.name.clone()));
             reports.sort_unstable();
             reports.dedup();
         }
@@ -188,21 +190,21 @@ impl Tellers<'_> {
             value: Some(candidate.value.value()),
             reports,
             // At most 1,000: it fits.
-            independent_source_count: self.scale.count_sources(candidate) as i32,
+            independent_source_count: self.ranking.count_sources(candidate) as i32,
         }
     }
 }
 
 impl Field<'_> {
-    /// As a dispute names it.
+    /// The name of the field in a dispute.
     fn name(&self) -> String {
         match self {
-            Field::Of(id, part) => format!("participations[{id}].{}", part.name()),
+            Field::Participation(id, field) => format!("participations[{id}].{}", field.name()),
             field => field.path().trim_start_matches("account.").to_owned(),
         }
     }
 
-    /// The path in the mask of a ruling on it.
+    /// The path of the field in the mask of a ruling.
     fn path(&self) -> &'static str {
         match self {
             Field::Kind => "account.kind",
@@ -211,18 +213,18 @@ impl Field<'_> {
             Field::PlaceRegion => "account.place.region_code",
             Field::Locality => "account.place.locality",
             Field::Initiator => "account.initiator",
-            Field::Of(..) => "account.participations",
+            Field::Participation(..) => "account.participations",
         }
     }
 
-    /// What an account says of it, if anything. None if the account does not have who it is about.
+    /// The value of the field in an account, if it is set. `None` if the account lacks the participation.
     fn read<'a>(
         &self,
         account: &'a pb::Account,
         people: &HashMap<&str, &'a pb::Participation>,
     ) -> Option<Option<DisputedValue<'a>>> {
         let text = |text: &'a str| Some(DisputedValue::Text(text)).filter(|_| !text.is_empty());
-        let id = |id: &'a str| Some(DisputedValue::Id(id)).filter(|_| !id.is_empty());
+        let settled_id = |id: &'a str| Some(DisputedValue::Id(id)).filter(|_| !id.is_empty());
         let place = account.place.as_ref();
         Some(match self {
             Field::Kind => Some(account.kind).filter(|kind| *kind != 0).map(kind),
@@ -230,19 +232,21 @@ impl Field<'_> {
             Field::Date => account.date.as_ref().map(DisputedValue::Date),
             Field::PlaceRegion => place.and_then(|place| text(&place.region_code)),
             Field::Locality => place.and_then(|place| text(&place.locality)),
-            Field::Initiator => id(&account.initiator),
-            Field::Of(who, part) => {
-                let one = *people.get(who)?;
-                match part {
-                    ParticipationField::Office => one
+            Field::Initiator => settled_id(&account.initiator),
+            Field::Participation(id, field) => {
+                let person = *people.get(id)?;
+                match field {
+                    ParticipationField::Office => person
                         .office
                         .as_ref()
                         .filter(|office| **office != pb::Office::default())
                         .map(DisputedValue::Office),
-                    ParticipationField::Rank => text(&one.rank),
-                    ParticipationField::Region => text(&one.region_code),
-                    ParticipationField::Presence => Some(one.presence).filter(|presence| *presence != 0).map(presence),
-                    ParticipationField::Delegation => id(&one.delegation),
+                    ParticipationField::Rank => text(&person.rank),
+                    ParticipationField::Region => text(&person.region_code),
+                    ParticipationField::Presence => {
+                        Some(person.presence).filter(|presence| *presence != 0).map(presence)
+                    }
+                    ParticipationField::Delegation => settled_id(&person.delegation),
                 }
             }
         })

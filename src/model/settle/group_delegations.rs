@@ -2,51 +2,53 @@
 
 use std::collections::BTreeMap;
 
-use super::reading::RankedReport;
+use super::ranked_report::RankedReport;
 use crate::{model::text::names, pb};
 
 /// A delegation of one report.
 #[derive(Clone, Copy)]
 pub struct DelegationMember<'a> {
-    pub teller: usize,
+    pub rank: usize,
     pub position: usize,
     pub delegation: &'a pb::Delegation,
 }
 
-/// The settled delegations, each with its id and what the reports tell of it; in the order of the first telling.
+/// The settled delegations, each with its id and the reported delegations that it unites, in the order in which the
+/// reports, by rank, first mention them.
 ///
-/// Two delegations of one report are never one. Delegations of different reports are one if they are of the same
-/// region; without a region, of the same organization; without either, under the same label. Where a report tells
-/// two of these apart, all of them are told apart by the first that suffices of: kind, organization, label, and
-/// the order in their report. Heads do not matter: sources that disagree about the head may mean one delegation.
+/// Two delegations of one report are always distinct. Delegations of different reports are the same if they have the
+/// same region; without a region, the same organization; without either, the same label. If one report has several of
+/// such a group, the group is divided by the first of these that suffices: kind, organization, label, and the order in
+/// the report. Heads do not matter: sources that disagree about the head may mean the same delegation.
 ///
-/// The id says as much: `region:RU`, `organization:osce`, `region:RU/kind:PARLIAMENT`, `region:RU/2`.
-pub fn group<'a>(readings: &[RankedReport<'a>]) -> Vec<(String, Vec<DelegationMember<'a>>)> {
+/// The id shows these traits: `region:RU`, `organization:osce`, `region:RU/kind:PARLIAMENT`, `region:RU/2`.
+pub fn group<'a>(reports: &[RankedReport<'a>]) -> Vec<(String, Vec<DelegationMember<'a>>)> {
     let mut classes: BTreeMap<String, Vec<DelegationMember<'a>>> = BTreeMap::new();
-    for (teller, reading) in readings.iter().enumerate() {
-        for (position, delegation) in reading.account.delegations.iter().enumerate() {
-            let member = DelegationMember { teller, position, delegation };
-            classes.entry(broadly(delegation)).or_default().push(member);
+    for (rank, report) in reports.iter().enumerate() {
+        for (position, delegation) in report.account.delegations.iter().enumerate() {
+            let member = DelegationMember { rank, position, delegation };
+            classes.entry(broad_trait(delegation)).or_default().push(member);
         }
     }
-    let mut united = Vec::new();
+    let mut groups = Vec::new();
     for (id, members) in classes {
-        tell_apart(id, members, &FINER, &mut united);
+        divide(id, members, &FINER, &mut groups);
     }
-    for (id, _) in &mut united {
+    for (id, _) in &mut groups {
         *id = bounded(std::mem::take(id));
     }
-    united.sort_by_key(|(_, members)| members.first().map(|first| (first.teller, first.position)));
-    united
+    groups.sort_by_key(|(_, members)| members.first().map(|first| (first.rank, first.position)));
+    groups
 }
 
 type Trait = fn(&pb::Delegation) -> String;
 
 const FINER: [Trait; 3] = [kind, organization, label];
 
-fn broadly(delegation: &pb::Delegation) -> String {
+/// The id of the undivided group of a delegation.
+fn broad_trait(delegation: &pb::Delegation) -> String {
     let traits: [Trait; 3] = [region, organization, label];
-    traits.iter().map(|of| of(delegation)).find(|it| !it.is_empty()).unwrap_or_else(|| "unnamed".to_owned())
+    traits.iter().map(|of| of(delegation)).find(|part| !part.is_empty()).unwrap_or_else(|| "unnamed".to_owned())
 }
 
 fn region(delegation: &pb::Delegation) -> String {
@@ -68,7 +70,7 @@ fn label(delegation: &pb::Delegation) -> String {
     named("label", &names::key(&delegation.label))
 }
 
-/// A part of an id; empty if the value is. A slash is escaped, as slashes join the parts.
+/// A part of an id; empty if the value is. Slashes are escaped, because they join the parts.
 fn named(name: &str, value: &str) -> String {
     match value {
         "" => String::new(),
@@ -76,22 +78,22 @@ fn named(name: &str, value: &str) -> String {
     }
 }
 
-/// Divides members, which stand in the order of the telling, until none are of one report.
-fn tell_apart<'a>(
+/// Divides members, which are sorted by rank and position, until no group has two members of one report.
+fn divide<'a>(
     id: String,
     members: Vec<DelegationMember<'a>>,
     finer: &[Trait],
-    united: &mut Vec<(String, Vec<DelegationMember<'a>>)>,
+    groups: &mut Vec<(String, Vec<DelegationMember<'a>>)>,
 ) {
     let joined = |part: String| if part.is_empty() { id.clone() } else { format!("{id}/{part}") };
-    if members.windows(2).all(|pair| pair[0].teller != pair[1].teller) {
-        united.push((id, members));
+    if members.windows(2).all(|pair| pair[0].rank != pair[1].rank) {
+        groups.push((id, members));
         return;
     }
     let Some((of, finer)) = finer.split_first() else {
-        for (nth, members) in in_order(&members).into_iter().enumerate() {
+        for (nth, members) in by_order_in_report(&members).into_iter().enumerate() {
             let part = if nth == 0 { String::new() } else { (nth + 1).to_string() };
-            united.push((joined(part), members));
+            groups.push((joined(part), members));
         }
         return;
     };
@@ -99,31 +101,31 @@ fn tell_apart<'a>(
     for member in members {
         classes.entry(of(member.delegation)).or_default().push(member);
     }
-    let alike = classes.len() == 1;
+    let is_undivided = classes.len() == 1;
     for (part, members) in classes {
-        let id = if alike { id.clone() } else { joined(part) };
-        tell_apart(id, members, finer, united);
+        let id = if is_undivided { id.clone() } else { joined(part) };
+        divide(id, members, finer, groups);
     }
 }
 
-/// The first of each report, the second of each, and so on.
-fn in_order<'a>(members: &[DelegationMember<'a>]) -> Vec<Vec<DelegationMember<'a>>> {
-    let mut nths: Vec<Vec<DelegationMember<'a>>> = Vec::new();
+/// Groups the first member of each report, the second of each, and so on.
+fn by_order_in_report<'a>(members: &[DelegationMember<'a>]) -> Vec<Vec<DelegationMember<'a>>> {
+    let mut groups: Vec<Vec<DelegationMember<'a>>> = Vec::new();
     let mut nth = 0;
     for (at, member) in members.iter().enumerate() {
-        nth = if at > 0 && members[at - 1].teller == member.teller { nth + 1 } else { 0 };
-        if nth == nths.len() {
-            nths.push(Vec::new());
+        nth = if at > 0 && members[at - 1].rank == member.rank { nth + 1 } else { 0 };
+        if nth == groups.len() {
+            groups.push(Vec::new());
         }
-        nths[nth].push(*member);
+        groups[nth].push(*member);
     }
-    nths
+    groups
 }
 
-/// The contract's limit for the id of a participation or delegation.
+/// The contract's limit for the id of a participation or delegation, in code points.
 const MAX_CHARS: usize = 512;
 
-/// An id that keeps to the limit: one that is too long ends in its hash, so that different ids stay different.
+/// Shortens an id to the limit. A shortened id ends in the hash of the whole, so that different ids stay different.
 pub fn bounded(mut id: String) -> String {
     if id.len() <= MAX_CHARS || id.chars().count() <= MAX_CHARS {
         return id;

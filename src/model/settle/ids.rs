@@ -5,78 +5,83 @@ use std::collections::{HashMap, hash_map::Entry};
 use super::{
     SourceReport,
     group_delegations::{bounded, group},
-    ranking::Texts,
-    reading::{RankedReport, ReportParticipation, ranked},
+    ranked_report::{RankedReport, ReportParticipation, ranked},
+    ranking::TextIndex,
 };
 use crate::{model::text::names, pb};
 
-/// The reports by rank, and what is the same in them.
+/// The reports by rank, and the settled ids of their participations and delegations.
 pub struct Ids<'a> {
-    pub readings: Vec<RankedReport<'a>>,
-    /// Settled ids of the participations, in the order in which the readings first tell them.
+    pub reports: Vec<RankedReport<'a>>,
+    /// Settled ids of the participations, in the order in which the reports first mention them.
     pub participations: Vec<String>,
     /// Settled ids of the delegations, in the same order.
     pub delegations: Vec<String>,
 }
 
-/// Who takes part: two participations are one if this is the same.
+/// The identity of a participation: two participations with equal keys are the same.
 #[derive(PartialEq, Eq, Hash)]
-enum Who<'a> {
+enum ParticipationKey<'a> {
     Participant(&'a str),
-    /// A name, by its place among the names told.
+    /// An unresolved name, by its number among the distinct names.
     Name(Option<usize>),
-    /// A delegation itself, by its place in `Ids::delegations`.
+    /// A delegation that itself acts, by its index in `Ids::delegations`.
     Delegation(usize),
 }
 
 impl<'a> Ids<'a> {
-    pub fn of(told: &[SourceReport<'a>]) -> Self {
-        let mut ids = Ids { readings: ranked(told), participations: Vec::new(), delegations: Vec::new() };
+    pub fn of(reports: &[SourceReport<'a>]) -> Self {
+        let mut ids = Ids { reports: ranked(reports), participations: Vec::new(), delegations: Vec::new() };
         ids.name_delegations();
         ids.name_participations();
         ids
     }
 
     fn name_delegations(&mut self) {
-        for (index, (id, members)) in group(&self.readings).into_iter().enumerate() {
+        for (index, (id, members)) in group(&self.reports).into_iter().enumerate() {
             self.delegations.push(id);
             for member in members {
-                self.readings[member.teller].delegations[member.position] = index;
+                self.reports[member.rank].delegations[member.position] = index;
             }
         }
     }
 
     fn name_participations(&mut self) {
-        let mut known: HashMap<Who<'a>, usize> = HashMap::new();
-        let mut names = Texts::new();
-        for reading in &mut self.readings {
-            for told in &reading.account.participations {
-                let delegation = reading.delegation(&told.delegation);
-                let who = match known.entry(who(told, delegation, &mut names)) {
+        let mut indexes: HashMap<ParticipationKey<'a>, usize> = HashMap::new();
+        let mut names = TextIndex::new();
+        for report in &mut self.reports {
+            for reported in &report.account.participations {
+                let delegation = report.delegation(&reported.delegation);
+                let index = match indexes.entry(participation_key(reported, delegation, &mut names)) {
                     Entry::Occupied(entry) => *entry.get(),
                     Entry::Vacant(entry) => {
                         self.participations.push(bounded(match entry.key() {
-                            Who::Participant(uuid) => (*uuid).to_owned(),
-                            Who::Name(_) => format!("name:{}", names::key(&told.name_as_written)),
-                            Who::Delegation(at) => format!("delegation:{}", self.delegations[*at]),
+                            ParticipationKey::Participant(uuid) => (*uuid).to_owned(),
+                            ParticipationKey::Name(_) => format!("name:{}", names::key(&reported.name_as_written)),
+                            ParticipationKey::Delegation(at) => format!("delegation:{}", self.delegations[*at]),
                         }));
                         *entry.insert(self.participations.len() - 1)
                     }
                 };
-                reading.parts.push(ReportParticipation { told, who, delegation });
-                reading.by_id.push((&told.id, who));
+                report.participations.push(ReportParticipation { reported, index, delegation });
+                report.by_id.push((&reported.id, index));
             }
-            reading.by_id.sort_unstable();
+            report.by_id.sort_unstable();
         }
     }
 }
 
-fn who<'a>(told: &'a pb::Participation, delegation: Option<usize>, names: &mut Texts<'a>) -> Who<'a> {
-    if !told.participant.is_empty() {
-        return Who::Participant(told.participant.strip_prefix("participants/").unwrap_or(&told.participant));
+fn participation_key<'a>(
+    reported: &'a pb::Participation,
+    delegation: Option<usize>,
+    names: &mut TextIndex<'a>,
+) -> ParticipationKey<'a> {
+    if !reported.participant.is_empty() {
+        let uuid = reported.participant.strip_prefix("participants/").unwrap_or(&reported.participant);
+        return ParticipationKey::Participant(uuid);
     }
-    match (names.place(&told.name_as_written), delegation) {
-        (None, Some(at)) => Who::Delegation(at),
-        (name, _) => Who::Name(name),
+    match (names.index(&reported.name_as_written), delegation) {
+        (None, Some(at)) => ParticipationKey::Delegation(at),
+        (name, _) => ParticipationKey::Name(name),
     }
 }

@@ -1,8 +1,9 @@
-//! What the store settles on where several reports tell of one meeting: a pure function of them.
+//! The merge rule: computes one account of a meeting, and its disputes, from several reports. A pure function.
 //!
-//! `choice` weighs the values of one field, `ids` says which participations and delegations of different reports
-//! are the same, `dates`, `offices`, `delegations`, `participations` and `statements` settle one noun each. `rulings`
-//! says what was ruled, `coherent` makes it fit, `contest` and `said` tell what is disputed.
+//! `ranking` weighs the values of one field. `ids` finds the participations and delegations that several reports share.
+//! `dates`, `offices`, `delegations`, `participations` and `statements` settle one noun each. `rulings` applies
+//! rulings, `coherent` makes the result consistent again. `disputes` and `disputed_value` report where the sources
+//! disagree.
 
 mod coherent;
 mod dates;
@@ -13,8 +14,8 @@ mod group_delegations;
 mod ids;
 mod offices;
 mod participations;
+mod ranked_report;
 mod ranking;
-mod reading;
 mod rulings;
 mod statements;
 #[cfg(test)]
@@ -25,7 +26,7 @@ use uuid::Uuid;
 
 use self::{
     disputed_value::DisputedValue,
-    disputes::{DisputeCollector, Field, Tellers},
+    disputes::{DisputeCollector, Field, Sources},
     ids::Ids,
     ranking::{ReportedValue, SourceRanking, candidates, numbers, texts},
     rulings::Rulings,
@@ -34,177 +35,183 @@ pub use self::{rulings::rulable_paths, statements::unite};
 use super::{text::names, time::spans::key as span_key};
 use crate::pb;
 
-/// One report, with what settling needs to know of its article.
+/// A report, and the properties of its article that the rule depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceReport<'a> {
-    /// The report; `#keys` in it are resolved.
+    /// The report, with its `#keys` resolved.
     pub report: &'a pb::Report,
     /// The first article of its article's group of copies. Copies count as one source.
     pub origin: Uuid,
-    /// When the article was published: the first day, of a partial date. None is taken as later than any day.
+    /// The publication date of the article; of a partial date, its first day. `None` sorts after every day.
     pub publish_date: Option<NaiveDate>,
     /// The article's uri.
     pub uri: &'a str,
 }
 
-/// The version of the rule. It grows when the rule would settle the same reports otherwise.
+/// The version of the rule. Increase it with every change that settles the same reports differently.
 pub const VERSION: i32 = 2;
 
-/// What the store settles on.
+/// The result of the rule.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settled {
-    /// The account, without statements, outcomes and links (`unite` gives those).
+    /// The account, without statements, outcomes and links: [`unite`] returns those.
     pub account: pb::Account,
-    /// Where the sources disagree; without the names of the reports (`disputes` gives those).
+    /// The fields on which the sources disagree, without the names of the reports: [`disputes`] adds those.
     pub disputes: Vec<pb::Dispute>,
 }
 
-/// What the store settles on. Without any report, nothing, whatever was ruled.
+/// Settles on one account of a meeting. Without any report the result is empty, also if there are rulings.
 ///
-/// Each field of the account is chosen by itself, from the values that the reports tell of it; an unset value is none.
-/// A field that was ruled on is as the newest ruling has it (the latest `create_time`, then the greatest name); else:
+/// Each field is settled on its own, from the values that the reports give for it; an unset value does not count. The
+/// newest ruling on a field (latest `create_time`, then greatest name) decides it. Without a ruling:
 /// 1. drop inferred values if any is stated (dates only, by their basis);
-/// 2. drop values that contain a finer one: 2020-08 beside 2020-08-24, an office with a title alone beside the
-///    same title with its organization;
-/// 3. the value of most independent sources, that is of most distinct origins;
-/// 4. the value of the first report in rank: earliest publish date (unknown last), then smallest article uri, then
-///    smallest content hash; within one report, the first in its order.
+/// 2. drop values that contain a finer one: 2020-08 if there is 2020-08-24, an office with only a title if there is
+///    the same title with its organization;
+/// 3. take the value with most independent sources, that is, most distinct origins;
+/// 4. break a tie by the rank of the first report with the value: earliest publish date (unknown last), then smallest
+///    article uri, then smallest content hash. Within one report, the first value in its order wins.
 ///
-/// Texts are one value if their `names::key` is, dates if they mean the same time (see `spans`); the wording is then
-/// that of the first report in rank. `date`, `announcement` and `office` are values as a whole, a place is four fields. Topics
-/// and roles unite.
+/// Texts are equal if their `names::key` is, dates if they mean the same time (see `spans`). The wording is that of the
+/// first report in rank. `date`, `announcement` and `office` are each one value; a place is four fields. Topics and
+/// roles are united.
 ///
-/// Participations unite by participant, by name while unresolved. The settled id is the participant's uuid,
-/// `name:<key of the name>`, or `delegation:<settled id>` for a delegation that itself acts; see `delegations`
-/// for theirs. All references are rewritten to settled ids, and one that nothing answers is left out, as is a
-/// participation's reference to itself. Participations and delegations stand in the order in which the reports,
-/// by rank, first tell them.
+/// Participations are united by participant, by name while unresolved. The settled id is the participant's uuid,
+/// `name:<key of the name>`, or `delegation:<settled id>` for a delegation that itself acts; `group_delegations`
+/// defines the settled ids of delegations. All references are rewritten to settled ids. A reference that does not
+/// resolve is removed, as is a participation's reference to itself. Participations and delegations are in the order in
+/// which the reports, by rank, first mention them.
 ///
-/// A delegation has one head, who belongs to it: chosen from those told as its head or, if none of them settled in
-/// it, from those in it who are told as head elsewhere or of no delegation. All others in it lose the role
-/// HEAD_OF_DELEGATION, so that `head` and roles agree as the contract wants.
+/// A delegation has one head, who is a member of it. The candidates are the participations reported as its head. If
+/// none of them is settled in it, the candidates are its members that are reported as a head elsewhere or of no
+/// delegation. All other members lose the role HEAD_OF_DELEGATION, so that `head` and roles agree as the contract
+/// demands.
 ///
-/// Rulings come last: what they say is put over the account that was chosen, which is then made coherent again (see
-/// `coherent`). A dispute lists the values that were left after step 2, the strongest first, and what was ruled, if no
-/// report tells it.
+/// Rulings come last: they overwrite fields of the settled account, which is then made consistent again (see
+/// `coherent`). A dispute lists the values that are left after step 2, strongest first, and the ruled value if no
+/// report has it.
 ///
-/// The result depends neither on the order of `told` and of `rulings` nor on repetitions in them, and without rulings
-/// it settles to itself: if a report's account is the result, settling that report alone gives the result again.
-pub fn settle(told: &[SourceReport<'_>], rulings: &[&pb::Report]) -> Settled {
-    settle_named(told, rulings, false)
+/// The result depends neither on the order of `reports` and `rulings` nor on repetitions in them. Without rulings the
+/// rule is idempotent: a single report whose account is the result settles to the same result.
+pub fn settle(reports: &[SourceReport<'_>], rulings: &[&pb::Report]) -> Settled {
+    settle_named(reports, rulings, false)
 }
 
-/// Where the sources disagree, with the names of the reports.
-pub fn disputes(told: &[SourceReport<'_>], rulings: &[&pb::Report]) -> Vec<pb::Dispute> {
-    settle_named(told, rulings, true).disputes
+/// The disputes that [`settle`] returns, with the names of the reports.
+pub fn disputes(reports: &[SourceReport<'_>], rulings: &[&pb::Report]) -> Vec<pb::Dispute> {
+    settle_named(reports, rulings, true).disputes
 }
 
-fn settle_named(told: &[SourceReport<'_>], rulings: &[&pb::Report], are_named: bool) -> Settled {
-    if told.is_empty() {
+fn settle_named(reports: &[SourceReport<'_>], rulings: &[&pb::Report], are_named: bool) -> Settled {
+    if reports.is_empty() {
         return Settled::default();
     }
     let rulings = Rulings::of(rulings);
-    let ids = Ids::of(told);
-    let scale = SourceRanking::of(&ids.readings);
-    let mut contests = DisputeCollector::new(!rulings.is_empty());
-    let mut account = account(&ids, &scale, &mut contests);
+    let ids = Ids::of(reports);
+    let ranking = SourceRanking::of(&ids.reports);
+    let mut collector = DisputeCollector::new(!rulings.is_empty());
+    let mut account = account(&ids, &ranking, &mut collector);
     if !rulings.is_empty() {
         rulings.apply(&mut account);
-        coherent::make(&mut account, rulings.heads());
+        coherent::make_coherent(&mut account, rulings.heads());
     }
-    let tellers = Tellers { readings: &ids.readings, scale: &scale, are_named };
-    let disputes = contests.disputes(&account, &rulings, &tellers);
+    let sources = Sources { reports: &ids.reports, ranking: &ranking, are_named };
+    let disputes = collector.disputes(&account, &rulings, &sources);
     Settled { account, disputes }
 }
 
-/// The account of the reports.
-fn account<'a>(ids: &'a Ids<'a>, scale: &SourceRanking, contests: &mut DisputeCollector<'a>) -> pb::Account {
-    let accounts = || ids.readings.iter().enumerate().map(|(teller, reading)| (teller, reading.account));
+/// The account as the reports have it, before rulings.
+fn account<'a>(ids: &'a Ids<'a>, ranking: &SourceRanking, collector: &mut DisputeCollector<'a>) -> pb::Account {
+    let accounts = || ids.reports.iter().enumerate().map(|(rank, report)| (rank, report.account));
     let number =
-        |field: fn(&pb::Account) -> i32| numbers(accounts().map(|(t, account)| ReportedValue(t, field(account))));
-    let text =
-        |field: fn(&pb::Account) -> &str| scale.text(accounts().map(|(t, account)| ReportedValue(t, field(account))));
-    let dates = accounts().filter_map(|(t, account)| Some(ReportedValue(t, account.date.as_ref()?)));
-    let initiators = ids.readings.iter().enumerate().filter_map(|(teller, reading)| {
-        Some(ReportedValue(teller, reading.participation(&reading.account.initiator)?))
-    });
+        |field: fn(&pb::Account) -> i32| numbers(accounts().map(|(rank, account)| ReportedValue(rank, field(account))));
+    let text = |field: fn(&pb::Account) -> &str| {
+        ranking.text(accounts().map(|(rank, account)| ReportedValue(rank, field(account))))
+    };
+    let dates = accounts().filter_map(|(rank, account)| Some(ReportedValue(rank, account.date.as_ref()?)));
+    let initiators = ids
+        .reports
+        .iter()
+        .enumerate()
+        .filter_map(|(rank, report)| Some(ReportedValue(rank, report.participation(&report.account.initiator)?)));
 
-    // In the order of the account, which is that of the disputes.
-    let kind = contests.settle(scale, Field::Kind, number(|account| account.kind), disputes::kind);
-    let status = contests.settle(scale, Field::Status, number(|account| account.status), disputes::status);
-    let date = contests.settle(scale, Field::Date, dates::told(dates), DisputedValue::Date);
-    let place = place(ids, scale, contests);
-    let mut delegations = delegations::settle(ids, scale);
-    let mut participations = participations::settle(ids, scale, contests);
-    delegations::settle_heads(ids, scale, &mut delegations, &mut participations);
-    let person = |it: usize| DisputedValue::Id(&ids.participations[it]);
-    let initiator = contests.settle(scale, Field::Initiator, candidates(initiators, |it| *it), person);
+    // In the order of the account's fields, which is the order of the disputes.
+    let kind = collector.settle(ranking, Field::Kind, number(|account| account.kind), disputes::kind);
+    let status = collector.settle(ranking, Field::Status, number(|account| account.status), disputes::status);
+    let date = collector.settle(ranking, Field::Date, dates::date_candidates(dates), DisputedValue::Date);
+    let place = place(ids, ranking, collector);
+    let mut delegations = delegations::settle(ids, ranking);
+    let mut participations = participations::settle(ids, ranking, collector);
+    delegations::settle_heads(ids, ranking, &mut delegations, &mut participations);
+    let person = |participation: usize| DisputedValue::Id(&ids.participations[participation]);
+    let initiators = candidates(initiators, |participation| *participation);
+    let initiator = collector.settle(ranking, Field::Initiator, initiators, person);
 
-    // Every field is named, so that a new one of the contract breaks the build until it is settled here.
+    // Every field is named, so that a new field of the contract breaks the build until it is settled here.
     pb::Account {
         kind: kind.unwrap_or_default(),
         status: status.unwrap_or_default(),
         title: text(|account| &account.title),
         summary: text(|account| &account.summary),
-        topics: united(accounts().flat_map(|(_, account)| account.topics.iter().cloned())),
+        topics: sorted_unique(accounts().flat_map(|(_, account)| account.topics.iter().cloned())),
         date: date.cloned(),
         place,
-        announcement: announcement(ids, scale),
+        announcement: announcement(ids, ranking),
         delegations,
         participations,
-        initiator: initiator.map(|it| ids.participations[it].clone()).unwrap_or_default(),
+        initiator: initiator.map(|participation| ids.participations[participation].clone()).unwrap_or_default(),
         statements: Vec::new(),
         outcomes: Vec::new(),
         links: Vec::new(),
     }
 }
 
-fn place<'a>(ids: &'a Ids<'a>, scale: &SourceRanking, contests: &mut DisputeCollector<'a>) -> Option<pb::Place> {
+fn place<'a>(ids: &'a Ids<'a>, ranking: &SourceRanking, collector: &mut DisputeCollector<'a>) -> Option<pb::Place> {
     let places = || {
-        let readings = ids.readings.iter().enumerate();
-        readings.filter_map(|(teller, reading)| Some((teller, reading.account.place.as_ref()?)))
+        let reports = ids.reports.iter().enumerate();
+        reports.filter_map(|(rank, report)| Some((rank, report.account.place.as_ref()?)))
     };
-    let told = |field: fn(&'a pb::Place) -> &'a str| texts(places().map(|(t, place)| ReportedValue(t, field(place))));
-    let location = places().filter_map(|(teller, place)| Some(ReportedValue(teller, place.location?)));
-    // Adding zero makes the two zeros one.
+    let values =
+        |field: fn(&'a pb::Place) -> &'a str| texts(places().map(|(rank, place)| ReportedValue(rank, field(place))));
+    let location = places().filter_map(|(rank, place)| Some(ReportedValue(rank, place.location?)));
+    // Adding zero turns -0.0 into 0.0.
     let bits = |at: &pb::LatLng| ((at.latitude + 0.0).to_bits(), (at.longitude + 0.0).to_bits());
-    let locality = contests.settle(scale, Field::Locality, told(|place| &place.locality), DisputedValue::Text);
-    let region = contests.settle(scale, Field::PlaceRegion, told(|place| &place.region_code), DisputedValue::Text);
+    let locality = collector.settle(ranking, Field::Locality, values(|place| &place.locality), DisputedValue::Text);
+    let region = collector.settle(ranking, Field::PlaceRegion, values(|place| &place.region_code), DisputedValue::Text);
     let settled = pb::Place {
-        venue: scale.choose(told(|place| &place.venue)).unwrap_or_default().to_owned(),
+        venue: ranking.choose(values(|place| &place.venue)).unwrap_or_default().to_owned(),
         locality: locality.unwrap_or_default().to_owned(),
         region_code: region.unwrap_or_default().to_owned(),
-        location: scale.value(location, bits),
+        location: ranking.value(location, bits),
     };
     (settled != pb::Place::default()).then_some(settled)
 }
 
-fn announcement(ids: &Ids<'_>, scale: &SourceRanking) -> Option<pb::Announcement> {
-    let claims = ids.readings.iter().enumerate().filter_map(|(teller, reading)| {
-        let pb::Announcement { by, participation, verb, date } = reading.account.announcement.as_ref()?;
-        let participation = reading.participation(participation);
+fn announcement(ids: &Ids<'_>, ranking: &SourceRanking) -> Option<pb::Announcement> {
+    let values = ids.reports.iter().enumerate().filter_map(|(rank, report)| {
+        let pb::Announcement { by, participation, verb, date } = report.account.announcement.as_ref()?;
+        let participation = report.participation(participation);
         let date = date.as_ref().filter(|date| **date != pb::DateSpan::default());
         let has_words = [by, verb].iter().any(|text| !names::key(text).is_empty());
         if !has_words && participation.is_none() && date.is_none() {
             return None;
         }
-        let told = pb::Announcement {
+        let announcement = pb::Announcement {
             by: by.clone(),
-            participation: participation.map(|it| ids.participations[it].clone()).unwrap_or_default(),
+            participation: participation.map(|index| ids.participations[index].clone()).unwrap_or_default(),
             verb: verb.clone(),
             date: date.cloned(),
         };
-        Some(ReportedValue(teller, told))
+        Some(ReportedValue(rank, announcement))
     });
-    let key = |told: &pb::Announcement| {
-        let pb::Announcement { by, participation, verb, date } = told;
+    let key = |announcement: &pb::Announcement| {
+        let pb::Announcement { by, participation, verb, date } = announcement;
         (names::key(by), participation.clone(), names::key(verb), date.as_ref().map(span_key))
     };
-    scale.value(claims, key)
+    ranking.value(values, key)
 }
 
-/// The items of several reports, each once, in an order of their own.
-fn united<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
+/// The distinct items, sorted, so that the order of the reports does not matter.
+fn sorted_unique<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut items: Vec<T> = items.collect();
     items.sort_unstable();
     items.dedup();

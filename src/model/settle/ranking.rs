@@ -1,73 +1,73 @@
-//! The rule for one field: which of the told values is settled on.
+//! The rule for one field: which of the reported values is settled on.
 //!
-//! First the values with their tellers (`candidates`), then their order of strength (`SourceRanking::ranked`): the first is
-//! settled on, the others are what a disagreement consists of.
+//! `candidates` collects the distinct values with the reports that have them. `SourceRanking::ranked` sorts these by
+//! strength: the first is settled on, the others make a dispute.
 
 use std::{cmp::Reverse, collections::HashMap, hash::Hash};
 
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
-use super::reading::RankedReport;
+use super::ranked_report::RankedReport;
 use crate::model::text::names;
 
-/// A value, and the rank of the report that tells it.
+/// The rank of a report, and a value that it has.
 pub struct ReportedValue<T>(pub usize, pub T);
 
-/// A value in the wording of the first report that tells it, and the ranks of all that do.
+/// A value in the wording of the first report that has it, and the ranks of all such reports.
 pub struct Candidate<T> {
     pub value: T,
-    /// The rank of the first.
+    /// The lowest rank.
     pub first: usize,
-    /// The ranks of those after it. Where all say something else, nothing is allocated.
+    /// The other ranks, ascending. Empty, and thus not allocated, for a value that only one report has.
     pub others: Vec<usize>,
 }
 
 impl<T> Candidate<T> {
-    /// The same candidate, of another value.
+    /// Converts the value.
     pub fn map<U>(self, to: impl FnOnce(T) -> U) -> Candidate<U> {
         Candidate { value: to(self.value), first: self.first, others: self.others }
     }
 
-    /// The ranks of all that tell it; of one that tells it twice, twice.
-    pub fn tellers(&self) -> impl Iterator<Item = usize> {
+    /// The ranks of all reports with the value. A report that has it twice comes twice.
+    pub fn ranks(&self) -> impl Iterator<Item = usize> {
         std::iter::once(self.first).chain(self.others.iter().copied())
     }
 }
 
-/// Weighs tellers: knows which of them are independent of each other.
+/// Orders candidates by their number of independent sources.
 pub struct SourceRanking {
-    /// By rank, a number that tellers of one origin share.
-    sources: Vec<usize>,
+    /// By rank, the number of the report's origin. Reports of one origin share it.
+    origins: Vec<usize>,
 }
 
 impl SourceRanking {
-    pub fn of(readings: &[RankedReport<'_>]) -> Self {
+    pub fn of(reports: &[RankedReport<'_>]) -> Self {
         let mut numbers: HashMap<Uuid, usize> = HashMap::new();
         let mut number = |origin| {
             let next = numbers.len();
             *numbers.entry(origin).or_insert(next)
         };
-        SourceRanking { sources: readings.iter().map(|reading| number(reading.origin)).collect() }
+        SourceRanking { origins: reports.iter().map(|report| number(report.origin)).collect() }
     }
 
-    /// The text that is settled on, from claims in order of rank; empty if there is none.
-    pub fn text<'a>(&self, claims: impl Iterator<Item = ReportedValue<&'a str>>) -> String {
-        self.choose(texts(claims)).map(str::to_owned).unwrap_or_default()
+    /// The text that is settled on, from values in order of rank; empty if there is none.
+    pub fn text<'a>(&self, values: impl Iterator<Item = ReportedValue<&'a str>>) -> String {
+        self.choose(texts(values)).map(str::to_owned).unwrap_or_default()
     }
 
-    /// The code or count that is settled on, from claims in order of rank; 0 if there is none.
-    pub fn number(&self, claims: impl Iterator<Item = ReportedValue<i32>>) -> i32 {
-        self.choose(numbers(claims)).unwrap_or_default()
+    /// The code or count that is settled on, from values in order of rank; 0 if there is none.
+    pub fn number(&self, values: impl Iterator<Item = ReportedValue<i32>>) -> i32 {
+        self.choose(numbers(values)).unwrap_or_default()
     }
 
-    /// The value that is settled on, from claims in order of rank; values of one key are one.
+    /// The value that is settled on, from values in order of rank. Values with equal keys are the same.
     pub fn value<T, K: Eq + Hash>(
         &self,
-        claims: impl Iterator<Item = ReportedValue<T>>,
+        values: impl Iterator<Item = ReportedValue<T>>,
         key: impl Fn(&T) -> K,
     ) -> Option<T> {
-        self.choose(candidates(claims, key))
+        self.choose(candidates(values, key))
     }
 
     /// The strongest candidate.
@@ -75,7 +75,7 @@ impl SourceRanking {
         self.ranked(candidates).into_iter().next().map(|candidate| candidate.value)
     }
 
-    /// Candidates of most independent sources first; of equals, the one that was told first.
+    /// Sorts candidates by the number of independent sources, most first. The sort is stable: ties keep their order.
     pub fn ranked<T>(&self, mut candidates: Vec<Candidate<T>>) -> Vec<Candidate<T>> {
         // Most fields of most meetings are undisputed.
         if candidates.len() > 1 {
@@ -84,117 +84,117 @@ impl SourceRanking {
         candidates
     }
 
-    /// How many independent sources tell it.
+    /// The number of independent sources that have the value.
     pub fn count_sources<T>(&self, candidate: &Candidate<T>) -> usize {
         if candidate.others.is_empty() {
             return 1;
         }
-        let mut sources: Vec<usize> = candidate.tellers().map(|teller| self.sources[teller]).collect();
-        sources.sort_unstable();
-        sources.dedup();
-        sources.len()
+        let mut origins: Vec<usize> = candidate.ranks().map(|rank| self.origins[rank]).collect();
+        origins.sort_unstable();
+        origins.dedup();
+        origins.len()
     }
 }
 
-/// The distinct values of claims in order of rank, in the order in which they were first told.
+/// The distinct values, from values in order of rank, in the order of their first report.
 pub fn candidates<T, K: Eq + Hash>(
-    claims: impl Iterator<Item = ReportedValue<T>>,
+    values: impl Iterator<Item = ReportedValue<T>>,
     key: impl Fn(&T) -> K,
 ) -> Vec<Candidate<T>> {
-    let mut keys = Keys::new();
-    collected(claims, |value| Some(keys.place(key(value))))
+    let mut keys = KeyIndex::new();
+    group_values(values, |value| Some(keys.index(key(value))))
 }
 
-/// The distinct codes or counts; 0 is none.
-pub fn numbers(claims: impl Iterator<Item = ReportedValue<i32>>) -> Vec<Candidate<i32>> {
-    candidates(claims.filter(|ReportedValue(_, value)| *value != 0), |value| *value)
+/// The distinct codes or counts, without 0.
+pub fn numbers(values: impl Iterator<Item = ReportedValue<i32>>) -> Vec<Candidate<i32>> {
+    candidates(values.filter(|ReportedValue(_, value)| *value != 0), |value| *value)
 }
 
-/// The distinct texts; one without a key is none.
-pub fn texts<'a>(claims: impl Iterator<Item = ReportedValue<&'a str>>) -> Vec<Candidate<&'a str>> {
-    let mut numbers = Texts::new();
-    collected(claims, |text| numbers.place(text))
+/// The distinct texts, without those that have an empty key.
+pub fn texts<'a>(values: impl Iterator<Item = ReportedValue<&'a str>>) -> Vec<Candidate<&'a str>> {
+    let mut texts = TextIndex::new();
+    group_values(values, |text| texts.index(text))
 }
 
-/// Claims of one place are one candidate; places come in the order of the numbers.
-fn collected<T>(
-    claims: impl Iterator<Item = ReportedValue<T>>,
-    mut place: impl FnMut(&T) -> Option<usize>,
+/// Groups values by index. `index` must number the groups in the order in which they first occur.
+fn group_values<T>(
+    values: impl Iterator<Item = ReportedValue<T>>,
+    mut index: impl FnMut(&T) -> Option<usize>,
 ) -> Vec<Candidate<T>> {
     let mut candidates: Vec<Candidate<T>> = Vec::new();
-    for ReportedValue(teller, value) in claims {
-        let Some(place) = place(&value) else { continue };
-        match candidates.get_mut(place) {
-            Some(candidate) => candidate.others.push(teller),
-            None => candidates.push(Candidate { value, first: teller, others: Vec::new() }),
+    for ReportedValue(rank, value) in values {
+        let Some(index) = index(&value) else { continue };
+        match candidates.get_mut(index) {
+            Some(candidate) => candidate.others.push(rank),
+            None => candidates.push(Candidate { value, first: rank, others: Vec::new() }),
         }
     }
     candidates
 }
 
-/// So many are found faster by looking at each than by hashing, and a field seldom has more values.
+/// Up to this number of keys a linear scan is faster than hashing. A field seldom has more values.
 const FEW: usize = 8;
-/// Making a key costs more than hashing it.
+/// The same for wordings: computing a text's key costs more than hashing.
 const FEW_WORDINGS: usize = 16;
 
-/// Texts with the same `names::key`, in the order of their coming.
-pub struct Texts<'a> {
-    /// The first wordings with their places, so that the key, which costs something, is not made for each claim.
+/// Numbers texts in the order in which they first occur. Texts with the same `names::key` share a number.
+pub struct TextIndex<'a> {
+    /// A cache of the first wordings, because computing the key is expensive.
     wordings: Vec<(&'a str, Option<usize>)>,
-    places: HashMap<Box<str>, usize, RandomState>,
-    /// The key of the last one.
+    indexes: HashMap<Box<str>, usize, RandomState>,
+    /// A buffer for the key, reused by each call.
     key: String,
 }
 
-impl<'a> Texts<'a> {
+impl<'a> TextIndex<'a> {
     pub fn new() -> Self {
-        Texts { wordings: Vec::new(), places: HashMap::default(), key: String::new() }
+        TextIndex { wordings: Vec::new(), indexes: HashMap::default(), key: String::new() }
     }
 
-    /// The place of a text: that of its equal, or the next one. None without a key.
-    pub fn place(&mut self, text: &'a str) -> Option<usize> {
+    /// The number of an equal text, else the next free one. `None` for a text with an empty key.
+    pub fn index(&mut self, text: &'a str) -> Option<usize> {
         if text.is_empty() {
             return None;
         }
-        // Different wordings seldom end alike, and whole texts need not be compared.
+        // Different wordings seldom have the same last byte, which avoids most comparisons of whole texts.
         let end = text.as_bytes().last();
         let is_same = |wording: &str| wording.as_bytes().last() == end && wording == text;
-        if let Some((_, place)) = self.wordings.iter().find(|(wording, _)| is_same(wording)) {
-            return *place;
+        if let Some((_, index)) = self.wordings.iter().find(|(wording, _)| is_same(wording)) {
+            return *index;
         }
         names::write_key(text, &mut self.key);
-        let place = (!self.key.is_empty()).then(|| self.place_of_key());
+        let index = (!self.key.is_empty()).then(|| self.index_of_key());
         if self.wordings.len() < FEW_WORDINGS {
-            self.wordings.push((text, place));
+            self.wordings.push((text, index));
         }
-        place
+        index
     }
 
-    fn place_of_key(&mut self) -> usize {
-        if let Some(place) = self.places.get(self.key.as_str()) {
-            return *place;
+    fn index_of_key(&mut self) -> usize {
+        if let Some(index) = self.indexes.get(self.key.as_str()) {
+            return *index;
         }
-        let next = self.places.len();
-        self.places.insert(self.key.as_str().into(), next);
+        let next = self.indexes.len();
+        self.indexes.insert(self.key.as_str().into(), next);
         next
     }
 }
 
-/// Distinct keys in the order of their coming.
-struct Keys<K> {
+/// Numbers distinct keys in the order in which they first occur.
+struct KeyIndex<K> {
     few: Vec<K>,
     more: HashMap<K, usize, RandomState>,
 }
 
-impl<K: Eq + Hash> Keys<K> {
+impl<K: Eq + Hash> KeyIndex<K> {
     fn new() -> Self {
-        Keys { few: Vec::new(), more: HashMap::default() }
+        KeyIndex { few: Vec::new(), more: HashMap::default() }
     }
 
-    /// The place of a key: that of its equal, or the next one.
-    fn place(&mut self, key: K) -> usize {
-        if let Some(place) = self.few.iter().position(|one| *one == key) {
-            return place;
+    /// The number of an equal key, else the next free one.
+    fn index(&mut self, key: K) -> usize {
+        if let Some(index) = self.few.iter().position(|seen| *seen == key) {
+            return index;
         }
         if self.few.len() < FEW {
             self.few.push(key);
@@ -205,11 +205,11 @@ impl<K: Eq + Hash> Keys<K> {
     }
 }
 
-/// Without the values that contain a finer one. `contains` is a strict order.
+/// Removes the values that contain a finer one. `contains` is a strict order.
 pub fn finest<T>(mut candidates: Vec<Candidate<T>>, contains: impl Fn(&T, &T) -> bool) -> Vec<Candidate<T>> {
     // Quadratic in the distinct values of one field, of which there are few.
     let keep: Vec<bool> =
-        candidates.iter().map(|one| !candidates.iter().any(|other| contains(&one.value, &other.value))).collect();
+        candidates.iter().map(|coarse| !candidates.iter().any(|fine| contains(&coarse.value, &fine.value))).collect();
     let mut keep = keep.into_iter();
     candidates.retain(|_| keep.next().unwrap_or(true));
     candidates

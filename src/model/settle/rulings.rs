@@ -1,13 +1,14 @@
-//! What was ruled: fields of the settled account that somebody decided about, whatever the articles tell.
+//! Rulings: decisions on fields of the settled account, which override the reports.
 
 use crate::pb::{Account, Place, Report};
 
-/// A field that can be ruled on: its path in the mask of a ruling, and how it is taken from the ruling's account.
+/// A field that can be ruled on: its path in the mask of a ruling, and a function that copies it from the ruling's
+/// account.
 type Rulable = (&'static str, fn(&mut Account, &Account));
 
-/// The fields that can be ruled on. A date or an announcement is one value, and a list is ruled on as a whole, so that
-/// what is settled on never is a mixture of two accounts of the same thing. Statements, outcomes and links are those of
-/// the reports.
+/// The fields that can be ruled on. A date, an announcement and a list are each ruled on as a whole, so that the
+/// settled value is never a mixture of two accounts. Statements, outcomes and links cannot be ruled on: they belong to
+/// reports.
 static RULABLE: [Rulable; 15] = [
     ("account.kind", |to, from| to.kind = from.kind),
     ("account.status", |to, from| to.status = from.status),
@@ -16,10 +17,12 @@ static RULABLE: [Rulable; 15] = [
     ("account.topics", |to, from| to.topics.clone_from(&from.topics)),
     ("account.date", |to, from| to.date.clone_from(&from.date)),
     ("account.place", |to, from| to.place.clone_from(&from.place)),
-    ("account.place.venue", |to, from| place(to).venue = of_place(from, |place| place.venue.clone())),
-    ("account.place.locality", |to, from| place(to).locality = of_place(from, |place| place.locality.clone())),
-    ("account.place.region_code", |to, from| place(to).region_code = of_place(from, |place| place.region_code.clone())),
-    ("account.place.location", |to, from| place(to).location = of_place(from, |place| place.location)),
+    ("account.place.venue", |to, from| place(to).venue = place_field(from, |place| place.venue.clone())),
+    ("account.place.locality", |to, from| place(to).locality = place_field(from, |place| place.locality.clone())),
+    ("account.place.region_code", |to, from| {
+        place(to).region_code = place_field(from, |place| place.region_code.clone())
+    }),
+    ("account.place.location", |to, from| place(to).location = place_field(from, |place| place.location)),
     ("account.announcement", |to, from| to.announcement.clone_from(&from.announcement)),
     (DELEGATIONS, |to, from| to.delegations.clone_from(&from.delegations)),
     (PARTICIPATIONS, |to, from| to.participations.clone_from(&from.participations)),
@@ -38,15 +41,15 @@ fn place(account: &mut Account) -> &mut Place {
     account.place.get_or_insert_default()
 }
 
-fn of_place<T: Default>(account: &Account, field: fn(&Place) -> T) -> T {
+fn place_field<T: Default>(account: &Account, field: fn(&Place) -> T) -> T {
     account.place.as_ref().map(field).unwrap_or_default()
 }
 
-/// Rulings from the oldest to the newest, by `create_time`, then by name.
+/// Rulings, oldest first: by `create_time`, then by name.
 pub struct Rulings<'a>(Vec<&'a Report>);
 
-/// Whether those who lead a delegation were ruled on as heads of delegations or as participations with that role; the
-/// newer ruling counts.
+/// How the heads of delegations were ruled on: as `head` of a delegation or as a role of a participation. The newer
+/// ruling counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heads {
     NotRuled,
@@ -68,30 +71,30 @@ impl<'a> Rulings<'a> {
         self.0.is_empty()
     }
 
-    /// Puts what was ruled over an account: of rulings on one field the newest counts.
+    /// Overwrites the ruled fields of an account. Of several rulings on one field the newest counts.
     pub fn apply(&self, account: &mut Account) {
-        let nothing = Account::default();
+        let empty = Account::default();
         for ruling in &self.0 {
-            let ruled = ruling.account.as_ref().unwrap_or(&nothing);
+            let ruled = ruling.account.as_ref().unwrap_or(&empty);
             for path in paths(ruling) {
-                if let Some((_, take)) = RULABLE.iter().find(|(rulable, _)| *rulable == path) {
-                    take(account, ruled);
+                if let Some((_, copy)) = RULABLE.iter().find(|(rulable, _)| *rulable == path) {
+                    copy(account, ruled);
                 }
             }
         }
     }
 
-    /// The newest ruling on a field, or on what it is a part of.
+    /// The newest ruling on a field, or on a field that contains it.
     pub fn on(&self, path: &str) -> Option<&'a Report> {
         self.newest(path).map(|at| self.0[at])
     }
 
-    /// The newest ruling on who took part, in which delegation.
-    pub fn on_people(&self) -> Option<&'a Report> {
+    /// The newest ruling on participations or delegations.
+    pub fn on_participants(&self) -> Option<&'a Report> {
         self.newest(PARTICIPATIONS).max(self.newest(DELEGATIONS)).map(|at| self.0[at])
     }
 
-    /// How heads of delegations were ruled on. In one ruling the delegations say it.
+    /// How heads of delegations were ruled on. If one ruling has both lists, its delegations decide.
     pub fn heads(&self) -> Heads {
         match (self.newest(DELEGATIONS), self.newest(PARTICIPATIONS)) {
             (None, None) => Heads::NotRuled,

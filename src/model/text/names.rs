@@ -1,4 +1,4 @@
-//! When two names, or other short texts, are the same but for how they are written.
+//! Comparison keys of names and other short texts: texts that differ only in spelling have equal keys.
 
 use std::sync::LazyLock;
 
@@ -6,23 +6,23 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::letters::{Clusters, compose};
 
-/// What a text is compared by: compatibility-normalised, fully case-folded, without characters that are not seen,
-/// and with white space squeezed and trimmed. Empty if nothing can be seen of it. `key(key(x)) == key(x)`.
+/// The comparison key of a text: compatibility-normalised, fully case-folded, without invisible characters, and with
+/// white space collapsed and trimmed. Empty if the text has no visible character. Idempotent: `key(key(x)) == key(x)`.
 ///
-/// It is the compatibility caseless match of the Unicode Standard (section 3.13, D146) in NFKC, without
-/// default-ignorable code points as in NFKC_Casefold: soft hyphens and zero-width spaces survive in scraped text. Accents
-/// stay: they tell names apart.
+/// It implements the compatibility caseless match of the Unicode Standard (section 3.13, D146) in NFKC. As in
+/// NFKC_Casefold it drops default-ignorable code points, because scraped text contains soft hyphens and zero-width
+/// spaces. Accents stay, because they distinguish names.
 ///
-/// The database holds such keys: of participants' names, of the `place.locality` and `announcement.by` of meetings, and of
-/// the texts of articles (`copies::text_key`). A change of the result needs a new `letters::VERSION`, with which all of
-/// these are made again.
+/// The database stores these keys: of participants' names, of the `place.locality` and `announcement.by` of meetings,
+/// and of the texts of articles (`copies::text_key`). A change of the result requires a new `letters::VERSION`, which
+/// makes the service recompute them all.
 pub fn key(text: &str) -> String {
     let mut key = String::with_capacity(text.len());
     write_key(text, &mut key);
     key
 }
 
-/// The same, in place of what `key` has: for those who make many and keep few.
+/// Writes the key of `text` into `key`, reusing its allocation. For callers that compute many keys and keep few.
 pub fn write_key(text: &str, key: &mut String) {
     key.clear();
     if is_plain(text.as_bytes()) {
@@ -30,7 +30,7 @@ pub fn write_key(text: &str, key: &mut String) {
         return key.make_ascii_lowercase();
     }
     let letters = &**LETTERS;
-    let mut is_behind_space = false;
+    let mut follows_space = false;
     for c in text.chars() {
         let letter = match letters.get(c as usize) {
             _ if c.is_ascii() => c.to_ascii_lowercase(),
@@ -41,35 +41,35 @@ pub fn write_key(text: &str, key: &mut String) {
             }
         };
         if letter.is_whitespace() {
-            is_behind_space = !key.is_empty();
+            follows_space = !key.is_empty();
             continue;
         }
-        if is_behind_space {
+        if follows_space {
             key.push(' ');
-            is_behind_space = false;
+            follows_space = false;
         }
         key.push(letter);
     }
 }
 
-/// Whether a text is of ASCII with nothing to squeeze. Without an early end, which lets the compiler look at many bytes
-/// at once.
+/// True if a text is printable ASCII with no white space to collapse or trim. It has no early exit, so that the
+/// compiler can vectorise it.
 fn is_plain(text: &[u8]) -> bool {
-    let behind = text.get(1..).unwrap_or_default();
+    let shifted = text.get(1..).unwrap_or_default();
     let has_other = text.iter().fold(false, |found, byte| found | !(b' '..0x7f).contains(byte));
-    let has_gap = text.iter().zip(behind).fold(false, |found, two| found | (*two.0 == b' ' && *two.1 == b' '));
+    let has_gap = text.iter().zip(shifted).fold(false, |found, pair| found | (*pair.0 == b' ' && *pair.1 == b' '));
     !has_other && !has_gap && text.first() != Some(&b' ') && text.last() != Some(&b' ')
 }
 
-/// What the letters of the Latin, Greek and Cyrillic scripts fold to: those that fold to one letter, whatever stands
-/// beside them. Nearly every name is made of these, and folding it in full takes microseconds.
+/// The folded form of each letter of the Latin, Greek and Cyrillic scripts that always folds to a single letter,
+/// regardless of its neighbours. Nearly every name consists of these; folding a name in full takes microseconds.
 static LETTERS: LazyLock<Box<[char]>> = LazyLock::new(|| {
     let letter = |c: char| {
-        // Between others, where white space would stay.
+        // Between other letters, because white space at the ends is trimmed.
         let folded = folded(&format!("x{c}x"));
         let mut letters = folded.strip_prefix('x').and_then(|rest| rest.strip_suffix('x')).unwrap_or_default().chars();
         match (letters.next(), letters.next()) {
-            (Some(one), None) if !is_combining_mark(c) && !is_combining_mark(one) => one,
+            (Some(letter), None) if !is_combining_mark(c) && !is_combining_mark(letter) => letter,
             _ => NO_LETTER,
         }
     };
@@ -78,7 +78,7 @@ static LETTERS: LazyLock<Box<[char]>> = LazyLock::new(|| {
 const END_OF_LETTERS: char = '\u{530}';
 const NO_LETTER: char = '\0';
 
-/// The key in full.
+/// The key without the shortcuts for common letters.
 fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut letters = Vec::new();
@@ -87,18 +87,18 @@ fn folded(text: &str) -> String {
         compose(&mut letters);
         folded.extend(letters.iter().map(|letter| letter.c));
     }
-    squeeze(&folded)
+    collapse_spaces(&folded)
 }
 
-fn squeeze(text: &str) -> String {
-    let mut squeezed = String::with_capacity(text.len());
+fn collapse_spaces(text: &str) -> String {
+    let mut collapsed = String::with_capacity(text.len());
     for word in text.split_whitespace() {
-        if !squeezed.is_empty() {
-            squeezed.push(' ');
+        if !collapsed.is_empty() {
+            collapsed.push(' ');
         }
-        squeezed.push_str(word);
+        collapsed.push_str(word);
     }
-    squeezed
+    collapsed
 }
 
 #[cfg(test)]
@@ -111,7 +111,7 @@ mod tests {
     use crate::model::text::letters::sample::characters;
 
     #[test]
-    fn ways_of_writing_one_name_have_one_key() {
+    fn key_is_equal_for_spellings_of_the_same_name() {
         for (a, b) in [
             ("Karim  Valiyev ", "\tkarim valiyev"),
             ("KARIM\u{a0}VALIYEV", "karim valiyev"),
@@ -131,22 +131,22 @@ mod tests {
     }
 
     #[test]
-    fn different_names_have_different_keys() {
+    fn key_differs_for_different_names() {
         for (a, b) in [("Kərim", "Kerim"), ("Veliyev", "Valiyev"), ("ı", "i"), ("a b", "ab")] {
             assert_ne!(key(a), key(b), "{a:?} and {b:?}");
         }
     }
 
     #[test]
-    fn a_name_that_cannot_be_seen_has_an_empty_key() {
+    fn key_is_empty_for_an_invisible_name() {
         assert_eq!(key(" \t\u{a0}\u{3000}\u{200b}"), "");
     }
 
     #[test]
-    fn letters_fold_alone_as_they_fold_in_full() {
+    fn key_equals_the_full_folding_for_every_tabled_letter() {
         let letters: Vec<char> = ('\0'..END_OF_LETTERS).collect();
         for (at, &c) in letters.iter().enumerate() {
-            // Beside letters near and far, and where white space is squeezed.
+            // Next to letters near and far, and where white space is collapsed.
             for other in [letters[(at + 1) % letters.len()], letters[at * 7 % letters.len()], 'e', ' ', '\u{a0}'] {
                 for text in [format!("{c}{other}"), format!("{other}{c} "), format!(" {c}\t {other}{c}")] {
                     assert_eq!(key(&text), folded(&text), "{text:?}");
@@ -157,14 +157,14 @@ mod tests {
         assert!(simple.iter().all(|name| name.chars().all(|c| c == ' ' || LETTERS[c as usize] != NO_LETTER)));
     }
 
-    /// The keys of release 0.1.0, which databases hold.
-    fn former(text: &str) -> String {
-        let seen = key_characters(text);
-        let folded: String = seen.nfd().default_case_fold().nfkd().default_case_fold().nfkc().collect();
-        squeeze(&folded)
+    /// The key function of release 0.1.0. Databases hold its results.
+    fn key_of_0_1_0(text: &str) -> String {
+        let visible = visible_characters(text);
+        let folded: String = visible.nfd().default_case_fold().nfkd().default_case_fold().nfkc().collect();
+        collapse_spaces(&folded)
     }
 
-    fn key_characters(text: &str) -> impl Iterator<Item = char> {
+    fn visible_characters(text: &str) -> impl Iterator<Item = char> {
         text.chars().filter(|&c| {
             !matches!(c,
                 '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
@@ -176,18 +176,18 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_what_it_was_for_every_character() {
+    fn key_equals_that_of_release_0_1_0_for_every_character() {
         for c in characters() {
             for text in [format!("{c}"), format!("x{c}\u{345}\u{301}"), format!("\u{1100}{c} {c}\u{327}")] {
-                assert_eq!(key(&text), former(&text), "{text:?}");
+                assert_eq!(key(&text), key_of_0_1_0(&text), "{text:?}");
             }
         }
     }
 
     #[test]
-    fn a_key_is_its_own_key_for_every_character_of_living_scripts() {
+    fn key_is_idempotent_for_every_character_of_living_scripts() {
         for c in ('\0'..='\u{33ff}').chain('\u{f900}'..='\u{ffff}').chain('\u{1d400}'..='\u{1d7ff}') {
-            // Beside a combining mark and a space, where normalising and squeezing could move something.
+            // Next to a combining mark and a space, where normalising and collapsing could move something.
             for text in [format!("{c}"), format!("x{c}\u{345}\u{301}"), format!("x {c} ")] {
                 let once = key(&text);
                 assert_eq!(key(&once), once, "{text:?}");
@@ -199,23 +199,23 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
 
         #[test]
-        fn a_key_is_its_own_key(text in any::<String>()) {
+        fn key_is_idempotent(text in any::<String>()) {
             let once = key(&text);
             prop_assert_eq!(key(&once), once);
         }
 
         #[test]
-        fn a_key_is_what_it_was(text in any::<String>()) {
-            prop_assert_eq!(key(&text), former(&text));
+        fn key_equals_that_of_release_0_1_0(text in any::<String>()) {
+            prop_assert_eq!(key(&text), key_of_0_1_0(&text));
         }
 
         #[test]
-        fn a_key_is_the_same_in_short(text in "[\\u{0}-\\u{530} ]{0,12}") {
+        fn key_equals_the_full_folding(text in "[\\u{0}-\\u{530} ]{0,12}") {
             prop_assert_eq!(key(&text), folded(&text));
         }
 
         #[test]
-        fn letter_case_does_not_matter(text in "[a-zA-Zа-яА-Яα-ωΑ-Ω ]{0,20}") {
+        fn key_ignores_letter_case(text in "[a-zA-Zа-яА-Яα-ωΑ-Ω ]{0,20}") {
             prop_assert_eq!(key(&text.to_uppercase()), key(&text.to_lowercase()));
         }
     }

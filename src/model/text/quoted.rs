@@ -1,28 +1,28 @@
-//! How an error shows a value that was sent: in quotes, shortened, and without characters that a terminal obeys.
+//! Quotes a value from a request for an error message or a log: shortened, and without control characters.
 
 use std::fmt::Write;
 
-/// Bytes of a value that are shown, escapes included.
+/// The longest quotation in bytes, escapes included.
 const MOST_BYTES: usize = 80;
 
-/// The value in quotes. Control characters and others that cannot be seen are escaped, and a long value ends with "…".
-pub fn shown(value: &str) -> String {
-    let mut shown = String::from("\"");
+/// The value in double quotes. Control and invisible characters are escaped; a long value is cut and ends with "…".
+pub fn quoted(value: &str) -> String {
+    let mut quoted = String::from("\"");
     for letter in value.chars() {
-        let before = shown.len();
+        let before = quoted.len();
         let _ = match letter {
             // An apostrophe needs no escape between quotes.
-            '\'' => write!(shown, "'"),
-            letter => write!(shown, "{}", letter.escape_debug()),
+            '\'' => write!(quoted, "'"),
+            letter => write!(quoted, "{}", letter.escape_debug()),
         };
-        if shown.len() > MOST_BYTES {
-            shown.truncate(before);
-            shown.push('…');
+        if quoted.len() > MOST_BYTES {
+            quoted.truncate(before);
+            quoted.push('…');
             break;
         }
     }
-    shown.push('"');
-    shown
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn value_is_shown_in_quotes_and_shortened() {
+    fn quoted_value_is_escaped_and_shortened() {
         for (value, expected) in [
             ("", r#""""#),
             ("Kərim's", r#""Kərim's""#),
@@ -38,12 +38,12 @@ mod tests {
             ("\u{1b}[31m\0\n\u{9b}", r#""\u{1b}[31m\0\n\u{9b}""#),
             ("\u{202e}gnp", r#""\u{202e}gnp""#),
         ] {
-            assert_eq!(shown(value), expected);
+            assert_eq!(quoted(value), expected);
         }
-        assert_eq!(shown(&"x".repeat(1_000)), format!("\"{}…\"", "x".repeat(79)));
+        assert_eq!(quoted(&"x".repeat(1_000)), format!("\"{}…\"", "x".repeat(79)));
         for letter in ["é", "東", "🕊", "\u{10fffe}", "\""] {
-            let shown = shown(&letter.repeat(1_000));
-            assert!(shown.len() <= MOST_BYTES + 4 && shown.ends_with("…\""), "{shown}");
+            let quoted = quoted(&letter.repeat(1_000));
+            assert!(quoted.len() <= MOST_BYTES + 4 && quoted.ends_with("…\""), "{quoted}");
         }
     }
 }

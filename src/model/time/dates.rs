@@ -1,15 +1,18 @@
-//! Calendar dates that may be partial, and spans of them.
+//! Calendar dates, which may be partial, and spans of dates.
 //!
 //! A `google.type.Date` is a year, a year and month, or a full date of the (proleptic) Gregorian calendar;
-//! a month or day of 0 is unknown. As text they are those of ISO 8601: "2020", "2020-09", "2020-09-04".
+//! a month or day of 0 is unknown. The text form is that of ISO 8601: "2020", "2020-09", "2020-09-04".
 
 use chrono::{Datelike, NaiveDate};
 
 use crate::pb;
 
-/// Whether a date exists, whole or partial: a year from 1 to 9999, a month that is 0 or 1 to 12, and a day that is
-/// 0 or a day of that month. Years without a month, and months without a day, are partial dates; the
-/// "month and day without a year" of `google.type.Date` is refused.
+/// Checks that a full or partial date exists: a year from 1 to 9999, a month from 1 to 12 or 0, and a day of that month
+/// or 0. A year alone and a year with a month are valid. A month and day without a year, which `google.type.Date`
+/// allows, is not.
+///
+/// # Errors
+/// The description of a violation, for the first part that is wrong.
 pub fn check_date(date: &pb::Date) -> Result<(), &'static str> {
     if !(1..=9999).contains(&date.year) {
         return Err("must have a year from 1 to 9999");
@@ -26,10 +29,10 @@ pub fn check_date(date: &pb::Date) -> Result<(), &'static str> {
     }
 }
 
-/// The first day that a date covers: of its year or month, where that is all it tells. None if it does not exist.
+/// The first day that a date covers; for a partial date that of its year or month. `None` if the date does not exist.
 pub fn first_day(date: &pb::Date) -> Option<NaiveDate> {
     let or_first = |part: i32| if part == 0 { 1 } else { part };
-    // A day without a month has no meaning, rather than that of a day in January.
+    // A day without a month is invalid. It does not mean a day in January.
     if !(1..=9999).contains(&date.year) || (date.month == 0 && date.day != 0) {
         return None;
     }
@@ -38,7 +41,7 @@ pub fn first_day(date: &pb::Date) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(date.year, month, day)
 }
 
-/// The last day that a date covers: of its year or month, where that is all it tells. None if it does not exist.
+/// The last day that a date covers; for a partial date that of its year or month. `None` if the date does not exist.
 pub fn last_day(date: &pb::Date) -> Option<NaiveDate> {
     let first = first_day(date)?;
     match (date.month, date.day) {
@@ -51,13 +54,13 @@ pub fn last_day(date: &pb::Date) -> Option<NaiveDate> {
     }
 }
 
-/// A full date.
+/// Converts a day to a full date.
 pub fn of_day(day: NaiveDate) -> pb::Date {
     // Months and days are small: the numbers fit.
     pb::Date { year: day.year(), month: day.month() as i32, day: day.day() as i32 }
 }
 
-/// A date that begins on this day, as exactly as it is known (`meeting::date_precision`).
+/// The date that begins on this day and has this precision (see `meeting::date_precision`).
 pub fn of_precision(day: NaiveDate, precision: i16) -> pb::Date {
     let date = of_day(day);
     match precision {
@@ -67,28 +70,28 @@ pub fn of_precision(day: NaiveDate, precision: i16) -> pb::Date {
     }
 }
 
-/// The first and the last day of a span, both inclusive. Without an end it is what its start covers. None if it has
-/// no start, whatever else it tells, or if one of its dates does not exist.
+/// The first and the last day of a span, both inclusive. A span without an end covers its start. `None` if there is no
+/// start, or if one of the dates does not exist.
 pub fn span(span: &pb::DateSpan) -> Option<(NaiveDate, NaiveDate)> {
     let start = span.start.as_ref()?;
     let end = span.end.as_ref().unwrap_or(start);
     Some((first_day(start)?, last_day(end)?))
 }
 
-/// Whether `fine` tells more of the same date: 2020 and 2020-08 contain 2020-08-24. No date contains itself.
+/// True if `fine` is a more precise form of `coarse`: 2020 and 2020-08 contain 2020-08-24. No date contains itself.
 pub fn date_contains(coarse: &pb::Date, fine: &pb::Date) -> bool {
     let same_year = coarse.year == fine.year;
     let same_month = same_year && coarse.month == fine.month;
     (same_year && coarse.month == 0 && fine.month != 0) || (same_month && coarse.day == 0 && fine.day != 0)
 }
 
-/// Reads a date of a filter, "2020", "2020-09" or "2020-09-04": the first and the last day that it covers.
-/// Calendar dates of ISO 8601 in extended format, years 0001 to 9999; anything else is None.
+/// Parses a date of a filter: "2020", "2020-09" or "2020-09-04". Returns the first and the last day that it covers.
+/// Accepts calendar dates of ISO 8601 in extended format, years 0001 to 9999; `None` for anything else.
 pub fn parse(text: &str) -> Option<(NaiveDate, NaiveDate)> {
     let number = |part: Option<&str>, digits: usize| match part {
         None => Some(0),
         Some(part) if part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()) => {
-            // Zero stands for "not told" in the message, but is no month or day in ISO 8601.
+            // Zero means "unknown" in the message, but is not a month or day in ISO 8601.
             part.parse().ok().filter(|&number: &i32| number != 0)
         }
         Some(_) => None,
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn only_dates_that_exist_pass() {
+    fn check_date_accepts_only_dates_that_exist() {
         for (year, month, day) in [(1, 0, 0), (9999, 12, 31), (2020, 2, 29), (2000, 2, 29), (2020, 9, 0)] {
             assert_eq!(check_date(&date(year, month, day)), Ok(()), "{year}-{month}-{day}");
         }
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_date_covers_its_month_or_year() {
+    fn partial_date_covers_its_month_or_year() {
         let covered = |date| (first_day(&date), last_day(&date));
         let days = |first, last| (Some(first), Some(last));
         assert_eq!(covered(date(2020, 0, 0)), days(day(2020, 1, 1), day(2020, 12, 31)));
@@ -154,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_ends_inclusively_or_is_its_start() {
+    fn span_ends_inclusively_or_covers_its_start() {
         assert_eq!(span(&from_to(date(2020, 8, 0), None)), Some((day(2020, 8, 1), day(2020, 8, 31))));
         assert_eq!(
             span(&from_to(date(2020, 8, 24), Some(date(2020, 9, 0)))),
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_coarse_date_contains_a_finer_one_and_not_itself() {
+    fn date_contains_a_finer_date_and_not_itself() {
         assert!(date_contains(&date(2020, 8, 0), &date(2020, 8, 24)));
         assert!(date_contains(&date(2020, 0, 0), &date(2020, 8, 24)));
         assert!(date_contains(&date(2020, 0, 0), &date(2020, 8, 0)));
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn filter_dates_are_read_strictly() {
+    fn parse_is_strict() {
         assert_eq!(parse("2020"), Some((day(2020, 1, 1), day(2020, 12, 31))));
         assert_eq!(parse("2020-09"), Some((day(2020, 9, 1), day(2020, 9, 30))));
         assert_eq!(parse("2020-09-04"), Some((day(2020, 9, 4), day(2020, 9, 4))));
@@ -206,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_check_date_accepts_covers_days(y in -1..3000, m in -1..14, d in -1..33) {
+        fn check_date_accepts_exactly_the_dates_that_cover_days(y in -1..3000, m in -1..14, d in -1..33) {
             let date = date(y, m, d);
             prop_assert_eq!(check_date(&date).is_ok(), first_day(&date).is_some());
             prop_assert!(first_day(&date) <= last_day(&date));

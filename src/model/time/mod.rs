@@ -1,4 +1,4 @@
-//! Rules on dates, spans of time and time zones.
+//! Dates, spans of time and time zones.
 
 pub mod dates;
 pub mod spans;

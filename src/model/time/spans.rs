@@ -1,8 +1,8 @@
-//! Comparing spans of time: equality, and precision.
+//! Comparison of spans of time: by equality, and by precision.
 //!
-//! A time on a full date in a known zone is an instant. Instants compare across zones: 10:00 in Asia/Baku is 06:00 in UTC
-//! on the same day, and 03:00 there is 23:00 in UTC on the day before. A time without a zone compares as it stands. A
-//! zone without a time is ignored.
+//! A time on a full date in a known zone is an instant. Instants compare across zones: 10:00 in Asia/Baku is 06:00 in
+//! UTC on the same day, and 03:00 there is 23:00 in UTC on the day before. A time without a zone is compared as
+//! written. A zone without a time is ignored.
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use chrono_tz::Tz;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::pb::{Date, DateSpan, TimeOfDay};
 
-/// Identifies the time that a span means. It leaves out how that is known (`basis`) and the words (`literal`).
+/// Identifies the time that a span denotes. Leaves out the source of the date (`basis`) and the wording (`literal`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SpanKey {
     start: Moment,
@@ -24,27 +24,28 @@ pub struct SpanKey {
 /// One end of a span.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Moment {
-    /// The other end has all that is known.
+    /// Nothing is known beyond the other end.
     Unknown,
     /// A date, which may be partial or unknown.
     Day(Option<Date>),
-    /// A time on such a date, without a zone.
+    /// A time on a date that may be partial or unknown, without a zone.
     Local(Option<Date>, TimeOfDay),
-    /// In UTC.
+    /// An instant, in UTC.
     Instant(NaiveDateTime),
-    /// A time in UTC on a date that is not full. Where the zone's offset changes meanwhile, the later times follow, each
-    /// with the second of Unix time from which it applies.
+    /// A time in UTC on a partial or unknown date. If the offset of the zone changes within the date, the list has the
+    /// later times, each with the second of Unix time from which it applies.
     Recurring(Option<Date>, NaiveTime, Vec<(i64, NaiveTime)>),
 }
 
 impl SpanKey {
-    /// True if a span with this key can contain one with key `fine`. Cheaper than `contains`: it compares only instants.
+    /// False if no span with this key can contain a span with key `fine`. Cheaper than [`contains`]: compares only
+    /// instants.
     pub fn may_contain(&self, fine: &Self) -> bool {
-        let is_other = |coarse: &Moment, fine: &Moment| match (coarse, fine) {
+        let differs = |coarse: &Moment, fine: &Moment| match (coarse, fine) {
             (Moment::Instant(coarse), Moment::Instant(fine)) => coarse != fine,
             _ => false,
         };
-        !is_other(&self.start, &fine.start) && !is_other(&self.end, &fine.end)
+        !differs(&self.start, &fine.start) && !differs(&self.end, &fine.end)
     }
 }
 
@@ -74,16 +75,16 @@ pub fn key(span: &DateSpan) -> SpanKey {
     SpanKey { start, end, approximate: span.approximate }
 }
 
-/// The last day, if it differs from the first.
+/// The last date, if it differs from the first.
 fn last(span: &DateSpan) -> Option<Date> {
     span.end.filter(|end| Some(*end) != span.start)
 }
 
-/// The instant at which a span ends. If the time occurs twice that day, it is the later one where the earlier one is before
-/// the start.
+/// The instant at which a span ends. If the time occurs twice that day and the earlier instant is before the start, it
+/// is the later one.
 fn not_before(start: NaiveDateTime, end: NaiveDateTime, span: &DateSpan, zone: Option<Tz>) -> NaiveDateTime {
-    let again = || Some(last_instant(date_time(last(span).or(span.start)?, span.end_time?)?, zone?));
-    if end < start { again().unwrap_or(end) } else { end }
+    let later = || Some(last_instant(date_time(last(span).or(span.start)?, span.end_time?)?, zone?));
+    if end < start { later().unwrap_or(end) } else { end }
 }
 
 fn moment(day: Option<Date>, time: TimeOfDay, zone: Option<Tz>) -> Moment {
@@ -96,8 +97,8 @@ fn moment(day: Option<Date>, time: TimeOfDay, zone: Option<Tz>) -> Moment {
     Moment::Recurring(day, utc(first), others.into_iter().map(|(from, offset)| (from, utc(offset))).collect())
 }
 
-/// The offsets of a zone on the days that a date covers. For an unknown date they are those from 1970 on, since the time
-/// zone database does not claim to be right for earlier times.
+/// The offsets of a zone on the days that a date covers. For an unknown date those from 1970 on, because the time zone
+/// database does not claim to be right for earlier times.
 fn known_offsets(day: Option<Date>, zone: Tz) -> Offsets {
     const FIRST: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("a day");
     const LAST: NaiveDate = NaiveDate::from_ymd_opt(2099, 12, 31).expect("a day");
@@ -105,7 +106,7 @@ fn known_offsets(day: Option<Date>, zone: Tz) -> Offsets {
     offsets(zone, first.unwrap_or(FIRST), last.unwrap_or(LAST))
 }
 
-/// A time on a date, if the date is full.
+/// Combines a date and a time. `None` if the date is partial.
 fn date_time(day: Date, time: TimeOfDay) -> Option<NaiveDateTime> {
     if day.day == 0 {
         return None;
@@ -118,8 +119,8 @@ fn naive(time: TimeOfDay) -> Option<NaiveTime> {
     NaiveTime::from_hms_nano_opt(part(time.hours)?, part(time.minutes)?, part(time.seconds)?, part(time.nanos)?)
 }
 
-/// True if a span on a single full date ends before it starts. If clocks are put back that day, an earlier time can be a
-/// later instant.
+/// True if a span on a single full date ends before it starts. If clocks are put back that day, an earlier time can be
+/// a later instant.
 pub fn ends_before_it_starts(span: &DateSpan) -> bool {
     let (Some(day), None, Some(start), Some(end)) = (span.start, last(span), span.start_time, span.end_time) else {
         return false;
@@ -128,43 +129,46 @@ pub fn ends_before_it_starts(span: &DateSpan) -> bool {
     end < start && zone(&span.time_zone).is_none_or(|zone| last_instant(end, zone) < instant(start, zone))
 }
 
-/// Whether `fine` agrees with `coarse` and is more precise: a date of it is finer, it has a time of day or a zone, or it is
-/// not approximate. No span contains itself, and none without a start contains or is contained.
+/// True if `fine` agrees with `coarse` and is more precise: it has a finer date, a time of day or a zone, or it is not
+/// approximate. No span contains itself. A span without a start neither contains another nor is contained.
 ///
-/// It is a matter of precision, not of extent: 2020-08 contains 2020-08-24 and 2020-08-24 to 2020-08-27, but
-/// the visit from 2020-08-24 to 2020-08-27 does not contain talks on 2020-08-24. These contradict each other.
+/// The relation is one of precision, not of extent: 2020-08 contains 2020-08-24 and also 2020-08-24 to 2020-08-27. A
+/// visit from 2020-08-24 to 2020-08-27 does not contain talks on 2020-08-24: these two contradict each other.
 ///
-/// A day is a day of the span's zone: "on the 4th, Asia/Baku" contains 23:00 in UTC on the 3rd.
+/// A day is a day in the zone of the span: "on the 4th, Asia/Baku" contains 23:00 in UTC on the 3rd.
 pub fn contains(coarse: &DateSpan, fine: &DateSpan) -> bool {
-    let (here, there) = (zone(&coarse.time_zone), zone(&fine.time_zone));
-    let (Some(here), Some(there)) = (here, there) else { return is_finer(coarse, fine) };
-    if here == there || !is_zoned(fine) {
+    let zones = (zone(&coarse.time_zone), zone(&fine.time_zone));
+    let (Some(coarse_zone), Some(fine_zone)) = zones else { return is_finer(coarse, fine) };
+    if coarse_zone == fine_zone || !is_zoned(fine) {
         return is_finer(coarse, fine);
     }
-    match in_zone(fine, there, here) {
-        Some(fine_here) if is_finer(coarse, &fine_here) => true,
+    match in_zone(fine, fine_zone, coarse_zone) {
+        Some(converted) if is_finer(coarse, &converted) => true,
         Some(_) if !is_zoned(coarse) => false,
-        _ => is_finer(coarse, fine) || in_zone(coarse, here, there).is_some_and(|coarse| is_finer(&coarse, fine)),
+        _ => {
+            let converted = in_zone(coarse, coarse_zone, fine_zone);
+            is_finer(coarse, fine) || converted.is_some_and(|coarse| is_finer(&coarse, fine))
+        }
     }
 }
 
-/// The same for spans of one zone.
+/// [`contains`] for spans of the same zone.
 fn is_finer(coarse: &DateSpan, fine: &DateSpan) -> bool {
     let (Some(coarse_ends), Some(fine_ends)) = (ends(coarse), ends(fine)) else { return false };
     let both = || coarse_ends.iter().zip(&fine_ends);
-    let holds = |(coarse, fine): (&SpanEnd, &SpanEnd)| match coarse.day == fine.day {
+    let agrees = |(coarse, fine): (&SpanEnd, &SpanEnd)| match coarse.day == fine.day {
         true => coarse.time.is_none() || coarse.time == fine.time,
         false => date_contains(&coarse.day, &fine.day),
     };
-    let has_zone = both().any(|(coarse, fine)| coarse.day == fine.day && coarse.time.is_some()) && is_zoned(coarse);
-    if !both().all(holds) || (has_zone && !(is_zoned(fine) && same_zone(coarse, fine))) {
+    let needs_zone = both().any(|(coarse, fine)| coarse.day == fine.day && coarse.time.is_some()) && is_zoned(coarse);
+    if !both().all(agrees) || (needs_zone && !(is_zoned(fine) && same_zone(coarse, fine))) {
         return false;
     }
-    let is_of_finer_day = both().any(|(coarse, fine)| coarse.day != fine.day);
-    is_of_finer_day || ((coarse.approximate || !fine.approximate) && key(coarse) != key(fine))
+    let has_finer_day = both().any(|(coarse, fine)| coarse.day != fine.day);
+    has_finer_day || ((coarse.approximate || !fine.approximate) && key(coarse) != key(fine))
 }
 
-/// A day of a span, and the time on it.
+/// One end of a span: its date, and the time of day on it.
 struct SpanEnd {
     day: Date,
     time: Option<TimeOfDay>,
@@ -183,22 +187,22 @@ fn is_zoned(span: &DateSpan) -> bool {
     !span.time_zone.is_empty() && (span.start_time.is_some() || span.end_time.is_some())
 }
 
-fn same_zone(one: &DateSpan, other: &DateSpan) -> bool {
-    let of = |span: &DateSpan| zone(&span.time_zone).map(|zone| known_offsets(None, zone));
-    one.time_zone == other.time_zone || of(one) == of(other)
+fn same_zone(left: &DateSpan, right: &DateSpan) -> bool {
+    let offsets = |span: &DateSpan| zone(&span.time_zone).map(|zone| known_offsets(None, zone));
+    left.time_zone == right.time_zone || offsets(left) == offsets(right)
 }
 
-/// Converts a span from its zone to another. `None` if it has no time, or none that can be converted.
+/// Converts a span from its zone to another. `None` if it has no time, or a time that cannot be converted.
 fn in_zone(span: &DateSpan, from: Tz, to: Tz) -> Option<DateSpan> {
     if !is_zoned(span) {
         return None;
     }
     let start = span.start?;
     let end = last(span).unwrap_or(start);
-    let (start, start_time) = there(start, span.start_time, from, to)?;
-    let (end, end_time) = there(end, span.end_time, from, to)?;
+    let (start, start_time) = end_in_zone(start, span.start_time, from, to)?;
+    let (end, end_time) = end_in_zone(end, span.end_time, from, to)?;
     let (start, end) = match (start_time, end_time, last(span)) {
-        // A single day is the day of its time.
+        // The date of a span on a single day follows its time.
         (Some(_), None, None) => (start, start),
         (None, Some(_), None) => (end, end),
         _ => (start, end),
@@ -213,7 +217,8 @@ fn in_zone(span: &DateSpan, from: Tz, to: Tz) -> Option<DateSpan> {
     })
 }
 
-fn there(day: Date, time: Option<TimeOfDay>, from: Tz, to: Tz) -> Option<(Date, Option<TimeOfDay>)> {
+/// Converts one end of a span. Without a time, the date stays as it is.
+fn end_in_zone(day: Date, time: Option<TimeOfDay>, from: Tz, to: Tz) -> Option<(Date, Option<TimeOfDay>)> {
     let Some(time) = time else { return Some((day, None)) };
     if let Some(at) = date_time(day, time) {
         let at = local(instant(at, from), to);
@@ -227,7 +232,7 @@ fn there(day: Date, time: Option<TimeOfDay>, from: Tz, to: Tz) -> Option<(Date, 
 }
 
 fn of_time(time: NaiveTime) -> TimeOfDay {
-    // Parts of a day are small: the numbers fit.
+    // Parts of a time of day are small: the numbers fit.
     let [hours, minutes, seconds, nanos] =
         [time.hour(), time.minute(), time.second(), time.nanosecond()].map(|part| part as i32);
     TimeOfDay { hours, minutes, seconds, nanos }

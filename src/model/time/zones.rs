@@ -1,4 +1,4 @@
-//! Local times in the zones of the IANA time zone database, and their instants.
+//! Converts between local times in zones of the IANA time zone database and instants.
 //!
 //! The database has several names for one zone: Asia/Calcutta links to Asia/Kolkata. Zones compare by their offsets, so
 //! links need no table.
@@ -18,25 +18,26 @@ pub fn zone(name: &str) -> Option<Tz> {
 
 /// The instant of a local time, in UTC.
 ///
-/// A time that occurs twice, when clocks are put back, is the first of both. A time that does not occur, when clocks are
-/// put forward, is read with the offset before the change (RFC 5545, 3.3.5).
+/// A time that occurs twice, because clocks are put back, means the first occurrence. A time that does not occur,
+/// because clocks are put forward, is read with the offset before the change (RFC 5545, 3.3.5).
 pub fn instant(local: NaiveDateTime, zone: Tz) -> NaiveDateTime {
     readings(local, zone).0
 }
 
-/// The same, but the second of both for a time that occurs twice.
+/// [`instant`], but the second occurrence of a time that occurs twice.
 pub fn last_instant(local: NaiveDateTime, zone: Tz) -> NaiveDateTime {
     readings(local, zone).1
 }
 
+/// The first and the last instant of a local time.
 fn readings(local: NaiveDateTime, zone: Tz) -> (NaiveDateTime, NaiveDateTime) {
     // At the ends of chrono's calendar the time stays as it is.
     let utc = |offset: TimeDelta| local.checked_sub_signed(offset).unwrap_or(local);
     let offsets = zone.offset_from_local_datetime(&local).map(|offset| shift(offset.fix().local_minus_utc()));
-    if let (Some(one), Some(other)) = (offsets.earliest(), offsets.latest()) {
-        return (utc(one.max(other)), utc(one.min(other)));
+    if let (Some(earliest), Some(latest)) = (offsets.earliest(), offsets.latest()) {
+        return (utc(earliest.max(latest)), utc(earliest.min(latest)));
     }
-    // No clock was put forward by more than a day.
+    // No clock was ever put forward by more than a day.
     let before = (1..=25).find_map(|hours| {
         let before = local.checked_sub_signed(TimeDelta::hours(hours))?;
         zone.offset_from_local_datetime(&before).latest()
@@ -50,7 +51,7 @@ pub fn local(instant: NaiveDateTime, zone: Tz) -> NaiveDateTime {
     instant.checked_add_signed(shift(offset_at(instant, zone))).unwrap_or(instant)
 }
 
-/// Seconds east of UTC.
+/// The offset in seconds east of UTC.
 fn offset_at(instant: NaiveDateTime, zone: Tz) -> i32 {
     zone.offset_from_utc_datetime(&instant).fix().local_minus_utc()
 }
@@ -62,20 +63,20 @@ fn shift(seconds: i32) -> TimeDelta {
 /// The offsets of a zone during some days, in seconds east of UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Offsets {
-    /// At the start of the first day.
+    /// The offset at the start of the first day.
     pub first: i32,
-    /// The later ones, each with the second of Unix time from which it applies.
+    /// The later offsets, each with the second of Unix time from which it applies.
     pub others: Vec<(i64, i32)>,
 }
 
-/// The offsets of a zone from one day to another, inclusive. Two zones with equal offsets show the same times on these
-/// days.
+/// The offsets of a zone from `first` to `last`, inclusive. Two zones with equal offsets have the same local times on
+/// these days.
 pub fn offsets(zone: Tz, first: NaiveDate, last: NaiveDate) -> Offsets {
     let midnight = |day: NaiveDate| instant(day.into(), zone);
-    let (from, upto) = (midnight(first), midnight(last.checked_add_days(Days::new(1)).unwrap_or(last)));
-    let (from, upto) = (from.and_utc().timestamp(), upto.and_utc().timestamp());
+    let (from, until) = (midnight(first), midnight(last.checked_add_days(Days::new(1)).unwrap_or(last)));
+    let (from, until) = (from.and_utc().timestamp(), until.and_utc().timestamp());
     let all = transitions(zone);
-    let inside = all.iter().filter(|(at, _)| (from + 1..upto).contains(at));
+    let inside = all.iter().filter(|(at, _)| (from + 1..until).contains(at));
     let before = all.iter().rfind(|(at, _)| *at <= from);
     Offsets { first: before.map_or(0, |(_, offset)| *offset), others: inside.copied().collect() }
 }
@@ -84,16 +85,16 @@ pub fn offsets(zone: Tz, first: NaiveDate, last: NaiveDate) -> Offsets {
 const FIRST: NaiveDate = NaiveDate::from_ymd_opt(1800, 1, 1).expect("a day");
 const LAST: NaiveDate = NaiveDate::from_ymd_opt(2100, 1, 1).expect("a day");
 
-/// All offsets of a zone, in the order of the seconds of Unix time from which they apply.
+/// All offsets of a zone, each with the second of Unix time from which it applies, in order.
 type Transitions = Arc<[(i64, i32)]>;
 
-/// Finds the transitions of a zone. chrono-tz does not expose them, so this compares the offsets of consecutive days, which
-/// takes a few milliseconds. The result is kept for each zone.
+/// The transitions of a zone. chrono-tz does not expose them, so this compares the offsets of consecutive days and
+/// bisects, which takes a few milliseconds. Cached per zone.
 fn transitions(zone: Tz) -> Transitions {
-    static KNOWN: LazyLock<Mutex<HashMap<Tz, Transitions>>> = LazyLock::new(Mutex::default);
-    // Nothing panics while it is held.
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(transitions) = known().get(&zone) {
+    static CACHE: LazyLock<Mutex<HashMap<Tz, Transitions>>> = LazyLock::new(Mutex::default);
+    // No code panics while it holds the lock.
+    let cache = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(transitions) = cache().get(&zone) {
         return Arc::clone(transitions);
     }
     let offset = |second: i64| {
@@ -104,22 +105,22 @@ fn transitions(zone: Tz) -> Transitions {
     let mut found = vec![(i64::MIN, offset(second(FIRST)))];
     let (mut before, day) = (second(FIRST), 24 * 60 * 60);
     while before < second(LAST) {
-        let (mut from, mut upto) = (before, before + day);
-        let (old, new) = (offset(from), offset(upto));
-        while old != new && upto - from > 1 {
-            let middle = from + (upto - from) / 2;
+        let (mut from, mut until) = (before, before + day);
+        let (old, next) = (offset(from), offset(until));
+        while old != next && until - from > 1 {
+            let middle = from + (until - from) / 2;
             match offset(middle) == old {
                 true => from = middle,
-                false => upto = middle,
+                false => until = middle,
             }
         }
-        if old != new {
-            found.push((upto, new));
+        if old != next {
+            found.push((until, next));
         }
         before += day;
     }
     let transitions: Transitions = found.into();
-    known().insert(zone, Arc::clone(&transitions));
+    cache().insert(zone, Arc::clone(&transitions));
     transitions
 }
 
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn offsets_of_a_link_are_those_of_its_target() {
         let (first, last) = (day("1970-01-01"), day("2099-12-31"));
-        let of = |name: &str| offsets(zone(name).unwrap(), first, last);
+        let offsets_of = |name: &str| offsets(zone(name).unwrap(), first, last);
         for (link, target) in [
             ("Asia/Calcutta", "Asia/Kolkata"),
             ("Europe/Kiev", "Europe/Kyiv"),
@@ -192,10 +193,10 @@ mod tests {
             ("America/Buenos_Aires", "America/Argentina/Buenos_Aires"),
             ("Turkey", "Europe/Istanbul"),
         ] {
-            assert_eq!(of(link), of(target), "{link}");
+            assert_eq!(offsets_of(link), offsets_of(target), "{link}");
         }
-        for (one, other) in [("Asia/Baku", "Asia/Yerevan"), ("Europe/Berlin", "Europe/London"), ("Asia/Baku", "UTC")] {
-            assert_ne!(of(one), of(other), "{one}");
+        for (name, other) in [("Asia/Baku", "Asia/Yerevan"), ("Europe/Berlin", "Europe/London"), ("Asia/Baku", "UTC")] {
+            assert_ne!(offsets_of(name), offsets_of(other), "{name}");
         }
     }
 

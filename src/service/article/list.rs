@@ -1,4 +1,4 @@
-//! Pages of articles, with what a query has found in each.
+//! ArticleService.ListArticles and StreamArticles: pages of articles, with snippets of the search matches.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
         error::ServiceError,
         read::{
             pagination::Cursor,
-            snippets::{Shown, snippets},
+            snippets::{SearchedText, snippets},
         },
     },
     store::{
@@ -25,27 +25,27 @@ use crate::{
     },
 };
 
-/// What a request asks for, and where it begins.
-pub(super) fn question(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, ListQuery, View), ServiceError> {
+/// Parses a request into the start of its page, the query and the view.
+pub(super) fn parse_query(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, ListQuery, View), ServiceError> {
     let filter = filter::parse(filter::ARTICLES, &request.filter).map_err(ServiceError::Filter)?;
     let question = Question::read(&request.query, &request.query_language);
     let order = order::parse_with_query(order::ARTICLES, &request.order_by, question.is_some());
     let order = order.map_err(ServiceError::Order)?;
-    let wanted = ListQuery { filter, question, show_deleted: request.show_deleted, order };
-    Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
+    let query = ListQuery { filter, question, show_deleted: request.show_deleted, order };
+    Ok((Cursor::of(request, api.token_key, api.feed.head())?, query, request.view()))
 }
 
-/// A page, and after which id the next one begins, if there is one.
+/// Reads a page, and returns it with the keyset of its last record if there are more.
 pub(super) async fn page(
     api: Api,
     budget: Duration,
     cursor: Cursor,
-    wanted: ListQuery,
+    query: ListQuery,
     view: View,
 ) -> Result<(ListArticlesResponse, Option<Keyset>), ServiceError> {
-    let mut ask = api.store.ask(cursor.about, budget).await?;
-    let mut page = list(&mut ask, Collection::Articles, &wanted, cursor.after, cursor.size).await?;
-    let has_texts = view == View::Full || wanted.question.is_some();
+    let mut db = api.store.bounded_query(cursor.class, budget).await?;
+    let mut page = list(&mut db, Collection::Articles, &query, cursor.after, cursor.size).await?;
+    let has_texts = view == View::Full || query.question.is_some();
     if has_texts {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = article::text_sizes(api.store.reads(), &ids).await?;
@@ -58,18 +58,18 @@ pub(super) async fn page(
     if has_texts {
         articles = with_texts(&api, articles).await?;
     }
-    let snippets = match &wanted.question {
-        Some(question) => snippets(&mut ask, question, &articles.iter().map(shown).collect::<Vec<_>>()).await?,
+    let snippets = match &query.question {
+        Some(question) => snippets(&mut db, question, &articles.iter().map(searched_texts).collect::<Vec<_>>()).await?,
         None => Vec::new(),
     };
     if view != View::Full {
-        articles.iter_mut().for_each(|one| one.text.clear());
+        articles.iter_mut().for_each(|article| article.text.clear());
     }
     Ok((ListArticlesResponse { articles, next_page_token, as_of, snippets }, next))
 }
 
-/// The texts of an article in which something can be found.
-fn shown(article: &Article) -> Vec<Shown<'_>> {
+/// The texts of an article that are searched.
+fn searched_texts(article: &Article) -> Vec<SearchedText<'_>> {
     let texts = [(Source::Text, &article.text), (Source::Title, &article.title)];
-    texts.map(|(source, text)| Shown { source, text, language: &article.language_code }).into()
+    texts.map(|(source, text)| SearchedText { source, text, language: &article.language_code }).into()
 }

@@ -1,4 +1,6 @@
-//! ArticleService.
+//! ArticleService: articles with their texts, uris and groups of copies.
+//!
+//! `list` serves lists and streams, `view` adds texts to articles. The writes are here.
 
 mod list;
 mod view;
@@ -10,11 +12,11 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use self::{
-    list::{page, question},
+    list::{page, parse_query},
     view::{in_view, with_text},
 };
 use super::{
-    Api, WritePlan,
+    Api,
     error::ServiceError,
     id, ids,
     meeting::retract::{self, Retracted},
@@ -25,9 +27,13 @@ use super::{
     },
     require_free, require_live,
     write::{
-        idempotency::{WriteCall, check},
-        revise::{Update, require_acyclic, revised, revised_with, to_delete, to_undelete, unchanged_with},
-        stale_evidence::{cited_in, compare, is_another_text},
+        WritePlan,
+        idempotency::WriteCall,
+        revise::{
+            Update, load_to_delete, load_to_undelete, plan_revision, plan_revision_with, plan_unchanged_with,
+            require_acyclic,
+        },
+        stale_evidence::{load_cited_reports, mark_stale_evidence, replaces_text},
     },
 };
 use crate::{
@@ -52,15 +58,8 @@ use crate::{
 #[tonic::async_trait]
 impl ArticleService for Api {
     async fn create_article(&self, request: Request<CreateArticleRequest>) -> Result<Response<Article>, Status> {
-        let (call, mut request) = WriteCall::read(request)?;
-        if let Some(article) = &mut request.article {
-            article.clear_output();
-        }
-        check(&request).map_err(ServiceError::from)?;
-        let prepare = || async {
-            first_answer(self, call.with_idempotency(&self.store, prepare(self, &call, &request)).await?).await
-        };
-        self.commit_and_respond(prepare).await
+        let (call, request) = WriteCall::read_checked(request)?;
+        run_article_write(self, &call, || prepare_create(self, &call, &request)).await
     }
 
     async fn get_article(&self, request: Request<GetArticleRequest>) -> Result<Response<Article>, Status> {
@@ -95,9 +94,9 @@ impl ArticleService for Api {
         &self,
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<ListArticlesResponse>, Status> {
-        let (request, budget) = self.asked(request).await?;
-        let (cursor, wanted, view) = question(self, &request)?;
-        Ok(Response::new(page(self.clone(), budget, cursor, wanted, view).await?.0))
+        let (request, budget) = self.read_query(request).await?;
+        let (cursor, query, view) = parse_query(self, &request)?;
+        Ok(Response::new(page(self.clone(), budget, cursor, query, view).await?.0))
     }
 
     type StreamArticlesStream = Pin<Box<dyn Stream<Item = Result<ListArticlesResponse, Status>> + Send>>;
@@ -106,9 +105,9 @@ impl ArticleService for Api {
         &self,
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<Self::StreamArticlesStream>, Status> {
-        let (cursor, wanted, view) = question(self, &self.read(request).await?)?;
+        let (cursor, query, view) = parse_query(self, &self.read(request).await?)?;
         let (api, budget) = (self.clone(), self.question_timeout);
-        let page = move |cursor| page(api.clone(), budget, cursor, wanted.clone(), view);
+        let page = move |cursor| page(api.clone(), budget, cursor, query.clone(), view);
         let chunks = chunks(self, cursor.in_chunks(), page);
         Ok(Response::new(Box::pin(chunks)))
     }
@@ -122,29 +121,20 @@ impl ArticleService for Api {
         }
         let update = Update::read(&request, (request.article.as_ref(), etag), request.update_mask.as_ref());
         let update = update.map_err(ServiceError::from)?;
-        let _turn = self.record_locks.take(id::<Article>(&update.sent.name)?).await;
-        let prepare = || async {
-            first_answer(
-                self,
-                call.with_idempotency(&self.store, prepare_update(self, &call, &update, request.validate_only)).await?,
-            )
-            .await
-        };
-        self.commit_and_respond(prepare).await
+        let _lock = self.record_locks.lock(id::<Article>(&update.sent.name)?).await;
+        run_article_write(self, &call, || prepare_update(self, &call, &update, request.validate_only)).await
     }
 
     async fn delete_article(&self, request: Request<DeleteArticleRequest>) -> Result<Response<Article>, Status> {
-        let (call, request) = WriteCall::read(request)?;
-        check(&request).map_err(ServiceError::from)?;
-        let _turn = self.record_locks.take(id::<Article>(&request.name)?).await;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_delete(self, &call, &request))).await
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _lock = self.record_locks.lock(id::<Article>(&request.name)?).await;
+        self.run_write(&call, || prepare_delete(self, &call, &request)).await
     }
 
     async fn undelete_article(&self, request: Request<UndeleteArticleRequest>) -> Result<Response<Article>, Status> {
-        let (call, request) = WriteCall::read(request)?;
-        check(&request).map_err(ServiceError::from)?;
-        let _turn = self.record_locks.take(id::<Article>(&request.name)?).await;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_undelete(self, &call, &request))).await
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _lock = self.record_locks.lock(id::<Article>(&request.name)?).await;
+        self.run_write(&call, || prepare_undelete(self, &call, &request)).await
     }
 
     async fn list_article_revisions(
@@ -159,7 +149,28 @@ impl ArticleService for Api {
     }
 }
 
-async fn prepare(
+/// Runs a write whose stored answer lacks the article's text, and adds the text to such an answer.
+async fn run_article_write<F>(
+    api: &Api,
+    call: &WriteCall,
+    mut prepare: impl FnMut() -> F,
+) -> Result<Response<Article>, Status>
+where
+    F: Future<Output = Result<WritePlan<Article>, ServiceError>>,
+{
+    let prepare = || {
+        let prepared = call.with_idempotency(&api.store, prepare());
+        async move {
+            match prepared.await? {
+                WritePlan::Unchanged(answer) => Ok(WritePlan::Unchanged(with_text(api, answer).await?)),
+                plan => Ok(plan),
+            }
+        }
+    };
+    api.commit_and_respond(prepare).await
+}
+
+async fn prepare_create(
     api: &Api,
     call: &WriteCall,
     request: &CreateArticleRequest,
@@ -172,7 +183,7 @@ async fn prepare(
     let text = take_text(&mut article);
     let text_key = text_key(&text);
     article.origin = origin(api, &Copy::of(id, &article, text_key)).await?;
-    let shown = |mut article: Article| {
+    let with_kept_text = |mut article: Article| {
         if keeps_text(&article) {
             article.text.clone_from(&text);
         }
@@ -183,22 +194,14 @@ async fn prepare(
             article.origin.clear();
         }
         article.name.clear();
-        return Ok(WritePlan::Validated(shown(article)));
+        return Ok(WritePlan::Validated(with_kept_text(article)));
     }
     article.begin(id, SystemTime::now());
     let put = put_new(id, article, (&text, text_key));
-    let answer = shown(put.put.record.clone());
-    let remembered = call.write(&put.put.record);
-    let write = Write { articles: vec![put], ..remembered };
+    let answer = with_kept_text(put.put.record.clone());
+    let stored_answer = call.write(&put.put.record);
+    let write = Write { articles: vec![put], ..stored_answer };
     Ok(WritePlan::Write(answer, vec![write]))
-}
-
-/// Gives an answer that was remembered its text again.
-async fn first_answer(api: &Api, prepared: WritePlan<Article>) -> Result<WritePlan<Article>, ServiceError> {
-    match prepared {
-        WritePlan::Unchanged(answer) => Ok(WritePlan::Unchanged(with_text(api, answer).await?)),
-        prepared => Ok(prepared),
-    }
 }
 
 async fn prepare_update(
@@ -213,7 +216,7 @@ async fn prepare_update(
     let text = take_next_text(&mut next, &former, is_sent);
     if is_same(&next, &former) {
         let answer = with_text(api, former.clone()).await?;
-        return Ok(unchanged_with(call.write(&former), validate_only, answer));
+        return Ok(plan_unchanged_with(call.write(&former), validate_only, answer));
     }
     let id = id::<Article>(&former.name)?;
     require_own_uris(api, &next, id).await?;
@@ -224,20 +227,20 @@ async fn prepare_update(
     next.origin = next_origin(api, &former, &next, text_key).await?;
     let now = SystemTime::now();
     next.succeed(&former, now);
-    let cited = match is_another_text(&former, &next, &text) {
-        true => Some(cited_in(api, id).await?),
+    let cited = match replaces_text(&former, &next, &text) {
+        true => Some(load_cited_reports(api, id).await?),
         false => None,
     };
-    let answer = match kept(&next, &text) {
+    let answer = match text_to_keep(&next, &text) {
         Some(text) => Article { text, ..next.clone() },
         None => with_text(api, next.clone()).await?,
     };
-    let remembered = next.clone();
+    let stored_answer = next.clone();
     let put = |write: &mut Write| {
         write.articles.push(put_next((next, former), (&text, text_key), change::Kind::Updated));
-        cited.iter().for_each(|reports| compare(write, reports, &text, now));
+        cited.iter().for_each(|reports| mark_stale_evidence(write, reports, &text, now));
     };
-    Ok(revised_with(call.write(&remembered), validate_only, answer, put))
+    Ok(plan_revision_with(call.write(&stored_answer), validate_only, answer, put))
 }
 
 async fn prepare_delete(
@@ -252,7 +255,7 @@ async fn prepare_delete(
         false => Retracted::default(),
     };
     let former: Article =
-        to_delete(api, &request.name, &request.etag, request.force.then_some(Collection::Reports)).await?;
+        load_to_delete(api, &request.name, &request.etag, request.force.then_some(Collection::Reports)).await?;
     let mut next = former.deleted(now);
     next.origin.clone_from(&next.name);
     next.seal();
@@ -261,7 +264,7 @@ async fn prepare_delete(
         write.reason = retracted.reason;
         (write.reports, write.meetings) = (retracted.reports, retracted.meetings);
     };
-    Ok(revised(call, request.validate_only, next.clone(), put))
+    Ok(plan_revision(call, request.validate_only, next.clone(), put))
 }
 
 async fn prepare_undelete(
@@ -269,7 +272,7 @@ async fn prepare_undelete(
     call: &WriteCall,
     request: &UndeleteArticleRequest,
 ) -> Result<WritePlan<Article>, ServiceError> {
-    let former: Article = to_undelete(api, &request.name, &request.etag).await?;
+    let former: Article = load_to_undelete(api, &request.name, &request.etag).await?;
     let id = id::<Article>(&request.name)?;
     require_own_uris(api, &former, id).await?;
     require_live::<Article>(&api.store, &source(&former)).await?;
@@ -278,33 +281,39 @@ async fn prepare_undelete(
     next.seal();
     let put =
         |write: &mut Write| write.articles.push(put_next((next.clone(), former), ("", None), change::Kind::Undeleted));
-    Ok(revised(call, request.validate_only, next.clone(), put))
+    Ok(plan_revision(call, request.validate_only, next.clone(), put))
 }
 
-/// A new article with its text, which is kept where it may be, and the key of that.
+/// The write of a new article. Its text is stored if its text rights allow; `text_key` is what copies have in common.
 pub(super) fn put_new(id: Uuid, article: Article, (text, text_key): (&str, Option<TextHash>)) -> PutArticle {
-    PutArticle { text: kept(&article, text), text_key, put: Put::new(id, article), former: None, compared: None }
+    PutArticle {
+        text: text_to_keep(&article, text),
+        text_key,
+        put: Put::new(id, article),
+        former: None,
+        compared: None,
+    }
 }
 
-/// The next revision of an article, with the text that it was sent with, if it was, and the key of that.
+/// The write of an article's next revision. `text` is the text that it was sent with, empty if none was sent.
 pub(super) fn put_next(
     (article, former): (Article, Article),
     (text, text_key): (&str, Option<TextHash>),
     kind: change::Kind,
 ) -> PutArticle {
     let id = article.id().unwrap_or_default();
-    let (text, put) = (kept(&article, text), Put::next(id, article, kind));
+    let (text, put) = (text_to_keep(&article, text), Put::next(id, article, kind));
     PutArticle { text, text_key, put, former: Some(former), compared: None }
 }
 
-fn kept(article: &Article, text: &str) -> Option<String> {
+fn text_to_keep(article: &Article, text: &str) -> Option<String> {
     (keeps_text(article) && !text.is_empty()).then(|| text.to_owned())
 }
 
-/// Refuses uris that another article has.
+/// Rejects uris that another article has.
 async fn require_own_uris(api: &Api, article: &Article, id: Uuid) -> Result<(), ServiceError> {
-    let asked: Vec<&str> = uris(article).collect();
-    let owners = article::find(api.store.reads(), &asked).await?;
+    let uris: Vec<&str> = uris(article).collect();
+    let owners = article::find(api.store.reads(), &uris).await?;
     match owners.into_iter().filter(|(_, owner)| *owner != id).min() {
         Some((uri, owner)) => Err(ServiceError::DuplicateArticle { name: Collection::Articles.name(owner), uri }),
         None => Ok(()),
@@ -316,16 +325,16 @@ fn source(article: &Article) -> Vec<Uuid> {
     Collection::Articles.id(&article.syndicated_from).into_iter().collect()
 }
 
-/// The first article of the group of copies that this one belongs to, as things stand. Where it joins groups, or leaves
-/// one, they have to be looked at as a whole; that is done when it is written.
+/// The first article of the group of copies that this one belongs to, by the stored groups. If it joins several groups
+/// or leaves one, these are recomputed as a whole once it is written.
 async fn origin(api: &Api, article: &Copy) -> Result<String, ServiceError> {
     let firsts = copies::firsts(api.store.reads(), std::slice::from_ref(article)).await?;
-    let places = firsts.iter().map(|(_, place)| place);
-    let first = places.chain([&article.place]).min().unwrap_or(&article.place);
+    let candidates = firsts.iter().map(|(_, place)| place);
+    let first = candidates.chain([&article.place]).min().unwrap_or(&article.place);
     Ok(Collection::Articles.name(first.id))
 }
 
-/// The same for the next revision of an article, which was sent with a text of this key, or without one.
+/// As `origin`, for the next revision of an article. `text_key` is that of the text that was sent, if any.
 async fn next_origin(
     api: &Api,
     former: &Article,

@@ -1,4 +1,4 @@
-//! Articles in the view of a request: with or without their texts, now or as of a time.
+//! Articles in the requested view: with or without their texts, current or as of a time.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::{
     store::{Doc, article},
 };
 
-/// The articles of these ids, in this order, of which these are the docs.
+/// Decodes articles in the order of the ids. The FULL view adds their texts.
 pub async fn in_view(api: &Api, ids: &[Uuid], docs: &[Doc], view: View) -> Result<Vec<Article>, ServiceError> {
     let articles = in_order(ids, docs)?;
     if view == View::Basic {
@@ -36,18 +36,20 @@ pub async fn in_view(api: &Api, ids: &[Uuid], docs: &[Doc], view: View) -> Resul
     with_texts(api, articles).await
 }
 
+/// Adds the stored text to an article.
 pub async fn with_text(api: &Api, article: Article) -> Result<Article, ServiceError> {
     Ok(with_texts(api, vec![article]).await?.remove(0))
 }
 
+/// Adds their stored texts to articles.
 pub async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, ServiceError> {
-    let of = |article: &Article| Some((article.id()?, parse_text_hash(&article.text_sha256)?));
-    let wanted: Vec<_> = articles.iter().filter(|one| keeps_text(one)).filter_map(of).collect();
-    if wanted.is_empty() {
+    let key = |article: &Article| Some((article.id()?, parse_text_hash(&article.text_sha256)?));
+    let keys: Vec<_> = articles.iter().filter(|article| keeps_text(article)).filter_map(key).collect();
+    if keys.is_empty() {
         return Ok(articles);
     }
-    let texts = article::texts(api.store.reads(), &wanted).await?;
-    for article in articles.iter_mut().filter(|one| keeps_text(one)) {
+    let texts = article::texts(api.store.reads(), &keys).await?;
+    for article in articles.iter_mut().filter(|article| keeps_text(article)) {
         if let Some(text) = article.id().and_then(|id| texts.get(&id)) {
             article.text.clone_from(text);
         }
@@ -55,15 +57,15 @@ pub async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Art
     Ok(articles)
 }
 
-/// Articles as of a time, in this order.
+/// Reads articles as of a time, in the order of the ids.
 pub async fn as_of(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> Result<Vec<Article>, ServiceError> {
     let articles: Vec<Article> = records(api, ids, time).await?;
     if view == View::Basic {
         return Ok(articles);
     }
-    // A text has no fewer bytes than characters: most that would not fit is not even read.
-    let characters = |one: &Article| usize::try_from(one.text_length).unwrap_or(0);
-    require_fits(articles.iter().filter(|one| keeps_text(one)).map(characters).sum())?;
+    // A text has at least as many bytes as characters: this check avoids reading most texts that would not fit.
+    let characters = |article: &Article| usize::try_from(article.text_length).unwrap_or(0);
+    require_fits(articles.iter().filter(|article| keeps_text(article)).map(characters).sum())?;
     let articles = with_texts(api, articles).await?;
     require_fits(bytes(&articles))?;
     Ok(articles)

@@ -1,49 +1,51 @@
-//! Cursors of the change feed: a place in it, bound to a filter, and checked. They are opaque to clients.
+//! Cursors of the change feed: resume points bound to a filter and authenticated by a keyed hash. They are opaque to
+//! clients.
 
 use crate::{feed::watcher::ResumePoint, service::read::pagination::TokenKey};
 
-/// Which way of writing cursors this is.
+/// Version of the encoding.
 const VERSION: u8 = 1;
-/// Longer than any cursor.
-const LONGEST: usize = 256;
+/// Upper bound of the length of a cursor.
+const MAX_LENGTH: usize = 256;
+/// The byte ranges of a decoded cursor.
 const POSITION: std::ops::Range<usize> = 1..9;
 const MARK: std::ops::Range<usize> = 9..17;
 const FILTER: std::ops::Range<usize> = 17..25;
 const CHECK_SUM: std::ops::Range<usize> = 25..41;
 const EPOCH: std::ops::RangeFrom<usize> = 41..;
 
-/// Writes and reads the cursors of one filter.
+/// Encodes and decodes the cursors of one filter.
 #[derive(Debug, Clone, Copy)]
 pub struct Cursors {
     key: TokenKey,
     filter_hash: [u8; 8],
 }
 
-/// Why a cursor cannot be used.
+/// The reason why a cursor cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CursorError {
-    /// It was not given out by this service.
+    /// This service did not issue the cursor.
     Invalid,
-    /// It was given out for another filter.
+    /// The cursor was issued for another filter.
     OtherFilter,
 }
 
 impl Cursors {
-    /// Those of a filter, as it was sent.
+    /// The cursors of a filter, by its text as sent.
     pub fn of(filter: &str, key: TokenKey) -> Self {
         let mut filter_hash = [0; 8];
         filter_hash.copy_from_slice(&blake3::hash(filter.as_bytes()).as_bytes()[..8]);
         Self { key, filter_hash }
     }
 
-    /// The cursor of a place.
-    pub fn write(&self, place: &ResumePoint) -> String {
+    /// Encodes a resume point.
+    pub fn write(&self, resume_point: &ResumePoint) -> String {
         let mut bytes = vec![VERSION];
-        bytes.extend(place.position.to_be_bytes());
-        bytes.extend(place.mark);
+        bytes.extend(resume_point.position.to_be_bytes());
+        bytes.extend(resume_point.mark);
         bytes.extend(self.filter_hash);
-        bytes.extend(self.check_sum(&bytes, &place.epoch));
-        bytes.extend(place.epoch.bytes());
+        bytes.extend(self.check_sum(&bytes, &resume_point.epoch));
+        bytes.extend(resume_point.epoch.bytes());
         let mut cursor = String::with_capacity(2 * bytes.len());
         for byte in bytes {
             for digit in [byte >> 4, byte & 15] {
@@ -53,7 +55,7 @@ impl Cursors {
         cursor
     }
 
-    /// The place of a cursor.
+    /// Decodes a cursor.
     pub fn read(&self, cursor: &str) -> Result<ResumePoint, CursorError> {
         let bytes = bytes(cursor).ok_or(CursorError::Invalid)?;
         let epoch = bytes.get(EPOCH).and_then(|epoch| std::str::from_utf8(epoch).ok()).ok_or(CursorError::Invalid)?;
@@ -77,7 +79,7 @@ impl Cursors {
     }
 }
 
-/// A part of a cursor that is long enough.
+/// Takes a range out of a cursor, which must be long enough.
 fn part<const N: usize>(bytes: &[u8], range: std::ops::Range<usize>) -> [u8; N] {
     let mut part = [0; N];
     part.copy_from_slice(&bytes[range]);
@@ -86,7 +88,7 @@ fn part<const N: usize>(bytes: &[u8], range: std::ops::Range<usize>) -> [u8; N] 
 
 fn bytes(hex: &str) -> Option<Vec<u8>> {
     let is_hex = hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-    if !is_hex || !hex.len().is_multiple_of(2) || hex.len() > LONGEST {
+    if !is_hex || !hex.len().is_multiple_of(2) || hex.len() > MAX_LENGTH {
         return None;
     }
     let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
@@ -100,18 +102,18 @@ mod tests {
     const KEY: TokenKey = TokenKey([7; 32]);
 
     #[test]
-    fn a_cursor_is_bound_to_its_filter_and_its_service() {
-        let place = ResumePoint { epoch: "5c9e71d0".into(), position: 1207, mark: [3; 8] };
+    fn cursor_is_bound_to_its_filter_and_key() {
+        let resume_point = ResumePoint { epoch: "5c9e71d0".into(), position: 1207, mark: [3; 8] };
         let cursors = Cursors::of("kind = CREATED", KEY);
-        let cursor = cursors.write(&place);
-        assert!(cursor.len() <= LONGEST);
-        assert_eq!(cursors.read(&cursor), Ok(place));
+        let cursor = cursors.write(&resume_point);
+        assert!(cursor.len() <= MAX_LENGTH);
+        assert_eq!(cursors.read(&cursor), Ok(resume_point));
         assert_eq!(Cursors::of("", KEY).read(&cursor), Err(CursorError::OtherFilter));
         assert_eq!(Cursors::of("kind = CREATED", TokenKey([8; 32])).read(&cursor), Err(CursorError::Invalid));
     }
 
     #[test]
-    fn a_cursor_that_was_altered_is_none() {
+    fn altered_or_truncated_cursor_is_rejected() {
         let cursors = Cursors::of("", KEY);
         let cursor = cursors.write(&ResumePoint { epoch: "5c9e71d0".into(), position: 1, mark: [0; 8] });
         for at in 0..cursor.len() {

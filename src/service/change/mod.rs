@@ -1,8 +1,10 @@
-//! ChangeService.
+//! ChangeService: lists and watches the change feed.
+//!
+//! Each response carries a cursor (`cursor`), from which a client resumes after the changes that it has received.
 
 pub mod cursor;
 
-use std::{pin::Pin, time::SystemTime};
+use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use chrono::{DateTime, Utc};
 use futures_util::stream;
@@ -14,14 +16,15 @@ use self::cursor::{CursorError, Cursors};
 use super::{
     Api,
     error::ServiceError,
-    read::stream_lifetime::{EndReason, Ended, Life},
+    read::stream_lifetime::{EndReason, Ended, StreamLifetime},
     status::MESSAGE_BYTES,
 };
 use crate::{
     feed::{
+        Feed,
         entry::FeedEntry,
         start::{Start, StartError},
-        watcher::{self, FollowError, ResumePoint, WatchEvent, Watcher},
+        watcher::{self, ResumePoint, WatchError, WatchEvent, Watcher},
     },
     model::{
         change::start as start_of,
@@ -32,15 +35,16 @@ use crate::{
     pb::{
         self, Change, Heartbeat, ListChangesRequest, ListChangesResponse, Notice, WatchChangesRequest,
         WatchChangesResponse, change::Resource, change_service_server::ChangeService, notice,
-        watch_changes_request::Start as Asked, watch_changes_response,
+        watch_changes_request::Start as RequestedStart, watch_changes_response,
     },
     store::{change::Position, query::list::PAGE_BYTES},
 };
 
+/// Changes in a page if the request sets no size, and at most.
 const DEFAULT_SIZE: usize = 50;
-const LARGEST_SIZE: usize = 1_000;
-/// A page of changes ends when so many were looked at.
-const MOST_SCANNED: i64 = 10_000;
+const MAX_SIZE: usize = 1_000;
+/// A page ends after this many changes were scanned, even if few matched.
+const MAX_SCANNED: i64 = 10_000;
 
 #[tonic::async_trait]
 impl ChangeService for Api {
@@ -51,13 +55,13 @@ impl ChangeService for Api {
         request: Request<WatchChangesRequest>,
     ) -> Result<Response<Self::WatchChangesStream>, Status> {
         let WatchChangesRequest { start, filter, include_resource } = self.read(request).await?;
-        let (filter, cursors) = question(self, &filter)?;
-        let place = place(self, &cursors, start).await?;
-        let follower = Watcher::new(&self.feed, place, filter, include_resource, self.heartbeat);
-        let watch = ChangeStream { follower, cursors, include_resource, life: self.stream_limits.begin() };
-        Ok(Response::new(Box::pin(stream::try_unfold(watch, |mut watch| async {
-            let response = watch.next().await?;
-            Ok(Some((response, watch)))
+        let (filter, cursors) = parse_filter(self, &filter)?;
+        let start = resolve_start(self, &cursors, start).await?;
+        let watcher = Watcher::new(&self.feed, start, filter, include_resource, self.heartbeat);
+        let changes = ChangeStream { watcher, cursors, include_resource, lifetime: self.stream_limits.begin() };
+        Ok(Response::new(Box::pin(stream::try_unfold(changes, |mut changes| async {
+            let response = changes.next().await?;
+            Ok(Some((response, changes)))
         }))))
     }
 
@@ -66,102 +70,113 @@ impl ChangeService for Api {
         request: Request<ListChangesRequest>,
     ) -> Result<Response<ListChangesResponse>, Status> {
         let ListChangesRequest { start, filter, include_resource, page_size } = self.read(request).await?;
-        let (filter, cursors) = question(self, &filter)?;
-        let (place, _) = place(self, &cursors, start.map(start_of)).await?;
+        let (filter, cursors) = parse_filter(self, &filter)?;
+        let (start, _) = resolve_start(self, &cursors, start.map(start_of)).await?;
         let size = match usize::try_from(page_size).unwrap_or(0) {
             0 => DEFAULT_SIZE,
-            size => size.min(LARGEST_SIZE),
+            size => size.min(MAX_SIZE),
         };
-        Ok(Response::new(page(self, place, &filter, &cursors, include_resource, size).await?))
+        Ok(Response::new(page(self, start, &filter, &cursors, include_resource, size).await?))
     }
 }
 
-/// One who watches.
+/// The stream of one watch.
 struct ChangeStream {
-    follower: Watcher,
+    watcher: Watcher,
     cursors: Cursors,
     include_resource: bool,
-    life: Life,
+    lifetime: StreamLifetime,
 }
 
 impl ChangeStream {
     async fn next(&mut self) -> Result<WatchChangesResponse, Status> {
         let next = tokio::select! {
             biased;
-            why = self.life.ended() => return Err(self.is_over(why)),
-            next = self.follower.next() => next,
+            reason = self.lifetime.ended() => return Err(self.end(reason)),
+            next = self.watcher.next() => next,
         };
         let event = match next {
             Ok(event) => event,
-            Err(FollowError::Stopping) => return Err(self.is_over(EndReason::Stopping)),
-            Err(error) => return Err(self.ended(error).await),
+            Err(WatchError::Stopping) => return Err(self.end(EndReason::Stopping)),
+            Err(error) => return Err(self.failed(error).await),
         };
-        let place = self.follower.place();
+        let resume_point = self.watcher.resume_point();
         use watch_changes_response::Event as Answer;
         let notice = |kind: notice::Kind| Answer::Notice(Notice { kind: kind.into() });
         let event = match event {
-            WatchEvent::Change(told) => Answer::Change(change(&told, &place.epoch, self.include_resource)),
+            WatchEvent::Change(entry) => Answer::Change(change(&entry, &resume_point.epoch, self.include_resource)),
             WatchEvent::Heartbeat => {
-                let position = Position { epoch: place.epoch.clone(), number: place.position }.to_string();
+                let position =
+                    Position { epoch: resume_point.epoch.clone(), number: resume_point.position }.to_string();
                 Answer::Heartbeat(Heartbeat { position, time: Some(SystemTime::now().into()) })
             }
             WatchEvent::CaughtUp => notice(notice::Kind::CaughtUp),
             WatchEvent::FellBehind => notice(notice::Kind::FellBehind),
         };
-        Ok(WatchChangesResponse { cursor: self.cursors.write(place), event: Some(event) })
+        Ok(WatchChangesResponse { cursor: self.cursors.write(resume_point), event: Some(event) })
     }
 
-    /// The end of the stream, not of the watch: it goes on after what was sent.
-    fn is_over(&self, why: EndReason) -> Status {
-        let cursor = self.cursors.write(self.follower.place());
-        ServiceError::Ended(Ended { why, resume: Some(("cursor", cursor)) }).into()
+    /// The status that ends the stream. The client resumes the watch from the cursor in it.
+    fn end(&self, reason: EndReason) -> Status {
+        let cursor = self.cursors.write(self.watcher.resume_point());
+        ServiceError::Ended(Ended { reason, resume: Some(("cursor", cursor)) }).into()
     }
 
-    /// Why a watch cannot go on, with what the client needs to know in order to begin again.
-    async fn ended(&self, error: FollowError) -> Status {
-        ended(self.follower.feed(), &self.cursors, self.follower.place(), error).await.into()
+    /// The status of a watch that cannot continue, with the details that the client needs to start another.
+    async fn failed(&self, error: WatchError) -> Status {
+        feed_error(self.watcher.feed(), &self.cursors, self.watcher.resume_point(), error).await.into()
     }
 }
 
-/// The refusal of a place that was good before.
-async fn ended(feed: &crate::feed::Feed, cursors: &Cursors, place: &ResumePoint, error: FollowError) -> ServiceError {
+/// Converts the error of a read that had begun at a valid resume point.
+async fn feed_error(feed: &Feed, cursors: &Cursors, resume_point: &ResumePoint, error: WatchError) -> ServiceError {
     match error {
-        FollowError::Stopping => ServiceError::Stopping,
-        FollowError::Broken => ServiceError::Defect,
-        FollowError::Store(error) => error.into(),
-        // Beginning there again says what is wrong with it.
-        FollowError::Expired | FollowError::EpochChanged => match feed.place(Start::ResumePoint(place.clone())).await {
-            Err(error) => start_refused(error, cursors),
-            Ok(_) => ServiceError::Contention,
-        },
+        WatchError::Stopping => ServiceError::Stopping,
+        WatchError::Broken => ServiceError::Defect,
+        WatchError::Store(error) => error.into(),
+        // Starting at the resume point again returns the error with its details.
+        WatchError::Expired | WatchError::EpochChanged => {
+            match feed.resume_point(Start::ResumePoint(resume_point.clone())).await {
+                Err(error) => start_error(error, cursors),
+                Ok(_) => ServiceError::Contention,
+            }
+        }
     }
 }
 
-fn question(api: &Api, filter: &str) -> Result<(Filter, Cursors), ServiceError> {
+/// Parses a filter, and makes the cursors that are bound to it.
+fn parse_filter(api: &Api, filter: &str) -> Result<(Filter, Cursors), ServiceError> {
     let parsed = filter::parse(&filter::CHANGES, filter).map_err(ServiceError::Filter)?;
     Ok((parsed, Cursors::of(filter, api.token_key)))
 }
 
-async fn place(api: &Api, cursors: &Cursors, asked: Option<Asked>) -> Result<(ResumePoint, i64), ServiceError> {
-    let start = match asked {
-        Some(Asked::Cursor(cursor)) => Start::ResumePoint(cursors.read(&cursor).map_err(|error| match error {
-            CursorError::Invalid => ServiceError::Cursor,
-            CursorError::OtherFilter => ServiceError::CursorOfAnotherFilter,
-        })?),
-        Some(Asked::After(position)) => {
+/// Resolves a requested start to a resume point, and returns it with the newest position of the feed.
+async fn resolve_start(
+    api: &Api,
+    cursors: &Cursors,
+    requested: Option<RequestedStart>,
+) -> Result<(ResumePoint, i64), ServiceError> {
+    let start = match requested {
+        Some(RequestedStart::Cursor(cursor)) => {
+            Start::ResumePoint(cursors.read(&cursor).map_err(|error| match error {
+                CursorError::Invalid => ServiceError::Cursor,
+                CursorError::OtherFilter => ServiceError::CursorOfAnotherFilter,
+            })?)
+        }
+        Some(RequestedStart::After(position)) => {
             Start::After(Position::parse(&position).ok_or(ServiceError::Position { field: "after", position })?)
         }
-        Some(Asked::StartTime(time)) => {
+        Some(RequestedStart::StartTime(time)) => {
             let nanos = u32::try_from(time.nanos).unwrap_or(0);
             Start::Time(DateTime::<Utc>::from_timestamp(time.seconds, nanos).unwrap_or_default())
         }
-        Some(Asked::Origin(origin)) if origin == pb::Origin::Beginning as i32 => Start::Beginning,
-        Some(Asked::Origin(_)) | None => Start::Now,
+        Some(RequestedStart::Origin(origin)) if origin == pb::Origin::Beginning as i32 => Start::Beginning,
+        Some(RequestedStart::Origin(_)) | None => Start::Now,
     };
-    api.feed.place(start).await.map_err(|error| start_refused(error, cursors))
+    api.feed.resume_point(start).await.map_err(|error| start_error(error, cursors))
 }
 
-fn start_refused(error: StartError, cursors: &Cursors) -> ServiceError {
+fn start_error(error: StartError, cursors: &Cursors) -> ServiceError {
     match error {
         StartError::EpochChanged(epoch) => ServiceError::EpochChanged(epoch),
         StartError::InFuture(head) => ServiceError::InFuture(head.to_string()),
@@ -173,59 +188,61 @@ fn start_refused(error: StartError, cursors: &Cursors) -> ServiceError {
     }
 }
 
+/// Reads a page of changes that match a filter.
 async fn page(
     api: &Api,
-    mut place: ResumePoint,
+    mut resume_point: ResumePoint,
     filter: &Filter,
     cursors: &Cursors,
     include_resource: bool,
     size: usize,
 ) -> Result<ListChangesResponse, ServiceError> {
     let with_records = include_resource || filter.needs_record();
-    let first = place.position;
+    let first = resume_point.position;
     let mut answer = ListChangesResponse::default();
     let (mut bytes, mut is_full) = (0, false);
-    while !is_full && place.position < first + MOST_SCANNED {
-        // Without a filter, no more than what is wanted.
-        let most = match *filter == Filter::EVERYTHING {
-            true => (size - answer.changes.len()) as i64, // at most 1,000: it fits
-            false => LARGEST_SIZE as i64,
+    while !is_full && resume_point.position < first + MAX_SCANNED {
+        // Without a filter every change matches, so no more than the missing ones are read.
+        let limit = match *filter == Filter::EVERYTHING {
+            true => (size - answer.changes.len()) as i64, // at most 1,000
+            false => MAX_SIZE as i64,
         };
-        let read = watcher::page(&api.feed, &place, with_records, most, PAGE_BYTES).await;
-        let (mut told, reaches_head) = match read {
+        let read = watcher::page(&api.feed, &resume_point, with_records, limit, PAGE_BYTES).await;
+        let (mut entries, reaches_head) = match read {
             Ok(read) => read,
-            Err(error) => return Err(ended(&api.feed, cursors, &place, error).await),
+            Err(error) => return Err(feed_error(&api.feed, cursors, &resume_point, error).await),
         };
-        while let Some(one) = told.pop_front() {
-            if one.matches(filter) {
-                let change = change(&one, &place.epoch, include_resource);
+        while let Some(entry) = entries.pop_front() {
+            if entry.matches(filter) {
+                let change = change(&entry, &resume_point.epoch, include_resource);
                 bytes += prost::Message::encoded_len(&change) + 8;
                 if bytes > MESSAGE_BYTES.min(PAGE_BYTES as usize) && !answer.changes.is_empty() {
                     is_full = true;
-                    told.push_front(one);
+                    entries.push_front(entry);
                     break;
                 }
                 answer.changes.push(change);
             }
-            place.position = one.change.position;
-            place.mark = one.change.mark();
+            resume_point.position = entry.change.position;
+            resume_point.mark = entry.change.mark();
             if answer.changes.len() == size {
                 is_full = true;
                 break;
             }
         }
-        if reaches_head && told.is_empty() {
+        if reaches_head && entries.is_empty() {
             answer.caught_up = true;
             break;
         }
     }
-    answer.cursor = cursors.write(&place);
+    answer.cursor = cursors.write(&resume_point);
     Ok(answer)
 }
 
-fn change(told: &FeedEntry, epoch: &std::sync::Arc<str>, include_resource: bool) -> Change {
-    let logged = &told.change;
-    let records = told.records.as_ref().filter(|_| include_resource);
+/// Converts a feed entry to its message.
+fn change(entry: &FeedEntry, epoch: &Arc<str>, include_resource: bool) -> Change {
+    let logged = &entry.change;
+    let records = entry.records.as_ref().filter(|_| include_resource);
     Change {
         position: Position { epoch: epoch.clone(), number: logged.position }.to_string(),
         kind: logged.kind.into(),
@@ -244,8 +261,8 @@ fn change(told: &FeedEntry, epoch: &std::sync::Arc<str>, include_resource: bool)
     }
 }
 
-/// A time of the database as a message.
+/// Converts a time of the database.
 pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
-    // Nanoseconds of a second fit.
+    // Subsecond nanoseconds fit into an i32.
     Timestamp { seconds: time.timestamp(), nanos: time.timestamp_subsec_nanos() as i32 }
 }

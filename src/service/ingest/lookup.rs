@@ -1,4 +1,4 @@
-//! What the store knows of the things that stories speak of, read for a whole chunk of them at once.
+//! The stored records that stories refer to, read with a few queries for a whole chunk of stories.
 
 use std::{
     borrow::Cow,
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::validated::{ValidatedReport, ValidatedStory};
 use crate::{
     model::{
-        article::{TextHash, found_by, keeps_text, same_content, uris},
+        article::{TextHash, keeps_text, same_content, update_from_story, uris as article_uris},
         copies::{Copy, Precedence},
         evidence,
         participant::keys as participant_keys,
@@ -22,234 +22,237 @@ use crate::{
         Api,
         error::{ServiceError, require_live},
         live,
-        meeting::settle_inputs::{SettleInputs, to_settle},
+        meeting::settle_inputs::{SettleInputs, load_inputs_to_settle},
         write::{
-            revise::survivor,
-            stale_evidence::{cited_in, is_another_text},
+            revise::find_survivor,
+            stale_evidence::{load_cited_reports, replaces_text},
         },
     },
     store::{Doc, StoreError, article, copies, meeting, participant, report, write::reference},
 };
 
-/// What is there.
+/// The stored records that the stories of a chunk may match or refer to.
 #[derive(Debug, Default)]
 pub struct ChunkLookup {
-    /// What the same request was answered before.
+    /// The stored answer of each story, if the same request was answered before.
     pub answers: Vec<Option<Result<IngestStoryResponse, ServiceError>>>,
-    /// Articles by uri.
+    /// Ids of articles, by uri.
     pub uris: HashMap<String, Uuid>,
-    /// Articles, with their docs.
+    /// Articles with their docs, by id.
     pub articles: HashMap<Uuid, (Article, Doc)>,
-    /// First articles of groups of copies, by article.
+    /// The first article of the group of copies of each article.
     pub origins: HashMap<Uuid, Uuid>,
-    /// Keys of the texts of known articles.
+    /// Text keys of stored articles.
     pub text_keys: HashMap<Uuid, TextHash>,
-    /// The first articles of the groups of copies that stories join, by the uri of the story's article.
+    /// The first articles of the groups of copies that a story's article joins, by that article's uri.
     pub firsts: HashMap<String, Vec<Precedence>>,
-    /// The copies that earlier stories of the chunk bring, with the first article of their group.
+    /// Articles of earlier stories of the chunk, each with the first article of its group of copies.
     pub copies: Vec<(Copy, Precedence)>,
-    /// What articles are copies of, for those that stories may make copies of others.
+    /// Source articles by copy, upwards from the articles that stories name as sources. Used to reject cycles.
     pub sources: HashMap<Uuid, Uuid>,
-    /// The reports that count of articles that stories give another text.
+    /// Active reports of articles whose text a story replaces.
     pub cited: HashMap<Uuid, Vec<Report>>,
-    /// Reports by article and content hash.
+    /// Stored reports with the same content as a story's, by article and the content hash of the latter.
     pub reports: HashMap<(Uuid, String), Report>,
-    /// Who has a normalised name, with the version at which that is so; the oldest first.
+    /// Participants by normalised name, oldest first, with the version of the name at which they were read.
     pub names: HashMap<String, (i64, Vec<Participant>)>,
-    /// Who has an external id.
+    /// Participants by external id.
     pub external_ids: HashMap<(String, String), Participant>,
-    /// The participants named who are there, and whether they are live.
+    /// Participants that stories name: true if live, false if deleted.
     pub participants: HashMap<Uuid, bool>,
-    /// Meetings that reports are to be added to.
+    /// Meetings that stories add reports to, by id.
     pub meetings: HashMap<Uuid, (Meeting, Doc)>,
-    /// Of those that were merged into others, the ones to write to instead.
+    /// Names of the survivors of merged meetings.
     pub survivors: HashMap<Uuid, String>,
-    /// Their reports.
-    pub tellings: HashMap<Uuid, SettleInputs>,
+    /// Active reports of the meetings.
+    pub inputs: HashMap<Uuid, SettleInputs>,
 }
 
 impl ChunkLookup {
-    /// Reads all that these stories may find.
-    pub async fn of(api: &Api, stories: &[ValidatedStory]) -> Result<Self, ServiceError> {
+    /// Reads the records for a chunk of stories.
+    pub async fn load(api: &Api, stories: &[ValidatedStory]) -> Result<Self, ServiceError> {
         let pool = api.store.reads();
-        let mut known = Self::default();
+        let mut lookup = Self::default();
         for story in stories {
-            known.answers.push(answered(api, story).await?);
+            lookup.answers.push(stored_answer(api, story).await?);
         }
 
-        let asked: Vec<&str> = stories.iter().flat_map(|story| uris(&story.article)).collect();
-        known.uris = article::find(pool, &asked).await?;
+        let uris: Vec<&str> = stories.iter().flat_map(|story| article_uris(&story.article)).collect();
+        lookup.uris = article::find(pool, &uris).await?;
         let sources = stories.iter().filter_map(|story| Collection::Articles.id(&story.article.syndicated_from));
-        let ids: Vec<Uuid> = known.uris.values().copied().chain(sources).collect();
+        let ids: Vec<Uuid> = lookup.uris.values().copied().chain(sources).collect();
         if !ids.is_empty() {
-            known.origins = article::origins(pool, &ids).await?;
-            known.articles = decoded(article::get(pool, &ids).await?)?;
+            lookup.origins = article::origins(pool, &ids).await?;
+            lookup.articles = decoded(article::get(pool, &ids).await?)?;
         }
-        known.find_copies(api, stories).await?;
-        known.find_cited(api, stories).await?;
-        let updates = stories.iter().filter(|story| story.allow_update && known.article(story).is_some());
+        lookup.find_copies(api, stories).await?;
+        lookup.find_cited(api, stories).await?;
+        let updates = stories.iter().filter(|story| story.allow_update && lookup.article(story).is_some());
         let sources: Vec<Uuid> =
             updates.filter_map(|story| Collection::Articles.id(&story.article.syndicated_from)).collect();
         if !sources.is_empty() {
-            known.sources = reference::line(pool, Collection::Articles, &sources).await?;
+            lookup.sources = reference::ancestors(pool, Collection::Articles, &sources).await?;
         }
-        known.find_participants(api, stories).await?;
-        known.reports = known.given_before(api, stories).await?;
+        lookup.find_participants(api, stories).await?;
+        lookup.reports = lookup.find_same_reports(api, stories).await?;
 
-        let asked: Vec<Uuid> = stories.iter().flat_map(ValidatedStory::meetings).collect();
-        if !asked.is_empty() {
-            known.meetings = decoded(meeting::get(pool, &asked).await?)?;
-            for (id, (meeting, _)) in known.meetings.iter().filter(|(_, (one, _))| !one.merged_into.is_empty()) {
-                known.survivors.insert(*id, survivor::<Meeting>(api, &meeting.merged_into).await?);
+        let meetings: Vec<Uuid> = stories.iter().flat_map(ValidatedStory::meetings).collect();
+        if !meetings.is_empty() {
+            lookup.meetings = decoded(meeting::get(pool, &meetings).await?)?;
+            let merged = lookup.meetings.iter().filter(|(_, (meeting, _))| !meeting.merged_into.is_empty());
+            for (id, (meeting, _)) in merged {
+                lookup.survivors.insert(*id, find_survivor::<Meeting>(api, &meeting.merged_into).await?);
             }
-            known.tellings = to_settle(api, &asked).await?;
+            lookup.inputs = load_inputs_to_settle(api, &meetings).await?;
         }
-        Ok(known)
+        Ok(lookup)
     }
 
-    /// The article that has a story's first known uri.
+    /// The stored article that has one of a story's uris; the first such uri counts.
     pub fn article(&self, story: &ValidatedStory) -> Option<Uuid> {
-        uris(&story.article).find_map(|uri| self.uris.get(uri).copied())
+        article_uris(&story.article).find_map(|uri| self.uris.get(uri).copied())
     }
 
-    /// The stored article that a story finds, with its doc.
-    pub fn found(&self, story: &ValidatedStory) -> Option<&(Article, Doc)> {
+    /// The stored article of a story, with its doc.
+    pub fn stored(&self, story: &ValidatedStory) -> Option<&(Article, Doc)> {
         self.articles.get(&self.article(story)?)
     }
 
-    /// The article of a story, with the uris and external ids of the stored article that it finds.
-    pub fn article_of<'a>(&self, story: &'a ValidatedStory) -> Cow<'a, Article> {
-        match self.found(story) {
-            Some((stored, _)) => Cow::Owned(found_by(&story.article, stored)),
+    /// The article of a story, merged with the uris and external ids of the stored article.
+    pub fn merged_article<'a>(&self, story: &'a ValidatedStory) -> Cow<'a, Article> {
+        match self.stored(story) {
+            Some((stored, _)) => Cow::Owned(update_from_story(&story.article, stored)),
             None => Cow::Borrowed(&story.article),
         }
     }
 
-    /// The key of the text of a story's article, also where that is known and its text was not sent again.
+    /// The text key of a story's article. If the story did not repeat the text of a stored article, it is the stored
+    /// key.
     pub fn text_key(&self, story: &ValidatedStory) -> Option<TextHash> {
         story.text_key.or_else(|| {
             let id = self.article(story)?;
-            let (stored, _) = self.found(story)?;
+            let (stored, _) = self.stored(story)?;
             let is_withheld = story.text.is_empty() && !keeps_text(&story.article);
             let is_same = is_withheld || story.article.text_sha256 == stored.text_sha256;
             self.text_keys.get(&id).copied().filter(|_| is_same)
         })
     }
 
-    /// The place of the first article of the group of copies that this one joins, among those that were looked for and
-    /// those of earlier stories.
+    /// The precedence of the first article in the group of copies that this one joins, among stored articles and those
+    /// of earlier stories.
     pub fn first(&self, article: &Copy) -> Precedence {
         let found = self.firsts.get(article.place.uri()).into_iter().flatten();
-        let earlier = self.copies.iter().filter(|(copy, _)| copy.is_next_to(article)).map(|(_, first)| first);
+        let earlier = self.copies.iter().filter(|(copy, _)| copy.is_direct_copy_of(article)).map(|(_, first)| first);
         found.chain(earlier).chain([&article.place]).min().unwrap_or(&article.place).clone()
     }
 
-    /// Looks for what the articles of these stories are copies of, where they are new or changed.
+    /// Finds the groups of copies that the new and changed articles of these stories join.
     async fn find_copies(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
         let pool = api.store.reads();
-        let known: Vec<Uuid> = stories.iter().filter_map(|story| self.article(story)).collect();
-        if !known.is_empty() {
-            self.text_keys = copies::text_keys(pool, &known).await?.into_iter().collect();
+        let stored: Vec<Uuid> = stories.iter().filter_map(|story| self.article(story)).collect();
+        if !stored.is_empty() {
+            self.text_keys = copies::text_keys(pool, &stored).await?.into_iter().collect();
         }
-        let mut asked = Vec::new();
+        let mut candidates = Vec::new();
         for story in stories {
-            let article = self.article_of(story);
+            let article = self.merged_article(story);
             let copy = Copy::of(self.article(story).unwrap_or_default(), &article, self.text_key(story));
-            match self.found(story) {
-                Some((stored, _)) if !same_content(&article, stored) => asked.push(copy),
-                None if copy.has_neighbours() => asked.push(copy),
+            match self.stored(story) {
+                Some((stored, _)) if !same_content(&article, stored) => candidates.push(copy),
+                None if copy.may_be_copy() => candidates.push(copy),
                 _ => {}
             }
         }
-        if !asked.is_empty() {
-            for (at, place) in copies::firsts(pool, &asked).await? {
-                self.firsts.entry(asked[at].place.uri().to_owned()).or_default().push(place);
+        if !candidates.is_empty() {
+            for (index, first) in copies::firsts(pool, &candidates).await? {
+                self.firsts.entry(candidates[index].place.uri().to_owned()).or_default().push(first);
             }
         }
         Ok(())
     }
 
-    /// Reads the reports whose evidence is to be compared with another text.
+    /// Loads the reports whose evidence is to be compared with a replaced text.
     async fn find_cited(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
         for story in stories.iter().filter(|story| story.allow_update) {
             let stored = self.article(story).and_then(|id| Some((id, &self.articles.get(&id)?.0)));
             if let Some((id, stored)) = stored
-                && is_another_text(stored, &story.article, &story.text)
+                && replaces_text(stored, &story.article, &story.text)
             {
-                self.cited.insert(id, cited_in(api, id).await?);
+                self.cited.insert(id, load_cited_reports(api, id).await?);
             }
         }
         Ok(())
     }
 
-    /// Refuses to name a participant who is not there, or is not live.
+    /// Rejects a participant that does not exist or is deleted.
     pub fn require_live(&self, participant: Uuid) -> Result<(), ServiceError> {
         require_live(Collection::Participants, participant, self.participants.get(&participant).copied())
     }
 
-    /// The stored reports with the content of these stories' reports, by article and the `content_hash` of the latter.
-    async fn given_before(
+    /// Finds stored reports with the same content as those of these stories, by article and the latter's content hash.
+    async fn find_same_reports(
         &self,
         api: &Api,
         stories: &[ValidatedStory],
     ) -> Result<HashMap<(Uuid, String), Report>, ServiceError> {
-        let mut asked: Vec<(&ValidatedStory, Uuid, &ValidatedReport)> = Vec::new();
+        let mut sought: Vec<(&ValidatedStory, Uuid, &ValidatedReport)> = Vec::new();
         for story in stories {
             let article = self.article(story);
-            asked.extend(article.iter().flat_map(|id| story.reports.iter().map(|sent| (story, *id, sent))));
+            sought.extend(article.iter().flat_map(|id| story.reports.iter().map(|sent| (story, *id, sent))));
         }
-        if asked.is_empty() {
+        if sought.is_empty() {
             return Ok(HashMap::new());
         }
-        let hashes = asked.iter().flat_map(|(_, article, sent)| {
+        let hashes = sought.iter().flat_map(|(_, article, sent)| {
             [&sent.report.content_hash, &sent.former_hash].map(|hash| (*article, hash.as_str()))
         });
         let docs = report::find(api.store.reads(), &hashes.collect::<Vec<_>>()).await?;
-        let mut given = HashMap::new();
-        let mut others = Vec::new();
-        for (story, article, sent) in asked {
-            let of = |hash: &String| docs.get(&(article, hash.clone()));
-            match of(&sent.report.content_hash).or_else(|| of(&sent.former_hash)) {
-                Some(doc) => drop(given.insert((article, sent.report.content_hash.clone()), doc.decode()?)),
-                None => others.push((story, article, sent)),
+        let mut same = HashMap::new();
+        let mut not_found = Vec::new();
+        for (story, article, sent) in sought {
+            let find = |hash: &String| docs.get(&(article, hash.clone()));
+            match find(&sent.report.content_hash).or_else(|| find(&sent.former_hash)) {
+                Some(doc) => drop(same.insert((article, sent.report.content_hash.clone()), doc.decode()?)),
+                None => not_found.push((story, article, sent)),
             }
         }
-        if others.is_empty() {
-            return Ok(given);
+        if not_found.is_empty() {
+            return Ok(same);
         }
         // Hashes of release 0.1.0 depend on the spelling, so its reports are compared by content.
-        let articles: Vec<Uuid> = others.iter().map(|(_, article, _)| *article).collect();
+        let articles: Vec<Uuid> = not_found.iter().map(|(_, article, _)| *article).collect();
         let former = report::hashed_before(api.store.reads(), &articles).await?;
-        for (story, article, sent) in others {
+        for (story, article, sent) in not_found {
             let text = Some(evidence::IndexedText::new(&story.text)).filter(|_| !story.text.is_empty());
             let content = content(&sent.report, text.as_ref());
             for (_, doc) in former.iter().filter(|(of, _)| *of == article) {
                 let stored: Report = doc.decode()?;
                 if has_content(&stored, &content, |key, name| self.can_mean(story, key, name)) {
-                    given.insert((article, sent.report.content_hash.clone()), stored);
+                    same.insert((article, sent.report.content_hash.clone()), stored);
                     break;
                 }
             }
         }
-        Ok(given)
+        Ok(same)
     }
 
-    /// True if a participant of a story can be the stored one with this name: the story gives the name, or both have a name
-    /// or an external id in common.
+    /// True if the participant with this key can be the stored one with this resource name: the story gives that name,
+    /// or the two share a normalised name or an external id.
     fn can_mean(&self, story: &ValidatedStory, key: &str, name: &str) -> bool {
         let Some((_, sent)) = story.participants.iter().find(|(of, _)| of == key) else { return false };
         let by_name = participant_keys(sent).into_iter().filter_map(|key| self.names.get(&key));
         let by_id =
             sent.external_ids.iter().filter_map(|id| self.external_ids.get(&(id.scheme.clone(), id.value.clone())));
-        let mut known = by_name.flat_map(|(_, namesakes)| namesakes).chain(by_id);
-        sent.name == name || known.any(|known| known.name == name)
+        let mut candidates = by_name.flat_map(|(_, namesakes)| namesakes).chain(by_id);
+        sent.name == name || candidates.any(|participant| participant.name == name)
     }
 
+    /// Reads the participants that these stories name or may match.
     async fn find_participants(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
         let pool = api.store.reads();
-        let new = || stories.iter().flat_map(ValidatedStory::new_participants);
+        let unnamed = || stories.iter().flat_map(ValidatedStory::unnamed_participants);
 
-        let keys: HashSet<String> = new().flat_map(participant_keys).collect();
+        let keys: HashSet<String> = unnamed().flat_map(participant_keys).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         if !keys.is_empty() {
             for (key, namesakes) in participant::find_by_names(pool, &keys).await? {
@@ -257,8 +260,8 @@ impl ChunkLookup {
                 self.names.insert(key, (namesakes.version, docs));
             }
         }
-        let ids: Vec<(&str, &str)> =
-            new().flat_map(|one| one.external_ids.iter().map(|id| (id.scheme.as_str(), id.value.as_str()))).collect();
+        let external_ids = unnamed().flat_map(|participant| &participant.external_ids);
+        let ids: Vec<(&str, &str)> = external_ids.map(|id| (id.scheme.as_str(), id.value.as_str())).collect();
         if !ids.is_empty() {
             for (id, doc) in participant::find_by_external_ids(pool, &ids).await? {
                 self.external_ids.insert(id, canonical(&doc)?);
@@ -267,11 +270,11 @@ impl ChunkLookup {
 
         let in_accounts = stories
             .iter()
-            .flat_map(|story| story.reports.iter().filter_map(|one| one.report.account.as_ref()))
+            .flat_map(|story| story.reports.iter().filter_map(|sent| sent.report.account.as_ref()))
             .flat_map(participants);
         let given = stories.iter().flat_map(|story| &story.participants);
         let given = given.filter_map(|(_, participant)| participant.id());
-        let parents = new().filter_map(|one| Collection::Participants.id(&one.parent));
+        let parents = unnamed().filter_map(|participant| Collection::Participants.id(&participant.parent));
         let named: Vec<Uuid> = in_accounts.chain(given).chain(parents).collect();
         if !named.is_empty() {
             self.participants = live::<Participant>(&api.store, &named).await?;
@@ -284,20 +287,20 @@ fn decoded<R: Resource>(docs: Vec<Doc>) -> Result<HashMap<Uuid, (R, Doc)>, Servi
     docs.into_iter().map(|doc| Ok((doc.id, (canonical(&doc)?, doc)))).collect()
 }
 
-/// Reads a record, and makes it canonical.
+/// Decodes a record and makes it canonical: release 0.1.0 stored records as they were sent.
 fn canonical<R: Resource>(doc: &Doc) -> Result<R, StoreError> {
     let mut record: R = doc.decode()?;
     record.canonicalize();
     Ok(record)
 }
 
-/// What the same request was answered before.
-pub async fn answered(
+/// The stored answer to a story. Its inner error is the rejection of a reused request id.
+pub async fn stored_answer(
     api: &Api,
     story: &ValidatedStory,
 ) -> Result<Option<Result<IngestStoryResponse, ServiceError>>, ServiceError> {
-    match story.call.answered(&api.store).await {
-        Err(refusal @ ServiceError::RequestIdReused(_)) => Ok(Some(Err(refusal))),
-        answered => Ok(answered?.map(Ok)),
+    match story.call.stored_answer(&api.store).await {
+        Err(error @ ServiceError::RequestIdReused(_)) => Ok(Some(Err(error))),
+        answer => Ok(answer?.map(Ok)),
     }
 }

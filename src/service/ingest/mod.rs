@@ -1,4 +1,8 @@
-//! IngestService.
+//! IngestService: articles with their participants and reports, one story per request or as a stream.
+//!
+//! `validated` checks a story by itself, `lookup` reads the stored records that stories refer to, `participants`
+//! matches the participants of a story, and `plan` turns stories into writes. This file owns the streams: it reads
+//! stories in chunks, writes each chunk as one batch, and returns one outcome per story, in order.
 
 pub mod lookup;
 pub mod participants;
@@ -17,7 +21,7 @@ use self::{
     plan::{PlannedStory, prepare},
     validated::ValidatedStory,
 };
-use super::{Api, error::ServiceError, read::stream_lifetime::Ended, write::idempotency::actor};
+use super::{Api, error::ServiceError, metadata::actor, read::stream_lifetime::Ended, write::respond};
 use crate::{
     model::article::uris,
     pb::{
@@ -27,12 +31,12 @@ use crate::{
     store::{StoreError, change::Position},
 };
 
-/// A chunk of a stream has at most so many stories and, but for a single larger one, so many bytes.
+/// Maximum number of stories in a chunk, and of their bytes. A single larger story is a chunk of its own.
 const CHUNK_STORIES: usize = 64;
 const CHUNK_BYTES: usize = 512 * 1024;
 
-/// Full name of the method that takes a stream.
-const STORIES: &str = "readout.v1.IngestService/IngestStories";
+/// Full name of the streaming method.
+const INGEST_STORIES: &str = "readout.v1.IngestService/IngestStories";
 
 #[tonic::async_trait]
 impl IngestService for Api {
@@ -42,14 +46,10 @@ impl IngestService for Api {
     ) -> Result<Response<IngestStoryResponse>, Status> {
         let actor = actor(&request)?;
         let story = [ValidatedStory::read(request.into_inner(), "readout.v1.IngestService/IngestStory", &actor)?];
-        let _turns = self.record_locks.take_all(story[0].meetings()).await;
-        let (mut ingested, positions) = self.write(|| prepare(self, &story)).await?;
-        let (answer, _) = ingested.pop().ok_or(ServiceError::Contention)?;
-        let mut response = Response::new(answer?);
-        if let Some(position) = positions.last().filter(|_| !story[0].validate_only) {
-            response.metadata_mut().insert(super::POSITION, super::ascii(position));
-        }
-        Ok(response)
+        let _locks = self.record_locks.lock_all(story[0].meetings()).await;
+        let (mut planned, positions) = self.write(|| prepare(self, &story)).await?;
+        let (answer, _) = planned.pop().ok_or(ServiceError::Contention)?;
+        Ok(respond(answer?, positions.last().filter(|_| !story[0].validate_only)))
     }
 
     type IngestStoriesStream = Pin<Box<dyn Stream<Item = Result<IngestStoriesResponse, Status>> + Send>>;
@@ -59,39 +59,39 @@ impl IngestService for Api {
         request: Request<Streaming<IngestStoriesRequest>>,
     ) -> Result<Response<Self::IngestStoriesStream>, Status> {
         let actor = actor(&request)?;
-        // A task of its own: what it has begun to write it also reports, whether or not anybody listens.
+        // A task of its own: a chunk whose write has begun is completed even if the client disconnects.
         let (answers, receiver) = mpsc::channel(CHUNK_STORIES);
         tokio::spawn(ingest(self.clone(), actor, request.into_inner(), answers));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 
-/// Ingests a stream until it ends, or nobody listens. While a chunk is written, the ones after it are read and checked:
-/// two at most, so that flow control reaches back to the client, and memory is bounded by three chunks.
+/// Ingests a stream until it ends or the client disconnects. While a chunk is written, up to two further chunks are
+/// read and checked. This bounds memory to three chunks, and flow control reaches back to the client.
 async fn ingest(
     api: Api,
     actor: String,
     stories: Streaming<IngestStoriesRequest>,
     answers: mpsc::Sender<Result<IngestStoriesResponse, Status>>,
 ) {
-    let (read, mut chunks) = mpsc::channel(1);
-    tokio::spawn(read_chunks(actor, stories, read));
-    let life = api.stream_limits.begin();
+    let (sender, mut chunks) = mpsc::channel(1);
+    tokio::spawn(read_chunks(actor, stories, sender));
+    let lifetime = api.stream_limits.begin();
     let mut index = 0;
     loop {
         let chunk = tokio::select! {
             biased;
-            // How far it came its answers have told.
-            why = life.ended() => Err(ServiceError::Ended(Ended { why, resume: None }).into()),
-            // The reader says how the stream ended before it ends itself.
+            // The answers show how far the stream came: no resume point is needed.
+            reason = lifetime.ended() => Err(ServiceError::Ended(Ended { reason, resume: None }).into()),
+            // The reader always sends the end of the stream before it ends itself.
             chunk = chunks.recv() => chunk.unwrap_or_else(|| Err(ServiceError::Defect.into())),
         };
         let chunk = match chunk {
             Ok(chunk) if chunk.is_empty() => return,
             Ok(chunk) => chunk,
             Err(status) => {
-                // The client's stream broke: there may be nobody to tell.
-                let _ = answers.send(Err(super::status::complete(status, STORIES))).await;
+                // If the client's stream broke, the client may have disconnected: a failed send is no error.
+                let _ = answers.send(Err(super::status::add_details(status, INGEST_STORIES))).await;
                 return;
             }
         };
@@ -99,7 +99,7 @@ async fn ingest(
             let position = position.map(|position| position.to_string()).unwrap_or_default();
             let outcome = match outcome {
                 Ok(result) => Outcome::Result(result),
-                Err(refusal) => Outcome::Status(rpc_status(&refusal.into())),
+                Err(error) => Outcome::Status(rpc_status(&error.into())),
             };
             let answer = IngestStoriesResponse { index, position, outcome: Some(outcome) };
             if answers.send(Ok(answer)).await.is_err() {
@@ -110,106 +110,108 @@ async fn ingest(
     }
 }
 
-/// Reads and checks chunks until the stream ends, or nobody takes them.
+/// Reads and checks chunks until the stream ends or the receiver is gone.
 async fn read_chunks(
     actor: String,
     stories: Streaming<IngestStoriesRequest>,
-    read: mpsc::Sender<Result<Chunk, Status>>,
+    sender: mpsc::Sender<Result<Chunk, Status>>,
 ) {
-    let mut chunks = Chunks { actor, stories, ahead: None, broken: None };
+    let mut chunks = Chunks { actor, stories, next: None, broken: None };
     loop {
         let chunk = tokio::select! {
             chunk = chunks.next() => chunk,
-            () = read.closed() => return,
+            () = sender.closed() => return,
         };
         let is_end = chunk.as_ref().map_or(true, Vec::is_empty);
-        if read.send(chunk).await.is_err() || is_end {
+        if sender.send(chunk).await.is_err() || is_end {
             return;
         }
     }
 }
 
-/// Stories that have arrived together, in their order.
+/// Stories that arrived together, in their order.
 type Chunk = Vec<Result<ValidatedStory, ServiceError>>;
 
+/// The answer to a story, and the position of its write.
 type StoryOutcome = (Result<IngestStoryResponse, ServiceError>, Option<Position>);
 
-/// Writes a chunk. Stories that could not be read keep their places.
+/// Writes a chunk. Rejected stories keep their place in the order.
 async fn write(api: &Api, chunk: Chunk) -> Vec<StoryOutcome> {
-    let mut refused = Vec::with_capacity(chunk.len());
+    let mut rejections = Vec::with_capacity(chunk.len());
     let mut stories = Vec::with_capacity(chunk.len());
     for story in chunk {
         match story {
             Ok(story) => {
                 stories.push(story);
-                refused.push(None);
+                rejections.push(None);
             }
-            Err(refusal) => refused.push(Some(refusal)),
+            Err(error) => rejections.push(Some(error)),
         }
     }
-    let mut told = write_stories(api, stories).await.into_iter();
-    let in_place = |refusal| match refusal {
-        Some(refusal) => (Err(refusal), None),
-        None => told.next().unwrap_or((Err(ServiceError::Contention), None)),
+    let mut outcomes = write_stories(api, stories).await.into_iter();
+    let outcome = |rejection| match rejection {
+        Some(error) => (Err(error), None),
+        None => outcomes.next().unwrap_or((Err(ServiceError::Contention), None)),
     };
-    refused.into_iter().map(in_place).collect()
+    rejections.into_iter().map(outcome).collect()
 }
 
+/// Writes stories as one batch, or one by one if the batch fails because of some of them.
 async fn write_stories(api: &Api, stories: Vec<ValidatedStory>) -> Vec<StoryOutcome> {
     if stories.is_empty() {
         return Vec::new();
     }
-    let _turns = api.record_locks.take_all(stories[0].meetings()).await;
+    let _locks = api.record_locks.lock_all(stories[0].meetings()).await;
     match api.write(|| prepare(api, &stories)).await {
-        Ok((ingested, positions)) => {
-            let validated = stories.iter().map(|story| story.validate_only);
-            ingested.into_iter().zip(validated).map(|(one, validated)| place(one, validated, &positions)).collect()
+        Ok((planned, positions)) => {
+            let outcomes = planned.into_iter().zip(&stories);
+            outcomes.map(|(planned, story)| with_position(planned, story.validate_only, &positions)).collect()
         }
-        Err(refusal) if stories.len() > 1 && is_of_one(&refusal) => {
+        Err(error) if stories.len() > 1 && is_caused_by_stories(&error) => {
             let singly = stream::iter(stories).then(|story| Box::pin(write_stories(api, vec![story])));
             singly.collect::<Vec<_>>().await.into_iter().flatten().collect()
         }
-        Err(refusal) => stories.iter().map(|_| (Err(refusal.clone()), None)).collect(),
+        Err(error) => stories.iter().map(|_| (Err(error.clone()), None)).collect(),
     }
 }
 
-/// True if one story, or two stories together, cause the refusal of a chunk. Its stories are then written one by one.
-fn is_of_one(refusal: &ServiceError) -> bool {
-    match refusal {
+/// True if one story, or two stories together, can have caused the failure of a batch.
+fn is_caused_by_stories(error: &ServiceError) -> bool {
+    match error {
         ServiceError::Store(error) => matches!(**error, StoreError::Defect(_)),
-        refusal => matches!(refusal, ServiceError::Contention),
+        error => matches!(error, ServiceError::Contention),
     }
 }
 
-/// A story's answer with its position; one that wrote nothing was there at the last.
-fn place((answer, own): PlannedStory, validated: bool, positions: &[Position]) -> StoryOutcome {
-    let position = match own {
-        Some(own) => positions.get(own),
+/// A story's answer with the position of its write. A story that wrote nothing gets the last position of the batch.
+fn with_position((answer, write): PlannedStory, validate_only: bool, positions: &[Position]) -> StoryOutcome {
+    let position = match write {
+        Some(index) => positions.get(index),
         None => positions.last(),
     };
-    let position = position.filter(|_| answer.is_ok() && !validated).cloned();
+    let position = position.filter(|_| answer.is_ok() && !validate_only).cloned();
     (answer, position)
 }
 
-/// A stream of stories, in chunks of those that have arrived already.
+/// Splits a stream of stories into chunks of those that have arrived together.
 struct Chunks {
-    /// Who sends it.
+    /// The actor of the stream.
     actor: String,
     stories: Streaming<IngestStoriesRequest>,
-    /// One that has been read and begins the next chunk.
-    ahead: Option<(Result<ValidatedStory, ServiceError>, usize)>,
-    /// How the stream broke, after the last chunk.
+    /// A story that was read and begins the next chunk, with its bytes.
+    next: Option<(Result<ValidatedStory, ServiceError>, usize)>,
+    /// The error that broke the stream, to be returned after the last chunk.
     broken: Option<Status>,
 }
 
 impl Chunks {
-    /// The next chunk, empty at the end. No two of its stories have a uri or a request id in common, and one that adds to
-    /// a meeting is alone: each sees what is written before it.
+    /// Reads the next chunk, which is empty at the end of the stream. No two of its stories share a uri or a request
+    /// id, and a story that adds to a meeting is alone, so that each story sees the writes of those before it.
     async fn next(&mut self) -> Result<Chunk, Status> {
         if let Some(status) = self.broken.take() {
             return Err(status);
         }
-        let first = match self.ahead.take() {
+        let first = match self.next.take() {
             Some(first) => first,
             None => match self.stories.message().await? {
                 Some(request) => read(request, &self.actor),
@@ -218,10 +220,10 @@ impl Chunks {
         };
         let mut seen = HashSet::new();
         let mut bytes = first.1;
-        let mut is_alone = !joins(&first.0, &mut seen);
+        let mut is_alone = !can_join(&first.0, &mut seen);
         let mut chunk = vec![first.0];
         while chunk.len() < CHUNK_STORIES && bytes < CHUNK_BYTES && !is_alone {
-            // Whatever has not arrived does not hold up what has.
+            // Poll once: stories that have not arrived do not hold up those that have.
             let arrived = poll_fn(|context| Poll::Ready(self.stories.poll_next_unpin(context))).await;
             let request = match arrived {
                 Poll::Ready(Some(Ok(request))) => request,
@@ -229,14 +231,14 @@ impl Chunks {
                     self.broken = Some(status);
                     break;
                 }
-                // The end is met again when the stream is read next.
+                // The next call sees the end of the stream again.
                 Poll::Ready(None) | Poll::Pending => break,
             };
             let (story, size) = read(request, &self.actor);
             bytes += size;
-            is_alone = !joins(&story, &mut seen);
+            is_alone = !can_join(&story, &mut seen);
             if is_alone || bytes > CHUNK_BYTES {
-                self.ahead = Some((story, size));
+                self.next = Some((story, size));
                 break;
             }
             chunk.push(story);
@@ -245,27 +247,28 @@ impl Chunks {
     }
 }
 
-/// Whether a story can be prepared together with those before it.
-fn joins(story: &Result<ValidatedStory, ServiceError>, seen: &mut HashSet<String>) -> bool {
+/// True if a story can be prepared together with those before it, whose uris and request ids are in `seen`.
+fn can_join(story: &Result<ValidatedStory, ServiceError>, seen: &mut HashSet<String>) -> bool {
     let Ok(story) = story else { return true };
     let request_id = Some(story.call.request_id.as_str()).filter(|id| !id.is_empty());
-    let claims: HashSet<String> = uris(&story.article)
+    let keys: HashSet<String> = uris(&story.article)
         .map(|uri| format!("uri {uri}"))
         .chain(request_id.map(|id| format!("request {id}")))
         .collect();
-    let is_new = claims.is_disjoint(seen);
-    seen.extend(claims);
+    let is_new = keys.is_disjoint(seen);
+    seen.extend(keys);
     is_new && story.meetings().next().is_none()
 }
 
+/// Checks a story, and returns it with its bytes.
 fn read(request: IngestStoriesRequest, actor: &str) -> (Result<ValidatedStory, ServiceError>, usize) {
     let size = request.encoded_len();
     let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching } = request;
     let request = IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching };
-    (ValidatedStory::read(request, STORIES, actor), size)
+    (ValidatedStory::read(request, INGEST_STORIES, actor), size)
 }
 
-/// What a status has for the wire, with its details.
+/// Converts a status to its message, with its details.
 fn rpc_status(status: &Status) -> tonic_types::pb::Status {
     tonic_types::pb::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::pb::Status {
         code: status.code() as i32,

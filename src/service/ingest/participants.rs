@@ -1,4 +1,4 @@
-//! Who the participants of a story are: those that it names, those that are found, and those who are new.
+//! Matches the participants of a story: each is named by the story, matched with a stored participant, or created.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,7 +11,7 @@ use super::{lookup::ChunkLookup, validated::ValidatedStory};
 use crate::{
     model::{
         copies::Copy,
-        matching::agrees,
+        matching::may_match,
         participant::keys,
         resource::{Collection, Resource},
     },
@@ -23,69 +23,75 @@ use crate::{
     store::write::{Put, PutParticipant, Write},
 };
 
-/// The participants of a story, in its order.
+/// The matched participants of a story, in its order.
 #[derive(Debug)]
 pub struct StoryParticipants<'a> {
     members: Vec<StoryParticipant<'a>>,
-    /// What a careful reader should look at.
+    /// Ambiguous matches, for the answer.
     pub warnings: Vec<String>,
 }
 
+/// One of them. `new` is set if the participant is created.
 #[derive(Debug)]
 struct StoryParticipant<'a> {
     key: &'a str,
     id: Uuid,
     outcome: Outcome,
-    new: Option<New<'a>>,
+    new: Option<NewParticipant<'a>>,
 }
 
-/// A new participant.
+/// A participant to create.
 #[derive(Debug)]
-struct New<'a> {
+struct NewParticipant<'a> {
     participant: &'a Participant,
-    /// Its normalised names.
+    /// The participant's normalised names.
     names: BTreeSet<String>,
-    /// Those of them that nobody had who could be meant, with the version at which that was so.
+    /// The names under which no match was found, with their versions. The commit checks that these are unchanged.
     absent: Vec<(String, i64)>,
 }
 
 impl<'a> StoryParticipants<'a> {
-    /// Finds everybody. `article` is the story's: a report that it gave before says who was meant by its keys then.
-    pub fn of(story: &'a ValidatedStory, known: &ChunkLookup, article: Uuid) -> Result<Self, ServiceError> {
-        let before = named_before(story, known, article);
-        let mut cast = Self { members: Vec::with_capacity(story.participants.len()), warnings: Vec::new() };
+    /// Matches all participants of a story. If `article`, the story's article, has the same report already, that report
+    /// decides which participants the keys stand for.
+    ///
+    /// # Errors
+    /// `NotFound` or `Deleted` for a named participant, `DuplicateExternalId`.
+    pub fn resolve(story: &'a ValidatedStory, lookup: &ChunkLookup, article: Uuid) -> Result<Self, ServiceError> {
+        let before = stored_matches(story, lookup, article);
+        let mut resolved = Self { members: Vec::with_capacity(story.participants.len()), warnings: Vec::new() };
         for (key, participant) in &story.participants {
             let member = match (participant.id(), before.get(key.as_str())) {
                 (Some(id), _) => {
-                    known.require_live(id)?;
+                    lookup.require_live(id)?;
                     StoryParticipant { key, id, outcome: Outcome::Given, new: None }
                 }
                 (None, Some(&id)) => StoryParticipant { key, id, outcome: Outcome::Matched, new: None },
-                (None, None) => cast.find(key, participant, story.matching, known)?,
+                (None, None) => resolved.match_or_create(key, participant, story.matching, lookup)?,
             };
-            cast.members.push(member);
+            resolved.members.push(member);
         }
-        let named = story.reports.iter().filter_map(|one| one.report.account.as_ref());
-        named.flat_map(crate::model::report::participants).try_for_each(|id| known.require_live(id))?;
-        Ok(cast)
+        let accounts = story.reports.iter().filter_map(|sent| sent.report.account.as_ref());
+        accounts.flat_map(crate::model::report::participants).try_for_each(|id| lookup.require_live(id))?;
+        Ok(resolved)
     }
 
-    fn find(
+    /// Matches a participant that the story describes, or plans its creation.
+    fn match_or_create(
         &mut self,
         key: &'a str,
         sent: &'a Participant,
         matching: ParticipantMatching,
-        known: &ChunkLookup,
+        lookup: &ChunkLookup,
     ) -> Result<StoryParticipant<'a>, ServiceError> {
         if let Some(parent) = Collection::Participants.id(&sent.parent) {
-            known.require_live(parent)?;
+            lookup.require_live(parent)?;
         }
         if matching != ParticipantMatching::None
-            && let Some(id) = self.find_known(key, sent, known)
+            && let Some(id) = self.find_match(key, sent, lookup)
         {
             return Ok(StoryParticipant { key, id, outcome: Outcome::Matched, new: None });
         }
-        if let Some((id, owner)) = self.owner_of_an_id(sent, known) {
+        if let Some((id, owner)) = self.find_external_id_owner(sent, lookup) {
             return Err(ServiceError::DuplicateExternalId {
                 name: Collection::Participants.name(owner),
                 scheme: id.0,
@@ -95,49 +101,50 @@ impl<'a> StoryParticipants<'a> {
         let names = keys(sent);
         let absent = match matching {
             ParticipantMatching::None => Vec::new(),
-            _ => names.iter().map(|name| (name.clone(), known.version(name))).collect(),
+            _ => names.iter().map(|name| (name.clone(), lookup.version(name))).collect(),
         };
-        let new = New { participant: sent, names, absent };
+        let new = NewParticipant { participant: sent, names, absent };
         Ok(StoryParticipant { key, id: Uuid::now_v7(), outcome: Outcome::Created, new: Some(new) })
     }
 
-    /// The one who is meant, if somebody is there: by an external id, else the oldest of those who have a name of theirs.
-    fn find_known(&mut self, key: &str, sent: &Participant, known: &ChunkLookup) -> Option<Uuid> {
+    /// Finds the matching participant: by an external id, else the oldest with a normalised name in common. A match
+    /// must agree with the description.
+    fn find_match(&mut self, key: &str, sent: &Participant, lookup: &ChunkLookup) -> Option<Uuid> {
         let mut of_story = self.members.iter().filter_map(|member| Some((member.id, member.new.as_ref()?)));
         let by_id = sent.external_ids.iter().find_map(|id| {
-            let stored = known.external_ids.get(&(id.scheme.clone(), id.value.clone()));
-            let stored = stored.and_then(|one| Some((one.id()?, one)));
+            let stored = lookup.external_ids.get(&(id.scheme.clone(), id.value.clone()));
+            let stored = stored.and_then(|participant| Some((participant.id()?, participant)));
             let new = || of_story.clone().map(|(id, new)| (id, new.participant));
-            stored.or_else(|| new().find(|(_, one)| one.external_ids.contains(id)))
+            stored.or_else(|| new().find(|(_, participant)| participant.external_ids.contains(id)))
         });
-        if let Some((id, _)) = by_id.filter(|(_, one)| agrees(one, sent)) {
+        if let Some((id, _)) = by_id.filter(|(_, participant)| may_match(participant, sent)) {
             return Some(id);
         }
 
         let names = keys(sent);
-        let stored = names.iter().filter_map(|name| known.names.get(name)).flat_map(|(_, namesakes)| namesakes);
-        let mut stored: Vec<&Participant> = stored.filter(|one| agrees(one, sent)).collect();
-        stored.sort_by_key(|one| {
-            let time = one.create_time.unwrap_or_default();
-            (time.seconds, time.nanos, one.id())
+        let stored = names.iter().filter_map(|name| lookup.names.get(name)).flat_map(|(_, namesakes)| namesakes);
+        let mut stored: Vec<&Participant> = stored.filter(|participant| may_match(participant, sent)).collect();
+        stored.sort_by_key(|participant| {
+            let time = participant.create_time.unwrap_or_default();
+            (time.seconds, time.nanos, participant.id())
         });
-        stored.dedup_by_key(|one| one.id());
+        stored.dedup_by_key(|participant| participant.id());
         if stored.len() > 1 {
-            let others: Vec<&str> = stored[1..].iter().take(10).map(|one| one.name.as_str()).collect();
+            let others: Vec<&str> = stored[1..].iter().take(10).map(|participant| participant.name.as_str()).collect();
             let taken = &stored[0].name;
             self.warnings
                 .push(format!("participant {key:?}: {taken} was taken; {} could be meant, too", others.join(", ")));
         }
-        let oldest = stored.first().and_then(|one| one.id());
-        let is_namesake = |new: &New<'_>| !new.names.is_disjoint(&names) && agrees(new.participant, sent);
+        let oldest = stored.first().and_then(|participant| participant.id());
+        let is_namesake = |new: &NewParticipant<'_>| !new.names.is_disjoint(&names) && may_match(new.participant, sent);
         oldest.or_else(|| of_story.find(|(_, new)| is_namesake(new)).map(|(id, _)| id))
     }
 
-    /// An external id that somebody else has already, who is not the one meant.
-    fn owner_of_an_id(&self, sent: &Participant, known: &ChunkLookup) -> Option<((String, String), Uuid)> {
+    /// Finds an external id that another participant has already, and that participant.
+    fn find_external_id_owner(&self, sent: &Participant, lookup: &ChunkLookup) -> Option<((String, String), Uuid)> {
         sent.external_ids.iter().find_map(|id| {
             let scheme_and_value = (id.scheme.clone(), id.value.clone());
-            let stored = known.external_ids.get(&scheme_and_value).and_then(Resource::id);
+            let stored = lookup.external_ids.get(&scheme_and_value).and_then(Resource::id);
             let of_story = self
                 .members
                 .iter()
@@ -146,22 +153,22 @@ impl<'a> StoryParticipants<'a> {
         })
     }
 
-    /// Puts names in the place of `#keys`.
-    pub fn name(&self, account: &mut Account) {
-        for one in &mut account.participations {
-            let Some(key) = one.participant.strip_prefix('#') else { continue };
+    /// Replaces the `#keys` of participants with their resource names.
+    pub fn replace_keys(&self, account: &mut Account) {
+        for participation in &mut account.participations {
+            let Some(key) = participation.participant.strip_prefix('#') else { continue };
             if let Some(member) = self.members.iter().find(|member| member.key == key) {
-                one.participant = Collection::Participants.name(member.id);
+                participation.participant = Collection::Participants.name(member.id);
             }
         }
     }
 
-    /// As the story's answer tells of them.
+    /// The participants as the answer to the story lists them.
     pub fn results(&self) -> Vec<ParticipantResult> {
         self.members.iter().map(|member| result(member.key, member.id, member.outcome)).collect()
     }
 
-    /// Those who are new.
+    /// The writes of the participants to create.
     pub fn created(self, now: SystemTime) -> Vec<PutParticipant> {
         let new = self.members.into_iter().filter_map(|member| Some((member.id, member.new?)));
         new.map(|(id, new)| {
@@ -173,12 +180,13 @@ impl<'a> StoryParticipants<'a> {
     }
 }
 
-/// Who the keys stood for when the article gave the same reports before.
-fn named_before<'a>(story: &'a ValidatedStory, known: &ChunkLookup, article: Uuid) -> HashMap<&'a str, Uuid> {
+/// The participants that the keys stood for when the article's same reports were stored.
+fn stored_matches<'a>(story: &'a ValidatedStory, lookup: &ChunkLookup, article: Uuid) -> HashMap<&'a str, Uuid> {
     let mut named = HashMap::new();
     for sent in &story.reports {
-        let before = known.reports.get(&(article, sent.report.content_hash.clone()));
-        let (Some(before), Some(account)) = (before.and_then(|one| one.account.as_ref()), &sent.report.account) else {
+        let before = lookup.reports.get(&(article, sent.report.content_hash.clone()));
+        let (Some(before), Some(account)) = (before.and_then(|report| report.account.as_ref()), &sent.report.account)
+        else {
             continue;
         };
         // Equal content has equal participations, in the same order.
@@ -194,37 +202,36 @@ fn named_before<'a>(story: &'a ValidatedStory, known: &ChunkLookup, article: Uui
 }
 
 impl ChunkLookup {
-    /// At which version of a name its namesakes were read.
+    /// The version of a name at which its participants were read.
     fn version(&self, name: &str) -> i64 {
         self.names.get(name).map_or(0, |(version, _)| *version)
     }
 
-    /// Lets the stories that come after see what a write makes.
-    pub fn remember(&mut self, write: &Write) {
-        for one in &write.articles {
-            match Collection::Articles.id(&one.put.record.syndicated_from) {
-                Some(source) => self.sources.insert(one.put.id, source),
-                None => self.sources.remove(&one.put.id),
+    /// Adds the records of a planned write, so that later stories of the chunk see them.
+    pub fn add_planned(&mut self, write: &Write) {
+        for article in &write.articles {
+            match Collection::Articles.id(&article.put.record.syndicated_from) {
+                Some(source) => self.sources.insert(article.put.id, source),
+                None => self.sources.remove(&article.put.id),
             };
-            let copy = Copy::of(one.put.id, &one.put.record, one.text_key);
-            if copy.has_neighbours() {
+            let copy = Copy::of(article.put.id, &article.put.record, article.text_key);
+            if copy.may_be_copy() {
                 let first = self.first(&copy);
                 self.copies.push((copy, first));
             }
         }
-        for one in &write.participants {
-            for name in keys(&one.put.record) {
-                self.names.entry(name).or_default().1.push(one.put.record.clone());
+        for PutParticipant { put, .. } in &write.participants {
+            for name in keys(&put.record) {
+                self.names.entry(name).or_default().1.push(put.record.clone());
             }
-            for id in &one.put.record.external_ids {
-                self.external_ids.insert((id.scheme.clone(), id.value.clone()), one.put.record.clone());
+            for id in &put.record.external_ids {
+                self.external_ids.insert((id.scheme.clone(), id.value.clone()), put.record.clone());
             }
-            self.participants.insert(one.put.id, true);
+            self.participants.insert(put.id, true);
         }
     }
 }
 
-/// As an answer tells of a participant.
 fn result(key: &str, id: Uuid, outcome: Outcome) -> ParticipantResult {
     ParticipantResult { key: key.to_owned(), name: Collection::Participants.name(id), outcome: outcome.into() }
 }

@@ -1,7 +1,8 @@
-//! Stories on their way in: what a story makes of what is there. `sent` checks a story by itself, `known` looks up what
-//! it speaks of, `cast` says who its participants are; here it becomes a write.
+//! Plans the writes of stories from the stored records in `lookup`: a story's article is created, matched or updated,
+//! its participants are matched or created, and its reports are added to meetings.
 //!
-//! A chunk of stories is prepared at once: each sees what the ones before it make, and all commit together.
+//! A chunk of stories is planned together. Each story sees the planned writes of those before it, and all commit
+//! together.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -11,7 +12,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    lookup::{ChunkLookup, answered},
+    lookup::{ChunkLookup, stored_answer},
     participants::StoryParticipants,
     validated::ValidatedStory,
 };
@@ -23,16 +24,16 @@ use crate::{
         rules::{Check, Path, Violations},
     },
     pb::{
-        Account, Article, IngestStoryResponse, Meeting,
+        Account, Article, IngestStoryResponse, Meeting, Report,
         ingest_story_response::{MeetingResult, Outcome},
         report::State,
     },
     service::{
-        Api, WritePlan,
+        Api,
         article::{put_new, put_next},
         error::{ServiceError, require_live},
         meeting::settle_inputs::{ReportInput, SettleInputs, require_room},
-        write::{revise::require_no_cycle, stale_evidence::compare},
+        write::{WritePlan, revise::require_no_cycle, stale_evidence::mark_stale_evidence},
     },
     store::{
         change,
@@ -40,98 +41,85 @@ use crate::{
     },
 };
 
-/// What became of one story: its answer, and which of the chunk's writes is its own.
+/// The planned outcome of a story: its answer, and the index of its write among those of the chunk.
 pub type PlannedStory = (Result<IngestStoryResponse, ServiceError>, Option<usize>);
 
-/// Prepares a chunk of stories. No two of them have a uri in common, and one that adds to a meeting is alone.
+/// Plans a chunk of stories. No two of them may share a uri, and a story that adds to a meeting must be alone.
 ///
-/// `ServiceError::Contention` if two stories find the same article by different uris, and the first one writes. The caller then
-/// prepares the stories one by one.
+/// # Errors
+/// `Contention` if two stories find the same article by different uris, and the first of them writes. The caller then
+/// writes the stories one by one.
 pub async fn prepare(api: &Api, stories: &[ValidatedStory]) -> Result<WritePlan<Vec<PlannedStory>>, ServiceError> {
-    let mut known = ChunkLookup::of(api, stories).await?;
+    let mut lookup = ChunkLookup::load(api, stories).await?;
     let now = SystemTime::now();
     let mut writes = Vec::new();
-    let mut ingested = Vec::with_capacity(stories.len());
-    // Stored articles that a story of the chunk writes to.
-    let mut touched: HashSet<Uuid> = HashSet::new();
-    for (story, answer) in stories.iter().zip(std::mem::take(&mut known.answers)) {
+    let mut planned = Vec::with_capacity(stories.len());
+    // Stored articles that a story of the chunk updates or adds reports to.
+    let mut written: HashSet<Uuid> = HashSet::new();
+    for (story, answer) in stories.iter().zip(std::mem::take(&mut lookup.answers)) {
         if let Some(answer) = answer {
-            ingested.push((answer, None));
+            planned.push((answer, None));
             continue;
         }
-        let found = known.article(story);
-        if found.is_some_and(|article| touched.contains(&article)) {
-            // It must see what the earlier story writes.
+        let article = lookup.article(story);
+        if article.is_some_and(|article| written.contains(&article)) {
+            // This story must see the write of the earlier one.
             return Err(ServiceError::Contention);
         }
-        let told = tell(story, &known, now);
-        // What it found, or what was in its way, may be what its own twin has written meanwhile.
-        let has_written = told.as_ref().is_ok_and(|(_, write)| !write.is_empty());
-        if !has_written && let Some(answer) = answered(api, story).await? {
-            ingested.push((answer, None));
+        let plan = plan_story(story, &lookup, now);
+        // If there is nothing to write, or an error, a concurrent retry of this request may be the cause: its stored
+        // answer takes precedence.
+        let has_write = plan.as_ref().is_ok_and(|(_, write)| !write.is_empty());
+        if !has_write && let Some(answer) = stored_answer(api, story).await? {
+            planned.push((answer, None));
             continue;
         }
-        match told {
+        match plan {
             Ok((answer, mut write)) => {
-                known.remember(&write);
-                // The answer is remembered, also where there was nothing to write.
-                write.answer = story.call.remember(&answer);
-                let own = (!write.is_empty()).then_some(writes.len());
-                touched.extend(found.filter(|_| own.is_some()));
-                writes.extend(own.map(|_| write));
-                ingested.push((Ok(answer), own));
+                lookup.add_planned(&write);
+                // The answer to a request with an id is stored even if there are no records to write.
+                write.answer = story.call.answer_to_store(&answer);
+                let index = (!write.is_empty()).then_some(writes.len());
+                written.extend(article.filter(|_| index.is_some()));
+                writes.extend(index.map(|_| write));
+                planned.push((Ok(answer), index));
             }
-            Err(refusal) => ingested.push((Err(refusal), None)),
+            Err(error) => planned.push((Err(error), None)),
         }
     }
-    Ok(if writes.is_empty() { WritePlan::Unchanged(ingested) } else { WritePlan::Write(ingested, writes) })
+    Ok(if writes.is_empty() { WritePlan::Unchanged(planned) } else { WritePlan::Write(planned, writes) })
 }
 
-/// What a story makes of what is known, and its answer; the write is empty if all was there, or if it is only checked.
-fn tell(
+/// Plans one story: its answer and its write. The write is empty if all records exist already or the story is only
+/// validated.
+fn plan_story(
     story: &ValidatedStory,
-    known: &ChunkLookup,
+    lookup: &ChunkLookup,
     now: SystemTime,
 ) -> Result<(IngestStoryResponse, Write), ServiceError> {
-    let article = find_article(story, known)?;
+    let article = find_article(story, lookup)?;
     let article_id = article.id();
-    let mut cast = StoryParticipants::of(story, known, article_id)?;
+    let mut participants = StoryParticipants::resolve(story, lookup, article_id)?;
 
-    // Where each report belongs: links name the meetings of other reports by their keys.
-    let mut places = Vec::with_capacity(story.reports.len());
-    for sent in &story.reports {
-        let before = known.reports.get(&(article_id, sent.report.content_hash.clone()));
-        let meeting = match (before, sent.meeting) {
-            (Some(report), _) => Collection::Meetings.id(&report.meeting),
-            (None, Some(meeting)) => {
-                let live = known.meetings.get(&meeting).map(|(meeting, _)| !meeting.is_deleted());
-                require_live(Collection::Meetings, meeting, live)?;
-                if let Some(survivor) = known.survivors.get(&meeting).cloned() {
-                    return Err(ServiceError::MergedAway { name: Collection::Meetings.name(meeting), survivor });
-                }
-                Some(meeting)
-            }
-            (None, None) => None,
-        };
-        places.push((before, meeting.unwrap_or_else(Uuid::now_v7)));
-    }
+    let targets = find_targets(story, lookup, article_id)?;
+    // Links name the meetings of other reports by their keys.
     let meeting_names: HashMap<&str, String> = story
         .reports
         .iter()
-        .zip(&places)
+        .zip(&targets)
         .map(|(sent, (_, meeting))| (sent.key.as_str(), Collection::Meetings.name(*meeting)))
         .collect();
 
-    let mut write = story.call.nothing();
+    let mut write = story.call.empty_write();
     let mut answer = IngestStoryResponse { article: Collection::Articles.name(article_id), ..Default::default() };
     answer.set_article_outcome(article.outcome());
-    let (record, origin) = article.put(story, known, now, &mut write);
+    let (record, origin) = article.put(story, lookup, now, &mut write);
 
     let mut added: BTreeMap<Uuid, Vec<ReportInput>> = BTreeMap::new();
-    for (sent, (before, meeting)) in story.reports.iter().zip(&places) {
+    for (sent, (existing, meeting)) in story.reports.iter().zip(&targets) {
         let mut result = MeetingResult { key: sent.key.clone(), ..Default::default() };
         result.meeting = Collection::Meetings.name(*meeting);
-        if let Some(report) = before {
+        if let Some(report) = existing {
             result.report.clone_from(&report.name);
             result.set_outcome(Outcome::Matched);
             answer.meetings.push(result);
@@ -143,8 +131,8 @@ fn tell(
         report.set_state(State::Active);
         report.meeting.clone_from(&result.meeting);
         let account = report.account.get_or_insert_default();
-        cast.name(account);
-        name_links(account, &meeting_names);
+        participants.replace_keys(account);
+        replace_link_keys(account, &meeting_names);
         let id = Uuid::now_v7();
         report.begin(id, now);
         result.report.clone_from(&report.name);
@@ -153,43 +141,75 @@ fn tell(
         write.reports.push(Put::new(id, report.clone()));
         added.entry(*meeting).or_default().push(ReportInput::new(report, &record, origin));
     }
-    for (meeting, tellings) in added {
-        write.meetings.push(put_meeting(meeting, tellings, known, now)?);
+    for (meeting, reports) in added {
+        write.meetings.push(put_meeting(meeting, reports, lookup, now)?);
     }
-    answer.participants = cast.results();
-    answer.warnings = std::mem::take(&mut cast.warnings);
-    write.participants = cast.created(now);
+    answer.participants = participants.results();
+    answer.warnings = std::mem::take(&mut participants.warnings);
+    write.participants = participants.created(now);
 
     if story.validate_only {
-        unname(&mut answer);
-        return Ok((answer, story.call.nothing()));
+        clear_new_names(&mut answer);
+        return Ok((answer, story.call.empty_write()));
     }
     Ok((answer, write))
 }
 
-/// The article of a story, as it is found.
+/// Finds, for each report of a story, the stored report with the same content, if any, and the id of its meeting. The
+/// meeting is that of the stored report, the one that the story names, or a new one.
+fn find_targets<'a>(
+    story: &ValidatedStory,
+    lookup: &'a ChunkLookup,
+    article: Uuid,
+) -> Result<Vec<(Option<&'a Report>, Uuid)>, ServiceError> {
+    let mut targets = Vec::with_capacity(story.reports.len());
+    for sent in &story.reports {
+        let existing = lookup.reports.get(&(article, sent.report.content_hash.clone()));
+        let meeting = match (existing, sent.meeting) {
+            (Some(report), _) => Collection::Meetings.id(&report.meeting),
+            (None, Some(meeting)) => {
+                let live = lookup.meetings.get(&meeting).map(|(meeting, _)| !meeting.is_deleted());
+                require_live(Collection::Meetings, meeting, live)?;
+                if let Some(survivor) = lookup.survivors.get(&meeting).cloned() {
+                    return Err(ServiceError::MergedAway { name: Collection::Meetings.name(meeting), survivor });
+                }
+                Some(meeting)
+            }
+            (None, None) => None,
+        };
+        targets.push((existing, meeting.unwrap_or_else(Uuid::now_v7)));
+    }
+    Ok(targets)
+}
+
+/// The article of a story, compared with the stored article that has its uri.
 enum ArticleMatch<'a> {
     New(Uuid),
     Same(Uuid, &'a Article),
-    /// The next revision, without its marks, and the one before it.
+    /// The next revision, not yet numbered and sealed, and the current one.
     Changed(Uuid, Box<(Article, Article)>),
 }
 
-fn find_article<'a>(story: &ValidatedStory, known: &'a ChunkLookup) -> Result<ArticleMatch<'a>, ServiceError> {
+/// Finds the stored article with one of a story's uris, and compares it.
+///
+/// # Errors
+/// `DuplicateArticle` if the uris belong to several articles, `ArticleDiffers` if an update is needed and not allowed,
+/// and those of the source that the article is syndicated from.
+fn find_article<'a>(story: &ValidatedStory, lookup: &'a ChunkLookup) -> Result<ArticleMatch<'a>, ServiceError> {
     let source = Collection::Articles.id(&story.article.syndicated_from);
     if let Some(source) = source {
-        let live = known.articles.get(&source).map(|(article, _)| !article.is_deleted());
+        let live = lookup.articles.get(&source).map(|(article, _)| !article.is_deleted());
         require_live(Collection::Articles, source, live)?;
     }
-    let mut owners = uris(&story.article).filter_map(|uri| Some((uri, *known.uris.get(uri)?)));
+    let mut owners = uris(&story.article).filter_map(|uri| Some((uri, *lookup.uris.get(uri)?)));
     let Some((uri, id)) = owners.next() else { return Ok(ArticleMatch::New(Uuid::now_v7())) };
     if let Some((uri, other)) = owners.find(|(_, other)| *other != id) {
         let name = Collection::Articles.name(other);
         return Err(ServiceError::DuplicateArticle { name, uri: uri.to_owned() });
     }
     let missing = || ServiceError::NotFound(Collection::Articles.name(id));
-    let (stored, doc) = known.found(story).ok_or_else(missing)?;
-    let article = known.article_of(story);
+    let (stored, doc) = lookup.stored(story).ok_or_else(missing)?;
+    let article = lookup.merged_article(story);
     if same_content(&article, stored) {
         return Ok(ArticleMatch::Same(id, stored));
     }
@@ -199,9 +219,9 @@ fn find_article<'a>(story: &ValidatedStory, known: &'a ChunkLookup) -> Result<Ar
     let at = Path::ROOT.field("story");
     let at = at.field("article");
     if let Some(source) = source {
-        require_no_cycle(&known.sources, source, id, &at.field("syndicated_from"))?;
+        require_no_cycle(&lookup.sources, source, id, &at.field("syndicated_from"))?;
     }
-    // The stored and the new uris or external ids together may be too many.
+    // The merged uris or external ids may be more than the rules allow.
     let mut violations = Violations::default();
     article.check(&at, &mut violations);
     violations.into_result()?;
@@ -223,16 +243,17 @@ impl ArticleMatch<'_> {
         }
     }
 
-    /// The article as it will be, and the first of its group of copies.
-    fn put(self, story: &ValidatedStory, known: &ChunkLookup, now: SystemTime, write: &mut Write) -> (Article, Uuid) {
+    /// Adds the article to the write if it is new or changed. Returns it as it will be stored, and the first article
+    /// of its group of copies.
+    fn put(self, story: &ValidatedStory, lookup: &ChunkLookup, now: SystemTime, write: &mut Write) -> (Article, Uuid) {
         let id = self.id();
-        let stored_origin = known.origins.get(&id).copied().unwrap_or(id);
+        let stored_origin = lookup.origins.get(&id).copied().unwrap_or(id);
         let text = (story.text.as_str(), story.text_key);
         match self {
             Self::Same(_, stored) => (stored.clone(), stored_origin),
             Self::New(_) => {
                 let mut article = story.article.clone();
-                let origin = known.first(&Copy::of(id, &article, story.text_key)).id;
+                let origin = lookup.first(&Copy::of(id, &article, story.text_key)).id;
                 article.origin = Collection::Articles.name(origin);
                 article.begin(id, now);
                 write.articles.push(put_new(id, article.clone(), text));
@@ -244,40 +265,45 @@ impl ArticleMatch<'_> {
                     carry_withheld_text(&mut article, &former);
                 }
                 let origin = match regroups(&former, &article) {
-                    true => known.first(&Copy::of(id, &article, known.text_key(story))).id,
+                    true => lookup.first(&Copy::of(id, &article, lookup.text_key(story))).id,
                     false => stored_origin,
                 };
                 article.origin = Collection::Articles.name(origin);
                 article.succeed(&former, now);
                 write.articles.push(put_next((article.clone(), former), text, change::Kind::Updated));
-                known.cited.get(&id).into_iter().for_each(|reports| compare(write, reports, &story.text, now));
+                lookup
+                    .cited
+                    .get(&id)
+                    .into_iter()
+                    .for_each(|reports| mark_stale_evidence(write, reports, &story.text, now));
                 (article, origin)
             }
         }
     }
 }
 
-/// A meeting with the reports that a story adds to it.
+/// Plans the creation or next revision of a meeting that a story adds reports to.
 fn put_meeting(
     id: Uuid,
     added: Vec<ReportInput>,
-    known: &ChunkLookup,
+    lookup: &ChunkLookup,
     now: SystemTime,
 ) -> Result<Put<Meeting>, ServiceError> {
-    let Some((_, doc)) = known.meetings.get(&id) else {
+    let Some((_, doc)) = lookup.meetings.get(&id) else {
         let mut meeting = Meeting::default();
         SettleInputs { reports: added, ..Default::default() }.settle(&mut meeting);
         meeting.begin(id, now);
         return Ok(Put::new(id, meeting));
     };
     let former: Meeting = doc.decode_to_rewrite()?;
-    let mut tellings = known.tellings.get(&id).cloned().unwrap_or_default();
-    require_room(&former.name, &tellings, added.len())?;
-    tellings.reports.extend(added);
-    Ok(tellings.put(tellings.settled(&former, now), change::Kind::Reported))
+    let mut inputs = lookup.inputs.get(&id).cloned().unwrap_or_default();
+    require_room(&former.name, &inputs, added.len())?;
+    inputs.reports.extend(added);
+    Ok(inputs.put(inputs.settled(&former, now), change::Kind::Reported))
 }
 
-fn name_links(account: &mut Account, meetings: &HashMap<&str, String>) {
+/// Replaces the `#keys` of meetings in links with their resource names.
+fn replace_link_keys(account: &mut Account, meetings: &HashMap<&str, String>) {
     for link in &mut account.links {
         if let Some(name) = link.meeting.strip_prefix('#').and_then(|key| meetings.get(key)) {
             link.meeting.clone_from(name);
@@ -285,20 +311,20 @@ fn name_links(account: &mut Account, meetings: &HashMap<&str, String>) {
     }
 }
 
-/// What is only checked has no name yet.
-fn unname(answer: &mut IngestStoryResponse) {
+/// Clears the names of records that a validated story would create.
+fn clear_new_names(answer: &mut IngestStoryResponse) {
     if answer.article_outcome() == Outcome::Created {
         answer.article.clear();
     }
-    for one in &mut answer.participants {
-        if one.outcome() == Outcome::Created {
-            one.name.clear();
+    for participant in &mut answer.participants {
+        if participant.outcome() == Outcome::Created {
+            participant.name.clear();
         }
     }
-    for one in &mut answer.meetings {
-        match one.outcome() {
-            Outcome::Created => (one.meeting, one.report) = Default::default(),
-            Outcome::Given => one.report.clear(),
+    for result in &mut answer.meetings {
+        match result.outcome() {
+            Outcome::Created => (result.meeting, result.report) = Default::default(),
+            Outcome::Given => result.report.clear(),
             _ => {}
         }
     }

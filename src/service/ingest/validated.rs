@@ -1,4 +1,4 @@
-//! A story as it was sent: checked against the contract and its own text, before anything is looked up.
+//! Stories as sent: checked against the contract and their own text, before any stored record is read.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::{
         article::{TextHash, take_text},
         copies::text_key,
         evidence,
-        report::{content, content_hash, former_content_hash},
+        report::{content, content_hash, content_hash_v1},
         resource::Collection,
         rules::{Check, ClearOutput, Path},
     },
@@ -17,7 +17,7 @@ use crate::{
     service::{error::ServiceError, write::idempotency::WriteCall},
 };
 
-/// A story that keeps the rules.
+/// A story that keeps the rules of the contract.
 #[derive(Debug)]
 pub struct ValidatedStory {
     pub call: WriteCall,
@@ -26,29 +26,32 @@ pub struct ValidatedStory {
     pub matching: ParticipantMatching,
     /// The article in its stored form.
     pub article: Article,
-    /// Its text, also one that is not to be kept; empty without one.
+    /// The text, even if it may not be stored; empty if none was sent.
     pub text: String,
-    /// What the text is compared by, if it is long enough.
+    /// The key by which copies are recognised; `None` for a text that is too short.
     pub text_key: Option<TextHash>,
-    /// By key.
+    /// The participants, by key.
     pub participants: Vec<(String, Participant)>,
     pub reports: Vec<ValidatedReport>,
 }
 
-/// A report of a story.
+/// A report of a validated story.
 #[derive(Debug)]
 pub struct ValidatedReport {
     pub key: String,
-    /// The meeting that the story names for it.
+    /// The meeting that the report is to be added to, if the story names one.
     pub meeting: Option<Uuid>,
-    /// With its hash and completed evidence; `#keys` still stand for names.
+    /// The report with its hash and completed evidence. Participants are still `#keys`, not names.
     pub report: Report,
-    /// The `content_hash` of version 1.
+    /// The content hash by the first version of the rule, as release 0.1.0 stored it.
     pub former_hash: String,
 }
 
 impl ValidatedStory {
-    /// Reads a request; `method` is the one that it came by, and `actor` who sent it.
+    /// Checks a request. `method` is the full name of its method.
+    ///
+    /// # Errors
+    /// `Invalid` for broken rules, evidence that the text does not have, and repeated reports.
     pub fn read(mut request: IngestStoryRequest, method: &'static str, actor: &str) -> Result<Self, ServiceError> {
         let former_hashes = former_hashes(&request);
         let request_id = if request.validate_only { String::new() } else { request.request_id.clone() };
@@ -61,7 +64,7 @@ impl ValidatedStory {
         let mut article = story.article.unwrap_or_default();
         article.name.clear();
         let text = take_text(&mut article);
-        let counted = (!text.is_empty()).then(|| evidence::IndexedText::new(&text));
+        let indexed_text = (!text.is_empty()).then(|| evidence::IndexedText::new(&text));
 
         let at = Path::ROOT.field("story");
         let at = at.field("reports");
@@ -71,30 +74,37 @@ impl ValidatedStory {
             let at = at.index(index);
             let (key, meeting) = (sent.key.clone(), Collection::Meetings.id(&sent.meeting));
             let mut report = report(sent, story.extractor.clone());
-            report.content_hash = content_hash(&content(&report, counted.as_ref()));
+            report.content_hash = content_hash(&content(&report, indexed_text.as_ref()));
             let earlier = *contents.entry(report.content_hash.clone()).or_insert(index);
             if earlier < index {
                 violations.add(&at, format!("repeats an earlier report of this story, that of [{earlier}]"));
             }
             let account = report.account.get_or_insert_default();
-            evidence::check(&mut report.evidence, account, counted.as_ref(), &at.field("evidence"), &mut violations);
+            evidence::check(
+                &mut report.evidence,
+                account,
+                indexed_text.as_ref(),
+                &at.field("evidence"),
+                &mut violations,
+            );
             reports.push(ValidatedReport { key, meeting, report, former_hash });
         }
         violations.into_result()?;
-        let participants = story.participants.into_iter().map(|one| (one.key, one.participant.unwrap_or_default()));
+        let participants =
+            story.participants.into_iter().map(|entry| (entry.key, entry.participant.unwrap_or_default()));
         let participants = participants.collect();
         let text_key = text_key(&text);
         Ok(Self { call, validate_only, allow_update, matching, article, text, text_key, participants, reports })
     }
 
-    /// The meetings that it adds to.
+    /// The meetings that the story adds reports to.
     pub fn meetings(&self) -> impl Iterator<Item = Uuid> {
-        self.reports.iter().filter_map(|one| one.meeting)
+        self.reports.iter().filter_map(|report| report.meeting)
     }
 
-    /// What its participants have that others may have too.
-    pub fn new_participants(&self) -> impl Iterator<Item = &Participant> {
-        self.participants.iter().map(|(_, participant)| participant).filter(|one| one.name.is_empty())
+    /// The participants that the story describes and does not name: they are matched or created.
+    pub fn unnamed_participants(&self) -> impl Iterator<Item = &Participant> {
+        self.participants.iter().map(|(_, participant)| participant).filter(|participant| participant.name.is_empty())
     }
 }
 
@@ -103,9 +113,10 @@ fn report(sent: StoryReport, extractor: Option<Extractor>) -> Report {
     Report { account, prominence, evidence, extractor, ..Default::default() }
 }
 
-/// The version 1 hashes of the reports of a story, which must be as it was sent.
+/// The first-version hashes of a story's reports. The request must not be canonicalised: these hashes depend on
+/// spelling.
 fn former_hashes(request: &IngestStoryRequest) -> Vec<String> {
     let story = request.story.iter();
     let reports = story.flat_map(|story| story.reports.iter().map(|report| (report.clone(), story.extractor.clone())));
-    reports.map(|(sent, extractor)| former_content_hash(report(sent, extractor))).collect()
+    reports.map(|(sent, extractor)| content_hash_v1(report(sent, extractor))).collect()
 }

@@ -1,4 +1,5 @@
-//! Every call is let in, or is not: by who makes it, and by the least role that the contract declares for its method.
+//! Authentication and authorisation of every call: by its credentials, and by the role that the contract declares for
+//! its method. A stream ends when the credentials that admitted it cease to be valid.
 
 use std::{
     future::Future,
@@ -15,36 +16,36 @@ use tonic::{
 };
 use tower::Service;
 
-use super::terminate_body::{broken_with, cut_with};
+use super::terminate_body::{cut_when, fail_request_when};
 use crate::{
     access::{Admitted, Authenticator, Credentials, Denied},
     model::role::Role,
     service::{error::ServiceError, method::Method, peer::Peer},
 };
 
-/// Lets callers in to a service.
+/// Admits authorised callers to a service.
 #[derive(Debug, Clone)]
 pub struct Access<S> {
     inner: S,
-    gate: Arc<Authenticator>,
+    authenticator: Arc<Authenticator>,
 }
 
 impl<S> Access<S> {
-    /// Around this service, for those whom the gate admits.
-    pub fn new(inner: S, gate: Arc<Authenticator>) -> Self {
-        Self { inner, gate }
+    /// Wraps a service.
+    pub fn new(inner: S, authenticator: Arc<Authenticator>) -> Self {
+        Self { inner, authenticator }
     }
 }
 
-/// Whom a path is for.
+/// The role that a path requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RequiredRole {
-    /// Everybody: whoever looks after the service has no credentials.
+    /// None: health checks come without credentials.
     Open,
-    /// Those who have the role.
-    For(Role),
-    /// Nobody: there is no such method, or it has no role. That much is only told to those who may read.
-    Nowhere,
+    /// At least this role.
+    AtLeast(Role),
+    /// The path has no method, or one without a role. Only callers who may read get to know that.
+    UnknownMethod,
 }
 
 impl RequiredRole {
@@ -53,9 +54,9 @@ impl RequiredRole {
             return Self::Open;
         }
         if path.starts_with("/grpc.reflection.v1.") || path.starts_with("/grpc.reflection.v1alpha.") {
-            return Self::For(Role::Reader);
+            return Self::AtLeast(Role::Reader);
         }
-        Method::of(path).and_then(|method| method.role).map_or(Self::Nowhere, Self::For)
+        Method::of(path).and_then(|method| method.role).map_or(Self::UnknownMethod, Self::AtLeast)
     }
 }
 
@@ -75,42 +76,44 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        let (door, is_unary) = (RequiredRole::of(path), Method::of(path).is_some_and(|method| !method.is_streaming));
-        let required = match door {
+        let required_role = RequiredRole::of(path);
+        let is_unary = Method::of(path).is_some_and(|method| !method.is_streaming);
+        let required = match required_role {
             RequiredRole::Open => return Box::pin(self.inner.call(request)),
-            RequiredRole::For(role) => role,
-            RequiredRole::Nowhere => Role::Reader,
+            RequiredRole::AtLeast(role) => role,
+            RequiredRole::UnknownMethod => Role::Reader,
         };
-        // The one that is ready is this one, not its clone.
+        // `poll_ready` has made this instance ready, not its clone.
         let clone = self.inner.clone();
-        let (mut inner, gate) = (mem::replace(&mut self.inner, clone), self.gate.clone());
+        let (mut inner, authenticator) = (mem::replace(&mut self.inner, clone), self.authenticator.clone());
         let (mut head, body) = request.into_parts();
         Box::pin(async move {
-            let admitted = match admit(&gate, &head, required).await {
-                Ok(admitted) if door != RequiredRole::Nowhere => admitted,
+            let admitted = match admit(&authenticator, &head, required).await {
+                Ok(admitted) if required_role != RequiredRole::UnknownMethod => admitted,
                 Ok(_) => return Ok(Status::from(ServiceError::UnknownMethod(head.uri.path().to_owned())).into_http()),
                 Err(denied) => return Ok(Status::from(ServiceError::from(denied)).into_http()),
             };
             head.extensions.insert(admitted.principal.clone());
             let request = http::Request::from_parts(head, body);
-            // What is done by the time that it ends is answered: a write that seems refused would be made again.
+            // A unary call is always answered: a client would repeat a write that seems to be rejected.
             if is_unary || !admitted.may_end() {
                 return inner.call(request).await;
             }
-            let request = broken_with(request, ended(admitted.clone()));
-            Ok(cut_with(inner.call(request).await?, ended(admitted)))
+            let request = fail_request_when(request, credentials_ended(admitted.clone()));
+            Ok(cut_when(inner.call(request).await?, credentials_ended(admitted)))
         })
     }
 }
 
-/// How a call ends that was let in by what does not hold any more.
-async fn ended(admitted: Admitted) -> Status {
+/// Waits until the credentials of an admitted caller cease to be valid, and returns the status that ends its streams.
+async fn credentials_ended(admitted: Admitted) -> Status {
     ServiceError::from(admitted.ended().await).into()
 }
 
-async fn admit(gate: &Authenticator, head: &http::request::Parts, required: Role) -> Result<Admitted, Denied> {
-    let admitted = match presented(head) {
-        Ok(presented) => gate.admit(presented, required).await,
+/// Authenticates and authorises a request, and counts rejections.
+async fn admit(authenticator: &Authenticator, head: &http::request::Parts, required: Role) -> Result<Admitted, Denied> {
+    let admitted = match credentials(head) {
+        Ok(credentials) => authenticator.admit(credentials, required).await,
         Err(denied) => Err(denied),
     };
     match &admitted {
@@ -123,8 +126,9 @@ async fn admit(gate: &Authenticator, head: &http::request::Parts, required: Role
     admitted
 }
 
-fn presented(head: &http::request::Parts) -> Result<Credentials<'_>, Denied> {
-    // Where nothing is known of the connection, nobody can be let in by it.
+/// The credentials of a request.
+fn credentials(head: &http::request::Parts) -> Result<Credentials<'_>, Denied> {
+    // The server adds the peer to every request; without one no caller is admitted.
     let peer = head.extensions.get::<Peer>().ok_or(Denied::Missing)?;
     Ok(Credentials {
         bearer: bearer(&head.headers)?,
@@ -133,12 +137,12 @@ fn presented(head: &http::request::Parts) -> Result<Credentials<'_>, Denied> {
     })
 }
 
-/// The token of a request (RFC 6750, 2.1).
+/// The bearer token of a request (RFC 6750, 2.1).
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Denied> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
-    let (first, other) = (all.next(), all.next());
+    let (first, second) = (all.next(), all.next());
     let Some(first) = first else { return Ok(None) };
-    let parts = first.to_str().ok().filter(|_| other.is_none()).and_then(|text| text.split_once(' '));
+    let parts = first.to_str().ok().filter(|_| second.is_none()).and_then(|text| text.split_once(' '));
     match parts {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim_start())),
         _ => Err(Denied::Invalid("the metadata `authorization` must be one `Bearer`, and a token")),
@@ -150,23 +154,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn health_is_open_and_whatever_has_no_role_is_closed() {
+    fn health_is_open_and_unknown_paths_are_closed() {
         assert_eq!(RequiredRole::of("/grpc.health.v1.Health/Watch"), RequiredRole::Open);
         assert_eq!(
             RequiredRole::of("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
-            RequiredRole::For(Role::Reader)
+            RequiredRole::AtLeast(Role::Reader)
         );
-        assert_eq!(RequiredRole::of("/readout.v1.MeetingService/GetMeeting"), RequiredRole::For(Role::Reader));
-        assert_eq!(RequiredRole::of("/readout.v1.MeetingService/MergeMeetings"), RequiredRole::For(Role::Curator));
-        for nowhere in
+        assert_eq!(RequiredRole::of("/readout.v1.MeetingService/GetMeeting"), RequiredRole::AtLeast(Role::Reader));
+        assert_eq!(RequiredRole::of("/readout.v1.MeetingService/MergeMeetings"), RequiredRole::AtLeast(Role::Curator));
+        for unknown in
             ["", "/", "/readout.v1.MeetingService/", "/readout.v1.meetingservice/GetMeeting", "/grpc.health.v2/"]
         {
-            assert_eq!(RequiredRole::of(nowhere), RequiredRole::Nowhere, "{nowhere}");
+            assert_eq!(RequiredRole::of(unknown), RequiredRole::UnknownMethod, "{unknown}");
         }
     }
 
     #[test]
-    fn a_bearer_token_is_one_and_whatever_else_is_sent_is_no_anonymous_caller() {
+    fn malformed_authorization_is_rejected_and_not_taken_as_anonymous() {
         let bearer = |sent: &[&str]| {
             let mut headers = HeaderMap::new();
             for value in sent {

@@ -1,5 +1,7 @@
-//! Who is let in, before the database feels it and before anything is decoded: so many calls and streams at a time, of
-//! which reads and writes take turns. Questions take theirs at the connections that they are asked on (`store/ask.rs`).
+//! Admission control: bounds the calls and streams in progress, before messages are decoded and the database is used.
+//!
+//! Calls beyond the bounds are shed at once. Reads and writes then wait in queues for their turn to execute. Queries,
+//! whose work grows with the data, queue for their database connections instead (`store::query`).
 
 use std::{
     future::{Future, pending},
@@ -14,22 +16,23 @@ use tower::Service;
 
 use super::{
     Limits,
-    buffer_request::arrived,
-    terminate_body::{broken_with, ending, ends_with},
+    buffer_request::buffer,
+    terminate_body::{end_body_when, end_when, fail_request_when},
 };
 use crate::{
     service::{error::ServiceError, method::Method},
-    store::pool::wait_queue::{Pass, WaitQueue},
+    store::pool::wait_queue::{Permit, WaitQueue},
 };
 
-/// So many are at work at a time: two full batches of the committer, and as many readers, who share their queries.
-const AT_WORK: usize = 512;
+/// Maximum number of writes executing at a time: two full batches of the committer. As many reads, which share batched
+/// queries.
+const MAX_EXECUTING: usize = 512;
 
-/// Lets calls in to a service.
+/// Admits calls to a service.
 #[derive(Debug, Clone)]
 pub struct Admission<S> {
     inner: S,
-    gates: Queues,
+    queues: Queues,
     stopping: CancellationToken,
 }
 
@@ -41,17 +44,17 @@ struct Queues {
     writes: WaitQueue,
 }
 
-/// What a call is to the service.
+/// The class of a call, by the resources that it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Read,
     Write,
-    Question,
+    Query,
     Stream,
 }
 
-/// Questions, whose work grows with what there is.
-const QUESTIONS: [&str; 7] = [
+/// Methods that are queries: their work grows with the data.
+const QUERIES: [&str; 7] = [
     "ListArticles",
     "ListParticipants",
     "ListMeetings",
@@ -60,47 +63,49 @@ const QUESTIONS: [&str; 7] = [
     "FindPath",
     "AggregateMeetings",
 ];
-/// How the names of methods that write begin.
-const WRITES: [&str; 9] = ["Create", "Update", "Delete", "Undelete", "Add", "Retract", "Merge", "Split", "Ingest"];
+/// Prefixes of the names of methods that write.
+const WRITE_PREFIXES: [&str; 9] =
+    ["Create", "Update", "Delete", "Undelete", "Add", "Retract", "Merge", "Split", "Ingest"];
 
 impl Class {
     fn of(method: &Method) -> Self {
         let name = method.path.rsplit('/').next().unwrap_or_default();
         match name {
             _ if method.is_streaming => Self::Stream,
-            name if QUESTIONS.contains(&name) => Self::Question,
-            name if WRITES.iter().any(|begin| name.starts_with(begin)) => Self::Write,
+            name if QUERIES.contains(&name) => Self::Query,
+            name if WRITE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => Self::Write,
             _ => Self::Read,
         }
     }
 }
 
 impl<S> Admission<S> {
-    /// Around this service. What is open without being of the contract, such as reflection, ends with `stopping`.
+    /// Wraps a service. `stopping` ends streams, including those outside of the contract, such as reflection.
     pub fn new(inner: S, limits: &Limits, stopping: CancellationToken) -> Self {
-        let gate = |class, room| WaitQueue::new(class, room, limits.max_wait);
-        let gates = Queues {
-            calls: gate("call", limits.max_calls),
-            streams: gate("stream", limits.max_streams),
-            reads: gate("read", AT_WORK),
-            writes: gate("write", AT_WORK),
+        let queue = |class, capacity| WaitQueue::new(class, capacity, limits.max_wait);
+        let queues = Queues {
+            calls: queue("call", limits.max_calls),
+            streams: queue("stream", limits.max_streams),
+            reads: queue("read", MAX_EXECUTING),
+            writes: queue("write", MAX_EXECUTING),
         };
-        Self { inner, gates, stopping }
+        Self { inner, queues, stopping }
     }
 }
 
 impl Queues {
-    /// A stream's place is its own until its end.
-    fn open(&self) -> Option<Pass> {
-        self.streams.enter_at_once()
+    /// Admits a stream, which holds the pass until its end.
+    fn enter_stream(&self) -> Option<Permit> {
+        self.streams.try_acquire()
     }
 
-    /// Waits until it is a call's turn; the places that it has until it is answered.
-    async fn turn(&self, class: Class) -> Option<Option<Pass>> {
+    /// Waits for a call's turn to execute, and returns the pass that it holds until it is answered. `None` if the wait
+    /// was too long; `Some(None)` for a class that does not wait here.
+    async fn enter(&self, class: Class) -> Option<Option<Permit>> {
         match class {
-            Class::Read => self.reads.enter().await.map(Some),
-            Class::Write => self.writes.enter().await.map(Some),
-            Class::Question | Class::Stream => Some(None),
+            Class::Read => self.reads.acquire().await.map(Some),
+            Class::Write => self.writes.acquire().await.map(Some),
+            Class::Query | Class::Stream => Some(None),
         }
     }
 }
@@ -119,44 +124,45 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        // The one that was ready is used up; the next call finds another.
+        // `poll_ready` has made this instance ready; its clone serves the next call.
         let next = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, next);
-        let gates = self.gates.clone();
+        let queues = self.queues.clone();
         match Method::of(request.uri().path()).map(Class::of) {
             None => {
-                // What the client may still send is waited for as well.
+                // The handler may be waiting for the client to send more, so the request body ends too.
                 let stopping = self.stopping.clone();
-                let response = inner.call(request.map(|body| ending(body, stopped(stopping.clone()))));
-                Box::pin(async move { Ok(ends_with(response.await?, stopped(stopping))) })
+                let response = inner.call(request.map(|body| end_body_when(body, stopped(stopping.clone()))));
+                Box::pin(async move { Ok(end_when(response.await?, stopped(stopping))) })
             }
             Some(Class::Stream) => {
-                // Its handler ends it, but may wait for what the client has not sent yet.
-                let request = broken_with(request, stopped(self.stopping.clone()));
+                // Handlers end their streams themselves, unless they are waiting for the client to send more.
+                let request = fail_request_when(request, stopped(self.stopping.clone()));
                 Box::pin(async move {
-                    let Some(place) = gates.open() else { return Ok(refused()) };
+                    let Some(pass) = queues.enter_stream() else { return Ok(overloaded()) };
                     let response = inner.call(request).await?;
-                    // Kept as long as the body.
-                    Ok(ends_with(response, async move {
-                        let _place = place;
+                    // The future lives as long as the response body, and with it the pass.
+                    Ok(end_when(response, async move {
+                        let _pass = pass;
                         pending().await
                     }))
                 })
             }
             Some(class) => Box::pin(async move {
-                let Some(_place) = gates.calls.enter_at_once() else { return Ok(refused()) };
-                let request = arrived(request).await;
-                let Some(_turn) = gates.turn(class).await else { return Ok(refused()) };
+                let Some(_call) = queues.calls.try_acquire() else { return Ok(overloaded()) };
+                let request = buffer(request).await;
+                let Some(_turn) = queues.enter(class).await else { return Ok(overloaded()) };
                 inner.call(request).await
             }),
         }
     }
 }
 
-fn refused() -> http::Response<Body> {
+fn overloaded() -> http::Response<Body> {
     Status::from(ServiceError::Overloaded).into_http()
 }
 
+/// Waits until the service stops, and returns the status that ends streams.
 async fn stopped(stopping: CancellationToken) -> Status {
     stopping.cancelled().await;
     ServiceError::Stopping.into()
@@ -168,17 +174,17 @@ mod tests {
     use crate::pb;
 
     #[test]
-    fn every_method_has_the_class_of_what_it_does() {
-        let mut questions = 0;
+    fn every_method_has_the_class_that_its_request_implies() {
+        let mut queries = 0;
         for method in pb::pool().services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
             let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
             let Some(class) = Method::of(&path).map(Class::of) else { continue };
-            // Whatever writes can be asked what it would write.
+            // Every write can be validated only.
             let writes = method.input().get_field_by_name("validate_only").is_some();
             assert_eq!(class == Class::Write, writes && !method.is_server_streaming(), "{path}");
             assert_eq!(class == Class::Stream, method.is_server_streaming(), "{path}");
-            questions += usize::from(class == Class::Question);
+            queries += usize::from(class == Class::Query);
         }
-        assert_eq!(questions, QUESTIONS.len());
+        assert_eq!(queries, QUERIES.len());
     }
 }

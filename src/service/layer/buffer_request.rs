@@ -1,4 +1,4 @@
-//! A request that has arrived: whoever sends slowly holds up nobody but themselves.
+//! Buffers the bodies of requests, so that a client that sends slowly occupies no place in the queues for execution.
 
 use std::{
     future::poll_fn,
@@ -17,15 +17,16 @@ use tonic::{
 
 use crate::service::status::MESSAGE_BYTES;
 
-/// Waits for the body of a request, as far as it may be a message; what is beyond that is refused where it is decoded.
-pub async fn arrived(request: http::Request<Body>) -> http::Request<Body> {
+/// Reads the body of a request into memory, up to the size of a message. The decoder rejects anything larger.
+pub async fn buffer(request: http::Request<Body>) -> http::Request<Body> {
     let (parts, mut body) = request.into_parts();
     let (mut first, mut more, mut last) = (Bytes::new(), BytesMut::new(), None);
     while first.len() + more.len() <= MESSAGE_BYTES
         && let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
     {
         match frame.map(Frame::into_data) {
-            // Most requests are one frame. Many small ones would take many times the bytes that are in them.
+            // Most requests are one frame, which is kept as it is. Many small frames are joined, since each has an
+            // overhead of many times its bytes.
             Ok(Ok(data)) if first.is_empty() => first = data,
             Ok(Ok(data)) => more.extend_from_slice(&data),
             Ok(Err(trailers)) => last = Some(Ok(trailers)),
@@ -37,15 +38,16 @@ pub async fn arrived(request: http::Request<Body>) -> http::Request<Body> {
     }
     let data = [first, more.freeze()].into_iter().filter(|data| !data.is_empty());
     let frames: Vec<_> = data.map(|data| Ok(Frame::data(data))).chain(last).collect();
-    http::Request::from_parts(parts, Body::new(Arrived { frames: frames.into_iter(), rest: body }))
+    http::Request::from_parts(parts, Body::new(Buffered { frames: frames.into_iter(), rest: body }))
 }
 
-struct Arrived {
+/// A body whose first frames are in memory.
+struct Buffered {
     frames: vec::IntoIter<Result<Frame<Bytes>, Status>>,
     rest: Body,
 }
 
-impl http_body::Body for Arrived {
+impl http_body::Body for Buffered {
     type Data = Bytes;
     type Error = Status;
 
@@ -71,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    /// Frames that are there.
+    /// A body of frames that are all ready.
     struct Frames(VecDeque<Frame<Bytes>>);
 
     impl http_body::Body for Frames {
@@ -84,11 +86,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_of_many_small_frames_takes_no_more_than_its_bytes() {
+    async fn many_small_frames_are_joined() {
         let bytes: Vec<u8> = (0..1000).map(|at| at as u8).collect();
         let frames = bytes.iter().map(|byte| Frame::data(Bytes::copy_from_slice(&[*byte])));
         let sent = frames.chain([Frame::trailers(http::HeaderMap::new())]).collect();
-        let (_, mut body) = arrived(http::Request::new(Body::new(Frames(sent)))).await.into_parts();
+        let (_, mut body) = buffer(http::Request::new(Body::new(Frames(sent)))).await.into_parts();
         let (mut read, mut frames) = (Vec::new(), 0);
         while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
             frames += 1;

@@ -1,4 +1,4 @@
-//! What is counted of each method. The counters are looked up once: a call only adds to them.
+//! The metrics of each method. The metric handles are looked up once; a call only updates them.
 
 use std::{
     collections::HashMap,
@@ -10,56 +10,56 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::service::{method::Method, status::CODES};
 
-/// The places of some codes among all.
+/// The numbers of some status codes.
 const OK: usize = 0;
 const UNKNOWN: usize = 2;
 const INTERNAL: usize = 13;
 
-/// The methods of the contract, and one for all others.
+/// The metrics of the methods of the contract, and those of all other paths together.
 #[derive(Debug)]
-pub struct Methods {
-    by_path: HashMap<&'static str, Arc<Measures>, foldhash::fast::RandomState>,
-    others: Arc<Measures>,
+pub struct AllMethodMetrics {
+    by_path: HashMap<&'static str, Arc<MethodMetrics>, foldhash::fast::RandomState>,
+    others: Arc<MethodMetrics>,
 }
 
-impl Methods {
-    /// All of them, as the descriptors tell.
-    pub fn all() -> Self {
-        let measures = |method: &'static Method| {
+impl AllMethodMetrics {
+    /// Registers the metrics of all methods.
+    pub fn register() -> Self {
+        let metrics = |method: &'static Method| {
             let (service, name) = method.path[1..].split_once('/')?;
-            Some((method.path.as_str(), Arc::new(Measures::new(service, name, method.is_streaming))))
+            Some((method.path.as_str(), Arc::new(MethodMetrics::new(service, name, method.is_streaming))))
         };
         Self {
-            by_path: Method::all().filter_map(measures).collect(),
-            others: Arc::new(Measures::new("other", "other", true)),
+            by_path: Method::all().filter_map(metrics).collect(),
+            others: Arc::new(MethodMetrics::new("other", "other", true)),
         }
     }
 
-    /// What is counted of the method of a path. Nothing is named by what a caller sends.
-    pub fn of(&self, path: &str) -> Arc<Measures> {
+    /// The metrics of the method at a path. Labels never contain a path as sent, which would be unbounded.
+    pub fn of(&self, path: &str) -> Arc<MethodMetrics> {
         Arc::clone(self.by_path.get(path).unwrap_or(&self.others))
     }
 }
 
-/// What is counted of one method.
+/// The metrics of one method.
 #[derive(Debug)]
-pub struct Measures {
-    /// Full name of its service.
+pub struct MethodMetrics {
+    /// Full name of the service.
     pub service: &'static str,
-    /// Its name.
+    /// Name of the method.
     pub method: &'static str,
     in_flight: Gauge,
-    /// None of a unary method.
+    /// Open streams; `None` for a unary method.
     open: Option<Gauge>,
-    /// None of a streaming method.
+    /// Durations; `None` for a streaming method.
     seconds: Option<Histogram>,
     ended: [OnceLock<Counter>; CODES.len()],
 }
 
-impl Measures {
+impl MethodMetrics {
     fn new(service: &'static str, method: &'static str, is_streaming: bool) -> Self {
         let seconds = || histogram!("readout_request_seconds", "service" => service, "method" => method);
-        let measures = Self {
+        let metrics = Self {
             service,
             method,
             in_flight: gauge!("readout_requests_in_flight"),
@@ -67,24 +67,24 @@ impl Measures {
             seconds: (!is_streaming).then(seconds),
             ended: [const { OnceLock::new() }; CODES.len()],
         };
-        // An alert that asks for an increase does not see a counter come into being.
-        measures.ended(OK);
-        measures.ended(INTERNAL);
-        measures
+        // Alerts use increase(), which misses the first count of a series unless it exists before.
+        metrics.ended(OK);
+        metrics.ended(INTERNAL);
+        metrics
     }
 
-    /// A call has begun.
+    /// Counts the begin of a call.
     pub fn begin(&self) {
         self.in_flight.increment(1.0);
         self.open.iter().for_each(|open| open.increment(1.0));
     }
 
-    /// A call has ended with a status, of which the name is answered.
-    pub fn end(&self, code: usize, took: Duration) -> &'static str {
+    /// Counts the end of a call, and returns the name of its status code.
+    pub fn end(&self, code: usize, duration: Duration) -> &'static str {
         self.in_flight.decrement(1.0);
         self.open.iter().for_each(|open| open.decrement(1.0));
-        self.seconds.iter().for_each(|seconds| seconds.record(took.as_secs_f64()));
-        // What is no code is UNKNOWN.
+        self.seconds.iter().for_each(|seconds| seconds.record(duration.as_secs_f64()));
+        // A number without a code counts as UNKNOWN.
         let code = if code < CODES.len() { code } else { UNKNOWN };
         self.ended(code).increment(1);
         CODES[code]

@@ -1,13 +1,13 @@
-//! Which answers are compressed: those of many records, where the client can read it.
+//! Selects the answers to compress: those with many records, if the client accepts compression.
 //!
-//! Many clients say so by themselves, and a small answer takes several times as long to compress as to make.
+//! Many clients accept it by default, and compressing a small answer takes several times as long as making it.
 
 use std::task::{Context, Poll};
 
 use tonic::{body::Body, codegen::http};
 use tower::Service;
 
-/// How a client tells what it can read.
+/// The header that lists the compressions that the client accepts.
 const ACCEPT: &str = "grpc-accept-encoding";
 
 /// Keeps a service from compressing small answers.
@@ -15,7 +15,7 @@ const ACCEPT: &str = "grpc-accept-encoding";
 pub struct Compression<S>(S);
 
 impl<S> Compression<S> {
-    /// Around this service.
+    /// Wraps a service.
     pub fn new(inner: S) -> Self {
         Self(inner)
     }
@@ -31,16 +31,16 @@ impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for Compressi
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        if !is_of_many(request.uri().path()) {
+        if !has_many_records(request.uri().path()) {
             request.headers_mut().remove(ACCEPT);
         }
         self.0.call(request)
     }
 }
 
-/// Whether it answers with many records at once. A watch does not: each of its messages is small, and compressed by
-/// itself.
-fn is_of_many(path: &str) -> bool {
+/// True if a method answers with many records in one message. A watch does not: its messages are small, and each would
+/// be compressed by itself.
+fn has_many_records(path: &str) -> bool {
     let method = path.rsplit('/').next().unwrap_or_default();
     ["List", "Stream", "BatchGet"].iter().any(|verb| method.starts_with(verb))
 }

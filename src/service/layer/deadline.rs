@@ -1,4 +1,5 @@
-//! Every call ends in time: at its caller's deadline (`grpc-timeout`), and a unary one at ours. By then a stream has begun.
+//! Deadlines: every call ends at its caller's deadline (`grpc-timeout`). The service's own limit ends unary calls, and
+//! streams that have not begun to answer.
 
 use std::{
     future::Future,
@@ -11,20 +12,20 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Status, body::Body, codegen::http};
 use tower::Service;
 
-use super::terminate_body::ends_with;
-use crate::service::{error::ServiceError, method::Method, write::idempotency};
+use super::terminate_body::end_when;
+use crate::service::{error::ServiceError, metadata, method::Method};
 
 /// Bounds the time of the calls of a service.
 #[derive(Debug, Clone)]
 pub struct Deadlines<S> {
     inner: S,
-    unary: Duration,
+    limit: Duration,
 }
 
 impl<S> Deadlines<S> {
-    /// Around this service, whose unary calls take at most so long, and streams so long to begin.
-    pub fn new(inner: S, unary: Duration) -> Self {
-        Self { inner, unary }
+    /// Wraps a service. `limit` bounds the time of unary calls, and the time until a stream begins to answer.
+    pub fn new(inner: S, limit: Duration) -> Self {
+        Self { inner, limit }
     }
 }
 
@@ -43,19 +44,19 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let is_unary = Method::of(request.uri().path()).is_some_and(|method| !method.is_streaming);
-        let callers = match idempotency::timeout(request.headers()) {
-            Ok(callers) => callers,
+        let timeout = match metadata::timeout(request.headers()) {
+            Ok(timeout) => timeout,
             Err(violations) => {
-                let refused = Status::from(ServiceError::from(violations)).into_http();
-                return Box::pin(async { Ok(refused) });
+                let invalid = Status::from(ServiceError::from(violations)).into_http();
+                return Box::pin(async { Ok(invalid) });
             }
         };
         let now = Instant::now();
-        // Whoever may take longer than a clock can count has no deadline.
-        let after = |longest: Duration| now.checked_add(longest);
-        // A stream begins when its request is there, which somebody may never send.
-        let begins = after(callers.map_or(self.unary, |callers| callers.min(self.unary)));
-        let ends = callers.and_then(after).filter(|_| !is_unary);
+        // A timeout beyond the range of the clock means no deadline.
+        let after = |timeout: Duration| now.checked_add(timeout);
+        // A stream begins once its first request has arrived, which a client may never send.
+        let begins = after(timeout.map_or(self.limit, |timeout| timeout.min(self.limit)));
+        let ends = timeout.and_then(after).filter(|_| !is_unary);
         let response = self.inner.call(request);
         Box::pin(async move {
             let begun = match begins {
@@ -64,7 +65,7 @@ where
             };
             match (begun, ends) {
                 (Err(_), _) => Ok(Status::from(ServiceError::Late).into_http()),
-                (Ok(Ok(response)), Some(deadline)) => Ok(ends_with(response, async move {
+                (Ok(Ok(response)), Some(deadline)) => Ok(end_when(response, async move {
                     sleep_until(deadline).await;
                     ServiceError::Late.into()
                 })),

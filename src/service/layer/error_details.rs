@@ -1,5 +1,6 @@
-//! A panic becomes INTERNAL instead of a dropped connection, a status that comes from below the handlers (an unknown
-//! method, a message over the limit) gets its reason, and the message of every status is encoded as gRPC has it.
+//! Completes the statuses of responses: a panic becomes INTERNAL instead of a dropped connection, a status from below
+//! the handlers (an unknown method, a message over the limit) gets a reason, and every message is encoded as gRPC
+//! specifies.
 
 use std::{
     future::Future,
@@ -21,7 +22,7 @@ use tonic::{
 };
 use tower::Service;
 
-use crate::service::status::{complete, defect, encode_message};
+use crate::service::status::{add_details, defect, encode_message};
 
 /// The header with the message of a status.
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -31,7 +32,7 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 pub struct ErrorDetails<S>(S);
 
 impl<S> ErrorDetails<S> {
-    /// Around this service.
+    /// Wraps a service.
     pub fn new(inner: S) -> Self {
         Self(inner)
     }
@@ -53,20 +54,20 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let path = request.uri().path().to_owned();
-        // What a handler shares with others are pools and channels, which a panic elsewhere leaves whole.
+        // Handlers share only pools and channels, which stay consistent after a panic.
         let response = AssertUnwindSafe(self.0.call(request)).catch_unwind();
         Box::pin(async move {
             let mut response = match response.await {
                 Ok(response) => response?,
-                // It is in the log already: the process tells of every panic.
+                // The panic hook of the process has logged it.
                 Err(_) => defect().into_http(),
             };
-            // Only a response without a body has its status in the headers.
+            // The status is in the headers only if the response has no body, else in the trailers.
             let Some(status) = Status::from_header_map(response.headers()) else {
                 return Ok(response.map(|body| Body::new(Encoded(body))));
             };
             if status.code() != tonic::Code::Ok && status.details().is_empty() {
-                response = complete(status, &path).into_http();
+                response = add_details(status, &path).into_http();
             }
             encode(response.headers_mut());
             Ok(response)
@@ -74,17 +75,17 @@ where
     }
 }
 
-/// Encodes the message as gRPC has it: tonic encodes letters that the protocol leaves as they are.
+/// Encodes the message of a status again: tonic also encodes characters that the protocol leaves as they are.
 pub(super) fn encode(headers: &mut HeaderMap) {
     let Some(message) = headers.get(MESSAGE) else { return };
     let message: Vec<u8> = percent_decode(message.as_bytes()).collect();
-    // It is visible ASCII, so that it is a value.
+    // The encoded message is printable ASCII, so the conversion succeeds.
     if let Ok(encoded) = HeaderValue::from_str(&encode_message(&message)) {
         headers.insert(MESSAGE, encoded);
     }
 }
 
-/// A body whose trailers have the message of the status encoded so.
+/// A body that encodes the message of the status in its trailers.
 struct Encoded(Body);
 
 impl http_body::Body for Encoded {

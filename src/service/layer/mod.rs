@@ -1,5 +1,14 @@
-//! The layers of every call, from the outside in: it is a call of gRPC, it is observed, its status is completed, its
-//! time is bounded, its caller is known, it is let in when it is its turn, and only large answers are compressed.
+//! The layers that every call passes through, from the outside in:
+//!
+//! 1. `only_grpc` answers requests that are not gRPC calls, in HTTP.
+//! 2. `observe` gives each call a request id, a span and metrics (`request_id`, `call_metrics`).
+//! 3. `error_details` adds a reason to statuses that have none, and converts panics.
+//! 4. `deadline` bounds the time of a call.
+//! 5. `access` authenticates the caller and checks the role that the method requires.
+//! 6. `admission` bounds the calls in progress and sheds load.
+//! 7. `compression` keeps small answers uncompressed.
+//!
+//! `buffer_request` and `terminate_body` are tools that several layers use.
 
 pub mod access;
 pub mod admission;
@@ -37,12 +46,17 @@ pub struct Limits {
     pub max_streams: usize,
 }
 
-/// The services as calls reach them.
+/// The services inside their layers.
 pub type Layers = OnlyGrpc<Observe<ErrorDetails<Deadlines<Access<Admission<Compression<Routes>>>>>>>;
 
 /// Puts the layers around the services.
-pub fn around(routes: Routes, gate: Arc<Authenticator>, limits: Limits, stopping: CancellationToken) -> Layers {
+pub fn around(
+    routes: Routes,
+    authenticator: Arc<Authenticator>,
+    limits: Limits,
+    stopping: CancellationToken,
+) -> Layers {
     let admitted = Admission::new(Compression::new(routes.prepare()), &limits, stopping);
-    let bounded = Deadlines::new(Access::new(admitted, gate), limits.call_timeout);
+    let bounded = Deadlines::new(Access::new(admitted, authenticator), limits.call_timeout);
     OnlyGrpc::new(Observe::new(ErrorDetails::new(bounded)))
 }

@@ -1,4 +1,4 @@
-//! The outermost layer: each call has an id, is a span of the log and of traces, and is counted.
+//! Observes calls: each gets a request id, a span in logs and traces, and metrics.
 
 use std::{
     future::Future,
@@ -18,7 +18,7 @@ use tower::Service;
 use tracing::{Instrument, Span, error_span, field::Empty};
 
 use super::{
-    call_metrics::{Measures, Methods},
+    call_metrics::{AllMethodMetrics, MethodMetrics},
     request_id::RequestId,
 };
 use crate::telemetry::{
@@ -30,13 +30,13 @@ use crate::telemetry::{
 #[derive(Debug, Clone)]
 pub struct Observe<S> {
     inner: S,
-    methods: Arc<Methods>,
+    metrics: Arc<AllMethodMetrics>,
 }
 
 impl<S> Observe<S> {
-    /// Around this service.
+    /// Wraps a service.
     pub fn new(inner: S) -> Self {
-        Self { inner, methods: Arc::new(Methods::all()) }
+        Self { inner, metrics: Arc::new(AllMethodMetrics::register()) }
     }
 }
 
@@ -54,47 +54,48 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let measures = self.methods.of(request.uri().path());
+        let metrics = self.metrics.of(request.uri().path());
         let id = RequestId::of(request.headers());
-        let watch = CallSpan::new(measures, &id, request.headers());
-        let span = watch.span.clone();
+        let call = CallSpan::new(metrics, &id, request.headers());
+        let span = call.span.clone();
         let response = span.in_scope(|| self.inner.call(request));
         let observed = async move {
             let mut response = response.await?;
             response.headers_mut().insert(RequestId::HEADER, id.into());
-            // Only a response without a body has its status in the headers.
+            // The status is in the headers only if the response has no body, else in the trailers.
             Ok(match status(response.headers()) {
                 Some(code) => {
-                    watch.end(code);
+                    call.end(code);
                     response
                 }
-                None => response.map(|body| Body::new(Observed { body, watch: Some(watch) })),
+                None => response.map(|body| Body::new(Observed { body, call: Some(call) })),
             })
         };
         Box::pin(observed.instrument(span))
     }
 }
 
-/// The status in headers or trailers. One that is none is UNKNOWN.
+/// The status code in headers or trailers; UNKNOWN for a malformed one.
 fn status(headers: &HeaderMap) -> Option<usize> {
     let code = headers.get("grpc-status")?;
     Some(code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(Status::unknown("").code() as usize))
 }
 
-/// A call, until it ends. One that is dropped before was cancelled.
+/// The span and metrics of a call in progress. Dropping it before its end records the call as cancelled.
 struct CallSpan {
-    measures: Option<Arc<Measures>>,
+    /// `None` once the end is recorded.
+    metrics: Option<Arc<MethodMetrics>>,
     started: Instant,
     span: Span,
     is_traced: bool,
 }
 
 impl CallSpan {
-    fn new(measures: Arc<Measures>, id: &RequestId, headers: &HeaderMap) -> Self {
-        let (service, method) = (measures.service, measures.method);
+    fn new(metrics: Arc<MethodMetrics>, id: &RequestId, headers: &HeaderMap) -> Self {
+        let (service, method) = (metrics.service, metrics.method);
         let parent = Traceparent::of(headers);
         let is_traced = traces::is_kept(parent);
-        // A line that tells of an error is worth little without its call: the span is there at each level.
+        // The span has the highest level, so that error lines have the fields of their call at every log level.
         let span = match is_traced {
             true => error_span!(target: TRACED, "call", service, method, request_id = id.as_str(), trace_id = Empty),
             false => error_span!("call", service, method, request_id = id.as_str(), trace_id = Empty),
@@ -106,41 +107,42 @@ impl CallSpan {
         if let Some(trace) = trace {
             span.record("trace_id", format!("{trace:032x}"));
         }
-        measures.begin();
-        Self { measures: Some(measures), started: Instant::now(), span, is_traced }
+        metrics.begin();
+        Self { metrics: Some(metrics), started: Instant::now(), span, is_traced }
     }
 
     fn end(mut self, code: usize) {
-        self.tell(code);
+        self.record_end(code);
     }
 
-    fn tell(&mut self, code: usize) {
-        let Some(measures) = self.measures.take() else { return };
-        let took = self.started.elapsed();
-        let code_name = measures.end(code, took);
+    fn record_end(&mut self, code: usize) {
+        let Some(metrics) = self.metrics.take() else { return };
+        let duration = self.started.elapsed();
+        let code_name = metrics.end(code, duration);
         if self.is_traced {
             traces::end(&self.span, code);
         }
-        self.span.in_scope(|| tracing::debug!(code = code_name, ?took, "answered"));
+        self.span.in_scope(|| tracing::debug!(code = code_name, took = ?duration, "answered"));
     }
 }
 
 impl Drop for CallSpan {
     fn drop(&mut self) {
-        self.tell(Status::cancelled("").code() as usize);
+        self.record_end(Status::cancelled("").code() as usize);
     }
 }
 
+/// A response body that records the end of its call.
 struct Observed {
     body: Body,
-    /// None once it has ended.
-    watch: Option<CallSpan>,
+    /// `None` once the call has ended.
+    call: Option<CallSpan>,
 }
 
 impl Observed {
     fn end(&mut self, code: usize) {
-        if let Some(watch) = self.watch.take() {
-            watch.end(code);
+        if let Some(call) = self.call.take() {
+            call.end(code);
         }
     }
 }
@@ -153,7 +155,7 @@ impl http_body::Body for Observed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let span = self.watch.as_ref().map(|watch| watch.span.clone());
+        let span = self.call.as_ref().map(|call| call.span.clone());
         let _in_span = span.as_ref().map(Span::enter);
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
         match &frame {
@@ -163,7 +165,7 @@ impl http_body::Body for Observed {
                 }
             }
             Some(Err(status)) => self.end(status.code() as usize),
-            // Its end without a status is its client's UNKNOWN.
+            // A client sees the end of a body without a status as UNKNOWN.
             None => self.end(Status::unknown("").code() as usize),
         }
         Poll::Ready(frame)

@@ -1,5 +1,5 @@
-//! Requests that are no calls of gRPC are answered in HTTP, so that a client of another protocol does not take an error for
-//! a success: gRPC has its errors in responses with the status 200.
+//! Answers requests that are not gRPC calls in plain HTTP. gRPC reports errors in responses with the HTTP status 200,
+//! which a client of another protocol would take for a success.
 
 use std::{
     future::Future,
@@ -17,9 +17,9 @@ use tonic::{
 use tower::Service;
 
 use super::error_details::encode;
-use crate::{model::text::quoted::shown, service::status::malformed};
+use crate::{model::text::quoted::quoted, service::status::malformed};
 
-/// A client of another protocol reads this.
+/// The body of the response to a client of another protocol.
 pub const PORT_SPEAKS: &str = concat!(
     "This port speaks gRPC over HTTP/2: try `grpcurl -plaintext HOST:PORT list`, without -plaintext over TLS.\n",
     "README says more: ",
@@ -27,15 +27,15 @@ pub const PORT_SPEAKS: &str = concat!(
     "#readme\n"
 );
 
-/// Content types of gRPC, as a client is told of them.
+/// The accepted content types, for the header `accept` of the response.
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc, application/grpc+proto");
 
-/// Lets only calls of gRPC through to a service.
+/// Passes only gRPC calls to a service.
 #[derive(Debug, Clone)]
 pub struct OnlyGrpc<S>(S);
 
 impl<S> OnlyGrpc<S> {
-    /// Around this service.
+    /// Wraps a service.
     pub fn new(inner: S) -> Self {
         Self(inner)
     }
@@ -55,14 +55,14 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let refused = match (request.method(), codec(request.headers())) {
+        let response = match (request.method(), codec(request.headers())) {
             (&Method::POST, Some(Codec::Proto)) => return Box::pin(self.0.call(request)),
-            (&Method::POST, Some(Codec::Other(name))) => other_codec(&name),
-            (&Method::POST, None) => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, (ACCEPT, GRPC)),
-            _ => refused(StatusCode::METHOD_NOT_ALLOWED, (ALLOW, HeaderValue::from_static("POST"))),
+            (&Method::POST, Some(Codec::Other(name))) => unsupported_codec(&name),
+            (&Method::POST, None) => not_grpc(StatusCode::UNSUPPORTED_MEDIA_TYPE, (ACCEPT, GRPC)),
+            _ => not_grpc(StatusCode::METHOD_NOT_ALLOWED, (ALLOW, HeaderValue::from_static("POST"))),
         };
-        tracing::debug!(status = %refused.status(), "not a call of gRPC");
-        Box::pin(async { Ok(refused) })
+        tracing::debug!(status = %response.status(), "not a gRPC call");
+        Box::pin(async { Ok(response) })
     }
 }
 
@@ -73,8 +73,9 @@ enum Codec {
     Other(String),
 }
 
-/// Nothing for a content type that is not gRPC's: `application/grpc`, a suffix such as `+proto`, and parameters, which mean
-/// nothing (gRPC over HTTP/2, Content-Type). It is `application/grpc-web` that begins alike and is another protocol.
+/// The encoding that the content type names: `application/grpc` with an optional suffix such as `+proto`, and
+/// parameters, which are ignored (gRPC over HTTP/2, Content-Type). `None` for any other content type, such as
+/// `application/grpc-web`, which begins alike but is another protocol.
 fn codec(headers: &HeaderMap) -> Option<Codec> {
     let sent = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let essence = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -84,15 +85,16 @@ fn codec(headers: &HeaderMap) -> Option<Codec> {
     }
 }
 
-/// Speaks gRPC, so that it is answered in gRPC.
-fn other_codec(name: &str) -> http::Response<Body> {
-    let why = format!("messages are encoded as proto (application/grpc+proto), not as {}", shown(name));
-    let mut response = malformed(&why).into_http();
+/// The response to a gRPC client with another encoding, as a gRPC status.
+fn unsupported_codec(name: &str) -> http::Response<Body> {
+    let problem = format!("messages are encoded as proto (application/grpc+proto), not as {}", quoted(name));
+    let mut response = malformed(&problem).into_http();
     encode(response.headers_mut());
     response
 }
 
-fn refused(status: StatusCode, (name, value): (HeaderName, HeaderValue)) -> http::Response<Body> {
+/// The response to a client of another protocol.
+fn not_grpc(status: StatusCode, (name, value): (HeaderName, HeaderValue)) -> http::Response<Body> {
     let mut response = http::Response::new(Body::new(PORT_SPEAKS.to_owned()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_type_is_read_as_grpc_has_it() {
+    fn content_type_is_parsed_as_grpc_specifies() {
         let other = |name: &str| Some(Codec::Other(name.to_owned()));
         for (content_type, expected) in [
             ("application/grpc", Some(Codec::Proto)),

@@ -1,4 +1,6 @@
-//! A stream that somebody else than its handler may end, with a status of theirs.
+//! Bodies that a condition outside of their handler can end: a deadline, a shutdown, or expired credentials.
+//!
+//! Each function takes the future `end`, which completes when the condition occurs, with the status to end with.
 
 use std::{
     future::Future,
@@ -13,69 +15,70 @@ use tonic::{
     codegen::{Bytes, http},
 };
 
-/// Lets the body of a response end with the status that `end` answers, should that come first.
-pub fn ends_with<F>(response: http::Response<Body>, end: F) -> http::Response<Body>
+/// Ends the body of a response after the frames that are ready, with the status in trailers.
+pub fn end_when<F>(response: http::Response<Body>, end: F) -> http::Response<Body>
 where
     F: Future<Output = Status> + Send + 'static,
 {
-    response.map(|body| ending(body, end))
+    response.map(|body| end_body_when(body, end))
 }
 
-/// The same of any body.
-pub fn ending<F>(body: Body, end: F) -> Body
+/// As `end_when`, for any body.
+pub fn end_body_when<F>(body: Body, end: F) -> Body
 where
     F: Future<Output = Status> + Send + 'static,
 {
-    Body::new(Ending { body: Some(body), end: Box::pin(end), how: How::After })
+    Body::new(TerminableBody { body: Some(body), end: Box::pin(end), mode: Mode::Drain })
 }
 
-/// The same, but nothing more is sent once that has come: a slow reader may have any amount ready.
-pub fn cut_with<F>(response: http::Response<Body>, end: F) -> http::Response<Body>
+/// Ends the body of a response before the frames that are ready. With a slow reader any amount of data may be ready.
+pub fn cut_when<F>(response: http::Response<Body>, end: F) -> http::Response<Body>
 where
     F: Future<Output = Status> + Send + 'static,
 {
-    response.map(|body| Body::new(Ending { body: Some(body), end: Box::pin(end), how: How::Cut }))
+    response.map(|body| Body::new(TerminableBody { body: Some(body), end: Box::pin(end), mode: Mode::Cut }))
 }
 
-/// The same of a request: whoever reads it comes upon the status as an error, and takes nothing more from it. A handler may
-/// read on after its answer has ended, or while its client does not read the answer.
-pub fn broken_with<F>(request: http::Request<Body>, end: F) -> http::Request<Body>
+/// Fails the body of a request: its handler reads the status as an error, and nothing after it. Ending the
+/// response is not enough, as a handler may read on after its response has ended, or while the client does not read
+/// the response.
+pub fn fail_request_when<F>(request: http::Request<Body>, end: F) -> http::Request<Body>
 where
     F: Future<Output = Status> + Send + 'static,
 {
-    request.map(|body| Body::new(Ending { body: Some(body), end: Box::pin(end), how: How::Broken }))
+    request.map(|body| Body::new(TerminableBody { body: Some(body), end: Box::pin(end), mode: Mode::Fail }))
 }
 
-struct Ending {
-    /// None once it has ended.
+struct TerminableBody {
+    /// `None` once the body has ended.
     body: Option<Body>,
     end: Pin<Box<dyn Future<Output = Status> + Send>>,
-    how: How,
+    mode: Mode,
 }
 
-/// How a body ends.
+/// The way in which a body ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// After what is ready, with trailers.
-    After,
-    /// Before what is ready, with trailers.
+enum Mode {
+    /// After the frames that are ready, with trailers.
+    Drain,
+    /// Before the frames that are ready, with trailers.
     Cut,
-    /// Before what is ready, with an error.
-    Broken,
+    /// Before the frames that are ready, with an error.
+    Fail,
 }
 
-impl Ending {
-    /// With the body goes what its handler was doing.
+impl TerminableBody {
+    /// Ends the body. Dropping it cancels the work of its handler.
     fn end(&mut self, status: Status) -> Result<Frame<Bytes>, Status> {
         self.body = None;
-        match self.how {
-            How::After | How::Cut => Ok(Frame::trailers(status.into_http::<Body>().into_parts().0.headers)),
-            How::Broken => Err(status),
+        match self.mode {
+            Mode::Drain | Mode::Cut => Ok(Frame::trailers(status.into_http::<Body>().into_parts().0.headers)),
+            Mode::Fail => Err(status),
         }
     }
 }
 
-impl http_body::Body for Ending {
+impl http_body::Body for TerminableBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -86,7 +89,7 @@ impl http_body::Body for Ending {
         if self.body.is_none() {
             return Poll::Ready(None);
         }
-        if self.how != How::After
+        if self.mode != Mode::Drain
             && let Poll::Ready(status) = self.end.as_mut().poll(context)
         {
             return Poll::Ready(Some(self.end(status)));
@@ -96,9 +99,9 @@ impl http_body::Body for Ending {
         {
             return Poll::Ready(frame);
         }
-        match self.how {
-            How::Cut | How::Broken => Poll::Pending,
-            How::After => self.end.as_mut().poll(context).map(|status| Some(self.end(status))),
+        match self.mode {
+            Mode::Cut | Mode::Fail => Poll::Pending,
+            Mode::Drain => self.end.as_mut().poll(context).map(|status| Some(self.end(status))),
         }
     }
 

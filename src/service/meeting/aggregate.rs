@@ -1,4 +1,4 @@
-//! MeetingService.AggregateMeetings: counts of meetings in groups.
+//! MeetingService.AggregateMeetings: numbers of meetings, by groups.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::{
     },
 };
 
-/// Counts what a checked request asks for.
+/// Counts meetings for a checked request.
 pub async fn aggregate(
     api: &Api,
     request: &AggregateMeetingsRequest,
     budget: Duration,
 ) -> Result<AggregateMeetingsResponse, ServiceError> {
-    let wanted = AggregateQuery {
+    let query = AggregateQuery {
         filter: filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?,
         groups: groups(&request.group_by)?,
         order: Order::parse(&request.order_by)?,
@@ -29,11 +29,11 @@ pub async fn aggregate(
     };
     let size = pagination::size(request.page_size);
     let as_of = api.feed.head().to_string();
-    // One more tells whether there are more.
-    let mut counted = count(&mut api.store.ask(QueryClass::Many, budget).await?, &wanted, size + 1).await?;
-    let truncated = counted.len() > size;
-    counted.truncate(size);
-    let groups = counted.into_iter().map(|one| group(&wanted.groups, one)).collect();
+    // One group more than the response holds shows that there are more.
+    let mut counts = count(&mut api.store.bounded_query(QueryClass::Question, budget).await?, &query, size + 1).await?;
+    let truncated = counts.len() > size;
+    counts.truncate(size);
+    let groups = counts.into_iter().map(|counts| group(&query.groups, counts)).collect();
     Ok(AggregateMeetingsResponse { groups, truncated, as_of })
 }
 
@@ -43,7 +43,7 @@ fn group(
 ) -> aggregate_meetings_response::Group {
     aggregate_meetings_response::Group {
         keys: groups.iter().map(|group| group.as_str().to_owned()).zip(keys).collect(),
-        // Far fewer than would not fit.
+        // Counts stay far below the limit of i32.
         meeting_count: i32::try_from(meetings).unwrap_or(i32::MAX),
         participant_count: i32::try_from(participants).unwrap_or(i32::MAX),
     }

@@ -1,4 +1,4 @@
-//! Pages of meetings.
+//! MeetingService.ListMeetings and StreamMeetings: pages of meetings.
 
 use std::time::Duration;
 
@@ -19,25 +19,30 @@ use crate::{
     },
 };
 
-/// What a request asks for, and where it begins.
-pub(super) fn question(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, ListQuery, View), ServiceError> {
+/// Parses a request into the start of its page, the query and the view.
+pub(super) fn parse_query(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, ListQuery, View), ServiceError> {
     let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?;
     let order = order::parse(order::MEETINGS, &request.order_by).map_err(ServiceError::Order)?;
-    let wanted = ListQuery { filter, question: None, show_deleted: request.show_deleted, order };
-    Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted, request.view()))
+    let query = ListQuery { filter, question: None, show_deleted: request.show_deleted, order };
+    Ok((Cursor::of(request, api.token_key, api.feed.head())?, query, request.view()))
 }
 
-/// A page, and after which id the next one begins, if there is one.
+/// Reads a page, and returns it with the keyset of its last record if there are more.
 pub(super) async fn page(
     api: Api,
     budget: Duration,
     cursor: Cursor,
-    wanted: ListQuery,
+    query: ListQuery,
     view: View,
 ) -> Result<(ListMeetingsResponse, Option<Keyset>), ServiceError> {
-    let mut page =
-        list(&mut api.store.ask(cursor.about, budget).await?, Collection::Meetings, &wanted, cursor.after, cursor.size)
-            .await?;
+    let mut page = list(
+        &mut api.store.bounded_query(cursor.class, budget).await?,
+        Collection::Meetings,
+        &query,
+        cursor.after,
+        cursor.size,
+    )
+    .await?;
     if view == View::Full {
         let ids: Vec<Uuid> = page.docs.iter().map(|doc| doc.id).collect();
         let sizes = report::sizes(api.store.reads(), &ids).await?;

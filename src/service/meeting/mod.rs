@@ -1,4 +1,8 @@
-//! MeetingService.
+//! MeetingService: meetings, and the reports that they are settled on.
+//!
+//! A meeting's account is never written directly: it is settled from the meeting's active reports and rulings
+//! (`settle_inputs`). `update` makes rulings, `merge` moves reports between meetings, `retract` takes reports back;
+//! creating, reporting and deleting are here. `view`, `list`, `aggregate` and `statement` serve the reads.
 
 pub mod aggregate;
 mod list;
@@ -16,12 +20,12 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use self::{
-    list::{page, question},
-    settle_inputs::{ReportInput, SettleInputs, complete, require_room, source, to_settle},
-    view::{read, whole},
+    list::{page, parse_query},
+    settle_inputs::{ReportInput, SettleInputs, complete_report, load_inputs_to_settle, load_source, require_room},
+    view::{read, read_full},
 };
 use super::{
-    Api, WritePlan,
+    Api,
     error::ServiceError,
     id, ids, new_id,
     read::{
@@ -30,15 +34,16 @@ use super::{
     },
     require_fits, require_free,
     write::{
-        idempotency::{WriteCall, check},
-        revise::{require_active, revised, to_delete, to_undelete},
+        WritePlan,
+        idempotency::WriteCall,
+        revise::{load_to_delete, load_to_undelete, plan_revision, require_active},
     },
 };
 use crate::{
     model::{
         meeting::basic,
         resource::{Collection, Deletable, Resource},
-        rules::{ClearOutput, Path},
+        rules::Path,
     },
     pb::{
         AddReportRequest, AggregateMeetingsRequest, AggregateMeetingsResponse, BatchGetMeetingsRequest,
@@ -59,18 +64,14 @@ use crate::{
 #[tonic::async_trait]
 impl MeetingService for Api {
     async fn create_meeting(&self, request: Request<CreateMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, mut request) = WriteCall::read(request)?;
-        request.clear_output();
-        check(&request).map_err(ServiceError::from)?;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_meeting(self, &call, &request))).await
+        let (call, request) = WriteCall::read_checked(request)?;
+        self.run_write(&call, || prepare_create(self, &call, &request)).await
     }
 
     async fn add_report(&self, request: Request<AddReportRequest>) -> Result<Response<Report>, Status> {
-        let (call, mut request) = WriteCall::read(request)?;
-        request.clear_output();
-        check(&request).map_err(ServiceError::from)?;
-        let _turn = self.record_locks.take(id::<Meeting>(&request.meeting)?).await;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_report(self, &call, &request))).await
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _lock = self.record_locks.lock(id::<Meeting>(&request.meeting)?).await;
+        self.run_write(&call, || prepare_report(self, &call, &request)).await
     }
 
     async fn get_meeting(&self, request: Request<GetMeetingRequest>) -> Result<Response<Meeting>, Status> {
@@ -78,8 +79,8 @@ impl MeetingService for Api {
         let id = id::<Meeting>(&request.name)?;
         let meeting = match (time, request.view()) {
             (Some(time), view) => view::as_of(self, &[id], view, time).await?.pop(),
-            (None, View::Basic) => without_reports(self, id).await?,
-            (None, _) => whole(self, id).await?,
+            (None, View::Basic) => read_basic(self, id).await?,
+            (None, _) => read_full(self, id).await?,
         };
         meeting.map(Response::new).ok_or_else(|| ServiceError::NotFound(request.name).into())
     }
@@ -101,9 +102,9 @@ impl MeetingService for Api {
         &self,
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<ListMeetingsResponse>, Status> {
-        let (request, budget) = self.asked(request).await?;
-        let (cursor, wanted, view) = question(self, &request)?;
-        Ok(Response::new(page(self.clone(), budget, cursor, wanted, view).await?.0))
+        let (request, budget) = self.read_query(request).await?;
+        let (cursor, query, view) = parse_query(self, &request)?;
+        Ok(Response::new(page(self.clone(), budget, cursor, query, view).await?.0))
     }
 
     type StreamMeetingsStream = Pin<Box<dyn Stream<Item = Result<ListMeetingsResponse, Status>> + Send>>;
@@ -112,9 +113,9 @@ impl MeetingService for Api {
         &self,
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<Self::StreamMeetingsStream>, Status> {
-        let (cursor, wanted, view) = question(self, &self.read(request).await?)?;
+        let (cursor, query, view) = parse_query(self, &self.read(request).await?)?;
         let (api, budget) = (self.clone(), self.question_timeout);
-        let page = move |cursor| page(api.clone(), budget, cursor, wanted.clone(), view);
+        let page = move |cursor| page(api.clone(), budget, cursor, query.clone(), view);
         let chunks = chunks(self, cursor.in_chunks(), page);
         Ok(Response::new(Box::pin(chunks)))
     }
@@ -158,54 +159,44 @@ impl MeetingService for Api {
     async fn update_meeting(&self, request: Request<UpdateMeetingRequest>) -> Result<Response<Meeting>, Status> {
         let (call, request) = WriteCall::read(request)?;
         let validate_only = request.validate_only;
-        let asked = update::MeetingUpdate::read(request).map_err(ServiceError::from)?;
-        let _turn = self.record_locks.take(asked.meeting()?).await;
-        self.commit_and_respond(|| {
-            call.with_idempotency(&self.store, update::prepare(self, &call, &asked, validate_only))
-        })
-        .await
+        let update = update::MeetingUpdate::read(request).map_err(ServiceError::from)?;
+        let _lock = self.record_locks.lock(update.meeting()?).await;
+        self.run_write(&call, || update::prepare(self, &call, &update, validate_only)).await
     }
 
     async fn retract_report(&self, request: Request<RetractReportRequest>) -> Result<Response<Report>, Status> {
-        let (call, request) = WriteCall::read(request)?;
-        check(&request).map_err(ServiceError::from)?;
-        let _turn = match read_report(self, &request.name).await? {
-            Some(report) => self.record_locks.take_all(Collection::Meetings.id(&report.meeting)).await,
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _locks = match read_report(self, &request.name).await? {
+            Some(report) => self.record_locks.lock_all(Collection::Meetings.id(&report.meeting)).await,
             None => Vec::new(),
         };
-        self.commit_and_respond(|| call.with_idempotency(&self.store, retract::prepare(self, &call, &request))).await
+        self.run_write(&call, || retract::prepare(self, &call, &request)).await
     }
 
     async fn merge_meetings(&self, request: Request<MergeMeetingsRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = WriteCall::read(request)?;
-        check(&request).map_err(ServiceError::from)?;
-        let all = ids::<Meeting>(&request.sources).into_iter().chain(Collection::Meetings.id(&request.name));
-        let _turns = self.record_locks.take_all(all).await;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, merge::prepare_merge(self, &call, &request)))
-            .await
+        let (call, request) = WriteCall::read_checked(request)?;
+        let meetings = ids::<Meeting>(&request.sources).into_iter().chain(Collection::Meetings.id(&request.name));
+        let _locks = self.record_locks.lock_all(meetings).await;
+        self.run_write(&call, || merge::prepare_merge(self, &call, &request)).await
     }
 
     async fn split_meeting(&self, request: Request<SplitMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = WriteCall::read(request)?;
-        check(&request).map_err(ServiceError::from)?;
-        let both = [&request.name, &request.into].into_iter().filter_map(|name| Collection::Meetings.id(name));
-        let _turns = self.record_locks.take_all(both).await;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, merge::prepare_split(self, &call, &request)))
-            .await
+        let (call, request) = WriteCall::read_checked(request)?;
+        let meetings = [&request.name, &request.into].into_iter().filter_map(|name| Collection::Meetings.id(name));
+        let _locks = self.record_locks.lock_all(meetings).await;
+        self.run_write(&call, || merge::prepare_split(self, &call, &request)).await
     }
 
     async fn delete_meeting(&self, request: Request<DeleteMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = WriteCall::read(request)?;
-        check(&request).map_err(ServiceError::from)?;
-        let _turn = self.record_locks.take(id::<Meeting>(&request.name)?).await;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_delete(self, &call, &request))).await
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _lock = self.record_locks.lock(id::<Meeting>(&request.name)?).await;
+        self.run_write(&call, || prepare_delete(self, &call, &request)).await
     }
 
     async fn undelete_meeting(&self, request: Request<UndeleteMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = WriteCall::read(request)?;
-        check(&request).map_err(ServiceError::from)?;
-        let _turn = self.record_locks.take(id::<Meeting>(&request.name)?).await;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_undelete(self, &call, &request))).await
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _lock = self.record_locks.lock(id::<Meeting>(&request.name)?).await;
+        self.run_write(&call, || prepare_undelete(self, &call, &request)).await
     }
 
     async fn list_meeting_revisions(
@@ -223,12 +214,12 @@ impl MeetingService for Api {
         &self,
         request: Request<AggregateMeetingsRequest>,
     ) -> Result<Response<AggregateMeetingsResponse>, Status> {
-        let (request, budget) = self.asked(request).await?;
+        let (request, budget) = self.read_query(request).await?;
         Ok(Response::new(aggregate::aggregate(self, &request, budget).await?))
     }
 }
 
-async fn prepare_meeting(
+async fn prepare_create(
     api: &Api,
     call: &WriteCall,
     request: &CreateMeetingRequest,
@@ -239,7 +230,7 @@ async fn prepare_meeting(
 
     let mut meeting = request.meeting.clone().unwrap_or_default();
     meeting.set_review(Review::Unreviewed);
-    let source = source(api, &request.source_article).await?;
+    let source = load_source(api, &request.source_article).await?;
     let report = Report {
         account: meeting.account.take(),
         article: request.source_article.clone(),
@@ -248,21 +239,21 @@ async fn prepare_meeting(
         extractor: request.extractor.clone(),
         ..Default::default()
     };
-    let mut report = complete(api, report, &source, &Path::ROOT.field("evidence")).await?;
+    let mut report = complete_report(api, report, &source, &Path::ROOT.field("evidence")).await?;
     let now = SystemTime::now();
     if !request.validate_only {
         report.meeting = Collection::Meetings.name(meeting_id);
         report.begin(report_id, now);
     }
-    let telling = ReportInput::new(report.clone(), &source.article, source.origin());
-    let tellings = SettleInputs { reports: vec![telling], ..Default::default() };
-    tellings.settle(&mut meeting);
+    let input = ReportInput::new(report.clone(), &source.article, source.origin());
+    let inputs = SettleInputs { reports: vec![input], ..Default::default() };
+    inputs.settle(&mut meeting);
     if request.validate_only {
         meeting.name.clear();
-        return Ok(WritePlan::Validated(tellings.answer(meeting)));
+        return Ok(WritePlan::Validated(inputs.answer(meeting)));
     }
     meeting.begin(meeting_id, now);
-    let answer = tellings.answer(meeting.clone());
+    let answer = inputs.answer(meeting.clone());
     let write = Write {
         reports: vec![Put::new(report_id, report)],
         meetings: vec![Put::new(meeting_id, meeting)],
@@ -281,13 +272,13 @@ async fn prepare_report(
     require_free::<Report>(&api.store, &request.report_id, report_id).await?;
     let sent = request.report.clone().unwrap_or_default();
     let completed = async {
-        let source = source(api, &sent.article).await?;
-        let report = complete(api, sent, &source, &Path::ROOT.field("report").field("evidence")).await?;
+        let source = load_source(api, &sent.article).await?;
+        let report = complete_report(api, sent, &source, &Path::ROOT.field("report").field("evidence")).await?;
         Ok::<_, ServiceError>((source, report))
     };
-    let (of_meeting, completed) = tokio::join!(to_add_to(api, request, meeting_id), completed);
-    let ((former, mut tellings), (source, mut report)) = (of_meeting?, completed?);
-    require_room(&request.meeting, &tellings, 1)?;
+    let (target, completed) = tokio::join!(load_target(api, request, meeting_id), completed);
+    let ((former, mut inputs), (source, mut report)) = (target?, completed?);
+    require_room(&request.meeting, &inputs, 1)?;
     report.meeting.clone_from(&request.meeting);
     if request.validate_only {
         report.name.clear();
@@ -295,12 +286,12 @@ async fn prepare_report(
     }
     let now = SystemTime::now();
     report.begin(report_id, now);
-    tellings.reports.push(ReportInput::new(report.clone(), &source.article, source.origin()));
+    inputs.reports.push(ReportInput::new(report.clone(), &source.article, source.origin()));
     let meeting = match former {
-        Some(former) => tellings.put(tellings.settled(&former, now), change::Kind::Reported),
+        Some(former) => inputs.put(inputs.settled(&former, now), change::Kind::Reported),
         None => {
             let mut meeting = Meeting { labels: request.meeting_labels.clone(), ..Default::default() };
-            tellings.settle(&mut meeting);
+            inputs.settle(&mut meeting);
             meeting.begin(meeting_id, now);
             Put::new(meeting_id, meeting)
         }
@@ -310,13 +301,13 @@ async fn prepare_report(
     Ok(WritePlan::Write(report, vec![write]))
 }
 
-/// The meeting that a report is to be added to, with those that it has; none where it is to be made.
-async fn to_add_to(
+/// Loads the meeting that a report is added to, and its reports. `None` if it does not exist and is to be created.
+async fn load_target(
     api: &Api,
     request: &AddReportRequest,
     id: Uuid,
 ) -> Result<(Option<Meeting>, SettleInputs), ServiceError> {
-    // The meeting first: whatever happens to its reports afterwards makes a revision of it.
+    // Load the meeting before its reports: every change of its reports makes a revision, so a race becomes a conflict.
     let docs = meeting::get(api.store.reads(), &[id]).await?;
     let Some(doc) = docs.first() else {
         let missing = || ServiceError::NotFound(request.meeting.clone());
@@ -324,8 +315,8 @@ async fn to_add_to(
     };
     let meeting: Meeting = doc.decode_to_rewrite()?;
     require_active(api, &meeting).await?;
-    let tellings = to_settle(api, &[id]).await?.remove(&id).unwrap_or_default();
-    Ok((Some(meeting), tellings))
+    let inputs = load_inputs_to_settle(api, &[id]).await?.remove(&id).unwrap_or_default();
+    Ok((Some(meeting), inputs))
 }
 
 async fn prepare_delete(
@@ -333,7 +324,7 @@ async fn prepare_delete(
     call: &WriteCall,
     request: &DeleteMeetingRequest,
 ) -> Result<WritePlan<Meeting>, ServiceError> {
-    let former: Meeting = to_delete(api, &request.name, &request.etag, None).await?;
+    let former: Meeting = load_to_delete(api, &request.name, &request.etag, None).await?;
     let next = former.deleted(SystemTime::now());
     Ok(put_next(call, request.validate_only, next, change::Kind::Deleted))
 }
@@ -343,26 +334,26 @@ async fn prepare_undelete(
     call: &WriteCall,
     request: &UndeleteMeetingRequest,
 ) -> Result<WritePlan<Meeting>, ServiceError> {
-    let former: Meeting = to_undelete(api, &request.name, &request.etag).await?;
+    let former: Meeting = load_to_undelete(api, &request.name, &request.etag).await?;
     let next = former.undeleted(SystemTime::now());
     Ok(put_next(call, request.validate_only, next, change::Kind::Undeleted))
 }
 
 fn put_next(call: &WriteCall, validate_only: bool, next: Meeting, kind: change::Kind) -> WritePlan<Meeting> {
     let answer = basic(next.clone());
-    revised(call, validate_only, answer, |write| {
+    plan_revision(call, validate_only, answer, |write| {
         write.meetings.push(Put::next(next.id().unwrap_or_default(), next, kind));
     })
 }
 
-/// Reads one meeting.
-async fn without_reports(api: &Api, id: Uuid) -> Result<Option<Meeting>, ServiceError> {
+/// Reads a meeting in the BASIC view.
+async fn read_basic(api: &Api, id: Uuid) -> Result<Option<Meeting>, ServiceError> {
     let Some(doc) = api.store.by_id().meetings.get(id).await? else { return Ok(None) };
     require_fits(doc.bytes.len() + 16)?;
     Ok(Some(basic(doc.decode()?)))
 }
 
-/// Reads one report.
+/// Reads a report.
 async fn read_report(api: &Api, name: &str) -> Result<Option<Report>, ServiceError> {
     let doc = api.store.by_id().reports.get(id::<Report>(name)?).await?;
     Ok(doc.map(|doc| doc.decode()).transpose()?)

@@ -1,4 +1,5 @@
-//! Reports on their way in, for all calls that make one, and the reports of a meeting as settling wants them.
+//! The inputs of settling: the active reports and rulings of a meeting, each report with what settling needs to know of
+//! its article. Also completes the reports that calls submit, before they are stored.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,7 +17,7 @@ use crate::{
         canonical::Canonical,
         evidence,
         meeting::{MOST_REPORT_BYTES, MOST_REPORTS, basic, full, settle_on},
-        report::{content, content_hash, has_content, participants, read_to_settle},
+        report::{content, content_hash, decode_for_settling, has_content, participants},
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
         settle::SourceReport,
@@ -32,7 +33,7 @@ use crate::{
     },
 };
 
-/// A report with what settling needs to know of its article.
+/// A report, with the facts about its article that settling needs.
 #[derive(Debug, Clone)]
 pub struct ReportInput {
     /// The report.
@@ -49,34 +50,34 @@ impl ReportInput {
         Self { report, origin, publish_date, uri: article.uri.clone() }
     }
 
-    /// As settling takes it.
-    pub fn told(&self) -> SourceReport<'_> {
+    /// The form that settling takes.
+    fn source_report(&self) -> SourceReport<'_> {
         SourceReport { report: &self.report, origin: self.origin, publish_date: self.publish_date, uri: &self.uri }
     }
 }
 
-/// The active reports of a meeting: what it is settled on.
+/// The active reports of a meeting, on which it is settled.
 #[derive(Debug, Clone, Default)]
 pub struct SettleInputs {
-    /// Those of articles.
+    /// The reports of articles.
     pub reports: Vec<ReportInput>,
     /// The rulings.
     pub rulings: Vec<Report>,
-    /// How many bytes those have together that were read from the store.
+    /// Total bytes of the reports that were read from the store.
     pub bytes: usize,
-    /// The state of all groups of copies when those were read.
+    /// Version of the groups of copies when they were read.
     pub groups: Option<i64>,
 }
 
 impl SettleInputs {
-    /// Reports of one meeting as they are stored.
+    /// Decodes the stored reports of one meeting.
     pub fn of(rows: &[report::ReportRow]) -> Result<Self, StoreError> {
-        let mut tellings = Self::default();
-        rows.iter().try_for_each(|row| tellings.push(row.doc.decode()?, row))?;
-        Ok(tellings)
+        let mut inputs = Self::default();
+        rows.iter().try_for_each(|row| inputs.push(row.doc.decode()?, row))?;
+        Ok(inputs)
     }
 
-    /// Adds a stored report. It may have the spelling of release 0.1.0.
+    /// Adds a stored report, made canonical: release 0.1.0 stored reports as they were sent.
     fn push(&mut self, mut report: Report, row: &report::ReportRow) -> Result<(), StoreError> {
         report.canonicalize();
         self.bytes += row.doc.bytes.len();
@@ -91,7 +92,7 @@ impl SettleInputs {
         Ok(())
     }
 
-    /// Adds a report as it was, of its article as it was.
+    /// Adds a report of the past, with its article as of the same time.
     pub fn push_as_of(&mut self, mut report: Report, row: &history::ReportRowAt) -> Result<(), StoreError> {
         report.canonicalize();
         match (row.origin, &row.article_doc) {
@@ -105,49 +106,48 @@ impl SettleInputs {
         Ok(())
     }
 
-    /// The reports of articles as settling takes them.
-    pub fn told(&self) -> Vec<SourceReport<'_>> {
-        self.reports.iter().map(ReportInput::told).collect()
+    /// The reports of articles, in the form that settling takes.
+    fn source_reports(&self) -> Vec<SourceReport<'_>> {
+        self.reports.iter().map(ReportInput::source_report).collect()
     }
 
-    /// The rulings as settling takes them.
-    pub fn rulings(&self) -> Vec<&Report> {
+    fn rulings(&self) -> Vec<&Report> {
         self.rulings.iter().collect()
     }
 
-    /// These and those of another meeting.
-    pub fn and(mut self, others: Self) -> Self {
-        self.reports.extend(others.reports);
-        self.rulings.extend(others.rulings);
-        self.bytes += others.bytes;
-        self.groups = self.groups.into_iter().chain(others.groups).min();
+    /// Adds the inputs of another meeting.
+    pub fn and(mut self, other: Self) -> Self {
+        self.reports.extend(other.reports);
+        self.rulings.extend(other.rulings);
+        self.bytes += other.bytes;
+        self.groups = self.groups.into_iter().chain(other.groups).min();
         self
     }
 
-    /// Those that have one of these names, and the others.
+    /// Splits into the reports that have one of these names, and the others.
     pub fn partition(self, names: &BTreeSet<&str>) -> (Self, Self) {
         let is_named = |report: &Report| names.contains(report.name.as_str());
-        let (these, reports) = self.reports.into_iter().partition(|one| is_named(&one.report));
-        let (those, rulings) = self.rulings.into_iter().partition(is_named);
-        let parts = |reports: Vec<ReportInput>, rulings: Vec<Report>| {
-            let all = reports.iter().map(|one| &one.report).chain(&rulings);
+        let (named_reports, reports) = self.reports.into_iter().partition(|input| is_named(&input.report));
+        let (named_rulings, rulings) = self.rulings.into_iter().partition(is_named);
+        let part = |reports: Vec<ReportInput>, rulings: Vec<Report>| {
+            let all = reports.iter().map(|input| &input.report).chain(&rulings);
             Self { bytes: all.map(Message::encoded_len).sum(), reports, rulings, groups: self.groups }
         };
-        (parts(these, those), parts(reports, rulings))
+        (part(named_reports, named_rulings), part(reports, rulings))
     }
 
-    /// The ruling that comes before all others.
+    /// The newest ruling, which takes precedence over all others.
     pub fn newest_ruling(&self) -> Option<&Report> {
-        let age = |one: &Report| (one.create_time.map(|time| (time.seconds, time.nanos)), one.name.clone());
-        self.rulings.iter().max_by_key(|one| age(one))
+        let age = |ruling: &Report| (ruling.create_time.map(|time| (time.seconds, time.nanos)), ruling.name.clone());
+        self.rulings.iter().max_by_key(|ruling| age(ruling))
     }
 
-    /// Settles their meeting on them.
+    /// Settles the meeting on these inputs.
     pub fn settle(&self, meeting: &mut Meeting) {
-        settle_on(meeting, &self.told(), &self.rulings());
+        settle_on(meeting, &self.source_reports(), &self.rulings());
     }
 
-    /// The next revision of their meeting, settled on them.
+    /// The next revision of the meeting, settled on these inputs.
     pub fn settled(&self, former: &Meeting, now: SystemTime) -> Meeting {
         let mut next = former.clone();
         self.settle(&mut next);
@@ -155,88 +155,95 @@ impl SettleInputs {
         next
     }
 
-    /// The write of their meeting, which was settled on them.
+    /// The write of the meeting, which was settled on these inputs.
     pub fn put(&self, meeting: Meeting, kind: change::Kind) -> Put<Meeting> {
         let account = meeting.account.clone().unwrap_or_default();
-        let accounts = self.reports.iter().map(|one| &one.report).chain(&self.rulings);
-        // Where nobody rules, the account has everybody.
-        let accounts = accounts.filter(|_| !self.rulings.is_empty()).filter_map(|one| one.account.as_ref());
-        let told: BTreeSet<Uuid> = accounts.flat_map(participants).collect();
+        let reports = self.reports.iter().map(|input| &input.report).chain(&self.rulings);
+        // Only a ruling can leave out participants that reports name.
+        let accounts = reports.filter(|_| !self.rulings.is_empty()).filter_map(|report| report.account.as_ref());
+        let reported: BTreeSet<Uuid> = accounts.flat_map(participants).collect();
         let settled: BTreeSet<Uuid> = participants(&account).collect();
-        let left_out = Some(told.difference(&settled).copied().collect());
+        let left_out = Some(reported.difference(&settled).copied().collect());
         let id = meeting.id().unwrap_or_default();
         let put = if meeting.revision == 1 { Put::new(id, meeting) } else { Put::next(id, meeting, kind) };
         Put { left_out, settled_at: self.groups, ..put }
     }
 
-    /// Their meeting in the FULL view.
+    /// The meeting in the FULL view.
     pub fn full(&self, meeting: Meeting) -> Meeting {
-        full(meeting, &self.told(), &self.rulings())
+        full(meeting, &self.source_reports(), &self.rulings())
     }
 
-    /// Their meeting as whoever writes it is answered: in the FULL view, where that is no larger than a message may be,
-    /// else in the BASIC one. What was asked for is done all the same.
+    /// The answer to a write of the meeting: its FULL view, or its BASIC view if the former is larger than a message
+    /// may be. The size of the answer never fails the write.
     pub fn answer(&self, meeting: Meeting) -> Meeting {
         let full = self.full(meeting.clone());
         if full.encoded_len() > MESSAGE_BYTES { basic(meeting) } else { full }
     }
 }
 
-/// The active reports of these meetings.
-pub async fn tellings(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
-    let mut tellings: HashMap<Uuid, SettleInputs> = HashMap::new();
+/// Loads the active reports of meetings, complete.
+pub async fn load_inputs(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
+    let mut inputs: HashMap<Uuid, SettleInputs> = HashMap::new();
     for row in report::of_meetings(api.store.reads(), meetings).await? {
-        tellings.entry(row.meeting).or_default().push(row.doc.decode()?, &row)?;
+        inputs.entry(row.meeting).or_default().push(row.doc.decode()?, &row)?;
     }
-    Ok(tellings)
+    Ok(inputs)
 }
 
-/// The same for those who only settle these meetings: reports without what they say besides.
-pub async fn to_settle(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
-    let mut tellings: HashMap<Uuid, SettleInputs> = HashMap::new();
+/// As `load_inputs`, without the parts of reports that settling does not read.
+pub async fn load_inputs_to_settle(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
+    let mut inputs: HashMap<Uuid, SettleInputs> = HashMap::new();
     for row in report::of_meetings(api.store.reads(), meetings).await? {
         let damaged = |_| StoreError::Damaged(Collection::Reports.name(row.doc.id));
-        let report = read_to_settle(&row.doc.bytes).map_err(damaged)?;
-        tellings.entry(row.meeting).or_default().push(report, &row)?;
+        let report = decode_for_settling(&row.doc.bytes).map_err(damaged)?;
+        inputs.entry(row.meeting).or_default().push(report, &row)?;
     }
-    Ok(tellings)
+    Ok(inputs)
 }
 
-/// The article that a report is of, with its text.
+/// The article of a report, with its text.
 pub struct ReportArticle {
     /// The article.
     pub article: Article,
-    source: Arc<article::ArticleSource>,
+    stored: Arc<article::ArticleSource>,
 }
 
 impl ReportArticle {
-    /// The first article of its group of copies.
+    /// The first article of the article's group of copies.
     pub fn origin(&self) -> Uuid {
-        self.source.origin
+        self.stored.origin
     }
 }
 
-/// Reads the article that a report is of, which must be live.
-pub async fn source(api: &Api, name: &str) -> Result<ReportArticle, ServiceError> {
+/// Loads the article of a report.
+///
+/// # Errors
+/// `NotFound`, and `Deleted` if the article is not live.
+pub async fn load_source(api: &Api, name: &str) -> Result<ReportArticle, ServiceError> {
     let missing = || ServiceError::NotFound(name.to_owned());
     let id = Collection::Articles.id(name).ok_or_else(missing)?;
-    let source = api.store.by_id().sources.get(id).await?.ok_or_else(missing)?;
-    let article: Article = source.doc.decode()?;
+    let stored = api.store.by_id().sources.get(id).await?.ok_or_else(missing)?;
+    let article: Article = stored.doc.decode()?;
     if article.is_deleted() {
         return Err(ServiceError::Deleted(article.name));
     }
-    Ok(ReportArticle { article, source })
+    Ok(ReportArticle { article, stored })
 }
 
-/// Completes a report that was sent: its hash, its article's revision, its evidence, which is checked. `at` is where
-/// the list of evidence stands in the request. The participants that it names must be live.
-pub async fn complete(
+/// Completes a submitted report: sets its hash, state and article revision, and checks and completes its evidence.
+/// `at` is the path of the evidence in the request.
+///
+/// # Errors
+/// `Invalid` for evidence that the text does not have, `NotFound` or `Deleted` for a participant, `DuplicateReport` if
+/// the article has a report with the same content.
+pub async fn complete_report(
     api: &Api,
     mut report: Report,
     source: &ReportArticle,
     at: &Path<'_>,
 ) -> Result<Report, ServiceError> {
-    let text = source.source.text.as_deref().map(evidence::IndexedText::new);
+    let text = source.stored.text.as_deref().map(evidence::IndexedText::new);
     let content = content(&report, text.as_ref());
     report.content_hash = content_hash(&content);
     report.article_revision = source.article.revision;
@@ -248,14 +255,14 @@ pub async fn complete(
     let named: Vec<Uuid> = participants(account).collect();
     let article = source.article.id().unwrap_or_default();
     let key = (article, report.content_hash.clone());
-    let (live, same) =
+    let (live, existing) =
         tokio::join!(require_live::<Participant>(&api.store, &named), api.store.by_id().contents.get(key));
     live?;
-    let same = match same?.as_deref() {
+    let same = match existing?.as_deref() {
         Some(ExistingReport::Same(id)) => Some(*id),
         Some(ExistingReport::Former) => {
             let former = report::hashed_before(api.store.reads(), &[article]).await?;
-            given_before(&former, &content)?
+            find_same_content(&former, &content)?
         }
         None => None,
     };
@@ -265,8 +272,8 @@ pub async fn complete(
     }
 }
 
-/// The oldest of these reports with this content, which has no `#keys`.
-fn given_before(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<Uuid>, StoreError> {
+/// Finds the oldest of these reports with this content, which has no `#keys`.
+fn find_same_content(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<Uuid>, StoreError> {
     for (_, doc) in former {
         if has_content(&doc.decode()?, content, |_, _| false) {
             return Ok(Some(doc.id));
@@ -275,10 +282,10 @@ fn given_before(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<Uuid>
     Ok(None)
 }
 
-/// Refuses so many reports more for a meeting that is full.
-pub fn require_room(meeting: &str, tellings: &SettleInputs, more: usize) -> Result<(), ServiceError> {
-    let is_full = tellings.reports.len() + tellings.rulings.len() + more > MOST_REPORTS;
-    match is_full || tellings.bytes > MOST_REPORT_BYTES {
+/// Rejects `added` more reports if the meeting would have too many, or has too many bytes already.
+pub fn require_room(meeting: &str, inputs: &SettleInputs, added: usize) -> Result<(), ServiceError> {
+    let is_full = inputs.reports.len() + inputs.rulings.len() + added > MOST_REPORTS;
+    match is_full || inputs.bytes > MOST_REPORT_BYTES {
         true => Err(ServiceError::TooManyReports(meeting.to_owned())),
         false => Ok(()),
     }
@@ -289,10 +296,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_part_of_a_meeting_has_room_for_what_it_has_itself() {
+    fn require_room_counts_only_the_bytes_of_each_part_after_a_partition() {
         let report = |name: &str| Report { name: name.into(), content_hash: "f".repeat(40), ..Default::default() };
-        let telling = |name| ReportInput::new(report(name), &Article::default(), Uuid::nil());
-        let reports = vec![telling("a"), telling("b")];
+        let input = |name| ReportInput::new(report(name), &Article::default(), Uuid::nil());
+        let reports = vec![input("a"), input("b")];
         let all = SettleInputs { reports, rulings: vec![report("c")], bytes: MOST_REPORT_BYTES + 1, groups: None };
         assert!(require_room("m", &all, 0).is_err());
         for part in <[SettleInputs; 2]>::from(all.partition(&BTreeSet::from(["a", "c"]))) {

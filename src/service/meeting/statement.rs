@@ -1,4 +1,4 @@
-//! ListStatements.
+//! MeetingService.ListStatements: statements of reports, each with the meeting, report and article that it is from.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,14 +18,14 @@ use crate::{
     },
     pb::{
         ListStatementsRequest, ListStatementsResponse, Meeting, Report, Statement,
-        list_statements_response::Result as Told, report::State, snippet::Source,
+        list_statements_response::Result as StatementResult, report::State, snippet::Source,
     },
     service::{
         Api,
         error::ServiceError,
         read::{
             pagination::Cursor,
-            snippets::{Shown, snippets},
+            snippets::{SearchedText, snippets},
         },
     },
     store::{
@@ -34,9 +34,9 @@ use crate::{
     },
 };
 
-/// Answers a page of statements.
+/// Reads a page of statements.
 pub async fn list(api: &Api, request: Request<ListStatementsRequest>) -> Result<ListStatementsResponse, ServiceError> {
-    let (request, budget) = api.asked(request).await?;
+    let (request, budget) = api.read_query(request).await?;
     let filter = filter::parse(STATEMENTS, &request.filter).map_err(ServiceError::Filter)?;
     let question = Question::read(&request.query, &request.query_language);
     let order = order::parse_with_query(order::STATEMENTS, &request.order_by, question.is_some());
@@ -49,69 +49,69 @@ async fn page(
     api: &Api,
     budget: Duration,
     cursor: &Cursor<statement::StatementPosition>,
-    wanted: &StatementQuery,
+    query: &StatementQuery,
 ) -> Result<ListStatementsResponse, ServiceError> {
-    let mut ask = api.store.ask(QueryClass::Page, budget).await?;
-    let page = statement::list(&mut ask, wanted, cursor.after, cursor.size).await?;
-    let mut sources = Sources::read(&mut ask, &page.found).await?;
+    let mut db = api.store.bounded_query(QueryClass::Page, budget).await?;
+    let page = statement::list(&mut db, query, cursor.after, cursor.size).await?;
+    let mut sources = Sources::read(&mut db, &page.found).await?;
     let mut next = page.found.last().filter(|_| page.more);
     let (mut found, mut results, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for one in &page.found {
-        let Some(result) = sources.tell(one) else { continue };
+    for location in &page.found {
+        let Some(result) = sources.result(location) else { continue };
         bytes += result.encoded_len();
         if !found.is_empty() && bytes > PAGE_BYTES as usize {
             next = found.last().copied();
             break;
         }
-        found.push(one);
+        found.push(location);
         results.push(result);
     }
-    if let Some(question) = &wanted.question {
-        let snippets = snippets(&mut ask, question, &shown(&found, &results)).await?;
+    if let Some(question) = &query.question {
+        let snippets = snippets(&mut db, question, &statement_texts(&found, &results)).await?;
         results.iter_mut().zip(snippets).for_each(|(result, snippet)| result.snippet = Some(snippet));
     }
-    let next_page_token = next.map(|one| cursor.token(one.place())).unwrap_or_default();
+    let next_page_token = next.map(|location| cursor.token(location.place())).unwrap_or_default();
     Ok(ListStatementsResponse { results, next_page_token, as_of: cursor.as_of.to_string() })
 }
 
 /// The texts of statements, in their languages.
-fn shown<'a>(found: &[&'a StatementLocation], results: &'a [Told]) -> Vec<Vec<Shown<'a>>> {
-    let shown = |(one, told): (&&'a StatementLocation, &'a Told)| {
-        let language = one.language_code.as_deref().unwrap_or_default();
-        let text = told.statement.as_ref().map(|one| one.text.as_str());
-        text.into_iter().map(|text| Shown { source: Source::Text, text, language }).collect()
+fn statement_texts<'a>(found: &[&'a StatementLocation], results: &'a [StatementResult]) -> Vec<Vec<SearchedText<'a>>> {
+    let texts = |(location, result): (&&'a StatementLocation, &'a StatementResult)| {
+        let language = location.language_code.as_deref().unwrap_or_default();
+        let text = result.statement.as_ref().map(|statement| statement.text.as_str());
+        text.into_iter().map(|text| SearchedText { source: Source::Text, text, language }).collect()
     };
-    found.iter().zip(results).map(shown).collect()
+    found.iter().zip(results).map(texts).collect()
 }
 
-/// The records that statements are read from.
+/// The records that statements are read from, by id.
 struct Sources {
     reports: HashMap<Uuid, Report>,
     meetings: HashMap<Uuid, Meeting>,
-    /// The statements of reports that were asked for.
-    said: HashMap<Uuid, Vec<Statement>>,
+    /// The statements of each report that was used so far.
+    statements: HashMap<Uuid, Vec<Statement>>,
 }
 
 impl Sources {
-    async fn read(ask: &mut BoundedQuery, found: &[StatementLocation]) -> Result<Self, ServiceError> {
+    async fn read(db: &mut BoundedQuery, found: &[StatementLocation]) -> Result<Self, ServiceError> {
         Ok(Self {
-            reports: records(ask, found.iter().map(|one| one.report)).await?,
-            meetings: records(ask, found.iter().map(|one| one.meeting)).await?,
-            said: HashMap::new(),
+            reports: records(db, found.iter().map(|location| location.report)).await?,
+            meetings: records(db, found.iter().map(|location| location.meeting)).await?,
+            statements: HashMap::new(),
         })
     }
 
-    /// A statement with where it comes from; none where its report was retracted since it was found.
-    fn tell(&mut self, found: &StatementLocation) -> Option<Told> {
-        let meeting = self.meetings.get(&found.meeting)?;
-        let report = self.reports.get(&found.report).filter(|one| one.state() == State::Active)?;
-        let said = self.said.entry(found.report).or_insert_with(|| of_report(report, meeting));
-        let statement = said.get(usize::try_from(found.number).ok()?)?;
-        Some(Told {
+    /// The statement at a location, with its sources. `None` if its report was retracted after the location was found.
+    fn result(&mut self, location: &StatementLocation) -> Option<StatementResult> {
+        let meeting = self.meetings.get(&location.meeting)?;
+        let report = self.reports.get(&location.report).filter(|report| report.state() == State::Active)?;
+        let statements = self.statements.entry(location.report).or_insert_with(|| of_report(report, meeting));
+        let statement = statements.get(usize::try_from(location.number).ok()?)?;
+        Some(StatementResult {
             statement: Some(statement.clone()),
-            meeting: Collection::Meetings.name(found.meeting),
-            report: Collection::Reports.name(found.report),
-            article: Collection::Articles.name(found.article),
+            meeting: Collection::Meetings.name(location.meeting),
+            report: Collection::Reports.name(location.report),
+            article: Collection::Articles.name(location.article),
             date: meeting.account.as_ref().and_then(|account| account.date.clone()),
             snippet: None,
         })
@@ -119,9 +119,9 @@ impl Sources {
 }
 
 async fn records<R: Resource>(
-    ask: &mut BoundedQuery,
+    db: &mut BoundedQuery,
     ids: impl Iterator<Item = Uuid>,
 ) -> Result<HashMap<Uuid, R>, ServiceError> {
-    let docs = statement::sources(ask, R::COLLECTION, &ids.collect()).await?;
+    let docs = statement::sources(db, R::COLLECTION, &ids.collect()).await?;
     docs.iter().map(|doc| Ok((doc.id, doc.decode()?))).collect()
 }

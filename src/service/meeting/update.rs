@@ -1,48 +1,50 @@
-//! UpdateMeeting: rulings on what a meeting settles on, and the fields that are its own.
+//! MeetingService.UpdateMeeting. An update of account fields is a ruling: a report by a curator that overrides all
+//! others in these fields. An update of other fields, such as labels, replaces them in the meeting.
 
 use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::settle_inputs::{SettleInputs, require_room, tellings};
+use super::settle_inputs::{SettleInputs, load_inputs, require_room};
 use crate::{
     model::{
         canonical::{Canonical, is_same},
         mask::Mask,
-        report::{content, content_hash, participants},
+        report::{self, content, content_hash},
         resource::Resource,
         rules::{Check, Path, Violations},
         settle::rulable_paths,
         text::{
-            quoted::shown,
+            quoted::quoted,
             suggestion::{did_you_mean, nearest},
         },
     },
     pb::{Meeting, Participant, Report, Ruling, UpdateMeetingRequest, meeting::Review, report::State},
     service::{
-        Api, WritePlan,
+        Api,
         error::ServiceError,
         id, new_id, require_free, require_live,
         write::{
+            WritePlan,
             idempotency::WriteCall,
-            revise::{Update, revised, unchanged},
+            revise::{Update, plan_revision, plan_unchanged},
         },
     },
     store::{change, write::Put},
 };
 
-/// An update of a meeting that was asked for.
+/// A requested update of a meeting.
 pub struct MeetingUpdate {
     update: Update<Meeting>,
-    /// What a ruling is recorded with; `None` for an ordinary update.
+    /// The ruling to record; `None` for an update of the meeting's own fields.
     ruling: Option<Ruling>,
     reason: String,
-    /// The id that the ruling is to have; empty for a new one.
+    /// The id for the ruling's report; empty to generate one.
     report_id: String,
 }
 
 impl MeetingUpdate {
-    /// Reads a request: its mask is either that of a ruling or an ordinary one.
+    /// Checks a request. Its mask names either account fields only or none.
     pub fn read(mut request: UpdateMeetingRequest) -> Result<Self, Violations> {
         let mut violations = request.violations();
         let at = Path::ROOT.field("update_mask");
@@ -66,19 +68,19 @@ impl MeetingUpdate {
         Ok(Self { update: Update { sent, mask, etag }, ruling, reason, report_id: request.report_id })
     }
 
-    /// The id of the meeting.
+    /// The id of the meeting to update.
     pub fn meeting(&self) -> Result<Uuid, ServiceError> {
         id::<Meeting>(&self.update.sent.name)
     }
 }
 
-/// Whether the paths are those of a ruling. Tells those that no update can have, and those that cannot go together.
+/// True if the paths are those of a ruling. Adds violations for paths that cannot be updated or combined.
 fn is_ruling(paths: &[String], at: &Path<'_>, out: &mut Violations) -> bool {
-    let of_account: Vec<&str> = paths.iter().filter_map(|path| path.strip_prefix("account.")).collect();
+    let account_paths: Vec<&str> = paths.iter().filter_map(|path| path.strip_prefix("account.")).collect();
     match paths {
         [] => out.add(at, "is required"),
         [path] if path == "*" => out.add(&at.field("paths").index(0), "must name fields"),
-        _ if !of_account.is_empty() && of_account.len() < paths.len() => {
+        _ if !account_paths.is_empty() && account_paths.len() < paths.len() => {
             out.add(at, "must either rule on fields of the account or name others, not both");
         }
         _ => {}
@@ -86,62 +88,63 @@ fn is_ruling(paths: &[String], at: &Path<'_>, out: &mut Violations) -> bool {
     let at = at.field("paths");
     for (index, path) in paths.iter().enumerate() {
         let at = at.index(index);
-        let is_of_account = path == "account" || path.starts_with("account.");
-        let is_refused = out.iter().any(|one| one.field == at.to_string());
-        if is_of_account && !is_refused && !rulable_paths().any(|rulable| rulable == path) {
+        let is_account_path = path == "account" || path.starts_with("account.");
+        let is_refused = out.iter().any(|violation| violation.field == at.to_string());
+        if is_account_path && !is_refused && !rulable_paths().any(|rulable| rulable == path) {
             let rulable: Vec<&str> = rulable_paths().collect();
             let nearest = did_you_mean(nearest(rulable.iter().copied(), path));
-            out.add(&at, format!("must be one of {}, not {}{nearest}", rulable.join(", "), shown(path)));
+            out.add(&at, format!("must be one of {}, not {}{nearest}", rulable.join(", "), quoted(path)));
         }
     }
-    !of_account.is_empty()
+    !account_paths.is_empty()
 }
 
 /// Prepares an update.
 pub async fn prepare(
     api: &Api,
     call: &WriteCall,
-    asked: &MeetingUpdate,
+    request: &MeetingUpdate,
     validate_only: bool,
 ) -> Result<WritePlan<Meeting>, ServiceError> {
-    let MeetingUpdate { update, ruling, reason, report_id } = asked;
+    let MeetingUpdate { update, ruling, reason, report_id } = request;
     let (former, next) = update.merge(api, &Path::ROOT.field("meeting")).await?;
     if former.review() == Review::Retracted && (ruling.is_some() || update.mask.replaces("review", false)) {
         return Err(ServiceError::NoActiveReport(former.name));
     }
-    let id = asked.meeting()?;
-    let told = tellings(api, &[id]).await?.remove(&id).unwrap_or_default();
+    let id = request.meeting()?;
+    let inputs = load_inputs(api, &[id]).await?.remove(&id).unwrap_or_default();
     match ruling {
-        Some(ruling) => rule(api, call, (update, ruling, report_id, validate_only), former, told).await,
-        None => Ok(replace(call, (validate_only, reason), (former, next), &told)),
+        Some(ruling) => rule(api, call, (update, ruling, report_id, validate_only), former, inputs).await,
+        None => Ok(replace(call, (validate_only, reason), (former, next), &inputs)),
     }
 }
 
-/// A ruling, and the meeting under it.
+/// Plans a ruling, and the revision of the meeting that it settles.
 async fn rule(
     api: &Api,
     call: &WriteCall,
     (update, ruling, report_id, validate_only): (&Update<Meeting>, &Ruling, &str, bool),
     former: Meeting,
-    mut told: SettleInputs,
+    mut inputs: SettleInputs,
 ) -> Result<WritePlan<Meeting>, ServiceError> {
     let id = new_id(report_id);
     require_free::<Report>(&api.store, report_id, id).await?;
     let mut account = update.mask.apply(&Meeting::default(), &update.sent).account.unwrap_or_default();
     account.canonicalize();
-    let named: Vec<Uuid> = participants(&account).collect();
-    require_live::<Participant>(&api.store, &named).await?;
-    let says_the_same = |former: &Report| {
+    let participants: Vec<Uuid> = report::participants(&account).collect();
+    require_live::<Participant>(&api.store, &participants).await?;
+    let is_repeated = |former: &Report| {
         former.ruling.as_ref().is_some_and(|former| is_same(former, ruling))
             && former.account.as_ref().is_some_and(|former| is_same(former, &account))
     };
-    if told.newest_ruling().is_some_and(says_the_same) {
-        let answer = told.answer(former);
-        return Ok(unchanged(call, validate_only, answer));
+    if inputs.newest_ruling().is_some_and(is_repeated) {
+        let answer = inputs.answer(former);
+        return Ok(plan_unchanged(call, validate_only, answer));
     }
-    require_room(&former.name, &told, 1)?;
+    require_room(&former.name, &inputs, 1)?;
 
-    // Whatever the clock says, it is newer than the rulings before it, none of which is younger than the meeting.
+    // The newest ruling takes precedence, so this one must be newer than the meeting, hence than all rulings before it,
+    // even if the clock went back.
     let former_time = former.update_time.and_then(|time| SystemTime::try_from(time).ok());
     let now = SystemTime::now().max(former_time.unwrap_or(SystemTime::UNIX_EPOCH) + Duration::from_micros(1));
     let mut report = Report {
@@ -156,30 +159,30 @@ async fn rule(
     if validate_only {
         report.name.clear();
     }
-    told.rulings.push(report.clone());
-    let next = told.settled(&former, now);
-    let answer = told.answer(next.clone());
-    Ok(revised(call, validate_only, answer, |write| {
+    inputs.rulings.push(report.clone());
+    let next = inputs.settled(&former, now);
+    let answer = inputs.answer(next.clone());
+    Ok(plan_revision(call, validate_only, answer, |write| {
         write.reason.clone_from(&ruling.reason);
         write.reports.push(Put::new(id, report));
-        write.meetings.push(told.put(next, change::Kind::Ruled));
+        write.meetings.push(inputs.put(next, change::Kind::Ruled));
     }))
 }
 
-/// A meeting whose own fields are replaced.
+/// Plans an update of the meeting's own fields.
 fn replace(
     call: &WriteCall,
     (validate_only, reason): (bool, &str),
     (former, mut next): (Meeting, Meeting),
-    told: &SettleInputs,
+    inputs: &SettleInputs,
 ) -> WritePlan<Meeting> {
     if is_same(&next, &former) {
-        let answer = told.answer(former);
-        return unchanged(call, validate_only, answer);
+        let answer = inputs.answer(former);
+        return plan_unchanged(call, validate_only, answer);
     }
     next.succeed(&former, SystemTime::now());
-    let answer = told.answer(next.clone());
-    revised(call, validate_only, answer, |write| {
+    let answer = inputs.answer(next.clone());
+    plan_revision(call, validate_only, answer, |write| {
         reason.clone_into(&mut write.reason);
         write.meetings.push(Put::next(next.id().unwrap_or_default(), next, change::Kind::Updated));
     })

@@ -1,4 +1,7 @@
 //! ParticipantService.FindPath: the shortest chain of meetings between two participants.
+//!
+//! The search is a bidirectional breadth-first search. It expands the end that costs less, level by level, until a
+//! participant reached from one end has met one reached from the other.
 
 use std::time::Duration;
 
@@ -21,9 +24,10 @@ use crate::{
     },
 };
 
+/// Maximum number of meetings in the chain if the request sets none.
 const DEFAULT_DEPTH: usize = 4;
 
-/// Finds what a checked request asks for.
+/// Finds the chain for a checked request; the response is empty if there is none within `max_depth` meetings.
 pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Result<FindPathResponse, ServiceError> {
     let (source, target) = (id::<Participant>(&request.source)?, id::<Participant>(&request.target)?);
     if source == target {
@@ -31,10 +35,11 @@ pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Res
     }
     let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?;
     require_existing(api, &[source, target]).await?;
-    let most = usize::try_from(request.max_depth).ok().filter(|depth| *depth > 0).unwrap_or(DEFAULT_DEPTH);
-    let ask = api.store.ask(QueryClass::Many, budget).await?;
-    let mut search = Search { ask, filter, source: Reach::of(source), target: Reach::of(target), truncated: false };
-    let chain = match search.meet(most).await? {
+    let max_depth = usize::try_from(request.max_depth).ok().filter(|depth| *depth > 0).unwrap_or(DEFAULT_DEPTH);
+    let db = api.store.bounded_query(QueryClass::Question, budget).await?;
+    let mut search =
+        Search { db, filter, source: Frontier::of(source), target: Frontier::of(target), truncated: false };
+    let chain = match search.meet(max_depth).await? {
         Some(met) => search.trace(source, met).await?.ok_or(ServiceError::Contention)?,
         None => Chain::default(),
     };
@@ -46,57 +51,57 @@ pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Res
 }
 
 struct Search {
-    ask: BoundedQuery,
+    db: BoundedQuery,
     filter: Filter,
-    source: Reach,
-    target: Reach,
-    /// Whether there are some that it did not go on to, or on from.
+    source: Frontier,
+    target: Frontier,
+    /// True if a bound kept the search from some participants, so that there may be a shorter chain, or a chain at all.
     truncated: bool,
 }
 
-/// One end, and what it costs to go on from it.
-struct Reach {
+/// The participants reached from one end, and the cost of the next level.
+struct Frontier {
     end: SearchEnd,
     cost: Option<Cost>,
 }
 
-/// What it costs to go one level on.
+/// The cost of expanding a frontier by one level.
 #[derive(Clone)]
 struct Cost {
-    /// Whether there is nobody to go on from.
+    /// True if no participant can be expanded.
     is_stuck: bool,
-    /// Those who are not gone on from: they have too many meetings.
+    /// Participants with too many meetings to be expanded.
     busy: Vec<Uuid>,
-    /// How many meetings all others have.
+    /// Number of meetings of all others.
     meetings: i64,
 }
 
 impl Cost {
-    /// Busy ones are only left out where they are at both ends.
+    /// Sort key: an end with busy participants is expanded only if the other has some too.
     fn key(&self) -> impl Ord + use<> {
         (self.is_stuck, !self.busy.is_empty(), self.meetings)
     }
 }
 
-/// Participants, and the meetings between them.
+/// Participants, and the meetings that link each to the next.
 #[derive(Default)]
 struct Chain {
     participants: Vec<Uuid>,
     meetings: Vec<Uuid>,
 }
 
-impl Reach {
+impl Frontier {
     fn of(end: Uuid) -> Self {
         Self { end: SearchEnd::new(end), cost: None }
     }
 
-    async fn cost(&mut self, ask: &mut BoundedQuery) -> Result<Cost, StoreError> {
+    async fn cost(&mut self, db: &mut BoundedQuery) -> Result<Cost, StoreError> {
         if let Some(cost) = &self.cost {
             return Ok(cost.clone());
         }
-        // Whoever asks about a busy one means it.
-        let most = if self.end.depth() == 0 { i64::MAX - 1 } else { MOST_MEETINGS };
-        let (busy, meetings) = find_path::busy(ask, self.end.last(), most).await?;
+        // The requested participant itself is expanded however many meetings it has.
+        let max_meetings = if self.end.depth() == 0 { i64::MAX - 1 } else { MOST_MEETINGS };
+        let (busy, meetings) = find_path::busy(db, self.end.last(), max_meetings).await?;
         let cost = Cost { is_stuck: busy.len() == self.end.last().len(), busy, meetings };
         self.cost = Some(cost.clone());
         Ok(cost)
@@ -104,64 +109,64 @@ impl Reach {
 }
 
 impl Search {
-    /// Goes on from both ends until these meet, by at most so many meetings. Answers those of the source's last level who
-    /// met some of the target's.
-    async fn meet(&mut self, most: usize) -> Result<Option<Vec<Uuid>>, StoreError> {
+    /// Expands the ends until they meet, over at most `max_depth` meetings. Returns the participants in the source's
+    /// last level who met one in the target's.
+    async fn meet(&mut self, max_depth: usize) -> Result<Option<Vec<Uuid>>, StoreError> {
         loop {
             let (source, target) = (&self.source.end, &self.target.end);
-            let met = find_path::who_met(&mut self.ask, source.last(), target.last(), &self.filter).await?;
+            let met = find_path::who_met(&mut self.db, source.last(), target.last(), &self.filter).await?;
             if !met.is_empty() {
                 return Ok(Some(met));
             }
-            if source.depth() + target.depth() + 1 == most || !self.go_on().await? {
+            if source.depth() + target.depth() + 1 == max_depth || !self.expand().await? {
                 return Ok(None);
             }
         }
     }
 
-    /// Goes one level on from the end where that costs less. Answers whether it led to anybody.
-    async fn go_on(&mut self) -> Result<bool, StoreError> {
-        let (of_source, of_target) = (self.source.cost(&mut self.ask).await?, self.target.cost(&mut self.ask).await?);
-        let (reach, cost) = if of_source.key() <= of_target.key() {
-            (&mut self.source, of_source)
+    /// Expands the end that costs less by one level. Returns false if that reached no participant.
+    async fn expand(&mut self) -> Result<bool, StoreError> {
+        let (source_cost, target_cost) = (self.source.cost(&mut self.db).await?, self.target.cost(&mut self.db).await?);
+        let (frontier, cost) = if source_cost.key() <= target_cost.key() {
+            (&mut self.source, source_cost)
         } else {
-            (&mut self.target, of_target)
+            (&mut self.target, target_cost)
         };
         self.truncated |= !cost.busy.is_empty();
         if cost.is_stuck {
             return Ok(false);
         }
-        let last = reach.end.last().iter().copied();
-        let from: Vec<Uuid> = last.filter(|who| !cost.busy.contains(who)).collect();
-        let met = find_path::met_by(&mut self.ask, &from, &self.filter, MOST_REACHED + 1).await?;
-        self.truncated |= !reach.end.extend(met);
-        reach.cost = None;
-        Ok(!reach.end.last().is_empty())
+        let last = frontier.end.last().iter().copied();
+        let from: Vec<Uuid> = last.filter(|id| !cost.busy.contains(id)).collect();
+        let met = find_path::met_by(&mut self.db, &from, &self.filter, MOST_REACHED + 1).await?;
+        self.truncated |= !frontier.end.extend(met);
+        frontier.cost = None;
+        Ok(!frontier.end.last().is_empty())
     }
 
-    /// The chain through those in the middle: at each step the one with the smallest name who leads on. `None` where one
-    /// of its meetings is not there any more.
+    /// Builds the chain through the participants in the middle. Of several, it takes the one with the smallest name at
+    /// each step, so that the result is the same for each call. `None` if one of its meetings no longer exists.
     async fn trace(&mut self, source: Uuid, met: Vec<Uuid>) -> Result<Option<Chain>, StoreError> {
-        let (of_source, of_target) = (&self.source.end, &self.target.end);
-        let mut leading = vec![met];
-        for depth in (1..of_source.depth()).rev() {
-            let next = leading.last().map_or(&[][..], Vec::as_slice);
-            leading.push(find_path::who_met(&mut self.ask, of_source.level(depth), next, &self.filter).await?);
+        let (source_end, target_end) = (&self.source.end, &self.target.end);
+        let mut levels = vec![met];
+        for depth in (1..source_end.depth()).rev() {
+            let next = levels.last().map_or(&[][..], Vec::as_slice);
+            levels.push(find_path::who_met(&mut self.db, source_end.level(depth), next, &self.filter).await?);
         }
-        // The source itself is known to lead on.
-        leading.truncate(of_source.depth());
-        let steps = leading.iter().rev().map(Vec::as_slice);
-        let steps = steps.chain((0..=of_target.depth()).rev().map(|depth| of_target.level(depth)));
+        // The first step starts at the source itself.
+        levels.truncate(source_end.depth());
+        let steps = levels.iter().rev().map(Vec::as_slice);
+        let steps = steps.chain((0..=target_end.depth()).rev().map(|depth| target_end.level(depth)));
 
         let mut chain = Chain { participants: vec![source], meetings: Vec::new() };
-        let mut here = source;
+        let mut current = source;
         for step in steps {
-            let Some((next, meeting)) = find_path::first_met(&mut self.ask, here, step, &self.filter).await? else {
+            let Some((next, meeting)) = find_path::first_met(&mut self.db, current, step, &self.filter).await? else {
                 return Ok(None);
             };
             chain.participants.push(next);
             chain.meetings.push(meeting);
-            here = next;
+            current = next;
         }
         Ok(Some(chain))
     }

@@ -1,4 +1,6 @@
-//! ParticipantService.
+//! ParticipantService: participants with their external ids and parents.
+//!
+//! `counterpart` and `find_path` serve the queries about who met whom. Reads, lists and writes are here.
 
 pub mod counterpart;
 pub mod find_path;
@@ -13,7 +15,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    Api, WritePlan,
+    Api,
     error::ServiceError,
     id, ids, in_order, new_id,
     read::{
@@ -23,8 +25,9 @@ use super::{
     require_free, require_live,
     status::MESSAGE_BYTES,
     write::{
-        idempotency::{WriteCall, check},
-        revise::{Update, require_acyclic, revised, to_delete, to_undelete, unchanged},
+        WritePlan,
+        idempotency::WriteCall,
+        revise::{Update, load_to_delete, load_to_undelete, plan_revision, plan_unchanged, require_acyclic},
     },
 };
 use crate::{
@@ -54,12 +57,8 @@ impl ParticipantService for Api {
         &self,
         request: Request<CreateParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let (call, mut request) = WriteCall::read(request)?;
-        if let Some(participant) = &mut request.participant {
-            participant.clear_output();
-        }
-        check(&request).map_err(ServiceError::from)?;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare(self, &call, &request))).await
+        let (call, request) = WriteCall::read_checked(request)?;
+        self.run_write(&call, || prepare_create(self, &call, &request)).await
     }
 
     async fn get_participant(&self, request: Request<GetParticipantRequest>) -> Result<Response<Participant>, Status> {
@@ -94,9 +93,9 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<ListParticipantsResponse>, Status> {
-        let (request, budget) = self.asked(request).await?;
-        let (cursor, wanted) = question(self, &request)?;
-        Ok(Response::new(page(self.clone(), budget, cursor, wanted).await?.0))
+        let (request, budget) = self.read_query(request).await?;
+        let (cursor, query) = parse_query(self, &request)?;
+        Ok(Response::new(page(self.clone(), budget, cursor, query).await?.0))
     }
 
     type StreamParticipantsStream = Pin<Box<dyn Stream<Item = Result<ListParticipantsResponse, Status>> + Send>>;
@@ -105,9 +104,9 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<Self::StreamParticipantsStream>, Status> {
-        let (cursor, wanted) = question(self, &self.read(request).await?)?;
+        let (cursor, query) = parse_query(self, &self.read(request).await?)?;
         let (api, budget) = (self.clone(), self.question_timeout);
-        let page = move |cursor| page(api.clone(), budget, cursor, wanted.clone());
+        let page = move |cursor| page(api.clone(), budget, cursor, query.clone());
         let chunks = chunks(self, cursor.in_chunks(), page);
         Ok(Response::new(Box::pin(chunks)))
     }
@@ -124,31 +123,26 @@ impl ParticipantService for Api {
         }
         let update = Update::read(&request, (request.participant.as_ref(), etag), request.update_mask.as_ref());
         let update = update.map_err(ServiceError::from)?;
-        let _turn = self.record_locks.take(id::<Participant>(&update.sent.name)?).await;
-        self.commit_and_respond(|| {
-            call.with_idempotency(&self.store, prepare_update(self, &call, &update, request.validate_only))
-        })
-        .await
+        let _lock = self.record_locks.lock(id::<Participant>(&update.sent.name)?).await;
+        self.run_write(&call, || prepare_update(self, &call, &update, request.validate_only)).await
     }
 
     async fn delete_participant(
         &self,
         request: Request<DeleteParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let (call, request) = WriteCall::read(request)?;
-        check(&request).map_err(ServiceError::from)?;
-        let _turn = self.record_locks.take(id::<Participant>(&request.name)?).await;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_delete(self, &call, &request))).await
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _lock = self.record_locks.lock(id::<Participant>(&request.name)?).await;
+        self.run_write(&call, || prepare_delete(self, &call, &request)).await
     }
 
     async fn undelete_participant(
         &self,
         request: Request<UndeleteParticipantRequest>,
     ) -> Result<Response<Participant>, Status> {
-        let (call, request) = WriteCall::read(request)?;
-        check(&request).map_err(ServiceError::from)?;
-        let _turn = self.record_locks.take(id::<Participant>(&request.name)?).await;
-        self.commit_and_respond(|| call.with_idempotency(&self.store, prepare_undelete(self, &call, &request))).await
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _lock = self.record_locks.lock(id::<Participant>(&request.name)?).await;
+        self.run_write(&call, || prepare_undelete(self, &call, &request)).await
     }
 
     async fn list_participant_revisions(
@@ -166,17 +160,17 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListCounterpartsRequest>,
     ) -> Result<Response<ListCounterpartsResponse>, Status> {
-        let (request, budget) = self.asked(request).await?;
+        let (request, budget) = self.read_query(request).await?;
         Ok(Response::new(counterpart::list(self, &request, budget).await?))
     }
 
     async fn find_path(&self, request: Request<FindPathRequest>) -> Result<Response<FindPathResponse>, Status> {
-        let (request, budget) = self.asked(request).await?;
+        let (request, budget) = self.read_query(request).await?;
         Ok(Response::new(find_path::find(self, &request, budget).await?))
     }
 }
 
-async fn prepare(
+async fn prepare_create(
     api: &Api,
     call: &WriteCall,
     request: &CreateParticipantRequest,
@@ -206,7 +200,7 @@ async fn prepare_update(
     let at = Path::ROOT.field("participant");
     let (former, mut next) = update.merge(api, &at).await?;
     if is_same(&next, &former) {
-        return Ok(unchanged(call, validate_only, former));
+        return Ok(plan_unchanged(call, validate_only, former));
     }
     let id = id::<Participant>(&former.name)?;
     require_own_ids(api, &next, id).await?;
@@ -222,7 +216,7 @@ async fn prepare_delete(
     call: &WriteCall,
     request: &DeleteParticipantRequest,
 ) -> Result<WritePlan<Participant>, ServiceError> {
-    let former: Participant = to_delete(api, &request.name, &request.etag, None).await?;
+    let former: Participant = load_to_delete(api, &request.name, &request.etag, None).await?;
     let next = former.deleted(SystemTime::now());
     Ok(put_next(call, request.validate_only, next, former, change::Kind::Deleted))
 }
@@ -232,7 +226,7 @@ async fn prepare_undelete(
     call: &WriteCall,
     request: &UndeleteParticipantRequest,
 ) -> Result<WritePlan<Participant>, ServiceError> {
-    let former: Participant = to_undelete(api, &request.name, &request.etag).await?;
+    let former: Participant = load_to_undelete(api, &request.name, &request.etag).await?;
     require_own_ids(api, &former, id::<Participant>(&request.name)?).await?;
     require_live::<Participant>(&api.store, &parent(&former)).await?;
     let next = former.undeleted(SystemTime::now());
@@ -246,14 +240,14 @@ fn put_next(
     former: Participant,
     kind: change::Kind,
 ) -> WritePlan<Participant> {
-    revised(call, validate_only, next.clone(), |write| {
+    plan_revision(call, validate_only, next.clone(), |write| {
         let id = next.id().unwrap_or_default();
         let put = PutParticipant { put: Put::next(id, next, kind), absent: Vec::new(), former: Some(former) };
         write.participants.push(put);
     })
 }
 
-/// Refuses external ids that another participant has.
+/// Rejects external ids that another participant has.
 async fn require_own_ids(api: &Api, participant: &Participant, id: Uuid) -> Result<(), ServiceError> {
     let ids: Vec<_> = participant.external_ids.iter().map(|id| (id.scheme.as_str(), id.value.as_str())).collect();
     if ids.is_empty() {
@@ -269,28 +263,30 @@ async fn require_own_ids(api: &Api, participant: &Participant, id: Uuid) -> Resu
     }
 }
 
+/// The participant that this one is part of.
 fn parent(participant: &Participant) -> Vec<Uuid> {
     Collection::Participants.id(&participant.parent).into_iter().collect()
 }
 
-fn question(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, ListQuery), ServiceError> {
+/// Parses a request into the start of its page and the query.
+fn parse_query(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, ListQuery), ServiceError> {
     let filter = filter::parse(filter::PARTICIPANTS, &request.filter).map_err(ServiceError::Filter)?;
     let order = order::parse(order::PARTICIPANTS, &request.order_by).map_err(ServiceError::Order)?;
-    let wanted = ListQuery { filter, question: None, show_deleted: request.show_deleted, order };
-    Ok((Cursor::of(request, api.token_key, api.feed.head())?, wanted))
+    let query = ListQuery { filter, question: None, show_deleted: request.show_deleted, order };
+    Ok((Cursor::of(request, api.token_key, api.feed.head())?, query))
 }
 
-/// A page, and after which id the next one begins, if there is one.
+/// Reads a page, and returns it with the keyset of its last record if there are more.
 async fn page(
     api: Api,
     budget: Duration,
     cursor: Cursor,
-    wanted: ListQuery,
+    query: ListQuery,
 ) -> Result<(ListParticipantsResponse, Option<Keyset>), ServiceError> {
     let page = list(
-        &mut api.store.ask(cursor.about, budget).await?,
+        &mut api.store.bounded_query(cursor.class, budget).await?,
         Collection::Participants,
-        &wanted,
+        &query,
         cursor.after,
         cursor.size,
     )

@@ -1,4 +1,4 @@
-//! What was: the revisions of a record, and records as of a time.
+//! Reads of the past: the revisions of a record, and records as of a time.
 
 use std::collections::HashMap;
 
@@ -24,9 +24,9 @@ use crate::{
     store::{StoreError, change::Kind, query::history},
 };
 
-/// A request that may ask for what was.
+/// A request with an optional `read_time`.
 pub trait AtTime: Check {
-    /// As of when; none for what is.
+    /// The time to read as of; `None` for the current state.
     fn read_time(&self) -> Option<&Timestamp>;
 }
 
@@ -44,19 +44,19 @@ at_time!(GetArticleRequest, BatchGetArticlesRequest, GetParticipantRequest, Batc
 at_time!(GetMeetingRequest, BatchGetMeetingsRequest, GetReportRequest, ListReportsRequest);
 
 impl Api {
-    /// The request of a read, as `read` has it, and the time that it asks for, if it does.
+    /// As `read`, with the time in the past that the request asks for.
     pub async fn read_at<R: AtTime>(&self, request: Request<R>) -> Result<(R, Option<DateTime<Utc>>), ServiceError> {
-        let request = self.reached(request).await?;
+        let request = self.await_min_position(request).await?;
         let mut violations = request.violations();
-        let time = request.read_time().and_then(|asked| time(asked, Utc::now(), &mut violations));
+        let time = request.read_time().and_then(|timestamp| past_time(timestamp, Utc::now(), &mut violations));
         violations.into_result()?;
         Ok((request, time))
     }
 }
 
-/// The time that was asked for, which must not be later than now. What is no time is refused by the rules.
-fn time(asked: &Timestamp, now: DateTime<Utc>, out: &mut Violations) -> Option<DateTime<Utc>> {
-    let time = DateTime::from_timestamp(asked.seconds, u32::try_from(asked.nanos).ok()?)?;
+/// Converts a `read_time`, which must not be in the future. The contract's rules reject a malformed one.
+fn past_time(timestamp: &Timestamp, now: DateTime<Utc>, out: &mut Violations) -> Option<DateTime<Utc>> {
+    let time = DateTime::from_timestamp(timestamp.seconds, u32::try_from(timestamp.nanos).ok()?)?;
     if time > now {
         let sent = time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         out.add(&Path::ROOT.field("read_time"), format!("must not be in the future, not {sent}"));
@@ -64,13 +64,16 @@ fn time(asked: &Timestamp, now: DateTime<Utc>, out: &mut Violations) -> Option<D
     Some(time)
 }
 
-/// A record as of a time.
+/// Reads a record as of a time.
 pub async fn record<R: Resource>(api: &Api, id: Uuid, time: DateTime<Utc>) -> Result<R, ServiceError> {
     let records = records(api, &[id], time).await?;
     records.into_iter().next().ok_or_else(|| ServiceError::NotThen(R::COLLECTION.name(id)))
 }
 
-/// Records as of a time, in this order.
+/// Reads records as of a time, in the order of the ids.
+///
+/// # Errors
+/// `NotThen` for an id that had no record at the time, `TooLarge`.
 pub async fn records<R: Resource>(api: &Api, ids: &[Uuid], time: DateTime<Utc>) -> Result<Vec<R>, ServiceError> {
     let docs = history::docs(api.store.reads(), R::COLLECTION, ids, time).await?;
     let sizes: HashMap<Uuid, usize> = docs.iter().map(|doc| (doc.id, doc.bytes.len() + 16)).collect();
@@ -81,12 +84,12 @@ pub async fn records<R: Resource>(api: &Api, ids: &[Uuid], time: DateTime<Utc>) 
     in_order(ids, &docs)
 }
 
-/// The bytes that records take in a response.
+/// The bytes that records take in a response, 16 of each for its field headers.
 pub fn bytes(records: &[impl Message]) -> usize {
-    records.iter().map(|one| one.encoded_len() + 16).sum()
+    records.iter().map(|record| record.encoded_len() + 16).sum()
 }
 
-/// A page of the revisions of a record, and the token of the next one.
+/// Reads a page of the revisions of a record, newest first, and the token of the next page.
 pub async fn revisions<R: Resource>(
     api: &Api,
     name: &str,
@@ -96,16 +99,17 @@ pub async fn revisions<R: Resource>(
     let read = history::revisions(api.store.reads(), R::COLLECTION, id, below, cursor.size).await?;
     let Some(last) = read.last() else { return Err(ServiceError::NotFound(name.to_owned())) };
 
-    // The last one says what is different in the one after it, and is told only if there is none before it.
-    let complete = if last.revision == 1 { read.len() } else { read.len() - 1 };
+    // One revision more than the page is read, since each is compared with the one before it. The extra one is only
+    // returned if it is the first revision of the record.
+    let comparable = if last.revision == 1 { read.len() } else { read.len() - 1 };
     let damaged = |_| StoreError::Damaged(name.to_owned());
     let records: Vec<DynamicMessage> =
-        read.iter().map(|one| diff::read::<R>(&one.doc).map_err(damaged)).collect::<Result<_, _>>()?;
-    let told = read.iter().zip(&records).enumerate().take(complete.min(cursor.size));
-    let revisions: Vec<pb::Revision> = told
-        .map(|(index, (one, record))| {
+        read.iter().map(|revision| diff::read::<R>(&revision.doc).map_err(damaged)).collect::<Result<_, _>>()?;
+    let page = read.iter().zip(&records).enumerate().take(comparable.min(cursor.size));
+    let revisions: Vec<pb::Revision> = page
+        .map(|(index, (stored, record))| {
             let before = records.get(index + 1);
-            revision(one, before.map(|before| diff::changed(before, record)).unwrap_or_default())
+            revision(stored, before.map(|before| diff::changed_paths(before, record)).unwrap_or_default())
         })
         .collect();
     let next = revisions.last().map(|last| last.revision).filter(|last| *last > 1);
@@ -113,15 +117,15 @@ pub async fn revisions<R: Resource>(
     Ok((revisions, next_page_token))
 }
 
-fn revision(read: &history::Revision, changed_fields: Vec<String>) -> pb::Revision {
+fn revision(stored: &history::Revision, changed_fields: Vec<String>) -> pb::Revision {
     pb::Revision {
-        revision: read.revision,
-        update_time: Some(timestamp(read.update_time)),
-        // A kind of a newer release is told as unspecified rather than not at all.
-        kind: Kind::try_from(i32::from(read.change_kind)).unwrap_or(Kind::Unspecified).into(),
-        actor: read.actor.clone(),
-        request_id: read.request_id.clone(),
-        reason: read.reason.clone(),
+        revision: stored.revision,
+        update_time: Some(timestamp(stored.update_time)),
+        // A kind that only a newer release knows becomes unspecified, so that the revision can still be listed.
+        kind: Kind::try_from(i32::from(stored.change_kind)).unwrap_or(Kind::Unspecified).into(),
+        actor: stored.actor.clone(),
+        request_id: stored.request_id.clone(),
+        reason: stored.reason.clone(),
         changed_fields,
     }
 }

@@ -1,4 +1,7 @@
-//! Page tokens: opaque, bound to their request, and checked.
+//! Pagination by keyset (AIP-158): page tokens, page sizes, and results streamed in chunks.
+//!
+//! A page token holds the key of the last record of its page and the position of the first page. It is opaque to
+//! clients, bound to the request's other fields, and authenticated by a keyed hash.
 
 use futures_util::{Stream, stream};
 use prost::Message;
@@ -21,39 +24,40 @@ use crate::{
     },
 };
 
+/// Records in a page if the request sets no size, and at most.
 const DEFAULT_SIZE: usize = 50;
-const LARGEST_SIZE: usize = 1_000;
+const MAX_SIZE: usize = 1_000;
 
-/// Keys the check sums of tokens; all instances on one database have the same.
+/// The secret key of token hashes; all instances on one database share it.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenKey(pub [u8; 32]);
 
-/// Where in a list something stands: a page begins after the last of the page before.
+/// The sort key of a record in a list: a page begins after the key of the previous page's last record.
 pub trait Key: Copy {
-    /// As bytes, which stand in tokens.
-    fn bytes(self) -> Vec<u8>;
-    /// What has these bytes.
-    fn of_bytes(bytes: &[u8]) -> Option<Self>;
+    /// The encoding in page tokens.
+    fn to_bytes(self) -> Vec<u8>;
+    /// Decodes a key.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
 
-/// In the order of names, by their ids.
+/// Lists in the order of names, which is that of ids.
 impl Key for Uuid {
-    fn bytes(self) -> Vec<u8> {
+    fn to_bytes(self) -> Vec<u8> {
         self.into_bytes().into()
     }
 
-    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Self::from_slice(bytes).ok()
     }
 }
 
-/// Of statements.
+/// Lists of statements.
 impl Key for StatementPosition {
-    fn bytes(self) -> Vec<u8> {
+    fn to_bytes(self) -> Vec<u8> {
         [self.value.to_be_bytes().as_slice(), self.report.as_bytes(), &self.number.to_be_bytes()].concat()
     }
 
-    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (value, rest) = bytes.split_first_chunk()?;
         let (report, number) = rest.split_first_chunk()?;
         Some(Self {
@@ -64,49 +68,49 @@ impl Key for StatementPosition {
     }
 }
 
-/// In the order of a field.
+/// Lists in the order of a field.
 impl Key for Keyset {
-    fn bytes(self) -> Vec<u8> {
+    fn to_bytes(self) -> Vec<u8> {
         [self.value.to_be_bytes().as_slice(), self.id.as_bytes()].concat()
     }
 
-    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (value, id) = bytes.split_first_chunk()?;
         Some(Self { value: i64::from_be_bytes(*value), id: Uuid::from_slice(id).ok()? })
     }
 }
 
-/// A revision of a record; the newest comes first.
+/// Lists of revisions, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevisionNumber(pub i64);
 
 impl Key for RevisionNumber {
-    fn bytes(self) -> Vec<u8> {
+    fn to_bytes(self) -> Vec<u8> {
         self.0.to_be_bytes().into()
     }
 
-    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(i64::from_be_bytes).map(Self)
     }
 }
 
-/// How many records are answered where so many are asked for.
-pub fn size(asked: i32) -> usize {
-    size_or(DEFAULT_SIZE, asked)
+/// The size of a page for a requested size.
+pub fn size(requested: i32) -> usize {
+    size_or(DEFAULT_SIZE, requested)
 }
 
-fn size_or(default: usize, asked: i32) -> usize {
-    match asked {
+fn size_or(default: usize, requested: i32) -> usize {
+    match requested {
         0 => default,
-        size => usize::try_from(size).map_or(1, |size| size.min(LARGEST_SIZE)),
+        size => usize::try_from(size).map_or(1, |size| size.min(MAX_SIZE)),
     }
 }
 
-/// A request for pages.
+/// A list request with pages.
 pub trait Paged: Message + Clone {
-    /// What is listed: no two lists have the same word.
+    /// The name of the list. It is part of the token's hash, so it must be unique.
     const LIST: &'static str;
-    /// What tells where a page begins.
+    /// The sort key of the list.
     type Key: Key;
     /// `page_size` and `page_token`.
     fn paging(&mut self) -> (&mut i32, &mut String);
@@ -135,50 +139,53 @@ paged!(ListArticleRevisionsRequest, "revisions of an article", RevisionNumber);
 paged!(ListParticipantRevisionsRequest, "revisions of a participant", RevisionNumber);
 paged!(ListMeetingRevisionsRequest, "revisions of a meeting", RevisionNumber);
 
-/// Where a list is.
+/// The start of a page in a list.
 #[derive(Debug, Clone)]
 pub struct Cursor<K = Keyset> {
-    /// The page begins after this one; the first page with the first one.
+    /// The page begins after this key; `None` for the first page.
     pub after: Option<K>,
-    /// How many records it may have.
+    /// Maximum number of records in the page.
     pub size: usize,
-    /// The same in a chunk of a stream.
+    /// Maximum number of records in a chunk of a stream.
     chunk: usize,
-    /// What is asked for with it.
-    pub about: QueryClass,
-    /// The position before the first page.
+    /// The class of the query.
+    pub class: QueryClass,
+    /// The newest position when the first page was read.
     pub as_of: Position,
     key: TokenKey,
     request_hash: [u8; 16],
 }
 
 impl<K: Key> Cursor<K> {
-    /// Reads where a checked request wants to begin. A first page is as of `head`.
+    /// Reads the start of the page from a checked request. A first page is as of `head`.
+    ///
+    /// # Errors
+    /// `PageToken` for a token that is malformed, forged or of another request.
     pub fn of<R: Paged<Key = K>>(request: &R, key: TokenKey, head: Position) -> Result<Self, ServiceError> {
-        let mut question = request.clone();
-        let (size, token) = question.paging();
+        let mut query = request.clone();
+        let (size, token) = query.paging();
         let (size, token) = (std::mem::take(size), std::mem::take(token));
         let mut hasher = blake3::Hasher::new();
-        hasher.update(R::LIST.as_bytes()).update(&question.encode_to_vec());
+        hasher.update(R::LIST.as_bytes()).update(&query.encode_to_vec());
         let mut request_hash = [0; 16];
         hasher.finalize_xof().fill(&mut request_hash);
 
-        let (size, chunk) = (size_or(DEFAULT_SIZE, size), size_or(LARGEST_SIZE, size));
-        let mut cursor = Self { after: None, size, chunk, about: QueryClass::Page, as_of: head, key, request_hash };
+        let (size, chunk) = (size_or(DEFAULT_SIZE, size), size_or(MAX_SIZE, size));
+        let mut cursor = Self { after: None, size, chunk, class: QueryClass::Page, as_of: head, key, request_hash };
         if !token.is_empty() {
             cursor.read(&token).ok_or(ServiceError::PageToken)?;
         }
         Ok(cursor)
     }
 
-    /// The same in chunks of a stream, which are as large as they can be.
+    /// The same start, for a stream. Its chunks have the largest size unless the request sets one.
     pub fn in_chunks(self) -> Self {
-        Self { size: self.chunk, about: QueryClass::Chunk, ..self }
+        Self { size: self.chunk, class: QueryClass::Chunk, ..self }
     }
 
-    /// The token of a page that begins after `after`: a keyed hash of all that binds it, then its key, then the position.
+    /// The token of the page that begins after `after`: the keyed hash, then the key, then the position.
     pub fn token(&self, after: K) -> String {
-        let bytes = after.bytes();
+        let bytes = after.to_bytes();
         let check_sum = blake3::Hash::from_bytes(self.check_sum(&bytes, &self.as_of));
         let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{}{key}-{}", check_sum.to_hex(), self.as_of)
@@ -195,7 +202,7 @@ impl<K: Key> Cursor<K> {
         if check_sum != blake3::Hash::from_bytes(self.check_sum(&key, &as_of)) {
             return None;
         }
-        (self.after, self.as_of) = (Some(K::of_bytes(&key)?), as_of);
+        (self.after, self.as_of) = (Some(K::from_bytes(&key)?), as_of);
         Some(())
     }
 
@@ -207,9 +214,11 @@ impl<K: Key> Cursor<K> {
     }
 }
 
-/// A whole result, chunk by chunk. `page` answers a chunk, and after which place the next one begins, if there is one.
-/// The next chunk is made while one is sent, and nothing is held while it waits to be: a slow reader keeps no connection
-/// and no snapshot.
+/// Streams a whole result in chunks. `page` reads a chunk, and returns it with the keyset after which the next one
+/// begins.
+///
+/// The next chunk is read while the previous one is sent. A slow client holds no connection and no snapshot, only a
+/// chunk.
 pub fn chunks<T, P, F>(
     api: &Api,
     cursor: Cursor,
@@ -220,26 +229,26 @@ where
     T: Send + 'static,
     F: Future<Output = Result<(T, Option<Keyset>), ServiceError>> + Send + 'static,
 {
-    let life = api.stream_limits.begin();
-    let begun = Some(Chunk::begin(&page, cursor));
-    stream::try_unfold((begun, page, life), |(begun, page, life)| async move {
-        let Some(Chunk { cursor, task }) = begun else { return Ok(None) };
-        let made = tokio::select! {
+    let lifetime = api.stream_limits.begin();
+    let first = Some(Chunk::begin(&page, cursor));
+    stream::try_unfold((first, page, lifetime), |(chunk, page, lifetime)| async move {
+        let Some(Chunk { cursor, task }) = chunk else { return Ok(None) };
+        let read = tokio::select! {
             biased;
-            why = life.ended() => {
+            reason = lifetime.ended() => {
                 let resume = cursor.after.map(|after| ("page_token", cursor.token(after)));
-                return Err(ServiceError::Ended(Ended { why, resume }).into());
+                return Err(ServiceError::Ended(Ended { reason, resume }).into());
             }
-            made = task => made,
+            read = task => read,
         };
-        // It panicked, and that was logged; nobody else ends it.
-        let (chunk, next) = made.map_err(|_| ServiceError::Defect)??;
+        // A join error means that the task panicked, which was logged: nothing aborts it while it is awaited.
+        let (chunk, next) = read.map_err(|_| ServiceError::Defect)??;
         let next = next.map(|after| Chunk::begin(&page, Cursor { after: Some(after), ..cursor }));
-        Ok(Some((chunk, (next, page, life))))
+        Ok(Some((chunk, (next, page, lifetime))))
     })
 }
 
-/// A chunk that is being made. Without anybody to wait for it that ends.
+/// A chunk that a task reads. Dropping it aborts the task.
 struct Chunk<T> {
     cursor: Cursor,
     task: AbortOnDropHandle<Result<(T, Option<Keyset>), ServiceError>>,
@@ -266,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_revisions_goes_on_below_the_last_one() {
+    fn page_token_of_revisions_continues_below_the_last_revision() {
         let request = ListMeetingRevisionsRequest { name: "meetings/a".into(), ..Default::default() };
         let first = Cursor::of(&request, KEY, head(7)).unwrap();
         assert_eq!(first.after, None);
@@ -280,19 +289,19 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_bound_to_its_request_and_its_service() {
+    fn page_token_is_bound_to_its_request_and_key() {
         let request = ListMeetingsRequest { filter: "kind = TALKS".into(), page_size: 10, ..Default::default() };
-        let place = Keyset { value: i32::MIN.into(), id: Uuid::now_v7() };
-        let token = Cursor::of(&request, KEY, head(7)).unwrap().token(place);
+        let keyset = Keyset { value: i32::MIN.into(), id: Uuid::now_v7() };
+        let token = Cursor::of(&request, KEY, head(7)).unwrap().token(keyset);
 
         let next = ListMeetingsRequest { page_token: token.clone(), page_size: 3, ..request.clone() };
         let cursor = Cursor::of(&next, KEY, head(9)).unwrap();
-        assert_eq!((cursor.after, cursor.size, cursor.as_of), (Some(place), 3, head(7)));
+        assert_eq!((cursor.after, cursor.size, cursor.as_of), (Some(keyset), 3, head(7)));
 
         let other = ListMeetingsRequest { filter: "kind = VISIT".into(), ..next.clone() };
         assert!(Cursor::of(&other, KEY, head(9)).is_err());
-        let turned = ListMeetingsRequest { order_by: "date".into(), ..next.clone() };
-        assert!(Cursor::of(&turned, KEY, head(9)).is_err());
+        let reordered = ListMeetingsRequest { order_by: "date".into(), ..next.clone() };
+        assert!(Cursor::of(&reordered, KEY, head(9)).is_err());
         assert!(Cursor::of(&next, TokenKey([8; 32]), head(9)).is_err());
         let elsewhere = ListArticlesRequest { page_token: token.clone(), ..Default::default() };
         assert!(Cursor::of(&elsewhere, KEY, head(9)).is_err());

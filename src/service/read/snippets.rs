@@ -1,4 +1,4 @@
-//! What a question has found, as it is shown.
+//! Snippets: excerpts of records that show where a text search matched.
 
 use crate::{
     model::query::search::{FoldedText, Question, snippet},
@@ -10,30 +10,31 @@ use crate::{
     },
 };
 
-/// A text of a record, in a language that may not be known.
+/// A searched text of a record.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a> {
-    /// Which of its texts.
+pub struct SearchedText<'a> {
+    /// The field that holds the text.
     pub source: Source,
     /// The text.
     pub text: &'a str,
-    /// Its language.
+    /// The language code of the text; empty if unknown.
     pub language: &'a str,
 }
 
-/// A snippet of each record, of the first of its texts that has what was found.
+/// Makes one snippet of each record, of the first of its texts that has a match.
 pub async fn snippets(
-    ask: &mut BoundedQuery,
+    db: &mut BoundedQuery,
     question: &Question,
-    records: &[Vec<Shown<'_>>],
+    records: &[Vec<SearchedText<'_>>],
 ) -> Result<Vec<Snippet>, ServiceError> {
-    let texts = records.iter().flatten().map(|one| HighlightSource { text: one.text, language: one.language });
-    let marked = marked(ask, question, &texts.collect::<Vec<_>>()).await?;
+    let texts =
+        records.iter().flatten().map(|searched| HighlightSource { text: searched.text, language: searched.language });
+    let marked = marked(db, question, &texts.collect::<Vec<_>>()).await?;
     let mut marked = marked.iter();
-    let of_record = |shown: &Vec<Shown<'_>>| {
-        let texts = shown.iter().zip(marked.by_ref());
-        let texts = texts.map(|(one, marked)| FoldedText { source: one.source, text: one.text, marked });
+    let snippet_of = |texts: &Vec<SearchedText<'_>>| {
+        let texts = texts.iter().zip(marked.by_ref());
+        let texts = texts.map(|(searched, marked)| FoldedText { source: searched.source, text: searched.text, marked });
         snippet(&texts.collect::<Vec<_>>())
     };
-    Ok(records.iter().map(of_record).collect())
+    Ok(records.iter().map(snippet_of).collect())
 }

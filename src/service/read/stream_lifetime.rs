@@ -1,4 +1,5 @@
-//! How long a stream lives: until the service stops, or until it has had its time and its client goes on elsewhere.
+//! The lifetime of streams. A stream ends when the service stops or after a bounded time; the client then resumes it
+//! on a new connection, possibly to another instance.
 
 use std::{future::pending, time::Duration};
 
@@ -6,59 +7,59 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// What bounds the streams of a service.
+/// The limits of the streams of a service.
 #[derive(Debug, Clone)]
 pub struct StreamLimits {
-    /// The service stops.
+    /// Cancelled when the service stops.
     pub stopping: CancellationToken,
-    /// A stream lives so long, up to a tenth more; zero is for ever.
+    /// The life of a stream, plus up to a tenth at random; zero is without limit.
     pub longest: Duration,
 }
 
-/// The life of one stream.
+/// The lifetime of one stream.
 #[derive(Debug, Clone)]
-pub struct Life {
+pub struct StreamLifetime {
     stopping: CancellationToken,
     end: Option<Instant>,
 }
 
-/// Why a stream ends before its end.
+/// The reason why the service ends a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReason {
-    /// The service stops.
+    /// The service is stopping.
     Stopping,
-    /// It has had its time.
-    Life,
+    /// The stream reached the end of its life.
+    LifetimeOver,
 }
 
-/// The end of a stream before its end.
+/// A stream that the service ended before its result was complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// Why.
-    pub why: EndReason,
-    /// Where its client goes on, as the metadata of the reason say it.
+    /// The reason.
+    pub reason: EndReason,
+    /// The point where the client can resume, as a key and value of the error's metadata.
     pub resume: Option<(&'static str, String)>,
 }
 
 impl StreamLimits {
-    /// A stream begins.
-    pub fn begin(&self) -> Life {
+    /// Starts the lifetime of a stream.
+    pub fn begin(&self) -> StreamLifetime {
         let random = Uuid::now_v7().as_bytes()[15];
         let end = self.length(random).and_then(|length| Instant::now().checked_add(length));
-        Life { stopping: self.stopping.clone(), end }
+        StreamLifetime { stopping: self.stopping.clone(), end }
     }
 
-    /// Streams that began together, after a restart say, do not end together.
+    /// Spreads the ends of streams that began together, such as after a restart.
     fn length(&self, random: u8) -> Option<Duration> {
-        let more = self.longest.mul_f64(0.1 * f64::from(random) / 255.0);
-        Some(self.longest.saturating_add(more)).filter(|length| !length.is_zero())
+        let extra = self.longest.mul_f64(0.1 * f64::from(random) / 255.0);
+        Some(self.longest.saturating_add(extra)).filter(|length| !length.is_zero())
     }
 }
 
-impl Life {
-    /// Waits for the end.
+impl StreamLifetime {
+    /// Waits for the end of the stream's life.
     pub async fn ended(&self) -> EndReason {
-        let had_its_time = async {
+        let expired = async {
             match self.end {
                 Some(end) => sleep_until(end).await,
                 None => pending().await,
@@ -67,7 +68,7 @@ impl Life {
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => EndReason::Stopping,
-            () = had_its_time => EndReason::Life,
+            () = expired => EndReason::LifetimeOver,
         }
     }
 }
@@ -77,12 +78,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_that_begin_together_end_within_a_tenth_of_their_life() {
-        let lives =
+    fn stream_length_varies_by_up_to_a_tenth_and_is_unlimited_for_zero() {
+        let limits =
             |longest| StreamLimits { stopping: CancellationToken::new(), longest: Duration::from_secs(longest) };
-        let hundred = lives(100);
+        let hundred = limits(100);
         assert_eq!(hundred.length(0), Some(Duration::from_secs(100)));
         assert_eq!(hundred.length(255), Some(Duration::from_secs(110)));
-        assert_eq!(lives(0).length(255), None);
+        assert_eq!(limits(0).length(255), None);
     }
 }

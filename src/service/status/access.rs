@@ -1,18 +1,22 @@
-//! The status of a caller that is not let in.
+//! The status of a caller that is not admitted.
 
 use tonic::{Code, Status, metadata::MetadataValue};
 
-use super::{info, retry_later, status, store, with_details};
+use super::{
+    details::{info, retry_later, status, with_details},
+    store,
+};
 use crate::{access::Denied, model::role::Role, pb::ErrorReason};
 
+/// Converts a denial to its status.
 pub(super) fn denied(denied: Denied) -> Status {
     match denied {
         Denied::Missing => unauthenticated(
             ErrorReason::CredentialsMissing,
-            "who calls must have credentials: a bearer token in the metadata `authorization`, or a client certificate",
+            "credentials are required: a bearer token in the metadata `authorization`, or a client certificate",
         ),
-        Denied::Invalid(why) => {
-            unauthenticated(ErrorReason::CredentialsInvalid, &format!("the credentials do not hold: {why}"))
+        Denied::Invalid(problem) => {
+            unauthenticated(ErrorReason::CredentialsInvalid, &format!("the credentials are not valid: {problem}"))
         }
         Denied::Expired => unauthenticated(ErrorReason::CredentialsExpired, "the token has expired"),
         Denied::Revoked => unauthenticated(ErrorReason::CredentialsRevoked, "the token was revoked"),
@@ -31,17 +35,18 @@ pub(super) fn denied(denied: Denied) -> Status {
         Denied::TooOften(wait) => {
             let mut details = info(ErrorReason::RateLimited, []);
             details.set_retry_info(Some(wait));
-            let message = "the caller calls more often than it may";
+            let message = "the caller exceeds its rate limit";
             with_details(Code::ResourceExhausted, ErrorReason::RateLimited, message, details)
         }
         Denied::NoKeys => {
-            retry_later(ErrorReason::KeysUnavailable, "the keys that JWTs are verified with have not been had yet")
+            retry_later(ErrorReason::KeysUnavailable, "the keys that JWTs are verified with have not been fetched yet")
         }
         Denied::Store(error) => store::failed(&error),
     }
 }
 
-/// Says, as HTTP wants it (RFC 9110, 11.6.1), which credentials would do.
+/// An UNAUTHENTICATED status with `www-authenticate`, which HTTP requires to name the accepted scheme (RFC 9110,
+/// 11.6.1).
 fn unauthenticated(reason: ErrorReason, message: &str) -> Status {
     let mut status = status(Code::Unauthenticated, reason, message, []);
     status.metadata_mut().insert("www-authenticate", MetadataValue::from_static("Bearer"));

@@ -1,5 +1,5 @@
-//! The message of a status, for clients that show no details: the reason, then the first paths, each with its violation.
-//! It is bounded, since a status travels in headers.
+//! The messages of statuses, for clients that show no details: the reason, then the first violations with their paths.
+//! Messages are bounded, since a status travels in headers.
 
 use std::borrow::Cow;
 
@@ -7,33 +7,33 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use crate::{model::rules::Violations, pb::ErrorReason};
 
-/// Bytes of a message, without what `AND_MORE` has.
-const MOST_BYTES: usize = 480;
-/// Bytes of a message in its header, where a letter that is not ASCII takes three for each of its own.
-const MOST_ENCODED_BYTES: usize = 900;
-/// Violations in a message; the details have as many as fit.
-const MOST_VIOLATIONS: usize = 3;
-/// Stands at the end of a message that was cut.
-const CUT: &str = "…";
+/// Maximum bytes of a message, without the count of further violations.
+const MAX_BYTES: usize = 480;
+/// Maximum bytes of a message in its header, where each byte of a letter outside ASCII takes three.
+const MAX_ENCODED_BYTES: usize = 900;
+/// Maximum number of violations in a message; the details have as many as fit.
+const MAX_VIOLATIONS: usize = 3;
+/// The end of a message that was cut.
+const ELLIPSIS: &str = "…";
 
-/// Bytes of a header that are encoded (gRPC over HTTP/2, Percent-Byte-Encoded): all outside of 0x20 to 0x7E, and `%`.
+/// The bytes that are percent-encoded (gRPC over HTTP/2, Percent-Byte-Encoded): all outside of 0x20 to 0x7E, and `%`.
 /// `percent_encode` encodes bytes above 0x7F on its own.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// The message of a status with this reason.
+/// A message that begins with its reason.
 pub fn with_reason(reason: ErrorReason, message: &str) -> String {
     shortened(&format!("{}: {message}", reason.as_str_name()))
 }
 
-/// The message for broken rules: the first of them, those with the reason of the status ahead of the others, and how
-/// many more there are.
-pub fn of_violations(violations: &Violations) -> String {
+/// The message for broken rules: the first violations, those with the reason of the status ahead of the others, and the
+/// number of further ones.
+pub fn for_violations(violations: &Violations) -> String {
     let reason = violations.reason();
-    let total = violations.iter().count() + violations.untold();
-    let (first, others): (Vec<_>, Vec<_>) = violations.iter().partition(|violation| violation.reason == reason);
+    let total = violations.iter().count() + violations.omitted();
+    let (same_reason, others): (Vec<_>, Vec<_>) = violations.iter().partition(|violation| violation.reason == reason);
     let mut message = reason.as_str_name().to_owned();
     let mut shown = 0;
-    for violation in first.into_iter().chain(others).take(MOST_VIOLATIONS) {
+    for violation in same_reason.into_iter().chain(others).take(MAX_VIOLATIONS) {
         let separator = if shown == 0 { ": " } else { "; " };
         let longer = format!("{message}{separator}{}: {}", violation.field, violation.description);
         if shown > 0 && !fits(&longer) {
@@ -49,8 +49,8 @@ pub fn of_violations(violations: &Violations) -> String {
     }
 }
 
-/// A message as the header `grpc-message` has it. Nothing is encoded that need not be, as some clients show the header as
-/// it stands. White space at either end is encoded, since HTTP drops it (RFC 9113, 8.2.1).
+/// Encodes a message for the header `grpc-message`. Only the bytes that need it are encoded, as some clients show the
+/// raw header. White space at either end is encoded, since HTTP drops it (RFC 9113, 8.2.1).
 pub fn encode(message: &[u8]) -> Cow<'_, str> {
     let inner = message.trim_ascii_start();
     let leading = message.len() - inner.len();
@@ -67,16 +67,16 @@ pub fn encode(message: &[u8]) -> Cow<'_, str> {
 }
 
 fn fits(message: &str) -> bool {
-    message.len() <= MOST_BYTES && encode(message.as_bytes()).len() <= MOST_ENCODED_BYTES
+    message.len() <= MAX_BYTES && encode(message.as_bytes()).len() <= MAX_ENCODED_BYTES
 }
 
 fn shortened(message: &str) -> String {
     if fits(message) {
         return message.to_owned();
     }
-    let ends = message.char_indices().map(|(at, _)| at).take_while(|&at| at <= MOST_BYTES);
+    let ends = message.char_indices().map(|(at, _)| at).take_while(|&at| at <= MAX_BYTES);
     let end = ends.take_while(|&at| fits(&message[..at])).last().unwrap_or(0);
-    format!("{}{CUT}", &message[..end])
+    format!("{}{ELLIPSIS}", &message[..end])
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn message_has_the_reason_and_the_first_paths() {
-        let message = |count| of_violations(&violations(count, "is required"));
+        let message = |count| for_violations(&violations(count, "is required"));
         assert_eq!(message(1), "INVALID_FIELD: names[0]: is required");
         assert_eq!(message(2), "INVALID_FIELD: names[0]: is required; names[1]: is required");
         let first = "INVALID_FIELD: names[0]: is required; names[1]: is required; names[2]: is required";
@@ -111,16 +111,16 @@ mod tests {
         let mut violations = Violations::default();
         violations.add_as(ErrorReason::EvidenceNotFound, &Path::ROOT.field("a"), "stands nowhere");
         violations.add(&Path::ROOT.field("b"), "is required");
-        assert_eq!(of_violations(&violations), "INVALID_FIELD: b: is required; a: stands nowhere");
+        assert_eq!(for_violations(&violations), "INVALID_FIELD: b: is required; a: stands nowhere");
     }
 
     #[test]
     fn message_stays_within_its_bounds() {
         for letter in ["x", "%", "é", "東", "🕊", "\n", " "] {
             for count in [1, 2, 1_000] {
-                let message = of_violations(&violations(count, &letter.repeat(400)));
-                assert!(message.len() < MOST_BYTES + 50, "{message}");
-                assert!(encode(message.as_bytes()).len() < MOST_ENCODED_BYTES + 60, "{message}");
+                let message = for_violations(&violations(count, &letter.repeat(400)));
+                assert!(message.len() < MAX_BYTES + 50, "{message}");
+                assert!(encode(message.as_bytes()).len() < MAX_ENCODED_BYTES + 60, "{message}");
                 assert_eq!(message.contains(" more, see the details)"), count > 1);
             }
         }

@@ -1,14 +1,17 @@
-//! The status that tells each refusal: the only place that names status codes.
+//! Converts errors to gRPC statuses; the only place that names status codes.
+//!
+//! Each status has a message and details: an `ErrorInfo` with an `ErrorReason`, and field violations or retry delays
+//! where they apply. The size of a status is bounded, since it travels in headers.
 
 mod access;
+mod details;
 mod message;
 mod store;
 
-use std::{collections::HashMap, time::Duration};
-
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
+use tonic_types::{FieldViolation, PreconditionViolation, StatusExt};
 
+use self::details::{field, field_with, info, retry_later, retry_later_with, status, with_details, with_fields};
 pub use self::message::encode as encode_message;
 use super::{
     error::ServiceError,
@@ -16,33 +19,26 @@ use super::{
     read::stream_lifetime::{EndReason, Ended},
 };
 use crate::{
-    model::{meeting::MOST_REPORTS, query::filter::FilterError, rules::Violations, text::quoted::shown},
+    model::{meeting::MOST_REPORTS, query::filter::FilterError, rules::Violations, text::quoted::quoted},
     pb::ErrorReason,
 };
 
-/// Largest message, sent or received.
+/// Maximum bytes of a message, sent or received.
 pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 
-/// Headers of a status together, as HTTP/2 counts them (RFC 9113, 6.5.2). Common clients accept 8 KiB (grpcio, grpc-java),
-/// of which the other headers of an answer have the rest.
-const MOST_HEADER_BYTES: usize = 7 * 1024 + 512;
+/// Maximum bytes of a malformed position that an error repeats.
+const MAX_POSITION_BYTES: usize = 300;
 
-/// Bytes that an error repeats of a position.
-const LONGEST_POSITION: usize = 300;
-
-/// What is told at the end of the service.
+/// The message for clients while the service shuts down.
 const STOPPING: &str = "the service is stopping";
 
-/// The header that tells which compressions are known.
+/// The header that lists the supported compressions.
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
-/// The domain of our reasons.
-const DOMAIN: &str = "readout.v1";
-
 impl From<ServiceError> for Status {
-    fn from(refusal: ServiceError) -> Self {
+    fn from(error: ServiceError) -> Self {
         use ErrorReason as Reason;
-        match refusal {
+        match error {
             ServiceError::Invalid(violations) => invalid(violations),
             ServiceError::Filter(error) => filter(&error),
             ServiceError::Order(error) => field(Reason::InvalidOrder, "order_by", &error.to_string()),
@@ -74,13 +70,13 @@ impl From<ServiceError> for Status {
             ServiceError::DuplicateArticle { name, uri } => status(
                 Code::AlreadyExists,
                 Reason::DuplicateArticle,
-                format!("{name} has the uri {} already", shown(&uri)),
+                format!("{name} has the uri {} already", quoted(&uri)),
                 [("name", name), ("uri", uri)],
             ),
             ServiceError::DuplicateExternalId { name, scheme, value } => status(
                 Code::AlreadyExists,
                 Reason::DuplicateExternalId,
-                format!("{name} has the external id {} of {scheme} already", shown(&value)),
+                format!("{name} has the external id {} of {scheme} already", quoted(&value)),
                 [("name", name), ("scheme", scheme), ("value", value)],
             ),
             ServiceError::DuplicateReport(name) => status(
@@ -92,7 +88,7 @@ impl From<ServiceError> for Status {
             ServiceError::ArticleDiffers { name, uri } => status(
                 Code::AlreadyExists,
                 Reason::ArticleDiffers,
-                format!("{name} has the uri {} and other content: set allow_update to revise it", shown(&uri)),
+                format!("{name} has the uri {} and other content: set allow_update to revise it", quoted(&uri)),
                 [("name", name), ("uri", uri)],
             ),
             ServiceError::AlreadyDeleted(name) => {
@@ -124,7 +120,7 @@ impl From<ServiceError> for Status {
                 status(Code::FailedPrecondition, Reason::LeavesNothing, message, [("name", name)])
             }
             ServiceError::NoActiveReport(name) => {
-                let message = format!("no active report tells of {name}");
+                let message = format!("{name} has no active report");
                 status(Code::FailedPrecondition, Reason::NoActiveReport, message, [("name", name)])
             }
             ServiceError::StillNamed { name, by } => still_named(name, by),
@@ -146,8 +142,8 @@ impl From<ServiceError> for Status {
                 field(Reason::CursorOfAnotherFilter, "cursor", "was given out for another filter")
             }
             ServiceError::Position { field, mut position } => {
-                position.truncate(position.floor_char_boundary(LONGEST_POSITION));
-                let description = format!("must be a position such as 5c9e71d0.1207, not {}", shown(&position));
+                position.truncate(position.floor_char_boundary(MAX_POSITION_BYTES));
+                let description = format!("must be a position such as 5c9e71d0.1207, not {}", quoted(&position));
                 field_with(Reason::InvalidPosition, field, &description, [("position", position)])
             }
             ServiceError::CursorExpired { oldest_cursor, oldest_time } => status(
@@ -181,9 +177,11 @@ impl From<ServiceError> for Status {
             ServiceError::Denied(denied) => access::denied(denied),
             ServiceError::UnknownMethod(path) => unknown_method(&path),
             ServiceError::Stopping => retry_later(Reason::ShuttingDown, STOPPING),
-            ServiceError::Ended(Ended { why, resume }) => match why {
+            ServiceError::Ended(Ended { reason, resume }) => match reason {
                 EndReason::Stopping => retry_later_with(Reason::ShuttingDown, STOPPING, resume),
-                EndReason::Life => retry_later_with(Reason::StreamLife, "the stream has had its time", resume),
+                EndReason::LifetimeOver => {
+                    retry_later_with(Reason::StreamLife, "the stream has reached its maximum age", resume)
+                }
             },
             ServiceError::Overloaded => overloaded(),
             ServiceError::Store(error) => store::failed(&error),
@@ -191,7 +189,7 @@ impl From<ServiceError> for Status {
     }
 }
 
-/// The names of the codes, each at its number (gRPC, statuscodes.md).
+/// The names of status codes, indexed by number (gRPC, statuscodes.md).
 pub const CODES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -212,44 +210,45 @@ pub const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// The reason of a status, for the log: its message may hold what was sent.
+/// The reason of a status, for the log. The message is not logged, since it may contain data of the request.
 pub fn reason_of(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
-/// The status of a message that is no protobuf.
-pub fn malformed(why: &str) -> Status {
-    status(Code::InvalidArgument, ErrorReason::MalformedMessage, format!("not a valid message: {why}"), [])
+/// The status of a message that cannot be decoded.
+pub fn malformed(problem: &str) -> Status {
+    status(Code::InvalidArgument, ErrorReason::MalformedMessage, format!("not a valid message: {problem}"), [])
 }
 
-/// The status of an unexpected failure. What happened is in the log.
+/// The status of an internal error, whose cause is in the log.
 pub fn defect() -> Status {
     status(Code::Internal, ErrorReason::Defect, "a defect of the service: see its log", [])
 }
 
-/// Completes a status that came from below the handlers, without a reason, for a call of the method at this path.
-pub fn complete(bare: Status, path: &str) -> Status {
+/// Adds a reason and details to a status without them, which comes from below the handlers. `path` is that of the
+/// method.
+pub fn add_details(bare: Status, path: &str) -> Status {
     if !bare.details().is_empty() {
         return bare;
     }
     match bare.code() {
         Code::Ok => bare,
-        // tonic's word for a message over the limit; gRPC's is RESOURCE_EXHAUSTED.
+        // tonic reports a message over the limit as OUT_OF_RANGE; the code of gRPC is RESOURCE_EXHAUSTED.
         Code::OutOfRange | Code::ResourceExhausted => too_large("the message is"),
         Code::Unimplemented if bare.message().contains("compressed") => {
-            let message = "the message is compressed in a way that is not known here";
-            let mut told = status(Code::Unimplemented, ErrorReason::UnsupportedCompression, message, []);
-            if let Some(known) = bare.metadata().get(ACCEPT_ENCODING) {
-                told.metadata_mut().insert(ACCEPT_ENCODING, known.clone());
+            let message = "the compression of the message is not supported";
+            let mut unsupported = status(Code::Unimplemented, ErrorReason::UnsupportedCompression, message, []);
+            if let Some(supported) = bare.metadata().get(ACCEPT_ENCODING) {
+                unsupported.metadata_mut().insert(ACCEPT_ENCODING, supported.clone());
             }
-            told
+            unsupported
         }
         Code::Unimplemented => unknown_method(path),
         Code::DeadlineExceeded | Code::Cancelled => status(bare.code(), ErrorReason::Deadline, bare.message(), []),
         Code::Unavailable => retry_later(ErrorReason::ShuttingDown, bare.message()),
-        // The word of health for a service that it does not know: anybody may ask, and it is no defect.
+        // The health service reports an unknown service so. Any client may send one: it is not a defect.
         Code::NotFound => status(bare.code(), ErrorReason::ResourceNotFound, bare.message(), []),
-        // Our own have details: this is tonic's word for a body that is no sequence of whole messages.
+        // Statuses of this service have details. tonic reports a body that is not a sequence of whole messages so.
         Code::Internal => malformed(bare.message()),
         code => {
             tracing::warn!(?code, message = bare.message(), "a status without a reason");
@@ -259,36 +258,22 @@ pub fn complete(bare: Status, path: &str) -> Status {
 }
 
 fn invalid(violations: Violations) -> Status {
-    let (reason, untold) = (violations.reason(), violations.untold());
-    let message = message::of_violations(&violations);
+    let (reason, omitted) = (violations.reason(), violations.omitted());
+    let message = message::for_violations(&violations);
     let fields = violations.into_iter().map(|violation| FieldViolation::new(violation.field, violation.description));
-    with_fields(info(reason, []), &message, fields.collect(), untold)
+    with_fields(info(reason, []), &message, fields.collect(), omitted)
 }
 
 fn filter(error: &FilterError) -> Status {
     let mut metadata: Vec<_> =
         error.position().map(|position| ("position", position.to_string())).into_iter().collect();
     let mut reason = ErrorReason::InvalidFilter;
-    if let Some((what, name, nearest)) = error.unknown() {
+    if let Some((key, name, nearest)) = error.unknown() {
         reason = ErrorReason::UnknownFilterField;
-        metadata.push((what, name.to_owned()));
+        metadata.push((key, name.to_owned()));
         metadata.extend(nearest.map(|nearest| ("nearest", nearest.to_owned())));
     }
     field_with(reason, "filter", &error.to_string(), metadata)
-}
-
-fn field(reason: ErrorReason, field: &str, description: &str) -> Status {
-    field_with(reason, field, description, [])
-}
-
-fn field_with(
-    reason: ErrorReason,
-    field: &str,
-    description: &str,
-    metadata: impl IntoIterator<Item = (&'static str, String)>,
-) -> Status {
-    let message = message::with_reason(reason, &format!("{field}: {description}"));
-    with_fields(info(reason, metadata), &message, vec![FieldViolation::new(field, description)], 0)
 }
 
 fn still_named(name: String, by: Vec<String>) -> Status {
@@ -302,17 +287,17 @@ fn still_named(name: String, by: Vec<String>) -> Status {
     with_details(Code::FailedPrecondition, ErrorReason::StillNamed, &message, details)
 }
 
-fn too_large(what: &str) -> Status {
+fn too_large(subject: &str) -> Status {
     status(
         Code::ResourceExhausted,
         ErrorReason::MessageTooLarge,
-        format!("{what} larger than {MESSAGE_BYTES} bytes"),
+        format!("{subject} larger than {MESSAGE_BYTES} bytes"),
         [("limit_bytes", MESSAGE_BYTES.to_string())],
     )
 }
 
 fn unknown_method(path: &str) -> Status {
-    let mut message = format!("there is no method {}", shown(path));
+    let mut message = format!("there is no method {}", quoted(path));
     if let Some(nearest) = method::nearest(path) {
         message.push_str(&format!("; did you mean {nearest:?}?"));
     }
@@ -325,71 +310,4 @@ fn late() -> Status {
 
 fn overloaded() -> Status {
     retry_later(ErrorReason::Overloaded, "too much is asked of the service: repeat the call later")
-}
-
-fn retry_later(reason: ErrorReason, message: &str) -> Status {
-    retry_later_with(reason, message, [])
-}
-
-fn retry_later_with(
-    reason: ErrorReason,
-    message: &str,
-    metadata: impl IntoIterator<Item = (&'static str, String)>,
-) -> Status {
-    retry(Code::Unavailable, reason, message, metadata)
-}
-
-fn retry(
-    code: Code,
-    reason: ErrorReason,
-    message: &str,
-    metadata: impl IntoIterator<Item = (&'static str, String)>,
-) -> Status {
-    let mut details = info(reason, metadata);
-    details.set_retry_info(Some(Duration::from_secs(1)));
-    with_details(code, reason, message, details)
-}
-
-fn status(
-    code: Code,
-    reason: ErrorReason,
-    message: impl AsRef<str>,
-    metadata: impl IntoIterator<Item = (&'static str, String)>,
-) -> Status {
-    with_details(code, reason, message.as_ref(), info(reason, metadata))
-}
-
-fn with_details(code: Code, reason: ErrorReason, message: &str, details: ErrorDetails) -> Status {
-    Status::with_error_details(code, message::with_reason(reason, message), details)
-}
-
-/// The status for these fields and `untold` more, with as many of them as fit into the headers.
-fn with_fields(details: ErrorDetails, message: &str, mut fields: Vec<FieldViolation>, mut untold: usize) -> Status {
-    loop {
-        let mut all = fields.clone();
-        if untold > 0 {
-            all.push(FieldViolation::new("", format!("and {untold} more")));
-        }
-        let mut details = details.clone();
-        details.set_bad_request(all);
-        let status = Status::with_error_details(Code::InvalidArgument, message, details);
-        if fields.len() <= 1 || header_bytes(&status) <= MOST_HEADER_BYTES {
-            return status;
-        }
-        fields.pop();
-        untold += 1;
-    }
-}
-
-/// The headers of a status as HTTP/2 counts them: each its name, its value and 32 bytes more.
-fn header_bytes(status: &Status) -> usize {
-    const NAMES: usize = "grpc-status".len() + "grpc-message".len() + "grpc-status-details-bin".len();
-    const OVERHEAD: usize = NAMES + "99".len() + 3 * 32;
-    OVERHEAD + encode_message(status.message().as_bytes()).len() + status.details().len().div_ceil(3) * 4
-}
-
-fn info(reason: ErrorReason, metadata: impl IntoIterator<Item = (&'static str, String)>) -> ErrorDetails {
-    // Headers are bounded, see `Violations::MOST_BYTES`; a uri may be 2,048 bytes long, and that is the longest.
-    let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    ErrorDetails::with_error_info(reason.as_str_name(), DOMAIN, metadata)
 }

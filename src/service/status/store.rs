@@ -1,16 +1,20 @@
-//! What is told of a failure of the database.
+//! The statuses of database failures.
 
 use tonic::{Code, Status};
 
-use super::{defect, late, overloaded, retry, retry_later, status};
+use super::{
+    defect,
+    details::{retry, retry_later, status},
+    late, overloaded,
+};
 use crate::{
     pb::ErrorReason,
-    store::{StoreError, error::told},
+    store::{StoreError, error::log_text},
 };
 
-/// The status of a failure: never with the database's own words.
+/// Converts a failure of the database to its status, and logs it. The status never contains the database's own message.
 pub fn failed(error: &StoreError) -> Status {
-    // The one place where a failure of the database is logged.
+    // This is the only place that logs failures of the database.
     match error {
         StoreError::NewerContract(name) => {
             let metadata = [("name", name.clone())];
@@ -32,7 +36,7 @@ pub fn failed(error: &StoreError) -> Status {
             tracing::warn!(%error, %cause, "the database failed a call");
         }
         StoreError::Damaged(_) | StoreError::NoRange => tracing::error!(%error),
-        StoreError::Defect(cause) => tracing::error!(%error, cause = told(cause)),
+        StoreError::Defect(cause) => tracing::error!(%error, cause = log_text(cause)),
     }
     match error {
         StoreError::Unavailable(_) | StoreError::NoRange => {

@@ -1,41 +1,41 @@
-//! What the calls have in common that update, delete or undelete a record: they find it as it stands, in the state and
-//! with the etag that the caller expects, and write its next revision.
+//! The steps shared by updates, deletions and undeletions: load the current record, check its state and etag, and plan
+//! the write of its next revision.
 
 use std::collections::HashMap;
 
 use prost_types::FieldMask;
 use uuid::Uuid;
 
-use super::idempotency::WriteCall;
+use super::{WritePlan, idempotency::WriteCall};
 use crate::{
     model::{
         mask::Mask,
         resource::{Collection, Deletable, Resource},
         rules::{Check, Path, Violations},
     },
-    service::{Api, WritePlan, error::ServiceError, id, require_live},
+    service::{Api, error::ServiceError, id, require_live},
     store::{
         docs,
         write::{Write, reference},
     },
 };
 
-/// How many of those who name a record a refusal to delete it tells.
-const MOST_NAMING: i64 = 10;
+/// Maximum number of referring records that the error of a refused deletion names.
+const MAX_REFERRERS: i64 = 10;
 
-/// An update that was asked for.
+/// A requested update.
 #[derive(Debug)]
 pub struct Update<R> {
-    /// What was sent: the fields to be replaced.
+    /// The record as sent, with the values of the fields to replace.
     pub sent: R,
-    /// Which fields these are.
+    /// The fields to replace.
     pub mask: Mask,
-    /// The etag that the record must have; empty for any.
+    /// The etag that the current record must have; empty for any.
     pub etag: String,
 }
 
 impl<R: Deletable + Check> Update<R> {
-    /// Reads a request to update `sent`, which came with this etag.
+    /// Checks a request to update a record to `sent`, provided that it has this etag.
     pub fn read(
         request: &impl Check,
         (sent, etag): (Option<&R>, String),
@@ -47,66 +47,80 @@ impl<R: Deletable + Check> Update<R> {
         Ok(Self { sent: sent.cloned().unwrap_or_default(), mask, etag })
     }
 
-    /// The record as it stands, which must be live, and as it is to be, which must keep the rules: but for what breaks
-    /// them as it stands and is not changed, such as a list that many reports together made longer than one may have it.
-    /// `at` is where the request has it.
+    /// Loads the current record and applies the update. Returns both.
+    ///
+    /// The merged record must keep the rules. Violations that the current record has too are tolerated in fields that
+    /// the mask does not name: a list may have grown past its bound through many reports, for example. `at` is the
+    /// record's path in the request.
+    ///
+    /// # Errors
+    /// `NotFound`, `Deleted`, `MergedAway`, `EtagMismatch`, and `Invalid` for broken rules.
     pub async fn merge(&self, api: &Api, at: &Path<'_>) -> Result<(R, R), ServiceError> {
         let name = self.sent.name();
-        let current: R = current(api, name).await?;
+        let current: R = load_current(api, name).await?;
         require_active(api, &current).await?;
         let current = with_etag(current, &self.etag)?;
-        let mask = self.mask.with_keys_meant(&current, &self.sent, &Path::ROOT.field("update_mask"))?;
+        let mask = self.mask.with_resolved_keys(&current, &self.sent, &Path::ROOT.field("update_mask"))?;
         let mut merged = mask.apply(&current, &self.sent);
         merged.canonicalize();
         let mut violations = Violations::default();
         merged.check(at, &mut violations);
         if !violations.is_empty() {
-            let mut before = Violations::default();
-            current.check(at, &mut before);
-            violations.forget(before.iter().filter(|one| !mask.names(&one.field, at)));
+            let mut existing = Violations::default();
+            current.check(at, &mut existing);
+            violations.remove(existing.iter().filter(|violation| !mask.names(&violation.field, at)));
         }
         violations.into_result()?;
         Ok((current, merged))
     }
 }
 
-/// A record that is to be deleted: it must be live, and nobody may name it, but for those of a collection that is
-/// dealt with in the same write. An empty etag is any.
-pub async fn to_delete<R: Deletable>(
+/// Loads a record for deletion. It must be live, and no record may refer to it, except for those in `ignored`, which
+/// the same write takes care of. An empty etag matches any.
+///
+/// # Errors
+/// `NotFound`, `AlreadyDeleted`, `MergedAway`, `EtagMismatch`, `StillNamed`.
+pub async fn load_to_delete<R: Deletable>(
     api: &Api,
     name: &str,
     etag: &str,
-    but_for: Option<Collection>,
+    ignored: Option<Collection>,
 ) -> Result<R, ServiceError> {
-    let current: R = current(api, name).await?;
+    let current: R = load_current(api, name).await?;
     if current.is_deleted() {
         return Err(ServiceError::AlreadyDeleted(name.to_owned()));
     }
     require_active(api, &current).await?;
     let current = with_etag(current, etag)?;
-    let mut by = reference::naming(api.store.reads(), R::COLLECTION, id::<R>(name)?, MOST_NAMING).await?;
-    by.retain(|name| but_for.is_none_or(|of| of.id(name).is_none()));
+    let mut by = reference::referrers(api.store.reads(), R::COLLECTION, id::<R>(name)?, MAX_REFERRERS).await?;
+    by.retain(|referrer| ignored.is_none_or(|collection| collection.id(referrer).is_none()));
     if by.is_empty() { Ok(current) } else { Err(ServiceError::StillNamed { name: name.to_owned(), by }) }
 }
 
-/// A record that is to be live again: it must be deleted.
-pub async fn to_undelete<R: Deletable>(api: &Api, name: &str, etag: &str) -> Result<R, ServiceError> {
-    let current: R = current(api, name).await?;
+/// Loads a deleted record, to make it live again.
+///
+/// # Errors
+/// `NotFound`, `NotDeleted`, `EtagMismatch`.
+pub async fn load_to_undelete<R: Deletable>(api: &Api, name: &str, etag: &str) -> Result<R, ServiceError> {
+    let current: R = load_current(api, name).await?;
     match current.is_deleted() {
         true => with_etag(current, etag),
         false => Err(ServiceError::NotDeleted(name.to_owned())),
     }
 }
 
-/// A record as it stands, in order to write its next revision.
-pub async fn current<R: Resource>(api: &Api, name: &str) -> Result<R, ServiceError> {
+/// Loads the current revision of a record, to write the next one.
+///
+/// # Errors
+/// `NotFound`, and `NewerContract` if a newer release wrote it with fields that this one would lose.
+pub async fn load_current<R: Resource>(api: &Api, name: &str) -> Result<R, ServiceError> {
     let found = docs(api.store.reads(), R::COLLECTION, &[id::<R>(name)?]).await?;
     let doc = found.first().ok_or_else(|| ServiceError::NotFound(name.to_owned()))?;
     Ok(doc.decode_to_rewrite()?)
 }
 
-/// Records in this order, each as it stands, which must be live and not merged into another.
-pub async fn standing<R: Deletable>(api: &Api, ids: &[Uuid]) -> Result<Vec<R>, ServiceError> {
+/// Loads the current revisions of records, in the order of the ids. Each must be live and not merged into another.
+pub async fn load_active<R: Deletable>(api: &Api, ids: &[Uuid]) -> Result<Vec<R>, ServiceError> {
     let found = docs(api.store.reads(), R::COLLECTION, ids).await?;
     let mut records = Vec::with_capacity(ids.len());
     for id in ids {
@@ -118,7 +132,7 @@ pub async fn standing<R: Deletable>(api: &Api, ids: &[Uuid]) -> Result<Vec<R>, S
     Ok(records)
 }
 
-/// Refuses to write to a record that is deleted, or was merged into another.
+/// Rejects a record that is deleted or was merged into another.
 pub async fn require_active<R: Deletable>(api: &Api, record: &R) -> Result<(), ServiceError> {
     if record.is_deleted() {
         return Err(ServiceError::Deleted(record.name().to_owned()));
@@ -126,26 +140,26 @@ pub async fn require_active<R: Deletable>(api: &Api, record: &R) -> Result<(), S
     match record.merged_into() {
         "" => Ok(()),
         into => {
-            let survivor = survivor::<R>(api, into).await?;
+            let survivor = find_survivor::<R>(api, into).await?;
             Err(ServiceError::MergedAway { name: record.name().to_owned(), survivor })
         }
     }
 }
 
-/// The one at the end of the line of those that were merged into another.
-pub async fn survivor<R: Deletable>(api: &Api, first: &str) -> Result<String, ServiceError> {
+/// Follows a chain of merges to the record that exists at its end.
+pub async fn find_survivor<R: Deletable>(api: &Api, first: &str) -> Result<String, ServiceError> {
     let mut name = first.to_owned();
     loop {
-        let one: R = current(api, &name).await?;
-        match one.merged_into() {
+        let record: R = load_current(api, &name).await?;
+        match record.merged_into() {
             "" => return Ok(name),
-            // Only one that stood by itself was ever merged into: the line has an end.
+            // A merge only accepts a survivor that is not merged away itself: the chain ends.
             into => into.clone_into(&mut name),
         }
     }
 }
 
-/// Refuses a record that is not at the revision that the caller expects. An empty etag is any.
+/// Rejects a record whose etag is not the one that the caller expects. An empty etag matches any.
 pub fn with_etag<R: Resource>(current: R, etag: &str) -> Result<R, ServiceError> {
     match etag.is_empty() || etag == current.etag() {
         true => Ok(current),
@@ -153,20 +167,20 @@ pub fn with_etag<R: Resource>(current: R, etag: &str) -> Result<R, ServiceError>
     }
 }
 
-/// The answer to a call that makes a revision, and the write of it, which `put` adds the revision to. What is only
-/// validated has no etag: nobody can expect it.
-pub fn revised<R: Resource>(
+/// Plans the write of a revision, which `put` adds to the write. A validated answer has no etag, because that revision
+/// is never stored.
+pub fn plan_revision<R: Resource>(
     call: &WriteCall,
     validate_only: bool,
     answer: R,
     put: impl FnOnce(&mut Write),
 ) -> WritePlan<R> {
     let write = call.write(&answer);
-    revised_with(write, validate_only, answer, put)
+    plan_revision_with(write, validate_only, answer, put)
 }
 
-/// The same with a write that remembers something else than the answer.
-pub fn revised_with<R: Resource>(
+/// As `plan_revision`, for a write that stores another form of the answer.
+pub fn plan_revision_with<R: Resource>(
     mut write: Write,
     validate_only: bool,
     mut answer: R,
@@ -180,14 +194,14 @@ pub fn revised_with<R: Resource>(
     WritePlan::Write(answer, vec![write])
 }
 
-/// The answer to a call that changes nothing, which is remembered all the same.
-pub fn unchanged<R: Resource>(call: &WriteCall, validate_only: bool, answer: R) -> WritePlan<R> {
+/// Plans the answer to a call that changes nothing. The answer is stored if the call has a request id.
+pub fn plan_unchanged<R: Resource>(call: &WriteCall, validate_only: bool, answer: R) -> WritePlan<R> {
     let write = call.write(&answer);
-    unchanged_with(write, validate_only, answer)
+    plan_unchanged_with(write, validate_only, answer)
 }
 
-/// The same with a write that remembers something else than the answer.
-pub fn unchanged_with<R: Resource>(write: Write, validate_only: bool, answer: R) -> WritePlan<R> {
+/// As `plan_unchanged`, for a write that stores another form of the answer.
+pub fn plan_unchanged_with<R: Resource>(write: Write, validate_only: bool, answer: R) -> WritePlan<R> {
     match (validate_only, write.is_empty()) {
         (true, _) => WritePlan::Validated(answer),
         (false, true) => WritePlan::Unchanged(answer),
@@ -195,27 +209,32 @@ pub fn unchanged_with<R: Resource>(write: Write, validate_only: bool, answer: R)
     }
 }
 
-/// Refuses a place behind `next` for a record that is itself in the line behind it.
-pub fn require_no_cycle(line: &HashMap<Uuid, Uuid>, next: Uuid, moved: Uuid, at: &Path<'_>) -> Result<(), Violations> {
+/// Rejects a parent that would create a cycle. `ancestry` maps records to their parents, from `parent` upwards.
+pub fn require_no_cycle(
+    ancestry: &HashMap<Uuid, Uuid>,
+    parent: Uuid,
+    child: Uuid,
+    at: &Path<'_>,
+) -> Result<(), Violations> {
     let mut violations = Violations::default();
-    if next == moved || reference::leads_back(line, next, moved) {
+    if parent == child || reference::is_ancestor(ancestry, parent, child) {
         violations.add(at, "must not lead back to the record itself");
     }
     violations.into_result()
 }
 
-/// Refuses a place in a line that is not there, not live, or behind the record that is moved; `at` is where the request
-/// has it.
+/// Rejects a parent that does not exist, is deleted, or would create a cycle. `parent` has at most one id; `at` is its
+/// path in the request.
 pub async fn require_acyclic<R: Deletable>(
     api: &Api,
-    next: &[Uuid],
-    moved: Uuid,
+    parent: &[Uuid],
+    child: Uuid,
     at: &Path<'_>,
 ) -> Result<(), ServiceError> {
-    require_live::<R>(&api.store, next).await?;
-    if let Some(&next) = next.first() {
-        let line = reference::line(api.store.reads(), R::COLLECTION, &[next]).await?;
-        require_no_cycle(&line, next, moved, at)?;
+    require_live::<R>(&api.store, parent).await?;
+    if let Some(&parent) = parent.first() {
+        let ancestry = reference::ancestors(api.store.reads(), R::COLLECTION, &[parent]).await?;
+        require_no_cycle(&ancestry, parent, child, at)?;
     }
     Ok(())
 }

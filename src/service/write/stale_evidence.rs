@@ -1,4 +1,4 @@
-//! Evidence whose article gets another text: whether its words still stand there is said in the same write.
+//! Stale evidence: when an article's text is replaced, the same write marks the quotations that the text no longer has.
 
 use std::time::SystemTime;
 
@@ -18,20 +18,21 @@ use crate::{
     },
 };
 
-/// Whether the evidence of an article's reports is to be compared with the text that its next revision was sent with. One
-/// that is empty, or not kept, leaves it as it is: it says nothing about the words.
-pub fn is_another_text(former: &Article, next: &Article, text: &str) -> bool {
+/// True if the next revision of an article brings another text to compare evidence with. An empty text, or one that is
+/// not to be kept, leaves the evidence as it is.
+pub fn replaces_text(former: &Article, next: &Article, text: &str) -> bool {
     next.text_sha256 != former.text_sha256 && keeps_text(next) && !text.is_empty()
 }
 
-/// The reports of an article that count.
-pub async fn cited_in(api: &Api, article: Uuid) -> Result<Vec<Report>, ServiceError> {
+/// Loads the active reports of an article.
+pub async fn load_cited_reports(api: &Api, article: Uuid) -> Result<Vec<Report>, ServiceError> {
     let docs = report::active_of(api.store.reads(), article).await?;
     Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)
 }
 
-/// Adds the next revisions of those reports to a write of their article alone, which gives it another text.
-pub fn compare(write: &mut Write, reports: &[Report], text: &str, now: SystemTime) {
+/// Compares the evidence of an article's reports with its new text, and adds a revision of each report whose evidence
+/// became stale to the write. The write must be of this article alone.
+pub fn mark_stale_evidence(write: &mut Write, reports: &[Report], text: &str, now: SystemTime) {
     let text = IndexedText::new(text);
     for former in reports {
         let mut next = former.clone();
@@ -41,5 +42,5 @@ pub fn compare(write: &mut Write, reports: &[Report], text: &str, now: SystemTim
         }
     }
     let compared: Vec<Uuid> = reports.iter().filter_map(Resource::id).collect();
-    write.articles.iter_mut().for_each(|one| one.compared = Some(compared.clone()));
+    write.articles.iter_mut().for_each(|article| article.compared = Some(compared.clone()));
 }

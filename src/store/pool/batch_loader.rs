@@ -1,5 +1,6 @@
-//! Reads by key that are asked for at the same time share a query. A batch forms while those before it are being read;
-//! nobody waits for a timer. It is read by a task of its own: a caller who goes away does not cancel it for the others.
+//! Batched reads by key: concurrent reads of one kind share a query. A batch collects requests while the batches before
+//! it are being read; no caller waits for a timer. Each batch runs in its own task, so that a caller who disconnects
+//! does not cancel it for the others.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -16,62 +17,63 @@ use tokio::{
 
 use crate::store::{BATCH_TIMEOUT, StoreError};
 
-/// A batch has at most so many keys but for those of a single larger call, and there are at most so many at a time.
+/// The most keys in a batch; a single larger call is one batch.
 const BATCH_KEYS: usize = 128;
+/// The most batches at a time.
 const BATCHES: usize = 2;
-/// Calls that may wait; whoever comes then waits to be let in.
+/// The most calls in the queue. Further calls wait for room in it.
 const QUEUE: usize = 1_024;
-/// A batch ends at so many bytes of records, and after at least one: as many as a message may have.
+/// The most bytes of records in a batch, after its first record: the size limit of a message.
 pub const BATCH_BYTES: i64 = 8 * 1024 * 1024;
 
-/// What a batch read, by key; a key without an entry is that of nothing. `None`: it is there, and was too large to be
-/// read with the others; some one of a batch always is read.
+/// The result of a batch by key. Missing key: no such record. `None`: the record exists, and did not fit into the
+/// batch. At least one record of a batch fits.
 pub type BatchResult<K, V> = HashMap<K, Option<V>>;
 
-/// Reads by key.
-pub struct Coalesced<K, V>(Arc<Shared<K, V>>);
+/// Reads values by key, in batches.
+pub struct BatchLoader<K, V>(Arc<Shared<K, V>>);
 
 type Read<K, V> = dyn Fn(Vec<K>) -> BoxFuture<'static, Result<BatchResult<K, V>, StoreError>> + Send + Sync;
 
 struct Shared<K, V> {
     read: Box<Read<K, V>>,
     queue: Mutex<Queue<K, V>>,
-    room: Semaphore,
+    queue_permits: Semaphore,
 }
 
 struct Queue<K, V> {
     waiting: VecDeque<LoadRequest<K, V>>,
-    /// Tasks that take batches from it.
+    /// The number of tasks that take batches from the queue.
     tasks: usize,
 }
 
 struct LoadRequest<K, V> {
-    /// Those that are still to be read.
+    /// The keys that are still to be read.
     keys: Vec<K>,
     found: HashMap<K, Arc<V>>,
-    reply: oneshot::Sender<Answer<K, V>>,
+    reply: oneshot::Sender<LoadResult<K, V>>,
 }
 
-type Answer<K, V> = Result<HashMap<K, Arc<V>>, Arc<StoreError>>;
+type LoadResult<K, V> = Result<HashMap<K, Arc<V>>, Arc<StoreError>>;
 
-impl<K, V> Clone for Coalesced<K, V> {
+impl<K, V> Clone for BatchLoader<K, V> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<K, V> fmt::Debug for Coalesced<K, V> {
+impl<K, V> fmt::Debug for BatchLoader<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Coalesced")
+        f.write_str("BatchLoader")
     }
 }
 
-impl<K, V> Coalesced<K, V>
+impl<K, V> BatchLoader<K, V>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    /// Reads batches with `read`, which is given distinct keys.
+    /// Creates a loader that reads batches with `read`, which gets distinct keys.
     pub fn new<F>(read: impl Fn(Vec<K>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<BatchResult<K, V>, StoreError>> + Send + 'static,
@@ -79,65 +81,65 @@ where
         Self(Arc::new(Shared {
             read: Box::new(move |keys| Box::pin(read(keys))),
             queue: Mutex::new(Queue { waiting: VecDeque::new(), tasks: 0 }),
-            room: Semaphore::new(QUEUE),
+            queue_permits: Semaphore::new(QUEUE),
         }))
     }
 
-    /// What has this key, as of a moment after the call; `None` for nothing.
+    /// The value of a key, read after the call began; `None` if there is none.
     #[tracing::instrument(name = "db.record.read", level = "debug", skip_all)]
     pub async fn get(&self, key: K) -> Result<Option<Arc<V>>, Arc<StoreError>> {
-        // Where there is nobody to share with, a task would only cost time.
-        if let Some(_alone) = Alone::begin(&self.0) {
-            let found = in_time(&self.0.read, vec![key]).await.map_err(Arc::new)?;
+        // Without concurrent reads to share a query with, a task would only add latency.
+        if let Some(_solo) = SoloRead::begin(&self.0) {
+            let found = read_in_time(&self.0.read, vec![key]).await.map_err(Arc::new)?;
             return Ok(found.into_values().next().flatten().map(Arc::new));
         }
         Ok(self.get_all(vec![key]).await?.into_values().next())
     }
 
-    /// What has these keys, as of moments after the call. A key of nothing has no entry.
+    /// The values of keys, each read after the call began, not all in one snapshot. Missing key: no such value.
     #[tracing::instrument(name = "db.records.read", level = "debug", skip_all)]
-    pub async fn get_all(&self, keys: Vec<K>) -> Answer<K, V> {
+    pub async fn get_all(&self, keys: Vec<K>) -> LoadResult<K, V> {
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
-        // A task answers all that it takes, unless it panics or its runtime ends.
+        // A task replies to every request that it takes, unless it panics or its runtime ends.
         let ended = || Arc::new(StoreError::Unavailable(sqlx::Error::WorkerCrashed));
-        let _room = self.0.room.acquire().await.map_err(|_| ended())?;
-        let (reply, answer) = oneshot::channel();
-        let is_enough = {
+        let _permit = self.0.queue_permits.acquire().await.map_err(|_| ended())?;
+        let (reply, result) = oneshot::channel();
+        let has_enough_tasks = {
             let mut queue = self.0.queue();
             queue.waiting.push_back(LoadRequest { keys, found: HashMap::new(), reply });
-            let is_enough = queue.tasks == BATCHES;
-            queue.tasks += usize::from(!is_enough);
-            is_enough
+            let has_enough_tasks = queue.tasks == BATCHES;
+            queue.tasks += usize::from(!has_enough_tasks);
+            has_enough_tasks
         };
-        if !is_enough {
+        if !has_enough_tasks {
             tokio::spawn(Task { shared: Arc::clone(&self.0), is_counted: true }.run());
         }
-        answer.await.map_err(|_| ended())?
+        result.await.map_err(|_| ended())?
     }
 }
 
 impl<K, V> Shared<K, V> {
-    /// Nothing panics while it is held.
+    /// The lock is never poisoned: no code that holds it panics.
     fn queue(&self) -> MutexGuard<'_, Queue<K, V>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One who reads for itself. It counts as a task: whoever comes meanwhile starts another one.
-struct Alone<'a, K, V>(&'a Shared<K, V>);
+/// A read by the caller itself. It counts as a task: a call that arrives meanwhile starts another one.
+struct SoloRead<'a, K, V>(&'a Shared<K, V>);
 
-impl<'a, K, V> Alone<'a, K, V> {
+impl<'a, K, V> SoloRead<'a, K, V> {
     fn begin(shared: &'a Shared<K, V>) -> Option<Self> {
         let mut queue = shared.queue();
-        let is_alone = queue.tasks == 0;
-        queue.tasks += usize::from(is_alone);
-        is_alone.then(|| Self(shared))
+        let is_solo = queue.tasks == 0;
+        queue.tasks += usize::from(is_solo);
+        is_solo.then(|| Self(shared))
     }
 }
 
-impl<K, V> Drop for Alone<'_, K, V> {
+impl<K, V> Drop for SoloRead<'_, K, V> {
     fn drop(&mut self) {
         self.0.queue().tasks -= 1;
     }
@@ -146,18 +148,19 @@ impl<K, V> Drop for Alone<'_, K, V> {
 /// Takes batches from the queue until it is empty.
 struct Task<K, V> {
     shared: Arc<Shared<K, V>>,
-    /// Whether the queue counts it.
+    /// True while `Queue::tasks` counts this task.
     is_counted: bool,
 }
 
 impl<K: Clone + Eq + Hash + 'static, V: 'static> Task<K, V> {
     async fn run(mut self) {
         while let Some(batch) = self.take() {
-            answer(batch, &self.shared.read).await;
+            load(batch, &self.shared.read).await;
         }
     }
 
-    /// What has gathered since the last batch; `None` if that is nothing: who comes then starts another task.
+    /// The requests that have arrived since the last batch. `None` if there are none: the task ends, and the next
+    /// request starts another one.
     fn take(&mut self) -> Option<Vec<LoadRequest<K, V>>> {
         let mut queue = self.shared.queue();
         let (mut batch, mut count) = (Vec::new(), 0);
@@ -181,61 +184,61 @@ impl<K: Clone + Eq + Hash + 'static, V: 'static> Task<K, V> {
 
 impl<K, V> Drop for Task<K, V> {
     fn drop(&mut self) {
-        // It panicked, or the runtime ends.
+        // The task panicked, or the runtime ends.
         if self.is_counted {
             let mut queue = self.shared.queue();
             queue.tasks -= 1;
-            // Those who wait hear that nobody will answer.
+            // Dropping the requests fails their callers.
             queue.waiting.clear();
         }
     }
 }
 
-/// Reads until everybody is answered: mostly once.
-async fn answer<K: Clone + Eq + Hash, V>(mut batch: Vec<LoadRequest<K, V>>, read: &Read<K, V>) {
+/// Reads until every request has its reply: mostly one query.
+async fn load<K: Clone + Eq + Hash, V>(mut batch: Vec<LoadRequest<K, V>>, read: &Read<K, V>) {
     while !batch.is_empty() {
-        let keys: HashSet<K> = batch.iter().flat_map(|one| &one.keys).cloned().collect();
-        let found = match in_time(read, keys.into_iter().collect()).await {
+        let keys: HashSet<K> = batch.iter().flat_map(|request| &request.keys).cloned().collect();
+        let found = match read_in_time(read, keys.into_iter().collect()).await {
             Ok(found) => found,
             Err(error) => {
                 let error = Arc::new(error);
-                batch.into_iter().for_each(|one| reply(one, Some(&error)));
+                batch.into_iter().for_each(|request| reply(request, Some(&error)));
                 return;
             }
         };
         let found: HashMap<K, Option<Arc<V>>> =
             found.into_iter().map(|(key, value)| (key, value.map(Arc::new))).collect();
-        let mut left = Vec::new();
-        for mut one in batch {
-            let LoadRequest { keys, found: of_one, .. } = &mut one;
+        let mut unfinished = Vec::new();
+        for mut request in batch {
+            let LoadRequest { keys, found: request_found, .. } = &mut request;
             keys.retain(|key| {
                 let value = found.get(key);
                 if let Some(Some(value)) = value {
-                    of_one.insert(key.clone(), Arc::clone(value));
+                    request_found.insert(key.clone(), Arc::clone(value));
                 }
                 matches!(value, Some(None))
             });
-            match one.keys.is_empty() {
-                true => reply(one, None),
-                false => left.push(one),
+            match request.keys.is_empty() {
+                true => reply(request, None),
+                false => unfinished.push(request),
             }
         }
-        // Those who have gone need not be read for.
-        left.retain(|one| !one.reply.is_closed());
-        batch = left;
+        // Requests whose callers have disconnected are dropped.
+        unfinished.retain(|request| !request.reply.is_closed());
+        batch = unfinished;
     }
 }
 
-/// Reads, but not for ever: a database that has fallen silent must not hold up those who ask later.
-async fn in_time<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<BatchResult<K, V>, StoreError> {
+/// Reads with a timeout: a database that does not answer must not delay later reads for ever.
+async fn read_in_time<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<BatchResult<K, V>, StoreError> {
     metrics::histogram!("readout_read_batch_keys").record(keys.len() as f64);
-    timeout(BATCH_TIMEOUT, read_twice(read, keys)).await.map_err(StoreError::silent).flatten()
+    timeout(BATCH_TIMEOUT, read_with_retry(read, keys)).await.map_err(StoreError::no_answer).flatten()
 }
 
-/// Reads, and once more if the connection turned out to be dead.
-async fn read_twice<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<BatchResult<K, V>, StoreError> {
+/// Reads, and retries once if the connection was lost.
+async fn read_with_retry<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<BatchResult<K, V>, StoreError> {
     match read(keys.clone()).await {
-        Err(error) if error.is_of_connection() => {
+        Err(error) if error.is_connection_loss() => {
             tracing::debug!(%error, "a read is repeated");
             read(keys).await
         }
@@ -243,9 +246,9 @@ async fn read_twice<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<Batc
     }
 }
 
-fn reply<K, V>(asked: LoadRequest<K, V>, error: Option<&Arc<StoreError>>) {
-    // A caller who has gone does not want to know.
-    let _ = asked.reply.send(error.map_or(Ok(asked.found), |error| Err(Arc::clone(error))));
+fn reply<K, V>(request: LoadRequest<K, V>, error: Option<&Arc<StoreError>>) {
+    // Sending fails if the caller has disconnected.
+    let _ = request.reply.send(error.map_or(Ok(request.found), |error| Err(Arc::clone(error))));
 }
 
 #[cfg(test)]
@@ -256,23 +259,23 @@ mod tests {
 
     use super::*;
 
-    /// Reads that go on when they are let, answer the key doubled, and only the first two of large keys, which are
-    /// those over 100. There is nothing under odd keys.
+    /// A loader whose reads wait for a permit of `proceed`. The value of a key is its double; odd keys have no value.
+    /// Of the large keys, which are those over 100, only the first two fit into a batch.
     struct Reads {
         batches: Arc<Mutex<Vec<Vec<u32>>>>,
-        let_on: Arc<Semaphore>,
-        doubled: Coalesced<u32, u32>,
+        proceed: Arc<Semaphore>,
+        doubled: BatchLoader<u32, u32>,
     }
 
     fn reads(mut errors: Vec<StoreError>) -> Reads {
-        let (batches, let_on) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Semaphore::new(0)));
+        let (batches, proceed) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Semaphore::new(0)));
         errors.reverse();
         let errors = Arc::new(Mutex::new(errors));
-        let (told, wait) = (Arc::clone(&batches), Arc::clone(&let_on));
-        let doubled = Coalesced::new(move |keys: Vec<u32>| {
-            let (told, wait, errors) = (Arc::clone(&told), Arc::clone(&wait), Arc::clone(&errors));
+        let (recorded, wait) = (Arc::clone(&batches), Arc::clone(&proceed));
+        let doubled = BatchLoader::new(move |keys: Vec<u32>| {
+            let (recorded, wait, errors) = (Arc::clone(&recorded), Arc::clone(&wait), Arc::clone(&errors));
             async move {
-                told.lock().unwrap().push(keys.clone());
+                recorded.lock().unwrap().push(keys.clone());
                 wait.acquire().await.unwrap().forget();
                 if let Some(error) = errors.lock().unwrap().pop() {
                     return Err(error);
@@ -281,7 +284,7 @@ mod tests {
                 Ok(even.enumerate().map(|(at, key)| (key, (at < 2 || key <= 100).then_some(2 * key))).collect())
             }
         });
-        Reads { batches, let_on, doubled }
+        Reads { batches, proceed, doubled }
     }
 
     fn dead() -> StoreError {
@@ -289,17 +292,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_batch_forms_while_those_before_it_are_read() {
+    async fn batch_collects_requests_while_earlier_batches_are_read() {
         let reads = reads(Vec::new());
-        let asked = join_all([2, 4, 6, 8, 6, 7].map(|key| reads.doubled.get(key)));
-        let let_on = async {
+        let reading = join_all([2, 4, 6, 8, 6, 7].map(|key| reads.doubled.get(key)));
+        let proceed = async {
             while reads.batches.lock().unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }
-            reads.let_on.add_permits(10);
+            reads.proceed.add_permits(10);
         };
-        let (answers, ()) = tokio::join!(asked, let_on);
-        let answers: Vec<_> = answers.into_iter().map(|one| one.unwrap().map(|value| *value)).collect();
+        let (answers, ()) = tokio::join!(reading, proceed);
+        let answers: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().map(|value| *value)).collect();
         assert_eq!(answers, [Some(4), Some(8), Some(12), Some(16), Some(12), None]);
         let batches = reads.batches.lock().unwrap().clone();
         assert!(batches.len() <= BATCHES + 1, "{batches:?}");
@@ -307,11 +310,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_too_large_for_a_batch_is_read_after_it() {
+    async fn batch_reads_values_that_did_not_fit_in_the_next_query() {
         let reads = reads(Vec::new());
-        reads.let_on.add_permits(100);
+        reads.proceed.add_permits(100);
         let answers = join_all([102, 104, 106, 108, 110].map(|key| reads.doubled.get(key))).await;
-        let answers: Vec<_> = answers.into_iter().map(|one| *one.unwrap().unwrap()).collect();
+        let answers: Vec<_> = answers.into_iter().map(|answer| *answer.unwrap().unwrap()).collect();
         assert_eq!(answers, [204, 208, 212, 216, 220]);
 
         let all = reads.doubled.get_all((101..=120).collect()).await.unwrap();
@@ -320,33 +323,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_caller_who_goes_away_harms_nobody() {
+    async fn loader_serves_others_when_a_caller_disconnects() {
         let reads = reads(Vec::new());
-        let gone = tokio::spawn({
+        let cancelled = tokio::spawn({
             let doubled = reads.doubled.clone();
             async move { doubled.get(2).await }
         });
         while reads.batches.lock().unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
-        gone.abort();
-        reads.let_on.add_permits(100);
+        cancelled.abort();
+        reads.proceed.add_permits(100);
         assert_eq!(reads.doubled.get(4).await.unwrap(), Some(Arc::new(8)));
     }
 
     #[tokio::test]
-    async fn a_dead_connection_is_forgiven_once_and_another_failure_reaches_everybody() {
+    async fn loader_retries_a_lost_connection_once_and_reports_other_errors_to_all_callers() {
         let once = reads(vec![dead()]);
-        once.let_on.add_permits(100);
+        once.proceed.add_permits(100);
         assert_eq!(once.doubled.get(2).await.unwrap(), Some(Arc::new(4)));
 
         let twice = reads(vec![dead(), dead()]);
-        twice.let_on.add_permits(100);
+        twice.proceed.add_permits(100);
         assert!(matches!(*twice.doubled.get(2).await.unwrap_err(), StoreError::Unavailable(_)));
 
         let damaged = || StoreError::Damaged("participants/1".to_owned());
         let wrong = reads(vec![damaged(), damaged(), damaged()]);
-        wrong.let_on.add_permits(100);
+        wrong.proceed.add_permits(100);
         let answers = join_all([2, 4, 6].map(|key| wrong.doubled.get(key))).await;
         assert!(answers.into_iter().all(|answer| matches!(*answer.unwrap_err(), StoreError::Damaged(_))));
     }

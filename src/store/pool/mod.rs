@@ -1,4 +1,5 @@
-//! Connections to the database, by what they are for: nobody who asks little waits for those who ask much.
+//! Connection pools, one per purpose, so that cheap requests do not wait behind expensive ones. `wait_queue` limits
+//! concurrency in front of a pool, `batch_loader` joins concurrent reads by key into one query.
 
 pub mod batch_loader;
 pub mod wait_queue;
@@ -13,20 +14,20 @@ use tokio::time::timeout;
 
 use self::wait_queue::WaitQueue;
 
-/// The tailer, the one who notifies, the one who listens, those who cancel.
-const FEEDERS: u32 = 4;
-/// No statement of a read or a write takes longer, however long a call may take.
+/// Connections of the feed's pool: the tailer, the notifier, the listener, and one for cancellations.
+const FEED_CONNECTIONS: u32 = 4;
+/// The longest `statement_timeout` of a read or a write, even if a call may take longer.
 const LONGEST_STATEMENT: Duration = Duration::from_secs(30);
-/// A caller rather hears UNAVAILABLE than waits longer for a connection.
+/// The longest wait for a connection. After it the caller gets UNAVAILABLE.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longer than anybody waits, and not too long for a clock.
+/// Longer than any caller waits, and short enough to add to an `Instant`.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// A database that is there answers sooner.
+/// A database that does not answer a trivial statement within this time is unavailable.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection that was not used for longer is asked whether it still works.
+/// A connection that was idle for longer is pinged before use.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// How many connections do what, and for how long. Reads and the committer do not wait for each other.
+/// Pool sizes and time limits. Reads and the committer do not wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Connections for reads by name.
@@ -37,11 +38,11 @@ pub struct Limits {
     pub chunks: u32,
     /// Connections for counts and paths.
     pub questions: u32,
-    /// Connections for the committer, and for chores.
+    /// Connections for the committer and for maintenance.
     pub writes: u32,
-    /// A call takes no longer, and so does none of its statements.
+    /// The longest duration of a call, and of each of its statements.
     pub call: Duration,
-    /// Nobody waits longer for the turn of their question.
+    /// The longest wait for the permit of a page or a question.
     pub wait: Duration,
 }
 
@@ -52,7 +53,7 @@ impl Default for Limits {
     }
 }
 
-/// The connections.
+/// All pools of a store.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionPools {
     pub reads: PgPool,
@@ -63,69 +64,69 @@ pub(super) struct ConnectionPools {
     pub feed: PgPool,
 }
 
-/// Connections that are taken in turns, as many as are let in.
+/// A pool behind a wait queue that admits as many callers as there are connections.
 #[derive(Debug, Clone)]
 pub(super) struct GatedPool {
     pub pool: PgPool,
-    pub gate: WaitQueue,
+    pub queue: WaitQueue,
 }
 
-/// How many connections a pool has.
+/// The number of connections in a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
-    /// What they are for.
+    /// The pool's name in metrics.
     pub pool: &'static str,
-    /// Those that wait for somebody.
+    /// Open connections that are idle.
     pub idle: u32,
-    /// Those that somebody uses.
+    /// Connections in use.
     pub used: u32,
-    /// As many as there may be.
+    /// The pool's size limit.
     pub most: u32,
 }
 
 impl ConnectionPools {
-    /// On this database. Connections are made when they are first needed.
+    /// Creates pools on this database. Connections are made when they are first needed.
     pub fn new(options: PgConnectOptions, limits: &Limits) -> Self {
-        // What no call waits for any more is not worked on, but for what a batch shares. Nobody holds a lock for longer
-        // than these.
-        let statement = limits.call.min(LONGEST_STATEMENT).as_millis().max(1);
+        // The statement timeout never exceeds the call's, so that the database does not work on after its caller has
+        // gone; batched statements may outlive one caller. These timeouts also bound how long a lock is held.
+        let statement_timeout = limits.call.min(LONGEST_STATEMENT).as_millis().max(1);
         let name = options.get_application_name().unwrap_or("readout").to_owned();
         let options = options.application_name(&name).options([
-            ("statement_timeout", statement.to_string().as_str()),
+            ("statement_timeout", statement_timeout.to_string().as_str()),
             ("lock_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "2s"),
-            // Of words that cannot be searched the server would tell the log.
+            // A text search for stop words only raises a notice, which would be logged.
             ("client_min_messages", "warning"),
         ]);
-        // A plan that suits a participant of ten meetings does not suit one of ten thousand: each question has its own, made
-        // for a database that is mostly in memory, and without compiling anything first. Only what reads very much is worth
-        // another processor, which then somebody else does not have.
-        let asking = options.clone().options([
+        // A plan that suits a participant of ten meetings does not suit one of ten thousand: each query gets its own
+        // plan. The costs assume a database that is mostly in memory. Compilation costs more than it saves. Parallel
+        // workers take processors from other calls, so that only very large reads use them.
+        let query_options = options.clone().options([
             ("plan_cache_mode", "force_custom_plan"),
             ("random_page_cost", "1.1"),
             ("parallel_setup_cost", "5000"),
             ("jit", "off"),
             ("work_mem", "32MB"),
         ]);
-        let turns = |class, size: u32, wait| GatedPool {
-            pool: pool(size).connect_lazy_with(asking.clone()),
-            gate: WaitQueue::new(class, size as usize, wait),
+        let gated = |class, size: u32, longest_wait| GatedPool {
+            pool: pool(size).connect_lazy_with(query_options.clone()),
+            queue: WaitQueue::new(class, size as usize, longest_wait),
         };
-        // A notification need not outlive a crash: whoever hears it reads the table. And the feed's chores are nobody's
-        // calls.
-        let feeding = options.clone().options([("synchronous_commit", "off"), ("statement_timeout", "30s")]);
+        // A notification need not survive a crash: listeners read the table. The feed's statements belong to no call,
+        // so that the call's timeout does not apply.
+        let feed_options = options.clone().options([("synchronous_commit", "off"), ("statement_timeout", "30s")]);
         Self {
             reads: pool(limits.reads).connect_lazy_with(options.clone()),
-            pages: turns("page", limits.pages, limits.wait),
-            // A stream has time.
-            chunks: turns("chunk", limits.chunks, FOR_EVER),
-            questions: turns("question", limits.questions, limits.wait),
+            pages: gated("page", limits.pages, limits.wait),
+            // A stream may wait without a limit.
+            chunks: gated("chunk", limits.chunks, FOR_EVER),
+            questions: gated("question", limits.questions, limits.wait),
             writes: pool(limits.writes).connect_lazy_with(options),
-            feed: pool(FEEDERS).connect_lazy_with(feeding),
+            feed: pool(FEED_CONNECTIONS).connect_lazy_with(feed_options),
         }
     }
 
-    /// What each of them has.
+    /// The number of connections in each pool.
     pub fn connections(&self) -> [Connections; 6] {
         self.all().map(|(name, pool)| {
             let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
@@ -134,7 +135,7 @@ impl ConnectionPools {
         })
     }
 
-    /// Waits for connections in use to be given back, and closes all.
+    /// Waits until the connections in use are returned, and closes all.
     pub async fn close(&self) {
         futures_util::future::join_all(self.all().map(|(_, pool)| pool.close())).await;
     }
@@ -151,34 +152,33 @@ impl ConnectionPools {
     }
 }
 
-/// Connections that are in use all the time are not asked before they are used: that would cost as much as what they are
-/// used for. One that somebody has given up, since nothing was heard from it, would be asked for ever whether it is all
-/// right, and its place be taken for as long.
+/// The options of a pool. A connection is pinged before use only after it was idle: for a busy one a ping would cost as
+/// much as the query. Each ping has a timeout, since a silent connection would otherwise occupy its slot for ever.
 fn pool(size: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
-        .after_connect(|connection, _| Box::pin(ends_with_us(connection)))
+        .after_connect(|connection, _| Box::pin(end_statements_with_client(connection)))
         .before_acquire(|connection, meta| Box::pin(is_alive(connection, meta.idle_for)))
-        // A call that was dropped at its deadline leaves a connection busy: nobody gets it before it has come to rest, and
-        // one that does not is closed.
-        .after_release(|connection, _| Box::pin(async { comes_to_rest(connection).await.map(|()| true) }))
+        // A call that was dropped at its deadline leaves a statement running. Its connection returns to the pool only
+        // when it answers again, and is closed if it does not.
+        .after_release(|connection, _| Box::pin(async { wait_until_idle(connection).await.map(|()| true) }))
 }
 
-/// A statement whose connection was closed is not worked on any further. A server on a system that cannot tell goes on
-/// until the statement's time is up.
-async fn ends_with_us(connection: &mut PgConnection) -> sqlx::Result<()> {
+/// Lets the server end a statement whose client has closed the connection. A server on a system that cannot detect this
+/// runs the statement until its timeout.
+async fn end_statements_with_client(connection: &mut PgConnection) -> sqlx::Result<()> {
     let _ = sqlx::query("set client_connection_check_interval = '1s'").execute(connection).await;
     Ok(())
 }
 
-/// Whether a connection is heard from.
+/// Checks that a connection answers.
 pub(super) async fn answers(connection: &mut PgConnection) -> sqlx::Result<()> {
     ping(connection, ANSWER_TIMEOUT).await
 }
 
-async fn comes_to_rest(connection: &mut PgConnection) -> sqlx::Result<()> {
+async fn wait_until_idle(connection: &mut PgConnection) -> sqlx::Result<()> {
     ping(connection, ACQUIRE_TIMEOUT).await
 }
 
@@ -186,7 +186,7 @@ async fn ping(connection: &mut PgConnection, within: Duration) -> sqlx::Result<(
     timeout(within, connection.ping()).await.unwrap_or_else(|elapsed| Err(sqlx::Error::Io(elapsed.into())))
 }
 
-/// Asks a pooled connection whether it still works, if it was not used for a while.
+/// Pings a pooled connection if it was idle for a while.
 async fn is_alive(connection: &mut PgConnection, idle_for: Duration) -> sqlx::Result<bool> {
     if idle_for > IDLE {
         answers(connection).await?;

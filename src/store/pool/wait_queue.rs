@@ -1,5 +1,5 @@
-//! A gate in front of what only so many can use at a time. Who waits at it is bounded by time and not by number: what is
-//! let in is worth doing, and the database never feels the rest.
+//! A concurrency limit with a queue in front of it. Waiting is bounded by time and not by number: admitted work is
+//! still worth doing, and the database never sees the rest.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,60 +12,61 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// While somebody always waits, nobody waits longer than this part of the longest wait. Such a queue does not take up a
-/// burst, it only makes everybody late (CoDel with a bounded sojourn: B. Maurer, "Fail at Scale", ACM Queue 13, 2015).
-const HURRY: u32 = 10;
+/// If the queue stays non-empty for longer than `longest_wait`, new arrivals wait at most this fraction of it. Such a
+/// queue does not absorb a burst, it only delays every caller (CoDel with a bounded sojourn: B. Maurer, "Fail at
+/// Scale", ACM Queue 13, 2015).
+const OVERLOAD_DIVISOR: u32 = 10;
 
-/// Lets in so many at a time, in the order in which they came.
+/// Admits a limited number of callers at a time, first come, first served.
 #[derive(Debug, Clone)]
 pub struct WaitQueue {
-    /// As it stands in metrics.
+    /// The label `class` in metrics.
     class: &'static str,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     queue: Arc<Mutex<Queue>>,
-    longest: Duration,
+    longest_wait: Duration,
 }
 
-/// One who was let in, until it is dropped.
+/// Admission of one caller. Dropping it admits the next one.
 #[derive(Debug)]
-pub struct Pass(#[expect(dead_code, reason = "is given back when it is dropped")] OwnedSemaphorePermit);
+pub struct Permit(#[expect(dead_code, reason = "returned when it is dropped")] OwnedSemaphorePermit);
 
 #[derive(Debug)]
 struct Queue {
     waiting: usize,
-    /// Since when there is one.
-    since: Instant,
+    /// The time since which the queue is non-empty.
+    non_empty_since: Instant,
 }
 
 impl WaitQueue {
-    /// Lets in so many, each after the longest wait at most.
-    pub fn new(class: &'static str, room: usize, longest: Duration) -> Self {
-        let queue = Queue { waiting: 0, since: Instant::now() };
-        Self { class, room: Arc::new(Semaphore::new(room)), queue: Arc::new(Mutex::new(queue)), longest }
+    /// Creates a queue that admits `limit` callers at a time, each after `longest_wait` at most.
+    pub fn new(class: &'static str, limit: usize, longest_wait: Duration) -> Self {
+        let queue = Queue { waiting: 0, non_empty_since: Instant::now() };
+        Self { class, permits: Arc::new(Semaphore::new(limit)), queue: Arc::new(Mutex::new(queue)), longest_wait }
     }
 
-    /// Waits to be let in; `None`: for too long.
-    pub async fn enter(&self) -> Option<Pass> {
-        if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
-            return Some(Pass(room));
+    /// Waits for a permit; `None` if the wait is over first.
+    pub async fn acquire(&self) -> Option<Permit> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Some(Permit(permit));
         }
         let waiting = Waiting::begin(self, Instant::now());
-        let let_in = timeout(waiting.patience, Arc::clone(&self.room).acquire_owned()).await;
-        histogram!("readout_admission_wait_seconds", "class" => self.class).record(waiting.begun.elapsed());
-        match let_in {
-            // It is never closed.
-            Ok(Ok(room)) => Some(Pass(room)),
+        let acquired = timeout(waiting.longest, Arc::clone(&self.permits).acquire_owned()).await;
+        histogram!("readout_admission_wait_seconds", "class" => self.class).record(waiting.since.elapsed());
+        match acquired {
+            // The semaphore is never closed.
+            Ok(Ok(permit)) => Some(Permit(permit)),
             _ => {
-                shed(self.class);
+                count_shed(self.class);
                 None
             }
         }
     }
 
-    /// The same, without waiting.
-    pub fn enter_at_once(&self) -> Option<Pass> {
-        let room = Arc::clone(&self.room).try_acquire_owned().inspect_err(|_| shed(self.class));
-        room.ok().map(Pass)
+    /// Takes a permit without waiting; `None` if there is none.
+    pub fn try_acquire(&self) -> Option<Permit> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().inspect_err(|_| count_shed(self.class));
+        permit.ok().map(Permit)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -73,35 +74,34 @@ impl WaitQueue {
     }
 }
 
-/// One who was sent away.
-fn shed(class: &'static str) {
+fn count_shed(class: &'static str) {
     counter!("readout_shed_total", "class" => class).increment(1);
 }
 
-/// One who waits.
+/// A caller in the queue, until it is dropped.
 struct Waiting<'a> {
-    gate: &'a WaitQueue,
-    begun: Instant,
-    patience: Duration,
+    queue: &'a WaitQueue,
+    since: Instant,
+    longest: Duration,
 }
 
 impl<'a> Waiting<'a> {
-    fn begin(gate: &'a WaitQueue, begun: Instant) -> Self {
-        let mut queue = gate.queue();
+    fn begin(wait_queue: &'a WaitQueue, now: Instant) -> Self {
+        let mut queue = wait_queue.queue();
         if queue.waiting == 0 {
-            queue.since = begun;
+            queue.non_empty_since = now;
         }
         queue.waiting += 1;
-        let is_standing = begun.duration_since(queue.since) > gate.longest;
-        let patience = if is_standing { gate.longest / HURRY } else { gate.longest };
+        let is_overloaded = now.duration_since(queue.non_empty_since) > wait_queue.longest_wait;
         drop(queue);
-        Self { gate, begun, patience }
+        let longest = wait_queue.longest_wait / if is_overloaded { OVERLOAD_DIVISOR } else { 1 };
+        Self { queue: wait_queue, since: now, longest }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.gate.queue().waiting -= 1;
+        self.queue.queue().waiting -= 1;
     }
 }
 
@@ -112,31 +112,31 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_waits_too_long_is_sent_away_and_the_others_come_in_turn() {
-        let gate = WaitQueue::new("test", 1, Duration::from_millis(10));
-        let inside = gate.enter().await.unwrap();
-        assert!(gate.enter_at_once().is_none());
-        assert!(gate.enter().await.is_none());
-        let (mut first, mut second) = (Box::pin(gate.enter()), Box::pin(gate.enter()));
+    async fn queue_sheds_late_callers_and_admits_the_others_in_order() {
+        let queue = WaitQueue::new("test", 1, Duration::from_millis(10));
+        let permit = queue.acquire().await.unwrap();
+        assert!(queue.try_acquire().is_none());
+        assert!(queue.acquire().await.is_none());
+        let (mut first, mut second) = (Box::pin(queue.acquire()), Box::pin(queue.acquire()));
         assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
-        drop(inside);
+        drop(permit);
         assert!((&mut second).now_or_never().is_none());
         drop(first.await.unwrap());
         assert!(second.await.is_some());
     }
 
     #[test]
-    fn a_queue_that_never_empties_is_waited_in_for_less() {
-        let longest = Duration::from_secs(2);
-        let (gate, begun) = (WaitQueue::new("test", 1, longest), Instant::now());
-        let first = Waiting::begin(&gate, begun);
-        assert_eq!(first.patience, longest);
-        let second = Waiting::begin(&gate, begun + longest);
-        assert_eq!(second.patience, longest);
+    fn queue_shortens_waits_while_it_never_empties() {
+        let longest_wait = Duration::from_secs(2);
+        let (queue, start) = (WaitQueue::new("test", 1, longest_wait), Instant::now());
+        let first = Waiting::begin(&queue, start);
+        assert_eq!(first.longest, longest_wait);
+        let second = Waiting::begin(&queue, start + longest_wait);
+        assert_eq!(second.longest, longest_wait);
         drop(first);
-        let later = begun + longest + Duration::from_millis(1);
-        assert_eq!(Waiting::begin(&gate, later).patience, longest / HURRY);
+        let later = start + longest_wait + Duration::from_millis(1);
+        assert_eq!(Waiting::begin(&queue, later).longest, longest_wait / OVERLOAD_DIVISOR);
         drop(second);
-        assert_eq!(Waiting::begin(&gate, later).patience, longest);
+        assert_eq!(Waiting::begin(&queue, later).longest, longest_wait);
     }
 }

@@ -1,7 +1,8 @@
-//! Counts of meetings in groups.
+//! Counts of meetings by group.
 //!
-//! Meetings are counted by the columns that a group is made of, which indexes have, and these counts then by what they
-//! show: a million meetings began on some thousand days, and only of those it is said in which month they are.
+//! A query first counts meetings by the stored columns of a group, which indexes cover, and then adds the counts up by
+//! the group's displayed value: a million meetings began on some thousand days, and only those days are formatted as
+//! months.
 
 use std::collections::BTreeSet;
 
@@ -20,119 +21,123 @@ use crate::{
     store::{StoreError, row::from_row},
 };
 
-/// What is counted.
+/// The selection, the grouping and the order of counts.
 #[derive(Debug, Clone)]
 pub struct AggregateQuery {
-    /// Which meetings.
+    /// A condition on the meetings.
     pub filter: Filter,
-    /// What they are grouped by, two at most; none: all are one group.
+    /// The grouping, two levels at most; empty: all meetings are one group.
     pub groups: Vec<Group>,
-    /// Which groups come first.
     pub order: Order,
-    /// Whether participants are counted, too.
+    /// True to count participants, too.
     pub count_participants: bool,
 }
 
 /// A group and its counts.
 #[derive(Debug, Clone)]
 pub struct GroupCounts {
-    /// What its meetings have in common, for each of the groups asked for.
+    /// The group's value for each level of the grouping.
     pub keys: Vec<String>,
-    /// How many they are.
+    /// The number of meetings.
     pub meetings: i64,
-    /// How many participants were at one of them at least; 0 where these were not counted.
+    /// The number of distinct participants who attended any of the meetings; 0 if they were not counted.
     pub participants: i64,
 }
 
-/// The first groups in the order that is wanted, at most `limit`.
+/// The first groups in the order of the query, at most `limit`.
 pub async fn count(
-    ask: &mut BoundedQuery,
-    wanted: &AggregateQuery,
+    bounded: &mut BoundedQuery,
+    aggregate: &AggregateQuery,
     limit: usize,
 ) -> Result<Vec<GroupCounts>, StoreError> {
-    let limit = limit as i64; // at most 1,001: it fits
-    let order = match wanted.order {
-        Order::MeetingCount => " order by meetings desc, one, other limit ",
-        Order::ParticipantCount => " order by participants desc, one, other limit ",
-        Order::Key => " order by one, other limit ",
+    let limit = limit as i64; // at most 1,001: no overflow
+    let order = match aggregate.order {
+        Order::MeetingCount => " order by meetings desc, first, second limit ",
+        Order::ParticipantCount => " order by participants desc, first, second limit ",
+        Order::Key => " order by first, second limit ",
     };
-    let by_participants = wanted.order == Order::ParticipantCount;
+    let by_participants = aggregate.order == Order::ParticipantCount;
     let mut query = QueryBuilder::<Postgres>::new("with chosen as (");
-    push_meetings(&mut query, wanted);
+    push_meetings(&mut query, aggregate);
     if !by_participants {
         query.push(order).push_bind(limit);
     }
     query.push(")");
-    if by_participants || wanted.count_participants {
+    if by_participants || aggregate.count_participants {
         query.push(", present as (");
-        push_participants(&mut query, wanted);
+        push_participants(&mut query, aggregate);
         query.push(
             ")
-             select one::text, other::text, meetings, coalesce(participants, 0) as participants
+             select first::text, second::text, meetings, coalesce(participants, 0) as participants
              from chosen
-             left join present using (one, other)",
+             left join present using (first, second)",
         );
     } else {
-        query.push(" select one::text, other::text, meetings, 0::bigint as participants from chosen");
+        query.push(
+            " select first::text, second::text, meetings, 0::bigint as participants
+              from chosen",
+        );
     }
     query.push(order).push_bind(limit);
-    let rows: Vec<GroupRow> = ask.all(query.build_query_as()).await?;
-    Ok(rows.into_iter().map(|row| row.counted(&wanted.groups)).collect())
+    let rows: Vec<GroupRow> = bounded.fetch_all(query.build_query_as()).await?;
+    Ok(rows.into_iter().map(|row| row.counts(&aggregate.groups)).collect())
 }
 
 struct GroupRow {
-    one: String,
-    other: String,
+    /// The value of the first level; empty without one.
+    first: String,
+    /// The value of the second level; empty without one.
+    second: String,
     meetings: i64,
     participants: i64,
 }
 
-from_row!(GroupRow { one, other, meetings, participants });
+from_row!(GroupRow { first, second, meetings, participants });
 
 impl GroupRow {
-    fn counted(self, groups: &[Group]) -> GroupCounts {
-        let keys = groups.iter().zip([self.one, self.other]).map(|(group, value)| key(*group, value)).collect();
+    fn counts(self, groups: &[Group]) -> GroupCounts {
+        let keys = groups.iter().zip([self.first, self.second]).map(|(group, value)| key(*group, value)).collect();
         GroupCounts { keys, meetings: self.meetings, participants: self.participants }
     }
 }
 
-/// What clients read.
+/// Converts a group's value to its form in the API.
 fn key(group: Group, value: String) -> String {
     let name = |id: &str| format!("{}/{id}", Collection::Participants.as_str());
     match group {
         Group::Participant => name(&value),
-        // An array, as PostgreSQL writes it.
+        // An array in PostgreSQL's text format.
         Group::ParticipantPair => value.trim_matches(['{', '}']).split(',').map(name).collect::<Vec<_>>().join(","),
         _ => value,
     }
 }
 
-/// The groups with their counts of meetings: `one`, `other`, `meetings`.
-fn push_meetings(query: &mut QueryBuilder<Postgres>, wanted: &AggregateQuery) {
-    push_values(query, wanted);
+/// Appends the groups with their counts of meetings: `first`, `second`, `meetings`.
+fn push_meetings(query: &mut QueryBuilder<Postgres>, aggregate: &AggregateQuery) {
+    push_values(query, aggregate);
     query.push(", sum(found)::bigint as meetings from (select ");
-    let columns = columns(wanted);
+    let columns = columns(aggregate);
     columns.iter().for_each(|column| {
         query.push(column).push(", ");
     });
     query.push("count(*) as found");
-    match source_of_participants(wanted) {
+    match participation_source(aggregate) {
         Some(source) => query.push(source),
-        None => push_source(query, wanted, ""),
+        None => push_source(query, aggregate, ""),
     };
     if !columns.is_empty() {
-        let places: Vec<String> = (1..=columns.len()).map(|place| place.to_string()).collect();
-        query.push(" group by ").push(places.join(", "));
+        let numbers: Vec<String> = (1..=columns.len()).map(|number| number.to_string()).collect();
+        query.push(" group by ").push(numbers.join(", "));
     }
     query.push(") as part group by 1, 2");
 }
 
-/// The groups with their counts of participants: `one`, `other`, `participants`. Those of all meetings are counted
-/// without a look at the meetings.
-fn push_participants(query: &mut QueryBuilder<Postgres>, wanted: &AggregateQuery) {
-    if wanted.groups.is_empty() && wanted.filter == Filter::EVERYTHING {
+/// Appends the groups with their counts of participants: `first`, `second`, `participants`. The count over all meetings
+/// does not read the meetings.
+fn push_participants(query: &mut QueryBuilder<Postgres>, aggregate: &AggregateQuery) {
+    if aggregate.groups.is_empty() && aggregate.filter == Filter::EVERYTHING {
         query.push(
-            "select '' as one, '' as other, count(*) as participants
+            "select '' as first, '' as second, count(*) as participants
              from (
                  select distinct participant
                  from participation
@@ -142,24 +147,33 @@ fn push_participants(query: &mut QueryBuilder<Postgres>, wanted: &AggregateQuery
         );
         return;
     }
-    query.push("select one, other, count(*) as participants from (select distinct one, other, who from (");
-    push_values(query, wanted);
+    query.push(
+        "select first, second, count(*) as participants
+         from (
+             select distinct first, second, who
+             from (",
+    );
+    push_values(query, aggregate);
     query.push(", who from (select ");
-    columns(wanted).iter().for_each(|column| {
+    columns(aggregate).iter().for_each(|column| {
         query.push(column).push(", ");
     });
     query.push("met.participant as who");
-    let those_who_were_there =
+    let attendance =
         " join participation as met on met.meeting = meeting.id and met.together and met.participant is not null";
-    push_source(query, wanted, those_who_were_there);
-    query.push(") as part) as met where (one, other) in (select one, other from chosen)) as met group by 1, 2");
+    push_source(query, aggregate, attendance);
+    query.push(
+        ") as part) as met
+         where (first, second) in (select first, second from chosen)) as met
+         group by 1, 2",
+    );
 }
 
-/// The values of the groups.
-fn push_values(query: &mut QueryBuilder<Postgres>, wanted: &AggregateQuery) {
-    for (at, name) in ["one", "other"].into_iter().enumerate() {
-        query.push(if at == 0 { "select " } else { ", " });
-        match wanted.groups.get(at) {
+/// Appends the values of the groups: `first`, `second`.
+fn push_values(query: &mut QueryBuilder<Postgres>, aggregate: &AggregateQuery) {
+    for (level, name) in ["first", "second"].into_iter().enumerate() {
+        query.push(if level == 0 { "select " } else { ", " });
+        match aggregate.groups.get(level) {
             Some(group) => push_value(query, *group),
             None => {
                 query.push("''");
@@ -169,48 +183,48 @@ fn push_values(query: &mut QueryBuilder<Postgres>, wanted: &AggregateQuery) {
     }
 }
 
-/// What the groups are made of.
-fn columns(wanted: &AggregateQuery) -> BTreeSet<&'static str> {
-    wanted.groups.iter().flat_map(|group| source(*group).columns).copied().collect()
+/// The stored columns of the groups.
+fn columns(aggregate: &AggregateQuery) -> BTreeSet<&'static str> {
+    aggregate.groups.iter().flat_map(|group| source(*group).columns).copied().collect()
 }
 
-/// From where, and of which meetings; `joins` are those of further tables.
+/// Appends the tables and the filter. `joins` adds further tables.
 fn push_source<'q>(
     query: &'q mut QueryBuilder<Postgres>,
-    wanted: &AggregateQuery,
+    aggregate: &AggregateQuery,
     joins: &'static str,
 ) -> &'q mut QueryBuilder<Postgres> {
     query.push(" from meeting").push(joins);
-    wanted.groups.iter().for_each(|group| {
+    aggregate.groups.iter().for_each(|group| {
         query.push(source(*group).joins);
     });
     query.push(" where meeting.listed and ");
-    filter::push(query, &wanted.filter);
+    filter::push(query, &aggregate.filter);
     query
 }
 
-/// Those who were at any meetings are counted without a look at these: `together` says whether lists have them.
-fn source_of_participants(wanted: &AggregateQuery) -> Option<&'static str> {
-    match *wanted.groups {
-        _ if wanted.filter != Filter::EVERYTHING => None,
+/// The source for counts of participants over all meetings, which does not read the meetings: `together` is only true
+/// for listed ones.
+fn participation_source(aggregate: &AggregateQuery) -> Option<&'static str> {
+    match *aggregate.groups {
+        _ if aggregate.filter != Filter::EVERYTHING => None,
         [Group::Participant] => {
-            Some(" from participation as of_one where of_one.together and of_one.participant is not null")
+            Some(" from participation as attendee where attendee.together and attendee.participant is not null")
         }
         [Group::ParticipantPair] => Some(
-            " from participation as one_of_two
-              join participation as other_of_two on other_of_two.meeting = one_of_two.meeting and other_of_two.together
-                   and one_of_two.participant < other_of_two.participant
-              where one_of_two.together",
+            " from participation as attendee_a
+              join participation as attendee_b on attendee_b.meeting = attendee_a.meeting and attendee_b.together
+                   and attendee_a.participant < attendee_b.participant
+              where attendee_a.together",
         ),
         _ => None,
     }
 }
 
-/// What a group takes of a meeting.
+/// The tables and columns that a group reads.
 struct GroupColumns {
-    /// Further tables.
+    /// Joins of tables other than `meeting`.
     joins: &'static str,
-    /// What it is made of, as columns.
     columns: &'static [&'static str],
 }
 
@@ -225,10 +239,10 @@ fn source(group: Group) -> GroupColumns {
             &["of_region.region_code"],
         ),
         Group::RegionPair => (
-            " join meeting_region as one_region on one_region.meeting = meeting.id and one_region.takes_part
-              join meeting_region as other_region on other_region.meeting = meeting.id and other_region.takes_part
-                   and one_region.region_code < other_region.region_code",
-            &["one_region.region_code as one_region", "other_region.region_code as other_region"],
+            " join meeting_region as region_a on region_a.meeting = meeting.id and region_a.takes_part
+              join meeting_region as region_b on region_b.meeting = meeting.id and region_b.takes_part
+                   and region_a.region_code < region_b.region_code",
+            &["region_a.region_code as region_a", "region_b.region_code as region_b"],
         ),
         Group::Topic => (" join meeting_topic as of_topic on of_topic.meeting = meeting.id", &["of_topic.topic"]),
         Group::Seniority => (
@@ -237,21 +251,21 @@ fn source(group: Group) -> GroupColumns {
             &["of_office.trait"],
         ),
         Group::Participant => (
-            " join participation as of_one on of_one.meeting = meeting.id and of_one.together
-                   and of_one.participant is not null",
-            &["of_one.participant"],
+            " join participation as attendee on attendee.meeting = meeting.id and attendee.together
+                   and attendee.participant is not null",
+            &["attendee.participant"],
         ),
         Group::ParticipantPair => (
-            " join participation as one_of_two on one_of_two.meeting = meeting.id and one_of_two.together
-              join participation as other_of_two on other_of_two.meeting = meeting.id and other_of_two.together
-                   and one_of_two.participant < other_of_two.participant",
-            &["one_of_two.participant as one_of_two", "other_of_two.participant as other_of_two"],
+            " join participation as attendee_a on attendee_a.meeting = meeting.id and attendee_a.together
+              join participation as attendee_b on attendee_b.meeting = meeting.id and attendee_b.together
+                   and attendee_a.participant < attendee_b.participant",
+            &["attendee_a.participant as participant_a", "attendee_b.participant as participant_b"],
         ),
     };
     GroupColumns { joins, columns }
 }
 
-/// What a group shows of its columns: it sorts as its text does.
+/// Appends the displayed value of a group, which sorts as its text does.
 fn push_value(query: &mut QueryBuilder<Postgres>, group: Group) {
     match group {
         Group::Kind => push_name(query, "kind", |number| Some(Kind::try_from(number).ok()?.as_str_name())),
@@ -267,20 +281,20 @@ fn push_value(query: &mut QueryBuilder<Postgres>, group: Group) {
                     "case when date_precision >= 2 then to_char(sort_date::timestamp, 'YYYY-MM') else '' end collate \"C\""
                 }
                 Group::Region => "region_code collate \"C\"",
-                Group::RegionPair => "(one_region || '-' || other_region) collate \"C\"",
+                Group::RegionPair => "(region_a || '-' || region_b) collate \"C\"",
                 Group::Topic => "topic collate \"C\"",
                 Group::Seniority => "trait - 200",
                 Group::Participant => "participant",
-                Group::ParticipantPair => "array[one_of_two, other_of_two]",
+                Group::ParticipantPair => "array[participant_a, participant_b]",
                 Group::Kind | Group::Status => "",
             });
         }
     }
 }
 
-/// The name of an enum's value; of an unset one, or one that this release does not know, the empty text.
+/// Appends the name of an enum value, or the empty text if it is unset or unknown to this release.
 fn push_name(query: &mut QueryBuilder<Postgres>, column: &str, name: fn(i32) -> Option<&'static str>) {
-    // Far more than any enum of the contract has, from 1.
+    // The numbers start at 1. No enum of the contract has as many values as this.
     let names: Vec<&str> = (1..256).map(|number| name(number).unwrap_or_default()).collect();
     query.push("coalesce((").push_bind(names).push("::text[])[").push(column).push("], '') collate \"C\"");
 }

@@ -1,4 +1,4 @@
-//! Whom a participant met: who was together with it at meetings, by the index table of participations.
+//! The counterparts of a participant: who attended meetings together with it, from the index table `participation`.
 
 use chrono::NaiveDate;
 use sqlx::{Postgres, QueryBuilder};
@@ -10,56 +10,55 @@ use crate::{
     store::{StoreError, row::from_row},
 };
 
-/// What counterparts are told by.
+/// The grouping of counterparts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// Each participant by itself.
+    /// Each participant is a counterpart.
     Participant,
-    /// The regions of those who were there.
+    /// Each region of an attendee is a counterpart.
     Region,
 }
 
-/// Whose counterparts, and which.
+/// The participant whose counterparts are listed, and the selection of meetings.
 #[derive(Debug, Clone)]
 pub struct CounterpartQuery {
-    /// Who met them.
     pub participant: Uuid,
-    /// At which meetings.
+    /// A condition on the meetings.
     pub filter: Filter,
-    /// What they are told by.
     pub by: By,
 }
 
-/// One whom the participant met.
+/// A participant or a region that the participant met.
 #[derive(Debug, Clone)]
 pub struct Counterpart {
     /// The id of a participant, or the code of a region.
     pub who: String,
-    /// At how many meetings.
+    /// The number of common meetings.
     pub meetings: i64,
-    /// The first day of the first of them that has one, and how exactly it is known (`model::meeting::date_precision`).
+    /// The first day of the earliest dated common meeting.
     pub first_day: Option<NaiveDate>,
-    /// See `first_day`.
+    /// The precision of that day (`model::meeting::date_precision`).
     pub first_precision: Option<i16>,
-    /// That of the last one.
+    /// The first day of the latest common meeting.
     pub last_day: Option<NaiveDate>,
-    /// See `last_day`.
+    /// The precision of that day.
     pub last_precision: i16,
-    /// The last one.
+    /// The latest common meeting.
     pub last_meeting: Uuid,
 }
 
 from_row!(Counterpart { who, meetings, first_day, first_precision, last_day, last_precision, last_meeting });
 
-/// At most `limit` of those who are wanted, the most met first, after the one who was met so often.
+/// Lists at most `limit` counterparts, the most often met first. `after` is the keyset: the last counterpart's number
+/// of meetings and its `who`.
 pub async fn list(
-    ask: &mut BoundedQuery,
-    wanted: &CounterpartQuery,
+    bounded: &mut BoundedQuery,
+    counterparts: &CounterpartQuery,
     after: Option<(i64, String)>,
     limit: usize,
 ) -> Result<Vec<Counterpart>, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("with met as materialized (");
-    push_met(&mut query, wanted);
+    push_met(&mut query, counterparts);
     query.push(
         "),
          ranked as materialized (
@@ -67,14 +66,15 @@ pub async fn list(
              from met
              group by who",
     );
-    if let Some((often, who)) = after {
-        query.push(" having (-count(*), who) > (").push_bind(-often).push(", ").push_bind(who);
-        query.push(match wanted.by {
+    if let Some((meetings, who)) = after {
+        query.push(" having (-count(*), who) > (").push_bind(-meetings).push(", ").push_bind(who);
+        query.push(match counterparts.by {
             By::Participant => "::uuid)",
             By::Region => ")",
         });
     }
-    // Only those of the page are looked at more closely. A page has at most 1,000: the number fits.
+    // The earliest and the latest meeting are read for the page only. It has at most 1,000 rows: the cast cannot
+    // overflow.
     query.push(" order by meetings desc, who limit ").push_bind(limit as i64).push(
         "),
          earliest as (
@@ -100,28 +100,38 @@ pub async fn list(
          join meeting as last on last.id = latest.meeting
          order by ranked.meetings desc, ranked.who",
     );
-    ask.all(query.build_query_as()).await
+    bounded.fetch_all(query.build_query_as()).await
 }
 
-/// Who was at which meeting with the participant, each once, and when that was: `who`, `meeting`, `day`.
-fn push_met(query: &mut QueryBuilder<Postgres>, wanted: &CounterpartQuery) {
-    query.push(match wanted.by {
-        By::Participant => "select theirs.participant as who, theirs.meeting, theirs.day from participation as own",
-        By::Region => "select distinct theirs.region_code as who, theirs.meeting, theirs.day from participation as own",
+/// Appends each counterpart with each common meeting, once, and the meeting's first day: `who`, `meeting`, `day`.
+fn push_met(query: &mut QueryBuilder<Postgres>, counterparts: &CounterpartQuery) {
+    query.push(match counterparts.by {
+        By::Participant => {
+            "select counterpart.participant as who, counterpart.meeting, counterpart.day
+             from participation as own"
+        }
+        By::Region => {
+            "select distinct counterpart.region_code as who, counterpart.meeting, counterpart.day
+             from participation as own"
+        }
     });
-    push_meetings(query, &wanted.filter);
-    query.push(" join participation as theirs on theirs.meeting = own.meeting and theirs.together and ");
-    match wanted.by {
-        By::Participant => query.push("theirs.participant <> ").push_bind(wanted.participant),
+    push_meetings(query, &counterparts.filter);
+    query.push(
+        " join participation as counterpart on counterpart.meeting = own.meeting
+               and counterpart.together
+               and ",
+    );
+    match counterparts.by {
+        By::Participant => query.push("counterpart.participant <> ").push_bind(counterparts.participant),
         By::Region => query
-            .push("theirs.region_code is not null and theirs.participant is distinct from ")
-            .push_bind(wanted.participant),
+            .push("counterpart.region_code is not null and counterpart.participant is distinct from ")
+            .push_bind(counterparts.participant),
     };
-    query.push(" where own.together and own.participant = ").push_bind(wanted.participant);
+    query.push(" where own.together and own.participant = ").push_bind(counterparts.participant);
 }
 
-/// Restricts the participations `own` to those in meetings that the filter has. Where it has all, no meeting is looked
-/// at: `together` says whether lists have it.
+/// Restricts the participations `own` to meetings that match the filter. An empty filter does not read the meetings:
+/// `together` is only true for listed ones.
 pub(in crate::store) fn push_meetings(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if *filter != Filter::EVERYTHING {
         query.push(" join meeting on meeting.id = own.meeting and ");

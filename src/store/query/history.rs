@@ -1,7 +1,8 @@
-//! What was: the revisions of a record, and records as of a time.
+//! History: the revisions of a record, and records as of a time.
 //!
-//! The current revision stands in its own table, the others in `superseded`. Each is looked up by its key, whatever the
-//! planner thinks of the sizes of tables, and costs the same, however many there are.
+//! The current revision is in the record's table, the former ones are in `superseded`. The `lateral` joins look each
+//! record up by its key, independently of the planner's estimates, so that the cost of a lookup does not grow with the
+//! tables.
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -13,29 +14,29 @@ use crate::{
     store::{Doc, StoreError, row::from_row, table},
 };
 
-/// One revision, and who made it.
+/// One revision of a record, and its provenance.
 #[derive(Debug, Clone)]
 pub struct Revision {
     /// Counts from 1.
     pub revision: i64,
-    /// Since when it was to be read.
+    /// The time from which reads saw it.
     pub update_time: DateTime<Utc>,
-    /// Number of the `change::Kind`; 0 where it is not known any more.
+    /// The number of its `change::Kind`; 0 if it is not recorded.
     pub change_kind: i16,
-    /// Who asked for it; empty where it is not known any more.
+    /// The caller that made it; empty if it is not recorded.
     pub actor: String,
     /// The caller's id for the request; empty without one.
     pub request_id: String,
-    /// Why; empty where no reason was given.
+    /// The caller's reason; empty if none was given.
     pub reason: String,
-    /// The record's bytes.
+    /// The encoded record.
     pub doc: Vec<u8>,
 }
 
 from_row!(Revision { revision, update_time, change_kind, actor, request_id, reason, doc });
 
-/// The revisions of a record below one of them, the newest first: `limit`, and one more if there are more. Ends before
-/// their docs pass `PAGE_BYTES`, but not before the first two.
+/// The revisions of a record below `below`, the newest first: up to `limit`, and one more to show that more follow. The
+/// list ends before its docs exceed `PAGE_BYTES`, but has at least two revisions if there are two.
 pub async fn revisions(
     pool: &PgPool,
     of: Collection,
@@ -43,7 +44,7 @@ pub async fn revisions(
     below: i64,
     limit: usize,
 ) -> Result<Vec<Revision>, StoreError> {
-    // Bytes are counted before any doc is fetched from where large ones are kept apart.
+    // The subquery counts bytes without fetching any TOASTed doc.
     let statement = format!(
         "select revision, update_time, change_kind, actor, request_id, reason, doc
          from (
@@ -60,9 +61,9 @@ pub async fn revisions(
                   limit $4)
                  order by revision desc
                  limit $4
-             ) as one
+             ) as version
              window newest_first as (order by revision desc)
-         ) as one
+         ) as counted
          where bytes <= $5 or number <= 2
          order by revision desc",
         table(of)
@@ -71,27 +72,30 @@ pub async fn revisions(
         .bind(of as i16)
         .bind(id)
         .bind(below)
-        .bind(limit as i64 + 1) // a page has at most 1,000: it fits
+        .bind(limit as i64 + 1) // a page has at most 1,000: no overflow
         .bind(PAGE_BYTES)
         .fetch_all(pool)
         .await?;
     Ok(revisions)
 }
 
-/// Records as of a time, in no order; those that were not there are left out.
+/// Records as of a time, in no order. Records that did not exist at the time are left out.
 pub async fn docs(pool: &PgPool, of: Collection, ids: &[Uuid], time: DateTime<Utc>) -> Result<Vec<Doc>, StoreError> {
     let statement = format!(
-        "select asked.id, version.contract, version.doc
-         from unnest($2::uuid[]) as asked (id)
+        "select input.id, version.contract, version.doc
+         from unnest($2::uuid[]) as input (id)
          cross join lateral (
              (select revision, contract, doc
-              from {} as one
-              where one.id = asked.id and one.update_time <= $3)
+              from {} as current
+              where current.id = input.id
+                and current.update_time <= $3)
              union all
              (select revision, contract, doc
-              from superseded as one
-              where one.collection = $1 and one.id = asked.id and one.update_time <= $3
-              order by one.update_time desc, one.revision desc
+              from superseded
+              where superseded.collection = $1
+                and superseded.id = input.id
+                and superseded.update_time <= $3
+              order by superseded.update_time desc, superseded.revision desc
               limit 1)
              order by revision desc
              limit 1
@@ -102,83 +106,95 @@ pub async fn docs(pool: &PgPool, of: Collection, ids: &[Uuid], time: DateTime<Ut
     Ok(docs)
 }
 
-/// The reports that the meetings `$1` have, and those that moved away from them, in the order of names; `version` is each
-/// as of the time `$2`.
+/// The reports that belong or once belonged to the meetings `$1`, in the order of ids: `member` has the id of each,
+/// `version` its state at the time `$2`.
 const REPORTS: &str = "
-    from unnest($1::uuid[]) as asked (meeting)
+    from unnest($1::uuid[]) as input (meeting)
     cross join lateral (
-        select id from report where report.meeting = asked.meeting
+        select id
+        from report
+        where report.meeting = input.meeting
         union
-        select id from superseded where superseded.meeting = asked.meeting
+        select id
+        from superseded
+        where superseded.meeting = input.meeting
         order by id
-    ) as known
+    ) as member
     cross join lateral (
         (select revision, contract, doc, meeting
-         from report as one
-         where one.id = known.id and one.update_time <= $2)
+         from report
+         where report.id = member.id
+           and report.update_time <= $2)
         union all
         (select revision, contract, doc, meeting
-         from superseded as one
-         where one.collection = 3 and one.id = known.id and one.update_time <= $2
-         order by one.update_time desc, one.revision desc
+         from superseded
+         where superseded.collection = 3
+           and superseded.id = member.id
+           and superseded.update_time <= $2
+         order by superseded.update_time desc, superseded.revision desc
          limit 1)
         order by revision desc
         limit 1
     ) as version";
 
-/// A report as of a time, with its article as of then.
+/// A report as of a time, with its article as of the same time.
 #[derive(Debug, Clone)]
 pub struct ReportRowAt {
-    /// The report, active or not.
+    /// The report, active or retracted.
     pub doc: Doc,
-    /// The meeting that it told of.
+    /// The meeting that it belonged to.
     pub meeting: Uuid,
-    /// The first article of its article's group of copies, as it is known today; a ruling has no article.
+    /// The current origin of its article's group of copies; `None` for a ruling, which has no article.
     pub origin: Option<Uuid>,
-    /// Bytes of its article's doc.
+    /// The encoded article; `None` for a ruling.
     pub article_doc: Option<Vec<u8>>,
 }
 
-/// The reports that meetings had at a time, in the order of their names; `None` where they have more than `most_bytes`
-/// together.
+/// The reports that meetings had at a time, in the order of ids. `None` if they have more than `most_bytes` together.
 pub async fn reports_of(
     pool: &PgPool,
     meetings: &[Uuid],
     time: DateTime<Utc>,
     most_bytes: i64,
 ) -> Result<Option<Vec<ReportRowAt>>, StoreError> {
-    // Bytes are counted before any doc is fetched from where large ones are kept apart. A report is younger than its
-    // article; where the clocks of two instances have it otherwise, the article counts as it is.
+    // The subquery counts bytes without fetching any TOASTed doc. A report is younger than its article. If the clocks
+    // of two instances differ so far that it is not, the current article is used.
     let statement = format!(
         "select id, contract, case when bytes <= $3 then doc end, meeting,
-                (select origin from article where article.id = one.article),
+                (select origin from article where article.id = counted.article),
                 coalesce(
-                    (select doc from article where article.id = one.article and article.update_time <= $2),
-                    (select doc from superseded as former
-                     where former.collection = 2 and former.id = one.article and former.update_time <= $2
-                     order by former.update_time desc, former.revision desc
+                    (select doc
+                     from article
+                     where article.id = counted.article
+                       and article.update_time <= $2),
+                    (select doc
+                     from superseded
+                     where superseded.collection = 2
+                       and superseded.id = counted.article
+                       and superseded.update_time <= $2
+                     order by superseded.update_time desc, superseded.revision desc
                      limit 1),
-                    (select doc from article where article.id = one.article)
+                    (select doc from article where article.id = counted.article)
                 )
          from (
-             select known.id, version.contract, version.doc, version.meeting,
-                    (select article from report where report.id = known.id) as article,
+             select member.id, version.contract, version.doc, version.meeting,
+                    (select article from report where report.id = member.id) as article,
                     sum(octet_length(version.doc)) over () as bytes
              {REPORTS}
-             where version.meeting = asked.meeting
-         ) as one
+             where version.meeting = input.meeting
+         ) as counted
          order by id"
     );
-    type PageRow = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<Uuid>, Option<Vec<u8>>);
-    let rows: Vec<PageRow> =
+    type ReportTuple = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<Uuid>, Option<Vec<u8>>);
+    let rows: Vec<ReportTuple> =
         sqlx::query_as(AssertSqlSafe(statement)).bind(meetings).bind(time).bind(most_bytes).fetch_all(pool).await?;
-    let told = |(id, contract, bytes, meeting, origin, article_doc): (_, _, Option<_>, _, _, _)| {
+    let report = |(id, contract, bytes, meeting, origin, article_doc): ReportTuple| {
         Some(ReportRowAt { doc: Doc { id, contract, bytes: bytes? }, meeting, origin, article_doc })
     };
-    Ok(rows.into_iter().map(told).collect())
+    Ok(rows.into_iter().map(report).collect())
 }
 
-/// A page of the reports that a meeting had at a time, and an article if one is given, in the order of names: at most
+/// Lists the reports that a meeting had at a time, only those of `article` if it is given, in the order of ids: at most
 /// `limit` after `after`.
 pub async fn list_reports(
     pool: &PgPool,
@@ -187,22 +203,22 @@ pub async fn list_reports(
     time: DateTime<Utc>,
     (after, limit): (Uuid, usize),
 ) -> Result<RecordPage, StoreError> {
-    // As the list of what is: `report::list`.
+    // Like `report::list`, for a time.
     let statement = format!(
         "select id, contract, doc, 0::bigint as sort, found
          from (
              select id, contract, doc, count(*) over () as found,
                     sum(octet_length(doc)) over (order by id) - octet_length(doc) as bytes_before
              from (
-                 select known.id, version.contract, version.doc
+                 select member.id, version.contract, version.doc
                  {REPORTS}
-                 where version.meeting = asked.meeting
-                   and known.id > $3
-                   and ($4::uuid is null or $4 = (select article from report where report.id = known.id))
-                 order by known.id
+                 where version.meeting = input.meeting
+                   and member.id > $3
+                   and ($4::uuid is null or $4 = (select article from report where report.id = member.id))
+                 order by member.id
                  limit $5
              ) as page
-         ) as page
+         ) as counted
          where bytes_before < $6
          order by id"
     );
@@ -211,7 +227,7 @@ pub async fn list_reports(
         .bind(time)
         .bind(after)
         .bind(article)
-        .bind(limit as i64 + 1) // a page has at most 1,000: it fits
+        .bind(limit as i64 + 1) // a page has at most 1,000: no overflow
         .bind(PAGE_BYTES)
         .fetch_all(pool)
         .await?;

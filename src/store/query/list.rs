@@ -1,4 +1,4 @@
-//! Pages of records by keyset, in the order of names or of a field.
+//! Pages of records by keyset, in the order of ids or of a field with the id as tie-breaker.
 
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -22,78 +22,77 @@ use crate::{
     store::{Doc, StoreError, row::from_row, table},
 };
 
-/// A page ends at this many bytes, and after at least one record.
+/// The most bytes of records in a page, after its first record.
 pub const PAGE_BYTES: i64 = 2 * 1024 * 1024;
 
-/// Which records are listed.
+/// The selection and the order of a list.
 #[derive(Debug, Clone)]
 pub struct ListQuery {
-    /// Those for which it is true.
+    /// A condition on the records.
     pub filter: Filter,
-    /// Those that it finds; only articles have texts.
+    /// A full-text search; only articles have texts.
     pub question: Option<Question>,
-    /// Whether deleted ones, too.
+    /// True to include deleted records.
     pub show_deleted: bool,
-    /// In which order.
     pub order: OrderBy,
 }
 
-/// A place in a list: that of a record.
+/// The sort key of a record: the next page begins after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keyset {
-    /// What the list is in the order of, as a number of the same order; 0 in the order of names.
+    /// The value of the sort column, as a number of the same order; 0 if the list is sorted by name.
     pub value: i64,
     /// The record's id.
     pub id: Uuid,
 }
 
-/// Records, and whether there are more after them.
+/// A page of a list.
 #[derive(Debug)]
 pub struct RecordPage {
     /// The records, in order.
     pub docs: Vec<Doc>,
-    /// What each has of that which the list is in the order of.
+    /// The value of the sort column for each record.
     values: Vec<i64>,
-    /// Whether the next page has any.
+    /// True if more records follow.
     pub more: bool,
 }
 
-/// At most `limit` of the records that are wanted, after `after`.
+/// Lists at most `limit` records after `after`.
 pub async fn list(
-    ask: &mut BoundedQuery,
+    bounded: &mut BoundedQuery,
     of: Collection,
-    wanted: &ListQuery,
+    list: &ListQuery,
     after: Option<Keyset>,
     limit: usize,
 ) -> Result<RecordPage, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("");
-    push_page(&mut query, of, wanted, after, limit);
-    Ok(RecordPage::of(ask.all(query.build_query_as()).await?, limit))
+    push_page(&mut query, of, list, after, limit);
+    Ok(RecordPage::of(bounded.fetch_all(query.build_query_as()).await?, limit))
 }
 
-/// How the database finds the first page (PostgreSQL, EXPLAIN, as JSON).
+/// The plan of the first page: the output of PostgreSQL's `explain (format json)`.
 pub async fn plan(
-    ask: &mut BoundedQuery,
+    bounded: &mut BoundedQuery,
     of: Collection,
-    wanted: &ListQuery,
+    list: &ListQuery,
     limit: usize,
 ) -> Result<String, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("explain (format json) ");
-    push_page(&mut query, of, wanted, None, limit);
-    let plans: Vec<(sqlx::types::JsonValue,)> = ask.all(query.build_query_as()).await?;
+    push_page(&mut query, of, list, None, limit);
+    let plans: Vec<(sqlx::types::JsonValue,)> = bounded.fetch_all(query.build_query_as()).await?;
     Ok(plans.into_iter().map(|(plan,)| plan.to_string()).collect())
 }
 
-/// The innermost query finds the records, from indexes alone where it can; the next one counts bytes before any doc is
-/// fetched from where large ones are kept apart.
+/// The innermost query finds the records, from indexes alone where possible. The next one counts bytes without fetching
+/// any TOASTed doc.
 fn push_page(
     query: &mut QueryBuilder<Postgres>,
     of: Collection,
-    wanted: &ListQuery,
+    list: &ListQuery,
     after: Option<Keyset>,
     limit: usize,
 ) {
-    let (table, order) = (table(of), wanted.order);
+    let (table, order) = (table(of), list.order);
     let direction = if order.is_descending { " desc" } else { "" };
     query.push(format_args!(
         "select id, contract, doc, sort, found
@@ -104,18 +103,18 @@ fn push_page(
              from (
                  select {table}.id, "
     ));
-    push_sort(query, table, order.by, wanted.question.as_ref());
+    push_sort(query, table, order.by, list.question.as_ref());
     query.push(format_args!(" as sort from {table} where "));
-    if let Some(question) = &wanted.question {
+    if let Some(question) = &list.question {
         search::push_condition(query, table, question);
         query.push(" and ");
     }
-    if let Some(place) = after {
-        push_after(query, table, wanted, place);
+    if let Some(keyset) = after {
+        push_after(query, table, list, keyset);
         query.push(" and ");
     }
-    filter::push(query, &wanted.filter);
-    if !wanted.show_deleted {
+    filter::push(query, &list.filter);
+    if !list.show_deleted {
         query.push(match of {
             Collection::Meetings => " and meeting.listed",
             Collection::Articles => " and article.delete_time is null",
@@ -127,29 +126,30 @@ fn push_page(
     if order.by != By::Name {
         query.push(format_args!("sort{direction}, "));
     }
-    // One more than asked for tells whether there are more; a page has at most 1,000: the number fits.
+    // One record more than the limit shows that more follow. A page has at most 1,000 records: the cast cannot
+    // overflow.
     query.push(format_args!("{table}.id{direction} limit ")).push_bind(limit as i64 + 1);
     query.push(format_args!(") as page join {table} as record on record.id = page.id) as page where bytes_before < "));
     query.push_bind(PAGE_BYTES).push(format_args!(" order by sort{direction}, id{direction}"));
 }
 
-/// What comes after a place.
-fn push_after(query: &mut QueryBuilder<Postgres>, table: &'static str, wanted: &ListQuery, place: Keyset) {
-    let OrderBy { by, is_descending } = wanted.order;
+/// Appends the keyset condition: records after `keyset` in the order of the list.
+fn push_after(query: &mut QueryBuilder<Postgres>, table: &'static str, list: &ListQuery, keyset: Keyset) {
+    let OrderBy { by, is_descending } = list.order;
     query.push("(");
     if by != By::Name {
-        push_sort(query, table, by, wanted.question.as_ref());
+        push_sort(query, table, by, list.question.as_ref());
         query.push(", ");
     }
     query.push(format_args!("{table}.id) {} (", if is_descending { "<" } else { ">" }));
     if by != By::Name {
-        push_value(query, by, place.value);
+        push_value(query, by, keyset.value);
         query.push(", ");
     }
-    query.push_bind(place.id).push(")");
+    query.push_bind(keyset.id).push(")");
 }
 
-/// What a list is in the order of, never null; where that is the name, the same for all.
+/// Appends the sort expression of a list, which is never null. It is constant for lists by name.
 pub(in crate::store) fn push_sort(
     query: &mut QueryBuilder<Postgres>,
     table: &'static str,
@@ -158,7 +158,7 @@ pub(in crate::store) fn push_sort(
 ) {
     let column = match (by, question) {
         (By::Rank, Some(question)) => {
-            // As a whole number, which is the same wherever it is compared; the best has the least.
+            // As an integer, which compares exactly. The best rank has the least value.
             query.push("(");
             search::push_rank(query, table, question);
             query.push(" * -1e9)::bigint");
@@ -176,7 +176,7 @@ pub(in crate::store) fn push_sort(
     query.push(table).push(column);
 }
 
-/// A value of that, in its own type.
+/// Binds a value of the sort expression, in the type of its column.
 pub(in crate::store) fn push_value(query: &mut QueryBuilder<Postgres>, by: By, value: i64) {
     match by {
         By::Date => query.push_bind(Days(value)),
@@ -185,13 +185,13 @@ pub(in crate::store) fn push_value(query: &mut QueryBuilder<Postgres>, by: By, v
     };
 }
 
-/// A date as PostgreSQL sends it: days since 2000, the least number for what is before all dates.
+/// A date in PostgreSQL's binary format: days since 2000-01-01, the least number for `-infinity`.
 struct Days(i64);
 
-/// A time as PostgreSQL sends it: microseconds since 2000.
+/// A time in PostgreSQL's binary format: microseconds since 2000-01-01.
 struct Micros(i64);
 
-/// Any of these, or a whole number.
+/// A value of the sort expression: a date, a time or an integer, as its binary number.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Sort(pub(in crate::store) i64);
 
@@ -241,11 +241,11 @@ impl Decode<'_, Postgres> for Sort {
     }
 }
 
-/// A record of a page that was asked for with one record more than it may have.
+/// A row of a page query, which reads one record more than its limit.
 pub(in crate::store) struct PageRow {
     doc: Doc,
     sort: Sort,
-    /// How many were found, before bytes were counted.
+    /// The number of records found, before the limit on bytes.
     found: i64,
 }
 
@@ -257,20 +257,20 @@ impl RecordPage {
         let (mut docs, values): (Vec<Doc>, Vec<i64>) = rows.into_iter().map(|row| (row.doc, row.sort.0)).unzip();
         docs.truncate(limit);
         let mut page = Self { more: found > docs.len(), docs, values };
-        // The query stops after the record that passes the limit, so that it finds one at all.
+        // The query includes the record that exceeds the limit on bytes, so that it always finds one.
         page.cut(|_| 0);
         page
     }
 
-    /// Ends the page before it passes `PAGE_BYTES`, with what comes `beside` each record (its text, its reports), but
-    /// not before the first record.
-    pub fn cut(&mut self, beside: impl Fn(&Doc) -> usize) {
+    /// Cuts the page where it would exceed `PAGE_BYTES`, but keeps its first record. `attached_bytes` is the size of
+    /// the parts that the response adds to a record, such as its text or its reports.
+    pub fn cut(&mut self, attached_bytes: impl Fn(&Doc) -> usize) {
         let mut bytes = 0;
-        let most = usize::try_from(PAGE_BYTES).unwrap_or(usize::MAX);
+        let limit = usize::try_from(PAGE_BYTES).unwrap_or(usize::MAX);
         let fits = |doc: &Doc| {
-            let before = bytes;
-            bytes += doc.bytes.len() + beside(doc);
-            before == 0 || bytes <= most
+            let bytes_before = bytes;
+            bytes += doc.bytes.len() + attached_bytes(doc);
+            bytes_before == 0 || bytes <= limit
         };
         let kept = self.docs.iter().map(fits).take_while(|fits| *fits).count();
         if kept < self.docs.len() {
@@ -279,7 +279,7 @@ impl RecordPage {
         }
     }
 
-    /// The place after which the next page begins; `None` on the last.
+    /// The keyset after which the next page begins; `None` on the last page.
     pub fn next(&self) -> Option<Keyset> {
         let last = self.docs.len().checked_sub(1).filter(|_| self.more)?;
         Some(Keyset { value: self.values[last], id: self.docs[last].id })

@@ -1,5 +1,5 @@
-//! Questions: statements whose work grows with what is asked, and with what there is. Each has a deadline, at which its
-//! statement is cancelled in the database, too; so it is when nobody waits for the answer any more.
+//! Queries whose cost grows with the data: lists, searches, counts, paths. Each runs as a `BoundedQuery`: it waits for
+//! a permit, has a deadline, and cancels its statement in the database at the deadline or when its caller disconnects.
 
 pub mod aggregate;
 pub mod counterpart;
@@ -24,107 +24,115 @@ use tokio::{
 
 use super::{
     ANSWER_TIMEOUT, Store, StoreError, answers,
-    pool::{GatedPool, wait_queue::Pass},
+    pool::{GatedPool, wait_queue::Permit},
 };
 
-/// How often a statement is cancelled before its connection is given up.
+/// The number of attempts to cancel a statement before its connection is closed.
 const CANCELLATIONS: usize = 3;
 
-/// The database ends a statement so long after its question's deadline: not before this process has, and not so soon that
-/// the next question on the connection could be hit.
+/// The `statement_timeout` exceeds the deadline by this much, so that this process cancels first, and the timeout
+/// cannot hit the next query on the connection.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Whoever may take longer than this means for ever; the database counts milliseconds up to 24 days.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The upper bound of a budget: `statement_timeout` is in milliseconds and at most 24 days.
+const LONGEST_BUDGET: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A connection for the statements of one question.
+/// A connection for the statements of one query, with a common deadline.
 #[derive(Debug)]
 pub struct BoundedQuery {
-    /// `None` only while it is dropped.
+    /// `None` only during drop.
     connection: Option<PoolConnection<Postgres>>,
-    /// The process that serves the connection.
+    /// The server process of the connection.
     pid: i32,
     deadline: Instant,
-    /// Whether a statement was begun and not ended.
-    is_asking: bool,
-    others: PgPool,
-    /// Its turn, until the connection is at rest.
-    turn: Option<Pass>,
+    /// True while a statement runs.
+    is_running: bool,
+    /// Connections on which a statement can be cancelled.
+    cancel_pool: PgPool,
+    /// Held until the connection is idle.
+    permit: Option<Permit>,
 }
 
-/// What a question is about.
+/// The kind of a query, which decides its pool and whom it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryClass {
-    /// Many records, such as a count or a path.
-    Many,
-    /// A page, which does not wait for those.
+    /// A query over many records, such as a count or a path.
+    Question,
+    /// A page of a list. Pages do not wait for questions.
     Page,
-    /// A chunk of a stream: streams wait for each other, and nobody for them.
+    /// A chunk of a stream. Streams wait for each other, and other calls do not wait for them.
     Chunk,
 }
 
 impl Store {
-    /// Begins a question that may take so long, all of its statements together, once it is its turn.
-    pub async fn ask(&self, about: QueryClass, budget: Duration) -> Result<BoundedQuery, StoreError> {
-        let GatedPool { pool, gate } = match about {
-            QueryClass::Many => &self.pools.questions,
+    /// Waits for a permit of the class, then opens a query. `budget` bounds all of its statements together.
+    ///
+    /// # Errors
+    /// `Overloaded` if no permit becomes free in time, `OutOfTime` if the budget is used up.
+    pub async fn bounded_query(&self, class: QueryClass, budget: Duration) -> Result<BoundedQuery, StoreError> {
+        let GatedPool { pool, queue } = match class {
+            QueryClass::Question => &self.pools.questions,
             QueryClass::Page => &self.pools.pages,
             QueryClass::Chunk => &self.pools.chunks,
         };
-        let budget = budget.min(LONGEST);
-        let turn = gate.enter().await.ok_or(StoreError::Overloaded)?;
+        let budget = budget.min(LONGEST_BUDGET);
+        let permit = queue.acquire().await.ok_or(StoreError::Overloaded)?;
         let deadline = Instant::now() + budget;
-        let begun = async {
+        let opened = async {
             let mut connection = pool.acquire().await?;
-            // Should this process be gone or stand still, the database ends the statement by itself.
+            // If this process dies or hangs, the database ends the statement by itself.
             let (pid, _): (i32, String) =
                 sqlx::query_as("select pg_backend_pid(), set_config('statement_timeout', $1, false)")
                     .bind((budget + GRACE).as_millis().to_string())
                     .fetch_one(&mut *connection)
                     .await?;
-            let (connection, others) = (Some(connection), self.feed().clone());
-            Ok(BoundedQuery { connection, pid, deadline, is_asking: false, others, turn: Some(turn) })
+            let (connection, cancel_pool) = (Some(connection), self.feed().clone());
+            Ok(BoundedQuery { connection, pid, deadline, is_running: false, cancel_pool, permit: Some(permit) })
         };
-        timeout_at(deadline, begun).await.unwrap_or(Err(StoreError::OutOfTime))
+        timeout_at(deadline, opened).await.unwrap_or(Err(StoreError::OutOfTime))
     }
 }
 
 impl BoundedQuery {
-    /// All rows that a statement answers.
+    /// Runs a statement and returns all of its rows.
+    ///
+    /// # Errors
+    /// `OutOfTime` at the deadline, and the errors of the database.
     #[tracing::instrument(name = "db.question.ask", level = "debug", skip_all)]
-    pub async fn all<O>(&mut self, query: QueryAs<'_, Postgres, O, PgArguments>) -> Result<Vec<O>, StoreError>
+    pub async fn fetch_all<O>(&mut self, query: QueryAs<'_, Postgres, O, PgArguments>) -> Result<Vec<O>, StoreError>
     where
         O: Send + Unpin + for<'r> sqlx::FromRow<'r, PgRow>,
     {
         let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
-        self.is_asking = true;
-        let answered = timeout_at(self.deadline, query.fetch_all(&mut **connection)).await;
-        // What is out of time goes on until it is cancelled.
-        let rows = answered.map_err(|_| StoreError::OutOfTime)?;
-        self.is_asking = false;
+        self.is_running = true;
+        let result = timeout_at(self.deadline, query.fetch_all(&mut **connection)).await;
+        // After the deadline the statement runs on until `drop` cancels it.
+        let rows = result.map_err(|_| StoreError::OutOfTime)?;
+        self.is_running = false;
         rows.map_err(|error| match error.into() {
             StoreError::TimedOut(_) => StoreError::OutOfTime,
-            other => other,
+            error => error,
         })
     }
 }
 
 impl Drop for BoundedQuery {
     fn drop(&mut self) {
-        let (Some(connection), true) = (self.connection.take(), self.is_asking) else { return };
-        // Until the statement has ended nobody else gets the connection: it is theirs that would be cancelled.
+        let (Some(connection), true) = (self.connection.take(), self.is_running) else { return };
+        // The connection returns to the pool only after the statement has ended: a late cancellation would hit the next
+        // query on it.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(end(connection, self.pid, self.others.clone(), self.turn.take()));
+            runtime.spawn(cancel(connection, self.pid, self.cancel_pool.clone(), self.permit.take()));
         }
     }
 }
 
-/// Cancels what a connection is busy with, and gives it back when it has come to rest.
-async fn end(mut connection: PoolConnection<Postgres>, pid: i32, others: PgPool, _turn: Option<Pass>) {
+/// Cancels the statement of a connection, and returns the connection to its pool once it is idle.
+async fn cancel(mut connection: PoolConnection<Postgres>, pid: i32, cancel_pool: PgPool, _permit: Option<Permit>) {
     for _ in 0..CANCELLATIONS {
         let cancel = sqlx::query("select pg_cancel_backend($1)").bind(pid);
-        let cancelled = timeout(ANSWER_TIMEOUT, cancel.execute(&others)).await;
-        // A cancellation that came too late is what this is answered.
+        let cancelled = timeout(ANSWER_TIMEOUT, cancel.execute(&cancel_pool)).await;
+        // This ping also absorbs a cancellation that arrives after the statement has ended.
         if matches!(cancelled, Ok(Ok(_))) && answers(&mut connection).await.is_ok() {
             return;
         }

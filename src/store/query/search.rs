@@ -1,4 +1,5 @@
-//! Full text: what articles are searched by, which rows a question finds, and where their texts have it.
+//! Full-text search: the words that articles are indexed by, the condition and the rank of a search, and the
+//! highlighted matches in texts.
 
 use std::collections::HashMap;
 
@@ -18,7 +19,7 @@ use crate::{
     },
 };
 
-/// Folded titles and texts, one entry an article; null of one that is searched by the same as before.
+/// Folded titles and texts, one entry per article; `None` for an article whose words do not change.
 #[derive(Default)]
 pub(in crate::store) struct Words {
     pub titles: Vec<Option<String>>,
@@ -26,27 +27,27 @@ pub(in crate::store) struct Words {
 }
 
 impl Words {
-    /// Those of new articles.
+    /// The words of new articles.
     pub fn of_new(articles: &[Attributed<'_, PutArticle>]) -> Self {
         let mut words = Self::default();
-        articles.iter().for_each(|one| words.push(&one.put.record, one.text.as_deref()));
+        articles.iter().for_each(|article| words.push(&article.put.record, article.text.as_deref()));
         words
     }
 
-    /// Those of the next revisions of articles. A text that was not sent again is read: it is there already.
+    /// The words of the next revisions of articles. A text that was not sent again is read from its table.
     pub async fn of_next(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<Self, StoreError> {
-        let unsent = articles.iter().filter(|one| one.text.is_none() && is_searched_otherwise(one));
-        let unsent: Vec<TextHash> = unsent.filter_map(|one| shown_text(&one.put.record)).collect();
+        let unsent = articles.iter().filter(|article| article.text.is_none() && changes_words(article));
+        let unsent: Vec<TextHash> = unsent.filter_map(|article| shown_text(&article.put.record)).collect();
         let texts = bodies(tx, &unsent).await?;
         let mut words = Self::default();
-        for one in articles {
-            if !is_searched_otherwise(one) {
+        for article in articles {
+            if !changes_words(article) {
                 words.titles.push(None);
                 words.texts.push(None);
                 continue;
             }
-            let there = || texts.get(&shown_text(&one.put.record)?).map(String::as_str);
-            words.push(&one.put.record, one.text.as_deref().or_else(there));
+            let stored = || texts.get(&shown_text(&article.put.record)?).map(String::as_str);
+            words.push(&article.put.record, article.text.as_deref().or_else(stored));
         }
         Ok(words)
     }
@@ -58,16 +59,16 @@ impl Words {
     }
 }
 
-/// The text that an article may show, if there is one.
+/// The hash of the text that an article may show, if there is one.
 fn shown_text(article: &Article) -> Option<TextHash> {
     parse_text_hash(&article.text_sha256).filter(|_| keeps_text(article))
 }
 
-fn is_searched_otherwise(one: &PutArticle) -> bool {
-    fn by(article: &Article) -> (&str, &str, Option<TextHash>) {
+fn changes_words(article: &PutArticle) -> bool {
+    fn sources(article: &Article) -> (&str, &str, Option<TextHash>) {
         (&article.title, &article.language_code, shown_text(article))
     }
-    one.former.as_ref().is_none_or(|former| by(former) != by(&one.put.record))
+    article.former.as_ref().is_none_or(|former| sources(former) != sources(&article.put.record))
 }
 
 async fn bodies(tx: Tx<'_>, hashes: &[TextHash]) -> Result<HashMap<TextHash, String>, StoreError> {
@@ -81,19 +82,19 @@ async fn bodies(tx: Tx<'_>, hashes: &[TextHash]) -> Result<HashMap<TextHash, Str
     Ok(found.into_iter().filter_map(|(hash, body)| Some((hash.try_into().ok()?, body))).collect())
 }
 
-/// Makes again the words that these articles are searched by. Where they are the same, nothing is written.
+/// Rebuilds the search column of these articles. Rows whose words do not change are not written.
 pub(in crate::store) async fn reindex(tx: Tx<'_>, articles: &[(Uuid, &Article)]) -> Result<(), StoreError> {
-    // One at a time: texts are large, and all of a batch may be too much.
+    // One at a time: texts are large, and those of a whole batch may not fit into memory.
     for (id, article) in articles {
         let texts = bodies(&mut *tx, &shown_text(article).into_iter().collect::<Vec<_>>()).await?;
         let mut words = Words::default();
         words.push(article, texts.values().next().map(String::as_str));
         sqlx::query(
             "update article
-             set search = made.search
-             from (select search_article(language_code, $2, $3) as search from article where id = $1) as made
+             set search = rebuilt.search
+             from (select search_article(language_code, $2, $3) as search from article where id = $1) as rebuilt
              where article.id = $1
-               and article.search <> made.search",
+               and article.search <> rebuilt.search",
         )
         .bind(id)
         .bind(words.titles.pop().flatten())
@@ -104,13 +105,13 @@ pub(in crate::store) async fn reindex(tx: Tx<'_>, articles: &[(Uuid, &Article)])
     Ok(())
 }
 
-/// Appends whether a row of this table has what the question asks for.
+/// Appends the condition that a row of this table matches the question.
 pub fn push_condition(query: &mut QueryBuilder<Postgres>, table: &'static str, question: &Question) {
     query.push(table).push(".search @@ ");
     push_question(query, question);
 }
 
-/// Appends how well a row has it: the more, the better.
+/// Appends the rank of a row: a better match has a greater rank.
 pub fn push_rank(query: &mut QueryBuilder<Postgres>, table: &'static str, question: &Question) {
     query.push("ts_rank(").push(table).push(".search, ");
     push_question(query, question);
@@ -122,34 +123,33 @@ fn push_question(query: &mut QueryBuilder<Postgres>, question: &Question) {
     query.push(", ").push_bind(question.words.clone()).push(")");
 }
 
-/// A text in which what was found is to be marked.
+/// A text in which matches are to be marked.
 #[derive(Debug, Clone, Copy)]
 pub struct HighlightSource<'a> {
-    /// The text.
     pub text: &'a str,
-    /// Its language; may be empty.
+    /// The language of the text; may be empty.
     pub language: &'a str,
 }
 
-/// The folded forms of texts in which the question finds something, with marks around that: by the words as they stand,
-/// and by their stems in the language of the text.
+/// The folded forms of each text with marks around the matches: once by whole words, and once by stems in the language
+/// of the text if it has a stemmer.
 pub async fn marked(
-    ask: &mut BoundedQuery,
+    bounded: &mut BoundedQuery,
     question: &Question,
     texts: &[HighlightSource<'_>],
 ) -> Result<Vec<Vec<String>>, StoreError> {
     let marked = sqlx::query_as(
-        "select ts_headline('pg_catalog.simple', one.words, asked.question, $5),
-                ts_headline(search_config(one.language), one.words, asked.question, $5)
-         from unnest($1::text[], $2::text[]) with ordinality as one (language, words, number)
-         cross join (select search_question($3, $4) as question) as asked
-         order by one.number",
+        "select ts_headline('pg_catalog.simple', source.words, search.question, $5),
+                ts_headline(search_config(source.language), source.words, search.question, $5)
+         from unnest($1::text[], $2::text[]) with ordinality as source (language, words, number)
+         cross join (select search_question($3, $4) as question) as search
+         order by source.number",
     )
-    .bind(texts.iter().map(|one| one.language).collect::<Vec<_>>())
-    .bind(texts.iter().map(|one| fold(one.text, MOST_BYTES)).collect::<Vec<_>>())
+    .bind(texts.iter().map(|source| source.language).collect::<Vec<_>>())
+    .bind(texts.iter().map(|source| fold(source.text, MOST_BYTES)).collect::<Vec<_>>())
     .bind(&question.language)
     .bind(&question.words)
     .bind(format!("HighlightAll=true, StartSel={START}, StopSel={END}"));
-    let rows: Vec<(String, Option<String>)> = ask.all(marked).await?;
+    let rows: Vec<(String, Option<String>)> = bounded.fetch_all(marked).await?;
     Ok(rows.into_iter().map(|(words, stems)| [Some(words), stems].into_iter().flatten().collect()).collect())
 }

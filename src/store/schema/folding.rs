@@ -1,8 +1,8 @@
-//! The version of folding ([`letters::VERSION`]) of the words that the database holds. It knows which words those are, and
-//! leaves it to `reindex` to make them again.
+//! The version of letter folding ([`letters::VERSION`]) that made the stored search words, per collection. `reindex`
+//! rebuilds the words of an older version.
 //!
-//! Version 1 changes the words of articles and statements. Keys of names (`model/names.rs`) are the same in versions 0 and
-//! 1; a version that changes them has to make those of participants, meetings and texts again, too.
+//! Version 1 changes the words of articles and statements. Name keys (`model/text/names.rs`) are the same in versions 0
+//! and 1. A version that changes them must also rebuild those of participants, meetings and texts.
 
 use std::cmp::Ordering;
 
@@ -14,17 +14,16 @@ use crate::{
     store::StoreError,
 };
 
-/// The words of a collection that are of an older version.
+/// A collection whose words have an older version.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Stale {
-    /// The collection.
     pub of: Collection,
-    /// The last record whose words have the version of this binary already; nil if none has.
+    /// The last record whose words already have this binary's version; nil if there is none.
     pub done: Uuid,
 }
 
-/// How the version of the database compares with that of this binary; if it is another one, which it is. A version that is
-/// being made counts: some records have it.
+/// Compares the database's version with this binary's, and returns the database's version. A version to which a rebuild
+/// is in progress counts: some records have it.
 pub async fn compare(connection: &mut PgConnection) -> Result<(Ordering, i32), StoreError> {
     let (oldest, newest): (Option<i32>, Option<i32>) =
         sqlx::query_as("select min(version), max(coalesce(next, version)) from folding").fetch_one(connection).await?;
@@ -35,7 +34,7 @@ pub async fn compare(connection: &mut PgConnection) -> Result<(Ordering, i32), S
     })
 }
 
-/// The collections that have words of an older version. They are marked as being made again.
+/// Marks the collections whose words have an older version as being rebuilt, and returns them.
 pub(in crate::store) async fn begin(connection: &mut PgConnection) -> Result<Vec<Stale>, StoreError> {
     let rows: Vec<(i16, Option<Uuid>)> = sqlx::query_as(
         "update folding
@@ -53,27 +52,40 @@ pub(in crate::store) async fn begin(connection: &mut PgConnection) -> Result<Vec
     Ok(rows.into_iter().filter_map(stale).collect())
 }
 
-/// Keeps how far a collection is.
+/// Stores the progress of a rebuild.
 pub(in crate::store) async fn advance(
     connection: &mut PgConnection,
     of: Collection,
     done: Uuid,
 ) -> Result<(), StoreError> {
-    sqlx::query("update folding set done = $3 where collection = $1 and next = $2")
-        .bind(of as i16)
-        .bind(letters::VERSION)
-        .bind(done)
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "update folding
+         set done = $3
+         where collection = $1
+           and next = $2",
+    )
+    .bind(of as i16)
+    .bind(letters::VERSION)
+    .bind(done)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
-/// Says that all words of a collection are of this version. A newer version that has begun meanwhile goes its way.
+/// Records that all words of a collection have this binary's version, unless a newer binary has started its own
+/// rebuild.
 pub(in crate::store) async fn finish(connection: &mut PgConnection, of: Collection) -> Result<(), StoreError> {
-    sqlx::query("update folding set version = $2, next = null, done = null where collection = $1 and next = $2")
-        .bind(of as i16)
-        .bind(letters::VERSION)
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "update folding
+         set version = $2,
+             next = null,
+             done = null
+         where collection = $1
+           and next = $2",
+    )
+    .bind(of as i16)
+    .bind(letters::VERSION)
+    .execute(connection)
+    .await?;
     Ok(())
 }

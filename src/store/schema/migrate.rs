@@ -1,5 +1,5 @@
-//! Brings the database's schema to this binary's, and what it derives from the docs. Instances that start together take
-//! turns.
+//! Migrates the database to the schema version of this binary, then rebuilds derived data that is out of date.
+//! Concurrent instances are serialised by sqlx's migration lock.
 
 use std::{cmp::Ordering, sync::LazyLock};
 
@@ -22,7 +22,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     Migrator::with_migrations(FILES.iter().map(migration).collect())
 });
 
-/// Why a schema could not be brought up to date.
+/// The reason why a database could not be migrated.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     /// A newer binary has migrated the database.
@@ -30,54 +30,59 @@ pub enum MigrationError {
         "the database has schema version {found}, this readout knows versions up to {known}: start a newer readout"
     )]
     Newer {
-        /// The database's version.
+        /// The database's schema version.
         found: i64,
-        /// The newest version of this binary.
+        /// This binary's schema version.
         known: i64,
     },
-    /// The database is older than this binary, and cannot be written to.
+    /// The database is older than this binary, and read-only.
     #[error(
         "the database is read-only and has schema version {found}, this readout needs version {known}: migrate it \
          where it can be written to"
     )]
     ReadOnly {
-        /// The database's version.
+        /// The database's schema version.
         found: i64,
-        /// The newest version of this binary.
+        /// This binary's schema version.
         known: i64,
     },
-    /// A newer binary has folded the words that the database holds.
+    /// A newer binary has folded the stored search words.
     #[error(
         "the database's words are folded by version {found}, this readout folds by version {known}: start a newer readout"
     )]
     NewerFolding {
-        /// The database's version.
+        /// The database's folding version.
         found: i32,
-        /// The version of this binary.
+        /// This binary's folding version.
         known: i32,
     },
     /// The server is too old.
     #[error("the database server is PostgreSQL {0}, readout needs 14 or newer")]
     OldServer(String),
-    /// A statement failed, or the database cannot be reached.
+    /// A migration failed, or the database became unreachable during one.
     #[error("the database's schema cannot be brought up to date")]
     Failed(#[from] MigrateError),
     /// The database cannot be reached.
     #[error("the database cannot be reached")]
     Unreachable(#[from] sqlx::Error),
-    /// What is derived from the docs could not be made.
+    /// Derived data could not be rebuilt.
     #[error("the database's index tables cannot be brought up to date")]
     Reindex(#[from] StoreError),
 }
 
-/// Applies the migrations that the database does not have yet, under sqlx's lock.
+/// Applies the missing migrations and rebuilds derived data, under sqlx's lock. On a read-only database it only checks
+/// that the schema is up to date.
+///
+/// # Errors
+/// `OldServer`, `Newer`, `NewerFolding` or `ReadOnly` if the database does not match this binary; the others if it
+/// fails.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), MigrationError> {
-    // sqlx asks for its table whether or not it is there, and the server would remark on that at every start.
+    // sqlx creates its table `if not exists`, for which the server would send a notice at every start.
     let name = options.get_application_name().unwrap_or("readout-migrate").to_owned();
     let options = options.clone().application_name(&name).options([("client_min_messages", "warning")]);
     let mut connection = options.connect().await?;
     let result = migrate_on(&mut connection).await;
-    // An error on the way out changes nothing.
+    // An error while closing does not change the result.
     let _ = sqlx::Connection::close(connection).await;
     result
 }
@@ -93,16 +98,16 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrationError>
     if is_read_only(connection).await? {
         return require_up_to_date(connection).await;
     }
-    let (found, known) = (applied_version(connection).await?, known());
+    let (found, known) = (applied_version(connection).await?, known_version());
     if found < known {
         tracing::info!(from = found, to = known, "bringing the database's schema up to date");
     }
     match MIGRATIONS.run_direct(None, &mut *connection, false).await {
-        // The database has a migration that this binary has not.
+        // The database has a migration that this binary does not know.
         Err(MigrateError::VersionMissing(_)) => {
             return Err(MigrationError::Newer { found, known });
         }
-        other => other?,
+        result => result?,
     }
     connection.lock().await?;
     let reindexed = reindex(connection).await;
@@ -110,14 +115,17 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrationError>
     reindexed
 }
 
-/// Brings to this binary what the database derives from the docs.
+/// Rebuilds derived data that is out of date.
 async fn reindex(connection: &mut PgConnection) -> Result<(), MigrationError> {
     require_known_folding(connection).await?;
     Ok(reindex::pending(connection).await?)
 }
 
-/// Refuses a database whose words a newer binary has folded: this one would not find all of them, and would write old
-/// ones. Answers how its version compares with that of this binary.
+/// Rejects a database whose words a newer binary has folded: this binary would not find all of them, and would write
+/// outdated ones. Returns how the database's folding version compares with this binary's.
+///
+/// # Errors
+/// `NewerFolding` if the database's version is newer.
 pub async fn require_known_folding(connection: &mut PgConnection) -> Result<Ordering, MigrationError> {
     match folding::compare(connection).await? {
         (Ordering::Greater, found) => Err(MigrationError::NewerFolding { found, known: letters::VERSION }),
@@ -125,12 +133,12 @@ pub async fn require_known_folding(connection: &mut PgConnection) -> Result<Orde
     }
 }
 
-/// The newest version of this binary.
-fn known() -> i64 {
-    MIGRATIONS.iter().map(|one| one.version).max().unwrap_or(0)
+/// The schema version of this binary.
+fn known_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
-/// The database's version; 0 where no readout has been yet.
+/// The database's schema version; 0 for an empty database.
 async fn applied_version(connection: &mut PgConnection) -> Result<i64, MigrationError> {
     let has_schema: bool =
         sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
@@ -138,17 +146,17 @@ async fn applied_version(connection: &mut PgConnection) -> Result<i64, Migration
         return Ok(0);
     }
     let applied = connection.list_applied_migrations("_sqlx_migrations").await?;
-    Ok(applied.iter().map(|one| one.version).max().unwrap_or(0))
+    Ok(applied.iter().map(|migration| migration.version).max().unwrap_or(0))
 }
 
-/// A standby, or a database that somebody has closed to writers.
+/// True for a standby, or a database with `default_transaction_read_only`.
 async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
     sqlx::query_scalar("select current_setting('transaction_read_only')::boolean").fetch_one(connection).await
 }
 
-/// What can only be read can be served from, if there is nothing to be brought up to date.
+/// Checks that a read-only database needs no migration: then reads can be served from it.
 async fn require_up_to_date(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    let (found, known) = (applied_version(connection).await?, known());
+    let (found, known) = (applied_version(connection).await?, known_version());
     match found.cmp(&known) {
         Ordering::Less => Err(MigrationError::ReadOnly { found, known }),
         Ordering::Greater => Err(MigrationError::Newer { found, known }),

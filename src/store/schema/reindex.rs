@@ -1,8 +1,7 @@
-//! Derived columns and index tables made again from the docs: after a migration that adds one, after a release that folds
-//! letters in another way, and when an operator asks.
+//! Rebuilds derived columns and index tables from the docs: after a migration that adds one, after a release that folds
+//! letters differently, and on an operator's request.
 //!
-//! What a record is named by (`meeting_participant`), and what must be unique, is never out of step with the docs, and
-//! left alone.
+//! References (`meeting_participant`) and unique keys are never out of date, and are not rebuilt.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -23,22 +22,22 @@ use crate::{
     },
 };
 
-/// The most records that are made again in one transaction. Articles have texts, each of which takes milliseconds to fold
-/// and to split into words.
+/// The most records that one transaction rebuilds. Fewer for articles: each text takes milliseconds to fold and to
+/// split into words.
 const BATCH: i64 = 500;
 const ARTICLES_BATCH: i64 = 50;
-/// The time between two lines of the log that say how far it is.
-const REPORT_PERIOD: Duration = Duration::from_secs(3);
+/// The time between two progress messages in the log.
+const PROGRESS_PERIOD: Duration = Duration::from_secs(3);
 
-/// Why records are made again, which decides what of them is, and where the progress is kept.
+/// The cause of a rebuild. It decides which data is rebuilt, and where the progress is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
-    /// A migration has marked the collection: all that is derived, with the progress in the mark.
+    /// A migration has marked the collection: all derived data, with the progress in the table `reindex`.
     Marked,
-    /// Its words are of an older version of folding: the words, with the progress beside the version.
+    /// The words have an older version of folding: the words only, with the progress in the table `folding`.
     Folding,
-    /// An operator has asked: all that is derived, without any progress.
-    Asked,
+    /// An operator has requested it: all derived data, without stored progress.
+    Requested,
 }
 
 impl Cause {
@@ -46,13 +45,13 @@ impl Cause {
         match self {
             Self::Marked => "a migration",
             Self::Folding => "another version of folding",
-            Self::Asked => "an operator",
+            Self::Requested => "an operator",
         }
     }
 }
 
-/// Makes again the records that migrations have marked, and the words that have another version of folding. Both go on
-/// where a process that was killed has stopped.
+/// Rebuilds the collections that migrations have marked, and the words of an older version of folding. Both continue
+/// where a killed process has stopped.
 pub async fn pending(connection: &mut PgConnection) -> Result<(), StoreError> {
     let marked: Vec<(i16, Option<Uuid>)> =
         sqlx::query_as("select collection, done from reindex order by collection").fetch_all(&mut *connection).await?;
@@ -69,44 +68,43 @@ pub async fn pending(connection: &mut PgConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes again all that is derived from the records of a collection, while others read and write. Answers how many
-/// records there are.
+/// Rebuilds all derived data of a collection, concurrently with reads and writes. Returns the number of records.
 pub async fn collection(pool: &PgPool, of: Collection) -> Result<usize, StoreError> {
-    reindex(&mut *pool.acquire().await?, of, Cause::Asked, Uuid::nil()).await
+    reindex(&mut *pool.acquire().await?, of, Cause::Requested, Uuid::nil()).await
 }
 
-/// Makes again the records of a collection after `done`, and logs how far it is.
+/// Rebuilds the records of a collection after `done`, and logs the progress.
 async fn reindex(connection: &mut PgConnection, of: Collection, cause: Cause, done: Uuid) -> Result<usize, StoreError> {
     let collection = of.as_str();
     let records = match cause {
-        // The pool's statements are short: a count may take longer.
-        Cause::Asked => None,
+        // The pool has a statement timeout, which a count may exceed.
+        Cause::Requested => None,
         Cause::Marked | Cause::Folding => Some(count(connection, of, done).await?),
     };
     let is_logged = records != Some(0);
     if is_logged {
         tracing::info!(collection, cause = cause.as_str(), records, "reindexing");
     }
-    let made = AtomicUsize::new(0);
-    let work = reindex_all(connection, of, cause, done, &made);
-    let mut reports = time::interval_at(Instant::now() + REPORT_PERIOD, REPORT_PERIOD);
+    let rebuilt = AtomicUsize::new(0);
+    let work = reindex_all(connection, of, cause, done, &rebuilt);
+    let mut progress = time::interval_at(Instant::now() + PROGRESS_PERIOD, PROGRESS_PERIOD);
     tokio::pin!(work);
     loop {
         tokio::select! {
             result = &mut work => {
                 result?;
-                let count = made.load(Relaxed);
+                let count = rebuilt.load(Relaxed);
                 if is_logged {
                     tracing::info!(collection, count, "reindexed");
                 }
                 return Ok(count);
             }
-            _ = reports.tick() => tracing::info!(collection, count = made.load(Relaxed), records, "still reindexing"),
+            _ = progress.tick() => tracing::info!(collection, count = rebuilt.load(Relaxed), records, "still reindexing"),
         }
     }
 }
 
-/// How many records there are after `done`.
+/// The number of records after `done`.
 async fn count(connection: &mut PgConnection, of: Collection, done: Uuid) -> Result<i64, StoreError> {
     let statement = format!("select count(*) from {} where id > $1", crate::store::table(of));
     Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).bind(done).fetch_one(connection).await?)
@@ -117,23 +115,24 @@ async fn reindex_all(
     of: Collection,
     cause: Cause,
     mut done: Uuid,
-    made: &AtomicUsize,
+    rebuilt: &AtomicUsize,
 ) -> Result<(), StoreError> {
     loop {
         match reindex_next(connection, of, cause, done).await {
-            Ok(Some((last, more))) => {
+            Ok(Some((last, count))) => {
                 done = last;
-                made.fetch_add(more, Relaxed);
+                rebuilt.fetch_add(count, Relaxed);
             }
             Ok(None) => return Ok(()),
-            // Somebody who writes had what it wants, and the other way round.
+            // A deadlock with a concurrent write: the batch is tried again.
             Err(StoreError::Contention(cause)) => tracing::info!(collection = of.as_str(), %cause, "reindexing again"),
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Makes the next records again, and keeps how far that is. Answers the last of them, and how many they are.
+/// Rebuilds the next batch of records, and stores the progress. Returns the last id and the number of records; `None`
+/// if there are none left.
 async fn reindex_next(
     connection: &mut PgConnection,
     of: Collection,
@@ -153,20 +152,24 @@ async fn reindex_next(
     }
     match cause {
         Cause::Marked => {
-            sqlx::query("update reindex set done = $2 where collection = $1")
-                .bind(of as i16)
-                .bind(last.id)
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "update reindex
+                 set done = $2
+                 where collection = $1",
+            )
+            .bind(of as i16)
+            .bind(last.id)
+            .execute(&mut *tx)
+            .await?;
         }
         Cause::Folding => folding::advance(&mut tx, of, last.id).await?,
-        Cause::Asked => {}
+        Cause::Requested => {}
     }
     tx.commit().await?;
     Ok(Some((last.id, docs.len())))
 }
 
-/// The next records, which nobody else writes meanwhile: as many as a batch may be and have bytes, one at least.
+/// Locks and reads the next batch of records, limited by number and bytes, but at least one.
 async fn lock_next(tx: &mut PgConnection, of: Collection, after: Uuid) -> Result<Vec<Doc>, StoreError> {
     let table = crate::store::table(of);
     let statement = format!(
@@ -183,15 +186,15 @@ async fn lock_next(tx: &mut PgConnection, of: Collection, after: Uuid) -> Result
                      order by id
                      limit $2
                  ) as next
-             ) as next
+             ) as counted
              where bytes_before < $3
          )
          order by id
          for no key update"
     );
     let batch = if of == Collection::Articles { ARTICLES_BATCH } else { BATCH };
-    let next = sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(after).bind(batch).bind(BATCH_BYTES);
-    Ok(next.fetch_all(tx).await?)
+    let docs = sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(after).bind(batch).bind(BATCH_BYTES);
+    Ok(docs.fetch_all(tx).await?)
 }
 
 fn decode<R: Resource>(docs: &[Doc]) -> Result<(Vec<Uuid>, Vec<R>), StoreError> {
@@ -203,15 +206,15 @@ async fn meetings(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError>
     let (ids, records) = decode::<Meeting>(docs)?;
     meeting::derived(Columns::of("meeting", &ids)?, &records.iter().collect::<Vec<_>>())?.update(tx).await?;
     participation::clear(tx, &ids).await?;
-    // Who dated a meeting anew while the statements of its reports were made anew has missed these.
+    // A write that changed a meeting's date while the statements of its reports were being rebuilt has missed them.
     statement::date(tx, &ids).await?;
     participation::index(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
 }
 
 async fn articles(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
     let (ids, records) = decode::<Article>(docs)?;
-    let create_times =
-        records.iter().map(|one| crate::store::time(one.create_time.as_ref()).unwrap_or_default()).collect::<Vec<_>>();
+    let create_time = |article: &Article| crate::store::time(article.create_time.as_ref()).unwrap_or_default();
+    let create_times: Vec<_> = records.iter().map(create_time).collect();
     Columns::of("article", &ids)?.with("create_time", "timestamptz", create_times)?.update(&mut *tx).await?;
     search::reindex(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
 }
@@ -228,5 +231,5 @@ async fn article_words(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreE
 
 async fn statement_words(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
     let (ids, records) = decode::<Report>(docs)?;
-    statement::fold_again(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
+    statement::reindex_words(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
 }

@@ -1,4 +1,4 @@
-//! Pages of statements by keyset, in the order of reports, of dates, or the best first.
+//! Pages of statements by keyset, in the order of reports, of dates, or of search rank.
 
 use std::collections::BTreeSet;
 
@@ -26,43 +26,40 @@ use crate::{
     },
 };
 
-/// What a page is read from has no more bytes than a message may have.
+/// The most bytes of the reports and meetings from which a page is built: the size limit of a message.
 const SOURCE_BYTES: i64 = 4 * PAGE_BYTES;
 
-/// Which statements are listed.
+/// The selection and the order of a list of statements.
 #[derive(Debug, Clone)]
 pub struct StatementQuery {
-    /// Those for which it is true.
+    /// A condition on the statements.
     pub filter: Filter,
-    /// Those that it finds.
+    /// A full-text search.
     pub question: Option<Question>,
-    /// In which order.
     pub order: OrderBy,
 }
 
-/// A place in a list: that of a statement.
+/// The sort key of a statement: the next page begins after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatementPosition {
-    /// What the list is in the order of, as a number of the same order; 0 in the order of reports.
+    /// The value of the sort column, as a number of the same order; 0 if the list is sorted by report.
     pub value: i64,
-    /// The report.
     pub report: Uuid,
-    /// The statement's place in the report, from 0.
+    /// The statement's index in the report, from 0.
     pub number: i32,
 }
 
-/// Where a statement stands.
+/// The location of a statement: its report, and its index there.
 #[derive(Debug)]
 pub struct StatementLocation {
-    /// The report.
     pub report: Uuid,
-    /// Its place in the report, from 0.
+    /// The statement's index in the report, from 0.
     pub number: i32,
-    /// The meeting that the report tells of.
+    /// The report's meeting.
     pub meeting: Uuid,
     /// The report's article.
     pub article: Uuid,
-    /// Its language, or that of the article.
+    /// The statement's language, else the article's.
     pub language_code: Option<String>,
     sort: Sort,
 }
@@ -70,24 +67,24 @@ pub struct StatementLocation {
 from_row!(StatementLocation { report, number, meeting, article, language_code, sort });
 
 impl StatementLocation {
-    /// Its place in the list.
+    /// The sort key of the statement.
     pub fn place(&self) -> StatementPosition {
         StatementPosition { value: self.sort.0, report: self.report, number: self.number }
     }
 }
 
-/// Statements, and whether there are more after them.
+/// A page of statements.
 #[derive(Debug)]
 pub struct StatementPage {
-    /// They, in order.
+    /// The statements, in order.
     pub found: Vec<StatementLocation>,
-    /// Whether the next page has any.
+    /// True if more statements follow.
     pub more: bool,
 }
 
 struct StatementRow {
     found: StatementLocation,
-    /// How many were found, before bytes were counted.
+    /// The number of statements found, before the limit on bytes.
     count: i64,
     report_bytes: i64,
     meeting_bytes: i64,
@@ -95,33 +92,33 @@ struct StatementRow {
 
 from_row!(StatementRow { ..found, count, report_bytes, meeting_bytes });
 
-/// At most `limit` of the statements that are wanted, after `after`.
+/// Lists at most `limit` statements after `after`.
 pub async fn list(
-    ask: &mut BoundedQuery,
-    wanted: &StatementQuery,
+    bounded: &mut BoundedQuery,
+    list: &StatementQuery,
     after: Option<StatementPosition>,
     limit: usize,
 ) -> Result<StatementPage, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("");
-    push_page(&mut query, wanted, after, limit);
-    Ok(StatementPage::of(ask.all(query.build_query_as()).await?, limit))
+    push_page(&mut query, list, after, limit);
+    Ok(StatementPage::of(bounded.fetch_all(query.build_query_as()).await?, limit))
 }
 
-/// How the database finds the first page (PostgreSQL, EXPLAIN, as JSON).
-pub async fn plan(ask: &mut BoundedQuery, wanted: &StatementQuery, limit: usize) -> Result<String, StoreError> {
+/// The plan of the first page: the output of PostgreSQL's `explain (format json)`.
+pub async fn plan(bounded: &mut BoundedQuery, list: &StatementQuery, limit: usize) -> Result<String, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("explain (format json) ");
-    push_page(&mut query, wanted, None, limit);
-    let plans: Vec<(sqlx::types::JsonValue,)> = ask.all(query.build_query_as()).await?;
+    push_page(&mut query, list, None, limit);
+    let plans: Vec<(sqlx::types::JsonValue,)> = bounded.fetch_all(query.build_query_as()).await?;
     Ok(plans.into_iter().map(|(plan,)| plan.to_string()).collect())
 }
 
 fn push_page(
     query: &mut QueryBuilder<Postgres>,
-    wanted: &StatementQuery,
+    list: &StatementQuery,
     after: Option<StatementPosition>,
     limit: usize,
 ) {
-    let direction = if wanted.order.is_descending { " desc" } else { "" };
+    let direction = if list.order.is_descending { " desc" } else { "" };
     query.push(
         "select page.report, page.number, page.meeting, page.article, page.language_code, page.sort,
                 count(*) over () as count, octet_length(report.doc)::bigint as report_bytes,
@@ -130,22 +127,23 @@ fn push_page(
              select statement.report, statement.number, statement.meeting, statement.article,
                     statement.language_code, ",
     );
-    push_sort(query, "statement", wanted.order.by, wanted.question.as_ref());
+    push_sort(query, "statement", list.order.by, list.question.as_ref());
     query.push(" as sort from statement join meeting on meeting.id = statement.meeting where meeting.listed and ");
-    if let Some(question) = &wanted.question {
+    if let Some(question) = &list.question {
         search::push_condition(query, "statement", question);
         query.push(" and ");
     }
-    if let Some(place) = after {
-        push_after(query, wanted, place);
+    if let Some(position) = after {
+        push_after(query, list, position);
         query.push(" and ");
     }
-    filter::push(query, &wanted.filter);
+    filter::push(query, &list.filter);
     query.push(" order by ");
-    if wanted.order.by != By::Name {
+    if list.order.by != By::Name {
         query.push(format_args!("sort{direction}, "));
     }
-    // One more than asked for tells whether there are more; a page has at most 1,000: the number fits.
+    // One statement more than the limit shows that more follow. A page has at most 1,000 statements: the cast cannot
+    // overflow.
     query.push(format_args!("statement.report{direction}, statement.number{direction} limit "));
     query.push_bind(limit as i64 + 1);
     query.push(format_args!(
@@ -156,20 +154,20 @@ fn push_page(
     ));
 }
 
-/// What comes after a place.
-fn push_after(query: &mut QueryBuilder<Postgres>, wanted: &StatementQuery, place: StatementPosition) {
-    let comparison = if wanted.order.is_descending { "<" } else { ">" };
+/// Appends the keyset condition: statements after `position` in the order of the list.
+fn push_after(query: &mut QueryBuilder<Postgres>, list: &StatementQuery, position: StatementPosition) {
+    let comparison = if list.order.is_descending { "<" } else { ">" };
     query.push("(");
-    if wanted.order.by != By::Name {
-        push_sort(query, "statement", wanted.order.by, wanted.question.as_ref());
+    if list.order.by != By::Name {
+        push_sort(query, "statement", list.order.by, list.question.as_ref());
         query.push(", ");
     }
     query.push(format_args!("statement.report, statement.number) {comparison} ("));
-    if wanted.order.by != By::Name {
-        push_value(query, wanted.order.by, place.value);
+    if list.order.by != By::Name {
+        push_value(query, list.order.by, position.value);
         query.push(", ");
     }
-    query.push_bind(place.report).push(", ").push_bind(place.number).push(")");
+    query.push_bind(position.report).push(", ").push_bind(position.number).push(")");
 }
 
 impl StatementPage {
@@ -179,8 +177,8 @@ impl StatementPage {
         let mut bytes = 0;
         let mut fits = |row: &StatementRow| {
             let is_first = counted.is_empty();
-            for (id, more) in [(row.found.report, row.report_bytes), (row.found.meeting, row.meeting_bytes)] {
-                bytes += if counted.insert(id) { more } else { 0 };
+            for (id, size) in [(row.found.report, row.report_bytes), (row.found.meeting, row.meeting_bytes)] {
+                bytes += if counted.insert(id) { size } else { 0 };
             }
             is_first || bytes <= SOURCE_BYTES
         };
@@ -190,9 +188,9 @@ impl StatementPage {
     }
 }
 
-/// The records of these ids, in no order; those that are not there are left out.
-pub async fn sources(ask: &mut BoundedQuery, of: Collection, ids: &BTreeSet<Uuid>) -> Result<Vec<Doc>, StoreError> {
+/// The records with these ids, in no order. Unknown ids are left out.
+pub async fn sources(bounded: &mut BoundedQuery, of: Collection, ids: &BTreeSet<Uuid>) -> Result<Vec<Doc>, StoreError> {
     let statement = format!("select id, contract, doc from {} where id = any($1)", table(of));
     let ids: Vec<Uuid> = ids.iter().copied().collect();
-    ask.all(sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(ids)).await
+    bounded.fetch_all(sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(ids)).await
 }

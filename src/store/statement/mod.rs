@@ -1,5 +1,5 @@
-//! What was said, as it is found: a row for each statement of an active report, and index tables of who spoke and what
-//! about. Reports bring, move and take away their statements; meetings say when they were made.
+//! Statements: a row for each statement of an active report, and index tables of speakers, regions and topics. Writes
+//! of reports insert, move and delete the rows; writes of meetings date them.
 
 mod list;
 
@@ -21,44 +21,44 @@ use crate::{
     pb::{Account, Report, Statement, report::State},
 };
 
-/// Keeps the rows of reports that come, move or go; their meetings have been written.
+/// Updates the rows for reports that are created, moved or retracted. Their meetings have been written before.
 pub(super) async fn index(tx: Tx<'_>, reports: &[Attributed<'_, Put<Report>>]) -> Result<(), StoreError> {
-    let (mut new, mut there, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-    for one in reports.iter().filter(|one| said(&one.record).next().is_some()) {
-        match (one.replaces, one.record.state()) {
-            (_, State::Retracted) => gone.push((one.id, &one.record)),
-            (None, _) => new.push((one.id, &one.record)),
-            (Some(_), _) => there.push((one.id, &one.record)),
+    let (mut new, mut kept, mut retracted) = (Vec::new(), Vec::new(), Vec::new());
+    for report in reports.iter().filter(|report| statements(&report.record).next().is_some()) {
+        match (report.replaces, report.record.state()) {
+            (_, State::Retracted) => retracted.push((report.id, &report.record)),
+            (None, _) => new.push((report.id, &report.record)),
+            (Some(_), _) => kept.push((report.id, &report.record)),
         }
     }
-    clear(tx, &gone).await?;
-    relocate(tx, &there).await?;
+    clear(tx, &retracted).await?;
+    relocate(tx, &kept).await?;
     insert(tx, &new).await
 }
 
-/// Makes the rows of these reports anew.
+/// Rebuilds the rows of these reports.
 pub(super) async fn reindex(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreError> {
-    let active: Vec<_> = reports.iter().copied().filter(|(_, one)| one.state() == State::Active).collect();
+    let active: Vec<_> = reports.iter().copied().filter(|(_, report)| report.state() == State::Active).collect();
     clear(tx, reports).await?;
     insert(tx, &active).await
 }
 
-/// Makes again the words that the statements of these reports are searched by. Where they are the same, nothing is
-/// written.
-pub(super) async fn fold_again(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreError> {
+/// Rebuilds the search column for the statements of these reports. Rows whose words do not change are not written.
+pub(super) async fn reindex_words(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreError> {
     let rows = StatementColumns::of(reports);
     sqlx::query(
         "update statement
-         set search = made.search
+         set search = rebuilt.search
          from (
-             select statement.report, statement.number, search_words(statement.language_code, one.words) as search
-             from unnest($1::uuid[], $2::integer[], $3::text[]) as one (report, number, words)
+             select statement.report, statement.number, search_words(statement.language_code, input.words) as search
+             from unnest($1::uuid[], $2::integer[], $3::text[]) as input (report, number, words)
              join statement
-                 on statement.report = one.report and statement.number = one.number
-         ) as made
-         where statement.report = made.report
-           and statement.number = made.number
-           and statement.search <> made.search",
+                 on statement.report = input.report
+                and statement.number = input.number
+         ) as rebuilt
+         where statement.report = rebuilt.report
+           and statement.number = rebuilt.number
+           and statement.search <> rebuilt.search",
     )
     .bind(rows.reports)
     .bind(rows.numbers)
@@ -68,13 +68,13 @@ pub(super) async fn fold_again(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Resul
     Ok(())
 }
 
-/// What a report of an article says was said, in its order.
-fn said(report: &Report) -> impl Iterator<Item = (&Account, &Statement)> {
+/// The statements of an article's report, in its order. A ruling has no article, and its statements are not indexed.
+fn statements(report: &Report) -> impl Iterator<Item = (&Account, &Statement)> {
     let account = report.account.as_ref().filter(|_| !report.article.is_empty());
-    account.into_iter().flat_map(|account| account.statements.iter().map(move |one| (account, one)))
+    account.into_iter().flat_map(|account| account.statements.iter().map(move |statement| (account, statement)))
 }
 
-/// Moves statements to the meetings that their reports belong to.
+/// Moves statements to the current meetings of their reports.
 async fn relocate(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreError> {
     if reports.is_empty() {
         return Ok(());
@@ -84,19 +84,20 @@ async fn relocate(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreEr
          set meeting = meeting.id,
              sort_date = meeting.sort_date,
              days = meeting.days
-         from unnest($1::uuid[], $2::uuid[]) as one (report, meeting)
-         join meeting on meeting.id = one.meeting
-         where statement.report = one.report
-           and statement.meeting <> one.meeting",
+         from unnest($1::uuid[], $2::uuid[]) as input (report, meeting)
+         join meeting on meeting.id = input.meeting
+         where statement.report = input.report
+           and statement.meeting <> input.meeting",
     )
     .bind(reports.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind(reports.iter().map(|(_, one)| Collection::Meetings.id(&one.meeting)).collect::<Vec<_>>())
+    .bind(reports.iter().map(|(_, report)| Collection::Meetings.id(&report.meeting)).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
 }
 
-/// Dates the statements of meetings whose date is another than it was. Those of one meeting have one date: the first tells.
+/// Dates the statements of meetings whose date has changed. All statements of a meeting have the same date, so that the
+/// first one shows a change.
 pub(super) async fn date_if_moved(tx: Tx<'_>, meetings: &[Uuid]) -> Result<(), StoreError> {
     let moved: Vec<Uuid> = sqlx::query_scalar(
         "select meeting.id
@@ -117,7 +118,7 @@ pub(super) async fn date_if_moved(tx: Tx<'_>, meetings: &[Uuid]) -> Result<(), S
     if moved.is_empty() { Ok(()) } else { date(tx, &moved).await }
 }
 
-/// Dates the statements of meetings that have another date than these.
+/// Copies the dates of meetings to those of their statements that differ.
 pub(super) async fn date(tx: Tx<'_>, meetings: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query(
         "update statement
@@ -140,30 +141,34 @@ async fn insert(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreErro
         return Ok(());
     }
     let Index { speakers, regions, topics } = Index::of(reports);
-    // Each is looked up by its key: what a planner takes for small, and reads as a whole, grows while its plan is kept.
+    // The lateral joins look meetings and articles up by key. A cached plan that scans a small table would get slow as
+    // it grows.
     sqlx::query(
-        "with told as (
+        "with inserted as (
              insert into statement (report, number, meeting, article, speaker_kind, act, quotation, language_code,
                                     sort_date, days, search)
-             select one.report, one.number, one.meeting, one.article, one.speaker_kind, one.act, one.quotation,
-                    coalesce(one.language_code, article.language_code), meeting.sort_date, meeting.days,
-                    search_words(coalesce(one.language_code, article.language_code), one.words)
+             select input.report, input.number, input.meeting, input.article, input.speaker_kind, input.act,
+                    input.quotation, coalesce(input.language_code, article.language_code), meeting.sort_date,
+                    meeting.days, search_words(coalesce(input.language_code, article.language_code), input.words)
              from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::smallint[], $6::smallint[],
                          $7::smallint[], $8::text[], $9::text[])
-                      as one (report, number, meeting, article, speaker_kind, act, quotation, language_code, words)
-             cross join lateral (select sort_date, days from meeting where id = one.meeting limit 1) as meeting
-             cross join lateral (select language_code from article where id = one.article limit 1) as article
+                      as input (report, number, meeting, article, speaker_kind, act, quotation, language_code, words)
+             cross join lateral (select sort_date, days from meeting where id = input.meeting limit 1) as meeting
+             cross join lateral (select language_code from article where id = input.article limit 1) as article
          ),
          of_speaker as (
              insert into statement_speaker (participant, report, number)
-             select one.* from unnest($10::uuid[], $11::uuid[], $12::integer[]) as one (participant, report, number)
+             select input.*
+             from unnest($10::uuid[], $11::uuid[], $12::integer[]) as input (participant, report, number)
          ),
          of_region as (
              insert into statement_region (region_code, report, number)
-             select one.* from unnest($13::text[], $14::uuid[], $15::integer[]) as one (region_code, report, number)
+             select input.*
+             from unnest($13::text[], $14::uuid[], $15::integer[]) as input (region_code, report, number)
          )
          insert into statement_topic (topic, report, number)
-         select one.* from unnest($16::text[], $17::uuid[], $18::integer[]) as one (topic, report, number)",
+         select input.*
+         from unnest($16::text[], $17::uuid[], $18::integer[]) as input (topic, report, number)",
     )
     .bind(rows.reports)
     .bind(rows.numbers)
@@ -193,18 +198,26 @@ async fn clear(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreError
         return Ok(());
     }
     let Index { speakers, regions, topics } = Index::of(reports);
-    // Those tables have no index by report, and need none: a report is never edited, and says itself what they have.
+    // The index tables have no index by report, and need none: a report's account is never edited, so that it names the
+    // keys of its rows.
     sqlx::query(
         "with of_speaker as (
-             delete from statement_speaker where participant = any($2) and report = any($1)
+             delete from statement_speaker
+             where participant = any($2)
+               and report = any($1)
          ),
          of_region as (
-             delete from statement_region where region_code = any($3) and report = any($1)
+             delete from statement_region
+             where region_code = any($3)
+               and report = any($1)
          ),
          of_topic as (
-             delete from statement_topic where topic = any($4) and report = any($1)
+             delete from statement_topic
+             where topic = any($4)
+               and report = any($1)
          )
-         delete from statement where report = any($1)",
+         delete from statement
+         where report = any($1)",
     )
     .bind(reports.iter().map(|(id, _)| *id).collect::<Vec<_>>())
     .bind(speakers.values)
@@ -215,7 +228,7 @@ async fn clear(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreError
     Ok(())
 }
 
-/// Columns of `statement`, one entry a statement.
+/// The columns of `statement`, one entry per statement.
 #[derive(Default)]
 struct StatementColumns<'a> {
     reports: Vec<Uuid>,
@@ -231,27 +244,27 @@ struct StatementColumns<'a> {
 
 impl<'a> StatementColumns<'a> {
     fn of(reports: &[(Uuid, &'a Report)]) -> Self {
-        // Unspecified is unset; the numbers of the contract are small.
+        // Unspecified becomes null. The contract's numbers are small.
         let set = |number: i32| i16::try_from(number).ok().filter(|number| *number != 0);
         let mut rows = Self::default();
         for (id, report) in reports {
-            for ((_, one), number) in said(report).zip(0..) {
+            for ((_, statement), number) in statements(report).zip(0..) {
                 rows.reports.push(*id);
                 rows.numbers.push(number);
                 rows.meetings.push(Collection::Meetings.id(&report.meeting));
                 rows.articles.push(Collection::Articles.id(&report.article));
-                rows.speaker_kinds.push(set(one.speaker_kind));
-                rows.acts.push(set(one.act));
-                rows.quotations.push(set(one.quotation));
-                rows.languages.push(Some(one.language_code.as_str()).filter(|code| !code.is_empty()));
-                rows.words.push(fold(&one.text, MOST_BYTES));
+                rows.speaker_kinds.push(set(statement.speaker_kind));
+                rows.acts.push(set(statement.act));
+                rows.quotations.push(set(statement.quotation));
+                rows.languages.push(Some(statement.language_code.as_str()).filter(|code| !code.is_empty()));
+                rows.words.push(fold(&statement.text, MOST_BYTES));
             }
         }
         rows
     }
 }
 
-/// Rows of the index tables.
+/// The rows of the index tables.
 #[derive(Default)]
 struct Index<'a> {
     speakers: Values<Uuid>,
@@ -259,7 +272,7 @@ struct Index<'a> {
     topics: Values<&'a str>,
 }
 
-/// Columns of an index table, one entry a row.
+/// The columns of an index table, one entry per row.
 #[derive(Default)]
 struct Values<T> {
     values: Vec<T>,
@@ -280,13 +293,14 @@ impl<'a> Index<'a> {
     fn of(reports: &[(Uuid, &'a Report)]) -> Self {
         let mut index = Self::default();
         for (id, report) in reports {
-            for ((account, one), number) in said(report).zip(0..) {
-                let at = (*id, number);
-                let who = speakers(account, one).filter_map(|one| Collection::Participants.id(&one.participant));
-                index.speakers.add(who, at);
-                let regions = speakers(account, one).map(|one| one.region_code.as_str());
-                index.regions.add(regions.filter(|code| !code.is_empty()), at);
-                index.topics.add(one.topics.iter().map(String::as_str), at);
+            for ((account, statement), number) in statements(report).zip(0..) {
+                let location = (*id, number);
+                let participants = speakers(account, statement)
+                    .filter_map(|speaker| Collection::Participants.id(&speaker.participant));
+                index.speakers.add(participants, location);
+                let regions = speakers(account, statement).map(|speaker| speaker.region_code.as_str());
+                index.regions.add(regions.filter(|code| !code.is_empty()), location);
+                index.topics.add(statement.topics.iter().map(String::as_str), location);
             }
         }
         index

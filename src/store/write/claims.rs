@@ -9,43 +9,42 @@ use crate::{
 };
 
 impl Write {
-    /// What it relies on.
+    /// The exclusive claims. No two writes of a batch may have the same.
     pub fn claims(&self) -> Vec<Claim> {
         let mut claims = Vec::new();
         if let Some(answer) = &self.answer {
             claims.push(Claim::Request(self.actor.clone(), answer.method, self.request_id.clone()));
         }
-        for one in &self.participants {
-            claims.push(Claim::Record(Collection::Participants, one.put.id));
-            claims.extend(one.absent.iter().map(|(key, _)| Claim::Name(key.clone())));
-            let ids = participant::new_ids(one);
+        for participant in &self.participants {
+            claims.push(Claim::Record(Collection::Participants, participant.put.id));
+            claims.extend(participant.absent.iter().map(|(key, _)| Claim::Name(key.clone())));
+            let ids = participant::new_ids(participant);
             claims.extend(ids.map(|(scheme, value)| Claim::ExternalId(scheme.to_owned(), value.to_owned())));
-            claims.extend(one.moves().then_some(Claim::Line(Collection::Participants)));
+            claims.extend(participant.moves().then_some(Claim::Ancestry(Collection::Participants)));
         }
-        for one in &self.articles {
-            claims.push(Claim::Record(Collection::Articles, one.put.id));
-            claims.extend(article::new_uris(one).map(|uri| Claim::Uri(uri.to_owned())));
-            claims.extend(one.moves().then_some(Claim::Line(Collection::Articles)));
+        for article in &self.articles {
+            claims.push(Claim::Record(Collection::Articles, article.put.id));
+            claims.extend(article::new_uris(article).map(|uri| Claim::Uri(uri.to_owned())));
+            claims.extend(article.moves().then_some(Claim::Ancestry(Collection::Articles)));
         }
-        for one in &self.reports {
-            claims.push(Claim::Record(Collection::Reports, one.id));
-            if let Some(article) = Collection::Articles.id(&one.record.article).filter(|_| one.replaces.is_none()) {
-                claims.push(Claim::Content(article, one.record.content_hash.clone()));
-            }
+        for report in &self.reports {
+            claims.push(Claim::Record(Collection::Reports, report.id));
+            let article = Collection::Articles.id(&report.record.article).filter(|_| report.replaces.is_none());
+            claims.extend(article.map(|article| Claim::Content(article, report.record.content_hash.clone())));
         }
-        claims.extend(self.meetings.iter().map(|one| Claim::Record(Collection::Meetings, one.id)));
+        claims.extend(self.meetings.iter().map(|meeting| Claim::Record(Collection::Meetings, meeting.id)));
         claims
     }
 
-    /// Whether it relies on something that was lost: what it claims, or what it names or deletes.
+    /// True if any claim of this write was lost, exclusive or shared.
     pub fn has_lost(&self, lost: &HashSet<Claim>) -> bool {
         let is_lost = |claim: &Claim| lost.contains(claim);
-        let relies_on = reference::relied_on(self).into_iter().chain(self.groups.map(Claim::Groups));
-        self.claims().iter().any(is_lost) || relies_on.into_iter().any(|claim| is_lost(&claim))
+        let shared = reference::shared_claims(self).into_iter().chain(self.groups.map(Claim::Groups));
+        self.claims().iter().any(is_lost) || shared.into_iter().any(|claim| is_lost(&claim))
     }
 
-    /// Names that participants get or had, whether or not the write relies on their absence: whoever relies on it in
-    /// the same batch comes too late.
+    /// The normalised names that participants of this write get or had. A later write of the same batch that relies on
+    /// the absence of any of them is stale.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.participants.iter().flat_map(participant::touched_names)
     }

@@ -1,70 +1,96 @@
-//! Rows of a record's table, column by column: what is inserted and what takes its place afterwards has one list.
+//! The rows of a record's table, column by column: one list of columns for the insert and for the update.
 
 use sqlx::{Arguments, AssertSqlSafe, Encode, Postgres, Type, postgres::PgArguments};
 use uuid::Uuid;
 
 use crate::store::{StoreError, Tx};
 
-/// Columns of a table, one entry a row. The first one is `id`.
+/// Columns of a table, one entry per row. The first column is `id`.
 pub(in crate::store) struct Columns {
     table: &'static str,
-    columns: Vec<(&'static str, &'static str)>,
+    /// Name and PostgreSQL type of each bound array, in the order of `values`.
+    inputs: Vec<(&'static str, &'static str)>,
     values: PgArguments,
+    /// Name and expression of each column to write, except `id`.
+    expressions: Vec<(&'static str, String)>,
 }
 
 impl Columns {
     /// Rows with these ids.
     pub fn of(table: &'static str, ids: &[Uuid]) -> Result<Self, StoreError> {
-        let none = Self { table, columns: Vec::new(), values: PgArguments::default() };
-        none.with("id", "uuid", ids.to_vec())
+        let empty = Self { table, inputs: Vec::new(), values: PgArguments::default(), expressions: Vec::new() };
+        empty.input("id", "uuid", ids.to_vec())
     }
 
-    /// Adds a column of this type of PostgreSQL's.
-    pub fn with<'q, T>(mut self, name: &'static str, of_type: &'static str, values: Vec<T>) -> Result<Self, StoreError>
+    /// Adds a column of this PostgreSQL type.
+    pub fn with<'q, T>(self, name: &'static str, type_name: &'static str, values: Vec<T>) -> Result<Self, StoreError>
     where
         Vec<T>: Encode<'q, Postgres> + Type<Postgres>,
         T: 'q,
     {
-        self.columns.push((name, of_type));
+        Ok(self.input(name, type_name, values)?.expression(name, format!("input.{name}")))
+    }
+
+    /// Adds values of this PostgreSQL type that are not written themselves: expressions read them as `input.<name>`.
+    pub fn input<'q, T>(
+        mut self,
+        name: &'static str,
+        type_name: &'static str,
+        values: Vec<T>,
+    ) -> Result<Self, StoreError>
+    where
+        Vec<T>: Encode<'q, Postgres> + Type<Postgres>,
+        T: 'q,
+    {
+        self.inputs.push((name, type_name));
         self.values.add(values).map_err(sqlx::Error::Encode)?;
         Ok(self)
     }
 
-    /// Inserts the rows whose ids, or whatever else is unique in them, are free, and answers their ids.
+    /// Adds a column with the value of an SQL expression over `input` and, in an update, over the table.
+    pub fn expression(mut self, name: &'static str, expression: impl Into<String>) -> Self {
+        self.expressions.push((name, expression.into()));
+        self
+    }
+
+    /// Inserts the rows that violate no unique constraint, and returns their ids.
     pub async fn insert(self, tx: Tx<'_>) -> Result<Vec<Uuid>, StoreError> {
-        let (table, names, rows) = (self.table, self.names(), self.rows());
+        let (names, expressions): (Vec<&str>, Vec<&str>) =
+            self.expressions.iter().map(|(name, expression)| (*name, expression.as_str())).unzip();
         let statement = format!(
-            "insert into {table} ({names})
-             select one.*
-             from {rows}
+            "insert into {} (id, {})
+             select input.id, {}
+             from {}
              on conflict do nothing
-             returning id"
+             returning id",
+            self.table,
+            names.join(", "),
+            expressions.join(", "),
+            self.rows(),
         );
         Ok(sqlx::query_scalar_with(AssertSqlSafe(statement), self.values).fetch_all(tx).await?)
     }
 
-    /// Puts them into the rows that have their ids.
+    /// Updates the rows that have these ids.
     pub async fn update(self, tx: Tx<'_>) -> Result<(), StoreError> {
         let (table, rows) = (self.table, self.rows());
-        let names = self.columns.iter().map(|(name, _)| *name).filter(|name| *name != "id");
-        let set: Vec<String> = names.map(|name| format!("{name} = one.{name}")).collect();
+        let assignments: Vec<String> =
+            self.expressions.iter().map(|(name, expression)| format!("{name} = {expression}")).collect();
         let statement = format!(
             "update {table}
              set {}
              from {rows}
-             where {table}.id = one.id",
-            set.join(", ")
+             where {table}.id = input.id",
+            assignments.join(", ")
         );
         sqlx::query_with(AssertSqlSafe(statement), self.values).execute(tx).await?;
         Ok(())
     }
 
-    fn names(&self) -> String {
-        self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-    }
-
     fn rows(&self) -> String {
-        let arrays = self.columns.iter().zip(1..).map(|((_, of_type), at)| format!("${at}::{of_type}[]"));
-        format!("unnest({}) as one ({})", arrays.collect::<Vec<_>>().join(", "), self.names())
+        let arrays: Vec<String> =
+            self.inputs.iter().zip(1..).map(|((_, type_name), number)| format!("${number}::{type_name}[]")).collect();
+        let names: Vec<&str> = self.inputs.iter().map(|(name, _)| *name).collect();
+        format!("unnest({}) as input ({})", arrays.join(", "), names.join(", "))
     }
 }

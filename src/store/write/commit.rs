@@ -1,17 +1,21 @@
-//! The transaction of a batch: claims, rows, the feed's lock, checks of references, positions, commit.
+//! The transaction of a batch, in this order: claims, rows, the feed's lock, checks of references, positions, commit.
 
 use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 
-use super::{Claim, Outcome, Write, idempotency, provenance::signed, reference, settle_queue};
+use super::{Claim, Outcome, Write, idempotency, provenance::attributed, reference, settle_queue};
 use crate::store::{BATCH_TIMEOUT, StoreError, Tx, article, change, meeting, participant, report, statement, text};
 
-/// Writes a batch. No two of its writes may claim the same.
+/// Writes a batch in one transaction. No two of its writes may have the same exclusive claim.
+///
+/// # Errors
+/// `Unknown` if the connection was lost or the batch timed out, so that the transaction may have been committed. Any
+/// other error means that nothing was written.
 pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
     timeout(BATCH_TIMEOUT, commit_in_time(pool, batch)).await.unwrap_or_else(|elapsed| {
-        // It may have been its commit that was not answered.
+        // The COMMIT may have been sent.
         Err(StoreError::Unknown(sqlx::Error::Io(elapsed.into())))
     })
 }
@@ -20,7 +24,7 @@ async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, Stor
     let mut connection = pool.acquire().await?;
     let committed = commit_on(&mut connection, batch).await;
     if matches!(committed, Err(StoreError::ReadOnly(_))) {
-        // Another database may have taken over, and only a new connection finds it.
+        // After a failover only a new connection reaches the primary.
         connection.close_on_drop();
     }
     committed
@@ -34,10 +38,10 @@ async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<Ou
         return Ok(Outcome::Lost(lost));
     }
 
-    let participants = signed(batch, |write| &write.participants);
-    let articles = signed(batch, |write| &write.articles);
-    let reports = signed(batch, |write| &write.reports);
-    let meetings = signed(batch, |write| &write.meetings);
+    let participants = attributed(batch, |write| &write.participants);
+    let articles = attributed(batch, |write| &write.articles);
+    let reports = attributed(batch, |write| &write.reports);
+    let meetings = attributed(batch, |write| &write.meetings);
     text::insert(&mut tx, &articles).await?;
     text::erase(&mut tx, &articles).await?;
     article::update(&mut tx, &articles).await?;
@@ -50,7 +54,7 @@ async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<Ou
 
     let changes: Vec<_> = batch
         .iter()
-        .map(|write| change::OfWrite {
+        .map(|write| change::WriteChanges {
             actor: &write.actor,
             request_id: &write.request_id,
             entries: write.changes().collect(),
@@ -59,19 +63,19 @@ async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<Ou
     change::lock(&mut tx).await?;
     reference::check(&mut tx, batch, &mut lost).await?;
     report::check_compared(&mut tx, batch, &mut lost).await?;
-    settle_queue::check(&mut tx, batch, &mut lost).await?;
+    settle_queue::check_settled(&mut tx, batch, &mut lost).await?;
     if !lost.is_empty() {
         tx.rollback().await?;
         return Ok(Outcome::Lost(lost));
     }
-    let is_unsettled = settle_queue::keep(&mut tx, batch).await?;
+    let is_unsettled = settle_queue::enqueue(&mut tx, batch).await?;
     let positions = change::append(&mut tx, &changes).await?;
     tx.commit().await.map_err(StoreError::of_commit)?;
     Ok(Outcome::Committed(positions, is_unsettled))
 }
 
-/// Claims everything, each kind in sorted order and the kinds in this one, so that two instances cannot wait for each
-/// other. Answers what could not be claimed.
+/// Takes all claims and returns those that are lost. Every instance takes the kinds in this order and each kind sorted,
+/// so that two instances cannot deadlock.
 async fn claim(tx: Tx<'_>, batch: &[&Write]) -> Result<HashSet<Claim>, StoreError> {
     let mut lost = HashSet::new();
 
@@ -84,23 +88,23 @@ async fn claim(tx: Tx<'_>, batch: &[&Write]) -> Result<HashSet<Claim>, StoreErro
         .collect();
     idempotency::claim(tx, &requests, &mut lost).await?;
 
-    let mut articles = signed(batch, |write| &write.articles);
-    articles.sort_by_key(|one| one.put.id);
+    let mut articles = attributed(batch, |write| &write.articles);
+    articles.sort_by_key(|article| article.put.id);
     article::claim_uris(tx, &articles, &mut lost).await?;
 
-    let mut participants = signed(batch, |write| &write.participants);
-    participants.sort_by_key(|one| one.put.id);
+    let mut participants = attributed(batch, |write| &write.participants);
+    participants.sort_by_key(|participant| participant.put.id);
     participant::claim_external_ids(tx, &participants, &mut lost).await?;
     participant::claim_names(tx, &participants, &mut lost).await?;
     participant::claim(tx, &participants, &mut lost).await?;
 
     article::claim(tx, &articles, &mut lost).await?;
 
-    let mut meetings = signed(batch, |write| &write.meetings);
-    meetings.sort_by_key(|one| one.id);
+    let mut meetings = attributed(batch, |write| &write.meetings);
+    meetings.sort_by_key(|meeting| meeting.id);
     meeting::claim(tx, &meetings, &mut lost).await?;
 
-    let mut reports = signed(batch, |write| &write.reports);
+    let mut reports = attributed(batch, |write| &write.reports);
     reports
         .sort_by(|a, b| (&a.record.article, &a.record.content_hash).cmp(&(&b.record.article, &b.record.content_hash)));
     report::claim(tx, &reports, &mut lost).await?;

@@ -1,4 +1,4 @@
-//! Requests that were answered, so that a repeated one gets the first answer.
+//! Stored responses by request id, so that a repeated request gets the response of the first one.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -10,17 +10,17 @@ use sqlx::PgPool;
 use super::{Answer, Claim};
 use crate::store::{StoreError, Tx};
 
-/// How long an answer is kept, at least.
+/// The least time for which a response is kept.
 pub const KEPT: Duration = Duration::from_secs(48 * 60 * 60);
 
-/// What was answered under a request id: the hash of the request's body, and the answer's bytes.
+/// The stored response to a request id: the hash of the request's body, and the encoded response.
 pub async fn find(
     pool: &PgPool,
     actor: &str,
     method: &str,
     request_id: &str,
 ) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
-    let found = sqlx::query_as(
+    let stored = sqlx::query_as(
         "select body_hash, answer
          from request
          where actor = $1
@@ -32,10 +32,10 @@ pub async fn find(
     .bind(request_id)
     .fetch_optional(pool)
     .await?;
-    Ok(found)
+    Ok(stored)
 }
 
-/// Claims request ids, by actor, method and id in sorted order.
+/// Claims request ids, in the order of actor, method and id.
 pub(in crate::store) async fn claim(
     tx: Tx<'_>,
     requests: &BTreeMap<(&str, &'static str, &str), &Answer>,
@@ -47,9 +47,9 @@ pub(in crate::store) async fn claim(
     let column = |of: fn(&(&str, &'static str, &str)) -> String| requests.keys().map(of).collect::<Vec<_>>();
     let claimed: HashSet<(String, String, String)> = sqlx::query_as(
         "insert into request (actor, method, request_id, body_hash, answer, create_time)
-         select one.actor, one.method, one.request_id, one.body_hash, one.answer, now()
+         select input.actor, input.method, input.request_id, input.body_hash, input.answer, now()
          from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[])
-                  as one (actor, method, request_id, body_hash, answer)
+                  as input (actor, method, request_id, body_hash, answer)
          on conflict on constraint request_pkey do nothing
          returning actor, method, request_id",
     )
@@ -70,14 +70,14 @@ pub(in crate::store) async fn claim(
     Ok(())
 }
 
-/// So many are forgotten in one statement: it does not take long, however many there are.
-const FORGOTTEN_AT_ONCE: i64 = 10_000;
+/// The most rows that one statement deletes, so that it stays short.
+const DELETE_BATCH: i64 = 10_000;
 
-/// Forgets answers that were kept long enough.
+/// Deletes the responses that are older than `KEPT`, and returns their number.
 pub async fn forget_old(pool: &PgPool) -> Result<u64, StoreError> {
     let mut forgotten = 0;
     loop {
-        let some = sqlx::query(
+        let deleted = sqlx::query(
             "delete from request
              where ctid = any(array(
                  select ctid
@@ -87,11 +87,11 @@ pub async fn forget_old(pool: &PgPool) -> Result<u64, StoreError> {
              ))",
         )
         .bind(KEPT.as_secs_f64())
-        .bind(FORGOTTEN_AT_ONCE)
+        .bind(DELETE_BATCH)
         .execute(pool)
         .await?;
-        forgotten += some.rows_affected();
-        if some.rows_affected() == 0 {
+        forgotten += deleted.rows_affected();
+        if deleted.rows_affected() == 0 {
             return Ok(forgotten);
         }
     }

@@ -1,9 +1,10 @@
-//! The one way in: a batch of writes as one transaction.
+//! Writes: the types of a write, and `commit`, which stores a batch of writes in one transaction.
 //!
-//! A write is prepared outside of any transaction, from what its handler has read. What it relies on (an id, a uri, a
-//! name is free; a record still has the revision that was read) it *claims*. A batch first claims, in an order that all
-//! instances share, then writes its rows, and last takes the feed's lock, looks at what it names (see `reference`),
-//! positions and commits. A claim that fails rolls everything back, and says whose it was: those are prepared anew.
+//! A handler prepares a write outside of any transaction, from the records that it has read. It *claims* what it relies
+//! on: that an id, a uri or a name is free, and that a record still has the revision that was read. `commit` takes the
+//! claims of a batch in an order that all instances share, writes the rows, takes the feed's lock, checks the
+//! references (see `reference`), assigns the positions and commits. A lost claim rolls the batch back, and its writes
+//! are prepared again.
 
 pub mod claims;
 pub mod columns;
@@ -27,16 +28,16 @@ use crate::{
     pb::{Article, Meeting, Participant, Report},
 };
 
-/// All that one call writes: records, or only the answer to remember. Atomic.
+/// Everything that one call writes, atomically: records, or only a stored response.
 #[derive(Debug, Default)]
 pub struct Write {
-    /// Who asked for it.
+    /// The caller.
     pub actor: String,
     /// The caller's id for the request; empty without one.
     pub request_id: String,
-    /// Why; empty where no reason was given.
+    /// The caller's reason; empty if none was given.
     pub reason: String,
-    /// What a repeated request is answered; only with a `request_id`.
+    /// The response to a repetition of the request; only with a `request_id`.
     pub answer: Option<Answer>,
     /// Participants, new or replaced.
     pub participants: Vec<PutParticipant>,
@@ -46,56 +47,52 @@ pub struct Write {
     pub reports: Vec<Put<Report>>,
     /// Meetings, new or replaced.
     pub meetings: Vec<Put<Meeting>>,
-    /// What is settled with it, unless that was made uncertain again meanwhile.
+    /// The settle task that this write completes, unless it was enqueued again meanwhile.
     pub settles: Option<SettleTask>,
-    /// The state of the groups of copies that it relies on, where it does.
+    /// The version of the groups of copies that this write relies on, if it does.
     pub groups: Option<i64>,
 }
 
-/// An article or a meeting that is to be settled anew.
+/// An article or a meeting that must be settled again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettleTask {
-    /// Its collection.
     pub collection: Collection,
-    /// Its id.
     pub id: Uuid,
-    /// Tells whether it was made uncertain again meanwhile.
+    /// The version of the groups of copies when the task was enqueued. It differs after another enqueue.
     pub version: i64,
 }
 
-/// The answer to a request, for callers who repeat it.
+/// The response to a request, for callers who repeat it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// Full name of the method.
+    /// The method's full name.
     pub method: &'static str,
-    /// Tells the same body from another.
+    /// The hash of the request's body: a repeated request must have the same body.
     pub body_hash: [u8; 32],
-    /// The answer's bytes.
+    /// The encoded response.
     pub bytes: Vec<u8>,
 }
 
-/// A record to be written, with its bytes.
+/// A record to be written, in both forms.
 #[derive(Debug)]
 pub struct Put<R> {
-    /// Its id.
     pub id: Uuid,
-    /// The record.
     pub record: R,
-    /// The record's bytes.
+    /// The encoded record.
     pub doc: Vec<u8>,
     /// The revision that it replaces; `None` for a new record.
     pub replaces: Option<i64>,
-    /// What the feed says of it.
+    /// The kind of its change in the feed.
     pub kind: change::Kind,
-    /// Of a meeting that was settled: the participants whom its reports name and its account does not, under a ruling.
-    /// `None` where it was not, and they are as before.
+    /// For a settled meeting: the participants that its reports name and that a ruling keeps out of its account. `None`
+    /// if the meeting was not settled: the stored ones stay.
     pub left_out: Option<Vec<Uuid>>,
-    /// Of a meeting that was settled anew: the state of all groups of copies when its reports were read.
+    /// For a settled meeting: the version of the groups of copies when its reports were read.
     pub settled_at: Option<i64>,
 }
 
 impl<R: Resource> Put<R> {
-    /// A new record, which `begin` was called on.
+    /// A new record, on which `begin` was called.
     pub fn new(id: Uuid, record: R) -> Self {
         Self {
             id,
@@ -108,7 +105,7 @@ impl<R: Resource> Put<R> {
         }
     }
 
-    /// The next revision of a record, which `succeed` was called on.
+    /// The next revision of a record, on which `succeed` was called.
     pub fn next(id: Uuid, record: R, kind: change::Kind) -> Self {
         Self {
             id,
@@ -126,112 +123,113 @@ impl<R: Resource> Put<R> {
     }
 }
 
-/// An article to be written, with what stands outside of its doc.
+/// An article to be written, with the parts that are stored outside its doc.
 #[derive(Debug)]
 pub struct PutArticle {
     /// The article, without its text.
     pub put: Put<Article>,
-    /// Its text, where that is to be kept.
+    /// Its text, if that is to be stored.
     pub text: Option<String>,
-    /// The key of the text that it was sent with, also of one that is not to be kept.
+    /// The key of the text in the request, even if the text is not to be stored.
     pub text_key: Option<TextHash>,
     /// The revision that it replaces.
     pub former: Option<Article>,
-    /// With another text than before: its reports, whose evidence was compared with that. There may be no others.
+    /// If the text changes: the reports whose evidence was compared with the new text. The article must have no other
+    /// active reports.
     pub compared: Option<Vec<Uuid>>,
 }
 
 impl PutArticle {
-    /// Whether it becomes a copy of another article than before.
+    /// True if `syndicated_from` changes to another article.
     pub(super) fn moves(&self) -> bool {
         let former = self.former.as_ref().map(|former| former.syndicated_from.as_str());
         moves(former, &self.put.record.syndicated_from)
     }
 }
 
-/// Whether a put gives a record another place in a line: a parent, or what it is a copy of.
-fn moves(former: Option<&str>, place: &str) -> bool {
-    !place.is_empty() && former.is_some_and(|former| former != place)
+/// True if an existing record gets another parent, so that its ancestry must be checked.
+fn moves(former_parent: Option<&str>, parent: &str) -> bool {
+    !parent.is_empty() && former_parent.is_some_and(|former| former != parent)
 }
 
-/// A participant to be written, with what its preparation relied on.
+/// A participant to be written, with the lookups that its preparation relied on.
 #[derive(Debug)]
 pub struct PutParticipant {
-    /// The participant.
     pub put: Put<Participant>,
-    /// The normalised names of which no participant was found, with the version at which that was so; empty where
-    /// it does not matter who else has the name.
+    /// The normalised names that no participant had, with the version of each at that time. Empty if namesakes do not
+    /// matter.
     pub absent: Vec<(String, i64)>,
     /// The revision that it replaces.
     pub former: Option<Participant>,
 }
 
 impl PutParticipant {
-    /// Whether it becomes part of another participant than before.
+    /// True if `parent` changes to another participant.
     pub(super) fn moves(&self) -> bool {
         moves(self.former.as_ref().map(|former| former.parent.as_str()), &self.put.record.parent)
     }
 }
 
-/// Something that a write relies on, and that no other may have taken meanwhile.
+/// A condition that a write relies on and that a concurrent write may have changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Claim {
-    /// Actor, method and request id.
+    /// A request is the first with its actor, method and request id.
     Request(String, &'static str, String),
-    /// The uri of an article.
+    /// No other article has the uri.
     Uri(String),
-    /// Scheme and value of a participant's external id.
+    /// No other participant has the external id, by scheme and value.
     ExternalId(String, String),
-    /// A normalised name that nobody had.
+    /// No participant has the normalised name.
     Name(String),
-    /// A record, as new or at a revision.
+    /// A record does not exist yet, or still has the revision that was read.
     Record(Collection, Uuid),
-    /// The content of an article's report.
+    /// An article has no report with this `content_hash` yet.
     Content(Uuid, String),
-    /// The lines of parents, or of copies, of which one is made longer.
-    Line(Collection),
-    /// A record that is named, and live.
+    /// No record of the collection becomes its own ancestor.
+    Ancestry(Collection),
+    /// A referenced record is live.
     Live(Collection, Uuid),
-    /// A record that is to be deleted, and that nobody names.
-    Unnamed(Collection, Uuid),
-    /// The groups of copies in a state.
+    /// No record references a record that is to be deleted.
+    Unreferenced(Collection, Uuid),
+    /// The groups of copies still have this version.
     Groups(i64),
 }
 
 impl Write {
-    /// Whether there is nothing to be written.
+    /// True if there is nothing to be written.
     pub fn is_empty(&self) -> bool {
         self.answer.is_none() && self.changes().next().is_none()
     }
 
-    /// Bytes that it brings to the database, roughly.
+    /// The approximate number of bytes that it sends to the database.
     pub fn weight(&self) -> usize {
-        let participants = self.participants.iter().map(|one| one.put.doc.len());
-        let articles = self.articles.iter().map(|one| one.put.doc.len() + one.text.as_ref().map_or(0, String::len));
-        let reports = self.reports.iter().map(|one| one.doc.len());
-        let meetings = self.meetings.iter().map(|one| one.doc.len());
+        let text = |article: &PutArticle| article.text.as_ref().map_or(0, String::len);
+        let participants = self.participants.iter().map(|participant| participant.put.doc.len());
+        let articles = self.articles.iter().map(|article| article.put.doc.len() + text(article));
+        let reports = self.reports.iter().map(|report| report.doc.len());
+        let meetings = self.meetings.iter().map(|meeting| meeting.doc.len());
         participants.chain(articles).chain(reports).chain(meetings).sum()
     }
 
-    /// How many positions it takes.
+    /// The number of positions that it takes in the feed.
     pub fn change_count(&self) -> usize {
         self.changes().count()
     }
 
     fn changes(&self) -> impl Iterator<Item = change::Entry> {
-        let participants = self.participants.iter().map(|one| one.put.change());
-        let articles = self.articles.iter().map(|one| one.put.change());
+        let participants = self.participants.iter().map(|participant| participant.put.change());
+        let articles = self.articles.iter().map(|article| article.put.change());
         let reports = self.reports.iter().map(Put::change);
         let meetings = self.meetings.iter().map(Put::change);
         participants.chain(articles).chain(reports).chain(meetings)
     }
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug)]
 pub enum Outcome {
-    /// All of it is durable; the position of each write's last change, and whether something is to be settled anew.
+    /// The batch is durable. Has the position of each write's last change, and true if settle tasks were enqueued.
     Committed(Vec<change::Position>, bool),
-    /// None of it was written, since these were taken or have changed.
+    /// Nothing was written: these claims are lost.
     Lost(HashSet<Claim>),
 }

@@ -1,4 +1,5 @@
-//! Whose revisions are: who asked for each, when, and why. The row of a record says so, and `superseded` of former ones.
+//! The provenance of a revision: who made it, when, and why. It is stored in the record's row, and in `superseded` for
+//! former revisions.
 
 use std::ops::Deref;
 
@@ -10,10 +11,10 @@ use crate::{
     store::{StoreError, time},
 };
 
-/// Something to be written, and the write that it is part of.
+/// A record to be written, with the write that it is part of.
 #[derive(Debug)]
 pub struct Attributed<'a, P> {
-    one: &'a P,
+    inner: &'a P,
     write: &'a Write,
 }
 
@@ -29,19 +30,19 @@ impl<P> Deref for Attributed<'_, P> {
     type Target = P;
 
     fn deref(&self) -> &P {
-        self.one
+        self.inner
     }
 }
 
-/// All of one kind that the writes of a batch put.
-pub(in crate::store) fn signed<'a, P>(
+/// The records of one collection that the writes of a batch put.
+pub(in crate::store) fn attributed<'a, P>(
     batch: &[&'a Write],
     of: impl Fn(&'a Write) -> &'a [P],
 ) -> Vec<Attributed<'a, P>> {
-    batch.iter().flat_map(|write| of(write).iter().map(|one| Attributed { one, write })).collect()
+    batch.iter().flat_map(|write| of(write).iter().map(|inner| Attributed { inner, write })).collect()
 }
 
-/// What is put with a record.
+/// A type that contains a `Put`.
 pub(in crate::store) trait Puts {
     type Record: Resource;
 
@@ -72,29 +73,29 @@ impl Puts for PutParticipant {
     }
 }
 
-/// The columns that all records have of it, one entry a record.
+/// The columns of provenance that all records have, one entry per record.
 pub(in crate::store) struct Attributions<'a> {
-    pub update_times: Vec<DateTime<Utc>>,
-    pub kinds: Vec<i16>,
-    pub actors: Vec<&'a str>,
-    pub request_ids: Vec<&'a str>,
-    pub reasons: Vec<&'a str>,
+    update_times: Vec<DateTime<Utc>>,
+    kinds: Vec<i16>,
+    actors: Vec<&'a str>,
+    request_ids: Vec<&'a str>,
+    reasons: Vec<&'a str>,
 }
 
 impl<'a> Attributions<'a> {
     pub fn of<P: Puts>(puts: &[Attributed<'a, P>]) -> Self {
-        let update_time = |one: &Attributed<'a, P>| time(one.put().record.update_time()).unwrap_or_default();
+        let update_time = |put: &Attributed<'a, P>| time(put.put().record.update_time()).unwrap_or_default();
         Self {
             update_times: puts.iter().map(update_time).collect(),
-            // The kinds of the contract are few: the number fits.
-            kinds: puts.iter().map(|one| one.put().kind as i16).collect(),
-            actors: puts.iter().map(|one| one.write.actor.as_str()).collect(),
-            request_ids: puts.iter().map(|one| one.write.request_id.as_str()).collect(),
-            reasons: puts.iter().map(|one| one.write.reason.as_str()).collect(),
+            // The contract has few kinds: the cast cannot overflow.
+            kinds: puts.iter().map(|put| put.put().kind as i16).collect(),
+            actors: puts.iter().map(|put| put.write.actor.as_str()).collect(),
+            request_ids: puts.iter().map(|put| put.write.request_id.as_str()).collect(),
+            reasons: puts.iter().map(|put| put.write.reason.as_str()).collect(),
         }
     }
 
-    /// Adds them to the rows of the records.
+    /// Adds the columns to the rows of the records.
     pub fn columns(self, rows: Columns) -> Result<Columns, StoreError> {
         rows.with("update_time", "timestamptz", self.update_times)?
             .with("change_kind", "smallint", self.kinds)?

@@ -1,4 +1,5 @@
-//! Revisions: a write that replaces a record holds on to the one that it was prepared on, and keeps it as superseded.
+//! Revisions: a write that replaces a record locks the revision on which it was prepared, and copies it to
+//! `superseded`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,19 +15,16 @@ use crate::{
 /// One revision of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Version {
-    /// Its collection.
     pub collection: Collection,
-    /// Its id.
     pub id: Uuid,
-    /// Which revision.
     pub revision: i64,
 }
 
-/// The docs of these versions, in their order; `None` for one that is not there. Ends before it passes `most_bytes`, but
-/// not before the first two.
+/// The docs of these versions, in their order; `None` for one that does not exist. The list ends before it exceeds
+/// `most_bytes`, but has at least the first two.
 pub async fn docs(pool: &PgPool, versions: &[Version], most_bytes: i64) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-    // As in a list, bytes are counted before any doc is fetched from where large ones are kept apart. Each version is
-    // looked up by its key, whatever the planner thinks of the sizes of tables.
+    // The subquery counts bytes without fetching any TOASTed doc. The scalar subqueries look each version up by its
+    // key, independently of the planner's estimates.
     let docs = sqlx::query_scalar(
         "select doc
          from (
@@ -35,36 +33,46 @@ pub async fn docs(pool: &PgPool, versions: &[Version], most_bytes: i64) -> Resul
                  select number,
                         coalesce(
                             case collection
-                                when 1 then (select doc from participant as one
-                                             where one.id = asked.id and one.revision = asked.revision)
-                                when 2 then (select doc from article as one
-                                             where one.id = asked.id and one.revision = asked.revision)
-                                when 3 then (select doc from report as one
-                                             where one.id = asked.id and one.revision = asked.revision)
-                                when 4 then (select doc from meeting as one
-                                             where one.id = asked.id and one.revision = asked.revision)
+                                when 1 then (select doc
+                                             from participant
+                                             where participant.id = input.id
+                                               and participant.revision = input.revision)
+                                when 2 then (select doc
+                                             from article
+                                             where article.id = input.id
+                                               and article.revision = input.revision)
+                                when 3 then (select doc
+                                             from report
+                                             where report.id = input.id
+                                               and report.revision = input.revision)
+                                when 4 then (select doc
+                                             from meeting
+                                             where meeting.id = input.id
+                                               and meeting.revision = input.revision)
                             end,
-                            (select doc from superseded as one
-                             where one.collection = asked.collection and one.id = asked.id
-                               and one.revision = asked.revision)
+                            (select doc
+                             from superseded
+                             where superseded.collection = input.collection
+                               and superseded.id = input.id
+                               and superseded.revision = input.revision)
                         ) as doc
                  from unnest($1::smallint[], $2::uuid[], $3::bigint[])
-                          with ordinality as asked (collection, id, revision, number)
+                          with ordinality as input (collection, id, revision, number)
              ) as version
-         ) as version
+         ) as counted
          where bytes <= $4 or number <= 2
          order by number",
     )
-    .bind(versions.iter().map(|one| one.collection as i16).collect::<Vec<_>>())
-    .bind(versions.iter().map(|one| one.id).collect::<Vec<_>>())
-    .bind(versions.iter().map(|one| one.revision).collect::<Vec<_>>())
+    .bind(versions.iter().map(|version| version.collection as i16).collect::<Vec<_>>())
+    .bind(versions.iter().map(|version| version.id).collect::<Vec<_>>())
+    .bind(versions.iter().map(|version| version.revision).collect::<Vec<_>>())
     .bind(most_bytes)
     .fetch_all(pool)
     .await?;
     Ok(docs)
 }
 
-/// Locks records, in the order of their ids, that must still have these revisions; the others are lost.
+/// Locks records in the order of their ids. A record that no longer has the expected revision is lost.
 pub(in crate::store) async fn claim(
     tx: Tx<'_>,
     of: Collection,
@@ -83,7 +91,7 @@ pub(in crate::store) async fn claim(
     Ok(())
 }
 
-/// Keeps the current docs of records that are about to be replaced.
+/// Copies the current revisions of records to `superseded`, before they are replaced.
 pub(in crate::store) async fn supersede(tx: Tx<'_>, of: Collection, ids: &[Uuid]) -> Result<(), StoreError> {
     let meeting = if of == Collection::Reports { "meeting" } else { "null" };
     let statement = format!(

@@ -2,11 +2,11 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-/// Lines and texts of all messages; of what is none, the description.
+/// Returns line and text of each message, or its fault after `! `.
 fn all_of(input: &str, longest: usize) -> Vec<(u64, String)> {
     let mut messages = Messages::with_limit(input.as_bytes(), longest);
     std::iter::from_fn(|| messages.next())
-        .map(|piece| (piece.line, piece.text.unwrap_or_else(|fault| format!("! {}", fault.text))))
+        .map(|frame| (frame.line, frame.text.unwrap_or_else(|fault| format!("! {}", fault.text))))
         .collect()
 }
 
@@ -14,7 +14,7 @@ fn all(input: &str) -> Vec<(u64, String)> {
     all_of(input, LONGEST)
 }
 
-/// The same without the descriptions, and without white space.
+/// Returns the same, with `!` for each fault and without white space.
 fn outline(input: &str) -> Vec<(u64, String)> {
     let short = |text: String| match text.strip_prefix('!') {
         Some(_) => "!".to_owned(),
@@ -29,7 +29,7 @@ fn expect(input: &str, expected: &[(u64, &str)]) {
 }
 
 #[test]
-fn messages_are_found_in_every_layout() {
+fn reader_finds_messages_in_every_layout() {
     expect("", &[]);
     expect(" \r\n\n\t", &[]);
     expect("{}", &[(1, "{}")]);
@@ -46,7 +46,7 @@ fn messages_are_found_in_every_layout() {
 }
 
 #[test]
-fn a_bad_line_is_passed_and_the_next_one_read() {
+fn reader_skips_a_malformed_line() {
     expect("{}\nnot json\n{}\n", &[(1, "{}"), (2, "!"), (3, "{}")]);
     expect("{\"a\": tru}\n{}\n", &[(1, "!"), (2, "{}")]);
     expect("{\"a\":1\n{}\n", &[(1, "!"), (2, "{}")]);
@@ -64,7 +64,7 @@ fn a_bad_line_is_passed_and_the_next_one_read() {
 }
 
 #[test]
-fn after_a_malformed_message_the_next_one_is_found_by_its_indentation() {
+fn reader_finds_the_next_message_by_its_indentation() {
     let input = "{\n  \"a\": {\n    \"b\" 1\n  }\n}\n{\n  \"c\": 1\n}\n";
     expect(input, &[(1, "!"), (6, "{\"c\":1}")]);
     assert_eq!(all(input)[0].1, "! malformed JSON in line 3, column 9: expected `:`; continued at line 6");
@@ -79,17 +79,17 @@ fn after_a_malformed_message_the_next_one_is_found_by_its_indentation() {
 }
 
 #[test]
-fn where_no_message_can_be_found_it_is_said_that_reading_ends() {
-    let [(1, told)] = &all("[{\"a\" 1}, {}, {}]")[..] else { panic!("one fault") };
-    assert!(told.ends_with("; nothing after it is read"), "{told}");
-    let [(1, told)] = &all("{\n  \"a\" 1\n}\n")[..] else { panic!("one fault") };
-    assert!(told.ends_with("; nothing after it is read"), "{told}");
-    let [(1, told)] = &all("{\"a\" 1}\n")[..] else { panic!("one fault") };
-    assert!(told.ends_with("expected `:`"), "{told}");
+fn fault_says_that_reading_ends_if_no_message_follows() {
+    let [(1, fault)] = &all("[{\"a\" 1}, {}, {}]")[..] else { panic!("one fault") };
+    assert!(fault.ends_with("; nothing after it is read"), "{fault}");
+    let [(1, fault)] = &all("{\n  \"a\" 1\n}\n")[..] else { panic!("one fault") };
+    assert!(fault.ends_with("; nothing after it is read"), "{fault}");
+    let [(1, fault)] = &all("{\"a\" 1}\n")[..] else { panic!("one fault") };
+    assert!(fault.ends_with("expected `:`"), "{fault}");
 }
 
 #[test]
-fn a_file_that_is_cut_off_is_said_to_be() {
+fn fault_says_that_a_file_is_cut_off() {
     for (input, whole) in [
         ("{}\n{\"a\": \"b", 1),
         ("{}\n{\n  \"a\": {\n    \"b\": 1\n  }\n", 1),
@@ -106,7 +106,7 @@ fn a_file_that_is_cut_off_is_said_to_be() {
 }
 
 #[test]
-fn a_fault_has_its_line_its_column_and_what_was_expected() {
+fn fault_has_line_column_and_the_expected_token() {
     for (input, line, fault) in [
         (
             "not json",
@@ -138,7 +138,7 @@ fn a_fault_has_its_line_its_column_and_what_was_expected() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_are_said_to_be() {
+fn fault_says_that_bytes_are_not_utf8() {
     for (input, expected) in [
         (&b"{\"a\":\"\xff\"}\n{}"[..], "a string that is not UTF-8"),
         (b"\xff\xff\xff\n{}", "which is not UTF-8"),
@@ -147,13 +147,13 @@ fn bytes_that_are_not_utf8_are_said_to_be() {
         let mut messages = Messages::new(input);
         let fault = messages.next().expect("a fault").text.expect_err("a fault");
         assert!(fault.text.contains(expected), "{fault:?}");
-        assert_eq!(messages.next().map(|piece| (piece.line, piece.text)), Some((2, Ok("{}".to_owned()))));
+        assert_eq!(messages.next().map(|frame| (frame.line, frame.text)), Some((2, Ok("{}".to_owned()))));
         assert_eq!(messages.next(), None);
     }
 }
 
 #[test]
-fn a_fault_names_the_uri_where_there_is_one() {
+fn fault_names_the_uri_if_there_is_one() {
     let mut messages = Messages::new(&b"{\"article\":{\"uri\" : \"urn:\\u0041\" \"title\"}}"[..]);
     assert_eq!(messages.next().expect("a fault").text.expect_err("a fault").subject, "urn:A");
     for none in ["{}", "{\"uri\"}", "{\"uri\":5}", "{\"uri\":\"x"] {
@@ -162,7 +162,7 @@ fn a_fault_names_the_uri_where_there_is_one() {
 }
 
 #[test]
-fn a_message_may_be_as_large_as_the_limit() {
+fn reader_accepts_a_message_of_the_largest_size() {
     let message = |len: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(len - 8));
     let input = [message(99), message(100), message(101), message(3_000), message(100)].join("\n");
     let sizes: Vec<_> = all_of(&input, 100).into_iter().map(|(line, text)| (line, text.len())).collect();
@@ -171,7 +171,7 @@ fn a_message_may_be_as_large_as_the_limit() {
 }
 
 #[test]
-fn many_unfinished_messages_take_no_time() {
+fn reader_handles_many_unfinished_messages_in_linear_time() {
     let input = "{\"reports\": [\n".repeat(10_000);
     assert_eq!(all(&input).len(), 10_000);
     let deep = "[".repeat(1_000_000);
@@ -181,12 +181,12 @@ fn many_unfinished_messages_take_no_time() {
 }
 
 #[test]
-fn memory_is_bounded_by_one_message() {
+fn reader_buffers_one_message() {
     let input = "{\"a\": \"0123456789\"},\n".repeat(200_000);
     let mut messages = Messages::new(std::io::Cursor::new(format!("[{input}{{}}]")));
     let mut count = 0;
-    while let Some(piece) = messages.next() {
-        assert!(piece.text.is_ok() && messages.buffer.capacity() <= 4 * CHUNK, "{piece:?}");
+    while let Some(frame) = messages.next() {
+        assert!(frame.text.is_ok() && messages.buffer.capacity() <= 4 * CHUNK, "{frame:?}");
         count += 1;
     }
     assert_eq!(count, 200_001);
@@ -210,7 +210,7 @@ fn any_message() -> impl Strategy<Value = serde_json::Value> {
 
 proptest! {
     #[test]
-    fn whatever_the_layout_the_messages_are_the_same(messages in vec(any_message(), 0..5), layout in 0..6) {
+    fn messages_do_not_depend_on_the_layout(messages in vec(any_message(), 0..5), layout in 0..6) {
         let texts = |pretty: bool| messages.iter().map(move |message| match pretty {
             true => serde_json::to_string_pretty(message).expect("JSON"),
             false => message.to_string(),
@@ -229,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn no_input_is_read_without_end(input in vec(prop_oneof![
+    fn reader_terminates_on_every_input(input in vec(prop_oneof![
         Just("{"), Just("}"), Just("["), Just("]"), Just(","), Just("\""), Just("\n"), Just("\"a\":1"), Just(" "), Just("x"),
     ], 0..40)) {
         let input = input.concat();

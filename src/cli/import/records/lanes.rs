@@ -1,4 +1,4 @@
-//! Lanes of records: those of one key are written one after another, others at the same time.
+//! Writes records concurrently in lanes. Records of one key are in one lane, which writes them one after another.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{Item, Writer};
 
-/// Records on their way, each lane one at a time.
+/// The lanes, each with a queue and a task.
 pub struct Lanes {
     lanes: Vec<mpsc::Sender<Item>>,
     workers: JoinSet<Result<Vec<Item>>>,
@@ -26,7 +26,8 @@ impl Lanes {
         Self { lanes, workers }
     }
 
-    /// Gives a record to the lane of its key. `false`: the lane has ended, and `close` says why.
+    /// Sends a record to the lane of its key. Returns `false` if the lane has ended with an error, which `close`
+    /// returns.
     pub async fn send(&self, item: Item) -> bool {
         let mut hasher = DefaultHasher::new();
         item.key.hash(&mut hasher);
@@ -34,7 +35,11 @@ impl Lanes {
         self.lanes[lane as usize].send(item).await.is_ok()
     }
 
-    /// Waits until all are written; answers those that missed another record.
+    /// Waits until all records are written. Returns those that refer to a missing record.
+    ///
+    /// # Errors
+    ///
+    /// The error that ended a lane.
     pub async fn close(mut self) -> Result<Vec<Item>> {
         self.lanes.clear();
         let mut waiting = Vec::new();

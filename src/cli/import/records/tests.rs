@@ -7,28 +7,28 @@ use super::*;
 const ID: &str = "00000000-0000-7000-8000-000000000001";
 
 fn parse(text: &str) -> Result<Option<Item>, String> {
-    item(At::default(), Ok(text.replace("ID", ID))).map_err(|fault| fault.text)
+    item(Location::default(), Ok(text.replace("ID", ID))).map_err(|fault| fault.text)
 }
 
 #[test]
-fn a_record_is_written_under_its_own_name_and_a_report_in_the_lane_of_its_meeting() {
+fn item_has_the_name_of_its_record_and_a_report_has_the_key_of_its_meeting() {
     let report = r#"{"report":{"meeting":"meetings/ID","report":{"name":"reports/ID","account":{}}}}"#;
     let item = parse(report).expect("well formed").expect("a record");
-    assert_eq!((item.sort, item.key), (Sort::Report, format!("meetings/{ID}")));
+    assert_eq!((item.kind, item.key), (RecordKind::Report, format!("meetings/{ID}")));
     assert_eq!(item.name, format!("reports/{ID}"));
 
     let article = r#"{"article":{"name":"articles/ID","uri":"urn:x"}}"#;
     let item = parse(article).expect("well formed").expect("a record");
-    assert_eq!((item.sort, item.key), (Sort::Article, format!("articles/{ID}")));
+    assert_eq!((item.kind, item.key), (RecordKind::Article, format!("articles/{ID}")));
 }
 
 #[test]
-fn a_header_may_stand_anywhere() {
+fn header_is_ignored_anywhere() {
     assert!(parse(r#"{"header":{"format":"readout.v1"}}"#).expect("well formed").is_none());
 }
 
 #[test]
-fn a_record_without_a_name_of_its_sort_is_refused() {
+fn item_without_a_name_of_its_collection_is_refused() {
     for line in [
         r#"{"article":{"uri":"urn:x"}}"#,
         r#"{"article":{"name":"articles/7","uri":"urn:x"}}"#,
@@ -41,9 +41,9 @@ fn a_record_without_a_name_of_its_sort_is_refused() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_there_is_compared_and_a_conflict_with_another_is_an_error() {
-    let taken = |by: &str| {
-        let metadata = HashMap::from([("name".to_owned(), by.to_owned())]);
+async fn outcome_compares_an_existing_record_and_fails_on_another_name() {
+    let taken = |name: &str| {
+        let metadata = HashMap::from([("name".to_owned(), name.to_owned())]);
         let details = ErrorDetails::with_error_info("DUPLICATE_ARTICLE", "readout.v1", metadata);
         Err::<(), _>(Status::with_error_details(Code::AlreadyExists, "taken", details))
     };

@@ -1,23 +1,23 @@
-//! What is wrong with a filter, and where.
+//! Errors in the text of a filter, with their position.
 
 use thiserror::Error;
 
-/// Why a filter was refused: the first thing against the grammar or, if there is none, the first against the fields.
-/// Positions are bytes from the start of the text.
+/// The first syntax error of a filter or, if there is none, the first error in its fields and values. Positions are
+/// byte offsets from the start of the text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FilterError {
-    /// It does not follow the grammar.
+    /// The text does not follow the grammar.
     #[error("at byte {position}: {message}")]
     Syntax {
-        /// Where the text stops making sense.
+        /// The first byte that does not fit.
         position: usize,
-        /// What was expected there.
+        /// A description of the input expected there.
         message: String,
     },
     /// The collection has no such field.
     #[error("at byte {position}: there is no field {field:?}{}", did_you_mean(.field, "function", *.nearest))]
     UnknownField {
-        /// Where the field's name begins.
+        /// The start of the field's name.
         position: usize,
         /// The name as written, cut after [`FilterError::MOST_ECHOED`] characters.
         field: String,
@@ -27,62 +27,62 @@ pub enum FilterError {
     /// The collection has no such function.
     #[error("at byte {position}: there is no function {function:?}{}", did_you_mean(.function, "field", *.nearest))]
     UnknownFunction {
-        /// Where the function's name begins.
+        /// The start of the function's name.
         position: usize,
         /// The name as written, cut after [`FilterError::MOST_ECHOED`] characters.
         function: String,
         /// The function or field that was probably meant.
         nearest: Option<&'static str>,
     },
-    /// A function is called with what it does not take.
+    /// A function is called with wrong arguments.
     #[error("at byte {position}: {function} takes {expected}{sent}")]
     BadCall {
-        /// Where the argument begins or, if it is about all of them, the function's name.
+        /// The start of the argument or, if all of them are wrong, of the function's name.
         position: usize,
         /// The function.
         function: &'static str,
-        /// What the function takes.
+        /// The arguments that the function takes.
         expected: &'static str,
-        /// The end of the sentence: what it is called with, where that is one value.
+        /// The end of the sentence: the argument as sent, if it is one value.
         sent: String,
     },
-    /// A field is compared with what it can never be.
+    /// A field is compared with a value that it can never have.
     #[error("at byte {position}: {field} must be compared with {expected}{sent}")]
     BadValue {
-        /// Where the value begins.
+        /// The start of the value.
         position: usize,
         /// The field.
         field: &'static str,
-        /// What the field can be compared with.
+        /// A description of the values that the field can be compared with.
         expected: String,
-        /// The end of the sentence: what it is compared with and, if there is one, the nearest name.
+        /// The end of the sentence: the value as sent and, if there is one, the nearest name.
         sent: String,
     },
-    /// The grammar has it, but not here.
+    /// The grammar allows the construct, but this field or place does not.
     #[error("at byte {position}: {operator} cannot be used here; use {expected}")]
     UnsupportedOperator {
-        /// Where it stands.
+        /// The start of the construct.
         position: usize,
         /// The operator, or the name of the construct.
         operator: &'static str,
-        /// What can be written in its place.
+        /// A description of a replacement.
         expected: &'static str,
     },
-    /// It is larger than a filter may be.
+    /// The filter exceeds a limit.
     #[error("a filter has at most {most} {what}")]
     TooComplex {
-        /// What there are too many of.
+        /// The counted unit, in the plural.
         what: &'static str,
-        /// How many there may be.
+        /// The limit.
         most: usize,
     },
 }
 
 impl FilterError {
-    /// How much of an unknown name is repeated.
+    /// The most characters of an unknown name that an error repeats.
     pub const MOST_ECHOED: usize = 64;
 
-    /// Where in the text it is; `None` if it is about the whole.
+    /// The byte offset of the error; `None` if it is about the whole filter.
     pub fn position(&self) -> Option<usize> {
         match *self {
             Self::Syntax { position, .. }
@@ -95,8 +95,7 @@ impl FilterError {
         }
     }
 
-    /// If it is about a name that the collection does not have: whether that is a `field` or a `function`, the name, and
-    /// the nearest one.
+    /// For an unknown name: its sort, `field` or `function`, the name, and the nearest existing name.
     pub fn unknown(&self) -> Option<(&'static str, &str, Option<&'static str>)> {
         match self {
             Self::UnknownField { field, nearest, .. } => Some(("field", field, *nearest)),
@@ -106,7 +105,7 @@ impl FilterError {
     }
 }
 
-/// What was probably meant by `name`, if it is not what it is written as but the `other`.
+/// The suggestion for an unknown name. `other` is the other sort of name: a field used as a function, or the reverse.
 fn did_you_mean(name: &str, other: &str, nearest: Option<&str>) -> String {
     match nearest {
         Some(nearest) if nearest == name => format!("; it is a {other}"),

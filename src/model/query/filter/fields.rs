@@ -1,5 +1,5 @@
-//! The fields and functions by which each collection can be filtered: one table each. What a caller can read of them
-//! (ListFilterFields) stands in the same tables.
+//! The fields and functions of the filters of each collection, one table each. ListFilterFields returns the examples
+//! and comments of these tables.
 
 use std::sync::LazyLock;
 
@@ -17,77 +17,87 @@ use Comparison::*;
 /// The fields and functions of meetings.
 pub static MEETINGS: &Vocabulary = &Vocabulary {
     fields: &[
-        Field::one("kind", Enum(meeting_kind), "kind = TALKS", "What sort of event it was."),
-        Field::one("status", Enum(meeting_status), "status = HELD", "Whether it took place."),
-        Field::many(
+        Field::single("kind", Enum(meeting_kind), "kind = TALKS", "The sort of event."),
+        Field::single(
+            "status",
+            Enum(meeting_status),
+            "status = HELD",
+            "The status of the event: planned, held, postponed, cancelled or denied.",
+        ),
+        Field::repeated(
             "region",
             Region(MeetingRegion),
             "region = \"AZ\"",
-            "A participation that is PRESENT, REMOTE or REPRESENTED has it.",
+            "The region of a participation that is PRESENT, REMOTE or REPRESENTED.",
         ),
-        Field::one("place.region", Region(PlaceRegion), "place.region = \"AZ\"", "The country where it took place."),
-        Field::one(
+        Field::single("place.region", Region(PlaceRegion), "place.region = \"AZ\"", "The country of the place."),
+        Field::single(
             "place.locality",
             Text(|name| PlaceLocality(names::key(&name))),
             "place.locality = \"Baku\"",
-            "The town where it took place, however it is written in upper and lower case.",
+            "The town of the place, in upper or lower case.",
         ),
-        Field::many(
+        Field::repeated(
             "participant",
             Resource(Collection::Participants, Participant),
             "participant = \"participants/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "A participation is of this participant, in whatever way.",
+            "A participant, with any role and presence.",
         ),
-        Field::many(
+        Field::repeated(
             "article",
             Resource(Collection::Articles, Article),
             "article = \"articles/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "An active report is from this article.",
+            "The article of an active report.",
         ),
-        Field::many("topic", Text(Topic), "topic:\"military-cooperation\"", "One of its topics."),
-        Field::one(
+        Field::repeated("topic", Text(Topic), "topic:\"military-cooperation\"", "A topic of the meeting."),
+        Field::single(
             "date",
             Date(MeetingDate),
             "date >= \"2020-08-24\"",
-            "When it took place, from the first day to the last; unset where no day is known.",
+            "The days of the meeting, from the first to the last; unset if no day is known.",
         ),
-        Field::one("has_dispute", Bool(HasDispute), "has_dispute = true", "Whether its sources disagree."),
-        Field::one("report_count", Number(ReportCount), "report_count >= 3", "Its active reports, without rulings."),
-        Field::one(
+        Field::single("has_dispute", Bool(HasDispute), "has_dispute = true", "True if the sources disagree."),
+        Field::single(
+            "report_count",
+            Number(ReportCount),
+            "report_count >= 3",
+            "The number of active reports, without rulings.",
+        ),
+        Field::single(
             "independent_source_count",
             Number(IndependentSourceCount),
             "independent_source_count = 1",
-            "Its independent sources: copies of one text are one.",
+            "The number of independent sources. Copies of one text count as one.",
         ),
-        Field::one(
+        Field::single(
             "review",
             Enum(meeting_review),
             "review = UNREVIEWED",
-            "How far it can be relied on; one that is RETRACTED is only found with show_deleted.",
+            "The review state. RETRACTED meetings are found only with show_deleted.",
         ),
-        Field::one(
+        Field::single(
             "announcement.by",
             Text(|name| AnnouncedBy(names::key(&name))),
             "announcement.by = \"the ministry\"",
-            "Who announced it, as written, in upper or lower case.",
+            "The announcer as written, in upper or lower case.",
         ),
-        Field::one(
+        Field::single(
             "announcement.participant",
             Resource(Collection::Participants, Announcer),
             "announcement.participant = \"participants/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "Who announced it, where that is one of its participations.",
+            "The participant who announced it, if it has a participation in the meeting.",
         ),
-        Field::one(
+        Field::single(
             "announcement.date",
             Date(AnnouncementDate),
             "announcement.date <= \"2020-09-05\"",
-            "When it was announced: neither when it took place nor when an article told of it.",
+            "The day of the announcement, as distinct from the days of the meeting and of its articles.",
         ),
-        Field::one(
+        Field::single(
             "publish_date",
             Date(MeetingPublishDate),
             "publish_date = \"2020-09\"",
-            "When an article first told of it, of those whose reports are active.",
+            "The earliest publish date of the articles with active reports.",
         ),
         create_time(Time(|order, range| CreateTime(Collection::Meetings, order, range))),
         update_time(Time(|order, range| UpdateTime(Collection::Meetings, order, range))),
@@ -98,15 +108,15 @@ pub static MEETINGS: &Vocabulary = &Vocabulary {
             signature: "participant((CONDITIONS))",
             call: FunctionCall::OneParticipation,
             example: "participant((region = \"RU\" AND role = HEAD_OF_DELEGATION AND seniority <= 3))",
-            comment: "One participation fulfils all of the conditions, which are a filter over the fields of \
-                      `participations`; two brackets.",
+            comment: "True if one participation fulfils all conditions. The conditions are a filter over the fields of \
+                      `participations`, in brackets of their own.",
         },
         Function {
             name: "between",
             signature: "between(REGION, REGION)",
             call: FunctionCall::Between,
             example: "between(\"AZ\", \"RU\")",
-            comment: "On each of the two sides, which are different, a participation is PRESENT, REMOTE or REPRESENTED.",
+            comment: "True if both regions, which differ, have a participation that is PRESENT, REMOTE or REPRESENTED.",
         },
     ],
 };
@@ -114,22 +124,27 @@ pub static MEETINGS: &Vocabulary = &Vocabulary {
 /// The fields of a participation, inside `participant((...))`.
 pub static PARTICIPATIONS: &Vocabulary = &Vocabulary {
     fields: &[
-        Field::one(
+        Field::single(
             "participant",
             Resource(Collection::Participants, PartParticipant),
             "participant = \"participants/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "Who it is; unset while unresolved.",
+            "The participant; unset while unresolved.",
         ),
-        Field::one("region", Region(PartRegion), "region = \"RU\"", "For which country."),
-        Field::many("role", Enum(role), "role = HEAD_OF_DELEGATION", "What the participant did there."),
-        Field::one(
+        Field::single("region", Region(PartRegion), "region = \"RU\"", "The country that the participant acts for."),
+        Field::repeated("role", Enum(role), "role = HEAD_OF_DELEGATION", "A role of the participant at the meeting."),
+        Field::single(
             "seniority",
             Number(PartSeniority),
             "seniority <= 3",
-            "How high the office held then is: 1 head of state or government, 2 minister, 3 deputy minister, \
-             4 director, 5 ambassador, 6 other; unset where it is not known.",
+            "The seniority of the office held at the time: 1 head of state or government, 2 minister, \
+             3 deputy minister, 4 director, 5 ambassador, 6 other; unset if unknown.",
         ),
-        Field::one("presence", Enum(presence), "presence = PRESENT", "How the participant was there."),
+        Field::single(
+            "presence",
+            Enum(presence),
+            "presence = PRESENT",
+            "The presence: in person, remote, represented, absent or only referenced.",
+        ),
     ],
     functions: &[],
 };
@@ -137,19 +152,24 @@ pub static PARTICIPATIONS: &Vocabulary = &Vocabulary {
 /// The fields of participants.
 pub static PARTICIPANTS: &Vocabulary = &Vocabulary {
     fields: &[
-        Field::one("kind", Enum(participant_kind), "kind = PERSON", "What the participant is."),
-        Field::one("region", Region(ParticipantRegion), "region = \"AZ\"", "The country it belongs to."),
-        Field::many(
+        Field::single("kind", Enum(participant_kind), "kind = PERSON", "The kind of participant."),
+        Field::single(
+            "region",
+            Region(ParticipantRegion),
+            "region = \"AZ\"",
+            "The country that the participant belongs to.",
+        ),
+        Field::repeated(
             "name",
             Text(|name| Name(names::key(&name))),
             "name = \"Karim Valiyev\"",
             "The display name or another name, in upper or lower case.",
         ),
-        Field::one(
+        Field::single(
             "parent",
             Resource(Collection::Participants, Parent),
             "parent = \"participants/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "The participant that this one is part of.",
+            "The participant that this participant is part of.",
         ),
         create_time(Time(|order, range| CreateTime(Collection::Participants, order, range))),
         update_time(Time(|order, range| UpdateTime(Collection::Participants, order, range))),
@@ -160,32 +180,47 @@ pub static PARTICIPANTS: &Vocabulary = &Vocabulary {
 /// The fields of articles.
 pub static ARTICLES: &Vocabulary = &Vocabulary {
     fields: &[
-        Field::many(
+        Field::repeated(
             "uri",
             Text(Uri),
             "uri = \"https://www.azernews.az/nation/168500.html\"",
-            "The uri or an alternate.",
+            "The uri or an alternate uri.",
         ),
-        Field::one("publisher.region", Region(PublisherRegion), "publisher.region = \"AZ\"", "Where it is published."),
-        Field::one("language", Text(Language), "language = \"en\"", "The language of the text, as given."),
-        Field::one(
+        Field::single(
+            "publisher.region",
+            Region(PublisherRegion),
+            "publisher.region = \"AZ\"",
+            "The country of the publisher.",
+        ),
+        Field::single(
+            "language",
+            Text(Language),
+            "language = \"en\"",
+            "The language of the text, as written in the article.",
+        ),
+        Field::single(
             "section",
             Text(|name| Section(composed(&name).into_owned())),
             "section = \"Politics\"",
-            "The section or desk, as given.",
+            "The section or desk, as written in the article.",
         ),
-        Field::one("publish_date", Date(PublishDate), "publish_date >= \"2020-09\"", "The day printed on it."),
-        Field::one(
+        Field::single(
+            "publish_date",
+            Date(PublishDate),
+            "publish_date >= \"2020-09\"",
+            "The publish date printed on the article.",
+        ),
+        Field::single(
             "origin",
             Resource(Collection::Articles, Origin),
             "origin = \"articles/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "The first article of its group of copies; itself where it is the first or alone.",
+            "The first article of the group of copies; the article itself if it is the first or has no copies.",
         ),
-        Field::one(
+        Field::single(
             "syndicated_from",
             Resource(Collection::Articles, SyndicatedFrom),
             "syndicated_from = \"articles/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "The article that it says to be a copy of.",
+            "The article that this article names as its original.",
         ),
         create_time(Time(|order, range| CreateTime(Collection::Articles, order, range))),
         update_time(Time(|order, range| UpdateTime(Collection::Articles, order, range))),
@@ -193,58 +228,59 @@ pub static ARTICLES: &Vocabulary = &Vocabulary {
     functions: &[],
 };
 
-/// The fields of changes: their own, and those of their resources, under the name of these. Which articles tell of a
-/// meeting does not stand in the meeting: the changes of its reports say so.
+/// The fields of changes: their own, and those of their resources with the resource's name as prefix. There is no
+/// `meeting.article`, because a meeting does not name its articles: use `report.article`.
 pub static CHANGES: LazyLock<Vocabulary> = LazyLock::new(|| {
     let own = [
-        Field::one(
+        Field::single(
             "collection",
             Values::Collection(ChangeCollection),
             "collection = meetings",
             "The collection of the resource.",
         ),
-        Field::one("kind", Enum(change_kind), "kind = CREATED", "What happened to the resource."),
-        Field::one(
+        Field::single("kind", Enum(change_kind), "kind = CREATED", "The kind of change."),
+        Field::single(
             "name",
             Values::AnyResource(ChangeName),
             "name = \"meetings/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "The resource.",
+            "The name of the resource.",
         ),
-        Field::one(
+        Field::single(
             "report.meeting",
             Resource(Collection::Meetings, ReportMeeting),
             "report.meeting = \"meetings/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "Of a report: its meeting.",
+            "The meeting of the changed report.",
         ),
-        Field::one(
+        Field::single(
             "report.article",
             Resource(Collection::Articles, ReportArticle),
             "report.article = \"articles/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "Of a report: its article.",
+            "The article of the changed report.",
         ),
     ];
-    let within = |resource: &str, name: &str| -> &'static str { format!("{resource}.{name}").leak() };
-    let of = |resource: &'static str, of: &Vocabulary| {
-        let fields = of.fields.iter().filter(move |field| (resource, field.name) != ("meeting", "article"));
-        let (name, example) = (within, within);
+    let prefixed = |resource: &str, name: &str| -> &'static str { format!("{resource}.{name}").leak() };
+    let fields_of = |resource: &'static str, vocabulary: &Vocabulary| {
+        let fields = vocabulary.fields.iter().filter(move |field| (resource, field.name) != ("meeting", "article"));
         fields.map(move |field| Field {
-            name: name(resource, field.name),
-            example: example(resource, field.example),
+            name: prefixed(resource, field.name),
+            example: prefixed(resource, field.example),
             ..*field
         })
     };
-    let resources = of("meeting", MEETINGS).chain(of("participant", PARTICIPANTS)).chain(of("article", ARTICLES));
+    let resources = fields_of("meeting", MEETINGS)
+        .chain(fields_of("participant", PARTICIPANTS))
+        .chain(fields_of("article", ARTICLES));
     let fields: Vec<_> = own.into_iter().chain(resources).collect();
     let functions = MEETINGS.functions.iter().map(|function| Function {
-        name: within("meeting", function.name),
-        signature: within("meeting", function.signature),
-        example: within("meeting", function.example),
+        name: prefixed("meeting", function.name),
+        signature: prefixed("meeting", function.signature),
+        example: prefixed("meeting", function.example),
         ..*function
     });
     Vocabulary { fields: fields.leak(), functions: functions.collect::<Vec<_>>().leak() }
 });
 
-/// The collections and what else has fields, by the names by which ListFilterFields is asked for them.
+/// The fields of a collection, or of `changes` or `participations`, by its name in ListFilterFields.
 pub fn vocabulary(name: &str) -> Option<&'static Vocabulary> {
     match name {
         "articles" => Some(ARTICLES),
@@ -258,11 +294,16 @@ pub fn vocabulary(name: &str) -> Option<&'static Vocabulary> {
 }
 
 const fn create_time(values: Values) -> Field {
-    Field::one("create_time", values, "create_time >= \"2020-09-04T12:00:00Z\"", "When it was first written here.")
+    Field::single(
+        "create_time",
+        values,
+        "create_time >= \"2020-09-04T12:00:00Z\"",
+        "The time of creation in this service.",
+    )
 }
 
 const fn update_time(values: Values) -> Field {
-    Field::one("update_time", values, "update_time < \"2020-09-04\"", "When it was last written here.")
+    Field::single("update_time", values, "update_time < \"2020-09-04\"", "The time of the last update in this service.")
 }
 
 fn change_kind(number: i32) -> Option<(&'static str, Comparison)> {

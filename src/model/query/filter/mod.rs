@@ -1,9 +1,9 @@
-//! Filters of lists and streams: the language of AIP-160, read into a typed tree. `fields` says what each collection can
-//! be asked for.
+//! Filters of lists and streams: the language of AIP-160, parsed into a typed tree. `fields` lists the fields of each
+//! collection.
 //!
-//! `OR` binds tighter than `AND`, as the AIP has it: `a AND b OR c` is `a AND (b OR c)`. Comparisons with nothing
-//! but white space between them are joined as by `AND`. An unset field satisfies no comparison, `NOT` knows only
-//! true and false, and `a != b` is `NOT a = b`; so the tree has no "not equal". `*` is a letter like any other.
+//! `OR` binds tighter than `AND`, as in the AIP: `a AND b OR c` is `a AND (b OR c)`. Comparisons separated only by
+//! white space are joined by `AND`. An unset field satisfies no comparison. Logic is two-valued and `a != b` is `NOT a
+//! = b`, so the tree has no "not equal". `*` is an ordinary character, not a wildcard.
 
 mod error;
 mod evaluate;
@@ -31,16 +31,16 @@ pub use self::{
 };
 use crate::{model::resource::Collection, pb};
 
-/// What a resource must be for a list to have it.
+/// A condition that a resource must satisfy to be in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
-    /// All of these; without any, everything.
+    /// True if all parts are; without parts, true.
     And(Vec<Filter>),
-    /// One of these at least; without any, nothing.
+    /// True if at least one part is; without parts, false.
     Or(Vec<Filter>),
-    /// Whatever this is not.
+    /// True if the part is false.
     Not(Box<Filter>),
-    /// What compares so.
+    /// True if the comparison is.
     Compare(Comparison),
 }
 
@@ -49,9 +49,9 @@ impl Filter {
     pub const EVERYTHING: Self = Self::And(Vec::new());
 }
 
-/// A field and what it is compared with: equal to it, where no [`Order`] says otherwise.
+/// A field and the value that it is compared with: for equality, unless there is an [`Order`].
 ///
-/// Whoever applies filters matches on this, so that a new field breaks the build until it is decided about.
+/// Code that applies filters matches on this enum in full, so that a new field breaks the build until it is handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Comparison {
     /// `kind` of a meeting.
@@ -66,7 +66,7 @@ pub enum Comparison {
     PlaceLocality(String),
     /// `participant` of a meeting.
     Participant(Uuid),
-    /// `article` of a meeting: one of its reports is from it.
+    /// `article` of a meeting: the article of one of its reports.
     Article(Uuid),
     /// `topic` of a meeting.
     Topic(String),
@@ -82,13 +82,13 @@ pub enum Comparison {
     Review(pb::meeting::Review),
     /// `announcement.by` of a meeting: its normalised key.
     AnnouncedBy(String),
-    /// `announcement.participant` of a meeting: that of the participation which the announcement names.
+    /// `announcement.participant` of a meeting: the participant of the participation that the announcement names.
     Announcer(Uuid),
     /// `announcement.date` of a meeting.
     AnnouncementDate(Order, DateRange),
-    /// `publish_date` of a meeting: when an article first told of it.
+    /// `publish_date` of a meeting: the earliest publish date of its articles.
     MeetingPublishDate(Order, DateRange),
-    /// `participant((...))` of a meeting: one of its participations is so, by the comparisons that begin with `Part`.
+    /// `participant((...))` of a meeting: one participation satisfies the filter, whose comparisons begin with `Part`.
     OneParticipation(Box<Filter>),
     /// `participant` of a participation.
     PartParticipant(Uuid),
@@ -104,7 +104,7 @@ pub enum Comparison {
     ParticipantKind(pb::participant::Kind),
     /// `region` of a participant.
     ParticipantRegion(String),
-    /// `name` of a participant: the normalised key of its display name or of another of its names.
+    /// `name` of a participant: the normalised key of its display name or another name.
     Name(String),
     /// `parent` of a participant.
     Parent(Uuid),
@@ -136,6 +136,6 @@ pub enum Comparison {
     ChangeCollection(Collection),
     /// `kind` of a change.
     ChangeKind(pb::change::Kind),
-    /// `name` of a change: that of its resource.
+    /// `name` of a change: the name of its resource.
     ChangeName(Collection, Uuid),
 }

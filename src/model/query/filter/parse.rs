@@ -1,4 +1,4 @@
-//! From the text of a filter to its tree. The grammar is the crate `aip-160`'s, which nothing else here knows.
+//! Parses the text of a filter into its tree. Only this module depends on the crate `aip-160`, which has the grammar.
 
 use aip_160::{Arg, Comparable, Comparator, Expression, Member, Restriction, Value};
 
@@ -8,31 +8,34 @@ use super::{
 };
 use crate::model::{
     rules::codes::{is_region, nearest_region},
-    text::{quoted::shown, suggestion::did_you_mean},
+    text::{quoted::quoted, suggestion::did_you_mean},
 };
 
-/// Largest filter in bytes. The contract says so too.
+/// The most bytes in one filter. The contract states it too.
 pub const MAX_BYTES: usize = 8192;
-/// Most comparisons and calls of functions in one filter.
+/// The most comparisons and function calls in one filter. The contract states it too.
 pub const MAX_COMPARISONS: usize = 200;
-/// Most brackets around one another.
+/// The most levels of nested brackets. The contract states it too.
 pub const MAX_DEPTH: usize = 32;
 
-/// Reads a filter over the fields and functions of a collection. An empty text is [`Filter::EVERYTHING`].
+/// Parses a filter over the fields and functions of a collection. An empty text is [`Filter::EVERYTHING`].
+///
+/// # Errors
+/// If the text does not follow the grammar, exceeds a limit, or has an unknown name or a value of the wrong type.
 pub fn parse(vocabulary: &'static Vocabulary, text: &str) -> Result<Filter, FilterError> {
     read(vocabulary, text).map_err(|error| match error {
         FilterError::Syntax { position, message } if message.starts_with("expected") => {
-            let message = format!("{message}; here is {}", found(text, position));
+            let message = format!("{message}; found {}", found(text, position));
             FilterError::Syntax { position, message }
         }
         error => error,
     })
 }
 
-/// The text at a position, for an error message.
+/// The first 20 characters at a position, quoted, for an error message.
 fn found(text: &str, position: usize) -> String {
     let rest = text.get(position..).unwrap_or_default().trim();
-    if rest.is_empty() { "the end".to_owned() } else { shown(&rest.chars().take(20).collect::<String>()) }
+    if rest.is_empty() { "the end".to_owned() } else { quoted(&rest.chars().take(20).collect::<String>()) }
 }
 
 fn read(vocabulary: &'static Vocabulary, text: &str) -> Result<Filter, FilterError> {
@@ -45,7 +48,7 @@ fn read(vocabulary: &'static Vocabulary, text: &str) -> Result<Filter, FilterErr
     if let Some(position) = scan::keyword_at_bracket(text) {
         return Err(syntax(position, "expected a space between AND, OR or NOT and the bracket"));
     }
-    let tree = aip_160::parse_filter_with_max_depth(text, MAX_DEPTH).map_err(|error| refused(error, text))?;
+    let tree = aip_160::parse_filter_with_max_depth(text, MAX_DEPTH).map_err(|error| syntax_error(error, text))?;
     match &tree.expression {
         Some(expression) => Walk { vocabulary, scan: Scan::new(text), comparisons: 0 }.filter(expression),
         None => Ok(Filter::EVERYTHING),
@@ -56,8 +59,8 @@ fn syntax(position: usize, message: impl Into<String>) -> FilterError {
     FilterError::Syntax { position, message: message.into() }
 }
 
-/// The parser's errors in our words.
-fn refused(error: aip_160::FilterError, text: &str) -> FilterError {
+/// Converts an error of the parser.
+fn syntax_error(error: aip_160::FilterError, text: &str) -> FilterError {
     match error {
         aip_160::FilterError::Syntax { offset, message } => syntax(
             offset,
@@ -67,7 +70,7 @@ fn refused(error: aip_160::FilterError, text: &str) -> FilterError {
                 }
                 "unexpected end of filter" | "expected a value" => "expected a field or a value".to_owned(),
                 "expected ')'" if is_condition(text, offset) => {
-                    "expected ')'; text with punctuation needs quotes, and conditions in a function brackets of \
+                    "expected ')'; text with punctuation needs quotes, and conditions in a function need brackets of \
                      their own: participant((...))"
                         .to_owned()
                 }
@@ -76,14 +79,14 @@ fn refused(error: aip_160::FilterError, text: &str) -> FilterError {
             },
         ),
         aip_160::FilterError::TooDeep { limit } => {
-            FilterError::TooComplex { what: "brackets around one another", most: limit }
+            FilterError::TooComplex { what: "levels of nested brackets", most: limit }
         }
-        // The others come from its conversions to SQL, which are not used.
+        // The other errors come from the crate's conversions to SQL, which are not used.
         _ => syntax(0, "this is not a filter"),
     }
 }
 
-/// Whether a comparison seems to go on there, where a bracket should be closed.
+/// True if an operator follows where a closing bracket is expected.
 fn is_condition(text: &str, position: usize) -> bool {
     text[position..].starts_with(['=', '<', '>', '!', ':'])
 }
@@ -106,7 +109,7 @@ impl Walk<'_> {
             }
             Expression::Restriction(restriction) => self.comparison(restriction),
             Expression::Global(Comparable::Function(function)) => self.call(function),
-            Expression::Global(Comparable::Member(member)) => Err(self.alone(member)),
+            Expression::Global(Comparable::Member(member)) => Err(self.missing_operator(member)),
         }
     }
 
@@ -114,7 +117,8 @@ impl Walk<'_> {
         parts.iter().map(|part| self.filter(part)).collect()
     }
 
-    fn alone(&mut self, member: &Member) -> FilterError {
+    /// The error for a field or value without an operator.
+    fn missing_operator(&mut self, member: &Member) -> FilterError {
         let position = self.scan.comparable();
         if let Some(function) = member.field_path().and_then(|name| self.vocabulary.find_function(&name)) {
             return bad_call(position, function, String::new());
@@ -144,21 +148,20 @@ impl Walk<'_> {
                 let conditions = self.within(PARTICIPATIONS, conditions)?;
                 Ok(Filter::Compare(Comparison::OneParticipation(Box::new(conditions))))
             }
-            (FunctionCall::Between, [one, other]) => {
-                let one = self.region(function, one)?;
+            (FunctionCall::Between, [first, second]) => {
+                let first = self.region(function, first)?;
                 let position = self.scan.peek();
-                let other = self.region(function, other)?;
-                if one == other {
+                let second = self.region(function, second)?;
+                if first == second {
                     return Err(FilterError::BadCall {
                         position,
                         function: function.name,
                         expected: "two different region codes",
-                        sent: format!(", not {} twice", shown(&one)),
+                        sent: format!(", not {} twice", quoted(&first)),
                     });
                 }
-                // A meeting between two regions is one in which both take part.
                 let takes_part = |code| Filter::Compare(Comparison::MeetingRegion(code));
-                Ok(Filter::And(vec![takes_part(one), takes_part(other)]))
+                Ok(Filter::And(vec![takes_part(first), takes_part(second)]))
             }
             (FunctionCall::OneParticipation | FunctionCall::Between, _) => {
                 Err(bad_call(position, function, String::new()))
@@ -166,26 +169,26 @@ impl Walk<'_> {
         }
     }
 
-    /// A filter inside another that speaks of something else.
+    /// A nested filter with another vocabulary.
     fn within(&mut self, vocabulary: &'static Vocabulary, expression: &Expression) -> Result<Filter, FilterError> {
-        let outside = std::mem::replace(&mut self.vocabulary, vocabulary);
+        let outer = std::mem::replace(&mut self.vocabulary, vocabulary);
         let filter = self.filter(expression);
-        self.vocabulary = outside;
+        self.vocabulary = outer;
         filter
     }
 
-    /// An argument of a function that is a region.
+    /// A region as an argument of a function.
     fn region(&mut self, function: &'static Function, arg: &Arg) -> Result<String, FilterError> {
         let position = self.scan.peek();
         let code = arg.as_value().map(Value::as_str);
         self.scan.comparable();
         code.filter(|code| is_region(code)).map(str::to_owned).ok_or_else(|| {
-            let sent = code.map(|code| format!(", not {}{}", shown(code), did_you_mean(nearest_region(code))));
+            let sent = code.map(|code| format!(", not {}{}", quoted(code), did_you_mean(nearest_region(code))));
             bad_call(position, function, sent.unwrap_or_default())
         })
     }
 
-    /// A function where only a field or a value can stand.
+    /// The error for a function in the place of a field or a value.
     fn misplaced(&mut self, function: &aip_160::Function) -> FilterError {
         let position = self.scan.comparable();
         match self.vocabulary.function(&function.name.join("."), position) {
@@ -246,7 +249,7 @@ impl Walk<'_> {
 }
 
 fn bad_value(field: &'static Field, position: usize, literal: &str) -> FilterError {
-    let sent = format!(", not {}{}", shown(literal), did_you_mean(field.values.nearest(literal)));
+    let sent = format!(", not {}{}", quoted(literal), did_you_mean(field.values.nearest(literal)));
     FilterError::BadValue { position, field: field.name, expected: field.values.expected(), sent }
 }
 
@@ -254,7 +257,7 @@ fn bad_call(position: usize, function: &'static Function, sent: String) -> Filte
     FilterError::BadCall { position, function: function.name, expected: function.call.expected(), sent }
 }
 
-/// The order that a comparator asks for; `None` for plain (in)equality, and for `:` where it says the same.
+/// The order of a comparator; `None` for `=` and `!=`, and for `:` on a repeated field, where it equals `=`.
 fn order(field: &Field, comparator: Comparator, position: usize) -> Result<Option<Order>, FilterError> {
     let (operator, order) = match comparator {
         Comparator::Equal | Comparator::NotEqual => return Ok(None),

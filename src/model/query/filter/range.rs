@@ -1,34 +1,34 @@
-//! Days, times and numbers in filters, and how those of a record compare with them.
+//! Comparison of the days, times and numbers of a record with literals in filters.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::model::time::dates;
 
-/// How the days that a record spans stand to a [`DateRange`]. So `>=` is `>` or `=`, and `<=` is `<` or `=`. A number
-/// compares with another as if both were days, and a time with a [`TimeRange`] as a day does.
+/// The relation of the days that a record spans to a [`DateRange`]. `>=` is `>` or `=`, and `<=` is `<` or `=`. Numbers
+/// compare like single days, and a time compares with a [`TimeRange`] like a day with a `DateRange`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// `<`: they start before its first day.
+    /// `<`: the span starts before the first day of the range.
     Before,
-    /// `<=`: they start on or before its last day.
+    /// `<=`: the span starts on or before the last day of the range.
     BeforeOrIn,
-    /// `=`: they overlap it.
+    /// `=`: the span overlaps the range.
     In,
-    /// `>=`: they end on or after its first day.
+    /// `>=`: the span ends on or after the first day of the range.
     InOrAfter,
-    /// `>`: they end after its last day.
+    /// `>`: the span ends after the last day of the range.
     After,
 }
 
 impl Order {
-    /// Whether one number stands so to another.
-    pub(crate) fn holds(self, one: i64, other: i64) -> bool {
+    /// True if the number of a record has this relation to a literal.
+    pub(crate) fn holds(self, value: i64, literal: i64) -> bool {
         match self {
-            Self::Before => one < other,
-            Self::BeforeOrIn => one <= other,
-            Self::In => one == other,
-            Self::InOrAfter => one >= other,
-            Self::After => one > other,
+            Self::Before => value < literal,
+            Self::BeforeOrIn => value <= literal,
+            Self::In => value == literal,
+            Self::InOrAfter => value >= literal,
+            Self::After => value > literal,
         }
     }
 }
@@ -43,12 +43,12 @@ pub struct DateRange {
 }
 
 impl DateRange {
-    /// Reads a year, month or day.
+    /// Parses a year, month or day.
     pub(crate) fn parse(literal: &str) -> Option<Self> {
         dates::parse(literal).map(|(first, last)| Self { first, last })
     }
 
-    /// Whether the days from one to the other stand so to the range.
+    /// True if the span of days, both inclusive, has this relation to the range.
     pub(crate) fn holds(&self, order: Order, (from, to): (NaiveDate, NaiveDate)) -> bool {
         match order {
             Order::Before => from < self.first,
@@ -60,17 +60,18 @@ impl DateRange {
     }
 }
 
-/// The times of a literal, half-open: of an instant its microsecond, which is what is stored; of a date its days in UTC.
+/// The times of a literal, half-open. An instant covers its microsecond, the precision of stored times; a date covers
+/// its days in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeRange {
-    /// When it begins.
+    /// The start, inclusive.
     pub from: DateTime<Utc>,
-    /// When it is over.
+    /// The end, exclusive.
     pub until: DateTime<Utc>,
 }
 
 impl TimeRange {
-    /// Reads a time of RFC 3339, or a year, month or day.
+    /// Parses a time of RFC 3339, or a year, month or day.
     pub(crate) fn parse(literal: &str) -> Option<Self> {
         if let Some((first, last)) = dates::parse(literal) {
             let start = |day: NaiveDate| day.and_time(chrono::NaiveTime::MIN).and_utc();
@@ -81,7 +82,7 @@ impl TimeRange {
         Some(Self { from, until: from.checked_add_signed(TimeDelta::microseconds(1))? })
     }
 
-    /// Whether a time stands so to the range.
+    /// True if the time has this relation to the range.
     pub(crate) fn holds(&self, order: Order, time: DateTime<Utc>) -> bool {
         match order {
             Order::Before => time < self.from,

@@ -1,36 +1,37 @@
-//! Where the parts of a filter stand in its text.
+//! Finds the positions of the parts of a filter in its text.
 //!
-//! The parser's tree has no positions. But it holds the parts in the order of the text, so whoever walks it can
-//! have the text scanned beside it, by the rules by which the parser read it. Holds for text that was parsed.
+//! The parser's tree has no positions, but its parts are in the order of the text. A walk through the tree therefore
+//! scans the text in step, by the lexical rules of the parser. The positions are right only for text that the parser
+//! accepts.
 
-/// The words that join, which count as such where white space follows.
+/// The keywords. A word is a keyword only if white space follows.
 const KEYWORDS: [&str; 3] = ["AND", "OR", "NOT"];
 
-/// A place in the text, moving forward.
+/// A position in the text that moves forward.
 pub struct Scan<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Scan<'a> {
-    /// At the start.
+    /// A scan at the start of the text.
     pub fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
-    /// Moves past the `NOT` or `-` that comes next.
+    /// Moves past the next `NOT` or `-`.
     pub fn negation(&mut self) {
         self.seek();
         self.at += if self.at_keyword("NOT") { "NOT".len() } else { 1 };
     }
 
-    /// Where the field, value or name of a function that comes next begins.
+    /// The start of the next field, value or function name.
     pub fn peek(&mut self) -> usize {
         self.seek();
         self.at
     }
 
-    /// Moves past the field, value or name of a function that comes next, and says where it begins.
+    /// Moves past the next field, value or function name, and returns its start.
     pub fn comparable(&mut self) -> usize {
         self.seek();
         let start = self.at;
@@ -42,7 +43,7 @@ impl<'a> Scan<'a> {
         start
     }
 
-    /// Moves past the operator that comes next and the white space after it, and says where both begin.
+    /// Moves past the next operator and white space. Returns the start of the operator and of its argument.
     pub fn operator(&mut self) -> (usize, usize) {
         self.skip(char::is_whitespace);
         let operator = self.at;
@@ -55,8 +56,8 @@ impl<'a> Scan<'a> {
         &self.text[self.at..]
     }
 
-    fn skip(&mut self, what: impl Fn(char) -> bool) {
-        self.at = self.text.len() - self.rest().trim_start_matches(what).len();
+    fn skip(&mut self, is_skipped: impl Fn(char) -> bool) {
+        self.at = self.text.len() - self.rest().trim_start_matches(is_skipped).len();
     }
 
     fn at_keyword(&self, keyword: &str) -> bool {
@@ -64,7 +65,7 @@ impl<'a> Scan<'a> {
         after.is_some_and(char::is_whitespace)
     }
 
-    /// Moves to the next thing that is neither bracket nor operator nor a joining word.
+    /// Moves past white space, brackets, operators, `AND` and `OR`.
     fn seek(&mut self) {
         loop {
             self.skip(|c| c.is_whitespace() || "(),=<>!:".contains(c));
@@ -82,16 +83,16 @@ impl<'a> Scan<'a> {
         };
         let mut escaped = false;
         let end = self.rest().char_indices().skip(1).find(|&(_, c)| {
-            let ends = c == quote && !escaped;
+            let is_end = c == quote && !escaped;
             escaped = c == '\\' && !escaped;
-            ends
+            is_end
         });
         self.at = end.map_or(self.text.len(), |(index, _)| self.at + index + 1);
     }
 }
 
-/// The end of the first `AND`, `OR` or `NOT` that a bracket follows. By the grammar it calls a function, which is
-/// never what was meant. The text need not be well formed.
+/// The end of the first `AND`, `OR` or `NOT` that a bracket follows directly. The grammar reads it as a function call,
+/// which is never intended. The text need not be well formed.
 pub fn keyword_at_bracket(text: &str) -> Option<usize> {
     let mut scan = Scan::new(text);
     while scan.at < text.len() {

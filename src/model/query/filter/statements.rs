@@ -1,4 +1,4 @@
-//! The fields by which statements can be filtered.
+//! The fields of the filters of statements.
 
 use uuid::Uuid;
 
@@ -9,12 +9,12 @@ use super::{
 };
 use crate::{model::resource::Collection, pb::statement};
 
-/// A field of a statement and what it is compared with.
+/// A field of a statement and the value that it is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatementCondition {
-    /// `speaker`: one of those who speak, by the report's own account.
+    /// `speaker`: the participant of a speaker, by the report's own account.
     Speaker(Uuid),
-    /// `region` of one of them.
+    /// `region` of a speaker.
     Region(String),
     /// `act`.
     Act(statement::Act),
@@ -24,9 +24,9 @@ pub enum StatementCondition {
     Quotation(statement::Quotation),
     /// `topic`.
     Topic(String),
-    /// `language`: its own, else its article's.
+    /// `language` of the statement, else of its article.
     Language(String),
-    /// `date` of its meeting.
+    /// `date` of the meeting.
     Date(Order, DateRange),
     /// `meeting`.
     Meeting(Uuid),
@@ -37,70 +37,75 @@ pub enum StatementCondition {
 /// The fields of statements.
 pub static STATEMENTS: &Vocabulary = &Vocabulary {
     fields: &[
-        Field::many(
+        Field::repeated(
             "speaker",
-            Resource(Collection::Participants, |id| said(StatementCondition::Speaker(id))),
+            Resource(Collection::Participants, |id| compare(StatementCondition::Speaker(id))),
             "speaker = \"participants/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "One of those who say it, by the report's own account.",
+            "A speaker, by the report's own account.",
         ),
-        Field::many(
+        Field::repeated(
             "region",
-            Region(|code| said(StatementCondition::Region(code))),
+            Region(|code| compare(StatementCondition::Region(code))),
             "region = \"AZ\"",
-            "One of those who say it is there for this country, by the report's own account.",
+            "The country that a speaker acts for, by the report's own account.",
         ),
-        Field::one("act", Enum(act), "act = STRESS", "What they do by saying it."),
-        Field::one("speaker_kind", Enum(speaker_kind), "speaker_kind = JOINT", "Who speaks."),
-        Field::one("quotation", Enum(quotation), "quotation = DIRECT", "Whose words it is told in."),
-        Field::many(
+        Field::single("act", Enum(act), "act = STRESS", "The speech act."),
+        Field::single("speaker_kind", Enum(speaker_kind), "speaker_kind = JOINT", "The kind of speaker."),
+        Field::single(
+            "quotation",
+            Enum(quotation),
+            "quotation = DIRECT",
+            "The kind of quotation: whose words the statement is in.",
+        ),
+        Field::repeated(
             "topic",
-            Text(|topic| said(StatementCondition::Topic(topic))),
+            Text(|topic| compare(StatementCondition::Topic(topic))),
             "topic:\"nagorno-karabakh\"",
-            "One of its own topics.",
+            "A topic of the statement itself.",
         ),
-        Field::one(
+        Field::single(
             "language",
-            Text(|code| said(StatementCondition::Language(code))),
+            Text(|code| compare(StatementCondition::Language(code))),
             "language = \"en\"",
-            "Its own, or that of its article when it was reported, as written there.",
+            "The language of the statement, else the language that its article had when it was reported, as written.",
         ),
-        Field::one(
+        Field::single(
             "date",
-            Date(|order, range| said(StatementCondition::Date(order, range))),
+            Date(|order, range| compare(StatementCondition::Date(order, range))),
             "date >= \"2020-09-03\"",
-            "When the meeting took place, from the first day to the last; unset where no day is known.",
+            "The days of the meeting, from the first to the last; unset if no day is known.",
         ),
-        Field::one(
+        Field::single(
             "meeting",
-            Resource(Collection::Meetings, |id| said(StatementCondition::Meeting(id))),
+            Resource(Collection::Meetings, |id| compare(StatementCondition::Meeting(id))),
             "meeting = \"meetings/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "The meeting that its report tells of.",
+            "The meeting of its report.",
         ),
-        Field::one(
+        Field::single(
             "article",
-            Resource(Collection::Articles, |id| said(StatementCondition::Article(id))),
+            Resource(Collection::Articles, |id| compare(StatementCondition::Article(id))),
             "article = \"articles/0198f2d1-7c0e-7000-8000-0123456789ab\"",
-            "The article that its report is from.",
+            "The article of its report.",
         ),
     ],
     functions: &[],
 };
 
-fn said(said: StatementCondition) -> Comparison {
-    Comparison::StatementCondition(said)
+fn compare(condition: StatementCondition) -> Comparison {
+    Comparison::StatementCondition(condition)
 }
 
 fn act(number: i32) -> Option<(&'static str, Comparison)> {
     let act = statement::Act::try_from(number).ok()?;
-    Some((act.as_str_name(), said(StatementCondition::Act(act))))
+    Some((act.as_str_name(), compare(StatementCondition::Act(act))))
 }
 
 fn speaker_kind(number: i32) -> Option<(&'static str, Comparison)> {
     let kind = statement::SpeakerKind::try_from(number).ok()?;
-    Some((kind.as_str_name(), said(StatementCondition::SpeakerKind(kind))))
+    Some((kind.as_str_name(), compare(StatementCondition::SpeakerKind(kind))))
 }
 
 fn quotation(number: i32) -> Option<(&'static str, Comparison)> {
     let quotation = statement::Quotation::try_from(number).ok()?;
-    Some((quotation.as_str_name(), said(StatementCondition::Quotation(quotation))))
+    Some((quotation.as_str_name(), compare(StatementCondition::Quotation(quotation))))
 }

@@ -1,4 +1,4 @@
-//! What the fields of filters can be compared with, as callers write it.
+//! The types of filter fields: parses literals into comparisons.
 
 use uuid::Uuid;
 
@@ -12,10 +12,12 @@ use crate::{
     pb::filter_field::Type,
 };
 
-/// What a field can be compared with, and the comparison that this makes. Dates, times and numbers alone have an order.
+/// The type of a field's values, with a function that builds the comparison. Only dates, times and numbers have an
+/// order.
 #[derive(Clone, Copy)]
 pub enum Values {
-    /// An enum value by name. Gives the name of a number and the comparison, or `None` if there is none.
+    /// An enum value by name. The function returns the name of a number and the comparison, or `None` for an unused
+    /// number.
     Enum(fn(i32) -> Option<(&'static str, Comparison)>),
     /// An ISO 3166-1 alpha-2 code, or XK.
     Region(fn(String) -> Comparison),
@@ -38,7 +40,8 @@ pub enum Values {
 }
 
 impl Values {
-    /// The comparison with a literal as written, quotes and escapes resolved; `None` if it is none of these values.
+    /// The comparison for equality with a literal, whose quotes and escapes are resolved; `None` if it is no such
+    /// value.
     pub(crate) fn equal(self, literal: &str) -> Option<Comparison> {
         match self {
             Self::Enum(value) => named(value).find(|(name, _)| *name == literal).map(|(_, comparison)| comparison),
@@ -49,7 +52,7 @@ impl Values {
                 Some(comparison(collection, id))
             }
             Self::Collection(comparison) => {
-                Collection::ALL.into_iter().find(|one| one.as_str() == literal).map(comparison)
+                Collection::ALL.into_iter().find(|collection| collection.as_str() == literal).map(comparison)
             }
             Self::Text(comparison) => Some(comparison(literal.to_owned())),
             Self::Date(_) | Self::Time(_) | Self::Number(_) => self.ordered(Order::In, literal),
@@ -57,7 +60,8 @@ impl Values {
         }
     }
 
-    /// The comparison of dates, times or numbers with a literal; `None` if it is none of these, or not what the field is.
+    /// The comparison of dates, times or numbers with a literal; `None` if it is no such value, or the type has no
+    /// order.
     pub(crate) fn ordered(self, order: Order, literal: &str) -> Option<Comparison> {
         match self {
             Self::Date(comparison) => Some(comparison(order, DateRange::parse(literal)?)),
@@ -70,12 +74,12 @@ impl Values {
         }
     }
 
-    /// Whether `<`, `<=`, `>=` and `>` mean anything.
+    /// True if `<`, `<=`, `>=` and `>` are allowed.
     pub(crate) fn have_order(self) -> bool {
         matches!(self, Self::Date(_) | Self::Time(_) | Self::Number(_))
     }
 
-    /// What a literal has to be, for an error message.
+    /// A description of the allowed literals, for an error message.
     pub fn expected(self) -> String {
         match self {
             Self::Enum(_) | Self::Collection(_) => format!("one of {}", self.names().join(", ")),
@@ -95,7 +99,7 @@ impl Values {
         }
     }
 
-    /// The value that was probably meant by a literal that is none of these.
+    /// The value that an invalid literal probably meant.
     pub(crate) fn nearest(self, literal: &str) -> Option<String> {
         match self {
             Self::Region(_) => nearest_region(literal),
@@ -103,7 +107,7 @@ impl Values {
         }
     }
 
-    /// The values by name, where they are few and fixed; else none.
+    /// The names of the values of an enumerated type; empty for other types.
     pub fn names(self) -> Vec<&'static str> {
         match self {
             Self::Enum(value) => named(value).map(|(name, _)| name).collect(),
@@ -113,7 +117,7 @@ impl Values {
         }
     }
 
-    /// What the contract calls them.
+    /// The type in the contract.
     pub fn type_name(self) -> Type {
         match self {
             Self::Enum(_) | Self::Collection(_) => Type::Enum,
@@ -128,8 +132,8 @@ impl Values {
     }
 }
 
-/// The values of an enum without the unspecified one, which stands for an unset field.
+/// The values of an enum without the unspecified one, which means an unset field.
 fn named(value: fn(i32) -> Option<(&'static str, Comparison)>) -> impl Iterator<Item = (&'static str, Comparison)> {
-    // Far more than any enum of the contract has; gaps are fine.
+    // A bound above the largest number of any enum of the contract. Gaps are allowed.
     (1..256).filter_map(value)
 }

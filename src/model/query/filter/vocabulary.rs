@@ -1,43 +1,43 @@
-//! The fields and functions that filters of a collection are made of, and how one is found by its name.
+//! The vocabulary of a collection: the fields and functions of its filters, with lookup by name.
 
 use super::{FilterError, Values};
 use crate::model::text::suggestion::nearest;
 
-/// What the filters of a collection can speak of.
+/// The fields and functions of the filters of a collection.
 pub struct Vocabulary {
-    /// What can be compared.
+    /// The fields that can be compared.
     pub fields: &'static [Field],
-    /// What says more than a comparison can.
+    /// The functions, for conditions that no comparison expresses.
     pub functions: &'static [Function],
 }
 
 /// A field of a collection.
 #[derive(Clone, Copy)]
 pub struct Field {
-    /// Its name in filters.
+    /// The name in filters.
     pub name: &'static str,
-    /// What it can be compared with.
+    /// The values that the field can be compared with.
     pub values: Values,
-    /// Whether a record may have several values: it is equal to each of them, and `:` says the same as `=`.
+    /// True if a record may have several values. The field then equals each of them, and `:` is the same as `=`.
     pub is_repeated: bool,
-    /// A filter that asks for it, and begins with its name.
+    /// An example filter that begins with the name.
     pub example: &'static str,
-    /// What it is, and when it is unset.
+    /// A description: the meaning, and when the field is unset.
     pub comment: &'static str,
 }
 
 impl Field {
     /// A field of which a record has at most one value.
-    pub const fn one(name: &'static str, values: Values, example: &'static str, comment: &'static str) -> Self {
+    pub const fn single(name: &'static str, values: Values, example: &'static str, comment: &'static str) -> Self {
         Self { name, values, is_repeated: false, example, comment }
     }
 
     /// A field of which a record may have several values.
-    pub const fn many(name: &'static str, values: Values, example: &'static str, comment: &'static str) -> Self {
+    pub const fn repeated(name: &'static str, values: Values, example: &'static str, comment: &'static str) -> Self {
         Self { name, values, is_repeated: true, example, comment }
     }
 
-    /// The operators that it can be compared by.
+    /// The operators of the field.
     pub fn operators(&self) -> &'static [&'static str] {
         match (self.values.have_order(), self.is_repeated) {
             (true, _) => &["=", "!=", "<", "<=", ">", ">="],
@@ -47,32 +47,32 @@ impl Field {
     }
 }
 
-/// A function of a collection: true or false of each record.
+/// A function of a collection. It is true or false of each record.
 #[derive(Clone, Copy)]
 pub struct Function {
-    /// Its name in filters.
+    /// The name in filters.
     pub name: &'static str,
-    /// How it is called.
+    /// The form of a call.
     pub signature: &'static str,
-    /// What it asks.
+    /// The meaning of a call.
     pub call: FunctionCall,
-    /// A filter that calls it, and begins with its name.
+    /// An example filter that begins with the name.
     pub example: &'static str,
-    /// When it is true.
+    /// A description: when the function is true.
     pub comment: &'static str,
 }
 
-/// What a function asks, and which arguments it takes.
+/// The meaning of a function, and its arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FunctionCall {
-    /// Conditions in brackets of their own: one participation fulfils all of them.
+    /// Takes conditions in brackets of their own. True if one participation fulfils all of them.
     OneParticipation,
-    /// Two regions: both take part.
+    /// Takes two regions. True if both take part.
     Between,
 }
 
 impl FunctionCall {
-    /// What the arguments have to be, for an error message.
+    /// A description of the arguments, for an error message.
     pub fn expected(self) -> &'static str {
         match self {
             Self::OneParticipation => {
@@ -84,25 +84,25 @@ impl FunctionCall {
 }
 
 impl Vocabulary {
-    /// The field of that name.
+    /// The field with this name.
     pub(crate) fn field(&self, name: &str, position: usize) -> Result<&'static Field, FilterError> {
         self.fields.iter().find(|field| field.name == name).ok_or_else(|| FilterError::UnknownField {
             position,
-            field: echoed(name),
+            field: truncated(name),
             nearest: self.nearest(name),
         })
     }
 
-    /// The function of that name.
+    /// The function with this name.
     pub(crate) fn function(&self, name: &str, position: usize) -> Result<&'static Function, FilterError> {
         self.find_function(name).ok_or_else(|| FilterError::UnknownFunction {
             position,
-            function: echoed(name),
+            function: truncated(name),
             nearest: self.nearest(name),
         })
     }
 
-    /// The function of that name, if there is one.
+    /// The function with this name, if it exists.
     pub(crate) fn find_function(&self, name: &str) -> Option<&'static Function> {
         self.functions.iter().find(|function| function.name == name)
     }
@@ -114,7 +114,7 @@ impl Vocabulary {
     }
 }
 
-/// As much of a name as an error repeats.
-fn echoed(name: &str) -> String {
+/// The part of a name that an error repeats.
+fn truncated(name: &str) -> String {
     name.chars().take(FilterError::MOST_ECHOED).collect()
 }

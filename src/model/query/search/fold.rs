@@ -1,4 +1,4 @@
-//! Letters as they are searched: what `letters` makes of them, without accents, and with spaces for all else.
+//! Folds text for search: the letters of `letters` without accents, and spaces for everything else.
 
 use std::{ops::ControlFlow, sync::LazyLock};
 
@@ -6,12 +6,12 @@ use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 
 use crate::model::text::letters::{Cluster, Clusters, Letter, compose, remove_accents};
 
-/// So many bytes of an article, and of a statement, are searched: a `tsvector` holds at most 1 MiB, and each byte of a text
-/// of short words makes up to three of these.
+/// The most bytes of an article, and of a statement, that are searched. A `tsvector` holds at most 1 MiB, and takes up
+/// to three bytes for each byte of a text of short words.
 pub const MOST_BYTES: usize = 200_000;
 
-/// The words of a text: its letters and digits in lower case, without accents, and with spaces for all else. At most
-/// `most` bytes of them. `fold(fold(x)) == fold(x)`.
+/// Folds a text: letters and digits in lower case, without accents, and spaces for everything else. The result has at
+/// most `most` bytes and ends with a whole letter. `fold(fold(x)) == fold(x)`.
 pub fn fold(text: &str, most: usize) -> String {
     let mut folded = String::with_capacity(text.len().min(most));
     let mut clusters = Clusters::of(text);
@@ -36,8 +36,8 @@ pub fn fold(text: &str, most: usize) -> String {
     }
 }
 
-/// The letters and spaces of a text in its order, cluster by cluster, until it breaks off. Each spans the text up to the
-/// next one, so that the marks of the last letter of a word belong to the word.
+/// Calls `each` with the folded letters and spaces of each cluster, in order, until it breaks. Each letter spans the
+/// text up to the next letter, so that the marks of the last letter of a word belong to the word.
 pub(crate) fn for_each_cluster(text: &str, mut each: impl FnMut(&[Letter]) -> ControlFlow<()>) {
     let mut letters = Vec::new();
     for cluster in Clusters::of(text) {
@@ -48,9 +48,9 @@ pub(crate) fn for_each_cluster(text: &str, mut each: impl FnMut(&[Letter]) -> Co
     }
 }
 
-/// Replaces `letters` by those of a cluster.
+/// Replaces `letters` by the folded letters of a cluster.
 fn write_letters(cluster: &Cluster<'_>, letters: &mut Vec<Letter>) {
-    match cluster.only().and_then(alone) {
+    match cluster.only().and_then(single_letter) {
         Some(c) => {
             letters.clear();
             letters.push(Letter { c, from: cluster.start..cluster.start + 1 });
@@ -59,28 +59,29 @@ fn write_letters(cluster: &Cluster<'_>, letters: &mut Vec<Letter>) {
     }
 }
 
-/// The one letter or space that a character folds to where it is a cluster by itself; `None` if it folds to others.
-fn alone(c: char) -> Option<char> {
+/// The single letter or space to which a character folds if it is a whole cluster; `None` if it folds to several.
+fn single_letter(c: char) -> Option<char> {
     match c {
         '\u{3400}'..'\u{a000}' if c.is_alphabetic() => Some(c),
         '\u{ac00}'..'\u{d7a4}' => Some(c),
-        _ => ALONE.get(c as usize).copied().filter(|letter| *letter != MANY),
+        _ => SINGLE_LETTERS.get(c as usize).copied().filter(|letter| *letter != NOT_SINGLE),
     }
 }
 
-/// The folded forms of most letters in use: folding in full takes microseconds.
-static ALONE: LazyLock<Box<[char]>> = LazyLock::new(|| {
+/// Cached folds of most letters in use, because a full fold takes microseconds.
+static SINGLE_LETTERS: LazyLock<Box<[char]>> = LazyLock::new(|| {
     let mut letters = Vec::new();
-    let mut alone = |c: char| {
+    let mut single_letter = |c: char| {
         fold_cluster(&Cluster { text: c.encode_utf8(&mut [0; 4]), start: 0, length: 1 }, &mut letters);
         match &*letters {
             [letter] => letter.c,
-            _ => MANY,
+            _ => NOT_SINGLE,
         }
     };
-    ('\0'..'\u{3100}').map(&mut alone).collect()
+    ('\0'..'\u{3100}').map(&mut single_letter).collect()
 });
-const MANY: char = '\0';
+/// Marks a character without a single-letter fold.
+const NOT_SINGLE: char = '\0';
 
 fn fold_cluster(cluster: &Cluster<'_>, letters: &mut Vec<Letter>) {
     cluster.fold(letters);
@@ -89,8 +90,8 @@ fn fold_cluster(cluster: &Cluster<'_>, letters: &mut Vec<Letter>) {
     compose(letters);
     write_spaces(letters);
     match cluster.text.chars().next() {
-        Some('№' | '¼'..='¾' | '\u{2150}'..='\u{215f}' | '↉') => set_apart(letters),
-        // They say something of the word before them, and are no part of it.
+        Some('№' | '¼'..='¾' | '\u{2150}'..='\u{215f}' | '↉') => separate(letters),
+        // A trade mark sign becomes a space, because it is not a part of the word before it.
         Some('℠' | '™' | '🅪'..='🅬') => {
             letters.truncate(1);
             letters.iter_mut().for_each(|letter| letter.c = ' ');
@@ -103,7 +104,7 @@ fn fold_cluster(cluster: &Cluster<'_>, letters: &mut Vec<Letter>) {
     }
 }
 
-/// Letters that are written as others where a keyboard has none of them.
+/// Replaces letters by the plain ones that people type on a keyboard without them.
 fn write_plain(letters: &mut Vec<Letter>) {
     letters.retain(|letter| letter.c != TATWEEL);
     for at in (0..letters.len()).rev() {
@@ -127,10 +128,10 @@ fn write_plain(letters: &mut Vec<Letter>) {
     }
 }
 
-/// Stretches an Arabic word, and is no letter of it.
+/// Stretches an Arabic word without being a letter of it.
 const TATWEEL: char = '\u{640}';
 
-/// Puts a space in the place of what is neither letter nor digit. A mark on that is no word.
+/// Replaces everything that is neither letter nor digit by a space. Marks on such characters are removed.
 fn write_spaces(letters: &mut Vec<Letter>) {
     let mut is_in_word = false;
     letters.retain_mut(|letter| {
@@ -146,8 +147,8 @@ fn write_spaces(letters: &mut Vec<Letter>) {
     });
 }
 
-/// Makes words of their own of what stands for a word or a number, and is written beside others without a space.
-fn set_apart(letters: &mut Vec<Letter>) {
+/// Separates a sign that means a word or a number from its neighbours: it is written next to them without a space.
+fn separate(letters: &mut Vec<Letter>) {
     if let (Some(first), Some(last)) = (letters.first().cloned(), letters.last().cloned()) {
         letters.insert(0, Letter { c: ' ', ..first });
         letters.push(Letter { c: ' ', ..last });

@@ -1,5 +1,5 @@
-//! Full text: what is searched for, and where it stands in a text. PostgreSQL finds, ranks and marks; it only ever gets
-//! words that are folded here, so that it needs to know neither letters nor marks of any script.
+//! Full-text search: parses queries, folds words and cuts snippets. PostgreSQL matches, ranks and marks. It only gets
+//! words that are folded here, and so needs no knowledge of the letters and marks of any script.
 
 mod fold;
 mod question;

@@ -1,74 +1,76 @@
-//! What is searched for: the web-search syntax, of which PostgreSQL gets a form that cannot be misunderstood.
+//! Parses search queries. The syntax is that of web search; PostgreSQL gets an unambiguous form of it.
 
 use super::fold::fold;
 
-/// Most words in one query. The contract says so too.
+/// The most words in one query. The contract states it too.
 pub const MOST_WORDS: usize = 100;
 
-/// What is searched for, and in which language.
+/// A search query and its language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// In PostgreSQL's web-search syntax: folded words in quotes, `-` before some of these, and `or` between others.
+    /// The query in PostgreSQL's web-search syntax: quoted phrases of folded words, with `-` to negate and `or`
+    /// between.
     pub words: String,
-    /// The language whose stems are found, BCP 47.
+    /// The language for stemming, BCP 47.
     pub language: String,
 }
 
 impl Question {
-    /// Where no language is asked for.
+    /// Used if the request has no language.
     const DEFAULT_LANGUAGE: &str = "en";
 
-    /// Reads a query; `None` where there is none. One without a word finds nothing.
+    /// Parses a query; `None` if it is empty. A query without a word matches nothing.
     ///
-    /// What is written together (`Nagorno-Karabakh`, `U.S.`) is searched for together, as if it stood in quotes. A quote
-    /// that is not closed goes on to the end. All else that is neither letter nor digit separates words.
+    /// Text without a space (`Nagorno-Karabakh`, `U.S.`) is a phrase, as if it were in quotes. An unclosed quote
+    /// extends to the end. Any other character that is neither letter nor digit separates words.
     pub fn read(query: &str, language: &str) -> Option<Self> {
         let language = if language.is_empty() { Self::DEFAULT_LANGUAGE } else { language };
         (!query.is_empty()).then(|| Self { words: web_search(query).words, language: language.to_owned() })
     }
 }
 
-/// How many words a query has.
+/// The number of words in a query.
 pub fn count_words(query: &str) -> usize {
     web_search(query).count
 }
 
-fn web_search(query: &str) -> Written {
-    let mut written = Written::default();
-    let mut is_denied = false;
+fn web_search(query: &str) -> SearchTerms {
+    let mut terms = SearchTerms::default();
+    let mut is_negated = false;
     for (index, part) in query.split('"').enumerate() {
         if index % 2 == 1 {
-            written.phrase(part, is_denied);
+            terms.phrase(part, is_negated);
             continue;
         }
         for word in part.split_whitespace() {
             match word.strip_prefix('-') {
-                Some(word) => written.phrase(word, true),
-                None if word.eq_ignore_ascii_case("or") => written.push("or"),
-                None => written.phrase(word, false),
+                Some(word) => terms.phrase(word, true),
+                None if word.eq_ignore_ascii_case("or") => terms.push("or"),
+                None => terms.phrase(word, false),
             }
         }
         let before = part.strip_suffix('-');
-        is_denied = before.is_some_and(|before| before.is_empty() || before.ends_with(char::is_whitespace));
+        is_negated = before.is_some_and(|before| before.is_empty() || before.ends_with(char::is_whitespace));
     }
-    written
+    terms
 }
 
+/// The query in PostgreSQL's syntax, as far as it is parsed, and its number of words.
 #[derive(Default)]
-struct Written {
+struct SearchTerms {
     words: String,
     count: usize,
 }
 
-impl Written {
-    fn phrase(&mut self, text: &str, is_denied: bool) {
+impl SearchTerms {
+    fn phrase(&mut self, text: &str, is_negated: bool) {
         let folded = fold(text, usize::MAX);
         let words: Vec<&str> = folded.split_whitespace().collect();
         if words.is_empty() {
             return;
         }
         self.count += words.len();
-        let sign = if is_denied { "-" } else { "" };
+        let sign = if is_negated { "-" } else { "" };
         self.push(&format!("{sign}\"{}\"", words.join(" ")));
     }
 
@@ -87,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_in_a_form_that_cannot_be_misunderstood() {
+    fn query_becomes_quoted_phrases_with_operators() {
         for (query, expected) in [
             ("peace talks", r#""peace" "talks""#),
             ("Peace OR war", r#""peace" or "war""#),
@@ -110,11 +112,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_but_words_quotes_and_signs_is_left(query in any::<String>()) {
-            let written = web_search(&query);
-            let terms = written.words.split('"').enumerate();
+        fn parsed_query_contains_only_words_quotes_and_operators(query in any::<String>()) {
+            let terms = web_search(&query);
             let mut count = 0;
-            for (index, term) in terms {
+            for (index, term) in terms.words.split('"').enumerate() {
                 if index % 2 == 1 {
                     count += term.split(' ').count();
                     prop_assert_eq!(fold(term, usize::MAX), term);
@@ -122,7 +123,7 @@ mod tests {
                     prop_assert!(term.split_whitespace().all(|word| word == "or" || word == "-"));
                 }
             }
-            prop_assert_eq!(count, written.count);
+            prop_assert_eq!(count, terms.count);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The part of a text that shows best what was found.
+//! Cuts the snippet of a text that best shows the matches of a search.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,48 +11,51 @@ use crate::pb::{
     snippet::{Highlight, Source},
 };
 
-/// Marks that PostgreSQL puts around the words that it finds. No folded text has them.
+/// The mark that PostgreSQL puts before a matched word. Folded text never contains it.
 pub const START: char = '<';
-/// Behind such a word.
+/// The mark after a matched word.
 pub const END: char = '>';
 
-/// How many code points a snippet has.
+/// The most code points in a snippet.
 const LENGTH: usize = 240;
-/// So many words that were found are looked at for the best place.
-const MOST_FOUND: usize = 2_000;
+/// The most matches that the search for the best place considers.
+const MOST_MATCHES: usize = 2_000;
 
-/// A text and, with marks around what was found in it, its folded form: perhaps more than one, as other words were found in
-/// each. What is cut off at the end has no marks.
+/// A text, and its folded form with marks around the matches. There may be several such forms, each with other matches.
+/// Text beyond the end of a folded form has no marks.
 #[derive(Debug, Clone, Copy)]
 pub struct FoldedText<'a> {
-    /// Which of the texts of a record it is.
+    /// The field of the record that the text is from.
     pub source: Source,
     /// The text.
     pub text: &'a str,
-    /// Its folded form, marked.
+    /// The marked folded forms.
     pub marked: &'a [String],
 }
 
-/// The best part of the first of these texts that has what was found; if none has, the beginning of the first that there
-/// is.
+/// The snippet of the first text with a match; without a match, the beginning of the first text that is not empty.
 pub fn snippet(texts: &[FoldedText<'_>]) -> pb::Snippet {
-    let found = texts.iter().map(|one| (one, found(one.text, one.marked))).find(|(_, found)| !found.is_empty());
-    let first = || texts.iter().find(|one| !one.text.is_empty()).map(|one| (one, Vec::new()));
-    let Some((one, found)) = found.or_else(first) else { return pb::Snippet::default() };
-    let part = part(one.text, &found);
-    let within = found.iter().map(|one| one.start.max(part.start)..one.end.min(part.end));
+    let matched =
+        texts.iter().map(|text| (text, matches(text.text, text.marked))).find(|(_, matches)| !matches.is_empty());
+    let first = || texts.iter().find(|text| !text.text.is_empty()).map(|text| (text, Vec::new()));
+    let Some((FoldedText { source, text, .. }, matches)) = matched.or_else(first) else {
+        return pb::Snippet::default();
+    };
+    let part = part(text, &matches);
+    let within = matches.iter().map(|place| place.start.max(part.start)..place.end.min(part.end));
     // A text has at most 1 MiB: the numbers fit.
-    let highlight = |one: Range<usize>| Highlight { start: one.start as i32, end: one.end as i32 };
+    let highlight = |place: Range<usize>| Highlight { start: place.start as i32, end: place.end as i32 };
     pb::Snippet {
-        source: one.source.into(),
-        text: one.text.chars().skip(part.start).take(part.len()).collect(),
+        source: (*source).into(),
+        text: text.chars().skip(part.start).take(part.len()).collect(),
         start: part.start as i32,
-        highlights: within.filter(|one| !one.is_empty()).map(highlight).collect(),
+        highlights: within.filter(|place| !place.is_empty()).map(highlight).collect(),
     }
 }
 
-/// Where the text has what was found, in its order. Words that share a character, as both of `½` do, are one place.
-fn found(text: &str, marked: &[String]) -> Vec<Range<usize>> {
+/// The places of the matches in the text, in code points and in order. Words that share a character, as both words of
+/// `½` do, are one place.
+fn matches(text: &str, marked: &[String]) -> Vec<Range<usize>> {
     let mut all: Vec<Range<usize>> = marked.iter().flat_map(|marked| marks(text, marked)).collect();
     all.sort_unstable_by_key(|place| (place.start, place.end));
     all.dedup_by(|next, place| {
@@ -65,21 +68,21 @@ fn found(text: &str, marked: &[String]) -> Vec<Range<usize>> {
     all
 }
 
-/// Where the marks stand: the folded text and its marked form are read side by side.
+/// The places of the marks. Reads the folded text and its marked form in step.
 fn marks(text: &str, marked: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut begun = None;
+    let mut places = Vec::new();
+    let mut start = None;
     let mut end = 0;
     let mut letters = marked.chars().peekable();
     for_each_cluster(text, |cluster| {
         for letter in cluster {
             while let Some(mark) = letters.next_if(|c| matches!(*c, START | END)) {
                 match mark {
-                    START => begun = Some(letter.from.start),
-                    _ => found.extend(begun.take().map(|begun| begun..end)),
+                    START => start = Some(letter.from.start),
+                    _ => places.extend(start.take().map(|start| start..end)),
                 }
             }
-            // Words that are too long to be searched are left out of the marked form.
+            // The marked form lacks words that are too long to be searched.
             if letters.next_if_eq(&letter.c).is_some() {
                 end = letter.from.end;
             }
@@ -87,16 +90,15 @@ fn marks(text: &str, marked: &str) -> Vec<Range<usize>> {
         if letters.peek().is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if letters.next() == Some(END) {
-        found.extend(begun.map(|begun| begun..end));
+        places.extend(start.map(|start| start..end));
     }
-    found
+    places
 }
 
-/// At most `LENGTH` code points of a text with most of what was found, that is most different words, then most words, then
-/// the first; between spaces, where there are any.
-fn part(text: &str, found: &[Range<usize>]) -> Range<usize> {
-    let core = densest(text, &found[..found.len().min(MOST_FOUND)]);
-    // With one letter more, it is seen whether a word is cut.
+/// The range of the snippet: at most `LENGTH` code points, cut at spaces if there are any, around the densest matches.
+fn part(text: &str, matches: &[Range<usize>]) -> Range<usize> {
+    let core = densest(text, &matches[..matches.len().min(MOST_MATCHES)]);
+    // One more character shows if the end cuts a word.
     let chars: Vec<char> = text.chars().take(core.end + LENGTH + 1).collect();
     let margin = LENGTH.saturating_sub(core.len()) / 2;
     let end = chars.len().min(core.start.saturating_sub(margin) + LENGTH);
@@ -111,40 +113,41 @@ fn part(text: &str, found: &[Range<usize>]) -> Range<usize> {
     from..to
 }
 
-/// The range of what was found that belongs into the snippet.
-fn densest(text: &str, found: &[Range<usize>]) -> Range<usize> {
-    let words = words(text, found);
+/// The range of at most `LENGTH` code points with most distinct words, then with most matches, then the first. A longer
+/// match is a range by itself.
+fn densest(text: &str, matches: &[Range<usize>]) -> Range<usize> {
+    let words = words(text, matches);
     let mut best = (0, 0);
     let mut densest = 0..0;
     let mut end = 0;
-    for (begin, first) in found.iter().enumerate() {
+    for (begin, first) in matches.iter().enumerate() {
         end = end.max(begin + 1);
-        while end < found.len() && found[end].end <= first.start + LENGTH {
+        while end < matches.len() && matches[end].end <= first.start + LENGTH {
             end += 1;
         }
-        let different: HashSet<usize> = words[begin..end].iter().copied().collect();
-        if (different.len(), end - begin) > best {
-            best = (different.len(), end - begin);
-            densest = first.start..found[end - 1].end;
+        let distinct: HashSet<usize> = words[begin..end].iter().copied().collect();
+        if (distinct.len(), end - begin) > best {
+            best = (distinct.len(), end - begin);
+            densest = first.start..matches[end - 1].end;
         }
     }
     densest
 }
 
-/// Numbers for the words that were found: equal words have equal ones.
-fn words(text: &str, found: &[Range<usize>]) -> Vec<usize> {
-    let mut known: HashMap<String, usize> = HashMap::new();
+/// Numbers the words of the matches. Equal words have equal numbers.
+fn words(text: &str, matches: &[Range<usize>]) -> Vec<usize> {
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     let mut chars = text.chars();
     let mut at = 0;
-    let mut number = |one: &Range<usize>| {
-        // In order, and beside one another: what follows is still to be read.
-        chars.by_ref().take(one.start.saturating_sub(at)).for_each(drop);
-        let word: String = chars.by_ref().take(one.end - one.start.max(at)).collect();
-        at = one.end;
-        let next = known.len();
-        *known.entry(fold(&word, usize::MAX)).or_insert(next)
+    let mut number = |place: &Range<usize>| {
+        // The places are disjoint and in order, so one pass over the text suffices.
+        chars.by_ref().take(place.start.saturating_sub(at)).for_each(drop);
+        let word: String = chars.by_ref().take(place.end - place.start.max(at)).collect();
+        at = place.end;
+        let next = numbers.len();
+        *numbers.entry(fold(&word, usize::MAX)).or_insert(next)
     };
-    found.iter().map(&mut number).collect()
+    matches.iter().map(&mut number).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
-//! Rules that span several fields of one message; the rules of single fields are declared in the contract. `build.rs`
-//! lists the messages, and has the checks of each message end with its function here.
+//! Rules that span several fields of a message. The contract declares the rules of single fields.
+//!
+//! `build/rules.rs` lists the messages with such rules. The generated checks of each end with a call of its function
+//! here.
 
 mod requests;
 
@@ -14,7 +16,7 @@ use crate::{
         change,
         text::{
             names,
-            quoted::shown,
+            quoted::quoted,
             suggestion::{did_you_mean, nearest},
         },
         time::{dates, spans},
@@ -22,7 +24,7 @@ use crate::{
     pb::{self, ErrorReason::InvalidField, participation::Role, watch_changes_request::Start},
 };
 
-/// Ends not before it starts, neither in days nor, on a single day that is fully known, in hours.
+/// The span must not end before it starts: in days, and on a single full date also in time of day.
 pub fn date_span(span: &pb::DateSpan, at: &Path<'_>, out: &mut Violations) {
     ordered(span.start.as_ref(), span.end.as_ref(), at, out);
     if span.end.is_some() && span.start.is_none() {
@@ -33,14 +35,14 @@ pub fn date_span(span: &pb::DateSpan, at: &Path<'_>, out: &mut Violations) {
     }
 }
 
-/// Ends not before it starts.
+/// The term must not end before it starts.
 pub fn office_term(term: &pb::OfficeTerm, at: &Path<'_>, out: &mut Violations) {
     ordered(term.start.as_ref(), term.end.as_ref(), at, out);
 }
 
 fn ordered(start: Option<&pb::Date>, end: Option<&pb::Date>, at: &Path<'_>, out: &mut Violations) {
-    let day = |date: Option<&pb::Date>, of: fn(&pb::Date) -> Option<NaiveDate>| date.and_then(of);
     // A partial date may end within its month or year: only an end that is wholly before the start is wrong.
+    let day = |date: Option<&pb::Date>, bound: fn(&pb::Date) -> Option<NaiveDate>| date.and_then(bound);
     if let (Some(start), Some(end)) = (day(start, dates::first_day), day(end, dates::last_day))
         && end < start
     {
@@ -48,17 +50,17 @@ fn ordered(start: Option<&pb::Date>, end: Option<&pb::Date>, at: &Path<'_>, out:
     }
 }
 
-/// Says where to begin.
+/// The request must have a valid start.
 pub fn watch_changes_request(request: &pb::WatchChangesRequest, at: &Path<'_>, out: &mut Violations) {
     start(request.start.as_ref(), at, out);
 }
 
-/// Says where to begin.
+/// The request must have a valid start.
 pub fn list_changes_request(request: &pb::ListChangesRequest, at: &Path<'_>, out: &mut Violations) {
     start(request.start.clone().map(change::start).as_ref(), at, out);
 }
 
-/// Whether a cursor or a position is one of ours, the feed knows.
+/// Checks the start of a feed, except cursors and positions: the feed itself validates these.
 fn start(start: Option<&Start>, at: &Path<'_>, out: &mut Violations) {
     match start {
         None => out.add(&at.field("start"), "is required: one of cursor, after, start_time and origin"),
@@ -77,68 +79,69 @@ fn external_ids(ids: &[pb::ExternalId], at: &Path<'_>, out: &mut Violations) {
     let mut seen = HashSet::new();
     for (index, id) in ids.iter().enumerate() {
         if !seen.insert((&id.scheme, &id.value)) {
-            let describe = || format!("repeats an earlier item: {} {}", shown(&id.scheme), shown(&id.value));
+            let describe = || format!("repeats an earlier item: {} {}", quoted(&id.scheme), quoted(&id.value));
             out.add_with(InvalidField, &at.index(index), describe);
         }
     }
 }
 
-/// Says who it is.
-pub fn participation(one: &pb::Participation, at: &Path<'_>, out: &mut Violations) {
-    let is_named = !names::key(&one.name_as_written).is_empty();
-    if one.participant.is_empty() && one.delegation.is_empty() && !is_named {
+/// The participation must identify a participant or a delegation.
+pub fn participation(participation: &pb::Participation, at: &Path<'_>, out: &mut Violations) {
+    let is_named = !names::key(&participation.name_as_written).is_empty();
+    if participation.participant.is_empty() && participation.delegation.is_empty() && !is_named {
         out.add(at, "must have a participant, a name_as_written or a delegation");
     }
 }
 
-/// Has each external id once.
+/// External ids must not repeat.
 pub fn article(article: &pb::Article, at: &Path<'_>, out: &mut Violations) {
     external_ids(&article.external_ids, at, out);
 }
 
-/// Has a name that can be seen, and each external id once.
-pub fn participant(one: &pb::Participant, at: &Path<'_>, out: &mut Violations) {
-    external_ids(&one.external_ids, at, out);
-    if !one.display_name.is_empty() && names::key(&one.display_name).is_empty() {
+/// The display name must have a visible character, and external ids must not repeat.
+pub fn participant(participant: &pb::Participant, at: &Path<'_>, out: &mut Violations) {
+    external_ids(&participant.external_ids, at, out);
+    if !participant.display_name.is_empty() && names::key(&participant.display_name).is_empty() {
         let description =
-            format!("must have a letter or another visible character, unlike {}", shown(&one.display_name));
+            format!("must have a letter or another visible character, unlike {}", quoted(&participant.display_name));
         out.add(&at.field("display_name"), description);
     }
 }
 
-/// Every local id is there once, and every reference finds one.
+/// Local ids must not repeat, and every reference must match a local id.
 pub fn account(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
     let lists = (at.field("participations"), at.field("delegations"), at.field("statements"));
-    let participations = ids(account.participations.iter().map(|one| one.id.as_str()), "id", &lists.0, out);
-    let delegations = ids(account.delegations.iter().map(|one| one.id.as_str()), "id", &lists.1, out);
-    let statements = ids(account.statements.iter().map(|one| one.id.as_str()), "id", &lists.2, out);
+    let participations =
+        ids(account.participations.iter().map(|participation| participation.id.as_str()), "id", &lists.0, out);
+    let delegations = ids(account.delegations.iter().map(|delegation| delegation.id.as_str()), "id", &lists.1, out);
+    let statements = ids(account.statements.iter().map(|statement| statement.id.as_str()), "id", &lists.2, out);
 
-    let refers = |ids: &HashMap<&str, usize>, id: &str, at: &Path<'_>, what: &str, out: &mut Violations| {
+    let check_reference = |ids: &HashMap<&str, usize>, id: &str, at: &Path<'_>, noun: &str, out: &mut Violations| {
         if !id.is_empty() && !ids.contains_key(id) {
             out.add_with(InvalidField, at, || {
                 let nearest = nearest_id(ids, id);
-                format!("is the id of no {what} of this account: {}{}", shown(id), did_you_mean(nearest))
+                format!("is the id of no {noun} of this account: {}{}", quoted(id), did_you_mean(nearest))
             });
         }
     };
-    refers(&participations, &account.initiator, &at.field("initiator"), "participation", out);
+    check_reference(&participations, &account.initiator, &at.field("initiator"), "participation", out);
     if let Some(announcement) = &account.announcement {
         let at = at.field("announcement");
-        refers(&participations, &announcement.participation, &at.field("participation"), "participation", out);
+        check_reference(&participations, &announcement.participation, &at.field("participation"), "participation", out);
     }
-    for (index, one) in account.participations.iter().enumerate() {
+    for (index, participation) in account.participations.iter().enumerate() {
         let at = lists.0.index(index);
-        refers(&delegations, &one.delegation, &at.field("delegation"), "delegation", out);
-        refers(&participations, &one.on_behalf_of, &at.field("on_behalf_of"), "participation", out);
-        if !one.on_behalf_of.is_empty() && one.on_behalf_of == one.id {
+        check_reference(&delegations, &participation.delegation, &at.field("delegation"), "delegation", out);
+        check_reference(&participations, &participation.on_behalf_of, &at.field("on_behalf_of"), "participation", out);
+        if !participation.on_behalf_of.is_empty() && participation.on_behalf_of == participation.id {
             out.add(
                 &at.field("on_behalf_of"),
-                format!("must be another participation, not its own {}", shown(&one.id)),
+                format!("must be another participation, not its own {}", quoted(&participation.id)),
             );
         }
-        if one.roles().any(|role| role == Role::HeadOfDelegation)
-            && let Some(&delegation) = delegations.get(one.delegation.as_str())
-            && account.delegations[delegation].head != one.id
+        if participation.roles().any(|role| role == Role::HeadOfDelegation)
+            && let Some(&delegation) = delegations.get(participation.delegation.as_str())
+            && account.delegations[delegation].head != participation.id
         {
             out.add(
                 &at.field("roles"),
@@ -146,34 +149,34 @@ pub fn account(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
             );
         }
     }
-    for (index, one) in account.delegations.iter().enumerate() {
+    for (index, delegation) in account.delegations.iter().enumerate() {
         let at = lists.1.index(index);
         let at = at.field("head");
-        refers(&participations, &one.head, &at, "participation", out);
-        if let Some(&head) = participations.get(one.head.as_str()) {
+        check_reference(&participations, &delegation.head, &at, "participation", out);
+        if let Some(&head) = participations.get(delegation.head.as_str()) {
             let head = &account.participations[head];
-            if head.delegation != one.id || !head.roles().any(|role| role == Role::HeadOfDelegation) {
+            if head.delegation != delegation.id || !head.roles().any(|role| role == Role::HeadOfDelegation) {
                 out.add(&at, "must name a participation of this delegation with the role HEAD_OF_DELEGATION");
             }
         }
     }
-    for (index, one) in account.statements.iter().enumerate() {
+    for (index, statement) in account.statements.iter().enumerate() {
         let at = lists.2.index(index);
-        for (list, ids) in [("speakers", &one.speakers), ("addressees", &one.addressees)] {
+        for (list, ids) in [("speakers", &statement.speakers), ("addressees", &statement.addressees)] {
             let at = at.field(list);
             for (index, id) in ids.iter().enumerate() {
-                refers(&participations, id, &at.index(index), "participation", out);
+                check_reference(&participations, id, &at.index(index), "participation", out);
             }
         }
-        refers(&statements, &one.continues, &at.field("continues"), "statement", out);
+        check_reference(&statements, &statement.continues, &at.field("continues"), "statement", out);
     }
-    for index in circles(account, &statements) {
+    for index in cycles(account, &statements) {
         let at = lists.2.index(index);
         out.add(&at.field("continues"), "must not lead back to its own statement");
     }
 }
 
-/// The ids or keys of a list, with where each stands.
+/// Maps the ids or keys of a list to their indexes. Repeated ones are violations of `field`; empty ones are ignored.
 fn ids<'a>(
     ids: impl Iterator<Item = &'a str>,
     field: &str,
@@ -187,7 +190,7 @@ fn ids<'a>(
         }
         match seen.get(id) {
             Some(earlier) => out.add_with(InvalidField, &at.index(index).field(field), || {
-                format!("repeats an earlier {field} of this list, that of [{earlier}]: {}", shown(id))
+                format!("repeats an earlier {field} of this list, that of [{earlier}]: {}", quoted(id))
             }),
             None => {
                 seen.insert(id, index);
@@ -197,51 +200,51 @@ fn ids<'a>(
     seen
 }
 
-/// The id that was probably meant. Among very many it is not looked for.
+/// Suggests an id for a misspelt one. Skipped for more than 200 ids, to bound the cost.
 fn nearest_id<'a>(ids: &HashMap<&'a str, usize>, id: &str) -> Option<&'a str> {
     const MOST: usize = 200;
     if ids.len() > MOST {
         return None;
     }
-    let mut known: Vec<&str> = ids.keys().copied().collect();
-    known.sort_unstable();
-    nearest(known.into_iter(), id)
+    let mut sorted: Vec<&str> = ids.keys().copied().collect();
+    sorted.sort_unstable();
+    nearest(sorted.into_iter(), id)
 }
 
-/// Of each circle of statements that `continues` makes, the one that is met first.
-fn circles(account: &pb::Account, statements: &HashMap<&str, usize>) -> Vec<usize> {
-    let mut circles = Vec::new();
-    let mut cleared = vec![false; account.statements.len()];
+/// Finds cycles in the references by `continues`. Returns the index of one statement of each.
+fn cycles(account: &pb::Account, statements: &HashMap<&str, usize>) -> Vec<usize> {
+    let mut cycles = Vec::new();
+    let mut visited = vec![false; account.statements.len()];
     for first in 0..account.statements.len() {
-        let mut walked = Vec::new();
-        let mut here = Some(first);
-        while let Some(index) = here.filter(|&index| !cleared[index]) {
-            if walked.contains(&index) {
-                circles.push(index);
+        let mut path = Vec::new();
+        let mut next = Some(first);
+        while let Some(index) = next.filter(|&index| !visited[index]) {
+            if path.contains(&index) {
+                cycles.push(index);
                 break;
             }
-            walked.push(index);
-            here = statements.get(account.statements[index].continues.as_str()).copied();
+            path.push(index);
+            next = statements.get(account.statements[index].continues.as_str()).copied();
         }
-        for index in walked {
-            cleared[index] = true;
+        for index in path {
+            visited[index] = true;
         }
     }
-    circles
+    cycles
 }
 
-/// Every `#key` is defined, every participant key is used, and no key is there twice.
+/// Every `#key` must be defined, every participant key must be used, and keys must not repeat.
 pub fn story(story: &pb::Story, at: &Path<'_>, out: &mut Violations) {
     let lists = (at.field("participants"), at.field("reports"));
-    let participants = ids(story.participants.iter().map(|one| one.key.as_str()), "key", &lists.0, out);
-    let reports = ids(story.reports.iter().map(|one| one.key.as_str()), "key", &lists.1, out);
+    let participants = ids(story.participants.iter().map(|participant| participant.key.as_str()), "key", &lists.0, out);
+    let reports = ids(story.reports.iter().map(|report| report.key.as_str()), "key", &lists.1, out);
     let mut used = HashSet::new();
     for (index, report) in story.reports.iter().enumerate() {
         let Some(account) = &report.account else { continue };
         let at = lists.1.index(index);
         let at = at.field("account");
-        let (of_participants, of_reports) = account_keys(account);
-        for (index, key) in of_participants {
+        let (participant_keys, report_keys) = account_keys(account);
+        for (index, key) in participant_keys {
             used.insert(key);
             if !participants.contains_key(key) {
                 let at = at.field("participations");
@@ -249,49 +252,52 @@ pub fn story(story: &pb::Story, at: &Path<'_>, out: &mut Violations) {
                     let nearest = nearest_id(&participants, key).map(|nearest| format!("#{nearest}"));
                     format!(
                         "is the key of no participant of this story: {}{}",
-                        shown(&format!("#{key}")),
+                        quoted(&format!("#{key}")),
                         did_you_mean(nearest)
                     )
                 });
             }
         }
-        for (index, key) in of_reports {
+        for (index, key) in report_keys {
             if !reports.contains_key(key) {
                 let at = at.field("links");
                 out.add_with(InvalidField, &at.index(index).field("meeting"), || {
                     let nearest = nearest_id(&reports, key).map(|nearest| format!("#{nearest}"));
                     format!(
                         "is the key of no report of this story: {}{}",
-                        shown(&format!("#{key}")),
+                        quoted(&format!("#{key}")),
                         did_you_mean(nearest)
                     )
                 });
             }
         }
     }
-    for (index, one) in story.participants.iter().enumerate() {
+    for (index, story_participant) in story.participants.iter().enumerate() {
         let at = lists.0.index(index);
-        if !one.key.is_empty() && !used.contains(one.key.as_str()) {
-            let describe = || format!("is used by no participation of this story: {}", shown(&one.key));
+        let key = &story_participant.key;
+        if !key.is_empty() && !used.contains(key.as_str()) {
+            let describe = || format!("is used by no participation of this story: {}", quoted(key));
             out.add_with(InvalidField, &at.field("key"), describe);
         }
         let at = at.field("participant");
-        match &one.participant {
+        match &story_participant.participant {
             None => out.add(&at, "is required"),
-            Some(given) if !given.name.is_empty() => name(&given.name, "participants", &at.field("name"), out),
+            Some(reference) if !reference.name.is_empty() => {
+                name(&reference.name, "participants", &at.field("name"), out);
+            }
             Some(participant) => participant.check(&at, out),
         }
     }
 }
 
-/// The `#key`s of an account with where they stand: those of its participations, and those of its links.
+/// The `#key`s of an account: of its participations, and of its links.
 fn account_keys(account: &pb::Account) -> (Keys<'_>, Keys<'_>) {
-    let participations = account.participations.iter().map(|one| one.participant.as_str());
-    let links = account.links.iter().map(|one| one.meeting.as_str());
+    let participations = account.participations.iter().map(|participation| participation.participant.as_str());
+    let links = account.links.iter().map(|link| link.meeting.as_str());
     (keys(participations), keys(links))
 }
 
-/// Keys, each with its place in a list.
+/// Keys, each with its index in the list of participations or links.
 type Keys<'a> = Vec<(usize, &'a str)>;
 
 fn keys<'a>(names: impl Iterator<Item = &'a str>) -> Keys<'a> {
@@ -301,8 +307,9 @@ fn keys<'a>(names: impl Iterator<Item = &'a str>) -> Keys<'a> {
 fn name(name: &str, collection: &str, at: &Path<'_>, out: &mut Violations) {
     let id = name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/'));
     if !id.is_some_and(|id| id.len() == 36 && uuid::Uuid::try_parse(id).is_ok()) {
-        let describe =
-            || format!("must be a name such as {collection}/0198f2d1-7c0e-7000-8000-0123456789ab, not {}", shown(name));
+        let describe = || {
+            format!("must be a name such as {collection}/0198f2d1-7c0e-7000-8000-0123456789ab, not {}", quoted(name))
+        };
         out.add_with(InvalidField, at, describe);
     }
 }

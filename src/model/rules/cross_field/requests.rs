@@ -1,15 +1,15 @@
-//! Rules of requests.
+//! Rules of requests that span several fields.
 
 use super::{account_keys, name};
 use crate::{
     model::{
         rules::{Path, Violations},
-        text::quoted::shown,
+        text::quoted::quoted,
     },
     pb::{self, ErrorReason::InvalidField},
 };
 
-/// Names the article that it changes; the rules of articles are those of the outcome.
+/// The article must have a name. The rules of articles are checked on the result of the update.
 pub fn update_article_request(request: &pb::UpdateArticleRequest, at: &Path<'_>, out: &mut Violations) {
     let at = at.field("article");
     match &request.article {
@@ -18,7 +18,7 @@ pub fn update_article_request(request: &pb::UpdateArticleRequest, at: &Path<'_>,
     }
 }
 
-/// Names the participant that it changes, likewise.
+/// The participant must have a name. The rules of participants are checked on the result of the update.
 pub fn update_participant_request(request: &pb::UpdateParticipantRequest, at: &Path<'_>, out: &mut Violations) {
     let at = at.field("participant");
     match &request.participant {
@@ -27,7 +27,7 @@ pub fn update_participant_request(request: &pb::UpdateParticipantRequest, at: &P
     }
 }
 
-/// Names the meeting that it changes, or rules on.
+/// The meeting must have a name, and its account no `#key`s.
 pub fn update_meeting_request(request: &pb::UpdateMeetingRequest, at: &Path<'_>, out: &mut Violations) {
     let at = at.field("meeting");
     match &request.meeting {
@@ -41,14 +41,14 @@ pub fn update_meeting_request(request: &pb::UpdateMeetingRequest, at: &Path<'_>,
     }
 }
 
-/// Gives a reason that can be seen.
+/// A reason must have a visible character.
 pub fn retract_report_request(request: &pb::RetractReportRequest, at: &Path<'_>, out: &mut Violations) {
     if !request.reason.is_empty() && request.reason.trim().is_empty() {
         out.add(&at.field("reason"), "must have a visible character");
     }
 }
 
-/// No meeting is merged with itself.
+/// A meeting must not be merged with itself.
 pub fn merge_meetings_request(request: &pb::MergeMeetingsRequest, at: &Path<'_>, out: &mut Violations) {
     let at = at.field("sources");
     for (index, source) in request.sources.iter().enumerate() {
@@ -58,7 +58,7 @@ pub fn merge_meetings_request(request: &pb::MergeMeetingsRequest, at: &Path<'_>,
     }
 }
 
-/// Says which reports move, or whose merge is undone.
+/// The request must state the reports to move, or the meeting whose merge is undone.
 pub fn split_meeting_request(request: &pb::SplitMeetingRequest, at: &Path<'_>, out: &mut Violations) {
     let at = at.field("into");
     if request.into.is_empty() && request.reports.is_empty() {
@@ -69,7 +69,7 @@ pub fn split_meeting_request(request: &pb::SplitMeetingRequest, at: &Path<'_>, o
     }
 }
 
-/// A meeting is made with the account of its first report.
+/// The meeting must have an account, which becomes that of its first report.
 pub fn create_meeting_request(request: &pb::CreateMeetingRequest, at: &Path<'_>, out: &mut Violations) {
     let Some(meeting) = &request.meeting else { return };
     let at = at.field("meeting");
@@ -80,7 +80,7 @@ pub fn create_meeting_request(request: &pb::CreateMeetingRequest, at: &Path<'_>,
     }
 }
 
-/// A report is given by an article.
+/// The report must name its article.
 pub fn add_report_request(request: &pb::AddReportRequest, at: &Path<'_>, out: &mut Violations) {
     let Some(report) = &request.report else { return };
     let at = at.field("report");
@@ -92,20 +92,20 @@ pub fn add_report_request(request: &pb::AddReportRequest, at: &Path<'_>, out: &m
     }
 }
 
-/// Keys stand for names inside a story only.
+/// Refuses `#key`s: they replace resource names inside a story only.
 fn no_keys(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
     let (participations, links) = account_keys(account);
     for (list, field, keys) in [("participations", "participant", participations), ("links", "meeting", links)] {
         let at = at.field(list);
         for (index, key) in keys {
             out.add_with(InvalidField, &at.index(index).field(field), || {
-                format!("must be a resource name, not {}: a #key is one of a story", shown(&format!("#{key}")))
+                format!("must be a resource name, not {}: a #key is one of a story", quoted(&format!("#{key}")))
             });
         }
     }
 }
 
-/// Asks for the reports of something.
+/// The request must select by meeting or by article; a read time requires a meeting.
 pub fn list_reports_request(request: &pb::ListReportsRequest, at: &Path<'_>, out: &mut Violations) {
     if request.meeting.is_empty() && request.article.is_empty() {
         out.add(&at.field("meeting"), "is required, or article");

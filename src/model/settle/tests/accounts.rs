@@ -1,4 +1,4 @@
-//! Small random accounts that share people, delegations and values.
+//! Random small accounts that share participants, delegations and values.
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -74,14 +74,14 @@ fn any_delegation() -> impl Strategy<Value = pb::Delegation> {
     )
 }
 
-/// References are indexes here, which `numbered` makes into ids.
+/// A participation whose references are indexes. `numbered` turns these into ids.
 fn any_participation() -> impl Strategy<Value = pb::Participation> {
-    let roles =
-        vec(select(vec![1, HEAD, HEAD, 10]), 0..4).prop_map(|roles| crate::model::settle::united(roles.into_iter()));
+    let roles = vec(select(vec![1, HEAD, HEAD, 10]), 0..4)
+        .prop_map(|roles| crate::model::settle::sorted_unique(roles.into_iter()));
     let reference = || (0..6usize).prop_map(|at| at.to_string());
     (0..5u128, any_text(), roles, 0..3, any_office(), any_text(), any_region(), reference(), reference()).prop_map(
-        |(who, name_as_written, roles, presence, office, rank, region_code, delegation, on_behalf_of)| {
-            let participant = if who < 3 { person("", who).participant } else { String::new() };
+        |(number, name_as_written, roles, presence, office, rank, region_code, delegation, on_behalf_of)| {
+            let participant = if number < 3 { person("", number).participant } else { String::new() };
             pb::Participation {
                 id: String::new(),
                 participant,
@@ -105,7 +105,7 @@ fn any_statement() -> impl Strategy<Value = pb::Statement> {
     })
 }
 
-/// An account that obeys the contract.
+/// An account that is valid by the contract.
 pub fn any_account() -> impl Strategy<Value = pb::Account> {
     let announcement = (any_text(), 0..6usize, any_span()).prop_map(|(by, at, date)| pb::Announcement {
         by,
@@ -119,7 +119,7 @@ pub fn any_account() -> impl Strategy<Value = pb::Account> {
     let topics = vec(select(vec!["defence", "trade", "energy"]).prop_map(str::to_owned), 0..3);
     (
         (0..3, 0..3, any_text(), any_text()),
-        topics.prop_map(|topics| crate::model::settle::united(topics.into_iter())),
+        topics.prop_map(|topics| crate::model::settle::sorted_unique(topics.into_iter())),
         any_span(),
         option::of(place),
         option::of(announcement),
@@ -128,65 +128,78 @@ pub fn any_account() -> impl Strategy<Value = pb::Account> {
         0..6usize,
         vec(any_statement(), 0..3),
     )
-        .prop_map(|((kind, status, title, summary), topics, date, place, announcement, ds, ps, at, statements)| {
-            numbered(pb::Account {
-                kind,
-                status,
-                title,
-                summary,
+        .prop_map(
+            |(
+                (kind, status, title, summary),
                 topics,
                 date,
                 place,
                 announcement,
-                delegations: ds,
-                participations: ps,
-                initiator: format!("p{at}"),
+                delegations,
+                participations,
+                at,
                 statements,
-                outcomes: Vec::new(),
-                links: Vec::new(),
-            })
-        })
+            )| {
+                numbered(pb::Account {
+                    kind,
+                    status,
+                    title,
+                    summary,
+                    topics,
+                    date,
+                    place,
+                    announcement,
+                    delegations,
+                    participations,
+                    initiator: format!("p{at}"),
+                    statements,
+                    outcomes: Vec::new(),
+                    links: Vec::new(),
+                })
+            },
+        )
 }
 
-/// Gives out local ids, drops references to nobody, and lets the first that claims it lead a delegation.
+/// Assigns local ids, clears references that do not resolve, and makes the first member with the role HEAD the head.
 fn numbered(mut account: pb::Account) -> pb::Account {
     let (people, groups) = (account.participations.len(), account.delegations.len());
-    let is_there = |id: &str, count: usize| (0..count).any(|at| format!("p{at}") == id);
+    let exists = |id: &str, count: usize| (0..count).any(|at| format!("p{at}") == id);
     for (at, delegation) in account.delegations.iter_mut().enumerate() {
         delegation.id = format!("d{at}");
     }
-    for (at, it) in account.participations.iter_mut().enumerate() {
-        it.id = format!("p{at}");
-        let known = |index: &str, count: usize| index.parse().is_ok_and(|index: usize| index < count);
-        it.delegation = if known(&it.delegation, groups) { format!("d{}", it.delegation) } else { String::new() };
-        let itself = it.on_behalf_of == at.to_string();
-        it.on_behalf_of = match known(&it.on_behalf_of, people) && !itself {
-            true => format!("p{}", it.on_behalf_of),
+    for (at, person) in account.participations.iter_mut().enumerate() {
+        person.id = format!("p{at}");
+        let in_range = |index: &str, count: usize| index.parse().is_ok_and(|index: usize| index < count);
+        person.delegation =
+            if in_range(&person.delegation, groups) { format!("d{}", person.delegation) } else { String::new() };
+        let is_itself = person.on_behalf_of == at.to_string();
+        person.on_behalf_of = match in_range(&person.on_behalf_of, people) && !is_itself {
+            true => format!("p{}", person.on_behalf_of),
             false => String::new(),
         };
-        if it.participant.is_empty() && it.name_as_written.trim().is_empty() && it.delegation.is_empty() {
-            it.name_as_written = "Somebody".into();
+        if person.participant.is_empty() && person.name_as_written.trim().is_empty() && person.delegation.is_empty() {
+            person.name_as_written = "Somebody".into();
         }
-        if let Some(delegation) = account.delegations.iter_mut().find(|one| one.id == it.delegation)
-            && it.roles.contains(&HEAD)
+        if let Some(delegation) = account.delegations.iter_mut().find(|delegation| delegation.id == person.delegation)
+            && person.roles.contains(&HEAD)
         {
             match delegation.head.is_empty() {
-                true => delegation.head = it.id.clone(),
-                false => it.roles.retain(|&role| role != HEAD),
+                true => delegation.head = person.id.clone(),
+                false => person.roles.retain(|&role| role != HEAD),
             }
         }
     }
-    if !is_there(&account.initiator, people) {
+    if !exists(&account.initiator, people) {
         account.initiator.clear();
     }
     if let Some(announcement) = &mut account.announcement
-        && !is_there(&announcement.participation, people)
+        && !exists(&announcement.participation, people)
     {
         announcement.participation.clear();
     }
     for (at, statement) in account.statements.iter_mut().enumerate() {
         statement.id = format!("s{at}");
-        statement.speakers.retain(|id| is_there(id, people));
+        statement.speakers.retain(|id| exists(id, people));
         if at > 0 {
             statement.continues = format!("s{}", at - 1);
         }

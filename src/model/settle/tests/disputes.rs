@@ -1,8 +1,8 @@
-//! Disputes and rulings by example.
+//! Examples of disputes and rulings.
 
 use prost_types::value::Kind as Json;
 
-use super::{HEAD, TestReport, date, person, ruling, source, told};
+use super::{HEAD, TestReport, date, person, ruling, source, source_reports};
 use crate::{
     model::{rules::Check, settle::*},
     pb::{
@@ -32,10 +32,10 @@ fn with(participation: pb::Participation) -> pb::Account {
 }
 
 fn settled(sources: &[TestReport], rulings: &[pb::Report]) -> Settled {
-    settle(&told(sources), &rulings.iter().collect::<Vec<_>>())
+    settle(&source_reports(sources), &rulings.iter().collect::<Vec<_>>())
 }
 
-/// Texts, numbers of independent sources, the chosen one, and why.
+/// The texts with their numbers of independent sources, the index of the chosen one, and the rule.
 fn read(dispute: &pb::Dispute) -> (Vec<(String, i32)>, i32, Rule) {
     let text = |value: &pb::dispute::Value| match value.value.as_ref().and_then(|value| value.kind.clone()) {
         Some(Json::StringValue(text)) => text,
@@ -46,12 +46,12 @@ fn read(dispute: &pb::Dispute) -> (Vec<(String, i32)>, i32, Rule) {
     (values, dispute.chosen, dispute.rule())
 }
 
-fn values(told: &[(&str, i32)]) -> Vec<(String, i32)> {
-    told.iter().map(|(text, count)| ((*text).to_owned(), *count)).collect()
+fn values(values: &[(&str, i32)]) -> Vec<(String, i32)> {
+    values.iter().map(|(text, count)| ((*text).to_owned(), *count)).collect()
 }
 
 #[test]
-fn a_dispute_has_all_values_the_strongest_first() {
+fn dispute_lists_all_values_strongest_first() {
     let mut sources = vec![source(1, kind(Kind::Talks)), source(2, kind(Kind::Visit)), source(3, kind(Kind::Visit))];
     let Settled { account, disputes } = settled(&sources, &[]);
     assert_eq!((account.kind(), disputes.len(), disputes[0].field.as_str()), (Kind::Visit, 1, "kind"));
@@ -64,7 +64,7 @@ fn a_dispute_has_all_values_the_strongest_first() {
 }
 
 #[test]
-fn a_dispute_says_what_decided() {
+fn dispute_names_the_rule_that_decided() {
     let mut sources = vec![source(1, at("Baku")), source(2, at("Ganja"))];
     let rule = |sources: &[TestReport]| settled(sources, &[]).disputes[0].rule();
     assert_eq!(rule(&sources), Rule::EarliestPublished);
@@ -83,7 +83,7 @@ fn a_dispute_says_what_decided() {
 }
 
 #[test]
-fn what_is_unset_coarser_or_inferred_contradicts_nothing() {
+fn unset_coarser_or_inferred_values_make_no_dispute() {
     let office = |title: &str, organization: &str| {
         let (title, organization) = (title.to_owned(), organization.to_owned());
         with(pb::Participation {
@@ -105,25 +105,25 @@ fn what_is_unset_coarser_or_inferred_contradicts_nothing() {
 }
 
 #[test]
-fn wording_is_not_disputed() {
+fn title_and_summary_are_never_disputed() {
     let titled = |title: &str| pb::Account { title: title.into(), summary: title.into(), ..Default::default() };
     assert_eq!(settled(&[source(1, titled("Talks")), source(2, titled("Visit"))], &[]).disputes, []);
 }
 
 #[test]
-fn reports_are_named_where_they_are_asked_for() {
+fn disputes_name_their_reports_on_request() {
     let sources = [source(1, kind(Kind::Talks)), source(2, kind(Kind::Visit)), source(3, kind(Kind::Visit))];
-    let told = told(&sources);
-    let mut named = disputes(&told, &[]);
+    let reports = source_reports(&sources);
+    let mut named = disputes(&reports, &[]);
     let names = |nths: &[usize]| nths.iter().map(|&nth| sources[nth].report.name.clone()).collect::<Vec<_>>();
     assert_eq!(named[0].values[0].reports, names(&[1, 2]));
     assert_eq!(named[0].values[1].reports, names(&[0]));
-    named.iter_mut().flat_map(|one| &mut one.values).for_each(|value| value.reports.clear());
-    assert_eq!(named, settle(&told, &[]).disputes);
+    named.iter_mut().flat_map(|dispute| &mut dispute.values).for_each(|value| value.reports.clear());
+    assert_eq!(named, settle(&reports, &[]).disputes);
 }
 
 #[test]
-fn a_dispute_has_twenty_values_and_the_chosen_one() {
+fn dispute_has_at_most_twenty_values_including_the_chosen_one() {
     let sources: Vec<TestReport> = (1..=25).map(|nth| source(nth, at(&format!("Town {nth}")))).collect();
     let dispute = settled(&sources, &[]).disputes.remove(0);
     assert_eq!((dispute.values.len(), dispute.chosen), (20, 0));
@@ -138,30 +138,30 @@ fn a_dispute_has_twenty_values_and_the_chosen_one() {
 }
 
 #[test]
-fn a_meeting_stays_small_however_many_reports_disagree() {
-    let said = |nth: u32| pb::Statement { id: format!("s{nth}"), text: "said".repeat(250), ..Default::default() };
+fn meeting_stays_small_if_a_thousand_reports_disagree() {
+    let statement = |nth: u32| pb::Statement { id: format!("s{nth}"), text: "said".repeat(250), ..Default::default() };
     let account = |nth: u32| pb::Account {
         kind: (nth % 10 + 1) as i32,
         date: dated((nth % 28 + 1) as i32, Basis::Stated).date,
         place: at(&format!("Town {nth}")).place,
         participations: (0..10)
-            .map(|who| pb::Participation {
+            .map(|number| pb::Participation {
                 office: Some(pb::Office { title: format!("Office {nth} ").repeat(10), ..Default::default() }),
-                ..person(&format!("p{who}"), who)
+                ..person(&format!("p{number}"), number)
             })
             .collect(),
-        statements: (0..10).map(said).collect(),
+        statements: (0..10).map(statement).collect(),
         ..Default::default()
     };
     let sources: Vec<TestReport> = (1..=1_000).map(|nth| source(nth, account(nth))).collect();
     let mut meeting = pb::Meeting::default();
-    crate::model::meeting::settle_on(&mut meeting, &told(&sources), &[]);
+    crate::model::meeting::settle_on(&mut meeting, &source_reports(&sources), &[]);
     assert_eq!((meeting.report_count, meeting.disputes.len()), (1_000, 13));
     assert!(prost::Message::encoded_len(&meeting) < 256 * 1024, "{}", prost::Message::encoded_len(&meeting));
 }
 
 #[test]
-fn the_newest_ruling_on_a_field_counts() {
+fn newest_ruling_on_a_field_counts() {
     let sources = [source(1, pb::Account { status: Status::Held.into(), ..kind(Kind::Talks) })];
     let both = ["account.kind", "account.status"];
     let first = ruling(1, &both, pb::Account { status: Status::Denied.into(), ..kind(Kind::Visit) });
@@ -169,31 +169,31 @@ fn the_newest_ruling_on_a_field_counts() {
     let Settled { account, disputes } = settled(&sources, &[second.clone(), first.clone()]);
     assert_eq!((account.kind(), account.status()), (Kind::Summit, Status::Denied));
     assert_eq!(read(&disputes[0]), (values(&[("TALKS", 1), ("SUMMIT", 0)]), 1, Rule::Ruling));
-    let named = crate::model::settle::disputes(&told(&sources), &[&first, &second]);
+    let named = crate::model::settle::disputes(&source_reports(&sources), &[&first, &second]);
     assert_eq!(named[0].values[1].reports, std::slice::from_ref(&second.name));
     assert_eq!(named[1].values[1].reports, [first.name]);
 }
 
 #[test]
-fn a_ruling_that_all_agree_with_makes_no_dispute() {
+fn ruling_that_all_sources_agree_with_makes_no_dispute() {
     let ruled = [ruling(1, &["account.kind"], kind(Kind::Talks)), ruling(2, &["account.title"], at("Baku"))];
     let Settled { account, disputes } = settled(&[source(1, kind(Kind::Talks))], &ruled);
     assert_eq!((account, disputes), (kind(Kind::Talks), vec![]));
 }
 
 #[test]
-fn a_ruling_clears_a_field() {
+fn ruling_with_an_unset_field_clears_it() {
     let unset = ruling(1, &["account.date", "account.place.locality"], pb::Account::default());
-    let mut told = dated(24, Basis::Stated);
-    told.place = at("Baku").place;
-    let Settled { account, disputes } = settled(&[source(1, told)], &[unset]);
+    let mut reported = dated(24, Basis::Stated);
+    reported.place = at("Baku").place;
+    let Settled { account, disputes } = settled(&[source(1, reported)], &[unset]);
     assert_eq!(account, pb::Account::default());
     assert_eq!(disputes[0].field, "date");
     assert_eq!(read(&disputes[1]), (values(&[("Baku", 1), ("null", 0)]), 1, Rule::Ruling));
 }
 
 #[test]
-fn nothing_that_a_report_has_alone_can_be_ruled_on() {
+fn statements_and_partial_values_cannot_be_ruled_on() {
     let statement = pb::Statement { id: "s".into(), text: "said".into(), ..Default::default() };
     let account = pb::Account { statements: vec![statement], ..kind(Kind::Visit) };
     let paths = ["account.statements", "account", "account.date.start", "labels", "account.kinds"];
@@ -203,23 +203,23 @@ fn nothing_that_a_report_has_alone_can_be_ruled_on() {
 }
 
 #[test]
-fn without_a_report_nothing_is_settled_whatever_was_ruled() {
+fn rulings_without_a_report_settle_to_the_empty_account() {
     assert_eq!(settled(&[], &[ruling(1, &["account.kind"], kind(Kind::Talks))]), Settled::default());
 }
 
 #[test]
-fn a_ruled_list_is_taken_as_it_is_and_what_refers_to_it_follows() {
-    let told = pb::Account {
+fn ruled_list_replaces_the_settled_one_and_dangling_references_are_cleared() {
+    let reported = pb::Account {
         participations: vec![pb::Participation { rank: "colonel".into(), ..person("p", 7) }, person("q", 8)],
         initiator: "q".into(),
         ..Default::default()
     };
-    let other = pb::Account { initiator: "p".into(), ..told.clone() };
+    let dissenting = pb::Account { initiator: "p".into(), ..reported.clone() };
     let id = Uuid::from_u128(7).to_string();
     let ruled = vec![pb::Participation { rank: "general".into(), ..person(&id, 7) }];
     let ruling =
         ruling(1, &["account.participations"], pb::Account { participations: ruled.clone(), ..Default::default() });
-    let sources = [source(1, told.clone()), source(2, told), source(3, other)];
+    let sources = [source(1, reported.clone()), source(2, reported), source(3, dissenting)];
     let Settled { account, disputes } = settled(&sources, std::slice::from_ref(&ruling));
     assert_eq!((account.participations, account.initiator.as_str()), (ruled, ""));
     assert_eq!(read(&disputes[0]), (values(&[("colonel", 3), ("general", 0)]), 1, Rule::Ruling));
@@ -229,10 +229,10 @@ fn a_ruled_list_is_taken_as_it_is_and_what_refers_to_it_follows() {
 
 #[test]
 fn heads_and_roles_agree_with_the_newer_ruling() {
-    let member = |id: &str, who: u128, roles: &[i32]| pb::Participation {
+    let member = |id: &str, number: u128, roles: &[i32]| pb::Participation {
         delegation: "region:RU".into(),
         roles: roles.to_vec(),
-        ..person(id, who)
+        ..person(id, number)
     };
     let headed = |id: &str, head: &str| pb::Delegation {
         id: id.into(),
@@ -240,32 +240,36 @@ fn heads_and_roles_agree_with_the_newer_ruling() {
         head: head.into(),
         ..Default::default()
     };
-    let [one, two] = [7, 8].map(|who| Uuid::from_u128(who).to_string());
-    let mut told = pb::Account {
+    let [first, second] = [7, 8].map(|number| Uuid::from_u128(number).to_string());
+    let mut reported = pb::Account {
         delegations: vec![headed("d", "p")],
         participations: vec![member("p", 7, &[HEAD]), member("q", 8, &[Role::Speaker.into()])],
         ..Default::default()
     };
-    told.participations.iter_mut().for_each(|one| one.delegation = "d".into());
+    reported.participations.iter_mut().for_each(|person| person.delegation = "d".into());
     let by_role = |time| {
-        let participations = vec![member(&one, 7, &[]), member(&two, 8, &[HEAD])];
+        let participations = vec![member(&first, 7, &[]), member(&second, 8, &[HEAD])];
         ruling(time, &["account.participations"], pb::Account { participations, ..Default::default() })
     };
     let by_head = |time| {
-        let delegations = vec![headed("region:RU", &one)];
+        let delegations = vec![headed("region:RU", &first)];
         ruling(time, &["account.delegations"], pb::Account { delegations, ..Default::default() })
     };
     for (rulings, expected) in [
-        (vec![], &one),
-        (vec![by_role(1)], &two),
-        (vec![by_role(2), by_head(1)], &two),
-        (vec![by_role(1), by_head(2)], &one),
+        (vec![], &first),
+        (vec![by_role(1)], &second),
+        (vec![by_role(2), by_head(1)], &second),
+        (vec![by_role(1), by_head(2)], &first),
     ] {
-        let account = settled(&[source(1, told.clone())], &rulings).account;
+        let account = settled(&[source(1, reported.clone())], &rulings).account;
         assert!(account.violations().is_empty(), "{:?}", account.violations());
         assert_eq!(&account.delegations[0].head, expected, "{rulings:?}");
-        let with_role: Vec<&str> =
-            account.participations.iter().filter(|it| it.roles.contains(&HEAD)).map(|it| it.id.as_str()).collect();
+        let with_role: Vec<&str> = account
+            .participations
+            .iter()
+            .filter(|person| person.roles.contains(&HEAD))
+            .map(|person| person.id.as_str())
+            .collect();
         assert_eq!(with_role, [expected.as_str()]);
     }
 }

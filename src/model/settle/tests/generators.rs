@@ -7,18 +7,18 @@ use proptest::{
     sample::{Index, subsequence},
 };
 
-use super::{TestReport, accounts::any_account, report, ruling, settled, source, told};
+use super::{TestReport, accounts::any_account, report, ruling, settled, source, source_reports};
 use crate::{
     model::{meeting::settle_on, settle::*},
     pb::{Meeting, Report},
 };
 
-/// Reports of four articles, of which two are copies of one text; several may be of one article.
+/// Reports of up to four articles, two of which are copies of one text. Several reports may be of one article.
 pub fn any_sources() -> impl Strategy<Value = Vec<TestReport>> {
     sources(0)
 }
 
-/// At least so many.
+/// At least `fewest` such reports.
 pub fn sources(fewest: usize) -> impl Strategy<Value = Vec<TestReport>> {
     vec((any_account(), 0..4u32), fewest..6).prop_map(|accounts| {
         let sources = accounts.into_iter().enumerate().map(|(nth, (account, article))| TestReport {
@@ -31,7 +31,7 @@ pub fn sources(fewest: usize) -> impl Strategy<Value = Vec<TestReport>> {
     })
 }
 
-/// Rulings on some fields each, some at the same time; in half of them the ids are as settled ones are.
+/// Rulings on some fields each, some with equal create times. Half of them have settled ids, half local ones.
 pub fn any_rulings() -> impl Strategy<Value = Vec<Report>> {
     let paths = subsequence(rulable_paths().collect::<Vec<_>>(), 1..5);
     vec((paths, any_account(), any::<bool>(), 0..3i64), 0..4).prop_map(|all| {
@@ -44,7 +44,7 @@ pub fn any_rulings() -> impl Strategy<Value = Vec<Report>> {
     })
 }
 
-/// What a meeting can be settled on.
+/// The reports and rulings of one meeting.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub sources: Vec<TestReport>,
@@ -55,16 +55,16 @@ pub fn any_case() -> impl Strategy<Value = Case> {
     case_of(0)
 }
 
-/// Of at least so many reports of articles.
+/// A case with at least `fewest` reports of articles.
 pub fn case_of(fewest: usize) -> impl Strategy<Value = Case> {
-    // Half without a ruling, as nearly all meetings are.
+    // Half of the cases have no ruling, as nearly all meetings.
     let rulings = option::of(any_rulings()).prop_map(Option::unwrap_or_default);
     (sources(fewest), rulings).prop_map(|(sources, rulings)| Case { sources, rulings })
 }
 
 impl Case {
     pub fn settle(&self) -> Settled {
-        settle(&told(&self.sources), &self.rulings())
+        settle(&source_reports(&self.sources), &self.rulings())
     }
 
     pub fn rulings(&self) -> Vec<&Report> {
@@ -72,7 +72,7 @@ impl Case {
     }
 
     pub fn settle_on(&self, meeting: &mut Meeting) {
-        settle_on(meeting, &told(&self.sources), &self.rulings());
+        settle_on(meeting, &source_reports(&self.sources), &self.rulings());
     }
 
     pub fn meeting(&self) -> Meeting {
@@ -81,13 +81,13 @@ impl Case {
         meeting
     }
 
-    /// Without one of its reports, or one of its rulings.
+    /// The case without one of its reports or rulings.
     pub fn without(&self, at: Index) -> Self {
         let mut case = self.clone();
-        let of_articles = case.sources.len();
-        match at.index(of_articles + case.rulings.len()) {
-            at if at < of_articles => drop(case.sources.remove(at)),
-            at => drop(case.rulings.remove(at - of_articles)),
+        let source_count = case.sources.len();
+        match at.index(source_count + case.rulings.len()) {
+            at if at < source_count => drop(case.sources.remove(at)),
+            at => drop(case.rulings.remove(at - source_count)),
         }
         case
     }

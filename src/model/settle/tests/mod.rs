@@ -1,4 +1,4 @@
-//! The rule by example; `properties` has what holds for all reports.
+//! Examples of the rule. `properties` has its invariants, on random reports.
 
 pub mod accounts;
 mod disputes;
@@ -10,7 +10,7 @@ use crate::pb::{date_span::Basis, participation::Role};
 
 pub const HEAD: i32 = Role::HeadOfDelegation as i32;
 
-/// A report with what `SourceReport` borrows.
+/// An owned `SourceReport`.
 #[derive(Clone, Debug)]
 pub struct TestReport {
     pub report: pb::Report,
@@ -19,18 +19,19 @@ pub struct TestReport {
     pub uri: String,
 }
 
-pub fn told(sources: &[TestReport]) -> Vec<SourceReport<'_>> {
-    sources
-        .iter()
-        .map(|it| SourceReport { report: &it.report, origin: it.origin, publish_date: it.publish_date, uri: &it.uri })
-        .collect()
+pub fn source_reports<'a>(sources: &'a [TestReport]) -> Vec<SourceReport<'a>> {
+    let source_report = |source: &'a TestReport| {
+        let TestReport { report, origin, publish_date, uri } = source;
+        SourceReport { report, origin: *origin, publish_date: *publish_date, uri }
+    };
+    sources.iter().map(source_report).collect()
 }
 
 pub fn settled(sources: &[TestReport]) -> pb::Account {
-    settle(&told(sources), &[]).account
+    settle(&source_reports(sources), &[]).account
 }
 
-/// The `nth` report: of an article of its own, published on that day of September 2020.
+/// The `nth` report, of an article of its own that was published on that day of September 2020.
 pub fn source(nth: u32, account: pb::Account) -> TestReport {
     TestReport {
         report: report(nth, account),
@@ -54,13 +55,13 @@ fn span(start: Option<pb::Date>, basis: Basis) -> pb::DateSpan {
     pb::DateSpan { start, basis: basis.into(), ..Default::default() }
 }
 
-pub fn person(id: &str, who: u128) -> pb::Participation {
-    let participant = format!("participants/{}", Uuid::from_u128(who));
+pub fn person(id: &str, number: u128) -> pb::Participation {
+    let participant = format!("participants/{}", Uuid::from_u128(number));
     pb::Participation { id: id.into(), participant, ..Default::default() }
 }
 
-fn uuid(who: u128) -> String {
-    Uuid::from_u128(who).to_string()
+fn uuid(number: u128) -> String {
+    Uuid::from_u128(number).to_string()
 }
 
 fn delegation(id: &str, region: &str, label: &str) -> pb::Delegation {
@@ -76,20 +77,20 @@ fn dated(start: Option<pb::Date>, basis: Basis) -> pb::Account {
 }
 
 #[test]
-fn no_report_settles_to_nothing() {
+fn settling_no_report_gives_the_empty_account() {
     assert_eq!(settle(&[], &[]), Settled::default());
 }
 
 #[test]
-fn copies_of_one_text_count_once() {
+fn copies_of_one_text_count_as_one_source() {
     let mut sources = vec![source(1, titled("Talks")), source(2, titled("Visit")), source(3, titled("visit  "))];
-    assert_eq!(settled(&sources).title, "Visit", "told by two, in the wording of the earlier");
+    assert_eq!(settled(&sources).title, "Visit", "reported by two, in the wording of the earlier");
     sources[2].origin = sources[1].origin;
     assert_eq!(settled(&sources).title, "Talks", "one source each, and published first");
 }
 
 #[test]
-fn of_equally_told_values_the_first_published_wins_and_unknown_dates_come_last() {
+fn first_published_value_wins_a_tie_and_unknown_dates_come_last() {
     let mut sources = vec![source(1, titled("Talks")), source(2, titled("Visit"))];
     assert_eq!(settled(&sources).title, "Talks");
     sources[0].publish_date = None;
@@ -103,7 +104,7 @@ fn of_equally_told_values_the_first_published_wins_and_unknown_dates_come_last()
 }
 
 #[test]
-fn inferred_dates_give_way_to_a_stated_one() {
+fn stated_date_wins_over_inferred_ones() {
     let inferred = || dated(date(2020, 9, 4), Basis::InferredFromPublication);
     let stated = dated(date(2020, 8, 0), Basis::Relative);
     let sources = [source(1, inferred()), source(2, inferred()), source(3, stated.clone())];
@@ -112,7 +113,7 @@ fn inferred_dates_give_way_to_a_stated_one() {
 }
 
 #[test]
-fn a_coarse_date_gives_way_to_a_finer_one() {
+fn finer_date_wins_over_coarse_ones() {
     let coarse = || dated(date(2020, 8, 0), Basis::Stated);
     let fine = dated(date(2020, 8, 24), Basis::Stated);
     let sources = [source(1, coarse()), source(2, coarse()), source(3, fine.clone())];
@@ -120,7 +121,7 @@ fn a_coarse_date_gives_way_to_a_finer_one() {
 }
 
 #[test]
-fn a_literal_without_a_day_never_displaces_a_day() {
+fn date_with_a_day_wins_over_a_literal_without_one() {
     let soon = pb::DateSpan { literal: "soon".into(), ..Default::default() };
     let soon = pb::Account { date: Some(soon), ..Default::default() };
     let inferred = dated(date(2020, 9, 4), Basis::InferredFromPublication);
@@ -130,7 +131,7 @@ fn a_literal_without_a_day_never_displaces_a_day() {
 }
 
 #[test]
-fn a_fuller_office_wins_over_a_part_of_it() {
+fn fuller_office_wins_over_a_part_of_it() {
     let with = |office: pb::Office| pb::Account {
         participations: vec![pb::Participation { office: Some(office), ..person("p", 7) }],
         ..Default::default()
@@ -142,7 +143,7 @@ fn a_fuller_office_wins_over_a_part_of_it() {
 }
 
 #[test]
-fn participations_unite_by_participant_or_by_name_and_roles_unite() {
+fn participations_unite_by_participant_or_name_and_keep_all_roles() {
     let named = |name: &str| pb::Participation { id: "x".into(), name_as_written: name.into(), ..Default::default() };
     let with_roles =
         |roles: &[Role]| pb::Participation { roles: roles.iter().map(|&role| role.into()).collect(), ..person("p", 7) };
@@ -156,7 +157,7 @@ fn participations_unite_by_participant_or_by_name_and_roles_unite() {
         ..Default::default()
     };
     let settled = settled(&[source(1, first), source(2, second)]);
-    let ids: Vec<&str> = settled.participations.iter().map(|it| it.id.as_str()).collect();
+    let ids: Vec<&str> = settled.participations.iter().map(|person| person.id.as_str()).collect();
     assert_eq!(ids, [&uuid(7), "name:ali aliyev"]);
     assert_eq!(settled.initiator, "name:ali aliyev");
     assert_eq!(settled.participations[1].name_as_written, "Ali  Aliyev");
@@ -165,7 +166,7 @@ fn participations_unite_by_participant_or_by_name_and_roles_unite() {
 }
 
 #[test]
-fn delegations_of_one_region_unite_whatever_their_local_ids() {
+fn delegations_of_one_region_unite_under_different_local_ids() {
     let first = pb::Account {
         delegations: vec![delegation("a", "RU", "the guests"), delegation("b", "AZ", "the hosts")],
         ..Default::default()
@@ -176,29 +177,29 @@ fn delegations_of_one_region_unite_whatever_their_local_ids() {
         ..Default::default()
     };
     let settled = settled(&[source(1, first), source(2, second)]);
-    let ids: Vec<&str> = settled.delegations.iter().map(|it| it.id.as_str()).collect();
+    let ids: Vec<&str> = settled.delegations.iter().map(|delegation| delegation.id.as_str()).collect();
     assert_eq!(ids, ["region:RU", "region:AZ"]);
     assert_eq!(settled.delegations[0].label, "the guests");
     assert_eq!(settled.participations[0].delegation, "region:RU");
 }
 
 #[test]
-fn what_one_report_tells_apart_stays_apart_in_all() {
+fn delegations_that_one_report_distinguishes_stay_distinct() {
     let two = |labels: [&str; 2]| pb::Account {
         delegations: labels.iter().enumerate().map(|(at, label)| delegation(&at.to_string(), "RU", label)).collect(),
         ..Default::default()
     };
-    let one = pb::Account { delegations: vec![delegation("0", "RU", "the MPs")], ..Default::default() };
-    let apart = settled(&[source(1, one), source(2, two(["officers", "the MPs"]))]);
-    let ids: Vec<&str> = apart.delegations.iter().map(|it| it.id.as_str()).collect();
+    let single = pb::Account { delegations: vec![delegation("0", "RU", "the MPs")], ..Default::default() };
+    let distinct = settled(&[source(1, single), source(2, two(["officers", "the MPs"]))]);
+    let ids: Vec<&str> = distinct.delegations.iter().map(|delegation| delegation.id.as_str()).collect();
     assert_eq!(ids, ["region:RU/label:the mps", "region:RU/label:officers"]);
     let alike = settled(&[source(1, two(["a/b", "a/b"]))]);
-    let ids: Vec<&str> = alike.delegations.iter().map(|it| it.id.as_str()).collect();
+    let ids: Vec<&str> = alike.delegations.iter().map(|delegation| delegation.id.as_str()).collect();
     assert_eq!(ids, ["region:RU", "region:RU/2"]);
 }
 
 #[test]
-fn a_delegation_that_acts_itself_is_a_participation_named_after_it() {
+fn delegation_that_itself_acts_is_a_participation_named_after_it() {
     let account = pb::Account {
         delegations: vec![delegation("d", "RU", "the delegation")],
         participations: vec![pb::Participation { id: "p".into(), delegation: "d".into(), ..Default::default() }],
@@ -211,13 +212,13 @@ fn a_delegation_that_acts_itself_is_a_participation_named_after_it() {
 }
 
 #[test]
-fn a_delegation_has_one_head_and_others_lose_the_role() {
-    let headed_by = |who: u128| pb::Account {
+fn delegation_has_one_head_and_other_members_lose_the_role() {
+    let headed_by = |head: u128| pb::Account {
         delegations: vec![pb::Delegation { head: "p".into(), ..delegation("d", "RU", "") }],
         participations: vec![pb::Participation {
             delegation: "d".into(),
             roles: vec![HEAD, Role::Speaker.into()],
-            ..person("p", who)
+            ..person("p", head)
         }],
         ..Default::default()
     };
@@ -228,19 +229,19 @@ fn a_delegation_has_one_head_and_others_lose_the_role() {
 }
 
 #[test]
-fn ids_of_long_names_keep_to_the_limit_and_apart() {
+fn ids_of_long_names_are_shortened_and_stay_distinct() {
     let named = |name: String| pb::Participation { id: name.clone(), name_as_written: name, ..Default::default() };
     let long = "\u{fdfa}".repeat(255);
     let participations = vec![named(format!("{long}a")), named(format!("{long}b"))];
     let settled = settled(&[source(1, pb::Account { participations, ..Default::default() })]);
     assert_eq!(settled.participations.len(), 2);
-    assert!(settled.participations.iter().all(|it| it.id.chars().count() == 512));
+    assert!(settled.participations.iter().all(|person| person.id.chars().count() == 512));
     assert_ne!(settled.participations[0].id, settled.participations[1].id);
 }
 
 #[test]
-fn statements_outcomes_and_links_name_their_report_and_settled_ids() {
-    let said = |id: &str, continues: &str| pb::Statement {
+fn united_statements_outcomes_and_links_have_their_report_and_settled_ids() {
+    let statement = |id: &str, continues: &str| pb::Statement {
         id: id.into(),
         continues: continues.into(),
         speakers: vec!["p".into(), "same".into()],
@@ -249,17 +250,17 @@ fn statements_outcomes_and_links_name_their_report_and_settled_ids() {
     };
     let account = pb::Account {
         participations: vec![person("p", 7), person("same", 7)],
-        statements: vec![said("s1", ""), said("s2", "s1")],
+        statements: vec![statement("s1", ""), statement("s2", "s1")],
         outcomes: vec![pb::Outcome { title: "Plan".into(), ..Default::default() }],
         links: vec![pb::Link { meeting: format!("meetings/{}", uuid(1)), ..Default::default() }],
         ..Default::default()
     };
     let sources = [source(2, account.clone()), source(1, account)];
-    let (statements, outcomes, links) = unite(&told(&sources));
-    let ids: Vec<&str> = statements.iter().map(|it| it.id.as_str()).collect();
-    let of = |nth: u128, id: &str| format!("{}/{id}", uuid(nth));
-    assert_eq!(ids, [of(1, "s1"), of(1, "s2"), of(2, "s1"), of(2, "s2")]);
-    assert_eq!(statements[3].continues, of(2, "s1"));
+    let (statements, outcomes, links) = unite(&source_reports(&sources));
+    let ids: Vec<&str> = statements.iter().map(|statement| statement.id.as_str()).collect();
+    let united_id = |nth: u128, id: &str| format!("{}/{id}", uuid(nth));
+    assert_eq!(ids, [united_id(1, "s1"), united_id(1, "s2"), united_id(2, "s1"), united_id(2, "s2")]);
+    assert_eq!(statements[3].continues, united_id(2, "s1"));
     assert_eq!(statements[0].speakers, [uuid(7)]);
     assert!(statements[0].addressees.is_empty());
     assert_eq!(statements[0].report, format!("reports/{}", uuid(1)));
@@ -267,7 +268,7 @@ fn statements_outcomes_and_links_name_their_report_and_settled_ids() {
     assert_eq!((links.len(), &links[0].report), (2, &format!("reports/{}", uuid(1))));
 }
 
-/// The `nth` ruling.
+/// The `nth` ruling, created at second `nth`.
 pub fn ruling(nth: i64, paths: &[&str], account: pb::Account) -> pb::Report {
     let mask = prost_types::FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() };
     pb::Report {

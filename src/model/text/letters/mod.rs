@@ -1,9 +1,9 @@
-//! The first stage of folding: one form for every way to write a letter. The keys of names (`names`) and the words of
-//! full text (`search`) each build on it.
+//! The first stage of folding: maps every spelling of a letter to one form. The keys of names (`names`) and the words
+//! of full-text search (`search`) build on it.
 //!
-//! The stage resolves compatibility forms (`ﬃ`, `Ｂ`, `Ⅳ`), folds case in full (`ẞ`, `ς`, `ſ`) and drops characters that
-//! are not seen, as NFKC_Casefold of the Unicode Standard does (section 3.13, D146). The stage above decides whether
-//! accents stay ([`remove_accents`]) and composes the rest ([`compose`]).
+//! The stage resolves compatibility forms (`ﬃ`, `Ｂ`, `Ⅳ`), folds case in full (`ẞ`, `ς`, `ſ`) and drops invisible
+//! characters, as NFKC_Casefold of the Unicode Standard does (section 3.13, D146). The second stage decides whether
+//! accents stay ([`remove_accents`]) and composes the letters ([`compose`]).
 
 mod accents;
 
@@ -18,23 +18,23 @@ use unicode_normalization::{
 
 pub use self::accents::remove_accents;
 
-/// The version of folding: it grows with every change of what this stage, or one that builds on it, makes of a text.
+/// The version of folding. Every change to the result of this stage, or of a stage that builds on it, increments it.
 ///
-/// The database holds folded words and keys of names. A service that starts on a database of an older version makes them
-/// again (`store/folding.rs`). Release 0.1.0 had version 0.
+/// The database stores folded words and keys of names. A service that starts on a database of an older version
+/// recomputes them (`store/schema/folding.rs`). Release 0.1.0 had version 0.
 pub const VERSION: i32 = 1;
 
-/// A folded character, and the code points of the text that it is made of.
+/// A folded character, and the code points of the text that it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
     /// The character.
     pub c: char,
-    /// The code points, from 0.
+    /// Positions of these code points in the text, from 0.
     pub from: Range<usize>,
 }
 
-/// A part of a text that folds the same whatever stands before and behind it: mostly one character, else a character
-/// with its marks, or the jamo of a syllable.
+/// A part of a text that folds independently of its neighbours: mostly one character, else a character with its marks,
+/// or the jamo of a syllable.
 #[derive(Debug, Clone, Copy)]
 pub struct Cluster<'a> {
     /// The part.
@@ -45,7 +45,7 @@ pub struct Cluster<'a> {
     pub length: usize,
 }
 
-/// The clusters of a text, in its order. They are the whole text.
+/// Iterates over the clusters of a text, in order. Together they are the whole text.
 #[derive(Debug, Clone)]
 pub struct Clusters<'a> {
     rest: &'a str,
@@ -53,15 +53,15 @@ pub struct Clusters<'a> {
 }
 
 impl<'a> Clusters<'a> {
-    /// Those of this text.
+    /// The clusters of `text`.
     pub fn of(text: &'a str) -> Self {
         Self { rest: text, start: 0 }
     }
 
-    /// Takes the ASCII characters that come next, each of which is a cluster by itself.
+    /// Takes the ASCII characters at the front. Each of them is a cluster of its own.
     pub fn take_ascii(&mut self) -> &'a str {
         let length = match self.rest.bytes().position(|byte| !byte.is_ascii()) {
-            // A mark may follow the last one.
+            // A mark may follow the last ASCII character.
             Some(length) => length.saturating_sub(1),
             None => self.rest.len(),
         };
@@ -78,9 +78,9 @@ impl<'a> Iterator for Clusters<'a> {
         let mut chars = self.rest.chars();
         chars.next()?;
         let mut length = 1;
-        let mut behind: Chars<'a> = chars.clone();
-        while behind.next().is_some_and(joins) {
-            chars = behind.clone();
+        let mut ahead: Chars<'a> = chars.clone();
+        while ahead.next().is_some_and(joins) {
+            chars = ahead.clone();
             length += 1;
         }
         let (text, rest) = self.rest.split_at(self.rest.len() - chars.as_str().len());
@@ -91,19 +91,19 @@ impl<'a> Iterator for Clusters<'a> {
 }
 
 impl Cluster<'_> {
-    /// The cluster's only character, if it has no other.
+    /// The character of a cluster that has a single one.
     pub fn only(&self) -> Option<char> {
         self.text.chars().next().filter(|_| self.length == 1)
     }
 
-    /// Replaces `letters` by those of the cluster, decomposed (NFKD), in full, with their accents.
+    /// Replaces `letters` by the folded letters of the cluster: fully decomposed (NFKD), with accents.
     pub fn fold(&self, letters: &mut Vec<Letter>) {
         letters.clear();
-        let seen = (self.start..).zip(self.text.chars()).filter(|(_, c)| !is_ignorable(*c));
-        letters.extend(seen.map(|(at, c)| Letter { c, from: at..at + 1 }));
+        let visible = (self.start..).zip(self.text.chars()).filter(|(_, c)| !is_ignorable(*c));
+        letters.extend(visible.map(|(at, c)| Letter { c, from: at..at + 1 }));
         replace(letters, |c, letter| decompose_canonical(c, letter));
         order(letters);
-        // Folding case may leave compatibility forms, and resolving these upper case: both are done twice.
+        // Case folding may leave compatibility forms, and resolving these may leave upper case. Two rounds suffice.
         for _ in 0..2 {
             replace(letters, |c, letter| std::iter::once(c).default_case_fold().for_each(letter));
             replace(letters, |c, letter| decompose_compatible(c, letter));
@@ -112,7 +112,7 @@ impl Cluster<'_> {
     }
 }
 
-/// Replaces each letter by those that a rule makes of it.
+/// Replaces each letter by the letters that `rule` emits for it. They keep its origin.
 fn replace(letters: &mut Vec<Letter>, rule: impl Fn(char, &mut dyn FnMut(char))) {
     let mut replaced = Vec::with_capacity(letters.len() + 2);
     for letter in letters.drain(..) {
@@ -121,15 +121,15 @@ fn replace(letters: &mut Vec<Letter>, rule: impl Fn(char, &mut dyn FnMut(char)))
     *letters = replaced;
 }
 
-/// Puts marks into their canonical order.
+/// Applies the Canonical Ordering Algorithm (D109).
 fn order(letters: &mut [Letter]) {
     let class = |letter: &Letter| canonical_combining_class(letter.c);
-    for marks in letters.chunk_by_mut(|one, next| class(one) != 0 && class(next) != 0) {
+    for marks in letters.chunk_by_mut(|letter, next| class(letter) != 0 && class(next) != 0) {
         marks.sort_by_key(class);
     }
 }
 
-/// Composes what has a composed form (the Canonical Composition Algorithm, D117).
+/// Applies the Canonical Composition Algorithm (D117).
 pub fn compose(letters: &mut Vec<Letter>) {
     let mut starter: Option<usize> = None;
     let mut last_class = 0;
@@ -139,8 +139,8 @@ pub fn compose(letters: &mut Vec<Letter>) {
         let class = canonical_combining_class(letter.c);
         if let Some(starter) = starter {
             let is_next = starter + 1 == length;
-            let whole = composed(letters[starter].c, letter.c).filter(|_| is_next || last_class < class);
-            if let Some(c) = whole {
+            let composite = composed(letters[starter].c, letter.c).filter(|_| is_next || last_class < class);
+            if let Some(c) = composite {
                 let from = &letters[starter].from;
                 let from = from.start.min(letter.from.start)..from.end.max(letter.from.end);
                 letters[starter] = Letter { c, from };
@@ -157,21 +157,21 @@ pub fn compose(letters: &mut Vec<Letter>) {
     letters.truncate(length);
 }
 
-/// True for a character that belongs to the cluster of the one before it: a mark, the later part of something composed,
-/// or a character that is not seen.
+/// True for a character that continues the cluster of the preceding one: a mark, a non-initial part of a composition,
+/// or an invisible character.
 fn joins(c: char) -> bool {
     match c {
         '\0'..'\u{300}' => c == '\u{ad}',
         // Ideographs and syllables.
         '\u{3400}'..'\u{a000}' | '\u{ac00}'..'\u{d7a4}' => false,
-        _ => JOINING.get(c as usize).copied().unwrap_or_else(|| looks_back(c)),
+        _ => JOINING.get(c as usize).copied().unwrap_or_else(|| compute_joins(c)),
     }
 }
 
-/// [`looks_back`] of most letters in use, which takes microseconds.
-static JOINING: LazyLock<Box<[bool]>> = LazyLock::new(|| ('\0'..'\u{3100}').map(looks_back).collect());
+/// Results of [`compute_joins`] for most letters in use. Computing one takes microseconds.
+static JOINING: LazyLock<Box<[bool]>> = LazyLock::new(|| ('\0'..'\u{3100}').map(compute_joins).collect());
 
-fn looks_back(c: char) -> bool {
+fn compute_joins(c: char) -> bool {
     if is_ignorable(c) {
         return true;
     }

@@ -1,6 +1,6 @@
-//! The characters that tests of folding go through.
+//! Sample characters for tests of folding.
 
-/// The characters whose folding is not the same for whole ranges.
+/// Every character, except the inner parts of ranges that fold uniformly.
 pub fn characters() -> impl Iterator<Item = char> {
     ('\0'..'\u{3400}')
         .chain('\u{4dfe}'..'\u{4e02}')

@@ -1,4 +1,4 @@
-//! Clusters, and the form of their letters.
+//! Tests of clusters and of their folded letters.
 
 use proptest::prelude::*;
 use unicode_normalization::{UNICODE_VERSION, UnicodeNormalization};
@@ -6,22 +6,22 @@ use unicode_normalization::{UNICODE_VERSION, UnicodeNormalization};
 use super::{sample::characters, *};
 use crate::model::{query::search, text::names};
 
-/// A text with each cluster in the form that `write` gives to its letters.
-fn written(text: &str, write: impl Fn(&mut Vec<Letter>)) -> String {
+/// Folds a text cluster by cluster, applying `finish` to the letters of each.
+fn fold_clusters(text: &str, finish: impl Fn(&mut Vec<Letter>)) -> String {
     let mut letters = Vec::new();
     let mut all = String::new();
     for cluster in Clusters::of(text) {
         cluster.fold(&mut letters);
-        write(&mut letters);
+        finish(&mut letters);
         all.extend(letters.iter().map(|letter| letter.c));
     }
     all
 }
 
-/// The same of the whole text at once, by the rule of the Unicode Standard.
+/// Folds the whole text at once, by the rule of the Unicode Standard.
 fn decomposed(text: &str) -> String {
-    let seen = text.chars().filter(|c| !is_ignorable(*c));
-    seen.nfd().default_case_fold().nfkd().default_case_fold().nfkd().collect()
+    let visible = text.chars().filter(|c| !is_ignorable(*c));
+    visible.nfd().default_case_fold().nfkd().default_case_fold().nfkd().collect()
 }
 
 fn clusters(text: &str) -> Vec<&str> {
@@ -29,7 +29,7 @@ fn clusters(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_cluster_is_a_character_with_all_that_folds_with_it() {
+fn cluster_holds_a_character_with_all_that_folds_with_it() {
     assert_eq!(clusters("ab é"), ["a", "b", " ", "é"]);
     assert_eq!(clusters("e\u{301}\u{327}x"), ["e\u{301}\u{327}", "x"]);
     assert_eq!(clusters("a\u{ad}\u{301}b\u{200d}"), ["a\u{ad}\u{301}", "b\u{200d}"]);
@@ -41,7 +41,7 @@ fn a_cluster_is_a_character_with_all_that_folds_with_it() {
 }
 
 #[test]
-fn letters_say_what_they_are_made_of() {
+fn letters_know_their_code_points() {
     let folded = |text: &str| {
         let mut letters = Vec::new();
         let cluster = Clusters::of(text).last().unwrap();
@@ -52,23 +52,23 @@ fn letters_say_what_they_are_made_of() {
     assert_eq!(folded("xﬃ"), [('f', 1..2), ('f', 1..2), ('i', 1..2)]);
     assert_eq!(folded("xxe\u{ad}\u{301}"), [('é', 2..5)]);
     assert_eq!(folded("\u{1112}\u{1161}\u{11ab}"), [('한', 0..3)]);
-    // The marks change places: the cedilla is nearer to the letter.
+    // The marks swap: the cedilla is nearer to the letter.
     assert_eq!(folded("q\u{301}\u{327}"), [('q', 0..1), ('\u{327}', 2..3), ('\u{301}', 1..2)]);
 }
 
 #[test]
-fn every_character_folds_as_the_standard_has_it() {
+fn every_character_folds_by_the_unicode_standard() {
     for c in characters() {
         for text in [format!("{c}"), format!("x{c}\u{327}\u{345}\u{301}"), format!("\u{1100}{c}{c}\u{3099}")] {
-            assert_eq!(written(&text, |_| {}), decomposed(&text), "{text:?}");
-            assert_eq!(written(&text, compose), decomposed(&text).nfc().collect::<String>(), "{text:?}");
+            assert_eq!(fold_clusters(&text, |_| {}), decomposed(&text), "{text:?}");
+            assert_eq!(fold_clusters(&text, compose), decomposed(&text).nfc().collect::<String>(), "{text:?}");
         }
     }
 }
 
-/// Stored words and keys are made again only where the version says so.
+/// Stored words and keys are recomputed only when the version changes.
 #[test]
-fn a_version_folds_every_character_to_the_same() {
+fn folding_changes_only_with_its_version() {
     let mut hasher = blake3::Hasher::new();
     for c in characters() {
         let text = format!("к{c}\u{301}\u{306}{c}x");
@@ -87,21 +87,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn a_text_folds_as_the_standard_has_it(text in any::<String>()) {
-        prop_assert_eq!(written(&text, |_| {}), decomposed(&text));
-        prop_assert_eq!(written(&text, compose), decomposed(&text).nfc().collect::<String>());
+    fn text_folds_by_the_unicode_standard(text in any::<String>()) {
+        prop_assert_eq!(fold_clusters(&text, |_| {}), decomposed(&text));
+        prop_assert_eq!(fold_clusters(&text, compose), decomposed(&text).nfc().collect::<String>());
     }
 
     #[test]
-    fn marks_and_jamo_fold_as_the_standard_has_it(
+    fn marks_and_jamo_fold_by_the_unicode_standard(
         text in "[a\u{e9}ſﬃǅ\u{300}-\u{31f}\u{340}-\u{34f}\u{1100}-\u{1112}\u{1161}-\u{1175}\u{11a8}-\u{11c2}가각ｶﾞ\u{ad}\u{9c7}\u{9be}\u{1fb3}]{0,12}"
     ) {
-        prop_assert_eq!(written(&text, |_| {}), decomposed(&text));
-        prop_assert_eq!(written(&text, compose), decomposed(&text).nfc().collect::<String>());
+        prop_assert_eq!(fold_clusters(&text, |_| {}), decomposed(&text));
+        prop_assert_eq!(fold_clusters(&text, compose), decomposed(&text).nfc().collect::<String>());
     }
 
     #[test]
-    fn clusters_are_the_whole_text(text in any::<String>()) {
+    fn clusters_cover_the_whole_text(text in any::<String>()) {
         let mut whole = String::new();
         for cluster in Clusters::of(&text) {
             prop_assert_eq!(cluster.start, whole.chars().count());

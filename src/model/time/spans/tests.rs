@@ -2,7 +2,8 @@ use proptest::{option, prelude::*, sample::select};
 
 use super::*;
 
-/// A span by its parts: `2020-09-04`, `2020-09` or nothing, `10:00` or nothing, and a zone or nothing.
+/// A span from its parts: dates such as `2020-09-04` or `2020-09`, times such as `10:00`, and a zone. Each may be
+/// empty.
 fn span(days: [&str; 2], times: [&str; 2], zone: &str) -> DateSpan {
     let day = |text: &str| {
         let mut parts = text.split('-').map(|part| part.parse().expect("a number"));
@@ -34,7 +35,7 @@ fn from_to(day: &str, times: [&str; 2], zone: &str) -> DateSpan {
 
 #[test]
 fn keys_are_equal_for_equal_instants() {
-    for (one, other) in [
+    for (left, right) in [
         (on("2020-09-04", "10:00", "Asia/Baku"), on("2020-09-04", "6:00", "UTC")),
         (on("2020-09-04", "3:00", "Asia/Baku"), on("2020-09-03", "23:00", "UTC")),
         (on("2020-12-31", "20:00", "America/New_York"), on("2021-01-01", "1:00", "GMT")),
@@ -58,18 +59,18 @@ fn keys_are_equal_for_equal_instants() {
         // A zone without a time, and an end that repeats the start.
         (on("2020-09-04", "", "Asia/Baku"), on("2020-09-04", "", "")),
         (span(["2020-09-04", "2020-09-04"], ["3:00", ""], "Asia/Baku"), on("2020-09-03", "23:00", "UTC")),
-        // Clocks that are put back, and forward.
+        // Clocks that are put back and forward.
         (from_to("2020-10-25", ["2:50", "2:10"], "Europe/Berlin"), from_to("2020-10-25", ["0:50", "1:10"], "UTC")),
         (on("2020-03-29", "2:30", "Europe/Berlin"), on("2020-03-29", "1:30", "UTC")),
     ] {
-        assert_eq!(key(&one), key(&other), "{one:?} {other:?}");
-        assert!(!contains(&one, &other) && !contains(&other, &one), "{one:?} {other:?}");
+        assert_eq!(key(&left), key(&right), "{left:?} {right:?}");
+        assert!(!contains(&left, &right) && !contains(&right, &left), "{left:?} {right:?}");
     }
 }
 
 #[test]
 fn keys_differ_for_other_instants() {
-    for (one, other) in [
+    for (left, right) in [
         (on("2020-09-04", "10:00", "Asia/Baku"), on("2020-09-04", "10:00", "UTC")),
         (on("2020-09-04", "3:00", "Asia/Baku"), on("2020-09-04", "23:00", "UTC")),
         (on("2020-09-04", "10:00", "Asia/Baku"), on("2020-09-04", "10:00", "")),
@@ -80,7 +81,7 @@ fn keys_differ_for_other_instants() {
         (on("", "10:00", "Asia/Baku"), on("", "6:00", "UTC")),
         (on("2020-09-04", "0:00", "UTC"), on("2020-09-04", "", "UTC")),
     ] {
-        assert_ne!(key(&one), key(&other), "{one:?} {other:?}");
+        assert_ne!(key(&left), key(&right), "{left:?} {right:?}");
     }
 }
 
@@ -115,17 +116,17 @@ fn contains_compares_across_zones() {
         assert!(!contains(&fine, &coarse), "{coarse:?} {fine:?}");
         assert!(key(&coarse).may_contain(&key(&fine)));
     }
-    for (one, other) in [
+    for (left, right) in [
         (on("2020-09-04", "", "Asia/Baku"), on("2020-09-04", "22:00", "UTC")),
         (on("2020-09-04", "10:00", ""), on("2020-09-04", "6:00", "UTC")),
         (on("2020-09-04", "10:00", "UTC"), from_to("2020-09-04", ["10:00", "11:00"], "Asia/Baku")),
     ] {
-        assert!(!contains(&one, &other) && !contains(&other, &one), "{one:?} {other:?}");
+        assert!(!contains(&left, &right) && !contains(&right, &left), "{left:?} {right:?}");
     }
 }
 
 #[test]
-fn only_a_single_full_date_ends_before_it_starts() {
+fn ends_before_it_starts_is_true_for_a_single_full_date_only() {
     let night = ["22:00", "2:00"];
     for (days, zone, expected) in [
         (["2020-09-04", ""], "", true),
@@ -192,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn a_span_has_the_same_key_in_every_zone(
+    fn key_is_the_same_in_every_zone(
         day in 0i64..40_000, times in (0i64..86_400, option::of(0i64..86_400)), zones in select(chrono_tz::TZ_VARIANTS.to_vec()).prop_flat_map(|zone| (Just(zone), select(chrono_tz::TZ_VARIANTS.to_vec())))
     ) {
         // Times from 1970 on that are unambiguous in both zones.
@@ -211,8 +212,8 @@ proptest! {
                 ..Default::default()
             }
         };
-        let (one, other) = (in_zone(zones.0), in_zone(zones.1));
-        prop_assert_eq!(key(&one), key(&other));
-        prop_assert!(!contains(&one, &other) && !contains(&other, &one));
+        let (left, right) = (in_zone(zones.0), in_zone(zones.1));
+        prop_assert_eq!(key(&left), key(&right));
+        prop_assert!(!contains(&left, &right) && !contains(&right, &left));
     }
 }

@@ -1,4 +1,4 @@
-//! Filters as SQL conditions. All SQL in them stands in this file; what a caller wrote is only ever bound.
+//! Filters as SQL conditions. All SQL text is constant and in this module; values from callers are only ever bound.
 
 mod participation;
 mod period;
@@ -14,166 +14,169 @@ use crate::{
     store::{participation::role_bit, table},
 };
 
-/// Appends a filter as one boolean expression, never null under a `not` and safe as an operand of `and` and `or`.
+/// Appends a filter as one boolean expression, safe as an operand of `and` and `or`, and never null under a `not`.
 ///
-/// It speaks of the table of its collection by name (`meeting`, `participant` or `article`), which the query must
-/// therefore select from without an alias.
+/// The expression names the table of its collection (such as `meeting`), which the query must therefore select from
+/// without an alias.
 pub fn push(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     condition(query, filter, true);
 }
 
-/// The filter if `wanted`, else its opposite. A `not` is carried down to the comparisons: there it is easily made
-/// two-valued, and `not exists` under `and` alone becomes an anti-join.
-fn condition(query: &mut QueryBuilder<Postgres>, filter: &Filter, wanted: bool) {
+/// Appends the filter if `positive`, else its negation. A `not` is pushed down to the comparisons: there it is easily
+/// made two-valued, and PostgreSQL plans an anti-join only for a `not exists` directly under `and`.
+fn condition(query: &mut QueryBuilder<Postgres>, filter: &Filter, positive: bool) {
     match filter {
-        Filter::And(parts) if wanted => joined(query, &period::joined(parts), true, true),
-        Filter::And(parts) => joined(query, parts, false, false),
-        Filter::Or(parts) => joined(query, parts, !wanted, wanted),
-        Filter::Not(inner) => condition(query, inner, !wanted),
-        Filter::Compare(comparison) => compare(query, comparison, wanted),
+        Filter::And(parts) if positive => push_parts(query, &period::merge_bounds(parts), true, true),
+        Filter::And(parts) => push_parts(query, parts, false, false),
+        Filter::Or(parts) => push_parts(query, parts, !positive, positive),
+        Filter::Not(inner) => condition(query, inner, !positive),
+        Filter::Compare(comparison) => compare(query, comparison, positive),
     }
 }
 
-fn joined(query: &mut QueryBuilder<Postgres>, parts: &[Filter], all: bool, wanted: bool) {
+/// Appends the parts, each negated unless `positive`, with `and` between them if `is_and`, else with `or`.
+fn push_parts(query: &mut QueryBuilder<Postgres>, parts: &[Filter], is_and: bool, positive: bool) {
     if parts.is_empty() {
-        query.push(all);
+        query.push(is_and);
         return;
     }
     let mut joined = 0;
     for (index, part) in parts.iter().enumerate() {
-        query.push(match (index, all) {
+        query.push(match (index, is_and) {
             (0, _) => "(",
             (_, true) => " and ",
             (_, false) => " or ",
         });
-        let more = if all { lists(part, wanted) } else { 0 };
-        joined += more;
-        if more > 0 && joined > MOST_JOINED {
+        let tables = if is_and { joined_tables(part, positive) } else { 0 };
+        joined += tables;
+        if tables > 0 && joined > MOST_JOINED {
             query.push("(");
-            condition(query, part, wanted);
+            condition(query, part, positive);
             query.push(") is true");
         } else {
-            condition(query, part, wanted);
+            condition(query, part, positive);
         }
     }
     query.push(")");
 }
 
-/// So many index tables are joined. What is in these is looked up in the others, row by row, which `is true` asks for: the
-/// planner weighs all orders of joins, and a filter may have so many that it would not come to an end.
+/// The most index tables in a join. Further ones are checked row by row, which `is true` enforces: the planner's time
+/// grows exponentially with the number of joined tables.
 const MOST_JOINED: usize = 8;
 
-/// How many index tables are joined for a condition.
-fn lists(filter: &Filter, wanted: bool) -> usize {
+/// The number of index tables that a condition joins.
+fn joined_tables(filter: &Filter, positive: bool) -> usize {
     use Comparison::*;
-    match (filter, wanted) {
-        (Filter::And(parts), true) | (Filter::Or(parts), false) => parts.iter().map(|part| lists(part, wanted)).sum(),
+    match (filter, positive) {
+        (Filter::And(parts), true) | (Filter::Or(parts), false) => {
+            parts.iter().map(|part| joined_tables(part, positive)).sum()
+        }
         (Filter::And(_) | Filter::Or(_), _) => 0,
-        (Filter::Not(inner), _) => lists(inner, !wanted),
+        (Filter::Not(inner), _) => joined_tables(inner, !positive),
         (Filter::Compare(OneParticipation(_)), _) => 2,
         (Filter::Compare(MeetingRegion(_) | Participant(_) | Article(_) | Topic(_) | Name(_) | Uri(_)), _) => 1,
-        (Filter::Compare(StatementCondition(said)), _) => statement::lists(said),
+        (Filter::Compare(StatementCondition(condition)), _) => statement::joined_tables(condition),
         (Filter::Compare(_), _) => 0,
     }
 }
 
-fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, wanted: bool) {
+fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, positive: bool) {
     use Comparison::*;
     match comparison {
-        MeetingKind(kind) => column(query, "meeting.kind", *kind as i16, wanted),
-        MeetingStatus(status) => column(query, "meeting.status", *status as i16, wanted),
+        MeetingKind(kind) => column(query, "meeting.kind", *kind as i16, positive),
+        MeetingStatus(status) => column(query, "meeting.status", *status as i16, positive),
         MeetingRegion(code) => {
             let rows = "select 1 from meeting_region r where r.takes_part and r.meeting = meeting.id and r.region_code";
-            row(query, rows, code, wanted);
+            row(query, rows, code, positive);
         }
-        PlaceRegion(code) => column(query, "meeting.place_region", code, wanted),
-        PlaceLocality(key) => column(query, "meeting.place_locality", key, wanted),
-        Participant(id) => row(query, OF_PARTICIPANT, id, wanted),
+        PlaceRegion(code) => column(query, "meeting.place_region", code, positive),
+        PlaceLocality(key) => column(query, "meeting.place_locality", key, positive),
+        Participant(id) => row(query, OF_PARTICIPANT, id, positive),
         Article(id) => row(
             query,
             "select 1 from report r where r.retract_time is null and r.meeting = meeting.id and r.article",
             id,
-            wanted,
+            positive,
         ),
         Topic(topic) => {
-            row(query, "select 1 from meeting_topic t where t.meeting = meeting.id and t.topic", topic, wanted)
+            row(query, "select 1 from meeting_topic t where t.meeting = meeting.id and t.topic", topic, positive)
         }
-        MeetingDate(order, range) => span(query, "meeting.days", *order, *range, wanted),
-        HasDispute(is_so) => {
-            query.push(if *is_so == wanted { "meeting.has_dispute" } else { "not meeting.has_dispute" });
+        MeetingDate(order, range) => span(query, "meeting.days", *order, *range, positive),
+        HasDispute(value) => {
+            query.push(if *value == positive { "meeting.has_dispute" } else { "not meeting.has_dispute" });
         }
-        ReportCount(order, than) => number(query, "meeting.report_count", *order, *than, wanted),
-        IndependentSourceCount(order, than) => {
-            number(query, "meeting.independent_source_count", *order, *than, wanted);
+        ReportCount(order, operand) => number(query, "meeting.report_count", *order, *operand, positive),
+        IndependentSourceCount(order, operand) => {
+            number(query, "meeting.independent_source_count", *order, *operand, positive);
         }
-        Review(review) => column(query, "meeting.review", *review as i16, wanted),
-        AnnouncedBy(key) => column(query, "meeting.announced_by", key, wanted),
-        Announcer(id) => column(query, "meeting.announcer", id, wanted),
-        AnnouncementDate(order, range) => span(query, "meeting.announce_days", *order, *range, wanted),
+        Review(review) => column(query, "meeting.review", *review as i16, positive),
+        AnnouncedBy(key) => column(query, "meeting.announced_by", key, positive),
+        Announcer(id) => column(query, "meeting.announcer", id, positive),
+        AnnouncementDate(order, range) => span(query, "meeting.announce_days", *order, *range, positive),
         MeetingPublishDate(order, DateRange { first, last }) => {
-            // No date of the contract is the last one of all.
+            // The contract's last date is before chrono's: there always is a next day.
             let days = (*first, last.succ_opt().unwrap_or(*last));
-            moment(query, ["meeting", ".publish_date"], *order, days, wanted);
+            moment(query, ["meeting", ".publish_date"], *order, days, positive);
         }
-        OneParticipation(conditions) => participation::push(query, conditions, wanted),
-        PartParticipant(id) => column(query, "p.participant", id, wanted),
-        PartRegion(code) => column(query, "p.region_code", code, wanted),
+        OneParticipation(conditions) => participation::push(query, conditions, positive),
+        PartParticipant(id) => column(query, "p.participant", id, positive),
+        PartRegion(code) => column(query, "p.region_code", code, positive),
         PartRole(role) => {
-            query.push("p.roles & ").push_bind(role_bit(*role as i32)).push(if wanted { " <> 0" } else { " = 0" });
+            query.push("p.roles & ").push_bind(role_bit(*role as i32)).push(if positive { " <> 0" } else { " = 0" });
         }
-        PartSeniority(order, than) => {
-            // 0 is not told.
-            query.push(if wanted { "(p.seniority <> 0 and " } else { "not (p.seniority <> 0 and " });
-            number(query, "p.seniority", *order, *than, true);
+        PartSeniority(order, operand) => {
+            // 0 is unspecified.
+            query.push(if positive { "(p.seniority <> 0 and " } else { "not (p.seniority <> 0 and " });
+            number(query, "p.seniority", *order, *operand, true);
             query.push(")");
         }
-        PartPresence(presence) => column(query, "p.presence", *presence as i16, wanted),
-        ParticipantKind(kind) => column(query, "participant.kind", *kind as i16, wanted),
-        ParticipantRegion(code) => column(query, "participant.region_code", code, wanted),
+        PartPresence(presence) => column(query, "p.presence", *presence as i16, positive),
+        ParticipantKind(kind) => column(query, "participant.kind", *kind as i16, positive),
+        ParticipantRegion(code) => column(query, "participant.region_code", code, positive),
         Name(key) => {
-            row(query, "select 1 from participant_name n where n.participant = participant.id and n.key", key, wanted)
+            row(query, "select 1 from participant_name n where n.participant = participant.id and n.key", key, positive)
         }
-        Parent(id) => column(query, "participant.parent", id, wanted),
-        Uri(uri) => row(query, "select 1 from article_uri u where u.article = article.id and u.uri", uri, wanted),
-        PublisherRegion(code) => column(query, "article.publisher_region", code, wanted),
-        Language(code) => column(query, "article.language_code", code, wanted),
-        Section(section) => column(query, "article.section", section, wanted),
+        Parent(id) => column(query, "participant.parent", id, positive),
+        Uri(uri) => row(query, "select 1 from article_uri u where u.article = article.id and u.uri", uri, positive),
+        PublisherRegion(code) => column(query, "article.publisher_region", code, positive),
+        Language(code) => column(query, "article.language_code", code, positive),
+        Section(section) => column(query, "article.section", section, positive),
         PublishDate(order, range) => {
-            short_span(query, ["article.publish_from", "article.publish_to"], *order, *range, wanted);
+            short_span(query, ["article.publish_from", "article.publish_to"], *order, *range, positive);
         }
-        Origin(id) => column(query, "article.origin", id, wanted),
-        SyndicatedFrom(id) => column(query, "article.syndicated_from", id, wanted),
+        Origin(id) => column(query, "article.origin", id, positive),
+        SyndicatedFrom(id) => column(query, "article.syndicated_from", id, positive),
         CreateTime(of, order, TimeRange { from, until }) => {
-            moment(query, [table(*of), ".create_time"], *order, (*from, *until), wanted);
+            moment(query, [table(*of), ".create_time"], *order, (*from, *until), positive);
         }
         UpdateTime(of, order, TimeRange { from, until }) => {
-            moment(query, [table(*of), ".update_time"], *order, (*from, *until), wanted);
+            moment(query, [table(*of), ".update_time"], *order, (*from, *until), positive);
         }
-        StatementCondition(said) => statement::push(query, said, wanted),
-        ReportMeeting(id) => column(query, "report.meeting", id, wanted),
-        ReportArticle(id) => column(query, "report.article", id, wanted),
-        ChangeCollection(of) => column(query, "change.collection", *of as i16, wanted),
-        ChangeKind(kind) => column(query, "change.kind", *kind as i16, wanted),
-        // An id belongs to one resource.
-        ChangeName(_, id) => column(query, "change.id", id, wanted),
+        StatementCondition(condition) => statement::push(query, condition, positive),
+        ReportMeeting(id) => column(query, "report.meeting", id, positive),
+        ReportArticle(id) => column(query, "report.article", id, positive),
+        ChangeCollection(of) => column(query, "change.collection", *of as i16, positive),
+        ChangeKind(kind) => column(query, "change.kind", *kind as i16, positive),
+        // Ids are unique over all collections.
+        ChangeName(_, id) => column(query, "change.id", id, positive),
     }
 }
 
-/// The meetings whose account names a participant, as `row` needs it.
+/// The rows for meetings whose account names a participant, as an argument of `row`.
 const OF_PARTICIPANT: &str =
     "select 1 from meeting_participant p where p.settled and p.meeting = meeting.id and p.participant";
 
-/// A column of the table itself has the value.
-fn column<'t, T>(query: &mut QueryBuilder<Postgres>, column: &'static str, value: T, wanted: bool)
+/// Appends that a column of the collection's table has the value.
+fn column<'t, T>(query: &mut QueryBuilder<Postgres>, column: &'static str, value: T, positive: bool)
 where
     T: Encode<'t, Postgres> + Type<Postgres>,
 {
-    query.push(column).push(if wanted { " = " } else { " is distinct from " }).push_bind(value);
+    query.push(column).push(if positive { " = " } else { " is distinct from " }).push_bind(value);
 }
 
-/// A column that is never null stands so to a number.
-fn number(query: &mut QueryBuilder<Postgres>, column: &'static str, order: Order, than: i64, wanted: bool) {
-    query.push(if wanted { "" } else { "not " }).push(column);
+/// Appends a comparison of a not-null column with a number.
+fn number(query: &mut QueryBuilder<Postgres>, column: &'static str, order: Order, operand: i64, positive: bool) {
+    query.push(if positive { "" } else { "not " }).push(column);
     query.push(match order {
         Order::Before => " < ",
         Order::BeforeOrIn => " <= ",
@@ -181,16 +184,16 @@ fn number(query: &mut QueryBuilder<Postgres>, column: &'static str, order: Order
         Order::InOrAfter => " >= ",
         Order::After => " > ",
     });
-    query.push_bind(than);
+    query.push_bind(operand);
 }
 
-/// A day or time of a table stands so to those from `from` until before `until`.
+/// Appends a comparison of a date or time column with the range from `from` to `until`, which is exclusive.
 fn moment<T>(
     query: &mut QueryBuilder<Postgres>,
     [table, column]: [&'static str; 2],
     order: Order,
     (from, until): (T, T),
-    wanted: bool,
+    positive: bool,
 ) where
     T: for<'t> Encode<'t, Postgres> + Type<Postgres>,
 {
@@ -205,26 +208,26 @@ fn moment<T>(
             query.push(table).push(column).push(" < ").push_bind(until)
         }
     };
-    query.push(if wanted { ")" } else { ") is not true" });
+    query.push(if positive { ")" } else { ") is not true" });
 }
 
-/// There is a row of an index table: `rows` selects them, up to the column that has the value.
-fn row<'t, T>(query: &mut QueryBuilder<Postgres>, rows: &'static str, value: T, wanted: bool)
+/// Appends that an index table has a row with the value. `rows` is the select statement up to the compared column.
+fn row<'t, T>(query: &mut QueryBuilder<Postgres>, rows: &'static str, value: T, positive: bool)
 where
     T: Encode<'t, Postgres> + Type<Postgres>,
 {
-    query.push(if wanted { "exists (" } else { "not exists (" });
+    query.push(if positive { "exists (" } else { "not exists (" });
     query.push(rows).push(" = ").push_bind(value).push(")");
 }
 
-/// The days of a column, which is null where no day is known, stand so to the range. Each order is an overlap with days
-/// that may have no end, which one index answers.
+/// Appends a comparison of a `daterange` column, which is null if no day is known, with a range of days. Each order is
+/// an overlap with a possibly unbounded range, so that one index serves all of them.
 fn span(
     query: &mut QueryBuilder<Postgres>,
     column: &'static str,
     order: Order,
     DateRange { first, last }: DateRange,
-    wanted: bool,
+    positive: bool,
 ) {
     let (from, to, bounds) = match order {
         Order::Before => (None, Some(first), "'()'"),
@@ -234,17 +237,17 @@ fn span(
         Order::After => (Some(last), None, "'()'"),
     };
     query.push("(").push(column).push(" && daterange(").push_bind(from).push(", ").push_bind(to);
-    query.push(", ").push(bounds).push("))").push(if wanted { "" } else { " is not true" });
+    query.push(", ").push(bounds).push("))").push(if positive { "" } else { " is not true" });
 }
 
-/// The days from one column to the other, both null where no day is known, stand so to the range. They are those of one
-/// date, at most a year: so the first day has two bounds, and an index on it is read from one to the other.
+/// Appends a comparison of the days between two date columns, both null if no day is known, with a range of days. The
+/// columns span one date, which is at most a year: this bounds the first day on both sides, for an index range scan.
 fn short_span(
     query: &mut QueryBuilder<Postgres>,
     [from, to]: [&'static str; 2],
     order: Order,
     DateRange { first, last }: DateRange,
-    wanted: bool,
+    positive: bool,
 ) {
     query.push("(");
     match order {
@@ -257,10 +260,10 @@ fn short_span(
         Order::InOrAfter => ends(query, [from, to], " >= ", first),
         Order::After => ends(query, [from, to], " > ", last),
     };
-    query.push(if wanted { ")" } else { ") is not true" });
+    query.push(if positive { ")" } else { ") is not true" });
 }
 
-/// The days end so; and they begin no more than a year before.
+/// Appends a comparison of the last day, and that the first day is at most a year before `day`.
 fn ends<'q>(
     query: &'q mut QueryBuilder<Postgres>,
     [from, to]: [&'static str; 2],

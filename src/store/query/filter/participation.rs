@@ -1,4 +1,4 @@
-//! Conditions that one participation of a meeting fulfils together.
+//! Conditions that must hold together for one participation of a meeting.
 
 use sqlx::{Postgres, QueryBuilder};
 
@@ -9,25 +9,25 @@ use crate::{
     store::participation::{PRESENCE, ROLE, SENIORITY},
 };
 
-/// Appends whether a meeting has a participation `p` for which the conditions are true.
+/// Appends that a meeting has a participation `p` for which the conditions are true, negated unless `positive`.
 ///
-/// A list of such participations would come in no order that helps. But what the conditions ask for with `=` has a list
-/// of meetings in the order of names, which the planner can read as far as a page needs: so the meeting must be in each of
-/// those lists too, which is true anyway.
-pub fn push(query: &mut QueryBuilder<Postgres>, conditions: &Filter, wanted: bool) {
-    if wanted {
+/// An index of participations has no order that serves a page. But each condition with `=` has an index table of
+/// meetings in the order of ids, which the planner can read as far as a page needs. So the condition also requires a
+/// row in each of these tables, which is redundant.
+pub fn push(query: &mut QueryBuilder<Postgres>, conditions: &Filter, positive: bool) {
+    if positive {
         query.push("(");
         for comparison in required(conditions).into_iter().take(MOST_JOINED) {
-            in_list(query, comparison);
+            push_index_row(query, comparison);
         }
     }
-    query.push(if wanted { "exists (" } else { "not exists (" });
+    query.push(if positive { "exists (" } else { "not exists (" });
     query.push("select 1 from participation p where p.meeting = meeting.id and ");
     condition(query, conditions, true);
-    query.push(if wanted { "))" } else { ")" });
+    query.push(if positive { "))" } else { ")" });
 }
 
-/// The comparisons without which the conditions are never true.
+/// The comparisons that must be true for the conditions to be true.
 fn required(conditions: &Filter) -> Vec<&Comparison> {
     match conditions {
         Filter::And(parts) => parts.iter().flat_map(required).collect(),
@@ -36,9 +36,9 @@ fn required(conditions: &Filter) -> Vec<&Comparison> {
     }
 }
 
-/// Appends that a meeting is in the list of those that have a participation for which the comparison is true, and an
-/// `and`, if there is such a list.
-fn in_list(query: &mut QueryBuilder<Postgres>, comparison: &Comparison) {
+/// Appends that an index table lists the meeting for the comparison, and an `and`. Appends nothing if there is no such
+/// table.
+fn push_index_row(query: &mut QueryBuilder<Postgres>, comparison: &Comparison) {
     const OF_TRAIT: &str = "select 1 from meeting_trait t where t.meeting = meeting.id and t.trait";
     match comparison {
         Comparison::PartParticipant(id) => row(query, OF_PARTICIPANT, id, true),
@@ -46,7 +46,7 @@ fn in_list(query: &mut QueryBuilder<Postgres>, comparison: &Comparison) {
             row(query, "select 1 from meeting_region r where r.meeting = meeting.id and r.region_code", code, true);
         }
         Comparison::PartRole(role) => row(query, OF_TRAIT, ROLE + *role as i16, true),
-        // Nearly every meeting has somebody PRESENT: there is no list of these.
+        // Nearly every meeting has a participant who is PRESENT: this presence is not indexed.
         Comparison::PartPresence(presence) if *presence != Presence::Present => {
             row(query, OF_TRAIT, PRESENCE + *presence as i16, true);
         }

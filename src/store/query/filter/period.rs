@@ -1,18 +1,18 @@
-//! Two bounds of a date as the one period that they mean.
+//! Merges a lower and an upper bound of a date into one comparison with a period.
 
 use std::borrow::Cow;
 
 use crate::model::query::filter::{Comparison, DateRange, Filter, Order};
 
-/// The parts of a conjunction, with `date >= a AND date <= b` as one comparison: what ends on or after the first day of a
-/// and starts on or before the last day of b overlaps the days between, unless these are none. A planner takes each bound
-/// alone for half of all meetings.
-pub fn joined(parts: &[Filter]) -> Cow<'_, [Filter]> {
+/// The parts of a conjunction, with `date >= a AND date <= b` merged into one comparison. A span of days that ends on
+/// or after the first day of a and starts on or before the last day of b overlaps the period between them, if that is
+/// not empty. The planner would estimate that each bound alone selects half of all meetings.
+pub fn merge_bounds(parts: &[Filter]) -> Cow<'_, [Filter]> {
     let (mut from, mut to) = (None, None);
-    for (at, part) in parts.iter().enumerate() {
+    for (index, part) in parts.iter().enumerate() {
         match part {
-            Filter::Compare(Comparison::MeetingDate(Order::InOrAfter, range)) => from = Some((at, range.first)),
-            Filter::Compare(Comparison::MeetingDate(Order::BeforeOrIn, range)) => to = Some((at, range.last)),
+            Filter::Compare(Comparison::MeetingDate(Order::InOrAfter, range)) => from = Some((index, range.first)),
+            Filter::Compare(Comparison::MeetingDate(Order::BeforeOrIn, range)) => to = Some((index, range.last)),
             _ => {}
         }
     }
@@ -20,8 +20,8 @@ pub fn joined(parts: &[Filter]) -> Cow<'_, [Filter]> {
     if first > last {
         return parts.into();
     }
-    let mut joined = parts.to_vec();
-    joined[lower] = Filter::Compare(Comparison::MeetingDate(Order::In, DateRange { first, last }));
-    joined.remove(upper);
-    joined.into()
+    let mut merged = parts.to_vec();
+    merged[lower] = Filter::Compare(Comparison::MeetingDate(Order::In, DateRange { first, last }));
+    merged.remove(upper);
+    merged.into()
 }

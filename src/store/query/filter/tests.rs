@@ -1,3 +1,5 @@
+//! The SQL of each kind of filter.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -11,7 +13,7 @@ fn sql(vocabulary: &'static Vocabulary, text: &str) -> String {
 }
 
 #[test]
-fn a_few_lists_are_joined_and_the_others_looked_up() {
+fn filter_joins_a_few_index_tables_and_checks_the_others_row_by_row() {
     let many = sql(MEETINGS, &["region = AZ", "kind = TALKS", "between(AZ, RU)", "NOT topic = x"].repeat(3).join(" "));
     let joined = many.split(" is true").next().unwrap();
     assert_eq!(joined.matches("exists (").count(), 9);
@@ -22,7 +24,7 @@ fn a_few_lists_are_joined_and_the_others_looked_up() {
 }
 
 #[test]
-fn meetings_in_sql() {
+fn meeting_filter_becomes_sql() {
     let id = "0198f2d1-7c0e-7000-8000-0123456789ab";
     for (text, expected) in [
         ("", "true"),
@@ -73,7 +75,7 @@ fn meetings_in_sql() {
 }
 
 #[test]
-fn participants_and_articles_in_sql() {
+fn participant_and_article_filters_become_sql() {
     for (fields, text, expected) in [
         (PARTICIPANTS, "kind = PERSON", "participant.kind = $1"),
         (PARTICIPANTS, "region != AZ", "participant.region_code is distinct from $1"),
@@ -106,7 +108,7 @@ fn participants_and_articles_in_sql() {
 }
 
 #[test]
-fn statements_in_sql() {
+fn statement_filter_becomes_sql() {
     let id = "0198f2d1-7c0e-7000-8000-0123456789ab";
     let row = |table: &str| {
         format!(
@@ -130,14 +132,14 @@ fn statements_in_sql() {
 }
 
 #[test]
-fn two_bounds_of_a_date_are_one_period() {
+fn filter_merges_two_bounds_of_a_date_into_one_period() {
     for (text, expected) in [
         (
             "date >= 2020-09-01 AND kind = TALKS AND date <= 2020-09",
             "((meeting.days && daterange($1, $2, '[]')) and meeting.kind = $3)",
         ),
         ("date <= 2020 date >= 2019", "((meeting.days && daterange($1, $2, '[]')))"),
-        // Only what takes all days between them is both.
+        // Only a span that covers all days between the bounds fulfils both.
         (
             "date >= 2020 AND date <= 2019",
             "((meeting.days && daterange($1, $2, '[)')) and (meeting.days && daterange($3, $4, '(]')))",
@@ -156,7 +158,7 @@ fn two_bounds_of_a_date_are_one_period() {
 }
 
 #[test]
-fn not_is_carried_down_and_never_null() {
+fn not_is_pushed_down_and_never_null() {
     for (text, expected) in [
         (
             "NOT (kind = TALKS OR -region = AZ)",
@@ -183,26 +185,32 @@ fn not_is_carried_down_and_never_null() {
 }
 
 #[test]
-fn conditions_on_one_participation_in_sql() {
-    let one = "exists (select 1 from participation p where p.meeting = meeting.id and ";
+fn participation_filter_becomes_sql() {
+    let of_participation = "exists (select 1 from participation p where p.meeting = meeting.id and ";
     let of_region = "exists (select 1 from meeting_region r where r.meeting = meeting.id and r.region_code = ";
     let of_trait = "exists (select 1 from meeting_trait t where t.meeting = meeting.id and t.trait = ";
     for (text, expected) in [
         (
             "participant((region = RU AND role = HOST AND seniority <= 3))",
             format!(
-                "({of_region}$1) and {of_trait}$2) and {one}(p.region_code = $3 and p.roles & $4 <> 0 \
+                "({of_region}$1) and {of_trait}$2) and {of_participation}(p.region_code = $3 and p.roles & $4 <> 0 \
                  and (p.seniority <> 0 and p.seniority <= $5))))"
             ),
         ),
-        ("participant((presence = PRESENT))", format!("({one}p.presence = $1))")),
-        ("participant((seniority = 2))", format!("({of_trait}$1) and {one}(p.seniority <> 0 and p.seniority = $2)))")),
-        ("participant((seniority = 101))", format!("({one}(p.seniority <> 0 and p.seniority = $1)))")),
-        ("participant((role = HOST OR role = CHAIR))", format!("({one}(p.roles & $1 <> 0 or p.roles & $2 <> 0)))")),
+        ("participant((presence = PRESENT))", format!("({of_participation}p.presence = $1))")),
+        (
+            "participant((seniority = 2))",
+            format!("({of_trait}$1) and {of_participation}(p.seniority <> 0 and p.seniority = $2)))"),
+        ),
+        ("participant((seniority = 101))", format!("({of_participation}(p.seniority <> 0 and p.seniority = $1)))")),
+        (
+            "participant((role = HOST OR role = CHAIR))",
+            format!("({of_participation}(p.roles & $1 <> 0 or p.roles & $2 <> 0)))"),
+        ),
         (
             "participant((NOT (region = RU OR role = HOST OR seniority <= 3)))",
             format!(
-                "({one}(p.region_code is distinct from $1 and p.roles & $2 = 0 \
+                "({of_participation}(p.region_code is distinct from $1 and p.roles & $2 = 0 \
                  and not (p.seniority <> 0 and p.seniority <= $3))))"
             ),
         ),
@@ -216,7 +224,7 @@ fn conditions_on_one_participation_in_sql() {
 }
 
 #[test]
-fn injected_sql_stays_a_value() {
+fn injected_sql_is_bound_as_a_value() {
     for text in [
         "section = \"'; drop table article; --\"",
         "section = \"$1) or true --\"",
@@ -232,7 +240,7 @@ fn injected_sql_stays_a_value() {
 
 proptest! {
     #[test]
-    fn no_value_gets_into_the_sql(text in "[^\0]{0,40}") {
+    fn value_never_changes_the_sql(text in "[^\0]{0,40}") {
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
         let sql = sql(ARTICLES, &format!("section = \"{quoted}\""));
         prop_assert_eq!(sql, "article.section = $1");

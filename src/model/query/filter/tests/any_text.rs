@@ -1,10 +1,10 @@
-//! Whatever the text is.
+//! Properties of parsing, on random text.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Well-formed filters in which white space, brackets, quotes and signs stand in many ways.
+/// Well-formed filters with many combinations of white space, brackets, quotes and signs.
 fn filters() -> impl Strategy<Value = String> {
     let comparison = prop::sample::select(vec![
         "topic=a",
@@ -35,7 +35,7 @@ fn filters() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn positions_are_right_wherever_the_error_stands(
+    fn error_position_is_right_anywhere_in_the_filter(
         before in filters(),
         after in filters(),
         sign in prop::sample::select(vec!["", "-", "NOT ", "NOT (-", "(("]),
@@ -49,14 +49,14 @@ proptest! {
                 "topic < bogus" => "topic ".len(),
                 _ => 0,
             };
-            prop_assert_eq!(refused(&text).position(), Some(at), "{}", text);
+            prop_assert_eq!(rejected(&text).position(), Some(at), "{}", text);
         }
         let both = format!("{before} AND {after}");
         prop_assert_eq!(meetings(&both).err(), None);
     }
 
     #[test]
-    fn no_text_makes_it_panic_or_point_outside(
+    fn parse_never_panics_or_points_outside_the_text(
         text in prop_oneof![".{0,60}", "([a-z]{1,3}|kind|date|AND|OR|NOT|[ ().,=<>!:\"'\\\\*-]){0,30}"],
     ) {
         if let Err(error) = meetings(&text) {
@@ -67,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_can_be_quoted(text in "[^\0]{0,40}") {
+    fn every_text_parses_when_quoted(text in "[^\0]{0,40}") {
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
         prop_assert_eq!(meetings(&format!("topic = \"{quoted}\"")), Ok(topic(&text)));
     }

@@ -1,31 +1,37 @@
-//! Functions, and what the tables say of fields and functions.
+//! Functions, and the tables of fields and functions.
 
 use super::*;
 
 #[test]
-fn the_conditions_of_a_function_are_on_one_participation() {
+fn participant_function_applies_its_conditions_to_one_participation() {
     use pb::participation::{Presence, Role};
-    let one = |conditions| is(OneParticipation(Box::new(conditions)));
+    let one_participation = |conditions| is(OneParticipation(Box::new(conditions)));
     let [host, present] = [is(PartRole(Role::Host)), is(PartPresence(Presence::Present))];
     let senior = is(PartSeniority(Order::BeforeOrIn, 3));
     assert_eq!(
         read("participant((region = \"RU\" AND role = HOST AND seniority <= 3))"),
-        one(Filter::And(vec![is(PartRegion("RU".to_owned())), host.clone(), senior.clone()]))
+        one_participation(Filter::And(vec![is(PartRegion("RU".to_owned())), host.clone(), senior.clone()]))
     );
     assert_eq!(
         read("kind = VISIT AND NOT participant( (role = HOST OR NOT presence = PRESENT) )"),
-        Filter::And(vec![is(MeetingKind(Kind::Visit)), not(one(Filter::Or(vec![host.clone(), not(present)])))])
+        Filter::And(vec![
+            is(MeetingKind(Kind::Visit)),
+            not(one_participation(Filter::Or(vec![host.clone(), not(present)])))
+        ])
     );
     let id = Uuid::try_parse(ID).expect("a uuid");
-    assert_eq!(read(&format!("participant((participant = participants/{ID}))")), one(is(PartParticipant(id))));
+    assert_eq!(
+        read(&format!("participant((participant = participants/{ID}))")),
+        one_participation(is(PartParticipant(id)))
+    );
     assert_eq!(
         parse(&CHANGES, "meeting.participant((seniority <= 3)) OR kind = CREATED"),
-        Ok(Filter::Or(vec![one(senior), is(ChangeKind(pb::change::Kind::Created))]))
+        Ok(Filter::Or(vec![one_participation(senior), is(ChangeKind(pb::change::Kind::Created))]))
     );
 }
 
 #[test]
-fn between_two_regions_both_take_part() {
+fn between_function_equals_both_regions_joined_by_and() {
     let both = read("region = AZ AND region = RU");
     assert_eq!(read("between(\"AZ\", \"RU\")"), both);
     assert_eq!(read("between( AZ ,RU)"), both);
@@ -34,7 +40,7 @@ fn between_two_regions_both_take_part() {
 }
 
 #[test]
-fn what_a_function_does_not_take_is_refused_where_it_stands() {
+fn wrong_argument_is_rejected_at_its_position() {
     let codes = "two region codes (ISO 3166-1 alpha-2 in upper case, or XK), such as (\"AZ\", \"RU\")";
     let conditions =
         "conditions on one participation in brackets of their own, such as ((region = \"RU\" AND role = HOST))";
@@ -59,21 +65,21 @@ fn what_a_function_does_not_take_is_refused_where_it_stands() {
             "" => FilterError::UnknownField { position: at, field: function.to_owned(), nearest: Some("between") },
             expected => FilterError::BadCall { position: at, function, expected, sent: String::new() },
         };
-        let told = match refused(text) {
+        let actual = match rejected(text) {
             FilterError::BadCall { position, function, expected, .. } => {
                 FilterError::BadCall { position, function, expected, sent: String::new() }
             }
             error => error,
         };
-        assert_eq!(told, expected, "{text}");
+        assert_eq!(actual, expected, "{text}");
     }
-    let told = refused("participant(region = RU)").to_string();
-    assert!(told.starts_with("at byte 19: expected ')'") && told.contains("participant((...))"), "{told}");
+    let error = rejected("participant(region = RU)").to_string();
+    assert!(error.starts_with("at byte 19: expected ')'") && error.contains("participant((...))"), "{error}");
 }
 
 #[test]
-fn what_stands_inside_a_function_is_refused_as_elsewhere() {
-    for (text, at, told) in [
+fn errors_inside_a_function_equal_those_outside() {
+    for (text, at, message) in [
         ("participant((regin = RU))", 13, "there is no field \"regin\"; did you mean \"region\"?"),
         ("participant((kind = TALKS))", 13, "there is no field \"kind\""),
         ("participant((region = RU AND role = BOSS))", 36, "role must be compared with one of HOST, VISITOR,"),
@@ -84,14 +90,14 @@ fn what_stands_inside_a_function_is_refused_as_elsewhere() {
         ("participant((participant((role = HOST))))", 13, "there is no function \"participant\"; it is a field"),
         ("participant((role = HOST)) AND role = HOST", 31, "there is no field \"role\""),
     ] {
-        let error = refused(text).to_string();
-        assert!(error.starts_with(&format!("at byte {at}: {told}")), "{text}: {error}");
+        let error = rejected(text).to_string();
+        assert!(error.starts_with(&format!("at byte {at}: {message}")), "{text}: {error}");
     }
 }
 
 #[test]
-fn an_unknown_function_is_told_with_the_nearest_name() {
-    for (text, at, told) in [
+fn unknown_function_error_suggests_the_nearest_name() {
+    for (text, at, message) in [
         ("betwen(AZ, RU)", 0, "there is no function \"betwen\"; did you mean \"between\"?"),
         ("NOT participants((role = HOST))", 4, "there is no function \"participants\"; did you mean \"participant\"?"),
         ("region(\"AZ\")", 0, "there is no function \"region\"; it is a field"),
@@ -101,29 +107,29 @@ fn an_unknown_function_is_told_with_the_nearest_name() {
         ("meeting.between(AZ, RU)", 0, "there is no function \"meeting.between\""),
         ("between(AZ, RU) = true", 0, "a function cannot be used here; use it on its own"),
     ] {
-        let error = refused(text).to_string();
-        assert!(error.starts_with(&format!("at byte {at}: {told}")), "{text}: {error}");
+        let error = rejected(text).to_string();
+        assert!(error.starts_with(&format!("at byte {at}: {message}")), "{text}: {error}");
     }
     let long = "ж".repeat(4000);
-    assert!(refused(&format!("{long}(AZ)")).to_string().chars().count() < 120);
+    assert!(rejected(&format!("{long}(AZ)")).to_string().chars().count() < 120);
     assert!(parse(PARTICIPANTS, "between(AZ, RU)").is_err());
 }
 
 #[test]
-fn what_is_deep_is_refused_wherever_it_is_deep() {
-    let deep = FilterError::TooComplex { what: "brackets around one another", most: MAX_DEPTH };
+fn nesting_beyond_the_limit_is_rejected_in_every_construct() {
+    let deep = FilterError::TooComplex { what: "levels of nested brackets", most: MAX_DEPTH };
     let nested = |depth| format!("participant({}role = HOST{})", "(".repeat(depth), ")".repeat(depth));
-    // The function's own bracket is one of them.
+    // The bracket of the function counts too.
     assert!(meetings(&nested(MAX_DEPTH - 1)).is_ok());
-    assert_eq!(refused(&nested(MAX_DEPTH)), deep);
+    assert_eq!(rejected(&nested(MAX_DEPTH)), deep);
     for open in ["(", "-(", "NOT (", "between(", "participant((", "a(b(", "topic = ("] {
         let text = open.repeat(MAX_BYTES / open.len());
-        assert_eq!(refused(&text), deep, "{open}");
+        assert_eq!(rejected(&text), deep, "{open}");
     }
 }
 
 #[test]
-fn every_example_and_every_name_is_read() {
+fn every_example_and_every_enum_name_parses() {
     for name in ["articles", "changes", "meetings", "participants", "participations", "statements"] {
         let Some(vocabulary) = vocabulary(name) else { panic!("{name}") };
         for field in vocabulary.fields {
@@ -141,6 +147,6 @@ fn every_example_and_every_name_is_read() {
         }
     }
     let Some(kind) = MEETINGS.fields.iter().find(|field| field.name == "kind") else { unreachable!() };
-    let told = kind.values.expected();
-    assert!(told.starts_with("one of TALKS, PHONE_CALL,") && told.ends_with(", OTHER"), "{told}");
+    let expected = kind.values.expected();
+    assert!(expected.starts_with("one of TALKS, PHONE_CALL,") && expected.ends_with(", OTHER"), "{expected}");
 }

@@ -20,7 +20,7 @@ fn read(text: &str) -> Filter {
     meetings(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn refused(text: &str) -> FilterError {
+fn rejected(text: &str) -> FilterError {
     meetings(text).expect_err(text)
 }
 
@@ -46,13 +46,13 @@ fn times(literal: &str) -> TimeRange {
 }
 
 #[test]
-fn an_empty_filter_is_everything() {
+fn empty_filter_matches_everything() {
     assert_eq!(read(""), Filter::EVERYTHING);
     assert_eq!(read(" \n\t"), Filter::EVERYTHING);
 }
 
 #[test]
-fn every_field_of_meetings_is_read_with_its_type() {
+fn every_field_of_meetings_parses_with_its_type() {
     let id = Uuid::try_parse(ID).expect("a uuid");
     for (text, comparison) in [
         ("kind = \"TALKS\"".to_owned(), MeetingKind(Kind::Talks)),
@@ -82,7 +82,7 @@ fn every_field_of_meetings_is_read_with_its_type() {
 }
 
 #[test]
-fn every_field_of_participants_and_articles_is_read_with_its_type() {
+fn every_field_of_participants_and_articles_parses_with_its_type() {
     let id = Uuid::try_parse(ID).expect("a uuid");
     for (text, comparison) in [
         ("kind = PERSON", ParticipantKind(pb::participant::Kind::Person)),
@@ -125,7 +125,7 @@ fn dates_have_an_order() {
 }
 
 #[test]
-fn a_time_is_an_instant_or_the_days_of_a_date_in_utc() {
+fn time_is_an_instant_or_the_days_of_a_date_in_utc() {
     let at = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().expect("a time");
     for (literal, from, until) in [
         ("2020-09-04", "2020-09-04T00:00:00Z", "2020-09-05T00:00:00Z"),
@@ -155,7 +155,7 @@ fn numbers_have_an_order() {
 }
 
 #[test]
-fn unequal_is_not_equal() {
+fn not_equal_parses_as_not_of_equal() {
     assert_eq!(read("topic != peace"), not(topic("peace")));
     assert_eq!(read("date != 2020"), not(is(MeetingDate(Order::In, days("2020")))));
 }
@@ -175,19 +175,19 @@ fn or_binds_tighter_than_and() {
 }
 
 #[test]
-fn not_and_minus_bind_to_the_one_term_that_follows() {
+fn not_and_minus_bind_to_the_next_term_only() {
     let [a, b] = ["a", "b"].map(topic);
     assert_eq!(read("NOT topic = a OR -topic = b"), Filter::Or(vec![not(a.clone()), not(b.clone())]));
     assert_eq!(read("NOT (topic = a OR topic = b)"), not(Filter::Or(vec![a, b])));
 }
 
 #[test]
-fn white_space_joins_as_and_does() {
+fn white_space_joins_comparisons_like_and() {
     assert_eq!(read("topic = a topic=b"), Filter::And(vec![topic("a"), topic("b")]));
 }
 
 #[test]
-fn a_repeated_field_has_what_it_is_equal_to() {
+fn has_operator_equals_equality_on_repeated_fields() {
     for field in ["topic", "region", "participant", "article"] {
         let value = match field {
             "region" => "AZ".to_owned(),
@@ -203,7 +203,7 @@ fn a_repeated_field_has_what_it_is_equal_to() {
 }
 
 #[test]
-fn syntax_errors_say_what_was_expected_and_where() {
+fn syntax_errors_state_the_expected_input_and_its_position() {
     for (text, at, message) in [
         ("kind =", 6, "expected a field or a value"),
         ("kind = = TALKS", 7, "expected a field or a value"),
@@ -222,15 +222,15 @@ fn syntax_errors_say_what_was_expected_and_where() {
         ("NOT(kind = TALKS)", 3, "expected a space between AND, OR or NOT and the bracket"),
         ("topic = \"NOT(\" OR(kind = TALKS)", 17, "expected a space between AND, OR or NOT and the bracket"),
     ] {
-        let error = refused(text);
-        let FilterError::Syntax { position, message: told } = &error else { panic!("{text}: {error}") };
+        let error = rejected(text);
+        let FilterError::Syntax { position, message: actual } = &error else { panic!("{text}: {error}") };
         assert_eq!(*position, at, "{text}");
-        assert!(told.starts_with(message), "{text}: {told}");
+        assert!(actual.starts_with(message), "{text}: {actual}");
     }
 }
 
 #[test]
-fn an_unknown_field_is_told_with_the_nearest_one() {
+fn unknown_field_error_suggests_the_nearest_name() {
     for (text, position, field, nearest) in [
         ("knd = TALKS", 0, "knd", Some("kind")),
         ("kind = TALKS AND NOT (topic = \"ö\" OR -Status = HELD)", 39, "Status", Some("status")),
@@ -240,25 +240,25 @@ fn an_unknown_field_is_told_with_the_nearest_one() {
         ("2.5 = x", 0, "2.5", None),
     ] {
         let error = FilterError::UnknownField { position, field: field.to_owned(), nearest };
-        assert_eq!(refused(text), error, "{text}");
+        assert_eq!(rejected(text), error, "{text}");
     }
 }
 
 #[test]
-fn an_error_repeats_little_of_the_input() {
+fn errors_repeat_only_the_start_of_long_input() {
     let long = "ж".repeat(4000);
-    let FilterError::UnknownField { field, nearest, .. } = refused(&format!("{long} = 1")) else {
+    let FilterError::UnknownField { field, nearest, .. } = rejected(&format!("{long} = 1")) else {
         panic!("{long} is no field");
     };
     assert_eq!((field.chars().count(), nearest), (FilterError::MOST_ECHOED, None));
     for operator in ["=", ":"] {
-        let told = refused(&format!("region {operator} {long}")).to_string();
-        assert!(told.len() < 300, "{told}");
+        let error = rejected(&format!("region {operator} {long}")).to_string();
+        assert!(error.len() < 300, "{error}");
     }
 }
 
 #[test]
-fn error_shows_the_value_and_the_nearest_name() {
+fn value_error_shows_the_value_and_the_nearest_name() {
     for (text, end) in [
         ("status = DONE", ", not \"DONE\""),
         ("status = held", ", not \"held\"; did you mean \"HELD\"?"),
@@ -271,18 +271,18 @@ fn error_shows_the_value_and_the_nearest_name() {
         ("date = yesterday", ", not \"yesterday\""),
         ("between(AZ, uk)", ", not \"uk\"; did you mean \"GB\"?"),
         ("between(AZ, AZ)", "two different region codes, not \"AZ\" twice"),
-        ("topic = a:b", "needs quotes; here is \":b\""),
-        ("kind =", "expected a field or a value; here is the end"),
+        ("topic = a:b", "needs quotes; found \":b\""),
+        ("kind =", "expected a field or a value; found the end"),
     ] {
-        let told = refused(text).to_string();
-        assert!(told.ends_with(end), "{text}: {told}");
+        let error = rejected(text).to_string();
+        assert!(error.ends_with(end), "{text}: {error}");
     }
-    let told = parse(&CHANGES, "kind = CREATD").expect_err("no kind").to_string();
-    assert!(told.ends_with("; did you mean \"CREATED\"?"), "{told}");
+    let error = parse(&CHANGES, "kind = CREATD").expect_err("no kind").to_string();
+    assert!(error.ends_with("; did you mean \"CREATED\"?"), "{error}");
 }
 
 #[test]
-fn a_value_that_the_field_can_never_have_is_refused() {
+fn value_of_the_wrong_type_is_rejected() {
     let wrong_id = format!("article = \"participants/{ID}\"");
     for (text, at, expected) in [
         ("status = DONE", 9, "one of PLANNED, HELD, POSTPONED, CANCELLED, DENIED"),
@@ -309,16 +309,16 @@ fn a_value_that_the_field_can_never_have_is_refused() {
         ("independent_source_count < 99999999999999999999", 27, "a whole number such as 3"),
         ("review = GOOD", 9, "one of UNREVIEWED, REVIEWED, RETRACTED"),
     ] {
-        let error = refused(text);
-        let FilterError::BadValue { position, expected: told, .. } = &error else {
+        let error = rejected(text);
+        let FilterError::BadValue { position, expected: actual, .. } = &error else {
             panic!("{text}: {error}");
         };
-        assert_eq!((*position, told.as_str()), (at, expected), "{text}");
+        assert_eq!((*position, actual.as_str()), (at, expected), "{text}");
     }
 }
 
 #[test]
-fn what_the_grammar_has_but_this_does_not_is_refused() {
+fn unsupported_constructs_of_the_grammar_are_rejected() {
     for (text, at, expected) in [
         ("kind < TALKS", 5, "< cannot be used here; use = or !="),
         ("region>=\"AZ\"", 6, ">= cannot be used here; use =, != or :"),
@@ -332,26 +332,26 @@ fn what_the_grammar_has_but_this_does_not_is_refused() {
         ("kind = TALKS and status = HELD", 13, "a value on its own cannot be used here"),
         ("kind = TALKS && status = HELD", 13, "a value on its own cannot be used here"),
     ] {
-        let error = refused(text);
+        let error = rejected(text);
         assert!(matches!(error, FilterError::UnsupportedOperator { .. }), "{text}: {error}");
         assert_eq!(error.position(), Some(at), "{text}");
-        let told = error.to_string();
-        assert!(told.starts_with(&format!("at byte {at}: {expected}")), "{text}: {told}");
+        let message = error.to_string();
+        assert!(message.starts_with(&format!("at byte {at}: {expected}")), "{text}: {message}");
     }
 }
 
 #[test]
-fn limits_hold_at_their_edges() {
+fn limits_apply_exactly_at_their_edges() {
     let comparisons = |count| vec!["topic = a"; count].join(" OR ");
     assert!(meetings(&comparisons(MAX_COMPARISONS)).is_ok());
     let error = FilterError::TooComplex { what: "comparisons", most: MAX_COMPARISONS };
-    assert_eq!(refused(&comparisons(MAX_COMPARISONS + 1)), error);
+    assert_eq!(rejected(&comparisons(MAX_COMPARISONS + 1)), error);
     assert_eq!(error.to_string(), "a filter has at most 200 comparisons");
 
     let nested = |depth| format!("{}topic = a{}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(meetings(&nested(MAX_DEPTH)), Ok(topic("a")));
-    let error = FilterError::TooComplex { what: "brackets around one another", most: MAX_DEPTH };
-    assert_eq!(refused(&nested(MAX_DEPTH + 1)), error);
+    let error = FilterError::TooComplex { what: "levels of nested brackets", most: MAX_DEPTH };
+    assert_eq!(rejected(&nested(MAX_DEPTH + 1)), error);
 
     let calls = |count| vec!["between(AZ, RU)"; count].join(" ");
     assert!(meetings(&calls(MAX_COMPARISONS)).is_ok());
@@ -363,6 +363,6 @@ fn limits_hold_at_their_edges() {
     let text = |bytes| format!("topic = {}", "a".repeat(bytes - 8));
     assert!(meetings(&text(MAX_BYTES)).is_ok());
     let error = FilterError::TooComplex { what: "bytes", most: MAX_BYTES };
-    assert_eq!(refused(&text(MAX_BYTES + 1)), error);
+    assert_eq!(rejected(&text(MAX_BYTES + 1)), error);
     assert_eq!(error.position(), None);
 }

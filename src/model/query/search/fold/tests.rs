@@ -1,4 +1,4 @@
-//! Words of many scripts, and the laws that folding keeps.
+//! Folds of words in many scripts, and the invariants of folding.
 
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
@@ -7,7 +7,7 @@ use super::*;
 use crate::model::text::letters::sample::characters;
 
 #[test]
-fn words_are_the_same_with_and_without_accents() {
+fn fold_removes_accents_case_and_punctuation() {
     for (text, expected) in [
         ("Nagorno-Karabakh: «peace», 2020!", "nagorno karabakh   peace   2020 "),
         ("Éric négocie à Genève", "eric negocie a geneve"),
@@ -24,8 +24,8 @@ fn words_are_the_same_with_and_without_accents() {
 }
 
 #[test]
-fn ways_of_writing_one_word_fold_to_one() {
-    for (text, other) in [
+fn spellings_of_one_word_fold_to_the_same() {
+    for (text, equivalent) in [
         ("ﬀ ﬁ ﬂ ﬃ ﬄ ﬅ ﬆ", "ff fi fl ffi ffl st st"),
         ("ＢＡＫＵ Ｂａｋｕ １２", "baku Baku 12"),
         ("Congreſs", "CONGRESS"),
@@ -58,12 +58,12 @@ fn ways_of_writing_one_word_fold_to_one() {
         ("пе\u{300}рвый ѐ", "первый е"),
     ] {
         let words = |text: &str| fold(text, MOST_BYTES).split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(words(text), words(other), "{text}");
+        assert_eq!(words(text), words(equivalent), "{text}");
     }
 }
 
 #[test]
-fn letters_stay_that_only_look_accented() {
+fn fold_keeps_letters_that_only_look_accented() {
     for (text, expected) in [
         ("Йод", "йод"),
         ("Київ ўзор", "київ ўзор"),
@@ -80,7 +80,7 @@ fn letters_stay_that_only_look_accented() {
 }
 
 #[test]
-fn a_fold_ends_with_a_whole_letter() {
+fn fold_ends_with_a_whole_letter_at_the_limit() {
     assert_eq!(fold("東京", 5), "東");
     assert_eq!(fold("aß", 2), "a");
     assert_eq!(fold("aﬃ", 3), "a");
@@ -91,13 +91,13 @@ fn a_fold_ends_with_a_whole_letter() {
     assert_eq!(fold("abc, de\u{301}f", 4), "abc ");
 }
 
-/// All characters, each alone and between others that could join it.
+/// All characters, each by itself and next to characters that could combine with it.
 fn in_context() -> impl Iterator<Item = String> {
     characters().flat_map(|c| [format!("{c}"), format!("а{c}\u{301}"), format!("{c}\u{1161}x{c}\u{345}\u{306}")])
 }
 
 #[test]
-fn a_fold_is_its_own_fold_for_every_character() {
+fn fold_is_idempotent_for_every_character() {
     for text in in_context() {
         let once = fold(&text, usize::MAX);
         assert_eq!(fold(&once, usize::MAX), once, "{text:?}");
@@ -105,7 +105,7 @@ fn a_fold_is_its_own_fold_for_every_character() {
 }
 
 #[test]
-fn every_character_folds_as_its_other_forms_do() {
+fn canonical_forms_of_every_character_fold_to_the_same() {
     for text in in_context() {
         let folded = fold(&text, usize::MAX);
         assert_eq!(fold(&text.nfc().collect::<String>(), usize::MAX), folded, "{text:?}");
@@ -114,10 +114,10 @@ fn every_character_folds_as_its_other_forms_do() {
 }
 
 #[test]
-fn case_and_compatibility_forms_do_not_matter_for_any_character() {
-    // They are set apart from their word, or left out of it.
+fn case_and_compatibility_forms_of_every_character_fold_to_the_same() {
+    // These signs are separated from their word, or removed.
     let is_sign = |c: char| matches!(c, '№' | '¼'..='¾' | '\u{2150}'..='\u{215f}' | '↉' | '℠' | '™' | '🅪'..='🅬');
-    // The tables of case folding are those of Unicode 16.
+    // The case folding tables are from Unicode 16.
     let is_newer = |c: char| matches!(c, '\u{a7ce}'..='\u{a7d5}' | '\u{16ea0}'..='\u{16ed3}');
     for c in characters().filter(|c| !is_sign(*c) && !is_newer(*c)) {
         let text = format!("x{c}y");
@@ -131,7 +131,7 @@ fn case_and_compatibility_forms_do_not_matter_for_any_character() {
 
 proptest! {
     #[test]
-    fn a_fold_has_words_and_spaces_alone(text in any::<String>(), most in 0_usize..100) {
+    fn fold_contains_only_words_and_spaces(text in any::<String>(), most in 0_usize..100) {
         let folded = fold(&text, most);
         prop_assert!(folded.len() <= most);
         prop_assert!(folded.chars().all(|c| c == ' ' || c.is_alphanumeric() || is_combining_mark(c)));
@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn forms_of_one_text_fold_to_one(text in any::<String>()) {
+    fn canonical_forms_of_a_text_fold_to_the_same(text in any::<String>()) {
         let folded = fold(&text, usize::MAX);
         prop_assert_eq!(fold(&text.nfc().collect::<String>(), usize::MAX), &*folded);
         prop_assert_eq!(fold(&text.nfd().collect::<String>(), usize::MAX), &*folded);
@@ -147,7 +147,7 @@ proptest! {
     }
 
     #[test]
-    fn a_fold_is_its_letters(text in any::<String>()) {
+    fn fold_equals_the_letters_of_its_clusters(text in any::<String>()) {
         let mut letters = String::new();
         for_each_cluster(&text, |cluster| {
             letters.extend(cluster.iter().map(|letter| letter.c));
@@ -157,7 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn letters_span_their_text_in_order(text in any::<String>()) {
+    fn letters_span_disjoint_ranges_in_order(text in any::<String>()) {
         let length = text.chars().count();
         let mut letters = Vec::new();
         for_each_cluster(&text, |cluster| {
@@ -165,6 +165,8 @@ proptest! {
             ControlFlow::Continue(())
         });
         prop_assert!(letters.iter().all(|letter| letter.from.start < letter.from.end && letter.from.end <= length));
-        prop_assert!(letters.windows(2).all(|two| two[0].from.end <= two[1].from.start || two[0].from.end <= two[1].from.end));
+        let are_in_order =
+            |pair: &[Letter]| pair[0].from.end <= pair[1].from.start || pair[0].from.end <= pair[1].from.end;
+        prop_assert!(letters.windows(2).all(are_in_order));
     }
 }

@@ -1,56 +1,57 @@
-//! Snippets of texts in which words are marked.
+//! Snippets of texts with marked words.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What PostgreSQL makes of a text in which these words are found.
+/// The marked form that PostgreSQL returns for a text with matches of these words.
 fn marked(text: &str, words: &[&str]) -> String {
     let folded = fold(text, usize::MAX);
     let mark = |word: &str| if words.contains(&word) { format!("<{word}>") } else { word.to_owned() };
     folded.split(' ').map(mark).collect::<Vec<_>>().join(" ")
 }
 
-fn of(text: &str, words: &[&str]) -> pb::Snippet {
+fn snippet_of(text: &str, words: &[&str]) -> pb::Snippet {
     snippet(&[FoldedText { source: Source::Text, text, marked: &[marked(text, words)] }])
 }
 
-fn shown(snippet: &pb::Snippet) -> Vec<String> {
+/// The highlighted texts of a snippet.
+fn highlighted(snippet: &pb::Snippet) -> Vec<String> {
     let chars: Vec<char> = snippet.text.chars().collect();
     let at = |place: i32| usize::try_from(place - snippet.start).unwrap();
-    snippet.highlights.iter().map(|one| chars[at(one.start)..at(one.end)].iter().collect()).collect()
+    snippet.highlights.iter().map(|highlight| chars[at(highlight.start)..at(highlight.end)].iter().collect()).collect()
 }
 
 #[test]
-fn a_short_text_is_shown_as_it_is() {
-    let found = of("Talks in Baku.", &["baku"]);
-    assert_eq!((found.text.as_str(), found.start, shown(&found)), ("Talks in Baku.", 0, vec!["Baku".into()]));
+fn snippet_of_a_short_text_is_the_whole_text() {
+    let found = snippet_of("Talks in Baku.", &["baku"]);
+    assert_eq!((found.text.as_str(), found.start, highlighted(&found)), ("Talks in Baku.", 0, vec!["Baku".into()]));
     assert_eq!(found.source(), Source::Text);
-    let at_the_end = of("«Émile» à l'Élysée", &["elysee", "emile"]);
-    assert_eq!(shown(&at_the_end), ["Émile", "Élysée"]);
+    let at_the_end = snippet_of("«Émile» à l'Élysée", &["elysee", "emile"]);
+    assert_eq!(highlighted(&at_the_end), ["Émile", "Élysée"]);
 }
 
 #[test]
-fn the_place_with_most_of_the_words_is_shown() {
+fn snippet_shows_the_place_with_most_distinct_words() {
     let text = format!("Peace. {}War and peace in Baku.{}", "Nothing. ".repeat(100), " Nothing.".repeat(100));
-    let found = of(&text, &["war", "peace", "baku"]);
-    assert_eq!(shown(&found), ["War", "peace", "Baku"]);
+    let found = snippet_of(&text, &["war", "peace", "baku"]);
+    assert_eq!(highlighted(&found), ["War", "peace", "Baku"]);
     assert!(found.text.starts_with("Nothing.") && found.text.ends_with("Nothing."), "{}", found.text);
     assert!((200..=LENGTH).contains(&found.text.chars().count()));
 }
 
 #[test]
-fn a_text_without_what_was_found_is_shown_from_its_beginning() {
+fn snippet_without_a_match_is_the_beginning_of_the_text() {
     let text = format!("\n One. {}", "Two. ".repeat(100));
-    let found = of(&text, &[]);
+    let found = snippet_of(&text, &[]);
     assert!(found.text.starts_with("One. Two.") && found.text.ends_with("Two."), "{}", found.text);
     assert_eq!((found.start, found.highlights.len()), (2, 0));
     assert_eq!(snippet(&[]), pb::Snippet::default());
-    assert_eq!(of("", &[]), pb::Snippet::default());
+    assert_eq!(snippet_of("", &[]), pb::Snippet::default());
 }
 
 #[test]
-fn the_title_is_shown_where_the_text_has_nothing() {
+fn snippet_is_of_the_title_if_only_the_title_matches() {
     let title = FoldedText { source: Source::Title, text: "Peace", marked: &["<peace>".to_owned()] };
     let text = FoldedText { source: Source::Text, text: "War", marked: &["war".to_owned()] };
     let found = snippet(&[text, title]);
@@ -60,49 +61,49 @@ fn the_title_is_shown_where_the_text_has_nothing() {
 }
 
 #[test]
-fn what_was_found_in_either_form_is_shown_once() {
+fn matches_of_all_marked_forms_are_highlighted_once() {
     let forms = ["the <talks> in <baku>".to_owned(), "the <talks> <in> baku".to_owned()];
     let found = snippet(&[FoldedText { source: Source::Text, text: "The talks in Baku", marked: &forms }]);
-    assert_eq!(shown(&found), ["talks", "in", "Baku"]);
+    assert_eq!(highlighted(&found), ["talks", "in", "Baku"]);
 }
 
 #[test]
-fn words_that_are_left_out_of_the_marked_form_do_not_matter() {
+fn words_missing_from_the_marked_form_do_not_shift_highlights() {
     let text = format!("Talks {} in Baku", "x".repeat(3000));
     let found =
         snippet(&[FoldedText { source: Source::Text, text: &text, marked: &["<talks>  in <baku>".to_owned()] }]);
     assert_eq!(found.highlights.len(), 1);
-    let all = super::found(&text, &["<talks>  in <baku>".to_owned()]);
+    let all = super::matches(&text, &["<talks>  in <baku>".to_owned()]);
     assert_eq!(all, [0..5, 3010..3014]);
 }
 
 #[test]
-fn a_word_that_is_longer_than_a_snippet_is_cut() {
+fn word_longer_than_a_snippet_is_cut() {
     let text = format!("{} {}", "y".repeat(100), "x".repeat(500));
-    let found = of(&text, &[&"x".repeat(500)]);
+    let found = snippet_of(&text, &[&"x".repeat(500)]);
     assert_eq!((found.start, found.text.chars().count()), (101, LENGTH));
     assert_eq!(found.highlights, [Highlight { start: 101, end: 341 }]);
 }
 
 proptest! {
     #[test]
-    fn a_snippet_is_part_of_its_text(
+    fn snippet_is_a_part_of_its_text(
         text in r"([a-cä-ö東京ßİ\u{301}.«]{0,9}[ \n]{0,2}){0,120}", words in prop::collection::vec("[a-c]{1,2}", 0..4)
     ) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let found = of(&text, &words);
+        let found = snippet_of(&text, &words);
         let chars: Vec<char> = text.chars().collect();
         let start = usize::try_from(found.start).unwrap();
         let end = start + found.text.chars().count();
         prop_assert_eq!(chars[start..end].iter().collect::<String>(), &*found.text);
         prop_assert!(end - start <= LENGTH);
-        prop_assert!(shown(&found).iter().all(|one| words.contains(&&*fold(one, usize::MAX))));
-        let is_there = fold(&text, usize::MAX).split(' ').any(|word| words.contains(&word));
-        prop_assert_eq!(!found.highlights.is_empty(), is_there);
+        prop_assert!(highlighted(&found).iter().all(|text| words.contains(&&*fold(text, usize::MAX))));
+        let has_match = fold(&text, usize::MAX).split(' ').any(|word| words.contains(&word));
+        prop_assert_eq!(!found.highlights.is_empty(), has_match);
     }
 }
 
-/// Ways to write each of these words.
+/// Words, and spellings that fold to them.
 const FORMS: [(&str, &[&str]); 8] = [
     ("office", &["office", "oﬃce", "OFFICE", "ｏｆｆｉｃｅ", "o\u{ad}f\u{200d}ﬁce", "ºﬀⓘce", "ofﬁce\u{301}"]),
     ("congress", &["Congreſs", "Congreß", "CONGRESS", "cóngrẽss", "co\u{303}ngre\u{301}\u{302}ſ\u{327}s"]),
@@ -116,7 +117,7 @@ const FORMS: [(&str, &[&str]); 8] = [
 
 const BETWEEN: [&str; 10] = [" ", "—", "… ", "¨", "\u{301} ", "🕊\u{fe0f}", "™ ", "\n", "! \u{feff}", "\u{a0}«"];
 
-fn some_writing() -> impl Strategy<Value = Vec<(usize, usize, usize)>> {
+fn any_spellings() -> impl Strategy<Value = Vec<(usize, usize, usize)>> {
     prop::collection::vec((0..FORMS.len(), 0..8_usize, 0..BETWEEN.len()), 1..12)
 }
 
@@ -124,10 +125,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn highlights_are_the_words_as_they_are_written(writing in some_writing(), found in 0..FORMS.len()) {
+    fn highlights_cover_the_matched_words_as_spelled(spellings in any_spellings(), found in 0..FORMS.len()) {
         let mut text = String::new();
         let mut expected = Vec::new();
-        for (word, form, between) in writing {
+        for (word, form, between) in spellings {
             let (_, forms) = FORMS[word];
             let form = forms[form % forms.len()];
             if word == found {
@@ -140,27 +141,28 @@ proptest! {
         // A mark between two words belongs to the first.
         let is_mark = |at: usize| text.chars().nth(at) == Some('\u{301}');
         expected.iter_mut().filter(|place| is_mark(place.end)).for_each(|place| place.end += 1);
-        prop_assert_eq!(super::found(&text, &[marked(&text, &[FORMS[found].0])]), expected, "{:?}", text);
+        prop_assert_eq!(super::matches(&text, &[marked(&text, &[FORMS[found].0])]), expected, "{:?}", text);
     }
 
     #[test]
-    fn highlights_fold_to_the_words_that_were_found(text in "([a-cＡ-Ｃﬀ-ﬆ①-③½™㎏ﷺǅ각\u{1100}\u{1161}\u{11a8}\u{300}-\u{303}\u{ad}ｶﾞ ]{0,6}){0,30}") {
+    fn highlights_fold_to_the_matched_words(text in "([a-cＡ-Ｃﬀ-ﬆ①-③½™㎏ﷺǅ각\u{1100}\u{1161}\u{11a8}\u{300}-\u{303}\u{ad}ｶﾞ ]{0,6}){0,30}") {
         let folded = fold(&text, usize::MAX);
         let words: HashSet<&str> = folded.split_whitespace().collect();
         for word in words {
-            for place in super::found(&text, &[marked(&text, &[word])]) {
-                let shown: String = text.chars().skip(place.start).take(place.len()).collect();
-                let shown = fold(&shown, usize::MAX);
-                prop_assert!(shown.split_whitespace().any(|shown| shown == word), "{word:?} in {text:?}: {shown:?}");
+            for place in super::matches(&text, &[marked(&text, &[word])]) {
+                let highlight: String = text.chars().skip(place.start).take(place.len()).collect();
+                let highlight = fold(&highlight, usize::MAX);
+                let has_word = highlight.split_whitespace().any(|folded| folded == word);
+                prop_assert!(has_word, "{word:?} in {text:?}: {highlight:?}");
             }
         }
     }
 }
 
 #[test]
-fn words_that_share_a_character_are_one_highlight() {
-    assert_eq!(shown(&of("a ㎏ﷺb", &["a", "kgصلى", "وسلمb"])), ["a", "㎏ﷺb"]);
-    assert_eq!(shown(&of("a ㎏ﷺb", &["وسلمb"])), ["ﷺb"]);
-    assert_eq!(shown(&of("ﷺ!", &["الله", "صلى"])), ["ﷺ"]);
-    assert_eq!(shown(&of("5½ 2", &["2"])), ["½", "2"]);
+fn words_that_share_a_character_make_one_highlight() {
+    assert_eq!(highlighted(&snippet_of("a ㎏ﷺb", &["a", "kgصلى", "وسلمb"])), ["a", "㎏ﷺb"]);
+    assert_eq!(highlighted(&snippet_of("a ㎏ﷺb", &["وسلمb"])), ["ﷺb"]);
+    assert_eq!(highlighted(&snippet_of("ﷺ!", &["الله", "صلى"])), ["ﷺ"]);
+    assert_eq!(highlighted(&snippet_of("5½ 2", &["2"])), ["½", "2"]);
 }

@@ -1,4 +1,4 @@
-//! Finds the value in a JSON text that does not fit its message of the contract.
+//! Finds the first value of a JSON text that does not match the descriptor of its message, and describes it.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use crate::{cli::time, model::text::suggestion::nearest};
 /// The longest value that is shown, in characters.
 const LONGEST_VALUE: usize = 60;
 
-/// One value that does not fit.
+/// A value that does not match its descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Misfit {
-    /// Its path from the message, in JSON names: `reports[0].account.kind`; empty for the message itself.
+pub struct Mismatch {
+    /// The path of the value in JSON names: `reports[0].account.kind`; empty for the message itself.
     pub path: String,
-    /// Its fault, as a sentence that continues from the path.
+    /// The fault, as a sentence that continues from the path.
     pub problem: String,
-    /// The words under which misfits of this kind are counted.
+    /// The name under which mismatches of this kind are counted.
     pub kind: &'static str,
 }
 
-impl fmt::Display for Misfit {
+impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.path.as_str() {
             "" => f.write_str(&self.problem),
@@ -30,8 +30,8 @@ impl fmt::Display for Misfit {
     }
 }
 
-/// The first value that does not fit a message.
-pub fn find(value: &Value, of: &MessageDescriptor) -> Option<Misfit> {
+/// Returns the first value that does not match the descriptor.
+pub fn find(value: &Value, of: &MessageDescriptor) -> Option<Mismatch> {
     Search { path: String::new() }.message(value, of)
 }
 
@@ -39,40 +39,38 @@ struct Search {
     path: String,
 }
 
-type MaybeMisfit = Option<Misfit>;
-
 impl Search {
-    fn misfit(&self, kind: &'static str, problem: String) -> MaybeMisfit {
-        Some(Misfit { path: self.path.clone(), problem, kind })
+    fn mismatch(&self, kind: &'static str, problem: String) -> Option<Mismatch> {
+        Some(Mismatch { path: self.path.clone(), problem, kind })
     }
 
-    /// "must be a string, not 5"
-    fn other_type(&self, expected: &str, value: &Value) -> MaybeMisfit {
-        self.misfit("a value of another type", format!("must be {expected}, not {}", shown(value)))
+    /// A mismatch of types: "must be a string, not 5".
+    fn wrong_type(&self, expected: &str, value: &Value) -> Option<Mismatch> {
+        self.mismatch("a value of another type", format!("must be {expected}, not {}", shown(value)))
     }
 
-    /// Looks at a part, whose name or place is added to the path.
-    fn within(&mut self, step: &str, look: impl FnOnce(&mut Self) -> MaybeMisfit) -> MaybeMisfit {
+    /// Searches a field or an item, whose name or index is appended to the path.
+    fn within(&mut self, step: &str, search: impl FnOnce(&mut Self) -> Option<Mismatch>) -> Option<Mismatch> {
         let len = self.path.len();
         self.path.push_str(step);
-        let found = look(self);
+        let found = search(self);
         self.path.truncate(len);
         found
     }
 
-    fn message(&mut self, value: &Value, of: &MessageDescriptor) -> MaybeMisfit {
+    fn message(&mut self, value: &Value, of: &MessageDescriptor) -> Option<Mismatch> {
         match of.full_name() {
             "google.protobuf.Timestamp" => return self.time(value),
             "google.protobuf.Value" => return None,
-            "google.protobuf.Struct" if !value.is_object() => return self.other_type("an object", value),
-            "google.protobuf.ListValue" if !value.is_array() => return self.other_type("a list", value),
+            "google.protobuf.Struct" if !value.is_object() => return self.wrong_type("an object", value),
+            "google.protobuf.ListValue" if !value.is_array() => return self.wrong_type("a list", value),
             "google.protobuf.FieldMask" | "google.protobuf.Duration" if !value.is_string() => {
-                return self.other_type("a string", value);
+                return self.wrong_type("a string", value);
             }
             name if name.starts_with("google.protobuf.") => return None,
             _ => {}
         }
-        let Value::Object(fields) = value else { return self.other_type("an object", value) };
+        let Value::Object(fields) = value else { return self.wrong_type("an object", value) };
         for (name, value) in fields {
             let step = if self.path.is_empty() { shown_name(name) } else { format!(".{}", shown_name(name)) };
             let field = of.get_field_by_json_name(name).or_else(|| of.get_field_by_name(name));
@@ -92,30 +90,29 @@ impl Search {
             let set: Vec<_> = oneof.fields().filter(is_set).map(|field| field.json_name().to_owned()).collect();
             match set.len() {
                 0 | 1 => None,
-                _ => {
-                    self.misfit("fields that exclude each other", format!("must have one alone of {}", set.join(", ")))
-                }
+                _ => self
+                    .mismatch("fields that exclude each other", format!("must have one alone of {}", set.join(", "))),
             }
         })
     }
 
-    fn unknown(&self, name: &str, of: &MessageDescriptor) -> MaybeMisfit {
+    fn unknown(&self, name: &str, of: &MessageDescriptor) -> Option<Mismatch> {
         let fields: Vec<FieldDescriptor> = of.fields().collect();
         let meant = nearest(fields.iter().flat_map(|field| [field.json_name(), field.name()]), name);
         let problem = match meant {
             Some(meant) => format!("is no field of {}: {meant} is the nearest", of.name()),
             None => format!("is no field of {}", of.name()),
         };
-        self.misfit("a field that the contract does not have", problem)
+        self.mismatch("a field that the contract does not have", problem)
     }
 
-    fn field(&mut self, value: &Value, field: &FieldDescriptor) -> MaybeMisfit {
+    fn field(&mut self, value: &Value, field: &FieldDescriptor) -> Option<Mismatch> {
         let is_any_value = matches!(field.kind(), Kind::Message(of) if of.full_name() == "google.protobuf.Value");
         if value.is_null() && !is_any_value {
             return None;
         }
         if field.is_map() {
-            let Value::Object(pairs) = value else { return self.other_type("an object of keys and values", value) };
+            let Value::Object(pairs) = value else { return self.wrong_type("an object of keys and values", value) };
             let Kind::Message(entry) = field.kind() else { return None };
             let of = entry.map_entry_value_field();
             return pairs.iter().find_map(|(key, value)| {
@@ -123,7 +120,7 @@ impl Search {
             });
         }
         if field.is_list() {
-            let Value::Array(items) = value else { return self.other_type("a list", value) };
+            let Value::Array(items) = value else { return self.wrong_type("a list", value) };
             return items.iter().enumerate().find_map(|(index, item)| {
                 self.within(&format!("[{index}]"), |search| search.single(item, &field.kind()))
             });
@@ -131,13 +128,13 @@ impl Search {
         self.single(value, &field.kind())
     }
 
-    fn single(&mut self, value: &Value, kind: &Kind) -> MaybeMisfit {
+    fn single(&mut self, value: &Value, kind: &Kind) -> Option<Mismatch> {
         match kind {
             Kind::Message(of) => self.message(value, of),
             Kind::Enum(of) => self.named(value, of),
-            Kind::String if !value.is_string() => self.other_type("a string", value),
-            Kind::Bytes if !value.is_string() => self.other_type("a string in base64", value),
-            Kind::Bool if !value.is_boolean() => self.other_type("true or false", value),
+            Kind::String if !value.is_string() => self.wrong_type("a string", value),
+            Kind::Bytes if !value.is_string() => self.wrong_type("a string in base64", value),
+            Kind::Bool if !value.is_boolean() => self.wrong_type("true or false", value),
             Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => self.whole(value, i32::MIN.into(), i32::MAX.into()),
             Kind::Uint32 | Kind::Fixed32 => self.whole(value, 0, u32::MAX.into()),
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => self.whole(value, i64::MIN.into(), i64::MAX.into()),
@@ -147,13 +144,13 @@ impl Search {
                     Value::String(text) => text.parse::<f64>().is_ok(),
                     value => value.is_number(),
                 };
-                if is_number { None } else { self.other_type("a number", value) }
+                if is_number { None } else { self.wrong_type("a number", value) }
             }
             _ => None,
         }
     }
 
-    fn whole(&self, value: &Value, least: i128, greatest: i128) -> MaybeMisfit {
+    fn whole(&self, value: &Value, least: i128, greatest: i128) -> Option<Mismatch> {
         let number = match value {
             Value::String(text) => text.parse().ok(),
             Value::Number(number) => {
@@ -164,23 +161,23 @@ impl Search {
         };
         match number {
             Some(number) if (least..=greatest).contains(&number) => None,
-            Some(_) => self.other_type(&format!("a whole number from {least} to {greatest}"), value),
-            None => self.other_type("a whole number", value),
+            Some(_) => self.wrong_type(&format!("a whole number from {least} to {greatest}"), value),
+            None => self.wrong_type("a whole number", value),
         }
     }
 
-    fn named(&self, value: &Value, of: &EnumDescriptor) -> MaybeMisfit {
+    fn named(&self, value: &Value, of: &EnumDescriptor) -> Option<Mismatch> {
         let name = match value {
             Value::Number(number) if number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) => {
                 return None;
             }
             Value::String(name) => name,
-            _ => return self.other_type("the name of a value", value),
+            _ => return self.wrong_type("the name of a value", value),
         };
         if of.full_name() == "google.protobuf.NullValue" || of.get_value_by_name(name).is_some() {
             return None;
         }
-        // Names are in capitals: whoever writes them otherwise means the same.
+        // Names are in capitals, so the suggestion ignores case.
         let names: Vec<String> = of.values().map(|value| value.name().to_owned()).collect();
         let meant = nearest(names.iter().map(String::as_str), &name.to_ascii_uppercase());
         let problem = match meant {
@@ -192,34 +189,34 @@ impl Search {
                 format!("must be a value of {} ({}, …), not {}", short(of.full_name()), some.join(", "), shown(value))
             }
         };
-        self.misfit("a value that its enum does not have", problem)
+        self.mismatch("a value that its enum does not have", problem)
     }
 
-    fn time(&self, value: &Value) -> MaybeMisfit {
-        let Value::String(text) = value else { return self.other_type("a time as a string", value) };
+    fn time(&self, value: &Value) -> Option<Mismatch> {
+        let Value::String(text) = value else { return self.wrong_type("a time as a string", value) };
         let problem = match time::parse(text) {
-            // Canonical JSON is stricter than people are.
+            // ProtoJSON is stricter than RFC 3339: it requires capitals and no space.
             Ok(_) if text.contains(['t', 'z', ' ']) => {
                 "must have T before its time, and Z where it is in UTC, in capitals".to_owned()
             }
             Ok(_) => return None,
             Err(problem) => problem,
         };
-        self.misfit("a time that cannot be read", format!("{problem}; sent was {}", shown(value)))
+        self.mismatch("a time that cannot be read", format!("{problem}; sent was {}", shown(value)))
     }
 }
 
-/// The name of an enum without its package.
+/// Returns the name of an enum without its package.
 fn short(full_name: &str) -> &str {
     full_name.strip_prefix("readout.v1.").unwrap_or(full_name)
 }
 
-/// A value, short enough to be shown.
+/// Returns a value as JSON, shortened for messages.
 pub fn shown(value: &Value) -> String {
     shortened(&value.to_string(), LONGEST_VALUE)
 }
 
-/// A text of at most this many characters.
+/// Cuts a text to at most `longest` characters, and appends `…` if it is cut.
 pub fn shortened(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -227,7 +224,7 @@ pub fn shortened(text: &str, longest: usize) -> String {
     }
 }
 
-/// A name as it was sent: in quotes if a path with it could not be read.
+/// Returns a name for a path, in quotes if it has characters that would make the path ambiguous.
 fn shown_name(name: &str) -> String {
     let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match is_plain {
@@ -240,13 +237,13 @@ fn shown_name(name: &str) -> String {
 mod tests {
     use crate::{cli::json, pb};
 
-    fn told(json: &str) -> String {
+    fn mismatch_of(json: &str) -> String {
         let story = json::parse::<pb::Story>("readout.v1.Story", json);
         story.expect_err(json).to_string()
     }
 
     #[test]
-    fn a_misfit_has_its_path_its_value_and_advice() {
+    fn mismatch_has_its_path_its_value_and_advice() {
         for (json, expected) in [
             (r#"{"article":{"titel":"x"}}"#, "article.titel is no field of Article: title is the nearest"),
             (
@@ -288,12 +285,12 @@ mod tests {
                 "article.publishDate must be an object, not \"2020-09-04\"",
             ),
         ] {
-            assert_eq!(told(json), expected, "{json}");
+            assert_eq!(mismatch_of(json), expected, "{json}");
         }
     }
 
     #[test]
-    fn a_time_is_refused_with_its_fault() {
+    fn mismatch_names_the_fault_of_a_time() {
         for (time, why) in [
             ("2016-12-31T23:59:60Z", "has a leap second"),
             ("2016-12-31T23:59:60.500+02:00", "has a leap second"),
@@ -304,16 +301,19 @@ mod tests {
             ("2020-02-30T12:00:00Z", "not in the calendar"),
             ("yesterday", "must begin with its day"),
         ] {
-            let told = told(&format!(r#"{{"article":{{"publishTime":"{time}"}}}}"#));
-            assert!(told.starts_with("article.publishTime ") && told.contains(why), "{told}");
-            assert!(told.ends_with(&format!("sent was \"{time}\"")), "{told}");
+            let mismatch = mismatch_of(&format!(r#"{{"article":{{"publishTime":"{time}"}}}}"#));
+            assert!(mismatch.starts_with("article.publishTime ") && mismatch.contains(why), "{mismatch}");
+            assert!(mismatch.ends_with(&format!("sent was \"{time}\"")), "{mismatch}");
         }
-        assert_eq!(told(r#"{"article":{"publishTime":5}}"#), "article.publishTime must be a time as a string, not 5");
+        assert_eq!(
+            mismatch_of(r#"{"article":{"publishTime":5}}"#),
+            "article.publishTime must be a time as a string, not 5"
+        );
     }
 
     #[test]
-    fn a_long_value_is_cut() {
-        let told = told(&format!(r#"{{"article":{{"publishDate":"{}"}}}}"#, "é".repeat(9_000)));
-        assert!(told.chars().count() < 120, "{told}");
+    fn mismatch_cuts_a_long_value() {
+        let mismatch = mismatch_of(&format!(r#"{{"article":{{"publishDate":"{}"}}}}"#, "é".repeat(9_000)));
+        assert!(mismatch.chars().count() < 120, "{mismatch}");
     }
 }

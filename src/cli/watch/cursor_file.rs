@@ -1,4 +1,4 @@
-//! A file that holds a cursor: the old one or the new one, whatever happens while it is written.
+//! Stores the cursor of a watch in a file, which is replaced atomically: a crash leaves the old cursor or the new one.
 
 use std::{
     fs,
@@ -9,18 +9,22 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// The file, and the cursor in it.
+/// A cursor file, and its content.
 #[derive(Debug)]
-pub struct Bookmark {
+pub struct CursorFile {
     path: PathBuf,
     cursor: Option<String>,
 }
 
-/// Longer than any cursor.
+/// The longest accepted cursor in bytes. Cursors of the service are shorter.
 const LONGEST: usize = 1024;
 
-impl Bookmark {
-    /// Reads the file, which need not be there yet, and makes sure that it can be replaced.
+impl CursorFile {
+    /// Reads the file, which need not exist, and checks that it can be replaced.
+    ///
+    /// # Errors
+    ///
+    /// If the file holds no cursor, is not a regular file, or cannot be read or replaced.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display();
         let cursor = match fs::metadata(path) {
@@ -37,29 +41,33 @@ impl Bookmark {
                 Some(text.to_owned())
             }
         };
-        let mut bookmark = Self { path: path.to_owned(), cursor: None };
+        let mut cursor_file = Self { path: path.to_owned(), cursor: None };
         match cursor {
-            Some(cursor) => bookmark.set(&cursor)?,
+            Some(cursor) => cursor_file.set(&cursor)?,
             None => {
-                let new = bookmark.write_new("")?;
+                let new = cursor_file.write_new("")?;
                 fs::remove_file(&new)
                     .with_context(|| format!("--cursor-file {name}: cannot remove {}", new.display()))?;
             }
         }
-        Ok(bookmark)
+        Ok(cursor_file)
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The cursor to continue at.
+    /// The stored cursor; `None` if the file does not exist.
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 
-    /// Puts another cursor in its place.
+    /// Replaces the cursor in the file.
+    ///
+    /// # Errors
+    ///
+    /// If the new file cannot be written or renamed.
     pub fn set(&mut self, cursor: &str) -> Result<()> {
         if self.cursor.as_deref() == Some(cursor) {
             return Ok(());
@@ -71,7 +79,7 @@ impl Bookmark {
         Ok(())
     }
 
-    /// Writes the file that is to take the place of this one.
+    /// Writes the file that will be renamed to this one.
     fn write_new(&self, text: &str) -> Result<PathBuf> {
         let mut new = self.path.clone().into_os_string();
         new.push(".new");
@@ -87,19 +95,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_found_again() {
+    fn open_reads_the_last_cursor() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cursor");
-        let mut bookmark = Bookmark::open(&path).unwrap();
-        assert_eq!(bookmark.cursor(), None);
-        bookmark.set("01ab").unwrap();
-        bookmark.set("02cd").unwrap();
-        assert_eq!(Bookmark::open(&path).unwrap().cursor(), Some("02cd"));
+        let mut cursor_file = CursorFile::open(&path).unwrap();
+        assert_eq!(cursor_file.cursor(), None);
+        cursor_file.set("01ab").unwrap();
+        cursor_file.set("02cd").unwrap();
+        assert_eq!(CursorFile::open(&path).unwrap().cursor(), Some("02cd"));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn a_file_that_cannot_hold_a_cursor_is_refused_by_its_name() {
+    fn open_refuses_other_files_with_their_path() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         for (name, bytes) in [
@@ -112,9 +120,9 @@ mod tests {
             ("long", &[b'a'; 2_000]),
         ] {
             fs::write(path(name), bytes).unwrap();
-            let told = Bookmark::open(&path(name)).unwrap_err().to_string();
-            assert!(told.contains(name) && told.contains("holds no cursor"), "{told}");
-            assert_eq!(fs::read(path(name)).unwrap(), bytes, "it is left as it is");
+            let error = CursorFile::open(&path(name)).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("holds no cursor"), "{error}");
+            assert_eq!(fs::read(path(name)).unwrap(), bytes, "the file is unchanged");
         }
         fs::create_dir(path("taken.new")).unwrap();
         for (name, why) in [
@@ -123,19 +131,19 @@ mod tests {
             ("empty/cursor", "cannot be read"),
             ("taken", "cannot write"),
         ] {
-            let told = format!("{:#}", Bookmark::open(&path(name)).unwrap_err());
-            assert!(told.contains(path(name).to_str().unwrap()) && told.contains(why), "{told}");
+            let error = format!("{:#}", CursorFile::open(&path(name)).unwrap_err());
+            assert!(error.contains(path(name).to_str().unwrap()) && error.contains(why), "{error}");
         }
     }
 
     #[test]
-    fn a_check_leaves_the_file_as_it_is() {
+    fn open_changes_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cursor");
-        Bookmark::open(&path).unwrap();
+        CursorFile::open(&path).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         fs::write(&path, "01ab\n").unwrap();
-        assert_eq!(Bookmark::open(&path).unwrap().cursor(), Some("01ab"));
+        assert_eq!(CursorFile::open(&path).unwrap().cursor(), Some("01ab"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "01ab\n");
     }
 }

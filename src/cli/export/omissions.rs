@@ -1,25 +1,25 @@
-//! Counts of the records that an export leaves out, so that nothing is lost without a word.
+//! Counts the records and quotes that an export omits, and formats the counts for standard error.
 
 use std::ops::AddAssign;
 
-/// Counts of what is not in the export.
+/// The counts of omitted records and quotes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct Omissions {
     pub deleted_participants: usize,
     pub deleted_articles: usize,
     pub deleted_meetings: usize,
     pub merged_meetings: usize,
-    /// Their reports were all retracted.
+    /// Meetings whose reports were all retracted.
     pub empty_meetings: usize,
-    /// Withdrawn rulings among them.
+    /// Retracted reports and withdrawn rulings.
     pub retracted_reports: usize,
-    /// Quotes whose words no longer stand in the article's text.
+    /// Quotes that are no longer in the article's text.
     pub stale_quotes: usize,
-    /// Quotes of an article whose text is withheld.
+    /// Quotes of articles whose text is withheld.
     pub withheld_quotes: usize,
 }
 
-impl AddAssign for LeftOut {
+impl AddAssign for Omissions {
     fn add_assign(&mut self, mut more: Self) {
         for (count, more) in self.counts().into_iter().zip(more.counts()) {
             *count.0 += *more.0;
@@ -27,8 +27,8 @@ impl AddAssign for LeftOut {
     }
 }
 
-impl LeftOut {
-    /// A line for each count that is not zero.
+impl Omissions {
+    /// Returns a line for each count that is not zero.
     pub fn lines(mut self) -> Vec<String> {
         self.counts()
             .into_iter()
@@ -56,13 +56,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_is_added_up_and_told() {
-        let mut all = LeftOut { stale_quotes: 1, ..Default::default() };
-        all += LeftOut { stale_quotes: 2, deleted_articles: 1, ..Default::default() };
+    fn omissions_are_summed_and_printed_unless_zero() {
+        let mut sum = Omissions { stale_quotes: 1, ..Default::default() };
+        sum += Omissions { stale_quotes: 2, deleted_articles: 1, ..Default::default() };
         assert_eq!(
-            all.lines(),
+            sum.lines(),
             ["left out 1 articles that are deleted", "left out 3 quotes that no longer stand in their article's text"]
         );
-        assert!(LeftOut::default().lines().is_empty());
+        assert!(Omissions::default().lines().is_empty());
     }
 }

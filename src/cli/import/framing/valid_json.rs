@@ -1,18 +1,18 @@
-//! JSON that is checked and not kept.
+//! Validates JSON without keeping it.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Any value. serde_json bounds the depth of values within others, and so the cost of an input in which every malformed
-/// message seems to hold the next one.
-pub struct Checked;
+/// Any JSON value, which is validated and dropped. Unlike `serde::de::IgnoredAny`, it is subject to serde_json's limit
+/// of depth, which bounds the cost of an input in which each malformed message appears to contain the next one.
+pub struct ValidJson;
 
-impl<'de> Deserialize<'de> for Checked {
+impl<'de> Deserialize<'de> for ValidJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self)
     }
 }
 
-impl<'de> Visitor<'de> for Checked {
+impl<'de> Visitor<'de> for ValidJson {
     type Value = Self;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
