@@ -171,9 +171,20 @@ def write_enum(contract, page, name, enum, path):
     return [*out, ""]
 
 
+def general_reasons(lines):
+    """The reasons that the list after "Any method can return:" names, each with the calls that can return it."""
+    _, _, text = "\n".join(lines).partition("Any method can return:\n")
+    calls = {}
+    for item in re.sub(r"\s+", " ", text).removeprefix("- ").split(" - "):
+        condition = re.match(r"For (reads|writes)( [^:]*)?:", item)
+        scope = f"any {condition[1].removesuffix('s')}{condition[2] or ''}" if condition else "any method"
+        calls.update({reason: scope for reason in re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", item)})
+    return calls
+
+
 def write_reasons(contract, page, enum, path):
     out = ["# Errors", "", contract.text(page.comment(path), page.name, REASON), ""]
-    users = {}
+    users, general = {}, general_reasons(page.comment(path))
     for other in contract.pages:
         for method, at in other.methods():
             for reason in re.findall(r"^- ([A-Z_]+) \(", "\n".join(other.comment(at)), re.MULTILINE):
@@ -187,9 +198,11 @@ def write_reasons(contract, page, enum, path):
         examples = " or ".join(f"`{example}`" for example in re.findall(r"\{[^}]*\}", metadata.replace("\n", " ")))
         out += [f"## {value['name']}", "", f"Status `{status}`, number {value['number']}.", "",
                 cause[0].upper() + cause[1:], "", f"Metadata: {examples}", ""]
-        if value["name"] in users:
-            methods = sorted(set(users[value["name"]]))
-            out += ["Returned by " + ", ".join(contract.link(name, page.name) for name in methods) + ".", ""]
+        scope = general.get(value["name"])
+        methods = [] if scope == "any method" else sorted(set(users.get(value["name"], [])))
+        callers = ([scope] if scope else []) + [contract.link(name, page.name) for name in methods]
+        if callers:
+            out += ["Returned by " + ", ".join(callers) + ".", ""]
     return out
 
 
