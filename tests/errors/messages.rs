@@ -235,10 +235,10 @@ async fn evidence_violations_quote_the_nearest_words_of_the_text() {
         violations.iter().map(|violation| (violation.field.as_str(), violation.description.as_str())).collect();
     let parts = ["quote", "quote", "quote", "quote", "field"];
     let descriptions = [
-        "does not stand at 5 to 12 of the text: \"Veliyev\"; it stands at 6 to 13",
-        "does not stand in the text: \"kerim veliyev\"; at 0 to 13 stands \"Kerim Veliyev\": only case differs",
-        "stands in the text more than once: \"Veliyev\", at 6 to 13 and at 43 to 50; give start and end",
-        "does not stand in the text: \"Kerim Veliyev met Sergey Shoigu\"; its beginning stands at 0 to 17, and then \
+        "is not at 5 to 12 of the text: \"Veliyev\"; it is at 6 to 13",
+        "is not in the text: \"kerim veliyev\"; at 0 to 13 the text has \"Kerim Veliyev\": only case differs",
+        "is in the text more than once: \"Veliyev\", at 6 to 13 and at 43 to 50; give start and end",
+        "is not in the text: \"Kerim Veliyev met Sergey Shoigu\"; its beginning is at 0 to 17, followed by \
          \"Ruslan Tsalikov in Baku. Veliyev stressed mutual trust.\"",
         "names no field of Account: \"titel\"; did you mean \"title\"?",
     ];

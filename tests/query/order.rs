@@ -158,11 +158,11 @@ async fn unknown_order_by_is_refused_with_the_supported_fields() {
     let mut service = Service::start().await;
     for (order_by, message) in [
         ("dte", "did you mean \"date\"?"),
-        ("summary", "must be in the order of name, date, create_time, update_time, independent_source_count"),
+        ("summary", "must be one of name, date, create_time, update_time, independent_source_count"),
         ("date, name", "must be one field"),
         ("date; drop table meeting", "must be one field"),
         ("date DESC", "must be one field"),
-        ("id", "must be in the order of name"),
+        ("id", "must be one of name"),
     ] {
         let request = ListMeetingsRequest { order_by: order_by.into(), ..Default::default() };
         for refused in [

@@ -189,7 +189,7 @@ pub fn check(
                 out.add_with(ErrorReason::EvidenceNotFound, at, || {
                     let (start, end, quote) = (cited.start, cited.end, quoted(&cited.quote));
                     let near = text.near_miss_of_offsets(&cited.quote, start, end);
-                    format!("does not stand at {start} to {end} of the text: {quote}{near}")
+                    format!("is not at {start} to {end} of the text: {quote}{near}")
                 });
             }
             continue;
@@ -198,11 +198,11 @@ pub fn check(
             // The text has at most 1 MiB: the offsets fit.
             QuoteMatch::Once(start, end) => (cited.start, cited.end) = (start as i32, end as i32),
             QuoteMatch::Nowhere => out.add_with(ErrorReason::EvidenceNotFound, at, || {
-                format!("does not stand in the text: {}{}", quoted(&cited.quote), text.near_miss(&cited.quote))
+                format!("is not in the text: {}{}", quoted(&cited.quote), text.near_miss(&cited.quote))
             }),
             QuoteMatch::Often => out.add_with(ErrorReason::EvidenceAmbiguous, at, || {
                 let (quote, places) = (quoted(&cited.quote), text.first_places(&cited.quote));
-                format!("stands in the text more than once: {quote}{places}; give start and end")
+                format!("is in the text more than once: {quote}{places}; give start and end")
             }),
             QuoteMatch::TooCostly => {
                 out.add(at, "is one of too many quotes to look for in so long a text: give start and end")

@@ -128,7 +128,7 @@ impl IndexedText<'_> {
         let expected = usize::try_from(start).ok().and_then(|start| self.byte(start)).unwrap_or(self.text.len());
         let places = self.text.match_indices(quote).map(|(at, _)| at);
         match places.min_by_key(|at| at.abs_diff(expected)) {
-            Some(at) => format!("; it stands at {}", self.range(at, at + quote.len())),
+            Some(at) => format!("; it is at {}", self.range(at, at + quote.len())),
             None => self.near_miss(quote),
         }
     }
@@ -144,7 +144,7 @@ impl IndexedText<'_> {
             let (start, end) = folded.range_in(self.text, at, at + folded_quote.len());
             let passage = &self.text[start..end];
             let differences = differences(quote, passage);
-            return format!("; at {} stands {}: {differences}", self.range(start, end), quoted(passage));
+            return format!("; at {} the text has {}: {differences}", self.range(start, end), quoted(passage));
         }
         self.nearest_part(folded, &folded_quote).unwrap_or_default()
     }
@@ -160,7 +160,7 @@ impl IndexedText<'_> {
             (Some((length, at)), tail) if tail.is_none_or(|tail| tail.0 <= length) => {
                 let (start, end) = folded.range_in(self.text, at, at + ends[length]);
                 let next = quoted(self.text[end..].trim_start());
-                Some(format!("; its beginning stands at {}, and then {next}", self.range(start, end)))
+                Some(format!("; its beginning is at {}, followed by {next}", self.range(start, end)))
             }
             (_, Some((length, at))) => {
                 let bytes = quote.len() - ends[ends.len() - 1 - length];
@@ -168,7 +168,7 @@ impl IndexedText<'_> {
                 let before = self.text[..start].trim_end();
                 let cut = before.char_indices().rev().nth(30).map_or(0, |(at, _)| at);
                 let before = quoted(&before[cut..]);
-                Some(format!("; its end stands at {}, after {before}", self.range(start, end)))
+                Some(format!("; its end is at {}, after {before}", self.range(start, end)))
             }
             _ => None,
         }
@@ -225,17 +225,17 @@ mod tests {
     fn near_miss_reports_the_place_and_the_difference() {
         let text = IndexedText::new(TEXT);
         for (quote, expected) in [
-            ("əliyev", "; at 16 to 22 stands \"Əliyev\": only case differs"),
-            ("Əliyev  met\n", "; at 16 to 26 stands \"Əliyev met\": only white space differs"),
-            ("SergeyShoigu", "; at 27 to 40 stands \"Sergey Shoigu\": only white space differs"),
-            ("We don't agree", "; at 43 to 57 stands \"We don’t agree\": only apostrophes or quotation marks differ"),
-            ("Shoigu - and", "; at 65 to 77 stands \"Shoigu – and\": only dashes differ"),
-            ("\"we don't", "; at 42 to 51 stands \"“We don’t\": only case and apostrophes or quotation marks differ"),
+            ("əliyev", "; at 16 to 22 the text has \"Əliyev\": only case differs"),
+            ("Əliyev  met\n", "; at 16 to 26 the text has \"Əliyev met\": only white space differs"),
+            ("SergeyShoigu", "; at 27 to 40 the text has \"Sergey Shoigu\": only white space differs"),
+            ("We don't agree", "; at 43 to 57 the text has \"We don’t agree\": only apostrophes or quotation marks differ"),
+            ("Shoigu - and", "; at 65 to 77 the text has \"Shoigu – and\": only dashes differ"),
+            ("\"we don't", "; at 42 to 51 the text has \"“We don’t\": only case and apostrophes or quotation marks differ"),
             (
                 "Sergey Shoigu said no",
-                "; its beginning stands at 27 to 40, and then \". “We don’t agree,” said Shoigu – and he left the table.\"",
+                "; its beginning is at 27 to 40, followed by \". “We don’t agree,” said Shoigu – and he left the table.\"",
             ),
-            ("but he left the table.", "; its end stands at 78 to 96, after \"don’t agree,” said Shoigu – and\""),
+            ("but he left the table.", "; its end is at 78 to 96, after \"don’t agree,” said Shoigu – and\""),
             ("Lavrov", ""),
             (" \n", ""),
         ] {
@@ -247,12 +247,12 @@ mod tests {
     fn near_miss_of_offsets_reports_the_place_of_the_quote() {
         let text = IndexedText::new(TEXT);
         for (quote, start, end, expected) in [
-            ("Əliyev", 15, 21, "; it stands at 16 to 22"),
-            ("Shoigu", 60, 66, "; it stands at 65 to 71"),
-            ("Shoigu", 30, 36, "; it stands at 34 to 40"),
-            ("Əliyev", 22, 16, "; start must be before end; it stands at 16 to 22"),
-            ("table.", 90, 99, "; the text has 96 characters; it stands at 90 to 96"),
-            ("əliyev", 16, 22, "; at 16 to 22 stands \"Əliyev\": only case differs"),
+            ("Əliyev", 15, 21, "; it is at 16 to 22"),
+            ("Shoigu", 60, 66, "; it is at 65 to 71"),
+            ("Shoigu", 30, 36, "; it is at 34 to 40"),
+            ("Əliyev", 22, 16, "; start must be before end; it is at 16 to 22"),
+            ("table.", 90, 99, "; the text has 96 characters; it is at 90 to 96"),
+            ("əliyev", 16, 22, "; at 16 to 22 the text has \"Əliyev\": only case differs"),
             ("Lavrov", 0, 6, ""),
         ] {
             assert_eq!(text.near_miss_of_offsets(quote, start, end), expected, "{quote}");
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn near_miss_maps_letters_that_grow_in_lower_case() {
         let text = IndexedText::new("İİİ İstanbul, ŞƏKİ");
-        assert_eq!(text.near_miss("i\u{307}stanbul"), "; at 4 to 12 stands \"İstanbul\": only case differs");
-        assert_eq!(text.near_miss("şəki\u{307}"), "; at 14 to 18 stands \"ŞƏKİ\": only case differs");
+        assert_eq!(text.near_miss("i\u{307}stanbul"), "; at 4 to 12 the text has \"İstanbul\": only case differs");
+        assert_eq!(text.near_miss("şəki\u{307}"), "; at 14 to 18 the text has \"ŞƏKİ\": only case differs");
     }
 }

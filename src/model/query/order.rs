@@ -66,7 +66,7 @@ pub const STATEMENTS: &Fields = &[("name", By::Name), ("date", By::Date)];
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OrderError {
     /// The collection has no such sort field.
-    #[error("must be in the order of {}, not of {field:?} at byte {position}{}", names(.fields), did_you_mean(*.nearest))]
+    #[error("must be one of {}, not {field:?} at byte {position}{}", names(.fields), did_you_mean(*.nearest))]
     UnknownField {
         /// The byte at which the name begins.
         position: usize,
@@ -170,14 +170,14 @@ mod tests {
             ("date,name", "must be one field, as in"),
             ("date descending", "must be one field, as in"),
             ("date desc name", "must be one field, as in"),
-            ("dat", "not of \"dat\" at byte 0; did you mean \"date\"?"),
-            (" Date", "not of \"Date\" at byte 1; did you mean \"date\"?"),
+            ("dat", "not \"dat\" at byte 0; did you mean \"date\"?"),
+            (" Date", "not \"Date\" at byte 1; did you mean \"date\"?"),
             ("date descending", ", not \"date descending\"; did you mean \"date desc\"?"),
             ("dat DESC", ", not \"dat DESC\"; did you mean \"date desc\"?"),
             ("date, desc", "(ties are in the order of names), not \"date, desc\""),
             ("date down", "(ties are in the order of names), not \"date down\""),
             ("x\"; drop", "must be one field, as in"),
-            ("publish_date", "must be in the order of name, date, create_time"),
+            ("publish_date", "must be one of name, date, create_time"),
         ] {
             let error = parse(MEETINGS, text).expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");
