@@ -182,7 +182,7 @@ async fn export_of_an_imported_export_has_the_same_bytes_and_meetings() {
 
     let exported = export(&source).await;
     assert_eq!(exported.code, Some(0), "{}", exported.stderr);
-    assert!(exported.stderr.contains("left out 1 quotes that no longer stand in their article's text\n"));
+    assert!(exported.stderr.contains("left out 1 quotes that are no longer in their article's text\n"));
     assert!(exported.stderr.contains("left out 1 quotes of articles whose text is withheld\n"));
     assert_eq!(export(&source).await.stdout, exported.stdout);
     fs::write(&file, &exported.stdout).unwrap();

@@ -29,7 +29,7 @@ fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// The imports of a module that stands in a later row of the table, or in none.
+/// The imports of a module in a later row of the table, or in none.
 pub fn arrows_up(rows: &[Row], imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
     let floor = |module: &Module| rows.iter().position(|row| row.module == *module).unwrap_or(usize::MAX);
     let arrows = imports.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to)));

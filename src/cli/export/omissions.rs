@@ -45,7 +45,7 @@ impl Omissions {
             (&mut self.merged_meetings, "meetings that were merged into others, where their reports stand"),
             (&mut self.empty_meetings, "meetings whose reports were all retracted"),
             (&mut self.retracted_reports, "reports that were retracted and rulings that were withdrawn"),
-            (&mut self.stale_quotes, "quotes that no longer stand in their article's text"),
+            (&mut self.stale_quotes, "quotes that are no longer in their article's text"),
             (&mut self.withheld_quotes, "quotes of articles whose text is withheld"),
         ]
     }
@@ -61,7 +61,7 @@ mod tests {
         sum += Omissions { stale_quotes: 2, deleted_articles: 1, ..Default::default() };
         assert_eq!(
             sum.lines(),
-            ["left out 1 articles that are deleted", "left out 3 quotes that no longer stand in their article's text"]
+            ["left out 1 articles that are deleted", "left out 3 quotes that are no longer in their article's text"]
         );
         assert!(Omissions::default().lines().is_empty());
     }
