@@ -113,7 +113,7 @@ clients: $(VENV)/ready ## Call a running service with grpcio and buf, by reflect
 	  http://$(HOST_PORT)/readout.v1.MeetingService/ListMeetings
 
 clients-tls: build $(VENV)/ready ## Start services and call them with grpcio: in plaintext, over TLS, with certificates, with tokens
-	$(VENV)/bin/python tests/clients/every_way.py $(READOUT)
+	$(VENV)/bin/python tests/clients/all_transports.py $(READOUT)
 
 $(VENV)/ready: tests/clients/requirements.txt
 	python3 -m venv $(VENV)

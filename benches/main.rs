@@ -18,7 +18,7 @@ mod table;
 mod unary;
 mod watch;
 
-#[path = "../tests/support/authority.rs"]
+#[path = "../tests/support/certificate_authority.rs"]
 #[allow(dead_code)]
 mod authority;
 #[path = "../tests/support/data_dir.rs"]

@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod article;
+mod canonical;
 mod change;
 mod commands;
 mod database;

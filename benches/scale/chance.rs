@@ -1,6 +1,6 @@
 //! Reproducible pseudorandom values, distributed as in the real records.
 
-#[path = "../../tests/faults/chance.rs"]
+#[path = "../../tests/faults/rng.rs"]
 #[allow(dead_code)]
 mod seeded;
 

@@ -13,7 +13,7 @@ use tempfile::tempdir;
 use tonic::Code;
 
 use super::{api_tokens, token, with};
-use crate::support::{Refused, Service, authority::Authority, cluster, make::article, metadata_of};
+use crate::support::{Refused, Service, certificate_authority::Authority, cluster, make::article, metadata_of};
 
 /// A service that accepts client certificates of the authority and grants `identities` their roles.
 async fn start(authority: &Authority, identities: &[(&str, Role)]) -> Service {

@@ -8,9 +8,9 @@ use tonic::{Code, Status};
 
 use crate::support::{
     Refused, Service, cluster,
-    contents::execute,
     follow::{Watch, all, beginning, matching, now, number, position},
     metadata_of, reason_of,
+    stored_records::execute,
 };
 
 /// The status of a watch that is refused before it sends anything.

@@ -2,15 +2,15 @@
 
 pub mod connect;
 mod cursor;
-mod differs;
-mod errors;
 mod export;
-mod input;
-mod left_out;
+mod export_omissions;
+mod import_differences;
+mod import_errors;
+mod import_files;
 mod manual;
+mod retry_messages;
 mod serve;
 mod terminal;
-mod waits;
 mod watch;
 
 use std::{fs, io::Write, net::TcpListener, path::Path};

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::{assert_recovers, assert_unavailable, list, read, write};
 use crate::{
-    faults::fleet::Own,
+    faults::instances::Own,
     support::{
         Service,
-        contents::execute,
         data_dir::{PATIENCE, eventually, signal, within_timeout},
+        stored_records::execute,
     },
 };
 

@@ -8,14 +8,14 @@ use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 use tonic::{Code, Status};
 
 use crate::{
-    faults::{fleet::Own, programs},
+    faults::{instances::Own, postgres_programs},
     support::{
         Service, cluster,
-        contents::scalar,
         data_dir::{DataDir, eventually},
         follow::{Watch, all},
         program::run,
         reason_of,
+        stored_records::scalar,
     },
 };
 
@@ -61,13 +61,13 @@ async fn restored_dump_refuses_cursors_of_the_former_epoch() {
     let dir = DataDir::new();
     let dump = dir.path().join("readout.dump");
     let out = ["--format=custom", "--file"].map(OsStr::new);
-    programs::run("pg_dump", &service.database, out.into_iter().chain([dump.as_ref()])).await;
+    postgres_programs::run("pg_dump", &service.database, out.into_iter().chain([dump.as_ref()])).await;
     let lost = add_people(&service, &["C"]).await;
     service.stop().await;
 
     let database = cluster::empty_database().await;
     let quietly = ["--no-owner", "--exit-on-error"].map(OsStr::new);
-    programs::run("pg_restore", &database, quietly.into_iter().chain([dump.as_ref()])).await;
+    postgres_programs::run("pg_restore", &database, quietly.into_iter().chain([dump.as_ref()])).await;
     let epoch = new_epoch(&database).await;
     let service = Service::start_on(database).await;
     assert_eq!(names(&service).await, ["A", "B"]);
@@ -86,7 +86,7 @@ async fn point_in_time_recovery_refuses_cursors_of_the_former_epoch() {
     add_people(&service, &["A"]).await;
     let data = target.path().join("postgres");
     let copy = ["--checkpoint=fast", "--pgdata"].map(OsStr::new);
-    programs::run("pg_basebackup", &primary.database(), copy.into_iter().chain([data.as_ref()])).await;
+    postgres_programs::run("pg_basebackup", &primary.database(), copy.into_iter().chain([data.as_ref()])).await;
     add_people(&service, &["B"]).await;
     let time: String = scalar(&primary.database(), "select clock_timestamp()::text").await;
     let lost = add_people(&service, &["C"]).await;

@@ -2,6 +2,7 @@
 
 mod away;
 mod backup;
+mod batched_reads;
 mod crash;
 mod data_directory;
 mod embedded;

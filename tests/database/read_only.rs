@@ -6,12 +6,12 @@ use tonic::Code;
 
 use super::{Client, assert_recovers, assert_retryable, list, read, write};
 use crate::{
-    faults::{fleet::Own, standby::Pair},
+    faults::{instances::Own, standby::Pair},
     support::{
         Service, cluster,
-        contents::execute,
         data_dir::{DataDir, eventually},
         program::{Program, run},
+        stored_records::execute,
     },
 };
 

@@ -1,6 +1,5 @@
 //! Errors as clients see them, and input that is wrong or spelled in another way.
 
 mod bad_input;
-mod content;
 mod details;
 mod messages;

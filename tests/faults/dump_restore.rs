@@ -6,18 +6,18 @@ use readout::pb::{ErrorReason, change_service_client::ChangeServiceClient, watch
 use tonic::Code;
 
 use super::{
-    fleet::{Fleet, InstanceAddress},
-    plan::Plan,
-    programs::run,
-    recorder::{Outcome, Recording},
+    instances::{Fleet, InstanceAddress},
+    postgres_programs::run,
+    run::{Outcome, Recording},
+    run_options::Plan,
     writer::connect,
 };
 use crate::support::{
     cluster,
-    contents::execute,
     data_dir::DataDir,
     follow::{Watch, all, now},
     reason_of,
+    stored_records::execute,
 };
 
 /// Dumped during writes and restored twice: with a new epoch, as documented, and without one. No watch may resume from

@@ -2,25 +2,25 @@
 //! injected, and one validator checks their histories. `make faults` runs all faults, an ordinary test run only some.
 //! READOUT_SEED repeats the choices of a run. READOUT_FAULTS selects the faults whose name contains it.
 
-pub mod chance;
+mod database_connection;
+mod database_restart;
+mod database_session;
 mod dump_restore;
-pub mod fleet;
+mod flawed_feed;
 mod history;
-mod plan;
-mod postgres;
-pub mod programs;
+mod instance_killed;
+pub mod instances;
+pub mod postgres_programs;
 mod proxy;
-mod reader;
-mod recorder;
 mod ring;
-mod sequence;
-mod service;
-mod session;
+pub mod rng;
+mod run;
+mod run_options;
+mod slow_watchers;
 pub mod standby;
 mod validator;
 mod validator_tests;
 mod watcher;
-mod wire;
 mod writer;
 
 use std::{env, pin::Pin, time::Duration};
@@ -31,7 +31,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use self::{chance::Chance, plan::Plan, recorder::Outcome};
+use self::{rng::Chance, run::Outcome, run_options::Plan};
 
 /// A fault, and the run in which it is injected.
 struct Fault {
@@ -56,22 +56,22 @@ macro_rules! faults {
 
 #[rustfmt::skip]
 const FAULTS: [Fault; 21] = faults! {
-    "service killed, at any moment"                     service::killed, ordinary;
-    "service frozen, with the feed's lock"              service::frozen;
-    "database stopped, fast"                            postgres::stopped_fast;
-    "database stopped, immediate"                       postgres::stopped_at_once;
-    "database killed"                                   postgres::killed;
-    "sessions terminated"                               session::terminated, ordinary;
-    "notifications lost, doubled, late"                 session::notified_wrongly;
-    "snapshot and transactions held open"               session::held_open, ordinary;
-    "feed's lock held by a stranger"                    session::locked_out;
-    "wire cut"                                          wire::cut, ordinary;
-    "wire dead"                                         wire::dead;
-    "wire dead for good"                                wire::stranded;
-    "wire slow"                                         wire::slow;
-    "retention outruns readers"                         reader::outrun_by_retention;
-    "begun around the head"                             reader::around_the_head;
-    "1,000 watchers, one stuck, one slow"               reader::a_thousand;
+    "service killed, at any moment"                     instance_killed::killed, ordinary;
+    "service frozen, with the feed's lock"              instance_killed::frozen;
+    "database stopped, fast"                            database_restart::stopped_fast;
+    "database stopped, immediate"                       database_restart::stopped_at_once;
+    "database killed"                                   database_restart::killed;
+    "sessions terminated"                               database_session::terminated, ordinary;
+    "notifications lost, doubled, late"                 database_session::notified_wrongly;
+    "snapshot and transactions held open"               database_session::held_open, ordinary;
+    "feed's lock held by a stranger"                    database_session::locked_out;
+    "wire cut"                                          database_connection::cut, ordinary;
+    "wire dead"                                         database_connection::dead;
+    "wire dead for good"                                database_connection::stranded;
+    "wire slow"                                         database_connection::slow;
+    "retention outruns readers"                         slow_watchers::outrun_by_retention;
+    "begun around the head"                             slow_watchers::around_the_head;
+    "1,000 watchers, one stuck, one slow"               slow_watchers::a_thousand;
     "watcher behind the ring"                           ring::fallen_behind;
     "tailer cut off within a page"                      ring::cut_off;
     "dump and restore"                                  dump_restore::restored;

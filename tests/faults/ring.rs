@@ -7,10 +7,10 @@ use readout::pb::{CreateParticipantRequest, Participant, participant_service_cli
 use tokio::time::sleep;
 
 use super::{
-    chance::Chance,
-    fleet::{Fleet, InstanceAddress},
-    plan::Plan,
-    recorder::{Outcome, Recording},
+    instances::{Fleet, InstanceAddress},
+    rng::Chance,
+    run::{Outcome, Recording},
+    run_options::Plan,
     watcher::{Pace, Recorder},
     writer::connect,
 };

@@ -10,19 +10,19 @@ use readout::pb::{
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 use super::{
-    fleet::{Fleet, InstanceAddress, Own},
-    plan::Plan,
-    programs::run,
+    database_connection::socket,
+    instances::{Fleet, InstanceAddress, Own},
+    postgres_programs::run,
     proxy::Proxy,
-    recorder::{Outcome, Recording},
-    wire::socket,
+    run::{Outcome, Recording},
+    run_options::Plan,
     writer::connect,
 };
 use crate::support::{
-    contents::execute,
     data_dir::{DataDir, eventually},
     follow::{Watch, all, beginning, number},
     make, reason_of,
+    stored_records::execute,
 };
 
 /// A synchronous standby takes over when the primary is killed. The epoch continues.

@@ -11,10 +11,10 @@ use tonic::{Status, Streaming, transport::Channel};
 use tonic_types::StatusExt;
 
 use super::{
-    chance::Chance,
-    fleet::InstanceAddress,
     history::{Message, RecordedChange, Session, Start, Watcher},
-    recorder::Shared,
+    instances::InstanceAddress,
+    rng::Chance,
+    run::Shared,
     writer::{connect, is_outcome_unknown},
 };
 use crate::support::{

@@ -13,10 +13,10 @@ use tonic::{Code, Response, Status, transport::Channel};
 use tonic_types::StatusExt;
 
 use super::{
-    chance::Chance,
-    fleet::InstanceAddress,
     history::{Answer, Write},
-    recorder::Shared,
+    instances::InstanceAddress,
+    rng::Chance,
+    run::Shared,
 };
 use crate::support::{follow::position, make};
 

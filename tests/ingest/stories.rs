@@ -16,9 +16,9 @@ use serde_json::Value;
 
 use crate::support::{
     Service,
-    contents::Contents,
     make::streamed,
-    stream::{ingest_all, outcome},
+    stored_records::Contents,
+    story_stream::{ingest_all, outcome},
 };
 
 const STORIES: usize = 4_439;

@@ -19,7 +19,7 @@ use crate::support::{
     Refused, Service,
     make::{ingest, person, story, story_report, streamed},
     reason_of,
-    stream::{Dialogue, ingest_all, outcome},
+    story_stream::{Dialogue, ingest_all, outcome},
 };
 
 /// The number in a position of the feed.

@@ -2,7 +2,7 @@
 
 mod admission;
 mod drain;
-mod life;
 mod memory;
 mod overload;
-mod roll;
+mod rolling_restart;
+mod stream_lifetime;

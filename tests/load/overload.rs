@@ -18,7 +18,7 @@ use readout::{
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Status, transport::Channel};
 
-use crate::support::{Service, cluster, make, reason_of, stream::ingest_all};
+use crate::support::{Service, cluster, make, reason_of, story_stream::ingest_all};
 
 /// Numbers of clients to try: the one with the highest goodput is the peak.
 const CLIENT_COUNTS: [usize; 3] = [4, 16, 64];

@@ -12,7 +12,7 @@ use tonic::{Code, Request, Response};
 use uuid::Uuid;
 
 use super::Operated;
-use crate::support::{make, raw, stories, stream::ingest_all};
+use crate::support::{make, raw, stories, story_stream::ingest_all};
 
 #[tokio::test]
 async fn a_call_is_logged_with_the_request_id_of_its_caller_or_a_generated_one() {

@@ -3,7 +3,7 @@
 
 mod configuration;
 mod files;
-mod http;
+mod http_client;
 mod log;
 mod metrics;
 mod port;
@@ -38,12 +38,12 @@ impl Operated {
         Self { program, url, operations, _dir: dir }
     }
 
-    async fn get(&self, path: &str) -> http::Answer {
-        http::get(self.operations, path).await
+    async fn get(&self, path: &str) -> http_client::Answer {
+        http_client::get(self.operations, path).await
     }
 
-    async fn scrape(&self) -> http::Scraped {
-        http::Scraped(self.get("/metrics").await.body)
+    async fn scrape(&self) -> http_client::Scraped {
+        http_client::Scraped(self.get("/metrics").await.body)
     }
 }
 

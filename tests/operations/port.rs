@@ -6,7 +6,7 @@ use readout::pb::{CreateArticleRequest, article_service_client::ArticleServiceCl
 use sqlx::{Connection, PgConnection};
 use tokio::net::TcpListener;
 
-use super::{Operated, address, http};
+use super::{Operated, address, http_client};
 use crate::support::{
     data_dir::{DataDir, eventually, kill, within_timeout},
     make,
@@ -33,9 +33,9 @@ async fn a_starting_service_is_alive_and_not_ready() {
     let dir = DataDir::new();
     let service = Program::start(&dir, &["--operations-listen", "127.0.0.1:0", "--database-url", &url]);
     let operations = address(&service).await;
-    let ready = http::get(operations, "/readyz").await;
+    let ready = http_client::get(operations, "/readyz").await;
     assert_eq!((ready.status, ready.body.as_str()), (503, "the service is starting\n"));
-    let live = http::get(operations, "/livez").await;
+    let live = http_client::get(operations, "/livez").await;
     assert_eq!((live.status, live.body.as_str()), (200, "ok\n"));
     service.signal("TERM");
     let (code, log) = within_timeout("the end", service.ended()).await;
@@ -48,7 +48,7 @@ async fn a_service_without_its_database_is_alive_and_not_ready() {
     let service = Program::start(&dir, &["--operations-listen", "127.0.0.1:0"]);
     service.address().await;
     let operations = address(&service).await;
-    assert_eq!(http::get(operations, "/readyz").await.status, 200);
+    assert_eq!(http_client::get(operations, "/readyz").await.status, 200);
 
     // The database cannot restart until the test puts its directory back.
     let (original, moved) = (dir.path().join("postgres"), dir.path().join("away"));
@@ -56,13 +56,14 @@ async fn a_service_without_its_database_is_alive_and_not_ready() {
     fs::rename(&original, &moved).unwrap();
     kill(postmaster);
     eventually("the service is not ready", async || {
-        let ready = http::get(operations, "/readyz").await;
+        let ready = http_client::get(operations, "/readyz").await;
         (ready.status, ready.body.as_str()) == (503, "the database does not answer\n")
     })
     .await;
-    assert_eq!(http::get(operations, "/livez").await.status, 200);
+    assert_eq!(http_client::get(operations, "/livez").await.status, 200);
     fs::rename(&moved, &original).unwrap();
-    eventually("the service is ready again", async || http::get(operations, "/readyz").await.status == 200).await;
+    eventually("the service is ready again", async || http_client::get(operations, "/readyz").await.status == 200)
+        .await;
     service.stop().await;
 }
 
@@ -109,9 +110,9 @@ async fn the_operations_port_refuses_other_requests_and_closes_incomplete_ones()
     let service = Operated::start().await;
     assert_eq!(service.get("/").await.status, 404);
     let post = "POST /metrics HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-    assert_eq!(http::send(service.operations, post).await.status, 405);
+    assert_eq!(http_client::send(service.operations, post).await.status, 405);
     // An incomplete request head: the service closes the connection after a timeout.
-    let silent = http::send(service.operations, "GET /metrics HTTP/1.1\r\nhost:").await;
+    let silent = http_client::send(service.operations, "GET /metrics HTTP/1.1\r\nhost:").await;
     assert!(silent.body.is_empty(), "{silent:?}");
     service.program.stop().await;
 }

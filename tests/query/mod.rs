@@ -1,5 +1,6 @@
 //! Queries: lists, filters, orders, full text, counts and paths.
 
+mod example_filters;
 mod filter;
 mod letters;
 mod list;
@@ -7,5 +8,4 @@ mod oracle;
 mod order;
 mod people;
 mod plan;
-mod questions;
 mod search;

@@ -28,7 +28,7 @@ use sqlx::{ConnectOptions, Connection};
 use crate::support::{
     Service, make,
     stories::{lines, request, story},
-    stream::ingest_all,
+    story_stream::ingest_all,
 };
 
 /// The lists and their collections. Statements have no collection.

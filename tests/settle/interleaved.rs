@@ -7,7 +7,7 @@ use readout::pb::{Account, ErrorReason, ListMeetingsRequest, Meeting, Report, me
 use tonic::Status;
 
 use crate::{
-    faults::chance::Chance,
+    faults::rng::Chance,
     support::{
         Service,
         make::{article, talks},

@@ -1,21 +1,21 @@
 //! Helpers that the tests share.
 
-pub mod authority;
 pub mod block_commits;
 pub mod calls;
+pub mod certificate_authority;
 pub mod cluster;
-pub mod contents;
 pub mod data_dir;
 pub mod follow;
 pub mod frames;
 pub mod make;
 pub mod program;
-pub mod question;
+pub mod random_filter;
 pub mod raw;
 pub mod service;
 pub mod status;
+pub mod stored_records;
 pub mod stories;
-pub mod stream;
+pub mod story_stream;
 
 pub use self::{
     service::Service,

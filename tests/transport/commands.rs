@@ -8,7 +8,7 @@ use tempfile::tempdir;
 use super::{certificates, serve_tls};
 use crate::commands::connect::each_fails_at_once;
 use crate::support::{
-    authority::Authority,
+    certificate_authority::Authority,
     program::{Ran, run, run_with_input},
     stories,
 };

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{certificates, serve, serve_tls, tls};
-use crate::support::{authority::Authority, data_dir::within_timeout, frames::PREFACE};
+use crate::support::{certificate_authority::Authority, data_dir::within_timeout, frames::PREFACE};
 
 /// Writes a request in pieces and reads the answer to its end.
 async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8], piece: usize) -> String {

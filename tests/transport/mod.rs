@@ -3,18 +3,17 @@
 mod bounds;
 mod commands;
 mod compression;
-mod connections;
 mod contract;
-mod crowd;
 mod deadline;
 mod floods;
 mod http1;
-mod mutual;
+mod idle_connections;
+mod mutual_tls;
+mod non_grpc_requests;
+mod refused_configurations;
 mod reload;
-mod requests;
 mod silence;
 mod slow;
-mod start;
 mod tls;
 
 use std::{net::SocketAddr, path::Path};
@@ -27,7 +26,7 @@ use tonic::{Status, transport::Channel};
 
 use crate::support::{
     Service,
-    authority::{Authority, Pair},
+    certificate_authority::{Authority, Pair},
     cluster,
 };
 

@@ -7,7 +7,7 @@ use tempfile::tempdir;
 
 use super::{call_as, certificates, serve_tls};
 use crate::support::{
-    authority::Authority,
+    certificate_authority::Authority,
     data_dir::{DataDir, eventually},
     follow,
     program::Program,

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{certificates, serve, tls};
 use crate::support::{
     Service,
-    authority::Authority,
+    certificate_authority::Authority,
     cluster,
     data_dir::{DataDir, eventually, within_timeout},
     frames::{GOAWAY, PING, PREFACE, SETTINGS, Wire, frame},

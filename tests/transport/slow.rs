@@ -9,7 +9,7 @@ use tonic::transport::Channel;
 use super::{call, certificates, serve};
 use crate::support::{
     Service,
-    authority::Authority,
+    certificate_authority::Authority,
     cluster,
     data_dir::eventually,
     frames::{END_HEADERS, HEADERS, PREFACE, Wire, frame, headers},

@@ -20,7 +20,7 @@ use tokio_rustls::{
 use tonic::Code;
 
 use super::{call, certificates, serve, serve_tls};
-use crate::support::{Service, authority::Authority, data_dir::within_timeout, service::connect};
+use crate::support::{Service, certificate_authority::Authority, data_dir::within_timeout, service::connect};
 
 /// Connects and does the handshake with these ALPN protocols.
 pub async fn connect_over(

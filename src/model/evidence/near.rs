@@ -228,9 +228,15 @@ mod tests {
             ("əliyev", "; at 16 to 22 the text has \"Əliyev\": only case differs"),
             ("Əliyev  met\n", "; at 16 to 26 the text has \"Əliyev met\": only white space differs"),
             ("SergeyShoigu", "; at 27 to 40 the text has \"Sergey Shoigu\": only white space differs"),
-            ("We don't agree", "; at 43 to 57 the text has \"We don’t agree\": only apostrophes or quotation marks differ"),
+            (
+                "We don't agree",
+                "; at 43 to 57 the text has \"We don’t agree\": only apostrophes or quotation marks differ",
+            ),
             ("Shoigu - and", "; at 65 to 77 the text has \"Shoigu – and\": only dashes differ"),
-            ("\"we don't", "; at 42 to 51 the text has \"“We don’t\": only case and apostrophes or quotation marks differ"),
+            (
+                "\"we don't",
+                "; at 42 to 51 the text has \"“We don’t\": only case and apostrophes or quotation marks differ",
+            ),
             (
                 "Sergey Shoigu said no",
                 "; its beginning is at 27 to 40, followed by \". “We don’t agree,” said Shoigu – and he left the table.\"",

@@ -7,8 +7,9 @@ use prost_reflect::{DynamicMessage, ReflectMessage};
 use readout::pb::{self, IngestStoriesResponse, ingest_stories_response};
 
 use super::{
-    base, requests,
-    walk::{Case, cases, is_output_only},
+    base,
+    invalid_cases::{Case, cases, is_output_only},
+    requests,
     world::{Violation, World, violations},
 };
 use crate::support::raw;

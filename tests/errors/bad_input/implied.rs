@@ -2,7 +2,7 @@
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
 
-use super::broken::Broken;
+use super::invalid_values::Broken;
 
 fn broken(at: &str, value: Value, says: &str) -> Broken {
     let (at, says) = (at.to_owned(), says.to_owned());

@@ -2,14 +2,14 @@
 
 mod account;
 mod base;
-mod broken;
-mod call;
 mod declared;
 mod implied;
+mod invalid_cases;
+mod invalid_values;
 mod nul;
+mod paging_and_names;
 mod requests;
 mod revisions;
 mod size;
 mod story;
-mod walk;
 mod world;

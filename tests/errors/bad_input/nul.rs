@@ -10,8 +10,9 @@ use readout::pb::{
 use tonic::Status;
 
 use super::{
-    base, requests,
-    walk::is_output_only,
+    base,
+    invalid_cases::is_output_only,
+    requests,
     world::{Violation, World, violations},
 };
 use crate::support::{Refused, calls::mask, raw};

@@ -1,10 +1,10 @@
 //! Filters, against records that differ in every field. The grammar is tested with the parser, in `src/model`.
 
-mod agree;
 mod fields;
 mod functions;
-mod nearest;
-mod written;
+mod sql_and_memory;
+mod suggestions;
+mod write_times;
 
 use std::collections::BTreeSet;
 

@@ -10,8 +10,8 @@ use super::{
     world::World,
 };
 use crate::{
-    faults::chance::Chance,
-    support::question::{Askable, Asker, EQUAL, HAS, ORDERED, Question},
+    faults::rng::Chance,
+    support::random_filter::{Askable, Asker, EQUAL, HAS, ORDERED, Question},
 };
 
 const FILTERS: usize = 250;

@@ -8,7 +8,7 @@ use crate::support::{
     Service,
     make::streamed,
     stories::{azernews_line, lines, story},
-    stream::{ingest_all, outcome},
+    story_stream::{ingest_all, outcome},
 };
 
 /// A service, and the meetings of the stories that it ingested.

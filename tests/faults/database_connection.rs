@@ -7,10 +7,10 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    fleet::{Fleet, InstanceAddress},
-    plan::Plan,
+    instances::{Fleet, InstanceAddress},
     proxy::Proxy,
-    recorder::{Outcome, Recording},
+    run::{Outcome, Recording},
+    run_options::Plan,
     writer::connect,
 };
 use crate::support::{cluster, data_dir::eventually, make};

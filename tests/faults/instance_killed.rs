@@ -7,10 +7,10 @@ use sqlx::{PgPool, Row};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    chance::Chance,
-    fleet::{Fleet, Instance},
-    plan::Plan,
-    recorder::{Outcome, Recording},
+    instances::{Fleet, Instance},
+    rng::Chance,
+    run::{Outcome, Recording},
+    run_options::Plan,
     writer::connect,
 };
 use crate::support::make;

@@ -27,9 +27,9 @@ use tokio::{
 use tonic::Status;
 
 use super::{
-    fleet::{Fleet, InstanceAddress},
     history::{HandOff, History, RecordedChange, Watcher, Write},
-    plan::Plan,
+    instances::{Fleet, InstanceAddress},
+    run_options::Plan,
     validator::validate,
     watcher,
     writer::{Scene, Writer, connect},

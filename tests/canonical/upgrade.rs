@@ -18,16 +18,16 @@ use uuid::Uuid;
 
 use super::respell;
 use crate::{
-    faults::chance::Chance,
+    faults::rng::Chance,
     support::{
         Refused, Service,
         cluster::empty_database,
-        contents::{execute, scalar},
         data_dir::eventually,
         make::{ingest, person, story, streamed, talks},
         program::Program,
+        stored_records::{execute, scalar},
         stories,
-        stream::ingest_all,
+        story_stream::ingest_all,
     },
 };
 

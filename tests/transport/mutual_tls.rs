@@ -4,7 +4,7 @@ use readout::config::ClientAuth;
 use tempfile::tempdir;
 
 use super::{call_as, certificates, serve_tls};
-use crate::support::authority::Authority;
+use crate::support::certificate_authority::Authority;
 
 #[tokio::test]
 async fn service_that_requires_client_certificates_accepts_only_valid_ones() {

@@ -9,7 +9,7 @@ use super::matched;
 use crate::support::{
     Refused, Service,
     make::{streamed, talks},
-    stream::{ingest_all, outcome},
+    story_stream::{ingest_all, outcome},
 };
 
 fn titled(title: &str, uri: &str, others: &[&str]) -> Story {

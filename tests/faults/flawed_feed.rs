@@ -7,8 +7,8 @@ use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
-    chance::Chance,
     history::{Answer, History, Message, RecordedChange, Session, Start, Watcher, Write},
+    rng::Chance,
     validator::{Promise, validate},
 };
 use crate::support::cluster;

@@ -5,7 +5,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessag
 use readout::pb::{self, Story};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::faults::chance::Chance;
+use crate::faults::rng::Chance;
 
 /// Lists whose order does not matter.
 const SETS: [&str; 5] = ["roles", "topics", "names", "external_ids", "alternate_uris"];

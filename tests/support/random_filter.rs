@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::faults::chance::Chance;
+use crate::faults::rng::Chance;
 
 /// A filter.
 #[derive(Debug, Clone)]

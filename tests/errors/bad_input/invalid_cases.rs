@@ -3,7 +3,10 @@
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 use readout::pb;
 
-use super::{broken, broken::Broken, implied};
+use super::{
+    implied,
+    invalid_values::{self, Broken},
+};
 
 /// A request that breaks one rule, and the violation that the service must report.
 pub struct Case {
@@ -52,7 +55,7 @@ fn walk(request: &DynamicMessage, ty: &MessageDescriptor, places: &[Vec<Step>], 
         let options = field.options();
         let rules = options.get_extension(&validate);
         let rules = rules.as_message().expect("rules are a message");
-        for broken in broken::field(rules, &field, &value).into_iter().chain(implied::field(&field, &value)) {
+        for broken in invalid_values::field(rules, &field, &value).into_iter().chain(implied::field(&field, &value)) {
             out.push(case(request, last, &field, broken));
         }
         let inner = match field.kind() {

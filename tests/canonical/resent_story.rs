@@ -4,12 +4,12 @@ use readout::pb::{IngestStoryResponse, Story};
 
 use super::{matched, random, respell};
 use crate::{
-    faults::chance::Chance,
+    faults::rng::Chance,
     support::{
         Service,
         make::streamed,
         stories::{azernews_line, lines, story},
-        stream::{ingest_all, outcome},
+        story_stream::{ingest_all, outcome},
     },
 };
 

@@ -10,12 +10,12 @@ use readout::pb::{
 };
 
 use crate::{
-    faults::chance::Chance,
+    faults::rng::Chance,
     support::{
         Service,
         follow::{beginning, matching},
         make,
-        question::{Askable, Asker, EQUAL, HAS, ORDERED},
+        random_filter::{Askable, Asker, EQUAL, HAS, ORDERED},
     },
 };
 

@@ -12,10 +12,10 @@ use readout::{
 use tonic::Code;
 
 use super::{
-    fleet::{Fleet, InstanceAddress},
     history::{Message, RecordedChange, Session, Start, Watcher},
-    plan::Plan,
-    recorder::{Outcome, Recording, Shared},
+    instances::{Fleet, InstanceAddress},
+    run::{Outcome, Recording, Shared},
+    run_options::Plan,
     watcher::{Pace, Recorder},
     writer::connect,
 };

@@ -6,7 +6,7 @@ use readout::pb::{
     StoryParticipant, StoryReport, TimeOfDay, link, outcome, participant, participation::Role,
 };
 
-use crate::faults::chance::Chance;
+use crate::faults::rng::Chance;
 
 const TEXT: &str = "The ministers met in Baku on Monday. They spoke of peace, and of trade.";
 const WORDS: [&str; 6] = ["Ali", "Ministers", "peace", "the ministry", "Naval Forces", "stressed"];

@@ -1,10 +1,10 @@
 //! Messages are compared by content, not by spelling.
 
+mod empty_messages;
 mod instants;
-mod nothing;
 mod random;
+mod resent_story;
 mod respell;
-mod respelled;
 mod updates;
 mod upgrade;
 mod uris;

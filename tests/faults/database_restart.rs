@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{
-    fleet::{Fleet, Own},
-    plan::Plan,
-    recorder::{Outcome, Recording},
+    instances::{Fleet, Own},
+    run::{Outcome, Recording},
+    run_options::Plan,
 };
 use crate::support::data_dir::signal;
 

@@ -1,6 +1,6 @@
 //! The seed and length of a run.
 
-use super::chance::Chance;
+use super::rng::Chance;
 
 /// The seed of all random choices of a run, and its length.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::tempdir;
 
 use super::certificates;
-use crate::support::{authority::Authority, program::run};
+use crate::support::{certificate_authority::Authority, program::run};
 
 /// A database that is never opened, because the configuration is refused first.
 const UNREAD: &str = "postgres://127.0.0.1:1/none";

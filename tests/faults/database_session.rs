@@ -6,9 +6,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    fleet::Fleet,
-    plan::Plan,
-    recorder::{Outcome, Recording},
+    instances::Fleet,
+    run::{Outcome, Recording},
+    run_options::Plan,
 };
 use crate::support::cluster;
 
