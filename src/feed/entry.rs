@@ -63,6 +63,9 @@ impl FeedEntry {
 
 /// Reads the records of the changes. Returns the longest prefix whose records have at most `max_bytes` in total, and at
 /// least one entry.
+///
+/// # Errors
+/// `Damaged` for a record that is missing or cannot be decoded, or the database fails.
 pub async fn with_records(
     pool: &PgPool,
     changes: Vec<Logged>,

@@ -116,6 +116,9 @@ pub fn uris(article: &Article) -> impl Iterator<Item = &str> {
 }
 
 /// Decodes the uri of an encoded article, and no other field.
+///
+/// # Errors
+/// If the bytes are not an encoded article.
 pub fn uri_of(article: &[u8]) -> Result<String, prost::DecodeError> {
     #[derive(prost::Message)]
     struct Uri {

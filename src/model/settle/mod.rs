@@ -56,7 +56,7 @@ pub const VERSION: i32 = 2;
 pub struct Settled {
     /// The account, without statements, outcomes and links: [`unite`] returns those.
     pub account: pb::Account,
-    /// The fields on which the sources disagree, without the names of the reports: [`disputes`] adds those.
+    /// The fields on which the sources disagree, without the names of the reports: [`disputes()`] adds those.
     pub disputes: Vec<pb::Dispute>,
 }
 
