@@ -27,6 +27,9 @@ use crate::{
 };
 
 /// The articles with these ids, without texts, in no order. Unknown ids are left out.
+///
+/// # Errors
+/// The database fails.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Articles, ids).await
 }
@@ -73,6 +76,9 @@ pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<
 
 /// The texts of these articles, each with the hash of its text: the current one or one of a former revision. Erased
 /// texts are left out.
+///
+/// # Errors
+/// The database fails.
 pub async fn texts(pool: &PgPool, articles: &[(Uuid, TextHash)]) -> Result<HashMap<Uuid, String>, StoreError> {
     let texts: Vec<(Uuid, String)> = sqlx::query_as(
         "select input.id, article_text.body
@@ -90,6 +96,9 @@ pub async fn texts(pool: &PgPool, articles: &[(Uuid, TextHash)]) -> Result<HashM
 }
 
 /// The size of each article's text in bytes. Articles without a stored text are left out.
+///
+/// # Errors
+/// The database fails.
 pub async fn text_sizes(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, usize>, StoreError> {
     let sizes: Vec<(Uuid, i32)> = sqlx::query_as(
         "select article.id, octet_length(article_text.body)
@@ -104,6 +113,9 @@ pub async fn text_sizes(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, usi
 }
 
 /// The live articles with these uris.
+///
+/// # Errors
+/// The database fails.
 pub async fn find(pool: &PgPool, uris: &[&str]) -> Result<HashMap<String, Uuid>, StoreError> {
     let found: Vec<(String, Uuid)> =
         sqlx::query_as("select uri, article from article_uri where uri = any($1)").bind(uris).fetch_all(pool).await?;
@@ -111,6 +123,9 @@ pub async fn find(pool: &PgPool, uris: &[&str]) -> Result<HashMap<String, Uuid>,
 }
 
 /// The origin of each article's group of copies.
+///
+/// # Errors
+/// The database fails.
 pub async fn origins(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>, StoreError> {
     let found: Vec<(Uuid, Uuid)> =
         sqlx::query_as("select id, origin from article where id = any($1)").bind(ids).fetch_all(pool).await?;

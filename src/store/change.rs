@@ -63,6 +63,9 @@ pub struct WriteChanges<'a> {
 }
 
 /// Takes the feed's lock until the transaction ends. Later statements see all changes at earlier positions.
+///
+/// # Errors
+/// `Contention` if the lock is not obtained in time, or the database fails.
 pub async fn lock(tx: Tx<'_>) -> Result<(), StoreError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(FEED_LOCK).execute(tx).await?;
     Ok(())
@@ -73,6 +76,9 @@ pub async fn lock(tx: Tx<'_>) -> Result<(), StoreError> {
 ///
 /// The lock needs a statement of its own: under READ COMMITTED a statement takes its snapshot when it begins, and the
 /// highest position must be read after the lock was obtained.
+///
+/// # Errors
+/// `NoRange` if the log has no partition for a position, or the database fails.
 pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Vec<Position>, StoreError> {
     let count = writes.iter().map(|write| write.entries.len()).sum();
     let (mut collections, mut ids, mut kinds) =
@@ -211,6 +217,9 @@ impl ChangePage {
 }
 
 /// Reads at most `limit` changes after a position.
+///
+/// # Errors
+/// `Damaged` if the feed has no state, or the database fails.
 pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePage, StoreError> {
     // One statement, and so one snapshot: the extent matches the changes.
     let rows = sqlx::query(
@@ -248,12 +257,18 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
 }
 
 /// The change at a position, if it has not been deleted.
+///
+/// # Errors
+/// The database fails.
 pub async fn at(pool: &PgPool, position: i64) -> Result<Option<Logged>, StoreError> {
     let change = sqlx::query_as("select * from change where position = $1").bind(position).fetch_optional(pool).await?;
     Ok(change)
 }
 
 /// The extent of the feed.
+///
+/// # Errors
+/// The database fails.
 pub async fn extent(pool: &PgPool) -> Result<Extent, StoreError> {
     let (epoch, floor, head): (String, i64, i64) =
         sqlx::query_as("select epoch, floor, greatest(floor, (select max(position) from change)) from feed")
@@ -263,12 +278,18 @@ pub async fn extent(pool: &PgPool) -> Result<Extent, StoreError> {
 }
 
 /// The position of the newest change. A later read sees that change and all before it.
+///
+/// # Errors
+/// The database fails.
 pub async fn head(pool: &PgPool) -> Result<Position, StoreError> {
     let Extent { epoch, head, .. } = extent(pool).await?;
     Ok(Position { epoch, number: head })
 }
 
 /// Replaces the epoch if it still is `ended`, and returns the current one.
+///
+/// # Errors
+/// `ReadOnly` on a standby, or the database fails.
 pub async fn renew_epoch(pool: &PgPool, ended: &str) -> Result<Arc<str>, StoreError> {
     sqlx::query("update feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8) where epoch = $1")
         .bind(ended)
@@ -280,6 +301,9 @@ pub async fn renew_epoch(pool: &PgPool, ended: &str) -> Result<Arc<str>, StoreEr
 
 /// Notifies the listening instances, with this instance's name as payload. Never call this in a write transaction: the
 /// COMMIT of a transaction that has notified takes a lock that is global to the server.
+///
+/// # Errors
+/// The database fails.
 pub async fn notify(pool: &PgPool, instance: &str) -> Result<(), StoreError> {
     sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(instance).execute(pool).await?;
     Ok(())

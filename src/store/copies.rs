@@ -50,6 +50,9 @@ pub(super) const NEIGHBOURS: &str = "
 
 /// The origins of the groups that these articles belong to or would join. Each result has the index of the article in
 /// `articles`, and the precedence of an origin.
+///
+/// # Errors
+/// `Damaged` for an origin that cannot be decoded, or the database fails.
 pub async fn firsts(pool: &PgPool, articles: &[Copy]) -> Result<Vec<(usize, Precedence)>, StoreError> {
     let statement = format!(
         "select candidate.number, origin.id, origin.contract, origin.doc
@@ -77,6 +80,9 @@ pub async fn firsts(pool: &PgPool, articles: &[Copy]) -> Result<Vec<(usize, Prec
 }
 
 /// The text keys of these articles. Articles without one are left out.
+///
+/// # Errors
+/// The database fails.
 pub async fn text_keys(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, TextHash)>, StoreError> {
     let keys: Vec<(Uuid, Vec<u8>)> = sqlx::query_as(
         "select id, text_key
@@ -91,6 +97,9 @@ pub async fn text_keys(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, TextHas
 }
 
 /// The version of all groups of copies. A later read sees this version or a newer one.
+///
+/// # Errors
+/// The database fails.
 pub async fn version(pool: &PgPool) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar("select version from grouping").fetch_one(pool).await?)
 }
@@ -116,6 +125,9 @@ impl GroupMember {
 
 /// All articles whose group may have changed with this one: those that it is the origin of, those that have its origin,
 /// and all that are reachable from these through neighbours. In no order, deleted ones included.
+///
+/// # Errors
+/// The database fails.
 pub async fn group(pool: &PgPool, article: Uuid) -> Result<Vec<GroupMember>, StoreError> {
     let statement = format!(
         "with recursive member (id) as (

@@ -31,12 +31,18 @@ use crate::{
 };
 
 /// The meetings with these ids, in no order. Unknown ids are left out.
+///
+/// # Errors
+/// The database fails.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Meetings, ids).await
 }
 
 /// The meetings with an older `settle_version`, in the order of ids: at most `limit`, without the `excluded` ones.
 /// Empty if the database is read-only.
+///
+/// # Errors
+/// The database fails.
 pub async fn settled_before(
     pool: &PgPool,
     version: i32,
@@ -62,6 +68,9 @@ pub async fn settled_before(
 
 /// Stores the `settle_version` of a meeting in its current revision, unless there is a newer revision. No other field
 /// of `meeting` may differ from the stored one: the etag stays.
+///
+/// # Errors
+/// The database fails.
 pub async fn confirm(pool: &PgPool, id: Uuid, meeting: &Meeting) -> Result<(), StoreError> {
     sqlx::query(
         "update meeting

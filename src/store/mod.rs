@@ -132,6 +132,9 @@ impl Store {
     }
 
     /// The ids among these that records have, deleted ones included.
+    ///
+    /// # Errors
+    /// The database fails.
     pub async fn existing<R: Resource>(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
         let statement = format!("select id from {} where id = any($1)", table(R::COLLECTION));
         let found: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids).fetch_all(self.reads()).await?;

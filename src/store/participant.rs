@@ -24,6 +24,9 @@ use crate::{
 };
 
 /// The participants with these ids, in no order. Unknown ids are left out.
+///
+/// # Errors
+/// The database fails.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Participants, ids).await
 }
@@ -38,6 +41,9 @@ pub struct Namesakes {
 }
 
 /// The participants with these normalised names. A name without participants has an entry only if one once had it.
+///
+/// # Errors
+/// The database fails.
 pub async fn find_by_names(pool: &PgPool, keys: &[&str]) -> Result<HashMap<String, Namesakes>, StoreError> {
     type NameRow = (String, i64, Option<Uuid>, Option<i16>, Option<Vec<u8>>);
     let rows: Vec<NameRow> = sqlx::query_as(
@@ -63,6 +69,9 @@ pub async fn find_by_names(pool: &PgPool, keys: &[&str]) -> Result<HashMap<Strin
 }
 
 /// The live participants with these external ids, by scheme and value.
+///
+/// # Errors
+/// The database fails.
 pub async fn find_by_external_ids(
     pool: &PgPool,
     ids: &[(&str, &str)],

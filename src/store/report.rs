@@ -49,6 +49,9 @@ pub struct ReportRow {
 from_row!(ReportRow { ..doc, meeting, origin, publish_from, article_doc, groups });
 
 /// All active reports of these meetings, rulings included, in the order of ids.
+///
+/// # Errors
+/// The database fails.
 pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<ReportRow>, StoreError> {
     let reports = sqlx::query_as(
         "select report.id, report.contract, report.doc, report.meeting, article.origin, article.publish_from,
@@ -66,6 +69,9 @@ pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<ReportR
 }
 
 /// The active reports of an article, in the order of ids.
+///
+/// # Errors
+/// The database fails.
 pub async fn active_of(pool: &PgPool, article: Uuid) -> Result<Vec<Doc>, StoreError> {
     let reports = sqlx::query_as(
         "select id, contract, doc
@@ -82,6 +88,9 @@ pub async fn active_of(pool: &PgPool, article: Uuid) -> Result<Vec<Doc>, StoreEr
 
 /// All reports of these meetings, retracted ones included, in the order of ids. `None` if they exceed the limits of one
 /// meeting, on their number or on their bytes.
+///
+/// # Errors
+/// The database fails.
 pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>, StoreError> {
     let (count, bytes): (i64, i64) = sqlx::query_as(
         "select count(*), coalesce(sum(octet_length(doc)), 0)::bigint
@@ -108,6 +117,9 @@ pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>
 }
 
 /// The reports with these ids that belong to the meeting, in the order of ids.
+///
+/// # Errors
+/// The database fails.
 pub async fn some_of(pool: &PgPool, meeting: Uuid, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     let reports = sqlx::query_as(
         "select id, contract, doc
@@ -124,6 +136,9 @@ pub async fn some_of(pool: &PgPool, meeting: Uuid, ids: &[Uuid]) -> Result<Vec<D
 }
 
 /// The total size of each meeting's active reports, in bytes. Meetings without active reports are left out.
+///
+/// # Errors
+/// The database fails.
 pub async fn sizes(pool: &PgPool, meetings: &[Uuid]) -> Result<HashMap<Uuid, usize>, StoreError> {
     let sizes: Vec<(Uuid, i64)> = sqlx::query_as(
         "select meeting, sum(octet_length(doc))
@@ -139,6 +154,9 @@ pub async fn sizes(pool: &PgPool, meetings: &[Uuid]) -> Result<HashMap<Uuid, usi
 }
 
 /// The reports of articles with this content, by article and `content_hash`.
+///
+/// # Errors
+/// The database fails.
 pub async fn find(pool: &PgPool, contents: &[(Uuid, &str)]) -> Result<HashMap<(Uuid, String), Doc>, StoreError> {
     let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
         contents.iter().map(|(article, hash)| (*article, content_hash(hash))).unzip();
@@ -162,6 +180,9 @@ pub async fn find(pool: &PgPool, contents: &[(Uuid, &str)]) -> Result<HashMap<(U
 }
 
 /// The reports of these articles whose `content_hash` has an older version, in the order of ids. Each has its article.
+///
+/// # Errors
+/// The database fails.
 pub async fn hashed_before(pool: &PgPool, articles: &[Uuid]) -> Result<Vec<(Uuid, Doc)>, StoreError> {
     let rows: Vec<(Uuid, Uuid, i16, Vec<u8>)> = sqlx::query_as(
         "select article, id, contract, doc
@@ -223,6 +244,9 @@ pub(super) async fn existing(
 }
 
 /// Lists the reports of a meeting, of an article, or of both, in the order of ids: at most `limit` after `after`.
+///
+/// # Errors
+/// The database fails.
 pub async fn list(
     pool: &PgPool,
     meeting: Option<Uuid>,

@@ -28,6 +28,9 @@ impl Default for Retention {
 }
 
 /// Creates ranges until there are two whole ones, and `more` positions, after the head. Returns how many it created.
+///
+/// # Errors
+/// `Contention` if a lock is not obtained in time, or the database fails.
 pub async fn extend(pool: &PgPool, retention: Retention, more: usize) -> Result<usize, StoreError> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
@@ -75,8 +78,10 @@ struct Range {
 
 from_row!(Range { first, upto, bytes });
 
-/// Drops the ranges that exceed the limits, and returns how many. A range that is locked by a reader fails with
-/// `Contention`, and is dropped at the next attempt.
+/// Drops the ranges that exceed the limits, and returns how many.
+///
+/// # Errors
+/// `Contention` if a reader has locked a range, which is dropped at the next attempt, or the database fails.
 pub async fn drop_old(pool: &PgPool, retention: Retention) -> Result<usize, StoreError> {
     let mut connection = pool.acquire().await?;
     let mut dropped = 0;

@@ -46,6 +46,9 @@ pub struct Token {
 }
 
 /// All tokens, revoked ones included, the oldest first.
+///
+/// # Errors
+/// The database fails.
 pub async fn all(pool: &PgPool) -> Result<Vec<Token>, StoreError> {
     let tokens = sqlx::query_as(
         "select id, name, role, hash, create_time, expire_time, revoke_time
@@ -58,6 +61,9 @@ pub async fn all(pool: &PgPool) -> Result<Vec<Token>, StoreError> {
 }
 
 /// Stores a token.
+///
+/// # Errors
+/// The database fails.
 pub async fn create(pool: &PgPool, token: &Token) -> Result<(), StoreError> {
     sqlx::query(
         "insert into token (id, name, role, hash, create_time, expire_time, revoke_time)
@@ -77,6 +83,9 @@ pub async fn create(pool: &PgPool, token: &Token) -> Result<(), StoreError> {
 
 /// Revokes a token, and returns the time of its revocation, which a second call does not change. `None` for an unknown
 /// id.
+///
+/// # Errors
+/// The database fails.
 pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<Option<DateTime<Utc>>, StoreError> {
     let revoked = sqlx::query_scalar(
         "update token

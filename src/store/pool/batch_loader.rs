@@ -86,6 +86,9 @@ where
     }
 
     /// The value of a key, read after the call began; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of the batch, which all of its callers get; `Unavailable` if it has no answer within `BATCH_TIMEOUT`.
     #[tracing::instrument(name = "db.record.read", level = "debug", skip_all)]
     pub async fn get(&self, key: K) -> Result<Option<Arc<V>>, Arc<StoreError>> {
         // Without concurrent reads to share a query with, a task would only add latency.
@@ -97,6 +100,9 @@ where
     }
 
     /// The values of keys, each read after the call began, not all in one snapshot. Missing key: no such value.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
     #[tracing::instrument(name = "db.records.read", level = "debug", skip_all)]
     pub async fn get_all(&self, keys: Vec<K>) -> LoadResult<K, V> {
         if keys.is_empty() {

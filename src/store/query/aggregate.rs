@@ -45,6 +45,9 @@ pub struct GroupCounts {
 }
 
 /// The first groups in the order of the query, at most `limit`.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn count(
     bounded: &mut BoundedQuery,
     aggregate: &AggregateQuery,

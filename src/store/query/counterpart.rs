@@ -51,6 +51,9 @@ from_row!(Counterpart { who, meetings, first_day, first_precision, last_day, las
 
 /// Lists at most `limit` counterparts, the most often met first. `after` is the keyset: the last counterpart's number
 /// of meetings and its `who`.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn list(
     bounded: &mut BoundedQuery,
     counterparts: &CounterpartQuery,

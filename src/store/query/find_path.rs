@@ -7,6 +7,9 @@ use super::{BoundedQuery, counterpart::push_meetings};
 use crate::{model::query::filter::Filter, store::StoreError};
 
 /// The `participants` with more than `limit` meetings, and the total number of meetings of all others.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn busy(
     bounded: &mut BoundedQuery,
     participants: &[Uuid],
@@ -34,6 +37,9 @@ pub async fn busy(
 
 /// The participants that met any of `participants`, in the order of ids, at most `limit`. They may include some of
 /// `participants`.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn met_by(
     bounded: &mut BoundedQuery,
     participants: &[Uuid],
@@ -54,6 +60,9 @@ pub async fn met_by(
 }
 
 /// The `participants` that met any of `counterparts`, in no order.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn who_met(
     bounded: &mut BoundedQuery,
     participants: &[Uuid],
@@ -66,6 +75,9 @@ pub async fn who_met(
 }
 
 /// The least of `counterparts` that a participant met, and the least of their common meetings.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn first_met(
     bounded: &mut BoundedQuery,
     participant: Uuid,

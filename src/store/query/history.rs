@@ -37,6 +37,9 @@ from_row!(Revision { revision, update_time, change_kind, actor, request_id, reas
 
 /// The revisions of a record below `below`, the newest first: up to `limit`, and one more to show that more follow. The
 /// list ends before its docs exceed `PAGE_BYTES`, but has at least two revisions if there are two.
+///
+/// # Errors
+/// The database fails.
 pub async fn revisions(
     pool: &PgPool,
     of: Collection,
@@ -80,6 +83,9 @@ pub async fn revisions(
 }
 
 /// Records as of a time, in no order. Records that did not exist at the time are left out.
+///
+/// # Errors
+/// The database fails.
 pub async fn docs(pool: &PgPool, of: Collection, ids: &[Uuid], time: DateTime<Utc>) -> Result<Vec<Doc>, StoreError> {
     let statement = format!(
         "select input.id, version.contract, version.doc
@@ -151,6 +157,9 @@ pub struct ReportRowAt {
 }
 
 /// The reports that meetings had at a time, in the order of ids. `None` if they have more than `most_bytes` together.
+///
+/// # Errors
+/// The database fails.
 pub async fn reports_of(
     pool: &PgPool,
     meetings: &[Uuid],
@@ -196,6 +205,9 @@ pub async fn reports_of(
 
 /// Lists the reports that a meeting had at a time, only those of `article` if it is given, in the order of ids: at most
 /// `limit` after `after`.
+///
+/// # Errors
+/// The database fails.
 pub async fn list_reports(
     pool: &PgPool,
     meeting: Uuid,

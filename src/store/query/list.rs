@@ -58,6 +58,9 @@ pub struct RecordPage {
 }
 
 /// Lists at most `limit` records after `after`.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn list(
     bounded: &mut BoundedQuery,
     of: Collection,
@@ -71,6 +74,9 @@ pub async fn list(
 }
 
 /// The plan of the first page: the output of PostgreSQL's `explain (format json)`.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn plan(
     bounded: &mut BoundedQuery,
     of: Collection,

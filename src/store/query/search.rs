@@ -133,6 +133,9 @@ pub struct HighlightSource<'a> {
 
 /// The folded forms of each text with marks around the matches: once by whole words, and once by stems in the language
 /// of the text if it has a stemmer.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn marked(
     bounded: &mut BoundedQuery,
     question: &Question,

@@ -24,6 +24,9 @@ pub(in crate::store) struct Stale {
 
 /// Compares the database's version with this binary's, and returns the database's version. A version to which a rebuild
 /// is in progress counts: some records have it.
+///
+/// # Errors
+/// The database fails.
 pub async fn compare(connection: &mut PgConnection) -> Result<(Ordering, i32), StoreError> {
     let (oldest, newest): (Option<i32>, Option<i32>) =
         sqlx::query_as("select min(version), max(coalesce(next, version)) from folding").fetch_one(connection).await?;

@@ -52,6 +52,9 @@ impl Cause {
 
 /// Rebuilds the collections that migrations have marked, and the words of an older version of folding. Both continue
 /// where a killed process has stopped.
+///
+/// # Errors
+/// `Damaged` for a record that cannot be decoded, or the database fails.
 pub async fn pending(connection: &mut PgConnection) -> Result<(), StoreError> {
     let marked: Vec<(i16, Option<Uuid>)> =
         sqlx::query_as("select collection, done from reindex order by collection").fetch_all(&mut *connection).await?;
@@ -69,6 +72,9 @@ pub async fn pending(connection: &mut PgConnection) -> Result<(), StoreError> {
 }
 
 /// Rebuilds all derived data of a collection, concurrently with reads and writes. Returns the number of records.
+///
+/// # Errors
+/// Those of [`pending`].
 pub async fn collection(pool: &PgPool, of: Collection) -> Result<usize, StoreError> {
     reindex(&mut *pool.acquire().await?, of, Cause::Requested, Uuid::nil()).await
 }

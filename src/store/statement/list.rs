@@ -93,6 +93,9 @@ struct StatementRow {
 from_row!(StatementRow { ..found, count, report_bytes, meeting_bytes });
 
 /// Lists at most `limit` statements after `after`.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn list(
     bounded: &mut BoundedQuery,
     list: &StatementQuery,
@@ -105,6 +108,9 @@ pub async fn list(
 }
 
 /// The plan of the first page: the output of PostgreSQL's `explain (format json)`.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn plan(bounded: &mut BoundedQuery, list: &StatementQuery, limit: usize) -> Result<String, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("explain (format json) ");
     push_page(&mut query, list, None, limit);
@@ -189,6 +195,9 @@ impl StatementPage {
 }
 
 /// The records with these ids, in no order. Unknown ids are left out.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn sources(bounded: &mut BoundedQuery, of: Collection, ids: &BTreeSet<Uuid>) -> Result<Vec<Doc>, StoreError> {
     let statement = format!("select id, contract, doc from {} where id = any($1)", table(of));
     let ids: Vec<Uuid> = ids.iter().copied().collect();

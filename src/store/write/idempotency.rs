@@ -14,6 +14,9 @@ use crate::store::{StoreError, Tx};
 pub const KEPT: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// The stored response to a request id: the hash of the request's body, and the encoded response.
+///
+/// # Errors
+/// The database fails.
 pub async fn find(
     pool: &PgPool,
     actor: &str,
@@ -74,6 +77,9 @@ pub(in crate::store) async fn claim(
 const DELETE_BATCH: i64 = 10_000;
 
 /// Deletes the responses that are older than `KEPT`, and returns their number.
+///
+/// # Errors
+/// The database fails.
 pub async fn forget_old(pool: &PgPool) -> Result<u64, StoreError> {
     let mut forgotten = 0;
     loop {

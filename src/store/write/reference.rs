@@ -143,6 +143,9 @@ async fn check_ancestry(tx: Tx<'_>, batch: &[&Write], lost: &mut HashSet<Claim>)
 
 /// The parent of each of these records and of all their ancestors, by id. The parent of an article is the article that
 /// it was syndicated from.
+///
+/// # Errors
+/// The database fails.
 pub async fn ancestors(
     executor: impl PgExecutor<'_>,
     of: Collection,
@@ -180,6 +183,9 @@ pub fn is_ancestor(parents: &HashMap<Uuid, Uuid>, id: Uuid, sought: Uuid) -> boo
 }
 
 /// The names of at most `limit` records that reference a record and so prevent its deletion.
+///
+/// # Errors
+/// The database fails.
 pub async fn referrers(pool: &PgPool, of: Collection, id: Uuid, limit: i64) -> Result<Vec<String>, StoreError> {
     Ok(find_referrers(pool, of, &[id], limit).await?.into_iter().map(|(_, name)| name).collect())
 }

@@ -22,6 +22,9 @@ pub struct Version {
 
 /// The docs of these versions, in their order; `None` for one that does not exist. The list ends before it exceeds
 /// `most_bytes`, but has at least the first two.
+///
+/// # Errors
+/// The database fails.
 pub async fn docs(pool: &PgPool, versions: &[Version], most_bytes: i64) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
     // The subquery counts bytes without fetching any TOASTed doc. The scalar subqueries look each version up by its
     // key, independently of the planner's estimates.

@@ -16,6 +16,9 @@ use crate::{
 };
 
 /// The oldest tasks, at most `limit`, without the `excluded` ones.
+///
+/// # Errors
+/// The database fails.
 pub async fn next_tasks(
     pool: &PgPool,
     excluded: &[(Collection, Uuid)],
@@ -42,6 +45,9 @@ pub async fn next_tasks(
 }
 
 /// Marks a task as done without a write: settling it again changed nothing.
+///
+/// # Errors
+/// The database fails.
 pub async fn mark_settled(pool: &PgPool, task: SettleTask) -> Result<(), StoreError> {
     sqlx::query(
         "update unsettled
