@@ -179,6 +179,9 @@ impl From<SubmitError> for ServiceError {
 }
 
 /// Rejects a record that does not exist (`None`) or is deleted (`Some(false)`).
+///
+/// # Errors
+/// `NotFound` and `Deleted`.
 pub fn require_live(collection: Collection, id: Uuid, is_live: Option<bool>) -> Result<(), ServiceError> {
     match is_live {
         Some(true) => Ok(()),

@@ -56,6 +56,9 @@ impl Cursors {
     }
 
     /// Decodes a cursor.
+    ///
+    /// # Errors
+    /// `Invalid` for a cursor that is malformed or forged, `OtherFilter` for one of another filter.
     pub fn read(&self, cursor: &str) -> Result<ResumePoint, CursorError> {
         let bytes = bytes(cursor).ok_or(CursorError::Invalid)?;
         let epoch = bytes.get(EPOCH).and_then(|epoch| std::str::from_utf8(epoch).ok()).ok_or(CursorError::Invalid)?;

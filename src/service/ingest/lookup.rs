@@ -70,6 +70,10 @@ pub struct ChunkLookup {
 
 impl ChunkLookup {
     /// Reads the records for a chunk of stories.
+    ///
+    /// # Errors
+    /// `Damaged` for a stored record that cannot be decoded, `NewerContract` for a report that cites a replaced text
+    /// and was written by a newer release, or the database fails.
     pub async fn load(api: &Api, stories: &[ValidatedStory]) -> Result<Self, ServiceError> {
         let pool = api.store.reads();
         let mut lookup = Self::default();
@@ -185,6 +189,9 @@ impl ChunkLookup {
     }
 
     /// Rejects a participant that does not exist or is deleted.
+    ///
+    /// # Errors
+    /// `NotFound` and `Deleted`.
     pub fn require_live(&self, participant: Uuid) -> Result<(), ServiceError> {
         require_live(Collection::Participants, participant, self.participants.get(&participant).copied())
     }
@@ -295,6 +302,9 @@ fn canonical<R: Resource>(doc: &Doc) -> Result<R, StoreError> {
 }
 
 /// The stored answer to a story. Its inner error is the rejection of a reused request id.
+///
+/// # Errors
+/// The database fails.
 pub async fn stored_answer(
     api: &Api,
     story: &ValidatedStory,

@@ -4,10 +4,10 @@
 //! matches the participants of a story, and `plan` turns stories into writes. This file owns the streams: it reads
 //! stories in chunks, writes each chunk as one batch, and returns one outcome per story, in order.
 
-pub mod lookup;
-pub mod participants;
-pub mod plan;
-pub mod validated;
+mod lookup;
+mod participants;
+mod plan;
+mod validated;
 
 use std::{collections::HashSet, future::poll_fn, pin::Pin, task::Poll};
 

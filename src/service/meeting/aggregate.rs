@@ -16,6 +16,10 @@ use crate::{
 };
 
 /// Counts meetings for a checked request.
+///
+/// # Errors
+/// `Filter`, `Invalid` for unknown groups or an unknown order, `Overloaded` without a permit, `OutOfTime` after
+/// `budget`.
 pub async fn aggregate(
     api: &Api,
     request: &AggregateMeetingsRequest,

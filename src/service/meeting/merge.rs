@@ -31,6 +31,9 @@ use crate::{
 };
 
 /// Prepares a merge: all reports of the sources move to the surviving meeting.
+///
+/// # Errors
+/// `NotFound`, `Deleted` or `MergedAway` for one of the meetings, `EtagMismatch`, `NewerContract`, `TooManyReports`.
 pub async fn prepare_merge(
     api: &Api,
     call: &WriteCall,
@@ -70,6 +73,10 @@ pub async fn prepare_merge(
 }
 
 /// Prepares a split: the named reports move to another meeting. Without names it undoes a merge.
+///
+/// # Errors
+/// `NotFound`, `Deleted` or `MergedAway` for one of the meetings, `NotMerged`, `EtagMismatch`, `NewerContract`,
+/// `TooManyReports`, `Invalid` for a report of another meeting, `LeavesNothing`.
 pub async fn prepare_split(
     api: &Api,
     call: &WriteCall,

@@ -4,13 +4,13 @@
 //! (`settle_inputs`). `update` makes rulings, `merge` moves reports between meetings, `retract` takes reports back;
 //! creating, reporting and deleting are here. `view`, `list`, `aggregate` and `statement` serve the reads.
 
-pub mod aggregate;
+mod aggregate;
 mod list;
-pub mod merge;
+mod merge;
 pub mod retract;
 pub mod settle_inputs;
-pub mod statement;
-pub mod update;
+mod statement;
+mod update;
 mod view;
 
 use std::{pin::Pin, time::SystemTime};

@@ -33,6 +33,10 @@ pub struct Retracted {
 }
 
 /// Prepares the retraction of a report.
+///
+/// # Errors
+/// `NotFound`, `AlreadyRetracted`, `EtagMismatch`, `NewerContract`, and `NotFound` or `Deleted` for the correcting
+/// article.
 pub async fn prepare(
     api: &Api,
     call: &WriteCall,
@@ -56,6 +60,9 @@ pub async fn prepare(
 }
 
 /// Prepares the retraction of all active reports of an article.
+///
+/// # Errors
+/// `NewerContract` or `Damaged` for a report or a meeting, or the database fails.
 pub async fn all_of(api: &Api, article: Uuid, reason: &str, now: SystemTime) -> Result<Retracted, ServiceError> {
     let docs = report::active_of(api.store.reads(), article).await?;
     let reports: Vec<Report> = docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?;

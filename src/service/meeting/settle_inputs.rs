@@ -71,6 +71,9 @@ pub struct SettleInputs {
 
 impl SettleInputs {
     /// Decodes the stored reports of one meeting.
+    ///
+    /// # Errors
+    /// `Damaged` for a report or an article that cannot be decoded.
     pub fn of(rows: &[report::ReportRow]) -> Result<Self, StoreError> {
         let mut inputs = Self::default();
         rows.iter().try_for_each(|row| inputs.push(row.doc.decode()?, row))?;
@@ -93,6 +96,9 @@ impl SettleInputs {
     }
 
     /// Adds a report of the past, with its article as of the same time.
+    ///
+    /// # Errors
+    /// `Damaged` for an article that cannot be decoded.
     pub fn push_as_of(&mut self, mut report: Report, row: &history::ReportRowAt) -> Result<(), StoreError> {
         report.canonicalize();
         match (row.origin, &row.article_doc) {
@@ -183,6 +189,9 @@ impl SettleInputs {
 }
 
 /// Loads the active reports of meetings, complete.
+///
+/// # Errors
+/// `Damaged` for a report or an article that cannot be decoded, or the database fails.
 pub async fn load_inputs(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
     let mut inputs: HashMap<Uuid, SettleInputs> = HashMap::new();
     for row in report::of_meetings(api.store.reads(), meetings).await? {
@@ -192,6 +201,9 @@ pub async fn load_inputs(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, S
 }
 
 /// As `load_inputs`, without the parts of reports that settling does not read.
+///
+/// # Errors
+/// Those of [`load_inputs`].
 pub async fn load_inputs_to_settle(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
     let mut inputs: HashMap<Uuid, SettleInputs> = HashMap::new();
     for row in report::of_meetings(api.store.reads(), meetings).await? {
@@ -283,6 +295,9 @@ fn find_same_content(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<
 }
 
 /// Rejects `added` more reports if the meeting would have too many, or has too many bytes already.
+///
+/// # Errors
+/// `TooManyReports`.
 pub fn require_room(meeting: &str, inputs: &SettleInputs, added: usize) -> Result<(), ServiceError> {
     let is_full = inputs.reports.len() + inputs.rulings.len() + added > MOST_REPORTS;
     match is_full || inputs.bytes > MOST_REPORT_BYTES {

@@ -35,6 +35,10 @@ use crate::{
 };
 
 /// Reads a page of statements.
+///
+/// # Errors
+/// Those of [`Api::read_query`], `Filter`, `Order`, `PageToken`, `Overloaded` without a permit, `OutOfTime` at the
+/// deadline.
 pub async fn list(api: &Api, request: Request<ListStatementsRequest>) -> Result<ListStatementsResponse, ServiceError> {
     let (request, budget) = api.read_query(request).await?;
     let filter = filter::parse(STATEMENTS, &request.filter).map_err(ServiceError::Filter)?;

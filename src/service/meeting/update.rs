@@ -45,6 +45,9 @@ pub struct MeetingUpdate {
 
 impl MeetingUpdate {
     /// Checks a request. Its mask names either account fields only or none.
+    ///
+    /// # Errors
+    /// The broken rules: of the contract, of the mask, of a ruling without a reason, of the review.
     pub fn read(mut request: UpdateMeetingRequest) -> Result<Self, Violations> {
         let mut violations = request.violations();
         let at = Path::ROOT.field("update_mask");
@@ -69,6 +72,9 @@ impl MeetingUpdate {
     }
 
     /// The id of the meeting to update.
+    ///
+    /// # Errors
+    /// `NotFound` for a malformed name.
     pub fn meeting(&self) -> Result<Uuid, ServiceError> {
         id::<Meeting>(&self.update.sent.name)
     }
@@ -100,6 +106,10 @@ fn is_ruling(paths: &[String], at: &Path<'_>, out: &mut Violations) -> bool {
 }
 
 /// Prepares an update.
+///
+/// # Errors
+/// Those of [`Update::merge`], `NoActiveReport`, and for a ruling `DuplicateId`, `TooManyReports`, and `NotFound` or
+/// `Deleted` for a participant.
 pub async fn prepare(
     api: &Api,
     call: &WriteCall,

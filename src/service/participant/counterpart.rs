@@ -22,6 +22,9 @@ use crate::{
 };
 
 /// Reads a page of counterparts for a checked request.
+///
+/// # Errors
+/// `PageToken`, `Filter`, `NotFound` for the participant, `Overloaded` without a permit, `OutOfTime` after `budget`.
 pub async fn list(
     api: &Api,
     request: &ListCounterpartsRequest,

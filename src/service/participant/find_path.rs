@@ -28,6 +28,10 @@ use crate::{
 const DEFAULT_DEPTH: usize = 4;
 
 /// Finds the chain for a checked request; the response is empty if there is none within `max_depth` meetings.
+///
+/// # Errors
+/// `SameParticipant`, `Filter`, `NotFound` for an end, `Overloaded` without a permit, `OutOfTime` after `budget`,
+/// `Contention` if a meeting of the chain no longer exists.
 pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Result<FindPathResponse, ServiceError> {
     let (source, target) = (id::<Participant>(&request.source)?, id::<Participant>(&request.target)?);
     if source == target {

@@ -2,8 +2,8 @@
 //!
 //! `counterpart` and `find_path` serve the queries about who met whom. Reads, lists and writes are here.
 
-pub mod counterpart;
-pub mod find_path;
+mod counterpart;
+mod find_path;
 
 use std::{
     pin::Pin,

@@ -45,6 +45,9 @@ at_time!(GetMeetingRequest, BatchGetMeetingsRequest, GetReportRequest, ListRepor
 
 impl Api {
     /// As `read`, with the time in the past that the request asks for.
+    ///
+    /// # Errors
+    /// Those of [`Api::read`], and `Invalid` for a time in the future.
     pub async fn read_at<R: AtTime>(&self, request: Request<R>) -> Result<(R, Option<DateTime<Utc>>), ServiceError> {
         let request = self.await_min_position(request).await?;
         let mut violations = request.violations();
@@ -65,6 +68,9 @@ fn past_time(timestamp: &Timestamp, now: DateTime<Utc>, out: &mut Violations) ->
 }
 
 /// Reads a record as of a time.
+///
+/// # Errors
+/// Those of [`records`].
 pub async fn record<R: Resource>(api: &Api, id: Uuid, time: DateTime<Utc>) -> Result<R, ServiceError> {
     let records = records(api, &[id], time).await?;
     records.into_iter().next().ok_or_else(|| ServiceError::NotThen(R::COLLECTION.name(id)))
@@ -90,6 +96,9 @@ pub fn bytes(records: &[impl Message]) -> usize {
 }
 
 /// Reads a page of the revisions of a record, newest first, and the token of the next page.
+///
+/// # Errors
+/// `NotFound`, and `Damaged` for a revision that cannot be decoded.
 pub async fn revisions<R: Resource>(
     api: &Api,
     name: &str,

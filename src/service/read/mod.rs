@@ -37,6 +37,9 @@ impl Api {
     }
 
     /// As `read`, with the time limit of the query: the caller's remaining time, or `question_timeout` if that is less.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
     pub async fn read_query<R: Check>(&self, request: Request<R>) -> Result<(R, Duration), ServiceError> {
         let remaining = metadata::remaining_time(request.metadata());
         let request = self.read(request).await?;

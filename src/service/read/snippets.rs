@@ -22,6 +22,9 @@ pub struct SearchedText<'a> {
 }
 
 /// Makes one snippet of each record, of the first of its texts that has a match.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
 pub async fn snippets(
     db: &mut BoundedQuery,
     question: &Question,

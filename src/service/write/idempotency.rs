@@ -139,6 +139,9 @@ impl WriteCall {
     }
 
     /// Prepares a write, unless the request was answered before: then the plan is the stored answer.
+    ///
+    /// # Errors
+    /// Those of [`Self::stored_answer`] and of `prepare`.
     pub async fn with_idempotency<T: Message + Default>(
         &self,
         store: &Store,

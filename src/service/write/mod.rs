@@ -55,6 +55,9 @@ const POSITION: &str = "readout-position";
 impl Api {
     /// Runs a unary write: returns the stored answer if the same request was answered before, else prepares the write
     /// and commits it. `prepare` runs again after each conflict with another write.
+    ///
+    /// # Errors
+    /// Those of [`WriteCall::with_idempotency`] and of [`Self::write`], as a status.
     pub async fn run_write<T, F>(&self, call: &WriteCall, mut prepare: impl FnMut() -> F) -> Result<Response<T>, Status>
     where
         T: Message + Default,
@@ -64,6 +67,9 @@ impl Api {
     }
 
     /// Prepares a write and commits it, and responds with its answer and position.
+    ///
+    /// # Errors
+    /// Those of [`Self::write`], as a status.
     pub async fn commit_and_respond<T, F>(&self, prepare: impl FnMut() -> F) -> Result<Response<T>, Status>
     where
         F: Future<Output = Result<WritePlan<T>, ServiceError>>,

@@ -36,6 +36,9 @@ pub struct Update<R> {
 
 impl<R: Deletable + Check> Update<R> {
     /// Checks a request to update a record to `sent`, provided that it has this etag.
+    ///
+    /// # Errors
+    /// The broken rules: of the contract, and of the mask.
     pub fn read(
         request: &impl Check,
         (sent, etag): (Option<&R>, String),
@@ -120,6 +123,9 @@ pub async fn load_current<R: Resource>(api: &Api, name: &str) -> Result<R, Servi
 }
 
 /// Loads the current revisions of records, in the order of the ids. Each must be live and not merged into another.
+///
+/// # Errors
+/// `NotFound`, `Deleted`, `MergedAway`, `NewerContract`.
 pub async fn load_active<R: Deletable>(api: &Api, ids: &[Uuid]) -> Result<Vec<R>, ServiceError> {
     let found = docs(api.store.reads(), R::COLLECTION, ids).await?;
     let mut records = Vec::with_capacity(ids.len());
@@ -133,6 +139,9 @@ pub async fn load_active<R: Deletable>(api: &Api, ids: &[Uuid]) -> Result<Vec<R>
 }
 
 /// Rejects a record that is deleted or was merged into another.
+///
+/// # Errors
+/// `Deleted`, `MergedAway`.
 pub async fn require_active<R: Deletable>(api: &Api, record: &R) -> Result<(), ServiceError> {
     if record.is_deleted() {
         return Err(ServiceError::Deleted(record.name().to_owned()));
@@ -147,6 +156,9 @@ pub async fn require_active<R: Deletable>(api: &Api, record: &R) -> Result<(), S
 }
 
 /// Follows a chain of merges to the record that exists at its end.
+///
+/// # Errors
+/// `NotFound`, `NewerContract`.
 pub async fn find_survivor<R: Deletable>(api: &Api, first: &str) -> Result<String, ServiceError> {
     let mut name = first.to_owned();
     loop {
@@ -160,6 +172,9 @@ pub async fn find_survivor<R: Deletable>(api: &Api, first: &str) -> Result<Strin
 }
 
 /// Rejects a record whose etag is not the one that the caller expects. An empty etag matches any.
+///
+/// # Errors
+/// `EtagMismatch`.
 pub fn with_etag<R: Resource>(current: R, etag: &str) -> Result<R, ServiceError> {
     match etag.is_empty() || etag == current.etag() {
         true => Ok(current),
@@ -210,6 +225,9 @@ pub fn plan_unchanged_with<R: Resource>(write: Write, validate_only: bool, answe
 }
 
 /// Rejects a parent that would create a cycle. `ancestry` maps records to their parents, from `parent` upwards.
+///
+/// # Errors
+/// A violation at `at`, if there would be a cycle.
 pub fn require_no_cycle(
     ancestry: &HashMap<Uuid, Uuid>,
     parent: Uuid,
@@ -225,6 +243,9 @@ pub fn require_no_cycle(
 
 /// Rejects a parent that does not exist, is deleted, or would create a cycle. `parent` has at most one id; `at` is its
 /// path in the request.
+///
+/// # Errors
+/// `NotFound`, `Deleted`, and `Invalid` for a cycle.
 pub async fn require_acyclic<R: Deletable>(
     api: &Api,
     parent: &[Uuid],

@@ -25,6 +25,9 @@ pub fn replaces_text(former: &Article, next: &Article, text: &str) -> bool {
 }
 
 /// Loads the active reports of an article.
+///
+/// # Errors
+/// `NewerContract` or `Damaged` for a report, or the database fails.
 pub async fn load_cited_reports(api: &Api, article: Uuid) -> Result<Vec<Report>, ServiceError> {
     let docs = report::active_of(api.store.reads(), article).await?;
     Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)
