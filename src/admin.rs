@@ -31,7 +31,6 @@ const MAX_ATTEMPTS: usize = 100;
 /// Starts a new epoch of the change feed, and prints it.
 ///
 /// # Errors
-///
 /// If the database cannot be opened, or has no change feed.
 pub async fn new_epoch(config: config::Database) -> anyhow::Result<()> {
     let renewed = with_store(&config, async |store| {
@@ -45,7 +44,6 @@ pub async fn new_epoch(config: config::Database) -> anyhow::Result<()> {
 /// Erases the texts of articles from all their revisions, and prints a line for each article.
 ///
 /// # Errors
-///
 /// If an article does not exist (then nothing is erased), or the database fails.
 pub async fn expunge(config: config::Expunge) -> anyhow::Result<()> {
     with_store(&config.database, async |store| {
@@ -66,7 +64,6 @@ pub async fn expunge(config: config::Expunge) -> anyhow::Result<()> {
 /// Rebuilds all rows that are derived from the records, and prints the number of records of each collection.
 ///
 /// # Errors
-///
 /// If the folding of the database is unknown to this version, or the database fails.
 pub async fn reindex(config: config::Database) -> anyhow::Result<()> {
     with_store(&config, async |store| {

@@ -18,7 +18,6 @@ impl Database {
     /// Opens the configured database, or starts the embedded one.
     ///
     /// # Errors
-    ///
     /// If the URL is not valid, the server does not answer in time, or the embedded database does not start.
     pub async fn open(config: &config::Database) -> anyhow::Result<Self> {
         if let Some(target) = config.target()? {
@@ -34,7 +33,6 @@ impl Database {
     /// Opens the database. If a running service holds the embedded database, joins it.
     ///
     /// # Errors
-    ///
     /// The cases of [`open`](Self::open), except that the embedded database is in use.
     pub async fn open_or_join(config: &config::Database) -> anyhow::Result<Self> {
         match Self::open(config).await {
@@ -61,7 +59,6 @@ impl Database {
 /// Migrates the database to the schema of this version.
 ///
 /// # Errors
-///
 /// If the database cannot be opened, or a migration fails.
 pub async fn migrate(config: config::Database) -> anyhow::Result<()> {
     let database = Database::open_or_join(&config).await?;
@@ -75,7 +72,6 @@ pub async fn migrate(config: config::Database) -> anyhow::Result<()> {
 /// Runs `work` on a store of the database, then closes both.
 ///
 /// # Errors
-///
 /// If the database cannot be opened, or `work` fails.
 pub async fn with_store<T>(
     config: &config::Database,

@@ -17,7 +17,6 @@ const MIGRATE: &str = "the database's API tokens cannot be reached; if it is new
 /// Creates a token, and prints it.
 ///
 /// # Errors
-///
 /// If the database cannot be opened, or has no table of tokens.
 pub async fn create(config: CreateToken) -> Result<()> {
     let secret = ApiToken::generate()?;
@@ -42,7 +41,6 @@ pub async fn create(config: CreateToken) -> Result<()> {
 /// Prints all tokens, without their secrets.
 ///
 /// # Errors
-///
 /// If the database cannot be opened, or has no table of tokens.
 pub async fn list(config: ListTokens) -> Result<()> {
     let tokens =
@@ -57,7 +55,6 @@ pub async fn list(config: ListTokens) -> Result<()> {
 /// Revokes a token, and prints the time of its revocation.
 ///
 /// # Errors
-///
 /// If there is no such token, or the database cannot be opened.
 pub async fn revoke(config: RevokeToken) -> Result<()> {
     let revoked = with_store(&config.database, async |store| Ok(token::revoke(store.feed(), config.id).await?));

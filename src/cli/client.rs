@@ -79,7 +79,6 @@ impl Connector {
     /// configured.
     ///
     /// # Errors
-    ///
     /// If the configuration is contradictory, a file cannot be read, or a token would be sent in plaintext.
     pub fn new(config: &config::Server) -> Result<Self> {
         let has_certificates = config.tls_ca.is_some() || config.tls_cert.is_some();
@@ -111,7 +110,6 @@ impl Connector {
     /// Connects, and checks that the service speaks the protocol of the address.
     ///
     /// # Errors
-    ///
     /// If the name does not resolve, the connection fails, or the port speaks another protocol.
     pub async fn connect(&self) -> Result<ClientChannel, ConnectError> {
         let failed = |is_transient, cause: &str| ConnectError {

@@ -15,7 +15,6 @@ use crate::pb;
 /// Parses a message of the contract by its full name ("readout.v1.Story").
 ///
 /// # Errors
-///
 /// If the text has unknown fields or enum values, values of another type, a leap second, or anything after the message.
 pub fn parse<M: Message + Default>(full_name: &str, text: &str) -> Result<M, Mismatch> {
     let of = descriptor(full_name).map_err(|error| general_mismatch(error.to_string()))?;
@@ -45,7 +44,6 @@ fn general_mismatch(problem: String) -> Mismatch {
 /// in the order of their numbers, map entries in the order of their keys.
 ///
 /// # Errors
-///
 /// If the contract has no message of that name, or the message has a value that ProtoJSON cannot represent.
 pub fn print<M: Message>(full_name: &str, message: &M) -> Result<String> {
     let bytes = message.encode_to_vec();

@@ -16,7 +16,6 @@ use crate::config::{Args, Completions, Man};
 /// Prints the completion script of a shell.
 ///
 /// # Errors
-///
 /// If standard output cannot be written.
 pub fn completions(args: &Completions) -> Result<ExitCode> {
     let mut script = Vec::new();
@@ -27,7 +26,6 @@ pub fn completions(args: &Completions) -> Result<ExitCode> {
 /// Prints the manual page of the program, or writes the pages of all commands to a directory.
 ///
 /// # Errors
-///
 /// If standard output or the directory cannot be written.
 pub fn man(args: &Man) -> Result<ExitCode> {
     match &args.dir {

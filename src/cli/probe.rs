@@ -38,7 +38,6 @@ pub enum Protocol {
 /// Detects the protocol of the peer of a new connection.
 ///
 /// # Errors
-///
 /// If the peer does not answer in time, or the connection fails.
 pub async fn protocol(mut stream: TcpStream) -> io::Result<Protocol> {
     let exchange = async {

@@ -6,7 +6,6 @@ use prost_types::Timestamp;
 /// Parses a time.
 ///
 /// # Errors
-///
 /// The fault of the text, as a sentence that continues from the text.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
     if let Some(problem) = problem(text) {

@@ -10,7 +10,6 @@ const EXAMPLE: &str = "an address and a port such as 127.0.0.1:50051, localhost:
 /// 127.0.0.1 even if it is also ::1.
 ///
 /// # Errors
-///
 /// If the text has no port, its port is not a number up to 65535, or its name has no address.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {

@@ -34,7 +34,6 @@ impl Database {
     /// The existing database that the URL names; `None` for the embedded one.
     ///
     /// # Errors
-    ///
     /// If the file cannot be read, or the URL is not valid.
     pub fn target(&self) -> anyhow::Result<Option<Target>> {
         let Some(url) = Secret::given(self.database_url.as_ref(), self.database_url_file.as_deref())? else {

@@ -138,7 +138,6 @@ impl Serve {
     /// Checks the settings that can be checked without starting a service.
     ///
     /// # Errors
-    ///
     /// If plaintext would be served to other machines, the database URL is not valid, or two addresses are equal.
     pub fn check(&self) -> anyhow::Result<()> {
         self.service.transport.allow(self.listen)?;

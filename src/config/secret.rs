@@ -19,7 +19,6 @@ impl Secret {
     /// Reads a secret from a file, without the line end after its last line.
     ///
     /// # Errors
-    ///
     /// If the file cannot be read, or is empty.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -33,7 +32,6 @@ impl Secret {
     /// Returns the secret that is given directly or in a file; `None` if neither is given.
     ///
     /// # Errors
-    ///
     /// As [`read`](Self::read).
     pub fn given(value: Option<&Self>, file: Option<&Path>) -> anyhow::Result<Option<Self>> {
         value.map(|secret| Ok(secret.clone())).or_else(|| file.map(Self::read)).transpose()

@@ -69,7 +69,6 @@ impl Transport {
     /// Refuses plaintext on an address that other machines can reach, unless `--insecure` is given.
     ///
     /// # Errors
-    ///
     /// If there is neither a certificate nor `--insecure`, and `listen` is not a loopback address.
     pub fn allow(&self, listen: SocketAddr) -> anyhow::Result<()> {
         let is_plaintext = self.tls.tls_cert.is_none() && self.tls.tls_key.is_none();

@@ -11,7 +11,6 @@ use crate::{
 /// Removes the evidence that an import could not check, and counts it.
 ///
 /// # Errors
-///
 /// If the article cannot be read.
 pub async fn keep_checkable(clients: &Clients, report: &mut Report) -> Result<Omissions, Status> {
     if report.evidence.is_empty() {

@@ -40,7 +40,6 @@ const MAX_NAMED: usize = 5;
 /// Exports all records.
 ///
 /// # Errors
-///
 /// If the export cannot start or continue.
 pub async fn run(args: config::Export) -> Result<ExitCode> {
     let console = Console::counting("records");

@@ -31,7 +31,6 @@ const RECORDS_PER_STREAM: u16 = 16;
 /// Imports the files one after another.
 ///
 /// # Errors
-///
 /// If the import cannot start or continue.
 pub async fn run(args: config::Import) -> Result<ExitCode> {
     for file in &args.files {

@@ -25,7 +25,6 @@ type Input = BufReader<Box<dyn Read + Send>>;
 /// Returns a reader of the decompressed input.
 ///
 /// # Errors
-///
 /// If the input cannot be read, or has an unsupported compression format or encoding.
 pub fn unpacked(mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut head = Vec::with_capacity(MAGIC_LEN);

@@ -23,7 +23,6 @@ impl CursorFile {
     /// Reads the file, which need not exist, and checks that it can be replaced.
     ///
     /// # Errors
-    ///
     /// If the file holds no cursor, is not a regular file, or cannot be read or replaced.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display();
@@ -66,7 +65,6 @@ impl CursorFile {
     /// Replaces the cursor in the file.
     ///
     /// # Errors
-    ///
     /// If the new file cannot be written or renamed.
     pub fn set(&mut self, cursor: &str) -> Result<()> {
         if self.cursor.as_deref() == Some(cursor) {

@@ -36,7 +36,6 @@ const CHANGE: &str = "readout.v1.Change";
 /// for.
 ///
 /// # Errors
-///
 /// If the watch cannot start or resume.
 pub async fn run(args: config::Watch) -> Result<ExitCode> {
     let cursor_file = args.cursor_file.as_deref().map(CursorFile::open).transpose()?;

@@ -99,7 +99,6 @@ impl DatabaseUrl {
     /// Parses a URL.
     ///
     /// # Errors
-    ///
     /// If the text is not the URL of a PostgreSQL database, or has a parameter that readout cannot honour.
     pub fn parse(text: &str) -> Result<Self, DatabaseUrlError> {
         parse::parse(text)
@@ -108,7 +107,6 @@ impl DatabaseUrl {
     /// Converts to the options for connections.
     ///
     /// # Errors
-    ///
     /// If the URL names several hosts, or no database.
     pub fn target(&self) -> Result<Target, DatabaseUrlError> {
         let mut options = PgConnectOptions::new_without_pgpass();
@@ -199,7 +197,6 @@ impl Target {
     /// next connection reports them.
     ///
     /// # Errors
-    ///
     /// If the database does not answer in time.
     pub async fn wait(&self) -> Result<(), DatabaseUrlError> {
         let Some(limit) = self.connect_timeout else { return Ok(()) };

@@ -38,7 +38,6 @@ impl Lanes {
     /// Waits until all records are written. Returns those that refer to a missing record.
     ///
     /// # Errors
-    ///
     /// The error that ended a lane.
     pub async fn close(mut self) -> Result<Vec<Item>> {
         self.lanes.clear();
