@@ -73,6 +73,7 @@ scale: postgres rust ## Measure queries over N and N/10 meetings: two tables, on
 lint: rust ## Check the format and lints of the code, the contract and the alerts
 	cargo fmt --check
 	cargo clippy --all-targets --all-features $(LOCKED) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --document-private-items $(LOCKED)
 	cargo check $(LOCKED)
 	@if command -v npx >/dev/null; then \
 	  cd proto && $(BUF) lint && $(BUF) format -d --exit-code --path readout && \

@@ -1,6 +1,6 @@
 //! The messages and services of the contract, as generated code. No other module includes generated messages.
 
-#![allow(clippy::all, missing_docs, rustdoc::all)]
+#![allow(clippy::all, clippy::missing_errors_doc, missing_docs, rustdoc::all)]
 
 /// `google.type`: dates, times of day, coordinates.
 pub mod google {
