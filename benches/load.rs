@@ -40,7 +40,7 @@ impl Side {
         median(self.rates.clone())
     }
 
-    /// The rate relative to another side: the median over the rounds, each divided by the other side's adjacent round.
+    /// The median, over the rounds, of this side's rate divided by the other's.
     pub fn speedup(&self, other: &Self) -> f64 {
         median(self.rates.iter().zip(&other.rates).map(|(rate, other_rate)| rate / other_rate).collect())
     }

@@ -24,7 +24,7 @@ const AS_GIVEN: [&str; 3] = ["alternate_uris", "request_id", "uri"];
 /// Messages whose zero is a value: midnight, and the first instant of 1970.
 const VALUES: [&str; 2] = ["google.protobuf.Timestamp", "google.type.TimeOfDay"];
 
-/// Parts that `model::cross_field` requires and that may be empty.
+/// Parts that `model::rules::cross_field` requires and that may be empty.
 const KEPT: [&str; 1] = ["readout.v1.Meeting.account"];
 
 /// Messages with a rule of their own; `model::canonical` has a function for each.

@@ -8,7 +8,7 @@ use prost_reflect::{
 
 use super::{camel, field_behavior, ident, is_output_only, rust_path, sent_messages, snake};
 
-/// Messages with rules that buf.validate cannot express; `model::cross_field` has a function for each.
+/// Messages with rules that buf.validate cannot express; `model::rules::cross_field` has a function for each.
 const CROSS_FIELD: [&str; 18] = [
     "Account",
     "AddReportRequest",
@@ -173,7 +173,7 @@ fn check_field(field: &FieldDescriptor, validate: &ExtensionDescriptor) -> Resul
         }
     } else if let Kind::Message(_) = field.kind() {
         if field.containing_oneof().is_some() {
-            // Oneofs declare no rules: `model::cross_field` checks those of requests.
+            // Oneofs declare no rules: `model::rules::cross_field` checks those of requests.
             rules.finish()?;
             return Ok(String::new());
         }

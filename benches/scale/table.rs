@@ -78,13 +78,13 @@ fn memory(small: &Stage, large: &Stage) -> [String; 6] {
         figures(small),
         figures(large),
         format!("{ratio:.2}"),
-        format!("<= {MOST_MEMORY_RATIO}"),
-        verdict(ratio <= MOST_MEMORY_RATIO),
+        format!("<= {MAX_MEMORY_RATIO}"),
+        verdict(ratio <= MAX_MEMORY_RATIO),
     ]
 }
 
 /// The memory that an allocator retains varies by this much.
-const MOST_MEMORY_RATIO: f64 = 1.3;
+const MAX_MEMORY_RATIO: f64 = 1.3;
 
 fn aligned<const N: usize>(rows: Vec<[String; N]>) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

@@ -13,7 +13,7 @@ const PREFIX: &str = "rdt_";
 const ID_DIGITS: usize = 32;
 const SECRET_DIGITS: usize = 64;
 
-/// An API token.
+/// An API token: the id for the lookup, and the secret.
 pub struct ApiToken {
     /// The id of the stored token.
     pub id: Uuid,
@@ -47,7 +47,7 @@ impl ApiToken {
         Some(Self { id: Uuid::try_parse(id).ok().filter(|_| is_whole)?, secret: secret.to_owned() })
     }
 
-    /// The hash of the secret, which is stored in place of it.
+    /// The hash of the secret. The database stores only this.
     pub fn hash(&self) -> SecretHash {
         SecretHash(Sha256::digest(&self.secret).into())
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::role::Role;
 
-/// A role for client certificates that have a name.
+/// The role of client certificates with this name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
     /// The name in the certificate.

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::principal::Identity;
 
-/// The most verified tokens in the cache.
+/// Maximum number of verified tokens in the cache.
 const MAX_VERIFIED: usize = 10_000;
 
 /// The keys of an issuer, and the tokens that they have verified. Replacing the keys drops this cache.

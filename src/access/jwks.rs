@@ -21,15 +21,15 @@ use crate::redaction;
 /// The pause between two fetches from a URL, and the shorter one until the first fetch succeeds.
 const URL_PERIOD: Duration = Duration::from_secs(5 * 60);
 const URL_FIRST_PERIOD: Duration = Duration::from_secs(5);
-/// The least pause between two fetches from a URL because of unknown keys.
+/// Minimum pause between two fetches from a URL because of unknown keys.
 const URL_PAUSE: Duration = Duration::from_secs(30);
 /// The pause between two reads of a file.
 const FILE_PERIOD: Duration = Duration::from_secs(1);
-/// The least pause between two reads of a file because of unknown keys.
+/// Minimum pause between two reads of a file because of unknown keys.
 const FILE_PAUSE: Duration = Duration::from_millis(100);
 /// The timeout of a fetch.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The largest key set, in bytes: more than any issuer has.
+/// Maximum size of a key set in bytes: more than any issuer has.
 const MAX_BYTES: usize = 1 << 20;
 
 /// The source of the keys.
@@ -95,19 +95,21 @@ impl KeySource {
     /// Parses the setting: a URL, or the path of a file.
     ///
     /// # Errors
-    /// The URL is invalid, holds a password, or is neither `https` nor on this machine.
+    /// The URL is invalid, contains a user name or a password, or is neither `https` nor on this machine.
     pub fn parse(text: &str) -> Result<Self, String> {
         if !text.contains("://") {
             return Ok(Self::File(text.into()));
         }
-        let url: Url = text.parse().map_err(|error| format!("is no URL: {error}"))?;
+        let url: Url = text.parse().map_err(|error| format!("is not a URL: {error}"))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("must be without a password, which would appear in the log".to_owned());
+            return Err("must not contain a user name or a password: the log would show them".to_owned());
         }
         match url.scheme() {
             "https" => Ok(Self::Url(url)),
             "http" if is_loopback(&url) => Ok(Self::Url(url)),
-            _ => Err("must be https: whoever can change the keys in transit can impersonate any caller".to_owned()),
+            _ => {
+                Err("must be https: an attacker who changes the keys in transit can impersonate any caller".to_owned())
+            }
         }
     }
 
@@ -131,7 +133,7 @@ impl Jwks {
     /// Fetches the keys. A URL that fails is fetched again later.
     ///
     /// # Errors
-    /// A file cannot be read or is not a key set.
+    /// A file cannot be read or is not a key set, or the HTTP client cannot be created.
     pub async fn new(source: KeySource) -> Result<Self, KeysError> {
         // Redirects could leave https or the configured host. A proxy is not used for this machine itself.
         let mut client = Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none());
@@ -148,7 +150,7 @@ impl Jwks {
         Ok(keys)
     }
 
-    /// Fetches the keys periodically. Does not end.
+    /// Fetches the keys periodically. Never returns.
     pub async fn refresh(&self) {
         let mut succeeded = true;
         loop {

@@ -59,12 +59,12 @@ impl Jwts {
     /// A verifier for this issuer, which fetches its keys.
     ///
     /// # Errors
-    /// The keys cannot be read from a file.
+    /// The keys cannot be read from a file, or the HTTP client cannot be created.
     pub async fn new(issuer: JwtIssuer) -> Result<Self, KeysError> {
         Ok(Self { keys: Jwks::new(issuer.keys.clone()).await?, issuer })
     }
 
-    /// Refreshes the keys. Does not end.
+    /// Refreshes the keys. Never returns.
     pub async fn refresh(&self) {
         self.keys.refresh().await;
     }

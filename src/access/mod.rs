@@ -1,5 +1,5 @@
-//! Authentication, roles and rate limits. A caller is authenticated by an API token, a JWT or a client certificate.
-//! They give it a role, and the name under which its writes are recorded. This module knows no gRPC:
+//! Authentication, roles and rate limits. A caller is authenticated by an API token, a JWT or a client certificate. The
+//! credentials determine its role and the name recorded with its writes. This module does not depend on gRPC:
 //! `service/layer/access` calls it, and `service/status` converts the denials.
 
 pub mod api_token;
@@ -61,7 +61,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// True if callers can present credentials.
+    /// True if any kind of credentials is configured.
     pub fn asks_for_credentials(&self) -> bool {
         self.api_tokens || self.jwt.is_some() || !self.client_identities.is_empty()
     }
@@ -83,7 +83,7 @@ pub struct Authenticator {
 pub enum AuthenticatorError {
     /// Everyone who can reach the address would have full access.
     #[error(
-        "{0} can be reached from elsewhere, and nothing says who may call: give --api-tokens, --jwt-issuer or \
+        "{0} is reachable from other machines and no access option is set: set --api-tokens, --jwt-issuer or \
          --client-identity, or give callers without credentials a role with --anonymous-role"
     )]
     Open(SocketAddr),
@@ -140,7 +140,7 @@ impl Authenticator {
         })
     }
 
-    /// Refreshes tokens and keys, and evicts idle rate limits. Does not end.
+    /// Refreshes tokens and keys, and evicts idle rate limits. Never returns.
     pub async fn refresh(&self) {
         let tokens = async {
             if let Some(tokens) = &self.tokens {
@@ -160,7 +160,8 @@ impl Authenticator {
         tokio::join!(tokens, jwts, rates);
     }
 
-    /// Authenticates a caller, counts the call, and checks that the caller has the role.
+    /// Authenticates a caller, charges its rate limit, and checks its role. A caller without a role is rejected
+    /// uncounted.
     ///
     /// # Errors
     /// The credentials are missing or invalid, the rate is exceeded, or the role is too low.
@@ -194,13 +195,7 @@ impl Authenticator {
                         .authenticate(&token)
                         .await
                 }
-                None => {
-                    self.jwts
-                        .as_ref()
-                        .ok_or(Denied::Invalid("such tokens are not accepted"))?
-                        .authenticate(bearer)
-                        .await
-                }
+                None => self.jwts.as_ref().ok_or(Denied::Invalid("JWTs are not accepted"))?.authenticate(bearer).await,
             };
             return identity.map(Some);
         }
@@ -211,8 +206,8 @@ impl Authenticator {
     }
 }
 
-/// The role of callers without credentials. An error if the options do not say, and it would be full access from other
-/// machines.
+/// The role of callers without credentials. Fails if the options set no role and other machines could reach the
+/// address.
 fn anonymous_role(options: &Options, address: SocketAddr) -> Result<Option<Role>, AuthenticatorError> {
     match options.anonymous {
         Some(role) => Ok(role),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::denied::Denied;
 use crate::model::role::Role;
 
-/// The longest name of a principal, in characters.
+/// Maximum length of a principal's name, in characters.
 pub const LONGEST_NAME: usize = 128;
 
 /// A longer name keeps this prefix, followed by `~` and this many digits of its hash.

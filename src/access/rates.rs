@@ -15,7 +15,7 @@ use tokio::time;
 
 use super::{Principal, denied::Denied};
 
-/// How often idle rate-limiter entries are evicted.
+/// The interval at which idle rate-limiter entries are evicted.
 const EVICTION_PERIOD: Duration = Duration::from_secs(10);
 
 /// A rate limiter with an entry per caller.
@@ -57,7 +57,7 @@ impl Rates {
             .map_err(|not_until| Denied::TooOften(not_until.wait_time_from(self.clock.now())))
     }
 
-    /// Evicts idle callers periodically. Does not end.
+    /// Evicts idle callers periodically. Never returns.
     pub async fn evict_idle(&self) {
         loop {
             time::sleep(EVICTION_PERIOD).await;

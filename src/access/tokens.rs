@@ -30,9 +30,9 @@ use crate::{
 
 /// The pause between two refreshes.
 const REFRESH_PERIOD: Duration = Duration::from_secs(1);
-/// The least time between two refreshes, however many unknown tokens are presented.
+/// Minimum time between two refreshes, however many unknown tokens are presented.
 const MIN_REFRESH_PAUSE: Duration = Duration::from_millis(100);
-/// The longest wait of a call with an unknown token for the database.
+/// Maximum time that a call with an unknown token waits for the database.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The cache of all API tokens.
@@ -77,7 +77,7 @@ impl Tokens {
         Ok(Self { store, cache: Arc::new(RwLock::new(cache)), last })
     }
 
-    /// Refreshes the cache periodically. Does not end.
+    /// Refreshes the cache periodically. Never returns.
     pub async fn refresh(&self) {
         loop {
             time::sleep(REFRESH_PERIOD).await;

@@ -45,7 +45,7 @@ impl Address {
             None => (authority, if is_tls { 443 } else { 80 }),
         };
         if host.is_empty() {
-            bail!("--server {text:?} has no host: write http://127.0.0.1:50051, for one");
+            bail!("--server {text:?} has no host: write, for example, http://127.0.0.1:50051");
         }
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(address) => address,

@@ -34,7 +34,7 @@ use crate::{
 /// A channel that adds the metadata of the command to each call. Clones share the connection.
 pub type ClientChannel = InterceptedService<Channel, CallMetadata>;
 
-/// The longest time that an attempt to connect may take.
+/// Maximum time of an attempt to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The metadata of each call: the token, and the trace of the command (the variable `TRACEPARENT`, which OpenTelemetry
@@ -84,11 +84,11 @@ impl Connector {
         let has_certificates = config.tls_ca.is_some() || config.tls_cert.is_some();
         let address = Address::parse(&config.server, has_certificates)?;
         if !address.is_tls && has_certificates {
-            bail!("--tls-ca and --tls-cert need an https:// address, and {address} is none");
+            bail!("--tls-ca and --tls-cert need an https:// address, and {address} is not one");
         }
         let token = token(config)?;
         if !address.is_tls && token.is_some() && !config.insecure && !is_loopback(&address.host) {
-            bail!("the token would go to {address} in plaintext: use https://, or say --insecure");
+            bail!("the token would be sent to {address} in plaintext: use https://, or give --insecure");
         }
         let mut endpoint = Endpoint::from_shared(address.to_string())?
             .connect_timeout(CONNECT_TIMEOUT)

@@ -33,10 +33,10 @@ use crate::pb::{
     participant_service_client::ParticipantServiceClient,
 };
 
-/// The largest message that the service accepts, in bytes.
+/// Maximum size of a message that the service accepts, in bytes.
 const MESSAGE_LIMIT: usize = 8 << 20;
 
-/// The largest response in bytes: a resource of the largest size and its envelope.
+/// Maximum size of a response in bytes: a resource of the largest size and its envelope.
 const DECODING_LIMIT: usize = MESSAGE_LIMIT + (64 << 10);
 
 /// The format in the header of an export.

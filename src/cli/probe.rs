@@ -19,7 +19,7 @@ const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
 
-/// The longest wait for an answer. A server that stays silent may be starting, or overloaded.
+/// Maximum wait for an answer. A server that stays silent may be starting, or overloaded.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The protocol of a port, by its answer to an HTTP/2 preface in plaintext.

@@ -13,7 +13,7 @@ use crate::error_chain;
 /// Repetitions before the service is given up: about half a minute, enough for a restart.
 const MAX_RETRIES: u32 = 10;
 
-/// The longest pause between calls, even if the service asks for a longer one.
+/// Maximum pause between calls, even if the service asks for a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Exponential backoff. Counts consecutive failures.

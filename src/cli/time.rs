@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
         Ok(time) => {
             Ok(Timestamp { seconds: time.timestamp(), nanos: time.timestamp_subsec_nanos().min(999_999_999) as i32 })
         }
-        Err(_) => Err("is no time: write it as 2020-09-04T12:00:00Z".to_owned()),
+        Err(_) => Err("is not a time: write it as 2020-09-04T12:00:00Z".to_owned()),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Access")]
 pub struct Access {
-    /// Accept API tokens, which `readout token create` makes
+    /// Accept API tokens, which `readout token create` creates
     #[arg(long, env = "READOUT_API_TOKENS", value_parser = BoolishValueParser::new())]
     pub api_tokens: bool,
     #[command(flatten)]
@@ -41,10 +41,10 @@ pub struct Access {
     /// Server reflection, for callers with at least the role reader (grpcurl needs it)
     #[arg(long, env = "READOUT_REFLECTION", default_value = "on", value_name = "ON_OR_OFF")]
     pub reflection: Reflection,
-    /// Calls per second that each caller may make; anonymous callers are counted by their address; 0: no limit
+    /// Maximum calls per second of each caller; anonymous callers are counted by their address; 0: no limit
     #[arg(long, env = "READOUT_RATE", default_value = "0", value_name = "N")]
     pub rate: u32,
-    /// Calls that a caller may make at once; default: the calls of one second (--rate)
+    /// Burst size: calls that a caller may make in one instant; default: --rate
     #[arg(long, env = "READOUT_RATE_BURST", value_name = "N")]
     pub rate_burst: Option<NonZeroU32>,
 }
@@ -79,8 +79,8 @@ pub struct Jwt {
     #[arg(long, env = "READOUT_JWT_ALGORITHMS", value_name = "ALGORITHMS", value_delimiter = ',',
         default_value = "RS256,ES256,EdDSA", value_parser = algorithm)]
     pub jwt_algorithms: Vec<Algorithm>,
-    /// Claim that holds the role: words, or a list of words, such as `writer` or `readout:writer`; the highest role
-    /// counts
+    /// Claim that holds the role: a string of words, or a list of strings, such as `writer` or `readout:writer`; the
+    /// highest role counts
     #[arg(long, env = "READOUT_JWT_ROLE_CLAIM", value_name = "CLAIM", default_value = "readout_role")]
     pub jwt_role_claim: String,
 }

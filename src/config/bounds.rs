@@ -1,33 +1,33 @@
-//! The limits of calls: time, concurrency and the life of streams.
+//! The options that limit calls: time, concurrency and the age of streams.
 
 use std::time::Duration;
 
 use super::{positive_seconds, seconds};
 
-/// The limits of calls.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Bounds")]
 pub struct Bounds {
-    /// Seconds that a unary call may take, even if its caller allows more
+    /// Maximum seconds that a unary call takes, even if its caller allows more
     #[arg(long, env = "READOUT_CALL_TIMEOUT", default_value = "60", value_name = "SECONDS",
         value_parser = positive_seconds)]
     pub call_timeout: Duration,
-    /// Seconds that the database may work on one query: a page of a list, a chunk of a stream, counts, paths
+    /// Maximum seconds of one database query: for a page of a list, a chunk of a stream, counts or paths
     #[arg(long, env = "READOUT_QUESTION_TIMEOUT", default_value = "10", value_name = "SECONDS",
         value_parser = positive_seconds)]
     pub question_timeout: Duration,
-    /// Seconds that a call may wait in a queue; a tenth of it while the queue does not empty
+    /// Maximum seconds that a call waits in a queue; a tenth of that while the queue stays non-empty for longer than
+    /// this
     #[arg(long, env = "READOUT_MAX_WAIT", default_value = "2", value_name = "SECONDS", value_parser = positive_seconds)]
     pub max_wait: Duration,
-    /// Unary calls at a time; further ones are refused
+    /// Maximum number of concurrent unary calls; further calls are refused
     #[arg(long, env = "READOUT_MAX_CALLS", default_value = "2048", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_calls: u32,
-    /// Streams at a time; further ones are refused
+    /// Maximum number of concurrent streams; further streams are refused
     #[arg(long, env = "READOUT_MAX_STREAMS", default_value = "10000", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_streams: u32,
-    /// Seconds, plus up to a tenth, after which a stream ends, so that its client resumes on any instance; 0: never
+    /// Maximum age of a stream in seconds, plus up to a tenth; its client then resumes on any instance; 0: no limit
     #[arg(long, env = "READOUT_STREAM_LIFE", default_value = "0", value_name = "SECONDS", value_parser = seconds)]
     pub stream_life: Duration,
 }

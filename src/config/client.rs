@@ -8,8 +8,8 @@ use std::path::PathBuf;
 /// its clients.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Server {
-    /// Address of the service: `https://host:port`, or `http://host:port` for plaintext; without a scheme, http, or
-    /// https if certificates are given
+    /// Address of the service: `https://host:port`, or `http://host:port` for plaintext; default scheme: https if
+    /// certificates are given, otherwise http
     #[arg(long, env = "READOUT_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
     pub server: String,
     /// Certificate authorities that sign the service's certificate (PEM); default: those of this system

@@ -17,11 +17,11 @@ pub struct Database {
     /// URL of an existing PostgreSQL database: postgres://user:password@host:port/name; default: the embedded database
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<Secret>,
-    /// File that holds the URL, in place of --database-url
+    /// File that holds the URL, instead of --database-url
     #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database_url")]
     pub database_url_file: Option<PathBuf>,
-    /// Directory of the embedded database; default: /var/lib/readout for root, else readout/ in the user's directory
-    /// for application data ($XDG_DATA_HOME or ~/.local/share)
+    /// Directory of the embedded database; default: /var/lib/readout for root, otherwise readout/ in the user's
+    /// directory for application data ($XDG_DATA_HOME or ~/.local/share)
     #[arg(long, env = "READOUT_DATA_DIR", default_value_os_t = default_data_dir(), hide_default_value = true,
         value_name = "DIR")]
     pub data_dir: PathBuf,

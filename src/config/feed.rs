@@ -13,13 +13,14 @@ pub struct Feed {
     #[arg(long, env = "READOUT_FEED_HEARTBEAT", default_value = "10", value_name = "SECONDS",
         value_parser = positive_seconds)]
     pub feed_heartbeat: Duration,
-    /// Days for which changes are kept, at least; records are not affected
+    /// Minimum days that changes are kept, unless --feed-keep-mib is exceeded; records are not affected
     #[arg(long, env = "READOUT_FEED_KEEP_DAYS", default_value = "30", value_name = "DAYS", value_parser = days)]
     pub feed_keep_days: Duration,
-    /// MiB of changes and their index beyond which the oldest changes are dropped before their age
+    /// Maximum size of the change log in MiB, indexes included. The oldest changes are dropped above it, even within
+    /// --feed-keep-days
     #[arg(long, env = "READOUT_FEED_KEEP_MIB", default_value = "8192", value_name = "MIB")]
     pub feed_keep_mib: u32,
-    /// Changes in one partition of the feed; a partition is dropped as a whole once its newest change has expired
+    /// Number of changes in one partition of the feed; a partition is dropped as a whole when its newest change expires
     #[arg(long, env = "READOUT_FEED_RANGE", default_value = "250000", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub feed_range: u32,

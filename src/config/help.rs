@@ -13,31 +13,32 @@ Services may run at the same time.";
 
 pub const IMPORT: &str = "\
 Each message is a readout.v1.Story in ProtoJSON. In a file that begins with the header of an export, each message is a \
-readout.v1.ExportRecord. The messages of a file follow one another, with or without line ends between and inside them, \
-or form an array of any length. The encoding is UTF-8, with or without a byte order mark. gzip and zstd are detected \
-by the first bytes of the file, not by its name. A message has at most 64 MiB of JSON, and 8 MiB in its binary \
-encoding.
+readout.v1.ExportRecord. The messages of a file are concatenated, with or without line ends between and inside \
+them, or form an array of any length. The encoding is UTF-8, with or without a byte order mark. gzip and zstd are \
+detected by the first bytes of the file, not by its name. A message has at most 64 MiB of JSON, and 8 MiB in its \
+binary encoding.
 
 A repeated import is safe: existing records are matched and left unchanged. Records of an export keep their names. A \
 record that refers to a later record waits until the other records of its kind are written.
 
 Totals: `stories` counts the accepted stories. `articles`, `meetings`, `reports` and `participants` count the distinct \
-resources of the accepted messages; of these, `created` did not exist before this import and `matched` did. \
+resources of the accepted messages. `created` counts those that the import created, `matched` those that existed. \
 `failed` counts the messages that were refused or could not be read. `differs` counts the messages whose article or \
-record exists with other content and was left unchanged. Each of both is printed on standard error with its file, its \
-first line, its uri or name, and the reason. Of many errors of one kind, the first few are printed and all are counted.
+record exists with other content and was left unchanged. Each failed or differing message is printed on standard error \
+with its file, its first line, its uri or name, and the reason. Of many errors of one kind, the first few are printed \
+and all are counted.
 
-After a malformed message, reading continues at the next line that can begin a message. If there is none, the import \
-says so and continues with the next file.
+After a malformed message, reading continues at the next line that may start a message. If there is none, the import \
+reports that and continues with the next file.
 
-Exit status: 0 all messages were accepted, 1 some failed or differ, 2 the import could not start or had to stop.";
+Exit status: 0 all messages were accepted, 1 some failed or differ, 2 the import did not start, or stopped early.";
 
 pub const EXPORT: &str = "\
-The first line is a header. Then follow participants and articles in the order of their names, reports in the order of \
-their meetings' names and their own names, rulings in the order of their creation, and the reviews of meetings that \
-are REVIEWED. Each line is a readout.v1.ExportRecord in canonical ProtoJSON. Values that the service derives (settled \
-accounts, revisions, times, hashes) are omitted. `readout import` restores the records under the same names, and an \
-export of the restored records has the same bytes.
+The first line is a header. It is followed by participants and articles in the order of their names, reports in the \
+order of their meetings' names and their own names, rulings in the order of their creation, and the reviews of \
+meetings that are REVIEWED. Each line is a readout.v1.ExportRecord in canonical ProtoJSON. Values that the service \
+derives (settled accounts, revisions, times, hashes) are omitted. `readout import` restores the records under the same \
+names, and an export of the restored records has the same bytes.
 
 The export omits deleted records, retracted reports, withdrawn rulings, meetings without other reports, and merged \
 meetings, whose reports are exported with the meeting that they were merged into. It also omits evidence that an \
@@ -45,7 +46,7 @@ import could not check: quotes that are no longer in their article's text, and q
 withheld. Omissions are counted on standard error.
 
 Exit status: 0 the export is complete; 1 the reader of standard output has closed it, or the export misses records \
-that it names because of concurrent writes: export again; 2 the export could not start or had to stop.";
+that it names because of concurrent writes: export again; 2 the export did not start, or stopped early.";
 
 pub const WATCH: &str = "\
 Each line is a readout.v1.Change in canonical ProtoJSON. A watch that is interrupted, for example by a restart of the \
@@ -53,11 +54,11 @@ service, resumes after the last line. With a cursor file, the next run resumes t
 if a run was killed between printing the line and saving its cursor, but no line is lost. A cursor belongs to one \
 filter.
 
-If the service is not reachable yet, the command retries for half a minute and says so on standard error. A wrong \
+If the service is not reachable yet, the command retries for half a minute and reports that on standard error. A wrong \
 address, host name or credential ends the watch at once.
 
 Exit status: 0 all changes were printed (with --until-caught-up); 1 the reader of standard output has closed it; 2 the \
-watch could not start or resume: its changes have expired, or the database was restored.";
+watch did not start or resume: its changes have expired, or the database was restored.";
 
 pub const COMPLETIONS: &str = "\
 bash: readout completions bash > ~/.local/share/bash-completion/completions/readout

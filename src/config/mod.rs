@@ -58,7 +58,7 @@ pub struct Args {
 pub enum Command {
     /// Run the service until SIGTERM or ctrl-c; a second signal ends it at once
     Serve(Box<Serve>),
-    /// Check and print the configuration of `serve` for these flags and this environment, without secrets
+    /// Check the configuration that `serve` would use, and print it without secrets
     #[command(after_long_help = CONFIG)]
     Config(Box<Serve>),
     /// Migrate the database to the schema of this version
@@ -88,13 +88,13 @@ pub enum Command {
 /// The commands that maintain the database.
 #[derive(Debug, Subcommand)]
 pub enum Admin {
-    /// Start a new epoch of the change feed, after a restore from a backup: it invalidates all older cursors
+    /// Start a new epoch of the change feed after a restore from a backup. All older cursors become invalid
     #[command(after_long_help = NEW_EPOCH)]
     NewEpoch(Database),
-    /// Erase the texts of articles from all their revisions, for texts that may no longer be stored
+    /// Erase the texts of articles from all revisions, for example when the right to store them has ended
     #[command(after_long_help = EXPUNGE)]
     Expunge(Expunge),
-    /// Rebuild the index rows of all records, after a rolling upgrade, once the last old instance has ended
+    /// Rebuild the index rows of all records. Run it after a rolling upgrade, when no old instance runs
     #[command(after_long_help = REINDEX)]
     Reindex(Database),
 }
@@ -122,7 +122,7 @@ pub enum LogFormat {
 /// The options of `serve`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Serve {
-    /// Address and port to listen on; a host name such as localhost is resolved, and :PORT means 127.0.0.1:PORT
+    /// Address and port to listen on; host names such as localhost are resolved, and :PORT means 127.0.0.1:PORT
     #[arg(long, env = "READOUT_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDR",
         value_parser = address::listen_address)]
     pub listen: SocketAddr,
@@ -152,10 +152,10 @@ impl Serve {
 /// The options of a service that depend neither on its address nor on its database.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Service {
-    /// Seconds after the signal to stop for which the service still accepts calls but reports that it is not ready
+    /// Seconds after SIGTERM during which the service reports not ready but still accepts calls
     #[arg(long, env = "READOUT_DRAIN_DELAY", default_value = "0", value_name = "SECONDS", value_parser = seconds)]
     pub drain_delay: Duration,
-    /// Seconds that open calls have to end once the service stops accepting calls
+    /// Maximum seconds that open calls have to end after the service stops accepting calls
     #[arg(long, env = "READOUT_DRAIN_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub drain_timeout: Duration,
     #[command(flatten)]
@@ -187,20 +187,19 @@ impl Default for Service {
 /// The options of `import`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Import {
-    /// Files of JSON messages, on one line or many, in sequence or in an array; plain, gzip or zstd; `-`: standard
-    /// input
+    /// Files of JSON messages, concatenated or in an array, plain or compressed (gzip, zstd). `-` reads standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub server: Server,
-    /// Streams of stories at a time; an export has 16 records at a time for each
+    /// Number of concurrent story streams; an export is imported with 16 concurrent records per stream
     #[arg(long, env = "READOUT_CONCURRENCY", default_value = "4", value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
     /// Format of the totals: text on standard error, or one line of JSON on standard output
     #[arg(long, env = "READOUT_OUTPUT", default_value = "text")]
     pub output: Output,
-    /// Print every error, not only the first few of each kind
+    /// Print every error instead of the first few of each kind
     #[arg(long)]
     pub all_errors: bool,
 }

@@ -8,23 +8,24 @@ use crate::store::Limits;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Connections to the database")]
 pub struct Pools {
-    /// Connections for reads by name
+    /// Maximum number of connections for reads by name
     #[arg(long, env = "READOUT_POOL_READS", default_value = "6", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_reads: u32,
-    /// Connections for pages of lists and of statements
+    /// Maximum number of connections for pages of lists and of statements
     #[arg(long, env = "READOUT_POOL_PAGES", default_value = "4", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_pages: u32,
-    /// Connections for chunks of streams; a chunk waits for one without a time limit
+    /// Maximum number of connections for chunks of streams; a chunk waits for a connection without a time limit
     #[arg(long, env = "READOUT_POOL_CHUNKS", default_value = "2", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_chunks: u32,
-    /// Connections for counts and paths; these queries use all cores, so that more at a time only makes each slower
+    /// Maximum number of connections for counts and paths; each query uses all cores, so more connections make every
+    /// query slower
     #[arg(long, env = "READOUT_POOL_QUESTIONS", default_value = "2", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_questions: u32,
-    /// Connections for the committer and for maintenance
+    /// Maximum number of connections for the committer and for maintenance
     #[arg(long, env = "READOUT_POOL_WRITES", default_value = "2", value_name = "N",
         value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub pool_writes: u32,

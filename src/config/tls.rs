@@ -19,7 +19,7 @@ pub struct Tls {
     /// Certificate authorities that sign client certificates (PEM)
     #[arg(long, env = "READOUT_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
-    /// Client certificates, if --tls-client-ca is given: required or optional
+    /// Requirement of client certificates, if --tls-client-ca is given: required or optional
     #[arg(long, env = "READOUT_TLS_CLIENT_AUTH", default_value = "required")]
     pub tls_client_auth: ClientAuth,
     /// Seconds between checks of these files for changes; new files apply to new connections. SIGHUP reloads them at

@@ -1,4 +1,4 @@
-//! The options of connections: their limits, timeouts and HTTP/2 settings.
+//! The options of connections: TLS, limits, timeouts and HTTP/2 settings.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,20 +6,19 @@ use anyhow::bail;
 
 use super::{Tls, positive_seconds, seconds};
 
-/// The options of connections.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Transport")]
 pub struct Transport {
     #[command(flatten)]
     pub tls: Tls,
-    /// Connections at a time; further ones are closed at once
+    /// Maximum number of concurrent connections; further connections are closed at once
     #[arg(long, env = "READOUT_MAX_CONNECTIONS", default_value = "10000", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
-    /// Connections at a time from one client address; 0: no limit
+    /// Maximum number of concurrent connections from one client address; 0: no limit
     #[arg(long, env = "READOUT_MAX_CONNECTIONS_PER_ADDRESS", default_value = "0", value_name = "N")]
     pub max_connections_per_address: u32,
-    /// Seconds for the TLS handshake and the HTTP/2 preface of a new connection
+    /// Maximum seconds for the TLS handshake and the HTTP/2 preface of a new connection
     #[arg(long, env = "READOUT_HANDSHAKE_TIMEOUT", default_value = "10", value_name = "SECONDS",
         value_parser = positive_seconds)]
     pub handshake_timeout: Duration,
@@ -27,7 +26,7 @@ pub struct Transport {
     #[arg(long, env = "READOUT_IDLE_TIMEOUT", default_value = "900", value_name = "SECONDS", value_parser = seconds)]
     pub idle_timeout: Duration,
     /// Seconds, plus or minus a tenth, after which a connection accepts no further calls (GOAWAY), so that clients
-    /// rebalance over instances; open calls continue; 0: never
+    /// spread over the instances; open calls continue; 0: never
     #[arg(long, env = "READOUT_CONNECTION_AGE", default_value = "0", value_name = "SECONDS", value_parser = seconds)]
     pub connection_age: Duration,
     /// Seconds of silence after which the service sends an HTTP/2 PING on a connection
@@ -38,11 +37,11 @@ pub struct Transport {
     #[arg(long, env = "READOUT_KEEPALIVE_TIMEOUT", default_value = "20", value_name = "SECONDS",
         value_parser = positive_seconds)]
     pub keepalive_timeout: Duration,
-    /// Open calls at a time on one connection; clients hold further ones back until one ends
+    /// Maximum number of concurrent calls on one connection; clients hold further calls back until one ends
     #[arg(long, env = "READOUT_MAX_CONCURRENT_STREAMS", default_value = "256", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_concurrent_streams: u32,
-    /// Upper bound of the headers of a call in bytes, plus 32 bytes for each header (RFC 9113, 6.5.2)
+    /// Maximum header bytes of a call, counting each header with 32 additional bytes (RFC 9113, 6.5.2)
     #[arg(long, env = "READOUT_MAX_HEADER_BYTES", default_value = "16384", value_name = "BYTES",
         value_parser = clap::value_parser!(u32).range(1024..=1024 * 1024))]
     pub max_header_bytes: u32,
@@ -75,7 +74,7 @@ impl Transport {
         if is_plaintext && !self.tls.insecure && !listen.ip().to_canonical().is_loopback() {
             bail!(
                 "--listen {listen} can be reached from other machines, which would send tokens and records in \
-                 plaintext: give --tls-cert and --tls-key, listen on 127.0.0.1, or say --insecure"
+                 plaintext: give --tls-cert and --tls-key, listen on 127.0.0.1, or give --insecure"
             );
         }
         Ok(())

@@ -125,7 +125,7 @@ impl Cluster {
         if self.data.exists() {
             return Err(EmbeddedError::NotACluster { dir: self.data.clone() });
         }
-        tracing::info!(dir = %self.data.display(), server = %self.binaries, "making a database");
+        tracing::info!(dir = %self.data.display(), server = %self.binaries, "creating a database");
         // an initdb of a killed service may still run: the pid keeps its directory distinct from this one
         let unfinished = self.dir.join(format!("postgres.new.{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&unfinished).map_err(EmbeddedError::io("create", &unfinished))?;

@@ -59,7 +59,7 @@ pub enum EmbeddedError {
     )]
     SocketPath { dir: PathBuf, limit: usize },
 
-    #[error("initdb could not make a database: {output}")]
+    #[error("initdb could not create a database: {output}")]
     Initdb { output: String },
 
     #[error(

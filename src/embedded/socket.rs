@@ -16,7 +16,7 @@ pub(super) const PORT: u16 = 5432;
 /// The name that PostgreSQL gives its socket: `.s.PGSQL.` and the port.
 pub(super) const FILE: &str = ".s.PGSQL.5432";
 
-/// The longest path of a Unix socket, in bytes: `sun_path` without its final zero byte.
+/// Maximum length of the path of a Unix socket, in bytes: `sun_path` without its final zero byte.
 const PATH_LIMIT: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// The directory of the socket: in the data directory, or in a temporary one if that path is too long.
@@ -87,7 +87,7 @@ fn create_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Removes a file; a missing file is no error.
+/// Removes a file; a missing file is not an error.
 pub(super) fn remove_file(path: &Path) -> Result<(), EmbeddedError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EmbeddedError::io("remove", path)(error)),

@@ -1,8 +1,8 @@
 //! Group commit. One task takes the queued submissions, commits them in one transaction, and answers each caller. There
-//! is no timer: a batch forms while the previous one is being flushed.
+//! is no timer: a batch forms while the previous one is being committed.
 //!
-//! The transaction belongs to the task and not to the handler. So a client that disconnects can neither cancel it
-//! half-way nor leave a connection inside of a transaction.
+//! The transaction belongs to the task and not to the handler. A client that disconnects therefore cannot cancel the
+//! transaction or leave it open.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -31,7 +31,7 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// The limits of the queue, in KiB and submissions. Further submissions wait for capacity.
 const QUEUE_KIB: usize = 16 * 1024;
 const QUEUE_SUBMISSIONS: usize = 4096;
-/// How often a batch is retried after contention, a dead connection or a missing range.
+/// Maximum retries of a batch after contention, a dead connection or a missing range.
 const MAX_RETRIES: usize = 5;
 
 /// The outcome of a submission that did not fail.
@@ -73,8 +73,8 @@ pub enum SubmitError {
 }
 
 impl Committer {
-    /// Starts the committer task. It ends when the queue is empty, and `closing` is cancelled or all clones of the
-    /// committer are dropped.
+    /// Starts the committer task. After `closing` is cancelled, or all clones are dropped, it commits the queued
+    /// submissions and ends.
     pub fn start(
         store: Store,
         feed: Feed,
@@ -94,7 +94,7 @@ impl Committer {
     }
 
     /// Commits the writes atomically. Dropping the future before the submission is taken from the queue drops the
-    /// submission; after that it commits.
+    /// submission. Dropping the future later does not cancel it.
     ///
     /// # Errors
     /// The service is stopping, or the database failed.
@@ -146,7 +146,7 @@ async fn run(writer: Writer, mut queue: mpsc::Receiver<Submission>, closing: Can
 }
 
 /// Takes the submissions of the next transaction. One that conflicts with the claims of an earlier one in the batch is
-/// answered as stale; one whose caller has gone is dropped.
+/// answered as stale; one whose caller has disconnected is dropped.
 fn take_batch(pending: &mut VecDeque<Submission>) -> Vec<Submission> {
     let mut batch: Vec<Submission> = Vec::new();
     let mut claimed: HashSet<Claim> = HashSet::new();
@@ -211,9 +211,10 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                 tracing::debug!(%error, "a batch conflicted with another transaction");
                 attempts += 1;
             }
-            // The connection broke before the commit, so nothing was written. A failed commit is another error.
+            // The connection was lost before COMMIT, so nothing was written. A connection lost during COMMIT is
+            // `Unknown`.
             Err(error) if error.is_connection_loss() && attempts < MAX_RETRIES => {
-                tracing::debug!(%error, "the connection of a batch was dead");
+                tracing::debug!(%error, "the connection was lost before a batch was committed");
                 attempts += 1;
             }
             // Ranges of the change log are created ahead, but not always fast enough.
@@ -226,7 +227,11 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
             }
             Err(StoreError::Defect(error)) if batch.len() > 1 => {
                 let cause = log_text(&error);
-                tracing::warn!(cause, writes = batch.len(), "a batch was refused, its writes are tried one by one");
+                tracing::warn!(
+                    cause,
+                    writes = batch.len(),
+                    "the database refused a batch; its submissions are committed one by one"
+                );
                 for submission in batch {
                     Box::pin(write(writer, vec![submission])).await;
                 }
@@ -257,6 +262,6 @@ fn outcome_name(outcome: &Result<Outcome, StoreError>) -> &'static str {
 }
 
 fn answer(submission: Submission, verdict: Result<Verdict, Arc<StoreError>>) {
-    // Fails if the caller has gone, which is no error.
+    // Sending fails if the caller has disconnected. That is not an error.
     let _ = submission.reply.send(verdict);
 }

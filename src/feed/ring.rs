@@ -5,8 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use super::entry::FeedEntry;
 
 /// The limits of the ring: changes, and bytes as `FeedEntry::weight` estimates them.
-pub const MOST_CHANGES: usize = 65_536;
-pub const MOST_BYTES: usize = 32 * 1024 * 1024;
+pub const MAX_CHANGES: usize = 65_536;
+pub const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// Changes at consecutive positions, oldest first.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Ring {
         }
         self.bytes += entry.weight();
         self.changes.push_back(entry);
-        while self.changes.len() > MOST_CHANGES || self.bytes > MOST_BYTES && self.changes.len() > 1 {
+        while self.changes.len() > MAX_CHANGES || self.bytes > MAX_BYTES && self.changes.len() > 1 {
             if let Some(oldest) = self.changes.pop_front() {
                 self.bytes -= oldest.weight();
             }
@@ -103,11 +103,11 @@ mod tests {
     fn ring_is_bounded() {
         let mut ring = Ring::default();
         let more = 10;
-        for position in 1..=(MOST_CHANGES + more) as i64 {
+        for position in 1..=(MAX_CHANGES + more) as i64 {
             ring.push(entry(position, false));
         }
         assert_eq!(positions(ring.after(more as i64, false, 1)), Some(vec![more as i64 + 1]));
         assert_eq!(positions(ring.after(more as i64 - 1, false, 1)), None);
-        assert!(ring.bytes <= MOST_BYTES);
+        assert!(ring.bytes <= MAX_BYTES);
     }
 }

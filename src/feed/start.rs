@@ -29,8 +29,8 @@ pub enum StartError {
     /// The start is of another epoch. Holds the current one.
     #[error("the feed has the epoch {0}")]
     EpochChanged(String),
-    /// Changes after the start are no longer kept. Holds the oldest point from which they are, and the time of the
-    /// change after it.
+    /// Changes after the start are no longer kept. Holds the oldest point from which changes are kept, and the time of
+    /// the first change after it.
     #[error("the oldest change kept comes after {0:?}")]
     Expired(ResumePoint, Option<DateTime<Utc>>),
     /// The start is later than the newest change, whose position this holds.

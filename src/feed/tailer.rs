@@ -34,16 +34,16 @@ const PAGE_BYTES: i64 = 2 * 1024 * 1024;
 /// The pause between two polls without a notification: short after a poll that found changes, then doubled each time.
 const SHORTEST_POLL: Duration = Duration::from_millis(20);
 const LONGEST_POLL: Duration = Duration::from_millis(250);
-/// The least pause between two reads, however many notifications arrive. One read takes all that was committed
+/// Minimum pause between two reads, however many notifications arrive. One read takes all that was committed
 /// meanwhile.
 const PACE: Duration = Duration::from_millis(1);
-/// The least pause between two notifications of other instances.
+/// Minimum pause between two notifications of other instances.
 const NOTIFY_PACE: Duration = Duration::from_millis(5);
 /// A query of the tailer that takes longer counts as a dead connection.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_millis(250);
-/// The most concurrent reads from the table for watchers that catch up.
+/// Maximum number of concurrent reads from the table for watchers that catch up.
 const CATCH_UP_READS: usize = 2;
 
 /// The head of the feed, as far as this instance has read it.

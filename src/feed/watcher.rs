@@ -57,8 +57,8 @@ pub enum WatchError {
     /// The epoch has ended.
     #[error("the feed has another epoch")]
     EpochChanged,
-    /// The changes that come next are no longer kept.
-    #[error("the changes that come next are no longer kept")]
+    /// The next changes are no longer kept.
+    #[error("the next changes are no longer kept")]
     Expired,
     /// A position is missing.
     #[error("a position is missing in the feed")]

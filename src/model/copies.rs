@@ -18,9 +18,9 @@ use crate::pb::{self, Article};
 pub const SHORTEST_COPY: usize = 400;
 
 /// Limit of days between the publication of two articles with equal texts that count as copies.
-pub const MOST_DAYS_APART: i64 = 7;
+pub const MAX_DAYS_APART: i64 = 7;
 
-/// The comparison key of a text: SHA-256 of its `names::key`. `None` if the normalised text is shorter than
+/// The key of a text for copies: SHA-256 of its `names::key`. `None` if the normalised text is shorter than
 /// [`SHORTEST_COPY`].
 pub fn text_key(text: &str) -> Option<TextHash> {
     let mut hasher = Sha256::new();
@@ -97,7 +97,7 @@ impl Copy {
         let names = |copy: &Self, source: &Self| copy.source == Some(source.place.id);
         let has_same_text = self.text_key.is_some() && self.text_key == other.text_key;
         let apart = self.day.zip(other.day).map(|(day, other_day)| (day - other_day).num_days().abs());
-        names(self, other) || names(other, self) || (has_same_text && apart.is_some_and(|days| days <= MOST_DAYS_APART))
+        names(self, other) || names(other, self) || (has_same_text && apart.is_some_and(|days| days <= MAX_DAYS_APART))
     }
 
     /// False if an article cannot be a copy of an existing one. For a new article, to which no other refers.
@@ -127,7 +127,7 @@ pub fn origins(articles: &[Copy]) -> HashMap<Uuid, Uuid> {
     // them.
     for pair in dated.windows(2) {
         let ((key, day, index), (next_key, next_day, next)) = (pair[0], pair[1]);
-        if key == next_key && (next_day - day).num_days() <= MOST_DAYS_APART {
+        if key == next_key && (next_day - day).num_days() <= MAX_DAYS_APART {
             groups.unite(index, next);
         }
     }

@@ -14,9 +14,9 @@ use super::{
 use crate::pb::{Account, Dispute, Meeting, Participation, Report, dispute, meeting::Review, participation::Presence};
 
 /// Limit of reports of a meeting, rulings included.
-pub const MOST_REPORTS: usize = 1_000;
+pub const MAX_REPORTS: usize = 1_000;
 /// Limit of the total size of the reports of a meeting, in bytes.
-pub const MOST_REPORT_BYTES: usize = 64 * 1024 * 1024;
+pub const MAX_REPORT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Derives the fields of a meeting from its active reports: the account (without the parts that [`full`] adds), the
 /// disputes, the counts and the review. `sources` are the reports of articles.

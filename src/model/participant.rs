@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::text::names;
 use crate::pb::Participant;
 
-/// The comparison keys of a participant's display name and other names. Empty keys are left out.
+/// The name keys of a participant's display name and other names. Empty keys are left out.
 pub fn keys(participant: &Participant) -> BTreeSet<String> {
     let aliases = participant.names.iter().map(|name| name.text.as_str());
     let mut keys: BTreeSet<_> =

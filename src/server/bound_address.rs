@@ -1,4 +1,4 @@
-//! A socket that is bound before the service listens on it. Until the service is ready, connections are bind_error, so
+//! A socket that is bound before the service listens on it. Until the service is ready, connections are refused, so
 //! callers try another instance instead of waiting in the backlog.
 
 use std::{io, net::SocketAddr};

@@ -43,7 +43,7 @@ impl Certificates {
         self.current.subscribe()
     }
 
-    /// Reloads the files periodically and on SIGHUP. Invalid files change nothing. Does not end.
+    /// Reloads the files periodically and on SIGHUP. Invalid files change nothing. Never returns.
     pub async fn reload_periodically(mut self) {
         let mut hangups = signal(SignalKind::hangup()).ok();
         let mut logged = None;
@@ -59,7 +59,7 @@ impl Certificates {
             let failure = self.reload().await.err().map(|error| error_chain::in_one_line(error.as_ref()));
             // Each failure is logged once, not at every reload.
             if let Some(error) = failure.as_deref().filter(|_| failure != logged) {
-                tracing::error!(error, "the certificates cannot be renewed, and the old ones go on");
+                tracing::error!(error, "the certificates cannot be renewed, and the old ones stay in use");
             }
             logged = failure;
         }

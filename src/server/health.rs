@@ -16,7 +16,7 @@ use crate::{
 /// The pause between two checks of the database.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Checks the database periodically, and sets the health status, the readiness and the metrics. Does not end.
+/// Checks the database periodically, and sets the health status, the readiness and the metrics. Never returns.
 pub async fn watch(health: HealthReporter, store: Store, readiness: Readiness) {
     let mut was_up = true;
     loop {

@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::connection_limit::ConnectionSlot;
 
-/// The longest time for which a closed connection is still read.
+/// Maximum time for which a closed connection is still read.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection that is shut down for writing and read to its end after it is dropped.

@@ -22,7 +22,7 @@ pub async fn run(listener: TcpListener, context: ServerContext) {
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "no connection can be taken in");
+                tracing::warn!(%error, "connections cannot be accepted");
                 time::sleep(RETRY_DELAY).await;
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Starts and stops the service: opens the database, migrates it, binds the listener, serves, and drains.
+//! Starts and stops the service: binds the address, opens and migrates the database, serves, and drains.
 //!
 //! The other modules each own one part: `listen` accepts connections, `connection` serves one of them, `operations` is
 //! the port for metrics and probes.
@@ -58,7 +58,7 @@ use crate::{
     store::{Store, schema::migrate::migrate as migrate_database},
 };
 
-/// The longest health request, in bytes. A request holds only the name of a service, and health callers need no
+/// Maximum size of a health request, in bytes. A request holds only the name of a service, and health callers need no
 /// credentials, so a small bound keeps them from taking memory.
 const HEALTH_BYTES: usize = 1024;
 
@@ -222,7 +222,7 @@ async fn serve_with_readiness(
             let drain = config.drain_timeout;
             if time::timeout(drain, &mut server).await.is_err() {
                 signals.abort.cancel();
-                tracing::warn!(?drain, "calls were still open and have been cut");
+                tracing::warn!(?drain, "calls were still open and were cancelled");
             }
         }
     }
@@ -277,7 +277,7 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 /// Waits until the committer has written its queue.
 async fn flush(committer_task: JoinHandle<()>) {
     if time::timeout(FLUSH_TIMEOUT, committer_task).await.is_err() {
-        tracing::warn!("some writes were not finished, and their callers have not been answered");
+        tracing::warn!("some writes were not committed, and their callers got no answer");
     }
 }
 

@@ -24,11 +24,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{bound_address::BoundAddress, readiness::Readiness};
 use crate::telemetry::metrics::{self, Metrics};
 
-/// The most open connections; further ones wait to be accepted.
+/// Maximum number of open connections; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 64;
 /// The time to read the head of a request, which includes the wait for the next request on a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest life of a connection.
+/// Maximum age of a connection.
 const MAX_AGE: Duration = Duration::from_secs(60);
 /// The time that open requests have to end when the service stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -100,7 +100,7 @@ async fn accept(listener: TcpListener, router: Router, connections: TaskTracker,
                 });
             }
             Some((Err(error), _)) => {
-                tracing::warn!(%error, "no connection for operations can be taken in");
+                tracing::warn!(%error, "connections for operations cannot be accepted");
                 time::sleep(RETRY_DELAY).await;
             }
         }

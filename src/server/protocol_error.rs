@@ -12,7 +12,7 @@ use tokio::{
 use super::http2_preface::PrefaceStream;
 use crate::service::layer::only_grpc::PORT_SPEAKS;
 
-/// The most bytes of a request head that are read before the response.
+/// Maximum number of bytes of a request head that are read before the response.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// A client that still sends after the response is read from for at most this long, and for at most `DRAIN_PAUSE`

@@ -56,7 +56,7 @@ pub struct Api {
     pub token_key: TokenKey,
     /// Time limit of a query.
     pub question_timeout: Duration,
-    /// The longest life of a stream.
+    /// Maximum age of a stream.
     pub stream_limits: StreamLimits,
 }
 

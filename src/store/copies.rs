@@ -14,7 +14,7 @@ use crate::{
 
 /// A subquery for the neighbours of the article `this`: the article that it was syndicated from, the articles that were
 /// syndicated from it, and of the articles with the same text the ones published next before and after it. Every
-/// article of a group is reachable through neighbours. Seven days is `model::copies::MOST_DAYS_APART`.
+/// article of a group is reachable through neighbours. Seven days is `model::copies::MAX_DAYS_APART`.
 pub(super) const NEIGHBOURS: &str = "
     (select id, origin
      from article

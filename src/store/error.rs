@@ -16,16 +16,16 @@ pub enum StoreError {
     #[error("the database is full")]
     Full(#[source] sqlx::Error),
     /// Too many requests wait for a connection: retry later.
-    #[error("too many wait for the database")]
+    #[error("too many requests wait for a database connection")]
     Overloaded,
     /// A deadlock, a serialization failure or a lock timeout: retry at once.
-    #[error("another transaction was in the way")]
+    #[error("conflict with another transaction")]
     Contention(#[source] sqlx::Error),
     /// A statement exceeded the statement timeout.
-    #[error("the statement took too long")]
+    #[error("the statement exceeded its timeout")]
     TimedOut(#[source] sqlx::Error),
     /// A bounded query exceeded its deadline.
-    #[error("the question took too long")]
+    #[error("the query exceeded its deadline")]
     OutOfTime,
     /// The connection was lost during COMMIT: the transaction may or may not have been committed.
     #[error("it is not known whether the transaction was committed")]

@@ -1,4 +1,4 @@
-//! Participants: docs, the columns that filters read, normalised names for matching, and external ids, which are unique
+//! Participants: docs, the columns that filters read, name keys for matching, and external ids, which are unique
 //! among live participants.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -31,7 +31,7 @@ pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Participants, ids).await
 }
 
-/// The participants with a normalised name.
+/// The participants with a name key.
 #[derive(Debug, Clone, Default)]
 pub struct Namesakes {
     /// Increases whenever a participant with the name is written; 0 if there never was one.
@@ -40,7 +40,7 @@ pub struct Namesakes {
     pub docs: Vec<Doc>,
 }
 
-/// The participants with these normalised names. A name without participants has an entry only if one once had it.
+/// The participants with these name keys. A name without participants has an entry only if one once had it.
 ///
 /// # Errors
 /// The database fails.
@@ -113,7 +113,7 @@ pub(super) fn new_ids(participant: &PutParticipant) -> impl Iterator<Item = (&st
     held_ids(&participant.put.record).into_iter().filter(move |id| !former.contains(id))
 }
 
-/// The normalised names that a participant has or had. A concurrent write that relied on the absence of one must look
+/// The name keys that a participant has or had. A concurrent write that relied on the absence of one must look
 /// it up again, even if only the kind or the region has changed.
 pub(super) fn touched_names(participant: &PutParticipant) -> BTreeSet<String> {
     let mut names = keys(&participant.put.record);
@@ -260,7 +260,7 @@ pub(super) async fn update(tx: Tx<'_>, participants: &[Attributed<'_, PutPartici
     Ok(())
 }
 
-/// Writes the normalised names of the live participants.
+/// Writes the name keys of the live participants.
 pub(super) async fn index(tx: Tx<'_>, participants: &[Attributed<'_, PutParticipant>]) -> Result<(), StoreError> {
     let live = participants.iter().filter(|participant| !participant.put.record.is_deleted());
     let names =

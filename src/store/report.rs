@@ -22,7 +22,7 @@ use super::{
 use crate::{
     model::{
         article::parse_text_hash,
-        meeting::{MOST_REPORT_BYTES, MOST_REPORTS},
+        meeting::{MAX_REPORT_BYTES, MAX_REPORTS},
         report::CONTENT_VERSION,
         resource::{CONTRACT, Collection},
     },
@@ -101,7 +101,7 @@ pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>
     .fetch_one(pool)
     .await?;
     let fits = |number: i64, limit: usize| usize::try_from(number).is_ok_and(|number| number <= limit);
-    if !fits(count, MOST_REPORTS) || !fits(bytes, MOST_REPORT_BYTES) {
+    if !fits(count, MAX_REPORTS) || !fits(bytes, MAX_REPORT_BYTES) {
         return Ok(None);
     }
     let reports = sqlx::query_as(
@@ -215,8 +215,8 @@ pub(super) async fn existing(
 ) -> Result<BatchResult<(Uuid, String), ExistingReport>, StoreError> {
     let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
         contents.iter().map(|(article, hash)| (*article, content_hash(hash))).unzip();
-    // Scalar subqueries look each report up by its key. A cached plan that scans a small table would get slow as it
-    // grows.
+    // Scalar subqueries look each report up by its key. A plan cached while the table is small scans it, and becomes
+    // slow as the table grows.
     let rows: Vec<(Uuid, String, Option<Uuid>, bool)> = sqlx::query_as(
         "select input.article, encode(input.content_hash, 'hex'),
                 (select id

@@ -124,7 +124,7 @@ async fn a_service_on_a_public_address_does_not_start_without_access_rules() {
     let url = cluster::database().await.to_url_lossy().to_string();
     let Ran { code, stderr, .. } = run(["serve", "--listen", "0.0.0.0:0", "--insecure", "--database-url", &url]).await;
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("nothing says who may call: give --api-tokens"), "{stderr}");
+    assert!(stderr.contains("no access option is set: set --api-tokens"), "{stderr}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use readout::{
     config,
-    feed::ring::MOST_CHANGES,
+    feed::ring::MAX_CHANGES,
     pb::{
         ErrorReason, WatchChangesRequest, change::Kind, change::Resource, notice, watch_changes_request::Start,
         watch_changes_response::Event,
@@ -157,7 +157,7 @@ async fn a_watch_that_falls_behind_the_ring_is_notified_and_misses_nothing() {
     let mut fast = service.watch(all(now())).await;
     fast.caught_up().await;
     // More than the ring holds, as some changes are already on their way to the client, which does not read them.
-    let count = MOST_CHANGES + 50_000;
+    let count = MAX_CHANGES + 50_000;
     let (ahead, ()) = tokio::join!(fast.changes(count), service.fill_feed(count));
 
     let (mut numbers, mut notices) = (Vec::new(), Vec::new());

@@ -27,7 +27,7 @@ async fn a_watch_prints_nothing_when_its_cursor_file_is_unusable() {
         (path("empty"), "holds no cursor"),
         ("/proc/version".into(), "holds no cursor"),
         ("/proc/nosuch".into(), "cannot write"),
-        ("/dev/null".into(), "is no regular file"),
+        ("/dev/null".into(), "is not a regular file"),
     ] {
         let args = ["watch", "--server", &address, "--from", "beginning", "--until-caught-up", "--cursor-file", &file];
         let ran = run(args).await;

@@ -89,7 +89,7 @@ async fn an_import_error_names_file_line_uri_path_value_and_advice_once() {
     };
     let article = |field: &str| format!("\n\n{{\n \"article\": {{\n  \"uri\": \"urn:x\",\n  {field}\n }}\n}}");
     for (field, expected) in [
-        ("\"titel\": \"x\"", ":3: urn:x: article.titel is no field of Article: title is the nearest"),
+        ("\"titel\": \"x\"", ":3: urn:x: article.titel is not a field of Article: title is the nearest"),
         ("\"title\": 5", ":3: urn:x: article.title must be a string, not 5"),
         (
             "\"publishTime\": \"2016-12-31T23:59:60Z\"",

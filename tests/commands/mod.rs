@@ -106,7 +106,7 @@ async fn import_reports_each_bad_line_with_place_and_reason_and_imports_the_othe
     let (file, more) = (file.display(), more.display());
     let expected = [
         (format!("{file}:2: "), vec!["line 2, column 1: expected a JSON object", "\"not json\""]),
-        (format!("{file}:3: urn:x: "), vec!["article.titel is no field of Article: title is the nearest"]),
+        (format!("{file}:3: urn:x: "), vec!["article.titel is not a field of Article: title is the nearest"]),
         (format!("{file}:5: "), vec!["not UTF-8"]),
         (format!("{file}:6: "), vec!["INVALID_FIELD: ", "story.article.uri ", "story.article.language_code "]),
         (format!("{file}:7: urn:e: "), vec!["EVIDENCE_NOT_FOUND: ", "story.reports[0].evidence[0].quote "]),

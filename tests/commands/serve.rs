@@ -114,7 +114,7 @@ async fn client_that_does_not_read_is_cut_off_after_the_drain_timeout() {
     let (code, log) = service.ended().await;
     assert_eq!(code, Some(0), "{log:#?}");
     let warnings: Vec<_> = log.iter().filter(|line| line["level"] != "INFO").cloned().collect();
-    assert_eq!(messages(&warnings), "calls were still open and have been cut", "{log:#?}");
+    assert_eq!(messages(&warnings), "calls were still open and were cancelled", "{log:#?}");
     assert_eq!(dir.servers(), [0; 0]);
     while let Some(Ok(frame)) = within_timeout("the end of the stream", raw::frame(&mut stuck)).await {
         assert!(frame.is_data(), "a cut stream must not look complete");
@@ -171,7 +171,7 @@ async fn health_status_follows_the_database() {
     assert_eq!(within_timeout("the end shows", next()).await, ServingStatus::NotServing);
     let (code, log) = service.ended().await;
     assert_eq!(code, Some(0), "{log:#?}");
-    assert!(!messages(&log).contains("have been cut"), "a health watch delays the shutdown: {log:#?}");
+    assert!(!messages(&log).contains("were cancelled"), "a health watch delays the shutdown: {log:#?}");
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn service_refuses_connections_until_it_serves() {
         probe.local_addr().unwrap()
     };
     let service = Program::start(&dir, &["--listen", &address.to_string()]);
-    service.logged("making a database").await;
+    service.logged("creating a database").await;
     assert!(std::net::TcpStream::connect(address).is_err());
     assert_eq!(service.address().await, address);
     std::net::TcpStream::connect(address).unwrap();
@@ -241,8 +241,8 @@ async fn two_listeners_on_one_address_are_refused() {
 async fn service_start_logs_its_long_steps() {
     let dir = DataDir::new();
     let service = Program::serve(&dir).await;
-    service.logged("making a database").await;
-    let migrating = service.logged("bringing the database's schema up to date").await;
+    service.logged("creating a database").await;
+    let migrating = service.logged("migrating the database schema").await;
     assert_eq!(migrating["from"], 0);
     service.stop().await;
 }

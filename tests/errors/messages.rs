@@ -240,7 +240,7 @@ async fn evidence_violations_quote_the_nearest_words_of_the_text() {
         "is in the text more than once: \"Veliyev\", at 6 to 13 and at 43 to 50; give start and end",
         "is not in the text: \"Kerim Veliyev met Sergey Shoigu\"; its beginning is at 0 to 17, followed by \
          \"Ruslan Tsalikov in Baku. Veliyev stressed mutual trust.\"",
-        "names no field of Account: \"titel\"; did you mean \"title\"?",
+        "is not a field of Account: \"titel\"; did you mean \"title\"?",
     ];
     for (index, ((field, description), (part, expected))) in
         violations.iter().zip(parts.iter().zip(descriptions)).enumerate()

@@ -25,9 +25,9 @@ enum Wire {
 #[derive(Debug, Clone)]
 struct State {
     wire: Wire,
-    /// Grows when all connections are cut.
+    /// Number of times that all connections were cut.
     cuts: u64,
-    /// Grows when all connections go dead for good.
+    /// Number of times that all connections were stalled permanently.
     strandings: u64,
     socket: PathBuf,
 }

@@ -82,9 +82,9 @@ struct Inner {
     /// The number of acknowledged writes, and the highest position among them.
     acknowledged: watch::Sender<(usize, i64)>,
     unexpected: Mutex<Vec<String>>,
-    /// How often a watcher fell behind.
+    /// Number of times that a watcher fell behind.
     fell_behind: AtomicU64,
-    /// How often the cursor of a watcher had expired.
+    /// Number of times that the cursor of a watcher had expired.
     expired_cursors: AtomicU64,
 }
 
@@ -147,7 +147,7 @@ impl Shared {
         }
     }
 
-    /// How often a watcher fell behind.
+    /// Number of times that a watcher fell behind.
     pub fn fell_behind(&self) -> u64 {
         self.0.fell_behind.load(Ordering::Relaxed)
     }
@@ -157,7 +157,7 @@ impl Shared {
         self.0.expired_cursors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often the cursor of a watcher had expired.
+    /// Number of times that the cursor of a watcher had expired.
     pub fn expired_cursors(&self) -> u64 {
         self.0.expired_cursors.load(Ordering::Relaxed)
     }

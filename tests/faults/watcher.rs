@@ -36,7 +36,7 @@ pub enum Pace {
     Together(Channel),
     /// One message per duration until the writers have ended.
     OneEach(Duration),
-    /// One message, and the others only after the writers have ended.
+    /// Reads one message, then waits until the writers have ended.
     Stuck,
     /// After `after` messages, waits for `writes` acknowledged writes.
     Rests { after: usize, writes: usize },

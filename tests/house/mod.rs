@@ -12,19 +12,19 @@ use std::{
 
 use self::imports::{Imports, Module};
 
-/// The longest source file, in lines.
+/// Maximum length of a source file, in lines.
 const MAX_LINES: usize = 400;
-/// The longest README.md, in lines.
+/// Maximum length of README.md, in lines.
 const MAX_README_LINES: usize = 150;
-/// The most files and folders in one folder of `src/`.
+/// Maximum number of files and folders in one folder of `src/`.
 const MAX_SIBLINGS: usize = 22;
-/// The most comment lines that open with *What*, *Who*, *Whoever*, *Whether* or *Whatever*.
+/// Maximum number of comment lines that open with *What*, *Who*, *Whoever*, *Whether* or *Whatever*.
 const MAX_WHAT_OPENINGS: usize = 10;
-/// The most uses of *tell* and *told* in `src/`.
+/// Maximum number of uses of *tell* and *told* in `src/`.
 const MAX_TELL_WORDS: usize = 150;
-/// The most values named `one` in `src/`.
+/// Maximum number of values named `one` in `src/`.
 const MAX_ONE_NAMES: usize = 100;
-/// The most type names that more than two files define.
+/// Maximum number of type names that more than two files define.
 const MAX_SHARED_TYPE_NAMES: usize = 3;
 
 fn root() -> &'static Path {

@@ -19,7 +19,7 @@ use crate::support::{
     stories,
 };
 
-/// The largest resident set that the service may have.
+/// Maximum resident set of the service.
 const MAX_RESIDENT_MIB: u64 = 150;
 /// Articles of 1 MiB, read by several clients at once: far more than the limit if the service held them in memory.
 const LARGE_ARTICLES: usize = 40;

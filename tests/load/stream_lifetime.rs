@@ -14,7 +14,7 @@ use tonic_types::StatusExt;
 
 use crate::support::{Service, cluster, metadata_of, reason_of};
 
-/// Asserts that the service assert_ended a stream early, for this reason and with a retry delay.
+/// Asserts that the service ended a stream early, for this reason and with a retry delay.
 #[track_caller]
 fn assert_ended(status: &Status, reason: ErrorReason) {
     assert_eq!((status.code(), reason_of(status)), (Code::Unavailable, reason), "{status:?}");

@@ -34,10 +34,10 @@ async fn the_config_command_refuses_an_invalid_configuration_as_serve_does() {
         (vec!["--database-url-file", url], "DATABASE_URL is not a valid PostgreSQL url"),
         (vec!["--database-url-file", missing], &format!("cannot read {missing}: ")),
         (vec!["--database-url-file", url, "--database-url", "postgres://h/d"], "cannot be used with"),
-        (vec!["--listen", "0.0.0.0:0", "--insecure"], "nothing says who may call"),
+        (vec!["--listen", "0.0.0.0:0", "--insecure"], "no access option is set"),
         (vec!["--otlp-sample", "2"], "must be a number from 0 to 1 such as 0.01"),
         (vec!["--listen", "0.0.0.0:0"], "would send tokens and records in plaintext"),
-        (vec!["--listen", "0.0.0.0:0", "--insecure"], "nothing says who may call"),
+        (vec!["--listen", "0.0.0.0:0", "--insecure"], "no access option is set"),
         (vec!["--tls-cert", missing], "needs its key: give --tls-key too"),
         (vec!["--tls-cert", missing, "--tls-key", missing], &format!("cannot read {missing}: ")),
         (

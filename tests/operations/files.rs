@@ -1,4 +1,5 @@
-//! The files in `ops/`: dashboard and alerts query existing metrics only, and the pages cover every metric, flag and alert.
+//! The files in `ops/`: dashboard and alerts query existing metrics only, and the pages cover every metric, flag and
+//! alert.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +15,7 @@ const PAGES: [&str; 4] = ["deploy.md", "reference.md", "runbook.md", "faults.md"
 
 /// Log messages that the pages quote.
 const QUOTED_MESSAGES: [&str; 6] = [
-    "the certificates cannot be renewed, and the old ones go on",
+    "the certificates cannot be renewed, and the old ones stay in use",
     "a connection was dropped for silence",
     "a position is missing in the feed",
     "the feed could not be read",

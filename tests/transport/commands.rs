@@ -50,7 +50,7 @@ async fn client_commands_present_a_certificate_and_verify_the_service() {
         (vec!["--server", &url, "--token-file", &empty], format!("readout: {empty} is empty")),
         (
             vec!["--server", "http://192.0.2.1:1", "--token-file", &token],
-            "readout: the token would go to http://192.0.2.1:1 in plaintext: use https://, or say --insecure"
+            "readout: the token would be sent to http://192.0.2.1:1 in plaintext: use https://, or give --insecure"
                 .to_owned(),
         ),
     ] {

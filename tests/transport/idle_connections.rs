@@ -11,7 +11,7 @@ use crate::support::{
 
 const CONNECTIONS: usize = 2_000;
 /// The memory limit per connection. The service of this test is an unoptimized build.
-const MOST_KIB: usize = 64;
+const MAX_KIB: usize = 64;
 
 #[tokio::test]
 async fn thousands_of_idle_connections_use_little_memory_and_block_no_call() {
@@ -30,7 +30,7 @@ async fn thousands_of_idle_connections_use_little_memory_and_block_no_call() {
     let connections: Vec<_> = connect.buffer_unordered(50).collect().await;
     let each = program.memory_kib("VmRSS").saturating_sub(before) / connections.len();
     println!("{each} KiB for each of {} idle connections", connections.len());
-    assert!(each < MOST_KIB, "{each} KiB");
+    assert!(each < MAX_KIB, "{each} KiB");
     articles.list_articles(request.clone()).await.unwrap();
     ArticleServiceClient::new(program.channel().await).list_articles(request).await.unwrap();
     drop(connections);

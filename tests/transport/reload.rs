@@ -45,7 +45,7 @@ async fn invalid_certificate_files_keep_the_old_certificates_in_use() {
     let pair = new.service();
     fs::write(cert, &pair.cert).unwrap();
     program.signal("HUP");
-    let line = program.logged("the certificates cannot be renewed, and the old ones go on").await;
+    let line = program.logged("the certificates cannot be renewed, and the old ones stay in use").await;
     assert_eq!(line["error"], format!("{key} is not the key of {cert}"));
     assert_eq!(call_as(&old, address, None).await, Ok(()));
 

@@ -50,7 +50,7 @@ async fn update_mask_with_an_unknown_path_names_the_nearest_field() {
         ("regioncode", "; did you mean \"region_code\"?"),
         ("label.desk", "; did you mean \"labels\"?"),
         ("offices.titel", "goes into a list, which can only be replaced as a whole: \"offices.titel\""),
-        ("president", "names no field of Participant: \"president\""),
+        ("president", "is not a field of Participant: \"president\""),
     ] {
         let status = service.update_participant(participant.clone(), &[path]).await.unwrap_err();
         assert!(status.message().ends_with(nearest), "{status}");

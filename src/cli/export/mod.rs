@@ -28,13 +28,13 @@ use crate::{
     },
 };
 
-/// The largest page size. A page also ends at 2 MiB.
+/// The maximum page size of the service. A page also ends at 2 MiB.
 const PAGE_SIZE: i32 = 1000;
 
-/// Meetings whose reports are fetched concurrently. The order is kept.
+/// Number of meetings whose reports are fetched concurrently. The order is kept.
 const PREFETCHED_MEETINGS: usize = 8;
 
-/// The largest number of missing records that are named.
+/// Maximum number of missing records that are named.
 const MAX_NAMED: usize = 5;
 
 /// Exports all records.
@@ -140,7 +140,7 @@ async fn articles(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
     .await
 }
 
-/// Exports the reports of each meeting, as there is no list of all reports; then rulings and reviews of the meetings.
+/// Exports the reports meeting by meeting, because no call lists all reports. Then exports rulings and reviews.
 async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
     let (mut rulings, mut reviewed) = (Vec::new(), Vec::new());
     let open = async |page_token| {

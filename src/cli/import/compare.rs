@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The largest number of fields that are named.
+/// Maximum number of fields that are named.
 const MAX_FIELDS: usize = 5;
 
 /// The description of a difference; `None` for equal records.

@@ -7,11 +7,11 @@ use crate::cli::{
     retry,
 };
 
-/// The longest description, in characters.
+/// Maximum length of a description, in characters.
 const LONGEST_TEXT: usize = 320;
-/// The longest uri or name before the description, in characters.
+/// Maximum length of the uri or name before the description, in characters.
 const LONGEST_SUBJECT: usize = 100;
-/// The longest value that is shown, in characters.
+/// Maximum length of a shown value, in characters.
 const LONGEST_VALUE: usize = 60;
 
 /// A fault of one message.

@@ -10,11 +10,11 @@ use crate::cli::escape;
 const MAX_PRINTED: u64 = 3;
 /// The total size in bytes after which no more lines are printed.
 const MAX_BYTES: usize = 4 << 10;
-/// The longest line, in bytes.
+/// Maximum length of a line, in bytes.
 const LONGEST_LINE: usize = 480;
 /// The number of kinds that are counted separately; all further kinds are counted together.
 const MAX_KINDS: usize = 16;
-/// The longest name of a kind in the summary, in bytes.
+/// Maximum length of the name of a kind in the summary, in bytes.
 const LONGEST_KIND: usize = 100;
 const OTHER_KINDS: &str = "other errors";
 

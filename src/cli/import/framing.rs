@@ -12,7 +12,8 @@ use self::{text_position::TextPosition, valid_json::ValidJson};
 use super::fault::{Fault, uri_in};
 use crate::cli::json::shortened;
 
-/// The longest message in bytes. A message has at most 8 MiB in its binary encoding; JSON may escape a byte as six.
+/// Maximum size of a message in bytes. A message has at most 8 MiB in its binary encoding; JSON may escape a byte as
+/// six.
 pub const LONGEST: usize = 64 << 20;
 
 /// The size of a read, in bytes.

@@ -1,7 +1,7 @@
-//! `readout import`: writes files of stories, or of the records of an export, into a running service.
+//! `readout import`: writes stories, or the records of an export, from files into a running service.
 //!
 //! `reader` reads messages from files (`unpack` decompresses, `framing` splits), `stories` and `records` write them,
-//! `compare` finds differences to stored records, `tally` counts the outcome, `fault` and `fault_report` describe
+//! `compare` finds differences from stored records, `tally` counts the outcome, `fault` and `fault_report` describe
 //! errors.
 
 mod compare;
@@ -25,7 +25,7 @@ use crate::{
     pb::{self, export_record::Record},
 };
 
-/// Concurrent records of an export, for each configured stream of stories.
+/// Number of concurrent records of an export per configured stream.
 const RECORDS_PER_STREAM: u16 = 16;
 
 /// Imports the files one after another.

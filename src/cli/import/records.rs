@@ -177,7 +177,7 @@ fn item(location: Location, text: Result<String, Fault>) -> Result<Option<Item>,
         Some(_) => Ok(Some(Item { location, kind, key, name, record, missing: None })),
         None => {
             let problem = format!("its name must be {collection}/{{uuid}}, not {name:?}");
-            Err(Fault::new("a name that is none", problem).about(subject()))
+            Err(Fault::new("an invalid resource name", problem).about(subject()))
         }
     }
 }
@@ -344,7 +344,7 @@ struct MeetingOutcome {
 }
 
 impl RecordOutcome {
-    /// The outcome of a create call for a record of this name. A record that already exists is no error: it is
+    /// The outcome of a create call for a record of this name. A record that already exists is not an error: it is
     /// compared.
     async fn of<T>(
         name: &str,

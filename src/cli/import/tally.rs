@@ -148,7 +148,7 @@ impl Totals {
             };
             Some((resources, Uuid::try_parse(id).ok()?))
         });
-        let (resources, id) = found.with_context(|| format!("{name:?} is no resource's name"))?;
+        let (resources, id) = found.with_context(|| format!("{name:?} is not a resource name"))?;
         *resources.entry(id).or_default() |= created;
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{cli::time, model::text::suggestion::nearest};
 
-/// The longest value that is shown, in characters.
+/// Maximum length of a shown value, in characters.
 const LONGEST_VALUE: usize = 60;
 
 /// A value that does not match its descriptor.
@@ -46,7 +46,7 @@ impl Search {
 
     /// A mismatch of types: "must be a string, not 5".
     fn wrong_type(&self, expected: &str, value: &Value) -> Option<Mismatch> {
-        self.mismatch("a value of another type", format!("must be {expected}, not {}", shown(value)))
+        self.mismatch("a value of the wrong type", format!("must be {expected}, not {}", shown(value)))
     }
 
     /// Searches a field or an item, whose name or index is appended to the path.
@@ -90,8 +90,7 @@ impl Search {
             let set: Vec<_> = oneof.fields().filter(is_set).map(|field| field.json_name().to_owned()).collect();
             match set.len() {
                 0 | 1 => None,
-                _ => self
-                    .mismatch("fields that exclude each other", format!("must have one alone of {}", set.join(", "))),
+                _ => self.mismatch("mutually exclusive fields", format!("must have only one of {}", set.join(", "))),
             }
         })
     }
@@ -100,10 +99,10 @@ impl Search {
         let fields: Vec<FieldDescriptor> = of.fields().collect();
         let meant = nearest(fields.iter().flat_map(|field| [field.json_name(), field.name()]), name);
         let problem = match meant {
-            Some(meant) => format!("is no field of {}: {meant} is the nearest", of.name()),
-            None => format!("is no field of {}", of.name()),
+            Some(meant) => format!("is not a field of {}: {meant} is the nearest", of.name()),
+            None => format!("is not a field of {}", of.name()),
         };
-        self.mismatch("a field that the contract does not have", problem)
+        self.mismatch("an unknown field", problem)
     }
 
     fn field(&mut self, value: &Value, field: &FieldDescriptor) -> Option<Mismatch> {
@@ -189,7 +188,7 @@ impl Search {
                 format!("must be a value of {} ({}, …), not {}", short(of.full_name()), some.join(", "), shown(value))
             }
         };
-        self.mismatch("a value that its enum does not have", problem)
+        self.mismatch("an unknown enum value", problem)
     }
 
     fn time(&self, value: &Value) -> Option<Mismatch> {
@@ -202,7 +201,7 @@ impl Search {
             Ok(_) => return None,
             Err(problem) => problem,
         };
-        self.mismatch("a time that cannot be read", format!("{problem}; sent was {}", shown(value)))
+        self.mismatch("a malformed time", format!("{problem}; sent was {}", shown(value)))
     }
 }
 
@@ -245,13 +244,13 @@ mod tests {
     #[test]
     fn mismatch_has_its_path_its_value_and_advice() {
         for (json, expected) in [
-            (r#"{"article":{"titel":"x"}}"#, "article.titel is no field of Article: title is the nearest"),
+            (r#"{"article":{"titel":"x"}}"#, "article.titel is not a field of Article: title is the nearest"),
             (
                 r#"{"article":{"language-code":"x"}}"#,
-                "article.\"language-code\" is no field of Article: languageCode is the nearest",
+                "article.\"language-code\" is not a field of Article: languageCode is the nearest",
             ),
-            (r#"{"artikel":{}}"#, "artikel is no field of Story: article is the nearest"),
-            (r#"{"weather":"fine"}"#, "weather is no field of Story"),
+            (r#"{"artikel":{}}"#, "artikel is not a field of Story: article is the nearest"),
+            (r#"{"weather":"fine"}"#, "weather is not a field of Story"),
             (
                 r#"{"extractor":{"kind":"ROBOT"}}"#,
                 "extractor.kind must be a value of Extractor.Kind (HUMAN, MODEL, RULES, IMPORT, …), not \"ROBOT\"",

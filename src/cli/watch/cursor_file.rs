@@ -16,7 +16,7 @@ pub struct CursorFile {
     cursor: Option<String>,
 }
 
-/// The longest accepted cursor in bytes. Cursors of the service are shorter.
+/// Maximum length of a cursor in bytes. Cursors of the service are shorter.
 const LONGEST: usize = 1024;
 
 impl CursorFile {
@@ -30,7 +30,7 @@ impl CursorFile {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("--cursor-file {name} cannot be read")),
             Ok(metadata) if metadata.is_dir() => bail!("--cursor-file {name} is a directory"),
-            Ok(metadata) if !metadata.is_file() => bail!("--cursor-file {name} is no regular file"),
+            Ok(metadata) if !metadata.is_file() => bail!("--cursor-file {name} is not a regular file"),
             Ok(_) => {
                 let bytes = fs::read(path).with_context(|| format!("--cursor-file {name} cannot be read"))?;
                 let text = str::from_utf8(bytes.trim_ascii()).unwrap_or_default();

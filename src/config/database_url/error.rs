@@ -57,11 +57,11 @@ pub enum DatabaseUrlError {
     Brackets,
     /// The host is not a name, an address or a directory.
     #[error(
-        "a host must be a name, an address, or the directory of a socket, which begins with / (in place of a host: %2F)"
+        "a host must be a name, an address, or the directory of a socket, which begins with / (in the place of a host: %2F)"
     )]
     Host,
     /// The path has more than one segment.
-    #[error("the name of the database has a /; write %2F, if it is part of the name")]
+    #[error("the name of the database has a /; write %2F if it is part of the name")]
     SlashInName,
     /// The URL names no database.
     #[error("it names no database; write {FORM}")]
@@ -104,7 +104,7 @@ pub enum DatabaseUrlError {
         advice: &'static str,
     },
     /// Only one of `sslcert` and `sslkey` is given.
-    #[error("sslcert and sslkey are given together or not at all")]
+    #[error("sslcert and sslkey must be given together")]
     HalfIdentity,
     /// The database did not answer within `connect_timeout`, in seconds.
     #[error("the database did not answer within {0} s (connect_timeout)")]

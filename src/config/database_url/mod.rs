@@ -45,7 +45,7 @@ pub struct DatabaseUrl {
     pub options: Vec<(String, String)>,
     /// The number of prepared statements that a connection caches.
     pub statement_cache_capacity: Option<usize>,
-    /// The protection of connections.
+    /// The TLS settings.
     pub tls: Tls,
 }
 
@@ -67,7 +67,7 @@ pub enum ServerAddress {
     Socket(PathBuf),
 }
 
-/// The protection of connections.
+/// The TLS settings.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
     /// Plaintext, TLS, or TLS with a verified certificate.

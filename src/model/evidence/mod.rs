@@ -24,7 +24,7 @@ use super::{
 };
 use crate::pb::{self, Account, ErrorReason, Evidence};
 
-/// A stored text with an index from code points to bytes, and budgets for searching it.
+/// A text with an index from code points to bytes, and budgets for searching it.
 pub struct IndexedText<'a> {
     text: &'a str,
     /// Byte offset of every `STRIDE`th code point.
@@ -77,7 +77,7 @@ impl<'a> IndexedText<'a> {
         self.text.get(self.byte(start)?..self.byte(end)?)
     }
 
-    /// True if the budget allows one more search. Charges it.
+    /// Charges one search to the budget. False if the budget is used up.
     fn may_search(&self) -> bool {
         self.charge(&self.budget)
     }
@@ -239,7 +239,7 @@ impl Fields {
             let field = field.ok_or_else(|| {
                 let fields: Vec<_> = descriptor.fields().collect();
                 let nearest = nearest(fields.iter().map(FieldDescriptor::name), name);
-                (format!("names no field of {}", descriptor.name()), nearest.map(str::to_owned))
+                (format!("is not a field of {}", descriptor.name()), nearest.map(str::to_owned))
             })?;
             if !resolved.is_empty() {
                 resolved.push('.');
@@ -261,8 +261,8 @@ impl Fields {
             if steps.peek().is_some() {
                 let Value::Message(inner) = value else {
                     return Err(because(match field.kind() {
-                        Kind::Message(_) => "needs an index on the list",
-                        _ => "has a part of a field that has no parts",
+                        Kind::Message(_) => "needs an index after a list field",
+                        _ => "goes below a field without subfields",
                     }));
                 };
                 message = inner;

@@ -24,7 +24,7 @@ use super::{
 use crate::pb;
 
 /// Limit of paths in a mask.
-pub const MOST_PATHS: usize = 1_000;
+pub const MAX_PATHS: usize = 1_000;
 
 /// A mask that was validated against the message type of its resource.
 #[derive(Debug, Clone)]
@@ -65,8 +65,8 @@ impl Mask {
         {
             return Self::All;
         }
-        if paths.len() > MOST_PATHS {
-            out.add(&at, format!("must have at most {MOST_PATHS} items, not {}", paths.len()));
+        if paths.len() > MAX_PATHS {
+            out.add(&at, format!("must have at most {MAX_PATHS} items, not {}", paths.len()));
             return Self::Paths(Vec::new());
         }
         let resource = descriptor::<R>();
@@ -175,11 +175,11 @@ impl Route {
                 let settable = message.fields().filter(|field| !is_service_set(field, behavior)).collect::<Vec<_>>();
                 let nearest = nearest(settable.iter().map(FieldDescriptor::name), step);
                 let nearest = nearest.map(|name| format!("{}{name}", &path[..path.len() - rest.len()]));
-                return because(&format!("names no field of {}", message.name()))
+                return because(&format!("is not a field of {}", message.name()))
                     .map_err(|description| description + &did_you_mean(nearest));
             };
             if is_service_set(&field, behavior) {
-                return because("names what the service sets");
+                return because("names a field that the service sets");
             }
             fields.push(field.clone());
             let Some(after) = after else { return Ok(Self { fields, key: None, may_be_json: false }) };
@@ -194,7 +194,7 @@ impl Route {
                 return because("goes into a list, which can only be replaced as a whole");
             }
             let Kind::Message(inner) = field.kind() else {
-                return because("names a part of a field that has no parts");
+                return because("goes below a field without subfields");
             };
             message = inner;
             rest = after;

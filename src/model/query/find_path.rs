@@ -8,9 +8,9 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 /// A participant between the ends with more meetings than this is reached, but not expanded.
-pub const MOST_MEETINGS: i64 = 50_000;
-/// The most participants reached from one end.
-pub const MOST_REACHED: usize = 100_000;
+pub const MAX_MEETINGS: i64 = 50_000;
+/// Maximum number of participants reached from one end.
+pub const MAX_REACHED: usize = 100_000;
 
 /// One end of a search, with the participants reached from it.
 #[derive(Debug, Clone)]
@@ -41,10 +41,10 @@ impl SearchEnd {
         self.level(self.depth())
     }
 
-    /// Adds a level with the participants of `met` that were not reached before. Returns false if [`MOST_REACHED`] cut
+    /// Adds a level with the participants of `met` that were not reached before. Returns false if [`MAX_REACHED`] cut
     /// it.
     pub fn extend(&mut self, met: Vec<Uuid>) -> bool {
-        let room = MOST_REACHED.saturating_sub(self.reached.len());
+        let room = MAX_REACHED.saturating_sub(self.reached.len());
         let mut level: Vec<Uuid> = met.into_iter().filter(|participant| !self.reached.contains(participant)).collect();
         level.sort_unstable();
         level.dedup();
@@ -78,11 +78,11 @@ mod tests {
     #[test]
     fn extend_cuts_the_level_at_most_reached() {
         let mut end = SearchEnd::new(Uuid::nil());
-        assert!(end.extend(ids(0..MOST_REACHED)));
-        assert!(!end.extend(ids(MOST_REACHED - 1..MOST_REACHED + 1)));
+        assert!(end.extend(ids(0..MAX_REACHED)));
+        assert!(!end.extend(ids(MAX_REACHED - 1..MAX_REACHED + 1)));
         assert!(end.last().is_empty());
         let mut end = SearchEnd::new(Uuid::nil());
-        assert!(!end.extend(ids(0..MOST_REACHED + 1)));
-        assert_eq!(end.last().len(), MOST_REACHED - 1);
+        assert!(!end.extend(ids(0..MAX_REACHED + 1)));
+        assert_eq!(end.last().len(), MAX_REACHED - 1);
     }
 }

@@ -115,7 +115,7 @@ pub struct Violations {
 impl Violations {
     /// Beyond this size violations are only counted. A status is sent in HTTP/2 headers in base64, and common clients
     /// accept no more than 8 KiB of headers.
-    pub const MOST_BYTES: usize = 3 * 1024 + 512;
+    pub const MAX_BYTES: usize = 3 * 1024 + 512;
     /// Characters of a path before it is cut. A path may contain the key of a map, which has any length.
     const LONGEST_PATH: usize = 200;
 
@@ -131,7 +131,7 @@ impl Violations {
 
     /// Adds a broken rule with a description that is costly to make. Calls `describe` only if the violation is kept.
     pub fn add_with(&mut self, reason: ErrorReason, at: &Path<'_>, describe: impl FnOnce() -> String) {
-        if self.bytes > Self::MOST_BYTES {
+        if self.bytes > Self::MAX_BYTES {
             self.omitted += 1;
             return;
         }

@@ -172,8 +172,8 @@ pub fn language(value: &str, at: &Path<'_>, out: &mut Violations) {
 
 pub fn query(value: &str, at: &Path<'_>, out: &mut Violations) {
     let words = search::count_words(value);
-    if words > search::MOST_WORDS {
-        out.add(at, format!("must have at most {} words, not {words}", search::MOST_WORDS));
+    if words > search::MAX_WORDS {
+        out.add(at, format!("must have at most {} words, not {words}", search::MAX_WORDS));
     }
 }
 

@@ -64,7 +64,7 @@ fn has_identity(participation: &Participation) -> bool {
         || !names::key(&participation.name_as_written).is_empty()
 }
 
-/// Clears a head that is no member of the delegation. Gives the role to the head, and takes it from all other members.
+/// Clears a head that is not a member of the delegation. Gives the role to the head, and removes it from all others.
 fn align_roles_with_head(delegation: &mut Delegation, participations: &mut [Participation]) {
     let mut found = false;
     for member in participations.iter_mut().filter(|member| member.delegation == delegation.id) {

@@ -16,8 +16,8 @@ use crate::pb::{
     participation,
 };
 
-/// The most values in one dispute, so that a meeting's size does not grow with its reports.
-const MOST_VALUES: usize = 20;
+/// Maximum number of values in one dispute, so that a meeting's size does not grow with its reports.
+const MAX_VALUES: usize = 20;
 
 /// A field that can be disputed.
 #[derive(Clone, Copy, Debug)]
@@ -141,20 +141,20 @@ impl FieldCandidates<'_> {
 
     fn dispute(&self, outcome: Outcome<'_>, sources: &Sources<'_>) -> Dispute {
         let Outcome { mut chosen, ruling, ruled } = outcome;
-        let is_beyond = chosen >= MOST_VALUES;
-        let most = if is_beyond { MOST_VALUES - 1 } else { MOST_VALUES };
+        let is_beyond = chosen >= MAX_VALUES;
+        let most = if is_beyond { MAX_VALUES - 1 } else { MAX_VALUES };
         let mut values: Vec<dispute::Value> =
             self.values.iter().take(most).map(|candidate| sources.value(candidate)).collect();
         if is_beyond {
             values.extend(self.values.get(chosen).map(|candidate| sources.value(candidate)));
-            chosen = MOST_VALUES - 1;
+            chosen = MAX_VALUES - 1;
         }
         values.extend(ruled.map(|value| {
             let reports = ruling.iter().filter(|_| sources.are_named).map(|name| (*name).to_owned()).collect();
             dispute::Value { value: Some(value), reports, independent_source_count: 0 }
         }));
         let rule = if ruling.is_some() { Rule::Ruling } else { self.rule(sources) };
-        // At most `MOST_VALUES`: it fits.
+        // At most `MAX_VALUES`: it fits.
         Dispute { field: self.field.name(), values, chosen: chosen as i32, rule: rule.into() }
     }
 

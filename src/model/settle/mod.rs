@@ -1,4 +1,4 @@
-//! The merge rule: computes one account of a meeting, and its disputes, from several reports. A pure function.
+//! The settling rule: computes a meeting's account and its disputes from reports and rulings. It is a pure function.
 //!
 //! `ranking` weighs the values of one field. `ids` finds the participations and delegations that several reports share.
 //! `dates`, `offices`, `delegations`, `participations` and `statements` settle one noun each. `rulings` applies
@@ -60,14 +60,14 @@ pub struct Settled {
     pub disputes: Vec<pb::Dispute>,
 }
 
-/// Settles on one account of a meeting. Without any report the result is empty, also if there are rulings.
+/// Settles on one account of a meeting. Without any report the result is empty, even if there are rulings.
 ///
 /// Each field is settled on its own, from the values that the reports give for it; an unset value does not count. The
 /// newest ruling on a field (latest `create_time`, then greatest name) decides it. Without a ruling:
 /// 1. drop inferred values if any is stated (dates only, by their basis);
 /// 2. drop values that contain a finer one: 2020-08 if there is 2020-08-24, an office with only a title if there is
 ///    the same title with its organization;
-/// 3. take the value with most independent sources, that is, most distinct origins;
+/// 3. take the value with the most independent sources, that is, most distinct origins;
 /// 4. break a tie by the rank of the first report with the value: earliest publish date (unknown last), then smallest
 ///    article uri, then smallest content hash. Within one report, the first value in its order wins.
 ///
@@ -75,8 +75,9 @@ pub struct Settled {
 /// first report in rank. `date`, `announcement` and `office` are each one value; a place is four fields. Topics and
 /// roles are united.
 ///
-/// Participations are united by participant, by name while unresolved. The settled id is the participant's uuid,
-/// `name:<key of the name>`, or `delegation:<settled id>` for a delegation that itself acts; `group_delegations`
+/// Participations of the same participant are united; unresolved ones are united by name. The settled id is the
+/// participant's uuid, `name:<name key>`, or `delegation:<settled id>` for a participation that stands for a whole
+/// delegation; `group_delegations`
 /// defines the settled ids of delegations. All references are rewritten to settled ids. A reference that does not
 /// resolve is removed, as is a participation's reference to itself. Participations and delegations are in the order in
 /// which the reports, by rank, first mention them.

@@ -1,4 +1,4 @@
-//! Comparison keys of names and other short texts: texts that differ only in spelling have equal keys.
+//! Name keys, of names and other short texts: texts that differ only in spelling have equal keys.
 
 use std::sync::LazyLock;
 
@@ -6,8 +6,9 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::letters::{Clusters, compose};
 
-/// The comparison key of a text: compatibility-normalised, fully case-folded, without invisible characters, and with
-/// white space collapsed and trimmed. Empty if the text has no visible character. Idempotent: `key(key(x)) == key(x)`.
+/// The name key of a text: compatibility-normalised, fully case-folded, without invisible characters, and with runs of
+/// white space replaced by one space and trimmed. Empty if the text has no visible character. Idempotent: `key(key(x))
+/// == key(x)`.
 ///
 /// It implements the compatibility caseless match of the Unicode Standard (section 3.13, D146) in NFKC. As in
 /// NFKC_Casefold it drops default-ignorable code points, because scraped text contains soft hyphens and zero-width

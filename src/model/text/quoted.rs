@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// The longest quotation in bytes, escapes included.
-const MOST_BYTES: usize = 80;
+/// Maximum length of a quotation in bytes, escapes included.
+const MAX_BYTES: usize = 80;
 
 /// The value in double quotes. Control and invisible characters are escaped; a long value is cut and ends with "…".
 pub fn quoted(value: &str) -> String {
@@ -15,7 +15,7 @@ pub fn quoted(value: &str) -> String {
             '\'' => write!(quoted, "'"),
             letter => write!(quoted, "{}", letter.escape_debug()),
         };
-        if quoted.len() > MOST_BYTES {
+        if quoted.len() > MAX_BYTES {
             quoted.truncate(before);
             quoted.push('…');
             break;
@@ -43,7 +43,7 @@ mod tests {
         assert_eq!(quoted(&"x".repeat(1_000)), format!("\"{}…\"", "x".repeat(79)));
         for letter in ["é", "東", "🕊", "\u{10fffe}", "\""] {
             let quoted = quoted(&letter.repeat(1_000));
-            assert!(quoted.len() <= MOST_BYTES + 4 && quoted.ends_with("…\""), "{quoted}");
+            assert!(quoted.len() <= MAX_BYTES + 4 && quoted.ends_with("…\""), "{quoted}");
         }
     }
 }

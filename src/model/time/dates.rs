@@ -29,7 +29,8 @@ pub fn check_date(date: &pb::Date) -> Result<(), &'static str> {
     }
 }
 
-/// The first day that a date covers; for a partial date that of its year or month. `None` if the date does not exist.
+/// The first day that a date covers; for a partial date the first day of its year or month. `None` if the date does not
+/// exist.
 pub fn first_day(date: &pb::Date) -> Option<NaiveDate> {
     let or_first = |part: i32| if part == 0 { 1 } else { part };
     // A day without a month is invalid. It does not mean a day in January.
@@ -41,7 +42,8 @@ pub fn first_day(date: &pb::Date) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(date.year, month, day)
 }
 
-/// The last day that a date covers; for a partial date that of its year or month. `None` if the date does not exist.
+/// The last day that a date covers; for a partial date the last day of its year or month. `None` if the date does not
+/// exist.
 pub fn last_day(date: &pb::Date) -> Option<NaiveDate> {
     let first = first_day(date)?;
     match (date.month, date.day) {

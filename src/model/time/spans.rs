@@ -38,8 +38,8 @@ enum Moment {
 }
 
 impl SpanKey {
-    /// False if no span with this key can contain a span with key `fine`. Cheaper than [`contains`]: compares only
-    /// instants.
+    /// A cheap test before [`contains`], on instants only. False: a span with this key cannot contain one with key
+    /// `fine`.
     pub fn may_contain(&self, fine: &Self) -> bool {
         let differs = |coarse: &Moment, fine: &Moment| match (coarse, fine) {
             (Moment::Instant(coarse), Moment::Instant(fine)) => coarse != fine,

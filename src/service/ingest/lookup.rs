@@ -54,7 +54,7 @@ pub struct ChunkLookup {
     pub cited: HashMap<Uuid, Vec<Report>>,
     /// Stored reports with the same content as a story's, by article and the content hash of the latter.
     pub reports: HashMap<(Uuid, String), Report>,
-    /// Participants by normalised name, oldest first, with the version of the name at which they were read.
+    /// Participants by name key, oldest first, with the version of the name at which they were read.
     pub names: HashMap<String, (i64, Vec<Participant>)>,
     /// Participants by external id.
     pub external_ids: HashMap<(String, String), Participant>,
@@ -244,7 +244,7 @@ impl ChunkLookup {
     }
 
     /// True if the participant with this key can be the stored one with this resource name: the story gives that name,
-    /// or the two share a normalised name or an external id.
+    /// or the two share a name key or an external id.
     fn can_mean(&self, story: &ValidatedStory, key: &str, name: &str) -> bool {
         let Some((_, sent)) = story.participants.iter().find(|(of, _)| of == key) else { return false };
         let by_name = participant_keys(sent).into_iter().filter_map(|key| self.names.get(&key));

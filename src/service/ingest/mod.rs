@@ -90,7 +90,7 @@ async fn ingest(
             Ok(chunk) if chunk.is_empty() => return,
             Ok(chunk) => chunk,
             Err(status) => {
-                // If the client's stream broke, the client may have disconnected: a failed send is no error.
+                // If the client's stream broke, the client may have disconnected: a failed send is not an error.
                 let _ = answers.send(Err(super::status::add_details(status, INGEST_STORIES))).await;
                 return;
             }

@@ -44,7 +44,7 @@ struct StoryParticipant<'a> {
 #[derive(Debug)]
 struct NewParticipant<'a> {
     participant: &'a Participant,
-    /// The participant's normalised names.
+    /// The participant's name keys.
     names: BTreeSet<String>,
     /// The names under which no match was found, with their versions. The commit checks that these are unchanged.
     absent: Vec<(String, i64)>,
@@ -107,7 +107,7 @@ impl<'a> StoryParticipants<'a> {
         Ok(StoryParticipant { key, id: Uuid::now_v7(), outcome: Outcome::Created, new: Some(new) })
     }
 
-    /// Finds the matching participant: by an external id, else the oldest with a normalised name in common. A match
+    /// Finds the matching participant: by an external id, else the oldest with a name key in common. A match
     /// must agree with the description.
     fn find_match(&mut self, key: &str, sent: &Participant, lookup: &ChunkLookup) -> Option<Uuid> {
         let mut of_story = self.members.iter().filter_map(|member| Some((member.id, member.new.as_ref()?)));

@@ -24,8 +24,7 @@ use crate::{
     store::pool::wait_queue::{Permit, WaitQueue},
 };
 
-/// Maximum number of writes executing at a time: two full batches of the committer. As many reads, which share batched
-/// queries.
+/// Maximum number of reads, and of writes, that execute at a time. For writes: two full batches of the committer.
 const MAX_EXECUTING: usize = 512;
 
 /// Admits calls to a service.
@@ -94,13 +93,13 @@ impl<S> Admission<S> {
 }
 
 impl Queues {
-    /// Admits a stream, which holds the pass until its end.
+    /// Admits a stream, which holds the permit until its end. `None` if there are too many streams.
     fn enter_stream(&self) -> Option<Permit> {
         self.streams.try_acquire()
     }
 
-    /// Waits for a call's turn to execute, and returns the pass that it holds until it is answered. `None` if the wait
-    /// was too long; `Some(None)` for a class that does not wait here.
+    /// Waits until the call may execute, and returns its permit. `None` if the wait was too long; `Some(None)` for a
+    /// class that does not wait here.
     async fn enter(&self, class: Class) -> Option<Option<Permit>> {
         match class {
             Class::Read => self.reads.acquire().await.map(Some),
@@ -139,11 +138,11 @@ where
                 // Handlers end their streams themselves, unless they are waiting for the client to send more.
                 let request = fail_request_when(request, stopped(self.stopping.clone()));
                 Box::pin(async move {
-                    let Some(pass) = queues.enter_stream() else { return Ok(overloaded()) };
+                    let Some(permit) = queues.enter_stream() else { return Ok(overloaded()) };
                     let response = inner.call(request).await?;
-                    // The future lives as long as the response body, and with it the pass.
+                    // The future lives as long as the response body, and with it the permit.
                     Ok(end_when(response, async move {
-                        let _pass = pass;
+                        let _permit = permit;
                         pending().await
                     }))
                 })

@@ -1,6 +1,6 @@
-//! Completes the statuses of responses: a panic becomes INTERNAL instead of a dropped connection, a status from below
-//! the handlers (an unknown method, a message over the limit) gets a reason, and every message is encoded as gRPC
-//! specifies.
+//! Adds missing details to the statuses of responses: a panic becomes INTERNAL instead of a dropped connection, a
+//! status from below the handlers (an unknown method, a message over the limit) gets a reason, and every message is
+//! encoded as gRPC specifies.
 
 use std::{
     future::Future,
@@ -27,12 +27,11 @@ use crate::service::status::{add_details, defect, encode_message};
 /// The header with the message of a status.
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Completes the statuses of a service.
+/// Adds the missing details to statuses.
 #[derive(Debug, Clone)]
 pub struct ErrorDetails<S>(S);
 
 impl<S> ErrorDetails<S> {
-    /// Wraps a service.
     pub fn new(inner: S) -> Self {
         Self(inner)
     }

@@ -36,9 +36,9 @@ use crate::access::Authenticator;
 /// The limits that the layers enforce.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The longest time of a unary call.
+    /// Maximum time of a unary call.
     pub call_timeout: Duration,
-    /// The longest time that a call waits for admission.
+    /// Maximum time that a call waits for admission.
     pub max_wait: Duration,
     /// Unary calls at a time.
     pub max_calls: usize,

@@ -34,7 +34,6 @@ pub struct Observe<S> {
 }
 
 impl<S> Observe<S> {
-    /// Wraps a service.
     pub fn new(inner: S) -> Self {
         Self { inner, metrics: Arc::new(AllMethodMetrics::register()) }
     }

@@ -112,7 +112,7 @@ async fn requested_split(api: &Api, request: &SplitMeetingRequest) -> Result<Spl
     let mut violations = Violations::default();
     for (index, name) in request.reports.iter().enumerate() {
         if !found.contains(name.as_str()) {
-            let description = format!("is no report of this meeting: {}", quoted(name));
+            let description = format!("is not a report of this meeting: {}", quoted(name));
             violations.add(&Path::ROOT.field("reports").index(index), description);
         }
     }

@@ -16,7 +16,7 @@ use crate::{
         article::uri_of,
         canonical::Canonical,
         evidence,
-        meeting::{MOST_REPORT_BYTES, MOST_REPORTS, basic, full, settle_on},
+        meeting::{MAX_REPORT_BYTES, MAX_REPORTS, basic, full, settle_on},
         report::{content, content_hash, decode_for_settling, has_content, participants},
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
@@ -299,8 +299,8 @@ fn find_same_content(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<
 /// # Errors
 /// `TooManyReports`.
 pub fn require_room(meeting: &str, inputs: &SettleInputs, added: usize) -> Result<(), ServiceError> {
-    let is_full = inputs.reports.len() + inputs.rulings.len() + added > MOST_REPORTS;
-    match is_full || inputs.bytes > MOST_REPORT_BYTES {
+    let is_full = inputs.reports.len() + inputs.rulings.len() + added > MAX_REPORTS;
+    match is_full || inputs.bytes > MAX_REPORT_BYTES {
         true => Err(ServiceError::TooManyReports(meeting.to_owned())),
         false => Ok(()),
     }
@@ -315,7 +315,7 @@ mod tests {
         let report = |name: &str| Report { name: name.into(), content_hash: "f".repeat(40), ..Default::default() };
         let input = |name| ReportInput::new(report(name), &Article::default(), Uuid::nil());
         let reports = vec![input("a"), input("b")];
-        let all = SettleInputs { reports, rulings: vec![report("c")], bytes: MOST_REPORT_BYTES + 1, groups: None };
+        let all = SettleInputs { reports, rulings: vec![report("c")], bytes: MAX_REPORT_BYTES + 1, groups: None };
         assert!(require_room("m", &all, 0).is_err());
         for part in <[SettleInputs; 2]>::from(all.partition(&BTreeSet::from(["a", "c"]))) {
             assert!((1..200).contains(&part.bytes));

@@ -12,7 +12,7 @@ use crate::{
     model::{
         query::{
             filter::{self, Filter},
-            find_path::{MOST_MEETINGS, MOST_REACHED, SearchEnd},
+            find_path::{MAX_MEETINGS, MAX_REACHED, SearchEnd},
         },
         resource::Collection,
     },
@@ -104,7 +104,7 @@ impl Frontier {
             return Ok(cost.clone());
         }
         // The requested participant itself is expanded however many meetings it has.
-        let max_meetings = if self.end.depth() == 0 { i64::MAX - 1 } else { MOST_MEETINGS };
+        let max_meetings = if self.end.depth() == 0 { i64::MAX - 1 } else { MAX_MEETINGS };
         let (busy, meetings) = find_path::busy(db, self.end.last(), max_meetings).await?;
         let cost = Cost { is_stuck: busy.len() == self.end.last().len(), busy, meetings };
         self.cost = Some(cost.clone());
@@ -142,7 +142,7 @@ impl Search {
         }
         let last = frontier.end.last().iter().copied();
         let from: Vec<Uuid> = last.filter(|id| !cost.busy.contains(id)).collect();
-        let met = find_path::met_by(&mut self.db, &from, &self.filter, MOST_REACHED + 1).await?;
+        let met = find_path::met_by(&mut self.db, &from, &self.filter, MAX_REACHED + 1).await?;
         self.truncated |= !frontier.end.extend(met);
         frontier.cost = None;
         Ok(!frontier.end.last().is_empty())

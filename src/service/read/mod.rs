@@ -22,7 +22,7 @@ use crate::{model::rules::Check, store::change::Position};
 
 /// Request metadata: the position that the read must include.
 const MIN_POSITION: &str = "readout-min-position";
-/// The longest wait for that position.
+/// Maximum wait for that position.
 const MIN_POSITION_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Api {

@@ -105,7 +105,7 @@ fn header_bytes(status: &Status) -> usize {
 
 /// Details with an `ErrorInfo`.
 pub(super) fn info(reason: ErrorReason, metadata: impl IntoIterator<Item = (&'static str, String)>) -> ErrorDetails {
-    // The headers stay within their bound: the longest value is a uri of 2,048 bytes. See `Violations::MOST_BYTES`.
+    // The headers stay within their bound: the longest value is a uri of 2,048 bytes. See `Violations::MAX_BYTES`.
     let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     ErrorDetails::with_error_info(reason.as_str_name(), DOMAIN, metadata)
 }

@@ -19,7 +19,7 @@ use super::{
     read::stream_lifetime::{EndReason, Ended},
 };
 use crate::{
-    model::{meeting::MOST_REPORTS, query::filter::FilterError, rules::Violations, text::quoted::quoted},
+    model::{meeting::MAX_REPORTS, query::filter::FilterError, rules::Violations, text::quoted::quoted},
     pb::ErrorReason,
 };
 
@@ -82,7 +82,7 @@ impl From<ServiceError> for Status {
             ServiceError::DuplicateReport(name) => status(
                 Code::AlreadyExists,
                 Reason::DuplicateReport,
-                format!("the article gave the same report before: {name}"),
+                format!("the article already has the same report: {name}"),
                 [("name", name)],
             ),
             ServiceError::ArticleDiffers { name, uri } => status(
@@ -127,14 +127,14 @@ impl From<ServiceError> for Status {
             ServiceError::EtagMismatch { name, etag } => status(
                 Code::Aborted,
                 Reason::EtagMismatch,
-                format!("the etag is not that of {name} as it is: read it again"),
+                format!("the etag is not the current one of {name}: read it again"),
                 [("name", name), ("etag", etag)],
             ),
             ServiceError::TooManyReports(name) => status(
                 Code::FailedPrecondition,
                 Reason::TooManyReports,
-                format!("{name} has {MOST_REPORTS} reports, and cannot have more"),
-                [("name", name), ("limit", MOST_REPORTS.to_string())],
+                format!("{name} has {MAX_REPORTS} reports, and cannot have more"),
+                [("name", name), ("limit", MAX_REPORTS.to_string())],
             ),
             ServiceError::TooLarge => too_large("the answer is"),
             ServiceError::Cursor => field(Reason::InvalidCursor, "cursor", "was not given out by this service"),

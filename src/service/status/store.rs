@@ -33,7 +33,7 @@ pub fn failed(error: &StoreError) -> Status {
         | StoreError::Unknown(cause)
         | StoreError::ReadOnly(cause)
         | StoreError::Full(cause) => {
-            tracing::warn!(%error, %cause, "the database failed a call");
+            tracing::warn!(%error, %cause, "a call failed because of the database");
         }
         StoreError::Damaged(_) | StoreError::NoRange => tracing::error!(%error),
         StoreError::Defect(cause) => tracing::error!(%error, cause = log_text(cause)),

@@ -1,6 +1,6 @@
 //! Batched reads by key: concurrent reads of one kind share a query. A batch collects requests while the batches before
-//! it are being read; no caller waits for a timer. Each batch runs in its own task, so that a caller who disconnects
-//! does not cancel it for the others.
+//! it are being read; no caller waits for a timer. Batches run in tasks of the loader, so a caller that disconnects
+//! does not cancel a batch for the others. A read that finds no other in progress runs in its caller.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -17,17 +17,17 @@ use tokio::{
 
 use crate::store::{BATCH_TIMEOUT, StoreError};
 
-/// The most keys in a batch; a single larger call is one batch.
+/// A batch takes further calls until it has this many keys. So it may have more, if its last call has several.
 const BATCH_KEYS: usize = 128;
-/// The most batches at a time.
+/// Maximum number of concurrent batches.
 const BATCHES: usize = 2;
-/// The most calls in the queue. Further calls wait for room in it.
+/// Maximum number of calls in the queue. Further calls wait for room in it.
 const QUEUE: usize = 1_024;
-/// The most bytes of records in a batch, after its first record: the size limit of a message.
+/// Maximum bytes of records in a batch, not counting its first record: the size limit of a message.
 pub const BATCH_BYTES: i64 = 8 * 1024 * 1024;
 
-/// The result of a batch by key. Missing key: no such record. `None`: the record exists, and did not fit into the
-/// batch. At least one record of a batch fits.
+/// The result of a batch by key. A key that is absent has no record. `None`: the record exists, and did not fit into
+/// the batch. At least one record of a batch fits.
 pub type BatchResult<K, V> = HashMap<K, Option<V>>;
 
 /// Reads values by key, in batches.
@@ -99,7 +99,7 @@ where
         Ok(self.get_all(vec![key]).await?.into_values().next())
     }
 
-    /// The values of keys, each read after the call began, not all in one snapshot. Missing key: no such value.
+    /// The values of keys, each read after the call began, not all in one snapshot. A key that is absent has no value.
     ///
     /// # Errors
     /// Those of [`get`](Self::get).
@@ -200,7 +200,7 @@ impl<K, V> Drop for Task<K, V> {
     }
 }
 
-/// Reads until every request has its reply: mostly one query.
+/// Reads until every request has its reply, usually in one query.
 async fn load<K: Clone + Eq + Hash, V>(mut batch: Vec<LoadRequest<K, V>>, read: &Read<K, V>) {
     while !batch.is_empty() {
         let keys: HashSet<K> = batch.iter().flat_map(|request| &request.keys).cloned().collect();
@@ -235,7 +235,7 @@ async fn load<K: Clone + Eq + Hash, V>(mut batch: Vec<LoadRequest<K, V>>, read: 
     }
 }
 
-/// Reads with a timeout: a database that does not answer must not delay later reads for ever.
+/// Reads with a timeout: a database that does not answer must not delay later reads indefinitely.
 async fn read_in_time<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<BatchResult<K, V>, StoreError> {
     metrics::histogram!("readout_read_batch_keys").record(keys.len() as f64);
     timeout(BATCH_TIMEOUT, read_with_retry(read, keys)).await.map_err(StoreError::no_answer).flatten()
@@ -245,7 +245,7 @@ async fn read_in_time<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<Ba
 async fn read_with_retry<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<BatchResult<K, V>, StoreError> {
     match read(keys.clone()).await {
         Err(error) if error.is_connection_loss() => {
-            tracing::debug!(%error, "a read is repeated");
+            tracing::debug!(%error, "a read lost its connection and is retried");
             read(keys).await
         }
         result => result,

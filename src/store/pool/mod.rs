@@ -16,9 +16,9 @@ use self::wait_queue::WaitQueue;
 
 /// Connections of the feed's pool: the tailer, the notifier, the listener, and one for cancellations.
 const FEED_CONNECTIONS: u32 = 4;
-/// The longest `statement_timeout` of a read or a write, even if a call may take longer.
+/// Maximum `statement_timeout` of a read or a write, even if a call may take longer.
 const LONGEST_STATEMENT: Duration = Duration::from_secs(30);
-/// The longest wait for a connection. After it the caller gets UNAVAILABLE.
+/// Maximum wait for a connection. After it the caller gets UNAVAILABLE.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than any caller waits, and short enough to add to an `Instant`.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -40,9 +40,9 @@ pub struct Limits {
     pub questions: u32,
     /// Connections for the committer and for maintenance.
     pub writes: u32,
-    /// The longest duration of a call, and of each of its statements.
+    /// Maximum duration of a call, and of each of its statements.
     pub call: Duration,
-    /// The longest wait for the permit of a page or a question.
+    /// Maximum wait for the permit of a page or a question.
     pub wait: Duration,
 }
 

@@ -22,7 +22,7 @@ use crate::{
     store::{Doc, StoreError, row::from_row, table},
 };
 
-/// The most bytes of records in a page, after its first record.
+/// Maximum bytes of records in a page, not counting its first record.
 pub const PAGE_BYTES: i64 = 2 * 1024 * 1024;
 
 /// The selection and the order of a list.

@@ -10,7 +10,7 @@ use super::BoundedQuery;
 use crate::{
     model::{
         article::{TextHash, keeps_text, parse_text_hash},
-        query::search::{END, MOST_BYTES, Question, START, fold},
+        query::search::{END, MAX_BYTES, Question, START, fold},
     },
     pb::Article,
     store::{
@@ -53,8 +53,8 @@ impl Words {
     }
 
     fn push(&mut self, article: &Article, text: Option<&str>) {
-        let title = fold(&article.title, MOST_BYTES);
-        self.texts.push(text.map(|text| fold(text, MOST_BYTES - title.len())));
+        let title = fold(&article.title, MAX_BYTES);
+        self.texts.push(text.map(|text| fold(text, MAX_BYTES - title.len())));
         self.titles.push(Some(title));
     }
 }
@@ -149,7 +149,7 @@ pub async fn marked(
          order by source.number",
     )
     .bind(texts.iter().map(|source| source.language).collect::<Vec<_>>())
-    .bind(texts.iter().map(|source| fold(source.text, MOST_BYTES)).collect::<Vec<_>>())
+    .bind(texts.iter().map(|source| fold(source.text, MAX_BYTES)).collect::<Vec<_>>())
     .bind(&question.language)
     .bind(&question.words)
     .bind(format!("HighlightAll=true, StartSel={START}, StopSel={END}"));

@@ -60,13 +60,13 @@ pub enum MigrationError {
     #[error("the database server is PostgreSQL {0}, readout needs 14 or newer")]
     OldServer(String),
     /// A migration failed, or the database became unreachable during one.
-    #[error("the database's schema cannot be brought up to date")]
+    #[error("the database schema cannot be migrated")]
     Failed(#[from] MigrateError),
     /// The database cannot be reached.
     #[error("the database cannot be reached")]
     Unreachable(#[from] sqlx::Error),
     /// Derived data could not be rebuilt.
-    #[error("the database's index tables cannot be brought up to date")]
+    #[error("the index tables of the database cannot be rebuilt")]
     Reindex(#[from] StoreError),
 }
 
@@ -100,7 +100,7 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrationError>
     }
     let (found, known) = (applied_version(connection).await?, known_version());
     if found < known {
-        tracing::info!(from = found, to = known, "bringing the database's schema up to date");
+        tracing::info!(from = found, to = known, "migrating the database schema");
     }
     match MIGRATIONS.run_direct(None, &mut *connection, false).await {
         // The database has a migration that this binary does not know.
@@ -161,9 +161,9 @@ async fn require_up_to_date(connection: &mut PgConnection) -> Result<(), Migrati
         Ordering::Less => Err(MigrationError::ReadOnly { found, known }),
         Ordering::Greater => Err(MigrationError::Newer { found, known }),
         Ordering::Equal => {
-            tracing::warn!("the database is read-only: nothing can be written");
+            tracing::warn!("the database is read-only: writes are refused");
             if require_known_folding(connection).await? == Ordering::Less {
-                tracing::warn!("not all words are found until a service starts where the database can be written to");
+                tracing::warn!("searches may miss words until a service starts while the database is writable");
             }
             Ok(())
         }

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// The most records that one transaction rebuilds. Fewer for articles: each text takes milliseconds to fold and to
-/// split into words.
+/// Maximum number of records that one transaction rebuilds. Fewer for articles: each text takes milliseconds to fold
+/// and to split into words.
 const BATCH: i64 = 500;
 const ARTICLES_BATCH: i64 = 50;
 /// The time between two progress messages in the log.

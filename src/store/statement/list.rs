@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// The most bytes of the reports and meetings from which a page is built: the size limit of a message.
+/// Maximum number of bytes of the reports and meetings from which a page is built: the size limit of a message.
 const SOURCE_BYTES: i64 = 4 * PAGE_BYTES;
 
 /// The selection and the order of a list of statements.

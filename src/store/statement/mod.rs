@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{
-        query::search::{MOST_BYTES, fold},
+        query::search::{MAX_BYTES, fold},
         resource::Collection,
         statement::speakers,
     },
@@ -257,7 +257,7 @@ impl<'a> StatementColumns<'a> {
                 rows.acts.push(set(statement.act));
                 rows.quotations.push(set(statement.quotation));
                 rows.languages.push(Some(statement.language_code.as_str()).filter(|code| !code.is_empty()));
-                rows.words.push(fold(&statement.text, MOST_BYTES));
+                rows.words.push(fold(&statement.text, MAX_BYTES));
             }
         }
         rows

@@ -43,7 +43,7 @@ impl Write {
         self.claims().iter().any(is_lost) || shared.into_iter().any(|claim| is_lost(&claim))
     }
 
-    /// The normalised names that participants of this write get or had. A later write of the same batch that relies on
+    /// The name keys that participants of this write get or had. A later write of the same batch that relies on
     /// the absence of any of them is stale.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.participants.iter().flat_map(participant::touched_names)

@@ -31,7 +31,7 @@ impl Columns {
         Ok(self.input(name, type_name, values)?.expression(name, format!("input.{name}")))
     }
 
-    /// Adds values of this PostgreSQL type that are not written themselves: expressions read them as `input.<name>`.
+    /// Adds input values that no column stores, of this PostgreSQL type. Expressions read them as `input.<name>`.
     pub fn input<'q, T>(
         mut self,
         name: &'static str,

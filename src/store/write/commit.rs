@@ -1,4 +1,5 @@
-//! The transaction of a batch, in this order: claims, rows, the feed's lock, checks of references, positions, commit.
+//! The transaction of a batch, in this order: claims and new rows, revisions and index rows, the feed's lock, checks,
+//! settle tasks, positions, commit.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,8 +12,8 @@ use crate::store::{BATCH_TIMEOUT, StoreError, Tx, article, change, meeting, part
 /// Writes a batch in one transaction. No two of its writes may have the same exclusive claim.
 ///
 /// # Errors
-/// `Unknown` if the connection was lost or the batch timed out, so that the transaction may have been committed. Any
-/// other error means that nothing was written.
+/// `Unknown` if the connection was lost during COMMIT, or the batch timed out: the transaction may have been committed.
+/// Any other error means that nothing was written.
 pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
     timeout(BATCH_TIMEOUT, commit_in_time(pool, batch)).await.unwrap_or_else(|elapsed| {
         // The COMMIT may have been sent.
@@ -74,8 +75,9 @@ async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<Ou
     Ok(Outcome::Committed(positions, is_unsettled))
 }
 
-/// Takes all claims and returns those that are lost. Every instance takes the kinds in this order and each kind sorted,
-/// so that two instances cannot deadlock.
+/// Takes the claims on keys and records, and returns those that are lost. `reference`, `report` and `settle_queue`
+/// check the other claims under the feed's lock. Every instance takes the kinds in this order and each kind sorted, so
+/// that two instances cannot deadlock.
 async fn claim(tx: Tx<'_>, batch: &[&Write]) -> Result<HashSet<Claim>, StoreError> {
     let mut lost = HashSet::new();
 

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use super::{Answer, Claim};
 use crate::store::{StoreError, Tx};
 
-/// The least time for which a response is kept.
+/// Minimum time for which a response is kept.
 pub const KEPT: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// The stored response to a request id: the hash of the request's body, and the encoded response.
@@ -73,7 +73,7 @@ pub(in crate::store) async fn claim(
     Ok(())
 }
 
-/// The most rows that one statement deletes, so that it stays short.
+/// Maximum number of rows that one statement deletes, so that it stays short.
 const DELETE_BATCH: i64 = 10_000;
 
 /// Deletes the responses that are older than `KEPT`, and returns their number.

@@ -156,7 +156,7 @@ fn moves(former_parent: Option<&str>, parent: &str) -> bool {
 #[derive(Debug)]
 pub struct PutParticipant {
     pub put: Put<Participant>,
-    /// The normalised names that no participant had, with the version of each at that time. Empty if namesakes do not
+    /// The name keys that no participant had, with the version of each at that time. Empty if namesakes do not
     /// matter.
     pub absent: Vec<(String, i64)>,
     /// The revision that it replaces.
@@ -179,7 +179,7 @@ pub enum Claim {
     Uri(String),
     /// No other participant has the external id, by scheme and value.
     ExternalId(String, String),
-    /// No participant has the normalised name.
+    /// No participant has the name key.
     Name(String),
     /// A record does not exist yet, or still has the revision that was read.
     Record(Collection, Uuid),

@@ -119,7 +119,7 @@ fn message(ty: &MessageDescriptor) -> Vec<Broken> {
                 .collect()
         }
         "google.protobuf.FieldMask" => {
-            [(".paths[0]", 1, "names no field of"), (".paths", 1_001, "must have at most 1000 items")]
+            [(".paths[0]", 1, "is not a field of"), (".paths", 1_001, "must have at most 1000 items")]
                 .iter()
                 .map(|(at, count, says)| {
                     let mut message = DynamicMessage::new(ty.clone());

@@ -19,7 +19,7 @@ pub enum FilterError {
     UnknownField {
         /// The start of the field's name.
         position: usize,
-        /// The name as written, cut after [`FilterError::MOST_ECHOED`] characters.
+        /// The name as written, cut after [`FilterError::MAX_ECHOED`] characters.
         field: String,
         /// The field or function that was probably meant.
         nearest: Option<&'static str>,
@@ -29,7 +29,7 @@ pub enum FilterError {
     UnknownFunction {
         /// The start of the function's name.
         position: usize,
-        /// The name as written, cut after [`FilterError::MOST_ECHOED`] characters.
+        /// The name as written, cut after [`FilterError::MAX_ECHOED`] characters.
         function: String,
         /// The function or field that was probably meant.
         nearest: Option<&'static str>,
@@ -79,8 +79,8 @@ pub enum FilterError {
 }
 
 impl FilterError {
-    /// The most characters of an unknown name that an error repeats.
-    pub const MOST_ECHOED: usize = 64;
+    /// Maximum number of characters of an unknown name that an error repeats.
+    pub const MAX_ECHOED: usize = 64;
 
     /// The byte offset of the error; `None` if it is about the whole filter.
     pub fn position(&self) -> Option<usize> {

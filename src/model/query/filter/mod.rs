@@ -31,16 +31,16 @@ pub use self::{
 };
 use crate::{model::resource::Collection, pb};
 
-/// A condition that a resource must satisfy to be in the list.
+/// A condition on resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
-    /// True if all parts are; without parts, true.
+    /// True if all parts are true; without parts, true.
     And(Vec<Filter>),
-    /// True if at least one part is; without parts, false.
+    /// True if at least one part is true; without parts, false.
     Or(Vec<Filter>),
     /// True if the part is false.
     Not(Box<Filter>),
-    /// True if the comparison is.
+    /// True if the comparison is true.
     Compare(Comparison),
 }
 
@@ -62,11 +62,11 @@ pub enum Comparison {
     MeetingRegion(String),
     /// `place.region` of a meeting.
     PlaceRegion(String),
-    /// `place.locality` of a meeting: its normalised key.
+    /// `place.locality` of a meeting: its name key.
     PlaceLocality(String),
     /// `participant` of a meeting.
     Participant(Uuid),
-    /// `article` of a meeting: the article of one of its reports.
+    /// `article` of a meeting: the article of one of its active reports.
     Article(Uuid),
     /// `topic` of a meeting.
     Topic(String),
@@ -80,7 +80,7 @@ pub enum Comparison {
     IndependentSourceCount(Order, i64),
     /// `review` of a meeting.
     Review(pb::meeting::Review),
-    /// `announcement.by` of a meeting: its normalised key.
+    /// `announcement.by` of a meeting: its name key.
     AnnouncedBy(String),
     /// `announcement.participant` of a meeting: the participant of the participation that the announcement names.
     Announcer(Uuid),
@@ -104,7 +104,7 @@ pub enum Comparison {
     ParticipantKind(pb::participant::Kind),
     /// `region` of a participant.
     ParticipantRegion(String),
-    /// `name` of a participant: the normalised key of its display name or another name.
+    /// `name` of a participant: the name key of its display name or another name.
     Name(String),
     /// `parent` of a participant.
     Parent(Uuid),

@@ -11,11 +11,11 @@ use crate::model::{
     text::{quoted::quoted, suggestion::did_you_mean},
 };
 
-/// The most bytes in one filter. The contract states it too.
+/// Maximum number of bytes in one filter. The contract states it too.
 pub const MAX_BYTES: usize = 8192;
-/// The most comparisons and function calls in one filter. The contract states it too.
+/// Maximum number of comparisons and function calls in one filter. The contract states it too.
 pub const MAX_COMPARISONS: usize = 200;
-/// The most levels of nested brackets. The contract states it too.
+/// Maximum number of levels of nested brackets. The contract states it too.
 pub const MAX_DEPTH: usize = 32;
 
 /// Parses a filter over the fields and functions of a collection. An empty text is [`Filter::EVERYTHING`].

@@ -40,7 +40,7 @@ pub enum Values {
 }
 
 impl Values {
-    /// The comparison for equality with a literal, whose quotes and escapes are resolved; `None` if it is no such
+    /// The comparison for equality with a literal, whose quotes and escapes are resolved; `None` if it is not such a
     /// value.
     pub(crate) fn equal(self, literal: &str) -> Option<Comparison> {
         match self {
@@ -60,7 +60,7 @@ impl Values {
         }
     }
 
-    /// The comparison of dates, times or numbers with a literal; `None` if it is no such value, or the type has no
+    /// The comparison of dates, times or numbers with a literal; `None` if it is not such a value, or the type has no
     /// order.
     pub(crate) fn ordered(self, order: Order, literal: &str) -> Option<Comparison> {
         match self {

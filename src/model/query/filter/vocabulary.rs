@@ -116,5 +116,5 @@ impl Vocabulary {
 
 /// The part of a name that an error repeats.
 fn truncated(name: &str) -> String {
-    name.chars().take(FilterError::MOST_ECHOED).collect()
+    name.chars().take(FilterError::MAX_ECHOED).collect()
 }

@@ -6,9 +6,9 @@ use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 
 use crate::model::text::letters::{Cluster, Clusters, Letter, compose, remove_accents};
 
-/// The most bytes of an article, and of a statement, that are searched. A `tsvector` holds at most 1 MiB, and takes up
+/// Maximum number of searched bytes of an article, and of a statement. A `tsvector` holds at most 1 MiB, and takes up
 /// to three bytes for each byte of a text of short words.
-pub const MOST_BYTES: usize = 200_000;
+pub const MAX_BYTES: usize = 200_000;
 
 /// Folds a text: letters and digits in lower case, without accents, and spaces for everything else. The result has at
 /// most `most` bytes and ends with a whole letter. `fold(fold(x)) == fold(x)`.

@@ -6,7 +6,7 @@ mod question;
 mod snippet;
 
 pub use self::{
-    fold::{MOST_BYTES, fold},
-    question::{MOST_WORDS, Question, count_words},
+    fold::{MAX_BYTES, fold},
+    question::{MAX_WORDS, Question, count_words},
     snippet::{END, FoldedText, START, snippet},
 };

@@ -2,8 +2,8 @@
 
 use super::fold::fold;
 
-/// The most words in one query. The contract states it too.
-pub const MOST_WORDS: usize = 100;
+/// Maximum number of words in one query. The contract states it too.
+pub const MAX_WORDS: usize = 100;
 
 /// A search query and its language.
 #[derive(Debug, Clone, PartialEq, Eq)]

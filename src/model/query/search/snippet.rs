@@ -16,10 +16,10 @@ pub const START: char = '<';
 /// The mark after a matched word.
 pub const END: char = '>';
 
-/// The most code points in a snippet.
+/// Maximum number of code points in a snippet.
 const LENGTH: usize = 240;
-/// The most matches that the search for the best place considers.
-const MOST_MATCHES: usize = 2_000;
+/// Maximum number of matches that the search for the best place considers.
+const MAX_MATCHES: usize = 2_000;
 
 /// A text, and its folded form with marks around the matches. There may be several such forms, each with other matches.
 /// Text beyond the end of a folded form has no marks.
@@ -97,7 +97,7 @@ fn marks(text: &str, marked: &str) -> Vec<Range<usize>> {
 
 /// The range of the snippet: at most `LENGTH` code points, cut at spaces if there are any, around the densest matches.
 fn part(text: &str, matches: &[Range<usize>]) -> Range<usize> {
-    let core = densest(text, &matches[..matches.len().min(MOST_MATCHES)]);
+    let core = densest(text, &matches[..matches.len().min(MAX_MATCHES)]);
     // One more character shows if the end cuts a word.
     let chars: Vec<char> = text.chars().take(core.end + LENGTH + 1).collect();
     let margin = LENGTH.saturating_sub(core.len()) / 2;

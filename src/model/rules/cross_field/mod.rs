@@ -120,7 +120,7 @@ pub fn account(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
         if !id.is_empty() && !ids.contains_key(id) {
             out.add_with(InvalidField, at, || {
                 let nearest = nearest_id(ids, id);
-                format!("is the id of no {noun} of this account: {}{}", quoted(id), did_you_mean(nearest))
+                format!("is not the id of a {noun} of this account: {}{}", quoted(id), did_you_mean(nearest))
             });
         }
     };
@@ -276,7 +276,7 @@ pub fn story(story: &pb::Story, at: &Path<'_>, out: &mut Violations) {
         let at = lists.0.index(index);
         let key = &story_participant.key;
         if !key.is_empty() && !used.contains(key.as_str()) {
-            let describe = || format!("is used by no participation of this story: {}", quoted(key));
+            let describe = || format!("is not used by any participation of this story: {}", quoted(key));
             out.add_with(InvalidField, &at.field("key"), describe);
         }
         let at = at.field("participant");

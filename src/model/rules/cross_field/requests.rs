@@ -99,7 +99,7 @@ fn no_keys(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
         let at = at.field(list);
         for (index, key) in keys {
             out.add_with(InvalidField, &at.index(index).field(field), || {
-                format!("must be a resource name, not {}: a #key is one of a story", quoted(&format!("#{key}")))
+                format!("must be a resource name, not {}: only a story has #keys", quoted(&format!("#{key}")))
             });
         }
     }

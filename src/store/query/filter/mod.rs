@@ -49,7 +49,7 @@ fn push_parts(query: &mut QueryBuilder<Postgres>, parts: &[Filter], is_and: bool
         });
         let tables = if is_and { joined_tables(part, positive) } else { 0 };
         joined += tables;
-        if tables > 0 && joined > MOST_JOINED {
+        if tables > 0 && joined > MAX_JOINED {
             query.push("(");
             condition(query, part, positive);
             query.push(") is true");
@@ -60,9 +60,9 @@ fn push_parts(query: &mut QueryBuilder<Postgres>, parts: &[Filter], is_and: bool
     query.push(")");
 }
 
-/// The most index tables in a join. Further ones are checked row by row, which `is true` enforces: the planner's time
-/// grows exponentially with the number of joined tables.
-const MOST_JOINED: usize = 8;
+/// Maximum number of index tables in a join. Further ones are checked row by row, which `is true` enforces: the
+/// planner's time grows exponentially with the number of joined tables.
+const MAX_JOINED: usize = 8;
 
 /// The number of index tables that a condition joins.
 fn joined_tables(filter: &Filter, positive: bool) -> usize {

@@ -2,7 +2,7 @@
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{MOST_JOINED, OF_PARTICIPANT, condition, row};
+use super::{MAX_JOINED, OF_PARTICIPANT, condition, row};
 use crate::{
     model::query::filter::{Comparison, Filter, Order},
     pb::participation::Presence,
@@ -17,7 +17,7 @@ use crate::{
 pub fn push(query: &mut QueryBuilder<Postgres>, conditions: &Filter, positive: bool) {
     if positive {
         query.push("(");
-        for comparison in required(conditions).into_iter().take(MOST_JOINED) {
+        for comparison in required(conditions).into_iter().take(MAX_JOINED) {
             push_index_row(query, comparison);
         }
     }

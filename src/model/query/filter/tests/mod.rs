@@ -248,9 +248,9 @@ fn unknown_field_error_suggests_the_nearest_name() {
 fn errors_repeat_only_the_start_of_long_input() {
     let long = "ж".repeat(4000);
     let FilterError::UnknownField { field, nearest, .. } = rejected(&format!("{long} = 1")) else {
-        panic!("{long} is no field");
+        panic!("{long} is not a field");
     };
-    assert_eq!((field.chars().count(), nearest), (FilterError::MOST_ECHOED, None));
+    assert_eq!((field.chars().count(), nearest), (FilterError::MAX_ECHOED, None));
     for operator in ["=", ":"] {
         let error = rejected(&format!("region {operator} {long}")).to_string();
         assert!(error.len() < 300, "{error}");
