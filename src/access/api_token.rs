@@ -13,7 +13,6 @@ const PREFIX: &str = "rdt_";
 const ID_DIGITS: usize = 32;
 const SECRET_DIGITS: usize = 64;
 
-/// An API token: the id for the lookup, and the secret.
 pub struct ApiToken {
     /// The id of the stored token.
     pub id: Uuid,

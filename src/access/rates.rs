@@ -67,8 +67,8 @@ impl Rates {
     }
 }
 
-/// The network whose calls are counted together: an IPv4 address, or an IPv6 /64, of which a customer has at least
-/// first (RFC 6177).
+/// The network whose calls are counted together: an IPv4 address, or an IPv6 /64. A customer has at least one /64
+/// (RFC 6177).
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

@@ -1,6 +1,6 @@
-//! The API tokens, cached in memory. The cache is refreshed every second, so that a token that is revoked by another
-//! instance is soon refused here, and at once on an unknown token. While the database is unavailable, cached tokens
-//! stay valid.
+//! The API tokens, cached in memory. The cache is refreshed every second, so that tokens revoked by another instance
+//! are soon refused here, and at once when an unknown token is presented. While the database is unavailable, cached
+//! tokens stay valid.
 
 use std::{
     collections::HashMap,

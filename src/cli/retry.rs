@@ -10,7 +10,7 @@ use tonic_types::StatusExt;
 use super::{Clients, console::Console};
 use crate::error_chain;
 
-/// Repetitions before the service is given up: about half a minute, enough for a restart.
+/// Maximum number of retries: about half a minute, enough for a restart.
 const MAX_RETRIES: u32 = 10;
 
 /// Maximum pause between calls, even if the service asks for a longer one.
@@ -103,12 +103,12 @@ impl Clients {
     }
 }
 
-/// Returns `true` if the same call may succeed later: the service is out of reach, or says when to call again.
+/// Returns `true` if the same call may succeed later: the service is unreachable, or states when to call again.
 pub fn is_transient(status: &Status) -> bool {
     is_unreachable(status) || status.code() == Code::Aborted || status.get_details_retry_info().is_some()
 }
 
-/// Returns `true` if the service, or its database, is out of reach. A status with a source is not from the service: the
+/// Returns `true` if the service, or its database, is unreachable. A status with a source is not from the service: the
 /// client made it from a broken connection.
 pub fn is_unreachable(status: &Status) -> bool {
     status.code() == Code::Unavailable || status.source().is_some()

@@ -79,7 +79,7 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
     fn etag(&self) -> &str;
     /// The revision, from 1; 0 before the first.
     fn revision(&self) -> i64;
-    /// When this revision was written; `None` before the first.
+    /// The time at which this revision was written; `None` before the first.
     fn update_time(&self) -> Option<&Timestamp>;
     /// The fields that the service sets.
     fn marks(&mut self) -> Marks<'_>;
@@ -123,7 +123,7 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
 
 /// A resource that can be deleted, and undeleted again.
 pub trait Deletable: Resource {
-    /// When the resource was deleted; `None` while it is live.
+    /// The time at which the resource was deleted; `None` while it is live.
     fn delete_time(&self) -> Option<&Timestamp>;
     /// Sets the time of deletion.
     fn set_delete_time(&mut self, time: Option<Timestamp>);
@@ -161,9 +161,9 @@ pub struct Marks<'a> {
     pub etag: &'a mut String,
     /// Revision, from 1.
     pub revision: &'a mut i64,
-    /// When the resource was first written.
+    /// The time at which the resource was first written.
     pub create_time: &'a mut Option<Timestamp>,
-    /// When this revision was written.
+    /// The time at which this revision was written.
     pub update_time: &'a mut Option<Timestamp>,
 }
 

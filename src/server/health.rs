@@ -29,7 +29,7 @@ pub async fn watch(health: HealthReporter, store: Store, readiness: Readiness) {
             };
             readiness.set(state);
             set(&health, status).await;
-            tracing::warn!(is_up, "the database");
+            tracing::warn!(is_up, "the availability of the database changed");
             was_up = is_up;
         }
         time::sleep(PERIOD).await;

@@ -12,8 +12,8 @@ pub type Module = String;
 /// The path of a module or an item, from the root of the crate.
 type ItemPath = Vec<String>;
 
-/// The import graph. An edge leads from a file to the file that defines what it uses. A module and those below it count
-/// as one another's own, so that a parent may use its children and they may use it.
+/// The import graph. An edge leads from a file to the file that defines what it uses. Edges between
+/// a module and the modules below it are left out: a parent may use its children, and they may use it.
 pub struct Imports {
     edges: BTreeMap<ItemPath, BTreeSet<ItemPath>>,
     /// Files by the names of the types that they define.

@@ -31,7 +31,7 @@ pub struct Frame {
 pub struct Messages<R> {
     input: R,
     longest: usize,
-    /// Bytes of the input; those before `offset` have been passed.
+    /// Bytes of the input; those before `offset` have been consumed.
     buffer: Vec<u8>,
     /// The index of the next byte in `buffer`.
     offset: usize,
@@ -303,7 +303,7 @@ impl<R: Read> Messages<R> {
         read.map(|read| read > 0)
     }
 
-    /// Drops the passed bytes once they are the larger part of the buffer, as the rest has to be moved.
+    /// Drops the consumed bytes when they are the larger part of the buffer, because the rest has to be moved.
     fn compact(&mut self) {
         if self.offset > self.buffer.len() / 2 {
             self.buffer.drain(..self.offset);

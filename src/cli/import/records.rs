@@ -30,7 +30,7 @@ use crate::{
 /// Imports all messages as records, of which at most `lanes` are written concurrently.
 ///
 /// # Errors
-/// If the service is out of reach or refuses every call.
+/// If the service is unreachable or refuses every call.
 pub async fn import(mut messages: Reader, clients: &Clients, tally: &Arc<Tally>, lanes: u16) -> Result<()> {
     let writer = Writer { clients: clients.clone(), tally: tally.clone() };
     let mut waiting = Vec::new();

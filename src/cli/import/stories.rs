@@ -34,7 +34,7 @@ const WINDOW_BYTES: usize = 8 << 20;
 /// Imports all messages as stories.
 ///
 /// # Errors
-/// If the service is out of reach, refuses every call, or breaks the protocol.
+/// If the service is unreachable, refuses every call, or breaks the protocol.
 pub async fn import(messages: Reader, clients: &Clients, tally: &Arc<Tally>, streams: u16) -> Result<()> {
     let messages = Arc::new(Mutex::new(messages));
     let mut workers = JoinSet::new();

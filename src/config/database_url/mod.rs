@@ -2,7 +2,7 @@
 //! values.
 //!
 //! Each parameter of libpq is honoured, has no effect because its value describes the present behaviour, or is refused
-//! with advice. Neither errors nor log lines have the password or the value of a parameter.
+//! with advice. Neither errors nor log lines contain the password or the value of a parameter.
 
 mod error;
 mod parameters;
@@ -139,8 +139,8 @@ impl DatabaseUrl {
         Ok(Target { options: self.tls.apply(options), connect_timeout: self.connect_timeout })
     }
 
-    /// Returns the password of the URL, else the one of the password file. The options already have the password of the
-    /// environment, which takes precedence over the file.
+    /// Returns the password of the URL, else the one of the password file. The options already contain the password of
+    /// the environment, which takes precedence over the file.
     fn find_password(&self, options: &PgConnectOptions) -> Option<Secret> {
         let is_in_environment = || env::var_os("PGPASSWORD").is_some();
         match &self.password {
@@ -186,7 +186,7 @@ impl Tls {
 }
 
 impl fmt::Debug for Target {
-    /// Omits the options, which have the password.
+    /// Omits the options, which contain the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target").field("connect_timeout", &self.connect_timeout).finish_non_exhaustive()
     }

@@ -205,7 +205,7 @@ pub fn check(
                 format!("is in the text more than once: {quote}{places}; give start and end")
             }),
             QuoteMatch::TooCostly => {
-                out.add(at, "is one of too many quotes to look for in a text of this length: give start and end")
+                out.add(at, "exceeds the search budget of the call for a text of this length: give start and end")
             }
         }
     }

@@ -208,7 +208,7 @@ impl IndexedText<'_> {
         format!("{} to {}", self.code_point(start), self.code_point(end))
     }
 
-    /// True if the budget allows one more search for a near miss. Charges it.
+    /// Charges one search for a near miss to its budget. False if the budget is used up.
     fn may_hint(&self) -> bool {
         self.charge(&self.hint_budget)
     }

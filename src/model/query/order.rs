@@ -12,7 +12,7 @@ use crate::model::text::{
 pub enum By {
     /// The name.
     Name,
-    /// How well the resource matches the search query, best first.
+    /// The rank by the match with the search query, best first.
     Rank,
     /// The first day of a meeting or of a statement's meeting; the publish date of an article.
     Date,

@@ -1,4 +1,4 @@
-//! Which delegations of different reports are the same.
+//! Groups the delegations of different reports that are the same delegation.
 
 use std::collections::BTreeMap;
 

@@ -19,7 +19,7 @@ impl OfficeKey {
             && self != fine
     }
 
-    /// Which parts are set. Of two offices with the same parts set, neither contains the other.
+    /// The parts that are set. Of two offices with the same parts set, neither contains the other.
     fn parts(&self) -> [bool; 4] {
         let [title, organization, region] = self.texts.map(|text| text != 0);
         [title, organization, region, self.seniority != 0]

@@ -69,7 +69,7 @@ fn settle_participation<'a>(
     let principal = ranking.value(on_behalf_of, |principal| *principal);
     pb::Participation {
         id: id.to_owned(),
-        // Equal in all of them: they are united by it, or it is empty.
+        // All parts have the same participant: they are united by it, or it is empty.
         participant: parts().next().map(|(_, part)| part.participant.clone()).unwrap_or_default(),
         name_as_written: ranking.text(names),
         roles: sorted_unique(parts().flat_map(|(_, part)| part.roles.iter().copied())),

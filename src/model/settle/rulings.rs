@@ -48,8 +48,8 @@ fn place_field<T: Default>(account: &Account, field: fn(&Place) -> T) -> T {
 /// Rulings, oldest first: by `create_time`, then by name.
 pub struct Rulings<'a>(Vec<&'a Report>);
 
-/// How the heads of delegations were ruled on: as `head` of a delegation or as a role of a participation. The newer
-/// ruling counts.
+/// The field by which heads of delegations were ruled on: `head` of a delegation or a role of a participation. The
+/// newer ruling counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heads {
     NotRuled,
@@ -94,7 +94,7 @@ impl<'a> Rulings<'a> {
         self.newest(PARTICIPATIONS).max(self.newest(DELEGATIONS)).map(|at| self.0[at])
     }
 
-    /// How heads of delegations were ruled on. If one ruling has both lists, its delegations decide.
+    /// The field by which heads of delegations were ruled on. If one ruling has both lists, its delegations decide.
     pub fn heads(&self) -> Heads {
         match (self.newest(DELEGATIONS), self.newest(PARTICIPATIONS)) {
             (None, None) => Heads::NotRuled,

@@ -5,7 +5,7 @@ use crate::{feed::watcher::ResumePoint, service::read::pagination::TokenKey};
 
 /// Version of the encoding.
 const VERSION: u8 = 1;
-/// Upper bound of the length of a cursor.
+/// Maximum length of a cursor.
 const MAX_LENGTH: usize = 256;
 /// The byte ranges of a decoded cursor.
 const POSITION: std::ops::Range<usize> = 1..9;

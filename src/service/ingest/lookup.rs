@@ -52,7 +52,8 @@ pub struct ChunkLookup {
     pub sources: HashMap<Uuid, Uuid>,
     /// Active reports of articles whose text a story replaces.
     pub cited: HashMap<Uuid, Vec<Report>>,
-    /// Stored reports with the same content as a story's, by article and the content hash of the latter.
+    /// Stored reports with the same content as a report of a story, by article and the content hash of the story's
+    /// report.
     pub reports: HashMap<(Uuid, String), Report>,
     /// Participants by name key, oldest first, with the version of the name at which they were read.
     pub names: HashMap<String, (i64, Vec<Participant>)>,
@@ -196,7 +197,8 @@ impl ChunkLookup {
         require_live(Collection::Participants, participant, self.participants.get(&participant).copied())
     }
 
-    /// Finds stored reports with the same content as those of these stories, by article and the latter's content hash.
+    /// Finds stored reports with the same content as reports of these stories, by article and the content hash of the
+    /// story's report.
     async fn find_same_reports(
         &self,
         api: &Api,

@@ -31,7 +31,7 @@ pub struct StoryParticipants<'a> {
     pub warnings: Vec<String>,
 }
 
-/// One of them. `new` is set if the participant is created.
+/// A participant of a story, matched or to be created. `new` is set if it is created.
 #[derive(Debug)]
 struct StoryParticipant<'a> {
     key: &'a str,

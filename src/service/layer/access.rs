@@ -31,7 +31,6 @@ pub struct Access<S> {
 }
 
 impl<S> Access<S> {
-    /// Wraps a service.
     pub fn new(inner: S, authenticator: Arc<Authenticator>) -> Self {
         Self { inner, authenticator }
     }
@@ -44,7 +43,7 @@ enum RequiredRole {
     Open,
     /// At least this role.
     AtLeast(Role),
-    /// The path has no method, or one without a role. Only callers who may read get to know that.
+    /// The path has no method, or one without a role. Only callers with the role reader learn that.
     UnknownMethod,
 }
 

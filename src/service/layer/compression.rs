@@ -15,7 +15,6 @@ const ACCEPT: &str = "grpc-accept-encoding";
 pub struct Compression<S>(S);
 
 impl<S> Compression<S> {
-    /// Wraps a service.
     pub fn new(inner: S) -> Self {
         Self(inner)
     }

@@ -35,7 +35,6 @@ const GRPC: HeaderValue = HeaderValue::from_static("application/grpc, applicatio
 pub struct OnlyGrpc<S>(S);
 
 impl<S> OnlyGrpc<S> {
-    /// Wraps a service.
     pub fn new(inner: S) -> Self {
         Self(inner)
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub struct StreamLimits {
     /// Cancelled when the service stops.
     pub stopping: CancellationToken,
-    /// The life of a stream, plus up to a tenth at random; zero is without limit.
+    /// Maximum age of a stream, plus up to a tenth at random; zero: no limit.
     pub longest: Duration,
 }
 
@@ -28,7 +28,7 @@ pub struct StreamLifetime {
 pub enum EndReason {
     /// The service is stopping.
     Stopping,
-    /// The stream reached the end of its life.
+    /// The stream reached its maximum age.
     LifetimeOver,
 }
 

@@ -72,18 +72,18 @@ pub(super) fn with_details(code: Code, reason: ErrorReason, message: &str, detai
     Status::with_error_details(code, message::with_reason(reason, message), details)
 }
 
-/// A status with as many of these fields as fit into the headers, and the number of the rest. `untold` further fields
+/// A status with as many of these fields as fit into the headers, and the number of the rest. `omitted` further fields
 /// were left out before.
 pub(super) fn with_fields(
     details: ErrorDetails,
     message: &str,
     mut fields: Vec<FieldViolation>,
-    mut untold: usize,
+    mut omitted: usize,
 ) -> Status {
     loop {
         let mut all = fields.clone();
-        if untold > 0 {
-            all.push(FieldViolation::new("", format!("and {untold} more")));
+        if omitted > 0 {
+            all.push(FieldViolation::new("", format!("and {omitted} more")));
         }
         let mut details = details.clone();
         details.set_bad_request(all);
@@ -92,7 +92,7 @@ pub(super) fn with_fields(
             return status;
         }
         fields.pop();
-        untold += 1;
+        omitted += 1;
     }
 }
 

@@ -87,8 +87,8 @@ pub struct Connections {
 impl ConnectionPools {
     /// Creates pools on this database. Connections are made when they are first needed.
     pub fn new(options: PgConnectOptions, limits: &Limits) -> Self {
-        // The statement timeout never exceeds the call's, so that the database does not work on after its caller has
-        // gone; batched statements may outlive one caller. These timeouts also bound how long a lock is held.
+        // The statement timeout never exceeds the call's, so that the database does not work for a caller that no
+        // longer waits; batched statements may outlive one caller. These timeouts also bound how long a lock is held.
         let statement_timeout = limits.call.min(LONGEST_STATEMENT).as_millis().max(1);
         let name = options.get_application_name().unwrap_or("readout").to_owned();
         let options = options.application_name(&name).options([
@@ -153,7 +153,7 @@ impl ConnectionPools {
 }
 
 /// The options of a pool. A connection is pinged before use only after it was idle: for a busy one a ping would cost as
-/// much as the query. Each ping has a timeout, since a silent connection would otherwise occupy its slot for ever.
+/// much as the query. Each ping has a timeout, since a silent connection would otherwise occupy its slot indefinitely.
 fn pool(size: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(size)

@@ -74,7 +74,7 @@ pub async fn who_met(
     ids(bounded, query).await
 }
 
-/// The least of `counterparts` that a participant met, and the least of their common meetings.
+/// The first of `counterparts`, in the order of ids, that a participant met, and the first of their common meetings.
 ///
 /// # Errors
 /// `OutOfTime` at the deadline, or the database fails.

@@ -164,7 +164,7 @@ pub(in crate::store) fn push_sort(
 ) {
     let column = match (by, question) {
         (By::Rank, Some(question)) => {
-            // As an integer, which compares exactly. The best rank has the least value.
+            // As an integer, which compares exactly. The best rank has the lowest value.
             query.push("(");
             search::push_rank(query, table, question);
             query.push(" * -1e9)::bigint");
@@ -191,7 +191,7 @@ pub(in crate::store) fn push_value(query: &mut QueryBuilder<Postgres>, by: By, v
     };
 }
 
-/// A date in PostgreSQL's binary format: days since 2000-01-01, the least number for `-infinity`.
+/// A date in PostgreSQL's binary format: days since 2000-01-01, the lowest number for `-infinity`.
 struct Days(i64);
 
 /// A time in PostgreSQL's binary format: microseconds since 2000-01-01.

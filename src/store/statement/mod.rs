@@ -141,8 +141,8 @@ async fn insert(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreErro
         return Ok(());
     }
     let Index { speakers, regions, topics } = Index::of(reports);
-    // The lateral joins look meetings and articles up by key. A cached plan that scans a small table would get slow as
-    // it grows.
+    // The lateral joins look meetings and articles up by key. A plan cached while a table is small scans it, and
+    // becomes slow as the table grows.
     sqlx::query(
         "with inserted as (
              insert into statement (report, number, meeting, article, speaker_kind, act, quotation, language_code,
