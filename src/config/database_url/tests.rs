@@ -199,7 +199,7 @@ fn error_names_the_remedy_and_hides_the_password() {
             "the parameter sslmode must be one of disable, allow, prefer, require, verify-ca and verify-full; did you mean \"require\"?",
         ),
         ("postgres://h/d?ssl=1", "the parameter ssl must be true"),
-        ("postgres://h/d?sslcert=/c", "sslcert and sslkey are given together"),
+        ("postgres://h/d?sslcert=/c", "sslcert and sslkey must be given together"),
         ("postgres://h/d?sslrootcert=system", "the parameter sslrootcert cannot be honoured: instead of \"system\""),
         ("postgres://h/d?connect_timeout=soon", "the parameter connect_timeout must be a whole number of seconds"),
         ("postgres://h/d?statement-cache-capacity=-1", "the parameter statement-cache-capacity must be a whole number"),
