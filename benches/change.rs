@@ -1,11 +1,11 @@
 //! The cost of a change: bytes on disk, and processor time compared with the same batches without the feed's part.
 
 use readout::{
-    model::{participant::keys, resource::CONTRACT},
+    model::{participant::keys, resource::CONTRACT_VERSION},
     store::{
         Store,
         retention::{Retention, extend},
-        write::{Outcome, Write, commit::commit},
+        write::{BatchOutcome, Write, commit::commit},
     },
 };
 use sqlx::{Connection, PgPool};
@@ -67,7 +67,7 @@ async fn microseconds(store: &Store, with_feed: bool) -> f64 {
     for batch in &batches {
         let batch: Vec<&Write> = batch.iter().collect();
         match with_feed {
-            true => assert!(matches!(commit(store.writes(), &batch).await, Ok(Outcome::Committed(..)))),
+            true => assert!(matches!(commit(store.writes(), &batch).await, Ok(BatchOutcome::Committed(..)))),
             false => commit_bare(store.writes(), &batch).await.expect("committed"),
         }
     }
@@ -106,7 +106,7 @@ async fn commit_bare(pool: &PgPool, batch: &[&Write]) -> sqlx::Result<()> {
     )
     .bind(participants.iter().map(|put| put.id).collect::<Vec<_>>())
     .bind(participants.iter().map(|put| put.record.revision).collect::<Vec<_>>())
-    .bind(vec![CONTRACT; participants.len()])
+    .bind(vec![CONTRACT_VERSION; participants.len()])
     .bind(participants.iter().map(|put| put.doc.as_slice()).collect::<Vec<_>>())
     .bind(participants.iter().map(|put| put.record.kind as i16).collect::<Vec<_>>())
     .bind(participants.iter().map(|put| put.record.region_code.as_str()).collect::<Vec<_>>())

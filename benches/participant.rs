@@ -15,7 +15,7 @@ use readout::{
     service::error::ServiceError,
     store::{
         Store, participant,
-        write::{Outcome, Put, PutParticipant, Write, commit::commit},
+        write::{BatchOutcome, Put, PutParticipant, Write, commit::commit},
     },
 };
 use tonic::Status;
@@ -54,7 +54,7 @@ pub fn create(number: u64) -> CreateParticipantRequest {
 /// The write for such a request.
 pub fn write_of(mut participant: Participant) -> Write {
     let id = Uuid::now_v7();
-    participant.begin(id, SystemTime::now());
+    participant.make_first_revision(id, SystemTime::now());
     let put = PutParticipant { put: Put::new(id, participant), former: None, absent: Vec::new() };
     Write { actor: "anonymous".into(), participants: vec![put], ..Default::default() }
 }
@@ -133,8 +133,8 @@ async fn one_transaction_each(store: Store) -> Call {
             request.violations().into_result().map_err(ServiceError::from)?;
             let write = write_of(request.participant.unwrap_or_default());
             match commit(store.writes(), &[&write]).await? {
-                Outcome::Committed(..) => Ok(write.participants[0].put.record.clone()),
-                Outcome::Lost(lost) => Err(Status::aborted(format!("{lost:?}"))),
+                BatchOutcome::Committed(..) => Ok(write.participants[0].put.record.clone()),
+                BatchOutcome::Lost(lost) => Err(Status::aborted(format!("{lost:?}"))),
             }
         }
     };

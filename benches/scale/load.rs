@@ -22,7 +22,7 @@ use readout::{
     store::{
         Store,
         retention::{Retention, extend},
-        write::{Outcome, Put, PutArticle, PutParticipant, Write, commit::commit},
+        write::{BatchOutcome, Put, PutArticle, PutParticipant, Write, commit::commit},
     },
 };
 use sqlx::{PgConnection, postgres::PgConnectOptions};
@@ -88,7 +88,7 @@ async fn write(store: &Store, world: &Arc<World>, numbers: Range<usize>, add: fn
             let mut write = Write { actor: "scale".into(), ..Default::default() };
             batch.for_each(|number| add(&mut write, &world, number));
             let outcome = commit(store.writes(), &[&write]).await.expect("written");
-            assert!(matches!(outcome, Outcome::Committed(..)), "{outcome:?}");
+            assert!(matches!(outcome, BatchOutcome::Committed(..)), "{outcome:?}");
         })
     });
     stream::iter(batches).buffer_unordered(IN_FLIGHT).for_each(async |written| written.expect("no panic")).await;
@@ -96,7 +96,7 @@ async fn write(store: &Store, world: &Arc<World>, numbers: Range<usize>, add: fn
 
 fn add_participant(write: &mut Write, world: &World, number: usize) {
     let (id, mut record) = (id_of("participant", number), world.participant(number));
-    record.begin(id, SystemTime::now());
+    record.make_first_revision(id, SystemTime::now());
     write.participants.push(PutParticipant { put: Put::new(id, record), absent: Vec::new(), former: None });
 }
 
@@ -117,7 +117,7 @@ fn add_meeting(write: &mut Write, world: &World, number: usize) {
     if chance.once_in(50) {
         meeting.disputes.push(Dispute { field: "date".into(), ..Default::default() });
     }
-    meeting.begin(id, SystemTime::now());
+    meeting.make_first_revision(id, SystemTime::now());
     if chance.once_in(MEETINGS_PER_REPORT) {
         add_report(write, number, generated, &meeting, chance);
     }
@@ -156,7 +156,7 @@ fn add_report(write: &mut Write, number: usize, generated: GeneratedMeeting, mee
         ..Default::default()
     };
     let text = Some(take_text(&mut article));
-    article.begin(article_id, SystemTime::now());
+    article.make_first_revision(article_id, SystemTime::now());
     let mut report = Report {
         meeting: meeting.name.clone(),
         article: article.name.clone(),
@@ -167,7 +167,7 @@ fn add_report(write: &mut Write, number: usize, generated: GeneratedMeeting, mee
         ..Default::default()
     };
     report.content_hash = content_hash(&content(&report, None));
-    report.begin(id, SystemTime::now());
+    report.make_first_revision(id, SystemTime::now());
     write.reports.push(Put::new(id, report));
     let put = Put::new(article_id, article);
     write.articles.push(PutArticle { put, text, text_key: None, former: None, compared: None });

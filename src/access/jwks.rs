@@ -1,258 +1,187 @@
-//! Fetches the keys of JWTs from a file or from the issuer's URL. Keys are refreshed periodically and on an unknown
-//! `kid`, rate-limited so that attackers cannot force fetches. While the source fails, the last keys stay in use.
+//! The keys of an issuer (RFC 7517): which signatures each may verify, and a cache of verified tokens.
 
 use std::{
-    fmt, io,
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
-use reqwest::{Client, Url, redirect};
-use tokio::{
-    fs,
-    sync::Mutex,
-    time::{self, Instant},
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
 };
+use serde_json::Value;
 
-use super::jwk::KeySet;
-use crate::redaction;
+use super::principal::Identity;
 
-/// The pause between two fetches from a URL, and the shorter one until the first fetch succeeds.
-const URL_PERIOD: Duration = Duration::from_secs(5 * 60);
-const URL_FIRST_PERIOD: Duration = Duration::from_secs(5);
-/// Minimum pause between two fetches from a URL because of unknown keys.
-const URL_PAUSE: Duration = Duration::from_secs(30);
-/// The pause between two reads of a file.
-const FILE_PERIOD: Duration = Duration::from_secs(1);
-/// Minimum pause between two reads of a file because of unknown keys.
-const FILE_PAUSE: Duration = Duration::from_millis(100);
-/// The timeout of a fetch.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// Maximum size of a key set in bytes: more than any issuer has.
-const MAX_BYTES: usize = 1 << 20;
+/// Maximum number of verified tokens in the cache.
+const MAX_VERIFIED: usize = 10_000;
 
-/// The source of the keys.
-#[derive(Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// A file.
-    File(PathBuf),
-    /// A URL: `https`, or `http` on this machine.
-    Url(Url),
+/// The keys of an issuer, and the tokens that they have verified. Replacing the keys drops this cache.
+#[derive(Debug)]
+pub struct KeySet {
+    keys: Vec<VerificationKey>,
+    source: Vec<u8>,
+    verified: Mutex<HashMap<blake3::Hash, Arc<VerifiedToken>>>,
 }
 
-/// The reason why keys could not be fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysError {
-    /// The HTTP client cannot be created.
-    #[error("the HTTP client for the keys of JWTs cannot be created")]
-    Client(#[source] reqwest::Error),
-    /// The file cannot be read.
-    #[error("the keys of JWTs cannot be read from {0}")]
-    File(PathBuf, #[source] io::Error),
-    /// The request to the issuer failed.
-    #[error("the keys of JWTs cannot be fetched from {}", redaction::url(.0.as_str()))]
-    Url(Url, #[source] reqwest::Error),
-    /// The key set is too large.
-    #[error("the keys of JWTs have more than {MAX_BYTES} bytes")]
-    TooLarge,
-    /// The content is not a key set.
-    #[error("the keys of JWTs are not a JSON Web Key Set")]
-    NoKeySet,
+/// A token that was verified.
+#[derive(Debug)]
+pub struct VerifiedToken {
+    /// The identity that the token names.
+    pub identity: Identity,
+    /// The time at which the token expires.
+    pub expires: SystemTime,
 }
 
-/// The keys of JWTs. Clones share them.
-#[derive(Debug, Clone)]
-pub struct Jwks {
-    source: KeySource,
-    client: Client,
-    /// `None` until the first fetch succeeds.
-    keys: Arc<RwLock<Option<Arc<KeySet>>>>,
-    /// The time of the last fetch because of an unknown key.
-    last_unknown_fetch: Arc<Mutex<Option<Instant>>>,
+#[derive(Debug)]
+struct VerificationKey {
+    jwk: Jwk,
+    decoding: DecodingKey,
 }
 
-impl fmt::Debug for KeySource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-            Self::Url(url) => f.debug_tuple("Url").field(&redaction::url(url.as_str())).finish(),
-        }
+/// The reason why no key can verify a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoKey {
+    /// The key is not in the set. The issuer may have added it since the last fetch.
+    Unknown,
+    /// The key may not verify such a token, or several keys fit a token without a `kid`.
+    Unfit,
+}
+
+impl KeySet {
+    /// Parses a set. `None` if the text is not one. Skips keys that cannot verify a token.
+    pub fn parse(source: Vec<u8>) -> Option<Self> {
+        let set: Value = serde_json::from_slice(&source).ok()?;
+        let keys = set.get("keys")?.as_array()?;
+        let keys = keys.iter().filter_map(|key| serde_json::from_value::<Jwk>(key.clone()).ok());
+        let keys =
+            keys.filter_map(|jwk| Some(VerificationKey { decoding: DecodingKey::from_jwk(&jwk).ok()?, jwk })).collect();
+        Some(Self { keys, source, verified: Mutex::default() })
     }
-}
 
-impl KeySource {
-    /// Checks that a file holds keys. A URL is not checked.
+    /// True if the set was parsed from these bytes.
+    pub fn is_of(&self, source: &[u8]) -> bool {
+        self.source == source
+    }
+
+    /// The number of keys.
+    pub fn count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The key that verifies a token with this `kid` and `alg`. Without a `kid`, exactly one key must fit the
+    /// algorithm.
     ///
     /// # Errors
-    /// The file cannot be read, or is not a key set.
-    pub async fn check(&self) -> Result<(), KeysError> {
-        let Self::File(path) = self else { return Ok(()) };
-        let bytes = fs::read(path).await.map_err(|error| KeysError::File(path.clone(), error))?;
-        KeySet::parse(bytes).map(|_| ()).ok_or(KeysError::NoKeySet)
-    }
-
-    /// Parses the setting: a URL, or the path of a file.
-    ///
-    /// # Errors
-    /// The URL is invalid, contains a user name or a password, or is neither `https` nor on this machine.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if !text.contains("://") {
-            return Ok(Self::File(text.into()));
-        }
-        let url: Url = text.parse().map_err(|error| format!("is not a URL: {error}"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("must not contain a user name or a password: the log would show them".to_owned());
-        }
-        match url.scheme() {
-            "https" => Ok(Self::Url(url)),
-            "http" if is_loopback(&url) => Ok(Self::Url(url)),
-            _ => {
-                Err("must be https: an attacker who changes the keys in transit can impersonate any caller".to_owned())
-            }
+    /// The key is unknown, or does not fit the algorithm.
+    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&DecodingKey, NoKey> {
+        let candidates: Vec<_> = match kid {
+            Some(kid) => self.keys.iter().filter(|key| key.jwk.common.key_id.as_deref() == Some(kid)).collect(),
+            None => self.keys.iter().filter(|key| key.fits(algorithm)).collect(),
+        };
+        match candidates.as_slice() {
+            [] => Err(NoKey::Unknown),
+            [key] if key.fits(algorithm) => Ok(&key.decoding),
+            _ => Err(NoKey::Unfit),
         }
     }
 
-    fn period(&self, has_keys: bool) -> Duration {
-        match self {
-            Self::File(_) => FILE_PERIOD,
-            Self::Url(_) if has_keys => URL_PERIOD,
-            Self::Url(_) => URL_FIRST_PERIOD,
-        }
+    /// Looks up a token in the cache of verified ones.
+    pub fn verified(&self, token: &blake3::Hash) -> Option<Arc<VerifiedToken>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
     }
 
-    fn pause(&self) -> Duration {
-        match self {
-            Self::File(_) => FILE_PAUSE,
-            Self::Url(_) => URL_PAUSE,
+    /// Caches a verified token.
+    pub fn remember(&self, token: blake3::Hash, verified: Arc<VerifiedToken>) {
+        let mut verified_tokens = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified_tokens.len() >= MAX_VERIFIED {
+            let now = SystemTime::now();
+            verified_tokens.retain(|_, verified| verified.expires > now);
         }
+        if verified_tokens.len() >= MAX_VERIFIED {
+            verified_tokens.clear();
+        }
+        verified_tokens.insert(token, verified);
     }
 }
 
-impl Jwks {
-    /// Fetches the keys. A URL that fails is fetched again later.
-    ///
-    /// # Errors
-    /// A file cannot be read or is not a key set, or the HTTP client cannot be created.
-    pub async fn new(source: KeySource) -> Result<Self, KeysError> {
-        // Redirects could leave https or the configured host. A proxy is not used for this machine itself.
-        let mut client = Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none());
-        if matches!(&source, KeySource::Url(url) if is_loopback(url)) {
-            client = client.no_proxy();
-        }
-        let client = client.build().map_err(KeysError::Client)?;
-        let keys = Self { source, client, keys: Arc::default(), last_unknown_fetch: Arc::default() };
-        match keys.fetch().await {
-            Err(error) if matches!(keys.source, KeySource::File(_)) => return Err(error),
-            Err(error) => tracing::warn!("{}: JWTs are refused until a fetch succeeds", with_causes(&error)),
-            Ok(()) => {}
-        }
-        Ok(keys)
+impl VerificationKey {
+    /// True if the key may verify signatures of the algorithm: by its type, its curve and its own `use`, `key_ops` and
+    /// `alg`. The token alone must not choose the algorithm (RFC 8725, 3.1).
+    fn fits(&self, algorithm: Algorithm) -> bool {
+        use Algorithm::*;
+        let type_fits = match &self.jwk.algorithm {
+            AlgorithmParameters::RSA(_) => matches!(algorithm, RS256 | RS384 | RS512 | PS256 | PS384 | PS512),
+            AlgorithmParameters::EllipticCurve(key) => match key.curve {
+                EllipticCurve::P256 => algorithm == ES256,
+                EllipticCurve::P384 => algorithm == ES384,
+                _ => false,
+            },
+            AlgorithmParameters::OctetKeyPair(key) => key.curve == EllipticCurve::Ed25519 && algorithm == EdDSA,
+            _ => false,
+        };
+        let common = &self.jwk.common;
+        let use_fits = common.public_key_use.as_ref().is_none_or(|key_use| *key_use == PublicKeyUse::Signature);
+        let operations_fit =
+            common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+        let algorithm_fits = common
+            .key_algorithm
+            .is_none_or(|own| own.to_string().parse::<Algorithm>().is_ok_and(|own| own == algorithm));
+        type_fits && use_fits && operations_fit && algorithm_fits
     }
-
-    /// Fetches the keys periodically. Never returns.
-    pub async fn refresh(&self) {
-        let mut succeeded = true;
-        loop {
-            time::sleep(self.source.period(self.current().is_some())).await;
-            let fetched = self.fetch().await;
-            if let Err(error) = &fetched
-                && succeeded
-            {
-                tracing::warn!("{}: the last keys stay in use", with_causes(error));
-            }
-            succeeded = fetched.is_ok();
-        }
-    }
-
-    /// The keys of the last successful fetch.
-    pub fn current(&self) -> Option<Arc<KeySet>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Fetches the keys because a token names an unknown one, unless such a fetch was done recently. Concurrent callers
-    /// share one fetch.
-    pub async fn fetch_for_unknown_key(&self) {
-        let called = Instant::now();
-        let mut last_fetch = Arc::clone(&self.last_unknown_fetch).lock_owned().await;
-        if last_fetch.is_some_and(|last| last >= called || last.elapsed() < self.source.pause()) {
-            return;
-        }
-        *last_fetch = Some(Instant::now());
-        let keys = self.clone();
-        // A task, so that the fetch completes even if this caller disconnects: others must wait before the next one.
-        let fetching = tokio::spawn(async move {
-            if let Err(error) = keys.fetch().await {
-                tracing::warn!("{}: the last keys stay in use", with_causes(&error));
-            }
-            drop(last_fetch);
-        });
-        let _ = fetching.await;
-    }
-
-    async fn fetch(&self) -> Result<(), KeysError> {
-        let bytes = self.read().await?;
-        if self.current().is_some_and(|current| current.is_of(&bytes)) {
-            return Ok(());
-        }
-        let keys = KeySet::parse(bytes).ok_or(KeysError::NoKeySet)?;
-        tracing::info!(keys = keys.count(), "the keys of JWTs were loaded");
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keys));
-        Ok(())
-    }
-
-    async fn read(&self) -> Result<Vec<u8>, KeysError> {
-        match &self.source {
-            KeySource::File(path) => fs::read(path).await.map_err(|error| KeysError::File(path.clone(), error)),
-            KeySource::Url(url) => {
-                let failed = |error: reqwest::Error| KeysError::Url(url.clone(), error.without_url());
-                let response = self.client.get(url.clone()).send().await.and_then(reqwest::Response::error_for_status);
-                let mut response = response.map_err(failed)?;
-                let mut bytes = Vec::new();
-                while let Some(chunk) = response.chunk().await.map_err(failed)? {
-                    bytes.extend_from_slice(&chunk);
-                    if bytes.len() > MAX_BYTES {
-                        return Err(KeysError::TooLarge);
-                    }
-                }
-                Ok(bytes)
-            }
-        }
-    }
-}
-
-/// The text of an error and its causes: libraries put the details there.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
 mod tests {
+    use Algorithm::*;
+
     use super::*;
 
+    /// A set of one key of a type, with further members.
+    fn set(key: &str, members: &str) -> KeySet {
+        let key = match key {
+            "RSA" => r#""kty":"RSA","n":"AQAB","e":"AQAB""#,
+            "P-256" => r#""kty":"EC","crv":"P-256","x":"AQAB","y":"AQAB""#,
+            "P-384" => r#""kty":"EC","crv":"P-384","x":"AQAB","y":"AQAB""#,
+            "Ed25519" => r#""kty":"OKP","crv":"Ed25519","x":"AQAB""#,
+            _ => r#""kty":"oct","k":"AQAB""#,
+        };
+        KeySet::parse(format!(r#"{{"keys":[{{"kid":"a",{key}{members}}}]}}"#).into_bytes()).expect("a set")
+    }
+
     #[test]
-    fn source_is_a_file_or_a_url_with_tls_or_on_this_machine() {
-        assert_eq!(KeySource::parse("/etc/readout/jwks.json"), Ok(KeySource::File("/etc/readout/jwks.json".into())));
-        for url in
-            ["https://issuer.example/keys", "http://127.0.0.1:8080/keys", "http://[::1]/keys", "http://localhost"]
-        {
-            assert!(matches!(KeySource::parse(url), Ok(KeySource::Url(_))), "{url}");
+    fn key_verifies_only_algorithms_that_its_type_and_members_allow() {
+        let fits = |key, members, algorithm| set(key, members).find(Some("a"), algorithm).is_ok();
+        assert!(fits("RSA", "", RS256) && fits("RSA", "", PS512) && fits("P-256", "", ES256));
+        assert!(fits("P-384", "", ES384) && fits("Ed25519", "", EdDSA));
+        for wrong in [HS256, ES256, EdDSA] {
+            assert!(!fits("RSA", "", wrong), "{wrong:?}");
         }
-        for wrong in ["http://issuer.example/keys", "http://127.0.0.1.issuer.example/", "ftp://127.0.0.1/", "https://"]
-        {
-            assert!(KeySource::parse(wrong).is_err(), "{wrong}");
+        assert!(!fits("P-256", "", ES384) && !fits("P-384", "", ES256) && !fits("oct", "", HS256));
+        assert!(fits("RSA", r#","use":"sig","alg":"RS256","key_ops":["verify"]"#, RS256));
+        for members in [r#","use":"enc""#, r#","alg":"RS512""#, r#","alg":"RSA-OAEP""#, r#","key_ops":["encrypt"]"#] {
+            assert!(!fits("RSA", members, RS256), "{members}");
         }
-        for with_password in ["https://desk:s3cret@issuer.example/keys", "https://s3cret@issuer.example/keys"] {
-            assert!(KeySource::parse(with_password).is_err_and(|error| !error.contains("s3cret")), "{with_password}");
-        }
-        let with_query = KeySource::parse("https://issuer.example/keys?token=s3cret").unwrap();
-        assert_eq!(format!("{with_query:?}"), "Url(\"https://issuer.example/keys?***\")");
+    }
+
+    #[test]
+    fn token_without_kid_finds_a_key_if_exactly_one_fits() {
+        assert!(set("RSA", "").find(None, RS256).is_ok());
+        assert_eq!(set("RSA", "").find(None, ES256).err(), Some(NoKey::Unknown));
+        assert_eq!(set("RSA", "").find(Some("b"), RS256).err(), Some(NoKey::Unknown));
+        assert_eq!(set("RSA", "").find(Some("a"), ES256).err(), Some(NoKey::Unfit));
+        let rsa = r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#;
+        let two = KeySet::parse(format!(r#"{{"keys":[{rsa},{rsa}]}}"#).into_bytes()).expect("a set");
+        assert_eq!(two.find(None, RS256).err(), Some(NoKey::Unfit));
+    }
+
+    #[test]
+    fn set_skips_unusable_keys() {
+        let keys = r#"{"keys":[{"kty":"RSA","kid":7},{"kty":"EC","crv":"secp256k1","x":"","y":""},"key",
+            {"kty":"OKP","crv":"Ed25519","x":"AQAB","kid":"a"}]}"#;
+        let keys = KeySet::parse(keys.as_bytes().to_vec()).expect("a set");
+        assert!(keys.find(Some("a"), EdDSA).is_ok());
+        assert!(KeySet::parse(b"[]".to_vec()).is_none() && KeySet::parse(b"<html>".to_vec()).is_none());
     }
 }

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::{
     denied::Denied,
-    jwk::{KeySet, NoKey, Verified},
-    jwks::{Jwks, KeySource, KeysError},
+    jwks::{KeySet, NoKey, VerifiedToken},
+    jwks_fetcher::{JwksFetcher, KeySource, KeysError},
     principal::{Identity, Validity, principal_name},
 };
 use crate::model::role::Role;
@@ -52,7 +52,7 @@ pub struct JwtIssuer {
 #[derive(Debug)]
 pub struct Jwts {
     issuer: JwtIssuer,
-    keys: Jwks,
+    keys: JwksFetcher,
 }
 
 impl Jwts {
@@ -61,7 +61,7 @@ impl Jwts {
     /// # Errors
     /// The keys cannot be read from a file, or the HTTP client cannot be created.
     pub async fn new(issuer: JwtIssuer) -> Result<Self, KeysError> {
-        Ok(Self { keys: Jwks::new(issuer.keys.clone()).await?, issuer })
+        Ok(Self { keys: JwksFetcher::new(issuer.keys.clone()).await?, issuer })
     }
 
     /// Refreshes the keys. Never returns.
@@ -117,7 +117,7 @@ impl Jwts {
         find(self.keys.current())?.map_err(|_| Denied::Invalid("the JWT is signed by none of the issuer's keys"))
     }
 
-    fn verify(&self, token: &str, header: &Header, keys: &KeySet) -> Result<Verified, Denied> {
+    fn verify(&self, token: &str, header: &Header, keys: &KeySet) -> Result<VerifiedToken, Denied> {
         let key = keys.find(header.kid.as_deref(), header.alg).map_err(|_| Denied::NoKeys)?;
         let mut validation = Validation::new(header.alg);
         validation.leeway = LEEWAY.as_secs();
@@ -131,7 +131,7 @@ impl Jwts {
         let sub = claims.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty());
         let sub = sub.ok_or(Denied::Invalid("the JWT's sub is empty or not a string"))?;
         let role = claims.get(&self.issuer.role_claim).and_then(role);
-        Ok(Verified {
+        Ok(VerifiedToken {
             identity: Identity { name: principal_name("jwt", sub), role, until: Validity::Expires(expires) },
             expires,
         })

@@ -5,8 +5,8 @@
 pub mod api_token;
 pub mod certificate;
 pub mod denied;
-pub mod jwk;
 pub mod jwks;
+pub mod jwks_fetcher;
 pub mod jwt;
 pub mod principal;
 pub mod rates;
@@ -22,7 +22,7 @@ use self::{
     certificate::{ClientIdentity, Identities},
     jwt::{JwtIssuer, Jwts},
     principal::{Identity, Validity},
-    rates::Rates,
+    rates::CallerRates,
     tokens::Tokens,
 };
 pub use self::{denied::Denied, principal::Principal};
@@ -75,7 +75,7 @@ pub struct Authenticator {
     identities: Identities,
     /// The principal of callers without credentials. `None` refuses them.
     anonymous: Option<Principal>,
-    rates: Option<Rates>,
+    rates: Option<CallerRates>,
 }
 
 /// The reason why the access options cannot be used.
@@ -89,7 +89,7 @@ pub enum AuthenticatorError {
     Open(SocketAddr),
     /// The keys of JWTs cannot be used.
     #[error(transparent)]
-    Keys(#[from] jwks::KeysError),
+    Keys(#[from] jwks_fetcher::KeysError),
     /// The tokens cannot be read.
     #[error("the API tokens cannot be read")]
     Tokens(#[source] StoreError),
@@ -136,7 +136,7 @@ impl Authenticator {
             identities: Identities::new(&options.client_identities),
             anonymous: role
                 .map(|role| Principal::anonymous(role, !options.asks_for_credentials() && role == Role::Admin)),
-            rates: Rates::new(options.rate, options.rate_burst),
+            rates: CallerRates::new(options.rate, options.rate_burst),
         })
     }
 

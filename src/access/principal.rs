@@ -13,10 +13,10 @@ use super::denied::Denied;
 use crate::model::role::Role;
 
 /// Maximum length of a principal's name, in characters.
-pub const LONGEST_NAME: usize = 128;
+pub const MAX_NAME: usize = 128;
 
 /// A longer name keeps this prefix, followed by `~` and this many digits of its hash.
-const PREFIX_LENGTH: usize = LONGEST_NAME - 1 - HASH_DIGITS;
+const PREFIX_LENGTH: usize = MAX_NAME - 1 - HASH_DIGITS;
 const HASH_DIGITS: usize = 16;
 
 /// An admitted caller. The request carries it as an extension.
@@ -121,7 +121,7 @@ pub fn principal_name(kind: &str, id: &str) -> Arc<str> {
             _ => name.push_str(&format!("%{byte:02X}")),
         }
     }
-    if name.len() > LONGEST_NAME {
+    if name.len() > MAX_NAME {
         let hash = blake3::hash(name.as_bytes()).to_hex();
         name.truncate(PREFIX_LENGTH);
         name.push('~');
@@ -143,8 +143,6 @@ mod tests {
         let ids = ["a b", "a%20b", "a~b", "a%7Eb", &long[..122], &long[..124], &long[..125], &long[..126], &long, ""];
         let names: std::collections::HashSet<_> = ids.iter().map(|id| principal_name("cert", id)).collect();
         assert_eq!(names.len(), ids.len());
-        assert!(
-            names.iter().all(|name| name.len() <= LONGEST_NAME && name.bytes().all(|byte| byte.is_ascii_graphic()))
-        );
+        assert!(names.iter().all(|name| name.len() <= MAX_NAME && name.bytes().all(|byte| byte.is_ascii_graphic())));
     }
 }

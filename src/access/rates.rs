@@ -20,7 +20,7 @@ const EVICTION_PERIOD: Duration = Duration::from_secs(10);
 
 /// A rate limiter with an entry per caller.
 #[derive(Debug)]
-pub struct Rates {
+pub struct CallerRates {
     callers: DefaultKeyedRateLimiter<Caller>,
     clock: DefaultClock,
 }
@@ -34,7 +34,7 @@ enum Caller {
     From(IpAddr),
 }
 
-impl Rates {
+impl CallerRates {
     /// A limiter for `rate` calls per second and bursts of `burst` calls (default: `rate`). `None` if `rate` is 0,
     /// which means no limit.
     pub fn new(rate: u32, burst: Option<NonZeroU32>) -> Option<Self> {
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn callers_are_counted_by_name_and_anonymous_ones_by_network() {
-        let rates = Rates::new(1, NonZeroU32::new(2)).expect("a limit");
+        let rates = CallerRates::new(1, NonZeroU32::new(2)).expect("a limit");
         let from = |text: &str| text.parse::<IpAddr>().expect("an address");
         let may = |principal: &Principal, address| rates.check(principal, from(address)).is_ok();
         let (first, second, anonymous) =
@@ -104,11 +104,11 @@ mod tests {
 
     #[test]
     fn caller_above_its_rate_gets_the_time_to_wait() {
-        let rates = Rates::new(2, NonZeroU32::new(1)).expect("a limit");
+        let rates = CallerRates::new(2, NonZeroU32::new(1)).expect("a limit");
         let address = IpAddr::from([127, 0, 0, 1]);
         rates.check(&named("a"), address).expect("the first");
         let Err(Denied::TooOften(wait)) = rates.check(&named("a"), address) else { panic!("the second") };
         assert!(wait <= Duration::from_millis(500) && wait > Duration::from_millis(100), "{wait:?}");
-        assert!(Rates::new(0, None).is_none());
+        assert!(CallerRates::new(0, None).is_none());
     }
 }

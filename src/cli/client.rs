@@ -24,7 +24,7 @@ use tonic::{
 
 use super::{
     address::Address,
-    probe::{Protocol, protocol},
+    protocol_detection::{Protocol, protocol},
 };
 use crate::{
     config::{self, Secret},

@@ -13,9 +13,9 @@ use super::escape;
 
 /// Shorter waits are not reported.
 const SHORT_WAIT: Duration = Duration::from_secs(2);
-/// The time between the first two messages about a wait. It doubles up to `LONGEST_INTERVAL`.
+/// The time between the first two messages about a wait. It doubles up to `MAX_INTERVAL`.
 const FIRST_INTERVAL: Duration = Duration::from_secs(10);
-const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+const MAX_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The console that the parts of a command share. Clones are the same console.
 #[derive(Debug, Clone)]
@@ -107,7 +107,7 @@ impl Wait {
     fn is_due(wait: &mut Option<Self>, now: Instant) -> bool {
         let interval = match wait {
             Some(wait) if now < wait.next_line => return false,
-            Some(wait) => (2 * wait.interval).min(LONGEST_INTERVAL),
+            Some(wait) => (2 * wait.interval).min(MAX_INTERVAL),
             None => FIRST_INTERVAL,
         };
         *wait = Some(Self { next_line: now + interval, interval });

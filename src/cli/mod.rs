@@ -12,7 +12,7 @@ pub mod export;
 pub mod import;
 pub mod json;
 pub mod manual;
-mod probe;
+mod protocol_detection;
 mod retry;
 mod time;
 pub mod watch;
@@ -25,7 +25,7 @@ use tonic::Status;
 use self::{
     client::{ClientChannel, ConnectError, Connector},
     console::Console,
-    retry::Backoff,
+    retry::CallBackoff,
 };
 use crate::pb::{
     article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
@@ -84,8 +84,8 @@ impl Clients {
     }
 
     /// Returns a backoff for calls that are repeated.
-    fn backoff(&self) -> Backoff {
-        Backoff::new(&self.service, &self.console)
+    fn backoff(&self) -> CallBackoff {
+        CallBackoff::new(&self.service, &self.console)
     }
 
     /// Awaits the response to a call. A long wait is reported on the console.

@@ -14,11 +14,11 @@ use crate::error_chain;
 const MAX_RETRIES: u32 = 10;
 
 /// Maximum pause between calls, even if the service asks for a longer one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// Exponential backoff. Counts consecutive failures.
 #[derive(Debug)]
-pub struct Backoff {
+pub struct CallBackoff {
     failures: u32,
     max_failures: u32,
     /// The time of the first failure.
@@ -28,7 +28,7 @@ pub struct Backoff {
     service: String,
 }
 
-impl Backoff {
+impl CallBackoff {
     /// Gives up after half a minute.
     pub fn new(service: &str, console: &Console) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Backoff {
             return false;
         }
         let began = *self.began.get_or_insert_with(Instant::now);
-        let pause = pause(self.failures).max(at_least.min(LONGEST_PAUSE));
+        let pause = pause(self.failures).max(at_least.min(MAX_PAUSE));
         self.console.pause(&format!("{}: {cause}", self.service), began, pause).await;
         self.failures += 1;
         true
@@ -233,7 +233,7 @@ mod tests {
         let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(300)));
         let status = Status::with_error_details(Code::Unavailable, "later", details);
         let began = Instant::now();
-        let mut backoff = Backoff::new("the service", &Console::new());
+        let mut backoff = CallBackoff::new("the service", &Console::new());
         backoff.after(status).await.expect("it may pass");
         assert!(began.elapsed() >= Duration::from_millis(300));
     }

@@ -10,7 +10,7 @@ use crate::{
     access::{
         Options,
         certificate::ClientIdentity,
-        jwks::KeySource,
+        jwks_fetcher::KeySource,
         jwt::{ALGORITHMS, JwtIssuer},
     },
     model::role::Role,

@@ -5,7 +5,7 @@ use std::process;
 use clap::{ArgMatches, CommandFactory, error::ContextValue};
 
 use super::Args;
-use crate::redaction;
+use crate::url_redaction;
 
 impl Args {
     /// Parses the arguments and the environment of this process. Exits if they are wrong, or ask for help.
@@ -28,10 +28,10 @@ fn without_secrets(error: &clap::Error) -> Option<String> {
         _ => Vec::new(),
     });
     let urls: Vec<&str> = values.filter(|text| text.contains("://")).collect();
-    // Whole values are replaced first: a value may contain spaces. Then `redaction::text` covers parsers that repeat
+    // Whole values are replaced first: a value may contain spaces. Then `url_redaction::text` covers parsers that repeat
     // only a part of a value.
-    let text = || urls.iter().fold(error.render().to_string(), |text, url| text.replace(url, &redaction::url(url)));
-    (!urls.is_empty()).then(|| redaction::text(&text()))
+    let text = || urls.iter().fold(error.render().to_string(), |text, url| text.replace(url, &url_redaction::url(url)));
+    (!urls.is_empty()).then(|| url_redaction::text(&text()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use clap::{Arg, ArgMatches, CommandFactory, parser::ValueSource};
 
 use super::{Args, secret};
-use crate::redaction;
+use crate::url_redaction;
 
 /// The sources of settings, in the order in which they are printed.
 const SOURCES: [(Option<ValueSource>, &str); 4] = [
@@ -42,7 +42,7 @@ fn line(arg: &Arg, given: &ArgMatches) -> String {
     let Some(values) = given.get_raw(arg.get_id().as_str()) else { return format!("#{name}=\n") };
     let shown = values.map(|value| match arg.is_hide_env_values_set() {
         true => secret::redacted(&value.to_string_lossy()),
-        false => redaction::url(&value.to_string_lossy()),
+        false => url_redaction::url(&value.to_string_lossy()),
     });
     format!("{name}={}\n", shown.collect::<Vec<_>>().join(&separator(arg)))
 }

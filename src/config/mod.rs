@@ -4,7 +4,7 @@
 
 mod access;
 mod address;
-mod bounds;
+mod call_limits;
 mod client;
 mod command_line;
 mod database;
@@ -29,7 +29,7 @@ use uuid::Uuid;
 use self::help::{COMPLETIONS, CONFIG, EXPORT, EXPUNGE, IMPORT, NEW_EPOCH, REINDEX, WATCH};
 pub use self::{
     access::{Access, AnonymousRole, Jwt, Reflection},
-    bounds::Bounds,
+    call_limits::Bounds,
     client::Server,
     database::Database,
     feed::Feed,

@@ -4,7 +4,7 @@ use std::{fmt, fs, path::Path, str::FromStr};
 
 use anyhow::{Context, bail};
 
-use crate::redaction;
+use crate::url_redaction;
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl fmt::Debug for Secret {
 
 /// A secret as it may be shown: a redacted URL, or `***` for any other text.
 pub fn redacted(secret: &str) -> String {
-    if secret.contains("://") { redaction::url(secret) } else { "***".to_owned() }
+    if secret.contains("://") { url_redaction::url(secret) } else { "***".to_owned() }
 }
 
 #[cfg(test)]

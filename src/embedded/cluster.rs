@@ -26,8 +26,8 @@ use tokio::{
 
 use super::{
     EmbeddedError, Options,
-    account::Account,
     binaries::Binaries,
+    os_user::OsUser,
     socket::{self, PORT, SocketDir, remove_file},
 };
 
@@ -51,7 +51,7 @@ pub(super) struct Cluster {
     pub(super) log: PathBuf,
     dir: PathBuf,
     socket: SocketDir,
-    account: Account,
+    account: OsUser,
     binaries: Binaries,
     // the last field, so that it is dropped last
     _lock: Lock,
@@ -63,7 +63,7 @@ impl Cluster {
         let dir = prepare(data_dir)?;
         let lock = lock(&dir)?;
         let data = dir.join("postgres");
-        let account = Account::for_cluster(&data)?;
+        let account = OsUser::for_cluster(&data)?;
 
         let only = options.postgres_bin.as_deref();
         let pg_version = fs::read_to_string(data.join("PG_VERSION"));
@@ -278,7 +278,7 @@ fn prepare(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
     if !data_dir.is_dir() {
         fs::create_dir_all(data_dir).map_err(|source| EmbeddedError::NoDataDir { dir: data_dir.to_owned(), source })?;
         // if this user is root, the unprivileged user of the database must be able to traverse the directory
-        let mode = if super::account::is_root() { 0o711 } else { 0o700 };
+        let mode = if super::os_user::is_root() { 0o711 } else { 0o700 };
         fs::set_permissions(data_dir, Permissions::from_mode(mode))
             .map_err(EmbeddedError::io("change the mode of", data_dir))?;
     }

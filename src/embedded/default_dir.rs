@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::account;
+use super::os_user;
 
 /// `/var/lib/readout` for root, else the platform's directory for a user's application data: on Linux
 /// `$XDG_DATA_HOME/readout` or `~/.local/share/readout` (XDG Base Directory Specification).
@@ -14,7 +14,7 @@ use super::account;
 ///
 /// Release 0.1.0 also chose `~/.local/share/readout` for root and on macOS. A database that it created stays in use.
 pub fn default_data_dir() -> PathBuf {
-    let dir = if account::is_root() { system_dir() } else { user_dir() };
+    let dir = if os_user::is_root() { system_dir() } else { user_dir() };
     let earlier = xdg_dir().filter(|earlier| has_cluster(earlier) && !has_cluster(&dir));
     earlier.unwrap_or(dir)
 }

@@ -5,11 +5,11 @@
 //! `binaries` finds the programs, `account` decides which user runs them, `cluster` owns the directory, `socket` the
 //! socket's directory, and `server` the running process. `default_dir` chooses the default data directory.
 
-mod account;
 mod binaries;
 mod cluster;
 mod default_dir;
 mod error;
+mod os_user;
 mod server;
 mod socket;
 
@@ -31,7 +31,7 @@ pub use self::{cluster::running, default_dir::default_data_dir, error::EmbeddedE
 
 /// The pause between two attempts to restart a lost database: doubled each time, from the first up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// A server that ran this long was healthy: the pauses start again from the first.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
@@ -160,7 +160,7 @@ async fn watch(cluster: Arc<Cluster>, mut server: Server, mut stop: oneshot::Rec
 async fn restart(cluster: &Arc<Cluster>, pause: &mut Duration) -> Server {
     loop {
         sleep(*pause).await;
-        *pause = LONGEST_PAUSE.min(*pause * 2);
+        *pause = MAX_PAUSE.min(*pause * 2);
         match Server::start(cluster).await {
             Ok(server) => {
                 tracing::info!("the embedded database was restarted");

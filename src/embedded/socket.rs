@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{EmbeddedError, account::Account};
+use super::{EmbeddedError, os_user::OsUser};
 
 /// The port. Without TCP it is only a part of the socket's file name.
 pub(super) const PORT: u16 = 5432;
@@ -27,7 +27,7 @@ pub(super) struct SocketDir {
 }
 
 impl SocketDir {
-    pub(super) fn create(data_dir: &Path, account: &Account) -> Result<Self, EmbeddedError> {
+    pub(super) fn create(data_dir: &Path, account: &OsUser) -> Result<Self, EmbeddedError> {
         let mut socket_dir = Self { path: data_dir.join("run"), temporary: false };
         if !can_hold_socket(&socket_dir.path) {
             socket_dir = Self { path: temporary_dir()?, temporary: true };

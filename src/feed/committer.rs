@@ -22,7 +22,7 @@ use crate::store::{
     change::Position,
     error::log_text,
     retention::{Retention, extend},
-    write::{Claim, Outcome, Write, commit::commit},
+    write::{BatchOutcome, Claim, Write, commit::commit},
 };
 
 /// The limits of a batch, in submissions and bytes. A single larger submission is a batch of its own.
@@ -36,7 +36,7 @@ const MAX_RETRIES: usize = 5;
 
 /// The outcome of a submission that did not fail.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum SubmitOutcome {
     /// The writes are durable. Holds the position of the last change of each write.
     Committed(Vec<Position>),
     /// Data that the submission relied on has changed since it was prepared. Nothing was written: prepare it again.
@@ -47,7 +47,7 @@ pub enum Verdict {
 struct Submission {
     writes: Vec<Write>,
     weight: usize,
-    reply: oneshot::Sender<Result<Verdict, Arc<StoreError>>>,
+    reply: oneshot::Sender<Result<SubmitOutcome, Arc<StoreError>>>,
     /// `None` once the submission is in a batch.
     queued: Option<CountGuard>,
     _capacity: OwnedSemaphorePermit,
@@ -99,7 +99,7 @@ impl Committer {
     /// # Errors
     /// The service is stopping, or the database failed.
     #[tracing::instrument(name = "db.batch.commit", level = "debug", skip_all)]
-    pub async fn submit(&self, writes: Vec<Write>) -> Result<Verdict, SubmitError> {
+    pub async fn submit(&self, writes: Vec<Write>) -> Result<SubmitOutcome, SubmitError> {
         let weight: usize = writes.iter().map(Write::weight).sum();
         let kib = (weight / 1024 + 1).min(QUEUE_KIB) as u32; // at most QUEUE_KIB: fits a u32
         let stopping = |_| SubmitError::Stopping;
@@ -163,7 +163,7 @@ fn take_batch(pending: &mut VecDeque<Submission>) -> Vec<Submission> {
         }
         let claims: Vec<Claim> = submission.writes.iter().flat_map(Write::claims).collect();
         if claims.iter().any(|claim| claimed.contains(claim)) {
-            answer(submission, Ok(Verdict::Stale));
+            answer(submission, Ok(SubmitOutcome::Stale));
             continue;
         }
         claimed.extend(claims);
@@ -184,7 +184,7 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
         let outcome = commit(writer.store.writes(), &writes).await;
         metrics::record_attempt(outcome_name(&outcome), started.elapsed());
         match outcome {
-            Ok(Outcome::Committed(positions, is_unsettled)) => {
+            Ok(BatchOutcome::Committed(positions, is_unsettled)) => {
                 metrics::record_batch(positions.len());
                 positions.last().into_iter().for_each(|last| writer.feed.committed(last));
                 if is_unsettled {
@@ -193,18 +193,18 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                 let mut positions = positions.into_iter();
                 for submission in batch {
                     let of_submission = positions.by_ref().take(submission.writes.len()).collect();
-                    answer(submission, Ok(Verdict::Committed(of_submission)));
+                    answer(submission, Ok(SubmitOutcome::Committed(of_submission)));
                 }
                 return;
             }
-            Ok(Outcome::Lost(lost)) => {
+            Ok(BatchOutcome::Lost(lost)) => {
                 let is_lost = |submission: &Submission| submission.writes.iter().any(|write| write.has_lost(&lost));
                 let (losers, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_lost);
                 // If the lost claims match no submission, all are stale: a retry would lose them again, endlessly.
                 let (losers, others) = if losers.is_empty() { (others, losers) } else { (losers, others) };
                 batch = others;
                 for loser in losers {
-                    answer(loser, Ok(Verdict::Stale));
+                    answer(loser, Ok(SubmitOutcome::Stale));
                 }
             }
             Err(StoreError::Contention(error)) if attempts < MAX_RETRIES => {
@@ -249,10 +249,10 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
 }
 
 /// The label of an outcome in the metrics.
-fn outcome_name(outcome: &Result<Outcome, StoreError>) -> &'static str {
+fn outcome_name(outcome: &Result<BatchOutcome, StoreError>) -> &'static str {
     match outcome {
-        Ok(Outcome::Committed(..)) => "committed",
-        Ok(Outcome::Lost(_)) => "lost",
+        Ok(BatchOutcome::Committed(..)) => "committed",
+        Ok(BatchOutcome::Lost(_)) => "lost",
         Err(StoreError::Contention(_)) => "contention",
         Err(StoreError::Unavailable(_)) => "unavailable",
         Err(StoreError::Unknown(_)) => "unknown",
@@ -261,7 +261,7 @@ fn outcome_name(outcome: &Result<Outcome, StoreError>) -> &'static str {
     }
 }
 
-fn answer(submission: Submission, verdict: Result<Verdict, Arc<StoreError>>) {
+fn answer(submission: Submission, verdict: Result<SubmitOutcome, Arc<StoreError>>) {
     // Sending fails if the caller has disconnected. That is not an error.
     let _ = submission.reply.send(verdict);
 }

@@ -6,12 +6,12 @@ use sqlx::PgPool;
 
 use crate::{
     model::{
-        query::filter::{Filter, Subject},
+        query::filter::{Filter, FilterInput},
         resource::Record,
     },
     store::{
         StoreError,
-        change::Logged,
+        change::StoredChange,
         write::revision::{self, Version},
     },
 };
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub struct FeedEntry {
     /// The change.
-    pub change: Logged,
+    pub change: StoredChange,
     /// The changed resource. `None` if no watcher needs it.
     pub records: Option<Records>,
     bytes: usize,
@@ -37,7 +37,7 @@ pub struct Records {
 
 impl FeedEntry {
     /// A change without its resource.
-    pub fn bare(change: Logged) -> Self {
+    pub fn bare(change: StoredChange) -> Self {
         Self { change, records: None, bytes: 0 }
     }
 
@@ -53,8 +53,8 @@ impl FeedEntry {
         if *filter == Filter::EVERYTHING {
             return true;
         }
-        let Logged { collection, id, kind, .. } = self.change;
-        let subject = |record| Subject { collection, id, kind, record };
+        let StoredChange { collection, id, kind, .. } = self.change;
+        let subject = |record| FilterInput { collection, id, kind, record };
         let Some(Records { before, after }) = &self.records else { return filter.holds(&subject(None)) };
         filter.holds(&subject(Some(after)))
             || before.as_ref().is_some_and(|before| filter.holds(&subject(Some(before))))
@@ -68,7 +68,7 @@ impl FeedEntry {
 /// `Damaged` for a record that is missing or cannot be decoded, or the database fails.
 pub async fn with_records(
     pool: &PgPool,
-    changes: Vec<Logged>,
+    changes: Vec<StoredChange>,
     max_bytes: i64,
 ) -> Result<VecDeque<Arc<FeedEntry>>, StoreError> {
     // Two revisions per change. The one before a new resource does not exist.
@@ -98,7 +98,7 @@ pub mod tests {
     use crate::{model::resource::Collection, pb::change::Kind};
 
     pub fn entry(position: i64, with_records: bool) -> Arc<FeedEntry> {
-        let change = Logged {
+        let change = StoredChange {
             position,
             collection: Collection::Meetings,
             id: uuid::Uuid::from_u128(position as u128),

@@ -8,8 +8,8 @@ pub mod entry;
 mod metrics;
 pub mod record_locks;
 pub mod ring;
-pub mod start;
 pub mod tailer;
+pub mod watch_start;
 pub mod watcher;
 
 pub use self::{committer::Committer, record_locks::RecordLocks, tailer::Feed};

@@ -25,15 +25,15 @@ use super::{
 };
 use crate::store::{
     Store, StoreError,
-    change::{self, ChangePage, Extent, Logged, Position},
+    change::{self, ChangePage, FeedRange, Position, StoredChange},
 };
 
 /// The size of a read: changes, and bytes of their records.
 const PAGE: i64 = 1_000;
 const PAGE_BYTES: i64 = 2 * 1024 * 1024;
 /// The pause between two polls without a notification: short after a poll that found changes, then doubled each time.
-const SHORTEST_POLL: Duration = Duration::from_millis(20);
-const LONGEST_POLL: Duration = Duration::from_millis(250);
+const MIN_POLL: Duration = Duration::from_millis(20);
+const MAX_POLL: Duration = Duration::from_millis(250);
 /// Minimum pause between two reads, however many notifications arrive. One read takes all that was committed
 /// meanwhile.
 const PACE: Duration = Duration::from_millis(1);
@@ -50,8 +50,8 @@ const CATCH_UP_READS: usize = 2;
 #[derive(Debug, Clone)]
 pub struct Head {
     /// The first and last positions of the feed.
-    pub extent: Extent,
-    /// `Logged::mark` of the newest change; zeros if that change is not kept.
+    pub extent: FeedRange,
+    /// `StoredChange::mark` of the newest change; zeros if that change is not kept.
     pub mark: [u8; 8],
     /// The commit time of the newest change.
     pub time: Option<DateTime<Utc>>,
@@ -61,10 +61,10 @@ pub struct Head {
 
 /// The change feed of this instance. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Feed(pub(super) Arc<Shared>);
+pub struct Feed(pub(super) Arc<FeedInner>);
 
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct FeedInner {
     pub store: Store,
     pub stopping: CancellationToken,
     pub head: watch::Sender<Head>,
@@ -92,7 +92,7 @@ impl Feed {
         let newest = change::at(store.feed(), extent.head).await?;
         let head = Head::of(extent, newest.as_ref());
         metrics::init(head.extent.head);
-        let feed = Self(Arc::new(Shared {
+        let feed = Self(Arc::new(FeedInner {
             store,
             stopping: stopping.clone(),
             head: watch::Sender::new(head),
@@ -148,18 +148,18 @@ impl Feed {
 }
 
 impl Head {
-    fn of(extent: Extent, newest: Option<&Logged>) -> Self {
-        let mark = newest.map(Logged::mark).unwrap_or_default();
+    fn of(extent: FeedRange, newest: Option<&StoredChange>) -> Self {
+        let mark = newest.map(StoredChange::mark).unwrap_or_default();
         Self { extent, mark, time: newest.map(|change| change.time), is_broken: false }
     }
 }
 
 async fn tail(feed: Feed) {
-    let mut poll = LONGEST_POLL;
+    let mut poll = MAX_POLL;
     loop {
         poll = match time::timeout(READ_TIMEOUT, read_new_changes(&feed.0)).await.map_err(StoreError::no_answer) {
-            Ok(Ok(true)) => SHORTEST_POLL,
-            Ok(Ok(false)) => LONGEST_POLL.min(2 * poll),
+            Ok(Ok(true)) => MIN_POLL,
+            Ok(Ok(false)) => MAX_POLL.min(2 * poll),
             Ok(Err(error)) | Err(error) => {
                 tracing::warn!(%error, "the feed could not be read");
                 time::sleep(RETRY).await;
@@ -172,7 +172,7 @@ async fn tail(feed: Feed) {
 }
 
 /// Reads to the end of the feed. True if there were changes.
-async fn read_new_changes(shared: &Shared) -> Result<bool, StoreError> {
+async fn read_new_changes(shared: &FeedInner) -> Result<bool, StoreError> {
     let mut found = false;
     loop {
         let before = shared.head.borrow().clone();
@@ -199,7 +199,7 @@ async fn read_new_changes(shared: &Shared) -> Result<bool, StoreError> {
             }
             return Ok(found);
         };
-        if !is_dense(last, &page) {
+        if !is_contiguous(last, &page) {
             if page.extent.floor > last {
                 // This instance was suspended for longer than changes are kept.
                 return restart_at_head(shared).await.map(|()| true);
@@ -211,7 +211,7 @@ async fn read_new_changes(shared: &Shared) -> Result<bool, StoreError> {
             return Ok(false);
         }
         found = true;
-        let extent = Extent { head: newest.position, ..page.extent.clone() };
+        let extent = FeedRange { head: newest.position, ..page.extent.clone() };
         let head = Head::of(extent, Some(newest));
         let database_head = page.extent.head;
         let is_last = newest.position == database_head;
@@ -225,11 +225,11 @@ async fn read_new_changes(shared: &Shared) -> Result<bool, StoreError> {
 }
 
 /// True if the changes have consecutive positions that begin after `last`.
-pub(super) fn is_dense(last: i64, page: &ChangePage) -> bool {
+pub(super) fn is_contiguous(last: i64, page: &ChangePage) -> bool {
     page.changes.iter().zip(last + 1..).all(|(change, expected)| change.position == expected)
 }
 
-async fn push(shared: &Shared, mut changes: Vec<Logged>) -> Result<(), StoreError> {
+async fn push(shared: &FeedInner, mut changes: Vec<StoredChange>) -> Result<(), StoreError> {
     let ring = || shared.ring.write().unwrap_or_else(PoisonError::into_inner);
     if shared.watchers_with_records.load(Ordering::Relaxed) == 0 {
         let mut ring = ring();
@@ -246,7 +246,7 @@ async fn push(shared: &Shared, mut changes: Vec<Logged>) -> Result<(), StoreErro
 }
 
 /// Clears the ring, and begins again at the head.
-async fn restart_at_head(shared: &Shared) -> Result<(), StoreError> {
+async fn restart_at_head(shared: &FeedInner) -> Result<(), StoreError> {
     let extent = change::extent(shared.store.feed()).await?;
     let newest = change::at(shared.store.feed(), extent.head).await?;
     shared.ring.write().unwrap_or_else(PoisonError::into_inner).clear();
@@ -283,7 +283,7 @@ async fn listen(feed: Feed) {
     }
 }
 
-async fn listen_with(shared: &Shared, listener: &mut PgListener) -> sqlx::Result<()> {
+async fn listen_with(shared: &FeedInner, listener: &mut PgListener) -> sqlx::Result<()> {
     listener.listen(change::CHANNEL).await?;
     // `None`: the connection was lost, and notifications with it.
     while let Some(notification) = listener.try_recv().await? {

@@ -12,7 +12,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     entry::{self, FeedEntry},
     metrics::CountGuard,
-    tailer::{Feed, Head, Shared, is_dense},
+    tailer::{Feed, FeedInner, Head, is_contiguous},
 };
 use crate::{
     model::query::filter::Filter,
@@ -212,7 +212,7 @@ pub async fn page(
     limit: i64,
     max_bytes: i64,
 ) -> Result<(VecDeque<Arc<FeedEntry>>, bool), WatchError> {
-    let Shared { store, catch_up_reads, .. } = &*feed.0;
+    let FeedInner { store, catch_up_reads, .. } = &*feed.0;
     // The semaphore is never closed.
     let _permit = catch_up_reads.acquire().await;
     let page = change::after(store.reads(), resume_point.position, limit).await?;
@@ -223,7 +223,7 @@ pub async fn page(
     if page.extent.floor > resume_point.position {
         return Err(WatchError::Expired);
     }
-    if !is_dense(resume_point.position, &page) {
+    if !is_contiguous(resume_point.position, &page) {
         tracing::error!(after = resume_point.position, "a position is missing in the feed");
         return Err(WatchError::Broken);
     }

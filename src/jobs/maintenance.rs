@@ -16,7 +16,7 @@ const FORGET_PERIOD: Duration = Duration::from_secs(60 * 60);
 const RETAIN_PERIOD: Duration = Duration::from_secs(60);
 
 /// Deletes expired answers to requests, periodically.
-pub async fn forget(store: Store) {
+pub async fn delete_expired_answers(store: Store) {
     loop {
         match idempotency::forget_old(store.writes()).await {
             Ok(0) => {}
@@ -28,7 +28,7 @@ pub async fn forget(store: Store) {
 }
 
 /// Creates ranges of the change log ahead of need and drops those past their retention, periodically.
-pub async fn retain(store: Store, retention: Retention) {
+pub async fn maintain_partitions(store: Store, retention: Retention) {
     loop {
         let run = async {
             let created = retention::extend(store.feed(), retention, 0).await?;

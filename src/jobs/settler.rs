@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     model::{
         canonical::is_same,
-        copies::{Copy, origins},
+        copies::{CopyCandidate, origins},
         resource::{Collection, Deletable, Resource},
         settle::VERSION,
     },
@@ -41,12 +41,12 @@ const CHUNK: usize = 64;
 /// The version in the task of a meeting that has no row in `unsettled`.
 const NEVER: i64 = -1;
 /// Backoff after the first failure of a task, and its upper bound.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+const MIN_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// Runs the settler; never returns.
 pub async fn run(api: Api) {
-    let mut backoff = Backoff::default();
+    let mut backoff = TaskBackoff::default();
     let mut upgrade = Upgrade::default();
     loop {
         let is_idle = match next_tasks(&api, &backoff, &mut upgrade).await {
@@ -67,7 +67,7 @@ pub async fn run(api: Api) {
 }
 
 /// The next chunk: rows of `unsettled`, then meetings with an older `settle_version`.
-async fn next_tasks(api: &Api, backoff: &Backoff, upgrade: &mut Upgrade) -> Result<Vec<SettleTask>, StoreError> {
+async fn next_tasks(api: &Api, backoff: &TaskBackoff, upgrade: &mut Upgrade) -> Result<Vec<SettleTask>, StoreError> {
     let waiting = backoff.waiting();
     let mut tasks = settle_queue::next_tasks(api.store.reads(), &waiting, CHUNK).await?;
     if tasks.len() < CHUNK {
@@ -105,7 +105,7 @@ impl Upgrade {
 }
 
 /// Settles a chunk. `false` if the database accepts no writes at present.
-async fn settle_all(api: &Api, tasks: &[SettleTask], backoff: &mut Backoff) -> bool {
+async fn settle_all(api: &Api, tasks: &[SettleTask], backoff: &mut TaskBackoff) -> bool {
     for &task in tasks {
         let settled = match task.collection {
             Collection::Articles => settle_group(api, task).await,
@@ -141,9 +141,9 @@ fn concerns_one_record(error: &ServiceError) -> bool {
 
 /// Failed tasks: the time of the next attempt, and the last delay.
 #[derive(Debug, Default)]
-struct Backoff(HashMap<(Collection, Uuid), (Instant, Duration)>);
+struct TaskBackoff(HashMap<(Collection, Uuid), (Instant, Duration)>);
 
-impl Backoff {
+impl TaskBackoff {
     /// The tasks whose next attempt is not due.
     fn waiting(&self) -> Vec<(Collection, Uuid)> {
         let now = Instant::now();
@@ -157,7 +157,7 @@ impl Backoff {
     /// Delays a failed task, each time for twice as long.
     fn delay(&mut self, task: SettleTask) -> Duration {
         let (due, wait) = self.0.entry((task.collection, task.id)).or_insert((Instant::now(), Duration::ZERO));
-        *wait = LONGEST_WAIT.min(2 * *wait).max(SHORTEST_WAIT);
+        *wait = MAX_WAIT.min(2 * *wait).max(MIN_WAIT);
         *due = Instant::now() + *wait;
         *wait
     }
@@ -194,7 +194,8 @@ fn revise_origins(members: &[GroupMember]) -> Result<Vec<PutArticle>, StoreError
     let articles: Vec<Article> = members.iter().map(|member| member.doc.decode()).collect::<Result<_, _>>()?;
     let all = || members.iter().zip(&articles);
     let live = all().filter(|(_, article)| !article.is_deleted());
-    let copies: Vec<Copy> = live.map(|(member, article)| Copy::of(member.doc.id, article, member.text_key())).collect();
+    let copies: Vec<CopyCandidate> =
+        live.map(|(member, article)| CopyCandidate::of(member.doc.id, article, member.text_key())).collect();
     let origins = origins(&copies);
     let now = SystemTime::now();
     let mut revised = Vec::new();
@@ -207,7 +208,7 @@ fn revise_origins(members: &[GroupMember]) -> Result<Vec<PutArticle>, StoreError
         // Fails for an article of a newer release, whose fields this one would lose.
         member.doc.decode_to_rewrite::<Article>()?;
         let mut next = Article { origin: Collection::Articles.name(origin), ..article.clone() };
-        next.succeed(article, now);
+        next.make_next_revision(article, now);
         let put = Put::next(id, next, change::Kind::Settled);
         revised.push(PutArticle { put, text: None, text_key: None, former: Some(article.clone()), compared: None });
     }
@@ -244,7 +245,7 @@ async fn prepare_meeting(api: &Api, task: SettleTask) -> Result<WritePlan<()>, S
         }
         return unchanged.await;
     }
-    next.succeed(&former, SystemTime::now());
+    next.make_next_revision(&former, SystemTime::now());
     let meetings = vec![inputs.put(next, change::Kind::Settled)];
     let write = Write { actor: ACTOR.into(), meetings, settles: Some(task), ..Default::default() };
     Ok(WritePlan::Write((), vec![write]))
@@ -257,12 +258,12 @@ mod tests {
     #[test]
     fn backoff_doubles_with_each_failure_up_to_its_bound() {
         let task = SettleTask { collection: Collection::Meetings, id: Uuid::from_u128(1), version: 1 };
-        let mut backoff = Backoff::default();
+        let mut backoff = TaskBackoff::default();
         let waits: Vec<u64> = (0..12).map(|_| backoff.delay(task).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
         assert_eq!(backoff.waiting(), [(Collection::Meetings, task.id)]);
         backoff.clear(task);
         assert!(backoff.waiting().is_empty());
-        assert_eq!(backoff.delay(task), SHORTEST_WAIT);
+        assert_eq!(backoff.delay(task), MIN_WAIT);
     }
 }

@@ -26,7 +26,7 @@ pub fn parse_text_hash(hex: &str) -> Option<TextHash> {
 }
 
 /// Brings an article from a request into its stored form. Takes the text out, normalises it to NFC and sets its length
-/// and hash. Returns the text, also if it may not be stored (see [`keeps_text`]).
+/// and hash. Returns the text, also if it may not be stored (see [`may_store_text`]).
 pub fn take_text(article: &mut Article) -> String {
     let mut text = std::mem::take(&mut article.text);
     canonical::text(&mut text);
@@ -48,12 +48,12 @@ pub fn take_text(article: &mut Article) -> String {
 pub fn take_next_text(article: &mut Article, former: &Article, is_sent: bool) -> String {
     if is_sent {
         let text = take_text(article);
-        if text.is_empty() && !keeps_text(article) {
+        if text.is_empty() && !may_store_text(article) {
             carry_withheld_text(article, former);
         }
         return text;
     }
-    if keeps_text(article) && !keeps_text(former) {
+    if may_store_text(article) && !may_store_text(former) {
         // The former text was withheld and is not stored: its hash must not refer to a stored text.
         article.text_length = 0;
         article.text_sha256.clear();
@@ -65,7 +65,7 @@ pub fn take_next_text(article: &mut Article, former: &Article, is_sent: bool) ->
 }
 
 /// True if the article's text may be stored and shown.
-pub fn keeps_text(article: &Article) -> bool {
+pub fn may_store_text(article: &Article) -> bool {
     article.text_rights() != TextRights::Withheld
 }
 
@@ -98,7 +98,7 @@ fn without_marks(article: &Article, stored: &Article) -> Article {
     bare.update_time = None;
     bare.delete_time = None;
     bare.retrieve_time = None;
-    if !keeps_text(article) && bare.text_sha256.is_empty() {
+    if !may_store_text(article) && bare.text_sha256.is_empty() {
         carry_withheld_text(&mut bare, stored);
     }
     bare

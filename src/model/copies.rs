@@ -15,13 +15,13 @@ use super::{
 use crate::pb::{self, Article};
 
 /// Code points of the shortest normalised text that can be a copy. Independent short notices are often equal.
-pub const SHORTEST_COPY: usize = 400;
+pub const MIN_COPY: usize = 400;
 
 /// Limit of days between the publication of two articles with equal texts that count as copies.
 pub const MAX_DAYS_APART: i64 = 7;
 
 /// The key of a text for copies: SHA-256 of its `names::key`. `None` if the normalised text is shorter than
-/// [`SHORTEST_COPY`].
+/// [`MIN_COPY`].
 pub fn text_key(text: &str) -> Option<TextHash> {
     let mut hasher = Sha256::new();
     let mut length = 0;
@@ -35,7 +35,7 @@ pub fn text_key(text: &str) -> Option<TextHash> {
         length += word.chars().count();
         hasher.update(word.as_bytes());
     }
-    (length >= SHORTEST_COPY).then(|| hasher.finalize().into())
+    (length >= MIN_COPY).then(|| hasher.finalize().into())
 }
 
 /// The day of a full date. `None` for a year or a month alone, which cannot be compared.
@@ -70,7 +70,7 @@ impl Precedence {
 
 /// A live article, reduced to the fields that decide about copies.
 #[derive(Debug, Clone)]
-pub struct Copy {
+pub struct CopyCandidate {
     /// Its place in the order of its group.
     pub place: Precedence,
     /// The day of its publication, if fully known.
@@ -81,7 +81,7 @@ pub struct Copy {
     pub source: Option<Uuid>,
 }
 
-impl Copy {
+impl CopyCandidate {
     /// An article with the key of its text.
     pub fn of(id: Uuid, article: &Article, text_key: Option<TextHash>) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl Copy {
 ///
 /// Two articles are copies if one is syndicated from the other, or if their texts have equal keys and they were
 /// published within seven days. The relation is transitive: copies of copies belong to the group.
-pub fn origins(articles: &[Copy]) -> HashMap<Uuid, Uuid> {
+pub fn origins(articles: &[CopyCandidate]) -> HashMap<Uuid, Uuid> {
     let mut groups = Groups::of(articles.len());
     let indexes: HashMap<Uuid, usize> =
         articles.iter().enumerate().map(|(index, article)| (article.place.id, index)).collect();
@@ -164,7 +164,7 @@ impl Groups {
 
 /// True if the next revision of an article may belong to another group of copies than `former`, or have another place
 /// in the order of its group.
-pub fn regroups(former: &Article, next: &Article) -> bool {
+pub fn affects_copy_group(former: &Article, next: &Article) -> bool {
     let relevant = |article: &Article| {
         let text = article.text_sha256.clone();
         (text, article.publish_date, article.uri.clone(), article.syndicated_from.clone(), article.is_deleted())
@@ -173,7 +173,7 @@ pub fn regroups(former: &Article, next: &Article) -> bool {
 }
 
 /// True if meetings may settle differently on the next revision of an article than on `former`.
-pub fn resettles(former: &Article, next: &Article) -> bool {
+pub fn affects_settling(former: &Article, next: &Article) -> bool {
     let relevant = |article: &Article| (article.origin.clone(), article.publish_date, article.uri.clone());
     relevant(former) != relevant(next)
 }
@@ -190,14 +190,14 @@ mod tests {
     }
 
     /// An article of a day in August 2020. Equal numbers of `text` give equal keys.
-    fn copy(number: u8, day: Option<u32>, text: Option<u8>, source: Option<u8>) -> Copy {
+    fn copy(number: u8, day: Option<u32>, text: Option<u8>, source: Option<u8>) -> CopyCandidate {
         let publish_date = day.map(|day| pb::Date { year: 2020, month: 8, day: day as i32 });
         let article = Article { uri: format!("urn:{number}"), publish_date, ..Default::default() };
         let text_key = text.map(|text| text_hash(&text.to_string()));
-        Copy { source: source.map(id), ..Copy::of(id(number), &article, text_key) }
+        CopyCandidate { source: source.map(id), ..CopyCandidate::of(id(number), &article, text_key) }
     }
 
-    fn origin_of(number: u8, articles: &[Copy]) -> Uuid {
+    fn origin_of(number: u8, articles: &[CopyCandidate]) -> Uuid {
         origins(articles)[&id(number)]
     }
 
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(origin_of(2, &undated), id(1));
     }
 
-    fn some_articles() -> impl Strategy<Value = Vec<Copy>> {
+    fn some_articles() -> impl Strategy<Value = Vec<CopyCandidate>> {
         let article =
             (proptest::option::of(1u32..29), proptest::option::of(0u8..3), proptest::option::weighted(0.3, 0u8..12));
         proptest::collection::vec(article, 0..12).prop_map(|all| {
@@ -284,7 +284,7 @@ mod tests {
         #[test]
         fn text_key_hashes_the_normalised_text(text in "\\PC{0,40}[\\s\\u{301}\\u{b4}]{0,3}\\PC{380,460}") {
             let key = names::key(&text);
-            let is_long = key.chars().count() >= SHORTEST_COPY;
+            let is_long = key.chars().count() >= MIN_COPY;
             prop_assert_eq!(text_key(&text), is_long.then(|| text_hash(&key)));
         }
     }

@@ -7,7 +7,7 @@ use crate::pb::Meeting;
 
 /// Empties a meeting whose reports all move to the meeting named `survivor`. `moved` are the names of these reports.
 /// Labels and review stay, for a later undo.
-pub fn merge_away(source: &mut Meeting, survivor: &str, moved: BTreeSet<String>) {
+pub fn mark_merged(source: &mut Meeting, survivor: &str, moved: BTreeSet<String>) {
     let review = source.review;
     settle_on(source, &[], &[]);
     source.review = review;
@@ -15,9 +15,9 @@ pub fn merge_away(source: &mut Meeting, survivor: &str, moved: BTreeSet<String>)
     source.merged_reports = moved.into_iter().collect();
 }
 
-/// Undoes [`merge_away`]. Returns the names of the reports that moved; the caller moves back those that are still in
+/// Undoes [`mark_merged`]. Returns the names of the reports that moved; the caller moves back those that are still in
 /// the survivor, and then settles the meeting on them.
-pub fn take_back(source: &mut Meeting) -> BTreeSet<String> {
+pub fn unmark_merged(source: &mut Meeting) -> BTreeSet<String> {
     source.merged_into.clear();
     std::mem::take(&mut source.merged_reports).into_iter().collect()
 }
@@ -162,14 +162,14 @@ mod tests {
                 survivor.clone_into(&mut report.meeting);
                 moved.insert(report.name.clone());
             }
-            merge_away(self.meetings.get_mut(source).expect("it exists"), survivor, moved);
+            mark_merged(self.meetings.get_mut(source).expect("it exists"), survivor, moved);
             self.settle(survivor);
             self.merges.push((survivor.to_owned(), source.to_owned()));
         }
 
         fn undo(&mut self) {
             let Some((survivor, source)) = self.merges.pop() else { return };
-            let back = take_back(self.meetings.get_mut(&source).expect("it exists"));
+            let back = unmark_merged(self.meetings.get_mut(&source).expect("it exists"));
             for name in &back {
                 let (report, _) = self.reports.get_mut(name).expect("it exists");
                 if report.meeting == survivor {

@@ -64,7 +64,7 @@ impl TryFrom<i16> for Collection {
 
 /// The version of the contract that this binary writes. Incremented when a field or enum value is added, because an
 /// older binary would drop the data that it does not know.
-pub const CONTRACT: i16 = 4;
+pub const CONTRACT_VERSION: i16 = 4;
 
 /// A record that has a name and revisions.
 pub trait Resource: Message + Canonical + Default + Clone + 'static {
@@ -82,7 +82,7 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
     /// The time at which this revision was written; `None` before the first.
     fn update_time(&self) -> Option<&Timestamp>;
     /// The fields that the service sets.
-    fn marks(&mut self) -> Marks<'_>;
+    fn marks(&mut self) -> ServiceFields<'_>;
 
     /// The id in the name.
     fn id(&self) -> Option<Uuid> {
@@ -90,18 +90,18 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
     }
 
     /// Turns the record into the first revision of a new resource.
-    fn begin(&mut self, id: Uuid, now: SystemTime) {
+    fn make_first_revision(&mut self, id: Uuid, now: SystemTime) {
         let marks = self.marks();
         *marks.name = Self::COLLECTION.name(id);
         *marks.revision = 1;
         *marks.create_time = Some(timestamp(now));
         *marks.update_time = Some(timestamp(now));
-        self.seal();
+        self.set_etag();
     }
 
     /// Turns the record into the revision after `previous`. Its update time is later than that of `previous`, even if
     /// the clock went back, so that a read by time finds every revision.
-    fn succeed(&mut self, previous: &Self, now: SystemTime) {
+    fn make_next_revision(&mut self, previous: &Self, now: SystemTime) {
         let mut previous = previous.clone();
         let before = previous.marks();
         let marks = self.marks();
@@ -110,11 +110,11 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
         *marks.create_time = *before.create_time;
         let earliest = before.update_time.map(just_after).unwrap_or_default();
         *marks.update_time = Some(later(timestamp(now), earliest));
-        self.seal();
+        self.set_etag();
     }
 
     /// Sets the etag: a hash over all other fields. Equal etags mean equal records.
-    fn seal(&mut self) {
+    fn set_etag(&mut self) {
         self.marks().etag.clear();
         let hash = blake3::hash(&self.encode_to_vec());
         *self.marks().etag = hash.to_hex()[..16].to_owned();
@@ -138,9 +138,9 @@ pub trait Deletable: Resource {
     /// The next revision, in which the resource is deleted.
     fn deleted(&self, now: SystemTime) -> Self {
         let mut deleted = self.clone();
-        deleted.succeed(self, now);
+        deleted.make_next_revision(self, now);
         deleted.set_delete_time(deleted.update_time().copied());
-        deleted.seal();
+        deleted.set_etag();
         deleted
     }
 
@@ -148,13 +148,13 @@ pub trait Deletable: Resource {
     fn undeleted(&self, now: SystemTime) -> Self {
         let mut undeleted = self.clone();
         undeleted.set_delete_time(None);
-        undeleted.succeed(self, now);
+        undeleted.make_next_revision(self, now);
         undeleted
     }
 }
 
 /// Mutable access to the fields that the service sets in every resource.
-pub struct Marks<'a> {
+pub struct ServiceFields<'a> {
     /// Resource name.
     pub name: &'a mut String,
     /// Etag (AIP-154).
@@ -189,8 +189,8 @@ macro_rules! resource {
                 self.update_time.as_ref()
             }
 
-            fn marks(&mut self) -> Marks<'_> {
-                Marks {
+            fn marks(&mut self) -> ServiceFields<'_> {
+                ServiceFields {
                     name: &mut self.name,
                     etag: &mut self.etag,
                     revision: &mut self.revision,
@@ -298,11 +298,11 @@ mod tests {
         let id = Uuid::now_v7();
         let mut first = pb::Participant { display_name: "Kerim Veliyev".into(), ..Default::default() };
         let mut second = pb::Participant { display_name: "Karim Valiyev".into(), ..Default::default() };
-        first.begin(id, now);
-        second.begin(id, now);
+        first.make_first_revision(id, now);
+        second.make_first_revision(id, now);
         assert_ne!(first.etag, second.etag);
         let mut next = first.clone();
-        next.succeed(&first, now);
+        next.make_next_revision(&first, now);
         assert_eq!(next.revision, 2);
         assert_ne!(next.etag, first.etag);
     }
@@ -311,14 +311,14 @@ mod tests {
     fn succeed_sets_a_later_time_even_if_the_clock_goes_back() {
         let now = SystemTime::UNIX_EPOCH + Duration::new(5, 999_999_000);
         let mut participant = pb::Participant::default();
-        participant.begin(Uuid::now_v7(), now);
+        participant.make_first_revision(Uuid::now_v7(), now);
         for earlier in [now, now - Duration::from_secs(3)] {
             let mut next = participant.clone();
-            next.succeed(&participant, earlier);
+            next.make_next_revision(&participant, earlier);
             assert_eq!(next.update_time, Some(Timestamp { seconds: 6, nanos: 0 }));
         }
         let mut next = participant.clone();
-        next.succeed(&participant, now + Duration::from_secs(1));
+        next.make_next_revision(&participant, now + Duration::from_secs(1));
         assert_eq!(next.update_time, Some(Timestamp { seconds: 6, nanos: 999_999_000 }));
     }
 
@@ -326,7 +326,7 @@ mod tests {
     fn delete_and_undelete_each_write_a_revision() {
         let now = SystemTime::now();
         let mut participant = pb::Participant { display_name: "Kerim Veliyev".into(), ..Default::default() };
-        participant.begin(Uuid::now_v7(), now);
+        participant.make_first_revision(Uuid::now_v7(), now);
         let deleted = participant.deleted(now);
         assert!(deleted.is_deleted() && !participant.is_deleted());
         assert_eq!((deleted.revision, deleted.delete_time), (2, deleted.update_time));

@@ -13,7 +13,7 @@ use super::tls::{Files, Pem};
 use crate::{config, error_chain};
 
 /// The TLS configuration for the next handshake.
-pub type Current = watch::Receiver<Arc<ServerConfig>>;
+pub type CurrentConfig = watch::Receiver<Arc<ServerConfig>>;
 
 /// The certificate files, and the TLS configuration made from them.
 pub struct Certificates {
@@ -39,7 +39,7 @@ impl Certificates {
     }
 
     /// The current TLS configuration; it changes with each reload.
-    pub fn current(&self) -> Current {
+    pub fn current(&self) -> CurrentConfig {
         self.current.subscribe()
     }
 

@@ -23,11 +23,12 @@ use tower::ServiceExt;
 
 use super::{
     context::ServerContext,
-    http2_preface::{PrefaceStream, Protocol},
     lingering_close::LingeringStream,
     open_calls::{CountedBody, OpenCalls},
-    protocol_error, tls,
+    protocol_detection::{PrefaceStream, Protocol},
+    tls,
     write_timeout::WriteTimeout,
+    wrong_protocol,
 };
 use crate::{config::Transport, service::peer::Peer};
 
@@ -95,12 +96,12 @@ async fn handshake(
     };
     match limit.within(preface.detect_protocol()).await {
         Some(Ok(Protocol::Http2)) => {
-            let goaway = protocol_error::send_goaway(&mut preface, "this port speaks TLS", limit.timeout());
+            let goaway = wrong_protocol::send_goaway(&mut preface, "this port speaks TLS", limit.timeout());
             let _ = limit.unless_stopping(goaway).await;
             return Err(ConnectionEnd::Failed(io::Error::new(io::ErrorKind::InvalidData, "plaintext HTTP/2")));
         }
         Some(Ok(Protocol::Other)) if preface.peeked()[0].is_ascii_uppercase() => {
-            return refuse_protocol(preface, protocol_error::NEEDS_TLS, &limit).await;
+            return refuse_protocol(preface, wrong_protocol::NEEDS_TLS, &limit).await;
         }
         // Any other first byte goes to the TLS library, which answers with an alert.
         Some(protocol) => protocol?,
@@ -127,12 +128,12 @@ where
 {
     match limit.within(preface.detect_protocol()).await {
         Some(Ok(Protocol::Http2)) if is_http2 => serve_http2(preface, peer, limit.context).await,
-        Some(Ok(Protocol::Http2)) => refuse_protocol(preface, protocol_error::NEEDS_ALPN, limit).await,
+        Some(Ok(Protocol::Http2)) => refuse_protocol(preface, wrong_protocol::NEEDS_ALPN, limit).await,
         Some(Ok(Protocol::Other | Protocol::Tls)) => refuse_protocol(preface, "", limit).await,
         Some(Err(error)) => Err(error.into()),
         None => {
             let reason = limit.log_silence("no HTTP/2 preface");
-            let _ = limit.unless_stopping(protocol_error::send_goaway(&mut preface, &reason, limit.timeout())).await;
+            let _ = limit.unless_stopping(wrong_protocol::send_goaway(&mut preface, &reason, limit.timeout())).await;
             Err(ConnectionEnd::Silent)
         }
     }
@@ -147,11 +148,11 @@ async fn refuse_protocol<T>(
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let head = limit.within(protocol_error::read_head(&mut preface)).await;
+    let head = limit.within(wrong_protocol::read_head(&mut preface)).await;
     if head.is_none() {
         limit.log_silence("no whole request in HTTP/1.1");
     }
-    let _ = limit.unless_stopping(protocol_error::respond(&mut preface, note)).await;
+    let _ = limit.unless_stopping(wrong_protocol::respond(&mut preface, note)).await;
     match head {
         Some(_) => Err(ConnectionEnd::Failed(io::Error::new(io::ErrorKind::InvalidData, "this is not HTTP/2"))),
         None => Err(ConnectionEnd::Silent),
@@ -198,7 +199,7 @@ impl HandshakeLimit<'_> {
     {
         self.log_silence("no whole handshake of TLS");
         let _ =
-            self.unless_stopping(protocol_error::write_and_drain(preface, b"", self.timeout(), self.timeout())).await;
+            self.unless_stopping(wrong_protocol::write_and_drain(preface, b"", self.timeout(), self.timeout())).await;
         Err(ConnectionEnd::Silent)
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{certificates::Current, silence_log::SilenceLog};
+use super::{certificates::CurrentConfig, dropped_connection_log::SilenceLog};
 use crate::{config::Transport, service::layer::Layers};
 
 /// The two stages of a shutdown.
@@ -19,7 +19,7 @@ pub struct ServerContext {
     pub service: Layers,
     pub config: Transport,
     /// None: connections are in plaintext.
-    pub certificates: Option<Current>,
+    pub certificates: Option<CurrentConfig>,
     pub shutdown: Shutdown,
     pub silence_log: SilenceLog,
 }

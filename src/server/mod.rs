@@ -3,22 +3,22 @@
 //! The other modules each own one part: `listen` accepts connections, `connection` serves one of them, `operations` is
 //! the port for metrics and probes.
 
-mod bound_address;
+mod bound_socket;
 mod certificates;
 mod connection;
 mod connection_limit;
 mod context;
+mod dropped_connection_log;
 mod health;
-mod http2_preface;
 mod lingering_close;
 mod listen;
 mod open_calls;
 mod operations;
-mod protocol_error;
+mod protocol_detection;
 mod readiness;
-mod silence_log;
 mod tls;
 mod write_timeout;
+mod wrong_protocol;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -32,12 +32,12 @@ use tonic::{
 use tonic_health::ServingStatus;
 
 use self::{
-    bound_address::BoundAddress,
+    bound_socket::BoundAddress,
     certificates::Certificates,
     context::{ServerContext, Shutdown},
+    dropped_connection_log::SilenceLog,
     operations::Operations,
     readiness::{Readiness, State},
-    silence_log::SilenceLog,
 };
 use crate::{
     access::Authenticator,
@@ -153,7 +153,7 @@ async fn serve_with_readiness(
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     let certificates = Certificates::load(&config.transport.tls).await?;
-    let store = Store::within(database, &config.pools.limits(&config.bounds));
+    let store = Store::with_limits(database, &config.pools.limits(&config.bounds));
     let authenticator = Arc::new(Authenticator::new(&config.access.options(), address, &store).await?);
     let token_key = TokenKey(store.token_key().await?);
     let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
@@ -176,8 +176,8 @@ async fn serve_with_readiness(
     health::set(&reporter, ServingStatus::Serving).await;
     let health_watch = tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone()));
     let background_tasks = [
-        tokio::spawn(maintenance::forget(store.clone())),
-        tokio::spawn(maintenance::retain(store.clone(), retention)),
+        tokio::spawn(maintenance::delete_expired_answers(store.clone())),
+        tokio::spawn(maintenance::maintain_partitions(store.clone(), retention)),
         tokio::spawn(settler::run(api.clone())),
         tokio::spawn({
             let authenticator = authenticator.clone();

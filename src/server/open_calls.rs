@@ -13,10 +13,10 @@ use tonic::{Status, body::Body, codegen::Bytes};
 
 /// The open calls of one connection. Clones share the count.
 #[derive(Debug, Clone)]
-pub struct OpenCalls(Arc<Mutex<Open>>);
+pub struct OpenCalls(Arc<Mutex<CallCount>>);
 
 #[derive(Debug)]
-struct Open {
+struct CallCount {
     count: usize,
     /// The time at which the last call ended.
     last_ended: Instant,
@@ -29,7 +29,7 @@ pub struct OpenCall(OpenCalls);
 impl OpenCalls {
     /// No open calls.
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(Open { count: 0, last_ended: Instant::now() })))
+        Self(Arc::new(Mutex::new(CallCount { count: 0, last_ended: Instant::now() })))
     }
 
     /// Counts a call until the guard is dropped.
@@ -56,7 +56,7 @@ impl OpenCalls {
         (open.count == 0).then_some(open.last_ended)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, CallCount> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{bound_address::BoundAddress, readiness::Readiness};
+use super::{bound_socket::BoundAddress, readiness::Readiness};
 use crate::telemetry::metrics::{self, Metrics};
 
 /// Maximum number of open connections; further ones wait to be accepted.

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Api, check, error::ServiceError};
 use crate::{
-    model::query::filter::{Field, Function, vocabulary},
+    model::query::filter::{Field, Function, filter_schema},
     pb::{
         FilterField, FilterFunction, ListFilterFieldsRequest, ListFilterFieldsResponse,
         filter_service_server::FilterService,
@@ -20,7 +20,7 @@ impl FilterService for Api {
         let request = request.into_inner();
         check(&request).map_err(ServiceError::from)?;
         // The request's rule admits only collections with a vocabulary.
-        let vocabulary = vocabulary(&request.collection).ok_or(ServiceError::Defect)?;
+        let vocabulary = filter_schema(&request.collection).ok_or(ServiceError::Defect)?;
         let fields = vocabulary.fields.iter().map(field).collect();
         let functions = vocabulary.functions.iter().map(function).collect();
         Ok(Response::new(ListFilterFieldsResponse { fields, functions }))

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     Doc, StoreError, Tx, docs,
     pool::batch_loader::{BATCH_BYTES, BatchResult},
-    query::search::Words,
+    query::search::SearchColumns,
     time,
     write::{
         Claim, PutArticle,
@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     model::{
-        article::{TextHash, keeps_text, parse_text_hash, publisher_region, uris},
-        resource::{CONTRACT, Collection, Deletable},
+        article::{TextHash, may_store_text, parse_text_hash, publisher_region, uris},
+        resource::{CONTRACT_VERSION, Collection, Deletable},
         time::dates,
     },
     pb::Article,
@@ -36,7 +36,7 @@ pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
 
 /// An article with the data that its reports are checked against.
 #[derive(Debug, Clone)]
-pub struct ArticleSource {
+pub struct ArticleWithText {
     /// The article, without its text.
     pub doc: Doc,
     /// The origin of its group of copies.
@@ -47,7 +47,7 @@ pub struct ArticleSource {
 
 /// The articles with these ids, with origin and text, for a batch loader: those past `BATCH_BYTES` are left for a later
 /// batch.
-pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<Uuid, ArticleSource>, StoreError> {
+pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<Uuid, ArticleWithText>, StoreError> {
     type SourceRow = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<String>);
     // The subqueries count bytes without fetching any TOASTed value.
     let rows: Vec<SourceRow> = sqlx::query_as(
@@ -69,7 +69,7 @@ pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<
     .await?;
     let source = |(id, contract, bytes, origin, text): SourceRow| {
         let doc = bytes.map(|bytes| Doc { id, contract, bytes });
-        (id, doc.map(|doc| ArticleSource { doc, origin, text }))
+        (id, doc.map(|doc| ArticleWithText { doc, origin, text }))
     };
     Ok(rows.into_iter().map(source).collect())
 }
@@ -196,7 +196,7 @@ pub(super) async fn claim(
     let new: Vec<_> = articles.iter().copied().filter(|article| article.put.replaces.is_none()).collect();
     if !new.is_empty() {
         let rows = columns(&new)?.with("text_key", "bytea", text_keys(&new))?;
-        let rows = with_words(rows, Words::of_new(&new))?.expression("search", SEARCH);
+        let rows = with_words(rows, SearchColumns::of_new(&new))?.expression("search", SEARCH);
         let inserted: HashSet<Uuid> = rows.insert(&mut *tx).await?.into_iter().collect();
         let taken = new.iter().map(|article| article.put.id).filter(|id| !inserted.contains(id));
         lost.extend(taken.map(|id| Claim::Record(Collection::Articles, id)));
@@ -212,7 +212,7 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) 
     if next.is_empty() {
         return Ok(());
     }
-    let words = Words::of_next(tx, &next).await?;
+    let words = SearchColumns::of_next(tx, &next).await?;
     revision::supersede(tx, Collection::Articles, &ids(&next)).await?;
     let rows = columns(&next)?
         .input("text_key", "bytea", text_keys(&next))?
@@ -225,7 +225,7 @@ pub(super) async fn update(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) 
 /// The value of the column `search`, from the inputs of [`with_words`].
 const SEARCH: &str = "search_article(input.language_code, input.title, input.words)";
 
-fn with_words(rows: Columns, words: Words) -> Result<Columns, StoreError> {
+fn with_words(rows: Columns, words: SearchColumns) -> Result<Columns, StoreError> {
     rows.input("title", "text", words.titles)?.input("words", "text", words.texts)
 }
 
@@ -238,12 +238,12 @@ fn columns(articles: &[Attributed<'_, PutArticle>]) -> Result<Columns, StoreErro
         Some(text).filter(|text| !text.is_empty())
     }
     let text_hash = |article: &Article| {
-        let hash = parse_text_hash(&article.text_sha256).filter(|_| keeps_text(article));
+        let hash = parse_text_hash(&article.text_sha256).filter(|_| may_store_text(article));
         hash.map(|hash| hash.to_vec())
     };
     let rows = Columns::of("article", &ids(articles))?
         .with("revision", "bigint", column(articles, |article| article.revision))?
-        .with("contract", "smallint", vec![CONTRACT; articles.len()])?
+        .with("contract", "smallint", vec![CONTRACT_VERSION; articles.len()])?
         .with("doc", "bytea", articles.iter().map(|article| article.put.doc.as_slice()).collect())?
         .with("origin", "uuid", articles.iter().map(|article| origin(article)).collect())?
         .with("text_sha256", "bytea", column(articles, text_hash))?

@@ -43,7 +43,7 @@ impl fmt::Display for Position {
 
 /// A change of one record by a write.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub struct NewChange {
     pub collection: Collection,
     pub id: Uuid,
     pub kind: Kind,
@@ -59,7 +59,7 @@ pub struct WriteChanges<'a> {
     /// The caller's id for the request.
     pub request_id: &'a str,
     /// The changes; empty if the write only stores a response.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<NewChange>,
 }
 
 /// Takes the feed's lock until the transaction ends. Later statements see all changes at earlier positions.
@@ -136,7 +136,7 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Vec<Posit
 
 /// A change as it is stored.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Logged {
+pub struct StoredChange {
     /// Its position in the epoch.
     pub position: i64,
     /// The collection of the record.
@@ -156,7 +156,7 @@ pub struct Logged {
     pub last: bool,
 }
 
-impl Logged {
+impl StoredChange {
     /// A fingerprint that distinguishes this change from one at the same position in another history.
     pub fn mark(&self) -> [u8; 8] {
         let mut hasher = blake3::Hasher::new();
@@ -168,7 +168,7 @@ impl Logged {
     }
 }
 
-impl<'r> FromRow<'r, PgRow> for Logged {
+impl<'r> FromRow<'r, PgRow> for StoredChange {
     fn from_row(row: &'r PgRow) -> sqlx::Result<Self> {
         let unknown = |kind: &str| sqlx::Error::Decode(format!("a {kind} that this release does not know").into());
         Ok(Self {
@@ -189,7 +189,7 @@ impl<'r> FromRow<'r, PgRow> for Logged {
 
 /// The extent of the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Extent {
+pub struct FeedRange {
     /// The name of this history.
     pub epoch: Arc<str>,
     /// Changes up to this position have been deleted.
@@ -201,11 +201,11 @@ pub struct Extent {
 /// A page of changes in the order of positions, and the extent of the feed in the same snapshot.
 #[derive(Debug, Clone)]
 pub struct ChangePage {
-    pub extent: Extent,
+    pub extent: FeedRange,
     /// The change at the start position, if it has not been deleted.
-    pub before: Option<Logged>,
+    pub before: Option<StoredChange>,
     /// The changes after the start position.
-    pub changes: Vec<Logged>,
+    pub changes: Vec<StoredChange>,
 }
 
 impl ChangePage {
@@ -242,14 +242,14 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
     .fetch_all(pool)
     .await?;
     let first = rows.first().ok_or_else(|| StoreError::Damaged("feed".to_owned()))?;
-    let extent = Extent {
+    let extent = FeedRange {
         epoch: first.try_get::<String, _>("epoch")?.into(),
         floor: first.try_get("floor")?,
         head: first.try_get("head")?,
     };
     let is_change = |row: &&PgRow| row.try_get::<Option<i64>, _>("position").is_ok_and(|position| position.is_some());
-    let mut changes: Vec<_> = rows.iter().filter(is_change).map(Logged::from_row).collect::<Result<_, _>>()?;
-    let is_start = |change: &Logged| change.position == position;
+    let mut changes: Vec<_> = rows.iter().filter(is_change).map(StoredChange::from_row).collect::<Result<_, _>>()?;
+    let is_start = |change: &StoredChange| change.position == position;
     let before = changes.first().is_some_and(is_start).then(|| changes.remove(0));
     // A page is bounded: the cast cannot overflow.
     changes.truncate(limit as usize);
@@ -260,7 +260,7 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
 ///
 /// # Errors
 /// The database fails.
-pub async fn at(pool: &PgPool, position: i64) -> Result<Option<Logged>, StoreError> {
+pub async fn at(pool: &PgPool, position: i64) -> Result<Option<StoredChange>, StoreError> {
     let change = sqlx::query_as("select * from change where position = $1").bind(position).fetch_optional(pool).await?;
     Ok(change)
 }
@@ -269,12 +269,12 @@ pub async fn at(pool: &PgPool, position: i64) -> Result<Option<Logged>, StoreErr
 ///
 /// # Errors
 /// The database fails.
-pub async fn extent(pool: &PgPool) -> Result<Extent, StoreError> {
+pub async fn extent(pool: &PgPool) -> Result<FeedRange, StoreError> {
     let (epoch, floor, head): (String, i64, i64) =
         sqlx::query_as("select epoch, floor, greatest(floor, (select max(position) from change)) from feed")
             .fetch_one(pool)
             .await?;
-    Ok(Extent { epoch: epoch.into(), floor, head })
+    Ok(FeedRange { epoch: epoch.into(), floor, head })
 }
 
 /// The position of the newest change. A later read sees that change and all before it.
@@ -282,7 +282,7 @@ pub async fn extent(pool: &PgPool) -> Result<Extent, StoreError> {
 /// # Errors
 /// The database fails.
 pub async fn head(pool: &PgPool) -> Result<Position, StoreError> {
-    let Extent { epoch, head, .. } = extent(pool).await?;
+    let FeedRange { epoch, head, .. } = extent(pool).await?;
     Ok(Position { epoch, number: head })
 }
 

@@ -7,7 +7,7 @@ use super::{Doc, StoreError, row::from_row};
 use crate::{
     model::{
         article::TextHash,
-        copies::{Copy, Precedence},
+        copies::{CopyCandidate, Precedence},
     },
     pb::Article,
 };
@@ -53,7 +53,7 @@ pub(super) const NEIGHBOURS: &str = "
 ///
 /// # Errors
 /// `Damaged` for an origin that cannot be decoded, or the database fails.
-pub async fn firsts(pool: &PgPool, articles: &[Copy]) -> Result<Vec<(usize, Precedence)>, StoreError> {
+pub async fn firsts(pool: &PgPool, articles: &[CopyCandidate]) -> Result<Vec<(usize, Precedence)>, StoreError> {
     let statement = format!(
         "select candidate.number, origin.id, origin.contract, origin.doc
          from (

@@ -9,7 +9,7 @@ use sqlx::{PgPool, postgres::types::PgRange};
 use uuid::Uuid;
 
 use super::{
-    Doc, StoreError, Tx, docs, participation,
+    Doc, StoreError, Tx, account_index, docs,
     pool::batch_loader::{BATCH_BYTES, BatchResult},
     report, statement, time,
     write::{
@@ -23,7 +23,7 @@ use crate::{
     model::{
         meeting::{announcer, date_precision, review},
         report::participants,
-        resource::{CONTRACT, Collection},
+        resource::{CONTRACT_VERSION, Collection},
         text::names,
         time::dates,
     },
@@ -169,7 +169,7 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>]
     let ids: Vec<Uuid> = next.iter().map(|meeting| meeting.id).collect();
     revision::supersede(tx, Collection::Meetings, &ids).await?;
     columns(&next)?.update(&mut *tx).await?;
-    participation::clear(tx, &ids).await?;
+    account_index::clear(tx, &ids).await?;
     statement::date_if_moved(tx, &ids).await?;
     let settled: Vec<Uuid> =
         next.iter().filter(|meeting| meeting.left_out.is_some()).map(|meeting| meeting.id).collect();
@@ -188,7 +188,7 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>]
 /// Writes the index tables.
 pub(super) async fn index(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
     let records: Vec<(Uuid, &Meeting)> = meetings.iter().map(|meeting| (meeting.id, &meeting.record)).collect();
-    participation::index(tx, &records).await?;
+    account_index::index(tx, &records).await?;
     let named = |&(id, meeting): &(Uuid, &Meeting)| {
         let named: BTreeSet<Uuid> = meeting.account.iter().flat_map(participants).collect();
         named.into_iter().map(move |participant| (participant, id))
@@ -221,7 +221,7 @@ fn columns(meetings: &[Attributed<'_, Put<Meeting>>]) -> Result<Columns, StoreEr
     let records: Vec<&Meeting> = meetings.iter().map(|meeting| &meeting.record).collect();
     let rows = Columns::of("meeting", &ids)?
         .with("revision", "bigint", records.iter().map(|meeting| meeting.revision).collect())?
-        .with("contract", "smallint", vec![CONTRACT; meetings.len()])?
+        .with("contract", "smallint", vec![CONTRACT_VERSION; meetings.len()])?
         .with("doc", "bytea", meetings.iter().map(|meeting| meeting.doc.as_slice()).collect())?;
     Attributions::of(meetings).columns(derived(rows, &records)?)
 }

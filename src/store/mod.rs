@@ -5,13 +5,14 @@
 //! A record is stored whole, as the encoded bytes of its message (`doc`). The other columns and the index tables are
 //! derived from it, by the functions named `index` and by the column lists in each file.
 
+pub mod account_index;
 pub mod article;
+pub mod article_text;
 pub mod change;
 pub mod copies;
 pub mod error;
 pub mod meeting;
 pub mod participant;
-pub mod participation;
 pub mod pool;
 pub mod query;
 pub mod report;
@@ -19,7 +20,6 @@ pub mod retention;
 mod row;
 pub mod schema;
 pub mod statement;
-pub mod text;
 pub mod token;
 pub mod write;
 
@@ -38,7 +38,7 @@ pub use self::{
     error::StoreError,
     pool::{Connections, Limits},
 };
-use crate::model::resource::{CONTRACT, Collection, Resource};
+use crate::model::resource::{CONTRACT_VERSION, Collection, Resource};
 
 /// The timeout of a batch of reads or of writes, above the longest `statement_timeout`. A batch that exceeds it counts
 /// as unanswered.
@@ -61,7 +61,7 @@ pub struct RecordLoaders {
     /// Articles, without their texts.
     pub articles: BatchLoader<Uuid, Doc>,
     /// Articles with their texts and origins, as their reports need them.
-    pub sources: BatchLoader<Uuid, article::ArticleSource>,
+    pub sources: BatchLoader<Uuid, article::ArticleWithText>,
     /// Reports.
     pub reports: BatchLoader<Uuid, Doc>,
     /// Reports by article and `content_hash`.
@@ -69,7 +69,7 @@ pub struct RecordLoaders {
     /// Meetings, without their reports.
     pub meetings: BatchLoader<Uuid, Doc>,
     /// Meetings with their reports.
-    pub whole_meetings: BatchLoader<Uuid, meeting::MeetingWithReports>,
+    pub meetings_with_reports: BatchLoader<Uuid, meeting::MeetingWithReports>,
 }
 
 impl RecordLoaders {
@@ -83,7 +83,7 @@ impl RecordLoaders {
             reports: docs(Collection::Reports),
             contents: loader(pool, report::existing),
             meetings: docs(Collection::Meetings),
-            whole_meetings: loader(pool, meeting::with_reports),
+            meetings_with_reports: loader(pool, meeting::with_reports),
         }
     }
 }
@@ -101,11 +101,11 @@ where
 impl Store {
     /// Opens a store on a migrated database, with the default limits. Connections are made when they are first needed.
     pub fn new(options: PgConnectOptions) -> Self {
-        Self::within(options, &Limits::default())
+        Self::with_limits(options, &Limits::default())
     }
 
     /// Opens a store on a migrated database, with these limits.
-    pub fn within(options: PgConnectOptions, limits: &Limits) -> Self {
+    pub fn with_limits(options: PgConnectOptions, limits: &Limits) -> Self {
         let pools = ConnectionPools::new(options, limits);
         Self { by_id: RecordLoaders::new(&pools.reads), pools }
     }
@@ -197,7 +197,7 @@ impl Doc {
     /// `NewerContract` if a newer contract wrote the record: this binary would lose the fields that it does not know.
     /// `Damaged` if the bytes are not a record of this collection.
     pub fn decode_to_rewrite<R: Resource>(&self) -> Result<R, StoreError> {
-        if self.contract > CONTRACT {
+        if self.contract > CONTRACT_VERSION {
             return Err(StoreError::NewerContract(R::COLLECTION.name(self.id)));
         }
         let mut record: R = self.decode()?;

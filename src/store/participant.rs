@@ -18,7 +18,7 @@ use super::{
 use crate::{
     model::{
         participant::keys,
-        resource::{CONTRACT, Collection, Deletable},
+        resource::{CONTRACT_VERSION, Collection, Deletable},
     },
     pb::Participant,
 };
@@ -291,7 +291,7 @@ fn columns(participants: &[Attributed<'_, PutParticipant>]) -> Result<Columns, S
     let create_time = |participant: &Participant| time(participant.create_time.as_ref()).unwrap_or_default();
     let rows = Columns::of("participant", &ids(participants))?
         .with("revision", "bigint", column(participants, |participant| participant.revision))?
-        .with("contract", "smallint", vec![CONTRACT; participants.len()])?
+        .with("contract", "smallint", vec![CONTRACT_VERSION; participants.len()])?
         .with("doc", "bytea", participants.iter().map(|participant| participant.put.doc.as_slice()).collect())?
         // The contract has few kinds: the cast cannot overflow.
         .with("kind", "smallint", column(participants, |participant| participant.kind as i16))?

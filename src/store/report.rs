@@ -24,7 +24,7 @@ use crate::{
         article::parse_text_hash,
         meeting::{MAX_REPORT_BYTES, MAX_REPORTS},
         report::CONTENT_VERSION,
-        resource::{CONTRACT, Collection},
+        resource::{CONTRACT_VERSION, Collection},
     },
     pb::Report,
 };
@@ -330,7 +330,7 @@ pub(super) async fn update(tx: Tx<'_>, reports: &[Attributed<'_, Put<Report>>]) 
 fn columns(reports: &[Attributed<'_, Put<Report>>]) -> Result<Columns, StoreError> {
     let rows = Columns::of("report", &column(reports, |report| report.id))?
         .with("revision", "bigint", column(reports, |report| report.record.revision))?
-        .with("contract", "smallint", vec![CONTRACT; reports.len()])?
+        .with("contract", "smallint", vec![CONTRACT_VERSION; reports.len()])?
         .with("doc", "bytea", column(reports, |report| report.doc.as_slice()))?
         .with("meeting", "uuid", column(reports, |report| Collection::Meetings.id(&report.record.meeting)))?;
     Attributions::of(reports).columns(rows)

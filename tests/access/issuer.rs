@@ -12,7 +12,7 @@ use axum::{Router, http::StatusCode, routing::get};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
 use rcgen::{KeyPair, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
 use readout::{
-    access::jwks::KeySource,
+    access::jwks_fetcher::KeySource,
     config::{Access, Jwt},
 };
 use serde_json::{Value, json};

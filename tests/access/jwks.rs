@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use futures_util::future::join_all;
 use jsonwebtoken::{Algorithm, Header};
 use readout::{
-    access::jwks::KeySource,
+    access::jwks_fetcher::KeySource,
     pb::{ErrorReason, ListArticlesRequest},
 };
 use tempfile::tempdir;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
-use readout::{access::jwks::KeySource, model::role::Role, pb::ErrorReason};
+use readout::{access::jwks_fetcher::KeySource, model::role::Role, pb::ErrorReason};
 use serde_json::json;
 use tempfile::NamedTempFile;
 use tonic::Code;

@@ -16,7 +16,7 @@ use readout::{
         article_service_client::ArticleServiceClient, meeting_service_client::MeetingServiceClient, notice,
         participant_service_client::ParticipantServiceClient,
     },
-    store::change::Logged,
+    store::change::StoredChange,
 };
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{
@@ -255,7 +255,7 @@ impl Recording {
         let watchers = within_timeout("the watchers reach the end", join_all(watchers)).await;
         let hand_offs = within_timeout("the lists end", lister).await.expect("no panic");
 
-        let changes: Vec<Logged> =
+        let changes: Vec<StoredChange> =
             sqlx::query_as("select * from change order by position").fetch_all(&mut connection).await.expect("rows");
         let floor = sqlx::query_scalar("select floor from feed").fetch_one(&mut connection).await.expect("a row");
         let records: Vec<(String, i64)> = sqlx::query_as(
@@ -280,7 +280,7 @@ impl Recording {
     }
 }
 
-fn recorded(logged: Logged) -> RecordedChange {
+fn recorded(logged: StoredChange) -> RecordedChange {
     RecordedChange {
         position: logged.position,
         name: logged.collection.name(logged.id),

@@ -6,9 +6,9 @@ use readout::{
     cli::json,
     model::{
         query::{
-            filter::{self, Vocabulary},
+            filter::{self, FilterSchema},
             order::{BEST_FIRST, BY_NAME},
-            search::Question,
+            search::SearchQuery,
         },
         resource::Collection,
     },
@@ -62,7 +62,7 @@ async fn run(service: &Service, statement: &'static str) {
 async fn sequential_scans(
     store: &Store,
     of: Option<Collection>,
-    vocabulary: &'static Vocabulary,
+    vocabulary: &'static FilterSchema,
     (filter, query): (&str, &str),
 ) -> Vec<String> {
     fn collect(node: &Value, found: &mut Vec<String>) {
@@ -76,7 +76,7 @@ async fn sequential_scans(
         }
     }
     let parsed = filter::parse(vocabulary, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
-    let (filter, question) = (parsed, Question::read(query, ""));
+    let (filter, question) = (parsed, SearchQuery::read(query, ""));
     let order = if question.is_some() { BEST_FIRST } else { BY_NAME };
     let mut ask = store.bounded_query(QueryClass::Page, Duration::from_secs(30)).await.unwrap();
     let plan = match of {
@@ -90,7 +90,7 @@ async fn sequential_scans(
 }
 
 /// Filters for all functions by their examples, and for all fields with each of their operators.
-fn filters(vocabulary: &Vocabulary) -> Vec<String> {
+fn filters(vocabulary: &FilterSchema) -> Vec<String> {
     let mut filters: Vec<String> = vocabulary.functions.iter().map(|function| function.example.to_owned()).collect();
     for field in vocabulary.fields {
         let value = field.example.trim_start_matches(field.name).trim_start_matches([' ', '=', '<', '>', ':']);
@@ -103,7 +103,7 @@ fn filters(vocabulary: &Vocabulary) -> Vec<String> {
 async fn list_filter_on_a_single_field_never_scans_a_whole_table() {
     let (service, store) = database().await;
     for (of, name) in LISTS {
-        let vocabulary = filter::vocabulary(name).expect("a collection");
+        let vocabulary = filter::filter_schema(name).expect("a collection");
         let mut filters = filters(vocabulary);
         if name == "meetings" {
             let inside = self::filters(filter::PARTICIPATIONS);

@@ -3,9 +3,9 @@
 //! `references` finds references to records that the export misses, `evidence` removes quotes that an import could not
 //! check, `omissions` counts them.
 
-pub(super) mod evidence;
 mod omissions;
 mod references;
+pub(super) mod unverifiable_evidence;
 
 use std::{
     io::{self, BufWriter, Stdout, Write},
@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream};
 use tonic::{Response, Status, Streaming};
 
-use self::{evidence::keep_checkable, omissions::Omissions, references::References};
+use self::{omissions::Omissions, references::References, unverifiable_evidence::keep_checkable};
 use super::{Clients, EXPORT_FORMAT, EXPORT_RECORD, client::Connector, console::Console, is_broken_pipe, json, retry};
 use crate::{
     config,

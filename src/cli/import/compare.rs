@@ -4,7 +4,7 @@ use prost::Message;
 use tonic::Status;
 
 use crate::{
-    cli::{Clients, export::evidence::keep_checkable},
+    cli::{Clients, export::unverifiable_evidence::keep_checkable},
     model::{
         article::{same_content, take_text},
         canonical::is_same,

@@ -8,11 +8,11 @@ use crate::cli::{
 };
 
 /// Maximum length of a description, in characters.
-const LONGEST_TEXT: usize = 320;
+const MAX_TEXT: usize = 320;
 /// Maximum length of the uri or name before the description, in characters.
-const LONGEST_SUBJECT: usize = 100;
+const MAX_SUBJECT: usize = 100;
 /// Maximum length of a shown value, in characters.
-const LONGEST_VALUE: usize = 60;
+const MAX_VALUE: usize = 60;
 
 /// A fault of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Fault {
             .iter()
             .map(|violation| {
                 let fault = format!("{} {}", violation.field, violation.description).trim().to_owned();
-                match sent(&violation.field).map(|value| shortened(&value, LONGEST_VALUE)) {
+                match sent(&violation.field).map(|value| shortened(&value, MAX_VALUE)) {
                     Some(value) if !shows(&violation.description, &value) => format!("{fault}, not {value}"),
                     _ => fault,
                 }
@@ -63,10 +63,10 @@ impl Fault {
 
     /// Returns the subject and the description as one line.
     pub fn line(&self) -> String {
-        let text = shortened(&self.text, LONGEST_TEXT);
+        let text = shortened(&self.text, MAX_TEXT);
         match self.subject.as_str() {
             "" => text,
-            subject => format!("{}: {text}", shortened(subject, LONGEST_SUBJECT)),
+            subject => format!("{}: {text}", shortened(subject, MAX_SUBJECT)),
         }
     }
 }
@@ -145,6 +145,6 @@ mod tests {
     #[test]
     fn line_is_cut_between_characters() {
         let fault = Fault::new("long", "é".repeat(1_000)).about("я".repeat(1_000));
-        assert_eq!(fault.line().chars().count(), LONGEST_SUBJECT + 1 + 2 + LONGEST_TEXT + 1);
+        assert_eq!(fault.line().chars().count(), MAX_SUBJECT + 1 + 2 + MAX_TEXT + 1);
     }
 }

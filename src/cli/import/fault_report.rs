@@ -11,11 +11,11 @@ const MAX_PRINTED: u64 = 3;
 /// The total size in bytes after which no more lines are printed.
 const MAX_BYTES: usize = 4 << 10;
 /// Maximum length of a line, in bytes.
-const LONGEST_LINE: usize = 480;
+const MAX_LINE: usize = 480;
 /// The number of kinds that are counted separately; all further kinds are counted together.
 const MAX_KINDS: usize = 16;
 /// Maximum length of the name of a kind in the summary, in bytes.
-const LONGEST_KIND: usize = 100;
+const MAX_KIND: usize = 100;
 const OTHER_KINDS: &str = "other errors";
 
 /// The counts of all faults and of printed faults, by kind.
@@ -56,7 +56,7 @@ impl FaultReport {
             return None;
         }
         kind.printed += 1;
-        let line = cut(&format!("{}: {}", shortened_path(location), fault.line()), LONGEST_LINE);
+        let line = cut(&format!("{}: {}", shortened_path(location), fault.line()), MAX_LINE);
         self.bytes += line.len() + 1;
         Some(line)
     }
@@ -70,7 +70,7 @@ impl FaultReport {
         let all: u64 = self.kinds.iter().map(|kind| kind.count).sum();
         let head =
             format!("{printed} of {all} errors and warnings are printed above (all with --all-errors); by kind:");
-        let line = |kind: &Kind| format!("{:>8} {}", kind.count, cut(&kind.name, LONGEST_KIND));
+        let line = |kind: &Kind| format!("{:>8} {}", kind.count, cut(&kind.name, MAX_KIND));
         std::iter::once(head).chain(self.kinds.iter().map(line)).collect()
     }
 }
@@ -87,8 +87,8 @@ fn cut(line: &str, longest: usize) -> String {
 
 /// Formats a location. A long path is shortened to its end.
 fn shortened_path(location: &Location) -> String {
-    const LONGEST: usize = 80;
-    let cut = location.file.chars().count().saturating_sub(LONGEST);
+    const MAX_LENGTH: usize = 80;
+    let cut = location.file.chars().count().saturating_sub(MAX_LENGTH);
     match location.file.char_indices().nth(cut) {
         Some((start, _)) if cut > 0 => format!("…{}:{}", &location.file[start..], location.line),
         _ => location.to_string(),

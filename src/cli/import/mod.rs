@@ -5,6 +5,7 @@
 //! errors.
 
 mod compare;
+mod decompress;
 mod fault;
 mod fault_report;
 mod framing;
@@ -12,13 +13,12 @@ mod reader;
 mod records;
 mod stories;
 mod tally;
-mod unpack;
 
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 
-use self::{reader::Reader, tally::Tally};
+use self::{reader::Reader, tally::ImportSummary};
 use super::{Clients, EXPORT_FORMAT, EXPORT_RECORD, client::Connector, console::Console, json};
 use crate::{
     config,
@@ -38,14 +38,14 @@ pub async fn run(args: config::Import) -> Result<ExitCode> {
     }
     let console = Console::counting("messages");
     let clients = Clients::connect(&Connector::new(&args.server)?, &console).await?;
-    let tally = Arc::new(Tally::new(&console, args.all_errors));
+    let tally = Arc::new(ImportSummary::new(&console, args.all_errors));
     let outcome = import(&args, &clients, &tally).await;
     let all_accepted = tally.finish(args.output);
     outcome?;
     Ok(if all_accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn import(args: &config::Import, clients: &Clients, tally: &Arc<Tally>) -> Result<()> {
+async fn import(args: &config::Import, clients: &Clients, tally: &Arc<ImportSummary>) -> Result<()> {
     for file in &args.files {
         let opened = Reader::open(file, &clients.console);
         let mut messages = opened.with_context(|| format!("cannot read {}", file.display()))?;

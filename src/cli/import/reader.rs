@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use super::{
+    decompress::unpacked,
     fault::Fault,
     framing::{Frame, Messages},
-    unpack::unpacked,
 };
 use crate::cli::console::Console;
 

@@ -15,12 +15,12 @@ use tonic::{Code, Status, Streaming};
 use super::{
     fault::{Fault, uri_in},
     reader::{Location, Reader},
-    tally::Tally,
+    tally::ImportSummary,
 };
 use crate::{
     cli::{
         Clients, MESSAGE_LIMIT, json,
-        retry::{self, Backoff},
+        retry::{self, CallBackoff},
     },
     pb::{ErrorReason, IngestStoriesRequest, IngestStoriesResponse, Story, ingest_stories_response::Outcome},
 };
@@ -35,7 +35,7 @@ const WINDOW_BYTES: usize = 8 << 20;
 ///
 /// # Errors
 /// If the service is unreachable, refuses every call, or breaks the protocol.
-pub async fn import(messages: Reader, clients: &Clients, tally: &Arc<Tally>, streams: u16) -> Result<()> {
+pub async fn import(messages: Reader, clients: &Clients, tally: &Arc<ImportSummary>, streams: u16) -> Result<()> {
     let messages = Arc::new(Mutex::new(messages));
     let mut workers = JoinSet::new();
     for _ in 0..streams {
@@ -58,8 +58,8 @@ pub async fn import(messages: Reader, clients: &Clients, tally: &Arc<Tally>, str
 struct Worker {
     messages: Arc<Mutex<Reader>>,
     clients: Clients,
-    tally: Arc<Tally>,
-    backoff: Backoff,
+    tally: Arc<ImportSummary>,
+    backoff: CallBackoff,
     /// In the order in which they were sent. Answers have the same order.
     unanswered: VecDeque<PendingStory>,
 }
@@ -192,7 +192,7 @@ async fn next_answer(
 }
 
 /// Returns the next well-formed story. Cancel safe.
-async fn next_story(messages: &Mutex<Reader>, tally: &Tally) -> Option<PendingStory> {
+async fn next_story(messages: &Mutex<Reader>, tally: &ImportSummary) -> Option<PendingStory> {
     loop {
         let message = messages.lock().await.next().await?;
         match story(message.text) {

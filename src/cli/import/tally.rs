@@ -17,13 +17,13 @@ use crate::{
 
 /// The totals and the faults, shared by the tasks of an import.
 #[derive(Debug)]
-pub struct Tally {
+pub struct ImportSummary {
     totals: Mutex<Totals>,
     faults: Mutex<FaultReport>,
     console: Console,
 }
 
-impl Tally {
+impl ImportSummary {
     /// Creates an empty tally. With `all_errors` it prints every fault, else the first of each kind.
     pub fn new(console: &Console, all_errors: bool) -> Self {
         let faults = Mutex::new(FaultReport::new(all_errors));

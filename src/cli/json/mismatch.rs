@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{cli::time, model::text::suggestion::nearest};
 
 /// Maximum length of a shown value, in characters.
-const LONGEST_VALUE: usize = 60;
+const MAX_VALUE: usize = 60;
 
 /// A value that does not match its descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -212,7 +212,7 @@ fn short(full_name: &str) -> &str {
 
 /// Returns a value as JSON, shortened for messages.
 pub fn shown(value: &Value) -> String {
-    shortened(&value.to_string(), LONGEST_VALUE)
+    shortened(&value.to_string(), MAX_VALUE)
 }
 
 /// Cuts a text to at most `longest` characters, and appends `…` if it is cut.
@@ -227,7 +227,7 @@ pub fn shortened(text: &str, longest: usize) -> String {
 fn shown_name(name: &str) -> String {
     let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match is_plain {
-        true => shortened(name, LONGEST_VALUE),
+        true => shortened(name, MAX_VALUE),
         false => shown(&Value::from(name)),
     }
 }

@@ -18,7 +18,7 @@ use super::{
     client::Connector,
     console::Console,
     is_broken_pipe, json,
-    retry::{self, Backoff},
+    retry::{self, CallBackoff},
     time,
 };
 use crate::{
@@ -70,7 +70,7 @@ pub async fn run(args: config::Watch) -> Result<ExitCode> {
 /// Connects. Transient failures are retried: the service may be starting.
 async fn connect(connector: &Connector, console: &Console) -> Result<Clients> {
     let service = connector.address().to_string();
-    let mut backoff = Backoff::new(&service, console);
+    let mut backoff = CallBackoff::new(&service, console);
     loop {
         let failed = match Clients::connect(connector, console).await {
             Ok(clients) => return Ok(clients),
@@ -123,7 +123,7 @@ struct WatchSession {
 impl WatchSession {
     /// Watches the feed. If the connection breaks, resumes after the last message.
     async fn follow(&mut self) -> Result<()> {
-        let mut backoff = Backoff::endless(&self.clients.service, &self.console);
+        let mut backoff = CallBackoff::endless(&self.clients.service, &self.console);
         loop {
             let mut client = self.clients.changes.clone();
             let broken = match self.clients.answer(client.watch_changes(self.request.clone())).await {
@@ -145,7 +145,7 @@ impl WatchSession {
     async fn read(
         &mut self,
         mut stream: Streaming<WatchChangesResponse>,
-        backoff: &mut Backoff,
+        backoff: &mut CallBackoff,
     ) -> Result<Option<Status>> {
         loop {
             // Lines are flushed before each wait for a message.

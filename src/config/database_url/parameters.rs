@@ -13,12 +13,12 @@ pub struct Parameter {
     /// Other accepted names.
     aliases: &'static [&'static str],
     /// The use of the value.
-    pub meaning: Meaning,
+    pub meaning: ParameterUse,
 }
 
 /// The use of a parameter's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
+pub enum ParameterUse {
     Host,
     HostAddress,
     Port,
@@ -40,12 +40,12 @@ pub enum Meaning {
     Only(&'static [&'static str], &'static str),
 }
 
-const fn honoured(name: &'static str, aliases: &'static [&'static str], meaning: Meaning) -> Parameter {
+const fn honoured(name: &'static str, aliases: &'static [&'static str], meaning: ParameterUse) -> Parameter {
     Parameter { name, aliases, meaning }
 }
 
 const fn only(name: &'static str, values: &'static [&'static str], advice: &'static str) -> Parameter {
-    Parameter { name, aliases: &[], meaning: Meaning::Only(values, advice) }
+    Parameter { name, aliases: &[], meaning: ParameterUse::Only(values, advice) }
 }
 
 const KEEPALIVES: &str = "leave it out; readout checks an idle connection before it uses it";
@@ -56,23 +56,23 @@ const REVOCATION: &str = "leave it out; revoke certificates where they are issue
 const SERVICE: &str = "leave it out, and write host, port, user and database into the URL";
 
 const PARAMETERS: &[Parameter] = &[
-    honoured("host", &[], Meaning::Host),
-    honoured("hostaddr", &[], Meaning::HostAddress),
-    honoured("port", &[], Meaning::Port),
-    honoured("user", &[], Meaning::User),
-    honoured("password", &[], Meaning::Password),
-    honoured("passfile", &[], Meaning::Passfile),
-    honoured("dbname", &[], Meaning::Database),
-    honoured("connect_timeout", &[], Meaning::ConnectTimeout),
-    honoured("application_name", &[], Meaning::ApplicationName),
-    honoured("fallback_application_name", &[], Meaning::FallbackApplicationName),
-    honoured("options", &[], Meaning::Options),
-    honoured("statement-cache-capacity", &[], Meaning::StatementCacheCapacity),
-    honoured("sslmode", &["ssl-mode"], Meaning::SslMode),
-    honoured("ssl", &[], Meaning::Ssl),
-    honoured("sslrootcert", &["ssl-root-cert", "ssl-ca"], Meaning::SslRootCert),
-    honoured("sslcert", &["ssl-cert"], Meaning::SslCert),
-    honoured("sslkey", &["ssl-key"], Meaning::SslKey),
+    honoured("host", &[], ParameterUse::Host),
+    honoured("hostaddr", &[], ParameterUse::HostAddress),
+    honoured("port", &[], ParameterUse::Port),
+    honoured("user", &[], ParameterUse::User),
+    honoured("password", &[], ParameterUse::Password),
+    honoured("passfile", &[], ParameterUse::Passfile),
+    honoured("dbname", &[], ParameterUse::Database),
+    honoured("connect_timeout", &[], ParameterUse::ConnectTimeout),
+    honoured("application_name", &[], ParameterUse::ApplicationName),
+    honoured("fallback_application_name", &[], ParameterUse::FallbackApplicationName),
+    honoured("options", &[], ParameterUse::Options),
+    honoured("statement-cache-capacity", &[], ParameterUse::StatementCacheCapacity),
+    honoured("sslmode", &["ssl-mode"], ParameterUse::SslMode),
+    honoured("ssl", &[], ParameterUse::Ssl),
+    honoured("sslrootcert", &["ssl-root-cert", "ssl-ca"], ParameterUse::SslRootCert),
+    honoured("sslcert", &["ssl-cert"], ParameterUse::SslCert),
+    honoured("sslkey", &["ssl-key"], ParameterUse::SslKey),
     only("client_encoding", &["auto", "utf8", "utf-8"], "leave it out; texts are sent in UTF-8"),
     only("target_session_attrs", &["any"], "leave it out, and name the host that takes writes"),
     only("load_balance_hosts", &["disable"], "leave it out, and name one host"),
@@ -131,7 +131,7 @@ pub fn suggestion(name: &str) -> Option<&'static str> {
     nearest(names.copied(), name)
 }
 
-/// Refuses a value of a [`Meaning::Only`] parameter that is not one of `values`.
+/// Refuses a value of a [`ParameterUse::Only`] parameter that is not one of `values`.
 pub fn check_only(
     name: &'static str,
     values: &[&str],

@@ -10,7 +10,7 @@ use sqlx::postgres::PgSslMode;
 
 use super::{
     DatabaseUrl, DatabaseUrlError as Error, Host, ServerAddress,
-    parameters::{self, Meaning},
+    parameters::{self, ParameterUse},
     server_options,
 };
 use crate::model::text::suggestion::nearest;
@@ -131,7 +131,7 @@ fn port(text: &str) -> Result<u16, Error> {
 /// The parameters of a query, with their values.
 #[derive(Default)]
 struct Parameters {
-    values: Vec<(&'static str, Meaning, String)>,
+    values: Vec<(&'static str, ParameterUse, String)>,
     options: Vec<(String, String)>,
 }
 
@@ -155,16 +155,18 @@ impl Parameters {
         Ok(given)
     }
 
-    fn value(&self, meaning: Meaning) -> Option<&str> {
+    fn value(&self, meaning: ParameterUse) -> Option<&str> {
         self.values.iter().find(|(_, of, _)| *of == meaning).map(|(.., value)| value.as_str())
     }
 
     /// Applies the parameters to a URL. They replace the parts before the query.
     fn apply(mut self, url: &mut DatabaseUrl) -> Result<(), Error> {
-        let is_named = !url.hosts.is_empty() || self.value(Meaning::Host).is_some();
+        let is_named = !url.hosts.is_empty() || self.value(ParameterUse::Host).is_some();
         self.servers(url)?;
         self.tls(url)?;
-        if is_named && self.value(Meaning::HostAddress).is_some() && matches!(url.tls.mode, Some(PgSslMode::VerifyFull))
+        if is_named
+            && self.value(ParameterUse::HostAddress).is_some()
+            && matches!(url.tls.mode, Some(PgSslMode::VerifyFull))
         {
             // The certificate's name would be compared with the address, not with the name of the host.
             let advice = "leave it out where sslmode is verify-full, and let the name of the host resolve to it";
@@ -172,25 +174,29 @@ impl Parameters {
         }
         for (name, meaning, value) in std::mem::take(&mut self.values) {
             match meaning {
-                Meaning::User => url.user = non_empty(value),
-                Meaning::Password => url.password = non_empty(value).map(secret),
-                Meaning::Database => url.database = non_empty(value),
-                Meaning::Passfile => url.passfile = non_empty(value).map(Into::into),
-                Meaning::ConnectTimeout => url.connect_timeout = seconds(&value)?,
-                Meaning::ApplicationName => url.application_name = non_empty(value),
-                Meaning::FallbackApplicationName => {
+                ParameterUse::User => url.user = non_empty(value),
+                ParameterUse::Password => url.password = non_empty(value).map(secret),
+                ParameterUse::Database => url.database = non_empty(value),
+                ParameterUse::Passfile => url.passfile = non_empty(value).map(Into::into),
+                ParameterUse::ConnectTimeout => url.connect_timeout = seconds(&value)?,
+                ParameterUse::ApplicationName => url.application_name = non_empty(value),
+                ParameterUse::FallbackApplicationName => {
                     url.application_name = url.application_name.take().or(non_empty(value))
                 }
-                Meaning::Options => url.options.extend(server_options::parse(&value)?),
-                Meaning::StatementCacheCapacity => {
+                ParameterUse::Options => url.options.extend(server_options::parse(&value)?),
+                ParameterUse::StatementCacheCapacity => {
                     let expected = "a whole number such as 100";
                     let bad = || Error::BadValue { name, expected, nearest: None };
                     url.statement_cache_capacity = Some(value.parse().map_err(|_| bad())?);
                 }
-                Meaning::Only(values, advice) => parameters::check_only(name, values, advice, &value)?,
+                ParameterUse::Only(values, advice) => parameters::check_only(name, values, advice, &value)?,
                 // Applied above by `servers` and `tls`.
-                Meaning::Host | Meaning::HostAddress | Meaning::Port => {}
-                Meaning::SslMode | Meaning::Ssl | Meaning::SslRootCert | Meaning::SslCert | Meaning::SslKey => {}
+                ParameterUse::Host | ParameterUse::HostAddress | ParameterUse::Port => {}
+                ParameterUse::SslMode
+                | ParameterUse::Ssl
+                | ParameterUse::SslRootCert
+                | ParameterUse::SslCert
+                | ParameterUse::SslKey => {}
             }
         }
         url.options.extend(self.options);
@@ -199,12 +205,12 @@ impl Parameters {
 
     /// Applies the lists of hosts, addresses and ports. The nth port belongs to the nth host.
     fn servers(&self, url: &mut DatabaseUrl) -> Result<(), Error> {
-        let addresses = self.value(Meaning::HostAddress).filter(|addresses| !addresses.is_empty());
+        let addresses = self.value(ParameterUse::HostAddress).filter(|addresses| !addresses.is_empty());
         if addresses.is_some_and(|addresses| addresses.split(',').any(|address| address.parse::<IpAddr>().is_err())) {
             return Err(Error::BadValue { name: "hostaddr", expected: "an IPv4 or IPv6 address", nearest: None });
         }
         // As in libpq, `hostaddr` takes precedence over `host`.
-        let hosts = addresses.or(self.value(Meaning::Host)).filter(|hosts| !hosts.is_empty());
+        let hosts = addresses.or(self.value(ParameterUse::Host)).filter(|hosts| !hosts.is_empty());
         if let Some(hosts) = hosts {
             let ports: Vec<_> = url.hosts.iter().map(|host| host.port).collect();
             let addresses = hosts.split(',').map(|host| address(host.to_owned()));
@@ -215,7 +221,7 @@ impl Parameters {
                 .map(|(index, address)| Ok(Host { address: address?, port: port_of_url(index) }))
                 .collect::<Result<_, Error>>()?;
         }
-        if let Some(ports) = self.value(Meaning::Port).filter(|ports| !ports.is_empty()) {
+        if let Some(ports) = self.value(ParameterUse::Port).filter(|ports| !ports.is_empty()) {
             let ports: Vec<Option<u16>> = ports
                 .split(',')
                 .map(|port| non_empty(port.to_owned()).map(|port| self::port(&port)).transpose())
@@ -236,9 +242,9 @@ impl Parameters {
 
     fn tls(&self, url: &mut DatabaseUrl) -> Result<(), Error> {
         url.tls.mode =
-            self.value(Meaning::SslMode).filter(|mode| !mode.is_empty()).map(parameters::ssl_mode).transpose()?;
+            self.value(ParameterUse::SslMode).filter(|mode| !mode.is_empty()).map(parameters::ssl_mode).transpose()?;
         // `ssl=true` is JDBC's form of `sslmode=require`.
-        if let Some(value) = self.value(Meaning::Ssl) {
+        if let Some(value) = self.value(ParameterUse::Ssl) {
             if value != "true" {
                 let nearest = nearest(["true"].into_iter(), value);
                 return Err(Error::BadValue {
@@ -249,9 +255,9 @@ impl Parameters {
             }
             url.tls.mode = url.tls.mode.or(Some(PgSslMode::Require));
         }
-        let root_cert = self.value(Meaning::SslRootCert).map(parameters::root_cert).transpose()?;
+        let root_cert = self.value(ParameterUse::SslRootCert).map(parameters::root_cert).transpose()?;
         url.tls.root_cert = root_cert.map(Into::into);
-        url.tls.identity = match (self.value(Meaning::SslCert), self.value(Meaning::SslKey)) {
+        url.tls.identity = match (self.value(ParameterUse::SslCert), self.value(ParameterUse::SslKey)) {
             (Some(cert), Some(key)) => Some((cert.into(), key.into())),
             (None, None) => None,
             _ => return Err(Error::HalfIdentity),

@@ -1,7 +1,7 @@
 //! Evidence: quotes from the article that support a field of an account. A quote that does not occur in the text is
 //! refused, so that an extractor cannot invent evidence.
 
-mod near;
+mod near_miss;
 
 use std::{
     borrow::Cow,
@@ -13,7 +13,7 @@ use memchr::memmem;
 use prost::Message;
 use prost_reflect::{Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 
-use self::near::Folded;
+use self::near_miss::Folded;
 use super::{
     canonical,
     rules::{Path, Violations},
@@ -52,7 +52,7 @@ impl<'a> IndexedText<'a> {
     pub fn new(text: &'a str) -> Self {
         let marks = text.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect();
         let (budget, offsets_budget) = (Cell::new(SEARCH_BYTES), Cell::new(SEARCH_BYTES));
-        let hint_budget = Cell::new(near::SEARCH_BYTES);
+        let hint_budget = Cell::new(near_miss::SEARCH_BYTES);
         Self { text, marks, len: text.chars().count(), budget, offsets_budget, hint_budget, folded: OnceCell::new() }
     }
 

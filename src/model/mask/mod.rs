@@ -34,12 +34,12 @@ pub enum Mask {
     /// `*`. Replaces every field that a caller can set, and clears those that are not sent.
     All,
     /// Replaces the fields at these paths.
-    Paths(Vec<Route>),
+    Paths(Vec<MaskPath>),
 }
 
 /// A parsed path: leads through singular messages to a field, or to one key of a map.
 #[derive(Debug, Clone)]
-pub struct Route {
+pub struct MaskPath {
     fields: Vec<FieldDescriptor>,
     key: Option<String>,
     /// True if ProtoJSON may have converted it from a path to another key.
@@ -73,7 +73,7 @@ impl Mask {
         let behavior = behavior();
         let mut routes = Vec::with_capacity(paths.len());
         for (index, path) in paths.iter().enumerate().filter(|(_, path)| !path.contains(char::is_control)) {
-            match Route::read(&resource, path, &behavior) {
+            match MaskPath::read(&resource, path, &behavior) {
                 Ok(route) => routes.push(route),
                 Err(description) => out.add(&at.index(index), description),
             }
@@ -88,7 +88,7 @@ impl Mask {
     /// The same paths in proto names. An invalid path stays as it is.
     pub fn in_proto_names<R: Resource>(mask: FieldMask) -> FieldMask {
         let (resource, behavior) = (descriptor::<R>(), behavior());
-        let rename = |path: String| Route::read(&resource, &path, &behavior).map_or(path, |route| route.to_string());
+        let rename = |path: String| MaskPath::read(&resource, &path, &behavior).map_or(path, |route| route.to_string());
         FieldMask { paths: mask.paths.into_iter().map(rename).collect() }
     }
 
@@ -160,7 +160,7 @@ impl Mask {
     }
 }
 
-impl Route {
+impl MaskPath {
     fn read(resource: &MessageDescriptor, path: &str, behavior: &ExtensionDescriptor) -> Result<Self, String> {
         let because = |reason: &str| Err(format!("{reason}: {}", quoted(path)));
         if path == "*" {
@@ -250,7 +250,7 @@ impl Route {
     }
 }
 
-impl fmt::Display for Route {
+impl fmt::Display for MaskPath {
     /// Writes the path in proto names.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&fields(&self.fields))?;

@@ -86,7 +86,7 @@ impl Group {
 
 /// The order of the groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum AggregateOrder {
     /// Most meetings first.
     MeetingCount,
     /// Most participants first.
@@ -95,7 +95,7 @@ pub enum Order {
     Key,
 }
 
-impl Order {
+impl AggregateOrder {
     const ALL: [Self; 3] = [Self::MeetingCount, Self::ParticipantCount, Self::Key];
 
     const fn as_str(self) -> &'static str {
@@ -192,11 +192,11 @@ mod tests {
 
     #[test]
     fn order_parse_accepts_only_the_listed_orders() {
-        assert_eq!(Order::parse(""), Ok(Order::MeetingCount));
-        assert_eq!(Order::parse(" participant_count  desc"), Ok(Order::ParticipantCount));
-        assert_eq!(Order::parse("key"), Ok(Order::Key));
+        assert_eq!(AggregateOrder::parse(""), Ok(AggregateOrder::MeetingCount));
+        assert_eq!(AggregateOrder::parse(" participant_count  desc"), Ok(AggregateOrder::ParticipantCount));
+        assert_eq!(AggregateOrder::parse("key"), Ok(AggregateOrder::Key));
         for unknown in ["meeting_count", "key desc", "date", "KEY"] {
-            assert!(Order::parse(unknown).is_err(), "{unknown}");
+            assert!(AggregateOrder::parse(unknown).is_err(), "{unknown}");
         }
     }
 }

@@ -2,6 +2,6 @@
 
 pub mod aggregate;
 pub mod filter;
-pub mod find_path;
 pub mod order;
+pub mod path_frontier;
 pub mod search;

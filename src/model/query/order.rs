@@ -4,12 +4,12 @@ use thiserror::Error;
 
 use crate::model::text::{
     quoted::quoted,
-    suggestion::{LONGEST, did_you_mean, nearest},
+    suggestion::{MAX_LENGTH, did_you_mean, nearest},
 };
 
 /// The sort key of a list. Unset values come before all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum SortField {
     /// The name.
     Name,
     /// The rank by the match with the search query, best first.
@@ -28,39 +28,43 @@ pub enum By {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrderBy {
     /// The sort key. Ties are broken by name.
-    pub by: By,
+    pub by: SortField,
     /// True if the greatest comes first. It also reverses the tie-break by name.
     pub is_descending: bool,
 }
 
 /// The default order of a list.
-pub const BY_NAME: OrderBy = OrderBy { by: By::Name, is_descending: false };
+pub const BY_NAME: OrderBy = OrderBy { by: SortField::Name, is_descending: false };
 
 /// The default order of search results.
-pub const BEST_FIRST: OrderBy = OrderBy { by: By::Rank, is_descending: false };
+pub const BEST_FIRST: OrderBy = OrderBy { by: SortField::Rank, is_descending: false };
 
 /// The sort fields of a collection, by their names in requests.
-pub type Fields = [(&'static str, By)];
+pub type Fields = [(&'static str, SortField)];
 
 /// The sort fields of meetings.
 pub const MEETINGS: &Fields = &[
-    ("name", By::Name),
-    ("date", By::Date),
-    ("create_time", By::CreateTime),
-    ("update_time", By::UpdateTime),
-    ("independent_source_count", By::IndependentSourceCount),
+    ("name", SortField::Name),
+    ("date", SortField::Date),
+    ("create_time", SortField::CreateTime),
+    ("update_time", SortField::UpdateTime),
+    ("independent_source_count", SortField::IndependentSourceCount),
 ];
 
 /// The sort fields of participants.
 pub const PARTICIPANTS: &Fields =
-    &[("name", By::Name), ("create_time", By::CreateTime), ("update_time", By::UpdateTime)];
+    &[("name", SortField::Name), ("create_time", SortField::CreateTime), ("update_time", SortField::UpdateTime)];
 
 /// The sort fields of articles.
-pub const ARTICLES: &Fields =
-    &[("name", By::Name), ("publish_date", By::Date), ("create_time", By::CreateTime), ("update_time", By::UpdateTime)];
+pub const ARTICLES: &Fields = &[
+    ("name", SortField::Name),
+    ("publish_date", SortField::Date),
+    ("create_time", SortField::CreateTime),
+    ("update_time", SortField::UpdateTime),
+];
 
 /// The sort fields of statements.
-pub const STATEMENTS: &Fields = &[("name", By::Name), ("date", By::Date)];
+pub const STATEMENTS: &Fields = &[("name", SortField::Name), ("date", SortField::Date)];
 
 /// An invalid `order_by`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -70,7 +74,7 @@ pub enum OrderError {
     UnknownField {
         /// The byte at which the name begins.
         position: usize,
-        /// The name as sent, cut after [`LONGEST`] characters.
+        /// The name as sent, cut after [`MAX_LENGTH`] characters.
         field: String,
         /// The fields that exist.
         fields: &'static Fields,
@@ -118,7 +122,7 @@ pub fn parse(fields: &'static Fields, text: &str) -> Result<OrderBy, OrderError>
         Some((_, by)) => Ok(OrderBy { by: *by, is_descending }),
         None => Err(OrderError::UnknownField {
             position: text.find(field).unwrap_or(0),
-            field: field.chars().take(LONGEST).collect(),
+            field: field.chars().take(MAX_LENGTH).collect(),
             fields,
             nearest: meant,
         }),
@@ -152,12 +156,12 @@ mod tests {
     #[test]
     fn parse_accepts_one_field_in_either_direction() {
         for (text, by, is_descending) in [
-            ("", By::Name, false),
-            ("  ", By::Name, false),
-            ("name desc", By::Name, true),
-            ("date", By::Date, false),
-            ("date asc", By::Date, false),
-            (" date  desc ", By::Date, true),
+            ("", SortField::Name, false),
+            ("  ", SortField::Name, false),
+            ("name desc", SortField::Name, true),
+            ("date", SortField::Date, false),
+            ("date asc", SortField::Date, false),
+            (" date  desc ", SortField::Date, true),
         ] {
             assert_eq!(parse(MEETINGS, text), Ok(OrderBy { by, is_descending }), "{text}");
         }

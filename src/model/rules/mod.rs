@@ -117,7 +117,7 @@ impl Violations {
     /// accept no more than 8 KiB of headers.
     pub const MAX_BYTES: usize = 3 * 1024 + 512;
     /// Characters of a path before it is cut. A path may contain the key of a map, which has any length.
-    const LONGEST_PATH: usize = 200;
+    const MAX_PATH: usize = 200;
 
     /// Adds a broken rule.
     pub fn add(&mut self, at: &Path<'_>, description: impl Into<String>) {
@@ -136,7 +136,7 @@ impl Violations {
             return;
         }
         let mut field = at.to_string();
-        if let Some((cut, _)) = field.char_indices().nth(Self::LONGEST_PATH) {
+        if let Some((cut, _)) = field.char_indices().nth(Self::MAX_PATH) {
             field.truncate(cut);
         }
         let description = describe();

@@ -5,7 +5,6 @@
 //! rulings, `coherent` makes the result consistent again. `disputes` and `disputed_value` report where the sources
 //! disagree.
 
-mod coherent;
 mod dates;
 mod delegations;
 mod disputed_value;
@@ -16,6 +15,7 @@ mod offices;
 mod participations;
 mod ranked_report;
 mod ranking;
+mod repair;
 mod rulings;
 mod statements;
 #[cfg(test)]
@@ -113,7 +113,7 @@ fn settle_named(reports: &[SourceReport<'_>], rulings: &[&pb::Report], are_named
     let mut account = account(&ids, &ranking, &mut collector);
     if !rulings.is_empty() {
         rulings.apply(&mut account);
-        coherent::make_coherent(&mut account, rulings.heads());
+        repair::repair_account(&mut account, rulings.heads());
     }
     let sources = Sources { reports: &ids.reports, ranking: &ranking, are_named };
     let disputes = collector.disputes(&account, &rulings, &sources);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::view::with_texts;
 use crate::{
     model::{
-        query::{filter, order, search::Question},
+        query::{filter, order, search::SearchQuery},
         resource::Collection,
     },
     pb::{Article, ListArticlesRequest, ListArticlesResponse, View, snippet::Source},
@@ -28,7 +28,7 @@ use crate::{
 /// Parses a request into the start of its page, the query and the view.
 pub(super) fn parse_query(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, ListQuery, View), ServiceError> {
     let filter = filter::parse(filter::ARTICLES, &request.filter).map_err(ServiceError::Filter)?;
-    let question = Question::read(&request.query, &request.query_language);
+    let question = SearchQuery::read(&request.query, &request.query_language);
     let order = order::parse_with_query(order::ARTICLES, &request.order_by, question.is_some());
     let order = order.map_err(ServiceError::Order)?;
     let query = ListQuery { filter, question, show_deleted: request.show_deleted, order };

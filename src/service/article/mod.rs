@@ -38,9 +38,9 @@ use super::{
 };
 use crate::{
     model::{
-        article::{TextHash, keeps_text, take_next_text, take_text, uris},
+        article::{TextHash, may_store_text, take_next_text, take_text, uris},
         canonical::is_same,
-        copies::{Copy, regroups, text_key},
+        copies::{CopyCandidate, affects_copy_group, text_key},
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
     },
@@ -182,9 +182,9 @@ async fn prepare_create(
     require_live::<Article>(&api.store, &source(&article)).await?;
     let text = take_text(&mut article);
     let text_key = text_key(&text);
-    article.origin = origin(api, &Copy::of(id, &article, text_key)).await?;
+    article.origin = origin(api, &CopyCandidate::of(id, &article, text_key)).await?;
     let with_kept_text = |mut article: Article| {
-        if keeps_text(&article) {
+        if may_store_text(&article) {
             article.text.clone_from(&text);
         }
         article
@@ -196,7 +196,7 @@ async fn prepare_create(
         article.name.clear();
         return Ok(WritePlan::Validated(with_kept_text(article)));
     }
-    article.begin(id, SystemTime::now());
+    article.make_first_revision(id, SystemTime::now());
     let put = put_new(id, article, (&text, text_key));
     let answer = with_kept_text(put.put.record.clone());
     let stored_answer = call.write(&put.put.record);
@@ -226,7 +226,7 @@ async fn prepare_update(
     let text_key = text_key(&text);
     next.origin = next_origin(api, &former, &next, text_key).await?;
     let now = SystemTime::now();
-    next.succeed(&former, now);
+    next.make_next_revision(&former, now);
     let cited = match replaces_text(&former, &next, &text) {
         true => Some(load_cited_reports(api, id).await?),
         false => None,
@@ -258,7 +258,7 @@ async fn prepare_delete(
         load_to_delete(api, &request.name, &request.etag, request.force.then_some(Collection::Reports)).await?;
     let mut next = former.deleted(now);
     next.origin.clone_from(&next.name);
-    next.seal();
+    next.set_etag();
     let put = |write: &mut Write| {
         write.articles.push(put_next((next.clone(), former), ("", None), change::Kind::Deleted));
         write.reason = retracted.reason;
@@ -278,7 +278,7 @@ async fn prepare_undelete(
     require_live::<Article>(&api.store, &source(&former)).await?;
     let mut next = former.undeleted(SystemTime::now());
     next.origin = next_origin(api, &former, &next, None).await?;
-    next.seal();
+    next.set_etag();
     let put =
         |write: &mut Write| write.articles.push(put_next((next.clone(), former), ("", None), change::Kind::Undeleted));
     Ok(plan_revision(call, request.validate_only, next.clone(), put))
@@ -307,7 +307,7 @@ pub(super) fn put_next(
 }
 
 fn text_to_keep(article: &Article, text: &str) -> Option<String> {
-    (keeps_text(article) && !text.is_empty()).then(|| text.to_owned())
+    (may_store_text(article) && !text.is_empty()).then(|| text.to_owned())
 }
 
 /// Rejects uris that another article has.
@@ -327,7 +327,7 @@ fn source(article: &Article) -> Vec<Uuid> {
 
 /// The first article of the group of copies that this one belongs to, by the stored groups. If it joins several groups
 /// or leaves one, these are recomputed as a whole once it is written.
-async fn origin(api: &Api, article: &Copy) -> Result<String, ServiceError> {
+async fn origin(api: &Api, article: &CopyCandidate) -> Result<String, ServiceError> {
     let firsts = copies::firsts(api.store.reads(), std::slice::from_ref(article)).await?;
     let candidates = firsts.iter().map(|(_, place)| place);
     let first = candidates.chain([&article.place]).min().unwrap_or(&article.place);
@@ -342,7 +342,7 @@ async fn next_origin(
     text_key: Option<TextHash>,
 ) -> Result<String, ServiceError> {
     let id = id::<Article>(&former.name)?;
-    if !regroups(former, next) && !former.origin.is_empty() {
+    if !affects_copy_group(former, next) && !former.origin.is_empty() {
         return Ok(former.origin.clone());
     }
     let text_key = match text_key {
@@ -351,5 +351,5 @@ async fn next_origin(
         }
         sent => sent,
     };
-    origin(api, &Copy::of(id, next, text_key)).await
+    origin(api, &CopyCandidate::of(id, next, text_key)).await
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        article::{keeps_text, parse_text_hash},
+        article::{may_store_text, parse_text_hash},
         resource::Resource,
     },
     pb::{Article, View},
@@ -44,12 +44,12 @@ pub async fn with_text(api: &Api, article: Article) -> Result<Article, ServiceEr
 /// Adds their stored texts to articles.
 pub async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, ServiceError> {
     let key = |article: &Article| Some((article.id()?, parse_text_hash(&article.text_sha256)?));
-    let keys: Vec<_> = articles.iter().filter(|article| keeps_text(article)).filter_map(key).collect();
+    let keys: Vec<_> = articles.iter().filter(|article| may_store_text(article)).filter_map(key).collect();
     if keys.is_empty() {
         return Ok(articles);
     }
     let texts = article::texts(api.store.reads(), &keys).await?;
-    for article in articles.iter_mut().filter(|article| keeps_text(article)) {
+    for article in articles.iter_mut().filter(|article| may_store_text(article)) {
         if let Some(text) = article.id().and_then(|id| texts.get(&id)) {
             article.text.clone_from(text);
         }
@@ -65,7 +65,7 @@ pub async fn as_of(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> 
     }
     // A text has at least as many bytes as characters: this check avoids reading most texts that would not fit.
     let characters = |article: &Article| usize::try_from(article.text_length).unwrap_or(0);
-    require_fits(articles.iter().filter(|article| keeps_text(article)).map(characters).sum())?;
+    require_fits(articles.iter().filter(|article| may_store_text(article)).map(characters).sum())?;
     let articles = with_texts(api, articles).await?;
     require_fits(bytes(&articles))?;
     Ok(articles)

@@ -23,7 +23,7 @@ use crate::{
     feed::{
         Feed,
         entry::FeedEntry,
-        start::{Start, StartError},
+        watch_start::{Start, StartError},
         watcher::{self, ResumePoint, WatchError, WatchEvent, Watcher},
     },
     model::{

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::validated::{ValidatedReport, ValidatedStory};
 use crate::{
     model::{
-        article::{TextHash, keeps_text, same_content, update_from_story, uris as article_uris},
-        copies::{Copy, Precedence},
+        article::{TextHash, may_store_text, same_content, update_from_story, uris as article_uris},
+        copies::{CopyCandidate, Precedence},
         evidence,
         participant::keys as participant_keys,
         report::{content, has_content, participants},
@@ -47,7 +47,7 @@ pub struct ChunkLookup {
     /// The first articles of the groups of copies that a story's article joins, by that article's uri.
     pub firsts: HashMap<String, Vec<Precedence>>,
     /// Articles of earlier stories of the chunk, each with the first article of its group of copies.
-    pub copies: Vec<(Copy, Precedence)>,
+    pub copies: Vec<(CopyCandidate, Precedence)>,
     /// Source articles by copy, upwards from the articles that stories name as sources. Used to reject cycles.
     pub sources: HashMap<Uuid, Uuid>,
     /// Active reports of articles whose text a story replaces.
@@ -137,7 +137,7 @@ impl ChunkLookup {
         story.text_key.or_else(|| {
             let id = self.article(story)?;
             let (stored, _) = self.stored(story)?;
-            let is_withheld = story.text.is_empty() && !keeps_text(&story.article);
+            let is_withheld = story.text.is_empty() && !may_store_text(&story.article);
             let is_same = is_withheld || story.article.text_sha256 == stored.text_sha256;
             self.text_keys.get(&id).copied().filter(|_| is_same)
         })
@@ -145,7 +145,7 @@ impl ChunkLookup {
 
     /// The precedence of the first article in the group of copies that this one joins, among stored articles and those
     /// of earlier stories.
-    pub fn first(&self, article: &Copy) -> Precedence {
+    pub fn first(&self, article: &CopyCandidate) -> Precedence {
         let found = self.firsts.get(article.place.uri()).into_iter().flatten();
         let earlier = self.copies.iter().filter(|(copy, _)| copy.is_direct_copy_of(article)).map(|(_, first)| first);
         found.chain(earlier).chain([&article.place]).min().unwrap_or(&article.place).clone()
@@ -161,7 +161,7 @@ impl ChunkLookup {
         let mut candidates = Vec::new();
         for story in stories {
             let article = self.merged_article(story);
-            let copy = Copy::of(self.article(story).unwrap_or_default(), &article, self.text_key(story));
+            let copy = CopyCandidate::of(self.article(story).unwrap_or_default(), &article, self.text_key(story));
             match self.stored(story) {
                 Some((stored, _)) if !same_content(&article, stored) => candidates.push(copy),
                 None if copy.may_be_copy() => candidates.push(copy),

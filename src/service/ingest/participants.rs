@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::{lookup::ChunkLookup, validated::ValidatedStory};
 use crate::{
     model::{
-        copies::Copy,
-        matching::may_match,
+        copies::CopyCandidate,
         participant::keys,
+        participant_matching::may_match,
         resource::{Collection, Resource},
     },
     pb::{
@@ -173,7 +173,7 @@ impl<'a> StoryParticipants<'a> {
         let new = self.members.into_iter().filter_map(|member| Some((member.id, member.new?)));
         new.map(|(id, new)| {
             let mut participant = new.participant.clone();
-            participant.begin(id, now);
+            participant.make_first_revision(id, now);
             PutParticipant { put: Put::new(id, participant), absent: new.absent, former: None }
         })
         .collect()
@@ -214,7 +214,7 @@ impl ChunkLookup {
                 Some(source) => self.sources.insert(article.put.id, source),
                 None => self.sources.remove(&article.put.id),
             };
-            let copy = Copy::of(article.put.id, &article.put.record, article.text_key);
+            let copy = CopyCandidate::of(article.put.id, &article.put.record, article.text_key);
             if copy.may_be_copy() {
                 let first = self.first(&copy);
                 self.copies.push((copy, first));

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     model::{
-        article::{carry_withheld_text, keeps_text, same_content, uris},
-        copies::{Copy, regroups},
+        article::{carry_withheld_text, may_store_text, same_content, uris},
+        copies::{CopyCandidate, affects_copy_group},
         resource::{Collection, Deletable, Resource},
         rules::{Check, Path, Violations},
     },
@@ -134,7 +134,7 @@ fn plan_story(
         participants.replace_keys(account);
         replace_link_keys(account, &meeting_names);
         let id = Uuid::now_v7();
-        report.begin(id, now);
+        report.make_first_revision(id, now);
         result.report.clone_from(&report.name);
         result.set_outcome(if sent.meeting.is_some() { Outcome::Given } else { Outcome::Created });
         answer.meetings.push(result);
@@ -253,23 +253,23 @@ impl ArticleMatch<'_> {
             Self::Same(_, stored) => (stored.clone(), stored_origin),
             Self::New(_) => {
                 let mut article = story.article.clone();
-                let origin = lookup.first(&Copy::of(id, &article, story.text_key)).id;
+                let origin = lookup.first(&CopyCandidate::of(id, &article, story.text_key)).id;
                 article.origin = Collection::Articles.name(origin);
-                article.begin(id, now);
+                article.make_first_revision(id, now);
                 write.articles.push(put_new(id, article.clone(), text));
                 (article, origin)
             }
             Self::Changed(_, revisions) => {
                 let (mut article, former) = *revisions;
-                if !keeps_text(&article) && story.text.is_empty() {
+                if !may_store_text(&article) && story.text.is_empty() {
                     carry_withheld_text(&mut article, &former);
                 }
-                let origin = match regroups(&former, &article) {
-                    true => lookup.first(&Copy::of(id, &article, lookup.text_key(story))).id,
+                let origin = match affects_copy_group(&former, &article) {
+                    true => lookup.first(&CopyCandidate::of(id, &article, lookup.text_key(story))).id,
                     false => stored_origin,
                 };
                 article.origin = Collection::Articles.name(origin);
-                article.succeed(&former, now);
+                article.make_next_revision(&former, now);
                 write.articles.push(put_next((article.clone(), former), text, change::Kind::Updated));
                 lookup
                     .cited
@@ -292,7 +292,7 @@ fn put_meeting(
     let Some((_, doc)) = lookup.meetings.get(&id) else {
         let mut meeting = Meeting::default();
         SettleInputs { reports: added, ..Default::default() }.settle(&mut meeting);
-        meeting.begin(id, now);
+        meeting.make_first_revision(id, now);
         return Ok(Put::new(id, meeting));
     };
     let former: Meeting = doc.decode_to_rewrite()?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     model::query::{
-        aggregate::{Group, Order, groups},
+        aggregate::{AggregateOrder, Group, groups},
         filter,
     },
     pb::{AggregateMeetingsRequest, AggregateMeetingsResponse, aggregate_meetings_response},
@@ -28,7 +28,7 @@ pub async fn aggregate(
     let query = AggregateQuery {
         filter: filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?,
         groups: groups(&request.group_by)?,
-        order: Order::parse(&request.order_by)?,
+        order: AggregateOrder::parse(&request.order_by)?,
         count_participants: request.count_participants,
     };
     let size = pagination::size(request.page_size);

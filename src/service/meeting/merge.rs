@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::settle_inputs::{SettleInputs, load_inputs, require_room};
 use crate::{
     model::{
-        merge::{merge_away, take_back},
+        merge::{mark_merged, unmark_merged},
         resource::{Collection, Resource},
         rules::{Path, Violations},
         text::quoted::quoted,
@@ -59,8 +59,8 @@ pub async fn prepare_merge(
     let merged = sources.iter().map(|source| {
         let own = moved.iter().filter(|report| report.meeting == source.name).map(|report| report.name.clone());
         let mut next = source.clone();
-        merge_away(&mut next, &former.name, own.collect());
-        next.succeed(source, now);
+        mark_merged(&mut next, &former.name, own.collect());
+        next.make_next_revision(source, now);
         no_reports.put(next, change::Kind::Merged)
     });
     let meetings = [inputs.put(next.clone(), change::Kind::Merged)].into_iter().chain(merged).collect();
@@ -97,7 +97,7 @@ async fn undo_merge(api: &Api, request: &SplitMeetingRequest) -> Result<Split, S
         return Err(ServiceError::NotMerged(merged.name));
     }
     let mut back = merged.clone();
-    let names = take_back(&mut back);
+    let names = unmark_merged(&mut back);
     let moved = load_reports(api, &former, &names).await?;
     Ok(Split { former, into: Some((merged, back)), moved })
 }
@@ -166,11 +166,11 @@ async fn prepare(
     inputs.settle(&mut next);
     let to = match &into {
         Some((former, _)) => {
-            next.succeed(former, now);
+            next.make_next_revision(former, now);
             inputs.put(next.clone(), change::Kind::Split)
         }
         None => {
-            next.begin(into_id, now);
+            next.make_first_revision(into_id, now);
             inputs.put(next.clone(), change::Kind::Created)
         }
     };
@@ -188,7 +188,7 @@ async fn prepare(
 fn moved_to(report: &Report, meeting: &str, now: SystemTime) -> Put<Report> {
     let mut next = report.clone();
     meeting.clone_into(&mut next.meeting);
-    next.succeed(report, now);
+    next.make_next_revision(report, now);
     Put::next(report.id().unwrap_or_default(), next, change::Kind::Moved)
 }
 

@@ -243,7 +243,7 @@ async fn prepare_create(
     let now = SystemTime::now();
     if !request.validate_only {
         report.meeting = Collection::Meetings.name(meeting_id);
-        report.begin(report_id, now);
+        report.make_first_revision(report_id, now);
     }
     let input = ReportInput::new(report.clone(), &source.article, source.origin());
     let inputs = SettleInputs { reports: vec![input], ..Default::default() };
@@ -252,7 +252,7 @@ async fn prepare_create(
         meeting.name.clear();
         return Ok(WritePlan::Validated(inputs.answer(meeting)));
     }
-    meeting.begin(meeting_id, now);
+    meeting.make_first_revision(meeting_id, now);
     let answer = inputs.answer(meeting.clone());
     let write = Write {
         reports: vec![Put::new(report_id, report)],
@@ -285,14 +285,14 @@ async fn prepare_report(
         return Ok(WritePlan::Validated(report));
     }
     let now = SystemTime::now();
-    report.begin(report_id, now);
+    report.make_first_revision(report_id, now);
     inputs.reports.push(ReportInput::new(report.clone(), &source.article, source.origin()));
     let meeting = match former {
         Some(former) => inputs.put(inputs.settled(&former, now), change::Kind::Reported),
         None => {
             let mut meeting = Meeting { labels: request.meeting_labels.clone(), ..Default::default() };
             inputs.settle(&mut meeting);
-            meeting.begin(meeting_id, now);
+            meeting.make_first_revision(meeting_id, now);
             Put::new(meeting_id, meeting)
         }
     };

@@ -97,8 +97,8 @@ async fn retract(
 fn retracted(former: &Report, retraction: &Retraction, now: SystemTime) -> Put<Report> {
     let mut report = former.clone();
     report.set_state(State::Retracted);
-    report.succeed(former, now);
+    report.make_next_revision(former, now);
     report.retraction = Some(Retraction { time: report.update_time, ..retraction.clone() });
-    report.seal();
+    report.set_etag();
     Put::next(report.id().unwrap_or_default(), report, change::Kind::Retracted)
 }

@@ -157,7 +157,7 @@ impl SettleInputs {
     pub fn settled(&self, former: &Meeting, now: SystemTime) -> Meeting {
         let mut next = former.clone();
         self.settle(&mut next);
-        next.succeed(former, now);
+        next.make_next_revision(former, now);
         next
     }
 
@@ -218,7 +218,7 @@ pub async fn load_inputs_to_settle(api: &Api, meetings: &[Uuid]) -> Result<HashM
 pub struct ReportArticle {
     /// The article.
     pub article: Article,
-    stored: Arc<article::ArticleSource>,
+    stored: Arc<article::ArticleWithText>,
 }
 
 impl ReportArticle {

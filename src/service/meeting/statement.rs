@@ -11,7 +11,7 @@ use crate::{
         query::{
             filter::{self, STATEMENTS},
             order,
-            search::Question,
+            search::SearchQuery,
         },
         resource::{Collection, Resource},
         statement::of_report,
@@ -42,7 +42,7 @@ use crate::{
 pub async fn list(api: &Api, request: Request<ListStatementsRequest>) -> Result<ListStatementsResponse, ServiceError> {
     let (request, budget) = api.read_query(request).await?;
     let filter = filter::parse(STATEMENTS, &request.filter).map_err(ServiceError::Filter)?;
-    let question = Question::read(&request.query, &request.query_language);
+    let question = SearchQuery::read(&request.query, &request.query_language);
     let order = order::parse_with_query(order::STATEMENTS, &request.order_by, question.is_some());
     let order = order.map_err(ServiceError::Order)?;
     let cursor = Cursor::of(&request, api.token_key, api.feed.head())?;

@@ -165,7 +165,7 @@ async fn rule(
     };
     report.set_state(State::Active);
     report.content_hash = content_hash(&content(&report, None));
-    report.begin(id, now);
+    report.make_first_revision(id, now);
     if validate_only {
         report.name.clear();
     }
@@ -190,7 +190,7 @@ fn replace(
         let answer = inputs.answer(former);
         return plan_unchanged(call, validate_only, answer);
     }
-    next.succeed(&former, SystemTime::now());
+    next.make_next_revision(&former, SystemTime::now());
     let answer = inputs.answer(next.clone());
     plan_revision(call, validate_only, answer, |write| {
         reason.clone_into(&mut write.reason);

@@ -22,7 +22,7 @@ use crate::{
 
 /// Reads a meeting in the FULL view.
 pub async fn read_full(api: &Api, id: Uuid) -> Result<Option<Meeting>, ServiceError> {
-    let Some(meeting) = api.store.by_id().whole_meetings.get(id).await? else { return Ok(None) };
+    let Some(meeting) = api.store.by_id().meetings_with_reports.get(id).await? else { return Ok(None) };
     // The store leaves out reports that are too large to fit.
     require_fits(meeting.doc.bytes.len() + 16 + meeting.report_bytes)?;
     Ok(Some(SettleInputs::of(&meeting.reports)?.full(meeting.doc.decode()?)))

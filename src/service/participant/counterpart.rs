@@ -15,7 +15,7 @@ use crate::{
         StoreError, participant,
         query::{
             QueryClass,
-            counterpart::{self, By, CounterpartQuery},
+            counterpart::{self, CounterpartGrouping, CounterpartQuery},
             list::Keyset,
         },
     },
@@ -35,8 +35,8 @@ pub async fn list(
         participant: id::<Participant>(&request.participant)?,
         filter: filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?,
         by: match request.group_by() {
-            GroupBy::Region => By::Region,
-            GroupBy::Unspecified | GroupBy::Participant => By::Participant,
+            GroupBy::Region => CounterpartGrouping::Region,
+            GroupBy::Unspecified | GroupBy::Participant => CounterpartGrouping::Participant,
         },
     };
     require_existing(api, &[query.participant]).await?;
@@ -50,8 +50,8 @@ pub async fn list(
     let next = found.last().filter(|_| more).and_then(|last| keyset(query.by, last));
     let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
     let counterparts = match query.by {
-        By::Participant => with_names(api, found).await?,
-        By::Region => found.into_iter().map(of_region).collect(),
+        CounterpartGrouping::Participant => with_names(api, found).await?,
+        CounterpartGrouping::Region => found.into_iter().map(of_region).collect(),
     };
     Ok(ListCounterpartsResponse { counterparts, next_page_token, as_of: cursor.as_of.to_string() })
 }
@@ -66,10 +66,10 @@ pub(in crate::service) async fn require_existing(api: &Api, ids: &[Uuid]) -> Res
 }
 
 /// The keyset of a counterpart. A region has the bytes of its code in place of an id.
-fn keyset(by: By, counterpart: &counterpart::Counterpart) -> Option<Keyset> {
+fn keyset(by: CounterpartGrouping, counterpart: &counterpart::Counterpart) -> Option<Keyset> {
     let id = match by {
-        By::Participant => Uuid::try_parse(&counterpart.who).ok()?,
-        By::Region => {
+        CounterpartGrouping::Participant => Uuid::try_parse(&counterpart.who).ok()?,
+        CounterpartGrouping::Region => {
             let mut bytes = [0; 16];
             bytes.get_mut(..counterpart.who.len())?.copy_from_slice(counterpart.who.as_bytes());
             Uuid::from_bytes(bytes)
@@ -79,10 +79,10 @@ fn keyset(by: By, counterpart: &counterpart::Counterpart) -> Option<Keyset> {
 }
 
 /// The inverse of `keyset`: the participant's id or the region's code.
-fn counterpart_of(by: By, id: Uuid) -> String {
+fn counterpart_of(by: CounterpartGrouping, id: Uuid) -> String {
     match by {
-        By::Participant => id.to_string(),
-        By::Region => String::from_utf8_lossy(id.as_bytes()).trim_end_matches('\0').to_owned(),
+        CounterpartGrouping::Participant => id.to_string(),
+        CounterpartGrouping::Region => String::from_utf8_lossy(id.as_bytes()).trim_end_matches('\0').to_owned(),
     }
 }
 

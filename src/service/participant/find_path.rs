@@ -12,7 +12,7 @@ use crate::{
     model::{
         query::{
             filter::{self, Filter},
-            find_path::{MAX_MEETINGS, MAX_REACHED, SearchEnd},
+            path_frontier::{Frontier, MAX_MEETINGS, MAX_REACHED},
         },
         resource::Collection,
     },
@@ -42,7 +42,7 @@ pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Res
     let max_depth = usize::try_from(request.max_depth).ok().filter(|depth| *depth > 0).unwrap_or(DEFAULT_DEPTH);
     let db = api.store.bounded_query(QueryClass::Question, budget).await?;
     let mut search =
-        Search { db, filter, source: Frontier::of(source), target: Frontier::of(target), truncated: false };
+        Search { db, filter, source: CostedFrontier::of(source), target: CostedFrontier::of(target), truncated: false };
     let chain = match search.meet(max_depth).await? {
         Some(met) => search.trace(source, met).await?.ok_or(ServiceError::Contention)?,
         None => Chain::default(),
@@ -57,15 +57,15 @@ pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Res
 struct Search {
     db: BoundedQuery,
     filter: Filter,
-    source: Frontier,
-    target: Frontier,
+    source: CostedFrontier,
+    target: CostedFrontier,
     /// True if a bound kept the search from some participants, so that there may be a shorter chain, or a chain at all.
     truncated: bool,
 }
 
 /// The participants reached from one end, and the cost of the next level.
-struct Frontier {
-    end: SearchEnd,
+struct CostedFrontier {
+    end: Frontier,
     cost: Option<Cost>,
 }
 
@@ -94,9 +94,9 @@ struct Chain {
     meetings: Vec<Uuid>,
 }
 
-impl Frontier {
+impl CostedFrontier {
     fn of(end: Uuid) -> Self {
-        Self { end: SearchEnd::new(end), cost: None }
+        Self { end: Frontier::new(end), cost: None }
     }
 
     async fn cost(&mut self, db: &mut BoundedQuery) -> Result<Cost, StoreError> {

@@ -184,7 +184,7 @@ async fn prepare_create(
         participant.name.clear();
         return Ok(WritePlan::Validated(participant));
     }
-    participant.begin(id, SystemTime::now());
+    participant.make_first_revision(id, SystemTime::now());
     let put = PutParticipant { put: Put::new(id, participant), absent: Vec::new(), former: None };
     let answer = put.put.record.clone();
     let write = Write { participants: vec![put], ..call.write(&answer) };
@@ -207,7 +207,7 @@ async fn prepare_update(
     if next.parent != former.parent {
         require_acyclic::<Participant>(api, &parent(&next), id, &at.field("parent")).await?;
     }
-    next.succeed(&former, SystemTime::now());
+    next.make_next_revision(&former, SystemTime::now());
     Ok(put_next(call, validate_only, next, former, change::Kind::Updated))
 }
 

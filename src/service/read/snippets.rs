@@ -1,7 +1,7 @@
 //! Snippets: excerpts of records that show where a text search matched.
 
 use crate::{
-    model::query::search::{FoldedText, Question, snippet},
+    model::query::search::{FoldedText, SearchQuery, snippet},
     pb::{Snippet, snippet::Source},
     service::error::ServiceError,
     store::query::{
@@ -27,7 +27,7 @@ pub struct SearchedText<'a> {
 /// `OutOfTime` at the deadline, or the database fails.
 pub async fn snippets(
     db: &mut BoundedQuery,
-    question: &Question,
+    question: &SearchQuery,
     records: &[Vec<SearchedText<'_>>],
 ) -> Result<Vec<Snippet>, ServiceError> {
     let texts =

@@ -28,7 +28,7 @@ use tonic::{
 use self::idempotency::WriteCall;
 use super::{Api, error::ServiceError};
 use crate::{
-    feed::committer::Verdict,
+    feed::committer::SubmitOutcome,
     store::{
         change::{Position, head},
         write::Write,
@@ -95,8 +95,8 @@ impl Api {
                     return Ok((answer, vec![head(self.store.reads()).await?]));
                 }
                 WritePlan::Write(answer, writes) => match self.committer.submit(writes).await? {
-                    Verdict::Committed(positions) => return Ok((answer, positions)),
-                    Verdict::Stale => {}
+                    SubmitOutcome::Committed(positions) => return Ok((answer, positions)),
+                    SubmitOutcome::Stale => {}
                 },
             }
         }

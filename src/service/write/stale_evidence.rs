@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        article::keeps_text,
+        article::may_store_text,
         evidence::{IndexedText, mark_stale},
         resource::Resource,
     },
@@ -21,7 +21,7 @@ use crate::{
 /// True if the next revision of an article brings another text to compare evidence with. An empty text, or one that is
 /// not to be kept, leaves the evidence as it is.
 pub fn replaces_text(former: &Article, next: &Article, text: &str) -> bool {
-    next.text_sha256 != former.text_sha256 && keeps_text(next) && !text.is_empty()
+    next.text_sha256 != former.text_sha256 && may_store_text(next) && !text.is_empty()
 }
 
 /// Loads the active reports of an article.
@@ -40,7 +40,7 @@ pub fn mark_stale_evidence(write: &mut Write, reports: &[Report], text: &str, no
     for former in reports {
         let mut next = former.clone();
         if mark_stale(&mut next.evidence, &text) {
-            next.succeed(former, now);
+            next.make_next_revision(former, now);
             write.reports.push(Put::next(next.id().unwrap_or_default(), next, change::Kind::Updated));
         }
     }

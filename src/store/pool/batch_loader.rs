@@ -31,11 +31,11 @@ pub const BATCH_BYTES: i64 = 8 * 1024 * 1024;
 pub type BatchResult<K, V> = HashMap<K, Option<V>>;
 
 /// Reads values by key, in batches.
-pub struct BatchLoader<K, V>(Arc<Shared<K, V>>);
+pub struct BatchLoader<K, V>(Arc<LoaderInner<K, V>>);
 
 type Read<K, V> = dyn Fn(Vec<K>) -> BoxFuture<'static, Result<BatchResult<K, V>, StoreError>> + Send + Sync;
 
-struct Shared<K, V> {
+struct LoaderInner<K, V> {
     read: Box<Read<K, V>>,
     queue: Mutex<Queue<K, V>>,
     queue_permits: Semaphore,
@@ -78,7 +78,7 @@ where
     where
         F: Future<Output = Result<BatchResult<K, V>, StoreError>> + Send + 'static,
     {
-        Self(Arc::new(Shared {
+        Self(Arc::new(LoaderInner {
             read: Box::new(move |keys| Box::pin(read(keys))),
             queue: Mutex::new(Queue { waiting: VecDeque::new(), tasks: 0 }),
             queue_permits: Semaphore::new(QUEUE),
@@ -126,7 +126,7 @@ where
     }
 }
 
-impl<K, V> Shared<K, V> {
+impl<K, V> LoaderInner<K, V> {
     /// The lock is never poisoned: no code that holds it panics.
     fn queue(&self) -> MutexGuard<'_, Queue<K, V>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -134,10 +134,10 @@ impl<K, V> Shared<K, V> {
 }
 
 /// A read by the caller itself. It counts as a task: a call that arrives meanwhile starts another one.
-struct SoloRead<'a, K, V>(&'a Shared<K, V>);
+struct SoloRead<'a, K, V>(&'a LoaderInner<K, V>);
 
 impl<'a, K, V> SoloRead<'a, K, V> {
-    fn begin(shared: &'a Shared<K, V>) -> Option<Self> {
+    fn begin(shared: &'a LoaderInner<K, V>) -> Option<Self> {
         let mut queue = shared.queue();
         let is_solo = queue.tasks == 0;
         queue.tasks += usize::from(is_solo);
@@ -153,7 +153,7 @@ impl<K, V> Drop for SoloRead<'_, K, V> {
 
 /// Takes batches from the queue until it is empty.
 struct Task<K, V> {
-    shared: Arc<Shared<K, V>>,
+    shared: Arc<LoaderInner<K, V>>,
     /// True while `Queue::tasks` counts this task.
     is_counted: bool,
 }

@@ -17,7 +17,7 @@ use self::wait_queue::WaitQueue;
 /// Connections of the feed's pool: the tailer, the notifier, the listener, and one for cancellations.
 const FEED_CONNECTIONS: u32 = 4;
 /// Maximum `statement_timeout` of a read or a write, even if a call may take longer.
-const LONGEST_STATEMENT: Duration = Duration::from_secs(30);
+const MAX_STATEMENT: Duration = Duration::from_secs(30);
 /// Maximum wait for a connection. After it the caller gets UNAVAILABLE.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than any caller waits, and short enough to add to an `Instant`.
@@ -89,7 +89,7 @@ impl ConnectionPools {
     pub fn new(options: PgConnectOptions, limits: &Limits) -> Self {
         // The statement timeout never exceeds the call's, so that the database does not work for a caller that no
         // longer waits; batched statements may outlive one caller. These timeouts also bound how long a lock is held.
-        let statement_timeout = limits.call.min(LONGEST_STATEMENT).as_millis().max(1);
+        let statement_timeout = limits.call.min(MAX_STATEMENT).as_millis().max(1);
         let name = options.get_application_name().unwrap_or("readout").to_owned();
         let options = options.application_name(&name).options([
             ("statement_timeout", statement_timeout.to_string().as_str()),

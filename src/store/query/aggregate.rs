@@ -12,7 +12,7 @@ use super::{BoundedQuery, filter};
 use crate::{
     model::{
         query::{
-            aggregate::{Group, Order},
+            aggregate::{AggregateOrder, Group},
             filter::Filter,
         },
         resource::Collection,
@@ -28,7 +28,7 @@ pub struct AggregateQuery {
     pub filter: Filter,
     /// The grouping, two levels at most; empty: all meetings are one group.
     pub groups: Vec<Group>,
-    pub order: Order,
+    pub order: AggregateOrder,
     /// True to count participants, too.
     pub count_participants: bool,
 }
@@ -55,11 +55,11 @@ pub async fn count(
 ) -> Result<Vec<GroupCounts>, StoreError> {
     let limit = limit as i64; // at most 1,001: no overflow
     let order = match aggregate.order {
-        Order::MeetingCount => " order by meetings desc, first, second limit ",
-        Order::ParticipantCount => " order by participants desc, first, second limit ",
-        Order::Key => " order by first, second limit ",
+        AggregateOrder::MeetingCount => " order by meetings desc, first, second limit ",
+        AggregateOrder::ParticipantCount => " order by participants desc, first, second limit ",
+        AggregateOrder::Key => " order by first, second limit ",
     };
-    let by_participants = aggregate.order == Order::ParticipantCount;
+    let by_participants = aggregate.order == AggregateOrder::ParticipantCount;
     let mut query = QueryBuilder::<Postgres>::new("with chosen as (");
     push_meetings(&mut query, aggregate);
     if !by_participants {

@@ -12,7 +12,7 @@ use crate::{
 
 /// The grouping of counterparts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum CounterpartGrouping {
     /// Each participant is a counterpart.
     Participant,
     /// Each region of an attendee is a counterpart.
@@ -25,7 +25,7 @@ pub struct CounterpartQuery {
     pub participant: Uuid,
     /// A condition on the meetings.
     pub filter: Filter,
-    pub by: By,
+    pub by: CounterpartGrouping,
 }
 
 /// A participant or a region that the participant met.
@@ -72,8 +72,8 @@ pub async fn list(
     if let Some((meetings, who)) = after {
         query.push(" having (-count(*), who) > (").push_bind(-meetings).push(", ").push_bind(who);
         query.push(match counterparts.by {
-            By::Participant => "::uuid)",
-            By::Region => ")",
+            CounterpartGrouping::Participant => "::uuid)",
+            CounterpartGrouping::Region => ")",
         });
     }
     // The earliest and the latest meeting are read for the page only. It has at most 1,000 rows: the cast cannot
@@ -109,11 +109,11 @@ pub async fn list(
 /// Appends each counterpart with each common meeting, once, and the meeting's first day: `who`, `meeting`, `day`.
 fn push_met(query: &mut QueryBuilder<Postgres>, counterparts: &CounterpartQuery) {
     query.push(match counterparts.by {
-        By::Participant => {
+        CounterpartGrouping::Participant => {
             "select counterpart.participant as who, counterpart.meeting, counterpart.day
              from participation as own"
         }
-        By::Region => {
+        CounterpartGrouping::Region => {
             "select distinct counterpart.region_code as who, counterpart.meeting, counterpart.day
              from participation as own"
         }
@@ -125,8 +125,10 @@ fn push_met(query: &mut QueryBuilder<Postgres>, counterparts: &CounterpartQuery)
                and ",
     );
     match counterparts.by {
-        By::Participant => query.push("counterpart.participant <> ").push_bind(counterparts.participant),
-        By::Region => query
+        CounterpartGrouping::Participant => {
+            query.push("counterpart.participant <> ").push_bind(counterparts.participant)
+        }
+        CounterpartGrouping::Region => query
             .push("counterpart.region_code is not null and counterpart.participant is distinct from ")
             .push_bind(counterparts.participant),
     };

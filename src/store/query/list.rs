@@ -14,8 +14,8 @@ use crate::{
     model::{
         query::{
             filter::Filter,
-            order::{By, OrderBy},
-            search::Question,
+            order::{OrderBy, SortField},
+            search::SearchQuery,
         },
         resource::Collection,
     },
@@ -31,7 +31,7 @@ pub struct ListQuery {
     /// A condition on the records.
     pub filter: Filter,
     /// A full-text search; only articles have texts.
-    pub question: Option<Question>,
+    pub question: Option<SearchQuery>,
     /// True to include deleted records.
     pub show_deleted: bool,
     pub order: OrderBy,
@@ -129,7 +129,7 @@ fn push_page(
         });
     }
     query.push(" order by ");
-    if order.by != By::Name {
+    if order.by != SortField::Name {
         query.push(format_args!("sort{direction}, "));
     }
     // One record more than the limit shows that more follow. A page has at most 1,000 records: the cast cannot
@@ -143,12 +143,12 @@ fn push_page(
 fn push_after(query: &mut QueryBuilder<Postgres>, table: &'static str, list: &ListQuery, keyset: Keyset) {
     let OrderBy { by, is_descending } = list.order;
     query.push("(");
-    if by != By::Name {
+    if by != SortField::Name {
         push_sort(query, table, by, list.question.as_ref());
         query.push(", ");
     }
     query.push(format_args!("{table}.id) {} (", if is_descending { "<" } else { ">" }));
-    if by != By::Name {
+    if by != SortField::Name {
         push_value(query, by, keyset.value);
         query.push(", ");
     }
@@ -159,35 +159,35 @@ fn push_after(query: &mut QueryBuilder<Postgres>, table: &'static str, list: &Li
 pub(in crate::store) fn push_sort(
     query: &mut QueryBuilder<Postgres>,
     table: &'static str,
-    by: By,
-    question: Option<&Question>,
+    by: SortField,
+    question: Option<&SearchQuery>,
 ) {
     let column = match (by, question) {
-        (By::Rank, Some(question)) => {
+        (SortField::Rank, Some(question)) => {
             // As an integer, which compares exactly. The best rank has the lowest value.
             query.push("(");
             search::push_rank(query, table, question);
             query.push(" * -1e9)::bigint");
             return;
         }
-        (By::Name | By::Rank, _) => {
+        (SortField::Name | SortField::Rank, _) => {
             query.push("0::bigint");
             return;
         }
-        (By::Date, _) => ".sort_date",
-        (By::CreateTime, _) => ".create_time",
-        (By::UpdateTime, _) => ".update_time",
-        (By::IndependentSourceCount, _) => ".independent_source_count",
+        (SortField::Date, _) => ".sort_date",
+        (SortField::CreateTime, _) => ".create_time",
+        (SortField::UpdateTime, _) => ".update_time",
+        (SortField::IndependentSourceCount, _) => ".independent_source_count",
     };
     query.push(table).push(column);
 }
 
 /// Binds a value of the sort expression, in the type of its column.
-pub(in crate::store) fn push_value(query: &mut QueryBuilder<Postgres>, by: By, value: i64) {
+pub(in crate::store) fn push_value(query: &mut QueryBuilder<Postgres>, by: SortField, value: i64) {
     match by {
-        By::Date => query.push_bind(Days(value)),
-        By::CreateTime | By::UpdateTime => query.push_bind(Micros(value)),
-        By::IndependentSourceCount | By::Name | By::Rank => query.push_bind(value),
+        SortField::Date => query.push_bind(Days(value)),
+        SortField::CreateTime | SortField::UpdateTime => query.push_bind(Micros(value)),
+        SortField::IndependentSourceCount | SortField::Name | SortField::Rank => query.push_bind(value),
     };
 }
 

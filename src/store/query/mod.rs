@@ -35,7 +35,7 @@ const CANCELLATIONS: usize = 3;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The upper bound of a budget: `statement_timeout` is in milliseconds and at most 24 days.
-const LONGEST_BUDGET: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_BUDGET: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connection for the statements of one query, with a common deadline.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Store {
             QueryClass::Page => &self.pools.pages,
             QueryClass::Chunk => &self.pools.chunks,
         };
-        let budget = budget.min(LONGEST_BUDGET);
+        let budget = budget.min(MAX_BUDGET);
         let permit = queue.acquire().await.ok_or(StoreError::Overloaded)?;
         let deadline = Instant::now() + budget;
         let opened = async {

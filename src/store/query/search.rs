@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::BoundedQuery;
 use crate::{
     model::{
-        article::{TextHash, keeps_text, parse_text_hash},
-        query::search::{END, MAX_BYTES, Question, START, fold},
+        article::{TextHash, may_store_text, parse_text_hash},
+        query::search::{END, MAX_BYTES, START, SearchQuery, fold},
     },
     pb::Article,
     store::{
@@ -21,12 +21,12 @@ use crate::{
 
 /// Folded titles and texts, one entry per article; `None` for an article whose words do not change.
 #[derive(Default)]
-pub(in crate::store) struct Words {
+pub(in crate::store) struct SearchColumns {
     pub titles: Vec<Option<String>>,
     pub texts: Vec<Option<String>>,
 }
 
-impl Words {
+impl SearchColumns {
     /// The words of new articles.
     pub fn of_new(articles: &[Attributed<'_, PutArticle>]) -> Self {
         let mut words = Self::default();
@@ -61,7 +61,7 @@ impl Words {
 
 /// The hash of the text that an article may show, if there is one.
 fn shown_text(article: &Article) -> Option<TextHash> {
-    parse_text_hash(&article.text_sha256).filter(|_| keeps_text(article))
+    parse_text_hash(&article.text_sha256).filter(|_| may_store_text(article))
 }
 
 fn changes_words(article: &PutArticle) -> bool {
@@ -87,7 +87,7 @@ pub(in crate::store) async fn reindex(tx: Tx<'_>, articles: &[(Uuid, &Article)])
     // One at a time: texts are large, and those of a whole batch may not fit into memory.
     for (id, article) in articles {
         let texts = bodies(&mut *tx, &shown_text(article).into_iter().collect::<Vec<_>>()).await?;
-        let mut words = Words::default();
+        let mut words = SearchColumns::default();
         words.push(article, texts.values().next().map(String::as_str));
         sqlx::query(
             "update article
@@ -106,19 +106,19 @@ pub(in crate::store) async fn reindex(tx: Tx<'_>, articles: &[(Uuid, &Article)])
 }
 
 /// Appends the condition that a row of this table matches the question.
-pub fn push_condition(query: &mut QueryBuilder<Postgres>, table: &'static str, question: &Question) {
+pub fn push_condition(query: &mut QueryBuilder<Postgres>, table: &'static str, question: &SearchQuery) {
     query.push(table).push(".search @@ ");
     push_question(query, question);
 }
 
 /// Appends the rank of a row: a better match has a greater rank.
-pub fn push_rank(query: &mut QueryBuilder<Postgres>, table: &'static str, question: &Question) {
+pub fn push_rank(query: &mut QueryBuilder<Postgres>, table: &'static str, question: &SearchQuery) {
     query.push("ts_rank(").push(table).push(".search, ");
     push_question(query, question);
     query.push(")");
 }
 
-fn push_question(query: &mut QueryBuilder<Postgres>, question: &Question) {
+fn push_question(query: &mut QueryBuilder<Postgres>, question: &SearchQuery) {
     query.push("search_question(").push_bind(question.language.clone());
     query.push(", ").push_bind(question.words.clone()).push(")");
 }
@@ -138,7 +138,7 @@ pub struct HighlightSource<'a> {
 /// `OutOfTime` at the deadline, or the database fails.
 pub async fn marked(
     bounded: &mut BoundedQuery,
-    question: &Question,
+    question: &SearchQuery,
     texts: &[HighlightSource<'_>],
 ) -> Result<Vec<Vec<String>>, StoreError> {
     let marked = sqlx::query_as(

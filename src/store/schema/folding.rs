@@ -16,7 +16,7 @@ use crate::{
 
 /// A collection whose words have an older version.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::store) struct Stale {
+pub(in crate::store) struct OutdatedCollection {
     pub of: Collection,
     /// The last record whose words already have this binary's version; nil if there is none.
     pub done: Uuid,
@@ -38,7 +38,7 @@ pub async fn compare(connection: &mut PgConnection) -> Result<(Ordering, i32), S
 }
 
 /// Marks the collections whose words have an older version as being rebuilt, and returns them.
-pub(in crate::store) async fn begin(connection: &mut PgConnection) -> Result<Vec<Stale>, StoreError> {
+pub(in crate::store) async fn begin(connection: &mut PgConnection) -> Result<Vec<OutdatedCollection>, StoreError> {
     let rows: Vec<(i16, Option<Uuid>)> = sqlx::query_as(
         "update folding
          set next = $1,
@@ -50,7 +50,7 @@ pub(in crate::store) async fn begin(connection: &mut PgConnection) -> Result<Vec
     .fetch_all(connection)
     .await?;
     let stale = |(number, done): (i16, Option<Uuid>)| {
-        Some(Stale { of: Collection::try_from(number).ok()?, done: done.unwrap_or_default() })
+        Some(OutdatedCollection { of: Collection::try_from(number).ok()?, done: done.unwrap_or_default() })
     };
     Ok(rows.into_iter().filter_map(stale).collect())
 }

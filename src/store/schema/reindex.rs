@@ -17,7 +17,7 @@ use crate::{
     model::resource::{Collection, Resource},
     pb::{Article, Meeting, Report},
     store::{
-        Doc, StoreError, meeting, participation, pool::batch_loader::BATCH_BYTES, query::search, statement,
+        Doc, StoreError, account_index, meeting, pool::batch_loader::BATCH_BYTES, query::search, statement,
         write::columns::Columns,
     },
 };
@@ -211,10 +211,10 @@ fn decode<R: Resource>(docs: &[Doc]) -> Result<(Vec<Uuid>, Vec<R>), StoreError> 
 async fn meetings(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
     let (ids, records) = decode::<Meeting>(docs)?;
     meeting::derived(Columns::of("meeting", &ids)?, &records.iter().collect::<Vec<_>>())?.update(tx).await?;
-    participation::clear(tx, &ids).await?;
+    account_index::clear(tx, &ids).await?;
     // A write that changed a meeting's date while the statements of its reports were being rebuilt has missed them.
     statement::date(tx, &ids).await?;
-    participation::index(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
+    account_index::index(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
 }
 
 async fn articles(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {

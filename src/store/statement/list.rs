@@ -9,8 +9,8 @@ use crate::{
     model::{
         query::{
             filter::Filter,
-            order::{By, OrderBy},
-            search::Question,
+            order::{OrderBy, SortField},
+            search::SearchQuery,
         },
         resource::Collection,
     },
@@ -35,7 +35,7 @@ pub struct StatementQuery {
     /// A condition on the statements.
     pub filter: Filter,
     /// A full-text search.
-    pub question: Option<Question>,
+    pub question: Option<SearchQuery>,
     pub order: OrderBy,
 }
 
@@ -145,7 +145,7 @@ fn push_page(
     }
     filter::push(query, &list.filter);
     query.push(" order by ");
-    if list.order.by != By::Name {
+    if list.order.by != SortField::Name {
         query.push(format_args!("sort{direction}, "));
     }
     // One statement more than the limit shows that more follow. A page has at most 1,000 statements: the cast cannot
@@ -164,12 +164,12 @@ fn push_page(
 fn push_after(query: &mut QueryBuilder<Postgres>, list: &StatementQuery, position: StatementPosition) {
     let comparison = if list.order.is_descending { "<" } else { ">" };
     query.push("(");
-    if list.order.by != By::Name {
+    if list.order.by != SortField::Name {
         push_sort(query, "statement", list.order.by, list.question.as_ref());
         query.push(", ");
     }
     query.push(format_args!("statement.report, statement.number) {comparison} ("));
-    if list.order.by != By::Name {
+    if list.order.by != SortField::Name {
         push_value(query, list.order.by, position.value);
         query.push(", ");
     }

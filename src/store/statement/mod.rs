@@ -267,20 +267,20 @@ impl<'a> StatementColumns<'a> {
 /// The rows of the index tables.
 #[derive(Default)]
 struct Index<'a> {
-    speakers: Values<Uuid>,
-    regions: Values<&'a str>,
-    topics: Values<&'a str>,
+    speakers: IndexRows<Uuid>,
+    regions: IndexRows<&'a str>,
+    topics: IndexRows<&'a str>,
 }
 
 /// The columns of an index table, one entry per row.
 #[derive(Default)]
-struct Values<T> {
+struct IndexRows<T> {
     values: Vec<T>,
     reports: Vec<Uuid>,
     numbers: Vec<i32>,
 }
 
-impl<T: Ord> Values<T> {
+impl<T: Ord> IndexRows<T> {
     fn add(&mut self, values: impl Iterator<Item = T>, (report, number): (Uuid, i32)) {
         let values: BTreeSet<T> = values.collect();
         self.reports.extend(values.iter().map(|_| report));

@@ -20,12 +20,12 @@ impl Write {
             claims.extend(participant.absent.iter().map(|(key, _)| Claim::Name(key.clone())));
             let ids = participant::new_ids(participant);
             claims.extend(ids.map(|(scheme, value)| Claim::ExternalId(scheme.to_owned(), value.to_owned())));
-            claims.extend(participant.moves().then_some(Claim::Ancestry(Collection::Participants)));
+            claims.extend(participant.changes_parent().then_some(Claim::Ancestry(Collection::Participants)));
         }
         for article in &self.articles {
             claims.push(Claim::Record(Collection::Articles, article.put.id));
             claims.extend(article::new_uris(article).map(|uri| Claim::Uri(uri.to_owned())));
-            claims.extend(article.moves().then_some(Claim::Ancestry(Collection::Articles)));
+            claims.extend(article.changes_parent().then_some(Claim::Ancestry(Collection::Articles)));
         }
         for report in &self.reports {
             claims.push(Claim::Record(Collection::Reports, report.id));

@@ -6,22 +6,24 @@ use std::collections::{BTreeMap, HashSet};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 
-use super::{Claim, Outcome, Write, idempotency, provenance::attributed, reference, settle_queue};
-use crate::store::{BATCH_TIMEOUT, StoreError, Tx, article, change, meeting, participant, report, statement, text};
+use super::{BatchOutcome, Claim, Write, idempotency, provenance::attributed, reference, settle_queue};
+use crate::store::{
+    BATCH_TIMEOUT, StoreError, Tx, article, article_text, change, meeting, participant, report, statement,
+};
 
 /// Writes a batch in one transaction. No two of its writes may have the same exclusive claim.
 ///
 /// # Errors
 /// `Unknown` if the connection was lost during COMMIT, or the batch timed out: the transaction may have been committed.
 /// Any other error means that nothing was written.
-pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
+pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<BatchOutcome, StoreError> {
     timeout(BATCH_TIMEOUT, commit_in_time(pool, batch)).await.unwrap_or_else(|elapsed| {
         // The COMMIT may have been sent.
         Err(StoreError::Unknown(sqlx::Error::Io(elapsed.into())))
     })
 }
 
-async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, StoreError> {
+async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<BatchOutcome, StoreError> {
     let mut connection = pool.acquire().await?;
     let committed = commit_on(&mut connection, batch).await;
     if matches!(committed, Err(StoreError::ReadOnly(_))) {
@@ -31,20 +33,20 @@ async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<Outcome, Stor
     committed
 }
 
-async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<Outcome, StoreError> {
+async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<BatchOutcome, StoreError> {
     let mut tx = connection.begin().await?;
     let mut lost = claim(&mut tx, batch).await?;
     if !lost.is_empty() {
         tx.rollback().await?;
-        return Ok(Outcome::Lost(lost));
+        return Ok(BatchOutcome::Lost(lost));
     }
 
     let participants = attributed(batch, |write| &write.participants);
     let articles = attributed(batch, |write| &write.articles);
     let reports = attributed(batch, |write| &write.reports);
     let meetings = attributed(batch, |write| &write.meetings);
-    text::insert(&mut tx, &articles).await?;
-    text::erase(&mut tx, &articles).await?;
+    article_text::insert(&mut tx, &articles).await?;
+    article_text::erase(&mut tx, &articles).await?;
     article::update(&mut tx, &articles).await?;
     participant::update(&mut tx, &participants).await?;
     participant::index(&mut tx, &participants).await?;
@@ -67,12 +69,12 @@ async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<Ou
     settle_queue::check_settled(&mut tx, batch, &mut lost).await?;
     if !lost.is_empty() {
         tx.rollback().await?;
-        return Ok(Outcome::Lost(lost));
+        return Ok(BatchOutcome::Lost(lost));
     }
     let is_unsettled = settle_queue::enqueue(&mut tx, batch).await?;
     let positions = change::append(&mut tx, &changes).await?;
     tx.commit().await.map_err(StoreError::of_commit)?;
-    Ok(Outcome::Committed(positions, is_unsettled))
+    Ok(BatchOutcome::Committed(positions, is_unsettled))
 }
 
 /// Takes the claims on keys and records, and returns those that are lost. `reference`, `report` and `settle_queue`

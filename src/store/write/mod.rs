@@ -92,7 +92,7 @@ pub struct Put<R> {
 }
 
 impl<R: Resource> Put<R> {
-    /// A new record, on which `begin` was called.
+    /// A new record, on which `make_first_revision` was called.
     pub fn new(id: Uuid, record: R) -> Self {
         Self {
             id,
@@ -105,7 +105,7 @@ impl<R: Resource> Put<R> {
         }
     }
 
-    /// The next revision of a record, on which `succeed` was called.
+    /// The next revision of a record, on which `make_next_revision` was called.
     pub fn next(id: Uuid, record: R, kind: change::Kind) -> Self {
         Self {
             id,
@@ -118,8 +118,8 @@ impl<R: Resource> Put<R> {
         }
     }
 
-    fn change(&self) -> change::Entry {
-        change::Entry { collection: R::COLLECTION, id: self.id, kind: self.kind, revision: self.record.revision() }
+    fn change(&self) -> change::NewChange {
+        change::NewChange { collection: R::COLLECTION, id: self.id, kind: self.kind, revision: self.record.revision() }
     }
 }
 
@@ -141,7 +141,7 @@ pub struct PutArticle {
 
 impl PutArticle {
     /// True if `syndicated_from` changes to another article.
-    pub(super) fn moves(&self) -> bool {
+    pub(super) fn changes_parent(&self) -> bool {
         let former = self.former.as_ref().map(|former| former.syndicated_from.as_str());
         moves(former, &self.put.record.syndicated_from)
     }
@@ -165,7 +165,7 @@ pub struct PutParticipant {
 
 impl PutParticipant {
     /// True if `parent` changes to another participant.
-    pub(super) fn moves(&self) -> bool {
+    pub(super) fn changes_parent(&self) -> bool {
         moves(self.former.as_ref().map(|former| former.parent.as_str()), &self.put.record.parent)
     }
 }
@@ -216,7 +216,7 @@ impl Write {
         self.changes().count()
     }
 
-    fn changes(&self) -> impl Iterator<Item = change::Entry> {
+    fn changes(&self) -> impl Iterator<Item = change::NewChange> {
         let participants = self.participants.iter().map(|participant| participant.put.change());
         let articles = self.articles.iter().map(|article| article.put.change());
         let reports = self.reports.iter().map(Put::change);
@@ -227,7 +227,7 @@ impl Write {
 
 /// The result of a batch.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum BatchOutcome {
     /// The batch is durable. Has the position of each write's last change, and true if settle tasks were enqueued.
     Committed(Vec<change::Position>, bool),
     /// Nothing was written: these claims are lost.

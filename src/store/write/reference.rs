@@ -125,8 +125,9 @@ fn cited_articles(batch: &[&Write]) -> (Vec<Uuid>, Vec<i64>) {
 
 /// Adds the ancestry claims of records that would become their own ancestors to `lost`.
 async fn check_ancestry(tx: Tx<'_>, batch: &[&Write], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
-    let participants = batch.iter().flat_map(|write| &write.participants).filter(|participant| participant.moves());
-    let articles = batch.iter().flat_map(|write| &write.articles).filter(|article| article.moves());
+    let participants =
+        batch.iter().flat_map(|write| &write.participants).filter(|participant| participant.changes_parent());
+    let articles = batch.iter().flat_map(|write| &write.articles).filter(|article| article.changes_parent());
     let participants: Vec<Uuid> = participants.map(|participant| participant.put.id).collect();
     let articles: Vec<Uuid> = articles.map(|article| article.put.id).collect();
     for (of, moved) in [(Collection::Participants, participants), (Collection::Articles, articles)] {

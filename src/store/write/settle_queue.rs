@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Claim, PutArticle, SettleTask, Write};
 use crate::{
     model::{
-        copies::{Copy, regroups, resettles},
+        copies::{CopyCandidate, affects_copy_group, affects_settling},
         resource::Collection,
     },
     store::{StoreError, Tx, copies::NEIGHBOURS},
@@ -108,7 +108,7 @@ pub(in crate::store) async fn enqueue(tx: Tx<'_>, batch: &[&Write]) -> Result<bo
     let placed: Vec<Uuid> = articles().filter(|article| is_placed(article)).map(|article| article.put.id).collect();
     let seeds: BTreeSet<Uuid> = articles().flat_map(regrouped_seeds).collect();
     let resettled: Vec<Uuid> = articles()
-        .filter(|article| article.former.as_ref().is_some_and(|former| resettles(former, &article.put.record)))
+        .filter(|article| article.former.as_ref().is_some_and(|former| affects_settling(former, &article.put.record)))
         .map(|article| article.put.id)
         .collect();
     if placed.is_empty() && seeds.is_empty() && resettled.is_empty() {
@@ -174,15 +174,15 @@ async fn mark_batch_settled(tx: Tx<'_>, batch: &[&Write]) -> Result<(), StoreErr
 fn is_placed(article: &PutArticle) -> bool {
     let record = &article.put.record;
     match &article.former {
-        None => Copy::of(article.put.id, record, article.text_key).may_be_copy(),
-        Some(former) => regroups(former, record) || former.origin != record.origin,
+        None => CopyCandidate::of(article.put.id, record, article.text_key).may_be_copy(),
+        Some(former) => affects_copy_group(former, record) || former.origin != record.origin,
     }
 }
 
 /// Seeds from which every article whose group may have changed is reachable: the article itself, and its former origin,
 /// which leads to the group that it leaves.
 fn regrouped_seeds(article: &PutArticle) -> impl Iterator<Item = Uuid> {
-    let former = article.former.as_ref().filter(|former| regroups(former, &article.put.record));
+    let former = article.former.as_ref().filter(|former| affects_copy_group(former, &article.put.record));
     let origin = former.and_then(|former| Collection::Articles.id(&former.origin));
     former.map(|_| article.put.id).into_iter().chain(origin)
 }

@@ -6,7 +6,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use readout::{
-    model::copies::{Copy, origins, text_key},
+    model::copies::{CopyCandidate, origins, text_key},
     pb::Article,
 };
 use uuid::Uuid;
@@ -85,7 +85,7 @@ async fn articles_end_in_the_group_of_their_copies_after_random_edits() {
             let article = service.article(&article.name).await;
             let id: Uuid = article.name["articles/".len()..].parse().unwrap();
             if article.delete_time.is_none() {
-                copies.push(Copy::of(id, &article, text_key(&article.text)));
+                copies.push(CopyCandidate::of(id, &article, text_key(&article.text)));
             }
             stored.push((id, article));
         }

@@ -19,7 +19,7 @@ use crate::{
 
 /// The input of a filter: a change, and its resource before or after it.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct FilterInput<'a> {
     /// The resource's collection.
     pub collection: Collection,
     /// The resource's id.
@@ -32,7 +32,7 @@ pub struct Subject<'a> {
 
 impl Filter {
     /// True if the filter matches. Fields that the resource does not have are unset.
-    pub fn holds(&self, subject: &Subject<'_>) -> bool {
+    pub fn holds(&self, subject: &FilterInput<'_>) -> bool {
         self.evaluate(&|comparison| comparison.holds(subject))
     }
 
@@ -58,7 +58,7 @@ impl Filter {
 }
 
 impl Comparison {
-    fn holds(&self, subject: &Subject<'_>) -> bool {
+    fn holds(&self, subject: &FilterInput<'_>) -> bool {
         use Comparison::*;
         let meeting = match subject.record {
             Some(Record::Meeting(meeting)) => Some(&**meeting),

@@ -4,9 +4,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    Comparison, Field, Function, FunctionCall, STATEMENTS,
+    Comparison, Field, FilterSchema, Function, FunctionCall, STATEMENTS,
     Values::{self, Bool, Date, Enum, Number, Region, Resource, Text, Time},
-    Vocabulary,
 };
 use crate::{
     model::{canonical::composed, resource::Collection, text::names},
@@ -15,7 +14,7 @@ use crate::{
 use Comparison::*;
 
 /// The fields and functions of meetings.
-pub static MEETINGS: &Vocabulary = &Vocabulary {
+pub static MEETINGS: &FilterSchema = &FilterSchema {
     fields: &[
         Field::single("kind", Enum(meeting_kind), "kind = TALKS", "The sort of event."),
         Field::single(
@@ -122,7 +121,7 @@ pub static MEETINGS: &Vocabulary = &Vocabulary {
 };
 
 /// The fields of a participation, inside `participant((...))`.
-pub static PARTICIPATIONS: &Vocabulary = &Vocabulary {
+pub static PARTICIPATIONS: &FilterSchema = &FilterSchema {
     fields: &[
         Field::single(
             "participant",
@@ -150,7 +149,7 @@ pub static PARTICIPATIONS: &Vocabulary = &Vocabulary {
 };
 
 /// The fields of participants.
-pub static PARTICIPANTS: &Vocabulary = &Vocabulary {
+pub static PARTICIPANTS: &FilterSchema = &FilterSchema {
     fields: &[
         Field::single("kind", Enum(participant_kind), "kind = PERSON", "The kind of participant."),
         Field::single(
@@ -178,7 +177,7 @@ pub static PARTICIPANTS: &Vocabulary = &Vocabulary {
 };
 
 /// The fields of articles.
-pub static ARTICLES: &Vocabulary = &Vocabulary {
+pub static ARTICLES: &FilterSchema = &FilterSchema {
     fields: &[
         Field::repeated(
             "uri",
@@ -230,7 +229,7 @@ pub static ARTICLES: &Vocabulary = &Vocabulary {
 
 /// The fields of changes: their own, and those of their resources with the resource's name as prefix. There is no
 /// `meeting.article`, because a meeting does not name its articles: use `report.article`.
-pub static CHANGES: LazyLock<Vocabulary> = LazyLock::new(|| {
+pub static CHANGES: LazyLock<FilterSchema> = LazyLock::new(|| {
     let own = [
         Field::single(
             "collection",
@@ -259,7 +258,7 @@ pub static CHANGES: LazyLock<Vocabulary> = LazyLock::new(|| {
         ),
     ];
     let prefixed = |resource: &str, name: &str| -> &'static str { format!("{resource}.{name}").leak() };
-    let fields_of = |resource: &'static str, vocabulary: &Vocabulary| {
+    let fields_of = |resource: &'static str, vocabulary: &FilterSchema| {
         let fields = vocabulary.fields.iter().filter(move |field| (resource, field.name) != ("meeting", "article"));
         fields.map(move |field| Field {
             name: prefixed(resource, field.name),
@@ -277,11 +276,11 @@ pub static CHANGES: LazyLock<Vocabulary> = LazyLock::new(|| {
         example: prefixed("meeting", function.example),
         ..*function
     });
-    Vocabulary { fields: fields.leak(), functions: functions.collect::<Vec<_>>().leak() }
+    FilterSchema { fields: fields.leak(), functions: functions.collect::<Vec<_>>().leak() }
 });
 
 /// The fields of a collection, or of `changes` or `participations`, by its name in ListFilterFields.
-pub fn vocabulary(name: &str) -> Option<&'static Vocabulary> {
+pub fn filter_schema(name: &str) -> Option<&'static FilterSchema> {
     match name {
         "articles" => Some(ARTICLES),
         "changes" => Some(&CHANGES),

@@ -9,25 +9,25 @@ mod error;
 mod evaluate;
 mod fields;
 mod parse;
+mod positions;
 mod range;
-mod scan;
+mod schema;
 mod statements;
 #[cfg(test)]
 mod tests;
 mod values;
-mod vocabulary;
 
 use uuid::Uuid;
 
 pub use self::{
     error::FilterError,
-    evaluate::Subject,
-    fields::{ARTICLES, CHANGES, MEETINGS, PARTICIPANTS, PARTICIPATIONS, vocabulary},
+    evaluate::FilterInput,
+    fields::{ARTICLES, CHANGES, MEETINGS, PARTICIPANTS, PARTICIPATIONS, filter_schema},
     parse::{MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, parse},
-    range::{DateRange, Order, TimeRange},
+    range::{ComparisonOp, DateRange, TimeRange},
+    schema::{Field, FilterSchema, Function, FunctionCall},
     statements::{STATEMENTS, StatementCondition},
     values::Values,
-    vocabulary::{Field, Function, FunctionCall, Vocabulary},
 };
 use crate::{model::resource::Collection, pb};
 
@@ -49,7 +49,7 @@ impl Filter {
     pub const EVERYTHING: Self = Self::And(Vec::new());
 }
 
-/// A field and the value that it is compared with: for equality, unless there is an [`Order`].
+/// A field and the value that it is compared with: for equality, unless there is an [`ComparisonOp`].
 ///
 /// Code that applies filters matches on this enum in full, so that a new field breaks the build until it is handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,13 +71,13 @@ pub enum Comparison {
     /// `topic` of a meeting.
     Topic(String),
     /// `date` of a meeting.
-    MeetingDate(Order, DateRange),
+    MeetingDate(ComparisonOp, DateRange),
     /// `has_dispute` of a meeting.
     HasDispute(bool),
     /// `report_count` of a meeting.
-    ReportCount(Order, i64),
+    ReportCount(ComparisonOp, i64),
     /// `independent_source_count` of a meeting.
-    IndependentSourceCount(Order, i64),
+    IndependentSourceCount(ComparisonOp, i64),
     /// `review` of a meeting.
     Review(pb::meeting::Review),
     /// `announcement.by` of a meeting: its name key.
@@ -85,9 +85,9 @@ pub enum Comparison {
     /// `announcement.participant` of a meeting: the participant of the participation that the announcement names.
     Announcer(Uuid),
     /// `announcement.date` of a meeting.
-    AnnouncementDate(Order, DateRange),
+    AnnouncementDate(ComparisonOp, DateRange),
     /// `publish_date` of a meeting: the earliest publish date of its articles.
-    MeetingPublishDate(Order, DateRange),
+    MeetingPublishDate(ComparisonOp, DateRange),
     /// `participant((...))` of a meeting: one participation satisfies the filter, whose comparisons begin with `Part`.
     OneParticipation(Box<Filter>),
     /// `participant` of a participation.
@@ -97,7 +97,7 @@ pub enum Comparison {
     /// `role` of a participation: one of its roles.
     PartRole(pb::participation::Role),
     /// `seniority` of a participation's office.
-    PartSeniority(Order, i64),
+    PartSeniority(ComparisonOp, i64),
     /// `presence` of a participation.
     PartPresence(pb::participation::Presence),
     /// `kind` of a participant.
@@ -117,15 +117,15 @@ pub enum Comparison {
     /// `section` of an article.
     Section(String),
     /// `publish_date` of an article.
-    PublishDate(Order, DateRange),
+    PublishDate(ComparisonOp, DateRange),
     /// `origin` of an article.
     Origin(Uuid),
     /// `syndicated_from` of an article.
     SyndicatedFrom(Uuid),
     /// `create_time` of a resource of the collection.
-    CreateTime(Collection, Order, TimeRange),
+    CreateTime(Collection, ComparisonOp, TimeRange),
     /// `update_time` of a resource of the collection.
-    UpdateTime(Collection, Order, TimeRange),
+    UpdateTime(Collection, ComparisonOp, TimeRange),
     /// A field of a statement.
     StatementCondition(StatementCondition),
     /// `report.meeting` of a change.

@@ -3,8 +3,8 @@
 use aip_160::{Arg, Comparable, Comparator, Expression, Member, Restriction, Value};
 
 use super::{
-    Comparison, Field, Filter, FilterError, Function, FunctionCall, Order, PARTICIPATIONS, Vocabulary,
-    scan::{self, Scan},
+    Comparison, ComparisonOp, Field, Filter, FilterError, FilterSchema, Function, FunctionCall, PARTICIPATIONS,
+    positions::{self, PositionTracker},
 };
 use crate::model::{
     rules::codes::{is_region, nearest_region},
@@ -22,7 +22,7 @@ pub const MAX_DEPTH: usize = 32;
 ///
 /// # Errors
 /// If the text does not follow the grammar, exceeds a limit, or has an unknown name or a value of the wrong type.
-pub fn parse(vocabulary: &'static Vocabulary, text: &str) -> Result<Filter, FilterError> {
+pub fn parse(vocabulary: &'static FilterSchema, text: &str) -> Result<Filter, FilterError> {
     read(vocabulary, text).map_err(|error| match error {
         FilterError::Syntax { position, message } if message.starts_with("expected") => {
             let message = format!("{message}; found {}", found(text, position));
@@ -38,19 +38,21 @@ fn found(text: &str, position: usize) -> String {
     if rest.is_empty() { "the end".to_owned() } else { quoted(&rest.chars().take(20).collect::<String>()) }
 }
 
-fn read(vocabulary: &'static Vocabulary, text: &str) -> Result<Filter, FilterError> {
+fn read(vocabulary: &'static FilterSchema, text: &str) -> Result<Filter, FilterError> {
     if text.len() > MAX_BYTES {
         return Err(FilterError::TooComplex { what: "bytes", most: MAX_BYTES });
     }
     if let Some(position) = text.find('\0') {
         return Err(syntax(position, "U+0000 is not allowed"));
     }
-    if let Some(position) = scan::keyword_at_bracket(text) {
+    if let Some(position) = positions::keyword_at_bracket(text) {
         return Err(syntax(position, "expected a space between AND, OR or NOT and the bracket"));
     }
     let tree = aip_160::parse_filter_with_max_depth(text, MAX_DEPTH).map_err(|error| syntax_error(error, text))?;
     match &tree.expression {
-        Some(expression) => Walk { vocabulary, scan: Scan::new(text), comparisons: 0 }.filter(expression),
+        Some(expression) => {
+            TreeConverter { vocabulary, scan: PositionTracker::new(text), comparisons: 0 }.filter(expression)
+        }
         None => Ok(Filter::EVERYTHING),
     }
 }
@@ -92,13 +94,13 @@ fn is_condition(text: &str, position: usize) -> bool {
 }
 
 /// A walk through the parser's tree, in the order of the text.
-struct Walk<'a> {
-    vocabulary: &'static Vocabulary,
-    scan: Scan<'a>,
+struct TreeConverter<'a> {
+    vocabulary: &'static FilterSchema,
+    scan: PositionTracker<'a>,
     comparisons: usize,
 }
 
-impl Walk<'_> {
+impl TreeConverter<'_> {
     fn filter(&mut self, expression: &Expression) -> Result<Filter, FilterError> {
         match expression {
             Expression::And(parts) | Expression::Sequence(parts) => Ok(Filter::And(self.filters(parts)?)),
@@ -170,7 +172,7 @@ impl Walk<'_> {
     }
 
     /// A nested filter with another vocabulary.
-    fn within(&mut self, vocabulary: &'static Vocabulary, expression: &Expression) -> Result<Filter, FilterError> {
+    fn within(&mut self, vocabulary: &'static FilterSchema, expression: &Expression) -> Result<Filter, FilterError> {
         let outer = std::mem::replace(&mut self.vocabulary, vocabulary);
         let filter = self.filter(expression);
         self.vocabulary = outer;
@@ -258,13 +260,13 @@ fn bad_call(position: usize, function: &'static Function, sent: String) -> Filte
 }
 
 /// The order of a comparator; `None` for `=` and `!=`, and for `:` on a repeated field, where it equals `=`.
-fn order(field: &Field, comparator: Comparator, position: usize) -> Result<Option<Order>, FilterError> {
+fn order(field: &Field, comparator: Comparator, position: usize) -> Result<Option<ComparisonOp>, FilterError> {
     let (operator, order) = match comparator {
         Comparator::Equal | Comparator::NotEqual => return Ok(None),
-        Comparator::LessThan => ("<", Some(Order::Before)),
-        Comparator::LessThanOrEqual => ("<=", Some(Order::BeforeOrIn)),
-        Comparator::GreaterThanOrEqual => (">=", Some(Order::InOrAfter)),
-        Comparator::GreaterThan => (">", Some(Order::After)),
+        Comparator::LessThan => ("<", Some(ComparisonOp::Before)),
+        Comparator::LessThanOrEqual => ("<=", Some(ComparisonOp::BeforeOrIn)),
+        Comparator::GreaterThanOrEqual => (">=", Some(ComparisonOp::InOrAfter)),
+        Comparator::GreaterThan => (">", Some(ComparisonOp::After)),
         Comparator::Has => (":", None),
     };
     let expected = match (field.values.have_order(), field.is_repeated, order) {

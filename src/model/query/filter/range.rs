@@ -7,7 +7,7 @@ use crate::model::time::dates;
 /// The relation of the days that a record spans to a [`DateRange`]. `>=` is `>` or `=`, and `<=` is `<` or `=`. Numbers
 /// compare like single days, and a time compares with a [`TimeRange`] like a day with a `DateRange`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum ComparisonOp {
     /// `<`: the span starts before the first day of the range.
     Before,
     /// `<=`: the span starts on or before the last day of the range.
@@ -20,7 +20,7 @@ pub enum Order {
     After,
 }
 
-impl Order {
+impl ComparisonOp {
     /// True if the number of a record has this relation to a literal.
     pub(crate) fn holds(self, value: i64, literal: i64) -> bool {
         match self {
@@ -49,13 +49,13 @@ impl DateRange {
     }
 
     /// True if the span of days, both inclusive, has this relation to the range.
-    pub(crate) fn holds(&self, order: Order, (from, to): (NaiveDate, NaiveDate)) -> bool {
+    pub(crate) fn holds(&self, order: ComparisonOp, (from, to): (NaiveDate, NaiveDate)) -> bool {
         match order {
-            Order::Before => from < self.first,
-            Order::BeforeOrIn => from <= self.last,
-            Order::In => from <= self.last && to >= self.first,
-            Order::InOrAfter => to >= self.first,
-            Order::After => to > self.last,
+            ComparisonOp::Before => from < self.first,
+            ComparisonOp::BeforeOrIn => from <= self.last,
+            ComparisonOp::In => from <= self.last && to >= self.first,
+            ComparisonOp::InOrAfter => to >= self.first,
+            ComparisonOp::After => to > self.last,
         }
     }
 }
@@ -83,13 +83,13 @@ impl TimeRange {
     }
 
     /// True if the time has this relation to the range.
-    pub(crate) fn holds(&self, order: Order, time: DateTime<Utc>) -> bool {
+    pub(crate) fn holds(&self, order: ComparisonOp, time: DateTime<Utc>) -> bool {
         match order {
-            Order::Before => time < self.from,
-            Order::BeforeOrIn => time < self.until,
-            Order::In => self.from <= time && time < self.until,
-            Order::InOrAfter => time >= self.from,
-            Order::After => time >= self.until,
+            ComparisonOp::Before => time < self.from,
+            ComparisonOp::BeforeOrIn => time < self.until,
+            ComparisonOp::In => self.from <= time && time < self.until,
+            ComparisonOp::InOrAfter => time >= self.from,
+            ComparisonOp::After => time >= self.until,
         }
     }
 }

@@ -3,9 +3,8 @@
 use uuid::Uuid;
 
 use super::{
-    Comparison, DateRange, Field, Order,
+    Comparison, ComparisonOp, DateRange, Field, FilterSchema,
     Values::{Date, Enum, Region, Resource, Text},
-    Vocabulary,
 };
 use crate::{model::resource::Collection, pb::statement};
 
@@ -27,7 +26,7 @@ pub enum StatementCondition {
     /// `language` of the statement, else of its article.
     Language(String),
     /// `date` of the meeting.
-    Date(Order, DateRange),
+    Date(ComparisonOp, DateRange),
     /// `meeting`.
     Meeting(Uuid),
     /// `article`.
@@ -35,7 +34,7 @@ pub enum StatementCondition {
 }
 
 /// The fields of statements.
-pub static STATEMENTS: &Vocabulary = &Vocabulary {
+pub static STATEMENTS: &FilterSchema = &FilterSchema {
     fields: &[
         Field::repeated(
             "speaker",

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Comparison, DateRange, Order, TimeRange};
+use super::{Comparison, ComparisonOp, DateRange, TimeRange};
 use crate::{
     model::{
         resource::Collection,
@@ -30,11 +30,11 @@ pub enum Values {
     /// Any text.
     Text(fn(String) -> Comparison),
     /// A year, month or day.
-    Date(fn(Order, DateRange) -> Comparison),
+    Date(fn(ComparisonOp, DateRange) -> Comparison),
     /// An instant, or a year, month or day in UTC.
-    Time(fn(Order, TimeRange) -> Comparison),
+    Time(fn(ComparisonOp, TimeRange) -> Comparison),
     /// A whole number.
-    Number(fn(Order, i64) -> Comparison),
+    Number(fn(ComparisonOp, i64) -> Comparison),
     /// True or false.
     Bool(fn(bool) -> Comparison),
 }
@@ -55,14 +55,14 @@ impl Values {
                 Collection::ALL.into_iter().find(|collection| collection.as_str() == literal).map(comparison)
             }
             Self::Text(comparison) => Some(comparison(literal.to_owned())),
-            Self::Date(_) | Self::Time(_) | Self::Number(_) => self.ordered(Order::In, literal),
+            Self::Date(_) | Self::Time(_) | Self::Number(_) => self.ordered(ComparisonOp::In, literal),
             Self::Bool(comparison) => literal.parse().ok().map(comparison),
         }
     }
 
     /// The comparison of dates, times or numbers with a literal; `None` if it is not such a value, or the type has no
     /// order.
-    pub(crate) fn ordered(self, order: Order, literal: &str) -> Option<Comparison> {
+    pub(crate) fn ordered(self, order: ComparisonOp, literal: &str) -> Option<Comparison> {
         match self {
             Self::Date(comparison) => Some(comparison(order, DateRange::parse(literal)?)),
             Self::Time(comparison) => Some(comparison(order, TimeRange::parse(literal)?)),

@@ -2,11 +2,11 @@
 //! words that are folded here, and so needs no knowledge of the letters and marks of any script.
 
 mod fold;
-mod question;
+mod search_query;
 mod snippet;
 
 pub use self::{
     fold::{MAX_BYTES, fold},
-    question::{MAX_WORDS, Question, count_words},
+    search_query::{MAX_WORDS, SearchQuery, count_words},
     snippet::{END, FoldedText, START, snippet},
 };

@@ -36,7 +36,7 @@ pub struct Letter {
 /// A part of a text that folds independently of its neighbours: mostly one character, else a character with its marks,
 /// or the jamo of a syllable.
 #[derive(Debug, Clone, Copy)]
-pub struct Cluster<'a> {
+pub struct LetterCluster<'a> {
     /// The part.
     pub text: &'a str,
     /// The number of code points before it.
@@ -72,9 +72,9 @@ impl<'a> Clusters<'a> {
 }
 
 impl<'a> Iterator for Clusters<'a> {
-    type Item = Cluster<'a>;
+    type Item = LetterCluster<'a>;
 
-    fn next(&mut self) -> Option<Cluster<'a>> {
+    fn next(&mut self) -> Option<LetterCluster<'a>> {
         let mut chars = self.rest.chars();
         chars.next()?;
         let mut length = 1;
@@ -84,13 +84,13 @@ impl<'a> Iterator for Clusters<'a> {
             length += 1;
         }
         let (text, rest) = self.rest.split_at(self.rest.len() - chars.as_str().len());
-        let cluster = Cluster { text, start: self.start, length };
+        let cluster = LetterCluster { text, start: self.start, length };
         (self.rest, self.start) = (rest, self.start + length);
         Some(cluster)
     }
 }
 
-impl Cluster<'_> {
+impl LetterCluster<'_> {
     /// The character of a cluster that has a single one.
     pub fn only(&self) -> Option<char> {
         self.text.chars().next().filter(|_| self.length == 1)
@@ -180,7 +180,7 @@ fn compute_joins(c: char) -> bool {
         first.get_or_insert(part);
     });
     let mut letters = Vec::new();
-    Cluster { text: c.encode_utf8(&mut [0; 4]), start: 0, length: 1 }.fold(&mut letters);
+    LetterCluster { text: c.encode_utf8(&mut [0; 4]), start: 0, length: 1 }.fold(&mut letters);
     let folded = letters.first().map(|letter| letter.c);
     let is_mark = |c: char| canonical_combining_class(c) != 0;
     first.is_some_and(is_mark)

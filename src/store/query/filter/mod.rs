@@ -10,8 +10,8 @@ use chrono::{Days, NaiveDate};
 use sqlx::{Encode, Postgres, QueryBuilder, Type};
 
 use crate::{
-    model::query::filter::{Comparison, DateRange, Filter, Order, TimeRange},
-    store::{participation::role_bit, table},
+    model::query::filter::{Comparison, ComparisonOp, DateRange, Filter, TimeRange},
+    store::{account_index::role_bit, table},
 };
 
 /// Appends a filter as one boolean expression, safe as an operand of `and` and `or`, and never null under a `not`.
@@ -175,14 +175,14 @@ where
 }
 
 /// Appends a comparison of a not-null column with a number.
-fn number(query: &mut QueryBuilder<Postgres>, column: &'static str, order: Order, operand: i64, positive: bool) {
+fn number(query: &mut QueryBuilder<Postgres>, column: &'static str, order: ComparisonOp, operand: i64, positive: bool) {
     query.push(if positive { "" } else { "not " }).push(column);
     query.push(match order {
-        Order::Before => " < ",
-        Order::BeforeOrIn => " <= ",
-        Order::In => " = ",
-        Order::InOrAfter => " >= ",
-        Order::After => " > ",
+        ComparisonOp::Before => " < ",
+        ComparisonOp::BeforeOrIn => " <= ",
+        ComparisonOp::In => " = ",
+        ComparisonOp::InOrAfter => " >= ",
+        ComparisonOp::After => " > ",
     });
     query.push_bind(operand);
 }
@@ -191,7 +191,7 @@ fn number(query: &mut QueryBuilder<Postgres>, column: &'static str, order: Order
 fn moment<T>(
     query: &mut QueryBuilder<Postgres>,
     [table, column]: [&'static str; 2],
-    order: Order,
+    order: ComparisonOp,
     (from, until): (T, T),
     positive: bool,
 ) where
@@ -199,11 +199,11 @@ fn moment<T>(
 {
     query.push("(").push(table).push(column);
     match order {
-        Order::Before => query.push(" < ").push_bind(from),
-        Order::BeforeOrIn => query.push(" < ").push_bind(until),
-        Order::InOrAfter => query.push(" >= ").push_bind(from),
-        Order::After => query.push(" >= ").push_bind(until),
-        Order::In => {
+        ComparisonOp::Before => query.push(" < ").push_bind(from),
+        ComparisonOp::BeforeOrIn => query.push(" < ").push_bind(until),
+        ComparisonOp::InOrAfter => query.push(" >= ").push_bind(from),
+        ComparisonOp::After => query.push(" >= ").push_bind(until),
+        ComparisonOp::In => {
             query.push(" >= ").push_bind(from).push(" and ");
             query.push(table).push(column).push(" < ").push_bind(until)
         }
@@ -225,16 +225,16 @@ where
 fn span(
     query: &mut QueryBuilder<Postgres>,
     column: &'static str,
-    order: Order,
+    order: ComparisonOp,
     DateRange { first, last }: DateRange,
     positive: bool,
 ) {
     let (from, to, bounds) = match order {
-        Order::Before => (None, Some(first), "'()'"),
-        Order::BeforeOrIn => (None, Some(last), "'(]'"),
-        Order::In => (Some(first), Some(last), "'[]'"),
-        Order::InOrAfter => (Some(first), None, "'[)'"),
-        Order::After => (Some(last), None, "'()'"),
+        ComparisonOp::Before => (None, Some(first), "'()'"),
+        ComparisonOp::BeforeOrIn => (None, Some(last), "'(]'"),
+        ComparisonOp::In => (Some(first), Some(last), "'[]'"),
+        ComparisonOp::InOrAfter => (Some(first), None, "'[)'"),
+        ComparisonOp::After => (Some(last), None, "'()'"),
     };
     query.push("(").push(column).push(" && daterange(").push_bind(from).push(", ").push_bind(to);
     query.push(", ").push(bounds).push("))").push(if positive { "" } else { " is not true" });
@@ -245,20 +245,20 @@ fn span(
 fn short_span(
     query: &mut QueryBuilder<Postgres>,
     [from, to]: [&'static str; 2],
-    order: Order,
+    order: ComparisonOp,
     DateRange { first, last }: DateRange,
     positive: bool,
 ) {
     query.push("(");
     match order {
-        Order::Before => query.push(from).push(" < ").push_bind(first),
-        Order::BeforeOrIn => query.push(from).push(" <= ").push_bind(last),
-        Order::In => {
+        ComparisonOp::Before => query.push(from).push(" < ").push_bind(first),
+        ComparisonOp::BeforeOrIn => query.push(from).push(" <= ").push_bind(last),
+        ComparisonOp::In => {
             query.push(from).push(" <= ").push_bind(last).push(" and ");
             ends(query, [from, to], " >= ", first)
         }
-        Order::InOrAfter => ends(query, [from, to], " >= ", first),
-        Order::After => ends(query, [from, to], " > ", last),
+        ComparisonOp::InOrAfter => ends(query, [from, to], " >= ", first),
+        ComparisonOp::After => ends(query, [from, to], " > ", last),
     };
     query.push(if positive { ")" } else { ") is not true" });
 }

@@ -4,9 +4,9 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::{MAX_JOINED, OF_PARTICIPANT, condition, row};
 use crate::{
-    model::query::filter::{Comparison, Filter, Order},
+    model::query::filter::{Comparison, ComparisonOp, Filter},
     pb::participation::Presence,
-    store::participation::{PRESENCE, ROLE, SENIORITY},
+    store::account_index::{PRESENCE, ROLE, SENIORITY},
 };
 
 /// Appends that a meeting has a participation `p` for which the conditions are true, negated unless `positive`.
@@ -50,7 +50,7 @@ fn push_index_row(query: &mut QueryBuilder<Postgres>, comparison: &Comparison) {
         Comparison::PartPresence(presence) if *presence != Presence::Present => {
             row(query, OF_TRAIT, PRESENCE + *presence as i16, true);
         }
-        Comparison::PartSeniority(Order::In, seniority @ 1..=6) => {
+        Comparison::PartSeniority(ComparisonOp::In, seniority @ 1..=6) => {
             row(query, OF_TRAIT, SENIORITY + *seniority as i16, true);
         }
         _ => return,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::query::filter::{Comparison, DateRange, Filter, Order};
+use crate::model::query::filter::{Comparison, ComparisonOp, DateRange, Filter};
 
 /// The parts of a conjunction, with `date >= a AND date <= b` merged into one comparison. A span of days that ends on
 /// or after the first day of a and starts on or before the last day of b overlaps the period between them, if that is
@@ -11,8 +11,10 @@ pub fn merge_bounds(parts: &[Filter]) -> Cow<'_, [Filter]> {
     let (mut from, mut to) = (None, None);
     for (index, part) in parts.iter().enumerate() {
         match part {
-            Filter::Compare(Comparison::MeetingDate(Order::InOrAfter, range)) => from = Some((index, range.first)),
-            Filter::Compare(Comparison::MeetingDate(Order::BeforeOrIn, range)) => to = Some((index, range.last)),
+            Filter::Compare(Comparison::MeetingDate(ComparisonOp::InOrAfter, range)) => {
+                from = Some((index, range.first))
+            }
+            Filter::Compare(Comparison::MeetingDate(ComparisonOp::BeforeOrIn, range)) => to = Some((index, range.last)),
             _ => {}
         }
     }
@@ -21,7 +23,7 @@ pub fn merge_bounds(parts: &[Filter]) -> Cow<'_, [Filter]> {
         return parts.into();
     }
     let mut merged = parts.to_vec();
-    merged[lower] = Filter::Compare(Comparison::MeetingDate(Order::In, DateRange { first, last }));
+    merged[lower] = Filter::Compare(Comparison::MeetingDate(ComparisonOp::In, DateRange { first, last }));
     merged.remove(upper);
     merged.into()
 }

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::query::filter::{self, ARTICLES, MEETINGS, PARTICIPANTS, STATEMENTS, Vocabulary};
+use crate::model::query::filter::{self, ARTICLES, FilterSchema, MEETINGS, PARTICIPANTS, STATEMENTS};
 
-fn sql(vocabulary: &'static Vocabulary, text: &str) -> String {
+fn sql(vocabulary: &'static FilterSchema, text: &str) -> String {
     let filter = filter::parse(vocabulary, text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let mut query = QueryBuilder::new("");
     push(&mut query, &filter);

@@ -7,7 +7,7 @@ fn participant_function_applies_its_conditions_to_one_participation() {
     use pb::participation::{Presence, Role};
     let one_participation = |conditions| is(OneParticipation(Box::new(conditions)));
     let [host, present] = [is(PartRole(Role::Host)), is(PartPresence(Presence::Present))];
-    let senior = is(PartSeniority(Order::BeforeOrIn, 3));
+    let senior = is(PartSeniority(ComparisonOp::BeforeOrIn, 3));
     assert_eq!(
         read("participant((region = \"RU\" AND role = HOST AND seniority <= 3))"),
         one_participation(Filter::And(vec![is(PartRegion("RU".to_owned())), host.clone(), senior.clone()]))
@@ -131,7 +131,7 @@ fn nesting_beyond_the_limit_is_rejected_in_every_construct() {
 #[test]
 fn every_example_and_every_enum_name_parses() {
     for name in ["articles", "changes", "meetings", "participants", "participations", "statements"] {
-        let Some(vocabulary) = vocabulary(name) else { panic!("{name}") };
+        let Some(vocabulary) = filter_schema(name) else { panic!("{name}") };
         for field in vocabulary.fields {
             assert!(parse(vocabulary, field.example).is_ok(), "{name}: {}", field.example);
             assert!(field.example.starts_with(field.name) && field.comment.ends_with('.'), "{name}: {}", field.name);

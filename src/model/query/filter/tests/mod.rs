@@ -63,19 +63,19 @@ fn every_field_of_meetings_parses_with_its_type() {
         (format!("participant = \"participants/{ID}\""), Participant(id)),
         (format!("article = articles/{ID}"), Article(id)),
         ("topic = \"peace\"".to_owned(), Topic("peace".to_owned())),
-        ("date = 2020-09".to_owned(), MeetingDate(Order::In, days("2020-09"))),
+        ("date = 2020-09".to_owned(), MeetingDate(ComparisonOp::In, days("2020-09"))),
         ("has_dispute = true".to_owned(), HasDispute(true)),
         ("has_dispute = \"false\"".to_owned(), HasDispute(false)),
-        ("report_count = 3".to_owned(), ReportCount(Order::In, 3)),
-        ("independent_source_count >= 2".to_owned(), IndependentSourceCount(Order::InOrAfter, 2)),
+        ("report_count = 3".to_owned(), ReportCount(ComparisonOp::In, 3)),
+        ("independent_source_count >= 2".to_owned(), IndependentSourceCount(ComparisonOp::InOrAfter, 2)),
         ("review = UNREVIEWED".to_owned(), Review(pb::meeting::Review::Unreviewed)),
         ("place.locality = \"BAKU\"".to_owned(), PlaceLocality("baku".to_owned())),
         ("announcement.by = \"The  Ministry\"".to_owned(), AnnouncedBy("the ministry".to_owned())),
         (format!("announcement.participant = participants/{ID}"), Announcer(id)),
-        ("announcement.date < 2020-09-05".to_owned(), AnnouncementDate(Order::Before, days("2020-09-05"))),
-        ("publish_date > 2020".to_owned(), MeetingPublishDate(Order::After, days("2020"))),
-        ("create_time >= 2020".to_owned(), CreateTime(Collection::Meetings, Order::InOrAfter, times("2020"))),
-        ("update_time = 2020".to_owned(), UpdateTime(Collection::Meetings, Order::In, times("2020"))),
+        ("announcement.date < 2020-09-05".to_owned(), AnnouncementDate(ComparisonOp::Before, days("2020-09-05"))),
+        ("publish_date > 2020".to_owned(), MeetingPublishDate(ComparisonOp::After, days("2020"))),
+        ("create_time >= 2020".to_owned(), CreateTime(Collection::Meetings, ComparisonOp::InOrAfter, times("2020"))),
+        ("update_time = 2020".to_owned(), UpdateTime(Collection::Meetings, ComparisonOp::In, times("2020"))),
     ] {
         assert_eq!(read(&text), is(comparison), "{text}");
     }
@@ -90,8 +90,8 @@ fn every_field_of_participants_and_articles_parses_with_its_type() {
         ("name = \"Karim  VALIYEV\"", Name("karim valiyev".to_owned())),
         ("name:\"Karim Valiyev\"", Name("karim valiyev".to_owned())),
         (&format!("parent = participants/{ID}"), Parent(id)),
-        ("create_time < 2020", CreateTime(Collection::Participants, Order::Before, times("2020"))),
-        ("update_time > 2020", UpdateTime(Collection::Participants, Order::After, times("2020"))),
+        ("create_time < 2020", CreateTime(Collection::Participants, ComparisonOp::Before, times("2020"))),
+        ("update_time > 2020", UpdateTime(Collection::Participants, ComparisonOp::After, times("2020"))),
     ] {
         assert_eq!(parse(PARTICIPANTS, text), Ok(is(comparison)), "{text}");
     }
@@ -100,11 +100,11 @@ fn every_field_of_participants_and_articles_parses_with_its_type() {
         ("publisher.region = AZ", PublisherRegion("AZ".to_owned())),
         ("language = az-Latn", Language("az-Latn".to_owned())),
         ("section = \"it's \\\"*\\\"\"", Section("it's \"*\"".to_owned())),
-        ("publish_date >= \"2020\"", PublishDate(Order::InOrAfter, days("2020"))),
+        ("publish_date >= \"2020\"", PublishDate(ComparisonOp::InOrAfter, days("2020"))),
         (&format!("origin = articles/{ID}"), Origin(id)),
         (&format!("syndicated_from = articles/{ID}"), SyndicatedFrom(id)),
-        ("create_time <= 2020", CreateTime(Collection::Articles, Order::BeforeOrIn, times("2020"))),
-        ("update_time = 2020", UpdateTime(Collection::Articles, Order::In, times("2020"))),
+        ("create_time <= 2020", CreateTime(Collection::Articles, ComparisonOp::BeforeOrIn, times("2020"))),
+        ("update_time = 2020", UpdateTime(Collection::Articles, ComparisonOp::In, times("2020"))),
     ] {
         assert_eq!(parse(ARTICLES, text), Ok(is(comparison)), "{text}");
     }
@@ -113,11 +113,11 @@ fn every_field_of_participants_and_articles_parses_with_its_type() {
 #[test]
 fn dates_have_an_order() {
     for (operator, order) in [
-        ("<", Order::Before),
-        ("<=", Order::BeforeOrIn),
-        ("=", Order::In),
-        (">=", Order::InOrAfter),
-        (">", Order::After),
+        ("<", ComparisonOp::Before),
+        ("<=", ComparisonOp::BeforeOrIn),
+        ("=", ComparisonOp::In),
+        (">=", ComparisonOp::InOrAfter),
+        (">", ComparisonOp::After),
     ] {
         let date = is(MeetingDate(order, days("2020-09-04")));
         assert_eq!(read(&format!("date {operator} \"2020-09-04\"")), date, "{operator}");
@@ -143,21 +143,21 @@ fn time_is_an_instant_or_the_days_of_a_date_in_utc() {
 #[test]
 fn numbers_have_an_order() {
     for (operator, order) in [
-        ("<", Order::Before),
-        ("<=", Order::BeforeOrIn),
-        ("=", Order::In),
-        (">=", Order::InOrAfter),
-        (">", Order::After),
+        ("<", ComparisonOp::Before),
+        ("<=", ComparisonOp::BeforeOrIn),
+        ("=", ComparisonOp::In),
+        (">=", ComparisonOp::InOrAfter),
+        (">", ComparisonOp::After),
     ] {
         assert_eq!(read(&format!("report_count {operator} 10")), is(ReportCount(order, 10)), "{operator}");
     }
-    assert_eq!(read("report_count != 0"), not(is(ReportCount(Order::In, 0))));
+    assert_eq!(read("report_count != 0"), not(is(ReportCount(ComparisonOp::In, 0))));
 }
 
 #[test]
 fn not_equal_parses_as_not_of_equal() {
     assert_eq!(read("topic != peace"), not(topic("peace")));
-    assert_eq!(read("date != 2020"), not(is(MeetingDate(Order::In, days("2020")))));
+    assert_eq!(read("date != 2020"), not(is(MeetingDate(ComparisonOp::In, days("2020")))));
 }
 
 #[test]

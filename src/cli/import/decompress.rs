@@ -44,21 +44,21 @@ pub fn unpacked(mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Se
     };
     let whole: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(input));
     Ok(match is_packed {
-        true => Box::new(Members::Between(BufReader::new(whole))),
+        true => Box::new(Decompressor::Between(BufReader::new(whole))),
         false => whole,
     })
 }
 
 /// Reads members of gzip and frames of zstd, one after another. Zero bytes between and after them are skipped, as by
 /// `gzip -t`: tapes are padded with them.
-enum Members {
+enum Decompressor {
     Between(Input),
     Gzip(GzDecoder<Input>),
     Zstd(ZstdDecoder<'static, Input>),
     End,
 }
 
-impl Read for Members {
+impl Read for Decompressor {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = match self {
@@ -79,7 +79,7 @@ impl Read for Members {
     }
 }
 
-impl Members {
+impl Decompressor {
     /// Detects the next member or frame.
     fn next(mut input: Input) -> io::Result<Self> {
         loop {

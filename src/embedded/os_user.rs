@@ -18,12 +18,12 @@ const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 
 /// The service's own user, or an unprivileged one if the service runs as root.
 #[derive(Clone, Debug)]
-pub(super) enum Account {
+pub(super) enum OsUser {
     Own,
     Other { name: String, uid: u32, gid: u32 },
 }
 
-impl Account {
+impl OsUser {
     /// The account for the cluster at `data`. An existing cluster stays with its owner: it may have been created before
     /// a user `postgres` existed.
     pub(super) fn for_cluster(data: &Path) -> Result<Self, EmbeddedError> {

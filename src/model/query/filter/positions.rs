@@ -8,12 +8,12 @@
 const KEYWORDS: [&str; 3] = ["AND", "OR", "NOT"];
 
 /// A position in the text that moves forward.
-pub struct Scan<'a> {
+pub struct PositionTracker<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Scan<'a> {
+impl<'a> PositionTracker<'a> {
     /// A scan at the start of the text.
     pub fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
@@ -94,7 +94,7 @@ impl<'a> Scan<'a> {
 /// The end of the first `AND`, `OR` or `NOT` that a bracket follows directly. The grammar reads it as a function call,
 /// which is never intended. The text need not be well formed.
 pub fn keyword_at_bracket(text: &str) -> Option<usize> {
-    let mut scan = Scan::new(text);
+    let mut scan = PositionTracker::new(text);
     while scan.at < text.len() {
         let start = scan.comparable();
         if KEYWORDS.contains(&&text[start..scan.at]) && scan.rest().starts_with('(') {

@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, sync::LazyLock};
 
 use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 
-use crate::model::text::letters::{Cluster, Clusters, Letter, compose, remove_accents};
+use crate::model::text::letters::{Clusters, Letter, LetterCluster, compose, remove_accents};
 
 /// Maximum number of searched bytes of an article, and of a statement. A `tsvector` holds at most 1 MiB, and takes up
 /// to three bytes for each byte of a text of short words.
@@ -49,7 +49,7 @@ pub(crate) fn for_each_cluster(text: &str, mut each: impl FnMut(&[Letter]) -> Co
 }
 
 /// Replaces `letters` by the folded letters of a cluster.
-fn write_letters(cluster: &Cluster<'_>, letters: &mut Vec<Letter>) {
+fn write_letters(cluster: &LetterCluster<'_>, letters: &mut Vec<Letter>) {
     match cluster.only().and_then(single_letter) {
         Some(c) => {
             letters.clear();
@@ -72,7 +72,7 @@ fn single_letter(c: char) -> Option<char> {
 static SINGLE_LETTERS: LazyLock<Box<[char]>> = LazyLock::new(|| {
     let mut letters = Vec::new();
     let mut single_letter = |c: char| {
-        fold_cluster(&Cluster { text: c.encode_utf8(&mut [0; 4]), start: 0, length: 1 }, &mut letters);
+        fold_cluster(&LetterCluster { text: c.encode_utf8(&mut [0; 4]), start: 0, length: 1 }, &mut letters);
         match &*letters {
             [letter] => letter.c,
             _ => NOT_SINGLE,
@@ -83,7 +83,7 @@ static SINGLE_LETTERS: LazyLock<Box<[char]>> = LazyLock::new(|| {
 /// Marks a character without a single-letter fold.
 const NOT_SINGLE: char = '\0';
 
-fn fold_cluster(cluster: &Cluster<'_>, letters: &mut Vec<Letter>) {
+fn fold_cluster(cluster: &LetterCluster<'_>, letters: &mut Vec<Letter>) {
     cluster.fold(letters);
     remove_accents(letters);
     write_plain(letters);

@@ -11,7 +11,7 @@ use crate::{
     config,
     database::with_store,
     model::{
-        article::keeps_text,
+        article::may_store_text,
         resource::{Collection, Resource},
     },
     pb::{Article, article::TextRights},
@@ -19,7 +19,7 @@ use crate::{
         Store, StoreError, article, change,
         retention::{self, Retention},
         schema::{migrate::require_known_folding, reindex},
-        write::{Outcome, Put, PutArticle, Write, commit::commit},
+        write::{BatchOutcome, Put, PutArticle, Write, commit::commit},
     },
 };
 
@@ -84,18 +84,18 @@ async fn expunge_text(store: &Store, id: Uuid) -> anyhow::Result<bool> {
     for _ in 0..MAX_ATTEMPTS {
         let docs = article::get(store.reads(), &[id]).await?;
         let former: Article = docs.first().context("it is gone")?.decode_to_rewrite()?;
-        if !keeps_text(&former) {
+        if !may_store_text(&former) {
             return Ok(false);
         }
         let mut next = former.clone();
         next.set_text_rights(TextRights::Withheld);
-        next.succeed(&former, SystemTime::now());
+        next.make_next_revision(&former, SystemTime::now());
         let put = Put::next(id, next, change::Kind::Expunged);
         let put = PutArticle { put, text: None, text_key: None, former: Some(former), compared: None };
         let write = Write { actor: ACTOR.into(), articles: vec![put], ..Default::default() };
         match commit(store.writes(), &[&write]).await {
-            Ok(Outcome::Committed(..)) => return Ok(true),
-            Ok(Outcome::Lost(_)) | Err(StoreError::Contention(_)) => {}
+            Ok(BatchOutcome::Committed(..)) => return Ok(true),
+            Ok(BatchOutcome::Lost(_)) | Err(StoreError::Contention(_)) => {}
             Err(StoreError::NoRange) => {
                 retention::extend(store.writes(), Retention::default(), write.change_count()).await?;
             }

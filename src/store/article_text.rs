@@ -12,7 +12,7 @@ use super::{
     StoreError, Tx,
     write::{PutArticle, provenance::Attributed},
 };
-use crate::model::article::{TextHash, keeps_text, text_hash};
+use crate::model::article::{TextHash, may_store_text, text_hash};
 
 /// Stores the texts of these articles, and their uses.
 pub(super) async fn insert(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<(), StoreError> {
@@ -71,7 +71,7 @@ async fn hold(tx: Tx<'_>, hashes: Vec<&[u8]>) -> Result<BTreeSet<Vec<u8>>, Store
 /// Erases the texts of all revisions of the articles that may no longer show a text, except texts that other articles
 /// use.
 pub(super) async fn erase(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<(), StoreError> {
-    let withheld = articles.iter().filter(|article| article.former.is_some() && !keeps_text(&article.put.record));
+    let withheld = articles.iter().filter(|article| article.former.is_some() && !may_store_text(&article.put.record));
     let withheld: Vec<Uuid> = withheld.map(|article| article.put.id).collect();
     if withheld.is_empty() {
         return Ok(());

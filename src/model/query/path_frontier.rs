@@ -14,13 +14,13 @@ pub const MAX_REACHED: usize = 100_000;
 
 /// One end of a search, with the participants reached from it.
 #[derive(Debug, Clone)]
-pub struct SearchEnd {
+pub struct Frontier {
     /// The participants by their distance from the end in meetings. Level 0 is the end itself.
     levels: Vec<Vec<Uuid>>,
     reached: HashSet<Uuid>,
 }
 
-impl SearchEnd {
+impl Frontier {
     /// An end that has reached only itself.
     pub fn new(end: Uuid) -> Self {
         Self { levels: vec![vec![end]], reached: HashSet::from([end]) }
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn extend_adds_only_participants_not_reached_before() {
-        let mut end = SearchEnd::new(Uuid::from_u128(5));
+        let mut end = Frontier::new(Uuid::from_u128(5));
         assert!(end.extend(ids([7, 5, 6, 7].into_iter())));
         assert!(end.extend(ids([6, 8, 5].into_iter())));
         assert_eq!(end.depth(), 2);
@@ -77,11 +77,11 @@ mod tests {
 
     #[test]
     fn extend_cuts_the_level_at_most_reached() {
-        let mut end = SearchEnd::new(Uuid::nil());
+        let mut end = Frontier::new(Uuid::nil());
         assert!(end.extend(ids(0..MAX_REACHED)));
         assert!(!end.extend(ids(MAX_REACHED - 1..MAX_REACHED + 1)));
         assert!(end.last().is_empty());
-        let mut end = SearchEnd::new(Uuid::nil());
+        let mut end = Frontier::new(Uuid::nil());
         assert!(!end.extend(ids(0..MAX_REACHED + 1)));
         assert_eq!(end.last().len(), MAX_REACHED - 1);
     }

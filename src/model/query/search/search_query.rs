@@ -7,7 +7,7 @@ pub const MAX_WORDS: usize = 100;
 
 /// A search query and its language.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct SearchQuery {
     /// The query in PostgreSQL's web-search syntax: quoted phrases of folded words, with `-` to negate and `or`
     /// between.
     pub words: String,
@@ -15,7 +15,7 @@ pub struct Question {
     pub language: String,
 }
 
-impl Question {
+impl SearchQuery {
     /// Used if the request has no language.
     const DEFAULT_LANGUAGE: &str = "en";
 
@@ -103,10 +103,10 @@ mod tests {
             ("!?", ""),
             (" - - ", ""),
         ] {
-            assert_eq!(Question::read(query, "").unwrap().words, expected, "{query}");
+            assert_eq!(SearchQuery::read(query, "").unwrap().words, expected, "{query}");
         }
-        assert_eq!(Question::read("", "de"), None);
-        assert_eq!(Question::read("x", "").unwrap().language, "en");
+        assert_eq!(SearchQuery::read("", "de"), None);
+        assert_eq!(SearchQuery::read("x", "").unwrap().language, "en");
         assert_eq!((count_words("a-b \"c d\" or -e"), count_words("...")), (5, 0));
     }
 

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::http2_preface::PrefaceStream;
+use super::protocol_detection::PrefaceStream;
 use crate::service::layer::only_grpc::PORT_SPEAKS;
 
 /// Maximum number of bytes of a request head that are read before the response.

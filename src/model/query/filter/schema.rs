@@ -4,7 +4,7 @@ use super::{FilterError, Values};
 use crate::model::text::suggestion::nearest;
 
 /// The fields and functions of the filters of a collection.
-pub struct Vocabulary {
+pub struct FilterSchema {
     /// The fields that can be compared.
     pub fields: &'static [Field],
     /// The functions, for conditions that no comparison expresses.
@@ -83,7 +83,7 @@ impl FunctionCall {
     }
 }
 
-impl Vocabulary {
+impl FilterSchema {
     /// The field with this name.
     pub(crate) fn field(&self, name: &str, position: usize) -> Result<&'static Field, FilterError> {
         self.fields.iter().find(|field| field.name == name).ok_or_else(|| FilterError::UnknownField {

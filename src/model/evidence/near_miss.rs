@@ -8,18 +8,18 @@ use crate::model::text::quoted::quoted;
 pub const SEARCH_BYTES: usize = 64 * 1024 * 1024;
 
 /// Code points of the shortest beginning or end of a quote that is reported. It must also be a third of the quote.
-const LEAST_PART: usize = 8;
+const MIN_PART: usize = 8;
 
 /// The kinds of difference that a near miss ignores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Detail {
+enum IgnoredDifference {
     WhiteSpace,
     Case,
     Quotes,
     Dashes,
 }
 
-impl Detail {
+impl IgnoredDifference {
     const ALL: [Self; 4] = [Self::WhiteSpace, Self::Case, Self::Quotes, Self::Dashes];
 
     const fn as_str(self) -> &'static str {
@@ -44,7 +44,7 @@ impl Folded {
     fn of(text: &str) -> Self {
         let mut folded = Self { text: String::with_capacity(text.len()), origins: Vec::with_capacity(text.len()) };
         for (at, letter) in text.char_indices() {
-            fold(letter, &Detail::ALL, &mut folded.text);
+            fold(letter, &IgnoredDifference::ALL, &mut folded.text);
             // A text has at most 1 MiB.
             folded.origins.resize(folded.text.len(), at as u32);
         }
@@ -60,12 +60,12 @@ impl Folded {
 }
 
 /// Appends a letter, with these details removed.
-fn fold(letter: char, details: &[Detail], out: &mut String) {
+fn fold(letter: char, details: &[IgnoredDifference], out: &mut String) {
     let has = |detail| details.contains(&detail);
     match letter {
         // White space includes invisible letters: soft hyphens, joiners, byte order marks.
-        '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' if has(Detail::WhiteSpace) => {}
-        letter if letter.is_whitespace() && has(Detail::WhiteSpace) => {}
+        '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' if has(IgnoredDifference::WhiteSpace) => {}
+        letter if letter.is_whitespace() && has(IgnoredDifference::WhiteSpace) => {}
         '"'
         | '\u{60}'
         | '\u{b4}'
@@ -75,17 +75,17 @@ fn fold(letter: char, details: &[Detail], out: &mut String) {
         | '\u{2018}'..='\u{201f}'
         | '\u{2032}'
         | '\u{2033}'
-            if has(Detail::Quotes) =>
+            if has(IgnoredDifference::Quotes) =>
         {
             out.push('\'');
         }
-        '\u{2010}'..='\u{2015}' | '\u{2212}' if has(Detail::Dashes) => out.push('-'),
-        letter if has(Detail::Case) => out.extend(letter.to_lowercase()),
+        '\u{2010}'..='\u{2015}' | '\u{2212}' if has(IgnoredDifference::Dashes) => out.push('-'),
+        letter if has(IgnoredDifference::Case) => out.extend(letter.to_lowercase()),
         letter => out.push(letter),
     }
 }
 
-fn without(text: &str, details: &[Detail]) -> String {
+fn without(text: &str, details: &[IgnoredDifference]) -> String {
     let mut folded = String::with_capacity(text.len());
     text.chars().for_each(|letter| fold(letter, details, &mut folded));
     folded
@@ -93,11 +93,12 @@ fn without(text: &str, details: &[Detail]) -> String {
 
 /// Describes how a quote differs from a passage with the same folded form.
 fn differences(quote: &str, passage: &str) -> String {
-    let differs = |detail: &Detail| {
-        let others: Vec<Detail> = Detail::ALL.into_iter().filter(|other| other != detail).collect();
+    let differs = |detail: &IgnoredDifference| {
+        let others: Vec<IgnoredDifference> =
+            IgnoredDifference::ALL.into_iter().filter(|other| other != detail).collect();
         without(quote, &others) != without(passage, &others)
     };
-    let names: Vec<&str> = Detail::ALL.into_iter().filter(differs).map(Detail::as_str).collect();
+    let names: Vec<&str> = IgnoredDifference::ALL.into_iter().filter(differs).map(IgnoredDifference::as_str).collect();
     let verb = if let [detail] = names[..]
         && !detail.ends_with('s')
     {
@@ -135,7 +136,7 @@ impl IndexedText<'_> {
 
     /// The hint for a quote that does not occur: the passage nearest to it.
     pub fn near_miss(&self, quote: &str) -> String {
-        let folded_quote = without(quote, &Detail::ALL);
+        let folded_quote = without(quote, &IgnoredDifference::ALL);
         if folded_quote.is_empty() || !self.may_hint() {
             return String::new();
         }
@@ -154,7 +155,7 @@ impl IndexedText<'_> {
         let ends: Vec<usize> = quote.char_indices().map(|(at, _)| at).chain([quote.len()]).collect();
         let head = self.longest(ends.len(), |length| folded.text.find(&quote[..ends[length]]));
         let tail = self.longest(ends.len(), |length| folded.text.rfind(&quote[ends[ends.len() - 1 - length]..]));
-        let least = LEAST_PART.max(ends.len() / 3);
+        let least = MIN_PART.max(ends.len() / 3);
         let is_long = |part: &(usize, usize)| part.0 >= least;
         match (head.filter(is_long), tail.filter(is_long)) {
             (Some((length, at)), tail) if tail.is_none_or(|tail| tail.0 <= length) => {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{tailer::Feed, watcher::ResumePoint};
 use crate::store::{
     StoreError,
-    change::{self, Extent, Logged, Position},
+    change::{self, FeedRange, Position, StoredChange},
 };
 
 /// The start that a caller asks for.
@@ -52,7 +52,7 @@ impl Feed {
         Ok((self.resolve(&extent, start).await?, extent.head))
     }
 
-    async fn resolve(&self, extent: &Extent, start: Start) -> Result<ResumePoint, StartError> {
+    async fn resolve(&self, extent: &FeedRange, start: Start) -> Result<ResumePoint, StartError> {
         match start {
             Start::Beginning => self.point_at(extent, extent.floor).await,
             Start::Now => self.point_at(extent, extent.head).await,
@@ -80,7 +80,7 @@ impl Feed {
         }
     }
 
-    async fn point_at(&self, extent: &Extent, position: i64) -> Result<ResumePoint, StartError> {
+    async fn point_at(&self, extent: &FeedRange, position: i64) -> Result<ResumePoint, StartError> {
         let epoch = extent.epoch.clone();
         if position == 0 && extent.floor == 0 {
             return Ok(ResumePoint { epoch, position, mark: [0; 8] });
@@ -90,12 +90,12 @@ impl Feed {
         if position < extent.floor || last.is_none() && position > extent.floor {
             return Err(self.expired(extent).await?);
         }
-        Ok(ResumePoint { epoch, position, mark: last.as_ref().map(Logged::mark).unwrap_or_default() })
+        Ok(ResumePoint { epoch, position, mark: last.as_ref().map(StoredChange::mark).unwrap_or_default() })
     }
 
     /// Checks a point that was handed out before. If another change is at its position, the database has lost changes,
     /// as after a restore from a backup. A new epoch then makes all watchers begin again.
-    async fn verify(&self, extent: &Extent, point: ResumePoint) -> Result<ResumePoint, StartError> {
+    async fn verify(&self, extent: &FeedRange, point: ResumePoint) -> Result<ResumePoint, StartError> {
         if point.epoch != extent.epoch {
             return Err(StartError::EpochChanged(extent.epoch.to_string()));
         }
@@ -117,7 +117,7 @@ impl Feed {
 
     /// The first position whose change is at or after a time; the one after the head if there is none. A binary search:
     /// times never decrease.
-    async fn first_since(&self, extent: &Extent, time: DateTime<Utc>) -> Result<i64, StoreError> {
+    async fn first_since(&self, extent: &FeedRange, time: DateTime<Utc>) -> Result<i64, StoreError> {
         let (mut low, mut high) = (extent.floor + 1, extent.head + 1);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -130,7 +130,7 @@ impl Feed {
         Ok(low)
     }
 
-    async fn expired(&self, extent: &Extent) -> Result<StartError, StoreError> {
+    async fn expired(&self, extent: &FeedRange) -> Result<StartError, StoreError> {
         let oldest = change::at(self.0.store.reads(), extent.floor + 1).await?;
         let point = ResumePoint { epoch: extent.epoch.clone(), position: extent.floor, mark: [0; 8] };
         Ok(StartError::Expired(point, oldest.map(|change| change.time)))

@@ -1,7 +1,7 @@
 //! Imports the records of an export, each under its own name: participants, then articles, reports, rulings (in order
 //! within a meeting) and reviews. A kind begins once all records of the kind before it are written.
 
-mod lanes;
+mod keyed_workers;
 
 use std::{mem, sync::Arc};
 
@@ -12,12 +12,12 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use self::lanes::Lanes;
+use self::keyed_workers::KeyedWorkers;
 use super::{
     compare::{self, Difference},
     fault::{Fault, uri_in},
     reader::{Location, Reader},
-    tally::Tally,
+    tally::ImportSummary,
 };
 use crate::{
     cli::{Clients, EXPORT_RECORD, json, retry},
@@ -31,10 +31,10 @@ use crate::{
 ///
 /// # Errors
 /// If the service is unreachable or refuses every call.
-pub async fn import(mut messages: Reader, clients: &Clients, tally: &Arc<Tally>, lanes: u16) -> Result<()> {
+pub async fn import(mut messages: Reader, clients: &Clients, tally: &Arc<ImportSummary>, lanes: u16) -> Result<()> {
     let writer = Writer { clients: clients.clone(), tally: tally.clone() };
     let mut waiting = Vec::new();
-    let mut open: Option<(RecordKind, Lanes)> = None;
+    let mut open: Option<(RecordKind, KeyedWorkers)> = None;
     while let Some(message) = messages.next().await {
         let item = match item(message.location.clone(), message.text) {
             Ok(Some(item)) => item,
@@ -48,7 +48,7 @@ pub async fn import(mut messages: Reader, clients: &Clients, tally: &Arc<Tally>,
             waiting.extend(before.close().await?);
             waiting = retry_waiting(waiting, &writer, lanes).await?;
         }
-        let (_, lanes) = open.get_or_insert_with(|| (item.kind, Lanes::open(&writer, lanes)));
+        let (_, lanes) = open.get_or_insert_with(|| (item.kind, KeyedWorkers::open(&writer, lanes)));
         if !lanes.send(item).await {
             break;
         }
@@ -71,7 +71,7 @@ async fn retry_waiting(mut waiting: Vec<Item>, writer: &Writer, lanes: u16) -> R
         if before == 0 {
             return Ok(waiting);
         }
-        let lanes = Lanes::open(writer, lanes);
+        let lanes = KeyedWorkers::open(writer, lanes);
         for item in waiting {
             if !lanes.send(item).await {
                 break;
@@ -190,7 +190,7 @@ fn id(name: &str) -> Option<&str> {
 #[derive(Clone)]
 struct Writer {
     clients: Clients,
-    tally: Arc<Tally>,
+    tally: Arc<ImportSummary>,
 }
 
 impl Writer {

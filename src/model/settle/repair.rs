@@ -16,7 +16,7 @@ const HEAD: i32 = Role::HeadOfDelegation as i32;
 /// Heads of delegations and the role HEAD_OF_DELEGATION are made to agree with the ruled one, or, if both were ruled,
 /// with the newer ruling. If roles decide and several members of one delegation have the role, the current head keeps
 /// it, else the first of them.
-pub fn make_coherent(account: &mut Account, heads: Heads) {
+pub fn repair_account(account: &mut Account, heads: Heads) {
     account.place.take_if(|place| *place == Place::default());
     account.date.take_if(|date| *date == DateSpan::default());
     account.announcement.take_if(|announcement| *announcement == Announcement::default());

@@ -8,12 +8,12 @@ use tokio::{sync::mpsc, task::JoinSet};
 use super::{Item, Writer};
 
 /// The lanes, each with a queue and a task.
-pub struct Lanes {
+pub struct KeyedWorkers {
     lanes: Vec<mpsc::Sender<Item>>,
     workers: JoinSet<Result<Vec<Item>>>,
 }
 
-impl Lanes {
+impl KeyedWorkers {
     pub fn open(writer: &Writer, lanes: u16) -> Self {
         let mut workers = JoinSet::new();
         let lanes = (0..lanes)
