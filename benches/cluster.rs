@@ -1,4 +1,4 @@
-//! The private cluster of a run, with fsync on. It is made at first use and removed when the run ends, also when the
+//! The private cluster of a run, with fsync on. It is made at first use and removed when the run ends, even when the
 //! run is killed.
 
 use std::sync::atomic::{AtomicU32, Ordering};

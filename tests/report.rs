@@ -42,7 +42,7 @@ fn date(month: i32, day: i32, basis: Basis) -> Option<DateSpan> {
 }
 
 #[tokio::test]
-async fn meeting_settles_on_the_values_of_its_reports() {
+async fn meeting_is_settled_from_its_reports() {
     let mut service = Service::start().await;
     let (a, b, c) = (
         published(&service, "urn:a", 4, "").await,

@@ -42,7 +42,7 @@ async fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(start).await
 }
 
-/// The directory of the cluster. It is removed at the end of the run, also when the run is killed.
+/// The directory of the cluster. It is removed at the end of the run, even if the run is killed.
 pub async fn directory() -> &'static DataDir {
     &cluster().await.directory
 }

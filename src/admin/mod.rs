@@ -34,7 +34,7 @@ const MAX_ATTEMPTS: usize = 100;
 /// If the database cannot be opened, or has no change feed.
 pub async fn new_epoch(config: config::Database) -> anyhow::Result<()> {
     let renewed = with_store(&config, async |store| {
-        let ended = change::extent(store.feed()).await?.epoch;
+        let ended = change::bounds(store.feed()).await?.epoch;
         Ok(change::renew_epoch(store.feed(), &ended).await?)
     });
     println!("{}", renewed.await.context("the database has no change feed to start a new epoch of")?);

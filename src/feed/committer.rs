@@ -104,11 +104,11 @@ impl Committer {
         let kib = (weight / 1024 + 1).min(QUEUE_KIB) as u32; // at most QUEUE_KIB: fits a u32
         let stopping = |_| SubmitError::Stopping;
         let capacity = Arc::clone(&self.capacity).acquire_many_owned(kib).await.map_err(|_| SubmitError::Stopping)?;
-        let (reply, verdict) = oneshot::channel();
+        let (reply, outcome) = oneshot::channel();
         let queued = Some(CountGuard::queued(writes.len()));
         let submission = Submission { writes, weight, reply, queued, _capacity: capacity };
         self.queue.send(submission).await.map_err(|_| SubmitError::Stopping)?;
-        Ok(verdict.await.map_err(stopping)??)
+        Ok(outcome.await.map_err(stopping)??)
     }
 }
 
@@ -261,7 +261,7 @@ fn outcome_name(outcome: &Result<BatchOutcome, StoreError>) -> &'static str {
     }
 }
 
-fn answer(submission: Submission, verdict: Result<SubmitOutcome, Arc<StoreError>>) {
+fn answer(submission: Submission, outcome: Result<SubmitOutcome, Arc<StoreError>>) {
     // Sending fails if the caller has disconnected. That is not an error.
-    let _ = submission.reply.send(verdict);
+    let _ = submission.reply.send(outcome);
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::store::{
     Store, StoreError,
-    change::{self, ChangePage, FeedRange, Position, StoredChange},
+    change::{self, ChangePage, FeedBounds, Position, StoredChange},
 };
 
 /// The size of a read: changes, and bytes of their records.
@@ -50,7 +50,7 @@ const CATCH_UP_READS: usize = 2;
 #[derive(Debug, Clone)]
 pub struct Head {
     /// The first and last positions of the feed.
-    pub extent: FeedRange,
+    pub bounds: FeedBounds,
     /// `StoredChange::mark` of the newest change; zeros if that change is not kept.
     pub mark: [u8; 8],
     /// The commit time of the newest change.
@@ -88,10 +88,10 @@ impl Feed {
     /// # Errors
     /// The database failed.
     pub async fn start(store: Store, stopping: CancellationToken) -> Result<Self, StoreError> {
-        let extent = change::extent(store.feed()).await?;
-        let newest = change::at(store.feed(), extent.head).await?;
-        let head = Head::of(extent, newest.as_ref());
-        metrics::init(head.extent.head);
+        let bounds = change::bounds(store.feed()).await?;
+        let newest = change::at(store.feed(), bounds.head).await?;
+        let head = Head::of(bounds, newest.as_ref());
+        metrics::init(head.bounds.head);
         let feed = Self(Arc::new(FeedInner {
             store,
             stopping: stopping.clone(),
@@ -120,8 +120,8 @@ impl Feed {
     /// The newest position that this instance knows. Every later read includes it.
     pub fn head(&self) -> Position {
         let head = self.0.head.borrow();
-        let number = head.extent.head.max(self.0.committed.load(Ordering::Relaxed));
-        Position { epoch: head.extent.epoch.clone(), number }
+        let number = head.bounds.head.max(self.0.committed.load(Ordering::Relaxed));
+        Position { epoch: head.bounds.epoch.clone(), number }
     }
 }
 
@@ -142,15 +142,15 @@ impl Feed {
         }
         let mut heads = self.0.head.subscribe();
         let reached =
-            heads.wait_for(|head| includes(&Position { epoch: head.extent.epoch.clone(), number: head.extent.head }));
+            heads.wait_for(|head| includes(&Position { epoch: head.bounds.epoch.clone(), number: head.bounds.head }));
         Ok(time::timeout(timeout, reached).await.is_ok())
     }
 }
 
 impl Head {
-    fn of(extent: FeedRange, newest: Option<&StoredChange>) -> Self {
+    fn of(bounds: FeedBounds, newest: Option<&StoredChange>) -> Self {
         let mark = newest.map(StoredChange::mark).unwrap_or_default();
-        Self { extent, mark, time: newest.map(|change| change.time), is_broken: false }
+        Self { bounds, mark, time: newest.map(|change| change.time), is_broken: false }
     }
 }
 
@@ -176,31 +176,31 @@ async fn read_new_changes(shared: &FeedInner) -> Result<bool, StoreError> {
     let mut found = false;
     loop {
         let before = shared.head.borrow().clone();
-        let last = before.extent.head;
+        let last = before.bounds.head;
         let page = change::after(shared.store.feed(), last, PAGE).await?;
-        metrics::record_progress(last, page.extent.head);
-        if page.extent.epoch != before.extent.epoch {
-            tracing::warn!(ended = %before.extent.epoch, epoch = %page.extent.epoch, "the feed has another epoch");
+        metrics::record_progress(last, page.bounds.head);
+        if page.bounds.epoch != before.bounds.epoch {
+            tracing::warn!(ended = %before.bounds.epoch, epoch = %page.bounds.epoch, "the feed has another epoch");
             return restart_at_head(shared).await.map(|()| true);
         }
         // The mark detects a standby that took over without the last changes and reused their positions.
-        if page.extent.head < last || !page.continues(before.mark) {
+        if page.bounds.head < last || !page.continues(before.mark) {
             tracing::error!(
                 known = last,
-                found = page.extent.head,
+                found = page.bounds.head,
                 "the database has lost changes: a new epoch begins"
             );
-            change::renew_epoch(shared.store.writes(), &before.extent.epoch).await?;
+            change::renew_epoch(shared.store.writes(), &before.bounds.epoch).await?;
             return restart_at_head(shared).await.map(|()| true);
         }
         let Some(newest) = page.changes.last() else {
-            if page.extent != before.extent {
-                shared.head.send_modify(|head| head.extent = page.extent);
+            if page.bounds != before.bounds {
+                shared.head.send_modify(|head| head.bounds = page.bounds);
             }
             return Ok(found);
         };
         if !is_contiguous(last, &page) {
-            if page.extent.floor > last {
+            if page.bounds.floor > last {
                 // This instance was suspended for longer than changes are kept.
                 return restart_at_head(shared).await.map(|()| true);
             }
@@ -211,12 +211,12 @@ async fn read_new_changes(shared: &FeedInner) -> Result<bool, StoreError> {
             return Ok(false);
         }
         found = true;
-        let extent = FeedRange { head: newest.position, ..page.extent.clone() };
-        let head = Head::of(extent, Some(newest));
-        let database_head = page.extent.head;
+        let bounds = FeedBounds { head: newest.position, ..page.bounds.clone() };
+        let head = Head::of(bounds, Some(newest));
+        let database_head = page.bounds.head;
         let is_last = newest.position == database_head;
         push(shared, page.changes).await?;
-        metrics::record_progress(head.extent.head, database_head);
+        metrics::record_progress(head.bounds.head, database_head);
         shared.head.send_replace(head);
         if is_last {
             return Ok(true);
@@ -247,11 +247,11 @@ async fn push(shared: &FeedInner, mut changes: Vec<StoredChange>) -> Result<(), 
 
 /// Clears the ring, and begins again at the head.
 async fn restart_at_head(shared: &FeedInner) -> Result<(), StoreError> {
-    let extent = change::extent(shared.store.feed()).await?;
-    let newest = change::at(shared.store.feed(), extent.head).await?;
+    let bounds = change::bounds(shared.store.feed()).await?;
+    let newest = change::at(shared.store.feed(), bounds.head).await?;
     shared.ring.write().unwrap_or_else(PoisonError::into_inner).clear();
     shared.committed.store(0, Ordering::Relaxed);
-    shared.head.send_replace(Head::of(extent, newest.as_ref()));
+    shared.head.send_replace(Head::of(bounds, newest.as_ref()));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{tailer::Feed, watcher::ResumePoint};
 use crate::store::{
     StoreError,
-    change::{self, FeedRange, Position, StoredChange},
+    change::{self, FeedBounds, Position, StoredChange},
 };
 
 /// The start that a caller asks for.
@@ -48,77 +48,77 @@ impl Feed {
     /// # Errors
     /// The start is not in the feed: another epoch, changes that are no longer kept, or the future.
     pub async fn resume_point(&self, start: Start) -> Result<(ResumePoint, i64), StartError> {
-        let extent = change::extent(self.0.store.reads()).await?;
-        Ok((self.resolve(&extent, start).await?, extent.head))
+        let bounds = change::bounds(self.0.store.reads()).await?;
+        Ok((self.resolve(&bounds, start).await?, bounds.head))
     }
 
-    async fn resolve(&self, extent: &FeedRange, start: Start) -> Result<ResumePoint, StartError> {
+    async fn resolve(&self, bounds: &FeedBounds, start: Start) -> Result<ResumePoint, StartError> {
         match start {
-            Start::Beginning => self.point_at(extent, extent.floor).await,
-            Start::Now => self.point_at(extent, extent.head).await,
+            Start::Beginning => self.point_at(bounds, bounds.floor).await,
+            Start::Now => self.point_at(bounds, bounds.head).await,
             Start::After(position) => {
-                if position.epoch != extent.epoch {
-                    return Err(StartError::EpochChanged(extent.epoch.to_string()));
+                if position.epoch != bounds.epoch {
+                    return Err(StartError::EpochChanged(bounds.epoch.to_string()));
                 }
-                if position.number > extent.head {
-                    return Err(StartError::InFuture(Position { epoch: extent.epoch.clone(), number: extent.head }));
+                if position.number > bounds.head {
+                    return Err(StartError::InFuture(Position { epoch: bounds.epoch.clone(), number: bounds.head }));
                 }
-                self.point_at(extent, position.number).await
+                self.point_at(bounds, position.number).await
             }
-            Start::ResumePoint(point) => self.verify(extent, point).await,
+            Start::ResumePoint(point) => self.verify(bounds, point).await,
             Start::Time(time) => {
                 if time > Utc::now() {
-                    return Err(StartError::InFuture(Position { epoch: extent.epoch.clone(), number: extent.head }));
+                    return Err(StartError::InFuture(Position { epoch: bounds.epoch.clone(), number: bounds.head }));
                 }
-                let first = self.first_since(extent, time).await?;
+                let first = self.first_since(bounds, time).await?;
                 // The oldest change kept may not be the first at or after the time: earlier ones may have been dropped.
-                if first == extent.floor + 1 && extent.floor > 0 && first <= extent.head {
-                    return Err(self.expired(extent).await?);
+                if first == bounds.floor + 1 && bounds.floor > 0 && first <= bounds.head {
+                    return Err(self.expired(bounds).await?);
                 }
-                self.point_at(extent, first - 1).await
+                self.point_at(bounds, first - 1).await
             }
         }
     }
 
-    async fn point_at(&self, extent: &FeedRange, position: i64) -> Result<ResumePoint, StartError> {
-        let epoch = extent.epoch.clone();
-        if position == 0 && extent.floor == 0 {
+    async fn point_at(&self, bounds: &FeedBounds, position: i64) -> Result<ResumePoint, StartError> {
+        let epoch = bounds.epoch.clone();
+        if position == 0 && bounds.floor == 0 {
             return Ok(ResumePoint { epoch, position, mark: [0; 8] });
         }
         let last = change::at(self.0.store.reads(), position).await?;
         // The change at the floor is dropped; those after it are kept.
-        if position < extent.floor || last.is_none() && position > extent.floor {
-            return Err(self.expired(extent).await?);
+        if position < bounds.floor || last.is_none() && position > bounds.floor {
+            return Err(self.expired(bounds).await?);
         }
         Ok(ResumePoint { epoch, position, mark: last.as_ref().map(StoredChange::mark).unwrap_or_default() })
     }
 
     /// Checks a point that was handed out before. If another change is at its position, the database has lost changes,
     /// as after a restore from a backup. A new epoch then makes all watchers begin again.
-    async fn verify(&self, extent: &FeedRange, point: ResumePoint) -> Result<ResumePoint, StartError> {
-        if point.epoch != extent.epoch {
-            return Err(StartError::EpochChanged(extent.epoch.to_string()));
+    async fn verify(&self, bounds: &FeedBounds, point: ResumePoint) -> Result<ResumePoint, StartError> {
+        if point.epoch != bounds.epoch {
+            return Err(StartError::EpochChanged(bounds.epoch.to_string()));
         }
         let pool = self.0.store.reads();
-        let is_lost = point.position > extent.head
+        let is_lost = point.position > bounds.head
             || point.mark != [0; 8]
                 && change::at(pool, point.position).await?.is_some_and(|change| change.mark() != point.mark);
         if is_lost {
             tracing::error!(
                 position = point.position,
-                head = extent.head,
+                head = bounds.head,
                 "the database has lost changes that were sent: a new epoch begins"
             );
-            let epoch = change::renew_epoch(pool, &extent.epoch).await?;
+            let epoch = change::renew_epoch(pool, &bounds.epoch).await?;
             return Err(StartError::EpochChanged(epoch.to_string()));
         }
-        self.point_at(extent, point.position).await
+        self.point_at(bounds, point.position).await
     }
 
     /// The first position whose change is at or after a time; the one after the head if there is none. A binary search:
     /// times never decrease.
-    async fn first_since(&self, extent: &FeedRange, time: DateTime<Utc>) -> Result<i64, StoreError> {
-        let (mut low, mut high) = (extent.floor + 1, extent.head + 1);
+    async fn first_since(&self, bounds: &FeedBounds, time: DateTime<Utc>) -> Result<i64, StoreError> {
+        let (mut low, mut high) = (bounds.floor + 1, bounds.head + 1);
         while low < high {
             let middle = low + (high - low) / 2;
             match change::at(self.0.store.reads(), middle).await? {
@@ -130,9 +130,9 @@ impl Feed {
         Ok(low)
     }
 
-    async fn expired(&self, extent: &FeedRange) -> Result<StartError, StoreError> {
-        let oldest = change::at(self.0.store.reads(), extent.floor + 1).await?;
-        let point = ResumePoint { epoch: extent.epoch.clone(), position: extent.floor, mark: [0; 8] };
+    async fn expired(&self, bounds: &FeedBounds) -> Result<StartError, StoreError> {
+        let oldest = change::at(self.0.store.reads(), bounds.floor + 1).await?;
+        let point = ResumePoint { epoch: bounds.epoch.clone(), position: bounds.floor, mark: [0; 8] };
         Ok(StartError::Expired(point, oldest.map(|change| change.time)))
     }
 }

@@ -34,7 +34,7 @@ pub struct ResumePoint {
     pub epoch: Arc<str>,
     /// The position of the last change before the point.
     pub position: i64,
-    /// `Logged::mark` of that change; zeros if it is not kept.
+    /// `StoredChange::mark` of that change; zeros if it is not kept.
     pub mark: [u8; 8],
 }
 
@@ -155,10 +155,10 @@ impl Watcher {
                 return Err(WatchError::Stopping);
             }
             let head = self.head.borrow_and_update().clone();
-            if head.extent.epoch != self.resume_point.epoch {
+            if head.bounds.epoch != self.resume_point.epoch {
                 return Err(WatchError::EpochChanged);
             }
-            if head.extent.head <= self.resume_point.position {
+            if head.bounds.head <= self.resume_point.position {
                 if !self.is_live && self.resume_point.position >= self.catch_up_position {
                     self.is_live = true;
                     return Ok(WatchEvent::CaughtUp);
@@ -216,11 +216,11 @@ pub async fn page(
     // The semaphore is never closed.
     let _permit = catch_up_reads.acquire().await;
     let page = change::after(store.reads(), resume_point.position, limit).await?;
-    let is_lost = page.extent.head < resume_point.position || !page.continues(resume_point.mark);
-    if is_lost || page.extent.epoch != resume_point.epoch {
+    let is_lost = page.bounds.head < resume_point.position || !page.continues(resume_point.mark);
+    if is_lost || page.bounds.epoch != resume_point.epoch {
         return Err(WatchError::EpochChanged);
     }
-    if page.extent.floor > resume_point.position {
+    if page.bounds.floor > resume_point.position {
         return Err(WatchError::Expired);
     }
     if !is_contiguous(resume_point.position, &page) {
@@ -232,7 +232,7 @@ pub async fn page(
         false => page.changes.into_iter().map(|change| Arc::new(FeedEntry::bare(change))).collect(),
     };
     let last = changes.back().map_or(resume_point.position, |entry| entry.change.position);
-    Ok((changes, last == page.extent.head))
+    Ok((changes, last == page.bounds.head))
 }
 
 /// Counts a watcher that needs records, until it is dropped. The tailer loads records while there is one.

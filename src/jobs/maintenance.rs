@@ -11,19 +11,19 @@ use crate::store::{
 };
 
 /// Interval between deletions of expired answers.
-const FORGET_PERIOD: Duration = Duration::from_secs(60 * 60);
+const DELETION_PERIOD: Duration = Duration::from_secs(60 * 60);
 /// Interval between runs of the change log's retention.
-const RETAIN_PERIOD: Duration = Duration::from_secs(60);
+const PARTITION_PERIOD: Duration = Duration::from_secs(60);
 
 /// Deletes expired answers to requests, periodically.
 pub async fn delete_expired_answers(store: Store) {
     loop {
-        match idempotency::forget_old(store.writes()).await {
+        match idempotency::delete_expired(store.writes()).await {
             Ok(0) => {}
             Ok(deleted) => tracing::debug!(deleted, "deleted expired answers to requests"),
             Err(error) => tracing::warn!(%error, "expired answers to requests could not be deleted"),
         }
-        time::sleep(FORGET_PERIOD).await;
+        time::sleep(DELETION_PERIOD).await;
     }
 }
 
@@ -40,6 +40,6 @@ pub async fn maintain_partitions(store: Store, retention: Retention) {
             // For example, a reader holds a lock on a range to drop. The next run tries again.
             Err(error) => tracing::warn!(%error, "the retention of the change log failed"),
         }
-        time::sleep(RETAIN_PERIOD).await;
+        time::sleep(PARTITION_PERIOD).await;
     }
 }

@@ -26,7 +26,7 @@ pub fn parse_text_hash(hex: &str) -> Option<TextHash> {
 }
 
 /// Brings an article from a request into its stored form. Takes the text out, normalises it to NFC and sets its length
-/// and hash. Returns the text, also if it may not be stored (see [`may_store_text`]).
+/// and hash. Returns the text, even if it may not be stored (see [`may_store_text`]).
 pub fn take_text(article: &mut Article) -> String {
     let mut text = std::mem::take(&mut article.text);
     canonical::text(&mut text);

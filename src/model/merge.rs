@@ -191,8 +191,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
-        /// Compares with a second world without merges. Both get each report of a merged meeting as one of its
-        /// survivor. So once every merge is undone, both worlds are equal.
+        /// Compares with a second world that gets the same events except merges. Once every merge is undone, both worlds
+        /// are equal.
         #[test]
         fn merges_that_are_undone_leave_no_trace(events in vec(any_event(), 0..24)) {
             let (mut merged, mut plain) = (World::of(3), World::of(3));

@@ -82,7 +82,7 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
     /// The time at which this revision was written; `None` before the first.
     fn update_time(&self) -> Option<&Timestamp>;
     /// The fields that the service sets.
-    fn marks(&mut self) -> ServiceFields<'_>;
+    fn service_fields(&mut self) -> ServiceFields<'_>;
 
     /// The id in the name.
     fn id(&self) -> Option<Uuid> {
@@ -91,7 +91,7 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
 
     /// Turns the record into the first revision of a new resource.
     fn make_first_revision(&mut self, id: Uuid, now: SystemTime) {
-        let marks = self.marks();
+        let marks = self.service_fields();
         *marks.name = Self::COLLECTION.name(id);
         *marks.revision = 1;
         *marks.create_time = Some(timestamp(now));
@@ -103,8 +103,8 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
     /// the clock went back, so that a read by time finds every revision.
     fn make_next_revision(&mut self, previous: &Self, now: SystemTime) {
         let mut previous = previous.clone();
-        let before = previous.marks();
-        let marks = self.marks();
+        let before = previous.service_fields();
+        let marks = self.service_fields();
         *marks.name = before.name.clone();
         *marks.revision = *before.revision + 1;
         *marks.create_time = *before.create_time;
@@ -115,9 +115,9 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
 
     /// Sets the etag: a hash over all other fields. Equal etags mean equal records.
     fn set_etag(&mut self) {
-        self.marks().etag.clear();
+        self.service_fields().etag.clear();
         let hash = blake3::hash(&self.encode_to_vec());
-        *self.marks().etag = hash.to_hex()[..16].to_owned();
+        *self.service_fields().etag = hash.to_hex()[..16].to_owned();
     }
 }
 
@@ -189,7 +189,7 @@ macro_rules! resource {
                 self.update_time.as_ref()
             }
 
-            fn marks(&mut self) -> ServiceFields<'_> {
+            fn service_fields(&mut self) -> ServiceFields<'_> {
                 ServiceFields {
                     name: &mut self.name,
                     etag: &mut self.etag,
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn succeed_sets_a_later_time_even_if_the_clock_goes_back() {
+    fn make_next_revision_sets_a_later_time_even_if_the_clock_goes_back() {
         let now = SystemTime::UNIX_EPOCH + Duration::new(5, 999_999_000);
         let mut participant = pb::Participant::default();
         participant.make_first_revision(Uuid::now_v7(), now);

@@ -46,7 +46,7 @@ pub async fn serve(mut stream: LingeringStream, address: SocketAddr, context: Ar
         Ok(()) => count_connection("served"),
         Err(ConnectionEnd::Unresponsive(reason)) => {
             count_connection("broken");
-            context.silence_log.log(address, reason);
+            context.dropped_connections.log(address, reason);
         }
         Err(ConnectionEnd::Broken(error)) => {
             count_connection("broken");
@@ -180,7 +180,7 @@ impl HandshakeLimit<'_> {
     /// Logs what the client did not send in time, and returns that as the reason.
     fn log_silence(&self, missing: &str) -> String {
         let reason = format!("{missing} within {:?}", self.timeout());
-        self.context.silence_log.log(self.address, &reason);
+        self.context.dropped_connections.log(self.address, &reason);
         reason
     }
 
@@ -231,7 +231,7 @@ where
         ended = &mut connection => return ended.map_err(classify),
         () = context.shutdown.stopping.cancelled() => {}
         () = unless_zero(config.idle_timeout, |timeout| calls.idle(timeout)) => {
-            context.silence_log.log(address, &format!("no call within {:?}", config.idle_timeout));
+            context.dropped_connections.log(address, &format!("no call within {:?}", config.idle_timeout));
         }
         () = unless_zero(config.connection_age, |age| time::sleep(jitter(age))) => {}
     }

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{certificates::CurrentConfig, dropped_connection_log::SilenceLog};
+use super::{certificates::CurrentConfig, dropped_connection_log::DroppedConnectionLog};
 use crate::{config::Transport, service::layer::Layers};
 
 /// The two stages of a shutdown.
@@ -21,5 +21,5 @@ pub struct ServerContext {
     /// None: connections are in plaintext.
     pub certificates: Option<CurrentConfig>,
     pub shutdown: Shutdown,
-    pub silence_log: SilenceLog,
+    pub dropped_connections: DroppedConnectionLog,
 }

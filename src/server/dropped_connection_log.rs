@@ -14,12 +14,12 @@ const MAX_LINES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// Logs silent connections up to the rate limit, and counts the rest.
 #[derive(Debug)]
-pub struct SilenceLog {
+pub struct DroppedConnectionLog {
     limiter: DefaultDirectRateLimiter,
     unlogged: AtomicU64,
 }
 
-impl SilenceLog {
+impl DroppedConnectionLog {
     /// A log for one port.
     pub fn new() -> Self {
         Self { limiter: RateLimiter::direct(Quota::per_minute(MAX_LINES_PER_MINUTE)), unlogged: AtomicU64::new(0) }

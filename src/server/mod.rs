@@ -35,7 +35,7 @@ use self::{
     bound_socket::BoundAddress,
     certificates::Certificates,
     context::{ServerContext, Shutdown},
-    dropped_connection_log::SilenceLog,
+    dropped_connection_log::DroppedConnectionLog,
     operations::Operations,
     readiness::{Readiness, State},
 };
@@ -196,7 +196,7 @@ async fn serve_with_readiness(
             config: config.transport.clone(),
             certificates: certificates.as_ref().map(Certificates::current),
             shutdown: signals.clone(),
-            silence_log: SilenceLog::new(),
+            dropped_connections: DroppedConnectionLog::new(),
         },
     );
     drop(api);

@@ -19,10 +19,10 @@ impl FilterService for Api {
     ) -> Result<Response<ListFilterFieldsResponse>, Status> {
         let request = request.into_inner();
         check(&request).map_err(ServiceError::from)?;
-        // The request's rule admits only collections with a vocabulary.
-        let vocabulary = filter_schema(&request.collection).ok_or(ServiceError::Defect)?;
-        let fields = vocabulary.fields.iter().map(field).collect();
-        let functions = vocabulary.functions.iter().map(function).collect();
+        // The request's rule admits only collections with a schema.
+        let schema = filter_schema(&request.collection).ok_or(ServiceError::Defect)?;
+        let fields = schema.fields.iter().map(field).collect();
+        let functions = schema.functions.iter().map(function).collect();
         Ok(Response::new(ListFilterFieldsResponse { fields, functions }))
     }
 }

@@ -187,9 +187,9 @@ impl<'r> FromRow<'r, PgRow> for StoredChange {
     }
 }
 
-/// The extent of the feed.
+/// The epoch of the feed, and its first and last kept positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FeedRange {
+pub struct FeedBounds {
     /// The name of this history.
     pub epoch: Arc<str>,
     /// Changes up to this position have been deleted.
@@ -198,10 +198,10 @@ pub struct FeedRange {
     pub head: i64,
 }
 
-/// A page of changes in the order of positions, and the extent of the feed in the same snapshot.
+/// A page of changes in the order of positions, and the bounds of the feed in the same snapshot.
 #[derive(Debug, Clone)]
 pub struct ChangePage {
-    pub extent: FeedRange,
+    pub bounds: FeedBounds,
     /// The change at the start position, if it has not been deleted.
     pub before: Option<StoredChange>,
     /// The changes after the start position.
@@ -221,7 +221,7 @@ impl ChangePage {
 /// # Errors
 /// `Damaged` if the feed has no state, or the database fails.
 pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePage, StoreError> {
-    // One statement, and so one snapshot: the extent matches the changes.
+    // One statement, and so one snapshot: the bounds matches the changes.
     let rows = sqlx::query(
         "select feed.epoch, feed.floor,
                 greatest(feed.floor, (select max(position) from change)) as head,
@@ -242,7 +242,7 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
     .fetch_all(pool)
     .await?;
     let first = rows.first().ok_or_else(|| StoreError::Damaged("feed".to_owned()))?;
-    let extent = FeedRange {
+    let bounds = FeedBounds {
         epoch: first.try_get::<String, _>("epoch")?.into(),
         floor: first.try_get("floor")?,
         head: first.try_get("head")?,
@@ -253,7 +253,7 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
     let before = changes.first().is_some_and(is_start).then(|| changes.remove(0));
     // A page is bounded: the cast cannot overflow.
     changes.truncate(limit as usize);
-    Ok(ChangePage { extent, before, changes })
+    Ok(ChangePage { bounds, before, changes })
 }
 
 /// The change at a position, if it has not been deleted.
@@ -265,16 +265,16 @@ pub async fn at(pool: &PgPool, position: i64) -> Result<Option<StoredChange>, St
     Ok(change)
 }
 
-/// The extent of the feed.
+/// The epoch of the feed, and its first and last kept positions.
 ///
 /// # Errors
 /// The database fails.
-pub async fn extent(pool: &PgPool) -> Result<FeedRange, StoreError> {
+pub async fn bounds(pool: &PgPool) -> Result<FeedBounds, StoreError> {
     let (epoch, floor, head): (String, i64, i64) =
         sqlx::query_as("select epoch, floor, greatest(floor, (select max(position) from change)) from feed")
             .fetch_one(pool)
             .await?;
-    Ok(FeedRange { epoch: epoch.into(), floor, head })
+    Ok(FeedBounds { epoch: epoch.into(), floor, head })
 }
 
 /// The position of the newest change. A later read sees that change and all before it.
@@ -282,7 +282,7 @@ pub async fn extent(pool: &PgPool) -> Result<FeedRange, StoreError> {
 /// # Errors
 /// The database fails.
 pub async fn head(pool: &PgPool) -> Result<Position, StoreError> {
-    let FeedRange { epoch, head, .. } = extent(pool).await?;
+    let FeedBounds { epoch, head, .. } = bounds(pool).await?;
     Ok(Position { epoch, number: head })
 }
 

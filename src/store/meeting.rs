@@ -1,5 +1,5 @@
 //! Meetings: docs, the columns that queries read, and the index table of the participants that reports name. The other
-//! index tables are in `participation`.
+//! index tables are in `account_index`.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -72,7 +72,7 @@ pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<ReportR
 ///
 /// # Errors
 /// The database fails.
-pub async fn active_of(pool: &PgPool, article: Uuid) -> Result<Vec<Doc>, StoreError> {
+pub async fn active_reports_of_article(pool: &PgPool, article: Uuid) -> Result<Vec<Doc>, StoreError> {
     let reports = sqlx::query_as(
         "select id, contract, doc
          from report

@@ -9,7 +9,7 @@ use tokio::time;
 
 use super::process;
 
-/// The interval at which recorded samples are moved into histogram buckets, also if no scraper asks for them.
+/// The interval at which recorded samples are moved into histogram buckets, even if no scraper asks for them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The description of a metric.

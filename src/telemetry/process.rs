@@ -1,4 +1,4 @@
-//! The metrics of this process from `/proc`, under the standard names of Prometheus clients. Empty on systems other
+//! The metrics of this process, read from `/proc`, under the standard names of Prometheus clients. Empty on systems other
 //! than Linux.
 
 use std::{fmt::Write, fs};

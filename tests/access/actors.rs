@@ -57,7 +57,7 @@ async fn a_write_records_the_principal_of_its_credentials_as_actor() {
 }
 
 #[tokio::test]
-async fn only_an_admin_may_name_another_actor_and_is_recorded_with_it() {
+async fn only_an_admin_may_name_another_actor_and_both_are_recorded() {
     let service = start(api_tokens()).await;
     let mut articles = service.articles.clone();
     let admin = token(&service.database, "gateway", Role::Admin).await.reveal();

@@ -81,7 +81,7 @@ pub async fn notified_wrongly(plan: Plan) -> Outcome {
 
 /// A snapshot from before the first write, and open transactions with writes, in this database and in another one. They
 /// stay open until the watchers have received everything.
-pub async fn held_open(plan: Plan) -> Outcome {
+pub async fn run_session_held_open(plan: Plan) -> Outcome {
     let fleet = Fleet::start().await;
     let (mut reader, mut writer) = (session(&fleet.database).await, session(&fleet.database).await);
     let mut elsewhere = session(&cluster::database().await).await;

@@ -63,7 +63,7 @@ const FAULTS: [Fault; 21] = faults! {
     "database killed"                                   database_restart::killed;
     "sessions terminated"                               database_session::terminated, ordinary;
     "notifications lost, doubled, late"                 database_session::notified_wrongly;
-    "snapshot and transactions held open"               database_session::held_open, ordinary;
+    "snapshot and transactions held open"               database_session::run_session_held_open, ordinary;
     "feed's lock held by a stranger"                    database_session::locked_out;
     "wire cut"                                          database_connection::cut, ordinary;
     "wire dead"                                         database_connection::dead;
@@ -71,8 +71,8 @@ const FAULTS: [Fault; 21] = faults! {
     "wire slow"                                         database_connection::slow;
     "retention outruns readers"                         slow_watchers::outrun_by_retention;
     "begun around the head"                             slow_watchers::around_the_head;
-    "1,000 watchers, one stuck, one slow"               slow_watchers::a_thousand;
-    "watcher behind the ring"                           ring::fallen_behind;
+    "1,000 watchers, one stuck, one slow"               slow_watchers::run_thousand_watchers;
+    "watcher behind the ring"                           ring::run_watcher_falls_behind;
     "tailer cut off within a page"                      ring::cut_off;
     "dump and restore"                                  dump_restore::restored;
     "standby promoted"                                  standby::promoted;

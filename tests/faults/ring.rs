@@ -26,7 +26,7 @@ const CUT_OFF: &str = "
       and query like '%superseded%'";
 
 /// A watcher is stuck until its position has left the ring buffer, and continues from the database.
-pub async fn fallen_behind(plan: Plan) -> Outcome {
+pub async fn run_watcher_falls_behind(plan: Plan) -> Outcome {
     let fleet = Fleet::start().await;
     let mut recording = Recording::begin(&fleet, plan).await;
     let shared = recording.shared.clone();

@@ -118,7 +118,7 @@ async fn begin_at(shared: Shared, address: InstanceAddress, start: i64) -> Watch
 }
 
 /// A thousand watchers at one instance, of which one is stuck and one reads a message per second.
-pub async fn a_thousand(plan: Plan) -> Outcome {
+pub async fn run_thousand_watchers(plan: Plan) -> Outcome {
     const PER_CONNECTION: usize = 40;
     let fleet = Fleet::start().await;
     let mut recording = Recording::begin(&fleet, plan).await;

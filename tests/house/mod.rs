@@ -128,7 +128,7 @@ fn crowded_folders() -> Vec<String> {
 }
 
 #[test]
-fn counts_keep_their_limits() {
+fn counts_stay_within_their_limits() {
     let mut exceeded = Vec::new();
     for Count { name, limit, places } in counts() {
         println!("{:>5} of at most {limit:>3}  {name}", places.len());

@@ -62,7 +62,7 @@ async fn run(service: &Service, statement: &'static str) {
 async fn sequential_scans(
     store: &Store,
     of: Option<Collection>,
-    vocabulary: &'static FilterSchema,
+    schema: &'static FilterSchema,
     (filter, query): (&str, &str),
 ) -> Vec<String> {
     fn collect(node: &Value, found: &mut Vec<String>) {
@@ -75,7 +75,7 @@ async fn sequential_scans(
             _ => {}
         }
     }
-    let parsed = filter::parse(vocabulary, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
+    let parsed = filter::parse(schema, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
     let (filter, question) = (parsed, SearchQuery::read(query, ""));
     let order = if question.is_some() { BEST_FIRST } else { BY_NAME };
     let mut ask = store.bounded_query(QueryClass::Page, Duration::from_secs(30)).await.unwrap();
@@ -90,9 +90,9 @@ async fn sequential_scans(
 }
 
 /// Filters for all functions by their examples, and for all fields with each of their operators.
-fn filters(vocabulary: &FilterSchema) -> Vec<String> {
-    let mut filters: Vec<String> = vocabulary.functions.iter().map(|function| function.example.to_owned()).collect();
-    for field in vocabulary.fields {
+fn filters(schema: &FilterSchema) -> Vec<String> {
+    let mut filters: Vec<String> = schema.functions.iter().map(|function| function.example.to_owned()).collect();
+    for field in schema.fields {
         let value = field.example.trim_start_matches(field.name).trim_start_matches([' ', '=', '<', '>', ':']);
         filters.extend(field.operators().iter().map(|operator| format!("{} {operator} {value}", field.name)));
     }
@@ -103,20 +103,20 @@ fn filters(vocabulary: &FilterSchema) -> Vec<String> {
 async fn list_filter_on_a_single_field_never_scans_a_whole_table() {
     let (service, store) = database().await;
     for (of, name) in LISTS {
-        let vocabulary = filter::filter_schema(name).expect("a collection");
-        let mut filters = filters(vocabulary);
+        let schema = filter::filter_schema(name).expect("a collection");
+        let mut filters = filters(schema);
         if name == "meetings" {
             let inside = self::filters(filter::PARTICIPATIONS);
             filters.extend(inside.into_iter().map(|conditions| format!("participant(({conditions}))")));
         }
         for filter in filters {
             for filter in [format!("NOT ({filter})"), filter] {
-                assert_eq!(sequential_scans(&store, of, vocabulary, (&filter, "")).await, [""; 0], "{name}: {filter}");
+                assert_eq!(sequential_scans(&store, of, schema, (&filter, "")).await, [""; 0], "{name}: {filter}");
             }
         }
     }
-    for (of, vocabulary) in [(Some(Collection::Articles), filter::ARTICLES), (None, filter::STATEMENTS)] {
-        assert_eq!(sequential_scans(&store, of, vocabulary, ("", "peace -war")).await, [""; 0]);
+    for (of, schema) in [(Some(Collection::Articles), filter::ARTICLES), (None, filter::STATEMENTS)] {
+        assert_eq!(sequential_scans(&store, of, schema, ("", "peace -war")).await, [""; 0]);
     }
     // Without its indexes, the same filter does scan the table: the check can fail.
     run(&service, "alter table meeting_topic drop constraint meeting_topic_pkey").await;

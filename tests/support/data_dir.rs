@@ -43,7 +43,7 @@ done
 rm -rf "$1"
 "#;
 
-/// An empty directory. Its processes and files are removed when it is dropped, and also when the tests are killed.
+/// An empty directory. Its processes and files are removed when it is dropped, even if the tests are killed.
 pub struct DataDir {
     path: PathBuf,
     reaper: Child,

@@ -1,6 +1,6 @@
 //! `readout export`: writes all live records of a running service as lines that `readout import` reads.
 //!
-//! `references` finds references to records that the export misses, `evidence` removes quotes that an import could not
+//! `references` finds references to records that the export misses, `unverifiable_evidence` removes quotes that an import could not
 //! check, `omissions` counts them.
 
 mod omissions;

@@ -28,11 +28,11 @@ impl References {
         match record {
             Record::Header(_) => true,
             Record::Participant(participant) => {
-                self.await_record(&participant.parent, &participant.name);
+                self.require_record(&participant.parent, &participant.name);
                 self.export(&participant.name)
             }
             Record::Article(article) => {
-                self.await_record(&article.syndicated_from, &article.name);
+                self.require_record(&article.syndicated_from, &article.name);
                 self.export(&article.name)
             }
             Record::Report(record) => {
@@ -41,14 +41,14 @@ impl References {
                     return false;
                 }
                 self.export(&record.meeting);
-                self.await_record(&report.article, &report.name);
+                self.require_record(&report.article, &report.name);
                 self.await_participants(report.account.as_ref(), &report.name);
                 let links = report.account.iter().flat_map(|account| &account.links);
                 self.links.extend(links.filter_map(|link| Collection::Meetings.id(&link.meeting)));
                 true
             }
             Record::Ruling(ruling) => {
-                self.await_record(&ruling.meeting, &ruling.name);
+                self.require_record(&ruling.meeting, &ruling.name);
                 self.await_participants(ruling.account.as_ref(), &ruling.name);
                 self.export(&ruling.name)
             }
@@ -79,7 +79,7 @@ impl References {
         Collection::of(name).is_none_or(|key| self.exported.insert(key))
     }
 
-    fn await_record(&mut self, name: &str, by: &str) {
+    fn require_record(&mut self, name: &str, by: &str) {
         if let Some(key) = Collection::of(name).filter(|key| !self.exported.contains(key)) {
             self.awaited.entry(key).or_insert_with(|| by.to_owned());
         }
@@ -87,7 +87,7 @@ impl References {
 
     fn await_participants(&mut self, account: Option<&Account>, by: &str) {
         for participation in account.iter().flat_map(|account| &account.participations) {
-            self.await_record(&participation.participant, by);
+            self.require_record(&participation.participant, by);
         }
     }
 }

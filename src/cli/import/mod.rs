@@ -1,6 +1,6 @@
 //! `readout import`: writes stories, or the records of an export, from files into a running service.
 //!
-//! `reader` reads messages from files (`unpack` decompresses, `framing` splits), `stories` and `records` write them,
+//! `reader` reads messages from files (`decompress` unpacks, `framing` splits), `stories` and `records` write them,
 //! `compare` finds differences from stored records, `tally` counts the outcome, `fault` and `fault_report` describe
 //! errors.
 

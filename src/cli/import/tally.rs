@@ -24,7 +24,7 @@ pub struct ImportSummary {
 }
 
 impl ImportSummary {
-    /// Creates an empty tally. With `all_errors` it prints every fault, else the first of each kind.
+    /// Creates an empty summary. With `all_errors` it prints every fault, else the first of each kind.
     pub fn new(console: &Console, all_errors: bool) -> Self {
         let faults = Mutex::new(FaultReport::new(all_errors));
         Self { totals: Mutex::default(), faults, console: console.clone() }

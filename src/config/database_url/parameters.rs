@@ -13,7 +13,7 @@ pub struct Parameter {
     /// Other accepted names.
     aliases: &'static [&'static str],
     /// The use of the value.
-    pub meaning: ParameterUse,
+    pub usage: ParameterUse,
 }
 
 /// The use of a parameter's value.
@@ -40,12 +40,12 @@ pub enum ParameterUse {
     Only(&'static [&'static str], &'static str),
 }
 
-const fn honoured(name: &'static str, aliases: &'static [&'static str], meaning: ParameterUse) -> Parameter {
-    Parameter { name, aliases, meaning }
+const fn honoured(name: &'static str, aliases: &'static [&'static str], usage: ParameterUse) -> Parameter {
+    Parameter { name, aliases, usage }
 }
 
 const fn only(name: &'static str, values: &'static [&'static str], advice: &'static str) -> Parameter {
-    Parameter { name, aliases: &[], meaning: ParameterUse::Only(values, advice) }
+    Parameter { name, aliases: &[], usage: ParameterUse::Only(values, advice) }
 }
 
 const KEEPALIVES: &str = "leave it out; readout checks an idle connection before it uses it";

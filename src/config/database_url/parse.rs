@@ -150,13 +150,13 @@ impl Parameters {
             if given.values.iter().any(|(name, ..)| *name == parameter.name) {
                 return Err(Error::Repeated(parameter.name));
             }
-            given.values.push((parameter.name, parameter.meaning, value));
+            given.values.push((parameter.name, parameter.usage, value));
         }
         Ok(given)
     }
 
-    fn value(&self, meaning: ParameterUse) -> Option<&str> {
-        self.values.iter().find(|(_, of, _)| *of == meaning).map(|(.., value)| value.as_str())
+    fn value(&self, usage: ParameterUse) -> Option<&str> {
+        self.values.iter().find(|(_, of, _)| *of == usage).map(|(.., value)| value.as_str())
     }
 
     /// Applies the parameters to a URL. They replace the parts before the query.
@@ -172,8 +172,8 @@ impl Parameters {
             let advice = "leave it out where sslmode is verify-full, and let the name of the host resolve to it";
             return Err(Error::Unsupported { name: "hostaddr", advice });
         }
-        for (name, meaning, value) in std::mem::take(&mut self.values) {
-            match meaning {
+        for (name, usage, value) in std::mem::take(&mut self.values) {
+            match usage {
                 ParameterUse::User => url.user = non_empty(value),
                 ParameterUse::Password => url.password = non_empty(value).map(secret),
                 ParameterUse::Database => url.database = non_empty(value),

@@ -32,7 +32,7 @@ impl IgnoredDifference {
     }
 }
 
-/// A text without its details, to find a quote that differs in nothing else.
+/// A text folded so that only differences worth reporting remain, to find a quote that differs in nothing else.
 #[derive(Debug)]
 pub struct Folded {
     text: String,

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn extend_cuts_the_level_at_most_reached() {
+    fn extend_cuts_the_level_at_max_reached() {
         let mut end = Frontier::new(Uuid::nil());
         assert!(end.extend(ids(0..MAX_REACHED)));
         assert!(!end.extend(ids(MAX_REACHED - 1..MAX_REACHED + 1)));

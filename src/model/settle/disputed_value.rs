@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn values_equal_their_protojson_by_reflection() {
+    fn value_equals_the_protojson_made_by_reflection() {
         let date = |day| Some(pb::Date { year: 2020, month: 8, day });
         let time = |hours| Some(pb::TimeOfDay { hours, minutes: 30, seconds: 0, nanos: 1 });
         let span = pb::DateSpan {

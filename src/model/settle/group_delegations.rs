@@ -41,13 +41,13 @@ pub fn group<'a>(reports: &[RankedReport<'a>]) -> Vec<(String, Vec<DelegationMem
     groups
 }
 
-type DelegationKey = fn(&pb::Delegation) -> String;
+type DelegationTrait = fn(&pb::Delegation) -> String;
 
-const FINER: [DelegationKey; 3] = [kind, organization, label];
+const FINER: [DelegationTrait; 3] = [kind, organization, label];
 
 /// The id of the undivided group of a delegation.
 fn broad_trait(delegation: &pb::Delegation) -> String {
-    let traits: [DelegationKey; 3] = [region, organization, label];
+    let traits: [DelegationTrait; 3] = [region, organization, label];
     traits.iter().map(|of| of(delegation)).find(|part| !part.is_empty()).unwrap_or_else(|| "unnamed".to_owned())
 }
 
@@ -82,7 +82,7 @@ fn named(name: &str, value: &str) -> String {
 fn divide<'a>(
     id: String,
     members: Vec<DelegationMember<'a>>,
-    finer: &[DelegationKey],
+    finer: &[DelegationTrait],
     groups: &mut Vec<(String, Vec<DelegationMember<'a>>)>,
 ) {
     let joined = |part: String| if part.is_empty() { id.clone() } else { format!("{id}/{part}") };

@@ -2,7 +2,7 @@
 //!
 //! `ranking` weighs the values of one field. `ids` finds the participations and delegations that several reports share.
 //! `dates`, `offices`, `delegations`, `participations` and `statements` settle one noun each. `rulings` applies
-//! rulings, `coherent` makes the result consistent again. `disputes` and `disputed_value` report where the sources
+//! rulings, `repair` makes the result consistent again. `disputes` and `disputed_value` report where the sources
 //! disagree.
 
 mod dates;
@@ -77,10 +77,9 @@ pub struct Settled {
 ///
 /// Participations of the same participant are united; unresolved ones are united by name. The settled id is the
 /// participant's uuid, `name:<name key>`, or `delegation:<settled id>` for a participation that stands for a whole
-/// delegation; `group_delegations`
-/// defines the settled ids of delegations. All references are rewritten to settled ids. A reference that does not
-/// resolve is removed, as is a participation's reference to itself. Participations and delegations are in the order in
-/// which the reports, by rank, first mention them.
+/// delegation; `group_delegations` defines the settled ids of delegations. All references are rewritten to settled ids.
+/// A reference that does not resolve is removed, as is a participation's reference to itself. Participations and
+/// delegations are in the order in which the reports, by rank, first mention them.
 ///
 /// A delegation has one head, who is a member of it. The candidates are the participations reported as its head. If
 /// none of them is settled in it, the candidates are its members that are reported as a head elsewhere or of no
@@ -88,7 +87,7 @@ pub struct Settled {
 /// demands.
 ///
 /// Rulings come last: they overwrite fields of the settled account, which is then made consistent again (see
-/// `coherent`). A dispute lists the values that are left after step 2, strongest first, and the ruled value if no
+/// `repair`). A dispute lists the values that are left after step 2, strongest first, and the ruled value if no
 /// report has it.
 ///
 /// The result depends neither on the order of `reports` and `rulings` nor on repetitions in them. Without rulings the

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::SourceReport;
 use crate::pb;
 
-/// A report, and the settled participation and delegation of each of its own.
+/// A report, with the settled participation or delegation to which each of its own belongs.
 pub struct RankedReport<'a> {
     pub report: &'a pb::Report,
     pub account: &'a pb::Account,

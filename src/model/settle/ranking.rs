@@ -133,9 +133,9 @@ fn group_values<T>(
 }
 
 /// Up to this number of keys a linear scan is faster than hashing. A field seldom has more values.
-const FEW: usize = 8;
+const MAX_SCANNED_KEYS: usize = 8;
 /// The same for wordings: computing a text's key costs more than hashing.
-const FEW_WORDINGS: usize = 16;
+const MAX_SCANNED_WORDINGS: usize = 16;
 
 /// Numbers texts in the order in which they first occur. Texts with the same `names::key` share a number.
 pub struct TextIndex<'a> {
@@ -164,7 +164,7 @@ impl<'a> TextIndex<'a> {
         }
         names::write_key(text, &mut self.key);
         let index = (!self.key.is_empty()).then(|| self.index_of_key());
-        if self.wordings.len() < FEW_WORDINGS {
+        if self.wordings.len() < MAX_SCANNED_WORDINGS {
             self.wordings.push((text, index));
         }
         index
@@ -196,11 +196,11 @@ impl<K: Eq + Hash> KeyIndex<K> {
         if let Some(index) = self.few.iter().position(|seen| *seen == key) {
             return index;
         }
-        if self.few.len() < FEW {
+        if self.few.len() < MAX_SCANNED_KEYS {
             self.few.push(key);
             return self.few.len() - 1;
         }
-        let next = FEW + self.more.len();
+        let next = MAX_SCANNED_KEYS + self.more.len();
         *self.more.entry(key).or_insert(next)
     }
 }

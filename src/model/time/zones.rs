@@ -1,4 +1,4 @@
-//! Converts between local times in zones of the IANA time zone database and instants.
+//! Converts between instants and local times in zones of the IANA time zone database.
 //!
 //! The database has several names for one zone: Asia/Calcutta links to Asia/Kolkata. Zones compare by their offsets, so
 //! links need no table.

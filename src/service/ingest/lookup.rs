@@ -143,8 +143,8 @@ impl ChunkLookup {
         })
     }
 
-    /// The precedence of the first article in the group of copies that this one joins, among stored articles and those
-    /// of earlier stories.
+    /// The earliest article of the group of copies that this article would join, among stored articles and earlier
+    /// stories of the chunk.
     pub fn first(&self, article: &CopyCandidate) -> Precedence {
         let found = self.firsts.get(article.place.uri()).into_iter().flatten();
         let earlier = self.copies.iter().filter(|(copy, _)| copy.is_direct_copy_of(article)).map(|(_, first)| first);

@@ -32,7 +32,7 @@ use crate::{
         Api,
         article::{put_new, put_next},
         error::{ServiceError, require_live},
-        meeting::settle_inputs::{ReportInput, SettleInputs, require_room},
+        meeting::settle_inputs::{ReportInput, SettleInputs, check_report_limits},
         write::{WritePlan, revise::require_no_cycle, stale_evidence::mark_stale_evidence},
     },
     store::{
@@ -297,7 +297,7 @@ fn put_meeting(
     };
     let former: Meeting = doc.decode_to_rewrite()?;
     let mut inputs = lookup.inputs.get(&id).cloned().unwrap_or_default();
-    require_room(&former.name, &inputs, added.len())?;
+    check_report_limits(&former.name, &inputs, added.len())?;
     inputs.reports.extend(added);
     Ok(inputs.put(inputs.settled(&former, now), change::Kind::Reported))
 }

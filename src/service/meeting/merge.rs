@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::SystemTime};
 
 use uuid::Uuid;
 
-use super::settle_inputs::{SettleInputs, load_inputs, require_room};
+use super::settle_inputs::{SettleInputs, check_report_limits, load_inputs};
 use crate::{
     model::{
         merge::{mark_merged, unmark_merged},
@@ -49,7 +49,7 @@ pub async fn prepare_merge(
     let moved = load_all_reports(api, &source_ids, &former).await?;
     let mut by_meeting = load_inputs(api, &all).await?;
     let inputs = all.iter().filter_map(|id| by_meeting.remove(id)).fold(SettleInputs::default(), SettleInputs::and);
-    require_room(&former.name, &inputs, 0)?;
+    check_report_limits(&former.name, &inputs, 0)?;
 
     let now = SystemTime::now();
     let next = inputs.settled(&former, now);
@@ -150,7 +150,7 @@ async fn prepare(
     let (leaving, remaining) = by_meeting.remove(&former_id).unwrap_or_default().partition(&names);
     let inputs = by_meeting.remove(&into_id).unwrap_or_default().and(leaving);
     let into_name = Collection::Meetings.name(into_id);
-    require_room(&into_name, &inputs, 0)?;
+    check_report_limits(&into_name, &inputs, 0)?;
     if !is_undone {
         let leaves_nothing = |name: &String| Err(ServiceError::LeavesNothing(name.clone()));
         match (remaining.reports.is_empty(), inputs.reports.is_empty()) {

@@ -1,4 +1,4 @@
-//! MeetingService: meetings, and the reports that they are settled on.
+//! MeetingService: meetings, and the reports from which they are settled.
 //!
 //! A meeting's account is never written directly: it is settled from the meeting's active reports and rulings
 //! (`settle_inputs`). `update` makes rulings, `merge` moves reports between meetings, `retract` takes reports back;
@@ -21,7 +21,9 @@ use uuid::Uuid;
 
 use self::{
     list::{page, parse_query},
-    settle_inputs::{ReportInput, SettleInputs, complete_report, load_inputs_to_settle, load_source, require_room},
+    settle_inputs::{
+        ReportInput, SettleInputs, check_report_limits, complete_report, load_inputs_to_settle, load_source,
+    },
     view::{read, read_full},
 };
 use super::{
@@ -278,7 +280,7 @@ async fn prepare_report(
     };
     let (target, completed) = tokio::join!(load_target(api, request, meeting_id), completed);
     let ((former, mut inputs), (source, mut report)) = (target?, completed?);
-    require_room(&request.meeting, &inputs, 1)?;
+    check_report_limits(&request.meeting, &inputs, 1)?;
     report.meeting.clone_from(&request.meeting);
     if request.validate_only {
         report.name.clear();

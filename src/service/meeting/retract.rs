@@ -1,4 +1,4 @@
-//! MeetingService.RetractReport: takes reports back, and settles their meetings on the remaining reports.
+//! MeetingService.RetractReport: takes reports back, and settles their meetings from the remaining reports.
 
 use std::{collections::BTreeSet, time::SystemTime};
 
@@ -64,7 +64,7 @@ pub async fn prepare(
 /// # Errors
 /// `NewerContract` or `Damaged` for a report or a meeting, or the database fails.
 pub async fn all_of(api: &Api, article: Uuid, reason: &str, now: SystemTime) -> Result<Retracted, ServiceError> {
-    let docs = report::active_of(api.store.reads(), article).await?;
+    let docs = report::active_reports_of_article(api.store.reads(), article).await?;
     let reports: Vec<Report> = docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?;
     let retraction = Retraction { reason: reason.to_owned(), ..Default::default() };
     retract(api, &reports, &retraction, now).await

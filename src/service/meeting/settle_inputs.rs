@@ -298,7 +298,7 @@ fn find_same_content(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<
 ///
 /// # Errors
 /// `TooManyReports`.
-pub fn require_room(meeting: &str, inputs: &SettleInputs, added: usize) -> Result<(), ServiceError> {
+pub fn check_report_limits(meeting: &str, inputs: &SettleInputs, added: usize) -> Result<(), ServiceError> {
     let is_full = inputs.reports.len() + inputs.rulings.len() + added > MAX_REPORTS;
     match is_full || inputs.bytes > MAX_REPORT_BYTES {
         true => Err(ServiceError::TooManyReports(meeting.to_owned())),
@@ -316,10 +316,10 @@ mod tests {
         let input = |name| ReportInput::new(report(name), &Article::default(), Uuid::nil());
         let reports = vec![input("a"), input("b")];
         let all = SettleInputs { reports, rulings: vec![report("c")], bytes: MAX_REPORT_BYTES + 1, groups: None };
-        assert!(require_room("m", &all, 0).is_err());
+        assert!(check_report_limits("m", &all, 0).is_err());
         for part in <[SettleInputs; 2]>::from(all.partition(&BTreeSet::from(["a", "c"]))) {
             assert!((1..200).contains(&part.bytes));
-            assert!(require_room("m", &part, 0).is_ok());
+            assert!(check_report_limits("m", &part, 0).is_ok());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! MeetingService.ListStatements: statements of reports, each with the meeting, report and article that it is from.
+//! MeetingService.ListStatements: statements of reports, each with the meeting, report and article from which it comes.
 
 use std::{collections::HashMap, time::Duration};
 

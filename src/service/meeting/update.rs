@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::settle_inputs::{SettleInputs, load_inputs, require_room};
+use super::settle_inputs::{SettleInputs, check_report_limits, load_inputs};
 use crate::{
     model::{
         canonical::{Canonical, is_same},
@@ -151,7 +151,7 @@ async fn rule(
         let answer = inputs.answer(former);
         return Ok(plan_unchanged(call, validate_only, answer));
     }
-    require_room(&former.name, &inputs, 1)?;
+    check_report_limits(&former.name, &inputs, 1)?;
 
     // The newest ruling takes precedence, so this one must be newer than the meeting, hence than all rulings before it,
     // even if the clock went back.

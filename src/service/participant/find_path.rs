@@ -118,7 +118,7 @@ impl Search {
     async fn meet(&mut self, max_depth: usize) -> Result<Option<Vec<Uuid>>, StoreError> {
         loop {
             let (source, target) = (&self.source.end, &self.target.end);
-            let met = find_path::who_met(&mut self.db, source.last(), target.last(), &self.filter).await?;
+            let met = find_path::participants_who_met(&mut self.db, source.last(), target.last(), &self.filter).await?;
             if !met.is_empty() {
                 return Ok(Some(met));
             }
@@ -155,7 +155,9 @@ impl Search {
         let mut levels = vec![met];
         for depth in (1..source_end.depth()).rev() {
             let next = levels.last().map_or(&[][..], Vec::as_slice);
-            levels.push(find_path::who_met(&mut self.db, source_end.level(depth), next, &self.filter).await?);
+            levels.push(
+                find_path::participants_who_met(&mut self.db, source_end.level(depth), next, &self.filter).await?,
+            );
         }
         // The first step starts at the source itself.
         levels.truncate(source_end.depth());

@@ -202,7 +202,7 @@ pub fn plan_revision_with<R: Resource>(
     put: impl FnOnce(&mut Write),
 ) -> WritePlan<R> {
     if validate_only {
-        answer.marks().etag.clear();
+        answer.service_fields().etag.clear();
         return WritePlan::Validated(answer);
     }
     put(&mut write);

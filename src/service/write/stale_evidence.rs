@@ -29,7 +29,7 @@ pub fn replaces_text(former: &Article, next: &Article, text: &str) -> bool {
 /// # Errors
 /// `NewerContract` or `Damaged` for a report, or the database fails.
 pub async fn load_cited_reports(api: &Api, article: Uuid) -> Result<Vec<Report>, ServiceError> {
-    let docs = report::active_of(api.store.reads(), article).await?;
+    let docs = report::active_reports_of_article(api.store.reads(), article).await?;
     Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)
 }
 

@@ -112,14 +112,14 @@ where
         let ended = || Arc::new(StoreError::Unavailable(sqlx::Error::WorkerCrashed));
         let _permit = self.0.queue_permits.acquire().await.map_err(|_| ended())?;
         let (reply, result) = oneshot::channel();
-        let has_enough_tasks = {
+        let is_at_task_limit = {
             let mut queue = self.0.queue();
             queue.waiting.push_back(LoadRequest { keys, found: HashMap::new(), reply });
-            let has_enough_tasks = queue.tasks == BATCHES;
-            queue.tasks += usize::from(!has_enough_tasks);
-            has_enough_tasks
+            let is_at_task_limit = queue.tasks == BATCHES;
+            queue.tasks += usize::from(!is_at_task_limit);
+            is_at_task_limit
         };
-        if !has_enough_tasks {
+        if !is_at_task_limit {
             tokio::spawn(Task { shared: Arc::clone(&self.0), is_counted: true }.run());
         }
         result.await.map_err(|_| ended())?

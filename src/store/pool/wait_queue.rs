@@ -1,5 +1,5 @@
-//! A concurrency limit with a queue in front of it. Waiting is bounded by time and not by number: admitted work is
-//! still worth doing, and the database never sees the rest.
+//! A concurrency limit with a queue in front of it. A caller waits for a limited time; the
+//! number of waiting callers is not limited. A caller that waited too long is refused before it uses the database.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -63,7 +63,7 @@ pub async fn met_by(
 ///
 /// # Errors
 /// `OutOfTime` at the deadline, or the database fails.
-pub async fn who_met(
+pub async fn participants_who_met(
     bounded: &mut BoundedQuery,
     participants: &[Uuid],
     counterparts: &[Uuid],

@@ -80,7 +80,7 @@ const DELETE_BATCH: i64 = 10_000;
 ///
 /// # Errors
 /// The database fails.
-pub async fn forget_old(pool: &PgPool) -> Result<u64, StoreError> {
+pub async fn delete_expired(pool: &PgPool) -> Result<u64, StoreError> {
     let mut forgotten = 0;
     loop {
         let deleted = sqlx::query(

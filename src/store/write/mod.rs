@@ -143,12 +143,12 @@ impl PutArticle {
     /// True if `syndicated_from` changes to another article.
     pub(super) fn changes_parent(&self) -> bool {
         let former = self.former.as_ref().map(|former| former.syndicated_from.as_str());
-        moves(former, &self.put.record.syndicated_from)
+        has_other_parent(former, &self.put.record.syndicated_from)
     }
 }
 
 /// True if an existing record gets another parent, so that its ancestry must be checked.
-fn moves(former_parent: Option<&str>, parent: &str) -> bool {
+fn has_other_parent(former_parent: Option<&str>, parent: &str) -> bool {
     !parent.is_empty() && former_parent.is_some_and(|former| former != parent)
 }
 
@@ -166,7 +166,7 @@ pub struct PutParticipant {
 impl PutParticipant {
     /// True if `parent` changes to another participant.
     pub(super) fn changes_parent(&self) -> bool {
-        moves(self.former.as_ref().map(|former| former.parent.as_str()), &self.put.record.parent)
+        has_other_parent(self.former.as_ref().map(|former| former.parent.as_str()), &self.put.record.parent)
     }
 }
 

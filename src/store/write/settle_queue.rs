@@ -105,7 +105,8 @@ pub(in crate::store) async fn check_settled(
 pub(in crate::store) async fn enqueue(tx: Tx<'_>, batch: &[&Write]) -> Result<bool, StoreError> {
     mark_batch_settled(&mut *tx, batch).await?;
     let articles = || batch.iter().flat_map(|write| &write.articles);
-    let placed: Vec<Uuid> = articles().filter(|article| is_placed(article)).map(|article| article.put.id).collect();
+    let placed: Vec<Uuid> =
+        articles().filter(|article| joins_or_changes_group(article)).map(|article| article.put.id).collect();
     let seeds: BTreeSet<Uuid> = articles().flat_map(regrouped_seeds).collect();
     let resettled: Vec<Uuid> = articles()
         .filter(|article| article.former.as_ref().is_some_and(|former| affects_settling(former, &article.put.record)))
@@ -171,7 +172,7 @@ async fn mark_batch_settled(tx: Tx<'_>, batch: &[&Write]) -> Result<(), StoreErr
 }
 
 /// True if an article joins a group of copies or changes its origin, so that its neighbours may have another origin.
-fn is_placed(article: &PutArticle) -> bool {
+fn joins_or_changes_group(article: &PutArticle) -> bool {
     let record = &article.put.record;
     match &article.former {
         None => CopyCandidate::of(article.put.id, record, article.text_key).may_be_copy(),

@@ -105,7 +105,7 @@ async fn a_delegation_and_its_head_must_agree() {
 }
 
 #[tokio::test]
-async fn a_participation_without_a_name_or_on_its_own_behalf_is_refused() {
+async fn a_participation_that_has_no_name_or_acts_on_behalf_of_itself_is_refused() {
     assert_refused_fields(&[
         (|a| a.participations[2].name_as_written.clear(), &["participations[2]"]),
         (|a| a.participations[2].on_behalf_of = "last".into(), &["participations[2].on_behalf_of"]),

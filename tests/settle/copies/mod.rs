@@ -267,7 +267,7 @@ async fn copies_that_are_written_concurrently_end_in_one_group() {
 }
 
 #[tokio::test]
-async fn a_service_settles_the_queue_that_a_former_one_left() {
+async fn a_service_settles_the_queue_of_a_stopped_one() {
     let service = fast_heartbeats().await;
     let database = service.database.clone();
     let late = service.create_article(printed("urn:late", 9)).await;

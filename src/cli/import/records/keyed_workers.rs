@@ -1,4 +1,4 @@
-//! Writes records concurrently in lanes. Records of one key are in one lane, which writes them one after another.
+//! Writes records concurrently by workers. Records of one key go to one worker, which writes them one after another.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -7,43 +7,43 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{Item, Writer};
 
-/// The lanes, each with a queue and a task.
+/// Worker tasks, each with a queue.
 pub struct KeyedWorkers {
-    lanes: Vec<mpsc::Sender<Item>>,
-    workers: JoinSet<Result<Vec<Item>>>,
+    queues: Vec<mpsc::Sender<Item>>,
+    tasks: JoinSet<Result<Vec<Item>>>,
 }
 
 impl KeyedWorkers {
-    pub fn open(writer: &Writer, lanes: u16) -> Self {
-        let mut workers = JoinSet::new();
-        let lanes = (0..lanes)
+    pub fn open(writer: &Writer, count: u16) -> Self {
+        let mut tasks = JoinSet::new();
+        let queues = (0..count)
             .map(|_| {
-                let (lane, items) = mpsc::channel(1);
-                workers.spawn(writer.clone().write_all(items));
-                lane
+                let (queue, items) = mpsc::channel(1);
+                tasks.spawn(writer.clone().write_all(items));
+                queue
             })
             .collect();
-        Self { lanes, workers }
+        Self { queues, tasks }
     }
 
-    /// Sends a record to the lane of its key. Returns `false` if the lane has ended with an error, which `close`
+    /// Sends a record to the worker of its key. Returns `false` if the worker has ended with an error, which `close`
     /// returns.
     pub async fn send(&self, item: Item) -> bool {
         let mut hasher = DefaultHasher::new();
         item.key.hash(&mut hasher);
-        let lane = hasher.finish() % self.lanes.len() as u64;
-        self.lanes[lane as usize].send(item).await.is_ok()
+        let index = hasher.finish() % self.queues.len() as u64;
+        self.queues[index as usize].send(item).await.is_ok()
     }
 
     /// Waits until all records are written. Returns those that refer to a missing record.
     ///
     /// # Errors
-    /// The error that ended a lane.
+    /// The error that ended a worker.
     pub async fn close(mut self) -> Result<Vec<Item>> {
-        self.lanes.clear();
+        self.queues.clear();
         let mut waiting = Vec::new();
-        while let Some(worker) = self.workers.join_next().await {
-            waiting.extend(worker??);
+        while let Some(task) = self.tasks.join_next().await {
+            waiting.extend(task??);
         }
         Ok(waiting)
     }

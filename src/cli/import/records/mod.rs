@@ -27,11 +27,16 @@ use crate::{
     },
 };
 
-/// Imports all messages as records, of which at most `lanes` are written concurrently.
+/// Imports all messages as records, of which at most `worker_count` are written concurrently.
 ///
 /// # Errors
 /// If the service is unreachable or refuses every call.
-pub async fn import(mut messages: Reader, clients: &Clients, tally: &Arc<ImportSummary>, lanes: u16) -> Result<()> {
+pub async fn import(
+    mut messages: Reader,
+    clients: &Clients,
+    tally: &Arc<ImportSummary>,
+    worker_count: u16,
+) -> Result<()> {
     let writer = Writer { clients: clients.clone(), tally: tally.clone() };
     let mut waiting = Vec::new();
     let mut open: Option<(RecordKind, KeyedWorkers)> = None;
@@ -46,17 +51,17 @@ pub async fn import(mut messages: Reader, clients: &Clients, tally: &Arc<ImportS
         };
         if let Some((_, before)) = open.take_if(|(kind, _)| *kind != item.kind) {
             waiting.extend(before.close().await?);
-            waiting = retry_waiting(waiting, &writer, lanes).await?;
+            waiting = retry_waiting(waiting, &writer, worker_count).await?;
         }
-        let (_, lanes) = open.get_or_insert_with(|| (item.kind, KeyedWorkers::open(&writer, lanes)));
-        if !lanes.send(item).await {
+        let (_, workers) = open.get_or_insert_with(|| (item.kind, KeyedWorkers::open(&writer, worker_count)));
+        if !workers.send(item).await {
             break;
         }
     }
     if let Some((_, last)) = open {
         waiting.extend(last.close().await?);
     }
-    for item in retry_waiting(waiting, &writer, lanes).await? {
+    for item in retry_waiting(waiting, &writer, worker_count).await? {
         if let Some(status) = &item.missing {
             tally.failed(&item.location, &item.fault(status));
         }
@@ -65,19 +70,19 @@ pub async fn import(mut messages: Reader, clients: &Clients, tally: &Arc<ImportS
 }
 
 /// Writes records whose references were missing, repeatedly while there is progress. Returns those that still fail.
-async fn retry_waiting(mut waiting: Vec<Item>, writer: &Writer, lanes: u16) -> Result<Vec<Item>> {
+async fn retry_waiting(mut waiting: Vec<Item>, writer: &Writer, worker_count: u16) -> Result<Vec<Item>> {
     loop {
         let before = waiting.len();
         if before == 0 {
             return Ok(waiting);
         }
-        let lanes = KeyedWorkers::open(writer, lanes);
+        let workers = KeyedWorkers::open(writer, worker_count);
         for item in waiting {
-            if !lanes.send(item).await {
+            if !workers.send(item).await {
                 break;
             }
         }
-        waiting = lanes.close().await?;
+        waiting = workers.close().await?;
         if waiting.len() == before {
             return Ok(waiting);
         }
@@ -194,7 +199,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Writes the records of a lane. Returns those that refer to a missing record.
+    /// Writes the records of a worker. Returns those that refer to a missing record.
     async fn write_all(self, mut items: mpsc::Receiver<Item>) -> Result<Vec<Item>> {
         let mut waiting = Vec::new();
         while let Some(mut item) = items.recv().await {

@@ -258,8 +258,8 @@ pub static CHANGES: LazyLock<FilterSchema> = LazyLock::new(|| {
         ),
     ];
     let prefixed = |resource: &str, name: &str| -> &'static str { format!("{resource}.{name}").leak() };
-    let fields_of = |resource: &'static str, vocabulary: &FilterSchema| {
-        let fields = vocabulary.fields.iter().filter(move |field| (resource, field.name) != ("meeting", "article"));
+    let fields_of = |resource: &'static str, schema: &FilterSchema| {
+        let fields = schema.fields.iter().filter(move |field| (resource, field.name) != ("meeting", "article"));
         fields.map(move |field| Field {
             name: prefixed(resource, field.name),
             example: prefixed(resource, field.example),

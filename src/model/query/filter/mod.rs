@@ -49,7 +49,7 @@ impl Filter {
     pub const EVERYTHING: Self = Self::And(Vec::new());
 }
 
-/// A field and the value that it is compared with: for equality, unless there is an [`ComparisonOp`].
+/// A field and the value that it is compared with: for equality, unless there is a [`ComparisonOp`].
 ///
 /// Code that applies filters matches on this enum in full, so that a new field breaks the build until it is handled.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,8 +22,8 @@ pub const MAX_DEPTH: usize = 32;
 ///
 /// # Errors
 /// If the text does not follow the grammar, exceeds a limit, or has an unknown name or a value of the wrong type.
-pub fn parse(vocabulary: &'static FilterSchema, text: &str) -> Result<Filter, FilterError> {
-    read(vocabulary, text).map_err(|error| match error {
+pub fn parse(schema: &'static FilterSchema, text: &str) -> Result<Filter, FilterError> {
+    read(schema, text).map_err(|error| match error {
         FilterError::Syntax { position, message } if message.starts_with("expected") => {
             let message = format!("{message}; found {}", found(text, position));
             FilterError::Syntax { position, message }
@@ -38,7 +38,7 @@ fn found(text: &str, position: usize) -> String {
     if rest.is_empty() { "the end".to_owned() } else { quoted(&rest.chars().take(20).collect::<String>()) }
 }
 
-fn read(vocabulary: &'static FilterSchema, text: &str) -> Result<Filter, FilterError> {
+fn read(schema: &'static FilterSchema, text: &str) -> Result<Filter, FilterError> {
     if text.len() > MAX_BYTES {
         return Err(FilterError::TooComplex { what: "bytes", most: MAX_BYTES });
     }
@@ -51,7 +51,7 @@ fn read(vocabulary: &'static FilterSchema, text: &str) -> Result<Filter, FilterE
     let tree = aip_160::parse_filter_with_max_depth(text, MAX_DEPTH).map_err(|error| syntax_error(error, text))?;
     match &tree.expression {
         Some(expression) => {
-            TreeConverter { vocabulary, scan: PositionTracker::new(text), comparisons: 0 }.filter(expression)
+            TreeConverter { schema, positions: PositionTracker::new(text), comparisons: 0 }.filter(expression)
         }
         None => Ok(Filter::EVERYTHING),
     }
@@ -95,8 +95,8 @@ fn is_condition(text: &str, position: usize) -> bool {
 
 /// A walk through the parser's tree, in the order of the text.
 struct TreeConverter<'a> {
-    vocabulary: &'static FilterSchema,
-    scan: PositionTracker<'a>,
+    schema: &'static FilterSchema,
+    positions: PositionTracker<'a>,
     comparisons: usize,
 }
 
@@ -106,7 +106,7 @@ impl TreeConverter<'_> {
             Expression::And(parts) | Expression::Sequence(parts) => Ok(Filter::And(self.filters(parts)?)),
             Expression::Or(parts) => Ok(Filter::Or(self.filters(parts)?)),
             Expression::Not(inner) => {
-                self.scan.negation();
+                self.positions.negation();
                 Ok(Filter::Not(Box::new(self.filter(inner)?)))
             }
             Expression::Restriction(restriction) => self.comparison(restriction),
@@ -121,8 +121,8 @@ impl TreeConverter<'_> {
 
     /// The error for a field or value without an operator.
     fn missing_operator(&mut self, member: &Member) -> FilterError {
-        let position = self.scan.comparable();
-        if let Some(function) = member.field_path().and_then(|name| self.vocabulary.find_function(&name)) {
+        let position = self.positions.comparable();
+        if let Some(function) = member.field_path().and_then(|name| self.schema.find_function(&name)) {
             return bad_call(position, function, String::new());
         }
         FilterError::UnsupportedOperator {
@@ -143,8 +143,8 @@ impl TreeConverter<'_> {
 
     fn call(&mut self, call: &aip_160::Function) -> Result<Filter, FilterError> {
         self.count()?;
-        let position = self.scan.comparable();
-        let function = self.vocabulary.function(&call.name.join("."), position)?;
+        let position = self.positions.comparable();
+        let function = self.schema.function(&call.name.join("."), position)?;
         match (function.call, call.args.as_slice()) {
             (FunctionCall::OneParticipation, [Arg::Composite(conditions)]) => {
                 let conditions = self.within(PARTICIPATIONS, conditions)?;
@@ -152,7 +152,7 @@ impl TreeConverter<'_> {
             }
             (FunctionCall::Between, [first, second]) => {
                 let first = self.region(function, first)?;
-                let position = self.scan.peek();
+                let position = self.positions.peek();
                 let second = self.region(function, second)?;
                 if first == second {
                     return Err(FilterError::BadCall {
@@ -171,19 +171,19 @@ impl TreeConverter<'_> {
         }
     }
 
-    /// A nested filter with another vocabulary.
-    fn within(&mut self, vocabulary: &'static FilterSchema, expression: &Expression) -> Result<Filter, FilterError> {
-        let outer = std::mem::replace(&mut self.vocabulary, vocabulary);
+    /// A nested filter with another schema.
+    fn within(&mut self, schema: &'static FilterSchema, expression: &Expression) -> Result<Filter, FilterError> {
+        let outer = std::mem::replace(&mut self.schema, schema);
         let filter = self.filter(expression);
-        self.vocabulary = outer;
+        self.schema = outer;
         filter
     }
 
     /// A region as an argument of a function.
     fn region(&mut self, function: &'static Function, arg: &Arg) -> Result<String, FilterError> {
-        let position = self.scan.peek();
+        let position = self.positions.peek();
         let code = arg.as_value().map(Value::as_str);
-        self.scan.comparable();
+        self.positions.comparable();
         code.filter(|code| is_region(code)).map(str::to_owned).ok_or_else(|| {
             let sent = code.map(|code| format!(", not {}{}", quoted(code), did_you_mean(nearest_region(code))));
             bad_call(position, function, sent.unwrap_or_default())
@@ -192,8 +192,8 @@ impl TreeConverter<'_> {
 
     /// The error for a function in the place of a field or a value.
     fn misplaced(&mut self, function: &aip_160::Function) -> FilterError {
-        let position = self.scan.comparable();
-        match self.vocabulary.function(&function.name.join("."), position) {
+        let position = self.positions.comparable();
+        match self.schema.function(&function.name.join("."), position) {
             Ok(_) => FilterError::UnsupportedOperator {
                 position,
                 operator: "a function",
@@ -206,7 +206,7 @@ impl TreeConverter<'_> {
     fn comparison(&mut self, restriction: &Restriction) -> Result<Filter, FilterError> {
         self.count()?;
         let field = self.field(&restriction.comparable)?;
-        let (operator, argument) = self.scan.operator();
+        let (operator, argument) = self.positions.operator();
         let order = order(field, restriction.comparator, operator)?;
         let literal = self.literal(field, &restriction.arg, argument)?;
         let comparison = match order {
@@ -225,9 +225,9 @@ impl TreeConverter<'_> {
             Comparable::Member(member) => member,
             Comparable::Function(function) => return Err(self.misplaced(function)),
         };
-        let position = self.scan.comparable();
+        let position = self.positions.comparable();
         match member.field_path() {
-            Some(name) => self.vocabulary.field(&name, position),
+            Some(name) => self.schema.field(&name, position),
             None => Err(syntax(position, "expected the name of a field, without quotes")),
         }
     }
@@ -241,7 +241,7 @@ impl TreeConverter<'_> {
                 expected: "one comparison for each value, joined by OR",
             }),
             Arg::Comparable(Comparable::Member(member)) => {
-                self.scan.comparable();
+                self.positions.comparable();
                 let path = || member.field_path().unwrap_or_default();
                 let value = arg.as_value().ok_or_else(|| bad_value(field, position, &path()))?;
                 Ok(value.as_str())

@@ -1,7 +1,7 @@
 //! Finds the positions of the parts of a filter in its text.
 //!
 //! The parser's tree has no positions, but its parts are in the order of the text. A walk through the tree therefore
-//! scans the text in step, by the lexical rules of the parser. The positions are right only for text that the parser
+//! reads the text in parallel, by the lexical rules of the parser. The positions are right only for text that the parser
 //! accepts.
 
 /// The keywords. A word is a keyword only if white space follows.
@@ -14,7 +14,7 @@ pub struct PositionTracker<'a> {
 }
 
 impl<'a> PositionTracker<'a> {
-    /// A scan at the start of the text.
+    /// A tracker at the start of the text.
     pub fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }

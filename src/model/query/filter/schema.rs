@@ -1,4 +1,4 @@
-//! The vocabulary of a collection: the fields and functions of its filters, with lookup by name.
+//! The filter schema of a collection: the fields and functions of its filters, with lookup by name.
 
 use super::{FilterError, Values};
 use crate::model::text::suggestion::nearest;

@@ -41,7 +41,7 @@ fn cluster_holds_a_character_with_all_that_folds_with_it() {
 }
 
 #[test]
-fn letters_know_their_code_points() {
+fn letters_have_the_code_points_they_come_from() {
     let folded = |text: &str| {
         let mut letters = Vec::new();
         let cluster = Clusters::of(text).last().unwrap();

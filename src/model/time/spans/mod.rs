@@ -132,7 +132,7 @@ pub fn ends_before_it_starts(span: &DateSpan) -> bool {
 /// True if `fine` agrees with `coarse` and is more precise: it has a finer date, a time of day or a zone, or it is not
 /// approximate. No span contains itself. A span without a start neither contains another nor is contained.
 ///
-/// The relation is one of precision, not of extent: 2020-08 contains 2020-08-24 and also 2020-08-24 to 2020-08-27. A
+/// The relation is one of precision, not of bounds: 2020-08 contains 2020-08-24 and also 2020-08-24 to 2020-08-27. A
 /// visit from 2020-08-24 to 2020-08-27 does not contain talks on 2020-08-24: these two contradict each other.
 ///
 /// A day is a day in the zone of the span: "on the 4th, Asia/Baku" contains 23:00 in UTC on the 3rd.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::model::query::filter::{Comparison, ComparisonOp, DateRange, Filter};
 
 /// The parts of a conjunction, with `date >= a AND date <= b` merged into one comparison. A span of days that ends on
-/// or after the first day of a and starts on or before the last day of b overlaps the period between them, if that is
-/// not empty. The planner would estimate that each bound alone selects half of all meetings.
+/// or after the first day of `a` and starts on or before the last day of `b` overlaps the days from `a` to `b`, if `a`
+/// is not after `b`. The planner would estimate that each bound alone selects half of all meetings.
 pub fn merge_bounds(parts: &[Filter]) -> Cow<'_, [Filter]> {
     let (mut from, mut to) = (None, None);
     for (index, part) in parts.iter().enumerate() {

@@ -158,7 +158,7 @@ fn filter_merges_two_bounds_of_a_date_into_one_period() {
 }
 
 #[test]
-fn not_is_pushed_down_and_never_null() {
+fn negation_applies_to_each_comparison_and_never_yields_null() {
     for (text, expected) in [
         (
             "NOT (kind = TALKS OR -region = AZ)",

@@ -131,18 +131,18 @@ fn nesting_beyond_the_limit_is_rejected_in_every_construct() {
 #[test]
 fn every_example_and_every_enum_name_parses() {
     for name in ["articles", "changes", "meetings", "participants", "participations", "statements"] {
-        let Some(vocabulary) = filter_schema(name) else { panic!("{name}") };
-        for field in vocabulary.fields {
-            assert!(parse(vocabulary, field.example).is_ok(), "{name}: {}", field.example);
+        let Some(schema) = filter_schema(name) else { panic!("{name}") };
+        for field in schema.fields {
+            assert!(parse(schema, field.example).is_ok(), "{name}: {}", field.example);
             assert!(field.example.starts_with(field.name) && field.comment.ends_with('.'), "{name}: {}", field.name);
             assert!(!field.values.expected().is_empty(), "{name}: {}", field.name);
             for value in field.values.names() {
                 let text = format!("{} = {value}", field.name);
-                assert!(parse(vocabulary, &text).is_ok(), "{name}: {text}");
+                assert!(parse(schema, &text).is_ok(), "{name}: {text}");
             }
         }
-        for function in vocabulary.functions {
-            assert!(parse(vocabulary, function.example).is_ok(), "{name}: {}", function.example);
+        for function in schema.functions {
+            assert!(parse(schema, function.example).is_ok(), "{name}: {}", function.example);
             assert!(function.example.starts_with(function.name) && function.signature.starts_with(function.name));
         }
     }
