@@ -144,8 +144,8 @@ async fn a_misspelt_order_group_or_collection_gets_a_suggestion() {
         service.filters.clone().list_filter_fields(request).await.unwrap_err()
     };
     for (refused, end) in [
-        (ordered("Date").await, "not of \"Date\" at byte 0; did you mean \"date\"?"),
-        (ordered("  creat_time desc").await, "not of \"creat_time\" at byte 2; did you mean \"create_time\"?"),
+        (ordered("Date").await, "not \"Date\" at byte 0; did you mean \"date\"?"),
+        (ordered("  creat_time desc").await, "not \"creat_time\" at byte 2; did you mean \"create_time\"?"),
         (ordered("date DESC").await, "not \"date DESC\"; did you mean \"date desc\"?"),
         (ordered("update_time  descending").await, "; did you mean \"update_time desc\"?"),
         (ordered("date ascnd").await, "; did you mean \"date asc\"?"),
