@@ -6,13 +6,13 @@
 
 mod change;
 mod cluster;
-mod guarded;
 mod history;
 mod ingest;
 mod load;
 mod meeting;
 mod participant;
 mod report;
+mod security_cost;
 mod settle;
 mod table;
 mod unary;
@@ -68,7 +68,7 @@ fn main() {
             ingest::measure(&mut table).await;
         }
         if is_selected("guarded") {
-            guarded::measure(&mut table).await;
+            security_cost::measure(&mut table).await;
         }
         if is_selected("watch") {
             watch::measure(&mut table).await;

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 
 use crate::{
     admin, cli,
-    config::{Admin, Args, Command, Token, effective},
+    config::{Admin, Args, Command, Token, print_config},
     database, error_chain, server, telemetry,
 };
 
@@ -47,7 +47,7 @@ async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCod
         Command::Serve(serve) => Ok(log_failure(server::run(*serve, shutdown()?).await)),
         Command::Config(serve) => {
             server::check(&serve).await?;
-            io::stdout().write_all(effective::settings(given).as_bytes())?;
+            io::stdout().write_all(print_config::settings(given).as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Migrate(options) => Ok(log_failure(database::migrate(options).await)),

@@ -5,15 +5,15 @@
 
 mod chance;
 mod cluster;
-mod facts;
+mod filter_values;
+mod latency;
 mod load;
 mod plan;
+mod queries;
 mod query;
-mod sampler;
-mod shapes;
+mod query_subjects;
 mod stream;
 mod table;
-mod times;
 mod world;
 
 #[path = "../../tests/support/data_dir.rs"]
@@ -34,8 +34,8 @@ use std::{sync::Arc, time::Instant};
 use sqlx::postgres::PgConnectOptions;
 
 use self::{
-    facts::Facts, load::load, program::Program, sampler::Sampler, shapes::SHAPES, stream::Streamed, times::Times,
-    world::World,
+    filter_values::Sampler, latency::Times, load::load, program::Program, queries::SHAPES, query_subjects::Facts,
+    stream::Streamed, world::World,
 };
 
 const DEFAULT_SIZE: usize = 100_000;
@@ -79,7 +79,7 @@ async fn stage(database: &PgConnectOptions, from: usize, size: usize) -> Stage {
     let mut times = Vec::new();
     for shape in SHAPES {
         let sampler = || Sampler::new(shape.name, &world, &facts);
-        let measured = times::measure(shape, sampler(), &channel).await;
+        let measured = latency::measure(shape, sampler(), &channel).await;
         let query = (shape.query)(&mut sampler());
         times.push((measured, plan::indexes(&query, &channel, &mut connection).await));
     }

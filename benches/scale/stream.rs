@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use tonic::transport::Channel;
 
-use super::{query::Query, times::median};
+use super::{latency::median, query::Query};
 
 const ROUNDS: usize = 3;
 const COPY: &str = "copy (select doc from meeting where listed) to stdout";

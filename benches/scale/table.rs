@@ -2,8 +2,8 @@
 
 use super::{
     Stage,
-    shapes::{SHAPES, Shape, Target},
-    times::{Times, millis},
+    latency::{Times, millis},
+    queries::{SHAPES, Shape, Target},
 };
 
 const LEAST_STREAM_RATIO: f64 = 0.25;

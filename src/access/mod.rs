@@ -3,14 +3,14 @@
 //! `service/layer/access` calls it, and `service/status` converts the denials.
 
 pub mod api_token;
-pub mod certificate;
+pub mod client_certificate;
 pub mod denied;
 pub mod jwks;
 pub mod jwks_fetcher;
 pub mod jwt;
 pub mod principal;
 pub mod rates;
-pub mod tokens;
+pub mod token_cache;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -19,11 +19,11 @@ use std::{
 
 use self::{
     api_token::ApiToken,
-    certificate::{ClientIdentity, Identities},
+    client_certificate::{ClientIdentity, Identities},
     jwt::{JwtIssuer, Jwts},
     principal::{Identity, Validity},
     rates::CallerRates,
-    tokens::Tokens,
+    token_cache::Tokens,
 };
 pub use self::{denied::Denied, principal::Principal};
 use crate::{
@@ -261,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn anonymous_callers_are_refused_if_credentials_are_configured() {
-        let desk = certificate::ClientIdentity { name: "desk".to_owned(), role: Role::Reader };
+        let desk = client_certificate::ClientIdentity { name: "desk".to_owned(), role: Role::Reader };
         let options = Options { client_identities: vec![desk], ..Options::default() };
         for address in ["127.0.0.1:50051", "0.0.0.0:50051"] {
             let authenticator = authenticator(address, options.clone()).await.expect("an authenticator");

@@ -24,7 +24,7 @@ use tonic::{
 
 use super::{
     address::Address,
-    protocol_detection::{Protocol, protocol},
+    port_probe::{Protocol, protocol},
 };
 use crate::{
     config::{self, Secret},

@@ -1,7 +1,7 @@
 //! The commands that are clients of a running service, and `completions` and `man`. Data goes to standard output,
 //! everything else to standard error.
 //!
-//! `address` parses `--server`, `client` connects once `protocol_detection` has checked the port, `retry` repeats failed calls, `console` writes standard
+//! `address` parses `--server`, `client` connects once `port_probe` has checked the port, `retry` repeats failed calls, `console` writes standard
 //! error, `escape` makes text safe for terminals, and `json` reads and writes ProtoJSON.
 
 mod address;
@@ -12,7 +12,7 @@ pub mod export;
 pub mod import;
 pub mod json;
 pub mod manual;
-mod protocol_detection;
+mod port_probe;
 mod retry;
 mod time;
 pub mod watch;

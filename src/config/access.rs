@@ -9,7 +9,7 @@ use jsonwebtoken::Algorithm;
 use crate::{
     access::{
         Options,
-        certificate::ClientIdentity,
+        client_certificate::ClientIdentity,
         jwks_fetcher::KeySource,
         jwt::{ALGORITHMS, JwtIssuer},
     },

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{positive_seconds, seconds};
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Bounds")]
-pub struct Bounds {
+#[command(next_help_heading = "Call limits")]
+pub struct CallLimits {
     /// Maximum seconds that a unary call takes, even if its caller allows more
     #[arg(long, env = "READOUT_CALL_TIMEOUT", default_value = "60", value_name = "SECONDS",
         value_parser = positive_seconds)]
@@ -32,7 +32,7 @@ pub struct Bounds {
     pub stream_life: Duration,
 }
 
-impl Default for Bounds {
+impl Default for CallLimits {
     fn default() -> Self {
         Self {
             call_timeout: Duration::from_secs(60),

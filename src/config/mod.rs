@@ -9,11 +9,11 @@ mod client;
 mod command_line;
 mod database;
 pub mod database_url;
-pub mod effective;
 mod feed;
 mod help;
 mod operations;
 mod pools;
+pub mod print_config;
 pub mod secret;
 mod tls;
 mod token;
@@ -29,7 +29,7 @@ use uuid::Uuid;
 use self::help::{COMPLETIONS, CONFIG, EXPORT, EXPUNGE, IMPORT, NEW_EPOCH, REINDEX, WATCH};
 pub use self::{
     access::{Access, AnonymousRole, Jwt, Reflection},
-    call_limits::Bounds,
+    call_limits::CallLimits,
     client::Server,
     database::Database,
     feed::Feed,
@@ -163,7 +163,7 @@ pub struct Service {
     #[command(flatten)]
     pub access: Access,
     #[command(flatten)]
-    pub bounds: Bounds,
+    pub bounds: CallLimits,
     #[command(flatten)]
     pub pools: Pools,
     #[command(flatten)]
@@ -177,7 +177,7 @@ impl Default for Service {
             drain_timeout: Duration::from_secs(10),
             transport: Transport::default(),
             access: Access::default(),
-            bounds: Bounds::default(),
+            bounds: CallLimits::default(),
             pools: Pools::default(),
             feed: Feed::default(),
         }
@@ -329,10 +329,10 @@ mod tests {
         let limits = |service: &Service| service.pools.limits(&service.bounds);
         assert_eq!(limits(&serve), limits(&Service::default()));
         assert_eq!(limits(&serve), Limits::default());
-        let bounds = |Bounds { question_timeout, max_calls, max_streams, stream_life, .. }: Bounds| {
+        let bounds = |CallLimits { question_timeout, max_calls, max_streams, stream_life, .. }: CallLimits| {
             (question_timeout, max_calls, max_streams, stream_life)
         };
-        assert_eq!(bounds(serve.bounds), bounds(Bounds::default()));
+        assert_eq!(bounds(serve.bounds), bounds(CallLimits::default()));
         assert_eq!(serve.drain_delay, Service::default().drain_delay);
         assert_eq!(format!("{:?}", serve.transport), format!("{:?}", Transport::default()));
         assert_eq!(serve.feed.feed_heartbeat, Feed::default().feed_heartbeat);

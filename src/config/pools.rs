@@ -1,6 +1,6 @@
 //! The sizes of the connection pools.
 
-use super::Bounds;
+use super::CallLimits;
 use crate::store::Limits;
 
 /// The sizes of the connection pools. Each class of queries has its own pool, so that cheap queries do not wait for
@@ -33,7 +33,7 @@ pub struct Pools {
 
 impl Pools {
     /// Converts to the limits of the store.
-    pub fn limits(&self, bounds: &Bounds) -> Limits {
+    pub fn limits(&self, bounds: &CallLimits) -> Limits {
         Limits {
             reads: self.pool_reads,
             pages: self.pool_pages,

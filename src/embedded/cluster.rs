@@ -26,8 +26,8 @@ use tokio::{
 
 use super::{
     EmbeddedError, Options,
-    binaries::Binaries,
     os_user::OsUser,
+    server_programs::Binaries,
     socket::{self, PORT, SocketDir, remove_file},
 };
 

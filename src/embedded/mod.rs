@@ -2,15 +2,15 @@
 //! installed server programs run it, it is reached through a Unix socket only, and it starts and stops with the
 //! service.
 //!
-//! `binaries` finds the programs, `os_user` decides which user runs them, `cluster` owns the directory, `socket` the
+//! `server_programs` finds the programs, `os_user` decides which user runs them, `cluster` owns the directory, `socket` the
 //! socket's directory, and `server` the running process. `default_dir` chooses the default data directory.
 
-mod binaries;
 mod cluster;
 mod default_dir;
 mod error;
 mod os_user;
 mod server;
+mod server_programs;
 mod socket;
 
 use std::{

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use crate::{
     model::{
+        article_copies::{CopyCandidate, origins},
         canonical::is_same,
-        copies::{CopyCandidate, origins},
         resource::{Collection, Deletable, Resource},
         settle::VERSION,
     },
@@ -25,9 +25,9 @@ use crate::{
         Api, error::ServiceError, meeting::settle_inputs::load_inputs_to_settle, status::reason_of, write::WritePlan,
     },
     store::{
-        StoreError, change,
-        copies::{self, GroupMember},
-        meeting,
+        StoreError,
+        article_copies::{self, GroupMember},
+        change, meeting,
         write::{Put, PutArticle, SettleTask, Write, settle_queue},
     },
 };
@@ -172,8 +172,8 @@ async fn settle_group(api: &Api, task: SettleTask) -> Result<(), ServiceError> {
 /// Plans the next chunk of a group's articles; the answer is true if there are more.
 async fn prepare_group(api: &Api, task: SettleTask) -> Result<WritePlan<bool>, ServiceError> {
     // Read the version before the groups: a concurrent change of any group then makes this write conflict.
-    let groups = copies::version(api.store.reads()).await?;
-    let members = copies::group(api.store.reads(), task.id).await?;
+    let groups = article_copies::version(api.store.reads()).await?;
+    let members = article_copies::group(api.store.reads(), task.id).await?;
     let mut revised = revise_origins(&members)?;
     if revised.is_empty() {
         settle_queue::mark_settled(api.store.reads(), task).await?;

@@ -1,9 +1,9 @@
 //! The rules of the domain, as pure functions on the messages of the contract. No SQL and no gRPC.
 
 pub mod article;
+pub mod article_copies;
 pub mod canonical;
 pub mod change;
-pub mod copies;
 pub mod evidence;
 pub mod mask;
 pub mod meeting;

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{certificates::CurrentConfig, dropped_connection_log::DroppedConnectionLog};
+use super::{dropped_connection_log::DroppedConnectionLog, tls_certificates::CurrentConfig};
 use crate::{config::Transport, service::layer::Layers};
 
 /// The two stages of a shutdown.

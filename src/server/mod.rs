@@ -4,7 +4,6 @@
 //! the port for metrics and probes.
 
 mod bound_socket;
-mod certificates;
 mod connection;
 mod connection_limit;
 mod context;
@@ -17,6 +16,7 @@ mod operations;
 mod protocol_detection;
 mod readiness;
 mod tls;
+mod tls_certificates;
 mod write_timeout;
 mod wrong_protocol;
 
@@ -33,15 +33,15 @@ use tonic_health::ServingStatus;
 
 use self::{
     bound_socket::BoundAddress,
-    certificates::Certificates,
     context::{ServerContext, Shutdown},
     dropped_connection_log::DroppedConnectionLog,
     operations::Operations,
     readiness::{Readiness, State},
+    tls_certificates::Certificates,
 };
 use crate::{
     access::Authenticator,
-    config::{self, Bounds, Reflection},
+    config::{self, CallLimits, Reflection},
     database::Database,
     feed::{Committer, Feed, RecordLocks},
     jobs::{maintenance, settler},
@@ -281,7 +281,7 @@ async fn flush(committer_task: JoinHandle<()>) {
     }
 }
 
-fn layer_limits(bounds: &Bounds) -> layer::Limits {
+fn layer_limits(bounds: &CallLimits) -> layer::Limits {
     layer::Limits {
         call_timeout: bounds.call_timeout,
         max_wait: bounds.max_wait,

@@ -7,17 +7,17 @@
 
 pub mod account_index;
 pub mod article;
+pub mod article_copies;
 pub mod article_text;
 pub mod change;
-pub mod copies;
 pub mod error;
+mod from_row;
 pub mod meeting;
 pub mod participant;
 pub mod pool;
 pub mod query;
 pub mod report;
 pub mod retention;
-mod row;
 pub mod schema;
 pub mod statement;
 pub mod token;

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::{
     Doc, StoreError, Tx,
+    from_row::from_row,
     pool::batch_loader::BatchResult,
     query::list::{PAGE_BYTES, RecordPage},
-    row::from_row,
     time,
     write::{
         Claim, Put, Write,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
-use super::{StoreError, row::from_row};
+use super::{StoreError, from_row::from_row};
 
 /// The advisory lock that serialises the creation and the removal of ranges. Arbitrary, but the same in every instance.
 const RANGE_LOCK: i64 = 0x5245_4144_4f55_5402;

@@ -1,7 +1,7 @@
 //! Callers that authenticate with a client certificate.
 
 use readout::{
-    access::certificate::ClientIdentity,
+    access::client_certificate::ClientIdentity,
     config::{self, Access, ClientAuth, Tls, Transport},
     model::role::Role,
     pb::{

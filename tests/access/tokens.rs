@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::Utc;
 use futures_util::future::join_all;
 use readout::{
-    access::{api_token::ApiToken, tokens::Tokens},
+    access::{api_token::ApiToken, token_cache::Tokens},
     config::{Access, AnonymousRole},
     model::role::Role,
     pb::ErrorReason,

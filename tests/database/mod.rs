@@ -1,6 +1,5 @@
 //! Errors that a client gets while the database has a fault, and recovery afterwards without a restart of the service.
 
-mod away;
 mod backup;
 mod batched_reads;
 mod crash;
@@ -12,6 +11,7 @@ mod read_only;
 mod recovery;
 mod reindex;
 mod slow;
+mod unavailable;
 mod url;
 
 use std::time::Duration;

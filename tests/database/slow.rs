@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use readout::{
-    config::{self, Bounds},
+    config::{self, CallLimits},
     pb::{BatchGetParticipantsRequest, ErrorReason},
 };
 use sqlx::{ConnectOptions, Connection};
@@ -22,7 +22,7 @@ use crate::support::{
 const CALL_TIMEOUT: Duration = Duration::from_millis(500);
 
 async fn short_deadline() -> Service {
-    let bounds = Bounds { call_timeout: CALL_TIMEOUT, ..Default::default() };
+    let bounds = CallLimits { call_timeout: CALL_TIMEOUT, ..Default::default() };
     Service::start_as(cluster::database().await, config::Service { bounds, ..Default::default() }).await
 }
 

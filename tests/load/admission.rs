@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use readout::{
-    config::{self, Bounds, Pools},
+    config::{self, CallLimits, Pools},
     pb::{ErrorReason, GetParticipantRequest, ListMeetingsRequest, WatchChangesRequest, watch_changes_request::Start},
 };
 use sqlx::Connection;
@@ -14,7 +14,7 @@ use tonic_types::StatusExt;
 
 use crate::support::{Service, block_commits::waiting, cluster, data_dir::eventually, raw, reason_of};
 
-async fn start(bounds: Bounds, pools: Pools) -> Service {
+async fn start(bounds: CallLimits, pools: Pools) -> Service {
     Service::start_as(cluster::database().await, config::Service { bounds, pools, ..Default::default() }).await
 }
 
@@ -37,7 +37,7 @@ async fn list(service: &Service) -> Result<(), Status> {
 
 #[tokio::test]
 async fn query_that_waits_longer_than_max_wait_is_shed() {
-    let bounds = Bounds { max_wait: Duration::from_millis(50), ..Default::default() };
+    let bounds = CallLimits { max_wait: Duration::from_millis(50), ..Default::default() };
     let service = start(bounds, Pools { pool_pages: 1, ..Default::default() }).await;
     let blocker = block_meetings(&service).await;
     let first = list(&service);
@@ -53,7 +53,7 @@ async fn query_that_waits_longer_than_max_wait_is_shed() {
 
 #[tokio::test]
 async fn call_above_max_calls_is_shed_at_once_and_health_checks_are_exempt() {
-    let service = start(Bounds { max_calls: 1, ..Default::default() }, Pools::default()).await;
+    let service = start(CallLimits { max_calls: 1, ..Default::default() }, Pools::default()).await;
     let blocker = block_meetings(&service).await;
     let first = list(&service);
     let others = async {
@@ -79,7 +79,7 @@ async fn watch(service: &Service) -> Result<Streaming<readout::pb::WatchChangesR
 
 #[tokio::test]
 async fn stream_above_max_streams_is_shed_until_another_ends() {
-    let service = start(Bounds { max_streams: 1, ..Default::default() }, Pools::default()).await;
+    let service = start(CallLimits { max_streams: 1, ..Default::default() }, Pools::default()).await;
     let mut open = watch(&service).await.unwrap();
     open.message().await.unwrap();
     assert_shed(&watch(&service).await.unwrap_err());
@@ -90,7 +90,7 @@ async fn stream_above_max_streams_is_shed_until_another_ends() {
 
 #[tokio::test]
 async fn queued_query_ends_at_its_deadline() {
-    let bounds = Bounds { max_wait: Duration::from_secs(60), ..Default::default() };
+    let bounds = CallLimits { max_wait: Duration::from_secs(60), ..Default::default() };
     let service = start(bounds, Pools { pool_pages: 1, ..Default::default() }).await;
     let blocker = block_meetings(&service).await;
     let first = list(&service);
@@ -108,7 +108,8 @@ async fn queued_query_ends_at_its_deadline() {
 
 #[tokio::test]
 async fn unsent_requests_do_not_block_other_calls() {
-    let service = start(Bounds { max_wait: Duration::from_millis(50), ..Default::default() }, Pools::default()).await;
+    let service =
+        start(CallLimits { max_wait: Duration::from_millis(50), ..Default::default() }, Pools::default()).await;
     // More requests than may be in progress at once.
     let mut slow = Vec::new();
     for _ in 0..12 {

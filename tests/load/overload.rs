@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::join_all;
 use readout::{
-    config::{self, Bounds},
+    config::{self, CallLimits},
     pb::{
         AggregateMeetingsRequest, CreateParticipantRequest, ErrorReason, ListMeetingsRequest,
         meeting_service_client::MeetingServiceClient, participant_service_client::ParticipantServiceClient,
@@ -155,7 +155,7 @@ async fn service_under_ten_times_its_peak_load_sheds_calls_and_recovers() {
         Some(seconds) => (Duration::from_secs(seconds.div_ceil(10)), Duration::from_secs(seconds)),
         None => (Duration::from_secs(1), Duration::from_secs(2)),
     };
-    let bounds = Bounds { max_wait: MAX_WAIT, ..Default::default() };
+    let bounds = CallLimits { max_wait: MAX_WAIT, ..Default::default() };
     let service = Service::start_as(cluster::database().await, config::Service { bounds, ..Default::default() }).await;
     let people = [make::person("Kerim Veliyev", "AZ"), make::person("Ruslan Tsalikov", "RU")];
     let stories = (0..300).map(move |number| make::streamed(make::story(&format!("urn:{number}"), &people)));

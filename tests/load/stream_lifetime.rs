@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use readout::{
-    config::{self, Bounds},
+    config::{self, CallLimits},
     pb::{
         ErrorReason, ListParticipantsRequest, WatchChangesRequest, watch_changes_request::Start,
         watch_changes_response::Event,
@@ -47,7 +47,7 @@ async fn watch(service: &Service, start: Start, reason: ErrorReason) -> (Vec<Str
 
 #[tokio::test]
 async fn watch_that_reaches_its_lifetime_resumes_from_its_cursor() {
-    let bounds = Bounds { stream_life: Duration::from_millis(500), ..Default::default() };
+    let bounds = CallLimits { stream_life: Duration::from_millis(500), ..Default::default() };
     let service = Service::start_as(cluster::database().await, config::Service { bounds, ..Default::default() }).await;
     let (first, _) = service.add_person("First").await;
     let beginning = Start::Origin(readout::pb::Origin::Beginning.into());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use readout::{
-    config::{self, Bounds},
+    config::{self, CallLimits},
     pb::{AggregateMeetingsRequest, ErrorReason, ListMeetingsRequest},
 };
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -12,7 +12,7 @@ use tonic::{Code, Request, Status};
 use crate::support::{Refused, Service, cluster, make, raw, reason_of};
 
 async fn start(question_timeout: Duration) -> Service {
-    let bounds = Bounds { question_timeout, ..Default::default() };
+    let bounds = CallLimits { question_timeout, ..Default::default() };
     let config = config::Service { bounds, ..Default::default() };
     let mut service = Service::start_as(cluster::database().await, config).await;
     let people = [make::person("Kerim Veliyev", "AZ")];

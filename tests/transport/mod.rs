@@ -8,12 +8,12 @@ mod deadline;
 mod floods;
 mod http1;
 mod idle_connections;
+mod incomplete_input;
 mod mutual_tls;
 mod non_grpc_requests;
 mod refused_configurations;
 mod reload;
 mod silence;
-mod slow;
 mod tls;
 
 use std::{net::SocketAddr, path::Path};

@@ -87,8 +87,8 @@ fn cut(line: &str, longest: usize) -> String {
 
 /// Formats a location. A long path is shortened to its end.
 fn shortened_path(location: &Location) -> String {
-    const MAX_LENGTH: usize = 80;
-    let cut = location.file.chars().count().saturating_sub(MAX_LENGTH);
+    const MAX_FILE_NAME_CHARS: usize = 80;
+    let cut = location.file.chars().count().saturating_sub(MAX_FILE_NAME_CHARS);
     match location.file.char_indices().nth(cut) {
         Some((start, _)) if cut > 0 => format!("…{}:{}", &location.file[start..], location.line),
         _ => location.to_string(),

@@ -17,7 +17,7 @@ pub struct CursorFile {
 }
 
 /// Maximum length of a cursor in bytes. Cursors of the service are shorter.
-const MAX_LENGTH: usize = 1024;
+const MAX_CURSOR_LENGTH: usize = 1024;
 
 impl CursorFile {
     /// Reads the file, which need not exist, and checks that it can be replaced.
@@ -34,7 +34,10 @@ impl CursorFile {
             Ok(_) => {
                 let bytes = fs::read(path).with_context(|| format!("--cursor-file {name} cannot be read"))?;
                 let text = str::from_utf8(bytes.trim_ascii()).unwrap_or_default();
-                if text.is_empty() || text.len() > MAX_LENGTH || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                if text.is_empty()
+                    || text.len() > MAX_CURSOR_LENGTH
+                    || !text.bytes().all(|byte| byte.is_ascii_graphic())
+                {
                     bail!("--cursor-file {name} holds no cursor: give another file, or remove it to begin at --from");
                 }
                 Some(text.to_owned())

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::model::text::{
     quoted::quoted,
-    suggestion::{MAX_LENGTH, did_you_mean, nearest},
+    suggestion::{MAX_WORD_LENGTH, did_you_mean, nearest},
 };
 
 /// The sort key of a list. Unset values come before all others.
@@ -74,7 +74,7 @@ pub enum OrderError {
     UnknownField {
         /// The byte at which the name begins.
         position: usize,
-        /// The name as sent, cut after [`MAX_LENGTH`] characters.
+        /// The name as sent, cut after [`MAX_WORD_LENGTH`] characters.
         field: String,
         /// The fields that exist.
         fields: &'static Fields,
@@ -122,7 +122,7 @@ pub fn parse(fields: &'static Fields, text: &str) -> Result<OrderBy, OrderError>
         Some((_, by)) => Ok(OrderBy { by: *by, is_descending }),
         None => Err(OrderError::UnknownField {
             position: text.find(field).unwrap_or(0),
-            field: field.chars().take(MAX_LENGTH).collect(),
+            field: field.chars().take(MAX_WORD_LENGTH).collect(),
             fields,
             nearest: meant,
         }),

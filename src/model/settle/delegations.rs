@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
-    ids::Ids,
     ranking::{ReportedValue, SourceRanking},
+    settled_ids::Ids,
 };
 use crate::pb::{self, participation::Role};
 

@@ -10,13 +10,13 @@ mod delegations;
 mod disputed_value;
 mod disputes;
 mod group_delegations;
-mod ids;
 mod offices;
 mod participations;
 mod ranked_report;
 mod ranking;
 mod repair;
 mod rulings;
+mod settled_ids;
 mod statements;
 #[cfg(test)]
 pub mod tests;
@@ -27,9 +27,9 @@ use uuid::Uuid;
 use self::{
     disputed_value::DisputedValue,
     disputes::{DisputeCollector, Field, Sources},
-    ids::Ids,
     ranking::{ReportedValue, SourceRanking, candidates, numbers, texts},
     rulings::Rulings,
+    settled_ids::Ids,
 };
 pub use self::{rulings::rulable_paths, statements::unite};
 use super::{text::names, time::spans::key as span_key};

@@ -3,10 +3,10 @@
 use super::{
     disputed_value::DisputedValue,
     disputes::{self, DisputeCollector, Field, ParticipationField as Disputed},
-    ids::Ids,
     offices,
     ranked_report::{RankedReport, ReportParticipation},
     ranking::{ReportedValue, SourceRanking, candidates, numbers, texts},
+    settled_ids::Ids,
     sorted_unique,
 };
 use crate::pb;

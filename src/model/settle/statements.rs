@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{SourceReport, ids::Ids, ranked_report::RankedReport};
+use super::{SourceReport, ranked_report::RankedReport, settled_ids::Ids};
 use crate::pb;
 
 /// All statements, outcomes and links of the reports, by the rank of the report (see [`settle`](super::settle)) and in

@@ -39,8 +39,8 @@ use super::{
 use crate::{
     model::{
         article::{TextHash, may_store_text, take_next_text, take_text, uris},
+        article_copies::{CopyCandidate, affects_copy_group, text_key},
         canonical::is_same,
-        copies::{CopyCandidate, affects_copy_group, text_key},
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
     },
@@ -50,7 +50,7 @@ use crate::{
         ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest, article_service_server::ArticleService,
     },
     store::{
-        article, change, copies,
+        article, article_copies, change,
         write::{Put, PutArticle, Write},
     },
 };
@@ -328,7 +328,7 @@ fn source(article: &Article) -> Vec<Uuid> {
 /// The first article of the group of copies that this one belongs to, by the stored groups. If it joins several groups
 /// or leaves one, these are recomputed as a whole once it is written.
 async fn origin(api: &Api, article: &CopyCandidate) -> Result<String, ServiceError> {
-    let firsts = copies::firsts(api.store.reads(), std::slice::from_ref(article)).await?;
+    let firsts = article_copies::firsts(api.store.reads(), std::slice::from_ref(article)).await?;
     let candidates = firsts.iter().map(|(_, place)| place);
     let first = candidates.chain([&article.place]).min().unwrap_or(&article.place);
     Ok(Collection::Articles.name(first.id))
@@ -347,7 +347,7 @@ async fn next_origin(
     }
     let text_key = match text_key {
         None if next.text_sha256 == former.text_sha256 => {
-            copies::text_keys(api.store.reads(), &[id]).await?.pop().map(|(_, key)| key)
+            article_copies::text_keys(api.store.reads(), &[id]).await?.pop().map(|(_, key)| key)
         }
         sent => sent,
     };

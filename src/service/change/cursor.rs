@@ -6,7 +6,7 @@ use crate::{feed::watcher::ResumePoint, service::read::pagination::TokenKey};
 /// Version of the encoding.
 const VERSION: u8 = 1;
 /// Maximum length of a cursor.
-const MAX_LENGTH: usize = 256;
+const MAX_CURSOR_LENGTH: usize = 256;
 /// The byte ranges of a decoded cursor.
 const POSITION: std::ops::Range<usize> = 1..9;
 const MARK: std::ops::Range<usize> = 9..17;
@@ -91,7 +91,7 @@ fn part<const N: usize>(bytes: &[u8], range: std::ops::Range<usize>) -> [u8; N] 
 
 fn bytes(hex: &str) -> Option<Vec<u8>> {
     let is_hex = hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-    if !is_hex || !hex.len().is_multiple_of(2) || hex.len() > MAX_LENGTH {
+    if !is_hex || !hex.len().is_multiple_of(2) || hex.len() > MAX_CURSOR_LENGTH {
         return None;
     }
     let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
@@ -109,7 +109,7 @@ mod tests {
         let resume_point = ResumePoint { epoch: "5c9e71d0".into(), position: 1207, mark: [3; 8] };
         let cursors = Cursors::of("kind = CREATED", KEY);
         let cursor = cursors.write(&resume_point);
-        assert!(cursor.len() <= MAX_LENGTH);
+        assert!(cursor.len() <= MAX_CURSOR_LENGTH);
         assert_eq!(cursors.read(&cursor), Ok(resume_point));
         assert_eq!(Cursors::of("", KEY).read(&cursor), Err(CursorError::OtherFilter));
         assert_eq!(Cursors::of("kind = CREATED", TokenKey([8; 32])).read(&cursor), Err(CursorError::Invalid));

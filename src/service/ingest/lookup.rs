@@ -11,7 +11,7 @@ use super::validated::{ValidatedReport, ValidatedStory};
 use crate::{
     model::{
         article::{TextHash, may_store_text, same_content, update_from_story, uris as article_uris},
-        copies::{CopyCandidate, Precedence},
+        article_copies::{CopyCandidate, Precedence},
         evidence,
         participant::keys as participant_keys,
         report::{content, has_content, participants},
@@ -28,7 +28,7 @@ use crate::{
             stale_evidence::{load_cited_reports, replaces_text},
         },
     },
-    store::{Doc, StoreError, article, copies, meeting, participant, report, write::reference},
+    store::{Doc, StoreError, article, article_copies, meeting, participant, report, write::reference},
 };
 
 /// The stored records that the stories of a chunk may match or refer to.
@@ -156,7 +156,7 @@ impl ChunkLookup {
         let pool = api.store.reads();
         let stored: Vec<Uuid> = stories.iter().filter_map(|story| self.article(story)).collect();
         if !stored.is_empty() {
-            self.text_keys = copies::text_keys(pool, &stored).await?.into_iter().collect();
+            self.text_keys = article_copies::text_keys(pool, &stored).await?.into_iter().collect();
         }
         let mut candidates = Vec::new();
         for story in stories {
@@ -169,7 +169,7 @@ impl ChunkLookup {
             }
         }
         if !candidates.is_empty() {
-            for (index, first) in copies::firsts(pool, &candidates).await? {
+            for (index, first) in article_copies::firsts(pool, &candidates).await? {
                 self.firsts.entry(candidates[index].place.uri().to_owned()).or_default().push(first);
             }
         }

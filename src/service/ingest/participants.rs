@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{lookup::ChunkLookup, validated::ValidatedStory};
 use crate::{
     model::{
-        copies::CopyCandidate,
+        article_copies::CopyCandidate,
         participant::keys,
         participant_matching::may_match,
         resource::{Collection, Resource},

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     model::{
         article::{carry_withheld_text, may_store_text, same_content, uris},
-        copies::{CopyCandidate, affects_copy_group},
+        article_copies::{CopyCandidate, affects_copy_group},
         resource::{Collection, Deletable, Resource},
         rules::{Check, Path, Violations},
     },

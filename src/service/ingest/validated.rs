@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     model::{
         article::{TextHash, take_text},
-        copies::text_key,
+        article_copies::text_key,
         evidence,
         report::{content, content_hash, content_hash_v1},
         resource::Collection,

@@ -4,7 +4,7 @@ use tonic::codegen::http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
 /// Maximum length of an id, in characters.
-const MAX_LENGTH: usize = 128;
+const MAX_ID_LENGTH: usize = 128;
 
 /// The id of a call: visible ASCII.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl RequestId {
     pub fn of(headers: &HeaderMap) -> Self {
         let is_well_formed = |id: &&HeaderValue| {
             let bytes = id.as_bytes();
-            (1..=MAX_LENGTH).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+            (1..=MAX_ID_LENGTH).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
         };
         headers.get(Self::HEADER).filter(is_well_formed).map_or_else(Self::generate, |id| Self(id.clone()))
     }
@@ -53,10 +53,10 @@ mod tests {
             headers.insert(RequestId::HEADER, HeaderValue::from_bytes(id).unwrap());
             RequestId::of(&headers)
         };
-        for id in ["a", "job-7/3", &"x".repeat(MAX_LENGTH)] {
+        for id in ["a", "job-7/3", &"x".repeat(MAX_ID_LENGTH)] {
             assert_eq!(of(id.as_bytes()).as_str(), id);
         }
-        for id in [&b""[..], b"two words", "ü".as_bytes(), "x".repeat(MAX_LENGTH + 1).as_bytes()] {
+        for id in [&b""[..], b"two words", "ü".as_bytes(), "x".repeat(MAX_ID_LENGTH + 1).as_bytes()] {
             assert!(Uuid::try_parse(of(id).as_str()).is_ok(), "{id:?}");
         }
         let generated = RequestId::of(&HeaderMap::new());

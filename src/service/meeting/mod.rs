@@ -6,10 +6,10 @@
 
 mod aggregate;
 mod list;
+mod list_statements;
 mod merge;
 pub mod retract;
 pub mod settle_inputs;
-mod statement;
 mod update;
 mod view;
 
@@ -155,7 +155,7 @@ impl MeetingService for Api {
         &self,
         request: Request<ListStatementsRequest>,
     ) -> Result<Response<ListStatementsResponse>, Status> {
-        Ok(Response::new(statement::list(self, request).await?))
+        Ok(Response::new(list_statements::list(self, request).await?))
     }
 
     async fn update_meeting(&self, request: Request<UpdateMeetingRequest>) -> Result<Response<Meeting>, Status> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::counterpart::require_existing;
+use super::list_counterparts::require_existing;
 use crate::{
     model::{
         query::{

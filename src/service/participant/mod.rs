@@ -2,8 +2,8 @@
 //!
 //! `counterpart` and `find_path` serve the queries about who met whom. Reads, lists and writes are here.
 
-mod counterpart;
 mod find_path;
+mod list_counterparts;
 
 use std::{
     pin::Pin,
@@ -161,7 +161,7 @@ impl ParticipantService for Api {
         request: Request<ListCounterpartsRequest>,
     ) -> Result<Response<ListCounterpartsResponse>, Status> {
         let (request, budget) = self.read_query(request).await?;
-        Ok(Response::new(counterpart::list(self, &request, budget).await?))
+        Ok(Response::new(list_counterparts::list(self, &request, budget).await?))
     }
 
     async fn find_path(&self, request: Request<FindPathRequest>) -> Result<Response<FindPathResponse>, Status> {

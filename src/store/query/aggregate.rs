@@ -18,7 +18,7 @@ use crate::{
         resource::Collection,
     },
     pb::account::{Kind, Status},
-    store::{StoreError, row::from_row},
+    store::{StoreError, from_row::from_row},
 };
 
 /// The selection, the grouping and the order of counts.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{BoundedQuery, filter};
 use crate::{
     model::query::filter::Filter,
-    store::{StoreError, row::from_row},
+    store::{StoreError, from_row::from_row},
 };
 
 /// The grouping of counterparts.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::list::{PAGE_BYTES, PageRow, RecordPage};
 use crate::{
     model::resource::Collection,
-    store::{Doc, StoreError, row::from_row, table},
+    store::{Doc, StoreError, from_row::from_row, table},
 };
 
 /// One revision of a record, and its provenance.

@@ -19,7 +19,7 @@ use crate::{
         },
         resource::Collection,
     },
-    store::{Doc, StoreError, row::from_row, table},
+    store::{Doc, StoreError, from_row::from_row, table},
 };
 
 /// Maximum bytes of records in a page, not counting its first record.

@@ -16,12 +16,12 @@ use crate::{
     },
     store::{
         Doc, StoreError,
+        from_row::from_row,
         query::{
             BoundedQuery, filter,
             list::{PAGE_BYTES, Sort, push_sort, push_value},
             search,
         },
-        row::from_row,
         table,
     },
 };

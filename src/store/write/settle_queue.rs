@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::{Claim, PutArticle, SettleTask, Write};
 use crate::{
     model::{
-        copies::{CopyCandidate, affects_copy_group, affects_settling},
+        article_copies::{CopyCandidate, affects_copy_group, affects_settling},
         resource::Collection,
     },
-    store::{StoreError, Tx, copies::NEIGHBOURS},
+    store::{StoreError, Tx, article_copies::NEIGHBOURS},
 };
 
 /// The oldest tasks, at most `limit`, without the `excluded` ones.

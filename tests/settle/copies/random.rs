@@ -6,7 +6,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use readout::{
-    model::copies::{CopyCandidate, origins, text_key},
+    model::article_copies::{CopyCandidate, origins, text_key},
     pb::Article,
 };
 use uuid::Uuid;

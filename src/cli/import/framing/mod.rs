@@ -14,7 +14,7 @@ use crate::cli::json::shortened;
 
 /// Maximum size of a message in bytes. A message has at most 8 MiB in its binary encoding; JSON may escape a byte as
 /// six.
-pub const MAX_LENGTH: usize = 64 << 20;
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
 /// The size of a read, in bytes.
 const CHUNK: usize = 64 << 10;
@@ -71,7 +71,7 @@ enum Context {
 
 impl<R: Read> Messages<R> {
     pub fn new(input: R) -> Self {
-        Self::with_limit(input, MAX_LENGTH)
+        Self::with_limit(input, MAX_MESSAGE_BYTES)
     }
 
     fn with_limit(input: R, longest: usize) -> Self {

@@ -11,7 +11,7 @@ fn all_of(input: &str, longest: usize) -> Vec<(u64, String)> {
 }
 
 fn all(input: &str) -> Vec<(u64, String)> {
-    all_of(input, MAX_LENGTH)
+    all_of(input, MAX_MESSAGE_BYTES)
 }
 
 /// Returns the same, with `!` for each fault and without white space.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     model::{
         rules::Check,
-        settle::{ids::Ids, *},
+        settle::{settled_ids::Ids, *},
     },
     pb::account::Kind,
 };

@@ -3,11 +3,11 @@
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
-use super::{Doc, StoreError, row::from_row};
+use super::{Doc, StoreError, from_row::from_row};
 use crate::{
     model::{
         article::TextHash,
-        copies::{CopyCandidate, Precedence},
+        article_copies::{CopyCandidate, Precedence},
     },
     pb::Article,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use readout::config::{self, Bounds, Transport};
+use readout::config::{self, CallLimits, Transport};
 use tempfile::tempdir;
 use tonic::transport::Channel;
 
@@ -80,7 +80,7 @@ async fn connection_with_an_incomplete_frame_is_closed_by_keepalive() {
 
 #[tokio::test]
 async fn incomplete_request_message_ends_at_the_call_timeout() {
-    let bounds = Bounds { call_timeout: Duration::from_millis(200), ..Default::default() };
+    let bounds = CallLimits { call_timeout: Duration::from_millis(200), ..Default::default() };
     let config = config::Service { bounds, ..Default::default() };
     let service = Service::start_as(cluster::database().await, config).await;
     for method in [GET, "/readout.v1.ChangeService/WatchChanges", "/grpc.health.v1.Health/Check"] {

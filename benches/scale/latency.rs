@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tonic::transport::Channel;
 
-use super::{sampler::Sampler, shapes::Shape};
+use super::{filter_values::Sampler, queries::Shape};
 
 /// Sequential calls per shape.
 const CALLS: usize = 200;

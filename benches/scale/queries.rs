@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{query::Query, sampler::Sampler};
+use super::{filter_values::Sampler, query::Query};
 
 /// The limit for the median latency of a shape.
 #[derive(Clone, Copy)]

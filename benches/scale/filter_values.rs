@@ -4,7 +4,7 @@ use readout::{model::resource::Collection, pb::Account};
 
 use super::{
     chance::{Chance, chance_of, one_of},
-    facts::Facts,
+    query_subjects::Facts,
     world::World,
 };
 
