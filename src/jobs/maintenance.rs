@@ -20,7 +20,7 @@ pub async fn delete_expired_answers(store: Store) {
     loop {
         match idempotency::delete_expired(store.writes()).await {
             Ok(0) => {}
-            Ok(deleted) => tracing::debug!(deleted, "deleted expired answers to requests"),
+            Ok(deleted) => tracing::debug!(forgotten = deleted, "deleted expired answers to requests"),
             Err(error) => tracing::warn!(%error, "expired answers to requests could not be deleted"),
         }
         time::sleep(DELETION_PERIOD).await;
@@ -36,7 +36,9 @@ pub async fn maintain_partitions(store: Store, retention: Retention) {
         };
         match run.await {
             Ok((0, 0)) => {}
-            Ok((created, dropped)) => tracing::info!(created, dropped, "created and dropped ranges of the change log"),
+            Ok((created, dropped)) => {
+                tracing::info!(made = created, dropped, "created and dropped ranges of the change log")
+            }
             // For example, a reader holds a lock on a range to drop. The next run tries again.
             Err(error) => tracing::warn!(%error, "the retention of the change log failed"),
         }
