@@ -51,13 +51,25 @@ pub struct Options {
     pub jwt: Option<JwtIssuer>,
     /// The client certificates that give a role.
     pub client_identities: Vec<ClientIdentity>,
-    /// The role of callers without credentials. `Some(None)` refuses them; `None` lets the other options and the
-    /// address decide.
-    pub anonymous: Option<Option<Role>>,
+    /// The treatment of callers without credentials.
+    pub anonymous: Anonymous,
     /// The calls per second of each caller. 0: no limit.
     pub rate: u32,
     /// The burst size of each caller. Default: the calls of one second.
     pub rate_burst: Option<NonZeroU32>,
+}
+
+/// The treatment of callers without credentials.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Anonymous {
+    /// As the other options and the address decide: refused if any credentials are configured, else ADMIN on a loopback
+    /// address.
+    #[default]
+    Automatic,
+    /// They are refused.
+    Refused,
+    /// They get this role.
+    Role(Role),
 }
 
 impl Options {
@@ -210,10 +222,11 @@ impl Authenticator {
 /// address.
 fn anonymous_role(options: &Options, address: SocketAddr) -> Result<Option<Role>, AuthenticatorError> {
     match options.anonymous {
-        Some(role) => Ok(role),
-        None if options.asks_for_credentials() => Ok(None),
-        None if address.ip().to_canonical().is_loopback() => Ok(Some(Role::Admin)),
-        None => Err(AuthenticatorError::Open(address)),
+        Anonymous::Role(role) => Ok(Some(role)),
+        Anonymous::Refused => Ok(None),
+        Anonymous::Automatic if options.asks_for_credentials() => Ok(None),
+        Anonymous::Automatic if address.ip().to_canonical().is_loopback() => Ok(Some(Role::Admin)),
+        Anonymous::Automatic => Err(AuthenticatorError::Open(address)),
     }
 }
 
@@ -253,7 +266,7 @@ mod tests {
                 matches!(refused, AuthenticatorError::Open(_)) && refused.to_string().contains("--api-tokens"),
                 "{refused}"
             );
-            let explicit = Options { anonymous: Some(Some(Role::Reader)), ..Options::default() };
+            let explicit = Options { anonymous: Anonymous::Role(Role::Reader), ..Options::default() };
             let authenticator = authenticator(elsewhere, explicit).await.expect("an explicit role");
             assert_eq!(authenticator.anonymous, Some(Principal::anonymous(Role::Reader, false)));
         }

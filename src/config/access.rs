@@ -8,7 +8,7 @@ use jsonwebtoken::Algorithm;
 
 use crate::{
     access::{
-        Options,
+        Anonymous, Options,
         client_certificate::ClientIdentity,
         jwks_fetcher::KeySource,
         jwt::{ALGORITHMS, JwtIssuer},
@@ -56,7 +56,7 @@ impl Access {
             api_tokens: self.api_tokens,
             jwt: self.jwt.source(),
             client_identities: self.client_identities.clone(),
-            anonymous: self.anonymous_role.map(AnonymousRole::role),
+            anonymous: self.anonymous_role.map_or(Anonymous::Automatic, Anonymous::from),
             rate: self.rate,
             rate_burst: self.rate_burst,
         }
@@ -120,15 +120,14 @@ pub enum AnonymousRole {
     None,
 }
 
-impl AnonymousRole {
-    /// Returns the role; `None` if callers without credentials have none.
-    pub const fn role(self) -> Option<Role> {
-        match self {
-            Self::Reader => Some(Role::Reader),
-            Self::Writer => Some(Role::Writer),
-            Self::Curator => Some(Role::Curator),
-            Self::Admin => Some(Role::Admin),
-            Self::None => None,
+impl From<AnonymousRole> for Anonymous {
+    fn from(role: AnonymousRole) -> Self {
+        match role {
+            AnonymousRole::Reader => Self::Role(Role::Reader),
+            AnonymousRole::Writer => Self::Role(Role::Writer),
+            AnonymousRole::Curator => Self::Role(Role::Curator),
+            AnonymousRole::Admin => Self::Role(Role::Admin),
+            AnonymousRole::None => Self::Refused,
         }
     }
 }
