@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syn::{Item, ItemMod, ItemUse, UseTree, visit::Visit};
 
-use super::File;
+use crate::support::repository::File;
 
 /// The name of a top-level module.
 pub type Module = String;

@@ -1,6 +1,6 @@
 //! Words that the house style avoids, as places in files.
 
-use super::File;
+use crate::support::repository::File;
 
 /// Comment lines that open with a question word in the role of a noun ("What a caller sent").
 pub fn what_openings(file: &File) -> Vec<String> {

@@ -1,15 +1,13 @@
 //! The files in `ops/`: dashboard and alerts query existing metrics only, and the pages cover every metric, flag and
 //! alert.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::Path};
 
 use clap::CommandFactory;
 use readout::{config::Args, telemetry::metrics::METRICS};
 use serde_json::Value;
+
+use crate::support::repository::{File, files, read, root};
 
 const PAGES: [&str; 4] = ["deploy.md", "reference.md", "runbook.md", "faults.md"];
 
@@ -23,18 +21,8 @@ const QUOTED_MESSAGES: [&str; 6] = [
     "still reindexing",
 ];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn file(name: &str) -> String {
-    fs::read_to_string(root().join("ops").join(name)).expect("the file exists")
-}
-
-/// The files of a directory and of those below it.
-fn files_below(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+    read(Path::new("ops").join(name))
 }
 
 /// The anchor that GitHub gives a heading.
@@ -158,12 +146,9 @@ fn links_to_operator_pages_lead_to_a_heading() {
         let headings = page.lines().filter(|line| line.starts_with('#'));
         headings.map(|line| anchor(line.trim_start_matches('#'))).collect()
     };
-    let pages = [root().join("docs"), root().join("ops")];
-    let pages = pages.iter().flat_map(|directory| files_below(directory));
-    for path in pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+    for File { path, text } in ["docs", "ops"].into_iter().flat_map(|folder| files(folder, "md")) {
         let is_operator_page = path.parent().is_some_and(|parent| parent.ends_with("ops"));
         let own_name = path.file_name().and_then(|name| name.to_str()).expect("a name");
-        let text = fs::read_to_string(&path).expect("it is text");
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let (target, heading) = link.split_once('#').unwrap_or((link, ""));
             let name = match target.split_once("ops/") {
@@ -200,8 +185,7 @@ fn quoted_log_messages_are_logged() {
     let pages = PAGES.map(file).concat();
     // Wrapped lines of the pages are joined.
     let pages = pages.split_whitespace().collect::<Vec<_>>().join(" ");
-    let sources: String =
-        files_below(&root().join("src")).iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let sources: String = files("src", "rs").into_iter().map(|file| file.text).collect();
     for message in QUOTED_MESSAGES {
         assert!(pages.contains(message), "no page quotes: {message}");
         assert!(sources.contains(&format!("\"{message}")), "no source logs: {message}");

@@ -1,7 +1,5 @@
 //! Metrics: their names, labels and values.
 
-use std::{fs, path::Path};
-
 use futures_util::StreamExt;
 use readout::{
     pb::{
@@ -13,7 +11,7 @@ use readout::{
 };
 
 use super::Operated;
-use crate::support::{data_dir::eventually, make, raw};
+use crate::support::{data_dir::eventually, make, raw, repository::files};
 
 #[tokio::test]
 async fn calls_are_counted_by_method_and_status() {
@@ -134,29 +132,19 @@ async fn unknown_methods_are_counted_as_other_and_add_no_metric_labels() {
 /// A metric that is not in the table has neither help text nor buckets.
 #[test]
 fn every_metric_in_the_sources_is_in_the_table() {
-    let mut counted = Vec::new();
-    names_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut counted);
+    let counted: Vec<String> = files("src", "rs").iter().flat_map(|file| names_in(&file.text)).collect();
     assert!(counted.len() > 10, "{counted:?}");
     for name in counted {
         assert!(METRICS.iter().any(|metric| metric.name == name), "{name}");
     }
 }
 
-/// The metric names in sources that record metrics.
-fn names_in(dir: &Path, names: &mut Vec<String>) {
-    for entry in fs::read_dir(dir).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            names_in(&path, names);
-            continue;
-        }
-        let source = fs::read_to_string(path).unwrap();
-        if !["counter!(", "gauge!(", "histogram!("].iter().any(|macro_name| source.contains(macro_name)) {
-            continue;
-        }
-        let names_here = source.split("\"readout_").skip(1).filter_map(|rest| rest.split_once('"'));
-        let is_name =
-            |name: &str| name != "change" && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        names.extend(names_here.filter(|(name, _)| is_name(name)).map(|(name, _)| format!("readout_{name}")));
+/// The metric names in a source that records metrics.
+fn names_in(source: &str) -> Vec<String> {
+    if !["counter!(", "gauge!(", "histogram!("].iter().any(|macro_name| source.contains(macro_name)) {
+        return Vec::new();
     }
+    let names = source.split("\"readout_").skip(1).filter_map(|rest| rest.split_once('"'));
+    let is_name = |name: &str| name != "change" && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    names.filter(|(name, _)| is_name(name)).map(|(name, _)| format!("readout_{name}")).collect()
 }

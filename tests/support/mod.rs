@@ -11,6 +11,7 @@ pub mod make;
 pub mod program;
 pub mod random_filter;
 pub mod raw;
+pub mod repository;
 pub mod service;
 pub mod status;
 pub mod stored_records;
