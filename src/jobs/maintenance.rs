@@ -1,4 +1,5 @@
 //! Periodic maintenance: deletes expired answers to requests, and extends and trims the change log.
+//! The log keys `forgotten` and `made` are older than these names; log processors read them, so they stay.
 
 use std::time::Duration;
 
