@@ -13,6 +13,7 @@ pub mod config;
 pub mod database;
 pub mod embedded;
 pub mod error_chain;
+pub mod fairness;
 pub mod feed;
 pub mod jobs;
 pub mod model;

@@ -187,7 +187,7 @@ impl Authenticator {
         };
         let principal = &admitted.principal;
         if let Some(rates) = &self.rates {
-            rates.check(principal, presented.address)?;
+            rates.check(&principal.caller(presented.address))?;
         }
         if principal.role < required {
             return Err(Denied::RoleTooLow { required, role: Some(principal.role) });

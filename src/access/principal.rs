@@ -2,6 +2,7 @@
 
 use std::{
     future,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -10,7 +11,7 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::denied::Denied;
-use crate::model::role::Role;
+use crate::{fairness::Caller, model::role::Role};
 
 /// Maximum length of a principal's name, in characters.
 pub const MAX_NAME: usize = 128;
@@ -38,6 +39,14 @@ impl Principal {
     /// The principal of callers without credentials.
     pub fn anonymous(role: Role, is_open: bool) -> Self {
         Self { name: ANONYMOUS.into(), role, is_open }
+    }
+
+    /// The unit whose share of the service the caller uses: its principal, or its network if it has none.
+    pub fn caller(&self, address: IpAddr) -> Caller {
+        match self.is_anonymous() {
+            true => Caller::at(address),
+            false => Caller::Named(self.name.clone()),
+        }
     }
 
     /// True for a caller without credentials.

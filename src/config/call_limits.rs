@@ -19,14 +19,20 @@ pub struct CallLimits {
     /// this
     #[arg(long, env = "READOUT_MAX_WAIT", default_value = "2", value_name = "SECONDS", value_parser = positive_seconds)]
     pub max_wait: Duration,
-    /// Maximum number of concurrent unary calls; further calls are refused
+    /// Maximum number of unary calls in progress; an eighth more for callers that hold less than their share; further
+    /// calls are refused
     #[arg(long, env = "READOUT_MAX_CALLS", default_value = "2048", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_calls: u32,
-    /// Maximum number of concurrent streams; further streams are refused
+    /// Maximum number of open streams; an eighth more for callers that hold less than their share; further streams are
+    /// refused
     #[arg(long, env = "READOUT_MAX_STREAMS", default_value = "10000", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_streams: u32,
+    /// Maximum MiB of answers that wait to be sent; a caller that has its share gets no more until it reads
+    #[arg(long, env = "READOUT_MAX_UNSENT_MIB", default_value = "128", value_name = "MIB",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_unsent_mib: u32,
     /// Maximum age of a stream in seconds, plus up to a tenth; its client then resumes on any instance; 0: no limit
     #[arg(long, env = "READOUT_STREAM_LIFE", default_value = "0", value_name = "SECONDS", value_parser = seconds)]
     pub stream_life: Duration,
@@ -40,6 +46,7 @@ impl Default for CallLimits {
             max_wait: Duration::from_secs(2),
             max_calls: 2_048,
             max_streams: 10_000,
+            max_unsent_mib: 128,
             stream_life: Duration::ZERO,
         }
     }

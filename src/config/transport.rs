@@ -11,12 +11,14 @@ use super::{Tls, positive_seconds, seconds};
 pub struct Transport {
     #[command(flatten)]
     pub tls: Tls,
-    /// Maximum number of concurrent connections; further connections are closed at once
+    /// Maximum number of concurrent connections; a further one takes the place of a connection without an open call, or
+    /// is closed at once
     #[arg(long, env = "READOUT_MAX_CONNECTIONS", default_value = "10000", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
-    /// Maximum number of concurrent connections from one client address; 0: no limit
-    #[arg(long, env = "READOUT_MAX_CONNECTIONS_PER_ADDRESS", default_value = "0", value_name = "N")]
+    /// Maximum number of concurrent connections from one client address (IPv6: one /64), as above; raise it for a proxy
+    /// that opens a connection for each of its users; 0: no limit
+    #[arg(long, env = "READOUT_MAX_CONNECTIONS_PER_ADDRESS", default_value = "4096", value_name = "N")]
     pub max_connections_per_address: u32,
     /// Maximum seconds for the TLS handshake and the HTTP/2 preface of a new connection
     #[arg(long, env = "READOUT_HANDSHAKE_TIMEOUT", default_value = "10", value_name = "SECONDS",
@@ -52,7 +54,7 @@ impl Default for Transport {
         Self {
             tls: Tls::default(),
             max_connections: 10_000,
-            max_connections_per_address: 0,
+            max_connections_per_address: 4_096,
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15 * 60),
             connection_age: Duration::ZERO,

@@ -1,36 +1,40 @@
 //! Group commit. One task takes the queued submissions, commits them in one transaction, and answers each caller. There
-//! is no timer: a batch forms while the previous one is being committed.
+//! is no timer: a batch forms while the previous one is being committed. Callers are served in turn, so that the
+//! submissions of one do not delay those of another by more than a batch.
 //!
 //! The transaction belongs to the task and not to the handler. A client that disconnects therefore cannot cancel the
 //! transaction or leave it open.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Feed,
+    backlog::Backlog,
     metrics::{self, CountGuard},
 };
-use crate::store::{
-    Store, StoreError,
-    change::Position,
-    error::log_text,
-    retention::{Retention, extend},
-    write::{BatchOutcome, Claim, Write, commit::commit},
+use crate::{
+    fairness::{Call, Caller, FairQueue, Permit},
+    store::{
+        Store, StoreError,
+        change::Position,
+        error::log_text,
+        retention::{Retention, extend},
+        write::{BatchOutcome, Claim, Write, commit::commit},
+    },
 };
 
 /// The limits of a batch, in submissions and bytes. A single larger submission is a batch of its own.
 const BATCH_SUBMISSIONS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
-/// The limits of the queue, in KiB and submissions. Further submissions wait for capacity.
+/// Capacity of the queue in KiB; a submission takes at least one. Further submissions wait for capacity.
 const QUEUE_KIB: usize = 16 * 1024;
-const QUEUE_SUBMISSIONS: usize = 4096;
 /// Maximum retries of a batch after contention, a dead connection or a missing range.
 const MAX_RETRIES: usize = 5;
 
@@ -45,19 +49,21 @@ pub enum SubmitOutcome {
 
 /// Writes that commit together or not at all.
 struct Submission {
+    caller: Caller,
     writes: Vec<Write>,
     weight: usize,
     reply: oneshot::Sender<Result<SubmitOutcome, Arc<StoreError>>>,
     /// `None` once the submission is in a batch.
     queued: Option<CountGuard>,
-    _capacity: OwnedSemaphorePermit,
+    _capacity: Permit,
 }
 
 /// Submits writes to the committer task.
 #[derive(Debug, Clone)]
 pub struct Committer {
-    queue: mpsc::Sender<Submission>,
-    capacity: Arc<Semaphore>,
+    /// Bounded by `capacity`.
+    queue: mpsc::UnboundedSender<Submission>,
+    capacity: FairQueue,
     unsettled: Arc<Notify>,
 }
 
@@ -81,11 +87,13 @@ impl Committer {
         retention: Retention,
         closing: CancellationToken,
     ) -> (Self, tokio::task::JoinHandle<()>) {
-        let (queue, submissions) = mpsc::channel(QUEUE_SUBMISSIONS);
+        let (queue, submissions) = mpsc::unbounded_channel();
+        // A submission waits as long as its call may.
+        let capacity = FairQueue::new("commit_queue", QUEUE_KIB, Duration::MAX);
         let unsettled = Arc::new(Notify::new());
         let writer = Writer { store, feed, retention, unsettled: Arc::clone(&unsettled) };
         let task = tokio::spawn(run(writer, submissions, closing));
-        (Self { queue, capacity: Arc::new(Semaphore::new(QUEUE_KIB)), unsettled }, task)
+        (Self { queue, capacity, unsettled }, task)
     }
 
     /// Waits until a commit of this instance leaves records to be settled.
@@ -101,14 +109,13 @@ impl Committer {
     #[tracing::instrument(name = "db.batch.commit", level = "debug", skip_all)]
     pub async fn submit(&self, writes: Vec<Write>) -> Result<SubmitOutcome, SubmitError> {
         let weight: usize = writes.iter().map(Write::weight).sum();
-        let kib = (weight / 1024 + 1).min(QUEUE_KIB) as u32; // at most QUEUE_KIB: fits a u32
-        let stopping = |_| SubmitError::Stopping;
-        let capacity = Arc::clone(&self.capacity).acquire_many_owned(kib).await.map_err(|_| SubmitError::Stopping)?;
+        let caller = Call::current().caller().clone();
+        let capacity = self.capacity.acquire_patiently(&caller, weight as u64 / 1024 + 1).await;
         let (reply, outcome) = oneshot::channel();
         let queued = Some(CountGuard::queued(writes.len()));
-        let submission = Submission { writes, weight, reply, queued, _capacity: capacity };
-        self.queue.send(submission).await.map_err(|_| SubmitError::Stopping)?;
-        Ok(outcome.await.map_err(stopping)??)
+        let submission = Submission { caller, writes, weight, reply, queued, _capacity: capacity };
+        self.queue.send(submission).map_err(|_| SubmitError::Stopping)?;
+        Ok(outcome.await.map_err(|_| SubmitError::Stopping)??)
     }
 }
 
@@ -120,25 +127,22 @@ struct Writer {
     unsettled: Arc<Notify>,
 }
 
-async fn run(writer: Writer, mut queue: mpsc::Receiver<Submission>, closing: CancellationToken) {
-    let mut pending = VecDeque::new();
+async fn run(writer: Writer, mut queue: mpsc::UnboundedReceiver<Submission>, closing: CancellationToken) {
+    let mut backlog = Backlog::new();
     loop {
-        if pending.is_empty() {
+        if backlog.is_empty() {
             tokio::select! {
                 submission = queue.recv() => match submission {
-                    Some(submission) => pending.push_back(submission),
+                    Some(submission) => backlog.push(submission.caller.clone(), submission),
                     None => return,
                 },
                 () = closing.cancelled(), if !queue.is_closed() => queue.close(),
             }
         }
-        while pending.len() < BATCH_SUBMISSIONS {
-            match queue.try_recv() {
-                Ok(submission) => pending.push_back(submission),
-                Err(_) => break,
-            }
+        while let Ok(submission) = queue.try_recv() {
+            backlog.push(submission.caller.clone(), submission);
         }
-        let batch = take_batch(&mut pending);
+        let batch = take_batch(&mut backlog);
         if !batch.is_empty() {
             write(&writer, batch).await;
         }
@@ -147,16 +151,13 @@ async fn run(writer: Writer, mut queue: mpsc::Receiver<Submission>, closing: Can
 
 /// Takes the submissions of the next transaction. One that conflicts with the claims of an earlier one in the batch is
 /// answered as stale; one whose caller has disconnected is dropped.
-fn take_batch(pending: &mut VecDeque<Submission>) -> Vec<Submission> {
+fn take_batch(backlog: &mut Backlog<Submission>) -> Vec<Submission> {
     let mut batch: Vec<Submission> = Vec::new();
     let mut claimed: HashSet<Claim> = HashSet::new();
     let mut bytes = 0;
     while batch.len() < BATCH_SUBMISSIONS {
-        let Some(next) = pending.front() else { break };
-        if !batch.is_empty() && bytes + next.weight > BATCH_BYTES {
-            break;
-        }
-        let Some(mut submission) = pending.pop_front() else { break };
+        let fits = |next: &Submission| batch.is_empty() || bytes + next.weight <= BATCH_BYTES;
+        let Some(mut submission) = backlog.pop_if(fits) else { break };
         submission.queued.take().into_iter().for_each(metrics::record_dequeued);
         if submission.reply.is_closed() {
             continue;

@@ -9,6 +9,8 @@ use std::{
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
+use crate::fairness::call::wait_outside;
+
 type RecordLock = tokio::sync::Mutex<()>;
 
 /// One lock per record that is being written, by the id of the record.
@@ -16,7 +18,7 @@ type RecordLock = tokio::sync::Mutex<()>;
 pub struct RecordLocks(Arc<Mutex<HashMap<Uuid, Weak<RecordLock>>>>);
 
 impl RecordLocks {
-    /// Locks a record, after the writers that hold or wait for its lock.
+    /// Locks a record, after the writers that hold or wait for its lock. A call that waits holds no place meanwhile.
     pub async fn lock(&self, id: Uuid) -> OwnedMutexGuard<()> {
         let lock = {
             // A poisoned lock is harmless: no code panics while it holds the map.
@@ -31,7 +33,7 @@ impl RecordLocks {
                 lock
             })
         };
-        lock.lock_owned().await
+        wait_outside(lock.lock_owned()).await
     }
 
     /// Locks several records. All callers lock in the order of the ids, which avoids deadlocks.

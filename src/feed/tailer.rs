@@ -23,9 +23,12 @@ use super::{
     metrics,
     ring::Ring,
 };
-use crate::store::{
-    Store, StoreError,
-    change::{self, ChangePage, FeedBounds, Position, StoredChange},
+use crate::{
+    fairness::call::wait_outside,
+    store::{
+        Store, StoreError,
+        change::{self, ChangePage, FeedBounds, Position, StoredChange},
+    },
 };
 
 /// The size of a read: changes, and bytes of their records.
@@ -126,7 +129,8 @@ impl Feed {
 }
 
 impl Feed {
-    /// Waits until reads include a position, for at most `timeout`. False if they do not include it by then.
+    /// Waits until reads include a position, for at most `timeout`. False if they do not include it by then. A call that
+    /// waits holds no place meanwhile.
     ///
     /// # Errors
     /// The database failed.
@@ -143,7 +147,7 @@ impl Feed {
         let mut heads = self.0.head.subscribe();
         let reached =
             heads.wait_for(|head| includes(&Position { epoch: head.bounds.epoch.clone(), number: head.bounds.head }));
-        Ok(time::timeout(timeout, reached).await.is_ok())
+        Ok(wait_outside(async { time::timeout(timeout, reached).await.is_ok() }).await)
     }
 }
 

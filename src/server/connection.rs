@@ -22,9 +22,10 @@ use tonic::{body::Body, codegen::http};
 use tower::ServiceExt;
 
 use super::{
+    connection_limit::ConnectionHandle,
     context::ServerContext,
     lingering_close::LingeringStream,
-    open_calls::{CountedBody, OpenCalls},
+    open_calls::CountedBody,
     protocol_detection::{PrefaceStream, Protocol},
     tls,
     write_timeout::WriteTimeout,
@@ -37,11 +38,24 @@ use crate::{config::Transport, service::peer::Peer};
 const RESETS: (usize, usize) = (20, 1024);
 
 /// Bytes of a response that are buffered for a client that does not read, in addition to the message being sent.
-const SEND_BUFFER: usize = 64 * 1024;
+const SEND_BUFFER: usize = 16 * 1024;
+
+/// The time that a connection which lost its slot has to end, with calls that its client began at the same time.
+const EVICTION_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// The bytes of requests that a connection may send before the service reads them. The worst case of memory is this for
+/// each connection, so that it is smaller than the default of the library.
+const RECEIVE_WINDOW: u32 = 64 * 1024;
 
 /// Serves a connection to its end.
-pub async fn serve(mut stream: LingeringStream, address: SocketAddr, context: Arc<ServerContext>) {
-    let served = context.shutdown.abort.run_until_cancelled(handshake(&mut stream, address, &context)).await;
+pub async fn serve(
+    mut stream: LingeringStream,
+    address: SocketAddr,
+    handle: ConnectionHandle,
+    context: Arc<ServerContext>,
+) {
+    let served = handshake(&mut stream, address, &handle, &context);
+    let served = context.shutdown.abort.run_until_cancelled(served).await;
     match served.unwrap_or(Ok(())) {
         Ok(()) => count_connection("served"),
         Err(ConnectionEnd::Unresponsive(reason)) => {
@@ -52,6 +66,7 @@ pub async fn serve(mut stream: LingeringStream, address: SocketAddr, context: Ar
             count_connection("broken");
             tracing::debug!(%address, %error, "a connection broke");
         }
+        Err(ConnectionEnd::Evicted) => count_connection("evicted"),
         Err(ConnectionEnd::Silent) => count_connection("handshake_failed"),
         Err(ConnectionEnd::Failed(error)) => {
             count_connection("handshake_failed");
@@ -68,6 +83,8 @@ enum ConnectionEnd {
     Failed(io::Error),
     /// The connection broke while it was served.
     Broken(hyper::Error),
+    /// The connection had no open call, and its slot was given to a new one.
+    Evicted,
     /// The client stopped responding while it was served, for this reason.
     Unresponsive(&'static str),
 }
@@ -87,9 +104,11 @@ pub fn count_connection(outcome: &'static str) {
 async fn handshake(
     stream: &mut LingeringStream,
     address: SocketAddr,
+    handle: &ConnectionHandle,
     context: &ServerContext,
 ) -> Result<(), ConnectionEnd> {
-    let limit = HandshakeLimit { deadline: Instant::now() + context.config.handshake_timeout, address, context };
+    let limit =
+        HandshakeLimit { deadline: Instant::now() + context.config.handshake_timeout, address, handle, context };
     let mut preface = PrefaceStream::new(stream);
     let Some(certificates) = &context.certificates else {
         return serve_protocol(preface, true, Peer { address, certificate: None }, &limit).await;
@@ -127,7 +146,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     match limit.within(preface.detect_protocol()).await {
-        Some(Ok(Protocol::Http2)) if is_http2 => serve_http2(preface, peer, limit.context).await,
+        Some(Ok(Protocol::Http2)) if is_http2 => serve_http2(preface, peer, limit.handle, limit.context).await,
         Some(Ok(Protocol::Http2)) => refuse_protocol(preface, wrong_protocol::NEEDS_ALPN, limit).await,
         Some(Ok(Protocol::Other | Protocol::Tls)) => refuse_protocol(preface, "", limit).await,
         Some(Err(error)) => Err(error.into()),
@@ -163,6 +182,7 @@ where
 struct HandshakeLimit<'a> {
     deadline: Instant,
     address: SocketAddr,
+    handle: &'a ConnectionHandle,
     context: &'a ServerContext,
 }
 
@@ -184,10 +204,12 @@ impl HandshakeLimit<'_> {
         reason
     }
 
+    /// Waits for some work. An error if the service is stopping, or a new connection has taken the slot.
     async fn unless_stopping<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         tokio::select! {
             done = work => done,
             () = self.context.shutdown.stopping.cancelled() => Err(io::Error::other("the service is stopping")),
+            () = self.handle.evicted.cancelled() => Err(io::Error::other("a new connection took the slot")),
         }
     }
 
@@ -206,11 +228,16 @@ impl HandshakeLimit<'_> {
 
 /// Serves calls. Once the service is stopping, or the connection is old or idle, sends GOAWAY, and ends with the last
 /// open call.
-async fn serve_http2<T>(stream: T, peer: Peer, context: &ServerContext) -> Result<(), ConnectionEnd>
+async fn serve_http2<T>(
+    stream: T,
+    peer: Peer,
+    handle: &ConnectionHandle,
+    context: &ServerContext,
+) -> Result<(), ConnectionEnd>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let (config, calls) = (&context.config, OpenCalls::new());
+    let (config, calls) = (&context.config, &handle.calls);
     let service = service_fn(|mut request: http::Request<Incoming>| {
         let call = calls.open();
         request.extensions_mut().insert(peer.clone());
@@ -230,6 +257,14 @@ where
     tokio::select! {
         ended = &mut connection => return ended.map_err(classify),
         () = context.shutdown.stopping.cancelled() => {}
+        () = handle.evicted.cancelled() => {
+            // No client waits for an answer on a connection that never had a call.
+            if calls.was_used() {
+                connection.as_mut().graceful_shutdown();
+                let _ = time::timeout(EVICTION_TIMEOUT, connection).await;
+            }
+            return Err(ConnectionEnd::Evicted);
+        }
         () = unless_zero(config.idle_timeout, |timeout| calls.idle(timeout)) => {
             context.dropped_connections.log(address, &format!("no call within {:?}", config.idle_timeout));
         }
@@ -251,6 +286,8 @@ fn builder(config: &Transport) -> http2::Builder<TokioExecutor> {
         .keep_alive_timeout(config.keepalive_timeout)
         .max_concurrent_streams(config.max_concurrent_streams)
         .max_header_list_size(config.max_header_bytes)
+        .initial_connection_window_size(RECEIVE_WINDOW)
+        .initial_stream_window_size(RECEIVE_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(RESETS.0)
         .max_local_error_reset_streams(RESETS.1);

@@ -43,6 +43,10 @@ impl LingeringStream {
 impl Drop for LingeringStream {
     fn drop(&mut self) {
         let Some((mut stream, slot)) = self.stream.take() else { return };
+        // A connection that gave its slot to a new one takes no resources any longer.
+        if slot.handle().evicted.is_cancelled() {
+            return;
+        }
         let drain = async move {
             let _slot = slot;
             stream.shutdown().await?;

@@ -34,8 +34,9 @@ pub async fn run(listener: TcpListener, context: ServerContext) {
         };
         // Responses are sent at once: Nagle's algorithm would delay small ones.
         let _ = stream.set_nodelay(true);
+        let handle = slot.handle().clone();
         let stream = LingeringStream::new(stream, slot, connections.clone(), context.shutdown.abort.clone());
-        connections.spawn(connection::serve(stream, address, context.clone()));
+        connections.spawn(connection::serve(stream, address, handle, context.clone()));
     }
     // Closing the listener refuses further connections, so that clients try another instance.
     drop(listener);

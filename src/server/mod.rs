@@ -287,5 +287,6 @@ fn layer_limits(bounds: &CallLimits) -> layer::Limits {
         max_wait: bounds.max_wait,
         max_calls: bounds.max_calls as usize,
         max_streams: bounds.max_streams as usize,
+        unsent_bytes: (bounds.max_unsent_mib as usize) << 20,
     }
 }

@@ -18,8 +18,18 @@ pub struct OpenCalls(Arc<Mutex<CallCount>>);
 #[derive(Debug)]
 struct CallCount {
     count: usize,
-    /// The time at which the last call ended.
+    /// True once a call was open.
+    was_used: bool,
+    /// The time at which the last call ended; that of the connection before the first one.
     last_ended: Instant,
+}
+
+/// The use of a connection without an open call. The least one belongs to the connection that is missed least: one that
+/// never had a call, then the one whose last call ended first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Idle {
+    was_used: bool,
+    since: Instant,
 }
 
 /// One counted call; dropping it ends the call.
@@ -29,12 +39,15 @@ pub struct OpenCall(OpenCalls);
 impl OpenCalls {
     /// No open calls.
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(CallCount { count: 0, last_ended: Instant::now() })))
+        Self(Arc::new(Mutex::new(CallCount { count: 0, was_used: false, last_ended: Instant::now() })))
     }
 
     /// Counts a call until the guard is dropped.
     pub fn open(&self) -> OpenCall {
-        self.lock().count += 1;
+        let mut calls = self.lock();
+        calls.count += 1;
+        calls.was_used = true;
+        drop(calls);
         OpenCall(self.clone())
     }
 
@@ -42,18 +55,23 @@ impl OpenCalls {
     pub async fn idle(&self, timeout: Duration) {
         let started = Instant::now();
         loop {
-            let since = self.idle_since().map_or_else(Instant::now, |since| since.max(started));
+            let since = self.idle_now().map_or_else(Instant::now, |idle| idle.since.max(started));
             sleep(timeout.saturating_sub(since.elapsed())).await;
-            if self.idle_since().is_some_and(|since| since.max(started).elapsed() >= timeout) {
+            if self.idle_now().is_some_and(|idle| idle.since.max(started).elapsed() >= timeout) {
                 return;
             }
         }
     }
 
+    /// True once a call was open.
+    pub fn was_used(&self) -> bool {
+        self.lock().was_used
+    }
+
     /// `None` while a call is open.
-    fn idle_since(&self) -> Option<Instant> {
-        let open = self.lock();
-        (open.count == 0).then_some(open.last_ended)
+    pub fn idle_now(&self) -> Option<Idle> {
+        let calls = self.lock();
+        (calls.count == 0).then_some(Idle { was_used: calls.was_used, since: calls.last_ended })
     }
 
     fn lock(&self) -> MutexGuard<'_, CallCount> {

@@ -58,6 +58,7 @@ pub const METRICS: &[Metric] = &[
     counter("readout_rate_limited_total", "Calls that were refused because their principal exceeded its rate"),
     // Load
     counter("readout_shed_total", "Calls that were shed because of load, by class"),
+    counter("readout_held_back_total", "Calls that waited for a share of their caller or were refused it, by caller"),
     Metric { name: "readout_admission_wait_seconds", kind: SECONDS, help: "Time until a call was admitted, by class" },
     // Database
     gauge("readout_database_up", "1 while the database answers"),

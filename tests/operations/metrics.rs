@@ -69,14 +69,15 @@ async fn streams_are_counted_while_open_and_by_their_final_status() {
     service.program.stop().await;
 }
 
-/// Metrics without a series until their event occurs: a connection ends, a limit is met, credentials or certificates
+/// Metrics without a series until their event occurs: a connection ends, a limit or share is met, credentials or certificates
 /// are used.
-const EVENT_DRIVEN: [&str; 6] = [
+const EVENT_DRIVEN: [&str; 7] = [
     "readout_connections_total",
     "readout_admission_wait_seconds",
     "readout_certificate_expiry_timestamp_seconds",
     "readout_rate_limited_total",
     "readout_refused_credentials_total",
+    "readout_held_back_total",
     "readout_shed_total",
 ];
 

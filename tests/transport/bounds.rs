@@ -15,7 +15,7 @@ use crate::support::{
     Refused, Service,
     data_dir::eventually,
     follow,
-    frames::{END_HEADERS, Frame, GOAWAY, HEADERS, RST_STREAM, SETTINGS, Wire, frame, headers},
+    frames::{END_HEADERS, Frame, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, Wire, frame, headers},
     make,
 };
 
@@ -33,37 +33,55 @@ fn ignore_unsent(status: Status) -> Result<(), Status> {
     if status.source().is_some() { Ok(()) } else { Err(status) }
 }
 
+/// Connects, and begins a call that stays open.
+async fn try_call(service: &Service) -> Option<Wire> {
+    let mut wire = try_connect(service).await?;
+    let call = headers("/readout.v1.ParticipantService/GetParticipant", &[]);
+    let begun = [frame(HEADERS, END_HEADERS, 1, &call), frame(PING, 0, 0, &[0; 8])].concat();
+    wire.write(&begun).await.ok()?;
+    wire.until(|frame| frame.kind == PING).await.map(|_| wire)
+}
+
 #[tokio::test]
 async fn connection_above_the_limit_is_closed_at_once_and_others_stay_open() {
     for transport in [
         Transport { max_connections: 3, ..Default::default() },
         Transport { max_connections_per_address: 3, ..Default::default() },
     ] {
-        // The clients of `service` share one connection.
         let service = serve(transport).await;
-        let second = try_connect(&service).await.expect("the second is accepted");
-        let _third = try_connect(&service).await.expect("the third is accepted");
+        let mut open = Vec::new();
+        for _ in 0..3 {
+            open.push(try_call(&service).await.expect("a connection within the limit"));
+        }
         for _ in 0..3 {
             assert!(try_connect(&service).await.is_none(), "the fourth was accepted");
         }
-        service.add_person("Kerim Veliyev").await;
-        drop(second);
+        drop(open.pop());
         eventually("a connection is accepted again", async || try_connect(&service).await.is_some()).await;
         service.stop().await;
     }
 }
 
-/// A connection that only the service has closed still takes resources, so that it counts until the client closes it.
 #[tokio::test]
-async fn connection_counts_against_the_limit_until_it_is_closed() {
-    let service = serve(Transport { max_connections: 2, ..Default::default() }).await;
-    let mut half_closed = Wire::silent(service.address).await;
-    half_closed.write(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    assert_eq!(half_closed.end().await, None);
-    assert!(try_connect(&service).await.is_none(), "the third was accepted");
-    drop(half_closed);
-    eventually("a connection is accepted again", async || try_connect(&service).await.is_some()).await;
-    service.stop().await;
+async fn connections_without_a_call_keep_nobody_out() {
+    for transport in [
+        Transport { max_connections: 8, ..Default::default() },
+        Transport { max_connections_per_address: 8, ..Default::default() },
+    ] {
+        // The clients of `service` share one connection.
+        let service = serve(transport).await;
+        service.add_person("Kerim Veliyev").await;
+        let mut idle = Vec::new();
+        for _ in 0..20 {
+            idle.push(Wire::silent(service.address).await);
+            idle.extend(try_connect(&service).await);
+        }
+        // Connections that never had a call lose their slots before one that had.
+        service.add_person("Anar Kerimov").await;
+        let client = service.channel().await;
+        drop((idle, client));
+        service.stop().await;
+    }
 }
 
 /// Health checks need no credentials, so that their size is limited.

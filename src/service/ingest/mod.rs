@@ -23,6 +23,7 @@ use self::{
 };
 use super::{Api, error::ServiceError, metadata::actor, read::stream_lifetime::Ended, write::respond};
 use crate::{
+    fairness::Call,
     model::article::uris,
     pb::{
         IngestStoriesRequest, IngestStoriesResponse, IngestStoryRequest, IngestStoryResponse,
@@ -61,7 +62,8 @@ impl IngestService for Api {
         let actor = actor(&request)?;
         // A task of its own: a chunk whose write has begun is completed even if the client disconnects.
         let (answers, receiver) = mpsc::channel(CHUNK_STORIES);
-        tokio::spawn(ingest(self.clone(), actor, request.into_inner(), answers));
+        let ingest = ingest(self.clone(), actor, request.into_inner(), answers);
+        tokio::spawn(Call::current().scope(ingest));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
@@ -75,7 +77,7 @@ async fn ingest(
     answers: mpsc::Sender<Result<IngestStoriesResponse, Status>>,
 ) {
     let (sender, mut chunks) = mpsc::channel(1);
-    tokio::spawn(read_chunks(actor, stories, sender));
+    tokio::spawn(Call::current().scope(read_chunks(actor, stories, sender)));
     let lifetime = api.stream_limits.begin();
     let mut index = 0;
     loop {

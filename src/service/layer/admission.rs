@@ -1,11 +1,14 @@
-//! Admission control: bounds the calls and streams in progress, before messages are decoded and the database is used.
+//! Admission control: bounds the calls and streams in progress, before messages are decoded and the database is used,
+//! and shares the places among the callers.
 //!
-//! Calls beyond the bounds are shed at once. Reads and writes then wait in queues for their turn to execute. Queries,
-//! whose work grows with the data, queue for their database connections instead (`store::query`).
+//! A call takes a place when its request has arrived whole. Calls beyond the bounds are shed at once. Reads and writes
+//! then wait in queues for their turn to execute. Queries, whose work grows with the data, queue for their database
+//! connections instead (`store::query`).
 
 use std::{
-    future::{Future, pending},
+    future::Future,
     mem,
+    net::{IpAddr, Ipv4Addr},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -17,15 +20,20 @@ use tower::Service;
 use super::{
     Limits,
     buffer_request::buffer,
+    call_body::within_call,
     terminate_body::{end_body_when, end_when, fail_request_when},
 };
 use crate::{
-    service::{error::ServiceError, method::Method},
-    store::pool::wait_queue::{Permit, WaitQueue},
+    access::Principal,
+    fairness::{Call, Caller, FairQueue},
+    service::{error::ServiceError, method::Method, peer::Peer},
 };
 
-/// Maximum number of reads, and of writes, that execute at a time. For writes: two full batches of the committer.
+/// Number of reads, and of writes, that execute at a time. For writes: two full batches of the committer.
 const MAX_EXECUTING: usize = 512;
+/// Number of streams outside of the contract, such as health watches, that are open at a time. They may come without
+/// credentials.
+const MAX_OPEN_STREAMS: usize = 1_024;
 
 /// Admits calls to a service.
 #[derive(Debug, Clone)]
@@ -37,10 +45,12 @@ pub struct Admission<S> {
 
 #[derive(Debug, Clone)]
 struct Queues {
-    calls: WaitQueue,
-    streams: WaitQueue,
-    reads: WaitQueue,
-    writes: WaitQueue,
+    calls: FairQueue,
+    streams: FairQueue,
+    open_streams: FairQueue,
+    reads: FairQueue,
+    writes: FairQueue,
+    unsent: FairQueue,
 }
 
 /// The class of a call, by the resources that it uses.
@@ -51,6 +61,9 @@ enum Class {
     Query,
     Stream,
 }
+
+/// A health check holds no place: it is answered at once, and probes must work while others hold all places.
+const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Methods that are queries: their work grows with the data.
 const QUERIES: [&str; 7] = [
@@ -81,38 +94,45 @@ impl Class {
 impl<S> Admission<S> {
     /// Wraps a service. `stopping` ends streams, including those outside of the contract, such as reflection.
     pub fn new(inner: S, limits: &Limits, stopping: CancellationToken) -> Self {
-        let queue = |class, capacity| WaitQueue::new(class, capacity, limits.max_wait);
+        let queue = |bound, shared| FairQueue::new(bound, shared, limits.max_wait);
         let queues = Queues {
             calls: queue("call", limits.max_calls),
             streams: queue("stream", limits.max_streams),
+            open_streams: queue("open_stream", MAX_OPEN_STREAMS),
             reads: queue("read", MAX_EXECUTING),
             writes: queue("write", MAX_EXECUTING),
+            unsent: queue("unsent", limits.unsent_bytes),
         };
         Self { inner, queues, stopping }
     }
 }
 
 impl Queues {
-    /// Admits a stream, which holds the permit until its end. `None` if there are too many streams.
-    fn enter_stream(&self) -> Option<Permit> {
-        self.streams.try_acquire()
+    /// Waits until a call of this class may execute. `None` if the wait was too long.
+    async fn enter(&self, class: Class, caller: &Caller) -> Option<Call> {
+        let queue = match class {
+            Class::Read => &self.reads,
+            Class::Write => &self.writes,
+            Class::Query | Class::Stream => return Some(Call::new(caller.clone())),
+        };
+        let permit = queue.acquire(caller, 1).await?;
+        Some(Call::with_place(caller.clone(), queue.clone(), permit))
     }
+}
 
-    /// Waits until the call may execute, and returns its permit. `None` if the wait was too long; `Some(None)` for a
-    /// class that does not wait here.
-    async fn enter(&self, class: Class) -> Option<Option<Permit>> {
-        match class {
-            Class::Read => self.reads.acquire().await.map(Some),
-            Class::Write => self.writes.acquire().await.map(Some),
-            Class::Query | Class::Stream => Some(None),
-        }
-    }
+/// The caller of a request: its principal, or its network if it has none.
+fn caller(request: &http::Request<Body>) -> Caller {
+    // `access` and the server add these to every request.
+    let (principal, peer) = (request.extensions().get::<Principal>(), request.extensions().get::<Peer>());
+    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
+    principal.map_or_else(|| Caller::at(address), |principal| principal.caller(address))
 }
 
 impl<S> Service<http::Request<Body>> for Admission<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
     S::Future: Send + 'static,
+    S::Error: Send,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -126,32 +146,37 @@ where
         // `poll_ready` has made this instance ready; its clone serves the next call.
         let next = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, next);
-        let queues = self.queues.clone();
-        match Method::of(request.uri().path()).map(Class::of) {
-            None => {
+        let (queues, stopping, caller) = (self.queues.clone(), self.stopping.clone(), caller(&request));
+        let Some(method) = Method::of(request.uri().path()) else {
+            return Box::pin(async move {
+                if request.uri().path() == HEALTH_CHECK {
+                    return inner.call(request).await;
+                }
+                let Some(place) = queues.open_streams.try_acquire(&caller, 1) else { return Ok(overloaded()) };
                 // The handler may be waiting for the client to send more, so the request body ends too.
-                let stopping = self.stopping.clone();
-                let response = inner.call(request.map(|body| end_body_when(body, stopped(stopping.clone()))));
-                Box::pin(async move { Ok(end_when(response.await?, stopped(stopping))) })
-            }
-            Some(Class::Stream) => {
+                let response = inner.call(request.map(|body| end_body_when(body, stopped(stopping.clone())))).await?;
+                let response = end_when(response, stopped(stopping));
+                Ok(within_call(response, Call::new(caller), queues.unsent, vec![place]))
+            });
+        };
+        match Class::of(method) {
+            Class::Stream => {
                 // Handlers end their streams themselves, unless they are waiting for the client to send more.
-                let request = fail_request_when(request, stopped(self.stopping.clone()));
+                let request = fail_request_when(request, stopped(stopping));
                 Box::pin(async move {
-                    let Some(permit) = queues.enter_stream() else { return Ok(overloaded()) };
-                    let response = inner.call(request).await?;
-                    // The future lives as long as the response body, and with it the permit.
-                    Ok(end_when(response, async move {
-                        let _permit = permit;
-                        pending().await
-                    }))
+                    let Some(place) = queues.streams.try_acquire(&caller, 1) else { return Ok(overloaded()) };
+                    let call = Call::new(caller);
+                    let response = call.clone().scope(inner.call(request)).await?;
+                    Ok(within_call(response, call, queues.unsent, vec![place]))
                 })
             }
-            Some(class) => Box::pin(async move {
-                let Some(_call) = queues.calls.try_acquire() else { return Ok(overloaded()) };
+            class => Box::pin(async move {
                 let request = buffer(request).await;
-                let Some(_turn) = queues.enter(class).await else { return Ok(overloaded()) };
-                inner.call(request).await
+                let Some(place) = queues.calls.try_acquire(&caller, 1) else { return Ok(overloaded()) };
+                let Some(call) = queues.enter(class, &caller).await else { return Ok(overloaded()) };
+                let response = call.scope(inner.call(request)).await?;
+                // The place in execution is free for the next call while this answer is sent.
+                Ok(within_call(response, Call::new(caller), queues.unsent, vec![place]))
             }),
         }
     }

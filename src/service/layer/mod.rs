@@ -8,11 +8,12 @@
 //! 6. `admission` bounds the calls in progress and sheds load.
 //! 7. `compression` keeps small answers uncompressed.
 //!
-//! `buffer_request` and `terminate_body` are tools that several layers use.
+//! `buffer_request`, `call_body` and `terminate_body` are tools that several layers use.
 
 pub mod access;
 pub mod admission;
 mod buffer_request;
+mod call_body;
 pub mod call_metrics;
 pub mod compression;
 pub mod deadline;
@@ -44,6 +45,8 @@ pub struct Limits {
     pub max_calls: usize,
     /// Streams at a time.
     pub max_streams: usize,
+    /// Bytes of answers that wait to be sent.
+    pub unsent_bytes: usize,
 }
 
 /// The services inside their layers.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::stream_lifetime::Ended;
 use crate::{
+    fairness::Call,
     pb::{
         ListArticleRevisionsRequest, ListArticlesRequest, ListCounterpartsRequest, ListMeetingRevisionsRequest,
         ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
@@ -260,7 +261,7 @@ impl<T: Send + 'static> Chunk<T> {
         P: Fn(Cursor) -> F,
         F: Future<Output = Result<(T, Option<Keyset>), ServiceError>> + Send + 'static,
     {
-        Self { task: AbortOnDropHandle::new(tokio::spawn(page(cursor.clone()))), cursor }
+        Self { task: AbortOnDropHandle::new(tokio::spawn(Call::current().scope(page(cursor.clone())))), cursor }
     }
 }
 

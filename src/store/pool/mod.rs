@@ -1,8 +1,7 @@
-//! Connection pools, one per purpose, so that cheap requests do not wait behind expensive ones. `wait_queue` limits
-//! concurrency in front of a pool, `batch_loader` joins concurrent reads by key into one query.
+//! Connection pools, one per purpose, so that cheap requests do not wait behind expensive ones. A fair queue in front of
+//! a pool shares its connections among callers, `batch_loader` joins concurrent reads by key into one query.
 
 pub mod batch_loader;
-pub mod wait_queue;
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use self::wait_queue::WaitQueue;
+use crate::fairness::FairQueue;
 
 /// Connections of the feed's pool: the tailer, the notifier, the listener, and one for cancellations.
 const FEED_CONNECTIONS: u32 = 4;
@@ -64,11 +63,11 @@ pub(super) struct ConnectionPools {
     pub feed: PgPool,
 }
 
-/// A pool behind a wait queue that admits as many callers as there are connections.
+/// A pool behind a queue that admits as many queries as there are connections.
 #[derive(Debug, Clone)]
 pub(super) struct GatedPool {
     pub pool: PgPool,
-    pub queue: WaitQueue,
+    pub queue: FairQueue,
 }
 
 /// The number of connections in a pool.
@@ -108,9 +107,11 @@ impl ConnectionPools {
             ("jit", "off"),
             ("work_mem", "32MB"),
         ]);
-        let gated = |class, size: u32, longest_wait| GatedPool {
-            pool: pool(size).connect_lazy_with(query_options.clone()),
-            queue: WaitQueue::new(class, size as usize, longest_wait),
+        let gated = |class, size: u32, longest_wait| {
+            let queue = FairQueue::new(class, size as usize, longest_wait);
+            // A connection for each unit of the queue, its reserve included.
+            let connections = u32::try_from(queue.total()).unwrap_or(u32::MAX);
+            GatedPool { pool: pool(connections).connect_lazy_with(query_options.clone()), queue }
         };
         // A notification need not survive a crash: listeners read the table. The feed's statements belong to no call,
         // so that the call's timeout does not apply.

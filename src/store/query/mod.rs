@@ -22,10 +22,8 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{
-    ANSWER_TIMEOUT, Store, StoreError, answers,
-    pool::{GatedPool, wait_queue::Permit},
-};
+use super::{ANSWER_TIMEOUT, Store, StoreError, answers, pool::GatedPool};
+use crate::fairness::{Call, Permit};
 
 /// The number of attempts to cancel a statement before its connection is closed.
 const CANCELLATIONS: usize = 3;
@@ -65,7 +63,7 @@ pub enum QueryClass {
 }
 
 impl Store {
-    /// Waits for a permit of the class, then opens a query. `budget` bounds all of its statements together.
+    /// Waits until the caller of the current call may have a query of the class, then opens it. `budget` bounds all of its statements together.
     ///
     /// # Errors
     /// `Overloaded` if no permit becomes free in time, `OutOfTime` if the budget is used up.
@@ -76,7 +74,7 @@ impl Store {
             QueryClass::Chunk => &self.pools.chunks,
         };
         let budget = budget.min(MAX_BUDGET);
-        let permit = queue.acquire().await.ok_or(StoreError::Overloaded)?;
+        let permit = queue.acquire(Call::current().caller(), 1).await.ok_or(StoreError::Overloaded)?;
         let deadline = Instant::now() + budget;
         let opened = async {
             let mut connection = pool.acquire().await?;
