@@ -1,11 +1,13 @@
 //! Compiles the contract (no protoc needed). Writes to `OUT_DIR` the messages and services, the descriptors for
 //! reflection, `rules.rs` (enforces the rules that the contract declares), `canonical.rs` (converts messages to their
-//! canonical form) and `migrations.rs` (the schema).
+//! canonical form), `sizes.rs` (the sizes of messages in memory) and `migrations.rs` (the schema).
 
 #[path = "build/canonical.rs"]
 mod canonical;
 #[path = "build/rules.rs"]
 mod rules;
+#[path = "build/sizes.rs"]
+mod sizes;
 
 use std::{env, error::Error, fmt::Write, fs, path::PathBuf};
 
@@ -44,6 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let pool = DescriptorPool::decode(descriptors.as_slice())?;
     fs::write(out.join("rules.rs"), rules::impls(&pool)?)?;
+    fs::write(out.join("sizes.rs"), sizes::table(&pool)?)?;
     fs::write(out.join("migrations.rs"), migrations()?)?;
     fs::write(out.join("canonical.rs"), canonical::impls(&pool)?)?;
     every_method_has_a_role(&pool)

@@ -29,6 +29,14 @@ pub struct CallLimits {
     #[arg(long, env = "READOUT_MAX_STREAMS", default_value = "10000", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_streams: u32,
+    /// Seconds that a request message has to arrive, plus one for each 64 KiB of it
+    #[arg(long, env = "READOUT_ARRIVAL_TIMEOUT", default_value = "10", value_name = "SECONDS",
+        value_parser = positive_seconds)]
+    pub arrival_timeout: Duration,
+    /// Maximum MiB of requests in flight, as they arrive and decoded; a caller that has its share waits
+    #[arg(long, env = "READOUT_MAX_REQUEST_MIB", default_value = "128", value_name = "MIB",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_request_mib: u32,
     /// Maximum MiB of answers that wait to be sent; a caller that has its share gets no more until it reads
     #[arg(long, env = "READOUT_MAX_UNSENT_MIB", default_value = "128", value_name = "MIB",
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -46,6 +54,8 @@ impl Default for CallLimits {
             max_wait: Duration::from_secs(2),
             max_calls: 2_048,
             max_streams: 10_000,
+            arrival_timeout: Duration::from_secs(10),
+            max_request_mib: 128,
             max_unsent_mib: 128,
             stream_life: Duration::ZERO,
         }

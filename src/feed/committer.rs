@@ -16,11 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Feed,
-    backlog::Backlog,
     metrics::{self, CountGuard},
 };
 use crate::{
-    fairness::{Call, Caller, FairQueue, Permit},
+    fairness::{Backlog, Call, Caller, FairQueue, Permit},
     store::{
         Store, StoreError,
         change::Position,

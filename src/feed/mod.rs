@@ -3,7 +3,6 @@
 //! Handlers prepare writes. The `committer` commits them in batches, and each write gets a position in the change log.
 //! The `tailer` reads the log once per instance into the `ring`, from which each `watcher` takes its changes.
 
-mod backlog;
 pub mod committer;
 pub mod entry;
 mod metrics;

@@ -58,9 +58,9 @@ use crate::{
     store::{Store, schema::migrate::migrate as migrate_database},
 };
 
-/// Maximum size of a health request, in bytes. A request holds only the name of a service, and health callers need no
+/// Maximum size of a health or reflection request, in bytes. A request holds only a name, and health callers need no
 /// credentials, so a small bound keeps them from taking memory.
-const HEALTH_BYTES: usize = 1024;
+const NAME_BYTES: usize = 1024;
 
 /// The time that queued writes have to be committed when the service stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -186,7 +186,7 @@ async fn serve_with_readiness(
     ];
 
     let mut routes = services(&api, config.access.reflection)?;
-    routes.add_service(health_service.max_decoding_message_size(HEALTH_BYTES));
+    routes.add_service(health_service.max_decoding_message_size(NAME_BYTES));
     let service = layer::around(routes.routes(), authenticator, layer_limits(&config.bounds), stopping.clone());
     let signals = Shutdown { stopping: stopping.clone(), abort: CancellationToken::new() };
     let server = listen::run(
@@ -259,7 +259,9 @@ fn services(api: &Api, reflection_setting: Reflection) -> anyhow::Result<RoutesB
         .add_service(bounded!(ChangeServiceServer, api))
         .add_service(bounded!(FilterServiceServer, api));
     if reflection_setting == Reflection::On {
-        routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+        routes
+            .add_service(reflection().build_v1()?.max_decoding_message_size(NAME_BYTES))
+            .add_service(reflection().build_v1alpha()?.max_decoding_message_size(NAME_BYTES));
     }
     Ok(routes)
 }
@@ -287,6 +289,8 @@ fn layer_limits(bounds: &CallLimits) -> layer::Limits {
         max_wait: bounds.max_wait,
         max_calls: bounds.max_calls as usize,
         max_streams: bounds.max_streams as usize,
+        request_bytes: (bounds.max_request_mib as usize) << 20,
+        arrival_timeout: bounds.arrival_timeout,
         unsent_bytes: (bounds.max_unsent_mib as usize) << 20,
     }
 }

@@ -1,6 +1,6 @@
 //! The errors of calls, of all layers. `status` converts them to what clients see.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use crate::{
     model::{
         query::{filter::FilterError, order::OrderError},
         resource::Collection,
-        rules::Violations,
+        rules::{Violations, wire_limits::Breach},
     },
     store::StoreError,
 };
@@ -101,6 +101,10 @@ pub enum ServiceError {
     TooManyReports(String),
     /// The answer would be larger than a message may be.
     TooLarge,
+    /// The request is larger than a message may be.
+    RequestTooLarge,
+    /// The request exceeds a limit on messages before they are decoded, on no field in particular.
+    TooManyItems(Breach),
     /// The cursor was not issued by this service.
     Cursor,
     /// The cursor was issued for another filter.
@@ -139,6 +143,8 @@ pub enum ServiceError {
     Stopping,
     /// The service ended a stream before its result was complete.
     Ended(Ended),
+    /// The request did not arrive in whole within this time.
+    NotArrived(Duration),
     /// The service has more work than it can do in time.
     Overloaded,
     /// The store failed.
@@ -148,6 +154,15 @@ pub enum ServiceError {
 impl From<Violations> for ServiceError {
     fn from(violations: Violations) -> Self {
         Self::Invalid(violations)
+    }
+}
+
+impl From<Breach> for ServiceError {
+    fn from(breach: Breach) -> Self {
+        match breach {
+            Breach::Field(violations) => Self::Invalid(violations),
+            breach => Self::TooManyItems(breach),
+        }
     }
 }
 

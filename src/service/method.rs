@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use prost_reflect::MethodDescriptor;
 
 use crate::{
-    model::{role::Role, text::suggestion},
+    model::{role::Role, rules::wire_limits::RequestType, text::suggestion},
     pb,
 };
 
@@ -16,6 +16,10 @@ pub struct Method {
     pub path: String,
     /// True if the method responds with a stream.
     pub is_streaming: bool,
+    /// True if the request is a stream.
+    pub sends_stream: bool,
+    /// The type of its requests.
+    pub request: RequestType,
     /// The lowest role that may call the method. build.rs rejects methods without one; `None` would admit no caller.
     pub role: Option<Role>,
 }
@@ -28,9 +32,12 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     let methods = services.flat_map(|service| service.methods().collect::<Vec<_>>());
     let method = |method: MethodDescriptor| {
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-        (path.clone(), Method { path, is_streaming: method.is_server_streaming(), role: role_of(&method) })
+        let role = role_of(&method);
+        let (is_streaming, sends_stream) = (method.is_server_streaming(), method.is_client_streaming());
+        let request = RequestType::of(&method.input())?;
+        Some((path.clone(), Method { path, is_streaming, sends_stream, request, role }))
     };
-    methods.map(method).collect()
+    methods.filter_map(method).collect()
 });
 
 impl Method {

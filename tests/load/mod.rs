@@ -3,6 +3,7 @@
 mod admission;
 mod drain;
 mod memory;
+mod message_bounds;
 mod overload;
 mod rolling_restart;
 mod stream_lifetime;

@@ -1,7 +1,10 @@
 //! Imports stories over several concurrent streams. Stories without an answer are sent again when a connection breaks;
 //! the service matches a story that it has already stored.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, LazyLock},
+};
 
 use anyhow::{Context, Result, bail};
 use prost::Message;
@@ -22,7 +25,8 @@ use crate::{
         Clients, MESSAGE_LIMIT, json,
         retry::{self, CallBackoff},
     },
-    pb::{ErrorReason, IngestStoriesRequest, IngestStoriesResponse, Story, ingest_stories_response::Outcome},
+    model::rules::wire_limits::{self, RequestType},
+    pb::{self, ErrorReason, IngestStoriesRequest, IngestStoriesResponse, Story, ingest_stories_response::Outcome},
 };
 
 const REQUEST: &str = "readout.v1.IngestStoriesRequest";
@@ -202,7 +206,12 @@ async fn next_story(messages: &Mutex<Reader>, tally: &ImportSummary) -> Option<P
     }
 }
 
-/// Converts a message to a request, with its size in bytes.
+/// The type of [`REQUEST`].
+static REQUEST_TYPE: LazyLock<Option<RequestType>> =
+    LazyLock::new(|| RequestType::of(&pb::pool().get_message_by_name(REQUEST)?));
+
+/// Converts a message to a request, with its size in bytes. Refuses what the service would refuse before it decodes the
+/// request: that would end the stream, with all of its stories.
 fn story(text: Result<String, Fault>) -> Result<(IngestStoriesRequest, usize), Fault> {
     let text = text?;
     let fault = |fault: Fault| fault.about(uri_in(text.as_bytes()).unwrap_or_default());
@@ -214,7 +223,11 @@ fn story(text: Result<String, Fault>) -> Result<(IngestStoriesRequest, usize), F
             let problem = format!("takes {bytes} bytes, and a message can have {MESSAGE_LIMIT}: split its reports");
             Err(fault(Fault::new("too large for a message", problem)))
         }
-        bytes => Ok((request, bytes)),
+        bytes => {
+            let checked = REQUEST_TYPE.map(|of| wire_limits::check(of, &[request.encode_to_vec()])).transpose();
+            checked.map_err(|breach| fault(Fault::new("too many items", breach.to_string())))?;
+            Ok((request, bytes))
+        }
     }
 }
 

@@ -309,6 +309,21 @@ impl Drop for InQueue<'_> {
 }
 
 impl Permit {
+    /// The queue that gave the permit.
+    pub fn queue(&self) -> &FairQueue {
+        &self.queue
+    }
+
+    /// True if this queue gave the permit.
+    pub fn is_of(&self, queue: &FairQueue) -> bool {
+        Arc::ptr_eq(&self.queue.0, &queue.0)
+    }
+
+    /// The amount that the permit holds.
+    pub fn amount(&self) -> u64 {
+        self.amount
+    }
+
     /// Sets the amount that the permit holds, even if the caller then holds more than its share: for an amount that is
     /// known only once it is in memory.
     pub fn adjust(&mut self, amount: u64) {

@@ -3,11 +3,12 @@
 //!
 //! `build.rs` generates `Strings`, `Check` and `ClearOutput` for every message, from the rules that its `.proto`
 //! declares. `rule` has one function for each kind of declared rule. `cross_field` has the rules that span several
-//! fields.
+//! fields. `wire_limits` checks the size of lists and strings before a message is decoded.
 
 pub mod codes;
 pub mod cross_field;
 mod rule;
+pub mod wire_limits;
 
 use std::{fmt, sync::LazyLock};
 

@@ -21,9 +21,12 @@ use self::{
     plan::{PlannedStory, prepare},
     validated::ValidatedStory,
 };
-use super::{Api, error::ServiceError, metadata::actor, read::stream_lifetime::Ended, write::respond};
+use super::{
+    Api, error::ServiceError, layer::request_body::Charges, metadata::actor, read::stream_lifetime::Ended,
+    write::respond,
+};
 use crate::{
-    fairness::Call,
+    fairness::{Call, Permit},
     model::article::uris,
     pb::{
         IngestStoriesRequest, IngestStoriesResponse, IngestStoryRequest, IngestStoryResponse,
@@ -62,7 +65,10 @@ impl IngestService for Api {
         let actor = actor(&request)?;
         // A task of its own: a chunk whose write has begun is completed even if the client disconnects.
         let (answers, receiver) = mpsc::channel(CHUNK_STORIES);
-        let ingest = ingest(self.clone(), actor, request.into_inner(), answers);
+        // The layer adds them to every stream of requests.
+        let charges = request.extensions().get::<Charges>().cloned().unwrap_or_default();
+        let chunks = Chunks { actor, stories: request.into_inner(), charges, next: None, broken: None };
+        let ingest = ingest(self.clone(), chunks, answers);
         tokio::spawn(Call::current().scope(ingest));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -70,14 +76,9 @@ impl IngestService for Api {
 
 /// Ingests a stream until it ends or the client disconnects. While a chunk is written, up to two further chunks are
 /// read and checked. This bounds memory to three chunks, and flow control reaches back to the client.
-async fn ingest(
-    api: Api,
-    actor: String,
-    stories: Streaming<IngestStoriesRequest>,
-    answers: mpsc::Sender<Result<IngestStoriesResponse, Status>>,
-) {
-    let (sender, mut chunks) = mpsc::channel(1);
-    tokio::spawn(Call::current().scope(read_chunks(actor, stories, sender)));
+async fn ingest(api: Api, chunks: Chunks, answers: mpsc::Sender<Result<IngestStoriesResponse, Status>>) {
+    let (sender, mut read) = mpsc::channel(1);
+    tokio::spawn(Call::current().scope(read_chunks(chunks, sender)));
     let lifetime = api.stream_limits.begin();
     let mut index = 0;
     loop {
@@ -86,10 +87,10 @@ async fn ingest(
             // The answers show how far the stream came: no resume point is needed.
             reason = lifetime.ended() => Err(ServiceError::Ended(Ended { reason, resume: None }).into()),
             // The reader always sends the end of the stream before it ends itself.
-            chunk = chunks.recv() => chunk.unwrap_or_else(|| Err(ServiceError::Defect.into())),
+            chunk = read.recv() => chunk.unwrap_or_else(|| Err(ServiceError::Defect.into())),
         };
         let chunk = match chunk {
-            Ok(chunk) if chunk.is_empty() => return,
+            Ok(chunk) if chunk.stories.is_empty() => return,
             Ok(chunk) => chunk,
             Err(status) => {
                 // If the client's stream broke, the client may have disconnected: a failed send is not an error.
@@ -113,18 +114,13 @@ async fn ingest(
 }
 
 /// Reads and checks chunks until the stream ends or the receiver is gone.
-async fn read_chunks(
-    actor: String,
-    stories: Streaming<IngestStoriesRequest>,
-    sender: mpsc::Sender<Result<Chunk, Status>>,
-) {
-    let mut chunks = Chunks { actor, stories, next: None, broken: None };
+async fn read_chunks(mut chunks: Chunks, sender: mpsc::Sender<Result<Chunk, Status>>) {
     loop {
         let chunk = tokio::select! {
             chunk = chunks.next() => chunk,
             () = sender.closed() => return,
         };
-        let is_end = chunk.as_ref().map_or(true, Vec::is_empty);
+        let is_end = chunk.as_ref().map_or(true, |chunk| chunk.stories.is_empty());
         if sender.send(chunk).await.is_err() || is_end {
             return;
         }
@@ -132,16 +128,21 @@ async fn read_chunks(
 }
 
 /// Stories that arrived together, in their order.
-type Chunk = Vec<Result<ValidatedStory, ServiceError>>;
+#[derive(Default)]
+struct Chunk {
+    stories: Vec<Result<ValidatedStory, ServiceError>>,
+    /// What the caller is charged for them, until they are written.
+    _charges: Vec<Permit>,
+}
 
 /// The answer to a story, and the position of its write.
 type StoryOutcome = (Result<IngestStoryResponse, ServiceError>, Option<Position>);
 
 /// Writes a chunk. Rejected stories keep their place in the order.
 async fn write(api: &Api, chunk: Chunk) -> Vec<StoryOutcome> {
-    let mut rejections = Vec::with_capacity(chunk.len());
-    let mut stories = Vec::with_capacity(chunk.len());
-    for story in chunk {
+    let mut rejections = Vec::with_capacity(chunk.stories.len());
+    let mut stories = Vec::with_capacity(chunk.stories.len());
+    for story in chunk.stories {
         match story {
             Ok(story) => {
                 stories.push(story);
@@ -200,6 +201,8 @@ struct Chunks {
     /// The actor of the stream.
     actor: String,
     stories: Streaming<IngestStoriesRequest>,
+    /// What the caller is charged for the stories that were read.
+    charges: Charges,
     /// A story that was read and begins the next chunk, with its bytes.
     next: Option<(Result<ValidatedStory, ServiceError>, usize)>,
     /// The error that broke the stream, to be returned after the last chunk.
@@ -217,14 +220,14 @@ impl Chunks {
             Some(first) => first,
             None => match self.stories.message().await? {
                 Some(request) => read(request, &self.actor),
-                None => return Ok(Vec::new()),
+                None => return Ok(Chunk::default()),
             },
         };
         let mut seen = HashSet::new();
         let mut bytes = first.1;
         let mut is_alone = !can_join(&first.0, &mut seen);
-        let mut chunk = vec![first.0];
-        while chunk.len() < CHUNK_STORIES && bytes < CHUNK_BYTES && !is_alone {
+        let mut stories = vec![first.0];
+        while stories.len() < CHUNK_STORIES && bytes < CHUNK_BYTES && !is_alone {
             // Poll once: stories that have not arrived do not hold up those that have.
             let arrived = poll_fn(|context| Poll::Ready(self.stories.poll_next_unpin(context))).await;
             let request = match arrived {
@@ -243,9 +246,10 @@ impl Chunks {
                 self.next = Some((story, size));
                 break;
             }
-            chunk.push(story);
+            stories.push(story);
         }
-        Ok(chunk)
+        // Those of a story that begins the next chunk are among them: it is read while this chunk is written.
+        Ok(Chunk { stories, _charges: self.charges.take() })
     }
 }
 

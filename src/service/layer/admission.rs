@@ -19,13 +19,13 @@ use tower::Service;
 
 use super::{
     Limits,
-    buffer_request::buffer,
-    call_body::within_call,
+    call_body::{encoded, within_stream},
+    request_body::{self, Arrivals},
     terminate_body::{end_body_when, end_when, fail_request_when},
 };
 use crate::{
     access::Principal,
-    fairness::{Call, Caller, FairQueue},
+    fairness::{Call, Caller, FairQueue, heavy},
     service::{error::ServiceError, method::Method, peer::Peer},
 };
 
@@ -51,12 +51,15 @@ struct Queues {
     reads: FairQueue,
     writes: FairQueue,
     unsent: FairQueue,
+    arrivals: Arrivals,
 }
 
 /// The class of a call, by the resources that it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Read,
+    /// A read of many records at a time.
+    Batch,
     Write,
     Query,
     Stream,
@@ -84,6 +87,7 @@ impl Class {
         let name = method.path.rsplit('/').next().unwrap_or_default();
         match name {
             _ if method.is_streaming => Self::Stream,
+            name if name.starts_with("BatchGet") => Self::Batch,
             name if QUERIES.contains(&name) => Self::Query,
             name if WRITE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => Self::Write,
             _ => Self::Read,
@@ -102,6 +106,7 @@ impl<S> Admission<S> {
             reads: queue("read", MAX_EXECUTING),
             writes: queue("write", MAX_EXECUTING),
             unsent: queue("unsent", limits.unsent_bytes),
+            arrivals: Arrivals { bytes: queue("request", limits.request_bytes), timeout: limits.arrival_timeout },
         };
         Self { inner, queues, stopping }
     }
@@ -113,10 +118,10 @@ impl Queues {
         let queue = match class {
             Class::Read => &self.reads,
             Class::Write => &self.writes,
-            Class::Query | Class::Stream => return Some(Call::new(caller.clone())),
+            Class::Batch => heavy::tasks(),
+            Class::Query | Class::Stream => return Some(Call::unary(caller.clone(), None)),
         };
-        let permit = queue.acquire(caller, 1).await?;
-        Some(Call::with_place(caller.clone(), queue.clone(), permit))
+        Some(Call::unary(caller.clone(), Some(queue.acquire(caller, 1).await?)))
     }
 }
 
@@ -155,30 +160,47 @@ where
                 let Some(place) = queues.open_streams.try_acquire(&caller, 1) else { return Ok(overloaded()) };
                 // The handler may be waiting for the client to send more, so the request body ends too.
                 let response = inner.call(request.map(|body| end_body_when(body, stopped(stopping.clone())))).await?;
-                let response = end_when(response, stopped(stopping));
-                Ok(within_call(response, Call::new(caller), queues.unsent, vec![place]))
+                Ok(within_stream(end_when(response, stopped(stopping)), Call::stream(caller), queues.unsent, place))
             });
         };
-        match Class::of(method) {
-            Class::Stream => {
+        let class = Class::of(method);
+        if method.sends_stream {
+            return Box::pin(async move {
+                let Some(place) = queues.streams.try_acquire(&caller, 1) else { return Ok(overloaded()) };
+                let request = request_body::check_each(request, &queues.arrivals, &caller);
                 // Handlers end their streams themselves, unless they are waiting for the client to send more.
                 let request = fail_request_when(request, stopped(stopping));
-                Box::pin(async move {
-                    let Some(place) = queues.streams.try_acquire(&caller, 1) else { return Ok(overloaded()) };
-                    let call = Call::new(caller);
-                    let response = call.clone().scope(inner.call(request)).await?;
-                    Ok(within_call(response, call, queues.unsent, vec![place]))
-                })
-            }
-            class => Box::pin(async move {
-                let request = buffer(request).await;
-                let Some(place) = queues.calls.try_acquire(&caller, 1) else { return Ok(overloaded()) };
-                let Some(call) = queues.enter(class, &caller).await else { return Ok(overloaded()) };
-                let response = call.scope(inner.call(request)).await?;
-                // The place in execution is free for the next call while this answer is sent.
-                Ok(within_call(response, Call::new(caller), queues.unsent, vec![place]))
-            }),
+                let call = Call::stream(caller);
+                let response = call.clone().scope(inner.call(request)).await?;
+                Ok(within_stream(response, call, queues.unsent, place))
+            });
         }
+        Box::pin(async move {
+            // A stream that has not begun ends when the service stops; a unary call may still arrive.
+            let never = CancellationToken::new();
+            let stopping = if class == Class::Stream { stopping } else { never };
+            let arriving = request_body::read_whole(request, &queues.arrivals, &caller);
+            let (request, charges) = match stopping.run_until_cancelled(arriving).await {
+                Some(Ok(arrived)) => arrived,
+                Some(Err(status)) => return Ok(status.into_http()),
+                None => return Ok(Status::from(ServiceError::Stopping).into_http()),
+            };
+            if class == Class::Stream {
+                let Some(place) = queues.streams.try_acquire(&caller, 1) else { return Ok(overloaded()) };
+                let call = Call::stream(caller);
+                let response = call.clone().scope(inner.call(request)).await?;
+                return Ok(within_stream(response, call, queues.unsent, place));
+            }
+            let Some(place) = queues.calls.try_acquire(&caller, 1) else { return Ok(overloaded()) };
+            // A caller that does not read its answers gets no further ones.
+            let Some(room) = queues.unsent.acquire(&caller, 1).await else { return Ok(overloaded()) };
+            let Some(call) = queues.enter(class, &caller).await else { return Ok(overloaded()) };
+            let work = async {
+                heavy::begin(charges.bytes()).await;
+                Ok(encoded(inner.call(request).await?, room, place).await)
+            };
+            call.scope(work).await
+        })
     }
 }
 

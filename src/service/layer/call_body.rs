@@ -1,12 +1,11 @@
-//! The body of an answer as a part of its call: it is made in the scope of the call, holds the call's places until it
-//! ends, and is made no faster than its caller reads it.
+//! The bodies of answers as parts of their calls. They are made no faster than their callers read them.
 //!
 //! The frames that wait to be sent are charged to the caller. A caller whose unsent frames reach its share gets no
 //! further frames before some are sent. A single frame may exceed the share, since its size is known only once it is
 //! made.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -18,57 +17,84 @@ use tonic::{
     codegen::{Bytes, http},
 };
 
-use crate::fairness::{Call, FairQueue, Permit};
+use crate::fairness::{Call, FairQueue, Permit, heavy};
 
 /// Smaller frames are not charged: the transport bounds them for each stream.
 const MIN_CHARGED: usize = 4 * 1024;
 
-/// Makes the body of a response a part of its call. `places` are held until it ends.
-pub fn within_call(
+/// Makes the body of a stream a part of its call: each frame is made in the scope of the call. `place` is held until
+/// the body ends.
+pub fn within_stream(
     response: http::Response<Body>,
     call: Call,
     unsent: FairQueue,
-    places: Vec<Permit>,
+    place: Permit,
 ) -> http::Response<Body> {
-    response.map(|body| Body::new(CallBody { body: Some(body), call, unsent, waiting: None, places }))
+    let open = |body| Open { body, _place: place };
+    response.map(|body| Body::new(StreamBody { open: Some(open(body)), call, unsent, last_frame: 0, waiting: None }))
 }
 
-struct CallBody {
+/// Makes the one message of a unary answer, so that its call needs nothing but the bytes after this. They are charged
+/// to `room`; `place` is held until they are sent.
+pub async fn encoded(response: http::Response<Body>, room: Permit, place: Permit) -> http::Response<Body> {
+    let (head, mut body) = response.into_parts();
+    let first = poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context)).await;
+    let first = first.map(|frame| frame.map(|frame| frame.map_data(|data| charged(data, room))));
+    http::Response::from_parts(head, Body::new(EncodedBody { first, rest: body, _place: place }))
+}
+
+/// The body of a stream.
+struct StreamBody {
     /// `None` once the body has ended.
-    body: Option<Body>,
+    open: Option<Open>,
     call: Call,
     /// The bytes that wait to be sent.
     unsent: FairQueue,
-    /// The wait of a caller that has its share of unsent bytes.
-    waiting: Option<Pin<Box<dyn Future<Output = Permit> + Send>>>,
-    places: Vec<Permit>,
+    /// The bytes of the last frame; the next one is likely to be as large.
+    last_frame: usize,
+    waiting: Option<Pin<Box<dyn Future<Output = Turn> + Send>>>,
 }
 
-impl CallBody {
-    /// Waits until the caller may have more unsent bytes.
-    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Permit> {
+/// A body that has not ended.
+struct Open {
+    body: Body,
+    _place: Permit,
+}
+
+/// What a stream needs to make its next frame.
+struct Turn {
+    room: Permit,
+    _heavy: Option<Permit>,
+}
+
+impl StreamBody {
+    /// Waits until the caller may have more unsent bytes, and until it may work if the frame is large.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
+        let is_heavy = self.last_frame >= heavy::MIN_BYTES;
         if self.waiting.is_none() {
-            if let Some(room) = self.unsent.try_acquire_quietly(self.call.caller(), 1) {
-                return Poll::Ready(room);
+            if !is_heavy && let Some(room) = self.unsent.try_acquire_quietly(self.call.caller(), 1) {
+                return Poll::Ready(Turn { room, _heavy: None });
             }
             let (unsent, caller) = (self.unsent.clone(), self.call.caller().clone());
-            self.waiting = Some(Box::pin(async move { unsent.acquire_patiently(&caller, 1).await }));
+            self.waiting = Some(Box::pin(async move {
+                let room = unsent.acquire_patiently(&caller, 1).await;
+                let _heavy = match is_heavy {
+                    true => Some(heavy::tasks().acquire_patiently(&caller, 1).await),
+                    false => None,
+                };
+                Turn { room, _heavy }
+            }));
         }
         let Some(waiting) = &mut self.waiting else { return Poll::Pending };
-        let room = waiting.as_mut().poll(context);
-        if room.is_ready() {
+        let turn = waiting.as_mut().poll(context);
+        if turn.is_ready() {
             self.waiting = None;
         }
-        room
-    }
-
-    fn end(&mut self) {
-        self.body = None;
-        self.places.clear();
+        turn
     }
 }
 
-impl http_body::Body for CallBody {
+impl http_body::Body for StreamBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -77,33 +103,63 @@ impl http_body::Body for CallBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        if this.body.is_none() {
+        if this.open.is_none() {
             return Poll::Ready(None);
         }
-        let Poll::Ready(room) = this.poll_room(context) else { return Poll::Pending };
-        let Some(body) = &mut this.body else { return Poll::Ready(None) };
-        let frame = this.call.clone().sync_scope(|| Pin::new(body).poll_frame(context));
+        let Poll::Ready(Turn { room, .. }) = this.poll_turn(context) else { return Poll::Pending };
+        let Some(Open { body, .. }) = &mut this.open else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = this.call.clone().sync_scope(|| Pin::new(body).poll_frame(context)) else {
+            // The next frame is not there yet, and waits for its turn again once it is.
+            this.last_frame = 0;
+            return Poll::Pending;
+        };
         match frame {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(frame))) => {
+            Some(Ok(frame)) => {
                 if frame.is_trailers() {
-                    this.end();
+                    this.open = None;
                 }
+                this.last_frame = frame.data_ref().map_or(0, Bytes::len);
                 Poll::Ready(Some(Ok(frame.map_data(|data| charged(data, room)))))
             }
-            Poll::Ready(end) => {
-                this.end();
+            end => {
+                this.open = None;
                 Poll::Ready(end)
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.open.as_ref().is_none_or(|open| open.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map(Body::size_hint).unwrap_or_default()
+        self.open.as_ref().map(|open| open.body.size_hint()).unwrap_or_default()
+    }
+}
+
+/// The body of a unary answer whose message is made.
+struct EncodedBody {
+    first: Option<Result<Frame<Bytes>, Status>>,
+    rest: Body,
+    _place: Permit,
+}
+
+impl http_body::Body for EncodedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
     }
 }
 
@@ -155,8 +211,10 @@ mod tests {
 
     fn body(caller: &str, unsent: &FairQueue, frames: usize) -> Body {
         let frames = (0..frames).map(|_| Bytes::from(vec![7; 8 * 1024])).collect();
-        let call = Call::new(Caller::Named(caller.into()));
-        within_call(http::Response::new(Body::new(Frames(frames))), call, unsent.clone(), Vec::new()).into_body()
+        let caller = Caller::Named(caller.into());
+        let place = FairQueue::new("places", 1, Duration::from_secs(1)).try_acquire(&caller, 1).expect("a place");
+        let response = http::Response::new(Body::new(Frames(frames)));
+        within_stream(response, Call::stream(caller), unsent.clone(), place).into_body()
     }
 
     #[tokio::test]
@@ -179,7 +237,7 @@ mod tests {
         let caller = Caller::Named("a".into());
         let place = places.try_acquire(&caller, 1).unwrap();
         let frames = Body::new(Frames([Bytes::from_static(b"small")].into()));
-        let response = within_call(http::Response::new(frames), Call::new(caller.clone()), unsent, vec![place]);
+        let response = within_stream(http::Response::new(frames), Call::stream(caller.clone()), unsent, place);
         let mut body = response.into_body();
         assert_eq!(next(&mut body).await.unwrap(), "small");
         assert!(places.try_acquire(&caller, 1).is_none());

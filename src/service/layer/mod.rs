@@ -5,14 +5,13 @@
 //! 3. `error_details` adds a reason to statuses that have none, and converts panics.
 //! 4. `deadline` bounds the time of a call.
 //! 5. `access` authenticates the caller and checks the role that the method requires.
-//! 6. `admission` bounds the calls in progress and sheds load.
+//! 6. `admission` bounds the calls in progress, reads and checks messages (`request_body`) and sheds load.
 //! 7. `compression` keeps small answers uncompressed.
 //!
-//! `buffer_request`, `call_body` and `terminate_body` are tools that several layers use.
+//! `call_body` and `terminate_body` are tools that several layers use.
 
 pub mod access;
 pub mod admission;
-mod buffer_request;
 mod call_body;
 pub mod call_metrics;
 pub mod compression;
@@ -20,6 +19,7 @@ pub mod deadline;
 pub mod error_details;
 pub mod observe;
 pub mod only_grpc;
+pub mod request_body;
 pub mod request_id;
 pub mod terminate_body;
 
@@ -45,6 +45,10 @@ pub struct Limits {
     pub max_calls: usize,
     /// Streams at a time.
     pub max_streams: usize,
+    /// Bytes of requests in flight, as they arrive and decoded.
+    pub request_bytes: usize,
+    /// Time that a message has to arrive, besides a second for each 64 KiB.
+    pub arrival_timeout: Duration,
     /// Bytes of answers that wait to be sent.
     pub unsent_bytes: usize,
 }

@@ -19,7 +19,15 @@ use super::{
     read::stream_lifetime::{EndReason, Ended},
 };
 use crate::{
-    model::{meeting::MAX_REPORTS, query::filter::FilterError, rules::Violations, text::quoted::quoted},
+    model::{
+        meeting::MAX_REPORTS,
+        query::filter::FilterError,
+        rules::{
+            Violations,
+            wire_limits::{Breach, MAX_FIELDS, MAX_ITEMS},
+        },
+        text::quoted::quoted,
+    },
     pb::ErrorReason,
 };
 
@@ -137,6 +145,8 @@ impl From<ServiceError> for Status {
                 [("name", name), ("limit", MAX_REPORTS.to_string())],
             ),
             ServiceError::TooLarge => too_large("the answer is"),
+            ServiceError::RequestTooLarge => too_large("the message is"),
+            ServiceError::TooManyItems(breach) => too_many(&breach),
             ServiceError::Cursor => field(Reason::InvalidCursor, "cursor", "was not given out by this service"),
             ServiceError::CursorOfAnotherFilter => {
                 field(Reason::CursorOfAnotherFilter, "cursor", "was given out for another filter")
@@ -183,6 +193,12 @@ impl From<ServiceError> for Status {
                     retry_later_with(Reason::StreamLife, "the stream has reached its maximum age", resume)
                 }
             },
+            ServiceError::NotArrived(time) => status(
+                Code::DeadlineExceeded,
+                Reason::Deadline,
+                format!("the request did not arrive in whole within {} s", time.as_secs_f64()),
+                [],
+            ),
             ServiceError::Overloaded => overloaded(),
             ServiceError::Store(error) => store::failed(&error),
         }
@@ -294,6 +310,18 @@ fn too_large(subject: &str) -> Status {
         format!("{subject} larger than {MESSAGE_BYTES} bytes"),
         [("limit_bytes", MESSAGE_BYTES.to_string())],
     )
+}
+
+/// The status of a request that is refused before it is decoded.
+fn too_many(breach: &Breach) -> Status {
+    let metadata = match breach {
+        Breach::Field(_) => vec![],
+        Breach::Items => vec![("limit_items", MAX_ITEMS)],
+        Breach::Fields => vec![("limit_fields", MAX_FIELDS)],
+        Breach::Memory { bytes, limit } => vec![("bytes", *bytes), ("limit_memory_bytes", *limit)],
+    };
+    let metadata = metadata.into_iter().map(|(key, value)| (key, value.to_string()));
+    status(Code::ResourceExhausted, ErrorReason::MessageTooLarge, format!("the message {breach}"), metadata)
 }
 
 fn unknown_method(path: &str) -> Status {

@@ -1,9 +1,9 @@
 //! Batched reads by key: concurrent reads of one kind share a query. A batch collects requests while the batches before
-//! it are being read; no caller waits for a timer. Batches run in tasks of the loader, so a caller that disconnects
+//! it are being read; no caller waits for a timer, and callers are served in turn. Batches run in tasks of the loader, so a caller that disconnects
 //! does not cancel a batch for the others. A read that finds no other in progress runs in its caller.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     fmt,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,9 +15,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::store::{BATCH_TIMEOUT, StoreError};
+use crate::{
+    fairness::{Backlog, Call},
+    store::{BATCH_TIMEOUT, StoreError},
+};
 
-/// A batch takes further calls until it has this many keys. So it may have more, if its last call has several.
+/// A batch takes further calls until it has this many keys. A call with more keys is a batch of its own.
 const BATCH_KEYS: usize = 128;
 /// Maximum number of concurrent batches.
 const BATCHES: usize = 2;
@@ -42,7 +45,7 @@ struct LoaderInner<K, V> {
 }
 
 struct Queue<K, V> {
-    waiting: VecDeque<LoadRequest<K, V>>,
+    waiting: Backlog<LoadRequest<K, V>>,
     /// The number of tasks that take batches from the queue.
     tasks: usize,
 }
@@ -80,7 +83,7 @@ where
     {
         Self(Arc::new(LoaderInner {
             read: Box::new(move |keys| Box::pin(read(keys))),
-            queue: Mutex::new(Queue { waiting: VecDeque::new(), tasks: 0 }),
+            queue: Mutex::new(Queue { waiting: Backlog::new(), tasks: 0 }),
             queue_permits: Semaphore::new(QUEUE),
         }))
     }
@@ -114,7 +117,8 @@ where
         let (reply, result) = oneshot::channel();
         let is_at_task_limit = {
             let mut queue = self.0.queue();
-            queue.waiting.push_back(LoadRequest { keys, found: HashMap::new(), reply });
+            let request = LoadRequest { keys, found: HashMap::new(), reply };
+            queue.waiting.push(Call::current().caller().clone(), request);
             let is_at_task_limit = queue.tasks == BATCHES;
             queue.tasks += usize::from(!is_at_task_limit);
             is_at_task_limit
@@ -170,9 +174,8 @@ impl<K: Clone + Eq + Hash + 'static, V: 'static> Task<K, V> {
     fn take(&mut self) -> Option<Vec<LoadRequest<K, V>>> {
         let mut queue = self.shared.queue();
         let (mut batch, mut count) = (Vec::new(), 0);
-        while count < BATCH_KEYS
-            && let Some(next) = queue.waiting.pop_front()
-        {
+        let fits = |count: usize, next: &LoadRequest<K, V>| count == 0 || count + next.keys.len() <= BATCH_KEYS;
+        while let Some(next) = queue.waiting.pop_if(|next| fits(count, next)) {
             if !next.reply.is_closed() {
                 count += next.keys.len();
                 batch.push(next);
@@ -195,7 +198,7 @@ impl<K, V> Drop for Task<K, V> {
             let mut queue = self.shared.queue();
             queue.tasks -= 1;
             // Dropping the requests fails their callers.
-            queue.waiting.clear();
+            queue.waiting = Backlog::new();
         }
     }
 }

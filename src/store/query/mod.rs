@@ -47,7 +47,7 @@ pub struct BoundedQuery {
     is_running: bool,
     /// Connections on which a statement can be cancelled.
     cancel_pool: PgPool,
-    /// Held until the connection is idle.
+    /// Held until the connection is idle, and the answer to the call is made.
     permit: Option<Permit>,
 }
 
@@ -74,7 +74,11 @@ impl Store {
             QueryClass::Chunk => &self.pools.chunks,
         };
         let budget = budget.min(MAX_BUDGET);
-        let permit = queue.acquire(Call::current().caller(), 1).await.ok_or(StoreError::Overloaded)?;
+        let call = Call::current();
+        let permit = match call.take_kept(queue) {
+            Some(permit) => permit,
+            None => queue.acquire(call.caller(), 1).await.ok_or(StoreError::Overloaded)?,
+        };
         let deadline = Instant::now() + budget;
         let opened = async {
             let mut connection = pool.acquire().await?;
@@ -116,7 +120,11 @@ impl BoundedQuery {
 
 impl Drop for BoundedQuery {
     fn drop(&mut self) {
-        let (Some(connection), true) = (self.connection.take(), self.is_running) else { return };
+        let (Some(connection), true) = (self.connection.take(), self.is_running) else {
+            // The work on the rows is a part of the query.
+            self.permit.take().into_iter().for_each(|permit| Call::current().keep(permit));
+            return;
+        };
         // The connection returns to the pool only after the statement has ended: a late cancellation would hit the next
         // query on it.
         if let Ok(runtime) = Handle::try_current() {

@@ -1,8 +1,8 @@
-//! What waits to be committed: a queue for each caller, served in turn.
+//! Work that waits for a batch: a queue for each caller, served in turn.
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::fairness::Caller;
+use super::Caller;
 
 /// Items in a queue for each caller.
 #[derive(Debug)]
