@@ -11,6 +11,7 @@ mod commands;
 mod database;
 mod errors;
 mod evidence;
+mod fairness;
 mod faults;
 mod history;
 mod house;

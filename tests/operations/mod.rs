@@ -3,7 +3,7 @@
 
 mod configuration;
 mod files;
-mod http_client;
+pub mod http_client;
 mod log;
 mod metrics;
 mod port;
@@ -48,7 +48,7 @@ impl Operated {
 }
 
 /// The address of a program's operations port.
-async fn address(program: &Program) -> SocketAddr {
+pub async fn address(program: &Program) -> SocketAddr {
     let line = program.logged("metrics and readiness").await;
     line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address")
 }
