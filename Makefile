@@ -61,8 +61,9 @@ readme: postgres rust $(VENV)/ready ## Run each command in README.md and docs/ a
 faults: postgres rust ## Test the change feed under every fault, some minutes (READOUT_SEED=number repeats a run)
 	READOUT_FAULTS=$${READOUT_FAULTS:-all} cargo test $(LOCKED) --test it faults:: -- --nocapture
 
-overload: postgres rust ## Offer ten times the capacity for a minute: goodput, latency, recovery
+overload: postgres rust ## Offer ten times the capacity for a minute, then attack the service: two parts, twelve minutes
 	READOUT_OVERLOAD=60 cargo test --release $(LOCKED) --test it load::overload -- --nocapture
+	READOUT_OVERLOAD=60 cargo test --release $(LOCKED) --test it fairness:: -- --nocapture
 
 bench: postgres rust ## Measure the service and its baselines: one table, about four minutes
 	cargo bench --all-features $(LOCKED) --bench bench

@@ -30,6 +30,8 @@ pub struct Records {
     pub articles: Vec<String>,
     pub participants: Vec<String>,
     pub meetings: Vec<String>,
+    /// Meetings with many participants.
+    pub conferences: Vec<String>,
     /// A position that the feed does not reach during a test.
     pub future_position: String,
 }

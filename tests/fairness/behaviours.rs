@@ -57,12 +57,14 @@ pub fn all() -> Vec<Behaviour> {
         Behaviour::new("500 half-closed ingest streams", streams::half_closed_ingest),
         // Calls that wait
         Behaviour::new("1,000 reads of a future position", |attack| calls::future_reads(attack, 1_000)),
-        Behaviour::new("3,000 reads of a future position", |attack| calls::future_reads(attack, 3_000)).only_in_full(),
+        Behaviour::new("3,000 reads of a future position", |attack| calls::future_reads(attack, 3_000)),
         Behaviour::new("900 reports to one meeting", calls::reports_to_one_meeting),
         // Calls that cost much
         Behaviour::new("16 expensive counts", calls::expensive_counts),
         Behaviour::new("32 searches", calls::searches),
-        Behaviour::new("64 large pages", calls::large_pages),
+        // Encoding such pages keeps an unoptimized service busy, so that other calls are late for that reason alone.
+        Behaviour::new("64 large pages", calls::large_pages).only_in_full(),
+        Behaviour::new("500 unread pages", calls::unread_pages).only_in_full(),
         Behaviour::new("64 batch reads of 1,000 names", calls::batch_reads).only_in_full(),
         Behaviour::new("64 exports", streams::exports),
         Behaviour::new("16 streams of stories", streams::stories),
@@ -79,7 +81,9 @@ pub fn all() -> Vec<Behaviour> {
         // Connections
         Behaviour::new("2,000 idle connections", connections::idle).from_own_address(),
         Behaviour::new("2,000 unfinished handshakes", connections::unfinished_handshakes).from_own_address(),
-        Behaviour::new("connections opened and closed", connections::opened_and_closed).from_own_address(),
+        Behaviour::new("connections opened and closed", connections::opened_and_closed)
+            .from_own_address()
+            .only_in_full(),
         Behaviour::new("rapid resets", connections::rapid_resets),
     ];
     for class in Class::ALL {

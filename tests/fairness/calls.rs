@@ -7,7 +7,7 @@ use readout::access::api_token::ApiToken;
 use super::{
     attack::{Attack, Target},
     connection::{Call, trickling, unfinished as unfinished_body, whole},
-    samples::{Class, encode, sample},
+    samples::{Class, all_paths, encode, sample},
 };
 
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -19,10 +19,14 @@ const LIST_MEETINGS: &str = "/readout.v1.MeetingService/ListMeetings";
 const BATCH_GET_MEETINGS: &str = "/readout.v1.MeetingService/BatchGetMeetings";
 const CREATE_ARTICLE: &str = "/readout.v1.ArticleService/CreateArticle";
 
+/// A request for as much as a page may hold.
+const LARGE_PAGE: &str = r#"{"page_size": 1000, "view": "FULL", "order_by": "update_time desc"}"#;
 /// 7.9 MiB: a little less than the longest message.
 const SLOW_BODY: usize = 79 * 1024 * 1024 / 10;
 /// The reports that the contract allows a meeting, less those that it may have.
 const REPORTS_OF_A_MEETING: u64 = 900;
+/// The participations of each report.
+const PARTICIPATIONS: u64 = 20;
 
 /// A call of the hostile caller with this message.
 fn call(target: &Target, path: &str, message: &[u8]) -> Call {
@@ -86,16 +90,19 @@ pub fn future_reads(attack: &Attack, calls: usize) {
 /// Reports that wait for their turn on one meeting. A meeting that is full is followed by the next.
 pub fn reports_to_one_meeting(attack: &Attack) {
     let target = Arc::clone(&attack.target);
+    let named = |at: u64| format!(r#"{{"id": "p{at}", "name_as_written": "Hostile {at}", "presence": "PRESENT"}}"#);
+    let participations = (0..PARTICIPATIONS).map(named).collect::<Vec<_>>().join(", ");
     attack.keep(900, 4, move |number| {
         let meeting =
             &target.records.meetings[(number / REPORTS_OF_A_MEETING) as usize % target.records.meetings.len()];
-        let report = r#"{"article": "ARTICLE", "account": {"kind": "TALKS", "title": "NUMBER"}}"#;
-        let message = format!(r#"{{"meeting": "{meeting}", "report": {report}}}"#);
+        let account = format!(r#"{{"kind": "TALKS", "title": "NUMBER", "participations": [{participations}]}}"#);
+        let message =
+            format!(r#"{{"meeting": "{meeting}", "report": {{"article": "ARTICLE", "account": {account}}}}}"#);
         call(&target, ADD_REPORT, &encode(ADD_REPORT, &message, &target.records, number))
     });
 }
 
-/// Counts of all pairs of participants, with a filter that joins a table for each of its conditions.
+/// Counts of all pairs of participants, with a filter of many conditions on the participations.
 pub fn expensive_counts(attack: &Attack) {
     let target = Arc::clone(&attack.target);
     let mut filter = String::from("status = HELD");
@@ -103,7 +110,7 @@ pub fn expensive_counts(attack: &Attack) {
         write!(filter, r" OR participant((seniority <= {seniority} AND presence = PRESENT))").expect("a string");
     }
     let message = format!(
-        r#"{{"filter": "{filter}", "group_by": ["participant", "participant"], "count_participants": true,
+        r#"{{"filter": "{filter}", "group_by": ["participant_pair"], "count_participants": true,
             "order_by": "participant_count desc", "page_size": 1000}}"#
     );
     let message = encode(AGGREGATE, &message, &target.records, 0);
@@ -122,23 +129,29 @@ pub fn searches(attack: &Attack) {
 
 pub fn large_pages(attack: &Attack) {
     let target = Arc::clone(&attack.target);
-    let message = r#"{"page_size": 1000, "view": "FULL", "order_by": "update_time desc"}"#;
-    let message = encode(LIST_MEETINGS, message, &target.records, 0);
+    let message = encode(LIST_MEETINGS, LARGE_PAGE, &target.records, 0);
     attack.keep(64, 2, move |_| call(&target, LIST_MEETINGS, &message));
 }
 
 pub fn batch_reads(attack: &Attack) {
     let target = Arc::clone(&attack.target);
-    let names: Vec<_> = target.records.meetings.iter().cycle().take(1_000).map(|name| format!("{name:?}")).collect();
+    let names: Vec<_> = target.records.conferences.iter().cycle().take(1_000).map(|name| format!("{name:?}")).collect();
     let message = format!(r#"{{"names": [{}], "view": "FULL"}}"#, names.join(", "));
     let message = encode(BATCH_GET_MEETINGS, &message, &target.records, 0);
     attack.keep(64, 2, move |_| call(&target, BATCH_GET_MEETINGS, &message));
 }
 
-/// Calls that are refused for what they ask.
+/// Pages that nobody reads.
+pub fn unread_pages(attack: &Attack) {
+    let target = Arc::clone(&attack.target);
+    let message = encode(LIST_MEETINGS, LARGE_PAGE, &target.records, 0);
+    attack.keep(500, 2, move |_| call(&target, LIST_MEETINGS, &message).unread());
+}
+
+/// Calls that are refused for what they ask, if it is not a stream.
 pub fn empty_messages(attack: &Attack) {
     let target = Arc::clone(&attack.target);
-    let paths: Vec<_> = Class::ALL.into_iter().filter(|class| *class != Class::Stream).flat_map(Class::paths).collect();
+    let paths: Vec<_> = all_paths().into_iter().filter(|path| !Class::Stream.paths().contains(path)).collect();
     attack.keep(512, 4, move |number| call(&target, in_turn(&paths, number), &[]));
 }
 

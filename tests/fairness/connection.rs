@@ -11,8 +11,11 @@ use std::{
 use futures_util::{Stream, StreamExt, future, stream};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, StreamBody};
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::{
+    client::conn::http2::{self, SendRequest},
+    rt::Executor,
+};
+use hyper_util::rt::TokioIo;
 use prost::bytes::Bytes;
 use tokio::{
     net::{TcpSocket, TcpStream},
@@ -27,6 +30,8 @@ use super::attack::Attack;
 const STREAM_WINDOW: u32 = 65_535;
 /// The chunk in which a large body is sent.
 const CHUNK: usize = 64 * 1024;
+/// Messages that are sent together in an endless stream.
+const MESSAGES_OF_A_FRAME: usize = 64;
 /// The pause between two bytes of a body that trickles.
 const TRICKLE_PAUSE: Duration = Duration::from_millis(100);
 /// The pause before a connection that the service has closed is opened again.
@@ -86,9 +91,11 @@ pub fn open_in_message(messages: impl IntoIterator<Item = Vec<u8>, IntoIter: Sen
     body(whole.chain(stream::once(future::ready(STOPPED))).chain(stream::pending()))
 }
 
-/// Messages without an end. The next one is made when the service takes the one before.
+/// Messages without an end. The next ones are made when the service takes those before. Some are sent together, because
+/// the service closes a connection with very many small frames.
 pub fn endless(messages: impl Iterator<Item = Vec<u8>> + Send + 'static) -> Body {
-    body(stream::iter(messages).map(|message| framed(&message)))
+    let framed = stream::iter(messages).map(|message| framed(&message));
+    body(framed.ready_chunks(MESSAGES_OF_A_FRAME).map(|messages| messages.concat().into()))
 }
 
 /// The first bytes of a request that stops.
@@ -173,7 +180,7 @@ impl Connection {
             return Ok(open.clone());
         }
         let stream = connect(self.attack.target.address, self.attack.source).await?;
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let mut builder = http2::Builder::new(AttackExecutor(self.attack.clone()));
         builder.initial_stream_window_size(STREAM_WINDOW);
         let (opened, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         self.attack.spawn(async move {
@@ -181,6 +188,16 @@ impl Connection {
         });
         *sender = Some(opened.clone());
         Ok(opened)
+    }
+}
+
+/// Runs the tasks of a connection as tasks of the attack. Others would keep the connection open after its end.
+#[derive(Clone)]
+struct AttackExecutor(Attack);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for AttackExecutor {
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
     }
 }
 

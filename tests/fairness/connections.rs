@@ -8,7 +8,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{attack::Attack, connection::connect, samples::Class};
+use super::{attack::Attack, connection::connect, samples::all_paths};
 use crate::support::frames::{END_HEADERS, HEADERS, PREFACE, RST_STREAM, SETTINGS, frame, headers};
 
 const CONNECTIONS: usize = 2_000;
@@ -85,8 +85,7 @@ pub fn opened_and_closed(attack: &Attack) {
 /// Calls to every method that are reset at once: CVE-2023-44487. The service closes such a connection, and the next one
 /// is opened.
 pub fn rapid_resets(attack: &Attack) {
-    let paths: Vec<String> = Class::ALL.into_iter().flat_map(Class::paths).collect();
-    let paths = Arc::new(paths);
+    let paths = Arc::new(all_paths());
     for _ in 0..8 {
         let (attacker, paths) = (attack.clone(), Arc::clone(&paths));
         attack.spawn(async move {

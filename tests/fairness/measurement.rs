@@ -36,7 +36,7 @@ impl Periods {
     pub const SHORT: Self = Self {
         alone: Duration::from_millis(250),
         rise: Duration::from_millis(300),
-        attack: Duration::from_millis(1_500),
+        attack: Duration::from_millis(1_250),
         after: Duration::from_millis(250),
     };
 
@@ -115,7 +115,10 @@ async fn released(stage: &Stage, before: &[(&'static str, f64)]) -> Option<Durat
 }
 
 impl Row {
-    pub const HEADER: &str = "attack                                          | answered: read write count page new | p50     p99     worst ms | MiB  CPU  closed s | the attacker's calls";
+    pub const HEADER: &str = concat!(
+        "attack                                          | answered: read write count page new | ",
+        "p50     p99     worst ms | MiB  CPU  closed s | the attacker's calls",
+    );
 
     /// The ways in which the service was unfair.
     pub fn failures(&self, behaviour: &Behaviour) -> Vec<String> {

@@ -6,7 +6,7 @@
 //! the figures. Variables of the environment, for both:
 //!
 //! - `READOUT_OVERLOAD`: runs the whole table; a sixth of these seconds is the time of each attack.
-//! - `READOUT_BEHAVIOUR`: runs the attacks whose names contain this text.
+//! - `READOUT_BEHAVIOUR`: runs the attacks whose names contain this text, or one of several texts separated by `|`.
 //! - `READOUT_BIN`: the program to test, another build of the same contract.
 
 mod attack;
@@ -35,9 +35,9 @@ const STORIES_IN_FULL: usize = 1_000;
 
 /// The attacks to run.
 fn chosen(is_full: bool) -> Vec<Behaviour> {
-    let part = env::var("READOUT_BEHAVIOUR").ok();
-    let is_chosen = |behaviour: &Behaviour| match &part {
-        Some(part) => behaviour.name.contains(part),
+    let parts = env::var("READOUT_BEHAVIOUR").ok();
+    let is_chosen = |behaviour: &Behaviour| match &parts {
+        Some(parts) => parts.split('|').any(|part| behaviour.name.contains(part)),
         None => is_full || behaviour.is_in_suite,
     };
     behaviours::all().into_iter().filter(is_chosen).collect()
@@ -50,16 +50,25 @@ async fn polite_caller_is_served_during_every_attack() {
         seconds.map_or(Periods::SHORT, |seconds| Periods::with_attack(Duration::from_secs_f64(seconds as f64 / 6.0)));
     let mut stage = Stage::start(if seconds.is_some() { STORIES_IN_FULL } else { STORIES_IN_SUITE }).await;
     println!("{}", Row::HEADER);
+    // Other tests of the suite may take the processors for a moment, which unfairness does not need.
+    let attempts = if seconds.is_some() { 1 } else { 2 };
     let mut failures = Vec::new();
     for behaviour in chosen(seconds.is_some()) {
-        let row = measure(&stage, &behaviour, &periods).await;
-        println!("{row}");
-        let failed = row.failures(&behaviour);
-        // A process of its own for each attack shows its memory; after a failure the next attack needs one.
-        if seconds.is_some() || !failed.is_empty() {
-            stage = stage.restart().await;
+        for attempts_left in (0..attempts).rev() {
+            let row = measure(&stage, &behaviour, &periods).await;
+            println!("{row}");
+            let failed = row.failures(&behaviour);
+            // A process of its own for each attack shows its memory; after a failure the next attack needs one.
+            if seconds.is_some() || !failed.is_empty() {
+                stage = stage.restart().await;
+            }
+            if failed.is_empty() {
+                break;
+            }
+            if attempts_left == 0 {
+                failures.extend(failed.into_iter().map(|failure| format!("{}: {failure}", behaviour.name)));
+            }
         }
-        failures.extend(failed.into_iter().map(|failure| format!("{}: {failure}", behaviour.name)));
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     stage.stop().await;

@@ -156,7 +156,11 @@ impl Client {
         let start = Instant::now();
         let outcome = match timeout(DEADLINE, self.answer(kind)).await {
             Ok(Ok(())) => Ok(start.elapsed()),
-            Ok(Err(status)) => Err(format!("{:?}: {}", status.code(), status.message())),
+            // A message begins with its reason.
+            Ok(Err(status)) => {
+                let reason = status.message().split(':').next().unwrap_or_default();
+                Err(format!("{:?} {reason}", status.code()))
+            }
             Err(_) => Err(format!("no answer within {DEADLINE:?}")),
         };
         (kind, outcome)

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
-use readout::pb;
+use readout::{model::role::Role, pb, service::method::Method};
 
 use super::attack::Records;
 
 /// The methods with a message each, in ProtoJSON. `ARTICLE`, `PARTICIPANT`, `OTHER` and `MEETING` stand for names of
-/// records, `NUMBER` for a number that no other call has. A curator's method needs no valid message: the hostile caller
-/// is a writer.
+/// records, `NUMBER` for a number that no other call has. The methods of curators are missing: the hostile caller is a
+/// writer.
 const SAMPLES: &[(&str, &str)] = &[
     ("CreateArticle", r#"{"article": {"uri": "urn:hostile:NUMBER", "text": "Talks NUMBER were held in Baku."}}"#),
     ("GetArticle", r#"{"name": "ARTICLE"}"#),
@@ -18,8 +18,6 @@ const SAMPLES: &[(&str, &str)] = &[
     ("ListArticles", r#"{"page_size": 100}"#),
     ("StreamArticles", r#"{"view": "FULL"}"#),
     ("UpdateArticle", r#"{"article": {"name": "ARTICLE", "labels": {"desk": "NUMBER"}}, "update_mask": "labels"}"#),
-    ("DeleteArticle", "{}"),
-    ("UndeleteArticle", "{}"),
     ("ListArticleRevisions", r#"{"name": "ARTICLE"}"#),
     ("WatchChanges", r#"{"origin": "BEGINNING", "include_resource": true}"#),
     ("ListChanges", r#"{"origin": "BEGINNING", "page_size": 100}"#),
@@ -37,20 +35,14 @@ const SAMPLES: &[(&str, &str)] = &[
     ("BatchGetMeetings", r#"{"names": ["MEETING"]}"#),
     ("ListMeetings", r#"{"page_size": 100}"#),
     ("StreamMeetings", r#"{"view": "FULL"}"#),
-    ("UpdateMeeting", "{}"),
-    ("DeleteMeeting", "{}"),
-    ("UndeleteMeeting", "{}"),
     ("ListMeetingRevisions", r#"{"name": "MEETING"}"#),
     (
         "AddReport",
         r#"{"meeting": "MEETING", "report": {"article": "ARTICLE", "account": {"kind": "TALKS", "title": "NUMBER"}}}"#,
     ),
-    ("RetractReport", "{}"),
     ("GetReport", r#"{"name": "reports/0198c0de-0000-7000-8000-000000000000"}"#),
     ("ListReports", r#"{"meeting": "MEETING"}"#),
     ("ListStatements", r#"{"page_size": 100}"#),
-    ("MergeMeetings", "{}"),
-    ("SplitMeeting", "{}"),
     ("AggregateMeetings", r#"{"group_by": ["participant"], "count_participants": true}"#),
     ("CreateParticipant", r#"{"participant": {"kind": "PERSON", "display_name": "Hostile NUMBER"}}"#),
     ("GetParticipant", r#"{"name": "PARTICIPANT"}"#),
@@ -61,8 +53,6 @@ const SAMPLES: &[(&str, &str)] = &[
         "UpdateParticipant",
         r#"{"participant": {"name": "PARTICIPANT", "labels": {"desk": "NUMBER"}}, "update_mask": "labels"}"#,
     ),
-    ("DeleteParticipant", "{}"),
-    ("UndeleteParticipant", "{}"),
     ("ListParticipantRevisions", r#"{"name": "PARTICIPANT"}"#),
     ("ListCounterparts", r#"{"participant": "PARTICIPANT"}"#),
     ("FindPath", r#"{"source": "PARTICIPANT", "target": "OTHER", "max_depth": 6}"#),
@@ -93,13 +83,22 @@ impl Class {
         }
     }
 
-    /// The paths of the methods of this class.
+    /// The paths of the methods of this class that a writer may call.
     pub fn paths(self) -> Vec<String> {
-        methods().filter(|method| Self::of(method) == self).map(|method| path(&method)).collect()
+        methods().filter(|method| Self::of(method) == self).map(|method| path(&method)).filter(is_callable).collect()
     }
 }
 
-/// All methods of the contract.
+/// The paths of all methods of the contract.
+pub fn all_paths() -> Vec<String> {
+    methods().map(|method| path(&method)).collect()
+}
+
+/// True if a writer may call the method.
+fn is_callable(path: &String) -> bool {
+    Method::of(path).and_then(|method| method.role).is_some_and(|role| role <= Role::Writer)
+}
+
 fn methods() -> impl Iterator<Item = MethodDescriptor> {
     let services = pb::pool().services().filter(|service| service.package_name() == "readout.v1");
     services.flat_map(|service| service.methods().collect::<Vec<_>>())
@@ -141,14 +140,14 @@ pub fn encode(path: &str, json: &str, records: &Records, number: u64) -> Vec<u8>
 
 #[test]
 fn every_method_has_a_sample_and_a_class() {
-    for method in methods() {
-        sample(&path(&method), &Records::default(), 1);
+    let callable: Vec<String> = all_paths().into_iter().filter(is_callable).collect();
+    for path in &callable {
+        sample(path, &Records::default(), 1);
     }
-    let known: Vec<String> = methods().map(|method| method.name().to_owned()).collect();
     for (name, _) in SAMPLES {
-        assert!(known.iter().any(|known| known == name), "{name} is no method of the contract");
+        assert!(callable.iter().any(|path| path.ends_with(&format!("/{name}"))), "{name} is no method of a writer");
     }
-    for class in Class::ALL {
-        assert!(class.paths().len() >= 5, "{class:?}: {:?}", class.paths());
-    }
+    let in_classes = Class::ALL.map(|class| class.paths().len());
+    assert_eq!(in_classes.iter().sum::<usize>(), callable.len());
+    assert!(in_classes.iter().all(|count| *count >= 5), "{in_classes:?}");
 }

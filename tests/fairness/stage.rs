@@ -3,10 +3,11 @@
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use readout::pb::{
-    CreateParticipantRequest, IngestStoriesRequest, ingest_service_client::IngestServiceClient,
+    Article, CreateParticipantRequest, IngestStoryResponse, Story, ingest_service_client::IngestServiceClient,
     participant_service_client::ParticipantServiceClient,
 };
 use sqlx::{ConnectOptions, Connection};
+use tonic::transport::Channel;
 
 use super::{
     attack::{Records, Target},
@@ -30,8 +31,16 @@ use crate::{
 /// The time in which a service has to stop. It may have to end streams first.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Gauges that return to their former values after an attack.
-const GAUGES: [&str; 2] = ["readout_connections_open", "readout_requests_in_flight"];
+const GAUGES: [&str; 3] = ["readout_connections_open", "readout_requests_in_flight", "readout_feed_watchers"];
 
+/// Meetings that make counts of pairs expensive, and their participants.
+const CONFERENCES: usize = 20;
+const ATTENDANTS: usize = 200;
+/// Articles that make searches expensive, and the bytes of their texts.
+const LONG_ARTICLES: usize = 20;
+const LONG_TEXT: usize = 100_000;
+
+/// A running service, its database and its callers.
 pub struct Stage {
     url: String,
     dir: DataDir,
@@ -148,30 +157,60 @@ fn is_alive(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains("VmRSS:"))
 }
 
-/// Writes stories, and returns the names of their records.
+/// Writes this number of the sample stories, conferences and long articles. Returns the names of the records.
 async fn import(address: SocketAddr, token: &str, count: usize) -> Records {
     let channel = crate::support::service::connect(address).await;
-    let lines = stories::lines();
-    let requests: Vec<IngestStoriesRequest> =
-        lines.iter().take(count).map(|line| stories::request(&stories::story(line))).collect();
-    let request = with_token(token, tokio_stream::iter(requests));
-    let mut answers =
-        IngestServiceClient::new(channel.clone()).ingest_stories(request).await.expect("a stream").into_inner();
+    let ingest = IngestServiceClient::new(channel.clone());
     let mut records = Records::default();
-    while let Some(answer) = answers.message().await.expect("the stream continues") {
-        let result = outcome(answer).expect("a valid story");
+    let lines = stories::lines();
+    for result in write(ingest.clone(), token, lines.iter().take(count).map(|line| stories::story(line))).await {
         records.articles.push(result.article);
         records.participants.extend(result.participants.into_iter().map(|participant| participant.name));
         records.meetings.extend(result.meetings.into_iter().map(|meeting| meeting.meeting));
     }
     records.participants.sort();
     records.participants.dedup();
+    let people: Vec<_> = (0..ATTENDANTS).map(|number| make::person(&format!("Attendant {number}"), "AZ")).collect();
+    let conferences = (0..CONFERENCES).map(|number| make::story(&format!("urn:conference:{number}"), &people));
+    for result in write(ingest.clone(), token, conferences).await {
+        records.conferences.extend(result.meetings.into_iter().map(|meeting| meeting.meeting));
+    }
+    write(ingest, token, lines.iter().take(LONG_ARTICLES).map(|line| long_article(line))).await;
+    records.future_position = future_position(channel, token).await;
+    records
+}
+
+/// Writes stories and returns their results.
+async fn write(
+    mut ingest: IngestServiceClient<Channel>,
+    token: &str,
+    stories: impl Iterator<Item = Story>,
+) -> Vec<IngestStoryResponse> {
+    let requests: Vec<_> = stories.map(make::streamed).collect();
+    let request = with_token(token, tokio_stream::iter(requests));
+    let mut answers = ingest.ingest_stories(request).await.expect("a stream").into_inner();
+    let mut results = Vec::new();
+    while let Some(answer) = answers.message().await.expect("the stream continues") {
+        results.push(outcome(answer).expect("a valid story"));
+    }
+    results
+}
+
+/// An article without reports, with the text of a sample story again and again.
+fn long_article(line: &str) -> Story {
+    let sample = stories::story(line).article.expect("every story has one");
+    let text = format!("{} ", sample.text);
+    let text = text.repeat(LONG_TEXT / text.len());
+    Story { article: Some(Article { uri: format!("{}:long", sample.uri), text, ..sample }), ..Default::default() }
+}
+
+/// A position that is far after the newest change.
+async fn future_position(channel: Channel, token: &str) -> String {
     let participant = Some(make::person("The last participant", "AZ"));
     let request = CreateParticipantRequest { participant, ..Default::default() };
     let created = ParticipantServiceClient::new(channel).create_participant(with_token(token, request)).await;
     let metadata = created.expect("a participant").metadata().clone();
     let position = metadata.get("readout-position").expect("writes have a position").to_str().expect("ASCII");
     let (epoch, number) = follow::position(position);
-    records.future_position = format!("{epoch}.{}", number + 1_000_000_000);
-    records
+    format!("{epoch}.{}", number + 1_000_000_000)
 }
