@@ -100,7 +100,8 @@ impl<'a> IndexedText<'a> {
         }
         let Some(first) = self.text.find(quote) else { return QuoteMatch::Nowhere };
         let next = first + self.text[first..].chars().next().map_or(1, char::len_utf8);
-        if self.text[next..].contains(quote) {
+        // An empty quote occurs in an empty text, after which there is nothing.
+        if self.text.get(next..).is_some_and(|rest| rest.contains(quote)) {
             return QuoteMatch::Often;
         }
         let start = self.code_point(first);

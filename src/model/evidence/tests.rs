@@ -29,6 +29,16 @@ fn refused(field: &str, quote: &str, start: i32, end: i32) -> (ErrorReason, Stri
 }
 
 #[test]
+fn check_of_an_empty_text_does_not_panic() {
+    for quote in ["", "Baku"] {
+        let mut evidence = [Evidence { field: "title".into(), quote: quote.into(), ..Default::default() }];
+        let mut out = Violations::default();
+        check(&mut evidence, &account(), Some(&IndexedText::new("")), &Path::ROOT, &mut out);
+        assert_eq!(out.is_empty(), quote.is_empty());
+    }
+}
+
+#[test]
 fn check_sets_the_offsets_of_a_quote_that_occurs_once() {
     let (evidence, out) = checked("title", "Əliyev", 0, 0);
     assert!(out.is_empty());
