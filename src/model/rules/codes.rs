@@ -1,7 +1,7 @@
 //! Codes of external registries: regions, languages, time zones. The contract has them as strings; this module checks
 //! them.
 
-use crate::model::text::suggestion::nearest;
+use crate::model::text::suggestion::{MAX_WORD_LENGTH, nearest};
 
 /// True for an ISO 3166-1 alpha-2 code in upper case, and for XK, which the European Union and others use for Kosovo.
 pub fn is_region(code: &str) -> bool {
@@ -28,9 +28,11 @@ pub fn nearest_region(code: &str) -> Option<String> {
     }
 }
 
-/// Suggests a language tag for a locale name such as `en_GB`.
+/// Suggests a language tag for a locale name such as `en_GB`. `None` for one that is longer than [`MAX_WORD_LENGTH`]:
+/// a tag with extensions has no greatest length.
 pub fn nearest_language(tag: &str) -> Option<String> {
-    let tag = tag.trim().replace('_', "-");
+    let tag = tag.trim();
+    let tag = (tag.len() <= MAX_WORD_LENGTH).then(|| tag.replace('_', "-"))?;
     is_language(&tag).then_some(tag)
 }
 
@@ -51,6 +53,10 @@ mod tests {
         }
         assert_eq!(nearest_language("en_GB").as_deref(), Some("en-GB"));
         assert_eq!(nearest_language("english-languages"), None);
+        let extended =
+            |length: usize| format!("en_x_{}", "a_".repeat(length) + &"b".repeat(MAX_WORD_LENGTH - 5 - 2 * length));
+        assert!(nearest_language(&extended(27)).is_some_and(|tag| tag.len() == MAX_WORD_LENGTH));
+        assert_eq!(nearest_language(&(extended(27) + "_a")), None);
         for zone in ["asia/baku", "Asia/Bakku", "Asia/Baku "] {
             assert_eq!(nearest_time_zone(zone), Some("Asia/Baku"), "{zone}");
         }
