@@ -12,6 +12,9 @@ pub use self::mismatch::{Mismatch, shortened};
 use super::escape;
 use crate::pb;
 
+/// Maximum number of characters of a problem that a library describes.
+const MAX_PROBLEM: usize = 300;
+
 /// Parses a message of the contract by its full name ("readout.v1.Story").
 ///
 /// # Errors
@@ -36,7 +39,9 @@ pub fn parse<M: Message + Default>(full_name: &str, text: &str) -> Result<M, Mis
     }
 }
 
+/// The libraries quote the text in full, and a message may have megabytes.
 fn general_mismatch(problem: String) -> Mismatch {
+    let problem = shortened(&problem, MAX_PROBLEM);
     Mismatch { path: String::new(), problem, kind: "a message that does not fit the contract" }
 }
 
@@ -226,6 +231,14 @@ mod tests {
             let error = parse::<pb::Story>(STORY, line).unwrap_err();
             assert_eq!(error.to_string(), why, "{line}");
         }
+    }
+
+    #[test]
+    fn parse_shortens_the_names_that_an_error_quotes() {
+        let line = format!(r#"{{"{}":1, 2}}"#, "a".repeat(10_000));
+        let error = parse::<pb::Story>(STORY, &line).unwrap_err().to_string();
+        assert!(error.starts_with("unrecognized field name 'aaa"), "{error}");
+        assert_eq!(error.chars().count(), MAX_PROBLEM + 1);
     }
 
     #[test]
