@@ -42,7 +42,8 @@ pub fn actor<T>(request: &Request<T>) -> Result<String, ServiceError> {
 fn claimed_actor(metadata: &MetadataMap) -> Result<Option<&str>, Violations> {
     let Some(value) = metadata.get(ACTOR) else { return Ok(None) };
     let bytes = value.as_bytes();
-    let actor = value.to_str().unwrap_or_default();
+    // `to_str` accepts a tab beside visible ASCII.
+    let actor = value.to_str().ok().filter(|text| !text.contains('\t')).unwrap_or_default();
     let mut violations = Violations::default();
     if actor.trim().is_empty() || actor.len() > MAX_ACTOR_LENGTH {
         violations.add(

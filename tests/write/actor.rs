@@ -40,11 +40,11 @@ async fn changes_record_the_actor_of_each_write() {
 }
 
 #[tokio::test]
-async fn write_refuses_an_actor_that_is_blank_or_longer_than_128_characters() {
+async fn write_refuses_an_actor_that_is_blank_or_too_long_or_has_a_tab() {
     let service = Service::start().await;
     let mut articles = service.articles.clone();
     articles.create_article(as_actor(create("urn:a"), &"x".repeat(128))).await.unwrap();
-    for wrong in ["", " ", &"x".repeat(129)] {
+    for wrong in ["", " ", "press\tdesk", &"x".repeat(129)] {
         let refused = articles.create_article(as_actor(create("urn:b"), wrong)).await.unwrap_err();
         assert_eq!(Refused::from(refused), Refused::invalid(["readout-actor"]), "{wrong:?}");
     }
