@@ -7,6 +7,9 @@ HOST_PORT := $(patsubst http://%,%,$(SERVER))
 # The largest number of meetings that `make scale` measures.
 N ?= 100000
 
+# The seconds that `make fuzz` spends on each target.
+SECONDS ?= 60
+
 # Further arguments for `readout serve`: make run ARGS="--help"
 ARGS ?=
 
@@ -26,7 +29,7 @@ ADVISORIES := https://github.com/rustsec/advisory-db
 # CI builds with the committed Cargo.lock.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build install test house readme faults overload bench scale lint contract docs deny demo clients clients-tls rust postgres
+.PHONY: help run build install test house readme faults fuzz overload bench scale lint contract docs deny demo clients clients-tls rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +63,12 @@ readme: postgres rust $(VENV)/ready ## Run each command in README.md and docs/ a
 
 faults: postgres rust ## Test the change feed under every fault, some minutes (READOUT_SEED=number repeats a run)
 	READOUT_FAULTS=$${READOUT_FAULTS:-all} cargo test $(LOCKED) --test it faults:: -- --nocapture
+
+fuzz: postgres rust ## Give random input to every reader of untrusted input, and to every method (make fuzz SECONDS=3600: an hour each)
+	@if cargo fuzz --version >/dev/null 2>&1; then bash fuzz/run $(SECONDS); \
+	else echo "fuzz: cargo-fuzz is not installed, so inputs are not guided by coverage (cargo install cargo-fuzz)" >&2; \
+	  READOUT_FUZZ=$(SECONDS) cargo test --release $(LOCKED) --test it fuzz:: -- --nocapture; fi
+	READOUT_FUZZ=$(SECONDS) cargo test --release $(LOCKED) --test it fuzz::calls -- --nocapture
 
 overload: postgres rust ## Offer ten times the capacity for a minute, then attack the service: two parts, twelve minutes
 	READOUT_OVERLOAD=60 cargo test --release $(LOCKED) --test it load::overload -- --nocapture

@@ -13,6 +13,7 @@ mod errors;
 mod evidence;
 mod fairness;
 mod faults;
+mod fuzz;
 mod history;
 mod house;
 mod ingest;

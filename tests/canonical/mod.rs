@@ -2,7 +2,7 @@
 
 mod empty_messages;
 mod instants;
-mod random;
+pub mod random;
 mod resent_story;
 mod respell;
 mod updates;

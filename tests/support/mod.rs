@@ -1,5 +1,6 @@
 //! Helpers that the tests share.
 
+pub mod allocations;
 pub mod block_commits;
 pub mod calls;
 pub mod certificate_authority;

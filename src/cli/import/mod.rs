@@ -5,10 +5,10 @@
 //! errors.
 
 mod compare;
-mod decompress;
-mod fault;
+pub mod decompress;
+pub mod fault;
 mod fault_report;
-mod framing;
+pub mod framing;
 mod reader;
 mod records;
 mod stories;

@@ -2,7 +2,7 @@
 //!
 //! Each response carries a cursor (`cursor`), from which a client resumes after the changes that it has received.
 
-mod cursor;
+pub mod cursor;
 
 use std::{pin::Pin, sync::Arc, time::SystemTime};
 

@@ -1,0 +1,137 @@
+//! Rules that read whole records: evidence, settling, and records as they are stored.
+
+use prost::Message;
+use readout::{
+    model::{
+        canonical::Canonical,
+        evidence::{IndexedText, check, clear_redundant_offsets, mark_stale},
+        mask::diff,
+        report,
+        resource::{Collection, Record},
+        rules::{Check, ClearOutput, Path, Violations},
+        settle::{SourceReport, disputes, settle, unite},
+    },
+    pb::{Account, Article, ListReportsResponse, Meeting, Participant, Report, Story},
+};
+use uuid::Uuid;
+
+use super::named;
+
+/// Looks up the evidence of a story's reports in the text of its article.
+pub fn evidence(input: &[u8]) {
+    let Ok(mut story) = Story::decode(input) else { return };
+    story.canonicalize();
+    let article = story.article.unwrap_or_default();
+    let text = IndexedText::new(&article.text);
+    for report in &mut story.reports {
+        let account = report.account.clone().unwrap_or_default();
+        let mut without_text = report.evidence.clone();
+        check(&mut without_text, &account, None, &Path::ROOT, &mut Violations::default());
+        let mut out = Violations::default();
+        check(&mut report.evidence, &account, Some(&text), &Path::ROOT, &mut out);
+        out.iter().for_each(|violation| super::assert_printable(&violation.description));
+        if !out.is_empty() {
+            continue;
+        }
+        let checked = report.evidence.clone();
+        for cited in &checked {
+            assert_eq!(text.words(cited.start as usize, cited.end as usize), Some(cited.quote.as_str()), "{cited:?}");
+        }
+        mark_stale(&mut report.evidence, &text);
+        assert!(report.evidence.iter().all(|cited| !cited.stale), "evidence that was found is not stale");
+        clear_redundant_offsets(&mut report.evidence, &text);
+        let mut again = Violations::default();
+        check(&mut report.evidence, &account, Some(&text), &Path::ROOT, &mut again);
+        let unmarked = |cited: &readout::pb::Evidence| readout::pb::Evidence { stale: false, ..cited.clone() };
+        assert!(again.is_empty() && report.evidence.iter().eq(checked.iter().map(unmarked).collect::<Vec<_>>().iter()));
+    }
+}
+
+/// Settles the reports of a list that keep the rules of the contract, as stored reports do.
+pub fn settling(input: &[u8]) {
+    let Ok(list) = ListReportsResponse::decode(input) else { return };
+    let mut reports: Vec<Report> = Vec::new();
+    let mut rulings: Vec<Report> = Vec::new();
+    for (number, mut sent) in list.reports.into_iter().take(12).enumerate() {
+        let ruling = sent.ruling.take();
+        sent.canonicalize();
+        sent.clear_output();
+        if !sent.violations().is_empty() {
+            continue;
+        }
+        sent.name = Collection::Reports.name(Uuid::from_u128(number as u128));
+        sent.content_hash = report::content_hash(&report::content(&sent, None));
+        match ruling {
+            Some(ruling) => rulings.push(Report { ruling: Some(ruling), ..sent }),
+            None => reports.push(sent),
+        }
+    }
+    let source = |(number, report)| SourceReport {
+        report,
+        origin: Uuid::from_u128(number as u128 / 2),
+        publish_date: None,
+        uri: if number % 3 == 0 { "urn:a" } else { "urn:b" },
+    };
+    let sources: Vec<SourceReport<'_>> = reports.iter().enumerate().map(source).collect();
+    let rulings: Vec<&Report> = rulings.iter().collect();
+    let settled = settle(&sources, &rulings);
+    let reversed: Vec<SourceReport<'_>> = sources.iter().rev().copied().collect();
+    let reversed_rulings: Vec<&Report> = rulings.iter().rev().copied().collect();
+    assert_eq!(settle(&reversed, &reversed_rulings), settled, "the order of reports does not matter");
+    assert_eq!(unite(&reversed), unite(&sources));
+    assert_eq!(disputes(&reversed, &reversed_rulings), disputes(&sources, &rulings));
+    let twice: Vec<SourceReport<'_>> = sources.iter().chain(&sources).copied().collect();
+    assert_eq!(settle(&twice, &rulings), settled, "repeated reports do not matter");
+    if rulings.is_empty() {
+        // A settled account may exceed the limits of one report, which then cannot hold it.
+        let violations = settled.account.violations();
+        assert!(
+            violations.iter().all(|violation| violation.description.contains("at most")),
+            "a settled account is valid: {violations:?}"
+        );
+        let report = Report { account: Some(settled.account.clone()), ..Default::default() };
+        if violations.is_empty() && report.account != Some(Account::default()) {
+            let again = settle(&[SourceReport { report: &report, ..source((0, &report)) }], &[]);
+            assert_eq!(again.account, settled.account, "a settled account settles to itself");
+        }
+    }
+}
+
+/// Decodes records as the store does, and compares a record with an empty one.
+pub fn resources(input: &[u8]) {
+    let Some((name, bytes)) = named(input) else { return };
+    let Some(collection) = Collection::ALL.into_iter().find(|collection| collection.as_str() == name) else { return };
+    let decoded = Record::decode(collection, bytes);
+    let Ok(record) = decoded else { return };
+    let (bytes, before, after) = match &record {
+        Record::Article(record) => (record.encode_to_vec(), diff::read::<Article>(&[]), diff::read::<Article>(bytes)),
+        Record::Participant(record) => {
+            (record.encode_to_vec(), diff::read::<Participant>(&[]), diff::read::<Participant>(bytes))
+        }
+        Record::Report(record) => (record.encode_to_vec(), diff::read::<Report>(&[]), diff::read::<Report>(bytes)),
+        Record::Meeting(record) => (record.encode_to_vec(), diff::read::<Meeting>(&[]), diff::read::<Meeting>(bytes)),
+    };
+    let (before, after) = (before.expect("an empty message"), after.expect("a message that was decoded"));
+    diff::changed_paths(&before, &after);
+    // A number that is not one differs from itself. The rules of the contract refuse it.
+    let same = after.clone();
+    assert!(same != after || diff::changed_paths(&after, &same).is_empty());
+    assert_eq!(Record::decode(collection, &bytes).expect("it was encoded").encoded(), bytes);
+    let _ = report::decode_for_settling(&bytes);
+}
+
+/// A record as bytes.
+trait Encoded {
+    fn encoded(&self) -> Vec<u8>;
+}
+
+impl Encoded for Record {
+    fn encoded(&self) -> Vec<u8> {
+        match self {
+            Self::Article(record) => record.encode_to_vec(),
+            Self::Participant(record) => record.encode_to_vec(),
+            Self::Report(record) => record.encode_to_vec(),
+            Self::Meeting(record) => record.encode_to_vec(),
+        }
+    }
+}
