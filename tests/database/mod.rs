@@ -9,7 +9,7 @@ mod folding;
 mod migrate;
 mod read_only;
 mod recovery;
-mod reindex;
+pub mod reindex;
 mod slow;
 mod unavailable;
 mod url;

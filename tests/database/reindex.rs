@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 /// All rows that are derived from records.
-async fn derived(database: &PgConnectOptions) -> String {
+pub async fn derived(database: &PgConnectOptions) -> String {
     let mut connection = database.connect().await.unwrap();
     let rows = "
         select string_agg(derived::text, E'\\n' order by derived::text)

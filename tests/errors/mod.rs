@@ -1,5 +1,5 @@
 //! Errors as clients see them, and input that is wrong or spelled in another way.
 
-mod bad_input;
+pub mod bad_input;
 mod details;
 mod messages;

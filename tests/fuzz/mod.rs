@@ -5,6 +5,7 @@
 //! in the corpus once the defect is mended.
 
 mod budget;
+mod calls;
 pub mod mutate;
 mod seeds;
 pub mod targets;
