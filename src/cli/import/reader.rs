@@ -109,14 +109,14 @@ impl Reader {
 /// Passes each message to `emit`, until it returns `false`.
 fn read(name: &Arc<str>, input: Box<dyn Read + Send>, mut emit: impl FnMut(Location, Result<String, Fault>) -> bool) {
     let location = |line| Location { file: name.clone(), line };
-    let mut messages = match unpacked(input) {
+    let messages = match unpacked(input) {
         Ok(input) => Messages::new(input),
         Err(error) => {
             emit(location(1), Err(Fault::new("cannot be read", format!("cannot be read: {error}"))));
             return;
         }
     };
-    while let Some(Frame { line, text }) = messages.next() {
+    for Frame { line, text } in messages {
         if !emit(location(line), text) {
             return;
         }

@@ -110,7 +110,6 @@ impl http_body::Body for StreamBody {
         let Some(Open { body, .. }) = &mut this.open else { return Poll::Ready(None) };
         let Poll::Ready(frame) = this.call.clone().sync_scope(|| Pin::new(body).poll_frame(context)) else {
             // The next frame is not there yet, and waits for its turn again once it is.
-            this.last_frame = 0;
             return Poll::Pending;
         };
         match frame {

@@ -3,6 +3,8 @@
 //! A page token holds the key of the last record of its page and the position of the first page. It is opaque to
 //! clients, bound to the request's other fields, and authenticated by a keyed hash.
 
+use std::{sync::LazyLock, time::Duration};
+
 use futures_util::{Stream, stream};
 use prost::Message;
 use tokio_util::task::AbortOnDropHandle;
@@ -11,7 +13,7 @@ use uuid::Uuid;
 
 use super::stream_lifetime::Ended;
 use crate::{
-    fairness::Call,
+    fairness::{Call, FairQueue, Permit},
     pb::{
         ListArticleRevisionsRequest, ListArticlesRequest, ListCounterpartsRequest, ListMeetingRevisionsRequest,
         ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
@@ -218,8 +220,8 @@ impl<K: Key> Cursor<K> {
 /// Streams a whole result in chunks. `page` reads a chunk, and returns it with the keyset after which the next one
 /// begins.
 ///
-/// The next chunk is read while the previous one is sent. A slow client holds no connection and no snapshot, only a
-/// chunk.
+/// The next chunk is read while the previous one is sent, unless many streams hold such a chunk already. A slow client
+/// holds no connection and no snapshot, only a chunk.
 pub fn chunks<T, P, F>(
     api: &Api,
     cursor: Cursor,
@@ -231,9 +233,13 @@ where
     F: Future<Output = Result<(T, Option<Keyset>), ServiceError>> + Send + 'static,
 {
     let lifetime = api.stream_limits.begin();
-    let first = Some(Chunk::begin(&page, cursor));
+    let first = Some(Chunk::ahead(&page, cursor));
     stream::try_unfold((first, page, lifetime), |(chunk, page, lifetime)| async move {
-        let Some(Chunk { cursor, task }) = chunk else { return Ok(None) };
+        let Some(Chunk { cursor, ahead }) = chunk else { return Ok(None) };
+        let (task, _permit) = match ahead {
+            Some(Ahead { task, permit }) => (task, Some(permit)),
+            None => (read_chunk(&page, &cursor), None),
+        };
         let read = tokio::select! {
             biased;
             reason = lifetime.ended() => {
@@ -244,25 +250,54 @@ where
         };
         // A join error means that the task panicked, which was logged: nothing aborts it while it is awaited.
         let (chunk, next) = read.map_err(|_| ServiceError::Defect)??;
-        let next = next.map(|after| Chunk::begin(&page, Cursor { after: Some(after), ..cursor }));
+        let next = next.map(|after| Chunk::ahead(&page, Cursor { after: Some(after), ..cursor }));
         Ok(Some((chunk, (next, page, lifetime))))
     })
 }
 
-/// A chunk that a task reads. Dropping it aborts the task.
+/// A chunk that is to be sent.
 struct Chunk<T> {
     cursor: Cursor,
-    task: AbortOnDropHandle<Result<(T, Option<Keyset>), ServiceError>>,
+    /// `None` if the chunk is read only when the client asks for it.
+    ahead: Option<Ahead<T>>,
 }
 
+/// A chunk that is read before the client asks for it.
+struct Ahead<T> {
+    task: ChunkTask<T>,
+    permit: Permit,
+}
+
+/// A task that reads a chunk. Dropping it aborts the task.
+type ChunkTask<T> = AbortOnDropHandle<Result<(T, Option<Keyset>), ServiceError>>;
+
+/// Number of chunks that are held for clients that may not ask for them soon.
+const MAX_AHEAD: usize = 8;
+
+static AHEAD: LazyLock<FairQueue> = LazyLock::new(|| FairQueue::new("chunk_ahead", MAX_AHEAD, Duration::MAX));
+
 impl<T: Send + 'static> Chunk<T> {
-    fn begin<P, F>(page: &P, cursor: Cursor) -> Self
+    /// Begins to read a chunk, if there is room for one more.
+    fn ahead<P, F>(page: &P, cursor: Cursor) -> Self
     where
         P: Fn(Cursor) -> F,
         F: Future<Output = Result<(T, Option<Keyset>), ServiceError>> + Send + 'static,
     {
-        Self { task: AbortOnDropHandle::new(tokio::spawn(Call::current().scope(page(cursor.clone())))), cursor }
+        let permit = AHEAD.try_acquire_quietly(Call::current().caller(), 1);
+        let ahead = permit.map(|permit| Ahead { task: read_chunk(page, &cursor), permit });
+        Self { cursor, ahead }
     }
+}
+
+/// Reads a chunk. The task keeps what the query holds until the records are decoded.
+fn read_chunk<T, P, F>(page: &P, cursor: &Cursor) -> ChunkTask<T>
+where
+    P: Fn(Cursor) -> F,
+    T: Send + 'static,
+    F: Future<Output = Result<(T, Option<Keyset>), ServiceError>> + Send + 'static,
+{
+    let call = Call::unary(Call::current().caller().clone(), None);
+    AbortOnDropHandle::new(tokio::spawn(call.scope(page(cursor.clone()))))
 }
 
 #[cfg(test)]

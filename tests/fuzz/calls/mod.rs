@@ -68,10 +68,8 @@ fn mutated_call_of_every_method_is_answered_and_written_whole_or_not_at_all() {
     let runtime = runtime.expect("a runtime");
     let seed = Chance::seed();
     // The test itself runs on a thread of another name.
-    let (run, problems) = runtime.block_on(call_and_compare(seed));
-    let mut defects = run.defects.into_inner().unwrap_or_else(PoisonError::into_inner);
-    defects.extend(problems);
-    println!("{}", table(&run.calls.into_inner().unwrap_or_else(PoisonError::into_inner)));
+    let (calls, mut defects) = runtime.block_on(call_and_compare(seed));
+    println!("{}", table(&calls));
     if PANICS.load(Relaxed) > 0 {
         defects.push(format!("{} panics in the service", PANICS.load(Relaxed)));
     }
@@ -79,7 +77,8 @@ fn mutated_call_of_every_method_is_answered_and_written_whole_or_not_at_all() {
     assert!(defects.is_empty(), "READOUT_SEED={seed}\n{}", defects.join("\n"));
 }
 
-async fn call_and_compare(seed: u64) -> (Run, Vec<String>) {
+/// Makes the calls, and returns them with the defects that they show.
+async fn call_and_compare(seed: u64) -> (Vec<Call>, Vec<String>) {
     let mut world = World::new().await;
     let seeds = requests::all(&mut world).await;
     let run = Arc::new(Run {
@@ -97,11 +96,11 @@ async fn call_and_compare(seed: u64) -> (Run, Vec<String>) {
     for caller in join_all(callers).await {
         caller.expect("a caller does not panic");
     }
-    let run = Arc::into_inner(run).expect("all callers have ended");
-    let calls = run.calls.lock().unwrap_or_else(PoisonError::into_inner);
-    let problems = store::problems(world.service, &calls).await;
-    drop(calls);
-    (run, problems)
+    let Run { calls, defects, .. } = Arc::into_inner(run).expect("all callers have ended");
+    let calls = calls.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut defects = defects.into_inner().unwrap_or_else(PoisonError::into_inner);
+    defects.extend(store::problems(world.service, &calls).await);
+    (calls, defects)
 }
 
 impl Run {

@@ -71,7 +71,6 @@ pub async fn all(world: &mut World) -> Vec<Seed> {
         start: Some(crate::support::follow::beginning()),
         filter: "kind = CREATED".into(),
         include_resource: true,
-        ..Default::default()
     };
     let watch = Seed {
         method: "ChangeService/WatchChanges",

@@ -17,9 +17,9 @@ const MAX_BYTES: u64 = 128 << 10;
 /// Reads a file, plain or compressed, up to the parsed messages.
 pub fn import(input: &[u8]) {
     let Ok(unpacked) = unpacked(Box::new(Cursor::new(input.to_vec()))) else { return };
-    let mut messages = Messages::new(unpacked.take(MAX_BYTES));
+    let messages = Messages::new(unpacked.take(MAX_BYTES));
     let (mut line, mut count) = (0, 0);
-    while let Some(frame) = messages.next() {
+    for frame in messages {
         assert!(frame.line >= line, "lines are in order");
         line = frame.line;
         count += 1;

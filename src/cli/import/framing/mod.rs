@@ -43,6 +43,27 @@ pub struct Messages<R> {
     has_ended: bool,
 }
 
+impl<R: Read> Iterator for Messages<R> {
+    type Item = Frame;
+
+    /// Returns the next message; `None` at the end of the input, or after an error of the input.
+    fn next(&mut self) -> Option<Frame> {
+        if self.has_ended {
+            return None;
+        }
+        match self.find() {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.has_ended = true;
+                Some(self.frame_here(Fault::new(
+                    "cannot be read any further",
+                    format!("cannot be read any further: {error}"),
+                )))
+            }
+        }
+    }
+}
+
 /// The point where reading continues after a malformed message.
 enum Resumed {
     /// The next line that is not blank.
@@ -85,23 +106,6 @@ impl<R: Read> Messages<R> {
             context: Context::Top,
             may_have_left_array: false,
             has_ended: false,
-        }
-    }
-
-    /// Returns the next message; `None` at the end of the input, or after an error of the input.
-    pub fn next(&mut self) -> Option<Frame> {
-        if self.has_ended {
-            return None;
-        }
-        match self.find() {
-            Ok(frame) => frame,
-            Err(error) => {
-                self.has_ended = true;
-                Some(self.frame_here(Fault::new(
-                    "cannot be read any further",
-                    format!("cannot be read any further: {error}"),
-                )))
-            }
         }
     }
 

@@ -4,8 +4,7 @@ use super::*;
 
 /// Returns line and text of each message, or its fault after `! `.
 fn all_of(input: &str, longest: usize) -> Vec<(u64, String)> {
-    let mut messages = Messages::with_limit(input.as_bytes(), longest);
-    std::iter::from_fn(|| messages.next())
+    Messages::with_limit(input.as_bytes(), longest)
         .map(|frame| (frame.line, frame.text.unwrap_or_else(|fault| format!("! {}", fault.text))))
         .collect()
 }
