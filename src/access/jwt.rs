@@ -61,6 +61,10 @@ impl Jwts {
     /// # Errors
     /// The keys cannot be read from a file, or the HTTP client cannot be created.
     pub async fn new(issuer: JwtIssuer) -> Result<Self, KeysError> {
+        if !is_own_claim(&issuer.role_claim) {
+            let claim = &issuer.role_claim;
+            tracing::info!(claim, "other services may share the role claim: a role needs the prefix `readout:`");
+        }
         Ok(Self { keys: JwksFetcher::new(issuer.keys.clone()).await?, issuer })
     }
 
@@ -130,7 +134,7 @@ impl Jwts {
         let expires = claims.get("exp").and_then(expiry).ok_or(Denied::Invalid("the JWT's exp is not a time"))?;
         let sub = claims.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty());
         let sub = sub.ok_or(Denied::Invalid("the JWT's sub is empty or not a string"))?;
-        let role = claims.get(&self.issuer.role_claim).and_then(role);
+        let role = claims.get(&self.issuer.role_claim).and_then(|claim| role(&self.issuer.role_claim, claim));
         Ok(VerifiedToken {
             identity: Identity { name: principal_name("jwt", sub), role, until: Validity::Expires(expires) },
             expires,
@@ -144,15 +148,30 @@ fn expiry(exp: &Value) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(seconds)?.checked_add(LEEWAY)
 }
 
-/// The highest role in a claim: a string of words, or a list of strings. Each is a role such as `writer` or
-/// `readout:writer`.
-fn role(claim: &Value) -> Option<Role> {
+/// The prefix that makes a word a role of Readout in every claim.
+const PREFIX: &str = "readout:";
+
+/// True if a claim belongs to Readout alone: its name contains `readout`, as `readout_role` and
+/// `https://readout.example/role` do.
+///
+/// Every other claim is shared. An issuer puts the words of all its services into `scope` (RFC 8693, 4.2), `scp`,
+/// `roles`, `groups` and `entitlements` (RFC 9068, 2.2.3), so that `admin` may be a role of another service.
+fn is_own_claim(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("readout")
+}
+
+/// The highest role in the claim with this name: a string of words, or a list of strings. Each is a role with its
+/// prefix, such as `readout:writer`. In a claim of Readout's own the prefix may be missing.
+fn role(name: &str, claim: &Value) -> Option<Role> {
     let words: Vec<&str> = match claim {
+        // The separator of RFC 6749, 3.3, is a space; issuers also write other white space.
         Value::String(text) => text.split_whitespace().collect(),
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    words.into_iter().filter_map(|word| word.strip_prefix("readout:").unwrap_or(word).parse().ok()).max()
+    let is_own = is_own_claim(name);
+    let word = |word: &str| word.strip_prefix(PREFIX).or(is_own.then_some(word))?.parse().ok();
+    words.into_iter().filter_map(word).max()
 }
 
 fn denied(error: &ErrorKind) -> Denied {
@@ -173,12 +192,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn claim_gives_the_highest_of_its_roles() {
-        assert_eq!(role(&json!("writer")), Some(Role::Writer));
-        assert_eq!(role(&json!("openid readout:reader readout:curator email")), Some(Role::Curator));
-        assert_eq!(role(&json!(["staff", "reader", "readout:writer"])), Some(Role::Writer));
-        for wrong in [json!("Writer"), json!("superadmin"), json!([["admin"]]), json!({"admin": true}), json!(4)] {
-            assert_eq!(role(&wrong), None, "{wrong}");
+    fn own_claim_gives_the_highest_of_its_roles() {
+        for name in ["readout_role", "https://readout.example/role", "Readout"] {
+            assert_eq!(role(name, &json!("writer")), Some(Role::Writer));
+            assert_eq!(role(name, &json!("openid readout:reader readout:curator email")), Some(Role::Curator));
+            assert_eq!(role(name, &json!(["staff", "reader", "readout:writer"])), Some(Role::Writer));
+            for wrong in [json!("Writer"), json!("superadmin"), json!([["admin"]]), json!({"admin": true}), json!(4)] {
+                assert_eq!(role(name, &wrong), None, "{wrong}");
+            }
+        }
+    }
+
+    #[test]
+    fn shared_claim_gives_only_roles_with_their_prefix() {
+        for name in ["scope", "scp", "roles", "groups", "entitlements", "role", ""] {
+            for (claim, expected) in [
+                (json!("admin"), None),
+                (json!("openid admin writer"), None),
+                (json!(["admin", "curator"]), None),
+                (json!("other:admin"), None),
+                (json!("xreadout:admin"), None),
+                (json!("Readout:admin"), None),
+                (json!("readout: admin"), None),
+                (json!("readout:"), None),
+                (json!("readout:readout:admin"), None),
+                (json!("readout:superadmin"), None),
+                (json!("admin readout:reader"), Some(Role::Reader)),
+                (json!(["admin", "readout:reader", "readout:writer"]), Some(Role::Writer)),
+                // An element of a list is one word.
+                (json!(["admin readout:writer"]), None),
+            ] {
+                assert_eq!(role(name, &claim), expected, "{name}: {claim}");
+            }
         }
     }
 }

@@ -79,8 +79,8 @@ pub struct Jwt {
     #[arg(long, env = "READOUT_JWT_ALGORITHMS", value_name = "ALGORITHMS", value_delimiter = ',',
         default_value = "RS256,ES256,EdDSA", value_parser = algorithm)]
     pub jwt_algorithms: Vec<Algorithm>,
-    /// Claim that holds the role: a string of words, or a list of strings, such as `writer` or `readout:writer`; the
-    /// highest role counts
+    /// Claim that holds the role: a string of words, or a list of strings, such as `readout:writer`; the highest role
+    /// counts. In a claim whose name contains `readout`, `writer` is enough
     #[arg(long, env = "READOUT_JWT_ROLE_CLAIM", value_name = "CLAIM", default_value = "readout_role")]
     pub jwt_role_claim: String,
 }

@@ -15,9 +15,15 @@ use super::{
 use crate::support::{Refused, Service, metadata_of};
 
 async fn service(keys: &[&Key]) -> Service {
+    service_with_role_claim(keys, "readout_role").await
+}
+
+async fn service_with_role_claim(keys: &[&Key], role_claim: &str) -> Service {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(key_set(keys).as_bytes()).unwrap();
-    let service = start(jwt_access(KeySource::File(file.path().to_owned()))).await;
+    let mut access = jwt_access(KeySource::File(file.path().to_owned()));
+    access.jwt.jwt_role_claim = role_claim.to_owned();
+    let service = start(access).await;
     // Fetched keys stay in use while the source fails, so the file may go.
     drop(file);
     service
@@ -125,5 +131,32 @@ async fn a_jwt_takes_its_role_from_the_claim_and_has_none_without_it() {
     for role in [json!("reader"), json!("openid readout:reader"), json!(["staff", "admin"])] {
         let token = key.token(&claims_with(json!({"readout_role": role, "iss": ISSUER})));
         read(&service, Some(&token)).await.unwrap_or_else(|_| panic!("{role}"));
+    }
+}
+
+/// The claim `scope` also has the words of other services.
+#[tokio::test]
+async fn a_role_in_a_shared_claim_needs_its_prefix() {
+    let key = Key::new("a", Algorithm::ES256);
+    for claim in ["scope", "roles"] {
+        let service = service_with_role_claim(&[&key], claim).await;
+        for (words, accepted) in [
+            (json!("admin"), false),
+            (json!("openid writer admin"), false),
+            (json!(["reader", "admin"]), false),
+            (json!("other:admin"), false),
+            (json!("admin readout:reader"), true),
+            (json!(["admin", "readout:reader"]), true),
+        ] {
+            // The claim `readout_role` that the token also has is not the configured one.
+            let token = key.token(&claims_with(json!({claim: words})));
+            match read(&service, Some(&token)).await {
+                Ok(()) => assert!(accepted, "{claim}: {words}"),
+                Err(refused) => {
+                    assert!(!accepted, "{claim}: {words}");
+                    assert_eq!(metadata_of(&refused, "role"), "NONE");
+                }
+            }
+        }
     }
 }
