@@ -13,7 +13,8 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /usr/local/bin/readout /usr/local/bin/
 # The service writes nothing to the file system, which may be read-only.
 USER nonroot
-ENV READOUT_LISTEN=0.0.0.0:50051 READOUT_OPERATIONS_LISTEN=0.0.0.0:9464
+# The operations port has neither TLS nor credentials: on 0.0.0.0:9464 it also needs READOUT_INSECURE=true.
+ENV READOUT_LISTEN=0.0.0.0:50051 READOUT_OPERATIONS_LISTEN=127.0.0.1:9464
 EXPOSE 50051 9464
 ENTRYPOINT ["readout"]
 CMD ["serve"]

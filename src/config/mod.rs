@@ -138,9 +138,12 @@ impl Serve {
     /// Checks the settings that can be checked without starting a service.
     ///
     /// # Errors
-    /// If plaintext would be served to other machines, the database URL is not valid, or two addresses are equal.
+    /// If a port would serve plaintext to other machines, the database URL is not valid, or two addresses are equal.
     pub fn check(&self) -> anyhow::Result<()> {
         self.service.transport.allow(self.listen)?;
+        if let Some(address) = self.operations.operations_listen {
+            self.service.transport.allow_operations(address)?;
+        }
         self.database.target()?;
         if self.listen.port() != 0 && self.operations.operations_listen == Some(self.listen) {
             bail!("--listen and --operations-listen are both {}: each needs a port of its own", self.listen);

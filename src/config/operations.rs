@@ -8,7 +8,8 @@ use super::address::listen_address;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Operations")]
 pub struct Operations {
-    /// Address and port of /metrics, /livez and /readyz over plain HTTP; default: not served
+    /// Address and port of /metrics, /livez and /readyz over plain HTTP, off loopback only with --insecure; default: not
+    /// served
     #[arg(long, env = "READOUT_OPERATIONS_LISTEN", value_name = "ADDR", value_parser = listen_address)]
     pub operations_listen: Option<SocketAddr>,
     /// Address of an OTLP collector (gRPC) for traces, such as http://127.0.0.1:4317; default: no traces

@@ -27,7 +27,7 @@ pub struct Tls {
     #[arg(long, env = "READOUT_TLS_RELOAD", default_value = "10", value_name = "SECONDS",
         value_parser = positive_seconds)]
     pub tls_reload: Duration,
-    /// Allow plaintext on an address that other machines can reach
+    /// Allow plaintext on an address that other machines can reach. It does not turn TLS off
     #[arg(long, env = "READOUT_INSECURE")]
     pub insecure: bool,
 }

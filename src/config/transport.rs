@@ -73,7 +73,7 @@ impl Transport {
     /// If there is neither a certificate nor `--insecure`, and `listen` is not a loopback address.
     pub fn allow(&self, listen: SocketAddr) -> anyhow::Result<()> {
         let is_plaintext = self.tls.tls_cert.is_none() && self.tls.tls_key.is_none();
-        if is_plaintext && !self.tls.insecure && !listen.ip().to_canonical().is_loopback() {
+        if is_plaintext && !self.tls.insecure && !is_loopback(listen) {
             bail!(
                 "--listen {listen} can be reached from other machines, which would send tokens and records in \
                  plaintext: give --tls-cert and --tls-key, listen on 127.0.0.1, or give --insecure"
@@ -81,4 +81,23 @@ impl Transport {
         }
         Ok(())
     }
+
+    /// Refuses an operations port that other machines can reach, unless `--insecure` is given. That port has neither
+    /// TLS nor credentials, also if the service has a certificate.
+    ///
+    /// # Errors
+    /// If there is no `--insecure`, and `listen` is not a loopback address.
+    pub fn allow_operations(&self, listen: SocketAddr) -> anyhow::Result<()> {
+        if !self.tls.insecure && !is_loopback(listen) {
+            bail!(
+                "--operations-listen {listen} can be reached from other machines, which would read metrics in \
+                 plaintext and without credentials: listen on 127.0.0.1, or give --insecure"
+            );
+        }
+        Ok(())
+    }
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }

@@ -13,6 +13,7 @@ mod lingering_close;
 mod listen;
 mod open_calls;
 mod operations;
+mod operations_connections;
 mod protocol_detection;
 mod readiness;
 mod tls;

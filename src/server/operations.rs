@@ -1,6 +1,6 @@
 //! The operations port: metrics, liveness and readiness, over plain HTTP/1.1.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use axum::{
     Router,
@@ -9,25 +9,33 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{bound_socket::BoundAddress, readiness::Readiness};
+use super::{
+    bound_socket::BoundAddress,
+    operations_connections::{OpenConnection, OpenConnections},
+    readiness::Readiness,
+};
 use crate::telemetry::metrics::{self, Metrics};
 
-/// Maximum number of open connections; further ones wait to be accepted.
+/// Maximum number of open connections. One more closes another one, so that a probe never waits for the others.
 const MAX_CONNECTIONS: usize = 64;
 /// The time to read the head of a request, which includes the wait for the next request on a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum bytes of the head of a request.
+const MAX_BUFFER: usize = 16 * 1024;
 /// Maximum age of a connection.
 const MAX_AGE: Duration = Duration::from_secs(60);
 /// The time that open requests have to end when the service stops.
@@ -84,22 +92,20 @@ async fn metrics(Shared(metrics): Shared<Metrics>) -> impl IntoResponse {
 }
 
 async fn accept(listener: TcpListener, router: Router, connections: TaskTracker, closing: CancellationToken) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let open = OpenConnections::new(MAX_CONNECTIONS);
     loop {
-        let accepted = closing.run_until_cancelled(async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (listener.accept().await, slot)
-        });
-        match accepted.await {
-            None => return,
-            Some((Ok((stream, _)), slot)) => {
-                let served = time::timeout(MAX_AGE, serve(stream, router.clone(), closing.clone()));
+        let Some(accepted) = closing.run_until_cancelled(listener.accept()).await else { return };
+        match accepted {
+            Ok((stream, address)) => {
+                let connection = open.open(address.ip());
+                let (router, closing) = (router.clone(), closing.clone());
                 connections.spawn(async move {
-                    let _ = served.await;
-                    drop(slot);
+                    let served = serve(stream, router, &connection, closing);
+                    let bounded = time::timeout(MAX_AGE, served);
+                    let _ = connection.closed.run_until_cancelled(bounded).await;
                 });
             }
-            Some((Err(error), _)) => {
+            Err(error) => {
                 tracing::warn!(%error, "connections for operations cannot be accepted");
                 time::sleep(RETRY_DELAY).await;
             }
@@ -107,15 +113,19 @@ async fn accept(listener: TcpListener, router: Router, connections: TaskTracker,
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, closing: CancellationToken) {
+async fn serve(stream: TcpStream, router: Router, connection: &OpenConnection, closing: CancellationToken) {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_BUFFER);
+    let service = service_fn(|request| {
+        connection.used();
+        TowerToHyperService::new(router.clone()).call(request)
+    });
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let served = tokio::select! {
-        ended = &mut connection => ended,
+        ended = &mut served => ended,
         () = closing.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            served.as_mut().graceful_shutdown();
+            served.await
         }
     };
     if let Err(error) = served {

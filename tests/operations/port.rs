@@ -4,7 +4,11 @@ use std::fs;
 
 use readout::pb::{CreateArticleRequest, article_service_client::ArticleServiceClient};
 use sqlx::{Connection, PgConnection};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::{Duration, Instant, sleep},
+};
 
 use super::{Operated, address, http_client};
 use crate::support::{
@@ -114,5 +118,86 @@ async fn the_operations_port_refuses_other_requests_and_closes_incomplete_ones()
     // An incomplete request head: the service closes the connection after a timeout.
     let silent = http_client::send(service.operations, "GET /metrics HTTP/1.1\r\nhost:").await;
     assert!(silent.body.is_empty(), "{silent:?}");
+    service.program.stop().await;
+}
+
+/// Opens connections, sends each these bytes, and keeps them open.
+async fn open(service: &Operated, number: usize, bytes: &[u8]) -> Vec<TcpStream> {
+    let mut open = Vec::new();
+    for _ in 0..number {
+        let mut stream = TcpStream::connect(service.operations).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        open.push(stream);
+    }
+    open
+}
+
+/// Asks for `/livez`, which must be answered long before any of the other connections times out.
+async fn lives_at_once(service: &Operated, others: &str) {
+    let asked = Instant::now();
+    let live = service.get("/livez").await;
+    assert_eq!((live.status, live.body.as_str()), (200, "ok\n"), "{others}");
+    assert!(asked.elapsed() < Duration::from_secs(2), "{others}: {:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn livez_answers_at_once_beside_as_many_connections_as_the_limit() {
+    let service = Operated::start().await;
+    for number in [64, 200] {
+        let idle = open(&service, number, b"").await;
+        lives_at_once(&service, "idle").await;
+        drop(idle);
+
+        let begun = open(&service, number, b"GET /metrics HTTP/1.1\r\nhost:").await;
+        lives_at_once(&service, "half a head").await;
+        drop(begun);
+
+        // The responses of all requests together exceed the buffers of the socket, and the client reads none.
+        let requests = b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n".repeat(100);
+        let unread = open(&service, number, &requests).await;
+        lives_at_once(&service, "unread responses").await;
+        drop(unread);
+
+        let mut half_closed = open(&service, number, b"GET /livez HTTP/1.1\r\n").await;
+        for stream in &mut half_closed {
+            // The service may have closed the connection already.
+            let _ = stream.shutdown().await;
+        }
+        lives_at_once(&service, "half-closed").await;
+    }
+    service.program.stop().await;
+}
+
+#[tokio::test]
+async fn livez_answers_at_once_beside_connections_that_send_slowly() {
+    let service = Operated::start().await;
+    let mut slow = open(&service, 64, b"GET").await;
+    for byte in b" /livez" {
+        for stream in &mut slow {
+            let _ = stream.write_all(&[*byte]).await;
+        }
+        lives_at_once(&service, "a byte at a time").await;
+        sleep(Duration::from_millis(100)).await;
+    }
+    service.program.stop().await;
+}
+
+#[tokio::test]
+async fn connection_beyond_the_limit_closes_the_one_that_is_unused_longest() {
+    let service = Operated::start().await;
+    let mut idle = open(&service, 64, b"").await;
+    // The service knows all 64 connections once it has answered the last of them.
+    let request = b"GET /livez HTTP/1.1\r\nhost: here\r\n\r\n";
+    for index in [0, 63] {
+        idle[index].write_all(request).await.unwrap();
+        assert!(within_timeout("an answer", idle[index].read(&mut [0; 1024])).await.unwrap() > 0);
+    }
+    lives_at_once(&service, "idle").await;
+    // The first connection is used, so that the second is unused longest.
+    assert_eq!(within_timeout("the end", idle[1].read(&mut [0; 8])).await.unwrap(), 0);
+    for index in [0, 2, 63] {
+        idle[index].write_all(request).await.unwrap();
+        assert!(within_timeout("an answer", idle[index].read(&mut [0; 1024])).await.unwrap() > 0, "{index}");
+    }
     service.program.stop().await;
 }

@@ -52,7 +52,25 @@ async fn service_refuses_plaintext_on_a_public_address_without_insecure() {
         let refused = refused(UNREAD, &["--listen", address]).await;
         assert!(refused.starts_with(&format!("--listen {address} can be reached from other machines")), "{refused}");
     }
+    for address in ["0.0.0.0:9464", "192.0.2.1:9464", "[::]:0", "[::ffff:192.0.2.1]:9464"] {
+        let refused = refused(UNREAD, &["--operations-listen", address]).await;
+        let expected = format!("--operations-listen {address} can be reached from other machines");
+        assert!(refused.starts_with(&expected), "{refused}");
+    }
+    // The operations port is plain HTTP, also if the other port has TLS.
+    let dir = tempdir().unwrap();
+    certificates(dir.path(), &Authority::new(), None);
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let tls = ["--tls-cert", &path("service.pem"), "--tls-key", &path("service.key")];
+    let refused_with_tls = refused(UNREAD, &[&tls[..], &["--operations-listen", "0.0.0.0:0"]].concat()).await;
+    assert!(refused_with_tls.starts_with("--operations-listen 0.0.0.0:0 can be reached"), "{refused_with_tls}");
+    for loopback in ["127.0.0.2:0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
+        let refused = refused("none", &["--operations-listen", loopback]).await;
+        assert!(refused.starts_with("DATABASE_URL is not a valid PostgreSQL url"), "{loopback}: {refused}");
+    }
     // With `--insecure` only the database url is refused.
+    let refused_url = refused("none", &["--operations-listen", "0.0.0.0:0", "--insecure"]).await;
+    assert!(refused_url.starts_with("DATABASE_URL is not a valid PostgreSQL url"), "{refused_url}");
     let refused = refused("none", &["--listen", "0.0.0.0:0", "--insecure"]).await;
     assert!(refused.starts_with("DATABASE_URL is not a valid PostgreSQL url"), "{refused}");
 }
