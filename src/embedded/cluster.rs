@@ -9,9 +9,9 @@
 //! ```
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -26,7 +26,8 @@ use tokio::{
 
 use super::{
     EmbeddedError, Options,
-    os_user::OsUser,
+    os_user::{OsUser, is_root},
+    private_path::{Kind, check_entry, open_data_dir, open_file, read_short},
     server_programs::Binaries,
     socket::{self, PORT, SocketDir, remove_file},
 };
@@ -41,6 +42,10 @@ pub(super) const POLL: Duration = Duration::from_millis(50);
 /// are letters, for `lower` and for trigrams. Plain `C` is last: it has no letters outside of ASCII, so none in a
 /// Cyrillic name.
 const CHARACTER_TYPES: [&str; 3] = ["C.UTF-8", "en_US.UTF-8", "C"];
+
+/// Maximum bytes of `PG_VERSION`, such as `15`, and of `postmaster.pid`, which has some short lines and two paths.
+const MAX_VERSION_BYTES: u64 = 16;
+const MAX_PID_FILE_BYTES: u64 = 16 * 1024;
 
 /// An open data directory, locked by this process.
 #[derive(Debug)]
@@ -60,13 +65,19 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Locks the directory, and creates a cluster unless there is one. Does not start a server.
     pub(super) async fn open(data_dir: &Path, options: Options) -> Result<Self, EmbeddedError> {
-        let dir = prepare(data_dir)?;
+        // If this user is root, the unprivileged user of the database must be able to traverse the directory.
+        let dir = open_data_dir(data_dir, if is_root() { 0o711 } else { 0o700 })?;
+        let (data, log) = (dir.join("postgres"), dir.join("postgres.log"));
+        // Before anything is created.
+        check_entry(&dir.join("lock"), Kind::File)?;
+        check_entry(&log, Kind::File)?;
+        check_entry(&dir.join("run"), Kind::Directory)?;
+        let cluster = check_entry(&data, Kind::Directory)?;
         let lock = lock(&dir)?;
-        let data = dir.join("postgres");
-        let account = OsUser::for_cluster(&data)?;
+        let account = OsUser::for_cluster(&data, cluster.as_ref())?;
 
         let only = options.postgres_bin.as_deref();
-        let pg_version = fs::read_to_string(data.join("PG_VERSION"));
+        let pg_version = read_short(&data.join("PG_VERSION"), MAX_VERSION_BYTES);
         let binaries = match &pg_version {
             Ok(version) => Binaries::for_cluster(only, &data, version.trim())?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Binaries::newest(only)?,
@@ -75,7 +86,7 @@ impl Cluster {
         account.check_reach(&binaries.program("initdb"), &dir)?;
 
         let cluster = Self {
-            log: dir.join("postgres.log"),
+            log,
             socket: SocketDir::create(&dir, &account)?,
             options,
             data,
@@ -181,7 +192,7 @@ impl Cluster {
 
     async fn stop_orphan(&self) -> Result<(), EmbeddedError> {
         let pid_file = self.data.join("postmaster.pid");
-        let content = match fs::read_to_string(&pid_file) {
+        let content = match read_short(&pid_file, MAX_PID_FILE_BYTES) {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(EmbeddedError::io("read", &pid_file)(error)),
@@ -262,7 +273,7 @@ fn connect_options(socket_dir: &Path) -> PgConnectOptions {
 /// No server runs there, or its directory cannot be read.
 pub fn running(data_dir: &Path) -> Result<PgConnectOptions, EmbeddedError> {
     let pid_file = data_dir.join("postgres/postmaster.pid");
-    let content = fs::read_to_string(&pid_file).map_err(EmbeddedError::io("read", &pid_file))?;
+    let content = read_short(&pid_file, MAX_PID_FILE_BYTES).map_err(EmbeddedError::io("read", &pid_file))?;
     let socket_dir = socket_dir(&content).ok_or_else(|| EmbeddedError::Starting { dir: data_dir.to_owned() })?;
     Ok(connect_options(Path::new(socket_dir)))
 }
@@ -271,18 +282,6 @@ pub fn running(data_dir: &Path) -> Result<PgConnectOptions, EmbeddedError> {
 /// directory, and others.
 fn socket_dir(postmaster_pid: &str) -> Option<&str> {
     postmaster_pid.lines().nth(4).filter(|dir| !dir.is_empty())
-}
-
-/// Creates the data directory unless it exists, and returns its absolute path.
-fn prepare(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
-    if !data_dir.is_dir() {
-        fs::create_dir_all(data_dir).map_err(|source| EmbeddedError::NoDataDir { dir: data_dir.to_owned(), source })?;
-        // if this user is root, the unprivileged user of the database must be able to traverse the directory
-        let mode = if super::os_user::is_root() { 0o711 } else { 0o700 };
-        fs::set_permissions(data_dir, Permissions::from_mode(mode))
-            .map_err(EmbeddedError::io("change the mode of", data_dir))?;
-    }
-    data_dir.canonicalize().map_err(EmbeddedError::io("open", data_dir))
 }
 
 /// The lock of a data directory.
@@ -301,13 +300,7 @@ impl Drop for Lock {
 /// Locks the data directory, and writes the pid of this process into the lock file.
 fn lock(dir: &Path) -> Result<Lock, EmbeddedError> {
     let path = dir.join("lock");
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(EmbeddedError::io("open", &path))?;
+    let mut file = open_file(&path, OpenOptions::new().read(true).write(true).truncate(false))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

@@ -36,6 +36,42 @@ pub enum EmbeddedError {
     Starting { dir: PathBuf },
 
     #[error(
+        "data directory {} can be changed by other users (mode {mode:04o}), and so can all records: \
+         run `chmod go-w {}`", dir.display(), dir.display()
+    )]
+    WritableDataDir { dir: PathBuf, mode: u32 },
+
+    #[error(
+        "data directory {} is shared with other users (mode {mode:04o}): choose a directory in it, \
+         such as --data-dir {}", dir.display(), dir.join("readout").display()
+    )]
+    SharedDataDir { dir: PathBuf, mode: u32 },
+
+    #[error(
+        "{} belongs to user {owner}, and user {user} uses it: start readout as its owner, \
+         run `chown {user} {}`, or choose another --data-dir", dir.display(), dir.display()
+    )]
+    WrongOwner { dir: PathBuf, owner: u32, user: u32 },
+
+    #[error(
+        "other users can replace {}, because they can change {} (mode {mode:04o}): \
+         run `chmod go-w {}`, or choose another --data-dir", dir.display(), parent.display(), parent.display()
+    )]
+    WritableParent { dir: PathBuf, parent: PathBuf, mode: u32 },
+
+    #[error(
+        "user {owner}, to whom {} belongs, can replace {}: \
+         start readout as that user, or choose another --data-dir", parent.display(), dir.display()
+    )]
+    ForeignParent { dir: PathBuf, parent: PathBuf, owner: u32 },
+
+    #[error(
+        "{} is {problem}, and readout does not follow links in its data directory: \
+         move it away, or choose another --data-dir", path.display()
+    )]
+    NotPrivate { path: PathBuf, problem: &'static str },
+
+    #[error(
         "{} exists but is not a PostgreSQL cluster: move it away, \
          or choose another directory with --data-dir", dir.display()
     )]

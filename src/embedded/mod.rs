@@ -3,12 +3,14 @@
 //! service.
 //!
 //! `server_programs` finds the programs, `os_user` decides which user runs them, `cluster` owns the directory, `socket` the
-//! socket's directory, and `server` the running process. `default_dir` chooses the default data directory.
+//! socket's directory, and `server` the running process. `default_dir` chooses the default data directory, and
+//! `private_path` keeps other users out of it.
 
 mod cluster;
 mod default_dir;
 mod error;
 mod os_user;
+mod private_path;
 mod server;
 mod server_programs;
 mod socket;

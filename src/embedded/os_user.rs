@@ -2,16 +2,17 @@
 //! unprivileged user.
 
 use std::{
-    fs, io,
+    fs::{self, Metadata},
+    io,
     os::unix::{
-        fs::{MetadataExt, chown},
+        fs::{MetadataExt, fchown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
     process::Command,
 };
 
-use super::EmbeddedError;
+use super::{EmbeddedError, private_path};
 
 /// The users that may run the database of root, in order of preference.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
@@ -24,13 +25,18 @@ pub(super) enum OsUser {
 }
 
 impl OsUser {
-    /// The account for the cluster at `data`. An existing cluster stays with its owner: it may have been created before
-    /// a user `postgres` existed.
-    pub(super) fn for_cluster(data: &Path) -> Result<Self, EmbeddedError> {
+    /// The account for the cluster at `data`, which has this metadata if it exists. An existing cluster stays with its
+    /// owner: it may have been created before a user `postgres` existed.
+    pub(super) fn for_cluster(data: &Path, cluster: Option<&Metadata>) -> Result<Self, EmbeddedError> {
         if !is_root() {
-            return Ok(Self::Own);
+            return match cluster.map(Metadata::uid) {
+                Some(owner) if owner != private_path::own_uid() => {
+                    Err(EmbeddedError::WrongOwner { dir: data.to_owned(), owner, user: private_path::own_uid() })
+                }
+                _ => Ok(Self::Own),
+            };
         }
-        if let Ok(owner) = fs::metadata(data)
+        if let Some(owner) = cluster
             && owner.uid() != 0
         {
             return Ok(Self::Other { name: owner.uid().to_string(), uid: owner.uid(), gid: owner.gid() });
@@ -60,13 +66,21 @@ impl OsUser {
         command
     }
 
-    /// Makes this user the owner of `path`.
+    /// Makes this user the owner of a directory. Does not follow a link.
     pub(super) fn take_ownership(&self, path: &Path) -> Result<(), EmbeddedError> {
         match self {
             Self::Own => Ok(()),
-            Self::Other { uid, gid, .. } => {
-                chown(path, Some(*uid), Some(*gid)).map_err(EmbeddedError::io("change the owner of", path))
-            }
+            Self::Other { uid, gid, .. } => private_path::open_dir(path)
+                .and_then(|dir| fchown(dir, Some(*uid), Some(*gid)))
+                .map_err(EmbeddedError::io("change the owner of", path)),
+        }
+    }
+
+    /// The id of this user.
+    pub(super) fn uid(&self) -> u32 {
+        match self {
+            Self::Own => private_path::own_uid(),
+            Self::Other { uid, .. } => *uid,
         }
     }
 
@@ -108,11 +122,10 @@ fn first_unreachable(dir: &Path, uid: u32, gid: u32) -> Option<PathBuf> {
 }
 
 pub(super) fn is_root() -> bool {
-    id(&["-u"]) == Some(0)
+    private_path::own_uid() == 0
 }
 
-/// Runs `id` instead of `geteuid` and `/etc/passwd`: it needs no unsafe code, and also knows users from LDAP and macOS
-/// directories.
+/// Runs `id` instead of reading `/etc/passwd`: it also knows users from LDAP and macOS directories.
 fn id(arguments: &[&str]) -> Option<u32> {
     let output = Command::new("id").args(arguments).output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
-    os::unix::{fs::OpenOptionsExt, process::CommandExt},
+    os::unix::process::CommandExt,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     EmbeddedError,
     cluster::{Cluster, POLL},
+    private_path::open_file,
     socket::PORT,
 };
 
@@ -81,7 +82,7 @@ impl Server {
     }
 
     fn spawn(cluster: &Arc<Cluster>) -> Result<Self, EmbeddedError> {
-        let (log, log_start) = open_log(&cluster.log).map_err(EmbeddedError::io("open", &cluster.log))?;
+        let (log, log_start) = open_log(&cluster.log)?;
         let log_for_stderr = log.try_clone().map_err(EmbeddedError::io("open", &cluster.log))?;
 
         let mut command = cluster.command("postgres");
@@ -195,12 +196,12 @@ impl Drop for Server {
 }
 
 /// Opens the log for appending, after rotating a long one. Returns its length.
-fn open_log(path: &Path) -> io::Result<(File, u64)> {
-    if fs::metadata(path).is_ok_and(|log| log.len() > LOG_LIMIT) {
-        fs::rename(path, path.with_extension("log.1"))?;
+fn open_log(path: &Path) -> Result<(File, u64), EmbeddedError> {
+    if fs::symlink_metadata(path).is_ok_and(|log| log.len() > LOG_LIMIT) {
+        fs::rename(path, path.with_extension("log.1")).map_err(EmbeddedError::io("rename", path))?;
     }
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    let length = log.metadata()?.len();
+    let log = open_file(path, OpenOptions::new().append(true))?;
+    let length = log.metadata().map_err(EmbeddedError::io("read", path))?.len();
     Ok((log, length))
 }
 

@@ -4,11 +4,15 @@
 use std::{
     fs::{self, DirBuilder, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use super::{EmbeddedError, os_user::OsUser};
+use super::{
+    EmbeddedError,
+    os_user::OsUser,
+    private_path::{self, Kind, bits, check_entry, own_uid},
+};
 
 /// The port. Without TCP it is only a part of the socket's file name.
 pub(super) const PORT: u16 = 5432;
@@ -31,10 +35,18 @@ impl SocketDir {
         let mut socket_dir = Self { path: data_dir.join("run"), temporary: false };
         if !can_hold_socket(&socket_dir.path) {
             socket_dir = Self { path: temporary_dir()?, temporary: true };
-        } else if !socket_dir.path.is_dir() {
+        } else if let Some(existing) = check_entry(&socket_dir.path, Kind::Directory)? {
+            // A start that was killed leaves the directory with this user and mode 0700.
+            let is_new = existing.uid() == own_uid() && bits(&existing) == 0o700;
+            if existing.uid() != account.uid() && !is_new {
+                let (owner, user) = (existing.uid(), account.uid());
+                return Err(EmbeddedError::WrongOwner { dir: socket_dir.path.clone(), owner, user });
+            }
+        } else {
             create_private_dir(&socket_dir.path).map_err(EmbeddedError::io("create", &socket_dir.path))?;
         }
-        fs::set_permissions(&socket_dir.path, Permissions::from_mode(0o700))
+        private_path::open_dir(&socket_dir.path)
+            .and_then(|dir| dir.set_permissions(Permissions::from_mode(0o700)))
             .map_err(EmbeddedError::io("change the mode of", &socket_dir.path))?;
         account.take_ownership(&socket_dir.path)?;
         Ok(socket_dir)
@@ -67,7 +79,7 @@ fn can_hold_socket(dir: &Path) -> bool {
 }
 
 fn temporary_dir() -> Result<PathBuf, EmbeddedError> {
-    let parent = std::env::temp_dir();
+    let parent = private_path::open_parent(&std::env::temp_dir())?;
     let mut number = 0_u64;
     loop {
         let dir = parent.join(format!("readout-{}-{number}", std::process::id()));

@@ -7,6 +7,7 @@ mod data_directory;
 mod embedded;
 mod folding;
 mod migrate;
+mod private_directory;
 mod read_only;
 mod recovery;
 pub mod reindex;
