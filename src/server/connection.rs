@@ -24,6 +24,7 @@ use tower::ServiceExt;
 use super::{
     connection_limit::ConnectionHandle,
     context::ServerContext,
+    header_blocks::{HeaderBlocks, MAX_HEADER_LIST},
     lingering_close::LingeringStream,
     open_calls::CountedBody,
     protocol_detection::{PrefaceStream, Protocol},
@@ -31,7 +32,10 @@ use super::{
     write_timeout::WriteTimeout,
     wrong_protocol,
 };
-use crate::{config::Transport, service::peer::Peer};
+use crate::{
+    config::Transport,
+    service::{layer::header_limit, peer::Peer},
+};
 
 /// Rapid-reset limits: calls that a client may reset before they are accepted, and calls that the server may reset
 /// because of errors of the client. One more ends the connection (CVE-2023-44487, CVE-2025-8671).
@@ -241,6 +245,8 @@ where
     let service = service_fn(|mut request: http::Request<Incoming>| {
         let call = calls.open();
         request.extensions_mut().insert(peer.clone());
+        // Here, and not in a layer, so that the memory of large headers is freed before the next ones are read.
+        header_limit::mark(&mut request, config.max_header_bytes as usize);
         let response = context.service.clone().oneshot(request.map(Body::new));
         async { Ok::<_, std::convert::Infallible>(response.await?.map(|body| CountedBody::new(body, call))) }
     });
@@ -248,6 +254,7 @@ where
     let has_stalled = Arc::new(AtomicBool::new(false));
     // The write timeout is as long as the wait for a PING: a client that answers PINGs also reads.
     let stream = WriteTimeout::new(stream, config.keepalive + config.keepalive_timeout, has_stalled.clone());
+    let stream = HeaderBlocks::new(stream, address.ip(), context.long_header_blocks.clone());
     let classify = |error: hyper::Error| match has_stalled.load(Ordering::Relaxed) {
         true => ConnectionEnd::Unresponsive("it reads nothing"),
         false if error.is_timeout() => ConnectionEnd::Unresponsive("no answer to PING"),
@@ -285,7 +292,7 @@ fn builder(config: &Transport) -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(config.keepalive)
         .keep_alive_timeout(config.keepalive_timeout)
         .max_concurrent_streams(config.max_concurrent_streams)
-        .max_header_list_size(config.max_header_bytes)
+        .max_header_list_size(MAX_HEADER_LIST)
         .initial_connection_window_size(RECEIVE_WINDOW)
         .initial_stream_window_size(RECEIVE_WINDOW)
         .max_send_buf_size(SEND_BUFFER)

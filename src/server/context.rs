@@ -2,7 +2,9 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{dropped_connection_log::DroppedConnectionLog, tls_certificates::CurrentConfig};
+use super::{
+    dropped_connection_log::DroppedConnectionLog, evicting_limit::EvictingLimit, tls_certificates::CurrentConfig,
+};
 use crate::{config::Transport, service::layer::Layers};
 
 /// The two stages of a shutdown.
@@ -22,4 +24,6 @@ pub struct ServerContext {
     pub certificates: Option<CurrentConfig>,
     pub shutdown: Shutdown,
     pub dropped_connections: DroppedConnectionLog,
+    /// Header blocks of several frames that have begun to arrive.
+    pub long_header_blocks: EvictingLimit,
 }

@@ -8,12 +8,13 @@ mod connection;
 mod connection_limit;
 mod context;
 mod dropped_connection_log;
+mod evicting_limit;
+mod header_blocks;
 mod health;
 mod lingering_close;
 mod listen;
 mod open_calls;
 mod operations;
-mod operations_connections;
 mod protocol_detection;
 mod readiness;
 mod tls;
@@ -36,6 +37,8 @@ use self::{
     bound_socket::BoundAddress,
     context::{ServerContext, Shutdown},
     dropped_connection_log::DroppedConnectionLog,
+    evicting_limit::EvictingLimit,
+    header_blocks::MAX_LONG_BLOCKS,
     operations::Operations,
     readiness::{Readiness, State},
     tls_certificates::Certificates,
@@ -198,6 +201,7 @@ async fn serve_with_readiness(
             certificates: certificates.as_ref().map(Certificates::current),
             shutdown: signals.clone(),
             dropped_connections: DroppedConnectionLog::new(),
+            long_header_blocks: EvictingLimit::new(MAX_LONG_BLOCKS),
         },
     );
     drop(api);

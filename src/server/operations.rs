@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     bound_socket::BoundAddress,
-    operations_connections::{OpenConnection, OpenConnections},
+    evicting_limit::{EvictingLimit, Slot},
     readiness::Readiness,
 };
 use crate::telemetry::metrics::{self, Metrics};
@@ -92,17 +92,17 @@ async fn metrics(Shared(metrics): Shared<Metrics>) -> impl IntoResponse {
 }
 
 async fn accept(listener: TcpListener, router: Router, connections: TaskTracker, closing: CancellationToken) {
-    let open = OpenConnections::new(MAX_CONNECTIONS);
+    let open = EvictingLimit::new(MAX_CONNECTIONS);
     loop {
         let Some(accepted) = closing.run_until_cancelled(listener.accept()).await else { return };
         match accepted {
             Ok((stream, address)) => {
-                let connection = open.open(address.ip());
+                let slot = open.open(address.ip());
                 let (router, closing) = (router.clone(), closing.clone());
                 connections.spawn(async move {
-                    let served = serve(stream, router, &connection, closing);
+                    let served = serve(stream, router, &slot, closing);
                     let bounded = time::timeout(MAX_AGE, served);
-                    let _ = connection.closed.run_until_cancelled(bounded).await;
+                    let _ = slot.evicted.run_until_cancelled(bounded).await;
                 });
             }
             Err(error) => {
@@ -113,11 +113,11 @@ async fn accept(listener: TcpListener, router: Router, connections: TaskTracker,
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, connection: &OpenConnection, closing: CancellationToken) {
+async fn serve(stream: TcpStream, router: Router, slot: &Slot, closing: CancellationToken) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_BUFFER);
     let service = service_fn(|request| {
-        connection.used();
+        slot.used();
         TowerToHyperService::new(router.clone()).call(request)
     });
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));

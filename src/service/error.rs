@@ -25,6 +25,8 @@ pub enum ServiceError {
     Filter(FilterError),
     /// The `order_by` cannot be used.
     Order(OrderError),
+    /// The headers of the call are larger than the limit, in bytes.
+    HeadersTooLarge { size: usize, limit: usize },
     /// The page token was not issued by this service, or was issued for another request.
     PageToken,
     /// The source and the target of a path are the same participant.

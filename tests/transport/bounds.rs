@@ -15,7 +15,7 @@ use crate::support::{
     Refused, Service,
     data_dir::eventually,
     follow,
-    frames::{END_HEADERS, Frame, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, Wire, frame, headers},
+    frames::{END_HEADERS, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, Wire, frame, headers},
     make,
 };
 
@@ -111,36 +111,6 @@ async fn concurrent_calls_of_a_connection_are_limited() {
     let refused = wire.until(|frame| frame.kind == RST_STREAM).await.expect("the connection stays open");
     // REFUSED_STREAM: the client may retry.
     assert_eq!((refused.stream, refused.payload), (5, vec![0, 0, 0, 7]));
-    service.stop().await;
-}
-
-#[tokio::test]
-async fn oversized_headers_are_refused_and_the_connection_stays_open() {
-    let service = serve(Transport { max_header_bytes: 2_000, ..Default::default() }).await;
-    let mut wire = try_connect(&service).await.expect("accepted");
-    let others: usize = [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", LIST),
-        (":authority", "localhost"),
-        ("content-type", "application/grpc"),
-        ("te", "trailers"),
-    ]
-    .iter()
-    .map(|(name, value)| name.len() + value.len() + 32)
-    .sum();
-    let fits = 2_000 - 1 - others - "padding".len() - 32;
-    for (stream, length, status) in [(1, fits, b"200"), (3, fits + 1, b"431"), (5, fits, b"200")] {
-        let padding = "x".repeat(length);
-        let block = headers(LIST, &[("padding", &padding)]);
-        // END_STREAM: the request has no message.
-        wire.write(&frame(HEADERS, END_HEADERS | 1, stream, &block)).await.unwrap();
-        let is_answer = |frame: &Frame| frame.kind == HEADERS && frame.stream == stream;
-        let answer = wire.until(is_answer).await.expect("the connection stays open");
-        // 200 is in the static table (RFC 7541, A), 431 is not.
-        let is_ok = answer.payload[0] == 0x88;
-        assert_eq!(is_ok, status == b"200", "{length}: {answer:?}");
-    }
     service.stop().await;
 }
 

@@ -6,6 +6,7 @@ mod compression;
 mod contract;
 mod deadline;
 mod floods;
+mod headers;
 mod http1;
 mod idle_connections;
 mod incomplete_input;

@@ -3,10 +3,11 @@
 //! 1. `only_grpc` answers requests that are not gRPC calls, in HTTP.
 //! 2. `observe` gives each call a request id, a span and metrics (`request_id`, `call_metrics`).
 //! 3. `error_details` adds a reason to statuses that have none, and converts panics.
-//! 4. `deadline` bounds the time of a call.
-//! 5. `access` authenticates the caller and checks the role that the method requires.
-//! 6. `admission` bounds the calls in progress, reads and checks messages (`request_body`) and sheds load.
-//! 7. `compression` keeps small answers uncompressed.
+//! 4. `header_limit` refuses calls with too large headers.
+//! 5. `deadline` bounds the time of a call.
+//! 6. `access` authenticates the caller and checks the role that the method requires.
+//! 7. `admission` bounds the calls in progress, reads and checks messages (`request_body`) and sheds load.
+//! 8. `compression` keeps small answers uncompressed.
 //!
 //! `call_body` and `terminate_body` are tools that several layers use.
 
@@ -17,6 +18,7 @@ pub mod call_metrics;
 pub mod compression;
 pub mod deadline;
 pub mod error_details;
+pub mod header_limit;
 pub mod observe;
 pub mod only_grpc;
 pub mod request_body;
@@ -30,7 +32,7 @@ use tonic::service::Routes;
 
 use self::{
     access::Access, admission::Admission, compression::Compression, deadline::Deadlines, error_details::ErrorDetails,
-    observe::Observe, only_grpc::OnlyGrpc,
+    header_limit::HeaderLimit, observe::Observe, only_grpc::OnlyGrpc,
 };
 use crate::access::Authenticator;
 
@@ -54,7 +56,7 @@ pub struct Limits {
 }
 
 /// The services inside their layers.
-pub type Layers = OnlyGrpc<Observe<ErrorDetails<Deadlines<Access<Admission<Compression<Routes>>>>>>>;
+pub type Layers = OnlyGrpc<Observe<ErrorDetails<HeaderLimit<Deadlines<Access<Admission<Compression<Routes>>>>>>>>;
 
 /// Puts the layers around the services.
 pub fn around(
@@ -65,5 +67,5 @@ pub fn around(
 ) -> Layers {
     let admitted = Admission::new(Compression::new(routes.prepare()), &limits, stopping);
     let bounded = Deadlines::new(Access::new(admitted, authenticator), limits.call_timeout);
-    OnlyGrpc::new(Observe::new(ErrorDetails::new(bounded)))
+    OnlyGrpc::new(Observe::new(ErrorDetails::new(HeaderLimit::new(bounded))))
 }

@@ -50,6 +50,12 @@ impl From<ServiceError> for Status {
             ServiceError::Invalid(violations) => invalid(violations),
             ServiceError::Filter(error) => filter(&error),
             ServiceError::Order(error) => field(Reason::InvalidOrder, "order_by", &error.to_string()),
+            ServiceError::HeadersTooLarge { size, limit } => status(
+                Code::ResourceExhausted,
+                Reason::HeadersTooLarge,
+                format!("the headers of the call have {size} bytes, and {limit} are allowed"),
+                [("size_bytes", size.to_string()), ("limit_bytes", limit.to_string())],
+            ),
             ServiceError::PageToken => field(
                 Reason::InvalidPageToken,
                 "page_token",
