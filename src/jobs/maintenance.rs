@@ -1,4 +1,5 @@
-//! Periodic maintenance: deletes expired answers to requests, and extends and trims the change log.
+//! Periodic maintenance: deletes expired answers to requests, extends and trims the change log, and renews the
+//! statistics of tables that have grown.
 //! The log keys `forgotten` and `made` are older than these names; log processors read them, so they stay.
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use tokio::time;
 use crate::store::{
     Store, StoreError,
     retention::{self, Retention},
+    statistics,
     write::idempotency,
 };
 
@@ -15,6 +17,9 @@ use crate::store::{
 const DELETION_PERIOD: Duration = Duration::from_secs(60 * 60);
 /// Interval between runs of the change log's retention.
 const PARTITION_PERIOD: Duration = Duration::from_secs(60);
+/// Interval between checks for tables that have grown. PostgreSQL's own interval is a minute, and it also needs a second
+/// to count writes.
+const STATISTICS_PERIOD: Duration = Duration::from_secs(2);
 
 /// Deletes expired answers to requests, periodically.
 pub async fn delete_expired_answers(store: Store) {
@@ -44,5 +49,25 @@ pub async fn maintain_partitions(store: Store, retention: Retention) {
             Err(error) => tracing::warn!(%error, "the retention of the change log failed"),
         }
         time::sleep(PARTITION_PERIOD).await;
+    }
+}
+
+/// Renews the statistics of tables that have grown, soon after they have.
+pub async fn renew_statistics(store: Store) {
+    let mut is_logged = false;
+    loop {
+        time::sleep(STATISTICS_PERIOD).await;
+        match statistics::renew(store.writes()).await {
+            Ok(renewed) => {
+                if !renewed.tables.is_empty() {
+                    tracing::debug!(tables = ?renewed.tables, "renewed the statistics of tables that have grown");
+                }
+                if let Some(table) = renewed.not_owned.filter(|_| !std::mem::replace(&mut is_logged, true)) {
+                    tracing::debug!(table, "statistics are left to autovacuum, because the table has another owner");
+                }
+            }
+            // Queries are answered without them, and the next run tries again.
+            Err(error) => tracing::debug!(%error, "the statistics of grown tables could not be renewed"),
+        }
     }
 }

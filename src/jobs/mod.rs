@@ -2,7 +2,8 @@
 //!
 //! - `settler` settles the meetings and groups of copies that a change has made uncertain. It writes through the same
 //!   path as calls do, so two instances that settle the same record conflict harmlessly.
-//! - `maintenance` deletes expired rows: stored answers to requests, and ranges of the change log.
+//! - `maintenance` deletes expired rows: stored answers to requests, and ranges of the change log. It renews the
+//!   planner's statistics of tables that have grown.
 //!
 //! Jobs run until their task is aborted. An error is logged, and the work is tried again later.
 

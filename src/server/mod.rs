@@ -182,6 +182,7 @@ async fn serve_with_readiness(
     let background_tasks = [
         tokio::spawn(maintenance::delete_expired_answers(store.clone())),
         tokio::spawn(maintenance::maintain_partitions(store.clone(), retention)),
+        tokio::spawn(maintenance::renew_statistics(store.clone())),
         tokio::spawn(settler::run(api.clone())),
         tokio::spawn({
             let authenticator = authenticator.clone();

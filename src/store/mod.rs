@@ -20,6 +20,7 @@ pub mod report;
 pub mod retention;
 pub mod schema;
 pub mod statement;
+pub mod statistics;
 pub mod token;
 pub mod write;
 

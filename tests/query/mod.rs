@@ -9,3 +9,4 @@ mod order;
 mod people;
 mod plan;
 mod search;
+mod statistics;

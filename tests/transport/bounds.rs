@@ -20,7 +20,6 @@ use crate::support::{
 };
 
 const WATCH: &str = "/readout.v1.ChangeService/WatchChanges";
-const LIST: &str = "/readout.v1.ArticleService/ListArticles";
 
 /// Connects; `None` if the service closes the connection instead of sending its SETTINGS.
 async fn try_connect(service: &Service) -> Option<Wire> {

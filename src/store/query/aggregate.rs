@@ -165,11 +165,13 @@ fn push_participants(query: &mut QueryBuilder<Postgres>, aggregate: &AggregateQu
     let attendance =
         " join participation as met on met.meeting = meeting.id and met.together and met.participant is not null";
     push_source(query, aggregate, attendance);
-    query.push(
-        ") as part) as met
-         where (first, second) in (select first, second from chosen)) as met
-         group by 1, 2",
-    );
+    query.push(") as part) as met");
+    // In this order every group is chosen. The condition would then only mislead the planner, which without statistics
+    // takes the groups for few and reads the participations group by group.
+    if aggregate.order != AggregateOrder::ParticipantCount {
+        query.push(" where (first, second) in (select first, second from chosen)");
+    }
+    query.push(") as met group by 1, 2");
 }
 
 /// Appends the values of the groups: `first`, `second`.
