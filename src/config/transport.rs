@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::bail;
 
 use super::{Tls, positive_seconds, seconds};
+use crate::model::message_bound::{DEFAULT_MESSAGE_BYTES, MAX_MESSAGE_BYTES, MessageBound};
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Transport")]
@@ -47,6 +48,10 @@ pub struct Transport {
     #[arg(long, env = "READOUT_MAX_HEADER_BYTES", default_value = "16384", value_name = "BYTES",
         value_parser = clap::value_parser!(u32).range(1024..=1024 * 1024))]
     pub max_header_bytes: u32,
+    /// Maximum bytes of a message that the service sends; clients must accept as many
+    #[arg(long, env = "READOUT_MAX_RESPONSE_BYTES", default_value = "4000000", value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(DEFAULT_MESSAGE_BYTES as i64..=MAX_MESSAGE_BYTES as i64))]
+    pub max_response_bytes: u32,
 }
 
 impl Default for Transport {
@@ -62,11 +67,17 @@ impl Default for Transport {
             keepalive_timeout: Duration::from_secs(20),
             max_concurrent_streams: 256,
             max_header_bytes: 16 * 1024,
+            max_response_bytes: DEFAULT_MESSAGE_BYTES as u32,
         }
     }
 }
 
 impl Transport {
+    /// The bound on the messages that the service sends.
+    pub fn message_bound(&self) -> MessageBound {
+        MessageBound::of(self.max_response_bytes as usize)
+    }
+
     /// Refuses plaintext on an address that other machines can reach, unless `--insecure` is given.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use crate::{
     model::{
         article_copies::{CopyCandidate, origins},
         canonical::is_same,
+        meeting::settled_bytes,
         resource::{Collection, Deletable, Resource},
         settle::VERSION,
     },
@@ -246,6 +247,11 @@ async fn prepare_meeting(api: &Api, task: SettleTask) -> Result<WritePlan<()>, S
         return unchanged.await;
     }
     next.make_next_revision(&former, SystemTime::now());
+    let (bytes, max_bytes) = (settled_bytes(&next), api.message_bound.stored());
+    if bytes > max_bytes {
+        // Refusing would try again for ever, and leave the account of other articles. Reads name the meeting.
+        tracing::warn!(name = next.name, bytes, max_bytes, "a meeting is settled on more than an answer can carry");
+    }
     let meetings = vec![inputs.put(next, change::Kind::Settled)];
     let write = Write { actor: ACTOR.into(), meetings, settles: Some(task), ..Default::default() };
     Ok(WritePlan::Write((), vec![write]))

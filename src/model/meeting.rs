@@ -3,20 +3,30 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDate;
+use prost::Message;
 use uuid::Uuid;
 
 use super::{
     resource::Collection,
-    settle::{self, Settled, SourceReport, settle, unite},
-    statement,
+    settle::{self, Settled, SourceReport, settle, unite_within},
+    statement::{participation_ids, retain_participating},
     time::dates,
 };
-use crate::pb::{Account, Dispute, Meeting, Participation, Report, dispute, meeting::Review, participation::Presence};
+use crate::pb::{
+    Account, Dispute, Meeting, Omission, Participation, Report, dispute, meeting::Review, participation::Presence,
+};
 
 /// Limit of reports of a meeting, rulings included.
 pub const MAX_REPORTS: usize = 1_000;
 /// Limit of the total size of the reports of a meeting, in bytes.
 pub const MAX_REPORT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of the name of a report in a dispute: `reports/{uuid}`, with tag and length. The lengths of the value and of
+/// the dispute around it grow with it, by less than a byte a name; that is counted in full.
+const REPORT_NAME_BYTES: usize = 48;
+/// Maximum bytes of `omission` in a meeting, and of the growth of the lengths of `account` and of the messages around
+/// it.
+const OMISSION_BYTES: usize = 64;
 
 /// Derives the fields of a meeting from its active reports: the account (without the parts that [`full`] adds), the
 /// disputes, the counts and the review. `sources` are the reports of articles.
@@ -43,14 +53,52 @@ pub fn settle_on(meeting: &mut Meeting, sources: &[SourceReport<'_>], rulings: &
 /// The meeting in the FULL view: adds the statements, outcomes and links of its reports, and the reports of each
 /// disputed value. Speakers and addressees are limited to participations of the meeting, because a ruling can remove
 /// some.
-pub fn full(mut meeting: Meeting, sources: &[SourceReport<'_>], rulings: &[&Report]) -> Meeting {
+///
+/// The result has at most `max_bytes`, unless the meeting itself has more. `omission` counts the parts that do not fit.
+/// The names of reports in disputes take at most half of the room.
+pub fn full(mut meeting: Meeting, sources: &[SourceReport<'_>], rulings: &[&Report], max_bytes: usize) -> Meeting {
+    let room = |meeting: &Meeting| max_bytes.saturating_sub(meeting.encoded_len() + OMISSION_BYTES);
+    let mut unnamed = 0;
     if !meeting.disputes.is_empty() {
-        name_reports(&mut meeting.disputes, settle::disputes(sources, rulings));
+        let max_names = room(&meeting) / 2 / REPORT_NAME_BYTES;
+        let (named, left_out) = settle::disputes(sources, rulings, max_names);
+        name_reports(&mut meeting.disputes, named);
+        unnamed = left_out;
     }
+    let room = room(&meeting);
     let account = meeting.account.get_or_insert_default();
-    (account.statements, account.outcomes, account.links) = unite(sources);
-    statement::retain_participating(&mut account.statements, account.participations.iter());
+    let ids = participation_ids(account);
+    let united = unite_within(sources, room, |statement| retain_participating(statement, &ids));
+    (account.statements, account.outcomes, account.links) = (united.statements, united.outcomes, united.links);
+    let omission = Omission { dispute_report_count: unnamed.try_into().unwrap_or(i32::MAX), ..united.omitted };
+    meeting.omission = Some(omission).filter(|omission| *omission != Omission::default());
     meeting
+}
+
+/// The bytes of the settled part of a meeting: of all that its reports and its caller decide, without the fields that
+/// the service sets in each revision.
+pub fn settled_bytes(meeting: &Meeting) -> usize {
+    let Meeting { name, etag, revision, create_time, update_time, delete_time, .. } = meeting;
+    let own = Meeting {
+        name: name.clone(),
+        etag: etag.clone(),
+        revision: *revision,
+        create_time: *create_time,
+        update_time: *update_time,
+        delete_time: *delete_time,
+        ..Default::default()
+    };
+    meeting.encoded_len() - own.encoded_len()
+}
+
+/// The meeting without its large fields, if it has more than `max_bytes`. `omission` has its size.
+pub fn within(meeting: Meeting, max_bytes: usize) -> Meeting {
+    let bytes = meeting.encoded_len();
+    if bytes <= max_bytes {
+        return meeting;
+    }
+    let omission = Some(Omission { record_bytes: bytes as i64, ..Default::default() }); // a size in memory: it fits
+    Meeting { account: None, omission, ..basic(meeting) }
 }
 
 /// Copies the report names of each value from `named`, the disputes as computed from the reports. A value that `named`

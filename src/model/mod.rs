@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod mask;
 pub mod meeting;
 pub mod merge;
+pub mod message_bound;
 pub mod participant;
 pub mod participant_matching;
 pub mod query;

@@ -12,7 +12,9 @@ use super::{
     resource::Collection,
     rules::ClearOutput,
 };
-use crate::pb::{Account, Announcement, DateSpan, Delegation, Evidence, Participation, Place, Report, Ruling};
+use crate::pb::{
+    Account, Announcement, DateSpan, Delegation, Evidence, Omission, Participation, Place, Report, Ruling,
+};
 
 /// The version of the rule that computes `content_hash`. Incremented when the rule changes.
 pub const CONTENT_VERSION: i16 = 2;
@@ -89,6 +91,57 @@ impl KeyNames {
         let name = std::mem::replace(name, key.to_owned());
         !name.is_empty() && *self.0.entry(key.to_owned()).or_insert_with(|| name.clone()) == name
     }
+}
+
+/// The bytes of what a caller reports: of a report without the fields that the service sets when it writes it.
+pub fn reported_bytes(report: &Report) -> usize {
+    let Report { name, etag, revision, create_time, update_time, meeting, .. } = report;
+    let own = Report {
+        name: name.clone(),
+        etag: etag.clone(),
+        revision: *revision,
+        create_time: *create_time,
+        update_time: *update_time,
+        meeting: meeting.clone(),
+        ..Default::default()
+    };
+    report.encoded_len() - own.encoded_len()
+}
+
+/// Decodes a report without its evidence, which the FULL view of a meeting does not have.
+///
+/// # Errors
+/// If the bytes are not an encoded report.
+pub fn decode_for_view(report: &[u8]) -> Result<Report, prost::DecodeError> {
+    let ViewFields { name, create_time, article, account, ruling, content_hash } = ViewFields::decode(report)?;
+    Ok(Report { name, create_time, article, account, ruling, content_hash, ..Default::default() })
+}
+
+/// The fields of `Report` that the FULL view of a meeting needs, with the same tags.
+#[derive(Message)]
+struct ViewFields {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "4")]
+    create_time: Option<Timestamp>,
+    #[prost(string, tag = "11")]
+    article: String,
+    #[prost(message, optional, tag = "13")]
+    account: Option<Account>,
+    #[prost(message, optional, tag = "17")]
+    ruling: Option<Ruling>,
+    #[prost(string, tag = "20")]
+    content_hash: String,
+}
+
+/// The report without its large fields, if it has more than `max_bytes`. `omission` has its size.
+pub fn within(report: Report, max_bytes: usize) -> Report {
+    let bytes = report.encoded_len();
+    if bytes <= max_bytes {
+        return report;
+    }
+    let omission = Some(Omission { record_bytes: bytes as i64, ..Default::default() }); // a size in memory: it fits
+    Report { account: None, evidence: Vec::new(), omission, ..report }
 }
 
 /// Decodes the fields of a report that settling needs. Skips evidence, statements, outcomes and links, which are most

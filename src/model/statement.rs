@@ -19,17 +19,19 @@ pub fn speakers<'a>(account: &'a Account, statement: &'a Statement) -> impl Iter
 /// that speaks as such has a finer id in the meeting. It is left out here.
 pub fn of_report(report: &Report, meeting: &Meeting) -> Vec<Statement> {
     let source = SourceReport { report, origin: Uuid::nil(), publish_date: None, uri: "" };
-    let (mut statements, ..) = unite(&[source]);
-    let participations = meeting.account.iter().flat_map(|account| &account.participations);
-    retain_participating(&mut statements, participations);
+    let mut statements = unite(&[source]).statements;
+    let ids = meeting.account.as_ref().map(participation_ids).unwrap_or_default();
+    statements.iter_mut().for_each(|statement| retain_participating(statement, &ids));
     statements
 }
 
+/// The ids of the participations of an account.
+pub fn participation_ids(account: &Account) -> HashSet<&str> {
+    account.participations.iter().map(|participation| participation.id.as_str()).collect()
+}
+
 /// Removes speakers and addressees without a participation in the meeting: a ruling can remove a participant.
-pub fn retain_participating<'a>(statements: &mut [Statement], participations: impl Iterator<Item = &'a Participation>) {
-    let ids: HashSet<&str> = participations.map(|participation| participation.id.as_str()).collect();
-    for statement in statements {
-        statement.speakers.retain(|id| ids.contains(id.as_str()));
-        statement.addressees.retain(|id| ids.contains(id.as_str()));
-    }
+pub fn retain_participating(statement: &mut Statement, ids: &HashSet<&str>) {
+    statement.speakers.retain(|id| ids.contains(id.as_str()));
+    statement.addressees.retain(|id| ids.contains(id.as_str()));
 }

@@ -25,7 +25,7 @@ mod wrong_protocol;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
-use tokio::{net::TcpListener, task::JoinHandle, time};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     codec::CompressionEncoding,
@@ -55,7 +55,7 @@ use crate::{
         meeting_service_server::MeetingServiceServer, participant_service_server::ParticipantServiceServer,
     },
     service::{
-        Api, layer,
+        Api, LARGE_READS, layer,
         read::{pagination::TokenKey, stream_lifetime::StreamLimits},
         status::MESSAGE_BYTES,
     },
@@ -174,6 +174,8 @@ async fn serve_with_readiness(
         token_key,
         question_timeout: config.bounds.question_timeout,
         stream_limits: StreamLimits { stopping: stopping.clone(), longest: config.bounds.stream_life },
+        message_bound: config.transport.message_bound(),
+        large_reads: Arc::new(Semaphore::new(LARGE_READS)),
     };
 
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -241,12 +243,13 @@ async fn serve_with_readiness(
     Ok(())
 }
 
-/// A service with the request size limit of the API, which applies to decompressed messages too. Responses are bounded
-/// where they are read.
+/// A service with the size limits of the API. That of requests applies to decompressed messages too. Responses are
+/// bounded where they are made; their limit here refuses those that a handler got wrong.
 macro_rules! bounded {
     ($server:ident, $api:expr) => {
         $server::new($api.clone())
             .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size($api.message_bound.message())
             .accept_compressed(CompressionEncoding::Zstd)
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Zstd)

@@ -9,6 +9,7 @@ use crate::{
     access::Denied,
     feed::committer::SubmitError,
     model::{
+        message_bound::Oversize,
         query::{filter::FilterError, order::OrderError},
         resource::Collection,
         rules::{Violations, wire_limits::Breach},
@@ -99,14 +100,22 @@ pub enum ServiceError {
         /// The current etag.
         etag: String,
     },
-    /// The meeting has the maximum number of reports or of their bytes.
+    /// The meeting would have more reports than it may have.
     TooManyReports(String),
-    /// The answer would be larger than a message may be.
-    TooLarge,
     /// The request is larger than a message may be.
     RequestTooLarge,
     /// The request exceeds a limit on messages before they are decoded, on no field in particular.
     TooManyItems(Breach),
+    /// The reports of the meeting would be larger than they may be.
+    ReportsTooLarge(Oversize),
+    /// The settled part of the meeting would be larger than it may be.
+    MeetingTooLarge(Oversize),
+    /// The answer would be larger than a message may be. Without a name, the records of the answer are it together.
+    AnswerTooLarge(Oversize),
+    /// The reports that the answer would be made of are larger together than one call may read.
+    SourcesTooLarge(Oversize),
+    /// The report to store would be larger than an answer can carry.
+    ReportTooLarge(Oversize),
     /// The cursor was not issued by this service.
     Cursor,
     /// The cursor was issued for another filter.

@@ -22,8 +22,9 @@ pub mod read;
 pub mod status;
 pub mod write;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{
@@ -33,7 +34,8 @@ use self::{
 use crate::{
     feed::{Committer, Feed, RecordLocks},
     model::{
-        resource::{Deletable, Resource},
+        message_bound::{MessageBound, Oversize},
+        resource::{Collection, Deletable, Resource},
         rules::{Check, Violations},
     },
     store::{Doc, Store, StoreError},
@@ -58,7 +60,14 @@ pub struct Api {
     pub question_timeout: Duration,
     /// Maximum age of a stream.
     pub stream_limits: StreamLimits,
+    /// The size limit of the messages that are sent.
+    pub message_bound: MessageBound,
+    /// Permits for reads of meetings with many bytes of reports, which take much memory.
+    pub large_reads: Arc<Semaphore>,
 }
+
+/// Number of permits in `Api::large_reads`.
+pub const LARGE_READS: usize = 2;
 
 /// Checks a request against the rules of the contract.
 fn check(request: &impl Check) -> Result<(), Violations> {
@@ -78,9 +87,39 @@ fn in_order<R: Resource>(ids: &[Uuid], docs: &[Doc]) -> Result<Vec<R>, ServiceEr
     ids.iter().map(find).collect()
 }
 
-/// Rejects an answer that is larger than a message may be.
-fn require_fits(bytes: usize) -> Result<(), ServiceError> {
-    if bytes > status::MESSAGE_BYTES { Err(ServiceError::TooLarge) } else { Ok(()) }
+/// Bytes that the field of a record takes in an answer, besides the record.
+const FIELD_BYTES: usize = 6;
+
+impl Api {
+    /// Rejects a record that is larger than a message may be.
+    fn require_fits(&self, bytes: usize, name: impl FnOnce() -> String) -> Result<(), ServiceError> {
+        let max_bytes = self.message_bound.message();
+        match bytes > max_bytes {
+            true => Err(ServiceError::AnswerTooLarge(Oversize { name: name(), bytes, max_bytes })),
+            false => Ok(()),
+        }
+    }
+
+    /// Rejects records, given by name and size, one of which is larger than a message may be, or that are it together.
+    fn require_all_fit(&self, records: impl Iterator<Item = (String, usize)>) -> Result<(), ServiceError> {
+        let mut total = 0;
+        for (name, bytes) in records {
+            self.require_fits(bytes, || name)?;
+            total += bytes + FIELD_BYTES;
+        }
+        self.require_fits(total, String::new)
+    }
+
+    /// Rejects records that are larger together than a message may be, or one of which is.
+    fn require_records_fit<R: Resource>(&self, records: &[R]) -> Result<(), ServiceError> {
+        self.require_all_fit(records.iter().map(|record| (record.name().to_owned(), record.encoded_len())))
+    }
+
+    /// Rejects docs that are larger together than a message may be, or one of which is. An id counts each time.
+    fn require_docs_fit(&self, of: Collection, ids: &[Uuid], docs: &[Doc]) -> Result<(), ServiceError> {
+        let sizes: HashMap<Uuid, usize> = docs.iter().map(|doc| (doc.id, doc.bytes.len())).collect();
+        self.require_all_fit(ids.iter().filter_map(|id| Some((of.name(*id), *sizes.get(id)?))))
+    }
 }
 
 /// The ids in resource names that the contract's rules have checked.

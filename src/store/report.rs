@@ -86,12 +86,21 @@ pub async fn active_reports_of_article(pool: &PgPool, article: Uuid) -> Result<V
     Ok(reports)
 }
 
-/// All reports of these meetings, retracted ones included, in the order of ids. `None` if they exceed the limits of one
-/// meeting, on their number or on their bytes.
+/// The number and the bytes of reports that exceed a limit of one meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooMany {
+    /// More than `MAX_REPORTS`.
+    Reports,
+    /// More than `MAX_REPORT_BYTES`: the size.
+    Bytes(usize),
+}
+
+/// All reports of these meetings, retracted ones included, in the order of ids. The inner error is the limit of one
+/// meeting that they exceed.
 ///
 /// # Errors
 /// The database fails.
-pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>, StoreError> {
+pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Result<Vec<Doc>, TooMany>, StoreError> {
     let (count, bytes): (i64, i64) = sqlx::query_as(
         "select count(*), coalesce(sum(octet_length(doc)), 0)::bigint
          from report
@@ -100,9 +109,12 @@ pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>
     .bind(meetings)
     .fetch_one(pool)
     .await?;
-    let fits = |number: i64, limit: usize| usize::try_from(number).is_ok_and(|number| number <= limit);
-    if !fits(count, MAX_REPORTS) || !fits(bytes, MAX_REPORT_BYTES) {
-        return Ok(None);
+    let number = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    if number(count) > MAX_REPORTS {
+        return Ok(Err(TooMany::Reports));
+    }
+    if number(bytes) > MAX_REPORT_BYTES {
+        return Ok(Err(TooMany::Bytes(number(bytes))));
     }
     let reports = sqlx::query_as(
         "select id, contract, doc
@@ -113,7 +125,7 @@ pub async fn all_of(pool: &PgPool, meetings: &[Uuid]) -> Result<Option<Vec<Doc>>
     .bind(meetings)
     .fetch_all(pool)
     .await?;
-    Ok(Some(reports))
+    Ok(Ok(reports))
 }
 
 /// The reports with these ids that belong to the meeting, in the order of ids.

@@ -1,6 +1,6 @@
 //! Disputes: the fields on which the sources disagree, with all reported values and the chosen one.
 
-use std::collections::HashMap;
+use std::{cell::Cell, collections::HashMap};
 
 use prost_types::Value;
 
@@ -96,8 +96,44 @@ impl<'a> DisputeCollector<'a> {
 pub struct Sources<'a> {
     pub reports: &'a [RankedReport<'a>],
     pub ranking: &'a SourceRanking,
-    /// True if disputes name their reports. Stored disputes do not.
-    pub are_named: bool,
+    /// The names of reports that the disputes may have.
+    pub names: &'a ReportNames,
+}
+
+/// The number of report names that disputes may have. Stored disputes have none. A meeting of 1,000 reports that
+/// contradict each other in thousands of fields would have millions.
+#[derive(Debug)]
+pub struct ReportNames {
+    /// `None`: the disputes have no names, and none count as left out.
+    left: Option<Cell<usize>>,
+    left_out: Cell<usize>,
+}
+
+impl ReportNames {
+    /// No names at all.
+    pub fn none() -> Self {
+        Self { left: None, left_out: Cell::new(0) }
+    }
+
+    /// At most this many names in all disputes together.
+    pub fn at_most(count: usize) -> Self {
+        Self { left: Some(Cell::new(count)), left_out: Cell::new(0) }
+    }
+
+    /// The number of names that did not fit.
+    pub fn left_out(&self) -> usize {
+        self.left_out.get()
+    }
+
+    /// The names to use of these, which are distinct and sorted.
+    fn take(&self, mut names: Vec<&str>) -> Vec<String> {
+        let Some(left) = &self.left else { return Vec::new() };
+        let taken = left.get().min(names.len());
+        left.set(left.get() - taken);
+        self.left_out.set(self.left_out.get() + names.len() - taken);
+        names.truncate(taken);
+        names.into_iter().map(str::to_owned).collect()
+    }
 }
 
 /// The value of a disputed field that the account has, and the reason for it.
@@ -150,7 +186,7 @@ impl FieldCandidates<'_> {
             chosen = MAX_VALUES - 1;
         }
         values.extend(ruled.map(|value| {
-            let reports = ruling.iter().filter(|_| sources.are_named).map(|name| (*name).to_owned()).collect();
+            let reports = sources.names.take(ruling.into_iter().collect());
             dispute::Value { value: Some(value), reports, independent_source_count: 0 }
         }));
         let rule = if ruling.is_some() { Rule::Ruling } else { self.rule(sources) };
@@ -180,15 +216,15 @@ impl FieldCandidates<'_> {
 
 impl Sources<'_> {
     fn value(&self, candidate: &Candidate<DisputedValue<'_>>) -> dispute::Value {
-        let mut reports = Vec::new();
-        if self.are_named {
-            reports.extend(candidate.ranks().map(|rank| self.reports[rank].report.name.clone()));
-            reports.sort_unstable();
-            reports.dedup();
+        let mut names = Vec::new();
+        if self.names.left.is_some() {
+            names.extend(candidate.ranks().map(|rank| self.reports[rank].report.name.as_str()));
+            names.sort_unstable();
+            names.dedup();
         }
         dispute::Value {
             value: Some(candidate.value.value()),
-            reports,
+            reports: self.names.take(names),
             // At most 1,000: it fits.
             independent_source_count: self.ranking.count_sources(candidate) as i32,
         }

@@ -26,12 +26,15 @@ use uuid::Uuid;
 
 use self::{
     disputed_value::DisputedValue,
-    disputes::{DisputeCollector, Field, Sources},
+    disputes::{DisputeCollector, Field, ReportNames, Sources},
     ranking::{ReportedValue, SourceRanking, candidates, numbers, texts},
     rulings::Rulings,
     settled_ids::Ids,
 };
-pub use self::{rulings::rulable_paths, statements::unite};
+pub use self::{
+    rulings::rulable_paths,
+    statements::{United, unite, unite_within},
+};
 use super::{text::names, time::spans::key as span_key};
 use crate::pb;
 
@@ -93,15 +96,18 @@ pub struct Settled {
 /// The result depends neither on the order of `reports` and `rulings` nor on repetitions in them. Without rulings the
 /// rule is idempotent: a single report whose account is the result settles to the same result.
 pub fn settle(reports: &[SourceReport<'_>], rulings: &[&pb::Report]) -> Settled {
-    settle_named(reports, rulings, false)
+    settle_named(reports, rulings, &ReportNames::none())
 }
 
-/// The disputes that [`settle`] returns, with the names of the reports.
-pub fn disputes(reports: &[SourceReport<'_>], rulings: &[&pb::Report]) -> Vec<pb::Dispute> {
-    settle_named(reports, rulings, true).disputes
+/// The disputes that [`settle`] returns, with the names of the reports: at most `max_names` of them in all. Also
+/// returns the number of names that are left out.
+pub fn disputes(reports: &[SourceReport<'_>], rulings: &[&pb::Report], max_names: usize) -> (Vec<pb::Dispute>, usize) {
+    let names = ReportNames::at_most(max_names);
+    let disputes = settle_named(reports, rulings, &names).disputes;
+    (disputes, names.left_out())
 }
 
-fn settle_named(reports: &[SourceReport<'_>], rulings: &[&pb::Report], are_named: bool) -> Settled {
+fn settle_named(reports: &[SourceReport<'_>], rulings: &[&pb::Report], names: &ReportNames) -> Settled {
     if reports.is_empty() {
         return Settled::default();
     }
@@ -114,7 +120,7 @@ fn settle_named(reports: &[SourceReport<'_>], rulings: &[&pb::Report], are_named
         rulings.apply(&mut account);
         repair::repair_account(&mut account, rulings.heads());
     }
-    let sources = Sources { reports: &ids.reports, ranking: &ranking, are_named };
+    let sources = Sources { reports: &ids.reports, ranking: &ranking, names };
     let disputes = collector.disputes(&account, &rulings, &sources);
     Settled { account, disputes }
 }

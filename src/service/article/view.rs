@@ -6,17 +6,10 @@ use uuid::Uuid;
 use crate::{
     model::{
         article::{may_store_text, parse_text_hash},
-        resource::Resource,
+        resource::{Collection, Resource},
     },
     pb::{Article, View},
-    service::{
-        Api,
-        error::ServiceError,
-        in_order,
-        read::history::{bytes, records},
-        require_fits,
-        status::MESSAGE_BYTES,
-    },
+    service::{Api, FIELD_BYTES, error::ServiceError, in_order, read::history::records},
     store::{Doc, article},
 };
 
@@ -24,15 +17,16 @@ use crate::{
 pub async fn in_view(api: &Api, ids: &[Uuid], docs: &[Doc], view: View) -> Result<Vec<Article>, ServiceError> {
     let articles = in_order(ids, docs)?;
     if view == View::Basic {
+        api.require_docs_fit(Collection::Articles, ids, docs)?;
         return Ok(articles);
     }
     let sizes = article::text_sizes(api.store.reads(), ids).await?;
     let bytes = |id: &Uuid| {
-        sizes.get(id).unwrap_or(&0) + docs.iter().find(|doc| doc.id == *id).map_or(0, |doc| doc.bytes.len() + 16)
+        // The text has a tag and a length, too.
+        let text = sizes.get(id).map_or(0, |bytes| bytes + FIELD_BYTES);
+        text + docs.iter().find(|doc| doc.id == *id).map_or(0, |doc| doc.bytes.len())
     };
-    if ids.iter().map(bytes).sum::<usize>() > MESSAGE_BYTES {
-        return Err(ServiceError::TooLarge);
-    }
+    api.require_all_fit(ids.iter().map(|id| (Collection::Articles.name(*id), bytes(id))))?;
     with_texts(api, articles).await
 }
 
@@ -65,8 +59,9 @@ pub async fn as_of(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> 
     }
     // A text has at least as many bytes as characters: this check avoids reading most texts that would not fit.
     let characters = |article: &Article| usize::try_from(article.text_length).unwrap_or(0);
-    require_fits(articles.iter().filter(|article| may_store_text(article)).map(characters).sum())?;
+    let with_text = articles.iter().filter(|article| may_store_text(article));
+    api.require_all_fit(with_text.map(|article| (article.name.clone(), characters(article))))?;
     let articles = with_texts(api, articles).await?;
-    require_fits(bytes(&articles))?;
+    api.require_records_fit(&articles)?;
     Ok(articles)
 }

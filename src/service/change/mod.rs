@@ -17,7 +17,6 @@ use super::{
     Api,
     error::ServiceError,
     read::stream_lifetime::{EndReason, Ended, StreamLifetime},
-    status::MESSAGE_BYTES,
 };
 use crate::{
     feed::{
@@ -28,8 +27,10 @@ use crate::{
     },
     model::{
         change::start as start_of,
-        meeting::basic,
+        meeting,
+        message_bound::MessageBound,
         query::filter::{self, Filter},
+        report,
         resource::Record,
     },
     pb::{
@@ -58,7 +59,8 @@ impl ChangeService for Api {
         let (filter, cursors) = parse_filter(self, &filter)?;
         let start = resolve_start(self, &cursors, start).await?;
         let watcher = Watcher::new(&self.feed, start, filter, include_resource, self.heartbeat);
-        let changes = ChangeStream { watcher, cursors, include_resource, lifetime: self.stream_limits.begin() };
+        let included = include_resource.then_some(self.message_bound);
+        let changes = ChangeStream { watcher, cursors, included, lifetime: self.stream_limits.begin() };
         Ok(Response::new(Box::pin(stream::try_unfold(changes, |mut changes| async {
             let response = changes.next().await?;
             Ok(Some((response, changes)))
@@ -84,7 +86,8 @@ impl ChangeService for Api {
 struct ChangeStream {
     watcher: Watcher,
     cursors: Cursors,
-    include_resource: bool,
+    /// The bound on the resource of a change; `None` without resources.
+    included: Option<MessageBound>,
     lifetime: StreamLifetime,
 }
 
@@ -104,7 +107,7 @@ impl ChangeStream {
         use watch_changes_response::Event as Answer;
         let notice = |kind: notice::Kind| Answer::Notice(Notice { kind: kind.into() });
         let event = match event {
-            WatchEvent::Change(entry) => Answer::Change(change(&entry, &resume_point.epoch, self.include_resource)),
+            WatchEvent::Change(entry) => Answer::Change(change(&entry, &resume_point.epoch, self.included)),
             WatchEvent::Heartbeat => {
                 let position =
                     Position { epoch: resume_point.epoch.clone(), number: resume_point.position }.to_string();
@@ -198,6 +201,7 @@ async fn page(
     size: usize,
 ) -> Result<ListChangesResponse, ServiceError> {
     let with_records = include_resource || filter.needs_record();
+    let included = include_resource.then_some(api.message_bound);
     let first = resume_point.position;
     let mut answer = ListChangesResponse::default();
     let (mut bytes, mut is_full) = (0, false);
@@ -214,9 +218,9 @@ async fn page(
         };
         while let Some(entry) = entries.pop_front() {
             if entry.matches(filter) {
-                let change = change(&entry, &resume_point.epoch, include_resource);
+                let change = change(&entry, &resume_point.epoch, included);
                 bytes += prost::Message::encoded_len(&change) + 8;
-                if bytes > MESSAGE_BYTES.min(PAGE_BYTES as usize) && !answer.changes.is_empty() {
+                if bytes > PAGE_BYTES as usize && !answer.changes.is_empty() {
                     is_full = true;
                     entries.push_front(entry);
                     break;
@@ -239,10 +243,11 @@ async fn page(
     Ok(answer)
 }
 
-/// Converts a feed entry to its message.
-fn change(entry: &FeedEntry, epoch: &Arc<str>, include_resource: bool) -> Change {
+/// Converts a feed entry to its message. A resource that does not fit into a message is only named.
+fn change(entry: &FeedEntry, epoch: &Arc<str>, included: Option<MessageBound>) -> Change {
     let logged = &entry.change;
-    let records = entry.records.as_ref().filter(|_| include_resource);
+    let max_bytes = included.map_or(0, MessageBound::wrapped);
+    let records = entry.records.as_ref().filter(|_| included.is_some());
     Change {
         position: Position { epoch: epoch.clone(), number: logged.position }.to_string(),
         kind: logged.kind.into(),
@@ -255,8 +260,8 @@ fn change(entry: &FeedEntry, epoch: &Arc<str>, include_resource: bool) -> Change
         resource: records.map(|records| match records.after.clone() {
             Record::Participant(participant) => Resource::Participant(*participant),
             Record::Article(article) => Resource::Article(*article),
-            Record::Report(report) => Resource::Report(*report),
-            Record::Meeting(meeting) => Resource::Meeting(basic(*meeting)),
+            Record::Report(report) => Resource::Report(report::within(*report, max_bytes)),
+            Record::Meeting(meeting) => Resource::Meeting(meeting::within(meeting::basic(*meeting), max_bytes)),
         }),
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     model::{
         article::{carry_withheld_text, may_store_text, same_content, uris},
         article_copies::{CopyCandidate, affects_copy_group},
+        message_bound::MessageBound,
         resource::{Collection, Deletable, Resource},
         rules::{Check, Path, Violations},
     },
@@ -32,7 +33,10 @@ use crate::{
         Api,
         article::{put_new, put_next},
         error::{ServiceError, require_live},
-        meeting::settle_inputs::{ReportInput, SettleInputs, check_report_limits},
+        meeting::{
+            settle_inputs::{ReportInput, SettleInputs},
+            size_limits::{check_report_limits, check_report_size, check_settled_size},
+        },
         write::{WritePlan, revise::require_no_cycle, stale_evidence::mark_stale_evidence},
     },
     store::{
@@ -66,7 +70,7 @@ pub async fn prepare(api: &Api, stories: &[ValidatedStory]) -> Result<WritePlan<
             // This story must see the write of the earlier one.
             return Err(ServiceError::Contention);
         }
-        let plan = plan_story(story, &lookup, now);
+        let plan = plan_story(story, &lookup, now, api.message_bound);
         // If there is nothing to write, or an error, a concurrent retry of this request may be the cause: its stored
         // answer takes precedence.
         let has_write = plan.as_ref().is_ok_and(|(_, write)| !write.is_empty());
@@ -96,6 +100,7 @@ fn plan_story(
     story: &ValidatedStory,
     lookup: &ChunkLookup,
     now: SystemTime,
+    bound: MessageBound,
 ) -> Result<(IngestStoryResponse, Write), ServiceError> {
     let article = find_article(story, lookup)?;
     let article_id = article.id();
@@ -133,6 +138,7 @@ fn plan_story(
         let account = report.account.get_or_insert_default();
         participants.replace_keys(account);
         replace_link_keys(account, &meeting_names);
+        check_report_size(bound, &report)?;
         let id = Uuid::now_v7();
         report.make_first_revision(id, now);
         result.report.clone_from(&report.name);
@@ -142,7 +148,7 @@ fn plan_story(
         added.entry(*meeting).or_default().push(ReportInput::new(report, &record, origin));
     }
     for (meeting, reports) in added {
-        write.meetings.push(put_meeting(meeting, reports, lookup, now)?);
+        write.meetings.push(put_meeting(meeting, reports, lookup, (now, bound))?);
     }
     answer.participants = participants.results();
     answer.warnings = std::mem::take(&mut participants.warnings);
@@ -287,19 +293,22 @@ fn put_meeting(
     id: Uuid,
     added: Vec<ReportInput>,
     lookup: &ChunkLookup,
-    now: SystemTime,
+    (now, bound): (SystemTime, MessageBound),
 ) -> Result<Put<Meeting>, ServiceError> {
     let Some((_, doc)) = lookup.meetings.get(&id) else {
         let mut meeting = Meeting::default();
         SettleInputs { reports: added, ..Default::default() }.settle(&mut meeting);
+        check_settled_size(bound, &meeting, None)?;
         meeting.make_first_revision(id, now);
         return Ok(Put::new(id, meeting));
     };
     let former: Meeting = doc.decode_to_rewrite()?;
     let mut inputs = lookup.inputs.get(&id).cloned().unwrap_or_default();
-    check_report_limits(&former.name, &inputs, added.len())?;
+    check_report_limits(&former.name, &inputs, added.iter().map(|input| &input.report))?;
     inputs.reports.extend(added);
-    Ok(inputs.put(inputs.settled(&former, now), change::Kind::Reported))
+    let next = inputs.settled(&former, now);
+    check_settled_size(bound, &next, Some(&former))?;
+    Ok(inputs.put(next, change::Kind::Reported))
 }
 
 /// Replaces the `#keys` of meetings in links with their resource names.

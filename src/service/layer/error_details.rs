@@ -63,7 +63,7 @@ where
             };
             // The status is in the headers only if the response has no body, else in the trailers.
             let Some(status) = Status::from_header_map(response.headers()) else {
-                return Ok(response.map(|body| Body::new(Encoded(body))));
+                return Ok(response.map(|body| Body::new(Encoded { body, path })));
             };
             if status.code() != tonic::Code::Ok && status.details().is_empty() {
                 response = add_details(status, &path).into_http();
@@ -84,8 +84,11 @@ pub(super) fn encode(headers: &mut HeaderMap) {
     }
 }
 
-/// A body that encodes the message of the status in its trailers.
-struct Encoded(Body);
+/// A body that adds missing details to the status in its trailers, and encodes its message.
+struct Encoded {
+    body: Body,
+    path: String,
+}
 
 impl http_body::Body for Encoded {
     type Data = Bytes;
@@ -95,18 +98,29 @@ impl http_body::Body for Encoded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let mut frame = ready!(Pin::new(&mut self.0).poll_frame(context));
+        let Self { body, path } = &mut *self;
+        let mut frame = ready!(Pin::new(body).poll_frame(context));
         if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
+            // A response above the limit fails below the handlers, and has no details.
+            if let Some(status) = Status::from_header_map(trailers)
+                && status.code() != tonic::Code::Ok
+                && status.details().is_empty()
+            {
+                let detailed = add_details(status, path);
+                *trailers = HeaderMap::new();
+                // Fails only for a message that cannot be a header, which tonic encodes.
+                let _ = detailed.add_header(trailers);
+            }
             encode(trailers);
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
     }
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, time::SystemTime};
 
 use uuid::Uuid;
 
-use super::settle_inputs::{SettleInputs, check_report_limits, load_inputs};
+use super::{
+    settle_inputs::{SettleInputs, load_inputs},
+    size_limits::{check_report_limits, check_settled_size, reports_too_large},
+};
 use crate::{
     model::{
         merge::{mark_merged, unmark_merged},
@@ -25,7 +28,8 @@ use crate::{
         },
     },
     store::{
-        Doc, change, report,
+        Doc, change,
+        report::{self, TooMany},
         write::{Put, Write},
     },
 };
@@ -33,7 +37,8 @@ use crate::{
 /// Prepares a merge: all reports of the sources move to the surviving meeting.
 ///
 /// # Errors
-/// `NotFound`, `Deleted` or `MergedAway` for one of the meetings, `EtagMismatch`, `NewerContract`, `TooManyReports`.
+/// `NotFound`, `Deleted` or `MergedAway` for one of the meetings, `EtagMismatch`, `NewerContract`, `TooManyReports`,
+/// `ReportsTooLarge`, `MeetingTooLarge`.
 pub async fn prepare_merge(
     api: &Api,
     call: &WriteCall,
@@ -49,10 +54,11 @@ pub async fn prepare_merge(
     let moved = load_all_reports(api, &source_ids, &former).await?;
     let mut by_meeting = load_inputs(api, &all).await?;
     let inputs = all.iter().filter_map(|id| by_meeting.remove(id)).fold(SettleInputs::default(), SettleInputs::and);
-    check_report_limits(&former.name, &inputs, 0)?;
+    check_report_limits(&former.name, &inputs, [])?;
 
     let now = SystemTime::now();
     let next = inputs.settled(&former, now);
+    check_settled_size(api.message_bound, &next, Some(&former))?;
     // The sources have no reports left. They count as settled at the same state of the groups of copies as the
     // survivor.
     let no_reports = SettleInputs { groups: inputs.groups, ..Default::default() };
@@ -65,7 +71,7 @@ pub async fn prepare_merge(
     });
     let meetings = [inputs.put(next.clone(), change::Kind::Merged)].into_iter().chain(merged).collect();
     let reports = moved.iter().map(|report| moved_to(report, &former.name, now)).collect();
-    let answer = inputs.answer(next);
+    let answer = inputs.answer(next, api.message_bound);
     Ok(plan_revision(call, request.validate_only, answer, |write| {
         (write.reports, write.meetings) = (reports, meetings);
         write.reason.clone_from(&request.reason);
@@ -76,7 +82,7 @@ pub async fn prepare_merge(
 ///
 /// # Errors
 /// `NotFound`, `Deleted` or `MergedAway` for one of the meetings, `NotMerged`, `EtagMismatch`, `NewerContract`,
-/// `TooManyReports`, `Invalid` for a report of another meeting, `LeavesNothing`.
+/// `TooManyReports`, `ReportsTooLarge`, `MeetingTooLarge`, `Invalid` for a report of another meeting, `LeavesNothing`.
 pub async fn prepare_split(
     api: &Api,
     call: &WriteCall,
@@ -150,7 +156,7 @@ async fn prepare(
     let (leaving, remaining) = by_meeting.remove(&former_id).unwrap_or_default().partition(&names);
     let inputs = by_meeting.remove(&into_id).unwrap_or_default().and(leaving);
     let into_name = Collection::Meetings.name(into_id);
-    check_report_limits(&into_name, &inputs, 0)?;
+    check_report_limits(&into_name, &inputs, [])?;
     if !is_undone {
         let leaves_nothing = |name: &String| Err(ServiceError::LeavesNothing(name.clone()));
         match (remaining.reports.is_empty(), inputs.reports.is_empty()) {
@@ -164,6 +170,7 @@ async fn prepare(
     let rest = remaining.settled(&former, now);
     let mut next = into.as_ref().map(|(_, next)| next.clone()).unwrap_or_default();
     inputs.settle(&mut next);
+    check_settled_size(api.message_bound, &next, into.as_ref().map(|(former, _)| former))?;
     let to = match &into {
         Some((former, _)) => {
             next.make_next_revision(former, now);
@@ -175,7 +182,7 @@ async fn prepare(
         }
     };
     let reports = moved.iter().map(|report| moved_to(report, &into_name, now)).collect();
-    let mut answer = inputs.answer(next);
+    let mut answer = inputs.answer(next, api.message_bound);
     if request.validate_only && into.is_none() {
         answer.name.clear();
     }
@@ -195,10 +202,13 @@ fn moved_to(report: &Report, meeting: &str, now: SystemTime) -> Put<Report> {
 /// Loads all reports of the sources of a merge.
 ///
 /// # Errors
-/// `TooManyReports` if there are more than the survivor could have.
+/// `TooManyReports` or `ReportsTooLarge` if there are more than the survivor could have.
 async fn load_all_reports(api: &Api, meetings: &[Uuid], survivor: &Meeting) -> Result<Vec<Report>, ServiceError> {
     let docs = report::all_of(api.store.reads(), meetings).await?;
-    let docs = docs.ok_or_else(|| ServiceError::TooManyReports(survivor.name.clone()))?;
+    let docs = docs.map_err(|too_many| match too_many {
+        TooMany::Reports => ServiceError::TooManyReports(survivor.name.clone()),
+        TooMany::Bytes(bytes) => reports_too_large(&survivor.name, bytes),
+    })?;
     Ok(docs.iter().map(Doc::decode_to_rewrite).collect::<Result<_, _>>()?)
 }
 

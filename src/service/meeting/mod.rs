@@ -10,20 +10,21 @@ mod list_statements;
 mod merge;
 pub mod retract;
 pub mod settle_inputs;
+pub mod size_limits;
 mod update;
 mod view;
 
 use std::{pin::Pin, time::SystemTime};
 
+use prost::Message;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use self::{
     list::{page, parse_query},
-    settle_inputs::{
-        ReportInput, SettleInputs, check_report_limits, complete_report, load_inputs_to_settle, load_source,
-    },
+    settle_inputs::{ReportInput, SettleInputs, complete_report, load_inputs_to_settle, load_source},
+    size_limits::{check_report_limits, check_settled_size},
     view::{read, read_full},
 };
 use super::{
@@ -34,7 +35,7 @@ use super::{
         history,
         pagination::{Cursor, chunks},
     },
-    require_fits, require_free,
+    require_free,
     write::{
         WritePlan,
         idempotency::WriteCall,
@@ -44,6 +45,7 @@ use super::{
 use crate::{
     model::{
         meeting::basic,
+        report,
         resource::{Collection, Deletable, Resource},
         rules::Path,
     },
@@ -56,9 +58,9 @@ use crate::{
         UpdateMeetingRequest, View, meeting::Review, meeting_service_server::MeetingService,
     },
     store::{
-        change, meeting,
+        StoreError, change, meeting,
         query::history::list_reports,
-        report,
+        report as report_store,
         write::{Put, Write},
     },
 };
@@ -127,8 +129,9 @@ impl MeetingService for Api {
         if let Some(time) = time {
             return Ok(Response::new(history::record(self, id::<Report>(&request.name)?, time).await?));
         }
-        let report = read_report(self, &request.name).await?;
-        report.map(Response::new).ok_or_else(|| ServiceError::NotFound(request.name).into())
+        let report = read_report(self, &request.name).await?.ok_or(ServiceError::NotFound(request.name))?;
+        self.require_fits(report.encoded_len(), || report.name.clone())?;
+        Ok(Response::new(report))
     }
 
     async fn list_reports(
@@ -143,11 +146,12 @@ impl MeetingService for Api {
             (Some(time), Some(meeting)) => {
                 list_reports(self.store.reads(), meeting, article, time, (after, cursor.size)).await?
             }
-            _ => report::list(self.store.reads(), meeting, article, after, cursor.size).await?,
+            _ => report_store::list(self.store.reads(), meeting, article, after, cursor.size).await?,
         };
         let next_page_token = page.next().map(|last| cursor.token(last.id)).unwrap_or_default();
         let as_of = cursor.as_of.to_string();
-        let reports = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
+        let within = |report| report::within(report, self.message_bound.wrapped());
+        let reports = page.docs.iter().map(|doc| Ok(within(doc.decode()?))).collect::<Result<_, StoreError>>()?;
         Ok(Response::new(ListReportsResponse { reports, next_page_token, as_of }))
     }
 
@@ -250,12 +254,13 @@ async fn prepare_create(
     let input = ReportInput::new(report.clone(), &source.article, source.origin());
     let inputs = SettleInputs { reports: vec![input], ..Default::default() };
     inputs.settle(&mut meeting);
+    check_settled_size(api.message_bound, &meeting, None)?;
     if request.validate_only {
         meeting.name.clear();
-        return Ok(WritePlan::Validated(inputs.answer(meeting)));
+        return Ok(WritePlan::Validated(inputs.answer(meeting, api.message_bound)));
     }
     meeting.make_first_revision(meeting_id, now);
-    let answer = inputs.answer(meeting.clone());
+    let answer = inputs.answer(meeting.clone(), api.message_bound);
     let write = Write {
         reports: vec![Put::new(report_id, report)],
         meetings: vec![Put::new(meeting_id, meeting)],
@@ -280,27 +285,37 @@ async fn prepare_report(
     };
     let (target, completed) = tokio::join!(load_target(api, request, meeting_id), completed);
     let ((former, mut inputs), (source, mut report)) = (target?, completed?);
-    check_report_limits(&request.meeting, &inputs, 1)?;
     report.meeting.clone_from(&request.meeting);
-    if request.validate_only {
-        report.name.clear();
-        return Ok(WritePlan::Validated(report));
-    }
     let now = SystemTime::now();
     report.make_first_revision(report_id, now);
+    check_report_limits(&request.meeting, &inputs, [&report])?;
     inputs.reports.push(ReportInput::new(report.clone(), &source.article, source.origin()));
-    let meeting = match former {
-        Some(former) => inputs.put(inputs.settled(&former, now), change::Kind::Reported),
+    let meeting = match &former {
+        Some(former) => inputs.settled(former, now),
         None => {
             let mut meeting = Meeting { labels: request.meeting_labels.clone(), ..Default::default() };
             inputs.settle(&mut meeting);
             meeting.make_first_revision(meeting_id, now);
-            Put::new(meeting_id, meeting)
+            meeting
         }
+    };
+    check_settled_size(api.message_bound, &meeting, former.as_ref())?;
+    if request.validate_only {
+        return Ok(WritePlan::Validated(unwritten(report)));
+    }
+    let meeting = match former {
+        Some(_) => inputs.put(meeting, change::Kind::Reported),
+        None => Put::new(meeting_id, meeting),
     };
     let write =
         Write { reports: vec![Put::new(report_id, report.clone())], meetings: vec![meeting], ..call.write(&report) };
     Ok(WritePlan::Write(report, vec![write]))
+}
+
+/// The report of a call that only validates, without the fields that a write sets.
+fn unwritten(report: Report) -> Report {
+    let (name, etag) = Default::default();
+    Report { name, etag, revision: 0, create_time: None, update_time: None, ..report }
 }
 
 /// Loads the meeting that a report is added to, and its reports. `None` if it does not exist and is to be created.
@@ -351,8 +366,10 @@ fn put_next(call: &WriteCall, validate_only: bool, next: Meeting, kind: change::
 /// Reads a meeting in the BASIC view.
 async fn read_basic(api: &Api, id: Uuid) -> Result<Option<Meeting>, ServiceError> {
     let Some(doc) = api.store.by_id().meetings.get(id).await? else { return Ok(None) };
-    require_fits(doc.bytes.len() + 16)?;
-    Ok(Some(basic(doc.decode()?)))
+    // The BASIC view can fit where the record does not.
+    let meeting = basic(doc.decode()?);
+    api.require_fits(meeting.encoded_len(), || meeting.name.clone())?;
+    Ok(Some(meeting))
 }
 
 /// Reads a report.

@@ -88,6 +88,7 @@ async fn retract(
     for doc in &formers {
         let former: Meeting = doc.decode_to_rewrite()?;
         let (_, remaining) = inputs.remove(&doc.id).unwrap_or_default().partition(&names);
+        // The size of the result is not checked, see `size_limits::check_settled_size`.
         meetings.push(remaining.put(remaining.settled(&former, now), change::Kind::Retracted));
     }
     let reports = reports.iter().map(|report| retracted(report, retraction, now)).collect();

@@ -11,20 +11,22 @@ use chrono::NaiveDate;
 use prost::Message;
 use uuid::Uuid;
 
+use super::size_limits::check_report_size;
 use crate::{
     model::{
         article::uri_of,
         canonical::Canonical,
         evidence,
-        meeting::{MAX_REPORT_BYTES, MAX_REPORTS, basic, full, settle_on},
-        report::{content, content_hash, decode_for_settling, has_content, participants},
+        meeting::{basic, full, settle_on, within},
+        message_bound::MessageBound,
+        report::{content, content_hash, decode_for_settling, decode_for_view, has_content, participants},
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
         settle::SourceReport,
         time::dates,
     },
     pb::{Article, Meeting, Participant, Report, report::State},
-    service::{Api, error::ServiceError, require_live, status::MESSAGE_BYTES},
+    service::{Api, error::ServiceError, require_live},
     store::{
         Doc, StoreError, article, change,
         query::history,
@@ -70,13 +72,13 @@ pub struct SettleInputs {
 }
 
 impl SettleInputs {
-    /// Decodes the stored reports of one meeting.
+    /// Decodes the stored reports of one meeting, for its FULL view.
     ///
     /// # Errors
     /// `Damaged` for a report or an article that cannot be decoded.
-    pub fn of(rows: &[report::ReportRow]) -> Result<Self, StoreError> {
+    pub fn to_view(rows: &[report::ReportRow]) -> Result<Self, StoreError> {
         let mut inputs = Self::default();
-        rows.iter().try_for_each(|row| inputs.push(row.doc.decode()?, row))?;
+        rows.iter().try_for_each(|row| inputs.push(decoded(row, decode_for_view)?, row))?;
         Ok(inputs)
     }
 
@@ -175,17 +177,26 @@ impl SettleInputs {
         Put { left_out, settled_at: self.groups, ..put }
     }
 
-    /// The meeting in the FULL view.
-    pub fn full(&self, meeting: Meeting) -> Meeting {
-        full(meeting, &self.source_reports(), &self.rulings())
+    /// The meeting in the FULL view, without the parts that exceed `max_bytes`.
+    pub fn full(&self, meeting: Meeting, max_bytes: usize) -> Meeting {
+        full(meeting, &self.source_reports(), &self.rulings(), max_bytes)
     }
 
-    /// The answer to a write of the meeting: its FULL view, or its BASIC view if the former is larger than a message
-    /// may be. The size of the answer never fails the write.
-    pub fn answer(&self, meeting: Meeting) -> Meeting {
-        let full = self.full(meeting.clone());
-        if full.encoded_len() > MESSAGE_BYTES { basic(meeting) } else { full }
+    /// The answer to a write of the meeting: its FULL view, without the parts that exceed a message. The size of the
+    /// answer never fails the write: a meeting that is too large is answered without its large fields.
+    pub fn answer(&self, meeting: Meeting, bound: MessageBound) -> Meeting {
+        match meeting.encoded_len() > bound.wrapped() {
+            true => within(basic(meeting), bound.wrapped()),
+            false => self.full(meeting, bound.message()),
+        }
     }
+}
+
+fn decoded(
+    row: &report::ReportRow,
+    decode: impl Fn(&[u8]) -> Result<Report, prost::DecodeError>,
+) -> Result<Report, StoreError> {
+    decode(&row.doc.bytes).map_err(|_| StoreError::Damaged(Collection::Reports.name(row.doc.id)))
 }
 
 /// Loads the active reports of meetings, complete.
@@ -205,11 +216,25 @@ pub async fn load_inputs(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, S
 /// # Errors
 /// Those of [`load_inputs`].
 pub async fn load_inputs_to_settle(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
+    load_decoded(api, meetings, decode_for_settling).await
+}
+
+/// As `load_inputs`, without the parts of reports that the FULL view of a meeting does not have.
+///
+/// # Errors
+/// Those of [`load_inputs`].
+pub async fn load_inputs_to_view(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
+    load_decoded(api, meetings, decode_for_view).await
+}
+
+async fn load_decoded(
+    api: &Api,
+    meetings: &[Uuid],
+    decode: impl Fn(&[u8]) -> Result<Report, prost::DecodeError>,
+) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
     let mut inputs: HashMap<Uuid, SettleInputs> = HashMap::new();
     for row in report::of_meetings(api.store.reads(), meetings).await? {
-        let damaged = |_| StoreError::Damaged(Collection::Reports.name(row.doc.id));
-        let report = decode_for_settling(&row.doc.bytes).map_err(damaged)?;
-        inputs.entry(row.meeting).or_default().push(report, &row)?;
+        inputs.entry(row.meeting).or_default().push(decoded(&row, &decode)?, &row)?;
     }
     Ok(inputs)
 }
@@ -265,6 +290,7 @@ pub async fn complete_report(
     evidence::check(&mut report.evidence, account, text.as_ref(), at, &mut violations);
     violations.into_result()?;
     let named: Vec<Uuid> = participants(account).collect();
+    check_report_size(api.message_bound, &report)?;
     let article = source.article.id().unwrap_or_default();
     let key = (article, report.content_hash.clone());
     let (live, existing) =
@@ -292,34 +318,4 @@ fn find_same_content(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<
         }
     }
     Ok(None)
-}
-
-/// Rejects `added` more reports if the meeting would have too many, or has too many bytes already.
-///
-/// # Errors
-/// `TooManyReports`.
-pub fn check_report_limits(meeting: &str, inputs: &SettleInputs, added: usize) -> Result<(), ServiceError> {
-    let is_full = inputs.reports.len() + inputs.rulings.len() + added > MAX_REPORTS;
-    match is_full || inputs.bytes > MAX_REPORT_BYTES {
-        true => Err(ServiceError::TooManyReports(meeting.to_owned())),
-        false => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn require_room_counts_only_the_bytes_of_each_part_after_a_partition() {
-        let report = |name: &str| Report { name: name.into(), content_hash: "f".repeat(40), ..Default::default() };
-        let input = |name| ReportInput::new(report(name), &Article::default(), Uuid::nil());
-        let reports = vec![input("a"), input("b")];
-        let all = SettleInputs { reports, rulings: vec![report("c")], bytes: MAX_REPORT_BYTES + 1, groups: None };
-        assert!(check_report_limits("m", &all, 0).is_err());
-        for part in <[SettleInputs; 2]>::from(all.partition(&BTreeSet::from(["a", "c"]))) {
-            assert!((1..200).contains(&part.bytes));
-            assert!(check_report_limits("m", &part, 0).is_ok());
-        }
-    }
 }

@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::settle_inputs::{SettleInputs, check_report_limits, load_inputs};
+use super::{
+    settle_inputs::{SettleInputs, load_inputs},
+    size_limits::{check_report_limits, check_report_size, check_settled_size},
+};
 use crate::{
     model::{
         canonical::{Canonical, is_same},
@@ -108,8 +111,8 @@ fn is_ruling(paths: &[String], at: &Path<'_>, out: &mut Violations) -> bool {
 /// Prepares an update.
 ///
 /// # Errors
-/// Those of [`Update::merge`], `NoActiveReport`, and for a ruling `DuplicateId`, `TooManyReports`, and `NotFound` or
-/// `Deleted` for a participant.
+/// Those of [`Update::merge`], `NoActiveReport`, `MeetingTooLarge`, and for a ruling `DuplicateId`, `TooManyReports`,
+/// `ReportsTooLarge`, `ReportTooLarge`, and `NotFound` or `Deleted` for a participant.
 pub async fn prepare(
     api: &Api,
     call: &WriteCall,
@@ -125,7 +128,7 @@ pub async fn prepare(
     let inputs = load_inputs(api, &[id]).await?.remove(&id).unwrap_or_default();
     match ruling {
         Some(ruling) => rule(api, call, (update, ruling, report_id, validate_only), former, inputs).await,
-        None => Ok(replace(call, (validate_only, reason), (former, next), &inputs)),
+        None => replace(api, call, (validate_only, reason), (former, next), &inputs),
     }
 }
 
@@ -148,10 +151,9 @@ async fn rule(
             && former.account.as_ref().is_some_and(|former| is_same(former, &account))
     };
     if inputs.newest_ruling().is_some_and(is_repeated) {
-        let answer = inputs.answer(former);
+        let answer = inputs.answer(former, api.message_bound);
         return Ok(plan_unchanged(call, validate_only, answer));
     }
-    check_report_limits(&former.name, &inputs, 1)?;
 
     // The newest ruling takes precedence, so this one must be newer than the meeting, hence than all rulings before it,
     // even if the clock went back.
@@ -169,9 +171,12 @@ async fn rule(
     if validate_only {
         report.name.clear();
     }
+    check_report_size(api.message_bound, &report)?;
+    check_report_limits(&former.name, &inputs, [&report])?;
     inputs.rulings.push(report.clone());
     let next = inputs.settled(&former, now);
-    let answer = inputs.answer(next.clone());
+    check_settled_size(api.message_bound, &next, Some(&former))?;
+    let answer = inputs.answer(next.clone(), api.message_bound);
     Ok(plan_revision(call, validate_only, answer, |write| {
         write.reason.clone_from(&ruling.reason);
         write.reports.push(Put::new(id, report));
@@ -180,20 +185,25 @@ async fn rule(
 }
 
 /// Plans an update of the meeting's own fields.
+///
+/// # Errors
+/// `MeetingTooLarge`, for labels that are too large with the account.
 fn replace(
+    api: &Api,
     call: &WriteCall,
     (validate_only, reason): (bool, &str),
     (former, mut next): (Meeting, Meeting),
     inputs: &SettleInputs,
-) -> WritePlan<Meeting> {
+) -> Result<WritePlan<Meeting>, ServiceError> {
     if is_same(&next, &former) {
-        let answer = inputs.answer(former);
-        return plan_unchanged(call, validate_only, answer);
+        let answer = inputs.answer(former, api.message_bound);
+        return Ok(plan_unchanged(call, validate_only, answer));
     }
+    check_settled_size(api.message_bound, &next, Some(&former))?;
     next.make_next_revision(&former, SystemTime::now());
-    let answer = inputs.answer(next.clone());
-    plan_revision(call, validate_only, answer, |write| {
+    let answer = inputs.answer(next.clone(), api.message_bound);
+    Ok(plan_revision(call, validate_only, answer, |write| {
         reason.clone_into(&mut write.reason);
         write.meetings.push(Put::next(next.id().unwrap_or_default(), next, change::Kind::Updated));
-    })
+    }))
 }

@@ -3,79 +3,114 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
+use prost::Message;
+use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
-use super::settle_inputs::{SettleInputs, load_inputs};
+use super::settle_inputs::{SettleInputs, load_inputs_to_view};
 use crate::{
-    model::{meeting::basic, resource::Resource},
-    pb::{Meeting, Report, View, report::State},
-    service::{
-        Api,
-        error::ServiceError,
-        in_order,
-        read::history::{bytes, records},
-        require_fits,
-        status::MESSAGE_BYTES,
+    model::{
+        meeting::{MAX_REPORT_BYTES, basic},
+        message_bound::Oversize,
+        resource::{Collection, Resource},
     },
+    pb::{Meeting, Report, View, report::State},
+    service::{Api, error::ServiceError, in_order, read::history::records, status::MESSAGE_BYTES},
     store::{meeting, query::history, report},
 };
 
+/// Bytes of reports up to which their memory does not matter.
+const SMALL_READ_BYTES: usize = MESSAGE_BYTES;
+
 /// Reads a meeting in the FULL view.
 pub async fn read_full(api: &Api, id: Uuid) -> Result<Option<Meeting>, ServiceError> {
-    let Some(meeting) = api.store.by_id().meetings_with_reports.get(id).await? else { return Ok(None) };
-    // The store leaves out reports that are too large to fit.
-    require_fits(meeting.doc.bytes.len() + 16 + meeting.report_bytes)?;
-    Ok(Some(SettleInputs::of(&meeting.reports)?.full(meeting.doc.decode()?)))
+    let Some(found) = api.store.by_id().meetings_with_reports.get(id).await? else { return Ok(None) };
+    api.require_fits(found.doc.bytes.len(), || Collection::Meetings.name(id))?;
+    let meeting: Meeting = found.doc.decode()?;
+    // The loader leaves out reports that are too large for a batch.
+    if found.reports.is_empty() && found.report_bytes > 0 {
+        return Ok(with_reports(api, vec![meeting], api.message_bound.message(), found.report_bytes).await?.pop());
+    }
+    let meeting = SettleInputs::to_view(&found.reports)?.full(meeting, api.message_bound.message());
+    api.require_fits(meeting.encoded_len(), || Collection::Meetings.name(id))?;
+    Ok(Some(meeting))
 }
 
-/// Reads meetings in the order of the ids.
+/// Reads meetings in the order of the ids. None is left out and none is cut: if they do not fit together, the call
+/// fails (AIP-231).
 pub async fn read(api: &Api, ids: &[Uuid], view: View) -> Result<Vec<Meeting>, ServiceError> {
     let docs = meeting::get(api.store.reads(), ids).await?;
-    let mut bytes: usize = docs.iter().map(|doc| doc.bytes.len() + 16).sum();
-    let meetings = in_order(ids, &docs)?;
-    if view != View::Basic {
-        bytes += report::sizes(api.store.reads(), ids).await?.values().sum::<usize>();
+    let meetings: Vec<Meeting> = in_order(ids, &docs)?;
+    let meetings = match view {
+        View::Basic => meetings.into_iter().map(basic).collect(),
+        _ => {
+            api.require_docs_fit(Collection::Meetings, ids, &docs)?;
+            let report_bytes = report::sizes(api.store.reads(), ids).await?.values().sum();
+            with_reports(api, meetings, api.message_bound.message(), report_bytes).await?
+        }
+    };
+    api.require_records_fit(&meetings)?;
+    Ok(meetings)
+}
+
+/// Puts meetings into the FULL view, each without the parts that exceed `max_bytes`. Their reports have `report_bytes`
+/// together.
+///
+/// # Errors
+/// `SourcesTooLarge` for several meetings whose reports are larger than those of one can be.
+pub async fn with_reports(
+    api: &Api,
+    meetings: Vec<Meeting>,
+    max_bytes: usize,
+    report_bytes: usize,
+) -> Result<Vec<Meeting>, ServiceError> {
+    if report_bytes > MAX_REPORT_BYTES && meetings.len() > 1 {
+        let over = Oversize { name: String::new(), bytes: report_bytes, max_bytes: MAX_REPORT_BYTES };
+        return Err(ServiceError::SourcesTooLarge(over));
     }
-    require_fits(bytes)?;
-    match view {
-        View::Basic => Ok(meetings.into_iter().map(basic).collect()),
-        _ => with_reports(api, meetings).await,
+    let _permit = large_read(api, report_bytes).await?;
+    let ids: BTreeSet<Uuid> = meetings.iter().filter_map(Resource::id).collect();
+    let inputs = load_inputs_to_view(api, &ids.into_iter().collect::<Vec<_>>()).await?;
+    Ok(full_views(meetings, &inputs, max_bytes))
+}
+
+/// Waits for a permit, if reports of this size take much memory. The deadline of the call bounds the wait.
+async fn large_read(api: &Api, report_bytes: usize) -> Result<Option<SemaphorePermit<'_>>, ServiceError> {
+    match report_bytes > SMALL_READ_BYTES {
+        true => Ok(Some(api.large_reads.acquire().await.map_err(|_| ServiceError::Stopping)?)),
+        false => Ok(None),
     }
 }
 
-/// Puts meetings into the FULL view.
-pub async fn with_reports(api: &Api, meetings: Vec<Meeting>) -> Result<Vec<Meeting>, ServiceError> {
-    let ids: Vec<Uuid> = meetings.iter().filter_map(Resource::id).collect();
-    Ok(full_views(meetings, &load_inputs(api, &ids).await?))
-}
-
-fn full_views(meetings: Vec<Meeting>, inputs: &HashMap<Uuid, SettleInputs>) -> Vec<Meeting> {
+fn full_views(meetings: Vec<Meeting>, inputs: &HashMap<Uuid, SettleInputs>, max_bytes: usize) -> Vec<Meeting> {
     let none = SettleInputs::default();
-    let full = |meeting: Meeting| meeting.id().and_then(|id| inputs.get(&id)).unwrap_or(&none).full(meeting);
+    let full = |meeting: Meeting| meeting.id().and_then(|id| inputs.get(&id)).unwrap_or(&none).full(meeting, max_bytes);
     meetings.into_iter().map(full).collect()
 }
 
 /// Reads meetings as of a time, in the order of the ids; the FULL view has their reports as of that time.
 pub async fn as_of(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> Result<Vec<Meeting>, ServiceError> {
-    // Retracted reports are read and dropped, so reading stops at more than one message's worth.
-    const MAX_READ_BYTES: i64 = 4 * MESSAGE_BYTES as i64;
+    // Retracted reports are read and dropped, so they count too.
+    const MAX_READ_BYTES: i64 = MAX_REPORT_BYTES as i64;
     let meetings: Vec<Meeting> = records(api, ids, time).await?;
     if view == View::Basic {
         return Ok(meetings.into_iter().map(basic).collect());
     }
     let distinct: Vec<Uuid> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let rows =
-        history::reports_of(api.store.reads(), &distinct, time, MAX_READ_BYTES).await?.ok_or(ServiceError::TooLarge)?;
+    // The size is known only afterwards.
+    let _permit = large_read(api, MAX_REPORT_BYTES).await?;
+    let rows = history::reports_of(api.store.reads(), &distinct, time, MAX_READ_BYTES).await?.map_err(|bytes| {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        ServiceError::SourcesTooLarge(Oversize { name: String::new(), bytes, max_bytes: MAX_REPORT_BYTES })
+    })?;
     let mut inputs: HashMap<Uuid, SettleInputs> = HashMap::new();
-    let mut sizes: HashMap<Uuid, usize> = HashMap::new();
     for row in rows {
         let report: Report = row.doc.decode()?;
         if report.state() != State::Retracted {
             inputs.entry(row.meeting).or_default().push_as_of(report, &row)?;
-            *sizes.entry(row.meeting).or_default() += row.doc.bytes.len();
         }
     }
-    // A repeated id is answered each time, and counts each time.
-    require_fits(bytes(&meetings) + ids.iter().filter_map(|id| sizes.get(id)).sum::<usize>())?;
-    Ok(full_views(meetings, &inputs))
+    let meetings = full_views(meetings, &inputs, api.message_bound.message());
+    api.require_records_fit(&meetings)?;
+    Ok(meetings)
 }

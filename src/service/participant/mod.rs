@@ -23,7 +23,6 @@ use super::{
         pagination::{Cursor, chunks},
     },
     require_free, require_live,
-    status::MESSAGE_BYTES,
     write::{
         WritePlan,
         idempotency::WriteCall,
@@ -83,9 +82,7 @@ impl ParticipantService for Api {
             return Ok(Response::new(BatchGetParticipantsResponse { participants }));
         }
         let docs = participant::get(self.store.reads(), &ids).await?;
-        if docs.iter().map(|doc| doc.bytes.len() + 16).sum::<usize>() > MESSAGE_BYTES {
-            return Err(ServiceError::TooLarge.into());
-        }
+        self.require_docs_fit(Collection::Participants, &ids, &docs)?;
         Ok(Response::new(BatchGetParticipantsResponse { participants: in_order(&ids, &docs)? }))
     }
 

@@ -1,6 +1,6 @@
 //! Reads of the past: the revisions of a record, and records as of a time.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use prost::Message;
@@ -20,8 +20,12 @@ use crate::{
         self, BatchGetArticlesRequest, BatchGetMeetingsRequest, BatchGetParticipantsRequest, GetArticleRequest,
         GetMeetingRequest, GetParticipantRequest, GetReportRequest, ListReportsRequest,
     },
-    service::{Api, change::timestamp, error::ServiceError, id, in_order, require_fits},
-    store::{StoreError, change::Kind, query::history},
+    service::{Api, change::timestamp, error::ServiceError, id, in_order},
+    store::{
+        StoreError,
+        change::Kind,
+        query::{history, list::PAGE_BYTES},
+    },
 };
 
 /// A request with an optional `read_time`.
@@ -79,20 +83,15 @@ pub async fn record<R: Resource>(api: &Api, id: Uuid, time: DateTime<Utc>) -> Re
 /// Reads records as of a time, in the order of the ids.
 ///
 /// # Errors
-/// `NotThen` for an id that had no record at the time, `TooLarge`.
+/// `NotThen` for an id that had no record at the time, `AnswerTooLarge`.
 pub async fn records<R: Resource>(api: &Api, ids: &[Uuid], time: DateTime<Utc>) -> Result<Vec<R>, ServiceError> {
     let docs = history::docs(api.store.reads(), R::COLLECTION, ids, time).await?;
-    let sizes: HashMap<Uuid, usize> = docs.iter().map(|doc| (doc.id, doc.bytes.len() + 16)).collect();
-    if let Some(missing) = ids.iter().find(|id| !sizes.contains_key(id)) {
+    let found: HashSet<Uuid> = docs.iter().map(|doc| doc.id).collect();
+    if let Some(missing) = ids.iter().find(|id| !found.contains(id)) {
         return Err(ServiceError::NotThen(R::COLLECTION.name(*missing)));
     }
-    require_fits(ids.iter().map(|id| sizes[id]).sum())?;
+    api.require_docs_fit(R::COLLECTION, ids, &docs)?;
     in_order(ids, &docs)
-}
-
-/// The bytes that records take in a response, 16 of each for its field headers.
-pub fn bytes(records: &[impl Message]) -> usize {
-    records.iter().map(|record| record.encoded_len() + 16).sum()
 }
 
 /// Reads a page of the revisions of a record, newest first, and the token of the next page.
@@ -115,13 +114,18 @@ pub async fn revisions<R: Resource>(
     let records: Vec<DynamicMessage> =
         read.iter().map(|revision| diff::read::<R>(&revision.doc).map_err(damaged)).collect::<Result<_, _>>()?;
     let page = read.iter().zip(&records).enumerate().take(comparable.min(cursor.size));
-    let revisions: Vec<pb::Revision> = page
-        .map(|(index, (stored, record))| {
-            let before = records.get(index + 1);
-            revision(stored, before.map(|before| diff::changed_paths(before, record)).unwrap_or_default())
-        })
-        .collect();
-    let next = revisions.last().map(|last| last.revision).filter(|last| *last > 1);
+    let (mut revisions, mut bytes) = (Vec::new(), 0);
+    for (index, (stored, record)) in page {
+        let before = records.get(index + 1);
+        let revision = revision(stored, before.map(|before| diff::changed_paths(before, record)).unwrap_or_default());
+        bytes += revision.encoded_len();
+        // Small records can have long reasons, and many labels that change.
+        if bytes > PAGE_BYTES as usize && !revisions.is_empty() {
+            break;
+        }
+        revisions.push(revision);
+    }
+    let next = revisions.last().map(|last: &pb::Revision| last.revision).filter(|last| *last > 1);
     let next_page_token = next.map(|last| cursor.token(RevisionNumber(last))).unwrap_or_default();
     Ok((revisions, next_page_token))
 }

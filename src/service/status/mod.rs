@@ -6,6 +6,7 @@
 mod access;
 mod details;
 mod message;
+mod size;
 mod store;
 
 use tonic::{Code, Status};
@@ -22,16 +23,13 @@ use crate::{
     model::{
         meeting::MAX_REPORTS,
         query::filter::FilterError,
-        rules::{
-            Violations,
-            wire_limits::{Breach, MAX_FIELDS, MAX_ITEMS},
-        },
+        rules::Violations,
         text::quoted::quoted,
     },
     pb::ErrorReason,
 };
 
-/// Maximum bytes of a message, sent or received.
+/// Maximum bytes of a request message.
 pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Maximum bytes of a malformed position that an error repeats.
@@ -147,12 +145,16 @@ impl From<ServiceError> for Status {
             ServiceError::TooManyReports(name) => status(
                 Code::FailedPrecondition,
                 Reason::TooManyReports,
-                format!("{name} has {MAX_REPORTS} reports, and cannot have more"),
+                format!("{name} would have more than {MAX_REPORTS} reports"),
                 [("name", name), ("limit", MAX_REPORTS.to_string())],
             ),
-            ServiceError::TooLarge => too_large("the answer is"),
-            ServiceError::RequestTooLarge => too_large("the message is"),
-            ServiceError::TooManyItems(breach) => too_many(&breach),
+            ServiceError::RequestTooLarge => size::request(),
+            ServiceError::TooManyItems(breach) => size::too_many(&breach),
+            ServiceError::ReportsTooLarge(over) => size::reports(over),
+            ServiceError::MeetingTooLarge(over) => size::meeting(over),
+            ServiceError::AnswerTooLarge(over) => size::answer(over),
+            ServiceError::SourcesTooLarge(over) => size::sources(over),
+            ServiceError::ReportTooLarge(over) => size::report(over),
             ServiceError::Cursor => field(Reason::InvalidCursor, "cursor", "was not given out by this service"),
             ServiceError::CursorOfAnotherFilter => {
                 field(Reason::CursorOfAnotherFilter, "cursor", "was given out for another filter")
@@ -256,7 +258,7 @@ pub fn add_details(bare: Status, path: &str) -> Status {
     match bare.code() {
         Code::Ok => bare,
         // tonic reports a message over the limit as OUT_OF_RANGE; the code of gRPC is RESOURCE_EXHAUSTED.
-        Code::OutOfRange | Code::ResourceExhausted => too_large("the message is"),
+        Code::OutOfRange | Code::ResourceExhausted => size::of_message(bare.message()),
         Code::Unimplemented if bare.message().contains("compressed") => {
             let message = "the compression of the message is not supported";
             let mut unsupported = status(Code::Unimplemented, ErrorReason::UnsupportedCompression, message, []);
@@ -307,27 +309,6 @@ fn still_named(name: String, by: Vec<String>) -> Status {
         by.into_iter().map(|subject| PreconditionViolation::new(reason, subject, description.as_str())).collect();
     details.set_precondition_failure(violations);
     with_details(Code::FailedPrecondition, ErrorReason::StillNamed, &message, details)
-}
-
-fn too_large(subject: &str) -> Status {
-    status(
-        Code::ResourceExhausted,
-        ErrorReason::MessageTooLarge,
-        format!("{subject} larger than {MESSAGE_BYTES} bytes"),
-        [("limit_bytes", MESSAGE_BYTES.to_string())],
-    )
-}
-
-/// The status of a request that is refused before it is decoded.
-fn too_many(breach: &Breach) -> Status {
-    let metadata = match breach {
-        Breach::Field(_) => vec![],
-        Breach::Items => vec![("limit_items", MAX_ITEMS)],
-        Breach::Fields => vec![("limit_fields", MAX_FIELDS)],
-        Breach::Memory { bytes, limit } => vec![("bytes", *bytes), ("limit_memory_bytes", *limit)],
-    };
-    let metadata = metadata.into_iter().map(|(key, value)| (key, value.to_string()));
-    status(Code::ResourceExhausted, ErrorReason::MessageTooLarge, format!("the message {breach}"), metadata)
 }
 
 fn unknown_method(path: &str) -> Status {

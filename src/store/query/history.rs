@@ -156,7 +156,8 @@ pub struct ReportRowAt {
     pub article_doc: Option<Vec<u8>>,
 }
 
-/// The reports that meetings had at a time, in the order of ids. `None` if they have more than `most_bytes` together.
+/// The reports that meetings had at a time, in the order of ids. If they have more than `max_bytes` together, the inner
+/// error is their size.
 ///
 /// # Errors
 /// The database fails.
@@ -164,8 +165,8 @@ pub async fn reports_of(
     pool: &PgPool,
     meetings: &[Uuid],
     time: DateTime<Utc>,
-    most_bytes: i64,
-) -> Result<Option<Vec<ReportRowAt>>, StoreError> {
+    max_bytes: i64,
+) -> Result<Result<Vec<ReportRowAt>, i64>, StoreError> {
     // The subquery counts bytes without fetching any TOASTed doc. A report is younger than its article. If the clocks
     // of two instances differ so far that it is not, the current article is used.
     let statement = format!(
@@ -184,7 +185,8 @@ pub async fn reports_of(
                      order by superseded.update_time desc, superseded.revision desc
                      limit 1),
                     (select doc from article where article.id = counted.article)
-                )
+                ),
+                bytes::bigint
          from (
              select member.id, version.contract, version.doc, version.meeting,
                     (select article from report where report.id = member.id) as article,
@@ -194,11 +196,11 @@ pub async fn reports_of(
          ) as counted
          order by id"
     );
-    type ReportTuple = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<Uuid>, Option<Vec<u8>>);
+    type ReportTuple = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<Uuid>, Option<Vec<u8>>, i64);
     let rows: Vec<ReportTuple> =
-        sqlx::query_as(AssertSqlSafe(statement)).bind(meetings).bind(time).bind(most_bytes).fetch_all(pool).await?;
-    let report = |(id, contract, bytes, meeting, origin, article_doc): ReportTuple| {
-        Some(ReportRowAt { doc: Doc { id, contract, bytes: bytes? }, meeting, origin, article_doc })
+        sqlx::query_as(AssertSqlSafe(statement)).bind(meetings).bind(time).bind(max_bytes).fetch_all(pool).await?;
+    let report = |(id, contract, bytes, meeting, origin, article_doc, total): ReportTuple| {
+        Ok(ReportRowAt { doc: Doc { id, contract, bytes: bytes.ok_or(total)? }, meeting, origin, article_doc })
     };
     Ok(rows.into_iter().map(report).collect())
 }

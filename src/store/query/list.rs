@@ -1,5 +1,7 @@
 //! Pages of records by keyset, in the order of ids or of a field with the id as tie-breaker.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{
     Decode, Encode, Postgres, QueryBuilder, Type,
@@ -283,6 +285,14 @@ impl RecordPage {
             self.docs.truncate(kept);
             self.more = true;
         }
+    }
+
+    /// As [`cut`](Self::cut), by the sizes of the records in the response.
+    pub fn cut_to_sizes(&mut self, sizes: impl Iterator<Item = usize>) {
+        let own = self.docs.iter().map(|doc| doc.bytes.len());
+        let attached: HashMap<Uuid, usize> =
+            self.docs.iter().zip(own).zip(sizes).map(|((doc, own), size)| (doc.id, size.saturating_sub(own))).collect();
+        self.cut(|doc| attached.get(&doc.id).copied().unwrap_or(0));
     }
 
     /// The keyset after which the next page begins; `None` on the last page.

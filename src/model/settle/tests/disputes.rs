@@ -114,12 +114,25 @@ fn title_and_summary_are_never_disputed() {
 fn disputes_name_their_reports_on_request() {
     let sources = [source(1, kind(Kind::Talks)), source(2, kind(Kind::Visit)), source(3, kind(Kind::Visit))];
     let reports = source_reports(&sources);
-    let mut named = disputes(&reports, &[]);
+    let (mut named, left_out) = disputes(&reports, &[], 3);
+    assert_eq!(left_out, 0);
     let names = |nths: &[usize]| nths.iter().map(|&nth| sources[nth].report.name.clone()).collect::<Vec<_>>();
     assert_eq!(named[0].values[0].reports, names(&[1, 2]));
     assert_eq!(named[0].values[1].reports, names(&[0]));
     named.iter_mut().flat_map(|dispute| &mut dispute.values).for_each(|value| value.reports.clear());
     assert_eq!(named, settle(&reports, &[]).disputes);
+}
+
+#[test]
+fn disputes_leave_out_names_above_their_limit() {
+    let sources = [source(1, kind(Kind::Talks)), source(2, kind(Kind::Visit)), source(3, kind(Kind::Visit))];
+    let count = |max_names| {
+        let (named, left_out) = disputes(&source_reports(&sources), &[], max_names);
+        (named[0].values.iter().map(|value| value.reports.len()).collect::<Vec<_>>(), left_out)
+    };
+    assert_eq!(count(3), (vec![2, 1], 0));
+    assert_eq!(count(2), (vec![2, 0], 1));
+    assert_eq!(count(0), (vec![0, 0], 3));
 }
 
 #[test]
@@ -169,7 +182,7 @@ fn newest_ruling_on_a_field_counts() {
     let Settled { account, disputes } = settled(&sources, &[second.clone(), first.clone()]);
     assert_eq!((account.kind(), account.status()), (Kind::Summit, Status::Denied));
     assert_eq!(read(&disputes[0]), (values(&[("TALKS", 1), ("SUMMIT", 0)]), 1, Rule::Ruling));
-    let named = crate::model::settle::disputes(&source_reports(&sources), &[&first, &second]);
+    let (named, _) = crate::model::settle::disputes(&source_reports(&sources), &[&first, &second], usize::MAX);
     assert_eq!(named[0].values[1].reports, std::slice::from_ref(&second.name));
     assert_eq!(named[1].values[1].reports, [first.name]);
 }

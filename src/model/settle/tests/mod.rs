@@ -256,7 +256,9 @@ fn united_statements_outcomes_and_links_have_their_report_and_settled_ids() {
         ..Default::default()
     };
     let sources = [source(2, account.clone()), source(1, account)];
-    let (statements, outcomes, links) = unite(&source_reports(&sources));
+    let united = unite(&source_reports(&sources));
+    assert_eq!(united.omitted, pb::Omission::default());
+    let crate::model::settle::United { statements, outcomes, links, .. } = united;
     let ids: Vec<&str> = statements.iter().map(|statement| statement.id.as_str()).collect();
     let united_id = |nth: u128, id: &str| format!("{}/{id}", uuid(nth));
     assert_eq!(ids, [united_id(1, "s1"), united_id(1, "s2"), united_id(2, "s1"), united_id(2, "s2")]);
@@ -266,6 +268,37 @@ fn united_statements_outcomes_and_links_have_their_report_and_settled_ids() {
     assert_eq!(statements[0].report, format!("reports/{}", uuid(1)));
     assert_eq!((outcomes.len(), &outcomes[1].report), (2, &format!("reports/{}", uuid(2))));
     assert_eq!((links.len(), &links[0].report), (2, &format!("reports/{}", uuid(1))));
+}
+
+#[test]
+fn unite_within_ends_all_lists_at_the_first_part_that_does_not_fit() {
+    let statement = |id: &str| pb::Statement { id: id.into(), text: "x".repeat(40), ..Default::default() };
+    let account = pb::Account {
+        statements: vec![statement("s1"), statement("s2")],
+        outcomes: vec![pb::Outcome { title: "Plan".into(), ..Default::default() }],
+        ..Default::default()
+    };
+    let sources = [source(2, account.clone()), source(1, account)];
+    let reports = source_reports(&sources);
+    let whole = unite(&reports);
+    let encoded = |united: &crate::model::settle::United| {
+        let (statements, outcomes) = (united.statements.clone(), united.outcomes.clone());
+        prost::Message::encoded_len(&pb::Account { statements, outcomes, ..Default::default() })
+    };
+    let within = |bytes| {
+        let united = crate::model::settle::unite_within(&reports, bytes, |_| {});
+        assert!(encoded(&united) <= bytes);
+        let omitted = united.omitted;
+        let counts = [united.statements.len(), united.outcomes.len()];
+        (counts, [omitted.statement_count, omitted.outcome_count])
+    };
+    let all = encoded(&whole);
+    assert_eq!(within(all), ([4, 2], [0, 0]));
+    assert_eq!(within(all - 1), ([4, 1], [0, 1]));
+    // The first report has two statements and an outcome; half of the bytes are its own.
+    assert_eq!(within(all / 2), ([2, 1], [2, 1]));
+    assert_eq!(within(all / 2 - 1), ([2, 0], [2, 2]));
+    assert_eq!(within(0), ([0, 0], [4, 2]));
 }
 
 /// The `nth` ruling, created at second `nth`.

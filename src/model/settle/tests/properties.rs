@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use proptest::{prelude::*, sample::Index};
+use prost::Message;
 
 use super::{
     HEAD,
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::{
     model::{
+        meeting::{full, settle_on},
         rules::Check,
         settle::{settled_ids::Ids, *},
     },
@@ -84,7 +86,7 @@ proptest! {
         let shuffled = Case { sources, rulings };
         prop_assert_eq!(case.settle(), shuffled.settle());
         prop_assert_eq!(unite(&source_reports(&case.sources)), unite(&source_reports(&shuffled.sources)));
-        let named = |case: &Case| disputes(&source_reports(&case.sources), &case.rulings());
+        let named = |case: &Case| disputes(&source_reports(&case.sources), &case.rulings(), usize::MAX);
         prop_assert_eq!(named(&case), named(&shuffled));
     }
 
@@ -96,6 +98,30 @@ proptest! {
         twice.rulings.extend(again(case.rulings.len()).map(|at| case.rulings[at].clone()));
         prop_assert_eq!(twice.settle(), case.settle());
         prop_assert_eq!(unite(&source_reports(&twice.sources)), unite(&source_reports(&case.sources)));
+    }
+
+    #[test]
+    fn full_view_fits_and_counts_what_is_left_out(case in any_case(), share in 0_usize..=100) {
+        let reports = source_reports(&case.sources);
+        let mut meeting = pb::Meeting::default();
+        settle_on(&mut meeting, &reports, &case.rulings());
+        let whole = full(meeting.clone(), &reports, &case.rulings(), usize::MAX);
+        prop_assert_eq!(&whole.omission, &None);
+        // The fixed part has room for the omission, too.
+        let (least, most) = (meeting.encoded_len() + 64, whole.encoded_len() + 64);
+        let max_bytes = least + most.saturating_sub(least) * share / 100;
+        let cut = full(meeting, &reports, &case.rulings(), max_bytes);
+        prop_assert!(cut.encoded_len() <= max_bytes);
+        let omission = cut.omission.unwrap_or_default();
+        let (cut, whole) = (cut.account.unwrap_or_default(), whole.account.unwrap_or_default());
+        prop_assert_eq!(cut.statements.len() + omission.statement_count as usize, whole.statements.len());
+        prop_assert_eq!(cut.outcomes.len() + omission.outcome_count as usize, whole.outcomes.len());
+        prop_assert_eq!(cut.links.len() + omission.link_count as usize, whole.links.len());
+        prop_assert_eq!(&cut.statements[..], &whole.statements[..cut.statements.len()]);
+        prop_assert_eq!(&cut.links[..], &whole.links[..cut.links.len()]);
+        if share == 100 {
+            prop_assert_eq!(pb::Omission { dispute_report_count: 0, ..omission }, pb::Omission::default());
+        }
     }
 
     #[test]
@@ -203,7 +229,7 @@ proptest! {
                 members.filter(|member| member.roles.contains(&HEAD)).map(|member| member.id.as_str()).collect();
             prop_assert_eq!(heads, Vec::from_iter(Some(group.head.as_str()).filter(|head| !head.is_empty())));
         }
-        let (statements, _, _) = unite(&source_reports(&sources));
+        let statements = unite(&source_reports(&sources)).statements;
         let ids: BTreeSet<&str> = statements.iter().map(|statement| statement.id.as_str()).collect();
         prop_assert_eq!(ids.len(), statements.len());
         for statement in &statements {
