@@ -24,6 +24,7 @@ mod participant;
 mod query;
 mod report;
 mod settle;
+mod size;
 mod statement;
 mod transport;
 mod write;

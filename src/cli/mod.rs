@@ -27,17 +27,21 @@ use self::{
     console::Console,
     retry::CallBackoff,
 };
-use crate::pb::{
-    article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
-    ingest_service_client::IngestServiceClient, meeting_service_client::MeetingServiceClient,
-    participant_service_client::ParticipantServiceClient,
+use crate::{
+    model::message_bound::MAX_MESSAGE_BYTES,
+    pb::{
+        article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
+        ingest_service_client::IngestServiceClient, meeting_service_client::MeetingServiceClient,
+        participant_service_client::ParticipantServiceClient,
+    },
 };
 
 /// Maximum size of a message that the service accepts, in bytes.
 const MESSAGE_LIMIT: usize = 8 << 20;
 
-/// Maximum size of a response in bytes: a resource of the largest size and its envelope.
-const DECODING_LIMIT: usize = MESSAGE_LIMIT + (64 << 10);
+/// Maximum size of a response in bytes: the largest that a service can be configured to send. Release 0.1.0 sends up to
+/// 8 MiB.
+const DECODING_LIMIT: usize = MAX_MESSAGE_BYTES;
 
 /// The format in the header of an export.
 const EXPORT_FORMAT: &str = "readout.v1";
@@ -69,7 +73,7 @@ impl Clients {
             ($client:ident) => {
                 $client::new(channel.clone())
                     .max_decoding_message_size(DECODING_LIMIT)
-                    .max_encoding_message_size(DECODING_LIMIT)
+                    .max_encoding_message_size(MESSAGE_LIMIT + (64 << 10))
             };
         }
         Ok(Self {

@@ -18,7 +18,7 @@ use crate::{
         article_copies::{CopyCandidate, origins},
         canonical::is_same,
         meeting::settled_bytes,
-        resource::{Collection, Deletable, Resource},
+        resource::{Collection, Resource},
         settle::VERSION,
     },
     pb::{Article, Meeting},
@@ -26,7 +26,7 @@ use crate::{
         Api, error::ServiceError, meeting::settle_inputs::load_inputs_to_settle, status::reason_of, write::WritePlan,
     },
     store::{
-        StoreError,
+        StoreError, article,
         article_copies::{self, GroupMember},
         change, meeting,
         write::{Put, PutArticle, SettleTask, Write, settle_queue},
@@ -41,6 +41,14 @@ const POLL: Duration = Duration::from_secs(1);
 const CHUNK: usize = 64;
 /// The version in the task of a meeting that has no row in `unsettled`.
 const NEVER: i64 = -1;
+/// The pause between two steps on one group of copies. It bounds the changes that each copy of a large group causes: if
+/// others arrive meanwhile, the next step goes to the newest origin at once.
+const STEP_PAUSE: Duration = Duration::from_millis(250);
+/// After a large group was read, groups pause this many times as long as that took, so that they take at most a fifth
+/// of the settler's time, and the tasks that arrive meanwhile are joined.
+const PAUSE_FACTOR: u32 = 4;
+/// Upper bound of that pause.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Backoff after the first failure of a task, and its upper bound.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(5 * 60);
@@ -62,7 +70,7 @@ pub async fn run(api: Api) {
         };
         if is_idle {
             // A notification that arrived earlier is kept, so none is missed.
-            let _ = time::timeout(POLL, api.committer.unsettled()).await;
+            let _ = time::timeout(backoff.until_due().min(POLL), api.committer.unsettled()).await;
         }
     }
 }
@@ -70,7 +78,9 @@ pub async fn run(api: Api) {
 /// The next chunk: rows of `unsettled`, then meetings with an older `settle_version`.
 async fn next_tasks(api: &Api, backoff: &TaskBackoff, upgrade: &mut Upgrade) -> Result<Vec<SettleTask>, StoreError> {
     let waiting = backoff.waiting();
-    let mut tasks = settle_queue::next_tasks(api.store.reads(), &waiting, CHUNK).await?;
+    let both = [Collection::Articles, Collection::Meetings];
+    let of = if backoff.are_groups_paused() { &both[1..] } else { &both[..] };
+    let mut tasks = settle_queue::next_tasks(api.store.reads(), of, &waiting, CHUNK).await?;
     if tasks.len() < CHUNK {
         let is_meeting = |key: &&(Collection, Uuid)| key.0 == Collection::Meetings;
         let excluded: Vec<Uuid> = waiting.iter().filter(is_meeting).map(|(_, id)| *id).collect();
@@ -108,14 +118,21 @@ impl Upgrade {
 /// Settles a chunk. `false` if the database accepts no writes at present.
 async fn settle_all(api: &Api, tasks: &[SettleTask], backoff: &mut TaskBackoff) -> bool {
     for &task in tasks {
+        if task.collection == Collection::Articles && backoff.are_groups_paused() {
+            continue;
+        }
+        let begun = Instant::now();
         let settled = match task.collection {
             Collection::Articles => settle_group(api, task).await,
-            Collection::Meetings => settle_meeting(api, task).await,
+            Collection::Meetings => settle_meeting(api, task).await.map(|()| GroupStep::default()),
             // Other records have no state that is derived from articles.
-            Collection::Participants | Collection::Reports => Ok(()),
+            Collection::Participants | Collection::Reports => Ok(GroupStep::default()),
         };
         match settled {
-            Ok(()) => backoff.clear(task),
+            Ok(step) => {
+                backoff.clear(task);
+                backoff.pause(task, step, begun.elapsed());
+            }
             Err(error) => {
                 let wait = backoff.delay(task);
                 let name = task.collection.name(task.id);
@@ -140,78 +157,126 @@ fn concerns_one_record(error: &ServiceError) -> bool {
     )
 }
 
-/// Failed tasks: the time of the next attempt, and the last delay.
+/// Tasks that wait: those that failed, and groups of which a step is done.
 #[derive(Debug, Default)]
-struct TaskBackoff(HashMap<(Collection, Uuid), (Instant, Duration)>);
+struct TaskBackoff {
+    /// The time of the next attempt, and the last delay after a failure.
+    tasks: HashMap<(Collection, Uuid), (Instant, Duration)>,
+    /// The end of the pause of all groups.
+    groups: Option<Instant>,
+}
 
 impl TaskBackoff {
     /// The tasks whose next attempt is not due.
     fn waiting(&self) -> Vec<(Collection, Uuid)> {
         let now = Instant::now();
-        self.0.iter().filter(|(_, (due, _))| *due > now).map(|(key, _)| *key).collect()
+        self.tasks.iter().filter(|(_, (due, _))| *due > now).map(|(key, _)| *key).collect()
+    }
+
+    /// True while no group is to be read.
+    fn are_groups_paused(&self) -> bool {
+        self.groups.is_some_and(|end| end > Instant::now())
+    }
+
+    /// The time until the next task is due.
+    fn until_due(&self) -> Duration {
+        let now = Instant::now();
+        let due = self.tasks.values().map(|(due, _)| *due).chain(self.groups).filter(|due| *due > now).min();
+        due.map_or(POLL, |due| due - now)
+    }
+
+    /// Pauses after a step on a group that took this long.
+    fn pause(&mut self, task: SettleTask, step: GroupStep, took: Duration) {
+        let now = Instant::now();
+        if step.has_more {
+            self.tasks.insert((task.collection, task.id), (now + STEP_PAUSE, Duration::ZERO));
+        }
+        if step.members > CHUNK {
+            self.groups = Some(now + MAX_PAUSE.min(PAUSE_FACTOR * took));
+        }
     }
 
     fn clear(&mut self, task: SettleTask) {
-        self.0.remove(&(task.collection, task.id));
+        self.tasks.remove(&(task.collection, task.id));
     }
 
     /// Delays a failed task, each time for twice as long.
     fn delay(&mut self, task: SettleTask) -> Duration {
-        let (due, wait) = self.0.entry((task.collection, task.id)).or_insert((Instant::now(), Duration::ZERO));
+        let (due, wait) = self.tasks.entry((task.collection, task.id)).or_insert((Instant::now(), Duration::ZERO));
         *wait = MAX_WAIT.min(2 * *wait).max(MIN_WAIT);
         *due = Instant::now() + *wait;
         *wait
     }
 }
 
-/// Sets the `origin` of all articles in a group of copies to the group's current first article, in chunks.
-async fn settle_group(api: &Api, task: SettleTask) -> Result<(), ServiceError> {
-    while let (true, _) = api.write(|| prepare_group(api, task)).await? {}
-    Ok(())
+/// Sets the `origin` of articles in a group of copies to the group's current first article: of at most [`CHUNK`] of
+/// them. The task stays in the queue until all of them have it.
+async fn settle_group(api: &Api, task: SettleTask) -> Result<GroupStep, ServiceError> {
+    Ok(api.write(|| prepare_group(api, task)).await?.0)
 }
 
-/// Plans the next chunk of a group's articles; the answer is true if there are more.
-async fn prepare_group(api: &Api, task: SettleTask) -> Result<WritePlan<bool>, ServiceError> {
+/// The result of a step on a group of copies.
+#[derive(Debug, Clone, Copy, Default)]
+struct GroupStep {
+    /// True if the group has more articles to revise.
+    has_more: bool,
+    /// The number of articles that were read.
+    members: usize,
+}
+
+/// Plans the next step on a group.
+async fn prepare_group(api: &Api, task: SettleTask) -> Result<WritePlan<GroupStep>, ServiceError> {
     // Read the version before the groups: a concurrent change of any group then makes this write conflict.
     let groups = article_copies::version(api.store.reads()).await?;
     let members = article_copies::group(api.store.reads(), task.id).await?;
-    let mut revised = revise_origins(&members)?;
-    if revised.is_empty() {
-        settle_queue::mark_settled(api.store.reads(), task).await?;
-        return Ok(WritePlan::Unchanged(false));
+    let mut step = GroupStep { has_more: false, members: members.len() };
+    let ids: Vec<Uuid> = members.iter().map(|member| member.id).collect();
+    if settle_queue::join_tasks(api.store.reads(), &ids, groups).await?.contains(&task.id) {
+        // An older task leads to the same articles.
+        return Ok(WritePlan::Unchanged(step));
     }
-    let more = revised.len() > CHUNK;
-    revised.truncate(CHUNK);
+    let mut moved = moved_members(&members);
+    if moved.is_empty() {
+        settle_queue::mark_settled(api.store.reads(), task).await?;
+        return Ok(WritePlan::Unchanged(step));
+    }
+    step.has_more = moved.len() > CHUNK;
+    moved.truncate(CHUNK);
+    let revised = revise_origins(api, &moved).await?;
     let write = |put| Write { actor: ACTOR.into(), articles: vec![put], groups: Some(groups), ..Default::default() };
     let mut writes: Vec<Write> = revised.into_iter().map(write).collect();
-    if let Some(last) = writes.last_mut().filter(|_| !more) {
+    if let Some(last) = writes.last_mut().filter(|_| !step.has_more) {
         last.settles = Some(task);
     }
-    Ok(WritePlan::Write(more, writes))
+    Ok(WritePlan::Write(step, writes))
 }
 
-/// The next revisions of the articles whose stored `origin` is not the first article of their group.
-fn revise_origins(members: &[GroupMember]) -> Result<Vec<PutArticle>, StoreError> {
-    let articles: Vec<Article> = members.iter().map(|member| member.doc.decode()).collect::<Result<_, _>>()?;
-    let all = || members.iter().zip(&articles);
-    let live = all().filter(|(_, article)| !article.is_deleted());
-    let copies: Vec<CopyCandidate> =
-        live.map(|(member, article)| CopyCandidate::of(member.doc.id, article, member.text_key())).collect();
+/// The articles whose stored `origin` is not the first article of their group, with the id of that, in the order of
+/// ids.
+fn moved_members(members: &[GroupMember]) -> Vec<(Uuid, Uuid)> {
+    let copies: Vec<CopyCandidate> = members.iter().filter_map(|member| member.candidate.clone()).collect();
     let origins = origins(&copies);
+    let origin = |member: &GroupMember| origins.get(&member.id).copied().unwrap_or(member.id);
+    let moved = members.iter().filter(|member| origin(member) != member.origin);
+    let mut moved: Vec<(Uuid, Uuid)> = moved.map(|member| (member.id, origin(member))).collect();
+    moved.sort_unstable();
+    moved
+}
+
+/// The next revisions of articles, with their origins.
+async fn revise_origins(api: &Api, moved: &[(Uuid, Uuid)]) -> Result<Vec<PutArticle>, ServiceError> {
+    let origins: HashMap<Uuid, Uuid> = moved.iter().copied().collect();
+    let ids: Vec<Uuid> = moved.iter().map(|(id, _)| *id).collect();
     let now = SystemTime::now();
-    let mut revised = Vec::new();
-    for (member, article) in all() {
-        let id = member.doc.id;
-        let origin = origins.get(&id).copied().unwrap_or(id);
-        if origin == member.origin {
-            continue;
-        }
+    let mut revised = Vec::with_capacity(moved.len());
+    for doc in article::get(api.store.reads(), &ids).await? {
         // Fails for an article of a newer release, whose fields this one would lose.
-        member.doc.decode_to_rewrite::<Article>()?;
-        let mut next = Article { origin: Collection::Articles.name(origin), ..article.clone() };
-        next.make_next_revision(article, now);
-        let put = Put::next(id, next, change::Kind::Settled);
-        revised.push(PutArticle { put, text: None, text_key: None, former: Some(article.clone()), compared: None });
+        let former: Article = doc.decode_to_rewrite()?;
+        let origin = origins.get(&doc.id).copied().unwrap_or(doc.id);
+        let mut next = Article { origin: Collection::Articles.name(origin), ..former.clone() };
+        next.make_next_revision(&former, now);
+        let put = Put::next(doc.id, next, change::Kind::Settled);
+        revised.push(PutArticle { put, text: None, text_key: None, former: Some(former), compared: None });
     }
     Ok(revised)
 }

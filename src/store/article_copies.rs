@@ -1,5 +1,6 @@
 //! Groups of copies: the neighbours of an article, and all articles that are connected through neighbours.
 
+use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
@@ -8,6 +9,7 @@ use crate::{
     model::{
         article::TextHash,
         article_copies::{CopyCandidate, Precedence},
+        resource::Deletable,
     },
     pb::Article,
 };
@@ -104,47 +106,58 @@ pub async fn version(pool: &PgPool) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar("select version from grouping").fetch_one(pool).await?)
 }
 
-/// An article of a group, in its current revision.
+/// An article of a group, reduced to the fields that decide about copies.
 #[derive(Debug)]
 pub struct GroupMember {
-    /// The article, without its text.
-    pub doc: Doc,
+    /// Its id.
+    pub id: Uuid,
     /// The origin of its group when it was last settled.
     pub origin: Uuid,
-    text_key: Option<Vec<u8>>,
+    /// The fields that decide about copies; `None` for a deleted article.
+    pub candidate: Option<CopyCandidate>,
 }
 
-from_row!(GroupMember { ..doc, origin, text_key });
-
-impl GroupMember {
-    /// The key of its text.
-    pub fn text_key(&self) -> Option<TextHash> {
-        self.text_key.as_deref().and_then(|key| key.try_into().ok())
-    }
-}
-
-/// All articles whose group may have changed with this one: those that it is the origin of, those that have its origin,
-/// and all that are reachable from these through neighbours. In no order, deleted ones included.
+/// All articles whose group may have changed with this one: those that can be reached from it through neighbours and
+/// through origins, in both directions. So each of them leads to the same articles. In no order, deleted ones included.
 ///
 /// # Errors
-/// The database fails.
+/// `Damaged` for an article that cannot be decoded, or the database fails.
 pub async fn group(pool: &PgPool, article: Uuid) -> Result<Vec<GroupMember>, StoreError> {
     let statement = format!(
         "with recursive member (id) as (
              select id from article where id = $1
              union
-             select id from article where origin = $1
-             union
-             select id from article where origin = (select origin from article where id = $1)
-             union
-             select neighbour.id
+             select linked.id
              from member
-             join article as this on this.id = member.id and this.delete_time is null
-             cross join lateral ({NEIGHBOURS}) as neighbour
+             join article as this on this.id = member.id
+             cross join lateral (
+                 select neighbour.id from ({NEIGHBOURS}) as neighbour where this.delete_time is null
+                 union all
+                 select copy.id from article as copy where copy.origin = this.id
+                 union all
+                 select this.origin
+             ) as linked
          )
          select article.id, article.contract, article.doc, article.origin, article.text_key
          from member
          join article on article.id = member.id"
     );
-    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(article).fetch_all(pool).await?)
+    // Row by row: a group has any number of articles, and an article up to half a megabyte without its text.
+    let mut rows = sqlx::query_as(AssertSqlSafe(statement)).bind(article).fetch(pool);
+    let mut members = Vec::new();
+    while let Some(MemberRow { doc, origin, text_key }) = rows.try_next().await? {
+        let (id, article): (Uuid, Article) = (doc.id, doc.decode()?);
+        let text_key = text_key.and_then(|key| key.try_into().ok());
+        let candidate = (!article.is_deleted()).then(|| CopyCandidate::of(id, &article, text_key));
+        members.push(GroupMember { id, origin, candidate });
+    }
+    Ok(members)
 }
+
+struct MemberRow {
+    doc: Doc,
+    origin: Uuid,
+    text_key: Option<Vec<u8>>,
+}
+
+from_row!(MemberRow { ..doc, origin, text_key });

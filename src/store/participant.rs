@@ -31,37 +31,71 @@ pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Participants, ids).await
 }
 
-/// The participants with a name key.
+/// The participants that have a name key and agree with one of its descriptions.
 #[derive(Debug, Clone, Default)]
 pub struct Namesakes {
     /// Increases whenever a participant with the name is written; 0 if there never was one.
     pub version: i64,
-    /// The participants, oldest first.
+    /// The participants. For each description of the name the oldest, at most [`MAX_NAMESAKES`].
     pub docs: Vec<Doc>,
 }
 
-/// The participants with these name keys. A name without participants has an entry only if one once had it.
+/// Maximum number of participants that are read for one name, kind and region. A match takes the oldest, so a common
+/// name costs no more than a rare one.
+pub const MAX_NAMESAKES: i64 = 20;
+
+/// The description of a participant that is sought by a name key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Description {
+    /// The name key.
+    pub key: String,
+    /// The kind, which must be equal.
+    pub kind: i16,
+    /// The region, which must not contradict; empty if unknown.
+    pub region: String,
+}
+
+/// The participants that agree with these descriptions, by name key. A name without participants has an entry only if
+/// one once had it.
 ///
 /// # Errors
 /// The database fails.
-pub async fn find_by_names(pool: &PgPool, keys: &[&str]) -> Result<HashMap<String, Namesakes>, StoreError> {
+pub async fn find_by_names(
+    pool: &PgPool,
+    sought: &HashSet<Description>,
+) -> Result<HashMap<String, Namesakes>, StoreError> {
     type NameRow = (String, i64, Option<Uuid>, Option<i16>, Option<Vec<u8>>);
+    // The inner query orders without fetching any TOASTed doc.
     let rows: Vec<NameRow> = sqlx::query_as(
         "select participant_key.key, participant_key.version, participant.id, participant.contract, participant.doc
-         from participant_key
-         left join participant_name on participant_name.key = participant_key.key
-         left join participant on participant.id = participant_name.participant
-         where participant_key.key = any($1)
-         order by participant.create_time, participant.id",
+         from unnest($1::text[], $2::smallint[], $3::text[]) as input (key, kind, region)
+         join participant_key on participant_key.key = input.key
+         left join lateral (
+             select participant.id
+             from participant_name
+             join participant on participant.id = participant_name.participant
+             where participant_name.key = input.key
+               and participant.kind = input.kind
+               and (input.region = '' or coalesce(participant.region_code, '') in ('', input.region))
+             order by participant.create_time, participant.id
+             limit $4
+         ) as found on true
+         left join participant on participant.id = found.id",
     )
-    .bind(keys)
+    .bind(sought.iter().map(|description| description.key.as_str()).collect::<Vec<_>>())
+    .bind(sought.iter().map(|description| description.kind).collect::<Vec<_>>())
+    .bind(sought.iter().map(|description| description.region.as_str()).collect::<Vec<_>>())
+    .bind(MAX_NAMESAKES)
     .fetch_all(pool)
     .await?;
     let mut names: HashMap<String, Namesakes> = HashMap::new();
     for (key, version, id, contract, bytes) in rows {
         let namesakes = names.entry(key).or_default();
         namesakes.version = version;
-        if let (Some(id), Some(contract), Some(bytes)) = (id, contract, bytes) {
+        // Two descriptions of one name can find the same participant.
+        if let (Some(id), Some(contract), Some(bytes)) = (id, contract, bytes)
+            && namesakes.docs.iter().all(|doc| doc.id != id)
+        {
             namesakes.docs.push(Doc { id, contract, bytes });
         }
     }

@@ -282,7 +282,7 @@ async fn merge_refuses_more_than_1000_reports() {
 }
 
 #[tokio::test]
-async fn merged_meeting_too_large_for_a_message_is_returned_in_the_basic_view() {
+async fn merged_meeting_too_large_for_a_message_is_returned_without_the_last_statements() {
     let service = Service::start().await;
     let statement = |at| Statement { id: format!("s{at}"), text: "said".repeat(2_000), ..Default::default() };
     let long = |title: &str| Account { statements: (0..300).map(statement).collect(), ..talks(title) };
@@ -293,8 +293,15 @@ async fn merged_meeting_too_large_for_a_message_is_returned_in_the_basic_view() 
     }
     let sources: Vec<&str> = names[1..].iter().map(String::as_str).collect();
     let merged = service.merge(&names[0], &sources).await.unwrap();
-    assert_eq!((merged.report_count, merged.account.as_ref().unwrap().statements.len()), (4, 0));
+    let statements = |meeting: &Meeting| {
+        let omitted = meeting.omission.unwrap_or_default().statement_count;
+        assert!(prost::Message::encoded_len(meeting) <= 4_000_000);
+        (meeting.account.as_ref().unwrap().statements.len(), omitted)
+    };
+    let (returned, omitted) = statements(&merged);
+    assert!(returned > 450, "{returned}");
+    assert_eq!((merged.report_count, returned + omitted as usize), (4, 1_200));
     let labelled = Meeting { labels: labels(&[("desk", "a")]), ..merged };
     let labelled = service.update_meeting(labelled, &["labels"]).await.unwrap();
-    assert_eq!((labelled.revision, labelled.account.unwrap().statements.len()), (3, 0));
+    assert_eq!((labelled.revision, statements(&labelled)), (3, (returned, omitted)));
 }

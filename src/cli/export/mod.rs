@@ -23,8 +23,8 @@ use crate::{
     model::rules::ClearOutput,
     pb::{
         ExportHeader, ExportRecord, ExportReport, ExportReview, ExportRuling, ListArticlesRequest, ListChangesRequest,
-        ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest, Meeting, Report, View, export_record::Record,
-        list_changes_request::Start, meeting::Review, report::State,
+        ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest, Meeting, Omission, Report, View,
+        export_record::Record, list_changes_request::Start, meeting::Review, report::State,
     },
 };
 
@@ -88,7 +88,7 @@ async fn export(clients: &Clients, out: &mut ExportWriter) -> Result<bool> {
             if missing.len() > MAX_NAMED { ", …" } else { "" },
         ));
     }
-    Ok(missing.is_empty() && out.repeated == 0 && matches!(moved, Ok(false)))
+    Ok(missing.is_empty() && out.repeated == 0 && out.oversized == 0 && matches!(moved, Ok(false)))
 }
 
 /// Exports the participants. Returns the position of the feed before them.
@@ -140,6 +140,11 @@ async fn articles(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
     .await
 }
 
+/// The size of a record that the service only names, because it is larger than an answer can carry.
+fn oversize(omission: Option<&Omission>) -> Option<i64> {
+    omission.map(|omission| omission.record_bytes).filter(|bytes| *bytes > 0)
+}
+
 /// Exports the reports meeting by meeting, because no call lists all reports. Then exports rulings and reviews.
 async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
     let (mut rulings, mut reviewed) = (Vec::new(), Vec::new());
@@ -162,9 +167,13 @@ async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
         let mut first_pages = stream::iter(first_pages).buffered(PREFETCHED_MEETINGS);
         while let Some(first_page) = first_pages.next().await {
             let (meeting, mut reports) = first_page?;
+            if let Some(bytes) = oversize(meeting.omission.as_ref()) {
+                let consequence = "its reports are in the export, and an import refuses some of them";
+                out.name_oversized(&meeting.name, bytes, consequence);
+            }
             loop {
                 out.omissions += reports.omissions;
-                let is_ruling = |report: &mut Report| report.ruling.is_some();
+                let is_ruling = |report: &mut Report| report.ruling.is_some() && report.omission.is_none();
                 rulings.extend(reports.reports.extract_if(.., is_ruling));
                 out.write_reports(&meeting, reports.reports)?;
                 if reports.next_page_token.is_empty() {
@@ -273,6 +282,8 @@ struct ExportWriter {
     references: References,
     /// Reports that were listed twice, for two meetings.
     repeated: u64,
+    /// Records that are larger than an answer can carry.
+    oversized: u64,
 }
 
 impl ExportWriter {
@@ -284,7 +295,14 @@ impl ExportWriter {
             omissions: Omissions::default(),
             references: References::default(),
             repeated: 0,
+            oversized: 0,
         }
+    }
+
+    /// Names a record that is larger than an answer can carry.
+    fn name_oversized(&mut self, name: &str, bytes: i64, consequence: &str) {
+        self.oversized += 1;
+        self.console.say(&format!("{name} has {bytes} bytes, more than an answer can carry: {consequence}"));
     }
 
     /// Returns `true` if the reports of a meeting are exported; counts the meeting if they are not.
@@ -302,6 +320,10 @@ impl ExportWriter {
 
     fn write_reports(&mut self, meeting: &Meeting, reports: Vec<Report>) -> Result<()> {
         for mut report in reports {
+            if let Some(bytes) = oversize(report.omission.as_ref()) {
+                self.name_oversized(&report.name, bytes, "it is not in the export");
+                continue;
+            }
             report.clear_output();
             self.write(Record::Report(ExportReport {
                 meeting: meeting.name.clone(),

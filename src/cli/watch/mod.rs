@@ -24,8 +24,8 @@ use super::{
 use crate::{
     config,
     pb::{
-        ErrorReason, Origin, WatchChangesRequest, WatchChangesResponse, notice, watch_changes_request::Start,
-        watch_changes_response::Event,
+        Change, ErrorReason, Origin, WatchChangesRequest, WatchChangesResponse, change::Resource, notice,
+        watch_changes_request::Start, watch_changes_response::Event,
     },
 };
 
@@ -163,6 +163,10 @@ impl WatchSession {
                     let is_end = self.until_caught_up
                         && matches!(&event, Some(Event::Notice(notice)) if notice.kind() == notice::Kind::CaughtUp);
                     if let Some(Event::Change(change)) = event {
+                        if let Some((name, bytes)) = oversized(&change) {
+                            let problem = "more than a message can carry: the line has it without its large fields";
+                            self.console.say(&format!("{name} has {bytes} bytes, {problem}"));
+                        }
                         writeln!(self.lines, "{}", json::print(CHANGE, &change)?).context(UNWRITABLE)?;
                     }
                     self.request.start = Some(Start::Cursor(cursor));
@@ -213,6 +217,16 @@ impl WatchSession {
         };
         anyhow!("the feed cannot be followed: {}{advice}", retry::describe(status))
     }
+}
+
+/// The name and the size of a resource that the service only names, because it is larger than a message can carry.
+fn oversized(change: &Change) -> Option<(&str, i64)> {
+    let omission = match change.resource.as_ref()? {
+        Resource::Meeting(meeting) => meeting.omission.as_ref(),
+        Resource::Report(report) => report.omission.as_ref(),
+        Resource::Article(_) | Resource::Participant(_) => None,
+    };
+    Some((change.name.as_str(), omission?.record_bytes))
 }
 
 const UNWRITABLE: &str = "standard output cannot be written";

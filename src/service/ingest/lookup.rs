@@ -28,7 +28,12 @@ use crate::{
             stale_evidence::{load_cited_reports, replaces_text},
         },
     },
-    store::{Doc, StoreError, article, article_copies, meeting, participant, report, write::reference},
+    store::{
+        Doc, StoreError, article, article_copies, meeting,
+        participant::{self, Description},
+        report,
+        write::reference,
+    },
 };
 
 /// The stored records that the stories of a chunk may match or refer to.
@@ -55,7 +60,7 @@ pub struct ChunkLookup {
     /// Stored reports with the same content as a report of a story, by article and the content hash of the story's
     /// report.
     pub reports: HashMap<(Uuid, String), Report>,
-    /// Participants by name key, oldest first, with the version of the name at which they were read.
+    /// Participants by name key, in no order, with the version of the name at which they were read.
     pub names: HashMap<String, (i64, Vec<Participant>)>,
     /// Participants by external id.
     pub external_ids: HashMap<(String, String), Participant>,
@@ -261,10 +266,13 @@ impl ChunkLookup {
         let pool = api.store.reads();
         let unnamed = || stories.iter().flat_map(ValidatedStory::unnamed_participants);
 
-        let keys: HashSet<String> = unnamed().flat_map(participant_keys).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        if !keys.is_empty() {
-            for (key, namesakes) in participant::find_by_names(pool, &keys).await? {
+        let descriptions = |sent: &Participant| {
+            let (kind, region) = (sent.kind as i16, sent.region_code.clone()); // the rules allow only known kinds
+            participant_keys(sent).into_iter().map(move |key| Description { key, kind, region: region.clone() })
+        };
+        let sought: HashSet<Description> = unnamed().flat_map(descriptions).collect();
+        if !sought.is_empty() {
+            for (key, namesakes) in participant::find_by_names(pool, &sought).await? {
                 let docs: Vec<Participant> = namesakes.docs.iter().map(canonical).collect::<Result<_, _>>()?;
                 self.names.insert(key, (namesakes.version, docs));
             }

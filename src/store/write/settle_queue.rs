@@ -15,20 +15,23 @@ use crate::{
     store::{StoreError, Tx, article_copies::NEIGHBOURS},
 };
 
-/// The oldest tasks, at most `limit`, without the `excluded` ones.
+/// The oldest tasks of these collections, at most `limit`, without the `excluded` ones.
 ///
 /// # Errors
 /// The database fails.
 pub async fn next_tasks(
     pool: &PgPool,
+    of: &[Collection],
     excluded: &[(Collection, Uuid)],
     limit: usize,
 ) -> Result<Vec<SettleTask>, StoreError> {
+    let of: Vec<i16> = of.iter().map(|collection| *collection as i16).collect();
     let (collections, ids): (Vec<i16>, Vec<Uuid>) = excluded.iter().map(|(of, id)| (*of as i16, *id)).unzip();
     let rows: Vec<(i16, Uuid, i64)> = sqlx::query_as(
         "select collection, id, version
          from unsettled
          where not settled
+           and collection = any($4)
            and (collection, id) not in (select * from unnest($1::smallint[], $2::uuid[]))
          order by version
          limit $3",
@@ -36,6 +39,7 @@ pub async fn next_tasks(
     .bind(collections)
     .bind(ids)
     .bind(limit as i64) // a small constant: no overflow
+    .bind(of)
     .fetch_all(pool)
     .await?;
     let task = |(collection, id, version): (i16, _, _)| {
@@ -62,6 +66,41 @@ pub async fn mark_settled(pool: &PgPool, task: SettleTask) -> Result<(), StoreEr
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// Reduces the tasks of the articles of one group to the oldest: each of them leads to the same articles, so one task
+/// settles all. Tasks that were enqueued after the groups had the version `groups` stay. Returns the articles whose
+/// tasks are done.
+///
+/// Rows that another transaction has locked are left alone, so this neither waits nor loses the last task: of the rows
+/// that it locks, one always stays.
+///
+/// # Errors
+/// The database fails.
+pub async fn join_tasks(pool: &PgPool, articles: &[Uuid], groups: i64) -> Result<Vec<Uuid>, StoreError> {
+    let done = sqlx::query_scalar(
+        "with task as (
+             select id, version
+             from unsettled
+             where collection = 2
+               and id = any($1)
+               and not settled
+               and version <= $2
+             for update skip locked
+         )
+         update unsettled
+         set settled = true
+         from task
+         where unsettled.collection = 2
+           and unsettled.id = task.id
+           and task.id <> (select id from task order by version, id limit 1)
+         returning unsettled.id",
+    )
+    .bind(articles)
+    .bind(groups)
+    .fetch_all(pool)
+    .await?;
+    Ok(done)
 }
 
 /// Adds stale claims to `lost`: the version of the groups of copies that a write relies on, if it has changed, and the
