@@ -43,7 +43,7 @@ fn ranked(rank_bytes: usize, name_bytes: usize) -> Account {
         let name = format!("{at:03}{}", "x".repeat(name_bytes - 3));
         Participation { rank: "r".repeat(bytes), ..named(&at.to_string(), &name) }
     };
-    Account { participations: (0..40).map(person).collect(), ..talks("Talks") }
+    Account { participations: (0..40).map(person).collect(), ..talks("Talks 9") }
 }
 
 /// A service that sends messages of up to 16 MiB.

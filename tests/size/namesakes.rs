@@ -1,10 +1,10 @@
 //! Many participants with one name: a story matches the oldest that agrees, and reads a bounded number of them.
 
-use readout::pb::{Participant, StoryParticipant, participant::Kind};
+use readout::pb::{Participant, participant::Kind};
 
 use crate::support::{
     Service,
-    make::{ingest, keyed, person, story, wikidata},
+    make::{ingest, person, story, wikidata},
 };
 
 const COUNT: usize = 1_000;
@@ -29,9 +29,7 @@ async fn story_matches_the_oldest_of_a_thousand_namesakes_that_agrees() {
     }
     let [turkish, azerbaijani] = &oldest[..] else { unreachable!("two regions") };
     let matched = async |uri: &str, sent: Participant| {
-        let participants: Vec<StoryParticipant> = vec![keyed("p", sent)];
-        let mut sent = story(uri, &[]);
-        sent.participants = participants;
+        let sent = story(uri, &[sent]);
         let answer = service.ingest.clone().ingest_story(ingest(sent)).await.unwrap().into_inner();
         answer.participants[0].name.clone()
     };

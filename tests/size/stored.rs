@@ -35,7 +35,7 @@ impl Oversized {
         }
         let mut large = meetings[1].clone();
         let account = large.account.get_or_insert_default();
-        for number in 0..7 {
+        for number in 0..14 {
             account.participations.extend(crowd(number, '名').participations);
         }
         store_meeting(&service, &large).await;
@@ -73,7 +73,7 @@ async fn reads_by_name_answer_with_the_size() {
     let large = generous(&service.database).await;
     let request = GetMeetingRequest { name: meetings[1].name.clone(), view: View::Basic.into(), ..Default::default() };
     let read = large.meetings.clone().max_decoding_message_size(16 << 20).get_meeting(request).await.unwrap();
-    assert_eq!(read.into_inner().account.unwrap().participations.len(), 3_500);
+    assert_eq!(read.into_inner().account.unwrap().participations.len(), 7_000);
 }
 
 #[tokio::test]
