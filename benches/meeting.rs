@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use readout::{
-    model::{resource::Collection, rules::Check},
+    model::{message_bound::DEFAULT_MESSAGE_BYTES, resource::Collection, rules::Check},
     pb::{
         Account, CreateArticleRequest, CreateMeetingRequest, GetMeetingRequest, Meeting, Statement,
         meeting_service_client::MeetingServiceClient,
@@ -113,8 +113,9 @@ fn one_by_one(store: Store) -> impl Fn(GetMeetingRequest) -> BoxFuture<'static, 
             let docs = meeting::get(store.reads(), &id).await?;
             let sizes = report::sizes(store.reads(), &id).await?;
             assert!(sizes.values().sum::<usize>() < MESSAGE_BYTES);
-            let tellings = SettleInputs::of(&report::of_meetings(store.reads(), &id).await?)?;
-            Ok(tellings.full(docs.first().ok_or_else(|| Status::not_found(request.name))?.decode()?))
+            let tellings = SettleInputs::to_view(&report::of_meetings(store.reads(), &id).await?)?;
+            let meeting = docs.first().ok_or_else(|| Status::not_found(request.name))?.decode()?;
+            Ok(tellings.full(meeting, DEFAULT_MESSAGE_BYTES))
         })
     }
 }

@@ -4,6 +4,7 @@ mod copies;
 mod full_view;
 mod namesakes;
 mod pages;
+mod records;
 mod settled;
 mod stored;
 
