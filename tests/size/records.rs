@@ -47,7 +47,7 @@ async fn largest_article_and_participant_are_answered() {
     assert_eq!(read.text.len(), 1024 * 1024);
     assert_fits(&read);
 
-    let name = |at: usize| ParticipantName { text: long(256, at), language_code: long(64, at), ..Default::default() };
+    let name = |at: usize| ParticipantName { text: long(256, at), ..Default::default() };
     let office = |at: usize| OfficeTerm { title: long(512, at), organization: long(256, at), ..Default::default() };
     let sent = Participant {
         labels: labels(&pairs),

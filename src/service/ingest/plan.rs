@@ -35,7 +35,7 @@ use crate::{
         error::{ServiceError, require_live},
         meeting::{
             settle_inputs::{ReportInput, SettleInputs},
-            size_limits::{check_report_limits, check_report_size, check_settled_size},
+            size_limits::{check_report_size, check_settled_size},
         },
         write::{WritePlan, revise::require_no_cycle, stale_evidence::mark_stale_evidence},
     },
@@ -304,7 +304,7 @@ fn put_meeting(
     };
     let former: Meeting = doc.decode_to_rewrite()?;
     let mut inputs = lookup.inputs.get(&id).cloned().unwrap_or_default();
-    check_report_limits(&former.name, &inputs, added.iter().map(|input| &input.report))?;
+    inputs.check_limits(&former.name, added.iter().map(|input| &input.report))?;
     inputs.reports.extend(added);
     let next = inputs.settled(&former, now);
     check_settled_size(bound, &next, Some(&former))?;

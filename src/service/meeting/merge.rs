@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     settle_inputs::{SettleInputs, load_inputs},
-    size_limits::{check_report_limits, check_settled_size, reports_too_large},
+    size_limits::{check_settled_size, reports_too_large},
 };
 use crate::{
     model::{
@@ -54,7 +54,7 @@ pub async fn prepare_merge(
     let moved = load_all_reports(api, &source_ids, &former).await?;
     let mut by_meeting = load_inputs(api, &all).await?;
     let inputs = all.iter().filter_map(|id| by_meeting.remove(id)).fold(SettleInputs::default(), SettleInputs::and);
-    check_report_limits(&former.name, &inputs, [])?;
+    inputs.check_limits(&former.name, [])?;
 
     let now = SystemTime::now();
     let next = inputs.settled(&former, now);
@@ -156,7 +156,7 @@ async fn prepare(
     let (leaving, remaining) = by_meeting.remove(&former_id).unwrap_or_default().partition(&names);
     let inputs = by_meeting.remove(&into_id).unwrap_or_default().and(leaving);
     let into_name = Collection::Meetings.name(into_id);
-    check_report_limits(&into_name, &inputs, [])?;
+    inputs.check_limits(&into_name, [])?;
     if !is_undone {
         let leaves_nothing = |name: &String| Err(ServiceError::LeavesNothing(name.clone()));
         match (remaining.reports.is_empty(), inputs.reports.is_empty()) {

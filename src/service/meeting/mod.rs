@@ -24,7 +24,7 @@ use uuid::Uuid;
 use self::{
     list::{page, parse_query},
     settle_inputs::{ReportInput, SettleInputs, complete_report, load_inputs_to_settle, load_source},
-    size_limits::{check_report_limits, check_settled_size},
+    size_limits::check_settled_size,
     view::{read, read_full},
 };
 use super::{
@@ -288,7 +288,7 @@ async fn prepare_report(
     report.meeting.clone_from(&request.meeting);
     let now = SystemTime::now();
     report.make_first_revision(report_id, now);
-    check_report_limits(&request.meeting, &inputs, [&report])?;
+    inputs.check_limits(&request.meeting, [&report])?;
     inputs.reports.push(ReportInput::new(report.clone(), &source.article, source.origin()));
     let meeting = match &former {
         Some(former) => inputs.settled(former, now),

@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 use prost::Message;
 use uuid::Uuid;
 
-use super::size_limits::check_report_size;
+use super::size_limits::{check_report_limits, check_report_size};
 use crate::{
     model::{
         article::uri_of,
@@ -177,6 +177,18 @@ impl SettleInputs {
         Put { left_out, settled_at: self.groups, ..put }
     }
 
+    /// Rejects the `added` reports if the meeting would then have too many, or too many bytes of them.
+    ///
+    /// # Errors
+    /// `TooManyReports`, `ReportsTooLarge`.
+    pub fn check_limits<'a>(
+        &self,
+        meeting: &str,
+        added: impl IntoIterator<Item = &'a Report>,
+    ) -> Result<(), ServiceError> {
+        check_report_limits(meeting, (self.reports.len() + self.rulings.len(), self.bytes), added)
+    }
+
     /// The meeting in the FULL view, without the parts that exceed `max_bytes`.
     pub fn full(&self, meeting: Meeting, max_bytes: usize) -> Meeting {
         full(meeting, &self.source_reports(), &self.rulings(), max_bytes)
@@ -318,4 +330,23 @@ fn find_same_content(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::meeting::MAX_REPORT_BYTES;
+
+    #[test]
+    fn check_limits_counts_only_the_bytes_of_each_part_after_a_partition() {
+        let report = |name: &str| Report { name: name.into(), content_hash: "f".repeat(40), ..Default::default() };
+        let input = |name| ReportInput::new(report(name), &Article::default(), Uuid::nil());
+        let reports = vec![input("a"), input("b")];
+        let all = SettleInputs { reports, rulings: vec![report("c")], bytes: MAX_REPORT_BYTES + 1, groups: None };
+        assert!(all.check_limits("m", []).is_err());
+        for part in <[SettleInputs; 2]>::from(all.partition(&BTreeSet::from(["a", "c"]))) {
+            assert!((1..200).contains(&part.bytes));
+            assert!(part.check_limits("m", []).is_ok());
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use prost::Message;
 
-use super::settle_inputs::SettleInputs;
 use crate::{
     model::{
         meeting::{MAX_REPORT_BYTES, MAX_REPORTS, settled_bytes},
@@ -43,16 +42,16 @@ pub fn check_report_size(bound: MessageBound, report: &Report) -> Result<(), Ser
     }
 }
 
-/// Rejects the `added` reports if the meeting would then have too many, or too many bytes of them.
+/// Rejects the `added` reports if the meeting would then have too many, or too many bytes of them. It has `count` reports
+/// of `bytes`.
 ///
 /// # Errors
 /// `TooManyReports`, `ReportsTooLarge`.
 pub fn check_report_limits<'a>(
     meeting: &str,
-    inputs: &SettleInputs,
+    (mut count, mut bytes): (usize, usize),
     added: impl IntoIterator<Item = &'a Report>,
 ) -> Result<(), ServiceError> {
-    let (mut count, mut bytes) = (inputs.reports.len() + inputs.rulings.len(), inputs.bytes);
     for report in added {
         count += 1;
         bytes += report.encoded_len();
@@ -69,25 +68,4 @@ pub fn check_report_limits<'a>(
 /// The error of a meeting that would have too many bytes of reports.
 pub fn reports_too_large(meeting: &str, bytes: usize) -> ServiceError {
     ServiceError::ReportsTooLarge(Oversize { name: meeting.to_owned(), bytes, max_bytes: MAX_REPORT_BYTES })
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::{pb::Article, service::meeting::settle_inputs::ReportInput};
-
-    #[test]
-    fn check_report_limits_counts_only_the_bytes_of_each_part_after_a_partition() {
-        let report = |name: &str| Report { name: name.into(), content_hash: "f".repeat(40), ..Default::default() };
-        let input = |name| ReportInput::new(report(name), &Article::default(), Uuid::nil());
-        let reports = vec![input("a"), input("b")];
-        let all = SettleInputs { reports, rulings: vec![report("c")], bytes: MAX_REPORT_BYTES + 1, groups: None };
-        assert!(check_report_limits("m", &all, []).is_err());
-        for part in <[SettleInputs; 2]>::from(all.partition(&std::collections::BTreeSet::from(["a", "c"]))) {
-            assert!((1..200).contains(&part.bytes));
-            assert!(check_report_limits("m", &part, []).is_ok());
-        }
-    }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     settle_inputs::{SettleInputs, load_inputs},
-    size_limits::{check_report_limits, check_report_size, check_settled_size},
+    size_limits::{check_report_size, check_settled_size},
 };
 use crate::{
     model::{
@@ -172,7 +172,7 @@ async fn rule(
         report.name.clear();
     }
     check_report_size(api.message_bound, &report)?;
-    check_report_limits(&former.name, &inputs, [&report])?;
+    inputs.check_limits(&former.name, [&report])?;
     inputs.rulings.push(report.clone());
     let next = inputs.settled(&former, now);
     check_settled_size(api.message_bound, &next, Some(&former))?;
