@@ -25,7 +25,7 @@ mod wrong_protocol;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time};
+use tokio::{net::TcpListener, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     codec::CompressionEncoding,
@@ -47,6 +47,7 @@ use crate::{
     access::Authenticator,
     config::{self, CallLimits, Reflection},
     database::Database,
+    fairness::FairQueue,
     feed::{Committer, Feed, RecordLocks},
     jobs::{maintenance, settler},
     pb::{
@@ -175,7 +176,7 @@ async fn serve_with_readiness(
         question_timeout: config.bounds.question_timeout,
         stream_limits: StreamLimits { stopping: stopping.clone(), longest: config.bounds.stream_life },
         message_bound: config.transport.message_bound(),
-        large_reads: Arc::new(Semaphore::new(LARGE_READS)),
+        large_reads: FairQueue::new("large_read", LARGE_READS, Duration::MAX),
     };
 
     let (reporter, health_service) = tonic_health::server::health_reporter();

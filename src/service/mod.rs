@@ -22,9 +22,8 @@ pub mod read;
 pub mod status;
 pub mod write;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{
@@ -32,6 +31,7 @@ use self::{
     read::{pagination::TokenKey, stream_lifetime::StreamLimits},
 };
 use crate::{
+    fairness::FairQueue,
     feed::{Committer, Feed, RecordLocks},
     model::{
         message_bound::{MessageBound, Oversize},
@@ -63,7 +63,7 @@ pub struct Api {
     /// The size limit of the messages that are sent.
     pub message_bound: MessageBound,
     /// Permits for reads of meetings with many bytes of reports, which take much memory.
-    pub large_reads: Arc<Semaphore>,
+    pub large_reads: FairQueue,
 }
 
 /// Number of permits in `Api::large_reads`.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
+    fairness::heavy,
     model::{
         article::{may_store_text, parse_text_hash},
         resource::{Collection, Resource},
@@ -27,6 +28,7 @@ pub async fn in_view(api: &Api, ids: &[Uuid], docs: &[Doc], view: View) -> Resul
         text + docs.iter().find(|doc| doc.id == *id).map_or(0, |doc| doc.bytes.len())
     };
     api.require_all_fit(ids.iter().map(|id| (Collection::Articles.name(*id), bytes(id))))?;
+    heavy::begin(ids.iter().map(bytes).sum()).await;
     with_texts(api, articles).await
 }
 

@@ -43,6 +43,7 @@ use super::{
     },
 };
 use crate::{
+    fairness::heavy,
     model::{
         meeting::basic,
         report,
@@ -366,6 +367,7 @@ fn put_next(call: &WriteCall, validate_only: bool, next: Meeting, kind: change::
 /// Reads a meeting in the BASIC view.
 async fn read_basic(api: &Api, id: Uuid) -> Result<Option<Meeting>, ServiceError> {
     let Some(doc) = api.store.by_id().meetings.get(id).await? else { return Ok(None) };
+    heavy::begin(doc.bytes.len()).await;
     // The BASIC view can fit where the record does not.
     let meeting = basic(doc.decode()?);
     api.require_fits(meeting.encoded_len(), || meeting.name.clone())?;
@@ -375,5 +377,6 @@ async fn read_basic(api: &Api, id: Uuid) -> Result<Option<Meeting>, ServiceError
 /// Reads a report.
 async fn read_report(api: &Api, name: &str) -> Result<Option<Report>, ServiceError> {
     let doc = api.store.by_id().reports.get(id::<Report>(name)?).await?;
+    heavy::begin(doc.as_ref().map_or(0, |doc| doc.bytes.len())).await;
     Ok(doc.map(|doc| doc.decode()).transpose()?)
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use prost::Message;
-use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
 use super::settle_inputs::{SettleInputs, load_inputs_to_view};
 use crate::{
+    fairness::{Call, Permit, heavy},
     model::{
         meeting::{MAX_REPORT_BYTES, basic},
         message_bound::Oversize,
@@ -26,6 +26,7 @@ const SMALL_READ_BYTES: usize = MESSAGE_BYTES;
 pub async fn read_full(api: &Api, id: Uuid) -> Result<Option<Meeting>, ServiceError> {
     let Some(found) = api.store.by_id().meetings_with_reports.get(id).await? else { return Ok(None) };
     api.require_fits(found.doc.bytes.len(), || Collection::Meetings.name(id))?;
+    heavy::begin(found.doc.bytes.len() + found.report_bytes).await;
     let meeting: Meeting = found.doc.decode()?;
     // The loader leaves out reports that are too large for a batch.
     if found.reports.is_empty() && found.report_bytes > 0 {
@@ -68,17 +69,17 @@ pub async fn with_reports(
         let over = Oversize { name: String::new(), bytes: report_bytes, max_bytes: MAX_REPORT_BYTES };
         return Err(ServiceError::SourcesTooLarge(over));
     }
-    let _permit = large_read(api, report_bytes).await?;
+    let _permit = large_read(api, report_bytes).await;
     let ids: BTreeSet<Uuid> = meetings.iter().filter_map(Resource::id).collect();
     let inputs = load_inputs_to_view(api, &ids.into_iter().collect::<Vec<_>>()).await?;
     Ok(full_views(meetings, &inputs, max_bytes))
 }
 
 /// Waits for a permit, if reports of this size take much memory. The deadline of the call bounds the wait.
-async fn large_read(api: &Api, report_bytes: usize) -> Result<Option<SemaphorePermit<'_>>, ServiceError> {
+async fn large_read(api: &Api, report_bytes: usize) -> Option<Permit> {
     match report_bytes > SMALL_READ_BYTES {
-        true => Ok(Some(api.large_reads.acquire().await.map_err(|_| ServiceError::Stopping)?)),
-        false => Ok(None),
+        true => Some(api.large_reads.acquire_patiently(Call::current().caller(), 1).await),
+        false => None,
     }
 }
 
@@ -98,7 +99,7 @@ pub async fn as_of(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> 
     }
     let distinct: Vec<Uuid> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     // The size is known only afterwards.
-    let _permit = large_read(api, MAX_REPORT_BYTES).await?;
+    let _permit = large_read(api, MAX_REPORT_BYTES).await;
     let rows = history::reports_of(api.store.reads(), &distinct, time, MAX_READ_BYTES).await?.map_err(|bytes| {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         ServiceError::SourcesTooLarge(Oversize { name: String::new(), bytes, max_bytes: MAX_REPORT_BYTES })

@@ -20,12 +20,7 @@ use super::{
     read::stream_lifetime::{EndReason, Ended},
 };
 use crate::{
-    model::{
-        meeting::MAX_REPORTS,
-        query::filter::FilterError,
-        rules::Violations,
-        text::quoted::quoted,
-    },
+    model::{meeting::MAX_REPORTS, query::filter::FilterError, rules::Violations, text::quoted::quoted},
     pb::ErrorReason,
 };
 

@@ -79,7 +79,7 @@ pub fn settling(input: &[u8]) {
     let reversed_rulings: Vec<&Report> = rulings.iter().rev().copied().collect();
     assert_eq!(settle(&reversed, &reversed_rulings), settled, "the order of reports does not matter");
     assert_eq!(unite(&reversed), unite(&sources));
-    assert_eq!(disputes(&reversed, &reversed_rulings), disputes(&sources, &rulings));
+    assert_eq!(disputes(&reversed, &reversed_rulings, usize::MAX), disputes(&sources, &rulings, usize::MAX));
     let twice: Vec<SourceReport<'_>> = sources.iter().chain(&sources).copied().collect();
     assert_eq!(settle(&twice, &rulings), settled, "repeated reports do not matter");
     if rulings.is_empty() {
