@@ -17,6 +17,7 @@ use crate::{
     pb::{Article, article::TextRights},
     store::{
         Store, StoreError, article, change,
+        epoch::{self, KnownHead},
         retention::{self, Retention},
         schema::{migrate::require_known_folding, reindex},
         write::{BatchOutcome, Put, PutArticle, Write, commit::commit},
@@ -33,10 +34,7 @@ const MAX_ATTEMPTS: usize = 100;
 /// # Errors
 /// If the database cannot be opened, or has no change feed.
 pub async fn new_epoch(config: config::Database) -> anyhow::Result<()> {
-    let renewed = with_store(&config, async |store| {
-        let ended = change::bounds(store.feed()).await?.epoch;
-        Ok(change::renew_epoch(store.feed(), &ended).await?)
-    });
+    let renewed = with_store(&config, async |store| Ok(epoch::renew(store.writes()).await?));
     println!("{}", renewed.await.context("the database has no change feed to start a new epoch of")?);
     Ok(())
 }
@@ -93,7 +91,7 @@ async fn expunge_text(store: &Store, id: Uuid) -> anyhow::Result<bool> {
         let put = Put::next(id, next, change::Kind::Expunged);
         let put = PutArticle { put, text: None, text_key: None, former: Some(former), compared: None };
         let write = Write { actor: ACTOR.into(), articles: vec![put], ..Default::default() };
-        match commit(store.writes(), &[&write]).await {
+        match commit(store.writes(), &[&write], &KnownHead::default()).await {
             Ok(BatchOutcome::Committed(..)) => return Ok(true),
             Ok(BatchOutcome::Lost(_)) | Err(StoreError::Contention(_)) => {}
             Err(StoreError::NoRange) => {

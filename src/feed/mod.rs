@@ -1,11 +1,14 @@
 //! The write path into the change log, and the change feed that reads from it.
 //!
 //! Handlers prepare writes. The `committer` commits them in batches, and each write gets a position in the change log.
-//! The `tailer` reads the log once per instance into the `ring`, from which each `watcher` takes its changes.
+//! The `tailer` reads the log once per instance into the `ring`, from which each `watcher` takes
+//! its changes. `head` is the newest position that it has read, `notification` wakes the tailers of other instances.
 
 pub mod committer;
 pub mod entry;
+pub mod head;
 mod metrics;
+mod notification;
 pub mod record_locks;
 pub mod ring;
 pub mod tailer;

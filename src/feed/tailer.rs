@@ -3,14 +3,12 @@
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
-use sqlx::postgres::PgListener;
 use tokio::{
     sync::{Notify, Semaphore, watch},
     time,
@@ -20,15 +18,14 @@ use uuid::Uuid;
 
 use super::{
     entry::{self, FeedEntry},
-    metrics,
+    head::Head,
+    metrics, notification,
     ring::Ring,
 };
-use crate::{
-    fairness::call::wait_outside,
-    store::{
-        Store, StoreError,
-        change::{self, ChangePage, FeedBounds, Position, StoredChange},
-    },
+use crate::store::{
+    Store, StoreError,
+    change::{self, ChangePage, FeedBounds, Position, StoredChange},
+    epoch::{self, KnownHead},
 };
 
 /// The size of a read: changes, and bytes of their records.
@@ -40,27 +37,12 @@ const MAX_POLL: Duration = Duration::from_millis(250);
 /// Minimum pause between two reads, however many notifications arrive. One read takes all that was committed
 /// meanwhile.
 const PACE: Duration = Duration::from_millis(1);
-/// Minimum pause between two notifications of other instances.
-const NOTIFY_PACE: Duration = Duration::from_millis(5);
 /// A query of the tailer that takes longer counts as a dead connection.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause after a failure.
-const RETRY: Duration = Duration::from_millis(250);
+pub(super) const RETRY: Duration = Duration::from_millis(250);
 /// Maximum number of concurrent reads from the table for watchers that catch up.
 const CATCH_UP_READS: usize = 2;
-
-/// The head of the feed, as far as this instance has read it.
-#[derive(Debug, Clone)]
-pub struct Head {
-    /// The first and last positions of the feed.
-    pub bounds: FeedBounds,
-    /// `StoredChange::mark` of the newest change; zeros if that change is not kept.
-    pub mark: [u8; 8],
-    /// The commit time of the newest change.
-    pub time: Option<DateTime<Utc>>,
-    /// True if a position is missing: no further changes are sent.
-    pub is_broken: bool,
-}
 
 /// The change feed of this instance. Clones share it.
 #[derive(Debug, Clone)]
@@ -72,17 +54,19 @@ pub(super) struct FeedInner {
     pub stopping: CancellationToken,
     pub head: watch::Sender<Head>,
     pub ring: RwLock<Ring>,
+    /// The number of watchers.
+    pub watchers: AtomicUsize,
     /// The number of watchers that need records.
     pub watchers_with_records: AtomicUsize,
     pub catch_up_reads: Semaphore,
     /// Wakes the tailer.
-    wake: Notify,
+    pub wake: Notify,
     /// Wakes the task that notifies other instances.
-    notify_others: Notify,
-    /// The highest position that this instance has committed, which the tailer may not have read yet.
-    committed: AtomicI64,
+    pub notify_others: Notify,
+    /// The newest position that this instance has committed, which the tailer may not have read yet.
+    pub committed: Mutex<Option<Position>>,
     /// The id of this instance, which distinguishes its own notifications from those of others.
-    instance: String,
+    pub instance: String,
 }
 
 impl Feed {
@@ -91,79 +75,73 @@ impl Feed {
     /// # Errors
     /// The database failed.
     pub async fn start(store: Store, stopping: CancellationToken) -> Result<Self, StoreError> {
-        let bounds = change::bounds(store.feed()).await?;
-        let newest = change::at(store.feed(), bounds.head).await?;
-        let head = Head::of(bounds, newest.as_ref());
+        let server_changes = store.server_watch().changes();
+        let (mut bounds, source, mut newest) = change::newest(store.feed()).await?;
+        if !source.is_judged {
+            match epoch::judge(store.writes(), &KnownHead::default()).await {
+                // No commit can give a position a second time.
+                Err(StoreError::ReadOnly(_)) => {}
+                judged => drop(judged?),
+            }
+            (bounds, _, newest) = change::newest(store.feed()).await?;
+        }
+        let head = Head::of(bounds, newest.as_ref(), source.server.in_recovery, server_changes);
         metrics::init(head.bounds.head);
         let feed = Self(Arc::new(FeedInner {
             store,
             stopping: stopping.clone(),
             head: watch::Sender::new(head),
             ring: RwLock::default(),
+            watchers: AtomicUsize::new(0),
             watchers_with_records: AtomicUsize::new(0),
             catch_up_reads: Semaphore::new(CATCH_UP_READS),
             wake: Notify::new(),
             notify_others: Notify::new(),
-            committed: AtomicI64::new(0),
+            committed: Mutex::default(),
             instance: Uuid::now_v7().simple().to_string(),
         }));
         tokio::spawn(stopping.clone().run_until_cancelled_owned(tail(feed.clone())));
-        tokio::spawn(stopping.clone().run_until_cancelled_owned(notify(feed.clone())));
-        tokio::spawn(stopping.run_until_cancelled_owned(listen(feed.clone())));
+        tokio::spawn(stopping.clone().run_until_cancelled_owned(notification::notify(feed.clone())));
+        tokio::spawn(stopping.run_until_cancelled_owned(notification::listen(feed.clone())));
         Ok(feed)
     }
 
     /// Records a commit of this instance, and wakes the tailer and the other instances.
     pub fn committed(&self, position: &Position) {
-        self.0.committed.fetch_max(position.number, Ordering::Relaxed);
+        {
+            let mut committed = self.0.committed();
+            if committed.as_ref().is_none_or(|known| known.epoch != position.epoch || known.number < position.number) {
+                *committed = Some(position.clone());
+            }
+        }
         self.0.wake.notify_one();
         self.0.notify_others.notify_one();
     }
+}
 
-    /// The newest position that this instance knows. Every later read includes it.
-    pub fn head(&self) -> Position {
-        let head = self.0.head.borrow();
-        let number = head.bounds.head.max(self.0.committed.load(Ordering::Relaxed));
-        Position { epoch: head.bounds.epoch.clone(), number }
+impl FeedInner {
+    pub fn committed(&self) -> MutexGuard<'_, Option<Position>> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Feed {
-    /// Waits until reads include a position, for at most `timeout`. False if they do not include it by then. A call that
-    /// waits holds no place meanwhile.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn reach(&self, position: &Position, timeout: Duration) -> Result<bool, StoreError> {
-        let includes = |head: &Position| head.epoch == position.epoch && head.number >= position.number;
-        if includes(&self.head()) {
-            return Ok(true);
-        }
-        // The database may be ahead of the tailer.
-        let head = change::head(self.0.store.reads()).await?;
-        if includes(&head) || head.epoch != position.epoch {
-            return Ok(includes(&head));
-        }
-        let mut heads = self.0.head.subscribe();
-        let reached =
-            heads.wait_for(|head| includes(&Position { epoch: head.bounds.epoch.clone(), number: head.bounds.head }));
-        Ok(wait_outside(async { time::timeout(timeout, reached).await.is_ok() }).await)
-    }
-}
-
-impl Head {
-    fn of(bounds: FeedBounds, newest: Option<&StoredChange>) -> Self {
-        let mark = newest.map(StoredChange::mark).unwrap_or_default();
-        Self { bounds, mark, time: newest.map(|change| change.time), is_broken: false }
-    }
+/// The result of reading to the end of the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// There were changes.
+    Found,
+    /// There were no changes.
+    Nothing,
+    /// The server is in recovery, and is behind.
+    Behind,
 }
 
 async fn tail(feed: Feed) {
     let mut poll = MAX_POLL;
     loop {
         poll = match time::timeout(READ_TIMEOUT, read_new_changes(&feed.0)).await.map_err(StoreError::no_answer) {
-            Ok(Ok(true)) => MIN_POLL,
-            Ok(Ok(false)) => MAX_POLL.min(2 * poll),
+            Ok(Ok(Progress::Found)) => MIN_POLL,
+            Ok(Ok(Progress::Nothing | Progress::Behind)) => MAX_POLL.min(2 * poll),
             Ok(Err(error)) | Err(error) => {
                 tracing::warn!(%error, "the feed could not be read");
                 time::sleep(RETRY).await;
@@ -171,61 +149,101 @@ async fn tail(feed: Feed) {
             }
         };
         time::sleep(PACE).await;
-        let _ = time::timeout(poll, feed.0.wake.notified()).await;
+        // A server in recovery sends no notifications, so that watched changes are polled for.
+        let is_polled = feed.0.watchers.load(Ordering::Relaxed) > 0 && feed.0.head.borrow().in_recovery;
+        let pause = if is_polled { MIN_POLL } else { poll };
+        tokio::select! {
+            () = feed.0.wake.notified() => {}
+            () = feed.0.store.server_watch().changed.notified() => {}
+            () = time::sleep(pause) => {}
+        }
     }
 }
 
-/// Reads to the end of the feed. True if there were changes.
-async fn read_new_changes(shared: &FeedInner) -> Result<bool, StoreError> {
-    let mut found = false;
+/// Reads to the end of the feed.
+async fn read_new_changes(shared: &FeedInner) -> Result<Progress, StoreError> {
+    let mut progress = Progress::Nothing;
     loop {
+        let server_changes = shared.store.server_watch().changes();
         let before = shared.head.borrow().clone();
         let last = before.bounds.head;
         let page = change::after(shared.store.feed(), last, PAGE).await?;
+        let in_recovery = page.source.server.in_recovery;
+        shared.store.server_watch().record_answer(page.source.server);
         metrics::record_progress(last, page.bounds.head);
-        if page.bounds.epoch != before.bounds.epoch {
-            tracing::warn!(ended = %before.bounds.epoch, epoch = %page.bounds.epoch, "the feed has another epoch");
-            return restart_at_head(shared).await.map(|()| true);
+        // The mark detects a server that took over without the last changes and reused their positions.
+        let is_same_epoch = page.bounds.epoch == before.bounds.epoch;
+        let is_short = is_same_epoch && (page.bounds.head < last || !page.continues(before.mark));
+        if in_recovery && (is_short || page.bounds.epoch_number < before.bounds.epoch_number) {
+            set_behind(shared, &page, server_changes);
+            return Ok(Progress::Behind);
         }
-        // The mark detects a standby that took over without the last changes and reused their positions.
-        if page.bounds.head < last || !page.continues(before.mark) {
-            tracing::error!(
-                known = last,
-                found = page.bounds.head,
-                "the database has lost changes: a new epoch begins"
-            );
-            change::renew_epoch(shared.store.writes(), &before.bounds.epoch).await?;
-            return restart_at_head(shared).await.map(|()| true);
-        }
-        let Some(newest) = page.changes.last() else {
-            if page.bounds != before.bounds {
-                shared.head.send_modify(|head| head.bounds = page.bounds);
+        if !in_recovery && (is_short || !page.source.is_judged) {
+            let known = shared.known_head();
+            match epoch::judge(shared.store.writes(), &known).await {
+                Ok(Some(epoch)) if epoch != before.bounds.epoch => return restart_at_head(shared).await,
+                // The next read finds the judged feed.
+                Ok(Some(_)) => return Ok(Progress::Found),
+                Ok(None) => return Ok(Progress::Behind),
+                // No commit can give a position a second time.
+                Err(StoreError::ReadOnly(_)) if !is_short => {}
+                Err(error) => return Err(error),
             }
-            return Ok(found);
+        }
+        if !is_same_epoch {
+            tracing::warn!(ended = %before.bounds.epoch, epoch = %page.bounds.epoch, "the feed has another epoch");
+            return restart_at_head(shared).await;
+        }
+        let read = |head: &mut Head, bounds: FeedBounds| {
+            (head.bounds, head.in_recovery, head.behind) = (bounds, in_recovery, None);
+            head.server_changes = server_changes;
+        };
+        let Some(newest) = page.changes.last() else {
+            shared.head.send_if_modified(|head| {
+                let is_changed = page.bounds != head.bounds
+                    || (in_recovery, server_changes) != (head.in_recovery, head.server_changes)
+                    || head.behind.is_some();
+                read(head, page.bounds);
+                is_changed
+            });
+            return Ok(progress);
         };
         if !is_contiguous(last, &page) {
             if page.bounds.floor > last {
                 // This instance was suspended for longer than changes are kept.
-                return restart_at_head(shared).await.map(|()| true);
+                return restart_at_head(shared).await;
             }
             if !before.is_broken {
                 tracing::error!(after = last, "a position is missing in the feed: no further changes are sent");
                 shared.head.send_modify(|head| head.is_broken = true);
             }
-            return Ok(false);
+            return Ok(Progress::Nothing);
         }
-        found = true;
+        progress = Progress::Found;
         let bounds = FeedBounds { head: newest.position, ..page.bounds.clone() };
-        let head = Head::of(bounds, Some(newest));
+        let head = Head::of(bounds, Some(newest), in_recovery, server_changes);
         let database_head = page.bounds.head;
         let is_last = newest.position == database_head;
         push(shared, page.changes).await?;
         metrics::record_progress(head.bounds.head, database_head);
         shared.head.send_replace(head);
         if is_last {
-            return Ok(true);
+            return Ok(progress);
         }
     }
+}
+
+/// Records that the server is in recovery and does not have the head yet. The head stays: the changes are not lost.
+fn set_behind(shared: &FeedInner, page: &ChangePage, server_changes: u64) {
+    let behind = Position { epoch: page.bounds.epoch.clone(), number: page.bounds.head };
+    shared.head.send_if_modified(|head| {
+        if head.behind.is_none() {
+            tracing::warn!(known = %head.position(), found = %behind, "the database is a standby that is behind");
+        }
+        let is_changed = head.behind.as_ref() != Some(&behind) || head.server_changes != server_changes;
+        (head.behind, head.in_recovery, head.server_changes) = (Some(behind), true, server_changes);
+        is_changed
+    });
 }
 
 /// True if the changes have consecutive positions that begin after `last`.
@@ -250,50 +268,15 @@ async fn push(shared: &FeedInner, mut changes: Vec<StoredChange>) -> Result<(), 
 }
 
 /// Clears the ring, and begins again at the head.
-async fn restart_at_head(shared: &FeedInner) -> Result<(), StoreError> {
-    let bounds = change::bounds(shared.store.feed()).await?;
-    let newest = change::at(shared.store.feed(), bounds.head).await?;
+async fn restart_at_head(shared: &FeedInner) -> Result<Progress, StoreError> {
+    let server_changes = shared.store.server_watch().changes();
+    let (bounds, source, newest) = change::newest(shared.store.feed()).await?;
+    let server = source.server;
+    if server.in_recovery && bounds.epoch_number < shared.head.borrow().bounds.epoch_number {
+        return Ok(Progress::Behind);
+    }
     shared.ring.write().unwrap_or_else(PoisonError::into_inner).clear();
-    shared.committed.store(0, Ordering::Relaxed);
-    shared.head.send_replace(Head::of(bounds, newest.as_ref()));
-    Ok(())
-}
-
-/// Notifies other instances of commits, several commits at a time. Without a notification they find them by polling.
-async fn notify(feed: Feed) {
-    loop {
-        feed.0.notify_others.notified().await;
-        let notified = time::timeout(READ_TIMEOUT, change::notify(feed.0.store.feed(), &feed.0.instance)).await;
-        if let Err(error) = notified.map_err(StoreError::no_answer).flatten() {
-            tracing::debug!(%error, "other instances were not notified");
-        }
-        time::sleep(NOTIFY_PACE).await;
-    }
-}
-
-/// Wakes the tailer when another instance has committed. A lost notification only delays the change to the next poll.
-async fn listen(feed: Feed) {
-    let pool = feed.0.store.feed();
-    loop {
-        match PgListener::connect_with(pool).await {
-            Ok(mut listener) => {
-                if let Err(error) = listen_with(&feed.0, &mut listener).await {
-                    tracing::debug!(%error, "the listener for notifications lost its connection");
-                }
-            }
-            Err(error) => tracing::debug!(%error, "the listener for notifications could not connect"),
-        }
-        time::sleep(RETRY).await;
-    }
-}
-
-async fn listen_with(shared: &FeedInner, listener: &mut PgListener) -> sqlx::Result<()> {
-    listener.listen(change::CHANNEL).await?;
-    // `None`: the connection was lost, and notifications with it.
-    while let Some(notification) = listener.try_recv().await? {
-        if notification.payload() != shared.instance {
-            shared.wake.notify_one();
-        }
-    }
-    Ok(())
+    shared.committed().take_if(|committed| committed.epoch != bounds.epoch);
+    shared.head.send_replace(Head::of(bounds, newest.as_ref(), server.in_recovery, server_changes));
+    Ok(Progress::Found)
 }

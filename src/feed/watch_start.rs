@@ -1,12 +1,21 @@
 //! Resolves the start of a watch to a position in the feed.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use tokio::time::{Instant, sleep};
 
 use super::{tailer::Feed, watcher::ResumePoint};
 use crate::store::{
     StoreError,
-    change::{self, FeedBounds, Position, StoredChange},
+    change::{self, FeedBounds, Position, Source, StoredChange},
+    epoch::{self, KnownHead},
 };
+
+/// Maximum wait for a server in recovery that is behind the start.
+pub const BEHIND_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause between two reads from a server that is behind.
+pub const BEHIND_RETRY: Duration = Duration::from_millis(50);
 
 /// The start that a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +45,9 @@ pub enum StartError {
     /// The start is later than the newest change, whose position this holds.
     #[error("the newest change is at {0}")]
     InFuture(Position),
+    /// The database is in recovery, and does not have the start yet. Holds its newest position.
+    #[error("the database is behind, at {0}")]
+    Behind(Position),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -43,32 +55,52 @@ pub enum StartError {
 
 impl Feed {
     /// Resolves a start. Returns the point after which to read, and the position of the newest change. Both are as of
-    /// the database, which may be ahead of the tailer.
+    /// the database, which may be ahead of the tailer. Waits a while for a server in recovery that does not have the
+    /// start yet. With `may_be_ahead` the point may be later than the newest change of such a server.
     ///
     /// # Errors
     /// The start is not in the feed: another epoch, changes that are no longer kept, or the future.
-    pub async fn resume_point(&self, start: Start) -> Result<(ResumePoint, i64), StartError> {
-        let bounds = change::bounds(self.0.store.reads()).await?;
-        Ok((self.resolve(&bounds, start).await?, bounds.head))
+    pub async fn resume_point(&self, start: Start, may_be_ahead: bool) -> Result<(ResumePoint, i64), StartError> {
+        let deadline = Instant::now() + BEHIND_TIMEOUT;
+        loop {
+            let (bounds, source) = change::state(self.0.store.reads()).await?;
+            let resolved = match ahead(&bounds, source, &start).filter(|_| may_be_ahead) {
+                Some(point) => Ok(point),
+                None => self.resolve(&bounds, source, start.clone()).await,
+            };
+            match resolved {
+                Err(StartError::Behind(_)) if Instant::now() < deadline => sleep(BEHIND_RETRY).await,
+                // A server that is behind for long: the start is probably of an epoch that has ended.
+                Err(StartError::Behind(head)) if epoch_of(&start).is_some_and(|epoch| epoch != &*head.epoch) => {
+                    return Err(StartError::EpochChanged(head.epoch.to_string()));
+                }
+                resolved => return Ok((resolved?, bounds.head)),
+            }
+        }
     }
 
-    async fn resolve(&self, bounds: &FeedBounds, start: Start) -> Result<ResumePoint, StartError> {
+    async fn resolve(&self, bounds: &FeedBounds, source: Source, start: Start) -> Result<ResumePoint, StartError> {
+        let head = || Position { epoch: bounds.epoch.clone(), number: bounds.head };
+        let in_recovery = source.server.in_recovery;
         match start {
             Start::Beginning => self.point_at(bounds, bounds.floor).await,
             Start::Now => self.point_at(bounds, bounds.head).await,
+            Start::After(position) if in_recovery && (position.epoch != bounds.epoch || position.number > bounds.head) => {
+                Err(StartError::Behind(head()))
+            }
             Start::After(position) => {
                 if position.epoch != bounds.epoch {
                     return Err(StartError::EpochChanged(bounds.epoch.to_string()));
                 }
                 if position.number > bounds.head {
-                    return Err(StartError::InFuture(Position { epoch: bounds.epoch.clone(), number: bounds.head }));
+                    return Err(StartError::InFuture(head()));
                 }
                 self.point_at(bounds, position.number).await
             }
-            Start::ResumePoint(point) => self.verify(bounds, point).await,
+            Start::ResumePoint(point) => self.verify(bounds, in_recovery, point).await,
             Start::Time(time) => {
                 if time > Utc::now() {
-                    return Err(StartError::InFuture(Position { epoch: bounds.epoch.clone(), number: bounds.head }));
+                    return Err(StartError::InFuture(head()));
                 }
                 let first = self.first_since(bounds, time).await?;
                 // The oldest change kept may not be the first at or after the time: earlier ones may have been dropped.
@@ -94,25 +126,40 @@ impl Feed {
     }
 
     /// Checks a point that was handed out before. If another change is at its position, the database has lost changes,
-    /// as after a restore from a backup. A new epoch then makes all watchers begin again.
-    async fn verify(&self, bounds: &FeedBounds, point: ResumePoint) -> Result<ResumePoint, StartError> {
+    /// as after a restore from a backup. A new epoch then makes all watchers begin again. A server in recovery is behind
+    /// instead, and is waited for.
+    async fn verify(
+        &self,
+        bounds: &FeedBounds,
+        in_recovery: bool,
+        point: ResumePoint,
+    ) -> Result<ResumePoint, StartError> {
+        let behind = || StartError::Behind(Position { epoch: bounds.epoch.clone(), number: bounds.head });
         if point.epoch != bounds.epoch {
-            return Err(StartError::EpochChanged(bounds.epoch.to_string()));
+            return Err(if in_recovery { behind() } else { StartError::EpochChanged(bounds.epoch.to_string()) });
         }
-        let pool = self.0.store.reads();
         let is_lost = point.position > bounds.head
             || point.mark != [0; 8]
-                && change::at(pool, point.position).await?.is_some_and(|change| change.mark() != point.mark);
-        if is_lost {
-            tracing::error!(
-                position = point.position,
-                head = bounds.head,
-                "the database has lost changes that were sent: a new epoch begins"
-            );
-            let epoch = change::renew_epoch(pool, &bounds.epoch).await?;
-            return Err(StartError::EpochChanged(epoch.to_string()));
+                && change::at(self.0.store.reads(), point.position)
+                    .await?
+                    .is_some_and(|change| change.mark() != point.mark);
+        if !is_lost {
+            return self.point_at(bounds, point.position).await;
         }
-        self.point_at(bounds, point.position).await
+        if in_recovery {
+            return Err(behind());
+        }
+        let known = KnownHead {
+            epoch: point.epoch.clone(),
+            number: point.position,
+            marked: (point.position, point.mark),
+        };
+        match epoch::judge(self.0.store.writes(), &known).await {
+            Ok(Some(epoch)) if epoch != point.epoch => Err(StartError::EpochChanged(epoch.to_string())),
+            // The change was not lost: another connection has reached a server that is behind.
+            Ok(_) | Err(StoreError::ReadOnly(_)) => Err(behind()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The first position whose change is at or after a time; the one after the head if there is none. A binary search:
@@ -134,5 +181,26 @@ impl Feed {
         let oldest = change::at(self.0.store.reads(), bounds.floor + 1).await?;
         let point = ResumePoint { epoch: bounds.epoch.clone(), position: bounds.floor, mark: [0; 8] };
         Ok(StartError::Expired(point, oldest.map(|change| change.time)))
+    }
+}
+
+/// The start, if it is in the current epoch and a server in recovery does not have it yet.
+fn ahead(bounds: &FeedBounds, source: Source, start: &Start) -> Option<ResumePoint> {
+    let point = match start {
+        Start::ResumePoint(point) => point.clone(),
+        Start::After(Position { epoch, number }) => {
+            ResumePoint { epoch: epoch.clone(), position: *number, mark: [0; 8] }
+        }
+        _ => return None,
+    };
+    let is_ahead = source.server.in_recovery && point.epoch == bounds.epoch && point.position > bounds.head;
+    is_ahead.then_some(point)
+}
+
+fn epoch_of(start: &Start) -> Option<&str> {
+    match start {
+        Start::ResumePoint(point) => Some(&point.epoch),
+        Start::After(position) => Some(&position.epoch),
+        _ => None,
     }
 }

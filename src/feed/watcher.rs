@@ -11,12 +11,17 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     entry::{self, FeedEntry},
+    head::Head,
     metrics::CountGuard,
-    tailer::{Feed, FeedInner, Head, is_contiguous},
+    tailer::{Feed, FeedInner, is_contiguous},
+    watch_start::BEHIND_RETRY,
 };
 use crate::{
     model::query::filter::Filter,
-    store::{StoreError, change},
+    store::{
+        StoreError,
+        change::{self, Position},
+    },
 };
 
 /// The size of a read from the table: changes, and bytes of their records.
@@ -60,6 +65,9 @@ pub enum WatchError {
     /// The next changes are no longer kept.
     #[error("the next changes are no longer kept")]
     Expired,
+    /// The database is in recovery, and does not have the point yet. Holds its newest position.
+    #[error("the database is behind, at {0}")]
+    Behind(Position),
     /// A position is missing.
     #[error("a position is missing in the feed")]
     Broken,
@@ -78,7 +86,7 @@ pub struct Watcher {
     head: watch::Receiver<Head>,
     resume_point: ResumePoint,
     filter: Filter,
-    needs: NeedsRecords,
+    counted: CountedWatcher,
     heartbeat: Duration,
     buffered: VecDeque<Arc<FeedEntry>>,
     /// The newest position when the watch began, which the tailer may not have read yet.
@@ -99,14 +107,14 @@ impl Watcher {
         with_records: bool,
         heartbeat: Duration,
     ) -> Self {
-        let needs = NeedsRecords::new(feed, with_records || filter.needs_record());
+        let counted = CountedWatcher::new(feed, with_records || filter.needs_record());
         let head = feed.0.head.subscribe();
         Self {
             feed: feed.clone(),
             head,
             resume_point,
             filter,
-            needs,
+            counted,
             heartbeat,
             buffered: VecDeque::new(),
             catch_up_position,
@@ -159,7 +167,9 @@ impl Watcher {
                 return Err(WatchError::EpochChanged);
             }
             if head.bounds.head <= self.resume_point.position {
-                if !self.is_live && self.resume_point.position >= self.catch_up_position {
+                // A server in recovery may not have the start yet.
+                let has_start = [self.catch_up_position, head.bounds.head].contains(&self.resume_point.position);
+                if !self.is_live && has_start && self.resume_point.position >= self.catch_up_position {
                     self.is_live = true;
                     return Ok(WatchEvent::CaughtUp);
                 }
@@ -173,7 +183,7 @@ impl Watcher {
             }
             let ring = self.feed.0.ring.read().unwrap_or_else(PoisonError::into_inner).after(
                 self.resume_point.position,
-                self.needs.0.is_some(),
+                self.counted.with_records,
                 RING_BATCH,
             );
             match ring {
@@ -184,10 +194,26 @@ impl Watcher {
                 }
                 None => {
                     let resume_point = &self.resume_point;
-                    self.buffered = page(&self.feed, resume_point, self.needs.0.is_some(), PAGE, PAGE_BYTES).await?.0;
+                    let read = page(&self.feed, resume_point, self.counted.with_records, PAGE, PAGE_BYTES).await;
+                    self.buffered = match read {
+                        Ok((changes, _)) => changes,
+                        Err(WatchError::Behind(_)) => VecDeque::new(),
+                        Err(error) => return Err(error),
+                    };
+                    // The connection has reached a server that is behind the head.
+                    if self.buffered.is_empty() && !self.pause().await {
+                        return Ok(WatchEvent::Heartbeat);
+                    }
                 }
             }
         }
+    }
+
+    /// Waits before the next read from a server that is behind. False if a heartbeat is due.
+    async fn pause(&mut self) -> bool {
+        let (next, deadline) = (Instant::now() + BEHIND_RETRY, self.last_sent + self.heartbeat);
+        tokio::time::sleep_until(next.min(deadline)).await;
+        next < deadline
     }
 
     /// Waits for the head to move. False if a heartbeat is due.
@@ -204,7 +230,7 @@ impl Watcher {
 /// Reads changes after a point from the table, with their records if required. The flag is true if they reach the head.
 ///
 /// # Errors
-/// The epoch has ended, the changes are no longer kept, a position is missing, or the database failed.
+/// The epoch has ended, the changes are no longer kept, a position is missing, the database is behind, or it failed.
 pub async fn page(
     feed: &Feed,
     resume_point: &ResumePoint,
@@ -218,7 +244,9 @@ pub async fn page(
     let page = change::after(store.reads(), resume_point.position, limit).await?;
     let is_lost = page.bounds.head < resume_point.position || !page.continues(resume_point.mark);
     if is_lost || page.bounds.epoch != resume_point.epoch {
-        return Err(WatchError::EpochChanged);
+        let head = Position { epoch: page.bounds.epoch, number: page.bounds.head };
+        // A server in recovery does not lose changes: it does not have them yet.
+        return Err(if page.source.server.in_recovery { WatchError::Behind(head) } else { WatchError::EpochChanged });
     }
     if page.bounds.floor > resume_point.position {
         return Err(WatchError::Expired);
@@ -235,23 +263,32 @@ pub async fn page(
     Ok((changes, last == page.bounds.head))
 }
 
-/// Counts a watcher that needs records, until it is dropped. The tailer loads records while there is one.
+/// Counts a watcher until it is dropped. The tailer loads records while a watcher needs them.
 #[derive(Debug)]
-struct NeedsRecords(Option<Feed>);
+struct CountedWatcher {
+    feed: Feed,
+    with_records: bool,
+}
 
-impl NeedsRecords {
-    fn new(feed: &Feed, needs: bool) -> Self {
-        if needs {
+impl CountedWatcher {
+    fn new(feed: &Feed, with_records: bool) -> Self {
+        feed.0.watchers.fetch_add(1, Ordering::Relaxed);
+        if with_records {
             feed.0.watchers_with_records.fetch_add(1, Ordering::Relaxed);
         }
-        Self(needs.then(|| feed.clone()))
+        if feed.0.head.borrow().in_recovery {
+            // The tailer polls more often from now on.
+            feed.0.wake.notify_one();
+        }
+        Self { feed: feed.clone(), with_records }
     }
 }
 
-impl Drop for NeedsRecords {
+impl Drop for CountedWatcher {
     fn drop(&mut self) {
-        if let Some(feed) = &self.0 {
-            feed.0.watchers_with_records.fetch_sub(1, Ordering::Relaxed);
+        self.feed.0.watchers.fetch_sub(1, Ordering::Relaxed);
+        if self.with_records {
+            self.feed.0.watchers_with_records.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

@@ -4,10 +4,14 @@
 use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgPool, Row, postgres::PgRow};
+use sqlx::{AssertSqlSafe, FromRow, PgExecutor, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    epoch::{IS_JUDGED, IS_SYNCHRONOUS},
+    pool::server_watch::Server,
+};
 use crate::model::resource::Collection;
 pub use crate::pb::change::Kind;
 
@@ -71,15 +75,30 @@ pub async fn lock(tx: Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Assigns the next positions to the changes, and returns the last position of each write; for a write without changes
-/// that is the position before it. The transaction holds the feed's lock, and must commit next.
+/// The result of [`append`].
+#[derive(Debug)]
+pub struct Appended {
+    /// The epoch before the transaction.
+    pub epoch: Arc<str>,
+    /// The newest position before the transaction.
+    pub head: i64,
+    /// The last number of each write; for a write without changes the number before it.
+    pub numbers: Vec<i64>,
+    /// True if the feed belongs to this server's history, and commits wait for a standby if it says so. Otherwise the
+    /// epoch must be judged before the transaction commits.
+    pub is_judged: bool,
+    /// True if the commit waits for a standby.
+    pub is_synchronous: bool,
+}
+
+/// Assigns the next positions to the changes. The transaction holds the feed's lock, and must commit next.
 ///
 /// The lock needs a statement of its own: under READ COMMITTED a statement takes its snapshot when it begins, and the
 /// highest position must be read after the lock was obtained.
 ///
 /// # Errors
 /// `NoRange` if the log has no partition for a position, or the database fails.
-pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Vec<Position>, StoreError> {
+pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Appended, StoreError> {
     let count = writes.iter().map(|write| write.entries.len()).sum();
     let (mut collections, mut ids, mut kinds) =
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
@@ -98,7 +117,7 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Vec<Posit
         }
     }
 
-    let (epoch, mut number): (String, i64) = sqlx::query_as(
+    let (epoch, head, is_judged, is_synchronous): (String, i64, bool, bool) = sqlx::query_as(AssertSqlSafe(format!(
         "with head as (
              select greatest(coalesce(max(position), 0), (select floor from feed)) as position,
                     greatest(clock_timestamp(), (select time from change order by position desc limit 1)) as time
@@ -112,9 +131,9 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Vec<Posit
                   unnest($1::smallint[], $2::uuid[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::boolean[])
                       with ordinality as entry (collection, id, kind, revision, actor, request_id, last, number)
          )
-         select feed.epoch, head.position
-         from feed, head",
-    )
+         select feed.epoch, head.position, {IS_JUDGED} and feed.synchronous = {IS_SYNCHRONOUS}, {IS_SYNCHRONOUS}
+         from feed, head"
+    )))
     .bind(collections)
     .bind(ids)
     .bind(kinds)
@@ -125,13 +144,13 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Vec<Posit
     .fetch_one(&mut *tx)
     .await?;
 
-    let epoch: Arc<str> = epoch.into();
-    let positions = writes.iter().map(|write| {
+    let mut number = head;
+    let numbers = writes.iter().map(|write| {
         // A batch is bounded: the cast cannot overflow.
         number += write.entries.len() as i64;
-        Position { epoch: Arc::clone(&epoch), number }
+        number
     });
-    Ok(positions.collect())
+    Ok(Appended { epoch: epoch.into(), head, numbers: numbers.collect(), is_judged, is_synchronous })
 }
 
 /// A change as it is stored.
@@ -192,16 +211,43 @@ impl<'r> FromRow<'r, PgRow> for StoredChange {
 pub struct FeedBounds {
     /// The name of this history.
     pub epoch: Arc<str>,
+    /// Counts the epochs. Of two epochs the newer one has the higher number.
+    pub epoch_number: i64,
     /// Changes up to this position have been deleted.
     pub floor: i64,
     /// The newest position; the floor if there is no change after it.
     pub head: i64,
 }
 
-/// A page of changes in the order of positions, and the bounds of the feed in the same snapshot.
+/// The server that answered a read of the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    pub server: Server,
+    /// False if the feed does not belong to this server's history: its epoch must be judged. True on a server in
+    /// recovery, which cannot judge.
+    pub is_judged: bool,
+}
+
+/// The columns of [`FeedBounds`] and [`Source`].
+const STATE: &str = "feed.epoch, feed.epoch_number, feed.floor,
+                greatest(feed.floor, (select max(position) from change)) as head";
+
+/// A row with the columns of [`STATE`], `Server::COLUMNS` and `is_judged`.
+fn state_of(row: &PgRow) -> sqlx::Result<(FeedBounds, Source)> {
+    let bounds = FeedBounds {
+        epoch: row.try_get::<String, _>("epoch")?.into(),
+        epoch_number: row.try_get("epoch_number")?,
+        floor: row.try_get("floor")?,
+        head: row.try_get("head")?,
+    };
+    Ok((bounds, Source { server: Server::from_row(row)?, is_judged: row.try_get("is_judged")? }))
+}
+
+/// A page of changes in the order of positions, and the state of the feed in the same snapshot.
 #[derive(Debug, Clone)]
 pub struct ChangePage {
     pub bounds: FeedBounds,
+    pub source: Source,
     /// The change at the start position, if it has not been deleted.
     pub before: Option<StoredChange>,
     /// The changes after the start position.
@@ -221,10 +267,9 @@ impl ChangePage {
 /// # Errors
 /// `Damaged` if the feed has no state, or the database fails.
 pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePage, StoreError> {
-    // One statement, and so one snapshot: the bounds matches the changes.
-    let rows = sqlx::query(
-        "select feed.epoch, feed.floor,
-                greatest(feed.floor, (select max(position) from change)) as head,
+    // One statement, and so one snapshot: the bounds match the changes.
+    let rows = sqlx::query(AssertSqlSafe(format!(
+        "select {STATE}, {}, {IS_JUDGED} as is_judged,
                 next.position, next.collection, next.id, next.kind, next.revision, next.time, next.actor,
                 next.request_id, next.last
          from feed
@@ -236,45 +281,68 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
              limit $2 + 1
          ) as next on true
          order by next.position",
-    )
+        Server::COLUMNS
+    )))
     .bind(position)
     .bind(limit)
     .fetch_all(pool)
     .await?;
-    let first = rows.first().ok_or_else(|| StoreError::Damaged("feed".to_owned()))?;
-    let bounds = FeedBounds {
-        epoch: first.try_get::<String, _>("epoch")?.into(),
-        floor: first.try_get("floor")?,
-        head: first.try_get("head")?,
-    };
+    let (bounds, source) = state_of(rows.first().ok_or_else(|| StoreError::Damaged("feed".to_owned()))?)?;
     let is_change = |row: &&PgRow| row.try_get::<Option<i64>, _>("position").is_ok_and(|position| position.is_some());
     let mut changes: Vec<_> = rows.iter().filter(is_change).map(StoredChange::from_row).collect::<Result<_, _>>()?;
     let is_start = |change: &StoredChange| change.position == position;
     let before = changes.first().is_some_and(is_start).then(|| changes.remove(0));
     // A page is bounded: the cast cannot overflow.
     changes.truncate(limit as usize);
-    Ok(ChangePage { bounds, before, changes })
+    Ok(ChangePage { bounds, source, before, changes })
 }
 
 /// The change at a position, if it has not been deleted.
 ///
 /// # Errors
 /// The database fails.
-pub async fn at(pool: &PgPool, position: i64) -> Result<Option<StoredChange>, StoreError> {
-    let change = sqlx::query_as("select * from change where position = $1").bind(position).fetch_optional(pool).await?;
-    Ok(change)
+pub async fn at(
+    executor: impl PgExecutor<'_>,
+    position: i64,
+) -> Result<Option<StoredChange>, StoreError> {
+    let change = sqlx::query_as("select * from change where position = $1").bind(position).fetch_optional(executor);
+    Ok(change.await?)
 }
 
-/// The epoch of the feed, and its first and last kept positions.
+/// The state of the feed, and the newest change if it has not been deleted, in one snapshot.
 ///
 /// # Errors
 /// The database fails.
-pub async fn bounds(pool: &PgPool) -> Result<FeedBounds, StoreError> {
-    let (epoch, floor, head): (String, i64, i64) =
-        sqlx::query_as("select epoch, floor, greatest(floor, (select max(position) from change)) from feed")
-            .fetch_one(pool)
-            .await?;
-    Ok(FeedBounds { epoch: epoch.into(), floor, head })
+pub async fn newest(pool: &PgPool) -> Result<(FeedBounds, Source, Option<StoredChange>), StoreError> {
+    let row = sqlx::query(AssertSqlSafe(format!(
+        "select {STATE}, {}, {IS_JUDGED} as is_judged,
+                newest.position, newest.collection, newest.id, newest.kind, newest.revision, newest.time, newest.actor,
+                newest.request_id, newest.last
+         from feed
+         left join lateral (
+             select *
+             from change
+             order by position desc
+             limit 1
+         ) as newest on true",
+        Server::COLUMNS
+    )))
+    .fetch_one(pool)
+    .await?;
+    let (bounds, source) = state_of(&row)?;
+    let has_change = row.try_get::<Option<i64>, _>("position")? == Some(bounds.head);
+    let newest = has_change.then(|| StoredChange::from_row(&row)).transpose()?;
+    Ok((bounds, source, newest))
+}
+
+/// The state of the feed.
+///
+/// # Errors
+/// The database fails.
+pub async fn state(pool: &PgPool) -> Result<(FeedBounds, Source), StoreError> {
+    let statement = format!("select {STATE}, {}, {IS_JUDGED} as is_judged from feed", Server::COLUMNS);
+    let row = sqlx::query(AssertSqlSafe(statement)).fetch_one(pool).await?;
+    Ok(state_of(&row)?)
 }
 
 /// The position of the newest change. A later read sees that change and all before it.
@@ -282,21 +350,8 @@ pub async fn bounds(pool: &PgPool) -> Result<FeedBounds, StoreError> {
 /// # Errors
 /// The database fails.
 pub async fn head(pool: &PgPool) -> Result<Position, StoreError> {
-    let FeedBounds { epoch, head, .. } = bounds(pool).await?;
+    let (FeedBounds { epoch, head, .. }, _) = state(pool).await?;
     Ok(Position { epoch, number: head })
-}
-
-/// Replaces the epoch if it still is `ended`, and returns the current one.
-///
-/// # Errors
-/// `ReadOnly` on a standby, or the database fails.
-pub async fn renew_epoch(pool: &PgPool, ended: &str) -> Result<Arc<str>, StoreError> {
-    sqlx::query("update feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8) where epoch = $1")
-        .bind(ended)
-        .execute(pool)
-        .await?;
-    let epoch: String = sqlx::query_scalar("select epoch from feed").fetch_one(pool).await?;
-    Ok(epoch.into())
 }
 
 /// Notifies the listening instances, with this instance's name as payload. Never call this in a write transaction: the

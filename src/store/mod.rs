@@ -10,6 +10,7 @@ pub mod article;
 pub mod article_copies;
 pub mod article_text;
 pub mod change;
+pub mod epoch;
 pub mod error;
 mod from_row;
 pub mod meeting;
@@ -34,6 +35,7 @@ use uuid::Uuid;
 use self::pool::{
     ANSWER_TIMEOUT, ConnectionPools, answers,
     batch_loader::{BATCH_BYTES, BatchLoader, BatchResult},
+    server_watch::ServerWatch,
 };
 pub use self::{
     error::StoreError,
@@ -130,6 +132,11 @@ impl Store {
     /// The pool for the tailer and for maintenance.
     pub fn feed(&self) -> &PgPool {
         &self.pools.feed
+    }
+
+    /// The server that the connections reach.
+    pub fn server_watch(&self) -> &ServerWatch {
+        &self.pools.server_watch
     }
 
     /// The ids among these that records have, deleted ones included.

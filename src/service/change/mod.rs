@@ -9,6 +9,7 @@ use std::{pin::Pin, sync::Arc, time::SystemTime};
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use prost_types::Timestamp;
+use tokio::time::{Instant, sleep};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
@@ -22,7 +23,7 @@ use crate::{
     feed::{
         Feed,
         entry::FeedEntry,
-        watch_start::{Start, StartError},
+        watch_start::{BEHIND_RETRY, BEHIND_TIMEOUT, Start, StartError},
         watcher::{self, ResumePoint, WatchError, WatchEvent, Watcher},
     },
     model::{
@@ -57,7 +58,7 @@ impl ChangeService for Api {
     ) -> Result<Response<Self::WatchChangesStream>, Status> {
         let WatchChangesRequest { start, filter, include_resource } = self.read(request).await?;
         let (filter, cursors) = parse_filter(self, &filter)?;
-        let start = resolve_start(self, &cursors, start).await?;
+        let start = resolve_start(self, &cursors, start, true).await?;
         let watcher = Watcher::new(&self.feed, start, filter, include_resource, self.heartbeat);
         let included = include_resource.then_some(self.message_bound);
         let changes = ChangeStream { watcher, cursors, included, lifetime: self.stream_limits.begin() };
@@ -73,7 +74,7 @@ impl ChangeService for Api {
     ) -> Result<Response<ListChangesResponse>, Status> {
         let ListChangesRequest { start, filter, include_resource, page_size } = self.read(request).await?;
         let (filter, cursors) = parse_filter(self, &filter)?;
-        let (start, _) = resolve_start(self, &cursors, start.map(start_of)).await?;
+        let (start, _) = resolve_start(self, &cursors, start.map(start_of), false).await?;
         let size = match usize::try_from(page_size).unwrap_or(0) {
             0 => DEFAULT_SIZE,
             size => size.min(MAX_SIZE),
@@ -136,12 +137,14 @@ async fn feed_error(feed: &Feed, cursors: &Cursors, resume_point: &ResumePoint, 
     match error {
         WatchError::Stopping => ServiceError::Stopping,
         WatchError::Broken => ServiceError::Defect,
+        WatchError::Behind(head) => ServiceError::NotReached(head.to_string()),
         WatchError::Store(error) => error.into(),
         // Starting at the resume point again returns the error with its details.
         WatchError::Expired | WatchError::EpochChanged => {
-            match feed.resume_point(Start::ResumePoint(resume_point.clone())).await {
+            match feed.resume_point(Start::ResumePoint(resume_point.clone()), false).await {
                 Err(error) => start_error(error, cursors),
-                Ok(_) => ServiceError::Contention,
+                // The read has reached another server, on which the point is valid.
+                Ok(_) => ServiceError::NotReached(feed.head().to_string()),
             }
         }
     }
@@ -153,11 +156,13 @@ fn parse_filter(api: &Api, filter: &str) -> Result<(Filter, Cursors), ServiceErr
     Ok((parsed, Cursors::of(filter, api.token_key)))
 }
 
-/// Resolves a requested start to a resume point, and returns it with the newest position of the feed.
+/// Resolves a requested start to a resume point, and returns it with the newest position of the feed. With
+/// `may_be_ahead`, a server in recovery may not have the point yet.
 async fn resolve_start(
     api: &Api,
     cursors: &Cursors,
     requested: Option<RequestedStart>,
+    may_be_ahead: bool,
 ) -> Result<(ResumePoint, i64), ServiceError> {
     let start = match requested {
         Some(RequestedStart::Cursor(cursor)) => {
@@ -176,13 +181,14 @@ async fn resolve_start(
         Some(RequestedStart::Origin(origin)) if origin == pb::Origin::Beginning as i32 => Start::Beginning,
         Some(RequestedStart::Origin(_)) | None => Start::Now,
     };
-    api.feed.resume_point(start).await.map_err(|error| start_error(error, cursors))
+    api.feed.resume_point(start, may_be_ahead).await.map_err(|error| start_error(error, cursors))
 }
 
 fn start_error(error: StartError, cursors: &Cursors) -> ServiceError {
     match error {
         StartError::EpochChanged(epoch) => ServiceError::EpochChanged(epoch),
         StartError::InFuture(head) => ServiceError::InFuture(head.to_string()),
+        StartError::Behind(head) => ServiceError::NotReached(head.to_string()),
         StartError::Expired(oldest, time) => ServiceError::CursorExpired {
             oldest_cursor: cursors.write(&oldest),
             oldest_time: time.map(timestamp).map(|time| time.to_string()).unwrap_or_default(),
@@ -205,6 +211,7 @@ async fn page(
     let first = resume_point.position;
     let mut answer = ListChangesResponse::default();
     let (mut bytes, mut is_full) = (0, false);
+    let deadline = Instant::now() + BEHIND_TIMEOUT;
     while !is_full && resume_point.position < first + MAX_SCANNED {
         // Without a filter every change matches, so no more than the missing ones are read.
         let limit = match *filter == Filter::EVERYTHING {
@@ -214,6 +221,11 @@ async fn page(
         let read = watcher::page(&api.feed, &resume_point, with_records, limit, PAGE_BYTES).await;
         let (mut entries, reaches_head) = match read {
             Ok(read) => read,
+            Err(WatchError::Behind(_)) if !answer.changes.is_empty() => break,
+            Err(WatchError::Behind(_)) if Instant::now() < deadline => {
+                sleep(BEHIND_RETRY).await;
+                continue;
+            }
             Err(error) => return Err(feed_error(&api.feed, cursors, &resume_point, error).await),
         };
         while let Some(entry) = entries.pop_front() {

@@ -18,12 +18,14 @@ use std::time::Duration;
 use tonic::Request;
 
 use super::{Api, check, error::ServiceError, metadata};
-use crate::{model::rules::Check, store::change::Position};
+use crate::{feed::head::Reached, model::rules::Check, store::change::Position};
 
 /// Request metadata: the position that the read must include.
 const MIN_POSITION: &str = "readout-min-position";
 /// Maximum wait for that position.
 const MIN_POSITION_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum wait for the first read of the feed after connections have reached another server.
+const NEW_SERVER_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Api {
     /// Reads and checks a request, once reads include the position that the caller requires.
@@ -55,18 +57,17 @@ impl Api {
             };
             self.reach(&position).await?;
         }
+        // What is read is as of the head, which must be of the server that answers.
+        self.feed.await_current_head(NEW_SERVER_TIMEOUT).await;
         Ok(request.into_inner())
     }
 
     /// Waits until reads include a position.
     async fn reach(&self, position: &Position) -> Result<(), ServiceError> {
-        if self.feed.reach(position, MIN_POSITION_TIMEOUT).await? {
-            return Ok(());
-        }
-        let head = self.feed.head();
-        match head.epoch == position.epoch {
-            true => Err(ServiceError::NotReached(head.to_string())),
-            false => Err(ServiceError::EpochChanged(head.epoch.to_string())),
+        match self.feed.reach(position, MIN_POSITION_TIMEOUT).await? {
+            Reached::Included => Ok(()),
+            Reached::NotYet(head) => Err(ServiceError::NotReached(head.to_string())),
+            Reached::OtherEpoch(head) => Err(ServiceError::EpochChanged(head.epoch.to_string())),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Connection pools, one per purpose, so that cheap requests do not wait behind expensive ones. A fair queue in front of
-//! a pool shares its connections among callers, `batch_loader` joins concurrent reads by key into one query.
+//! a pool shares its connections among callers, `batch_loader` joins concurrent reads by key into one query,
+//! `server_watch` follows the server that the connections reach.
 
 pub mod batch_loader;
+pub mod server_watch;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
     Connection, PgConnection, PgPool,
@@ -11,6 +13,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
+use self::server_watch::ServerWatch;
 use crate::fairness::FairQueue;
 
 /// Connections of the feed's pool: the tailer, the notifier, the listener, and one for cancellations.
@@ -61,6 +64,7 @@ pub(super) struct ConnectionPools {
     pub questions: GatedPool,
     pub writes: PgPool,
     pub feed: PgPool,
+    pub server_watch: Arc<ServerWatch>,
 }
 
 /// A pool behind a queue that admits as many queries as there are connections.
@@ -107,6 +111,8 @@ impl ConnectionPools {
             ("jit", "off"),
             ("work_mem", "32MB"),
         ]);
+        let server_watch = Arc::<ServerWatch>::default();
+        let pool = |size| pool(size, &server_watch);
         let gated = |class, size: u32, longest_wait| {
             let queue = FairQueue::new(class, size as usize, longest_wait);
             // A connection for each unit of the queue, its reserve included.
@@ -124,6 +130,7 @@ impl ConnectionPools {
             questions: gated("question", limits.questions, limits.wait),
             writes: pool(limits.writes).connect_lazy_with(options),
             feed: pool(FEED_CONNECTIONS).connect_lazy_with(feed_options),
+            server_watch: Arc::clone(&server_watch),
         }
     }
 
@@ -155,13 +162,23 @@ impl ConnectionPools {
 
 /// The options of a pool. A connection is pinged before use only after it was idle: for a busy one a ping would cost as
 /// much as the query. Each ping has a timeout, since a silent connection would otherwise occupy its slot indefinitely.
-fn pool(size: u32) -> PgPoolOptions {
+fn pool(size: u32, server_watch: &Arc<ServerWatch>) -> PgPoolOptions {
+    let [on_connect, on_acquire] = [(); 2].map(|()| Arc::clone(server_watch));
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
-        .after_connect(|connection, _| Box::pin(end_statements_with_client(connection)))
-        .before_acquire(|connection, meta| Box::pin(is_alive(connection, meta.idle_for)))
+        .after_connect(move |connection, _| {
+            let server_watch = Arc::clone(&on_connect);
+            Box::pin(async move {
+                server_watch.check(connection).await?;
+                end_statements_with_client(connection).await
+            })
+        })
+        .before_acquire(move |connection, meta| {
+            let is_retired = on_acquire.is_retired(meta.age);
+            Box::pin(async move { Ok(!is_retired && is_alive(connection, meta.idle_for).await?) })
+        })
         // A call that was dropped at its deadline leaves a statement running. Its connection returns to the pool only
         // when it answers again, and is closed if it does not.
         .after_release(|connection, _| Box::pin(async { wait_until_idle(connection).await.map(|()| true) }))

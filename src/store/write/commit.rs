@@ -1,31 +1,43 @@
 //! The transaction of a batch, in this order: claims and new rows, revisions and index rows, the feed's lock, checks,
 //! settle tasks, positions, commit.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{Connection, PgConnection, PgPool};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{BatchOutcome, Claim, Write, idempotency, provenance::attributed, reference, settle_queue};
 use crate::store::{
-    BATCH_TIMEOUT, StoreError, Tx, article, article_text, change, meeting, participant, report, statement,
+    BATCH_TIMEOUT, StoreError, Tx, article, article_text,
+    change::{self, Position},
+    epoch::{self, KnownHead},
+    meeting, participant, report, statement,
 };
 
-/// Writes a batch in one transaction. No two of its writes may have the same exclusive claim.
+/// A commit that waits for a standby for longer than this may have ended its wait without the standby.
+const LONG_WAIT: Duration = Duration::from_millis(100);
+
+/// Writes a batch in one transaction. No two of its writes may have the same exclusive claim. A new epoch begins with
+/// it if the database may lack changes, or lacks those that the instance knows.
 ///
 /// # Errors
 /// `Unknown` if the connection was lost during COMMIT, or the batch timed out: the transaction may have been committed.
 /// Any other error means that nothing was written.
-pub async fn commit(pool: &PgPool, batch: &[&Write]) -> Result<BatchOutcome, StoreError> {
-    timeout(BATCH_TIMEOUT, commit_in_time(pool, batch)).await.unwrap_or_else(|elapsed| {
+pub async fn commit(pool: &PgPool, batch: &[&Write], known: &KnownHead) -> Result<BatchOutcome, StoreError> {
+    timeout(BATCH_TIMEOUT, commit_in_time(pool, batch, known)).await.unwrap_or_else(|elapsed| {
         // The COMMIT may have been sent.
         Err(StoreError::Unknown(sqlx::Error::Io(elapsed.into())))
     })
 }
 
-async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<BatchOutcome, StoreError> {
+async fn commit_in_time(pool: &PgPool, batch: &[&Write], known: &KnownHead) -> Result<BatchOutcome, StoreError> {
     let mut connection = pool.acquire().await?;
-    let committed = commit_on(&mut connection, batch).await;
+    let committed = commit_on(&mut connection, batch, known).await;
     if matches!(committed, Err(StoreError::ReadOnly(_))) {
         // After a failover only a new connection reaches the primary.
         connection.close_on_drop();
@@ -33,7 +45,11 @@ async fn commit_in_time(pool: &PgPool, batch: &[&Write]) -> Result<BatchOutcome,
     committed
 }
 
-async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<BatchOutcome, StoreError> {
+async fn commit_on(
+    connection: &mut PgConnection,
+    batch: &[&Write],
+    known: &KnownHead,
+) -> Result<BatchOutcome, StoreError> {
     let mut tx = connection.begin().await?;
     let mut lost = claim(&mut tx, batch).await?;
     if !lost.is_empty() {
@@ -72,9 +88,27 @@ async fn commit_on(connection: &mut PgConnection, batch: &[&Write]) -> Result<Ba
         return Ok(BatchOutcome::Lost(lost));
     }
     let is_unsettled = settle_queue::enqueue(&mut tx, batch).await?;
-    let positions = change::append(&mut tx, &changes).await?;
+    let appended = change::append(&mut tx, &changes).await?;
+    let epoch = epoch::judge_appended(&mut tx, known, &appended).await?;
+    let started = Instant::now();
     tx.commit().await.map_err(StoreError::of_commit)?;
-    Ok(BatchOutcome::Committed(positions, is_unsettled))
+    if appended.is_synchronous && started.elapsed() > LONG_WAIT {
+        confirm(connection).await?;
+    }
+    let position = |number| Position { epoch: Arc::clone(&epoch), number };
+    Ok(BatchOutcome::Committed(appended.numbers.into_iter().map(position).collect(), is_unsettled))
+}
+
+/// Checks that the standby has a transaction that was committed after a long wait. The wait also ends when an operator
+/// takes the standby out of `synchronous_standby_names`. The transaction is then committed, but its positions must not
+/// be acknowledged: a failover could lose them.
+async fn confirm(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let not_confirmed = |cause: String| StoreError::Unknown(sqlx::Error::Io(io::Error::other(cause)));
+    match epoch::judge_waited(connection).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(not_confirmed("commits no longer wait for a standby".into())),
+        Err(error) => Err(not_confirmed(error.to_string())),
+    }
 }
 
 /// Takes the claims on keys and records, and returns those that are lost. `reference`, `report` and `settle_queue`

@@ -1,0 +1,155 @@
+//! The head of the feed: the newest position that an instance has read, and the wait of reads for a position.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time;
+
+use super::tailer::{Feed, FeedInner};
+use crate::store::{
+    StoreError,
+    change::{self, FeedBounds, Position, StoredChange},
+    epoch::KnownHead,
+};
+
+/// The head of the feed, as far as this instance has read it.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The first and last positions of the feed.
+    pub bounds: FeedBounds,
+    /// `StoredChange::mark` of the newest change; zeros if that change is not kept.
+    pub mark: [u8; 8],
+    /// The commit time of the newest change.
+    pub time: Option<DateTime<Utc>>,
+    /// True if a position is missing: no further changes are sent.
+    pub is_broken: bool,
+    /// True if the server is in recovery. It cannot judge epochs, and is waited for while it is behind.
+    pub in_recovery: bool,
+    /// The newest position of a server in recovery that is behind this head, and what reads include meanwhile.
+    pub behind: Option<Position>,
+    /// `ServerWatch::changes` before this head was read.
+    pub server_changes: u64,
+}
+
+impl Head {
+    /// The head of a feed with these bounds and this newest change.
+    pub fn of(bounds: FeedBounds, newest: Option<&StoredChange>, in_recovery: bool, server_changes: u64) -> Self {
+        let mark = newest.map(StoredChange::mark).unwrap_or_default();
+        let time = newest.map(|change| change.time);
+        Self { bounds, mark, time, is_broken: false, in_recovery, behind: None, server_changes }
+    }
+
+    /// The position of the head.
+    pub fn position(&self) -> Position {
+        Position { epoch: self.bounds.epoch.clone(), number: self.bounds.head }
+    }
+}
+
+/// The result of waiting for a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reached {
+    /// Every later read includes the position.
+    Included,
+    /// Reads do not include it yet. Holds the newest position that they include.
+    NotYet(Position),
+    /// The feed has another epoch. Holds its newest position.
+    OtherEpoch(Position),
+}
+
+impl Feed {
+    /// The newest position that reads include. Every later read includes it.
+    pub fn head(&self) -> Position {
+        let head = self.0.head.borrow();
+        if let Some(behind) = &head.behind {
+            return behind.clone();
+        }
+        let position = head.position();
+        match &*self.0.committed() {
+            Some(committed) if committed.epoch == position.epoch && committed.number > position.number => {
+                committed.clone()
+            }
+            _ => position,
+        }
+    }
+
+    /// The newest change that this instance knows.
+    pub fn known_head(&self) -> KnownHead {
+        self.0.known_head()
+    }
+
+    /// Waits until reads include a position, for at most `timeout`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn reach(&self, position: &Position, timeout: Duration) -> Result<Reached, StoreError> {
+        let reached = |head: Position| match head.epoch == position.epoch {
+            true if head.number >= position.number => Reached::Included,
+            true => Reached::NotYet(head),
+            false => Reached::OtherEpoch(head),
+        };
+        if self.has_current_head() && reached(self.head()) == Reached::Included {
+            return Ok(Reached::Included);
+        }
+        // The database may be ahead of the tailer, and a server that has just taken over may be behind it.
+        let (bounds, source) = change::state(self.0.store.reads()).await?;
+        let of_database = reached(Position { epoch: bounds.epoch, number: bounds.head });
+        match of_database {
+            Reached::Included => return Ok(of_database),
+            // A server that is behind may get to the epoch of the position.
+            Reached::OtherEpoch(_) if !source.server.in_recovery => return Ok(of_database),
+            _ => {}
+        }
+        let mut heads = self.0.head.subscribe();
+        let is_final = |head: &Head| {
+            let is_current = head.server_changes == self.0.store.server_watch().changes();
+            is_current
+                && match reached(head.behind.clone().unwrap_or_else(|| head.position())) {
+                    Reached::Included => true,
+                    Reached::OtherEpoch(_) => !head.in_recovery,
+                    Reached::NotYet(_) => false,
+                }
+        };
+        match time::timeout(timeout, heads.wait_for(is_final)).await {
+            Ok(Ok(_)) => Ok(reached(self.head())),
+            _ => Ok(match reached(self.head()) {
+                // The tailer has not read from the server that is current.
+                Reached::Included => Reached::NotYet(self.head()),
+                other => other,
+            }),
+        }
+    }
+
+    /// True if the tailer has read from the server that connections reach.
+    fn has_current_head(&self) -> bool {
+        self.0.head.borrow().server_changes == self.0.store.server_watch().changes()
+    }
+
+    /// Waits until the tailer has read from the server that connections reach, for at most `timeout`.
+    pub async fn await_current_head(&self, timeout: Duration) {
+        if !self.has_current_head() {
+            let mut heads = self.0.head.subscribe();
+            let is_current = |head: &Head| head.server_changes == self.0.store.server_watch().changes();
+            // Without an answer in time, `head` is older.
+            let _ = time::timeout(timeout, heads.wait_for(is_current)).await;
+        }
+    }
+}
+
+impl FeedInner {
+    /// The newest change that this instance knows.
+    pub fn known_head(&self) -> KnownHead {
+        let head = self.head.borrow();
+        let known = KnownHead {
+            epoch: head.bounds.epoch.clone(),
+            number: head.bounds.head,
+            marked: (head.bounds.head, head.mark),
+        };
+        match &*self.committed() {
+            Some(committed) if committed.epoch != known.epoch => {
+                KnownHead { epoch: committed.epoch.clone(), number: committed.number, ..KnownHead::default() }
+            }
+            Some(committed) => KnownHead { number: committed.number.max(known.number), ..known },
+            None => known,
+        }
+    }
+}
