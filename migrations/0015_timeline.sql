@@ -21,10 +21,13 @@ $$;
 alter table feed
     add column history text,
     add column synchronous boolean not null default false,
+    add column synchronous_from timestamptz not null default '-infinity',
     add column epoch_number bigint not null default 0;
 comment on column feed.history is 'server_history() of the server that gave the last positions';
 comment on column feed.synchronous is
     'every commit of this history, since the transaction that set it, waits until a standby has written it to disk';
+comment on column feed.synchronous_from is
+    'the mark is not set before this time, so that sessions with different settings do not end an epoch with each commit';
 comment on column feed.epoch_number is 'counts the epochs, so that an older one is told from a newer one';
 
 update feed

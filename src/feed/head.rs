@@ -1,16 +1,29 @@
-//! The head of the feed: the newest position that an instance has read, and the wait of reads for a position.
+//! The change feed of an instance, as its tasks share it, and its head: the newest position that the instance has read.
+//! Reads wait here for a position.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
-use tokio::time;
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    time,
+};
+use tokio_util::sync::CancellationToken;
 
-use super::tailer::{Feed, FeedInner};
+use super::ring::Ring;
 use crate::store::{
-    StoreError,
+    Store, StoreError,
     change::{self, FeedBounds, Position, StoredChange},
     epoch::KnownHead,
 };
+
+/// A query of the tailer that takes longer counts as a dead connection.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause after a failure.
+pub const RETRY: Duration = Duration::from_millis(250);
 
 /// The head of the feed, as far as this instance has read it.
 #[derive(Debug, Clone)]
@@ -45,6 +58,31 @@ impl Head {
     }
 }
 
+/// The change feed of this instance. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Feed(pub(super) Arc<FeedInner>);
+
+#[derive(Debug)]
+pub(super) struct FeedInner {
+    pub store: Store,
+    pub stopping: CancellationToken,
+    pub head: watch::Sender<Head>,
+    pub ring: RwLock<Ring>,
+    /// The number of watchers.
+    pub watchers: AtomicUsize,
+    /// The number of watchers that need records.
+    pub watchers_with_records: AtomicUsize,
+    pub catch_up_reads: Semaphore,
+    /// Wakes the tailer.
+    pub wake: Notify,
+    /// Wakes the task that notifies other instances.
+    pub notify_others: Notify,
+    /// The newest position that this instance has committed, which the tailer may not have read yet.
+    pub committed: Mutex<Option<Position>>,
+    /// The id of this instance, which distinguishes its own notifications from those of others.
+    pub instance: String,
+}
+
 /// The result of waiting for a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reached {
@@ -57,6 +95,18 @@ pub enum Reached {
 }
 
 impl Feed {
+    /// Records a commit of this instance, and wakes the tailer and the other instances.
+    pub fn committed(&self, position: &Position) {
+        {
+            let mut committed = self.0.committed();
+            if committed.as_ref().is_none_or(|known| known.epoch != position.epoch || known.number < position.number) {
+                *committed = Some(position.clone());
+            }
+        }
+        self.0.wake.notify_one();
+        self.0.notify_others.notify_one();
+    }
+
     /// The newest position that reads include. Every later read includes it.
     pub fn head(&self) -> Position {
         let head = self.0.head.borrow();
@@ -136,6 +186,10 @@ impl Feed {
 }
 
 impl FeedInner {
+    pub fn committed(&self) -> MutexGuard<'_, Option<Position>> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The newest change that this instance knows.
     pub fn known_head(&self) -> KnownHead {
         let head = self.head.borrow();

@@ -2,7 +2,8 @@
 //!
 //! Handlers prepare writes. The `committer` commits them in batches, and each write gets a position in the change log.
 //! The `tailer` reads the log once per instance into the `ring`, from which each `watcher` takes
-//! its changes. `head` is the newest position that it has read, `notification` wakes the tailers of other instances.
+//! its changes. `head` has the state that these share, and `notification` wakes the tailers of other
+//! instances.
 
 pub mod committer;
 pub mod entry;
@@ -15,4 +16,4 @@ pub mod tailer;
 pub mod watch_start;
 pub mod watcher;
 
-pub use self::{committer::Committer, record_locks::RecordLocks, tailer::Feed};
+pub use self::{committer::Committer, head::Feed, record_locks::RecordLocks};

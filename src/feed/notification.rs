@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgListener;
 use tokio::time;
 
-use super::tailer::{Feed, FeedInner, READ_TIMEOUT, RETRY};
+use super::head::{Feed, FeedInner, READ_TIMEOUT, RETRY};
 use crate::store::{StoreError, change};
 
 /// Minimum pause between two notifications of other instances.

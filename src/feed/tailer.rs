@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,9 +18,8 @@ use uuid::Uuid;
 
 use super::{
     entry::{self, FeedEntry},
-    head::Head,
+    head::{Feed, FeedInner, Head, READ_TIMEOUT, RETRY},
     metrics, notification,
-    ring::Ring,
 };
 use crate::store::{
     Store, StoreError,
@@ -37,37 +36,8 @@ const MAX_POLL: Duration = Duration::from_millis(250);
 /// Minimum pause between two reads, however many notifications arrive. One read takes all that was committed
 /// meanwhile.
 const PACE: Duration = Duration::from_millis(1);
-/// A query of the tailer that takes longer counts as a dead connection.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause after a failure.
-pub(super) const RETRY: Duration = Duration::from_millis(250);
 /// Maximum number of concurrent reads from the table for watchers that catch up.
 const CATCH_UP_READS: usize = 2;
-
-/// The change feed of this instance. Clones share it.
-#[derive(Debug, Clone)]
-pub struct Feed(pub(super) Arc<FeedInner>);
-
-#[derive(Debug)]
-pub(super) struct FeedInner {
-    pub store: Store,
-    pub stopping: CancellationToken,
-    pub head: watch::Sender<Head>,
-    pub ring: RwLock<Ring>,
-    /// The number of watchers.
-    pub watchers: AtomicUsize,
-    /// The number of watchers that need records.
-    pub watchers_with_records: AtomicUsize,
-    pub catch_up_reads: Semaphore,
-    /// Wakes the tailer.
-    pub wake: Notify,
-    /// Wakes the task that notifies other instances.
-    pub notify_others: Notify,
-    /// The newest position that this instance has committed, which the tailer may not have read yet.
-    pub committed: Mutex<Option<Position>>,
-    /// The id of this instance, which distinguishes its own notifications from those of others.
-    pub instance: String,
-}
 
 impl Feed {
     /// Starts the tailer, and the tasks that send and receive notifications. They end with `stopping`.
@@ -104,24 +74,6 @@ impl Feed {
         tokio::spawn(stopping.clone().run_until_cancelled_owned(notification::notify(feed.clone())));
         tokio::spawn(stopping.run_until_cancelled_owned(notification::listen(feed.clone())));
         Ok(feed)
-    }
-
-    /// Records a commit of this instance, and wakes the tailer and the other instances.
-    pub fn committed(&self, position: &Position) {
-        {
-            let mut committed = self.0.committed();
-            if committed.as_ref().is_none_or(|known| known.epoch != position.epoch || known.number < position.number) {
-                *committed = Some(position.clone());
-            }
-        }
-        self.0.wake.notify_one();
-        self.0.notify_others.notify_one();
-    }
-}
-
-impl FeedInner {
-    pub fn committed(&self) -> MutexGuard<'_, Option<Position>> {
-        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,21 +1,17 @@
 //! Resolves the start of a watch to a position in the feed.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep};
 
-use super::{tailer::Feed, watcher::ResumePoint};
+use super::{
+    head::Feed,
+    watcher::{BEHIND_RETRY, BEHIND_TIMEOUT, ResumePoint},
+};
 use crate::store::{
     StoreError,
     change::{self, FeedBounds, Position, Source, StoredChange},
     epoch::{self, KnownHead},
 };
-
-/// Maximum wait for a server in recovery that is behind the start.
-pub const BEHIND_TIMEOUT: Duration = Duration::from_secs(2);
-/// The pause between two reads from a server that is behind.
-pub const BEHIND_RETRY: Duration = Duration::from_millis(50);
 
 /// The start that a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,10 +81,11 @@ impl Feed {
         match start {
             Start::Beginning => self.point_at(bounds, bounds.floor).await,
             Start::Now => self.point_at(bounds, bounds.head).await,
-            Start::After(position) if in_recovery && (position.epoch != bounds.epoch || position.number > bounds.head) => {
-                Err(StartError::Behind(head()))
-            }
             Start::After(position) => {
+                let is_known = position.epoch == bounds.epoch && position.number <= bounds.head;
+                if in_recovery && !is_known {
+                    return Err(StartError::Behind(head()));
+                }
                 if position.epoch != bounds.epoch {
                     return Err(StartError::EpochChanged(bounds.epoch.to_string()));
                 }
@@ -149,11 +146,8 @@ impl Feed {
         if in_recovery {
             return Err(behind());
         }
-        let known = KnownHead {
-            epoch: point.epoch.clone(),
-            number: point.position,
-            marked: (point.position, point.mark),
-        };
+        let known =
+            KnownHead { epoch: point.epoch.clone(), number: point.position, marked: (point.position, point.mark) };
         match epoch::judge(self.0.store.writes(), &known).await {
             Ok(Some(epoch)) if epoch != point.epoch => Err(StartError::EpochChanged(epoch.to_string())),
             // The change was not lost: another connection has reached a server that is behind.

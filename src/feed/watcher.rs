@@ -11,10 +11,9 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     entry::{self, FeedEntry},
-    head::Head,
+    head::{Feed, FeedInner, Head},
     metrics::CountGuard,
-    tailer::{Feed, FeedInner, is_contiguous},
-    watch_start::BEHIND_RETRY,
+    tailer::is_contiguous,
 };
 use crate::{
     model::query::filter::Filter,
@@ -31,6 +30,11 @@ const PAGE_BYTES: i64 = 128 * 1024;
 const RING_BATCH: usize = 16;
 /// The number of changes that do not match after which a heartbeat is sent.
 const MAX_SKIPPED: usize = 1_000;
+
+/// Maximum wait for a server in recovery that is behind the start.
+pub const BEHIND_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause between two reads from a server that is behind.
+pub const BEHIND_RETRY: Duration = Duration::from_millis(50);
 
 /// A point between two changes, from which a watch can resume.
 #[derive(Debug, Clone, PartialEq, Eq)]

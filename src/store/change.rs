@@ -7,17 +7,22 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, FromRow, PgExecutor, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{
-    StoreError, Tx,
-    epoch::{IS_JUDGED, IS_SYNCHRONOUS},
-    pool::server_watch::Server,
-};
+use super::{StoreError, Tx, pool::server_watch::DatabaseServer};
 use crate::model::resource::Collection;
 pub use crate::pb::change::Kind;
 
 /// The advisory lock that serialises the end of all write transactions: its holder assigns the next positions.
 /// Arbitrary, but the same in every instance.
 const FEED_LOCK: i64 = 0x5245_4144_4f55_5401;
+
+/// SQL: true if the feed's last positions were given in this server's history, or if the server does not report its own.
+pub const IS_JUDGED: &str =
+    "coalesce(server_history(feed.tableoid), '') in ('', coalesce(feed.history, 'not recorded'))";
+
+/// SQL: true if a commit of this session waits until a standby has written it to disk, and the feed may be marked so.
+pub const IS_SYNCHRONOUS: &str = "(current_setting('synchronous_commit') in ('on', 'remote_apply')
+                 and current_setting('synchronous_standby_names') <> ''
+                 and (feed.synchronous or clock_timestamp() >= feed.synchronous_from))";
 
 /// A position in the feed. The epoch is part of it: after a restore the same numbers are assigned again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +92,7 @@ pub struct Appended {
     /// True if the feed belongs to this server's history, and commits wait for a standby if it says so. Otherwise the
     /// epoch must be judged before the transaction commits.
     pub is_judged: bool,
-    /// True if the commit waits for a standby.
+    /// True if the feed is marked as synchronous, and the commit waits for a standby.
     pub is_synchronous: bool,
 }
 
@@ -222,7 +227,7 @@ pub struct FeedBounds {
 /// The server that answered a read of the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source {
-    pub server: Server,
+    pub server: DatabaseServer,
     /// False if the feed does not belong to this server's history: its epoch must be judged. True on a server in
     /// recovery, which cannot judge.
     pub is_judged: bool,
@@ -232,7 +237,7 @@ pub struct Source {
 const STATE: &str = "feed.epoch, feed.epoch_number, feed.floor,
                 greatest(feed.floor, (select max(position) from change)) as head";
 
-/// A row with the columns of [`STATE`], `Server::COLUMNS` and `is_judged`.
+/// A row with the columns of [`STATE`], `DatabaseServer::COLUMNS` and `is_judged`.
 fn state_of(row: &PgRow) -> sqlx::Result<(FeedBounds, Source)> {
     let bounds = FeedBounds {
         epoch: row.try_get::<String, _>("epoch")?.into(),
@@ -240,7 +245,7 @@ fn state_of(row: &PgRow) -> sqlx::Result<(FeedBounds, Source)> {
         floor: row.try_get("floor")?,
         head: row.try_get("head")?,
     };
-    Ok((bounds, Source { server: Server::from_row(row)?, is_judged: row.try_get("is_judged")? }))
+    Ok((bounds, Source { server: DatabaseServer::from_row(row)?, is_judged: row.try_get("is_judged")? }))
 }
 
 /// A page of changes in the order of positions, and the state of the feed in the same snapshot.
@@ -281,7 +286,7 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
              limit $2 + 1
          ) as next on true
          order by next.position",
-        Server::COLUMNS
+        DatabaseServer::COLUMNS
     )))
     .bind(position)
     .bind(limit)
@@ -301,10 +306,7 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
 ///
 /// # Errors
 /// The database fails.
-pub async fn at(
-    executor: impl PgExecutor<'_>,
-    position: i64,
-) -> Result<Option<StoredChange>, StoreError> {
+pub async fn at(executor: impl PgExecutor<'_>, position: i64) -> Result<Option<StoredChange>, StoreError> {
     let change = sqlx::query_as("select * from change where position = $1").bind(position).fetch_optional(executor);
     Ok(change.await?)
 }
@@ -325,7 +327,7 @@ pub async fn newest(pool: &PgPool) -> Result<(FeedBounds, Source, Option<StoredC
              order by position desc
              limit 1
          ) as newest on true",
-        Server::COLUMNS
+        DatabaseServer::COLUMNS
     )))
     .fetch_one(pool)
     .await?;
@@ -340,7 +342,7 @@ pub async fn newest(pool: &PgPool) -> Result<(FeedBounds, Source, Option<StoredC
 /// # Errors
 /// The database fails.
 pub async fn state(pool: &PgPool) -> Result<(FeedBounds, Source), StoreError> {
-    let statement = format!("select {STATE}, {}, {IS_JUDGED} as is_judged from feed", Server::COLUMNS);
+    let statement = format!("select {STATE}, {}, {IS_JUDGED} as is_judged from feed", DatabaseServer::COLUMNS);
     let row = sqlx::query(AssertSqlSafe(statement)).fetch_one(pool).await?;
     Ok(state_of(&row)?)
 }

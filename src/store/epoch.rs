@@ -13,24 +13,20 @@
 //! system has the data: it is lost if that machine fails as well.) The log arrives in order, so that a standby that has
 //! the mark has everything before it. Of what comes after it, all commits that were acknowledged have waited. The first
 //! commit that does not wait any more begins a new epoch: its own transaction might not reach the standby, which would
-//! then find the mark, and continue the epoch without it.
+//! then find the mark, and continue the epoch without it. After that the mark is not set for a while.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use super::{
     StoreError, Tx,
-    change::{self, Appended},
+    change::{self, Appended, IS_SYNCHRONOUS},
 };
 
-/// SQL: true if the feed's last positions were given in this server's history, or if the server does not tell its own.
-pub const IS_JUDGED: &str =
-    "coalesce(server_history(feed.tableoid), '') in ('', coalesce(feed.history, 'not recorded'))";
-
-/// SQL: true if a commit of this session waits until a standby has written it to disk.
-pub const IS_SYNCHRONOUS: &str = "(current_setting('synchronous_commit') in ('on', 'remote_apply')
-                 and current_setting('synchronous_standby_names') <> '')";
+/// The time for which the feed is not marked as synchronous after a commit that did not wait. It bounds the number of
+/// epochs if sessions have different settings.
+const MARK_PAUSE: Duration = Duration::from_secs(10 * 60);
 
 /// The newest change that an instance has seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +47,7 @@ impl KnownHead {
 }
 
 /// The state on which a judgement is based.
-struct State {
+struct EpochState {
     epoch: String,
     history: Option<String>,
     server_history: String,
@@ -95,11 +91,7 @@ async fn judge_with(connection: &mut PgConnection, known: &KnownHead) -> Result<
 ///
 /// # Errors
 /// The database fails.
-pub(super) async fn judge_appended(
-    tx: Tx<'_>,
-    known: &KnownHead,
-    appended: &Appended,
-) -> Result<Arc<str>, StoreError> {
+pub(super) async fn judge_appended(tx: Tx<'_>, known: &KnownHead, appended: &Appended) -> Result<Arc<str>, StoreError> {
     if appended.is_judged && !known.is_after(&appended.epoch, appended.head) {
         return Ok(Arc::clone(&appended.epoch));
     }
@@ -112,7 +104,7 @@ pub(super) async fn judge_appended(
 /// # Errors
 /// The database fails.
 pub(super) async fn judge_waited(connection: &mut PgConnection) -> Result<bool, StoreError> {
-    let statement = AssertSqlSafe(format!("select {IS_SYNCHRONOUS}"));
+    let statement = AssertSqlSafe(format!("select {IS_SYNCHRONOUS} from feed"));
     let is_synchronous: bool = sqlx::query_scalar(statement).fetch_one(&mut *connection).await?;
     if !is_synchronous {
         judge_with(connection, &KnownHead::default()).await?;
@@ -148,7 +140,7 @@ async fn judge_at(tx: Tx<'_>, known: &KnownHead, head: i64) -> Result<Arc<str>, 
     Ok(epoch)
 }
 
-async fn state(tx: Tx<'_>) -> Result<State, StoreError> {
+async fn state(tx: Tx<'_>) -> Result<EpochState, StoreError> {
     let (epoch, history, server_history, was_synchronous, is_synchronous, was_standby) =
         sqlx::query_as(AssertSqlSafe(format!(
             "select epoch, history, coalesce(server_history(feed.tableoid), ''), synchronous, {IS_SYNCHRONOUS},
@@ -157,12 +149,12 @@ async fn state(tx: Tx<'_>) -> Result<State, StoreError> {
         )))
         .fetch_one(tx)
         .await?;
-    Ok(State { epoch, history, server_history, was_synchronous, is_synchronous, was_standby })
+    Ok(EpochState { epoch, history, server_history, was_synchronous, is_synchronous, was_standby })
 }
 
 /// The reason why the epoch ends, as far as the database itself shows.
-fn end_of(state: &State) -> Option<&'static str> {
-    // A server that does not tell its history is judged only by what instances have seen. A database that an older
+fn end_of(state: &EpochState) -> Option<&'static str> {
+    // A server that does not report its history is judged only by what instances have seen. A database that an older
     // release has written does not record it.
     let Some(history) = state.history.as_deref().filter(|_| !state.server_history.is_empty()) else { return None };
     if history == state.server_history {
@@ -195,18 +187,23 @@ async fn has_marked(tx: Tx<'_>, known: &KnownHead) -> Result<bool, StoreError> {
 }
 
 /// Records the history to which the next positions belong, with a new epoch if required. Returns the epoch.
-async fn record(tx: Tx<'_>, state: &State, is_new: bool) -> Result<Arc<str>, StoreError> {
+async fn record(tx: Tx<'_>, state: &EpochState, is_new: bool) -> Result<Arc<str>, StoreError> {
     let epoch: String = sqlx::query_scalar(
         "update feed
          set epoch = case when $1 then substr(md5(gen_random_uuid()::text), 1, 8) else epoch end,
              epoch_number = epoch_number + $1::int,
              history = coalesce(nullif($2, ''), history),
-             synchronous = $3
+             synchronous = $3,
+             synchronous_from = case
+                 when synchronous and not $3 then clock_timestamp() + make_interval(secs => $4)
+                 else synchronous_from
+             end
          returning epoch",
     )
     .bind(is_new)
     .bind(&state.server_history)
     .bind(state.is_synchronous)
+    .bind(MARK_PAUSE.as_secs_f64())
     .fetch_one(tx)
     .await?;
     Ok(epoch.into())
@@ -230,8 +227,8 @@ pub async fn renew(pool: &PgPool) -> Result<Arc<str>, StoreError> {
 mod tests {
     use super::*;
 
-    fn state(history: Option<&str>, server_history: &str, [was, is, standby]: [bool; 3]) -> State {
-        State {
+    fn state(history: Option<&str>, server_history: &str, [was, is, standby]: [bool; 3]) -> EpochState {
+        EpochState {
             epoch: "5c9e71d0".into(),
             history: history.map(str::to_owned),
             server_history: server_history.into(),
@@ -243,9 +240,7 @@ mod tests {
 
     #[test]
     fn epoch_continues_in_the_same_history_unless_commits_stop_to_wait() {
-        for (was, is, ends) in
-            [(false, false, false), (false, true, false), (true, true, false), (true, false, true)]
-        {
+        for (was, is, ends) in [(false, false, false), (false, true, false), (true, true, false), (true, false, true)] {
             let state = state(Some("7/00000001/16384"), "7/00000001/16384", [was, is, false]);
             assert_eq!(end_of(&state).is_some(), ends, "{was} {is}");
         }

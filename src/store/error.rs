@@ -1,7 +1,7 @@
 //! Errors of the database, grouped by what the caller can do about them. Only this file reads SQLSTATEs and constraint
 //! names.
 
-use sqlx::error::DatabaseError;
+use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 
 /// An error of the store. The database's own message goes to the log and never reaches a client.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,9 @@ pub enum StoreError {
     /// A deadlock, a serialization failure or a lock timeout: retry at once.
     #[error("conflict with another transaction")]
     Contention(#[source] sqlx::Error),
+    /// A standby ended a read that was in the way of the changes it replays: retry the read.
+    #[error("a standby ended a read to replay changes")]
+    RecoveryConflict(#[source] sqlx::Error),
     /// A statement exceeded the statement timeout.
     #[error("the statement exceeded its timeout")]
     TimedOut(#[source] sqlx::Error),
@@ -50,6 +53,7 @@ impl From<sqlx::Error> for StoreError {
         match &error {
             PoolTimedOut | PoolClosed | WorkerCrashed | Io(_) | Tls(_) | Protocol(_) => Self::Unavailable(error),
             Database(cause) => match sqlstate(cause.as_ref()).as_str() {
+                "40P01" | "40001" if is_recovery_conflict(cause.as_ref()) => Self::RecoveryConflict(error),
                 // deadlock, serialization failure, lock timeout
                 "40P01" | "40001" | "55P03" => Self::Contention(error),
                 "23514" if cause.table() == Some("change") && cause.constraint().is_none() => Self::NoRange,
@@ -88,6 +92,11 @@ impl StoreError {
         }
     }
 
+    /// True if a repeated read may succeed at once.
+    pub fn is_retryable_read(&self) -> bool {
+        matches!(self, Self::RecoveryConflict(_)) || self.is_connection_loss()
+    }
+
     /// Converts an error of a COMMIT: a database that became unavailable may have committed.
     pub fn of_commit(error: sqlx::Error) -> Self {
         match Self::from(error) {
@@ -95,6 +104,13 @@ impl StoreError {
             error => error,
         }
     }
+}
+
+/// True if a standby has ended the statement, or its session, to replay changes. It uses the SQLSTATEs of a deadlock and
+/// of a serialization failure, which other routines of the server report. The text depends on the server's language.
+fn is_recovery_conflict(error: &dyn DatabaseError) -> bool {
+    let error = error.try_downcast_ref::<PgDatabaseError>();
+    error.and_then(PgDatabaseError::routine) == Some("ProcessInterrupts")
 }
 
 /// The text of a defect for the log. The server's message for a data exception (class 22) quotes the data, so only its

@@ -16,8 +16,9 @@ use tracing_subscriber::{Layer, Registry, filter::Targets, fmt, layer::Subscribe
 pub use self::traces::Traces;
 use crate::config::{Log, LogFormat, Operations};
 
-/// Libraries whose debug output is large and may quote requests. A filter can still enable them by name.
-const QUIET: &str = "h2=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,sqlx=warn,tonic=info,tower=info";
+/// Libraries whose debug output is large and may quote requests. A filter can still enable them by name. A pool logs each
+/// connection to a standby that `ServerWatch` refuses as an error.
+const QUIET: &str = "h2=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,sqlx=warn,sqlx_core::pool::inner=off,tonic=info,tower=info";
 
 /// Starts the log of this process, and its traces if it serves. Only the first of several calls has an effect.
 ///

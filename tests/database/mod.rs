@@ -12,6 +12,7 @@ mod read_only;
 mod recovery;
 pub mod reindex;
 mod slow;
+mod standby;
 mod unavailable;
 mod url;
 

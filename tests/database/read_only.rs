@@ -6,7 +6,7 @@ use tonic::Code;
 
 use super::{Client, assert_recovers, assert_retryable, list, read, write};
 use crate::{
-    faults::{instances::Own, standby::Pair},
+    faults::{instances::Own, pair::Pair},
     support::{
         Service, cluster,
         data_dir::{DataDir, eventually},

@@ -6,10 +6,13 @@ mod database_connection;
 mod database_restart;
 mod database_session;
 mod dump_restore;
+mod failover;
 mod flawed_feed;
 mod history;
 mod instance_killed;
 pub mod instances;
+mod lagging_standby;
+pub mod pair;
 pub mod postgres_programs;
 mod proxy;
 mod ring;
@@ -17,7 +20,7 @@ pub mod rng;
 mod run;
 mod run_options;
 mod slow_watchers;
-pub mod standby;
+mod standby;
 mod validator;
 mod validator_tests;
 mod watcher;
@@ -42,7 +45,7 @@ struct Fault {
 }
 
 /// The time limit of a fault.
-const FAULT_TIMEOUT: Duration = Duration::from_secs(120);
+const FAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
 macro_rules! faults {
     ($($name:literal $run:path $(, $ordinary:ident)?;)*) => {
@@ -55,7 +58,7 @@ macro_rules! faults {
 }
 
 #[rustfmt::skip]
-const FAULTS: [Fault; 21] = faults! {
+const FAULTS: [Fault; 23] = faults! {
     "service killed, at any moment"                     instance_killed::killed, ordinary;
     "service frozen, with the feed's lock"              instance_killed::frozen;
     "database stopped, fast"                            database_restart::stopped_fast;
@@ -75,8 +78,10 @@ const FAULTS: [Fault; 21] = faults! {
     "watcher behind the ring"                           ring::run_watcher_falls_behind;
     "tailer cut off within a page"                      ring::cut_off;
     "dump and restore"                                  dump_restore::restored;
-    "standby promoted"                                  standby::promoted;
+    "standby promoted"                                  standby::promoted, ordinary;
     "standby promoted without its tail"                 standby::promoted_without_its_tail;
+    "standby behind, mixed in"                          lagging_standby::mixed_in, ordinary;
+    "failovers that lose changes"                       failover::failovers_that_lose_changes, ordinary;
 };
 
 #[tokio::test(flavor = "multi_thread")]

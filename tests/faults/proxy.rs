@@ -29,7 +29,8 @@ struct State {
     cuts: u64,
     /// Number of times that all connections were stalled permanently.
     strandings: u64,
-    socket: PathBuf,
+    /// Connections lead to these databases in turn.
+    sockets: Vec<PathBuf>,
 }
 
 /// A proxy. Its connections end when it is dropped.
@@ -43,17 +44,17 @@ impl Proxy {
     pub async fn to(socket: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let (state, _) = watch::channel(State { wire: Wire::Up, cuts: 0, strandings: 0, socket });
+        let (state, _) = watch::channel(State { wire: Wire::Up, cuts: 0, strandings: 0, sockets: vec![socket] });
         let states = state.subscribe();
         tokio::spawn(async move {
             let mut state = states.clone();
-            loop {
+            for number in 0.. {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
                     () = dropped(&mut state) => return,
                 };
                 if let Ok((client, _)) = accepted {
-                    tokio::spawn(forward(client, states.clone()));
+                    tokio::spawn(forward(client, states.clone(), number));
                 }
             }
         });
@@ -100,7 +101,12 @@ impl Proxy {
 
     /// Directs further connections to another database.
     pub fn lead_to(&self, socket: PathBuf) {
-        self.state.send_modify(|state| state.socket = socket);
+        self.lead_to_in_turn(&[socket]);
+    }
+
+    /// Directs further connections to these databases in turn.
+    pub fn lead_to_in_turn(&self, sockets: &[PathBuf]) {
+        self.state.send_modify(|state| state.sockets = sockets.to_vec());
     }
 }
 
@@ -109,12 +115,12 @@ async fn dropped(state: &mut watch::Receiver<State>) {
     while state.changed().await.is_ok() {}
 }
 
-async fn forward(client: tokio::net::TcpStream, mut states: watch::Receiver<State>) {
-    let State { wire, cuts, strandings, socket } = states.borrow().clone();
+async fn forward(client: tokio::net::TcpStream, mut states: watch::Receiver<State>, number: usize) {
+    let State { wire, cuts, strandings, sockets } = states.borrow().clone();
     if wire == Wire::Down {
         return;
     }
-    let Ok(database) = UnixStream::connect(socket).await else { return };
+    let Ok(database) = UnixStream::connect(&sockets[number % sockets.len()]).await else { return };
     let _ = client.set_nodelay(true);
     let (client_reads, client_writes) = client.into_split();
     let (database_reads, database_writes) = database.into_split();

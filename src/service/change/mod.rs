@@ -23,8 +23,8 @@ use crate::{
     feed::{
         Feed,
         entry::FeedEntry,
-        watch_start::{BEHIND_RETRY, BEHIND_TIMEOUT, Start, StartError},
-        watcher::{self, ResumePoint, WatchError, WatchEvent, Watcher},
+        watch_start::{Start, StartError},
+        watcher::{self, BEHIND_RETRY, BEHIND_TIMEOUT, ResumePoint, WatchError, WatchEvent, Watcher},
     },
     model::{
         change::start as start_of,

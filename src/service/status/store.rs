@@ -29,7 +29,8 @@ pub fn failed(error: &StoreError) -> Status {
             let message = "the question takes longer than it may: ask for less, by a filter say";
             return status(Code::DeadlineExceeded, ErrorReason::Deadline, message, []);
         }
-        StoreError::Unavailable(cause)
+        StoreError::RecoveryConflict(cause)
+        | StoreError::Unavailable(cause)
         | StoreError::Unknown(cause)
         | StoreError::ReadOnly(cause)
         | StoreError::Full(cause) => {
@@ -39,6 +40,10 @@ pub fn failed(error: &StoreError) -> Status {
         StoreError::Defect(cause) => tracing::error!(%error, cause = log_text(cause)),
     }
     match error {
+        StoreError::RecoveryConflict(_) => retry_later(
+            ErrorReason::DatabaseUnavailable,
+            "the database is a standby that ended the read to replay changes: repeat the call",
+        ),
         StoreError::Unavailable(_) | StoreError::NoRange => {
             retry_later(ErrorReason::DatabaseUnavailable, "the database is not available, or does not keep up")
         }

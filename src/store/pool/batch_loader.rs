@@ -244,11 +244,11 @@ async fn read_in_time<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<Ba
     timeout(BATCH_TIMEOUT, read_with_retry(read, keys)).await.map_err(StoreError::no_answer).flatten()
 }
 
-/// Reads, and retries once if the connection was lost.
+/// Reads, and retries once if the connection was lost or a standby ended the read.
 async fn read_with_retry<K: Clone, V>(read: &Read<K, V>, keys: Vec<K>) -> Result<BatchResult<K, V>, StoreError> {
     match read(keys.clone()).await {
-        Err(error) if error.is_connection_loss() => {
-            tracing::debug!(%error, "a read lost its connection and is retried");
+        Err(error) if error.is_retryable_read() => {
+            tracing::debug!(%error, "a read failed and is retried");
             read(keys).await
         }
         result => result,

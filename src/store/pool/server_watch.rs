@@ -17,14 +17,14 @@ const PRIMARY_SEARCH: Duration = Duration::from_secs(5);
 
 /// A run of a database server, and its role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Server {
+pub struct DatabaseServer {
     /// True for a standby, and for a server that is being restored. It can be behind, and does not accept writes.
     pub in_recovery: bool,
     /// In microseconds since 1970. Two servers do not have the same.
     start_time: i64,
 }
 
-impl Server {
+impl DatabaseServer {
     /// The columns that `from_row` reads.
     pub const COLUMNS: &'static str = "pg_is_in_recovery() as in_recovery,
                 (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint as start_time";
@@ -41,15 +41,15 @@ impl Server {
 /// Follows the server that the connections of a store reach.
 #[derive(Debug, Default)]
 pub struct ServerWatch {
-    state: Mutex<State>,
+    state: Mutex<WatchedServer>,
     /// Wakes the tailer after `changes` has increased.
     pub changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct WatchedServer {
     /// The server of the newest connection.
-    current: Option<Server>,
+    current: Option<DatabaseServer>,
     /// Number of times that `current` has changed.
     changes: u64,
     /// The time of the newest answer of a primary.
@@ -66,15 +66,15 @@ impl ServerWatch {
     /// # Errors
     /// It reaches a standby, and a primary is known; or it does not answer.
     pub async fn check(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        let columns = sqlx::AssertSqlSafe(format!("select {}", Server::COLUMNS));
-        let server = Server::from_row(&sqlx::query(columns).persistent(false).fetch_one(connection).await?)?;
+        let columns = sqlx::AssertSqlSafe(format!("select {}", DatabaseServer::COLUMNS));
+        let server = DatabaseServer::from_row(&sqlx::query(columns).persistent(false).fetch_one(connection).await?)?;
         match self.accepts(server, Instant::now()) {
             true => Ok(()),
             false => Err(sqlx::Error::Protocol("the connection reaches a standby, and there is a primary".into())),
         }
     }
 
-    fn accepts(&self, server: Server, now: Instant) -> bool {
+    fn accepts(&self, server: DatabaseServer, now: Instant) -> bool {
         let mut state = self.state();
         let is_primary_known = state.primary_seen.is_some_and(|seen| now.duration_since(seen) < PRIMARY_MEMORY);
         if server.in_recovery && is_primary_known {
@@ -96,7 +96,7 @@ impl ServerWatch {
     }
 
     /// Records an answer of a server, which may have been promoted since its connections were made.
-    pub fn record_answer(&self, server: Server) {
+    pub fn record_answer(&self, server: DatabaseServer) {
         let (mut state, now) = (self.state(), Instant::now());
         if server.in_recovery {
             // Perhaps a new connection reaches the primary, which was away for a while.
@@ -125,7 +125,7 @@ impl ServerWatch {
     }
 
     /// The lock is never poisoned: no code that holds it panics.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WatchedServer> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -134,8 +134,8 @@ impl ServerWatch {
 mod tests {
     use super::*;
 
-    const PRIMARY: Server = Server { in_recovery: false, start_time: 1 };
-    const STANDBY: Server = Server { in_recovery: true, start_time: 2 };
+    const PRIMARY: DatabaseServer = DatabaseServer { in_recovery: false, start_time: 1 };
+    const STANDBY: DatabaseServer = DatabaseServer { in_recovery: true, start_time: 2 };
 
     #[test]
     fn standby_is_refused_while_a_primary_is_known() {
@@ -162,10 +162,10 @@ mod tests {
     fn standby_that_is_promoted_is_the_same_server() {
         let watch = ServerWatch::default();
         watch.accepts(STANDBY, Instant::now());
-        let promoted = Server { in_recovery: false, ..STANDBY };
+        let promoted = DatabaseServer { in_recovery: false, ..STANDBY };
         watch.record_answer(promoted);
         assert!(watch.accepts(promoted, Instant::now()));
         assert_eq!(watch.changes(), 1);
-        assert!(!watch.accepts(Server { start_time: 3, ..STANDBY }, Instant::now()));
+        assert!(!watch.accepts(DatabaseServer { start_time: 3, ..STANDBY }, Instant::now()));
     }
 }

@@ -12,10 +12,11 @@ pub mod search;
 use std::time::Duration;
 
 use sqlx::{
-    PgPool, Postgres,
+    Execute, PgPool, Postgres,
     pool::PoolConnection,
     postgres::{PgArguments, PgRow},
     query::QueryAs,
+    query_as_with,
 };
 use tokio::{
     runtime::Handle,
@@ -96,12 +97,28 @@ impl Store {
 }
 
 impl BoundedQuery {
-    /// Runs a statement and returns all of its rows.
+    /// Runs a statement and returns all of its rows. If a standby ends it, it runs once more.
     ///
     /// # Errors
     /// `OutOfTime` at the deadline, and the errors of the database.
     #[tracing::instrument(name = "db.question.ask", level = "debug", skip_all)]
-    pub async fn fetch_all<O>(&mut self, query: QueryAs<'_, Postgres, O, PgArguments>) -> Result<Vec<O>, StoreError>
+    pub async fn fetch_all<O>(&mut self, mut query: QueryAs<'_, Postgres, O, PgArguments>) -> Result<Vec<O>, StoreError>
+    where
+        O: Send + Unpin + for<'r> sqlx::FromRow<'r, PgRow>,
+    {
+        let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?.unwrap_or_default();
+        let (persistent, statement) = (Execute::persistent(&query), query.sql());
+        let run = |arguments| query_as_with(statement.clone(), arguments).persistent(persistent);
+        match self.fetch(run(arguments.clone())).await {
+            Err(StoreError::RecoveryConflict(error)) => {
+                tracing::debug!(%error, "a standby ended a query, which is retried");
+                self.fetch(run(arguments)).await
+            }
+            result => result,
+        }
+    }
+
+    async fn fetch<O>(&mut self, query: QueryAs<'_, Postgres, O, PgArguments>) -> Result<Vec<O>, StoreError>
     where
         O: Send + Unpin + for<'r> sqlx::FromRow<'r, PgRow>,
     {
