@@ -54,8 +54,9 @@ async fn assert_epoch_changed(service: &Service, position: &str) {
     assert_eq!((status.code(), reason_of(&status)), (Code::FailedPrecondition, ErrorReason::EpochChanged));
 }
 
-#[tokio::test]
-async fn restored_dump_refuses_cursors_of_the_former_epoch() {
+/// Writes A and B, dumps the database, and writes C. Returns a database into which the dump is restored, and the lost
+/// position of C.
+async fn restored_dump() -> (PgConnectOptions, String) {
     let service = Service::start().await;
     add_people(&service, &["A", "B"]).await;
     let dir = DataDir::new();
@@ -68,6 +69,23 @@ async fn restored_dump_refuses_cursors_of_the_former_epoch() {
     let database = cluster::empty_database().await;
     let quietly = ["--no-owner", "--exit-on-error"].map(OsStr::new);
     postgres_programs::run("pg_restore", &database, quietly.into_iter().chain([dump.as_ref()])).await;
+    (database, lost)
+}
+
+#[tokio::test]
+async fn restored_dump_has_a_new_epoch_even_if_the_operator_begins_none() {
+    let (database, lost) = restored_dump().await;
+    let service = Service::start_on(database).await;
+    assert_epoch_changed(&service, &lost).await;
+    let added = add_people(&service, &["D"]).await;
+    assert!(added.ends_with(".3"), "{added}");
+    assert_ne!(added, lost);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn restored_dump_refuses_cursors_of_the_former_epoch() {
+    let (database, lost) = restored_dump().await;
     let epoch = new_epoch(&database).await;
     let service = Service::start_on(database).await;
     assert_eq!(names(&service).await, ["A", "B"]);
