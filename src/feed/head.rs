@@ -127,6 +127,11 @@ impl Feed {
         self.0.known_head()
     }
 
+    /// True if the database is in recovery: it may be behind, and accepts no writes.
+    pub fn in_recovery(&self) -> bool {
+        self.0.head.borrow().in_recovery
+    }
+
     /// Waits until reads include a position, for at most `timeout`.
     ///
     /// # Errors

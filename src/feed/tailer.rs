@@ -47,10 +47,11 @@ impl Feed {
     pub async fn start(store: Store, stopping: CancellationToken) -> Result<Self, StoreError> {
         let server_changes = store.server_watch().changes();
         let (mut bounds, source, mut newest) = change::newest(store.feed()).await?;
-        if !source.is_judged {
+        // A service that only watches also marks the feed as synchronous.
+        if !source.server.in_recovery {
             match epoch::judge(store.writes(), &KnownHead::default()).await {
-                // No commit can give a position a second time.
-                Err(StoreError::ReadOnly(_)) => {}
+                // The first commit judges, if there is one.
+                Err(StoreError::ReadOnly(_) | StoreError::Contention(_)) => {}
                 judged => drop(judged?),
             }
             (bounds, _, newest) = change::newest(store.feed()).await?;
@@ -89,7 +90,7 @@ enum Progress {
 }
 
 async fn tail(feed: Feed) {
-    let mut poll = MAX_POLL;
+    let (mut poll, mut server_changes) = (MAX_POLL, feed.0.store.server_watch().subscribe());
     loop {
         poll = match time::timeout(READ_TIMEOUT, read_new_changes(&feed.0)).await.map_err(StoreError::no_answer) {
             Ok(Ok(Progress::Found)) => MIN_POLL,
@@ -106,7 +107,7 @@ async fn tail(feed: Feed) {
         let pause = if is_polled { MIN_POLL } else { poll };
         tokio::select! {
             () = feed.0.wake.notified() => {}
-            () = feed.0.store.server_watch().changed.notified() => {}
+            _ = server_changes.changed() => {}
             () = time::sleep(pause) => {}
         }
     }

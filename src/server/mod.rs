@@ -195,7 +195,9 @@ async fn serve_with_readiness(
 
     let mut routes = services(&api, config.access.reflection)?;
     routes.add_service(health_service.max_decoding_message_size(NAME_BYTES));
-    let service = layer::around(routes.routes(), authenticator, layer_limits(&config.bounds), stopping.clone());
+    let limits = layer_limits(&config.bounds);
+    let server_watch = Arc::clone(store.server_watch());
+    let service = layer::around(routes.routes(), authenticator, limits, stopping.clone(), server_watch);
     let signals = Shutdown { stopping: stopping.clone(), abort: CancellationToken::new() };
     let server = listen::run(
         listener,

@@ -17,7 +17,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use super::{
     StoreError, Tx,
@@ -56,6 +56,14 @@ struct EpochState {
     was_standby: bool,
 }
 
+impl EpochState {
+    /// True if the feed does not record the server's history, or its mark is out of date.
+    fn is_news(&self) -> bool {
+        let is_same_history = self.server_history.is_empty() || self.history.as_ref() == Some(&self.server_history);
+        !is_same_history || self.was_synchronous != self.is_synchronous
+    }
+}
+
 /// Judges the epoch on the server that the pool reaches, and returns the epoch from then on. `None` if the server is in
 /// recovery: it cannot judge.
 ///
@@ -82,7 +90,7 @@ async fn judge_with(connection: &mut PgConnection, known: &KnownHead) -> Result<
         .fetch_one(&mut *tx)
         .await?;
     let epoch = judge_at(&mut tx, known, head).await?;
-    tx.commit().await?;
+    commit_locally(tx).await?;
     Ok(Some(epoch))
 }
 
@@ -124,7 +132,9 @@ async fn judge_at(tx: Tx<'_>, known: &KnownHead, head: i64) -> Result<Arc<str>, 
         None => None,
     };
     let Some(reason) = reason else {
-        record(tx, &state, false).await?;
+        if state.is_news() {
+            record(tx, &state, false).await?;
+        }
         return Ok(state.epoch.into());
     };
     let epoch = record(tx, &state, true).await?;
@@ -219,8 +229,15 @@ pub async fn renew(pool: &PgPool) -> Result<Arc<str>, StoreError> {
     change::lock(&mut tx).await?;
     let state = state(&mut tx).await?;
     let epoch = record(&mut tx, &state, true).await?;
-    tx.commit().await?;
+    commit_locally(tx).await?;
     Ok(epoch)
+}
+
+/// Commits a judgement without changes. It does not wait for a standby, which may be away: a standby that does not have
+/// the judgement has no change that was acknowledged after it either.
+async fn commit_locally(mut tx: Transaction<'_, Postgres>) -> Result<(), StoreError> {
+    sqlx::query("set local synchronous_commit = local").execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
 }
 
 #[cfg(test)]

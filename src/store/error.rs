@@ -80,6 +80,16 @@ impl StoreError {
         Self::Unavailable(sqlx::Error::Io(elapsed.into()))
     }
 
+    /// The server is in recovery, so that a write would fail.
+    pub fn in_recovery() -> Self {
+        Self::ReadOnly(sqlx::Error::Protocol("the server is in recovery".into()))
+    }
+
+    /// Connections have reached another database server during a call that depends on one.
+    pub fn server_changed() -> Self {
+        Self::Unavailable(sqlx::Error::Protocol("connections reach another database server".into()))
+    }
+
     /// True if the connection was dead or the server ended it: a retry on another connection may succeed.
     pub fn is_connection_loss(&self) -> bool {
         match self {

@@ -25,7 +25,7 @@ pub mod statistics;
 pub mod token;
 pub mod write;
 
-use std::{collections::HashSet, hash::Hash, time::Duration};
+use std::{collections::HashSet, hash::Hash, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -135,7 +135,7 @@ impl Store {
     }
 
     /// The server that the connections reach.
-    pub fn server_watch(&self) -> &ServerWatch {
+    pub fn server_watch(&self) -> &Arc<ServerWatch> {
         &self.pools.server_watch
     }
 

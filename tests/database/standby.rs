@@ -165,6 +165,11 @@ async fn a_read_that_a_standby_ends_is_repeated_and_then_refused_as_unavailable(
     let client = Client::new(services.standby.channel().await);
     eventually("the participant is replayed", async || read(&client, &known).await.is_ok()).await;
     execute(&pair.primary.database(), SLOW_READS).await;
+    eventually("the view is replayed", async || {
+        let views = "select count(*) from pg_views where viewname = 'participant'";
+        scalar::<i64>(&pair.standby.database(), views).await == 1
+    })
+    .await;
 
     for ends in [1, 2] {
         let by_name = tokio::spawn({

@@ -22,7 +22,7 @@ const PRIMARY_AWAY: Duration = Duration::from_secs(4);
 /// is lost, so that the epoch continues, and no watch ends.
 pub async fn mixed_in(plan: Plan) -> Outcome {
     let pair = Pair::start(false).await;
-    let fleet = pair.fleet().await;
+    let fleet = pair.fleet_of_primary().await;
     pair.pause_replay().await;
     let (goal, goals) = watch::channel(None);
     let mut watches = Vec::new();

@@ -78,10 +78,16 @@ impl Pair {
         pair
     }
 
-    /// Two instances that reach the database by the proxy.
+    /// Two instances that reach the database by the proxy, as the test itself does.
     pub async fn fleet(&self) -> Fleet {
         let url = self.proxy.url("readout");
         Fleet::at(url.parse().expect("a url"), [&url, &url], &[]).await
+    }
+
+    /// Two instances that reach the database by the proxy. The test reaches the primary.
+    pub async fn fleet_of_primary(&self) -> Fleet {
+        let url = self.proxy.url("readout");
+        Fleet::at(self.primary.database(), [&url, &url], &[]).await
     }
 
     /// Cuts the primary off and kills it, and promotes the standby.

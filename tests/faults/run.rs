@@ -24,7 +24,7 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use tonic::Status;
+use tonic::{Request, Status};
 
 use super::{
     history::{HandOff, History, RecordedChange, Watcher, Write},
@@ -304,7 +304,7 @@ async fn list_periodically(shared: Shared, addresses: Vec<InstanceAddress>) -> V
             _ = ending.wait_for(|is_ending| *is_ending) => return hand_offs,
         }
         let as_of = acknowledged.borrow().1;
-        match timeout(LIST_TIMEOUT, list(address)).await {
+        match timeout(LIST_TIMEOUT, list(address, &shared.position(as_of))).await {
             Ok(Ok(listed)) => hand_offs.push(HandOff { as_of, listed }),
             // The fault interrupted the list.
             Ok(Err(_)) | Err(_) => sleep(Duration::from_millis(20)).await,
@@ -313,21 +313,31 @@ async fn list_periodically(shared: Shared, addresses: Vec<InstanceAddress>) -> V
     hand_offs
 }
 
-async fn list(address: &InstanceAddress) -> Result<BTreeMap<String, i64>, Status> {
+/// Lists all records. What is listed includes the position, even from a standby.
+async fn list(address: &InstanceAddress, position: &str) -> Result<BTreeMap<String, i64>, Status> {
+    fn including<T>(position: &str, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("readout-min-position", position.parse().expect("ASCII"));
+        request
+    }
     let channel = connect(address).await.ok_or_else(|| Status::unavailable("the instance does not listen"))?;
     let mut listed = BTreeMap::new();
     let all = ListParticipantsRequest { page_size: 1_000, ..Default::default() };
-    let mut pages = ParticipantServiceClient::new(channel.clone()).stream_participants(all).await?.into_inner();
+    let mut pages = ParticipantServiceClient::new(channel.clone())
+        .stream_participants(including(position, all))
+        .await?
+        .into_inner();
     while let Some(page) = pages.message().await? {
         listed.extend(page.participants.into_iter().map(|participant| (participant.name, participant.revision)));
     }
     let all = ListArticlesRequest { page_size: 1_000, ..Default::default() };
-    let mut pages = ArticleServiceClient::new(channel.clone()).stream_articles(all).await?.into_inner();
+    let mut pages =
+        ArticleServiceClient::new(channel.clone()).stream_articles(including(position, all)).await?.into_inner();
     while let Some(page) = pages.message().await? {
         listed.extend(page.articles.into_iter().map(|article| (article.name, article.revision)));
     }
     let all = ListMeetingsRequest { page_size: 1_000, ..Default::default() };
-    let mut pages = MeetingServiceClient::new(channel).stream_meetings(all).await?.into_inner();
+    let mut pages = MeetingServiceClient::new(channel).stream_meetings(including(position, all)).await?.into_inner();
     while let Some(page) = pages.message().await? {
         listed.extend(page.meetings.into_iter().map(|meeting| (meeting.name, meeting.revision)));
     }

@@ -7,7 +7,8 @@
 //! 5. `deadline` bounds the time of a call.
 //! 6. `access` authenticates the caller and checks the role that the method requires.
 //! 7. `admission` bounds the calls in progress, reads and checks messages (`request_body`) and sheds load.
-//! 8. `compression` keeps small answers uncompressed.
+//! 8. `same_server` refuses reads with `readout-min-position` if the database server has changed meanwhile.
+//! 9. `compression` keeps small answers uncompressed.
 //!
 //! `call_body` and `terminate_body` are tools that several layers use.
 
@@ -23,6 +24,7 @@ pub mod observe;
 pub mod only_grpc;
 pub mod request_body;
 pub mod request_id;
+pub mod same_server;
 pub mod terminate_body;
 
 use std::{sync::Arc, time::Duration};
@@ -32,9 +34,9 @@ use tonic::service::Routes;
 
 use self::{
     access::Access, admission::Admission, compression::Compression, deadline::Deadlines, error_details::ErrorDetails,
-    header_limit::HeaderLimit, observe::Observe, only_grpc::OnlyGrpc,
+    header_limit::HeaderLimit, observe::Observe, only_grpc::OnlyGrpc, same_server::SameServer,
 };
-use crate::access::Authenticator;
+use crate::{access::Authenticator, store::pool::server_watch::ServerWatch};
 
 /// The limits that the layers enforce.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +58,8 @@ pub struct Limits {
 }
 
 /// The services inside their layers.
-pub type Layers = OnlyGrpc<Observe<ErrorDetails<HeaderLimit<Deadlines<Access<Admission<Compression<Routes>>>>>>>>;
+pub type Layers =
+    OnlyGrpc<Observe<ErrorDetails<HeaderLimit<Deadlines<Access<Admission<SameServer<Compression<Routes>>>>>>>>>;
 
 /// Puts the layers around the services.
 pub fn around(
@@ -64,8 +67,10 @@ pub fn around(
     authenticator: Arc<Authenticator>,
     limits: Limits,
     stopping: CancellationToken,
+    server_watch: Arc<ServerWatch>,
 ) -> Layers {
-    let admitted = Admission::new(Compression::new(routes.prepare()), &limits, stopping);
+    let checked = SameServer::new(Compression::new(routes.prepare()), server_watch);
+    let admitted = Admission::new(checked, &limits, stopping);
     let bounded = Deadlines::new(Access::new(admitted, authenticator), limits.call_timeout);
     OnlyGrpc::new(Observe::new(ErrorDetails::new(HeaderLimit::new(bounded))))
 }

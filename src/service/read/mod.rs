@@ -21,7 +21,7 @@ use super::{Api, check, error::ServiceError, metadata};
 use crate::{feed::head::Reached, model::rules::Check, store::change::Position};
 
 /// Request metadata: the position that the read must include.
-const MIN_POSITION: &str = "readout-min-position";
+pub const MIN_POSITION: &str = "readout-min-position";
 /// Maximum wait for that position.
 const MIN_POSITION_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum wait for the first read of the feed after connections have reached another server.

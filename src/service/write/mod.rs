@@ -30,6 +30,7 @@ use super::{Api, error::ServiceError};
 use crate::{
     feed::committer::SubmitOutcome,
     store::{
+        StoreError,
         change::{Position, head},
         write::Write,
     },
@@ -89,7 +90,12 @@ impl Api {
         F: Future<Output = Result<WritePlan<T>, ServiceError>>,
     {
         for _ in 0..MAX_ROUNDS {
-            match prepare().await? {
+            let prepared = prepare().await;
+            // A server that is behind lacks records, and has older ones: an error is not certain.
+            if prepared.is_err() && self.feed.in_recovery() {
+                return Err(StoreError::in_recovery().into());
+            }
+            match prepared? {
                 WritePlan::Validated(answer) => return Ok((answer, Vec::new())),
                 WritePlan::Unchanged(answer) => {
                     return Ok((answer, vec![head(self.store.reads()).await?]));

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// After this time without an answer of the primary, connections to standbys are accepted, which can serve reads.
 const PRIMARY_MEMORY: Duration = Duration::from_secs(3);
@@ -42,16 +42,14 @@ impl DatabaseServer {
 #[derive(Debug, Default)]
 pub struct ServerWatch {
     state: Mutex<WatchedServer>,
-    /// Wakes the tailer after `changes` has increased.
-    pub changed: Notify,
+    /// Number of times that the server has changed.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct WatchedServer {
     /// The server of the newest connection.
     current: Option<DatabaseServer>,
-    /// Number of times that `current` has changed.
-    changes: u64,
     /// The time of the newest answer of a primary.
     primary_seen: Option<Instant>,
     /// Connections from before this time are closed when they are next needed.
@@ -85,12 +83,11 @@ impl ServerWatch {
         }
         if state.current != Some(server) {
             state.current = Some(server);
-            state.changes += 1;
             // Connections to standbys, and to the primary before, must serve no longer.
             if !server.in_recovery {
                 state.retired_before = Some(now);
             }
-            self.changed.notify_one();
+            self.changes.send_modify(|changes| *changes += 1);
         }
         true
     }
@@ -115,7 +112,12 @@ impl ServerWatch {
     /// Counts the changes of the server. A read that begins later than a change uses no connection from before it, if
     /// the new server is a primary.
     pub fn changes(&self) -> u64 {
-        self.state().changes
+        *self.changes.borrow()
+    }
+
+    /// Follows the number of changes.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// True if a connection of this age must not be used any more.
