@@ -13,11 +13,6 @@ pub struct Backlog<T> {
 }
 
 impl<T> Backlog<T> {
-    /// No items.
-    pub fn new() -> Self {
-        Self { queues: HashMap::new(), turns: VecDeque::new() }
-    }
-
     /// True if there is no item.
     pub fn is_empty(&self) -> bool {
         self.turns.is_empty()
@@ -47,13 +42,20 @@ impl<T> Backlog<T> {
     }
 }
 
+/// No items.
+impl<T> Default for Backlog<T> {
+    fn default() -> Self {
+        Self { queues: HashMap::new(), turns: VecDeque::new() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn callers_are_served_in_turn_and_the_items_of_each_in_order() {
-        let mut backlog = Backlog::new();
+        let mut backlog = Backlog::default();
         let [many, few] = ["many", "few"].map(|name| Caller::Named(name.into()));
         for item in [1, 2, 3] {
             backlog.push(many.clone(), item);

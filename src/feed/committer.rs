@@ -127,7 +127,7 @@ struct Writer {
 }
 
 async fn run(writer: Writer, mut queue: mpsc::UnboundedReceiver<Submission>, closing: CancellationToken) {
-    let mut backlog = Backlog::new();
+    let mut backlog = Backlog::default();
     loop {
         if backlog.is_empty() {
             tokio::select! {

@@ -8,16 +8,19 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, watch},
     time,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::ring::Ring;
-use crate::store::{
-    Store, StoreError,
-    change::{self, FeedBounds, Position, StoredChange},
-    epoch::KnownHead,
+use crate::{
+    fairness::{FairQueue, call::wait_outside},
+    store::{
+        Store, StoreError,
+        change::{self, FeedBounds, Position, StoredChange},
+        epoch::KnownHead,
+    },
 };
 
 /// A query of the tailer that takes longer counts as a dead connection.
@@ -72,7 +75,7 @@ pub(super) struct FeedInner {
     pub watchers: AtomicUsize,
     /// The number of watchers that need records.
     pub watchers_with_records: AtomicUsize,
-    pub catch_up_reads: Semaphore,
+    pub catch_up_reads: FairQueue,
     /// Wakes the tailer.
     pub wake: Notify,
     /// Wakes the task that notifies other instances.
@@ -132,7 +135,7 @@ impl Feed {
         self.0.head.borrow().in_recovery
     }
 
-    /// Waits until reads include a position, for at most `timeout`.
+    /// Waits until reads include a position, for at most `timeout`. A call that waits holds no place meanwhile.
     ///
     /// # Errors
     /// The database failed.
@@ -164,9 +167,11 @@ impl Feed {
                     Reached::NotYet(_) => false,
                 }
         };
-        match time::timeout(timeout, heads.wait_for(is_final)).await {
-            Ok(Ok(_)) => Ok(reached(self.head())),
-            _ => Ok(match reached(self.head()) {
+        let is_in_time =
+            wait_outside(async { matches!(time::timeout(timeout, heads.wait_for(is_final)).await, Ok(Ok(_))) });
+        match is_in_time.await {
+            true => Ok(reached(self.head())),
+            false => Ok(match reached(self.head()) {
                 // The tailer has not read from the server that is current.
                 Reached::Included => Reached::NotYet(self.head()),
                 other => other,

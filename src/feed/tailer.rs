@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, watch},
     time,
 };
 use tokio_util::sync::CancellationToken;
@@ -21,10 +21,13 @@ use super::{
     head::{Feed, FeedInner, Head, READ_TIMEOUT, RETRY},
     metrics, notification,
 };
-use crate::store::{
-    Store, StoreError,
-    change::{self, ChangePage, FeedBounds, Position, StoredChange},
-    epoch::{self, KnownHead},
+use crate::{
+    fairness::FairQueue,
+    store::{
+        Store, StoreError,
+        change::{self, ChangePage, FeedBounds, Position, StoredChange},
+        epoch::{self, KnownHead},
+    },
 };
 
 /// The size of a read: changes, and bytes of their records.
@@ -65,7 +68,7 @@ impl Feed {
             ring: RwLock::default(),
             watchers: AtomicUsize::new(0),
             watchers_with_records: AtomicUsize::new(0),
-            catch_up_reads: Semaphore::new(CATCH_UP_READS),
+            catch_up_reads: FairQueue::new("catch_up", CATCH_UP_READS, Duration::MAX),
             wake: Notify::new(),
             notify_others: Notify::new(),
             committed: Mutex::default(),

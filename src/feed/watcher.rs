@@ -16,6 +16,7 @@ use super::{
     tailer::is_contiguous,
 };
 use crate::{
+    fairness::Call,
     model::query::filter::Filter,
     store::{
         StoreError,
@@ -243,8 +244,7 @@ pub async fn page(
     max_bytes: i64,
 ) -> Result<(VecDeque<Arc<FeedEntry>>, bool), WatchError> {
     let FeedInner { store, catch_up_reads, .. } = &*feed.0;
-    // The semaphore is never closed.
-    let _permit = catch_up_reads.acquire().await;
+    let _permit = catch_up_reads.acquire_patiently(Call::current().caller(), 1).await;
     let page = change::after(store.reads(), resume_point.position, limit).await?;
     let is_lost = page.bounds.head < resume_point.position || !page.continues(resume_point.mark);
     if is_lost || page.bounds.epoch != resume_point.epoch {

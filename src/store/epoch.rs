@@ -166,7 +166,7 @@ async fn state(tx: Tx<'_>) -> Result<EpochState, StoreError> {
 fn end_of(state: &EpochState) -> Option<&'static str> {
     // A server that does not report its history is judged only by what instances have seen. A database that an older
     // release has written does not record it.
-    let Some(history) = state.history.as_deref().filter(|_| !state.server_history.is_empty()) else { return None };
+    let history = state.history.as_deref().filter(|_| !state.server_history.is_empty())?;
     if history == state.server_history {
         let is_mark_void = state.was_synchronous && !state.is_synchronous;
         return is_mark_void.then_some("commits no longer wait for a standby");

@@ -83,7 +83,7 @@ where
     {
         Self(Arc::new(LoaderInner {
             read: Box::new(move |keys| Box::pin(read(keys))),
-            queue: Mutex::new(Queue { waiting: Backlog::new(), tasks: 0 }),
+            queue: Mutex::new(Queue { waiting: Backlog::default(), tasks: 0 }),
             queue_permits: Semaphore::new(QUEUE),
         }))
     }
@@ -198,7 +198,7 @@ impl<K, V> Drop for Task<K, V> {
             let mut queue = self.shared.queue();
             queue.tasks -= 1;
             // Dropping the requests fails their callers.
-            queue.waiting = Backlog::new();
+            queue.waiting = Backlog::default();
         }
     }
 }

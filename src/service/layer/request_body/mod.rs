@@ -51,7 +51,7 @@ pub async fn read_whole(
     let charges = account.charges();
     let (head, mut reader) = match reader(request, account) {
         Ok(read) => read,
-        Err(request) => return Ok((request, charges)),
+        Err(request) => return Ok((*request, charges)),
     };
     let mut frames = VecDeque::new();
     let mut content = Content::Check;
@@ -81,7 +81,7 @@ pub fn check_each(mut request: http::Request<Body>, arrivals: &Arrivals, caller:
         Ok((head, reader)) => {
             http::Request::from_parts(head, Body::new(CheckedBody { reader: Some(reader), ready: VecDeque::new() }))
         }
-        Err(request) => request,
+        Err(request) => *request,
     }
 }
 
@@ -90,14 +90,14 @@ pub fn check_each(mut request: http::Request<Body>, arrivals: &Arrivals, caller:
 fn reader(
     request: http::Request<Body>,
     account: Account,
-) -> Result<(http::request::Parts, MessageReader), http::Request<Body>> {
+) -> Result<(http::request::Parts, MessageReader), Box<http::Request<Body>>> {
     let compression = match request.headers().get(ENCODING).map(http::HeaderValue::as_bytes) {
         None | Some(b"identity") => None,
         Some(b"gzip") => Some(Compression::Gzip),
         Some(b"zstd") => Some(Compression::Zstd),
-        Some(_) => return Err(request),
+        Some(_) => return Err(Box::new(request)),
     };
-    let Some(method) = Method::of(request.uri().path()) else { return Err(request) };
+    let Some(method) = Method::of(request.uri().path()) else { return Err(Box::new(request)) };
     let (mut parts, body) = request.into_parts();
     parts.headers.remove(ENCODING);
     Ok((parts, MessageReader::new(body, method.request, compression, account)))
