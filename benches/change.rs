@@ -4,6 +4,7 @@ use readout::{
     model::{participant::keys, resource::CONTRACT_VERSION},
     store::{
         Store,
+        epoch::KnownHead,
         retention::{Retention, extend},
         write::{BatchOutcome, Write, commit::commit},
     },
@@ -67,7 +68,10 @@ async fn microseconds(store: &Store, with_feed: bool) -> f64 {
     for batch in &batches {
         let batch: Vec<&Write> = batch.iter().collect();
         match with_feed {
-            true => assert!(matches!(commit(store.writes(), &batch).await, Ok(BatchOutcome::Committed(..)))),
+            true => assert!(matches!(
+                commit(store.writes(), &batch, &KnownHead::default()).await,
+                Ok(BatchOutcome::Committed(..))
+            )),
             false => commit_bare(store.writes(), &batch).await.expect("committed"),
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     fairness::{FairQueue, call::wait_outside},
     store::{
         Store, StoreError,
-        change::{self, FeedBounds, Position, StoredChange},
+        change::{FeedBounds, Position, StoredChange},
         epoch::KnownHead,
     },
 };
@@ -130,16 +130,19 @@ impl Feed {
         self.0.known_head()
     }
 
-    /// True if the database is in recovery: it may be behind, and accepts no writes.
-    pub fn in_recovery(&self) -> bool {
-        self.0.head.borrow().in_recovery
+    /// The number of changes of the server, if the tailer has read from the current one and it is not in recovery. Reads
+    /// between two equal numbers have seen every commit that was acknowledged before them.
+    pub fn primary(&self) -> Option<u64> {
+        let head = self.0.head.borrow();
+        let is_primary = !head.in_recovery && head.server_changes == self.0.store.server_watch().changes();
+        is_primary.then_some(head.server_changes)
     }
 
     /// Waits until reads include a position, for at most `timeout`. A call that waits holds no place meanwhile.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn reach(&self, position: &Position, timeout: Duration) -> Result<Reached, StoreError> {
+    pub async fn reach(&self, position: &Position, timeout: Duration) -> Result<Reached, Arc<StoreError>> {
         let reached = |head: Position| match head.epoch == position.epoch {
             true if head.number >= position.number => Reached::Included,
             true => Reached::NotYet(head),
@@ -149,7 +152,7 @@ impl Feed {
             return Ok(Reached::Included);
         }
         // The database may be ahead of the tailer, and a server that has just taken over may be behind it.
-        let (bounds, source) = change::state(self.0.store.reads()).await?;
+        let (bounds, source) = self.0.store.feed_state().await?;
         let of_database = reached(Position { epoch: bounds.epoch, number: bounds.head });
         match of_database {
             Reached::Included => return Ok(of_database),
@@ -180,7 +183,7 @@ impl Feed {
     }
 
     /// True if the tailer has read from the server that connections reach.
-    fn has_current_head(&self) -> bool {
+    pub fn has_current_head(&self) -> bool {
         self.0.head.borrow().server_changes == self.0.store.server_watch().changes()
     }
 

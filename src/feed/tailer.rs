@@ -48,8 +48,7 @@ impl Feed {
     /// # Errors
     /// The database failed.
     pub async fn start(store: Store, stopping: CancellationToken) -> Result<Self, StoreError> {
-        let server_changes = store.server_watch().changes();
-        let (mut bounds, source, mut newest) = change::newest(store.feed()).await?;
+        let (_, source, _) = change::newest(store.feed()).await?;
         // A service that only watches also marks the feed as synchronous.
         if !source.server.in_recovery {
             match epoch::judge(store.writes(), &KnownHead::default()).await {
@@ -57,8 +56,9 @@ impl Feed {
                 Err(StoreError::ReadOnly(_) | StoreError::Contention(_)) => {}
                 judged => drop(judged?),
             }
-            (bounds, _, newest) = change::newest(store.feed()).await?;
         }
+        let server_changes = store.server_watch().changes();
+        let (bounds, source, newest) = change::newest(store.feed()).await?;
         let head = Head::of(bounds, newest.as_ref(), source.server.in_recovery, server_changes);
         metrics::init(head.bounds.head);
         let feed = Self(Arc::new(FeedInner {

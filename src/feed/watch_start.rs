@@ -1,5 +1,7 @@
 //! Resolves the start of a watch to a position in the feed.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep};
 
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::store::{
     StoreError,
-    change::{self, FeedBounds, Position, Source, StoredChange},
+    change::{FeedBounds, Position, Source, StoredChange},
     epoch::{self, KnownHead},
 };
 
@@ -46,7 +48,7 @@ pub enum StartError {
     Behind(Position),
     /// The database failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] Arc<StoreError>),
 }
 
 impl Feed {
@@ -59,7 +61,7 @@ impl Feed {
     pub async fn resume_point(&self, start: Start, may_be_ahead: bool) -> Result<(ResumePoint, i64), StartError> {
         let deadline = Instant::now() + BEHIND_TIMEOUT;
         loop {
-            let (bounds, source) = change::state(self.0.store.reads()).await?;
+            let (bounds, source) = self.0.store.feed_state().await?;
             let resolved = match ahead(&bounds, source, &start).filter(|_| may_be_ahead) {
                 Some(point) => Ok(point),
                 None => self.resolve(&bounds, source, start.clone()).await,
@@ -114,7 +116,7 @@ impl Feed {
         if position == 0 && bounds.floor == 0 {
             return Ok(ResumePoint { epoch, position, mark: [0; 8] });
         }
-        let last = change::at(self.0.store.reads(), position).await?;
+        let last = self.0.store.change_at(position).await?;
         // The change at the floor is dropped; those after it are kept.
         if position < bounds.floor || last.is_none() && position > bounds.floor {
             return Err(self.expired(bounds).await?);
@@ -137,9 +139,7 @@ impl Feed {
         }
         let is_lost = point.position > bounds.head
             || point.mark != [0; 8]
-                && change::at(self.0.store.reads(), point.position)
-                    .await?
-                    .is_some_and(|change| change.mark() != point.mark);
+                && self.0.store.change_at(point.position).await?.is_some_and(|change| change.mark() != point.mark);
         if !is_lost {
             return self.point_at(bounds, point.position).await;
         }
@@ -152,17 +152,17 @@ impl Feed {
             Ok(Some(epoch)) if epoch != point.epoch => Err(StartError::EpochChanged(epoch.to_string())),
             // The change was not lost: another connection has reached a server that is behind.
             Ok(_) | Err(StoreError::ReadOnly(_)) => Err(behind()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(Arc::new(error).into()),
         }
     }
 
     /// The first position whose change is at or after a time; the one after the head if there is none. A binary search:
     /// times never decrease.
-    async fn first_since(&self, bounds: &FeedBounds, time: DateTime<Utc>) -> Result<i64, StoreError> {
+    async fn first_since(&self, bounds: &FeedBounds, time: DateTime<Utc>) -> Result<i64, Arc<StoreError>> {
         let (mut low, mut high) = (bounds.floor + 1, bounds.head + 1);
         while low < high {
             let middle = low + (high - low) / 2;
-            match change::at(self.0.store.reads(), middle).await? {
+            match self.0.store.change_at(middle).await? {
                 Some(change) if change.time >= time => high = middle,
                 // A change that was dropped meanwhile is older than all that are kept.
                 _ => low = middle + 1,
@@ -171,8 +171,8 @@ impl Feed {
         Ok(low)
     }
 
-    async fn expired(&self, bounds: &FeedBounds) -> Result<StartError, StoreError> {
-        let oldest = change::at(self.0.store.reads(), bounds.floor + 1).await?;
+    async fn expired(&self, bounds: &FeedBounds) -> Result<StartError, Arc<StoreError>> {
+        let oldest = self.0.store.change_at(bounds.floor + 1).await?;
         let point = ResumePoint { epoch: bounds.epoch.clone(), position: bounds.floor, mark: [0; 8] };
         Ok(StartError::Expired(point, oldest.map(|change| change.time)))
     }

@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, FromRow, PgExecutor, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{StoreError, Tx, pool::server_watch::DatabaseServer};
+use super::{
+    StoreError, Tx,
+    pool::{batch_loader::BatchResult, server_watch::DatabaseServer},
+};
 use crate::model::resource::Collection;
 pub use crate::pb::change::Kind;
 
@@ -309,6 +312,16 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
 pub async fn at(executor: impl PgExecutor<'_>, position: i64) -> Result<Option<StoredChange>, StoreError> {
     let change = sqlx::query_as("select * from change where position = $1").bind(position).fetch_optional(executor);
     Ok(change.await?)
+}
+
+/// The changes at these positions that have not been deleted.
+///
+/// # Errors
+/// The database fails.
+pub(super) async fn all_at(pool: PgPool, positions: Vec<i64>) -> Result<BatchResult<i64, StoredChange>, StoreError> {
+    let changes: Vec<StoredChange> =
+        sqlx::query_as("select * from change where position = any($1)").bind(positions).fetch_all(&pool).await?;
+    Ok(changes.into_iter().map(|change| (change.position, Some(change))).collect())
 }
 
 /// The state of the feed, and the newest change if it has not been deleted, in one snapshot.

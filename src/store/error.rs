@@ -80,9 +80,9 @@ impl StoreError {
         Self::Unavailable(sqlx::Error::Io(elapsed.into()))
     }
 
-    /// The server is in recovery, so that a write would fail.
+    /// The server is, or was, in recovery during a write, which would have failed.
     pub fn in_recovery() -> Self {
-        Self::ReadOnly(sqlx::Error::Protocol("the server is in recovery".into()))
+        Self::ReadOnly(sqlx::Error::Protocol("the server is or was in recovery".into()))
     }
 
     /// Connections have reached another database server during a call that depends on one.

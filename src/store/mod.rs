@@ -25,17 +25,25 @@ pub mod statistics;
 pub mod token;
 pub mod write;
 
-use std::{collections::HashSet, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::Hash,
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::pool::{
-    ANSWER_TIMEOUT, ConnectionPools, answers,
-    batch_loader::{BATCH_BYTES, BatchLoader, BatchResult},
-    server_watch::ServerWatch,
+use self::{
+    change::{FeedBounds, Source, StoredChange},
+    pool::{
+        ANSWER_TIMEOUT, ConnectionPools, answers,
+        batch_loader::{BATCH_BYTES, BatchLoader, BatchResult},
+        server_watch::ServerWatch,
+    },
 };
 pub use self::{
     error::StoreError,
@@ -52,6 +60,7 @@ pub const BATCH_TIMEOUT: Duration = Duration::from_secs(35);
 pub struct Store {
     pools: ConnectionPools,
     by_id: RecordLoaders,
+    of_feed: FeedLoaders,
 }
 
 /// Reads of single records by key. Concurrent reads of one kind share a query.
@@ -91,6 +100,20 @@ impl RecordLoaders {
     }
 }
 
+/// Reads of the feed that concurrent calls share: by guarded reads, and by watches that begin.
+#[derive(Debug, Clone)]
+struct FeedLoaders {
+    state: BatchLoader<(), (FeedBounds, Source)>,
+    changes: BatchLoader<i64, StoredChange>,
+}
+
+impl FeedLoaders {
+    fn new(pool: &PgPool) -> Self {
+        let state = |pool, _| async move { Ok(HashMap::from([((), Some(change::state(&pool).await?))])) };
+        Self { state: loader(pool, state), changes: loader(pool, change::all_at) }
+    }
+}
+
 fn loader<K, V, F>(pool: &PgPool, read: impl Fn(PgPool, Vec<K>) -> F + Send + Sync + 'static) -> BatchLoader<K, V>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
@@ -110,7 +133,7 @@ impl Store {
     /// Opens a store on a migrated database, with these limits.
     pub fn with_limits(options: PgConnectOptions, limits: &Limits) -> Self {
         let pools = ConnectionPools::new(options, limits);
-        Self { by_id: RecordLoaders::new(&pools.reads), pools }
+        Self { by_id: RecordLoaders::new(&pools.reads), of_feed: FeedLoaders::new(&pools.reads), pools }
     }
 
     /// The pool for reads: single statements only. A transaction begun here could stay open when its caller disconnects
@@ -122,6 +145,23 @@ impl Store {
     /// The loaders for single records.
     pub fn by_id(&self) -> &RecordLoaders {
         &self.by_id
+    }
+
+    /// The state of the feed, read after the call began.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn feed_state(&self) -> Result<(FeedBounds, Source), Arc<StoreError>> {
+        let state = self.of_feed.state.get(()).await?;
+        state.map(Arc::unwrap_or_clone).ok_or_else(|| Arc::new(sqlx::Error::RowNotFound.into()))
+    }
+
+    /// The change at a position, if it has not been deleted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn change_at(&self, position: i64) -> Result<Option<StoredChange>, Arc<StoreError>> {
+        Ok(self.of_feed.changes.get(position).await?.map(Arc::unwrap_or_clone))
     }
 
     /// The pool for the committer.

@@ -27,7 +27,7 @@ struct GrownTable {
 
 from_row!(GrownTable { name, is_owned });
 
-/// What was renewed, and what could not be.
+/// The outcome of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Renewed {
     /// The tables whose statistics were renewed.

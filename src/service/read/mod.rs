@@ -25,7 +25,7 @@ pub const MIN_POSITION: &str = "readout-min-position";
 /// Maximum wait for that position.
 const MIN_POSITION_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum wait for the first read of the feed after connections have reached another server.
-const NEW_SERVER_TIMEOUT: Duration = Duration::from_secs(1);
+pub const NEW_SERVER_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Api {
     /// Reads and checks a request, once reads include the position that the caller requires.

@@ -26,7 +26,7 @@ use tonic::{
 };
 
 use self::idempotency::WriteCall;
-use super::{Api, error::ServiceError};
+use super::{Api, error::ServiceError, read::NEW_SERVER_TIMEOUT};
 use crate::{
     feed::committer::SubmitOutcome,
     store::{
@@ -90,9 +90,11 @@ impl Api {
         F: Future<Output = Result<WritePlan<T>, ServiceError>>,
     {
         for _ in 0..MAX_ROUNDS {
+            self.feed.await_current_head(NEW_SERVER_TIMEOUT).await;
+            let before = self.feed.primary();
             let prepared = prepare().await;
             // A server that is behind lacks records, and has older ones: an error is not certain.
-            if prepared.is_err() && self.feed.in_recovery() {
+            if prepared.is_err() && (before.is_none() || before != self.feed.primary()) {
                 return Err(StoreError::in_recovery().into());
             }
             match prepared? {
