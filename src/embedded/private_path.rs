@@ -179,7 +179,7 @@ impl Walk {
     }
 }
 
-/// What an entry of the data directory must be.
+/// The type that an entry of the data directory must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     File,

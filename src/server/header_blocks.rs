@@ -91,7 +91,7 @@ impl<T> HeaderBlocks<T> {
     }
 }
 
-/// What the reader has to react to.
+/// An event to which the reader reacts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     /// A block of several frames begins.

@@ -20,7 +20,7 @@ use tower::Service;
 use super::request_id::RequestId;
 use crate::service::error::ServiceError;
 
-/// What a header counts in addition to its name and value (RFC 9113, 6.5.2).
+/// The bytes that a header counts in addition to its name and value (RFC 9113, 6.5.2).
 const OVERHEAD: usize = 32;
 
 /// Maximum bytes of a header or of a path that a refused request keeps.

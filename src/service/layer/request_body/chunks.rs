@@ -63,18 +63,18 @@ impl Chunks {
 
 /// Reads chunks from the first to the last, and frees those that were read.
 #[derive(Debug)]
-pub struct Reader {
+pub struct ChunkReader {
     chunk: Bytes,
     more: std::vec::IntoIter<Bytes>,
 }
 
-impl Reader {
+impl ChunkReader {
     pub fn new(chunks: Vec<Bytes>) -> Self {
         Self { chunk: Bytes::new(), more: chunks.into_iter() }
     }
 }
 
-impl io::BufRead for Reader {
+impl io::BufRead for ChunkReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.chunk.is_empty()
             && let Some(next) = self.more.next()
@@ -89,7 +89,7 @@ impl io::BufRead for Reader {
     }
 }
 
-impl io::Read for Reader {
+impl io::Read for ChunkReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let bytes = io::BufRead::fill_buf(self)?.read(into)?;
         io::BufRead::consume(self, bytes);

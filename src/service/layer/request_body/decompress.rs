@@ -6,7 +6,7 @@ use flate2::bufread::GzDecoder;
 use tonic::{Status, codegen::Bytes};
 use zstd::stream::read::Decoder as ZstdDecoder;
 
-use super::chunks::{Chunks, Reader};
+use super::chunks::{ChunkReader, Chunks};
 use crate::service::{
     error::ServiceError,
     status::{MESSAGE_BYTES, malformed},
@@ -31,7 +31,7 @@ pub fn decompress(
     message: Vec<Bytes>,
     check: impl FnMut(&Chunks) -> Result<(), Status>,
 ) -> Result<Chunks, Status> {
-    let input = Reader::new(message);
+    let input = ChunkReader::new(message);
     match compression {
         Compression::Gzip => read_to_limit(GzDecoder::new(input), check),
         Compression::Zstd => read_to_limit(ZstdDecoder::with_buffer(input).map_err(broken)?, check),

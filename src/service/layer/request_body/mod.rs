@@ -32,7 +32,7 @@ use self::{
     decompress::Compression,
     message_reader::{Content, MessageReader, Part},
 };
-use crate::{fairness::Caller, service::method::Method};
+use crate::{fairness::Caller, model::rules::wire_limits::RequestType, service::method::Method};
 
 /// The header that states the compression of a request.
 const ENCODING: &str = "grpc-encoding";
@@ -49,10 +49,8 @@ pub async fn read_whole(
 ) -> Result<(http::Request<Body>, Charges), Status> {
     let account = Account::new(arrivals.clone(), caller.clone(), false);
     let charges = account.charges();
-    let (head, mut reader) = match reader(request, account) {
-        Ok(read) => read,
-        Err(request) => return Ok((*request, charges)),
-    };
+    let Some(messages) = messages(&request) else { return Ok((request, charges)) };
+    let (head, mut reader) = reader(request, messages, account);
     let mut frames = VecDeque::new();
     let mut content = Content::Check;
     loop {
@@ -77,30 +75,32 @@ pub async fn read_whole(
 pub fn check_each(mut request: http::Request<Body>, arrivals: &Arrivals, caller: &Caller) -> http::Request<Body> {
     let account = Account::new(arrivals.clone(), caller.clone(), true);
     request.extensions_mut().insert(account.charges());
-    match reader(request, account) {
-        Ok((head, reader)) => {
-            http::Request::from_parts(head, Body::new(CheckedBody { reader: Some(reader), ready: VecDeque::new() }))
-        }
-        Err(request) => *request,
-    }
+    let Some(messages) = messages(&request) else { return request };
+    let (head, reader) = reader(request, messages, account);
+    http::Request::from_parts(head, Body::new(CheckedBody { reader: Some(reader), ready: VecDeque::new() }))
 }
 
-/// Takes the body of a request apart. Returns the request as it is if no message of it will be decoded: its method or
-/// its compression is unknown, which the service below reports.
-fn reader(
-    request: http::Request<Body>,
-    account: Account,
-) -> Result<(http::request::Parts, MessageReader), Box<http::Request<Body>>> {
+/// The type of the messages of a request, and their compression. `None` if no message of it will be decoded, since its
+/// method or its compression is unknown: the services report that.
+fn messages(request: &http::Request<Body>) -> Option<(RequestType, Option<Compression>)> {
     let compression = match request.headers().get(ENCODING).map(http::HeaderValue::as_bytes) {
         None | Some(b"identity") => None,
         Some(b"gzip") => Some(Compression::Gzip),
         Some(b"zstd") => Some(Compression::Zstd),
-        Some(_) => return Err(Box::new(request)),
+        Some(_) => return None,
     };
-    let Some(method) = Method::of(request.uri().path()) else { return Err(Box::new(request)) };
-    let (mut parts, body) = request.into_parts();
-    parts.headers.remove(ENCODING);
-    Ok((parts, MessageReader::new(body, method.request, compression, account)))
+    Method::of(request.uri().path()).map(|method| (method.request, compression))
+}
+
+/// Takes a request apart. What is read of its body is uncompressed.
+fn reader(
+    request: http::Request<Body>,
+    (of, compression): (RequestType, Option<Compression>),
+    account: Account,
+) -> (http::request::Parts, MessageReader) {
+    let (mut head, body) = request.into_parts();
+    head.headers.remove(ENCODING);
+    (head, MessageReader::new(body, of, compression, account))
 }
 
 /// A body that was read.
