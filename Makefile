@@ -66,9 +66,8 @@ faults: postgres rust ## Test the change feed under every fault, some minutes (R
 
 fuzz: postgres rust ## Give random input to every reader of untrusted input, and to every method (make fuzz SECONDS=3600: an hour each)
 	@if cargo fuzz --version >/dev/null 2>&1; then bash fuzz/run $(SECONDS); \
-	else echo "fuzz: cargo-fuzz is not installed, so inputs are not guided by coverage (cargo install cargo-fuzz)" >&2; \
-	  READOUT_FUZZ=$(SECONDS) cargo test --release $(LOCKED) --test it fuzz:: -- --nocapture; fi
-	READOUT_FUZZ=$(SECONDS) cargo test --release $(LOCKED) --test it fuzz::calls -- --nocapture
+	else echo "fuzz: cargo-fuzz is not installed, so inputs are not guided by coverage (cargo install cargo-fuzz)" >&2; fi
+	READOUT_FUZZ=$(SECONDS) cargo test --release --all-features $(LOCKED) --test it fuzz:: -- --nocapture
 
 overload: postgres rust ## Offer ten times the capacity for a minute, then attack the service: two parts, twelve minutes
 	READOUT_OVERLOAD=60 cargo test --release $(LOCKED) --test it load::overload -- --nocapture

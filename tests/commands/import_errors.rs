@@ -76,6 +76,30 @@ async fn import_counts_errors_of_the_service_by_reason_and_field() {
     assert_eq!(all.stderr.lines().count(), 50 + 1, "{all:?}");
 }
 
+/// The service refuses such a message before it decodes it, which ends a stream with all of its stories.
+#[tokio::test]
+async fn story_with_too_many_items_fails_as_its_line() {
+    let service = Service::start().await;
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    let story = |number: usize, reports: usize| {
+        let reports = vec!["{}"; reports].join(",");
+        format!(r#"{{"article":{{"uri":"urn:{number}"}},"reports":[{reports}]}}"#)
+    };
+    let names = vec![r#"{"key":"a","participant":{"names":[{},{},{},{},{},{},{},{},{},{}]}}"#; 1_900].join(",");
+    let many = format!(r#"{{"article":{{"uri":"urn:many"}},"participants":[{names}]}}"#);
+    fs::write(&file, [story(1, 0), story(2, 201), many, story(3, 0)].join("\n")).unwrap();
+    let ran = import(&service, &[&file]).await;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.contains(r#""articles":2,"#) && ran.stdout.contains(r#""failed":2,"#), "{ran:?}");
+    let errors: Vec<&str> = ran.stderr.lines().collect();
+    assert!(
+        errors[0].ends_with(":2: urn:2: story.reports must have at most 100 items, but has more than 200"),
+        "{ran:?}"
+    );
+    assert!(errors[1].ends_with(":3: urn:many: has more than 20000 items in total: split it"), "{ran:?}");
+}
+
 #[tokio::test]
 async fn an_import_error_names_file_line_uri_path_value_and_advice_once() {
     let service = Service::start().await;

@@ -32,7 +32,7 @@ impl Behaviour {
         Self { name: name.into(), source: SHARED, max_mib: None, is_in_suite: true, start: Box::new(start) }
     }
 
-    fn from_own_address(self) -> Self {
+    fn with_own_address(self) -> Self {
         Self { source: OWN, ..self }
     }
 
@@ -64,7 +64,7 @@ pub fn all() -> Vec<Behaviour> {
         Behaviour::new("32 searches", calls::searches),
         // Encoding such pages keeps an unoptimized service busy, so that other calls are late for that reason alone.
         Behaviour::new("64 large pages", calls::large_pages).only_in_full(),
-        Behaviour::new("500 unread pages", calls::unread_pages).only_in_full(),
+        Behaviour::new("500 unread pages", calls::unread_pages).within_mib(256).only_in_full(),
         Behaviour::new("64 batch reads of 1,000 names", calls::batch_reads).only_in_full(),
         Behaviour::new("64 exports", streams::exports),
         Behaviour::new("16 streams of stories", streams::stories),
@@ -79,10 +79,10 @@ pub fn all() -> Vec<Behaviour> {
         })
         .within_mib(64),
         // Connections
-        Behaviour::new("2,000 idle connections", connections::idle).from_own_address(),
-        Behaviour::new("2,000 unfinished handshakes", connections::unfinished_handshakes).from_own_address(),
+        Behaviour::new("2,000 idle connections", connections::idle).with_own_address(),
+        Behaviour::new("2,000 unfinished handshakes", connections::unfinished_handshakes).with_own_address(),
         Behaviour::new("connections opened and closed", connections::opened_and_closed)
-            .from_own_address()
+            .with_own_address()
             .only_in_full(),
         Behaviour::new("rapid resets", connections::rapid_resets),
     ];

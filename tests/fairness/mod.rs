@@ -15,6 +15,7 @@ mod calls;
 mod connection;
 mod connections;
 mod measurement;
+mod memory;
 mod polite;
 mod samples;
 mod stage;

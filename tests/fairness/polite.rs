@@ -169,7 +169,7 @@ impl Client {
     async fn answer(&self, kind: Kind) -> Result<(), Status> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         // Each kind has two forms, and every fourth call is of one kind.
-        let is_first_form = number / 4 % 2 == 0;
+        let is_first_form = (number / 4).is_multiple_of(2);
         let nth = |names: &[String]| names[number as usize % names.len()].clone();
         let mut participants = ParticipantServiceClient::new(self.channel.clone());
         let mut meetings = MeetingServiceClient::new(self.channel.clone());

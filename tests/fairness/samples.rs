@@ -85,7 +85,11 @@ impl Class {
 
     /// The paths of the methods of this class that a writer may call.
     pub fn paths(self) -> Vec<String> {
-        methods().filter(|method| Self::of(method) == self).map(|method| path(&method)).filter(is_callable).collect()
+        methods()
+            .filter(|method| Self::of(method) == self)
+            .map(|method| path(&method))
+            .filter(|path| is_callable(path))
+            .collect()
     }
 }
 
@@ -95,7 +99,7 @@ pub fn all_paths() -> Vec<String> {
 }
 
 /// True if a writer may call the method.
-fn is_callable(path: &String) -> bool {
+fn is_callable(path: &str) -> bool {
     Method::of(path).and_then(|method| method.role).is_some_and(|role| role <= Role::Writer)
 }
 
@@ -140,7 +144,7 @@ pub fn encode(path: &str, json: &str, records: &Records, number: u64) -> Vec<u8>
 
 #[test]
 fn every_method_has_a_sample_and_a_class() {
-    let callable: Vec<String> = all_paths().into_iter().filter(is_callable).collect();
+    let callable: Vec<String> = all_paths().into_iter().filter(|path| is_callable(path)).collect();
     for path in &callable {
         sample(path, &Records::default(), 1);
     }

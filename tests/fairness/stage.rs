@@ -68,8 +68,9 @@ pub struct Usage {
 }
 
 impl Service {
-    async fn start(dir: &DataDir, url: &str) -> Self {
+    async fn start(dir: &DataDir, url: &str, more: &[String]) -> Self {
         let args = ["--api-tokens", "--operations-listen", "127.0.0.1:0", "--drain-timeout", "1"];
+        let args: Vec<&str> = args.into_iter().chain(more.iter().map(String::as_str)).collect();
         let program = Program::serve_beside(dir, url, &args).await;
         let (address, operations) = (program.address().await, operations::address(&program).await);
         Self { program, address, operations }
@@ -79,9 +80,14 @@ impl Service {
 impl Stage {
     /// Starts a service that holds this number of the sample stories.
     pub async fn start(stories: usize) -> Self {
+        Self::start_with(stories, &[]).await
+    }
+
+    /// Starts a service with further arguments.
+    pub async fn start_with(stories: usize, args: &[String]) -> Self {
         let (dir, database) = (DataDir::new(), cluster::database().await);
         let url = database.to_url_lossy().to_string();
-        let service = Service::start(&dir, &url).await;
+        let service = Service::start(&dir, &url, args).await;
         let mut tokens = [String::new(), String::new()];
         for (token, name) in tokens.iter_mut().zip(["hostile", "polite"]) {
             let created = run(["token", "create", name, "--role", "writer", "--database-url", &url]).await;
@@ -105,7 +111,7 @@ impl Stage {
         if tokio::time::timeout(STOP_TIMEOUT, service.program.ended()).await.is_err() {
             println!("the service did not stop within {STOP_TIMEOUT:?}");
         }
-        let service = Service::start(&dir, &url).await;
+        let service = Service::start(&dir, &url, &[]).await;
         Self { url, dir, service, tokens, records }
     }
 
@@ -122,6 +128,15 @@ impl Stage {
 
     pub async fn polite(&self) -> Polite {
         Polite::connect(self.service.address, &self.tokens[1], self.records.clone()).await
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.service.program.pid()
+    }
+
+    /// The size of the address space of the service, in KiB.
+    pub fn address_space_kib(&self) -> u64 {
+        self.service.program.memory_kib("VmSize") as u64
     }
 
     /// Begins a new measurement of the peak of the resident set.

@@ -131,15 +131,15 @@ async fn full_view_leaves_out_report_names_of_disputes_that_do_not_fit() {
         Account { participations: (0..300).map(person).collect(), ..talks(&format!("Talks {number}")) }
     };
     let meeting = service.create_meeting(&source, account(0)).await.unwrap().name;
-    for chunk in 0..6 {
+    for chunk in 0..15 {
         let mut more = story(&format!("urn:{chunk}"), &[]);
         let report = |at: usize| StoryReport {
             meeting: meeting.clone(),
             key: format!("r{at}"),
-            account: Some(account(1 + chunk * 25 + at)),
+            account: Some(account(1 + chunk * 10 + at)),
             ..Default::default()
         };
-        more.reports = (0..25).map(report).collect();
+        more.reports = (0..10).map(report).collect();
         service.ingest.clone().ingest_story(ingest(more)).await.unwrap();
     }
     let full = service.meeting(&meeting).await;

@@ -22,9 +22,11 @@ async fn page_of_full_views_is_cut_by_the_size_of_the_views() {
         account: Some(Account { statements: (0..500).map(statement).collect(), ..talks(&format!("Talks {at}")) }),
         ..Default::default()
     };
-    let mut many = story("urn:a", &[]);
-    many.reports = (0..100).map(report).collect();
-    service.ingest.clone().ingest_story(ingest(many)).await.unwrap();
+    for chunk in 0..10 {
+        let mut many = story(&format!("urn:{chunk}"), &[]);
+        many.reports = (10 * chunk..10 * (chunk + 1)).map(report).collect();
+        service.ingest.clone().ingest_story(ingest(many)).await.unwrap();
+    }
 
     let mut request = ListMeetingsRequest { view: View::Full.into(), page_size: 1_000, ..Default::default() };
     let (mut names, mut pages) = (Vec::new(), 0);

@@ -102,11 +102,13 @@ impl DataDir {
     }
 
     /// Gives all files to the user who owns the database of another directory, which is another user if the tests run
-    /// as root.
+    /// as root. If there is a database, only its files: the directory around it belongs to the user who starts it.
     pub fn give_to_owner_of(&self, other: &Self) {
         let owner = fs::metadata(other.path.join("postgres")).expect("the database exists");
         let owner = format!("{}:{}", owner.uid(), owner.gid());
-        let status = Command::new("chown").args(["-R", &owner]).arg(&self.path).status().expect("chown is there");
+        let database = self.path.join("postgres");
+        let given = if database.exists() { &database } else { &self.path };
+        let status = Command::new("chown").args(["-R", &owner]).arg(given).status().expect("chown is there");
         assert!(status.success());
     }
 

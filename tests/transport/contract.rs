@@ -2,12 +2,14 @@
 
 use prost::Message;
 use readout::pb::{
-    Article, CreateArticleRequest, ErrorReason, IngestStoriesRequest, IngestStoriesResponse, ListArticlesRequest,
-    ingest_stories_response::Outcome,
+    Account, Article, CreateArticleRequest, ErrorReason, IngestStoriesRequest, IngestStoriesResponse,
+    IngestStoryRequest, ListArticlesRequest, Participant, ParticipantName, Participation, Story, StoryParticipant,
+    StoryReport, ingest_stories_response::Outcome,
 };
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::{v1, v1alpha};
+use tonic_types::StatusExt;
 
 use crate::support::{Refused, Service, make, raw};
 
@@ -96,6 +98,44 @@ async fn request_above_eight_mebibytes_is_refused() {
     let refused = raw::unary(&channel, method, of_size(LIMIT)).await.unwrap_err();
     assert_eq!(Refused::from(refused).reason, ErrorReason::InvalidField);
     let refused = raw::unary(&channel, method, of_size(LIMIT + 1)).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::with(Code::ResourceExhausted, ErrorReason::MessageTooLarge));
+}
+
+#[tokio::test]
+async fn request_with_too_many_items_is_refused_with_the_limit() {
+    let service = Service::start().await;
+    let channel = service.channel().await;
+    let method = "readout.v1.IngestService/IngestStory";
+    let story = |participants, names, reports| {
+        let names = vec![ParticipantName::default(); names];
+        let participant = Some(Participant { names, ..Default::default() });
+        let participants = vec![StoryParticipant { participant, ..Default::default() }; participants];
+        let reports = vec![StoryReport::default(); reports];
+        let story = Some(Story { participants, reports, ..Default::default() });
+        IngestStoryRequest { story, ..Default::default() }.encode_to_vec()
+    };
+    // Up to twice the limit of a list, the rules answer with all violations.
+    let refused: Refused = raw::unary(&channel, method, story(0, 0, 200)).await.unwrap_err().into();
+    assert!(refused.reason == ErrorReason::InvalidField && refused.fields.len() > 2, "{refused:?}");
+    let refused = raw::unary(&channel, method, story(0, 0, 201)).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::invalid(["story.reports"]));
+
+    for (message, key, limit) in
+        [(story(1_000, 20, 0), "limit_items", "20000"), ([0xf8, 7, 0].repeat(320_001), "limit_fields", "320000")]
+    {
+        let refused = raw::unary(&channel, method, message).await.unwrap_err();
+        assert_eq!(refused.get_details_error_info().unwrap().metadata[key], limit);
+        assert_eq!(Refused::from(refused), Refused::with(Code::ResourceExhausted, ErrorReason::MessageTooLarge));
+    }
+    // Few items for their total, but large ones.
+    let account = Some(Account { participations: vec![Participation::default(); 200], ..Default::default() });
+    let reports = vec![StoryReport { account, ..Default::default() }; 90];
+    let story = Some(Story { reports, ..Default::default() });
+    let message = IngestStoryRequest { story, ..Default::default() }.encode_to_vec();
+    let bytes = message.len().to_string();
+    let refused = raw::unary(&channel, method, message).await.unwrap_err();
+    let metadata = refused.get_details_error_info().unwrap().metadata;
+    assert_eq!((&metadata["bytes"], metadata["limit_memory_bytes"].as_str()), (&bytes, "4194304"));
     assert_eq!(Refused::from(refused), Refused::with(Code::ResourceExhausted, ErrorReason::MessageTooLarge));
 }
 

@@ -80,11 +80,11 @@ pub fn database_url(input: &[u8]) {
     }
     url_redaction::url(&text);
     url_redaction::text(&text);
-    // A password that the URL states as such stays secret whatever comes after it.
-    if text.contains(SECRET) {
+    // A password that the URL states as such stays secret whatever comes after it, unless that spells it again.
+    let rest: String = text.chars().filter(|c| !matches!(c, '@' | '/' | '?' | '#' | ':' | '%')).collect();
+    if rest.contains(SECRET) {
         return;
     }
-    let rest: String = text.chars().filter(|c| !matches!(c, '@' | '/' | '?' | '#' | ':')).collect();
     let url = format!("postgres://user:{SECRET}@host/{rest}");
     let parsed = DatabaseUrl::parse(&url);
     let shown = [format!("{parsed:?}"), parsed.map_or_else(|error| error.to_string(), |_| String::new())];
