@@ -65,7 +65,7 @@ pub fn all() -> Vec<Behaviour> {
         // Encoding such pages keeps an unoptimized service busy, so that other calls are late for that reason alone.
         Behaviour::new("64 large pages", calls::large_pages).only_in_full(),
         Behaviour::new("500 unread pages", calls::unread_pages).within_mib(256).only_in_full(),
-        Behaviour::new("64 batch reads of 1,000 names", calls::batch_reads).only_in_full(),
+        Behaviour::new("64 batch reads of 1,000 names", calls::batch_reads).within_mib(256).only_in_full(),
         Behaviour::new("64 exports", streams::exports),
         Behaviour::new("16 streams of stories", streams::stories),
         // Calls that cost the caller little
