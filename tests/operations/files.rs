@@ -12,13 +12,14 @@ use crate::support::repository::{File, files, read, root};
 const PAGES: [&str; 4] = ["deploy.md", "reference.md", "runbook.md", "faults.md"];
 
 /// Log messages that the pages quote.
-const QUOTED_MESSAGES: [&str; 6] = [
+const QUOTED_MESSAGES: [&str; 7] = [
     "the certificates cannot be renewed, and the old ones stay in use",
     "a connection was dropped for silence",
     "a position is missing in the feed",
     "the feed could not be read",
     "a defect of the service: a panic",
     "still reindexing",
+    "a caller is held back: it has its share",
 ];
 
 fn file(name: &str) -> String {

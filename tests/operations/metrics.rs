@@ -69,6 +69,26 @@ async fn streams_are_counted_while_open_and_by_their_final_status() {
     service.program.stop().await;
 }
 
+#[tokio::test]
+async fn caller_above_its_share_is_named_with_the_bound_in_metric_and_log() {
+    let service = Operated::start_with(&["--max-streams", "1"]).await;
+    let mut changes = ChangeServiceClient::new(service.program.channel().await);
+    let request = WatchChangesRequest {
+        start: Some(watch_changes_request::Start::Origin(Origin::Now.into())),
+        ..Default::default()
+    };
+    let _open = changes.watch_changes(request.clone()).await.unwrap();
+    for _ in 0..3 {
+        changes.watch_changes(request.clone()).await.unwrap_err();
+    }
+    let line = service.program.logged("a caller is held back: it has its share").await;
+    assert_eq!((&line["caller"], &line["bound"], &line["calls"]), (&"127.0.0.1".into(), &"stream".into(), &1.into()));
+    let scraped = service.scrape().await;
+    let series = "readout_held_back_total{bound=\"stream\",caller=\"127.0.0.1\"}";
+    assert_eq!(scraped.value(series), Some(3.0));
+    service.program.stop().await;
+}
+
 /// Metrics without a series until their event occurs: a connection ends, a limit or share is met, credentials or certificates
 /// are used.
 const EVENT_DRIVEN: [&str; 7] = [
