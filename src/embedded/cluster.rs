@@ -27,9 +27,9 @@ use tokio::{
 use super::{
     EmbeddedError, Options,
     os_user::{OsUser, is_root},
-    private_path::{Kind, check_entry, open_data_dir, open_file, read_short},
+    private_path::{Kind, check_entry, check_owner, open_data_dir, open_file, read_short, remove_entry},
     server_programs::Binaries,
-    socket::{self, PORT, SocketDir, remove_file},
+    socket::{self, PORT, SocketDir},
 };
 
 /// The cluster's superuser and its only database.
@@ -68,13 +68,17 @@ impl Cluster {
         // If this user is root, the unprivileged user of the database must be able to traverse the directory.
         let dir = open_data_dir(data_dir, if is_root() { 0o711 } else { 0o700 })?;
         let (data, log) = (dir.join("postgres"), dir.join("postgres.log"));
-        // Before anything is created.
+        // All checks come before anything is created in the directory.
+        let cluster = check_entry(&data, Kind::Directory)?;
+        let account = OsUser::for_cluster(cluster.as_ref())?;
+        check_owner(&dir, account.uid())?;
+        if cluster.is_some() {
+            check_owner(&data, account.uid())?;
+        }
         check_entry(&dir.join("lock"), Kind::File)?;
         check_entry(&log, Kind::File)?;
         check_entry(&dir.join("run"), Kind::Directory)?;
-        let cluster = check_entry(&data, Kind::Directory)?;
         let lock = lock(&dir)?;
-        let account = OsUser::for_cluster(&data, cluster.as_ref())?;
 
         let only = options.postgres_bin.as_deref();
         let pg_version = read_short(&data.join("PG_VERSION"), MAX_VERSION_BYTES);
@@ -187,7 +191,7 @@ impl Cluster {
     /// The caller holds the lock and runs no server itself, so any server here was left behind.
     pub(super) async fn clear(&self) -> Result<(), EmbeddedError> {
         self.stop_orphan().await?;
-        self.socket.clear()
+        self.socket.clear(self.account.uid())
     }
 
     async fn stop_orphan(&self) -> Result<(), EmbeddedError> {
@@ -213,7 +217,7 @@ impl Cluster {
         // the file is torn by a power cut, left by a zombie, or its pid belongs to another program: postgres would
         // refuse to start. If sessions are still alive, the shared memory that they hold keeps it from starting all the
         // same
-        remove_file(&pid_file)
+        remove_entry(&self.data, self.account.uid(), "postmaster.pid").map_err(EmbeddedError::io("remove", pid_file))
     }
 
     async fn stop_postmaster(&self, pid: u32, socket_dir: &str) -> Result<(), EmbeddedError> {

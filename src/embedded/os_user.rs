@@ -25,16 +25,11 @@ pub(super) enum OsUser {
 }
 
 impl OsUser {
-    /// The account for the cluster at `data`, which has this metadata if it exists. An existing cluster stays with its
+    /// The account for a cluster whose directory has this metadata if it exists. An existing cluster stays with its
     /// owner: it may have been created before a user `postgres` existed.
-    pub(super) fn for_cluster(data: &Path, cluster: Option<&Metadata>) -> Result<Self, EmbeddedError> {
+    pub(super) fn for_cluster(cluster: Option<&Metadata>) -> Result<Self, EmbeddedError> {
         if !is_root() {
-            return match cluster.map(Metadata::uid) {
-                Some(owner) if owner != private_path::own_uid() => {
-                    Err(EmbeddedError::WrongOwner { dir: data.to_owned(), owner, user: private_path::own_uid() })
-                }
-                _ => Ok(Self::Own),
-            };
+            return Ok(Self::Own);
         }
         if let Some(owner) = cluster
             && owner.uid() != 0

@@ -1,8 +1,9 @@
 //! Checks that other users can neither write to the data directory nor replace it, and that nothing in it is a link.
 //!
 //! PostgreSQL checks the owner and the mode of its cluster. The data directory also holds files that this process
-//! writes, as root if it runs as root, so that the directories above it are checked too. After these checks no other
-//! user can change what a path names. A path may therefore be used more than once.
+//! writes, as root if it runs as root, so that the directories above it are checked too. After these checks only one
+//! other user can change what a path names: that of the database, if this process is root and the directory belongs to
+//! that user. So files and directories are opened without following links, and checked once they are open.
 
 use std::{
     collections::VecDeque,
@@ -14,7 +15,7 @@ use std::{
 };
 
 use rustix::{
-    fs::OFlags,
+    fs::{AtFlags, OFlags},
     process::{getegid, geteuid},
 };
 
@@ -38,6 +39,9 @@ const WORLD_WRITABLE: u32 = 0o002;
 /// In a directory with this bit, only the owner of an entry can replace it.
 const STICKY: u32 = 0o1000;
 
+/// The flags with which every entry is opened: a link is an error, and a pipe is not waited for.
+const NO_FOLLOW: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
+
 /// The user id that this process acts with.
 pub(super) fn own_uid() -> u32 {
     geteuid().as_raw()
@@ -53,7 +57,7 @@ pub(super) fn open_data_dir(dir: &Path, mode: u32) -> Result<PathBuf, EmbeddedEr
     let no_dir = |source| EmbeddedError::NoDataDir { dir: dir.to_owned(), source };
     let (mut path, missing) = Walk::from(dir).map_err(no_dir)?.resolve(dir)?;
     let Some((last, parents)) = missing.split_last() else {
-        check_data_dir(&path)?;
+        check_mode(&path)?;
         return Ok(path);
     };
     for parent in parents {
@@ -78,15 +82,21 @@ pub(super) fn open_parent(dir: &Path) -> Result<PathBuf, EmbeddedError> {
     }
 }
 
-fn check_data_dir(dir: &Path) -> Result<(), EmbeddedError> {
-    let metadata = fs::symlink_metadata(dir).map_err(EmbeddedError::io("open", dir))?;
-    if metadata.uid() != own_uid() {
-        // A service of that user may run here. Its lock says so, and others may join its database.
-        if let Some(pid) = lock_holder(&dir.join("lock")) {
-            return Err(EmbeddedError::InUse { dir: dir.to_owned(), pid });
-        }
-        return Err(EmbeddedError::WrongOwner { dir: dir.to_owned(), owner: metadata.uid(), user: own_uid() });
+/// Checks that a directory belongs to this user or to that of the database, who is another one if this process is root.
+pub(super) fn check_owner(dir: &Path, database_uid: u32) -> Result<(), EmbeddedError> {
+    let owner = fs::symlink_metadata(dir).map_err(EmbeddedError::io("open", dir))?.uid();
+    if [own_uid(), database_uid].contains(&owner) {
+        return Ok(());
     }
+    // A service of that user may run here. Its lock says so, and root may join its database.
+    match lock_holder(&dir.join("lock")) {
+        Some(pid) => Err(EmbeddedError::InUse { dir: dir.to_owned(), pid }),
+        None => Err(EmbeddedError::WrongOwner { dir: dir.to_owned(), owner, user: own_uid() }),
+    }
+}
+
+fn check_mode(dir: &Path) -> Result<(), EmbeddedError> {
+    let metadata = fs::symlink_metadata(dir).map_err(EmbeddedError::io("open", dir))?;
     match bits(&metadata) {
         mode if mode & WRITABLE == 0 => Ok(()),
         // Such as /tmp: its mode must not change.
@@ -194,13 +204,17 @@ pub(super) fn check_entry(path: &Path, kind: Kind) -> Result<Option<Metadata>, E
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(EmbeddedError::io("open", path)(error)),
     };
+    check_kind(path, &metadata, kind).map(|()| Some(metadata))
+}
+
+fn check_kind(path: &Path, metadata: &Metadata, kind: Kind) -> Result<(), EmbeddedError> {
     let problem = match kind {
         _ if metadata.is_symlink() => "a symbolic link",
-        Kind::Directory if metadata.is_dir() => return Ok(Some(metadata)),
+        Kind::Directory if metadata.is_dir() => return Ok(()),
         Kind::Directory => "not a directory",
         Kind::File if !metadata.is_file() => "not a file",
         Kind::File if metadata.nlink() > 1 => "a hard link to another file",
-        Kind::File => return Ok(Some(metadata)),
+        Kind::File => return Ok(()),
     };
     Err(EmbeddedError::NotPrivate { path: path.to_owned(), problem })
 }
@@ -209,30 +223,50 @@ pub(super) fn check_entry(path: &Path, kind: Kind) -> Result<Option<Metadata>, E
 /// follows a link.
 pub(super) fn open_file(path: &Path, options: &mut OpenOptions) -> Result<File, EmbeddedError> {
     check_entry(path, Kind::File)?;
-    let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
-    options.create(true).mode(0o600).custom_flags(no_follow).open(path).map_err(EmbeddedError::io("open", path))
+    let flags = NO_FOLLOW.bits().cast_signed();
+    let io = |error| EmbeddedError::io("open", path)(error);
+    let file = options.create(true).mode(0o600).custom_flags(flags).open(path).map_err(io)?;
+    // Again: the entry can be another one since.
+    check_kind(path, &file.metadata().map_err(io)?, Kind::File)?;
+    Ok(file)
+}
+
+/// Opens a file for reading. Follows no link, and does not wait for the writer of a pipe.
+pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(NO_FOLLOW.bits().cast_signed()).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a file")),
+    }
+}
+
+/// Removes an entry of a directory that belongs to this user. A missing entry is not an error.
+pub(super) fn remove_entry(dir: &Path, owner: u32, name: &str) -> io::Result<()> {
+    let dir = open_dir(dir)?;
+    // Otherwise a link in the place of the directory would let its maker remove entries of others.
+    if dir.metadata()?.uid() != owner {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    match rustix::fs::unlinkat(&dir, name, AtFlags::empty()) {
+        Err(rustix::io::Errno::NOENT) | Ok(()) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Opens a directory without following a link.
 pub(super) fn open_dir(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed();
+    let flags = NO_FOLLOW.union(OFlags::DIRECTORY).bits().cast_signed();
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-/// Reads a short file that another user may have written. Follows no link, and does not wait for a pipe.
+/// Reads a short file that another user may have written. Follows no link.
 pub(super) fn read_short(path: &Path, max_bytes: u64) -> io::Result<String> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a file"));
-    }
-    io::read_to_string(io::Read::take(file, max_bytes))
+    io::read_to_string(io::Read::take(open_to_read(path)?, max_bytes))
 }
 
 /// The pid in a lock file that another process has locked. `None` if it is free or cannot be read.
 fn lock_holder(path: &Path) -> Option<String> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let file = open_to_read(path).ok()?;
     let is_locked = matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock));
     is_locked.then(|| io::read_to_string(io::Read::take(file, 20)).unwrap_or_default().trim().to_owned())
 }

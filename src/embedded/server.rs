@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     EmbeddedError,
     cluster::{Cluster, POLL},
-    private_path::open_file,
+    private_path::{open_file, open_to_read},
     socket::PORT,
 };
 
@@ -207,7 +207,7 @@ fn open_log(path: &Path) -> Result<(File, u64), EmbeddedError> {
 
 /// The last lines that the log has after `start`.
 fn tail(path: &Path, start: u64) -> io::Result<String> {
-    let mut log = File::open(path)?;
+    let mut log = open_to_read(path)?;
     let length = log.metadata()?.len();
     log.seek(SeekFrom::Start(start.max(length.saturating_sub(TAIL_BYTES))))?;
     let mut bytes = Vec::new();

@@ -35,18 +35,18 @@ impl SocketDir {
         let mut socket_dir = Self { path: data_dir.join("run"), temporary: false };
         if !can_hold_socket(&socket_dir.path) {
             socket_dir = Self { path: temporary_dir()?, temporary: true };
-        } else if let Some(existing) = check_entry(&socket_dir.path, Kind::Directory)? {
-            // A start that was killed leaves the directory with this user and mode 0700.
-            let is_new = existing.uid() == own_uid() && bits(&existing) == 0o700;
-            if existing.uid() != account.uid() && !is_new {
-                let (owner, user) = (existing.uid(), account.uid());
-                return Err(EmbeddedError::WrongOwner { dir: socket_dir.path.clone(), owner, user });
-            }
-        } else {
+        } else if check_entry(&socket_dir.path, Kind::Directory)?.is_none() {
             create_private_dir(&socket_dir.path).map_err(EmbeddedError::io("create", &socket_dir.path))?;
         }
-        private_path::open_dir(&socket_dir.path)
-            .and_then(|dir| dir.set_permissions(Permissions::from_mode(0o700)))
+        let opened = private_path::open_dir(&socket_dir.path).and_then(|dir| Ok((dir.metadata()?, dir)));
+        let (metadata, dir) = opened.map_err(EmbeddedError::io("open", &socket_dir.path))?;
+        // A new one belongs to this user and has mode 0700, also after a start that was killed.
+        let is_new = metadata.uid() == own_uid() && bits(&metadata) == 0o700;
+        if metadata.uid() != account.uid() && !is_new {
+            let (owner, user) = (metadata.uid(), account.uid());
+            return Err(EmbeddedError::WrongOwner { dir: socket_dir.path.clone(), owner, user });
+        }
+        dir.set_permissions(Permissions::from_mode(0o700))
             .map_err(EmbeddedError::io("change the mode of", &socket_dir.path))?;
         account.take_ownership(&socket_dir.path)?;
         Ok(socket_dir)
@@ -58,9 +58,11 @@ impl SocketDir {
 
     /// Removes the files of a killed server. Like `postmaster.pid`, the socket's lock file names a pid that another
     /// process may have reused, and postgres would then refuse to start.
-    pub(super) fn clear(&self) -> Result<(), EmbeddedError> {
-        remove_file(&self.path.join(FILE))?;
-        remove_file(&self.path.join(format!("{FILE}.lock")))
+    pub(super) fn clear(&self, owner: u32) -> Result<(), EmbeddedError> {
+        let remove = |name: &str| private_path::remove_entry(&self.path, owner, name);
+        remove(FILE)
+            .and_then(|()| remove(&format!("{FILE}.lock")))
+            .map_err(EmbeddedError::io("remove files from", &self.path))
     }
 }
 
@@ -97,12 +99,4 @@ fn temporary_dir() -> Result<PathBuf, EmbeddedError> {
 
 fn create_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
-}
-
-/// Removes a file; a missing file is not an error.
-pub(super) fn remove_file(path: &Path) -> Result<(), EmbeddedError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EmbeddedError::io("remove", path)(error)),
-        _ => Ok(()),
-    }
 }

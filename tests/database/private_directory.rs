@@ -156,6 +156,18 @@ async fn directories_of_other_users_are_refused() {
     assert!(message.contains(&format!("chown 0 {}", data.display())), "{message}");
     give(&data, 0, 0);
 
+    // A store of a user belongs to that user, with its cluster. Root runs the database as that user.
+    let store = dir.put_database("store").await;
+    start(&store).await.stop().await;
+    let cluster = fs::metadata(store.join("postgres")).expect("it exists");
+    give(&store, cluster.uid(), cluster.gid());
+    start(&store).await.stop().await;
+    let (error, _) = {
+        give(&store.join("postgres"), OTHER, OTHER);
+        refused(&store).await
+    };
+    assert!(matches!(error, EmbeddedError::WrongOwner { user: 0, .. }), "{error}");
+
     give(&parent, OTHER, OTHER);
     let (error, _) = refused(&data).await;
     assert!(matches!(error, EmbeddedError::ForeignParent { owner: OTHER, .. }), "{error}");
