@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use crate::store::{
     Store, StoreError,
@@ -20,6 +20,11 @@ const PARTITION_PERIOD: Duration = Duration::from_secs(60);
 /// Interval between checks for tables that have grown. PostgreSQL's own interval is a minute, and it also needs a second
 /// to count writes.
 const STATISTICS_PERIOD: Duration = Duration::from_secs(2);
+/// Rows that are written between two checks while much is being written. Renewing statistics then takes a processor
+/// from the writes, and they are out of date at once.
+const BUSY_ROWS: i64 = 1_000;
+/// Interval between renewals while much is being written.
+const BUSY_PERIOD: Duration = Duration::from_secs(60);
 
 /// Deletes expired answers to requests, periodically.
 pub async fn delete_expired_answers(store: Store) {
@@ -52,11 +57,19 @@ pub async fn maintain_partitions(store: Store, retention: Retention) {
     }
 }
 
-/// Renews the statistics of tables that have grown, soon after they have.
+/// Renews the statistics of tables that have grown, soon after an import has ended, and every minute during one.
 pub async fn renew_statistics(store: Store) {
     let mut is_logged = false;
+    let (mut written, mut renewed_at) = (0, Instant::now());
     loop {
         time::sleep(STATISTICS_PERIOD).await;
+        // A database that does not answer is tried again.
+        let Ok(now_written) = statistics::written_rows(store.writes()).await else { continue };
+        let rows = now_written - std::mem::replace(&mut written, now_written);
+        if rows >= BUSY_ROWS && renewed_at.elapsed() < BUSY_PERIOD {
+            continue;
+        }
+        renewed_at = Instant::now();
         match statistics::renew(store.writes()).await {
             Ok(renewed) => {
                 if !renewed.tables.is_empty() {

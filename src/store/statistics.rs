@@ -36,6 +36,19 @@ pub struct Renewed {
     pub not_owned: Option<String>,
 }
 
+/// The rows of the schema that were written so far, as far as they are counted.
+///
+/// # Errors
+/// The database fails.
+pub async fn written_rows(pool: &PgPool) -> Result<i64, StoreError> {
+    let written = sqlx::query_scalar(
+        "select coalesce(sum(n_tup_ins + n_tup_upd), 0)::bigint
+         from pg_stat_user_tables
+         where schemaname = current_schema()",
+    );
+    Ok(written.fetch_one(pool).await?)
+}
+
 /// Renews the statistics of tables in the schema that have grown since their last `analyze`. Does nothing on a standby,
 /// or while another instance does it. `analyze` reads at most 30,000 rows of a table, and blocks neither reads nor
 /// writes.
