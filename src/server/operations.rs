@@ -1,6 +1,6 @@
 //! The operations port: metrics, liveness and readiness, over plain HTTP/1.1.
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -19,6 +19,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     time,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -44,7 +45,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// The content type of the Prometheus text format.
-const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The open operations port.
 pub struct Operations {
@@ -65,7 +66,7 @@ impl Operations {
             .route("/readyz", get(ready))
             .with_state(readiness)
             .route("/metrics", get(metrics))
-            .with_state(metrics::install()?);
+            .with_state(Exposition { metrics: metrics::install()?, turn: Arc::new(Semaphore::new(1)) });
         let (closing, connections) = (CancellationToken::new(), TaskTracker::new());
         connections.spawn(accept(listener, router, connections.clone(), closing.clone()));
         tracing::info!(%address, "metrics and readiness");
@@ -87,8 +88,18 @@ async fn ready(Shared(readiness): Shared<Readiness>) -> impl IntoResponse {
     }
 }
 
-async fn metrics(Shared(metrics): Shared<Metrics>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, EXPOSITION)], metrics.render())
+/// The metrics, and the turn to render them. One worker thread renders at a time, so that clients that ask for many
+/// leave the others to probes and calls.
+#[derive(Clone)]
+struct Exposition {
+    metrics: Metrics,
+    turn: Arc<Semaphore>,
+}
+
+async fn metrics(Shared(exposition): Shared<Exposition>) -> impl IntoResponse {
+    // The semaphore is never closed.
+    let _turn = exposition.turn.acquire().await;
+    ([(CONTENT_TYPE, CONTENT)], exposition.metrics.render())
 }
 
 async fn accept(listener: TcpListener, router: Router, connections: TaskTracker, closing: CancellationToken) {

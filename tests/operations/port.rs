@@ -137,7 +137,7 @@ async fn lives_at_once(service: &Operated, others: &str) {
     let asked = Instant::now();
     let live = service.get("/livez").await;
     assert_eq!((live.status, live.body.as_str()), (200, "ok\n"), "{others}");
-    assert!(asked.elapsed() < Duration::from_secs(2), "{others}: {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{others}: {:?}", asked.elapsed());
 }
 
 #[tokio::test]
