@@ -52,6 +52,7 @@ install: build ## Install readout, its manual and its completions below PREFIX (
 
 test: postgres rust ## Run the tests, then the commands of README.md and docs/
 	cargo test --all-features $(LOCKED)
+	cargo test --all-features $(LOCKED) --test it fairness:: -- --ignored
 	@$(MAKE) --no-print-directory readme
 
 house: rust ## Print the counts of the structure and the language of the code, and fail above their limits
@@ -71,7 +72,7 @@ fuzz: postgres rust ## Give random input to every reader of untrusted input, and
 
 overload: postgres rust ## Offer ten times the capacity for a minute, then attack the service: two parts, twelve minutes
 	READOUT_OVERLOAD=60 cargo test --release $(LOCKED) --test it load::overload -- --nocapture
-	READOUT_OVERLOAD=60 cargo test --release $(LOCKED) --test it fairness:: -- --nocapture
+	READOUT_OVERLOAD=60 cargo test --release $(LOCKED) --test it fairness:: -- --nocapture --include-ignored
 
 bench: postgres rust ## Measure the service and its baselines: one table, about four minutes
 	cargo bench --all-features $(LOCKED) --bench bench
