@@ -6,11 +6,12 @@ use strsim::osa_distance;
 pub const MAX_WORD_LENGTH: usize = 64;
 
 /// The name with the smallest edit distance to `word` (optimal string alignment), ignoring ASCII case. `None` if the
-/// distance exceeds a third of the longer name, or `word` is longer than [`MAX_WORD_LENGTH`].
+/// distance exceeds a third of the characters of the longer name, or `word` is longer than [`MAX_WORD_LENGTH`]. So the
+/// name has at most 1.5 times as many characters as `word`.
 pub fn nearest<'a>(names: impl Iterator<Item = &'a str>, word: &str) -> Option<&'a str> {
     let word = (word.len() <= MAX_WORD_LENGTH).then(|| word.to_ascii_lowercase())?;
     let letters = word.chars().count();
-    let is_near = |edits: usize, name: &str| 3 * edits <= name.len().max(word.len());
+    let is_near = |edits: usize, name: &str| 3 * edits <= name.chars().count().max(letters);
     // The distance is at least the difference of the lengths. There are hundreds of time zones, and most have another
     // length.
     let names = names.filter(|name| is_near(name.chars().count().abs_diff(letters), name));
@@ -39,11 +40,19 @@ mod tests {
             ("statusxxx", Some("status")),
             ("statusxxxx", None),
             ("anouncement.dates", Some("announcement.date")),
-            ("\u{1f600}\u{1f600}atus", Some("status")),
+            ("\u{1f600}tatus", Some("status")),
+            ("\u{1f600}\u{1f600}\u{1f600}tus", None),
             ("", None),
             (&"i".repeat(MAX_WORD_LENGTH + 1), None),
         ] {
             assert_eq!(nearest(names.into_iter(), word), expected, "{word}");
         }
+    }
+
+    #[test]
+    fn nearest_is_never_much_longer_than_the_word() {
+        let long = "\u{6771}\u{4eac}".repeat(256);
+        assert_eq!(nearest([long.as_str()].into_iter(), "side"), None);
+        assert_eq!(nearest(["\u{6771}\u{4eac}"].into_iter(), "side"), None);
     }
 }
