@@ -275,12 +275,12 @@ impl ChangePage {
 /// # Errors
 /// `Damaged` if the feed has no state, or the database fails.
 pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePage, StoreError> {
-    // One statement, and so one snapshot: the bounds match the changes.
+    // One statement, and so one snapshot: the bounds match the changes. The state is computed once, not for each change.
     let rows = sqlx::query(AssertSqlSafe(format!(
-        "select {STATE}, {}, {IS_JUDGED} as is_judged,
-                next.position, next.collection, next.id, next.kind, next.revision, next.time, next.actor,
+        "with state as materialized (select {STATE}, {}, {IS_JUDGED} as is_judged from feed)
+         select state.*, next.position, next.collection, next.id, next.kind, next.revision, next.time, next.actor,
                 next.request_id, next.last
-         from feed
+         from state
          left join lateral (
              select *
              from change

@@ -100,15 +100,16 @@ impl ConnectionPools {
             ("idle_in_transaction_session_timeout", "2s"),
             // A text search for stop words only raises a notice, which would be logged.
             ("client_min_messages", "warning"),
+            // Compilation costs more than it saves, and its threshold is soon exceeded by estimates for large tables.
+            ("jit", "off"),
         ]);
         // A plan that suits a participant of ten meetings does not suit one of ten thousand: each query gets its own
-        // plan. The costs assume a database that is mostly in memory. Compilation costs more than it saves. Parallel
-        // workers take processors from other calls, so that only very large reads use them.
+        // plan. The costs assume a database that is mostly in memory. Parallel workers take processors from other calls,
+        // so that only very large reads use them.
         let query_options = options.clone().options([
             ("plan_cache_mode", "force_custom_plan"),
             ("random_page_cost", "1.1"),
             ("parallel_setup_cost", "5000"),
-            ("jit", "off"),
             ("work_mem", "32MB"),
         ]);
         let server_watch = Arc::<ServerWatch>::default();

@@ -3,7 +3,10 @@
 //! would be missing in some answers.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -44,6 +47,8 @@ pub struct ServerWatch {
     state: Mutex<WatchedServer>,
     /// Number of times that the server has changed.
     changes: watch::Sender<u64>,
+    /// The same number. Every read asks for it, so it is read without a lock.
+    count: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -87,7 +92,10 @@ impl ServerWatch {
             if !server.in_recovery {
                 state.retired_before = Some(now);
             }
-            self.changes.send_modify(|changes| *changes += 1);
+            self.changes.send_modify(|changes| {
+                *changes += 1;
+                self.count.store(*changes, Ordering::Release);
+            });
         }
         true
     }
@@ -112,7 +120,7 @@ impl ServerWatch {
     /// Counts the changes of the server. A read that begins later than a change uses no connection from before it, if
     /// the new server is a primary.
     pub fn changes(&self) -> u64 {
-        *self.changes.borrow()
+        self.count.load(Ordering::Acquire)
     }
 
     /// Follows the number of changes.
