@@ -25,7 +25,7 @@ pub struct Call {
     unary: Option<Arc<Unary>>,
 }
 
-/// What a unary call holds until its answer is made.
+/// The permits that a unary call holds until its answer is made.
 #[derive(Debug, Default)]
 struct Unary {
     /// The place that it executes in; `None` while it waits for something else, or if it needs none.

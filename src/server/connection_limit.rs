@@ -44,7 +44,7 @@ struct OpenConnection {
     handle: ConnectionHandle,
 }
 
-/// What the limiter and a connection know of each other. Clones are the same.
+/// The state that the limiter shares with a connection. Clones share it too.
 #[derive(Debug, Clone)]
 pub struct ConnectionHandle {
     /// The open calls of the connection.

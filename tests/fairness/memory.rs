@@ -34,7 +34,7 @@ fn worst_case_kib() -> u64 {
     let (mib, streams) = (1024, shared(limit("--max-streams")) + shared(1_024));
     limit("--max-connections") * 100
         + streams * 40
-        + shared(limit("--max-calls")) * 24
+        + shared(limit("--max-calls")) * 32
         + shared(limit("--max-request-mib")) * 2 * mib
         + (shared(limit("--max-unsent-mib")) + 4 * 4) * mib
         + (5 * 40 + 9 * 8 + shared(limit("--pool-pages")) * 8 + 16 + 36 + 32) * mib

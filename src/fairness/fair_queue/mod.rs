@@ -8,11 +8,15 @@
 //! The number of waiting calls is not bounded here. A call that waited too long is refused.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeSet, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
+use foldhash::HashMap;
 use metrics::{counter, histogram};
 use tokio::{
     sync::oneshot,
@@ -40,6 +44,8 @@ struct Shared {
     /// The shared part and the reserve.
     total: u64,
     longest_wait: Duration,
+    /// `State::held`, to be read without the lock.
+    held: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -92,7 +98,7 @@ impl FairQueue {
     pub fn new(bound: &'static str, shared: usize, longest_wait: Duration) -> Self {
         let shared = u64::try_from(shared).unwrap_or(u64::MAX / 2);
         let total = shared + reserve(shared);
-        Self(Arc::new(Shared { bound, shared, total, longest_wait, state: Mutex::default() }))
+        Self(Arc::new(Shared { bound, shared, total, longest_wait, held: AtomicU64::new(0), state: Mutex::default() }))
     }
 
     /// The units that can be held at a time: the shared part and the reserve.
@@ -157,6 +163,17 @@ impl FairQueue {
         may_take.then(|| state.take(self, caller, amount))
     }
 
+    /// Takes the amount even if the caller then holds more than its share: for an amount that is known only once it is in
+    /// memory.
+    pub fn charge(&self, caller: &Caller, amount: u64) -> Permit {
+        self.change(|state| state.take(self, caller, amount))
+    }
+
+    /// True if at least half of the shared part is held. Below that no caller has more than its share.
+    pub fn is_half_held(&self) -> bool {
+        self.0.held.load(Ordering::Relaxed) >= self.0.shared.div_ceil(2)
+    }
+
     /// Takes the amount, or a ticket in the queue of the caller, with the longest wait.
     fn enter(&self, caller: &Caller, amount: u64) -> Result<Permit, (u64, Duration, oneshot::Receiver<Permit>)> {
         let (mut state, amount) = (self.state(), amount.min(self.0.shared));
@@ -181,14 +198,15 @@ impl FairQueue {
 
     /// Changes the state, and grants what became free by it. The grants are sent without the lock, since a receiver
     /// that is gone returns its permit.
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
-        change(&mut state);
+        let result = change(&mut state);
         let grants = state.grants(self);
         drop(state);
         for (grant, permit) in grants {
             let _ = grant.send(permit);
         }
+        result
     }
 
     fn count_refused(&self, caller: &Caller) {
@@ -223,32 +241,41 @@ impl State {
 
     fn take(&mut self, queue: &FairQueue, caller: &Caller, amount: u64) -> Permit {
         self.held += amount;
+        queue.0.held.store(self.held, Ordering::Relaxed);
         self.clock += 1;
-        match self.callers.get_mut(caller) {
-            Some(share) => (share.held, share.served) = (share.held + amount, self.clock),
-            None => {
-                let share = Share { held: amount, served: self.clock, ..Share::new(Instant::now()) };
-                self.callers.insert(caller.clone(), share);
-            }
+        let served = self.clock;
+        if self.callers.contains_key(caller) {
+            self.change_share(caller, |share| (share.held, share.served) = (share.held + amount, served));
+        } else {
+            let share = Share { held: amount, served, ..Share::new(Instant::now()) };
+            self.callers.insert(caller.clone(), share);
         }
         Permit { queue: queue.clone(), caller: caller.clone(), amount }
     }
 
-    /// Changes what a caller holds, and its place in the order.
-    fn set_held(&mut self, caller: &Caller, change: impl FnOnce(u64) -> u64) {
-        let share = self.callers.entry(caller.clone()).or_insert_with(|| Share::new(Instant::now()));
-        let (before, after) = (share.held, change(share.held));
-        self.held = self.held + after - before;
+    /// Returns an amount that a caller holds.
+    fn give_back(&mut self, queue: &Shared, caller: &Caller, amount: u64) {
+        self.held -= amount;
+        queue.held.store(self.held, Ordering::Relaxed);
+        let is_gone = self.change_share(caller, |share| {
+            share.held -= amount;
+            share.held == 0 && share.waiting.is_empty()
+        });
+        if is_gone == Some(true) {
+            self.callers.remove(caller);
+        }
+    }
+
+    /// Changes what a caller holds, and its place in the order if it waits.
+    fn change_share<T>(&mut self, caller: &Caller, change: impl FnOnce(&mut Share) -> T) -> Option<T> {
+        let share = self.callers.get_mut(caller)?;
         if share.waiting.is_empty() {
-            share.held = after;
-            if after == 0 {
-                self.callers.remove(caller);
-            }
-            return;
+            return Some(change(share));
         }
         self.waiting.remove(&share.turn(caller));
-        share.held = after;
+        let result = change(share);
         self.waiting.insert(share.turn(caller));
+        Some(result)
     }
 
     /// Takes what the waiting calls may hold now, in their order.
@@ -262,11 +289,7 @@ impl State {
             && let Some(share) = self.callers.get_mut(&turn.caller)
             && let Some(next) = share.waiting.pop_front()
         {
-            let permit = self.take(queue, &turn.caller, amount);
-            if let Some(share) = self.callers.get(&turn.caller).filter(|share| !share.waiting.is_empty()) {
-                self.waiting.insert(share.turn(&turn.caller));
-            }
-            grants.push((next.grant, permit));
+            grants.push((next.grant, self.take(queue, &turn.caller, amount)));
         }
         grants
     }
@@ -323,18 +346,11 @@ impl Permit {
     pub fn amount(&self) -> u64 {
         self.amount
     }
-
-    /// Sets the amount that the permit holds, even if the caller then holds more than its share: for an amount that is
-    /// known only once it is in memory.
-    pub fn adjust(&mut self, amount: u64) {
-        let before = std::mem::replace(&mut self.amount, amount);
-        self.queue.change(|state| state.set_held(&self.caller, |held| held + amount - before));
-    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.queue.change(|state| state.set_held(&self.caller, |held| held.saturating_sub(self.amount)));
+        self.queue.change(|state| state.give_back(&self.queue.0, &self.caller, self.amount));
     }
 }
 

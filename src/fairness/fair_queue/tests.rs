@@ -124,19 +124,23 @@ fn large_amounts_count_as_the_whole_shared_part() {
 }
 
 #[tokio::test]
-async fn adjusted_permit_holds_more_than_its_share_until_it_is_dropped() {
+async fn charge_may_exceed_the_share_until_it_is_dropped() {
     let queue = queue(10);
-    let mut frame = queue.try_acquire(&named("a"), 1).unwrap();
-    frame.adjust(50);
+    assert!(!queue.is_half_held());
+    let frame = queue.charge(&named("a"), 50);
+    assert!(queue.is_half_held());
     assert!(queue.try_acquire(&named("a"), 1).is_none());
     assert!(queue.try_acquire(&named("b"), 1).is_none());
     let other = named("b");
     let mut waiting = Box::pin(queue.acquire(&other, 1));
     assert!((&mut waiting).now_or_never().is_none());
-    frame.adjust(3);
-    assert!(waiting.now_or_never().flatten().is_some());
     drop(frame);
+    assert!(waiting.now_or_never().flatten().is_some());
     assert!(queue.state().callers.is_empty() && queue.state().held == 0);
+    let _four = queue.charge(&named("a"), 4);
+    assert!(!queue.is_half_held());
+    let _fifth = queue.charge(&named("b"), 1);
+    assert!(queue.is_half_held());
 }
 
 #[derive(Debug, Clone)]
@@ -144,7 +148,7 @@ enum Step {
     Enter(u8, u64),
     Leave(usize),
     Release(usize),
-    Adjust(usize, u64),
+    Charge(u8, u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -152,7 +156,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..4u8, 1..6u64).prop_map(|(caller, amount)| Step::Enter(caller, amount)),
         1 => any::<usize>().prop_map(Step::Leave),
         3 => any::<usize>().prop_map(Step::Release),
-        1 => (any::<usize>(), 0..9u64).prop_map(|(permit, amount)| Step::Adjust(permit, amount)),
+        1 => (0..4u8, 0..9u64).prop_map(|(caller, amount)| Step::Charge(caller, amount)),
     ]
 }
 
@@ -180,10 +184,7 @@ proptest! {
                     drop(granted);
                 }
                 Step::Release(index) if !held.is_empty() => drop(held.swap_remove(index % held.len())),
-                Step::Adjust(index, amount) if !held.is_empty() => {
-                    let index = index % held.len();
-                    held[index].adjust(amount);
-                }
+                Step::Charge(caller, amount) => held.push(queue.charge(&named(&caller.to_string()), amount)),
                 _ => {}
             }
             waiting.retain_mut(|(.., granted)| match granted.try_recv() {

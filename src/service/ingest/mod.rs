@@ -131,7 +131,7 @@ async fn read_chunks(mut chunks: Chunks, sender: mpsc::Sender<Result<Chunk, Stat
 #[derive(Default)]
 struct Chunk {
     stories: Vec<Result<ValidatedStory, ServiceError>>,
-    /// What the caller is charged for them, until they are written.
+    /// The bytes charged to the caller for the stories. Dropping them returns the bytes.
     _charges: Vec<Permit>,
 }
 
@@ -201,7 +201,7 @@ struct Chunks {
     /// The actor of the stream.
     actor: String,
     stories: Streaming<IngestStoriesRequest>,
-    /// What the caller is charged for the stories that were read.
+    /// The bytes charged to the caller for the stories that were read.
     charges: Charges,
     /// A story that was read and begins the next chunk, with its bytes.
     next: Option<(Result<ValidatedStory, ServiceError>, usize)>,

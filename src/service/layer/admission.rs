@@ -10,6 +10,7 @@ use std::{
     mem,
     net::{IpAddr, Ipv4Addr},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -19,7 +20,7 @@ use tower::Service;
 
 use super::{
     Limits,
-    call_body::{encoded, within_stream},
+    call_body::{encoded, has_room, within_stream},
     request_body::{self, Arrivals},
     terminate_body::{end_body_when, end_when, fail_request_when},
 };
@@ -39,11 +40,11 @@ const MAX_OPEN_STREAMS: usize = 1_024;
 #[derive(Debug, Clone)]
 pub struct Admission<S> {
     inner: S,
-    queues: Queues,
+    queues: Arc<Queues>,
     stopping: CancellationToken,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Queues {
     calls: FairQueue,
     streams: FairQueue,
@@ -108,7 +109,7 @@ impl<S> Admission<S> {
             unsent: queue("unsent", limits.unsent_bytes),
             arrivals: Arrivals { bytes: queue("request", limits.request_bytes), timeout: limits.arrival_timeout },
         };
-        Self { inner, queues, stopping }
+        Self { inner, queues: Arc::new(queues), stopping }
     }
 }
 
@@ -151,8 +152,9 @@ where
         // `poll_ready` has made this instance ready; its clone serves the next call.
         let next = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, next);
-        let (queues, stopping, caller) = (self.queues.clone(), self.stopping.clone(), caller(&request));
+        let (queues, caller) = (self.queues.clone(), caller(&request));
         let Some(method) = Method::of(request.uri().path()) else {
+            let stopping = self.stopping.clone();
             return Box::pin(async move {
                 if request.uri().path() == HEALTH_CHECK {
                     return inner.call(request).await;
@@ -160,44 +162,57 @@ where
                 let Some(place) = queues.open_streams.try_acquire(&caller, 1) else { return Ok(overloaded()) };
                 // The handler may be waiting for the client to send more, so the request body ends too.
                 let response = inner.call(request.map(|body| end_body_when(body, stopped(stopping.clone())))).await?;
-                Ok(within_stream(end_when(response, stopped(stopping)), Call::stream(caller), queues.unsent, place))
+                Ok(within_stream(
+                    end_when(response, stopped(stopping)),
+                    Call::stream(caller),
+                    queues.unsent.clone(),
+                    place,
+                ))
             });
         };
         let class = Class::of(method);
         if method.sends_stream {
+            let stopping = self.stopping.clone();
             return Box::pin(async move {
                 let Some(place) = queues.streams.try_acquire(&caller, 1) else { return Ok(overloaded()) };
-                let request = request_body::check_each(request, &queues.arrivals, &caller);
+                let request = request_body::check_each(request, method, &queues.arrivals, &caller);
                 // Handlers end their streams themselves, unless they are waiting for the client to send more.
                 let request = fail_request_when(request, stopped(stopping));
                 let call = Call::stream(caller);
                 let response = call.clone().scope(inner.call(request)).await?;
-                Ok(within_stream(response, call, queues.unsent, place))
+                Ok(within_stream(response, call, queues.unsent.clone(), place))
             });
         }
-        Box::pin(async move {
-            // A stream that has not begun ends when the service stops; a unary call may still arrive.
-            let never = CancellationToken::new();
-            let stopping = if class == Class::Stream { stopping } else { never };
-            let arriving = request_body::read_whole(request, &queues.arrivals, &caller);
-            let (request, charges) = match stopping.run_until_cancelled(arriving).await {
-                Some(Ok(arrived)) => arrived,
-                Some(Err(status)) => return Ok(status.into_http()),
-                None => return Ok(Status::from(ServiceError::Stopping).into_http()),
-            };
-            if class == Class::Stream {
+        if class == Class::Stream {
+            let stopping = self.stopping.clone();
+            return Box::pin(async move {
+                let arriving = request_body::read_whole(request, method, &queues.arrivals, &caller);
+                let request = match stopping.run_until_cancelled(arriving).await {
+                    Some(Ok((request, _))) => request,
+                    Some(Err(status)) => return Ok(status.into_http()),
+                    None => return Ok(Status::from(ServiceError::Stopping).into_http()),
+                };
                 let Some(place) = queues.streams.try_acquire(&caller, 1) else { return Ok(overloaded()) };
                 let call = Call::stream(caller);
                 let response = call.clone().scope(inner.call(request)).await?;
-                return Ok(within_stream(response, call, queues.unsent, place));
-            }
+                Ok(within_stream(response, call, queues.unsent.clone(), place))
+            });
+        }
+        // A unary call may still arrive while the service stops.
+        Box::pin(async move {
+            let (request, charges) = match request_body::read_whole(request, method, &queues.arrivals, &caller).await {
+                Ok(arrived) => arrived,
+                Err(status) => return Ok(status.into_http()),
+            };
             let Some(place) = queues.calls.try_acquire(&caller, 1) else { return Ok(overloaded()) };
             // A caller that does not read its answers gets no further ones.
-            let Some(room) = queues.unsent.acquire(&caller, 1).await else { return Ok(overloaded()) };
+            if !has_room(&queues.unsent, &caller).await {
+                return Ok(overloaded());
+            }
             let Some(call) = queues.enter(class, &caller).await else { return Ok(overloaded()) };
             let work = async {
                 heavy::begin(charges.bytes()).await;
-                Ok(encoded(inner.call(request).await?, room, place).await)
+                Ok(encoded(inner.call(request).await?, &queues.unsent, &caller, place).await)
             };
             call.scope(work).await
         })

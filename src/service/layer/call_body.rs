@@ -17,7 +17,7 @@ use tonic::{
     codegen::{Bytes, http},
 };
 
-use crate::fairness::{Call, FairQueue, Permit, heavy};
+use crate::fairness::{Call, Caller, FairQueue, Permit, heavy};
 
 /// Smaller frames are not charged: the transport bounds them for each stream.
 const MIN_CHARGED: usize = 4 * 1024;
@@ -34,12 +34,22 @@ pub fn within_stream(
     response.map(|body| Body::new(StreamBody { open: Some(open(body)), call, unsent, last_frame: 0, waiting: None }))
 }
 
-/// Makes the one message of a unary answer, so that its call needs nothing but the bytes after this. They are charged
-/// to `room`; `place` is held until they are sent.
-pub async fn encoded(response: http::Response<Body>, room: Permit, place: Permit) -> http::Response<Body> {
+/// Waits until a caller may have more unsent bytes. False if the wait is too long.
+pub async fn has_room(unsent: &FairQueue, caller: &Caller) -> bool {
+    !unsent.is_half_held() || unsent.acquire(caller, 1).await.is_some()
+}
+
+/// Makes the one message of a unary answer, so that its call needs nothing but the bytes after this. `place` is held
+/// until they are sent.
+pub async fn encoded(
+    response: http::Response<Body>,
+    unsent: &FairQueue,
+    caller: &Caller,
+    place: Permit,
+) -> http::Response<Body> {
     let (head, mut body) = response.into_parts();
     let first = poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context)).await;
-    let first = first.map(|frame| frame.map(|frame| frame.map_data(|data| charged(data, room))));
+    let first = first.map(|frame| frame.map(|frame| frame.map_data(|data| charged(data, unsent, caller))));
     http::Response::from_parts(head, Body::new(EncodedBody { first, rest: body, _place: place }))
 }
 
@@ -52,7 +62,7 @@ struct StreamBody {
     unsent: FairQueue,
     /// The bytes of the last frame; the next one is likely to be as large.
     last_frame: usize,
-    waiting: Option<Pin<Box<dyn Future<Output = Turn> + Send>>>,
+    waiting: Option<Pin<Box<dyn Future<Output = Option<Permit>> + Send>>>,
 }
 
 /// A body that has not ended.
@@ -61,28 +71,22 @@ struct Open {
     _place: Permit,
 }
 
-/// What a stream needs to make its next frame.
-struct Turn {
-    room: Permit,
-    _heavy: Option<Permit>,
-}
-
 impl StreamBody {
-    /// Waits until the caller may have more unsent bytes, and until it may work if the frame is large.
-    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
+    /// Waits until the caller may have more unsent bytes, and until it may work if the frame is large. Returns the permit
+    /// to work.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Option<Permit>> {
         let is_heavy = self.last_frame >= heavy::MIN_BYTES;
         if self.waiting.is_none() {
-            if !is_heavy && let Some(room) = self.unsent.try_acquire_quietly(self.call.caller(), 1) {
-                return Poll::Ready(Turn { room, _heavy: None });
+            if !is_heavy && !self.unsent.is_half_held() {
+                return Poll::Ready(None);
             }
             let (unsent, caller) = (self.unsent.clone(), self.call.caller().clone());
             self.waiting = Some(Box::pin(async move {
-                let room = unsent.acquire_patiently(&caller, 1).await;
-                let _heavy = match is_heavy {
+                drop(unsent.acquire_patiently(&caller, 1).await);
+                match is_heavy {
                     true => Some(heavy::tasks().acquire_patiently(&caller, 1).await),
                     false => None,
-                };
-                Turn { room, _heavy }
+                }
             }));
         }
         let Some(waiting) = &mut self.waiting else { return Poll::Pending };
@@ -106,7 +110,7 @@ impl http_body::Body for StreamBody {
         if this.open.is_none() {
             return Poll::Ready(None);
         }
-        let Poll::Ready(Turn { room, .. }) = this.poll_turn(context) else { return Poll::Pending };
+        let Poll::Ready(_heavy) = this.poll_turn(context) else { return Poll::Pending };
         let Some(Open { body, .. }) = &mut this.open else { return Poll::Ready(None) };
         let Poll::Ready(frame) = this.call.clone().sync_scope(|| Pin::new(body).poll_frame(context)) else {
             // The next frame is not there yet, and waits for its turn again once it is.
@@ -118,7 +122,8 @@ impl http_body::Body for StreamBody {
                     this.open = None;
                 }
                 this.last_frame = frame.data_ref().map_or(0, Bytes::len);
-                Poll::Ready(Some(Ok(frame.map_data(|data| charged(data, room)))))
+                let (unsent, caller) = (&this.unsent, this.call.caller());
+                Poll::Ready(Some(Ok(frame.map_data(|data| charged(data, unsent, caller)))))
             }
             end => {
                 this.open = None;
@@ -163,17 +168,17 @@ impl http_body::Body for EncodedBody {
 }
 
 /// Charges data until the transport has sent it.
-fn charged(data: Bytes, mut room: Permit) -> Bytes {
+fn charged(data: Bytes, unsent: &FairQueue, caller: &Caller) -> Bytes {
     if data.len() < MIN_CHARGED {
         return data;
     }
-    room.adjust(data.len() as u64);
-    Bytes::from_owner(ChargedBytes { data, _room: room })
+    let charge = unsent.charge(caller, data.len() as u64);
+    Bytes::from_owner(ChargedBytes { data, _charge: charge })
 }
 
 struct ChargedBytes {
     data: Bytes,
-    _room: Permit,
+    _charge: Permit,
 }
 
 impl AsRef<[u8]> for ChargedBytes {
@@ -190,7 +195,6 @@ mod tests {
     use http_body::Body as _;
 
     use super::*;
-    use crate::fairness::Caller;
 
     struct Frames(VecDeque<Bytes>);
 

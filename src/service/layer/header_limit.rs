@@ -2,11 +2,11 @@
 //! its calls, so that it accepts more (`server::header_blocks`).
 
 use std::{
-    future::Future,
-    pin::Pin,
+    future::{Ready, ready},
     task::{Context, Poll},
 };
 
+use futures_util::future::Either;
 use tonic::{
     Status,
     body::Body,
@@ -84,11 +84,10 @@ impl<S> HeaderLimit<S> {
 impl<S> Service<http::Request<Body>> for HeaderLimit<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>>,
-    S::Future: Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Future = Either<S::Future, Ready<Result<Self::Response, Self::Error>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.0.poll_ready(context)
@@ -97,10 +96,9 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         match request.extensions().get() {
             Some(&HeadersTooLarge { size, limit }) => {
-                let refused = Status::from(ServiceError::HeadersTooLarge { size, limit }).into_http();
-                Box::pin(async { Ok(refused) })
+                Either::Right(ready(Ok(Status::from(ServiceError::HeadersTooLarge { size, limit }).into_http())))
             }
-            None => Box::pin(self.0.call(request)),
+            None => Either::Left(self.0.call(request)),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use futures_util::future::Either;
 use tonic::{Status, body::Body, codegen::http};
 use tower::Service;
 
@@ -41,7 +42,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Future = Either<S::Future, Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
@@ -49,14 +50,14 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        let is_read = path != WATCH && Method::of(path).is_some_and(|method| method.role == Some(Role::Reader));
-        if !is_read || !request.headers().contains_key(MIN_POSITION) {
-            return Box::pin(self.inner.call(request));
+        let is_read = || path != WATCH && Method::of(path).is_some_and(|method| method.role == Some(Role::Reader));
+        if !request.headers().contains_key(MIN_POSITION) || !is_read() {
+            return Either::Left(self.inner.call(request));
         }
         let mut changes = self.server_watch.subscribe();
         let before = *changes.borrow_and_update();
         let response = self.inner.call(request);
-        Box::pin(async move {
+        Either::Right(Box::pin(async move {
             let response = response.await?;
             if *changes.borrow() != before {
                 return Ok(changed().into_http());
@@ -68,7 +69,7 @@ where
                 }
                 changed()
             }))
-        })
+        }))
     }
 }
 

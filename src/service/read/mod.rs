@@ -57,7 +57,7 @@ impl Api {
             };
             self.reach(&position).await?;
         }
-        // What is read is as of the head, which must be of the server that answers.
+        // A read is as of the head, so the head must come from the server that answers.
         self.feed.await_current_head(NEW_SERVER_TIMEOUT).await;
         Ok(request.into_inner())
     }

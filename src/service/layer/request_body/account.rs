@@ -1,5 +1,5 @@
-//! What a request in flight takes, charged to its caller: the bytes of its messages while they arrive, and the memory
-//! that they take once decoded.
+//! Charges a request in flight to its caller: the bytes of its messages while they arrive, and the memory that they take
+//! once decoded.
 //!
 //! A message is charged as soon as its length is known, before it is read. A caller that has its share waits; meanwhile
 //! nothing more is read of its requests. A message must arrive within a limited time, so that it does not hold its share
@@ -21,6 +21,8 @@ use crate::{
 
 /// The bytes that a call takes while it waits for its request.
 const UNFINISHED_BYTES: u64 = 16 * 1024;
+/// Smaller messages are not charged: the limit of calls bounds them.
+const MIN_CHARGED: usize = 8 * 1024;
 /// The rate at which a message must arrive after the time that each has, in bytes per second.
 const MIN_RATE: u64 = 64 * 1024;
 
@@ -33,7 +35,7 @@ pub struct Arrivals {
     pub timeout: Duration,
 }
 
-/// What a request is charged; dropping the last clone returns it.
+/// The bytes charged for a request. Dropping the last clone returns them.
 #[derive(Debug, Clone, Default)]
 pub struct Charges(Arc<Mutex<Vec<Permit>>>);
 
@@ -96,7 +98,9 @@ impl Account {
 
     /// Charges a message up to `bytes` in total.
     pub fn charge(&mut self, bytes: usize) {
-        self.due = (bytes as u64).saturating_sub(self.charged);
+        if bytes >= MIN_CHARGED {
+            self.due = (bytes as u64).saturating_sub(self.charged);
+        }
     }
 
     /// Waits until everything is charged.
@@ -131,8 +135,8 @@ impl Account {
         self.charges.add(permit);
     }
 
-    /// Ends the account of a message: the next one is charged anew.
-    pub fn finish(&mut self) {
+    /// Begins the account of the next message. The charges of the one before remain.
+    pub fn begin_next(&mut self) {
         self.charged = 0;
         self.unfinished = None;
     }

@@ -141,7 +141,7 @@ impl MessageReader {
                 return self.refuse(error.into());
             }
             if let Some(message) = self.checked.take() {
-                self.account.finish();
+                self.account.begin_next();
                 return Poll::Ready(Some(Ok(Part::Message(message))));
             }
             match self.assemble(content) {

@@ -32,7 +32,7 @@ use self::{
     decompress::Compression,
     message_reader::{Content, MessageReader, Part},
 };
-use crate::{fairness::Caller, model::rules::wire_limits::RequestType, service::method::Method};
+use crate::{fairness::Caller, service::method::Method};
 
 /// The header that states the compression of a request.
 const ENCODING: &str = "grpc-encoding";
@@ -44,13 +44,14 @@ const ENCODING: &str = "grpc-encoding";
 /// The status of a message that is malformed, too large or has too many items.
 pub async fn read_whole(
     request: http::Request<Body>,
+    method: &Method,
     arrivals: &Arrivals,
     caller: &Caller,
 ) -> Result<(http::Request<Body>, Charges), Status> {
     let account = Account::new(arrivals.clone(), caller.clone(), false);
     let charges = account.charges();
-    let Some(messages) = messages(&request) else { return Ok((request, charges)) };
-    let (head, mut reader) = reader(request, messages, account);
+    let Some(compression) = compression(&request) else { return Ok((request, charges)) };
+    let (head, mut reader) = reader(request, method, compression, account);
     let mut frames = VecDeque::new();
     let mut content = Content::Check;
     loop {
@@ -72,35 +73,39 @@ pub async fn read_whole(
 /// Checks the messages of a stream one by one, as the service below reads them. The first that is refused ends the
 /// stream. The request gets its [`Charges`] as an extension, from which the handler takes those of the messages that it
 /// has read.
-pub fn check_each(mut request: http::Request<Body>, arrivals: &Arrivals, caller: &Caller) -> http::Request<Body> {
+pub fn check_each(
+    mut request: http::Request<Body>,
+    method: &Method,
+    arrivals: &Arrivals,
+    caller: &Caller,
+) -> http::Request<Body> {
     let account = Account::new(arrivals.clone(), caller.clone(), true);
     request.extensions_mut().insert(account.charges());
-    let Some(messages) = messages(&request) else { return request };
-    let (head, reader) = reader(request, messages, account);
+    let Some(compression) = compression(&request) else { return request };
+    let (head, reader) = reader(request, method, compression, account);
     http::Request::from_parts(head, Body::new(CheckedBody { reader: Some(reader), ready: VecDeque::new() }))
 }
 
-/// The type of the messages of a request, and their compression. `None` if no message of it will be decoded, since its
-/// method or its compression is unknown: the services report that.
-fn messages(request: &http::Request<Body>) -> Option<(RequestType, Option<Compression>)> {
-    let compression = match request.headers().get(ENCODING).map(http::HeaderValue::as_bytes) {
-        None | Some(b"identity") => None,
-        Some(b"gzip") => Some(Compression::Gzip),
-        Some(b"zstd") => Some(Compression::Zstd),
-        Some(_) => return None,
-    };
-    Method::of(request.uri().path()).map(|method| (method.request, compression))
+/// The compression of the messages of a request. `None` if it is unknown: the services report that.
+fn compression(request: &http::Request<Body>) -> Option<Option<Compression>> {
+    match request.headers().get(ENCODING).map(http::HeaderValue::as_bytes) {
+        None | Some(b"identity") => Some(None),
+        Some(b"gzip") => Some(Some(Compression::Gzip)),
+        Some(b"zstd") => Some(Some(Compression::Zstd)),
+        Some(_) => None,
+    }
 }
 
-/// Takes a request apart. What is read of its body is uncompressed.
+/// Takes a request apart. The reader gives uncompressed messages.
 fn reader(
     request: http::Request<Body>,
-    (of, compression): (RequestType, Option<Compression>),
+    method: &Method,
+    compression: Option<Compression>,
     account: Account,
 ) -> (http::request::Parts, MessageReader) {
     let (mut head, body) = request.into_parts();
     head.headers.remove(ENCODING);
-    (head, MessageReader::new(body, of, compression, account))
+    (head, MessageReader::new(body, method.request, compression, account))
 }
 
 /// A body that was read.
