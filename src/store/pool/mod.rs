@@ -172,8 +172,9 @@ fn pool(size: u32, server_watch: &Arc<ServerWatch>) -> PgPoolOptions {
         .after_connect(move |connection, _| {
             let server_watch = Arc::clone(&on_connect);
             Box::pin(async move {
-                server_watch.check(connection).await?;
-                end_statements_with_client(connection).await
+                end_statements_with_client(connection).await?;
+                // Last, because the pool counts the age of a connection from here, by which it is retired.
+                server_watch.check(connection).await
             })
         })
         .before_acquire(move |connection, meta| {

@@ -18,6 +18,10 @@ const PRIMARY_MEMORY: Duration = Duration::from_secs(3);
 /// The pause between two attempts to reach the primary again while a standby serves.
 const PRIMARY_SEARCH: Duration = Duration::from_secs(5);
 
+/// A connection to a standby may be accepted just before the primary is found, and get its age just after: connections
+/// that are younger by this are retired too.
+const RETIRED_AFTER: Duration = Duration::from_millis(100);
+
 /// A run of a database server, and its role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DatabaseServer {
@@ -57,7 +61,7 @@ struct WatchedServer {
     current: Option<DatabaseServer>,
     /// The time of the newest answer of a primary.
     primary_seen: Option<Instant>,
-    /// Connections from before this time are closed when they are next needed.
+    /// Connections from before this time, and from [`RETIRED_AFTER`] after it, are closed when they are next needed.
     retired_before: Option<Instant>,
     /// The time of the newest attempt to reach the primary again.
     searched: Option<Instant>,
@@ -131,7 +135,7 @@ impl ServerWatch {
     /// True if a connection of this age must not be used any more.
     pub fn is_retired(&self, age: Duration) -> bool {
         let made = Instant::now().checked_sub(age);
-        self.state().retired_before.is_some_and(|before| made.is_none_or(|made| made < before))
+        self.state().retired_before.is_some_and(|before| made.is_none_or(|made| made < before + RETIRED_AFTER))
     }
 
     /// The lock is never poisoned: no code that holds it panics.
@@ -163,8 +167,9 @@ mod tests {
         let (watch, start) = (ServerWatch::default(), Instant::now());
         watch.accepts(STANDBY, start);
         assert!(!watch.is_retired(Duration::from_secs(60)));
-        watch.accepts(PRIMARY, Instant::now());
+        watch.accepts(PRIMARY, Instant::now().checked_sub(RETIRED_AFTER).expect("a time"));
         assert!(watch.is_retired(Duration::from_secs(60)));
+        assert!(watch.is_retired(RETIRED_AFTER / 2));
         assert!(!watch.is_retired(Duration::ZERO));
     }
 
