@@ -9,12 +9,13 @@ use prost_reflect::{
 use super::{camel, field_behavior, ident, is_output_only, rust_path, sent_messages, snake};
 
 /// Messages with rules that buf.validate cannot express; `model::rules::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 18] = [
+const CROSS_FIELD: [&str; 19] = [
     "Account",
     "AddReportRequest",
     "Article",
     "CreateMeetingRequest",
     "DateSpan",
+    "EraseArticleTextRequest",
     "ListChangesRequest",
     "ListReportsRequest",
     "MergeMeetingsRequest",

@@ -10,17 +10,14 @@ use uuid::Uuid;
 use crate::{
     config,
     database::with_store,
-    model::{
-        article::may_store_text,
-        resource::{Collection, Resource},
-    },
-    pb::{Article, article::TextRights},
+    model::resource::Collection,
+    pb::Article,
     store::{
-        Store, StoreError, article, change,
+        Store, StoreError, article, article_text,
         epoch::{self, KnownHead},
         retention::{self, Retention},
         schema::{migrate::require_known_folding, reindex},
-        write::{BatchOutcome, Put, PutArticle, Write, commit::commit},
+        write::{BatchOutcome, Write, commit::commit},
     },
 };
 
@@ -51,8 +48,9 @@ pub async fn expunge(config: config::Expunge) -> anyhow::Result<()> {
         }
         for &id in &config.articles {
             let name = Collection::Articles.name(id);
-            let is_erased = expunge_text(store, id).await.with_context(|| format!("{name} was not expunged"))?;
-            println!("{name}: {}", if is_erased { "erased" } else { "withheld already, there is nothing to erase" });
+            let is_erased = expunge_text(store, id, &config.reason).await;
+            let is_erased = is_erased.with_context(|| format!("{name} was not expunged"))?;
+            println!("{name}: {}", if is_erased { "erased" } else { "no text is stored, there is nothing to erase" });
         }
         Ok(())
     })
@@ -76,21 +74,16 @@ pub async fn reindex(config: config::Database) -> anyhow::Result<()> {
     .context("the records were not reindexed")
 }
 
-/// Writes a revision of the article whose text is WITHHELD, and erases the text from all other revisions. Returns
-/// `false` if the article has no text.
-async fn expunge_text(store: &Store, id: Uuid) -> anyhow::Result<bool> {
+/// Erases the texts of all revisions of an article, as EraseArticleText does. Returns `false` if none is stored.
+async fn expunge_text(store: &Store, id: Uuid, reason: &str) -> anyhow::Result<bool> {
     for _ in 0..MAX_ATTEMPTS {
         let docs = article::get(store.reads(), &[id]).await?;
         let former: Article = docs.first().context("it is gone")?.decode_to_rewrite()?;
-        if !may_store_text(&former) {
+        if !article_text::is_kept(store.reads(), id).await? {
             return Ok(false);
         }
-        let mut next = former.clone();
-        next.set_text_rights(TextRights::Withheld);
-        next.make_next_revision(&former, SystemTime::now());
-        let put = Put::next(id, next, change::Kind::Expunged);
-        let put = PutArticle { put, text: None, text_key: None, former: Some(former), compared: None };
-        let write = Write { actor: ACTOR.into(), articles: vec![put], ..Default::default() };
+        let articles = vec![article_text::erasure(former, SystemTime::now())];
+        let write = Write { actor: ACTOR.into(), reason: reason.to_owned(), articles, ..Default::default() };
         match commit(store.writes(), &[&write], &KnownHead::default()).await {
             Ok(BatchOutcome::Committed(..)) => return Ok(true),
             Ok(BatchOutcome::Lost(_)) | Err(StoreError::Contention(_)) => {}

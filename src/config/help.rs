@@ -71,7 +71,8 @@ epoch, older cursors and positions are refused with EPOCH_CHANGED, so that clien
 changes. Running instances use the new epoch at once. Prints the new epoch.";
 
 pub const EXPUNGE: &str = "\
-Each article gets a revision whose text is WITHHELD, with a change EXPUNGED. Its title, the length and hash of its \
+Does what EraseArticleText does, with the same rules for --reason. An article that hides its text (WITHHELD) loses it \
+too. Each article gets a revision whose text is WITHHELD, with a change EXPUNGED and the reason. Its title, the length and hash of its \
 text, and its reports stay. So do the short quotes that reports have as evidence. Another article with the same text \
 keeps its text. Backups may still have the erased text, and so do the files of the database until it is vacuumed.
 

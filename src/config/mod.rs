@@ -40,7 +40,7 @@ pub use self::{
     token::{CreateToken, ListTokens, RevokeToken, Token},
     transport::Transport,
 };
-use crate::model::resource::Collection;
+use crate::model::{canonical, resource::Collection};
 
 /// Keeps records of diplomatic meetings as news articles report them.
 #[derive(Debug, Parser)]
@@ -249,6 +249,9 @@ pub struct Expunge {
     /// Names of the articles: `articles/{uuid}`
     #[arg(required = true, value_name = "NAME", value_parser = article_name)]
     pub articles: Vec<Uuid>,
+    /// Reason, recorded with the erasure: 1 to 1,000 characters
+    #[arg(long, value_name = "TEXT", value_parser = erasure_reason)]
+    pub reason: String,
     #[command(flatten)]
     pub database: Database,
 }
@@ -270,6 +273,18 @@ pub struct Man {
 
 fn article_name(name: &str) -> Result<Uuid, String> {
     Collection::Articles.id(name).ok_or_else(|| "must be the name of an article, articles/{uuid}".to_owned())
+}
+
+/// The bound of `EraseArticleTextRequest.reason`, in characters.
+const MAX_REASON_LENGTH: usize = 1000;
+
+fn erasure_reason(reason: &str) -> Result<String, String> {
+    let mut reason = reason.to_owned();
+    canonical::text(&mut reason);
+    match !reason.trim().is_empty() && reason.chars().count() <= MAX_REASON_LENGTH {
+        true => Ok(reason),
+        false => Err(format!("must have 1 to {MAX_REASON_LENGTH} characters, at least one of them visible")),
+    }
 }
 
 /// The bound of durations: adding one to the current time cannot overflow.

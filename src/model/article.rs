@@ -44,8 +44,8 @@ pub fn take_text(article: &mut Article) -> String {
 }
 
 /// [`take_text`] for the next revision of an article. `is_sent`: the request has a text; otherwise the former text
-/// stays.
-pub fn take_next_text(article: &mut Article, former: &Article, is_sent: bool) -> String {
+/// stays. `is_kept`: the former text is stored, even if it is hidden.
+pub fn take_next_text(article: &mut Article, former: &Article, is_sent: bool, is_kept: bool) -> String {
     if is_sent {
         let text = take_text(article);
         if text.is_empty() && !may_store_text(article) {
@@ -53,8 +53,8 @@ pub fn take_next_text(article: &mut Article, former: &Article, is_sent: bool) ->
         }
         return text;
     }
-    if may_store_text(article) && !may_store_text(former) {
-        // The former text was withheld and is not stored: its hash must not refer to a stored text.
+    if shows_again(former, article) && !is_kept {
+        // The former text is not stored for this article: its hash must not refer to a text that another one stores.
         article.text_length = 0;
         article.text_sha256.clear();
     }
@@ -69,9 +69,14 @@ pub fn may_store_text(article: &Article) -> bool {
     article.text_rights() != TextRights::Withheld
 }
 
+/// True if the texts of an article, hidden in its former revision, are shown again by the next one.
+pub fn shows_again(former: &Article, next: &Article) -> bool {
+    !may_store_text(former) && may_store_text(next)
+}
+
 /// The next state of a stored article that an ingested story refers to by one of its uris. It has the content of the
 /// story, the stored `uri`, and the alternate uris and external ids of both: a story that omits some does not retract
-/// them.
+/// them. A withheld text stays withheld if the story has neither a text nor text rights.
 pub fn update_from_story(sent: &Article, stored: &Article) -> Article {
     let mut alternate_uris = stored.alternate_uris.clone();
     alternate_uris
@@ -79,7 +84,12 @@ pub fn update_from_story(sent: &Article, stored: &Article) -> Article {
     let mut external_ids = stored.external_ids.clone();
     let is_new = |id: &&ExternalId| !stored.external_ids.contains(id);
     external_ids.extend(sent.external_ids.iter().filter(is_new).cloned());
-    Article { uri: stored.uri.clone(), alternate_uris, external_ids, ..sent.clone() }
+    let mut next = Article { uri: stored.uri.clone(), alternate_uris, external_ids, ..sent.clone() };
+    let is_stated = sent.text_rights() != TextRights::Unspecified || !sent.text_sha256.is_empty();
+    if !is_stated && !may_store_text(stored) {
+        next.set_text_rights(TextRights::Withheld);
+    }
+    next
 }
 
 /// True if `sent`, in its stored form, has the content of `stored`. The time of retrieval is not content. A withheld
@@ -161,17 +171,19 @@ mod tests {
     }
 
     #[test]
-    fn withheld_text_does_not_return_when_rights_are_granted() {
+    fn withheld_text_returns_with_its_rights_only_if_it_is_kept() {
         let mut former = Article { text: "secret".into(), ..Default::default() };
         former.set_text_rights(TextRights::Withheld);
         take_text(&mut former);
         let mut next = former.clone();
-        assert_eq!(take_next_text(&mut next, &former, false), "");
+        assert_eq!(take_next_text(&mut next, &former, false, true), "");
         assert_eq!(next, former);
-        assert_eq!(take_next_text(&mut next, &former, true), "");
+        assert_eq!(take_next_text(&mut next, &former, true, true), "");
         assert_eq!(next, former);
         next.set_text_rights(TextRights::FullText);
-        assert_eq!(take_next_text(&mut next, &former, false), "");
+        assert_eq!(take_next_text(&mut next, &former, false, true), "");
+        assert_eq!((next.text_length, &next.text_sha256), (6, &former.text_sha256));
+        assert_eq!(take_next_text(&mut next, &former, false, false), "");
         assert_eq!((next.text_length, next.text_sha256.as_str()), (0, ""));
     }
 
@@ -181,7 +193,7 @@ mod tests {
         take_text(&mut former);
         let mut next = former.clone();
         next.set_text_rights(TextRights::Unspecified);
-        take_next_text(&mut next, &former, false);
+        take_next_text(&mut next, &former, false, true);
         assert_eq!(next, former);
     }
 
@@ -209,6 +221,19 @@ mod tests {
         let both = update_from_story(&article("urn:b", &["urn:d", "urn:a"], &["3", "2"]), &stored);
         assert_eq!(both, article("urn:a", &["urn:c", "urn:b", "urn:d"], &["2", "1", "3"]));
         assert!(!same_content(&both, &stored));
+    }
+
+    #[test]
+    fn update_from_story_keeps_a_text_withheld_unless_the_story_states_its_rights() {
+        let stored = Article { text_rights: TextRights::Withheld.into(), ..Default::default() };
+        let rights = |sent: &Article| update_from_story(sent, &stored).text_rights();
+        assert_eq!(rights(&Article::default()), TextRights::Withheld);
+        for stated in [TextRights::FullText, TextRights::Excerpt, TextRights::Withheld] {
+            assert_eq!(rights(&Article { text_rights: stated.into(), ..Default::default() }), stated);
+        }
+        let mut with_text = Article { text: "words".into(), ..Default::default() };
+        take_text(&mut with_text);
+        assert_eq!(rights(&with_text), TextRights::FullText);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
         message_bound::Oversize,
         query::{filter::FilterError, order::OrderError},
         resource::Collection,
+        role::Role,
         rules::{Violations, wire_limits::Breach},
     },
     store::StoreError,
@@ -77,6 +78,15 @@ pub enum ServiceError {
         name: String,
         /// The name of the resource to change instead.
         survivor: String,
+    },
+    /// No text of the article is stored, so none can be erased.
+    NoStoredText(String),
+    /// The article hides its text, and the caller's role does not allow to show it again.
+    TextHidden {
+        /// The name of the article.
+        name: String,
+        /// The caller's role.
+        role: Role,
     },
     /// The report is retracted already.
     AlreadyRetracted(String),

@@ -38,6 +38,14 @@ pub fn actor<T>(request: &Request<T>) -> Result<String, ServiceError> {
     }
 }
 
+/// The role of the caller.
+///
+/// # Errors
+/// `Defect` if the layers have not added the principal.
+pub fn role<T>(request: &Request<T>) -> Result<Role, ServiceError> {
+    Ok(request.extensions().get::<Principal>().ok_or(ServiceError::Defect)?.role)
+}
+
 /// The actor that the metadata names.
 fn claimed_actor(metadata: &MetadataMap) -> Result<Option<&str>, Violations> {
     let Some(value) = metadata.get(ACTOR) else { return Ok(None) };

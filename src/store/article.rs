@@ -75,7 +75,7 @@ pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<
 }
 
 /// The texts of these articles, each with the hash of its text: the current one or one of a former revision. Erased
-/// texts are left out.
+/// texts are left out, and so are those of articles whose current revision hides them.
 ///
 /// # Errors
 /// The database fails.
@@ -83,6 +83,9 @@ pub async fn texts(pool: &PgPool, articles: &[(Uuid, TextHash)]) -> Result<HashM
     let texts: Vec<(Uuid, String)> = sqlx::query_as(
         "select input.id, article_text.body
          from unnest($1::uuid[], $2::bytea[]) as input (id, sha256)
+         join article
+             on article.id = input.id
+            and not article.hides_text
          join article_text_use
              on article_text_use.article = input.id
             and article_text_use.sha256 = input.sha256
@@ -93,6 +96,40 @@ pub async fn texts(pool: &PgPool, articles: &[(Uuid, TextHash)]) -> Result<HashM
     .fetch_all(pool)
     .await?;
     Ok(texts.into_iter().collect())
+}
+
+/// The text of an article with this hash, even if the article hides it.
+///
+/// # Errors
+/// The database fails.
+pub async fn hidden_text(pool: &PgPool, (id, hash): (Uuid, TextHash)) -> Result<Option<String>, StoreError> {
+    let text = sqlx::query_scalar(
+        "select article_text.body
+         from article_text_use
+         join article_text on article_text.sha256 = article_text_use.sha256
+         where article_text_use.article = $1
+           and article_text_use.sha256 = $2",
+    );
+    Ok(text.bind(id).bind(hash.as_slice()).fetch_optional(pool).await?)
+}
+
+/// The articles among these that have a stored text with this hash, shown or hidden.
+///
+/// # Errors
+/// The database fails.
+pub async fn with_kept_text(pool: &PgPool, articles: &[(Uuid, TextHash)]) -> Result<HashSet<Uuid>, StoreError> {
+    let kept: Vec<Uuid> = sqlx::query_scalar(
+        "select article_text_use.article
+         from unnest($1::uuid[], $2::bytea[]) as input (id, sha256)
+         join article_text_use
+             on article_text_use.article = input.id
+            and article_text_use.sha256 = input.sha256",
+    )
+    .bind(articles.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(articles.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<_>>())
+    .fetch_all(pool)
+    .await?;
+    Ok(kept.into_iter().collect())
 }
 
 /// The size of each article's text in bytes. Articles without a stored text are left out.
@@ -247,6 +284,7 @@ fn columns(articles: &[Attributed<'_, PutArticle>]) -> Result<Columns, StoreErro
         .with("doc", "bytea", articles.iter().map(|article| article.put.doc.as_slice()).collect())?
         .with("origin", "uuid", articles.iter().map(|article| origin(article)).collect())?
         .with("text_sha256", "bytea", column(articles, text_hash))?
+        .with("hides_text", "boolean", column(articles, |article| !may_store_text(article)))?
         .with("publisher_region", "text", column(articles, publisher_region))?
         .with("language_code", "text", column(articles, |article| set(&article.language_code)))?
         .with("section", "text", column(articles, |article| set(&article.section)))?

@@ -1,18 +1,47 @@
-//! Texts of articles, deduplicated by SHA-256 in `article_text`. `article_text_use` records which articles may show a
-//! text in any of their revisions.
+//! Texts of articles, deduplicated by SHA-256 in `article_text`. `article_text_use` records which articles keep a text
+//! for any of their revisions. An article whose current revision is WITHHELD hides its texts (`article.hides_text`);
+//! only an erasure removes them.
 //!
 //! Transactions cannot deadlock here: to use a stored text, or to erase one, a transaction locks its row, in the order
 //! of hashes, after the records that it writes and before the feed's lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
 
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    StoreError, Tx,
-    write::{PutArticle, provenance::Attributed},
+    StoreError, Tx, change,
+    write::{Put, PutArticle, provenance::Attributed},
 };
-use crate::model::article::{TextHash, may_store_text, text_hash};
+use crate::{
+    model::{
+        article::{TextHash, text_hash},
+        resource::Resource,
+    },
+    pb::{Article, article::TextRights},
+};
+
+/// True if a text of the article is stored, of whichever revision, shown or hidden.
+///
+/// # Errors
+/// The database fails.
+pub async fn is_kept(pool: &PgPool, article: Uuid) -> Result<bool, StoreError> {
+    let statement = "select exists (select from article_text_use where article = $1)";
+    Ok(sqlx::query_scalar(statement).bind(article).fetch_one(pool).await?)
+}
+
+/// The write that erases the texts of all revisions of an article: its next revision is WITHHELD.
+pub fn erasure(former: Article, now: SystemTime) -> PutArticle {
+    let mut next = former.clone();
+    next.set_text_rights(TextRights::Withheld);
+    next.make_next_revision(&former, now);
+    let put = Put::next(former.id().unwrap_or_default(), next, change::Kind::Expunged);
+    PutArticle { put, text: None, text_key: None, former: Some(former), compared: None }
+}
 
 /// Stores the texts of these articles, and their uses.
 pub(super) async fn insert(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<(), StoreError> {
@@ -68,17 +97,16 @@ async fn hold(tx: Tx<'_>, hashes: Vec<&[u8]>) -> Result<BTreeSet<Vec<u8>>, Store
     Ok(held.into_iter().collect())
 }
 
-/// Erases the texts of all revisions of the articles that may no longer show a text, except texts that other articles
-/// use.
+/// Erases the texts of all revisions of the articles that are expunged, except texts that other articles use.
 pub(super) async fn erase(tx: Tx<'_>, articles: &[Attributed<'_, PutArticle>]) -> Result<(), StoreError> {
-    let withheld = articles.iter().filter(|article| article.former.is_some() && !may_store_text(&article.put.record));
-    let withheld: Vec<Uuid> = withheld.map(|article| article.put.id).collect();
-    if withheld.is_empty() {
+    let expunged = articles.iter().filter(|article| article.put.kind == change::Kind::Expunged);
+    let expunged: Vec<Uuid> = expunged.map(|article| article.put.id).collect();
+    if expunged.is_empty() {
         return Ok(());
     }
     let unused: Vec<Vec<u8>> =
         sqlx::query_scalar("delete from article_text_use where article = any($1) returning sha256")
-            .bind(withheld)
+            .bind(expunged)
             .fetch_all(&mut *tx)
             .await?;
     if unused.is_empty() {

@@ -3,6 +3,7 @@
 mod actors;
 mod certificates;
 mod command;
+mod hidden_text;
 mod issuer;
 mod jwks;
 mod jwt;

@@ -1,4 +1,4 @@
-//! Erasure of article texts: a withheld text is removed from every revision, unless another article may keep it.
+//! Erasure of article texts: an erased text is removed from every revision, unless another article may keep it.
 
 use readout::pb::{
     Article, CreateArticleRequest, CreateMeetingRequest, Evidence, Meeting, UpdateArticleRequest, article::TextRights,
@@ -30,9 +30,8 @@ fn repeatable(article: Article) -> CreateArticleRequest {
 }
 
 impl Service {
-    async fn withhold(&self, article: &Article) -> Article {
-        let sent = with_rights(article, TextRights::Withheld);
-        self.update_article(sent, &["text_rights"]).await.unwrap()
+    async fn erase(&self, article: &Article) -> Article {
+        self.erase_article_text(&article.name).await.unwrap()
     }
 
     async fn replace_text(&self, article: &Article, text: &str) -> Article {
@@ -55,7 +54,7 @@ impl Service {
 }
 
 #[tokio::test]
-async fn withheld_text_is_erased_from_every_revision() {
+async fn erased_text_is_removed_from_every_revision() {
     let service = Service::start().await;
     let first = service.create("urn:a").await;
     let update = UpdateArticleRequest {
@@ -66,9 +65,9 @@ async fn withheld_text_is_erased_from_every_revision() {
     assert_eq!(update_again().await.text, "Second words.");
     assert_eq!((service.text_count().await, service.first_text("urn:a").await.as_str()), (2, TEXT));
 
-    let withheld = service.withhold(&first).await;
+    let erased = service.erase(&first).await;
     assert_eq!((service.text_count().await, service.first_text("urn:a").await), (0, String::new()));
-    assert_eq!((withheld.text_length, update_again().await.text), (13, String::new()));
+    assert_eq!((erased.text_length, update_again().await.text), (13, String::new()));
     let third = service.replace_text(&first, "Third words.").await;
     assert_eq!(third.text, "Third words.");
     assert_eq!((service.text_count().await, service.first_text("urn:a").await), (1, String::new()));
@@ -84,13 +83,13 @@ async fn text_is_kept_while_another_article_has_it() {
         [service.create("urn:1").await, service.create("urn:2").await, service.create("urn:3").await];
     // The second article has the text in a former revision only.
     service.replace_text(&second, "Other words.").await;
-    service.withhold(&first).await;
+    service.erase(&first).await;
     assert_eq!(service.first_text("urn:1").await, "");
     assert_eq!([service.first_text("urn:2").await, service.first_text("urn:3").await], [TEXT, TEXT]);
     assert_eq!(service.article(&third.name).await, third);
-    service.withhold(&third).await;
+    service.erase(&third).await;
     assert_eq!(service.first_text("urn:2").await, TEXT);
-    service.withhold(&second).await;
+    service.erase(&second).await;
     assert_eq!(service.text_count().await, 0);
 }
 
@@ -111,8 +110,8 @@ async fn article_created_during_an_erasure_of_its_text_keeps_the_text() {
         let sent = |of: &str| Article { text: text.clone(), ..article(&format!("urn:{of}:{round}")) };
         let (first, second) = (service.create_article(sent("1")).await, service.create_article(sent("2")).await);
         let (_, _, local, remote) = tokio::join!(
-            service.withhold(&first),
-            other.withhold(&second),
+            service.erase(&first),
+            other.erase(&second),
             service.create_article(sent("here")),
             other.create_article(sent("there")),
         );
@@ -133,7 +132,7 @@ async fn text_is_not_erased_while_another_article_is_being_created_with_it() {
         let sent = |of: &str| Article { text: "The words.".into(), ..article(&format!("urn:{of}:{is_erased_first}")) };
         let first = service.create_article(sent("one")).await;
         let held_up = block_commits(&service).await;
-        let erase = service.withhold(&first);
+        let erase = service.erase(&first);
         let create = other.create_article(sent("two"));
         let in_turn = async {
             waiting(&service, 2).await;
@@ -145,7 +144,7 @@ async fn text_is_not_erased_while_another_article_is_being_created_with_it() {
         };
         assert_eq!(other.article(&second.name).await, second);
         assert_eq!(second.text, "The words.");
-        service.withhold(&second).await;
+        service.erase(&second).await;
         assert_eq!(service.text_count().await, 0);
     }
 }
@@ -153,7 +152,7 @@ async fn text_is_not_erased_while_another_article_is_being_created_with_it() {
 async fn expunge(service: &Service, names: &[&str]) -> Ran {
     let url = service.database.to_url_lossy().to_string();
     let args = ["admin", "expunge"].iter().chain(names).copied().map(str::to_owned);
-    run(args.chain(["--database-url".to_owned(), url])).await
+    run(args.chain(["--reason", "Claim 7", "--database-url", &url].map(str::to_owned))).await
 }
 
 #[tokio::test]
@@ -195,9 +194,11 @@ async fn admin_expunge_erases_texts_while_a_service_runs() {
     let recorded: Vec<_> =
         changes.iter().rev().take(2).map(|change| (change.kind(), change.actor.as_str(), change.last)).collect();
     assert_eq!(recorded, [(Kind::Expunged, "admin", true), (Kind::Expunged, "admin", true)]);
+    let newest = service.article_revisions(&first.name).await.swap_remove(0);
+    assert_eq!((newest.kind(), newest.reason.as_str()), (Kind::Expunged, "Claim 7"));
 
     let ran = expunge(&service, &[&first.name]).await;
-    let line = format!("{}: withheld already, there is nothing to erase\n", first.name);
+    let line = format!("{}: no text is stored, there is nothing to erase\n", first.name);
     assert_eq!((ran.code, ran.stdout), (Some(0), line));
     assert_eq!(service.article(&first.name).await, after);
     assert_eq!(service.all_changes().await, changes);
@@ -218,13 +219,38 @@ async fn admin_expunge_erases_nothing_if_one_article_does_not_exist() {
 }
 
 #[tokio::test]
+async fn admin_expunge_erases_hidden_texts() {
+    let service = Service::start().await;
+    let first = service.create("urn:a").await;
+    service.update_article(with_rights(&first, TextRights::Withheld), &["text_rights"]).await.unwrap();
+    assert_eq!(service.text_count().await, 1);
+    let ran = expunge(&service, &[&first.name]).await;
+    assert_eq!((ran.code, ran.stdout), (Some(0), format!("{}: erased\n", first.name)), "{}", ran.stderr);
+    assert_eq!(service.text_count().await, 0);
+}
+
+#[tokio::test]
+async fn admin_expunge_requires_a_reason_within_its_bounds() {
+    let service = Service::start().await;
+    let first = service.create("urn:a").await;
+    let url = service.database.to_url_lossy().to_string();
+    let ran = run(["admin", "expunge", &first.name, "--database-url", &url]).await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    for (reason, code) in [("", 2), (" \t", 2), (&*"é".repeat(1001), 2), (&*"é".repeat(1000), 0)] {
+        let ran = run(["admin", "expunge", &first.name, "--reason", reason, "--database-url", &url]).await;
+        assert_eq!(ran.code, Some(code), "{} {ran:?}", reason.len());
+    }
+    assert_eq!(service.text_count().await, 0);
+}
+
+#[tokio::test]
 async fn admin_expunge_erases_texts_while_no_service_runs() {
     let service = Service::start().await;
     let first = service.create("urn:a").await;
     let database = service.database.clone();
     let url = database.to_url_lossy().to_string();
     service.stop().await;
-    let ran = run(["admin", "expunge", &first.name, "--database-url", &url]).await;
+    let ran = run(["admin", "expunge", &first.name, "--reason", "Claim 7", "--database-url", &url]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let service = Service::start_on(database).await;
     assert_eq!((service.text_count().await, service.first_text("urn:a").await), (0, String::new()));
@@ -237,7 +263,7 @@ async fn admin_expunge_reaches_the_private_database_of_a_running_service() {
     let mut articles = ArticleServiceClient::new(program.channel().await);
     let first = articles.create_article(repeatable(article("urn:a"))).await.unwrap().into_inner();
     let url = program.logged("the embedded database runs").await["url"].as_str().unwrap().to_owned();
-    let ran = run(["admin", "expunge", &first.name, "--database-url", &url]).await;
+    let ran = run(["admin", "expunge", &first.name, "--reason", "Claim 7", "--database-url", &url]).await;
     assert_eq!((ran.code, ran.stdout), (Some(0), format!("{}: erased\n", first.name)), "{}", ran.stderr);
     assert_eq!(articles.create_article(repeatable(article("urn:a"))).await.unwrap().into_inner().text, "");
     program.stop().await;

@@ -218,7 +218,7 @@ async fn search_follows_updates_deletion_and_undeletion_of_an_article() {
 }
 
 #[tokio::test]
-async fn search_index_has_no_words_of_withheld_or_expunged_texts() {
+async fn search_index_has_no_words_of_hidden_withheld_or_expunged_texts() {
     let service = Service::start().await;
     let sent = |uri: &str, rights: TextRights| Article {
         text_rights: rights.into(),
@@ -237,7 +237,7 @@ async fn search_index_has_no_words_of_withheld_or_expunged_texts() {
     };
     service.update_article(rights(&later, TextRights::Withheld), &["text_rights"]).await.unwrap();
     let url = service.database.to_url_lossy().to_string();
-    let ran = run(["admin", "expunge", &expunged.name, "--database-url", &url]).await;
+    let ran = run(["admin", "expunge", &expunged.name, "--reason", "Claim 7", "--database-url", &url]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(service.sorted_uris("secret", "").await, ["urn:excerpt"]);
     assert_eq!(service.sorted_uris("secrets", "").await, ["urn:excerpt"]);
@@ -255,9 +255,12 @@ async fn search_index_has_no_words_of_withheld_or_expunged_texts() {
     let shows_title =
         |snippet: &Snippet| snippet.source() == Source::Title && shown(snippet, "Ministers") == "[Ministers]";
     assert!(found.snippets.iter().all(shows_title));
-    // With full rights the text is still missing until it is sent again.
+    // A hidden text is found again once it is shown.
+    service.update_article(rights(&later, TextRights::FullText), &["text_rights"]).await.unwrap();
+    assert_eq!(service.sorted_uris("secret", "").await, ["urn:excerpt", "urn:later"]);
+    // A text that was never stored is missing even with full rights until it is sent again.
     service.update_article(rights(&withheld, TextRights::FullText), &["text_rights"]).await.unwrap();
-    assert_eq!(service.ranked_uris("secret", "").await, ["urn:excerpt"]);
+    assert_eq!(service.sorted_uris("secret", "").await, ["urn:excerpt", "urn:later"]);
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use prost_types::FieldMask;
 use readout::pb::{
     Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest,
-    DeleteArticleRequest, DeleteMeetingRequest, DeleteParticipantRequest, GetArticleRequest, GetReportRequest,
-    ListParticipantsRequest, Meeting, MergeMeetingsRequest, Participant, Report, RetractReportRequest,
-    SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest,
-    UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
+    DeleteArticleRequest, DeleteMeetingRequest, DeleteParticipantRequest, EraseArticleTextRequest, GetArticleRequest,
+    GetReportRequest, ListParticipantsRequest, Meeting, MergeMeetingsRequest, Participant, Report,
+    RetractReportRequest, SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest,
+    UndeleteParticipantRequest, UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -63,6 +63,11 @@ impl Service {
     pub async fn delete_article(&self, name: &str) -> Result<Article, Status> {
         let request = DeleteArticleRequest { name: name.into(), ..Default::default() };
         self.articles.clone().delete_article(request).await.map(Response::into_inner)
+    }
+
+    pub async fn erase_article_text(&self, name: &str) -> Result<Article, Status> {
+        let request = EraseArticleTextRequest { name: name.into(), reason: "Claim 7".into(), ..Default::default() };
+        self.articles.clone().erase_article_text(request).await.map(Response::into_inner)
     }
 
     pub async fn undelete_article(&self, name: &str) -> Result<Article, Status> {

@@ -1,8 +1,10 @@
 //! ArticleService: articles with their texts, uris and groups of copies.
 //!
-//! `list` serves lists and streams, `view` adds texts to articles. The writes are here.
+//! `list` serves lists and streams, `view` adds texts to articles, `text` hides, shows and erases them. The other writes
+//! are here.
 
 mod list;
+pub mod text;
 mod view;
 
 use std::{pin::Pin, sync::Arc, time::SystemTime};
@@ -13,7 +15,8 @@ use uuid::Uuid;
 
 use self::{
     list::{page, parse_query},
-    view::{in_view, with_text},
+    text::{keeps_text, require_may_show},
+    view::{in_view, with_hidden_text, with_text},
 };
 use super::{
     Api,
@@ -38,7 +41,7 @@ use super::{
 };
 use crate::{
     model::{
-        article::{TextHash, may_store_text, take_next_text, take_text, uris},
+        article::{TextHash, may_store_text, shows_again, take_next_text, take_text, uris},
         article_copies::{CopyCandidate, affects_copy_group, text_key},
         canonical::is_same,
         resource::{Collection, Deletable, Resource},
@@ -46,8 +49,9 @@ use crate::{
     },
     pb::{
         Article, BatchGetArticlesRequest, BatchGetArticlesResponse, CreateArticleRequest, DeleteArticleRequest,
-        GetArticleRequest, ListArticleRevisionsRequest, ListArticleRevisionsResponse, ListArticlesRequest,
-        ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest, article_service_server::ArticleService,
+        EraseArticleTextRequest, GetArticleRequest, ListArticleRevisionsRequest, ListArticleRevisionsResponse,
+        ListArticlesRequest, ListArticlesResponse, UndeleteArticleRequest, UpdateArticleRequest,
+        article_service_server::ArticleService,
     },
     store::{
         article, article_copies, change,
@@ -137,6 +141,12 @@ impl ArticleService for Api {
         self.run_write(&call, || prepare_undelete(self, &call, &request)).await
     }
 
+    async fn erase_article_text(&self, request: Request<EraseArticleTextRequest>) -> Result<Response<Article>, Status> {
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _lock = self.record_locks.lock(id::<Article>(&request.name)?).await;
+        self.run_write(&call, || text::prepare_erase(self, &call, &request)).await
+    }
+
     async fn list_article_revisions(
         &self,
         request: Request<ListArticleRevisionsRequest>,
@@ -213,7 +223,9 @@ async fn prepare_update(
     let at = Path::ROOT.field("article");
     let (former, mut next) = update.merge(api, &at).await?;
     let is_sent = update.mask.replaces("text", !update.sent.text.is_empty());
-    let text = take_next_text(&mut next, &former, is_sent);
+    require_may_show(call.role, &former, &next)?;
+    let is_kept = is_sent || !shows_again(&former, &next) || keeps_text(api, &former).await?;
+    let text = take_next_text(&mut next, &former, is_sent, is_kept);
     if is_same(&next, &former) {
         let answer = with_text(api, former.clone()).await?;
         return Ok(plan_unchanged_with(call.write(&former), validate_only, answer));
@@ -233,6 +245,7 @@ async fn prepare_update(
     };
     let answer = match text_to_keep(&next, &text) {
         Some(text) => Article { text, ..next.clone() },
+        None if shows_again(&former, &next) && !validate_only => with_hidden_text(api, next.clone()).await?,
         None => with_text(api, next.clone()).await?,
     };
     let stored_answer = next.clone();

@@ -37,7 +37,15 @@ pub async fn with_text(api: &Api, article: Article) -> Result<Article, ServiceEr
     Ok(with_texts(api, vec![article]).await?.remove(0))
 }
 
-/// Adds their stored texts to articles.
+/// Adds the stored text to a revision that is about to show it again, after it was hidden.
+pub async fn with_hidden_text(api: &Api, mut article: Article) -> Result<Article, ServiceError> {
+    if let Some(key) = article.id().zip(parse_text_hash(&article.text_sha256)) {
+        article.text = article::hidden_text(api.store.reads(), key).await?.unwrap_or_default();
+    }
+    Ok(article)
+}
+
+/// Adds their stored texts to articles. Those of articles that hide their text stay without.
 pub async fn with_texts(api: &Api, mut articles: Vec<Article>) -> Result<Vec<Article>, ServiceError> {
     let key = |article: &Article| Some((article.id()?, parse_text_hash(&article.text_sha256)?));
     let keys: Vec<_> = articles.iter().filter(|article| may_store_text(article)).filter_map(key).collect();

@@ -10,14 +10,17 @@ use uuid::Uuid;
 use super::validated::{ValidatedReport, ValidatedStory};
 use crate::{
     model::{
-        article::{TextHash, may_store_text, same_content, update_from_story, uris as article_uris},
+        article::{
+            TextHash, carry_withheld_text, may_store_text, parse_text_hash, same_content, shows_again,
+            update_from_story, uris as article_uris,
+        },
         article_copies::{CopyCandidate, Precedence},
         evidence,
         participant::keys as participant_keys,
         report::{content, has_content, participants},
         resource::{Collection, Resource},
     },
-    pb::{Article, IngestStoryResponse, Meeting, Participant, Report},
+    pb::{Article, IngestStoryResponse, Meeting, Participant, Report, article::TextRights},
     service::{
         Api,
         error::{ServiceError, require_live},
@@ -47,6 +50,8 @@ pub struct ChunkLookup {
     pub articles: HashMap<Uuid, (Article, Doc)>,
     /// The first article of the group of copies of each article.
     pub origins: HashMap<Uuid, Uuid>,
+    /// Stored articles whose hidden text is stored, among those that a story shows again without sending the text.
+    pub kept_texts: HashSet<Uuid>,
     /// Text keys of stored articles.
     pub text_keys: HashMap<Uuid, TextHash>,
     /// The first articles of the groups of copies that a story's article joins, by that article's uri.
@@ -95,6 +100,7 @@ impl ChunkLookup {
             lookup.origins = article::origins(pool, &ids).await?;
             lookup.articles = decoded(article::get(pool, &ids).await?)?;
         }
+        lookup.find_kept_texts(api, stories).await?;
         lookup.find_copies(api, stories).await?;
         lookup.find_cited(api, stories).await?;
         let updates = stories.iter().filter(|story| story.allow_update && lookup.article(story).is_some());
@@ -131,9 +137,31 @@ impl ChunkLookup {
     /// The article of a story, merged with the uris and external ids of the stored article.
     pub fn merged_article<'a>(&self, story: &'a ValidatedStory) -> Cow<'a, Article> {
         match self.stored(story) {
-            Some((stored, _)) => Cow::Owned(update_from_story(&story.article, stored)),
+            Some((stored, _)) => {
+                let mut article = update_from_story(&story.article, stored);
+                if self.shows_kept_text(story) {
+                    carry_withheld_text(&mut article, stored);
+                }
+                Cow::Owned(article)
+            }
             None => Cow::Borrowed(&story.article),
         }
+    }
+
+    /// True if the story shows the stored, hidden text of its article again.
+    fn shows_kept_text(&self, story: &ValidatedStory) -> bool {
+        self.article(story).is_some_and(|id| shows_again_unsent(story, self) && self.kept_texts.contains(&id))
+    }
+
+    /// Finds the hidden texts that stories show again.
+    async fn find_kept_texts(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
+        let shown = stories.iter().filter(|story| shows_again_unsent(story, self));
+        let key = |story| Some((self.article(story)?, parse_text_hash(&self.stored(story)?.0.text_sha256)?));
+        let keys: Vec<_> = shown.filter_map(key).collect();
+        if !keys.is_empty() {
+            self.kept_texts = article::with_kept_text(api.store.reads(), &keys).await?;
+        }
+        Ok(())
     }
 
     /// The text key of a story's article. If the story did not repeat the text of a stored article, it is the stored
@@ -143,7 +171,7 @@ impl ChunkLookup {
             let id = self.article(story)?;
             let (stored, _) = self.stored(story)?;
             let is_withheld = story.text.is_empty() && !may_store_text(&story.article);
-            let is_same = is_withheld || story.article.text_sha256 == stored.text_sha256;
+            let is_same = is_withheld || self.shows_kept_text(story) || story.article.text_sha256 == stored.text_sha256;
             self.text_keys.get(&id).copied().filter(|_| is_same)
         })
     }
@@ -298,6 +326,14 @@ impl ChunkLookup {
         }
         Ok(())
     }
+}
+
+/// True if a story gives a hidden text the rights to be shown, without sending it.
+fn shows_again_unsent(story: &ValidatedStory, lookup: &ChunkLookup) -> bool {
+    let is_stated = story.article.text_rights() != TextRights::Unspecified;
+    is_stated
+        && story.text.is_empty()
+        && lookup.stored(story).is_some_and(|(stored, _)| shows_again(stored, &story.article))
 }
 
 fn decoded<R: Resource>(docs: Vec<Doc>) -> Result<HashMap<Uuid, (R, Doc)>, ServiceError> {

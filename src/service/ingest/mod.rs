@@ -22,12 +22,16 @@ use self::{
     validated::ValidatedStory,
 };
 use super::{
-    Api, error::ServiceError, layer::request_body::Charges, metadata::actor, read::stream_lifetime::Ended,
+    Api,
+    error::ServiceError,
+    layer::request_body::Charges,
+    metadata::{actor, role},
+    read::stream_lifetime::Ended,
     write::respond,
 };
 use crate::{
     fairness::{Call, Permit},
-    model::article::uris,
+    model::{article::uris, role::Role},
     pb::{
         IngestStoriesRequest, IngestStoriesResponse, IngestStoryRequest, IngestStoryResponse,
         ingest_service_server::IngestService, ingest_stories_response::Outcome,
@@ -48,8 +52,9 @@ impl IngestService for Api {
         &self,
         request: Request<IngestStoryRequest>,
     ) -> Result<Response<IngestStoryResponse>, Status> {
-        let actor = actor(&request)?;
-        let story = [ValidatedStory::read(request.into_inner(), "readout.v1.IngestService/IngestStory", &actor)?];
+        let (actor, role) = (actor(&request)?, role(&request)?);
+        let method = "readout.v1.IngestService/IngestStory";
+        let story = [ValidatedStory::read(request.into_inner(), method, (&actor, role))?];
         let _locks = self.record_locks.lock_all(story[0].meetings()).await;
         let (mut planned, positions) = self.write(|| prepare(self, &story)).await?;
         let (answer, _) = planned.pop().ok_or(ServiceError::Contention)?;
@@ -62,12 +67,12 @@ impl IngestService for Api {
         &self,
         request: Request<Streaming<IngestStoriesRequest>>,
     ) -> Result<Response<Self::IngestStoriesStream>, Status> {
-        let actor = actor(&request)?;
+        let (actor, role) = (actor(&request)?, role(&request)?);
         // A task of its own: a chunk whose write has begun is completed even if the client disconnects.
         let (answers, receiver) = mpsc::channel(CHUNK_STORIES);
         // The layer adds them to every stream of requests.
         let charges = request.extensions().get::<Charges>().cloned().unwrap_or_default();
-        let chunks = Chunks { actor, stories: request.into_inner(), charges, next: None, broken: None };
+        let chunks = Chunks { actor, role, stories: request.into_inner(), charges, next: None, broken: None };
         let ingest = ingest(self.clone(), chunks, answers);
         tokio::spawn(Call::current().scope(ingest));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
@@ -200,6 +205,8 @@ fn with_position((answer, write): PlannedStory, validate_only: bool, positions: 
 struct Chunks {
     /// The actor of the stream.
     actor: String,
+    /// The role of its caller.
+    role: Role,
     stories: Streaming<IngestStoriesRequest>,
     /// The bytes charged to the caller for the stories that were read.
     charges: Charges,
@@ -219,7 +226,7 @@ impl Chunks {
         let first = match self.next.take() {
             Some(first) => first,
             None => match self.stories.message().await? {
-                Some(request) => read(request, &self.actor),
+                Some(request) => read(request, (&self.actor, self.role)),
                 None => return Ok(Chunk::default()),
             },
         };
@@ -239,7 +246,7 @@ impl Chunks {
                 // The next call sees the end of the stream again.
                 Poll::Ready(None) | Poll::Pending => break,
             };
-            let (story, size) = read(request, &self.actor);
+            let (story, size) = read(request, (&self.actor, self.role));
             bytes += size;
             is_alone = !can_join(&story, &mut seen);
             if is_alone || bytes > CHUNK_BYTES {
@@ -267,11 +274,11 @@ fn can_join(story: &Result<ValidatedStory, ServiceError>, seen: &mut HashSet<Str
 }
 
 /// Checks a story, and returns it with its bytes.
-fn read(request: IngestStoriesRequest, actor: &str) -> (Result<ValidatedStory, ServiceError>, usize) {
+fn read(request: IngestStoriesRequest, caller: (&str, Role)) -> (Result<ValidatedStory, ServiceError>, usize) {
     let size = request.encoded_len();
     let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching } = request;
     let request = IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching };
-    (ValidatedStory::read(request, INGEST_STORIES, actor), size)
+    (ValidatedStory::read(request, INGEST_STORIES, caller), size)
 }
 
 /// Converts a status to its message, with its details.

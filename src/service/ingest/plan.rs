@@ -31,7 +31,7 @@ use crate::{
     },
     service::{
         Api,
-        article::{put_new, put_next},
+        article::{put_new, put_next, text::require_may_show},
         error::{ServiceError, require_live},
         meeting::{
             settle_inputs::{ReportInput, SettleInputs},
@@ -200,7 +200,7 @@ enum ArticleMatch<'a> {
 ///
 /// # Errors
 /// `DuplicateArticle` if the uris belong to several articles, `ArticleDiffers` if an update is needed and not allowed,
-/// and those of the source that the article is syndicated from.
+/// `TextHidden` if the update shows a hidden text and the caller may not, and those of the source that the article is syndicated from.
 fn find_article<'a>(story: &ValidatedStory, lookup: &'a ChunkLookup) -> Result<ArticleMatch<'a>, ServiceError> {
     let source = Collection::Articles.id(&story.article.syndicated_from);
     if let Some(source) = source {
@@ -222,6 +222,7 @@ fn find_article<'a>(story: &ValidatedStory, lookup: &'a ChunkLookup) -> Result<A
     if !story.allow_update {
         return Err(ServiceError::ArticleDiffers { name: stored.name.clone(), uri: uri.to_owned() });
     }
+    require_may_show(story.call.role, stored, &article)?;
     let at = Path::ROOT.field("story");
     let at = at.field("article");
     if let Some(source) = source {

@@ -11,6 +11,7 @@ use crate::{
         evidence,
         report::{content, content_hash, content_hash_v1},
         resource::Collection,
+        role::Role,
         rules::{Check, ClearOutput, Path},
     },
     pb::{Article, Extractor, IngestStoryRequest, Participant, ParticipantMatching, Report, StoryReport},
@@ -48,14 +49,19 @@ pub struct ValidatedReport {
 }
 
 impl ValidatedStory {
-    /// Checks a request. `method` is the full name of its method.
+    /// Checks a request. `method` is the full name of its method; the caller is given as its actor and its role.
     ///
     /// # Errors
     /// `Invalid` for broken rules, evidence that the text does not have, and repeated reports.
-    pub fn read(mut request: IngestStoryRequest, method: &'static str, actor: &str) -> Result<Self, ServiceError> {
+    pub fn read(
+        mut request: IngestStoryRequest,
+        method: &'static str,
+        (actor, role): (&str, Role),
+    ) -> Result<Self, ServiceError> {
         let former_hashes = former_hashes(&request);
         let request_id = if request.validate_only { String::new() } else { request.request_id.clone() };
-        let call = WriteCall::new(method, actor.to_owned(), request_id, &mut request);
+        let mut call = WriteCall::new(method, actor.to_owned(), request_id, &mut request);
+        call.role = role;
         request.clear_output();
         let mut violations = request.violations();
         let matching = request.participant_matching();

@@ -80,8 +80,8 @@ const QUERIES: [&str; 7] = [
     "AggregateMeetings",
 ];
 /// Prefixes of the names of methods that write.
-const WRITE_PREFIXES: [&str; 9] =
-    ["Create", "Update", "Delete", "Undelete", "Add", "Retract", "Merge", "Split", "Ingest"];
+const WRITE_PREFIXES: [&str; 10] =
+    ["Create", "Update", "Delete", "Undelete", "Erase", "Add", "Retract", "Merge", "Split", "Ingest"];
 
 impl Class {
     fn of(method: &Method) -> Self {

@@ -45,6 +45,16 @@ pub(super) fn denied(denied: Denied) -> Status {
     }
 }
 
+/// The status of a caller whose role does not allow to show a hidden text.
+pub(super) fn text_hidden(name: String, role: Role) -> Status {
+    let (required, role) = (Role::Curator.as_contract(), role.as_contract());
+    let message = format!(
+        "{name} hides its text (WITHHELD): only {required} may give it other text rights, and the caller has {role}"
+    );
+    let metadata = [("name", name), ("required", required.to_owned()), ("role", role.to_owned())];
+    status(Code::PermissionDenied, ErrorReason::TextHidden, message, metadata)
+}
+
 /// An UNAUTHENTICATED status with `www-authenticate`, which HTTP requires to name the accepted scheme (RFC 9110,
 /// 11.6.1).
 fn unauthenticated(reason: ErrorReason, message: &str) -> Status {

@@ -114,6 +114,11 @@ impl From<ServiceError> for Status {
                 let metadata = [("name", name), ("survivor", survivor)];
                 status(Code::FailedPrecondition, Reason::MergedAway, message, metadata)
             }
+            ServiceError::NoStoredText(name) => {
+                let message = format!("no text of {name} is stored: there is nothing to erase");
+                status(Code::FailedPrecondition, Reason::NoStoredText, message, [("name", name)])
+            }
+            ServiceError::TextHidden { name, role } => access::text_hidden(name, role),
             ServiceError::AlreadyRetracted(name) => {
                 let message = format!("{name} was retracted before");
                 status(Code::FailedPrecondition, Reason::AlreadyRetracted, message, [("name", name)])

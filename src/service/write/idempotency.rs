@@ -10,15 +10,20 @@ use super::WritePlan;
 use crate::{
     model::{
         canonical::{Canonical, content},
+        role::Role,
         rules::{Check, ClearOutput},
     },
     pb::{
         AddReportRequest, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, DeleteArticleRequest,
-        DeleteMeetingRequest, DeleteParticipantRequest, MergeMeetingsRequest, RetractReportRequest,
-        SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest,
-        UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
+        DeleteMeetingRequest, DeleteParticipantRequest, EraseArticleTextRequest, MergeMeetingsRequest,
+        RetractReportRequest, SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest,
+        UndeleteParticipantRequest, UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
     },
-    service::{check, error::ServiceError, metadata::actor},
+    service::{
+        check,
+        error::ServiceError,
+        metadata::{actor, role},
+    },
     store::{
         Store,
         write::{Answer, Write, idempotency},
@@ -30,6 +35,8 @@ use crate::{
 pub struct WriteCall {
     /// The caller, as recorded with the write.
     pub actor: String,
+    /// The caller's role. The lowest one until it is set: some writes of a method need a higher role than the method.
+    pub role: Role,
     /// Full name of the method.
     pub method: &'static str,
     /// The caller's id for the request; empty without one.
@@ -69,7 +76,8 @@ macro_rules! write_requests {
 }
 
 write_requests!("ArticleService": "CreateArticle" CreateArticleRequest, "UpdateArticle" UpdateArticleRequest,
-    "DeleteArticle" DeleteArticleRequest, "UndeleteArticle" UndeleteArticleRequest);
+    "DeleteArticle" DeleteArticleRequest, "UndeleteArticle" UndeleteArticleRequest,
+    "EraseArticleText" EraseArticleTextRequest);
 write_requests!("ParticipantService": "CreateParticipant" CreateParticipantRequest,
     "UpdateParticipant" UpdateParticipantRequest, "DeleteParticipant" DeleteParticipantRequest,
     "UndeleteParticipant" UndeleteParticipantRequest);
@@ -95,10 +103,10 @@ impl WriteCall {
     /// # Errors
     /// Those of [`actor`].
     pub fn read<R: WriteRequest>(request: Request<R>) -> Result<(Self, R), ServiceError> {
-        let actor = actor(&request)?;
+        let (actor, role) = (actor(&request)?, role(&request)?);
         let mut request = request.into_inner();
         let id = if request.validate_only() { String::new() } else { request.request_id().to_owned() };
-        let call = Self::new(R::METHOD, actor, id, &mut request);
+        let call = Self { role, ..Self::new(R::METHOD, actor, id, &mut request) };
         Ok((call, request))
     }
 
@@ -110,7 +118,8 @@ impl WriteCall {
         request_id: String,
         request: &mut (impl Message + Canonical + Clone),
     ) -> Self {
-        let mut call = Self { actor, method, request_id, body_hash: [0; 32], former_body_hash: [0; 32] };
+        let mut call =
+            Self { actor, role: Role::Reader, method, request_id, body_hash: [0; 32], former_body_hash: [0; 32] };
         if call.request_id.is_empty() {
             request.canonicalize();
             return call;

@@ -23,6 +23,16 @@ pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
             },
         ),
         of(
+            "ArticleService/EraseArticleText",
+            &EraseArticleTextRequest {
+                name: article.0.clone(),
+                etag: article.1.clone(),
+                request_id: request_id(),
+                validate_only,
+                reason: "why".into(),
+            },
+        ),
+        of(
             "ParticipantService/UpdateParticipant",
             &UpdateParticipantRequest {
                 participant: base::participant(world).map(|valid| Participant { name: participant.0.clone(), ..valid }),

@@ -27,8 +27,8 @@ macro_rules! requests {
 pub const REQUESTS: &[Request] = requests! {
     AddReportRequest AggregateMeetingsRequest BatchGetArticlesRequest BatchGetMeetingsRequest
     BatchGetParticipantsRequest CreateArticleRequest CreateMeetingRequest CreateParticipantRequest
-    DeleteArticleRequest DeleteMeetingRequest DeleteParticipantRequest FindPathRequest GetArticleRequest
-    GetMeetingRequest GetParticipantRequest GetReportRequest IngestStoriesRequest IngestStoryRequest
+    DeleteArticleRequest DeleteMeetingRequest DeleteParticipantRequest EraseArticleTextRequest FindPathRequest
+    GetArticleRequest GetMeetingRequest GetParticipantRequest GetReportRequest IngestStoriesRequest IngestStoryRequest
     ListArticleRevisionsRequest ListArticlesRequest ListChangesRequest ListCounterpartsRequest
     ListFilterFieldsRequest ListMeetingRevisionsRequest ListMeetingsRequest ListParticipantRevisionsRequest
     ListParticipantsRequest ListReportsRequest ListStatementsRequest MergeMeetingsRequest RetractReportRequest

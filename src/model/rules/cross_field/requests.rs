@@ -43,7 +43,16 @@ pub fn update_meeting_request(request: &pb::UpdateMeetingRequest, at: &Path<'_>,
 
 /// A reason must have a visible character.
 pub fn retract_report_request(request: &pb::RetractReportRequest, at: &Path<'_>, out: &mut Violations) {
-    if !request.reason.is_empty() && request.reason.trim().is_empty() {
+    visible_reason(&request.reason, at, out);
+}
+
+/// A reason must have a visible character.
+pub fn erase_article_text_request(request: &pb::EraseArticleTextRequest, at: &Path<'_>, out: &mut Violations) {
+    visible_reason(&request.reason, at, out);
+}
+
+fn visible_reason(reason: &str, at: &Path<'_>, out: &mut Violations) {
+    if !reason.is_empty() && reason.trim().is_empty() {
         out.add(&at.field("reason"), "must have a visible character");
     }
 }
