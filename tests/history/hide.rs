@@ -5,10 +5,11 @@ use std::fs;
 use prost_types::Timestamp;
 use readout::pb::{
     AddReportRequest, Article, BatchGetArticlesRequest, Change, CreateArticleRequest, CreateMeetingRequest,
-    ErrorReason, Evidence, GetArticleRequest, ListArticlesRequest, ListChangesRequest, Meeting, Report,
-    UpdateArticleRequest, View,
+    ErrorReason, Evidence, GetArticleRequest, ListArticlesRequest, ListChangesRequest, Meeting, Origin, Report,
+    UpdateArticleRequest, View, WatchChangesRequest,
     article::TextRights,
     change::{Kind, Resource},
+    list_changes_request,
 };
 use tempfile::tempdir;
 use tonic::{Code, Response, Status};
@@ -16,7 +17,7 @@ use tonic::{Code, Response, Status};
 use crate::support::{
     Refused, Service,
     calls::of_article,
-    follow::{matching, now},
+    follow::{all, now},
     make::{TEXT, article, ingest, talks},
     program::run,
     refused,
@@ -102,7 +103,7 @@ async fn hidden_text_is_in_no_search_snippet_list_change_or_answer() {
     let create = CreateArticleRequest { article: Some(article("urn:a")), request_id: "r".into(), ..Default::default() };
     let first = service.articles.clone().create_article(create.clone()).await.unwrap().into_inner();
     assert_eq!(service.found("trust").await.len(), 1);
-    let mut watch = service.watch(matching(now(), "")).await;
+    let mut watch = service.watch(WatchChangesRequest { include_resource: true, ..all(now()) }).await;
     watch.caught_up().await;
 
     service.rights(&first, TextRights::Withheld).await;
@@ -114,11 +115,12 @@ async fn hidden_text_is_in_no_search_snippet_list_change_or_answer() {
     assert!(!has_text(&again));
     let changes: Vec<Change> = watch.changes(1).await;
     assert!(changes.iter().all(|change| !has_text(change)), "{changes:?}");
-    let request = ListChangesRequest::default();
+    let start = Some(list_changes_request::Start::Origin(Origin::Beginning.into()));
+    let request = ListChangesRequest { start, include_resource: true, ..Default::default() };
     let changes = service.changes.clone().list_changes(request).await.unwrap().into_inner();
     assert!(!has_text(&changes));
-    let article_of = |change: &Change| matches!(change.resource, Some(Resource::Article(_)));
-    assert!(!changes.changes.iter().filter(|change| article_of(change)).any(has_text));
+    let is_article = |change: &Change| matches!(change.resource, Some(Resource::Article(_)));
+    assert!(changes.changes.len() == 2 && changes.changes.iter().all(is_article), "{changes:?}");
     // A further revision does not bring it back.
     let titled = Article { name: first.name.clone(), title: "Trust".into(), ..Default::default() };
     assert!(!has_text(&service.update_article(titled, &["title"]).await.unwrap()));
