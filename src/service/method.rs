@@ -88,6 +88,8 @@ mod tests {
                 Role::Reader
             } else if begins(&["Create", "Add", "Ingest", "UpdateArticle", "UpdateParticipant"]) {
                 Role::Writer
+            } else if begins(&["Erase"]) {
+                Role::Admin
             } else {
                 assert!(begins(&["UpdateMeeting", "Retract", "Merge", "Split", "Delete", "Undelete"]), "{name}");
                 Role::Curator
