@@ -136,7 +136,12 @@ impl Jwts {
         let sub = sub.ok_or(Denied::Invalid("the JWT's sub is empty or not a string"))?;
         let role = claims.get(&self.issuer.role_claim).and_then(|claim| role(&self.issuer.role_claim, claim));
         Ok(VerifiedToken {
-            identity: Identity { name: principal_name("jwt", sub), role, until: Validity::Expires(expires) },
+            identity: Identity {
+                name: principal_name("jwt", sub),
+                role,
+                until: Validity::Expires(expires),
+                unused_token: None,
+            },
             expires,
         })
     }

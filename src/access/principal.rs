@@ -3,12 +3,13 @@
 use std::{
     future,
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, SystemTime},
 };
 
 use tokio::time;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::denied::Denied;
 use crate::{fairness::Caller, model::role::Role};
@@ -64,6 +65,17 @@ pub struct Identity {
     pub role: Option<Role>,
     /// The validity of the credentials.
     pub until: Validity,
+    /// The token, if this instance has not recorded its use.
+    pub unused_token: Option<UnusedToken>,
+}
+
+/// A token whose use is not recorded.
+#[derive(Debug, Clone)]
+pub struct UnusedToken {
+    /// The id of the token.
+    pub id: Uuid,
+    /// True once a call records the use.
+    pub is_used: Arc<AtomicBool>,
 }
 
 /// The validity of credentials.

@@ -4,7 +4,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -18,7 +21,7 @@ use uuid::Uuid;
 use super::{
     api_token::ApiToken,
     denied::Denied,
-    principal::{Identity, Validity, principal_name},
+    principal::{Identity, UnusedToken, Validity, principal_name},
 };
 use crate::{
     model::role::Role,
@@ -55,6 +58,8 @@ struct CachedToken {
     expire_time: Option<SystemTime>,
     /// Cancelled when the token is revoked, or its row is deleted.
     revoked: CancellationToken,
+    /// True once this instance has recorded its use.
+    is_used: Arc<AtomicBool>,
 }
 
 /// The last refresh.
@@ -109,7 +114,9 @@ impl Tokens {
         if cached.expire_time.is_some_and(|expires| expires <= SystemTime::now()) {
             return Err(Denied::Expired);
         }
-        Ok(Identity { name: cached.name.clone(), role: Some(cached.role), until: cached.validity() })
+        let is_used = cached.is_used.load(Ordering::Relaxed);
+        let unused_token = (!is_used).then(|| UnusedToken { id: presented.id, is_used: Arc::clone(&cached.is_used) });
+        Ok(Identity { name: cached.name.clone(), role: Some(cached.role), until: cached.validity(), unused_token })
     }
 
     fn cached(&self, id: Uuid) -> Option<Arc<CachedToken>> {
@@ -169,6 +176,7 @@ impl From<Token> for CachedToken {
             role,
             expire_time: expire_time.map(SystemTime::from),
             revoked: CancellationToken::new(),
+            is_used: Arc::default(),
         };
         if revoke_time.is_some() {
             cached.revoked.cancel();

@@ -16,7 +16,9 @@ use crate::{
     },
     pb::{Article, article::TextRights},
     store::{
-        Store, StoreError, article, change,
+        Store, StoreError, article,
+        audit_event::Origin,
+        change,
         epoch::{self, KnownHead},
         retention::{self, Retention},
         schema::{migrate::require_known_folding, reindex},
@@ -90,7 +92,8 @@ async fn expunge_text(store: &Store, id: Uuid) -> anyhow::Result<bool> {
         next.make_next_revision(&former, SystemTime::now());
         let put = Put::next(id, next, change::Kind::Expunged);
         let put = PutArticle { put, text: None, text_key: None, former: Some(former), compared: None };
-        let write = Write { actor: ACTOR.into(), articles: vec![put], ..Default::default() };
+        let audit = Some(Origin::command("readout/ExpungeText"));
+        let write = Write { actor: ACTOR.into(), audit, articles: vec![put], ..Default::default() };
         match commit(store.writes(), &[&write], &KnownHead::default()).await {
             Ok(BatchOutcome::Committed(..)) => return Ok(true),
             Ok(BatchOutcome::Lost(_)) | Err(StoreError::Contention(_)) => {}

@@ -4,6 +4,7 @@
 
 mod access;
 mod address;
+mod audit;
 mod call_limits;
 mod client;
 mod command_line;
@@ -29,6 +30,7 @@ use uuid::Uuid;
 use self::help::{COMPLETIONS, CONFIG, EXPORT, EXPUNGE, IMPORT, NEW_EPOCH, REINDEX, WATCH};
 pub use self::{
     access::{Access, AnonymousRole, Jwt, Reflection},
+    audit::{Audit, AuditedCalls},
     call_limits::CallLimits,
     client::Server,
     database::Database,
@@ -171,6 +173,8 @@ pub struct Service {
     pub pools: Pools,
     #[command(flatten)]
     pub feed: Feed,
+    #[command(flatten)]
+    pub audit: Audit,
 }
 
 impl Default for Service {
@@ -183,6 +187,7 @@ impl Default for Service {
             bounds: CallLimits::default(),
             pools: Pools::default(),
             feed: Feed::default(),
+            audit: Audit::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use prost_reflect::MethodDescriptor;
+use prost_reflect::{Kind, MethodDescriptor};
 
 use crate::{
     model::{role::Role, rules::wire_limits::RequestType, text::suggestion},
@@ -20,9 +20,14 @@ pub struct Method {
     pub sends_stream: bool,
     /// The type of its requests.
     pub request: RequestType,
+    /// The numbers of the request's fields with names of records.
+    pub name_fields: Vec<u32>,
     /// The lowest role that may call the method. build.rs rejects methods without one; `None` would admit no caller.
     pub role: Option<Role>,
 }
+
+/// The fields of requests that have names of records.
+const NAME_FIELDS: [&str; 7] = ["name", "names", "meeting", "article", "participant", "source", "target"];
 
 static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     let role = pb::pool().get_extension_by_name("readout.v1.role");
@@ -34,13 +39,26 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let role = role_of(&method);
         let (is_streaming, sends_stream) = (method.is_server_streaming(), method.is_client_streaming());
+        let fields = method.input().fields().filter(|field| NAME_FIELDS.contains(&field.name())).collect::<Vec<_>>();
+        let name_fields = fields.iter().filter(|field| field.kind() == Kind::String).map(|field| field.number());
+        let name_fields = name_fields.collect();
         let request = RequestType::of(&method.input())?;
-        Some((path.clone(), Method { path, is_streaming, sends_stream, request, role }))
+        Some((path.clone(), Method { path, is_streaming, sends_stream, request, name_fields, role }))
     };
     methods.filter_map(method).collect()
 });
 
+/// Prefixes of the names of methods that write.
+const WRITE_PREFIXES: [&str; 9] =
+    ["Create", "Update", "Delete", "Undelete", "Add", "Retract", "Merge", "Split", "Ingest"];
+
 impl Method {
+    /// True if the method writes.
+    pub fn is_write(&self) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        WRITE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    }
+
     /// The method of the contract at a path.
     pub fn of(path: &str) -> Option<&'static Self> {
         METHODS.get(path)
@@ -84,7 +102,9 @@ mod tests {
         for method in METHODS.values() {
             let name = method.path.rsplit('/').next().unwrap_or_default();
             let begins = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
-            let role = if begins(&["Get", "BatchGet", "List", "Stream", "Find", "Aggregate", "Watch"]) {
+            let role = if name.ends_with("AuditEvents") {
+                Role::Admin
+            } else if begins(&["Get", "BatchGet", "List", "Stream", "Find", "Aggregate", "Watch"]) {
                 Role::Reader
             } else if begins(&["Create", "Add", "Ingest", "UpdateArticle", "UpdateParticipant"]) {
                 Role::Writer

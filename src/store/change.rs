@@ -1,7 +1,11 @@
 //! The change log: changes at dense positions in commit order, the advisory lock that orders commits, and the
 //! notification channel.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt::{self, Write},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, FromRow, PgExecutor, PgPool, Row, postgres::PgRow};
@@ -9,6 +13,7 @@ use uuid::Uuid;
 
 use super::{
     StoreError, Tx,
+    audit_event::{MAX_NAMES, Origin},
     pool::{batch_loader::BatchResult, server_watch::DatabaseServer},
 };
 use crate::model::resource::Collection;
@@ -70,8 +75,38 @@ pub struct WriteChanges<'a> {
     pub actor: &'a str,
     /// The caller's id for the request.
     pub request_id: &'a str,
+    /// The origin in the audit log, if the write has an event there.
+    pub audit: Option<&'a Origin>,
     /// The changes; empty if the write only stores a response.
     pub entries: Vec<NewChange>,
+}
+
+impl<'a> WriteChanges<'a> {
+    /// The first names of the changed records, joined by commas.
+    fn names(&self) -> String {
+        let mut names = String::new();
+        for (index, entry) in self.entries.iter().take(MAX_NAMES).enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            // Writing to a string does not fail.
+            let _ = write!(names, "{separator}{}/{}", entry.collection.as_str(), entry.id.hyphenated());
+        }
+        names
+    }
+
+    /// The outcome in the audit log.
+    fn outcome(&self) -> &'static str {
+        if self.entries.is_empty() { "UNCHANGED" } else { "OK" }
+    }
+
+    /// The request id in the audit log.
+    fn event_id(&self, origin: &'a Origin) -> &'a str {
+        if self.request_id.is_empty() { &origin.call_id } else { self.request_id }
+    }
+}
+
+/// The address of a caller, as the audit log has it.
+fn peer_text(peer: Option<IpAddr>) -> String {
+    peer.map(|address| address.to_canonical().to_string()).unwrap_or_default()
 }
 
 /// Takes the feed's lock until the transaction ends. Later statements see all changes at earlier positions.
@@ -125,6 +160,7 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Appended,
         }
     }
 
+    let events: Vec<_> = writes.iter().filter_map(|write| Some((write, write.audit?))).collect();
     let (epoch, head, is_judged, is_synchronous): (String, i64, bool, bool) = sqlx::query_as(AssertSqlSafe(format!(
         "with head as (
              select greatest(coalesce(max(position), 0), (select floor from feed)) as position,
@@ -138,6 +174,16 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Appended,
              from head,
                   unnest($1::smallint[], $2::uuid[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::boolean[])
                       with ordinality as entry (collection, id, kind, revision, actor, request_id, last, number)
+         ),
+         audited as (
+             insert into audit_event (time, principal, peer, method, names, reason, outcome, request_id)
+             select greatest(head.time, (select time from audit_event order by time desc, id desc limit 1)),
+                    coalesce(nullif(event.principal, ''), 'database/' || session_user), event.peer, event.method,
+                    string_to_array(event.names, ','), event.reason, event.outcome, event.request_id
+             from head,
+                  unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
+                      with ordinality as event (principal, peer, method, names, reason, outcome, request_id, number)
+             order by event.number
          )
          select feed.epoch, head.position, {IS_JUDGED} and feed.synchronous = {IS_SYNCHRONOUS}, {IS_SYNCHRONOUS}
          from feed, head"
@@ -149,6 +195,13 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Appended,
     .bind(actors)
     .bind(request_ids)
     .bind(lasts)
+    .bind(events.iter().map(|(_, origin)| &*origin.principal).collect::<Vec<_>>())
+    .bind(events.iter().map(|(_, origin)| peer_text(origin.peer)).collect::<Vec<_>>())
+    .bind(events.iter().map(|(_, origin)| origin.method).collect::<Vec<_>>())
+    .bind(events.iter().map(|(write, _)| write.names()).collect::<Vec<_>>())
+    .bind(events.iter().map(|(_, origin)| origin.reason.as_str()).collect::<Vec<_>>())
+    .bind(events.iter().map(|(write, _)| write.outcome()).collect::<Vec<_>>())
+    .bind(events.iter().map(|(write, origin)| write.event_id(origin)).collect::<Vec<_>>())
     .fetch_one(&mut *tx)
     .await?;
 

@@ -9,6 +9,7 @@ pub mod account_index;
 pub mod article;
 pub mod article_copies;
 pub mod article_text;
+pub mod audit_event;
 pub mod change;
 pub mod epoch;
 pub mod error;

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{Connection, PgPool};
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, audit_event};
 use crate::model::role::Role;
 
 /// The SHA-256 of a secret.
@@ -60,11 +60,13 @@ pub async fn all(pool: &PgPool) -> Result<Vec<Token>, StoreError> {
     Ok(tokens)
 }
 
-/// Stores a token.
+/// Stores a token, with an event in the audit log.
 ///
 /// # Errors
 /// The database fails.
 pub async fn create(pool: &PgPool, token: &Token) -> Result<(), StoreError> {
+    let mut connection = pool.acquire().await?;
+    let mut tx = connection.begin().await?;
     sqlx::query(
         "insert into token (id, name, role, hash, create_time, expire_time, revoke_time)
          values ($1, $2, $3, $4, $5, $6, $7)",
@@ -76,27 +78,39 @@ pub async fn create(pool: &PgPool, token: &Token) -> Result<(), StoreError> {
     .bind(token.create_time)
     .bind(token.expire_time)
     .bind(token.revoke_time)
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
+    audit_event::insert_command(&mut tx, "readout/CreateToken", &audit_names(token.id, &token.name)).await?;
+    tx.commit().await?;
     Ok(())
 }
 
-/// Revokes a token, and returns the time of its revocation, which a second call does not change. `None` for an unknown
+/// Revokes a token, with an event in the audit log, and returns the time of its revocation, which a second call does not change. `None` for an unknown
 /// id.
 ///
 /// # Errors
 /// The database fails.
 pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let revoked = sqlx::query_scalar(
+    let mut connection = pool.acquire().await?;
+    let mut tx = connection.begin().await?;
+    let revoked: Option<(DateTime<Utc>, String)> = sqlx::query_as(
         "update token
          set revoke_time = coalesce(revoke_time, now())
          where id = $1
-         returning revoke_time",
+         returning revoke_time, name",
     )
     .bind(id)
-    .fetch_optional(pool)
+    .fetch_optional(&mut *tx)
     .await?;
-    Ok(revoked)
+    let Some((time, name)) = revoked else { return Ok(None) };
+    audit_event::insert_command(&mut tx, "readout/RevokeToken", &audit_names(id, &name)).await?;
+    tx.commit().await?;
+    Ok(Some(time))
+}
+
+/// The names of a token in the audit log: its principal and its own name.
+fn audit_names(id: Uuid, name: &str) -> [String; 2] {
+    [format!("token/{name}"), format!("tokens/{id}")]
 }
 
 /// Reads a row with all columns of `token`.

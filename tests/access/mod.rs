@@ -31,18 +31,18 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use crate::support::{Refused, Service, cluster};
 
 /// A request with `token` as its bearer token.
-fn with<T>(token: &str, message: T) -> Request<T> {
+pub fn with<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("the header is ASCII"));
     request
 }
 
 /// Starts a service with these access rules and waits until it serves.
-async fn start(access: Access) -> Service {
+pub async fn start(access: Access) -> Service {
     start_on(cluster::database().await, access).await
 }
 
-async fn start_on(database: PgConnectOptions, access: Access) -> Service {
+pub async fn start_on(database: PgConnectOptions, access: Access) -> Service {
     let drain_timeout = Duration::from_secs(5);
     let service = Service::start_as(database, config::Service { drain_timeout, access, ..Default::default() }).await;
     // It accepts connections before it has loaded its keys and tokens.
@@ -51,12 +51,12 @@ async fn start_on(database: PgConnectOptions, access: Access) -> Service {
 }
 
 /// Access rules that accept API tokens.
-fn api_tokens() -> Access {
+pub fn api_tokens() -> Access {
     Access { api_tokens: true, ..Default::default() }
 }
 
 /// Creates a token in the database and returns its secret.
-async fn token(database: &PgConnectOptions, name: &str, role: Role) -> ApiToken {
+pub async fn token(database: &PgConnectOptions, name: &str, role: Role) -> ApiToken {
     token_until(database, name, role, None).await
 }
 
@@ -76,14 +76,14 @@ async fn token_until(
     secret
 }
 
-async fn revoke(database: &PgConnectOptions, token: &ApiToken) {
+pub async fn revoke(database: &PgConnectOptions, token: &ApiToken) {
     let store = Store::new(database.clone());
     token::revoke(store.feed(), token.id).await.expect("an answer").expect("the token exists");
     store.close().await;
 }
 
 /// Lists articles with or without a token.
-async fn read(service: &Service, token: Option<&str>) -> Result<(), Status> {
+pub async fn read(service: &Service, token: Option<&str>) -> Result<(), Status> {
     let request = ListArticlesRequest::default();
     let request = match token {
         Some(token) => with(token, request),

@@ -22,7 +22,11 @@ use self::{
     validated::ValidatedStory,
 };
 use super::{
-    Api, error::ServiceError, layer::request_body::Charges, metadata::actor, read::stream_lifetime::Ended,
+    Api,
+    error::ServiceError,
+    layer::request_body::Charges,
+    metadata::{actor, origin},
+    read::stream_lifetime::Ended,
     write::respond,
 };
 use crate::{
@@ -32,7 +36,7 @@ use crate::{
         IngestStoriesRequest, IngestStoriesResponse, IngestStoryRequest, IngestStoryResponse,
         ingest_service_server::IngestService, ingest_stories_response::Outcome,
     },
-    store::{StoreError, change::Position},
+    store::{StoreError, audit_event::Origin, change::Position},
 };
 
 /// Maximum number of stories in a chunk, and of their bytes. A single larger story is a chunk of its own.
@@ -48,8 +52,8 @@ impl IngestService for Api {
         &self,
         request: Request<IngestStoryRequest>,
     ) -> Result<Response<IngestStoryResponse>, Status> {
-        let actor = actor(&request)?;
-        let story = [ValidatedStory::read(request.into_inner(), "readout.v1.IngestService/IngestStory", &actor)?];
+        let (actor, origin) = (actor(&request)?, origin(&request, "readout.v1.IngestService/IngestStory")?);
+        let story = [ValidatedStory::read(request.into_inner(), &origin, &actor)?];
         let _locks = self.record_locks.lock_all(story[0].meetings()).await;
         let (mut planned, positions) = self.write(|| prepare(self, &story)).await?;
         let (answer, _) = planned.pop().ok_or(ServiceError::Contention)?;
@@ -62,12 +66,12 @@ impl IngestService for Api {
         &self,
         request: Request<Streaming<IngestStoriesRequest>>,
     ) -> Result<Response<Self::IngestStoriesStream>, Status> {
-        let actor = actor(&request)?;
+        let (actor, origin) = (actor(&request)?, origin(&request, INGEST_STORIES)?);
         // A task of its own: a chunk whose write has begun is completed even if the client disconnects.
         let (answers, receiver) = mpsc::channel(CHUNK_STORIES);
         // The layer adds them to every stream of requests.
         let charges = request.extensions().get::<Charges>().cloned().unwrap_or_default();
-        let chunks = Chunks { actor, stories: request.into_inner(), charges, next: None, broken: None };
+        let chunks = Chunks { actor, origin, stories: request.into_inner(), charges, next: None, broken: None };
         let ingest = ingest(self.clone(), chunks, answers);
         tokio::spawn(Call::current().scope(ingest));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
@@ -200,6 +204,8 @@ fn with_position((answer, write): PlannedStory, validate_only: bool, positions: 
 struct Chunks {
     /// The actor of the stream.
     actor: String,
+    /// Its origin in the audit log.
+    origin: Origin,
     stories: Streaming<IngestStoriesRequest>,
     /// The bytes charged to the caller for the stories that were read.
     charges: Charges,
@@ -219,7 +225,7 @@ impl Chunks {
         let first = match self.next.take() {
             Some(first) => first,
             None => match self.stories.message().await? {
-                Some(request) => read(request, &self.actor),
+                Some(request) => read(request, &self.origin, &self.actor),
                 None => return Ok(Chunk::default()),
             },
         };
@@ -239,7 +245,7 @@ impl Chunks {
                 // The next call sees the end of the stream again.
                 Poll::Ready(None) | Poll::Pending => break,
             };
-            let (story, size) = read(request, &self.actor);
+            let (story, size) = read(request, &self.origin, &self.actor);
             bytes += size;
             is_alone = !can_join(&story, &mut seen);
             if is_alone || bytes > CHUNK_BYTES {
@@ -267,11 +273,11 @@ fn can_join(story: &Result<ValidatedStory, ServiceError>, seen: &mut HashSet<Str
 }
 
 /// Checks a story, and returns it with its bytes.
-fn read(request: IngestStoriesRequest, actor: &str) -> (Result<ValidatedStory, ServiceError>, usize) {
+fn read(request: IngestStoriesRequest, origin: &Origin, actor: &str) -> (Result<ValidatedStory, ServiceError>, usize) {
     let size = request.encoded_len();
     let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching } = request;
     let request = IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching };
-    (ValidatedStory::read(request, INGEST_STORIES, actor), size)
+    (ValidatedStory::read(request, origin, actor), size)
 }
 
 /// Converts a status to its message, with its details.

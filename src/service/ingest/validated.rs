@@ -15,6 +15,7 @@ use crate::{
     },
     pb::{Article, Extractor, IngestStoryRequest, Participant, ParticipantMatching, Report, StoryReport},
     service::{error::ServiceError, write::idempotency::WriteCall},
+    store::audit_event::Origin,
 };
 
 /// A story that keeps the rules of the contract.
@@ -48,14 +49,14 @@ pub struct ValidatedReport {
 }
 
 impl ValidatedStory {
-    /// Checks a request. `method` is the full name of its method.
+    /// Checks a request of this origin.
     ///
     /// # Errors
     /// `Invalid` for broken rules, evidence that the text does not have, and repeated reports.
-    pub fn read(mut request: IngestStoryRequest, method: &'static str, actor: &str) -> Result<Self, ServiceError> {
+    pub fn read(mut request: IngestStoryRequest, origin: &Origin, actor: &str) -> Result<Self, ServiceError> {
         let former_hashes = former_hashes(&request);
         let request_id = if request.validate_only { String::new() } else { request.request_id.clone() };
-        let call = WriteCall::new(method, actor.to_owned(), request_id, &mut request);
+        let call = WriteCall::new(origin.clone(), actor.to_owned(), request_id, &mut request);
         request.clear_output();
         let mut violations = request.violations();
         let matching = request.participant_matching();

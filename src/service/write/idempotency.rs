@@ -18,9 +18,14 @@ use crate::{
         SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest, UndeleteParticipantRequest,
         UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
     },
-    service::{check, error::ServiceError, metadata::actor},
+    service::{
+        check,
+        error::ServiceError,
+        metadata::{actor, origin},
+    },
     store::{
         Store,
+        audit_event::Origin,
         write::{Answer, Write, idempotency},
     },
 };
@@ -30,6 +35,8 @@ use crate::{
 pub struct WriteCall {
     /// The caller, as recorded with the write.
     pub actor: String,
+    /// The origin in the audit log.
+    origin: Origin,
     /// Full name of the method.
     pub method: &'static str,
     /// The caller's id for the request; empty without one.
@@ -50,10 +57,14 @@ pub trait WriteRequest: Message + Canonical + Clone {
     fn request_id(&self) -> &str;
     /// True if the request is only to be checked, and nothing written.
     fn validate_only(&self) -> bool;
+    /// The reason that the caller gives; empty without one.
+    fn reason(&self) -> &str {
+        ""
+    }
 }
 
 macro_rules! write_requests {
-    ($service:literal: $($method:literal $request:ident),+) => {
+    ($service:literal: $($method:literal $request:ident $($reason:ident)?),+) => {
         $(impl WriteRequest for $request {
             const METHOD: &'static str = concat!("readout.v1.", $service, "/", $method);
 
@@ -64,6 +75,10 @@ macro_rules! write_requests {
             fn validate_only(&self) -> bool {
                 self.validate_only
             }
+
+            $(fn reason(&self) -> &str {
+                &self.$reason
+            })?
         })+
     };
 }
@@ -74,9 +89,9 @@ write_requests!("ParticipantService": "CreateParticipant" CreateParticipantReque
     "UpdateParticipant" UpdateParticipantRequest, "DeleteParticipant" DeleteParticipantRequest,
     "UndeleteParticipant" UndeleteParticipantRequest);
 write_requests!("MeetingService": "CreateMeeting" CreateMeetingRequest, "AddReport" AddReportRequest,
-    "UpdateMeeting" UpdateMeetingRequest, "DeleteMeeting" DeleteMeetingRequest,
-    "UndeleteMeeting" UndeleteMeetingRequest, "RetractReport" RetractReportRequest,
-    "MergeMeetings" MergeMeetingsRequest, "SplitMeeting" SplitMeetingRequest);
+    "UpdateMeeting" UpdateMeetingRequest reason, "DeleteMeeting" DeleteMeetingRequest,
+    "UndeleteMeeting" UndeleteMeetingRequest, "RetractReport" RetractReportRequest reason,
+    "MergeMeetings" MergeMeetingsRequest reason, "SplitMeeting" SplitMeetingRequest reason);
 
 impl WriteCall {
     /// Reads a write request whose output-only fields are ignored and whose fields keep the rules of the contract.
@@ -95,22 +110,24 @@ impl WriteCall {
     /// # Errors
     /// Those of [`actor`].
     pub fn read<R: WriteRequest>(request: Request<R>) -> Result<(Self, R), ServiceError> {
-        let actor = actor(&request)?;
+        let (actor, mut origin) = (actor(&request)?, origin(&request, R::METHOD)?);
         let mut request = request.into_inner();
+        request.reason().clone_into(&mut origin.reason);
         let id = if request.validate_only() { String::new() } else { request.request_id().to_owned() };
-        let call = Self::new(R::METHOD, actor, id, &mut request);
+        let call = Self::new(origin, actor, id, &mut request);
         Ok((call, request))
     }
 
-    /// A call of `method`; makes the request canonical. Pass an empty `request_id` for a request that is only
+    /// A call of the origin's method; makes the request canonical. Pass an empty `request_id` for a request that is only
     /// validated: its answer is then not stored.
     pub fn new(
-        method: &'static str,
+        origin: Origin,
         actor: String,
         request_id: String,
         request: &mut (impl Message + Canonical + Clone),
     ) -> Self {
-        let mut call = Self { actor, method, request_id, body_hash: [0; 32], former_body_hash: [0; 32] };
+        let method = origin.method;
+        let mut call = Self { actor, origin, method, request_id, body_hash: [0; 32], former_body_hash: [0; 32] };
         if call.request_id.is_empty() {
             request.canonicalize();
             return call;
@@ -159,7 +176,12 @@ impl WriteCall {
 
     /// An empty write of this call.
     pub fn empty_write(&self) -> Write {
-        Write { actor: self.actor.clone(), request_id: self.request_id.clone(), ..Default::default() }
+        Write {
+            actor: self.actor.clone(),
+            audit: Some(self.origin.clone()),
+            request_id: self.request_id.clone(),
+            ..Default::default()
+        }
     }
 
     /// A write of this call that stores only the answer.

@@ -28,6 +28,7 @@ use tonic::{
 use self::idempotency::WriteCall;
 use super::{Api, error::ServiceError, read::NEW_SERVER_TIMEOUT};
 use crate::{
+    audit::AuditLevel,
     feed::committer::SubmitOutcome,
     store::{
         StoreError,
@@ -102,13 +103,21 @@ impl Api {
                 WritePlan::Unchanged(answer) => {
                     return Ok((answer, vec![head(self.store.reads()).await?]));
                 }
-                WritePlan::Write(answer, writes) => match self.committer.submit(writes).await? {
+                WritePlan::Write(answer, writes) => match self.committer.submit(self.audited(writes)).await? {
                     SubmitOutcome::Committed(positions) => return Ok((answer, positions)),
                     SubmitOutcome::Stale => {}
                 },
             }
         }
         Err(ServiceError::Contention)
+    }
+
+    /// The writes without their events, unless writes are audited.
+    fn audited(&self, mut writes: Vec<Write>) -> Vec<Write> {
+        if self.audit.level() == AuditLevel::None {
+            writes.iter_mut().for_each(|write| write.audit = None);
+        }
+        writes
     }
 }
 

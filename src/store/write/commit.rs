@@ -76,6 +76,7 @@ async fn commit_on(
         .map(|write| change::WriteChanges {
             actor: &write.actor,
             request_id: &write.request_id,
+            audit: write.audit.as_ref(),
             entries: write.changes().collect(),
         })
         .collect();

@@ -19,7 +19,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::change;
+use super::{audit_event::Origin, change};
 use crate::{
     model::{
         article::TextHash,
@@ -33,6 +33,8 @@ use crate::{
 pub struct Write {
     /// The caller.
     pub actor: String,
+    /// The origin of the write in the audit log. `None` for writes of the service itself, which are not audited.
+    pub audit: Option<Origin>,
     /// The caller's id for the request; empty without one.
     pub request_id: String,
     /// The caller's reason; empty if none was given.
