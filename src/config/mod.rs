@@ -74,6 +74,8 @@ pub enum Command {
     /// Print the changes of a running service as they are committed, one JSON object per line
     #[command(after_long_help = WATCH)]
     Watch(Watch),
+    /// Print the events of the audit log of a running service, one JSON object per line
+    Audit(AuditEvents),
     /// Manage the API tokens that services on the database accept
     #[command(subcommand)]
     Token(Token),
@@ -246,6 +248,25 @@ pub struct Watch {
     /// Exit once all existing changes are printed
     #[arg(long)]
     pub until_caught_up: bool,
+}
+
+/// The options of `audit`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct AuditEvents {
+    #[command(flatten)]
+    pub server: Server,
+    /// Filter of the events, such as `name = "meetings/…" AND time >= "2020-09"`; default: all events
+    #[arg(long, default_value = "", value_name = "FILTER", hide_default_value = true)]
+    pub filter: String,
+    /// Number of events to print, the newest first
+    #[arg(long, default_value = "100", value_name = "N", conflicts_with = "follow")]
+    pub limit: u32,
+    /// Print the events in their order, and each further one when it is stored, until interrupted
+    #[arg(long)]
+    pub follow: bool,
+    /// Start of --follow: `beginning`, or a time (RFC 3339)
+    #[arg(long, default_value = "beginning", value_name = "START", requires = "follow")]
+    pub from: String,
 }
 
 /// The options of `admin expunge`.
