@@ -16,10 +16,9 @@ use crate::{
     },
     pb::{Article, article::TextRights},
     store::{
-        Store, StoreError, article,
-        audit_event::Origin,
-        change,
+        Store, StoreError, article, change,
         epoch::{self, KnownHead},
+        origin::Origin,
         retention::{self, Retention},
         schema::{migrate::require_known_folding, reindex},
         write::{BatchOutcome, Put, PutArticle, Write, commit::commit},

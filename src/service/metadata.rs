@@ -13,7 +13,7 @@ use crate::{
         rules::{Path, Violations},
         text::quoted::quoted,
     },
-    store::audit_event::Origin,
+    store::origin::Origin,
 };
 
 /// Request metadata: the person or program on whose behalf the caller acts.

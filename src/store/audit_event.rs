@@ -1,6 +1,6 @@
 //! The audit log. `change::append` inserts the events of writes; this file inserts the others, and reads and deletes.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgPool, Postgres, QueryBuilder};
@@ -13,34 +13,10 @@ use super::{
 };
 use crate::model::query::filter::Filter;
 
-/// Maximum number of names in an event.
-pub const MAX_NAMES: usize = 100;
 /// Maximum number of events that a page examines.
 pub const MAX_EXAMINED: usize = 100_000;
 /// Maximum number of rows that one statement deletes.
 const DELETE_BATCH: i64 = 10_000;
-
-/// The origin of a write: a call, or a command that works on the database.
-#[derive(Debug, Clone)]
-pub struct Origin {
-    /// The principal. Empty for a command: its event has the role in the database.
-    pub principal: Arc<str>,
-    /// The address of the caller.
-    pub peer: Option<IpAddr>,
-    /// The full name of the method.
-    pub method: &'static str,
-    /// The id of the call, for a request without one.
-    pub call_id: Arc<str>,
-    /// The reason that the caller gave.
-    pub reason: String,
-}
-
-impl Origin {
-    /// The origin of a command that works on the database.
-    pub fn command(method: &'static str) -> Self {
-        Self { principal: "".into(), peer: None, method, call_id: "".into(), reason: String::new() }
-    }
-}
 
 /// An event to be inserted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     StoreError, Tx,
-    audit_event::{MAX_NAMES, Origin},
+    origin::{MAX_NAMES, Origin},
     pool::{batch_loader::BatchResult, server_watch::DatabaseServer},
 };
 use crate::model::resource::Collection;

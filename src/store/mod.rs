@@ -15,6 +15,7 @@ pub mod epoch;
 pub mod error;
 mod from_row;
 pub mod meeting;
+pub mod origin;
 pub mod participant;
 pub mod pool;
 pub mod query;

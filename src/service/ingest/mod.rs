@@ -36,7 +36,7 @@ use crate::{
         IngestStoriesRequest, IngestStoriesResponse, IngestStoryRequest, IngestStoryResponse,
         ingest_service_server::IngestService, ingest_stories_response::Outcome,
     },
-    store::{StoreError, audit_event::Origin, change::Position},
+    store::{StoreError, change::Position, origin::Origin},
 };
 
 /// Maximum number of stories in a chunk, and of their bytes. A single larger story is a chunk of its own.

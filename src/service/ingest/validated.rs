@@ -15,7 +15,7 @@ use crate::{
     },
     pb::{Article, Extractor, IngestStoryRequest, Participant, ParticipantMatching, Report, StoryReport},
     service::{error::ServiceError, write::idempotency::WriteCall},
-    store::audit_event::Origin,
+    store::origin::Origin,
 };
 
 /// A story that keeps the rules of the contract.

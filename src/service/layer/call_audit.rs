@@ -20,7 +20,7 @@ use crate::{
     access::Admitted,
     audit::{AuditLevel, AuditLog, AuditedCall, printable},
     service::{method::Method, peer::Peer},
-    store::audit_event::MAX_NAMES,
+    store::origin::MAX_NAMES,
 };
 
 /// Maximum bytes of a message in which names are looked for.

@@ -25,7 +25,7 @@ use crate::{
     },
     store::{
         Store,
-        audit_event::Origin,
+        origin::Origin,
         write::{Answer, Write, idempotency},
     },
 };

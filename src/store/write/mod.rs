@@ -19,7 +19,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::{audit_event::Origin, change};
+use super::{change, origin::Origin};
 use crate::{
     model::{
         article::TextHash,
