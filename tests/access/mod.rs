@@ -8,6 +8,7 @@ mod jwks;
 mod jwt;
 mod rates;
 mod roles;
+mod scope_credentials;
 mod scopes;
 mod streams;
 mod tokens;
