@@ -4,6 +4,7 @@ use jsonwebtoken::Algorithm;
 use readout::{
     access::{Authenticator, AuthenticatorError},
     config::{Access, Jwt},
+    model::role::Role,
     pb::ErrorReason,
 };
 use serde_json::json;
@@ -12,7 +13,7 @@ use sqlx::ConnectOptions;
 use super::{
     api_tokens,
     issuer::{Key, KeyEndpoint, claims_with, jwt_access, key_set},
-    read,
+    read, scoped_token,
     scopes::{Desk, INSIDE, OUTSIDE, SCOPE, article, create},
     start, unauthenticated, with,
 };
@@ -109,4 +110,22 @@ async fn a_token_with_a_stored_scope_of_an_unknown_form_writes_nothing() {
         ("region=AZ".to_owned(), ErrorReason::OutOfScope)
     );
     read(&later, Some(&desk.bound)).await.expect("reads are not restricted");
+}
+
+/// Common clients refuse headers above 8 KiB.
+#[tokio::test]
+async fn the_longest_scopes_and_uri_fit_into_the_headers_of_the_refusal() {
+    let desk = Desk::start().await;
+    let publishers: Vec<String> =
+        (10..26).map(|number| format!("publisher={number}{}", "\u{10428}".repeat(254))).collect();
+    let scopes: Vec<&str> = publishers.iter().map(String::as_str).collect();
+    let many = scoped_token(&desk.service.database, "many", Role::Writer, &scopes).await;
+    let label = format!("label:{}={}", "\u{10428}".repeat(128), "\u{10428}".repeat(256));
+    let long = scoped_token(&desk.service.database, "long", Role::Writer, &[&label]).await;
+    for token in [many, long] {
+        let refused = desk.create(&token, article(&format!("urn:{}", "x".repeat(2044)), "C")).await.unwrap_err();
+        assert_eq!(reason_of(&refused), ErrorReason::OutOfScope);
+        let bytes = refused.details().len().div_ceil(3) * 4 + refused.message().len() * 3;
+        assert!(bytes < 7680, "{bytes}");
+    }
 }
