@@ -102,6 +102,9 @@ pub enum AuthenticatorError {
     /// The keys of JWTs cannot be used.
     #[error(transparent)]
     Keys(#[from] jwks_fetcher::KeysError),
+    /// One claim of JWTs would be read as a role and as scopes.
+    #[error("--jwt-role-claim and --jwt-scope-claim must name two claims, not {0} twice")]
+    SameClaim(String),
     /// The tokens cannot be read.
     #[error("the API tokens cannot be read")]
     Tokens(#[source] StoreError),
@@ -123,6 +126,7 @@ impl Authenticator {
     pub async fn check(options: &Options, address: SocketAddr) -> Result<(), AuthenticatorError> {
         anonymous_role(options, address)?;
         if let Some(issuer) = &options.jwt {
+            check_claims(issuer)?;
             issuer.keys.check().await?;
         }
         Ok(())
@@ -139,7 +143,10 @@ impl Authenticator {
             false => None,
         };
         let jwts = match options.jwt.clone() {
-            Some(issuer) => Some(Jwts::new(issuer).await?),
+            Some(issuer) => {
+                check_claims(&issuer)?;
+                Some(Jwts::new(issuer).await?)
+            }
             None => None,
         };
         Ok(Self {
@@ -181,7 +188,8 @@ impl Authenticator {
         let admitted = match self.authenticate(presented).await? {
             Some(identity) => {
                 let role = identity.role.ok_or(Denied::RoleTooLow { required, role: None })?;
-                Admitted { principal: Principal { name: identity.name, role, is_open: false }, until: identity.until }
+                let Identity { name, role: _, scopes, until } = identity;
+                Admitted { principal: Principal { name, role, scopes, is_open: false }, until }
             }
             None => Admitted { principal: self.anonymous.clone().ok_or(Denied::Missing)?, until: Validity::Always },
         };
@@ -215,6 +223,14 @@ impl Authenticator {
             Some(certificate) if !self.identities.is_empty() => self.identities.authenticate(certificate).map(Some),
             _ => Ok(None),
         }
+    }
+}
+
+/// Fails if one claim would be read as a role and as scopes.
+fn check_claims(issuer: &JwtIssuer) -> Result<(), AuthenticatorError> {
+    match issuer.role_claim == issuer.scope_claim {
+        true => Err(AuthenticatorError::SameClaim(issuer.role_claim.clone())),
+        false => Ok(()),
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     principal::{Identity, Validity, principal_name},
 };
 use crate::{
-    model::role::Role,
+    model::{role::Role, scope::Scopes},
     store::{
         Store, StoreError,
         token::{self, SecretHash, Token},
@@ -52,6 +52,7 @@ struct CachedToken {
     hash: SecretHash,
     name: Arc<str>,
     role: Role,
+    scopes: Option<Arc<Scopes>>,
     expire_time: Option<SystemTime>,
     /// Cancelled when the token is revoked, or its row is deleted.
     revoked: CancellationToken,
@@ -109,7 +110,12 @@ impl Tokens {
         if cached.expire_time.is_some_and(|expires| expires <= SystemTime::now()) {
             return Err(Denied::Expired);
         }
-        Ok(Identity { name: cached.name.clone(), role: Some(cached.role), until: cached.validity() })
+        Ok(Identity {
+            name: cached.name.clone(),
+            role: Some(cached.role),
+            scopes: cached.scopes.clone(),
+            until: cached.validity(),
+        })
     }
 
     fn cached(&self, id: Uuid) -> Option<Arc<CachedToken>> {
@@ -162,11 +168,12 @@ impl CachedToken {
 
 impl From<Token> for CachedToken {
     fn from(token: Token) -> Self {
-        let Token { id: _, name: token_name, role, hash, create_time: _, expire_time, revoke_time } = token;
+        let Token { id: _, name: token_name, role, scopes, hash, create_time: _, expire_time, revoke_time } = token;
         let cached = Self {
             hash,
             name: principal_name("token", &token_name),
             role,
+            scopes: scopes.map(Arc::new),
             expire_time: expire_time.map(SystemTime::from),
             revoked: CancellationToken::new(),
         };

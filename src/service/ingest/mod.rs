@@ -22,8 +22,12 @@ use self::{
     validated::ValidatedStory,
 };
 use super::{
-    Api, error::ServiceError, layer::request_body::Charges, metadata::actor, read::stream_lifetime::Ended,
-    write::respond,
+    Api,
+    error::ServiceError,
+    layer::request_body::Charges,
+    metadata::actor,
+    read::stream_lifetime::Ended,
+    write::{respond, scope::WriteScope},
 };
 use crate::{
     fairness::{Call, Permit},
@@ -39,7 +43,8 @@ use crate::{
 const CHUNK_STORIES: usize = 64;
 const CHUNK_BYTES: usize = 512 * 1024;
 
-/// Full name of the streaming method.
+/// Full names of the methods.
+const INGEST_STORY: &str = "readout.v1.IngestService/IngestStory";
 const INGEST_STORIES: &str = "readout.v1.IngestService/IngestStories";
 
 #[tonic::async_trait]
@@ -48,8 +53,8 @@ impl IngestService for Api {
         &self,
         request: Request<IngestStoryRequest>,
     ) -> Result<Response<IngestStoryResponse>, Status> {
-        let actor = actor(&request)?;
-        let story = [ValidatedStory::read(request.into_inner(), "readout.v1.IngestService/IngestStory", &actor)?];
+        let (actor, scope) = (actor(&request)?, WriteScope::of(&request, INGEST_STORY)?);
+        let story = [ValidatedStory::read(request.into_inner(), INGEST_STORY, (&actor, &scope))?];
         let _locks = self.record_locks.lock_all(story[0].meetings()).await;
         let (mut planned, positions) = self.write(|| prepare(self, &story)).await?;
         let (answer, _) = planned.pop().ok_or(ServiceError::Contention)?;
@@ -62,12 +67,12 @@ impl IngestService for Api {
         &self,
         request: Request<Streaming<IngestStoriesRequest>>,
     ) -> Result<Response<Self::IngestStoriesStream>, Status> {
-        let actor = actor(&request)?;
+        let (actor, scope) = (actor(&request)?, WriteScope::of(&request, INGEST_STORIES)?);
         // A task of its own: a chunk whose write has begun is completed even if the client disconnects.
         let (answers, receiver) = mpsc::channel(CHUNK_STORIES);
         // The layer adds them to every stream of requests.
         let charges = request.extensions().get::<Charges>().cloned().unwrap_or_default();
-        let chunks = Chunks { actor, stories: request.into_inner(), charges, next: None, broken: None };
+        let chunks = Chunks { actor, scope, stories: request.into_inner(), charges, next: None, broken: None };
         let ingest = ingest(self.clone(), chunks, answers);
         tokio::spawn(Call::current().scope(ingest));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
@@ -200,6 +205,8 @@ fn with_position((answer, write): PlannedStory, validate_only: bool, positions: 
 struct Chunks {
     /// The actor of the stream.
     actor: String,
+    /// The scopes of its caller.
+    scope: WriteScope,
     stories: Streaming<IngestStoriesRequest>,
     /// The bytes charged to the caller for the stories that were read.
     charges: Charges,
@@ -219,7 +226,7 @@ impl Chunks {
         let first = match self.next.take() {
             Some(first) => first,
             None => match self.stories.message().await? {
-                Some(request) => read(request, &self.actor),
+                Some(request) => read(request, (&self.actor, &self.scope)),
                 None => return Ok(Chunk::default()),
             },
         };
@@ -239,7 +246,7 @@ impl Chunks {
                 // The next call sees the end of the stream again.
                 Poll::Ready(None) | Poll::Pending => break,
             };
-            let (story, size) = read(request, &self.actor);
+            let (story, size) = read(request, (&self.actor, &self.scope));
             bytes += size;
             is_alone = !can_join(&story, &mut seen);
             if is_alone || bytes > CHUNK_BYTES {
@@ -267,11 +274,11 @@ fn can_join(story: &Result<ValidatedStory, ServiceError>, seen: &mut HashSet<Str
 }
 
 /// Checks a story, and returns it with its bytes.
-fn read(request: IngestStoriesRequest, actor: &str) -> (Result<ValidatedStory, ServiceError>, usize) {
+fn read(request: IngestStoriesRequest, caller: (&str, &WriteScope)) -> (Result<ValidatedStory, ServiceError>, usize) {
     let size = request.encoded_len();
     let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching } = request;
     let request = IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching };
-    (ValidatedStory::read(request, INGEST_STORIES, actor), size)
+    (ValidatedStory::read(request, INGEST_STORIES, caller), size)
 }
 
 /// Converts a status to its message, with its details.

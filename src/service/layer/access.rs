@@ -20,7 +20,7 @@ use super::terminate_body::{cut_when, fail_request_when};
 use crate::{
     access::{Admitted, Authenticator, Credentials, Denied},
     model::role::Role,
-    service::{error::ServiceError, method::Method, peer::Peer},
+    service::{error::ServiceError, method::Method, peer::Peer, write::scope},
 };
 
 /// Admits authorised callers to a service.
@@ -92,6 +92,9 @@ where
                 Ok(_) => return Ok(Status::from(ServiceError::UnknownMethod(head.uri.path().to_owned())).into_http()),
                 Err(denied) => return Ok(Status::from(ServiceError::from(denied)).into_http()),
             };
+            if let Err(error) = scope::require_open(&admitted.principal, head.uri.path()) {
+                return Ok(Status::from(error).into_http());
+            }
             head.extensions.insert(admitted.principal.clone());
             let request = http::Request::from_parts(head, body);
             // A unary call is always answered: a client would repeat a write that seems to be rejected.
