@@ -103,6 +103,9 @@ pub enum AuthenticatorError {
     /// The keys of JWTs cannot be used.
     #[error(transparent)]
     Keys(#[from] jwks_fetcher::KeysError),
+    /// One claim of JWTs would be read as a role and as scopes.
+    #[error("--jwt-role-claim and --jwt-scope-claim must name two claims, not {0} twice")]
+    SameClaim(String),
     /// The tokens cannot be read.
     #[error("the API tokens cannot be read")]
     Tokens(#[source] StoreError),
@@ -141,6 +144,7 @@ impl Authenticator {
     pub async fn check(options: &Options, address: SocketAddr) -> Result<(), AuthenticatorError> {
         anonymous_role(options, address)?;
         if let Some(issuer) = &options.jwt {
+            check_claims(issuer)?;
             issuer.keys.check().await?;
         }
         Ok(())
@@ -157,7 +161,10 @@ impl Authenticator {
             false => None,
         };
         let jwts = match options.jwt.clone() {
-            Some(issuer) => Some(Jwts::new(issuer).await?),
+            Some(issuer) => {
+                check_claims(&issuer)?;
+                Some(Jwts::new(issuer).await?)
+            }
             None => None,
         };
         Ok(Self {
@@ -198,12 +205,12 @@ impl Authenticator {
     pub async fn admit(&self, presented: Credentials<'_>, required: Role) -> Result<Admitted, Refusal> {
         let admitted = match self.authenticate(presented).await? {
             Some(identity) => {
-                let Identity { name, role, until, unused_token } = identity;
+                let Identity { name, role, scopes, until, unused_token } = identity;
                 let Some(role) = role else {
                     let denied = Denied::RoleTooLow { required, role: None };
                     return Err(Refusal { denied, principal: Some(name) });
                 };
-                Admitted { principal: Principal { name, role, is_open: false }, unused_token, until }
+                Admitted { principal: Principal { name, role, scopes, is_open: false }, unused_token, until }
             }
             None => Admitted {
                 principal: self.anonymous.clone().ok_or(Denied::Missing)?,
@@ -242,6 +249,14 @@ impl Authenticator {
             Some(certificate) if !self.identities.is_empty() => self.identities.authenticate(certificate).map(Some),
             _ => Ok(None),
         }
+    }
+}
+
+/// Fails if one claim would be read as a role and as scopes.
+fn check_claims(issuer: &JwtIssuer) -> Result<(), AuthenticatorError> {
+    match issuer.role_claim == issuer.scope_claim {
+        true => Err(AuthenticatorError::SameClaim(issuer.role_claim.clone())),
+        false => Ok(()),
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
     principal::{Identity, UnusedToken, Validity, principal_name},
 };
 use crate::{
-    model::role::Role,
+    model::{role::Role, scope::Scopes},
     store::{
         Store, StoreError,
         token::{self, SecretHash, Token},
@@ -55,6 +55,7 @@ struct CachedToken {
     hash: SecretHash,
     name: Arc<str>,
     role: Role,
+    scopes: Option<Arc<Scopes>>,
     expire_time: Option<SystemTime>,
     /// Cancelled when the token is revoked, or its row is deleted.
     revoked: CancellationToken,
@@ -115,8 +116,14 @@ impl Tokens {
             return Err(Denied::Expired);
         }
         let is_used = cached.is_used.load(Ordering::Relaxed);
-        let unused_token = (!is_used).then(|| UnusedToken { id: presented.id, is_used: Arc::clone(&cached.is_used) });
-        Ok(Identity { name: cached.name.clone(), role: Some(cached.role), until: cached.validity(), unused_token })
+        Ok(Identity {
+            name: cached.name.clone(),
+            role: Some(cached.role),
+            scopes: cached.scopes.clone(),
+            until: cached.validity(),
+            unused_token: (!is_used)
+                .then(|| UnusedToken { id: presented.id, is_used: Arc::clone(&cached.is_used) }),
+        })
     }
 
     fn cached(&self, id: Uuid) -> Option<Arc<CachedToken>> {
@@ -169,11 +176,12 @@ impl CachedToken {
 
 impl From<Token> for CachedToken {
     fn from(token: Token) -> Self {
-        let Token { id: _, name: token_name, role, hash, create_time: _, expire_time, revoke_time } = token;
+        let Token { id: _, name: token_name, role, scopes, hash, create_time: _, expire_time, revoke_time } = token;
         let cached = Self {
             hash,
             name: principal_name("token", &token_name),
             role,
+            scopes: scopes.map(Arc::new),
             expire_time: expire_time.map(SystemTime::from),
             revoked: CancellationToken::new(),
             is_used: Arc::default(),

@@ -8,7 +8,7 @@ use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
 
 use super::{Clients, console::Console};
-use crate::error_chain;
+use crate::{error_chain, pb::ErrorReason};
 
 /// Maximum number of retries: about half a minute, enough for a restart.
 const MAX_RETRIES: u32 = 10;
@@ -118,7 +118,9 @@ pub fn is_unreachable(status: &Status) -> bool {
 pub fn is_fatal(status: &Status) -> bool {
     is_unreachable(status)
         || status.get_details_retry_info().is_some()
-        || matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented)
+        || matches!(status.code(), Code::Unauthenticated | Code::Unimplemented)
+        // Another article can be in the caller's scope.
+        || status.code() == Code::PermissionDenied && reason(status) != ErrorReason::OutOfScope.as_str_name()
 }
 
 /// Converts a fatal status to the error that ends a command. The error is no longer a `Status`, so that callers do not

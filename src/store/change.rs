@@ -24,8 +24,15 @@ pub use crate::pb::change::Kind;
 const FEED_LOCK: i64 = 0x5245_4144_4f55_5401;
 
 /// SQL: true if the feed's last positions were given in this server's history, or if the server does not report its own.
-pub const IS_JUDGED: &str =
-    "coalesce(server_history(feed.tableoid), '') in ('', coalesce(feed.history, 'not recorded'))";
+/// A server's history is constant once it is out of recovery, so that a session asks for it once. The last part of
+/// `server_history()` is the table, which a restore can replace meanwhile.
+pub const IS_JUDGED: &str = "case
+        when current_setting('readout.history', true) <> '' then
+            left(current_setting('readout.history'), -1) || feed.tableoid = coalesce(feed.history, 'not recorded')
+        when set_config('readout.history', coalesce(server_history(0), ''), false) <> '' then
+            server_history(feed.tableoid) = coalesce(feed.history, 'not recorded')
+        else true
+    end";
 
 /// SQL: true if a commit of this session waits until a standby has written it to disk, and the feed may be marked so.
 pub const IS_SYNCHRONOUS: &str = "(current_setting('synchronous_commit') in ('on', 'remote_apply')

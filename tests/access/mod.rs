@@ -8,6 +8,8 @@ mod jwks;
 mod jwt;
 mod rates;
 mod roles;
+mod scope_credentials;
+mod scopes;
 mod streams;
 mod tokens;
 
@@ -17,7 +19,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use readout::{
     access::api_token::ApiToken,
     config::{self, Access},
-    model::role::Role,
+    model::{role::Role, scope::Scopes},
     pb::{ErrorReason, ListArticlesRequest},
     store::{
         Store,
@@ -66,10 +68,25 @@ async fn token_until(
     role: Role,
     expire_time: Option<DateTime<Utc>>,
 ) -> ApiToken {
+    stored_token(database, (name, role, None), expire_time).await
+}
+
+/// Creates a token that is bound to these scopes and returns its text.
+async fn scoped_token(database: &PgConnectOptions, name: &str, role: Role, scopes: &[&str]) -> String {
+    let scopes = scopes.iter().map(|text| text.parse().expect("a scope")).collect();
+    let scopes = Some(Scopes::new(scopes).expect("scopes"));
+    stored_token(database, (name, role, scopes), None).await.reveal()
+}
+
+async fn stored_token(
+    database: &PgConnectOptions,
+    (name, role, scopes): (&str, Role, Option<Scopes>),
+    expire_time: Option<DateTime<Utc>>,
+) -> ApiToken {
     let secret = ApiToken::generate().expect("random bytes");
     let create_time = Utc::now().trunc_subsecs(6);
     let (id, hash, name) = (secret.id, secret.hash(), name.to_owned());
-    let token = Token { id, name, role, hash, create_time, expire_time, revoke_time: None };
+    let token = Token { id, name, role, scopes, hash, create_time, expire_time, revoke_time: None };
     let store = Store::new(database.clone());
     token::create(store.feed(), &token).await.expect("the token is stored");
     store.close().await;

@@ -212,6 +212,7 @@ async fn prepare_update(
 ) -> Result<WritePlan<Article>, ServiceError> {
     let at = Path::ROOT.field("article");
     let (former, mut next) = update.merge(api, &at).await?;
+    call.scope.require(&next)?;
     let is_sent = update.mask.replaces("text", !update.sent.text.is_empty());
     let text = take_next_text(&mut next, &former, is_sent);
     if is_same(&next, &former) {

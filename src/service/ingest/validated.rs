@@ -14,7 +14,10 @@ use crate::{
         rules::{Check, ClearOutput, Path},
     },
     pb::{Article, Extractor, IngestStoryRequest, Participant, ParticipantMatching, Report, StoryReport},
-    service::{error::ServiceError, write::idempotency::WriteCall},
+    service::{
+        error::ServiceError,
+        write::{idempotency::WriteCall, scope::WriteScope},
+    },
     store::origin::Origin,
 };
 
@@ -53,10 +56,14 @@ impl ValidatedStory {
     ///
     /// # Errors
     /// `Invalid` for broken rules, evidence that the text does not have, and repeated reports.
-    pub fn read(mut request: IngestStoryRequest, origin: &Origin, actor: &str) -> Result<Self, ServiceError> {
+    pub fn read(
+        mut request: IngestStoryRequest,
+        origin: &Origin,
+        (actor, scope): (&str, &WriteScope),
+    ) -> Result<Self, ServiceError> {
         let former_hashes = former_hashes(&request);
         let request_id = if request.validate_only { String::new() } else { request.request_id.clone() };
-        let call = WriteCall::new(origin.clone(), actor.to_owned(), request_id, &mut request);
+        let call = WriteCall::new(origin.clone(), (actor.to_owned(), scope.clone()), request_id, &mut request);
         request.clear_output();
         let mut violations = request.violations();
         let matching = request.participant_matching();

@@ -24,7 +24,7 @@ use crate::{
     access::{Admitted, Authenticator, Credentials, Denied, Refusal},
     audit::AuditLog,
     model::role::Role,
-    service::{error::ServiceError, method::Method, peer::Peer},
+    service::{error::ServiceError, method::Method, peer::Peer, write::scope},
 };
 
 /// Admits authorised callers to a service.
@@ -105,6 +105,11 @@ where
                 }
             };
             audit.admitted(&admitted, &mut head.extensions);
+            if let Err(error) = scope::require_open(&admitted.principal, head.uri.path()) {
+                let status = Status::from(error);
+                audit.refused(&status);
+                return Ok(status.into_http());
+            }
             head.extensions.insert(admitted.principal.clone());
             let request = http::Request::from_parts(head, body);
             // A unary call is always answered: a client would repeat a write that seems to be rejected.

@@ -6,7 +6,10 @@
 use prost::Message;
 use tonic::Request;
 
-use super::WritePlan;
+use super::{
+    WritePlan,
+    scope::{Subject, WriteScope},
+};
 use crate::{
     model::{
         canonical::{Canonical, content},
@@ -41,6 +44,10 @@ pub struct WriteCall {
     pub method: &'static str,
     /// The caller's id for the request; empty without one.
     pub request_id: String,
+    /// The scopes of the caller.
+    pub scope: WriteScope,
+    /// The article of the request, if the caller has scopes.
+    subject: Subject,
     /// Hash of the canonical request.
     body_hash: BodyHash,
     /// Hash of the request as it was sent, before canonicalisation. Answers stored by release 0.1.0 have this one.
@@ -57,6 +64,8 @@ pub trait WriteRequest: Message + Canonical + Clone {
     fn request_id(&self) -> &str;
     /// True if the request is only to be checked, and nothing written.
     fn validate_only(&self) -> bool;
+    /// The article by which the write is in scope.
+    fn subject(&self) -> Subject;
     /// The reason that the caller gives; empty without one.
     fn reason(&self) -> &str {
         ""
@@ -64,7 +73,7 @@ pub trait WriteRequest: Message + Canonical + Clone {
 }
 
 macro_rules! write_requests {
-    ($service:literal: $($method:literal $request:ident $($reason:ident)?),+) => {
+    ($service:literal: $($method:literal $request:ident($subject:expr) $($reason:ident)?),+) => {
         $(impl WriteRequest for $request {
             const METHOD: &'static str = concat!("readout.v1.", $service, "/", $method);
 
@@ -76,6 +85,11 @@ macro_rules! write_requests {
                 self.validate_only
             }
 
+            fn subject(&self) -> Subject {
+                let subject: fn(&Self) -> Subject = $subject;
+                subject(self)
+            }
+
             $(fn reason(&self) -> &str {
                 &self.$reason
             })?
@@ -83,15 +97,29 @@ macro_rules! write_requests {
     };
 }
 
-write_requests!("ArticleService": "CreateArticle" CreateArticleRequest, "UpdateArticle" UpdateArticleRequest,
-    "DeleteArticle" DeleteArticleRequest, "UndeleteArticle" UndeleteArticleRequest);
-write_requests!("ParticipantService": "CreateParticipant" CreateParticipantRequest,
-    "UpdateParticipant" UpdateParticipantRequest, "DeleteParticipant" DeleteParticipantRequest,
-    "UndeleteParticipant" UndeleteParticipantRequest);
-write_requests!("MeetingService": "CreateMeeting" CreateMeetingRequest, "AddReport" AddReportRequest,
-    "UpdateMeeting" UpdateMeetingRequest reason, "DeleteMeeting" DeleteMeetingRequest,
-    "UndeleteMeeting" UndeleteMeetingRequest, "RetractReport" RetractReportRequest reason,
-    "MergeMeetings" MergeMeetingsRequest reason, "SplitMeeting" SplitMeetingRequest reason);
+write_requests!("ArticleService":
+    "CreateArticle" CreateArticleRequest(|request| Subject::of_new(request.article.as_ref())),
+    "UpdateArticle" UpdateArticleRequest(|request| {
+        Subject::Stored(request.article.as_ref().map(|article| article.name.clone()).unwrap_or_default())
+    }),
+    "DeleteArticle" DeleteArticleRequest(|request| Subject::Stored(request.name.clone())),
+    "UndeleteArticle" UndeleteArticleRequest(|request| Subject::Stored(request.name.clone())));
+write_requests!("ParticipantService":
+    "CreateParticipant" CreateParticipantRequest(|_| Subject::None),
+    "UpdateParticipant" UpdateParticipantRequest(|_| Subject::None),
+    "DeleteParticipant" DeleteParticipantRequest(|_| Subject::None),
+    "UndeleteParticipant" UndeleteParticipantRequest(|_| Subject::None));
+write_requests!("MeetingService":
+    "CreateMeeting" CreateMeetingRequest(|request| Subject::Stored(request.source_article.clone())),
+    "AddReport" AddReportRequest(|request| {
+        Subject::Stored(request.report.as_ref().map(|report| report.article.clone()).unwrap_or_default())
+    }),
+    "UpdateMeeting" UpdateMeetingRequest(|_| Subject::None) reason,
+    "DeleteMeeting" DeleteMeetingRequest(|_| Subject::None),
+    "UndeleteMeeting" UndeleteMeetingRequest(|_| Subject::None),
+    "RetractReport" RetractReportRequest(|request| Subject::OfReport(request.name.clone())) reason,
+    "MergeMeetings" MergeMeetingsRequest(|_| Subject::None) reason,
+    "SplitMeeting" SplitMeetingRequest(|_| Subject::None) reason);
 
 impl WriteCall {
     /// Reads a write request whose output-only fields are ignored and whose fields keep the rules of the contract.
@@ -110,11 +138,15 @@ impl WriteCall {
     /// # Errors
     /// Those of [`actor`].
     pub fn read<R: WriteRequest>(request: Request<R>) -> Result<(Self, R), ServiceError> {
-        let (actor, mut origin) = (actor(&request)?, origin(&request, R::METHOD)?);
+        let actor = actor(&request)?;
+        let (mut origin, scope) = (origin(&request, R::METHOD)?, WriteScope::of(&request, R::METHOD)?);
         let mut request = request.into_inner();
         request.reason().clone_into(&mut origin.reason);
         let id = if request.validate_only() { String::new() } else { request.request_id().to_owned() };
-        let call = Self::new(origin, actor, id, &mut request);
+        let mut call = Self::new(origin, (actor, scope), id, &mut request);
+        if call.scope.is_bound() {
+            call.subject = request.subject();
+        }
         Ok((call, request))
     }
 
@@ -122,12 +154,13 @@ impl WriteCall {
     /// validated: its answer is then not stored.
     pub fn new(
         origin: Origin,
-        actor: String,
+        (actor, scope): (String, WriteScope),
         request_id: String,
         request: &mut (impl Message + Canonical + Clone),
     ) -> Self {
-        let method = origin.method;
-        let mut call = Self { actor, origin, method, request_id, body_hash: [0; 32], former_body_hash: [0; 32] };
+        let (body_hash, former_body_hash) = ([0; 32], [0; 32]);
+        let (method, subject) = (origin.method, Subject::None);
+        let mut call = Self { actor, origin, method, request_id, scope, subject, body_hash, former_body_hash };
         if call.request_id.is_empty() {
             request.canonicalize();
             return call;
@@ -158,16 +191,21 @@ impl WriteCall {
     /// Prepares a write, unless the request was answered before: then the plan is the stored answer.
     ///
     /// # Errors
-    /// Those of [`Self::stored_answer`] and of `prepare`.
+    /// Those of [`Self::stored_answer`] and of `prepare`, and `OutOfScope`.
     pub async fn with_idempotency<T: Message + Default>(
         &self,
         store: &Store,
         prepare: impl Future<Output = Result<WritePlan<T>, ServiceError>>,
     ) -> Result<WritePlan<T>, ServiceError> {
+        self.scope.require_subject(store, &self.subject).await?;
         if let Some(answer) = self.stored_answer(store).await? {
             return Ok(WritePlan::Unchanged(answer));
         }
-        match prepare.await {
+        let prepared = prepare.await;
+        if let Ok(WritePlan::Write(_, writes)) = &prepared {
+            writes.iter().try_for_each(|write| self.scope.check(write))?;
+        }
+        match prepared {
             // A concurrent retry of this request may have caused the error by succeeding: return its stored answer.
             Err(error) => self.stored_answer(store).await?.map(WritePlan::Unchanged).ok_or(error),
             plan => plan,

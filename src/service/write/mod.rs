@@ -10,11 +10,12 @@
 //!
 //! The locks only avoid wasted preparations within this instance. Correctness rests on the committer's check.
 //!
-//! `revise` holds the steps that updates, deletions and undeletions share. `stale_evidence` checks the evidence of
+//! `scope` keeps the writes of callers with scopes to the articles in them. `revise` holds the steps that updates, deletions and undeletions share. `stale_evidence` checks the evidence of
 //! reports against an article's replaced text.
 
 pub mod idempotency;
 pub mod revise;
+pub mod scope;
 pub mod stale_evidence;
 
 use std::{fmt::Display, future::Future};

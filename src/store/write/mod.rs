@@ -53,6 +53,8 @@ pub struct Write {
     pub settles: Option<SettleTask>,
     /// The version of the groups of copies that this write relies on, if it does.
     pub groups: Option<i64>,
+    /// Articles that this write relies on, with the revision that was read, besides those that its new reports cite.
+    pub read_articles: Vec<(Uuid, i64)>,
 }
 
 /// An article or a meeting that must be settled again.
