@@ -121,8 +121,7 @@ impl Tokens {
             role: Some(cached.role),
             scopes: cached.scopes.clone(),
             until: cached.validity(),
-            unused_token: (!is_used)
-                .then(|| UnusedToken { id: presented.id, is_used: Arc::clone(&cached.is_used) }),
+            unused_token: (!is_used).then(|| UnusedToken { id: presented.id, is_used: Arc::clone(&cached.is_used) }),
         })
     }
 

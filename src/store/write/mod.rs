@@ -6,6 +6,7 @@
 //! references (see `reference`), assigns the positions and commits. A lost claim rolls the batch back, and its writes
 //! are prepared again.
 
+pub mod append;
 pub mod claims;
 pub mod columns;
 pub mod commit;
@@ -122,8 +123,8 @@ impl<R: Resource> Put<R> {
         }
     }
 
-    fn change(&self) -> change::NewChange {
-        change::NewChange { collection: R::COLLECTION, id: self.id, kind: self.kind, revision: self.record.revision() }
+    fn change(&self) -> append::NewChange {
+        append::NewChange { collection: R::COLLECTION, id: self.id, kind: self.kind, revision: self.record.revision() }
     }
 }
 
@@ -220,7 +221,7 @@ impl Write {
         self.changes().count()
     }
 
-    fn changes(&self) -> impl Iterator<Item = change::NewChange> {
+    fn changes(&self) -> impl Iterator<Item = append::NewChange> {
         let participants = self.participants.iter().map(|participant| participant.put.change());
         let articles = self.articles.iter().map(|article| article.put.change());
         let reports = self.reports.iter().map(Put::change);
