@@ -1,7 +1,11 @@
 # syntax=docker/dockerfile:1
 # `docker build -t readout .` builds the service alone, without a database: set DATABASE_URL or DATABASE_URL_FILE.
 
-FROM rust:1.95-slim-bookworm AS build
+# `bash ops/release/pin` prints both with their digests.
+ARG BUILD_BASE=rust:1.95-slim-bookworm
+ARG BASE=gcr.io/distroless/cc-debian12:nonroot
+
+FROM ${BUILD_BASE} AS build
 WORKDIR /readout
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
@@ -9,7 +13,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --features otlp && cp target/release/readout /usr/local/bin/
 
 # The base image has the C library and the public CA certificates, but neither a shell nor a package manager.
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM ${BASE}
 COPY --from=build /usr/local/bin/readout /usr/local/bin/
 # The service writes nothing to the file system, which may be read-only.
 USER nonroot

@@ -24,12 +24,16 @@ BUF := npx --yes @bufbuild/buf@1.75.0
 # Run in proto/, with the folder to write to.
 DOCS := $(BUF) build --path readout -o -\#format=json | python3 docs.py
 DENY := $(TARGET)/tools/bin/cargo-deny
+CYCLONEDX := $(TARGET)/tools/bin/cargo-cyclonedx
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 # CI builds with the committed Cargo.lock.
 LOCKED := $(if $(CI),--locked)
 
-.PHONY: help run build install test house readme faults fuzz overload bench scale lint contract docs deny demo clients clients-tls rust postgres
+# The profile of cargo that `make release` builds with. Others than release only serve to try the scripts.
+PROFILE ?= release
+
+.PHONY: help run build install test house readme faults fuzz overload bench scale lint contract docs deny release verify-release test-release demo clients clients-tls rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +118,19 @@ deny: $(DENY) ## Check licences, duplicates and advisories of the dependencies
 
 $(DENY):
 	cargo install --quiet cargo-deny --version 0.20.2 --locked --debug --no-default-features --root $(TARGET)/tools
+
+release: rust $(CYCLONEDX) ## Make a release in target/release-VERSION/: program, context of an image, SBOM, checksums (about ten minutes)
+	PROFILE=$(PROFILE) python3 ops/release/build
+
+verify-release: postgres ## Verify what make release made: checksums, SBOM, the program itself
+	PROFILE=$(PROFILE) python3 ops/release/verify
+
+test-release: ## Make and verify a release of a debug build, and check that changed releases are refused
+	@$(MAKE) --no-print-directory release verify-release PROFILE=dev
+	PROFILE=dev python3 ops/release/test
+
+$(CYCLONEDX):
+	cargo install --quiet cargo-cyclonedx --version 0.5.9 --locked --debug --root $(TARGET)/tools
 
 demo: build ## Import the sample stories into a running service (SERVER=host:port)
 	$(READOUT) import --server http://$(HOST_PORT) tests/data/azernews.story.json tests/data/stories.ndjson.gz

@@ -15,6 +15,7 @@ PACKAGE = ".readout.v1."
 GENERATED = "<!-- Generated from proto/readout/v1 by `make docs`: edit the comments of the .proto files. -->"
 REASON = "ErrorReason"
 ROLE = "[readout.v1.role]"
+SCOPE_RULE = "[readout.v1.scope_rule]"
 # The one page whose name is not that of its file.
 NAMES = {"error_reason": "errors"}
 
@@ -216,12 +217,14 @@ def write_service(contract, page):
             out.append(f"| {contract.link(method['name'], page.name)} | {method['options'][ROLE]} | {first_sentence} |")
         out.append("")
     for method, path in page.methods():
+        rule = method["options"].get(SCOPE_RULE)
+        rule = f" Scopes: [{rule}](scope.md#scoperule)." if rule else ""
         role, types = method["options"][ROLE], (method["inputType"], method["outputType"])
         request, response = (contract.link(name.removeprefix(PACKAGE), page.name) for name in types)
         request = ("stream of " if method.get("clientStreaming") else "") + request
         response = ("stream of " if method.get("serverStreaming") else "") + response
         out += [f"## {method['name']}", "",
-                f"Request: {request}. Response: {response}. Required role: [{role}](role.md#role).", "",
+                f"Request: {request}. Response: {response}. Required role: [{role}](role.md#role).{rule}", "",
                 contract.text(page.comment(path), page.name, method["name"]), ""]
     return out
 

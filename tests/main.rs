@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod article;
+mod audit;
 mod canonical;
 mod change;
 mod commands;

@@ -61,7 +61,13 @@ impl Identities {
         let (id, role) = with_role
             .or_else(|| Some((names.first()?, None)))
             .ok_or(Denied::Invalid("the client certificate has no name"))?;
-        Ok(Identity { name: principal_name("cert", id), role, until: Validity::Always })
+        Ok(Identity {
+            name: principal_name("cert", id),
+            role,
+            scopes: None,
+            until: Validity::Always,
+            unused_token: None,
+        })
     }
 }
 

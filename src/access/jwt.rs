@@ -15,7 +15,10 @@ use super::{
     jwks_fetcher::{JwksFetcher, KeySource, KeysError},
     principal::{Identity, Validity, principal_name},
 };
-use crate::model::role::Role;
+use crate::model::{
+    role::Role,
+    scope::{Scope, Scopes},
+};
 
 /// The allowed clock skew.
 const LEEWAY: Duration = Duration::from_secs(30);
@@ -44,6 +47,8 @@ pub struct JwtIssuer {
     pub algorithms: Vec<Algorithm>,
     /// The claim that gives the role.
     pub role_claim: String,
+    /// The claim that gives the scopes. Its name is one of Readout's own.
+    pub scope_claim: String,
     /// The source of the keys.
     pub keys: KeySource,
 }
@@ -135,10 +140,9 @@ impl Jwts {
         let sub = claims.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty());
         let sub = sub.ok_or(Denied::Invalid("the JWT's sub is empty or not a string"))?;
         let role = claims.get(&self.issuer.role_claim).and_then(|claim| role(&self.issuer.role_claim, claim));
-        Ok(VerifiedToken {
-            identity: Identity { name: principal_name("jwt", sub), role, until: Validity::Expires(expires) },
-            expires,
-        })
+        let scopes = claims.get(&self.issuer.scope_claim).map(scopes).transpose()?.map(Arc::new);
+        let (name, until) = (principal_name("jwt", sub), Validity::Expires(expires));
+        Ok(VerifiedToken { identity: Identity { name, role, scopes, until, unused_token: None }, expires })
     }
 }
 
@@ -156,7 +160,7 @@ const PREFIX: &str = "readout:";
 ///
 /// Every other claim is shared. An issuer puts the words of all its services into `scope` (RFC 8693, 4.2), `scp`,
 /// `roles`, `groups` and `entitlements` (RFC 9068, 2.2.3), so that `admin` may be a role of another service.
-fn is_own_claim(name: &str) -> bool {
+pub fn is_own_claim(name: &str) -> bool {
     name.to_ascii_lowercase().contains("readout")
 }
 
@@ -172,6 +176,21 @@ fn role(name: &str, claim: &Value) -> Option<Role> {
     let is_own = is_own_claim(name);
     let word = |word: &str| word.strip_prefix(PREFIX).or(is_own.then_some(word))?.parse().ok();
     words.into_iter().filter_map(word).max()
+}
+
+/// The scopes in a claim: a string with one scope, or a list of strings.
+///
+/// Scopes restrict a caller. A claim that cannot be read must not remove the restriction, so it invalidates the token.
+fn scopes(claim: &Value) -> Result<Scopes, Denied> {
+    let texts: Option<Vec<&str>> = match claim {
+        Value::String(text) => Some(vec![text]),
+        Value::Array(list) => list.iter().map(Value::as_str).collect(),
+        _ => None,
+    };
+    let texts = texts.ok_or(Denied::Invalid("the JWT's scopes are not a string or a list of strings"))?;
+    let scopes: Result<Vec<Scope>, _> = texts.into_iter().map(str::parse).collect();
+    let scopes = scopes.map_err(|_| Denied::Invalid("a scope of the JWT is not publisher=NAME or label:KEY=VALUE"))?;
+    Scopes::new(scopes).map_err(|_| Denied::Invalid("the JWT's scopes are empty, too many, or contradict each other"))
 }
 
 fn denied(error: &ErrorKind) -> Denied {
@@ -200,6 +219,34 @@ mod tests {
             for wrong in [json!("Writer"), json!("superadmin"), json!([["admin"]]), json!({"admin": true}), json!(4)] {
                 assert_eq!(role(name, &wrong), None, "{wrong}");
             }
+        }
+    }
+
+    #[test]
+    fn scope_claim_that_cannot_be_read_invalidates_the_token() {
+        for (claim, read) in [
+            (json!("publisher=The Times"), "publisher=The Times"),
+            (json!(["publisher=A", "label:desk=press"]), "publisher=A, label:desk=press"),
+        ] {
+            assert_eq!(scopes(&claim).expect("scopes").to_string(), read);
+        }
+        let many: Vec<String> = (0..17).map(|number| format!("publisher={number}")).collect();
+        for wrong in [
+            json!(null),
+            json!(""),
+            json!([]),
+            json!({}),
+            json!(7),
+            json!(true),
+            json!([1]),
+            json!("writer"),
+            json!("publisher=A\n"),
+            json!(["publisher=A", ""]),
+            json!(["publisher=A", "publisher=A"]),
+            json!(["label:desk=a", "label:desk=b"]),
+            json!(many),
+        ] {
+            assert!(matches!(scopes(&wrong), Err(Denied::Invalid(_))), "{wrong}");
         }
     }
 

@@ -15,13 +15,14 @@ pub mod token_cache;
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
+    sync::Arc,
 };
 
 use self::{
     api_token::ApiToken,
     client_certificate::{ClientIdentity, Identities},
     jwt::{JwtIssuer, Jwts},
-    principal::{Identity, Validity},
+    principal::{Identity, UnusedToken, Validity},
     rates::CallerRates,
     token_cache::Tokens,
 };
@@ -102,6 +103,9 @@ pub enum AuthenticatorError {
     /// The keys of JWTs cannot be used.
     #[error(transparent)]
     Keys(#[from] jwks_fetcher::KeysError),
+    /// One claim of JWTs would be read as a role and as scopes.
+    #[error("--jwt-role-claim and --jwt-scope-claim must name two claims, not {0} twice")]
+    SameClaim(String),
     /// The tokens cannot be read.
     #[error("the API tokens cannot be read")]
     Tokens(#[source] StoreError),
@@ -112,7 +116,24 @@ pub enum AuthenticatorError {
 pub struct Admitted {
     /// The caller.
     pub principal: Principal,
+    /// The token, if this instance has not recorded its use.
+    pub unused_token: Option<UnusedToken>,
     until: Validity,
+}
+
+/// A call that is denied.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The reason.
+    pub denied: Denied,
+    /// The name of the caller, if its credentials hold.
+    pub principal: Option<Arc<str>>,
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self { denied, principal: None }
+    }
 }
 
 impl Authenticator {
@@ -123,6 +144,7 @@ impl Authenticator {
     pub async fn check(options: &Options, address: SocketAddr) -> Result<(), AuthenticatorError> {
         anonymous_role(options, address)?;
         if let Some(issuer) = &options.jwt {
+            check_claims(issuer)?;
             issuer.keys.check().await?;
         }
         Ok(())
@@ -139,7 +161,10 @@ impl Authenticator {
             false => None,
         };
         let jwts = match options.jwt.clone() {
-            Some(issuer) => Some(Jwts::new(issuer).await?),
+            Some(issuer) => {
+                check_claims(&issuer)?;
+                Some(Jwts::new(issuer).await?)
+            }
             None => None,
         };
         Ok(Self {
@@ -177,20 +202,29 @@ impl Authenticator {
     ///
     /// # Errors
     /// The credentials are missing or invalid, the rate is exceeded, or the role is too low.
-    pub async fn admit(&self, presented: Credentials<'_>, required: Role) -> Result<Admitted, Denied> {
+    pub async fn admit(&self, presented: Credentials<'_>, required: Role) -> Result<Admitted, Refusal> {
         let admitted = match self.authenticate(presented).await? {
             Some(identity) => {
-                let role = identity.role.ok_or(Denied::RoleTooLow { required, role: None })?;
-                Admitted { principal: Principal { name: identity.name, role, is_open: false }, until: identity.until }
+                let Identity { name, role, scopes, until, unused_token } = identity;
+                let Some(role) = role else {
+                    let denied = Denied::RoleTooLow { required, role: None };
+                    return Err(Refusal { denied, principal: Some(name) });
+                };
+                Admitted { principal: Principal { name, role, scopes, is_open: false }, unused_token, until }
             }
-            None => Admitted { principal: self.anonymous.clone().ok_or(Denied::Missing)?, until: Validity::Always },
+            None => Admitted {
+                principal: self.anonymous.clone().ok_or(Denied::Missing)?,
+                unused_token: None,
+                until: Validity::Always,
+            },
         };
         let principal = &admitted.principal;
         if let Some(rates) = &self.rates {
             rates.check(&principal.caller(presented.address))?;
         }
         if principal.role < required {
-            return Err(Denied::RoleTooLow { required, role: Some(principal.role) });
+            let denied = Denied::RoleTooLow { required, role: Some(principal.role) };
+            return Err(Refusal { denied, principal: Some(principal.name.clone()) });
         }
         Ok(admitted)
     }
@@ -215,6 +249,14 @@ impl Authenticator {
             Some(certificate) if !self.identities.is_empty() => self.identities.authenticate(certificate).map(Some),
             _ => Ok(None),
         }
+    }
+}
+
+/// Fails if one claim would be read as a role and as scopes.
+fn check_claims(issuer: &JwtIssuer) -> Result<(), AuthenticatorError> {
+    match issuer.role_claim == issuer.scope_claim {
+        true => Err(AuthenticatorError::SameClaim(issuer.role_claim.clone())),
+        false => Ok(()),
     }
 }
 
@@ -280,7 +322,10 @@ mod tests {
             let authenticator = authenticator(address, options.clone()).await.expect("an authenticator");
             assert_eq!(authenticator.anonymous, None);
             let presented = Credentials { bearer: None, certificate: None, address: [127, 0, 0, 1].into() };
-            assert!(matches!(authenticator.admit(presented, Role::Reader).await, Err(Denied::Missing)));
+            assert!(matches!(
+                authenticator.admit(presented, Role::Reader).await,
+                Err(Refusal { denied: Denied::Missing, .. })
+            ));
         }
     }
 }

@@ -3,15 +3,19 @@
 use std::{
     future,
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, SystemTime},
 };
 
 use tokio::time;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::denied::Denied;
-use crate::{fairness::Caller, model::role::Role};
+use crate::{
+    fairness::Caller,
+    model::{role::Role, scope::Scopes},
+};
 
 /// Maximum length of a principal's name, in characters.
 pub const MAX_NAME: usize = 128;
@@ -28,6 +32,8 @@ pub struct Principal {
     pub name: Arc<str>,
     /// The role.
     pub role: Role,
+    /// The articles that the caller may write; `None` for all.
+    pub scopes: Option<Arc<Scopes>>,
     /// True if the service takes no credentials and grants full access, so that callers may name any actor.
     pub is_open: bool,
 }
@@ -38,7 +44,7 @@ const ANONYMOUS: &str = "anonymous";
 impl Principal {
     /// The principal of callers without credentials.
     pub fn anonymous(role: Role, is_open: bool) -> Self {
-        Self { name: ANONYMOUS.into(), role, is_open }
+        Self { name: ANONYMOUS.into(), role, scopes: None, is_open }
     }
 
     /// The unit whose share of the service the caller uses: its principal, or its network if it has none.
@@ -62,8 +68,21 @@ pub struct Identity {
     pub name: Arc<str>,
     /// The role. `None` allows nothing.
     pub role: Option<Role>,
+    /// The articles that the caller may write; `None` for all.
+    pub scopes: Option<Arc<Scopes>>,
     /// The validity of the credentials.
     pub until: Validity,
+    /// The token, if this instance has not recorded its use.
+    pub unused_token: Option<UnusedToken>,
+}
+
+/// A token whose use is not recorded.
+#[derive(Debug, Clone)]
+pub struct UnusedToken {
+    /// The id of the token.
+    pub id: Uuid,
+    /// True once a call records the use.
+    pub is_used: Arc<AtomicBool>,
 }
 
 /// The validity of credentials.

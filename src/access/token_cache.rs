@@ -4,7 +4,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -18,10 +21,10 @@ use uuid::Uuid;
 use super::{
     api_token::ApiToken,
     denied::Denied,
-    principal::{Identity, Validity, principal_name},
+    principal::{Identity, UnusedToken, Validity, principal_name},
 };
 use crate::{
-    model::role::Role,
+    model::{role::Role, scope::Scopes},
     store::{
         Store, StoreError,
         token::{self, SecretHash, Token},
@@ -52,9 +55,12 @@ struct CachedToken {
     hash: SecretHash,
     name: Arc<str>,
     role: Role,
+    scopes: Option<Arc<Scopes>>,
     expire_time: Option<SystemTime>,
     /// Cancelled when the token is revoked, or its row is deleted.
     revoked: CancellationToken,
+    /// True once this instance has recorded its use.
+    is_used: Arc<AtomicBool>,
 }
 
 /// The last refresh.
@@ -109,7 +115,14 @@ impl Tokens {
         if cached.expire_time.is_some_and(|expires| expires <= SystemTime::now()) {
             return Err(Denied::Expired);
         }
-        Ok(Identity { name: cached.name.clone(), role: Some(cached.role), until: cached.validity() })
+        let is_used = cached.is_used.load(Ordering::Relaxed);
+        Ok(Identity {
+            name: cached.name.clone(),
+            role: Some(cached.role),
+            scopes: cached.scopes.clone(),
+            until: cached.validity(),
+            unused_token: (!is_used).then(|| UnusedToken { id: presented.id, is_used: Arc::clone(&cached.is_used) }),
+        })
     }
 
     fn cached(&self, id: Uuid) -> Option<Arc<CachedToken>> {
@@ -162,13 +175,15 @@ impl CachedToken {
 
 impl From<Token> for CachedToken {
     fn from(token: Token) -> Self {
-        let Token { id: _, name: token_name, role, hash, create_time: _, expire_time, revoke_time } = token;
+        let Token { id: _, name: token_name, role, scopes, hash, create_time: _, expire_time, revoke_time } = token;
         let cached = Self {
             hash,
             name: principal_name("token", &token_name),
             role,
+            scopes: scopes.map(Arc::new),
             expire_time: expire_time.map(SystemTime::from),
             revoked: CancellationToken::new(),
+            is_used: Arc::default(),
         };
         if revoke_time.is_some() {
             cached.revoked.cancel();

@@ -15,6 +15,7 @@ use crate::{
     store::{
         Store, StoreError, article, article_text,
         epoch::{self, KnownHead},
+        origin::Origin,
         retention::{self, Retention},
         schema::{migrate::require_known_folding, reindex},
         write::{BatchOutcome, Write, commit::commit},
@@ -83,7 +84,8 @@ async fn expunge_text(store: &Store, id: Uuid, reason: &str) -> anyhow::Result<b
             return Ok(false);
         }
         let articles = vec![article_text::erasure(former, SystemTime::now())];
-        let write = Write { actor: ACTOR.into(), reason: reason.to_owned(), articles, ..Default::default() };
+        let audit = Some(Origin { reason: reason.to_owned(), ..Origin::command("readout/ExpungeText") });
+        let write = Write { actor: ACTOR.into(), audit, reason: reason.to_owned(), articles, ..Default::default() };
         match commit(store.writes(), &[&write], &KnownHead::default()).await {
             Ok(BatchOutcome::Committed(..)) => return Ok(true),
             Ok(BatchOutcome::Lost(_)) | Err(StoreError::Contention(_)) => {}

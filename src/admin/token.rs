@@ -8,6 +8,7 @@ use crate::{
     access::api_token::ApiToken,
     config::{CreateToken, ListTokens, Output, RevokeToken},
     database::with_store,
+    model::scope::Scopes,
     store::token::{self, Token},
 };
 
@@ -17,14 +18,19 @@ const MIGRATE: &str = "the database's API tokens cannot be reached; if it is new
 /// Creates a token, and prints it.
 ///
 /// # Errors
-/// If the database cannot be opened, or has no table of tokens.
+/// If the scopes cannot be combined, or the database cannot be opened, or has no table of tokens.
 pub async fn create(config: CreateToken) -> Result<()> {
+    let scopes = match config.scopes.is_empty() {
+        true => None,
+        false => Some(Scopes::new(config.scopes).context("--scope cannot be used: no token was created")?),
+    };
     let secret = ApiToken::generate()?;
     let create_time = Utc::now().trunc_subsecs(0);
     let token = Token {
         id: secret.id,
         name: config.name,
         role: config.role,
+        scopes,
         hash: secret.hash(),
         create_time,
         expire_time: config.expires_in.map(|after| create_time + after),
@@ -34,7 +40,8 @@ pub async fn create(config: CreateToken) -> Result<()> {
         .await
         .context(MIGRATE)?;
     println!("{}", secret.reveal());
-    eprintln!("token {} of {}, {}; it is not shown again", token.id, token.name, token.role);
+    let bound = token.scopes.as_ref().map(|scopes| format!(", {scopes}")).unwrap_or_default();
+    eprintln!("token {} of {}, {}{bound}; it is not shown again", token.id, token.name, token.role);
     Ok(())
 }
 
@@ -79,6 +86,7 @@ fn json_of(token: &Token, now: DateTime<Utc>) -> serde_json::Value {
         "id": token.id.to_string(),
         "name": token.name,
         "role": token.role.as_str(),
+        "scopes": token.scopes.as_ref().map(|scopes| scopes.texts().collect::<Vec<_>>()).unwrap_or_default(),
         "state": state(token, now),
         "createTime": text(token.create_time),
         "expireTime": token.expire_time.map(text),
@@ -88,12 +96,15 @@ fn json_of(token: &Token, now: DateTime<Utc>) -> serde_json::Value {
 
 /// Formats the tokens as aligned columns under a header.
 fn table(tokens: &[Token], now: DateTime<Utc>) -> String {
-    const HEAD: [&str; 7] = ["ID", "NAME", "ROLE", "STATE", "CREATED", "EXPIRES", "REVOKED"];
+    const HEAD: [&str; 8] = ["ID", "NAME", "ROLE", "STATE", "CREATED", "EXPIRES", "REVOKED", "SCOPES"];
     let or_none = |time: Option<DateTime<Utc>>| time.map_or_else(|| "-".to_owned(), text);
     let row = |token: &Token| {
         let (id, created, state) = (token.id.to_string(), text(token.create_time), state(token, now).to_owned());
         let (expires, revoked) = (or_none(token.expire_time), or_none(token.revoke_time));
-        [id, token.name.clone(), token.role.to_string(), state, created, expires, revoked]
+        // Only scopes of a later release can have control characters.
+        let scopes = token.scopes.as_ref().map_or_else(|| "-".to_owned(), Scopes::to_string);
+        let scopes = scopes.replace(char::is_control, "\u{fffd}");
+        [id, token.name.clone(), token.role.to_string(), state, created, expires, revoked, scopes]
     };
     let rows: Vec<_> = [HEAD.map(str::to_owned)].into_iter().chain(tokens.iter().map(row)).collect();
     let mut widths = [0; HEAD.len()];
@@ -129,18 +140,21 @@ mod tests {
             id: Uuid::nil(),
             name: "pipeline".to_owned(),
             role: Role::Writer,
+            scopes: None,
             hash: SecretHash([0; 32]),
             create_time: now,
             expire_time: Some(now + Duration::from_secs(60)),
             revoke_time: None,
         };
-        let expired = Token { name: "a".to_owned(), expire_time: Some(now), ..active.clone() };
+        let scopes = ["publisher=The Times", "label:desk=press"].map(|text| text.parse().expect("a scope"));
+        let scopes = Some(Scopes::new(scopes.to_vec()).expect("scopes"));
+        let expired = Token { name: "a".to_owned(), expire_time: Some(now), scopes, ..active.clone() };
         let revoked = Token { role: Role::Admin, revoke_time: Some(now), ..expired.clone() };
         let written = "\
-ID                                    NAME      ROLE    STATE    CREATED               EXPIRES               REVOKED
-00000000-0000-0000-0000-000000000000  pipeline  writer  active   2020-09-13T12:26:40Z  2020-09-13T12:27:40Z  -
-00000000-0000-0000-0000-000000000000  a         writer  expired  2020-09-13T12:26:40Z  2020-09-13T12:26:40Z  -
-00000000-0000-0000-0000-000000000000  a         admin   revoked  2020-09-13T12:26:40Z  2020-09-13T12:26:40Z  2020-09-13T12:26:40Z
+ID                                    NAME      ROLE    STATE    CREATED               EXPIRES               REVOKED               SCOPES
+00000000-0000-0000-0000-000000000000  pipeline  writer  active   2020-09-13T12:26:40Z  2020-09-13T12:27:40Z  -                     -
+00000000-0000-0000-0000-000000000000  a         writer  expired  2020-09-13T12:26:40Z  2020-09-13T12:26:40Z  -                     publisher=The Times, label:desk=press
+00000000-0000-0000-0000-000000000000  a         admin   revoked  2020-09-13T12:26:40Z  2020-09-13T12:26:40Z  2020-09-13T12:26:40Z  publisher=The Times, label:desk=press
 ";
         assert_eq!(table(&[active, expired, revoked], now), written);
     }

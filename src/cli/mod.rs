@@ -5,6 +5,7 @@
 //! error, `escape` makes text safe for terminals, and `json` reads and writes ProtoJSON.
 
 mod address;
+pub mod audit;
 mod client;
 mod console;
 pub mod escape;
@@ -30,9 +31,9 @@ use self::{
 use crate::{
     model::message_bound::MAX_MESSAGE_BYTES,
     pb::{
-        article_service_client::ArticleServiceClient, change_service_client::ChangeServiceClient,
-        ingest_service_client::IngestServiceClient, meeting_service_client::MeetingServiceClient,
-        participant_service_client::ParticipantServiceClient,
+        article_service_client::ArticleServiceClient, audit_service_client::AuditServiceClient,
+        change_service_client::ChangeServiceClient, ingest_service_client::IngestServiceClient,
+        meeting_service_client::MeetingServiceClient, participant_service_client::ParticipantServiceClient,
     },
 };
 
@@ -53,6 +54,7 @@ const EXPORT_RECORD: &str = "readout.v1.ExportRecord";
 #[derive(Clone)]
 struct Clients {
     articles: ArticleServiceClient<ClientChannel>,
+    audit: AuditServiceClient<ClientChannel>,
     changes: ChangeServiceClient<ClientChannel>,
     ingest: IngestServiceClient<ClientChannel>,
     meetings: MeetingServiceClient<ClientChannel>,
@@ -78,6 +80,7 @@ impl Clients {
         }
         Ok(Self {
             articles: client!(ArticleServiceClient),
+            audit: client!(AuditServiceClient),
             changes: client!(ChangeServiceClient),
             ingest: client!(IngestServiceClient),
             meetings: client!(MeetingServiceClient),

@@ -119,8 +119,9 @@ pub fn is_fatal(status: &Status) -> bool {
     is_unreachable(status)
         || status.get_details_retry_info().is_some()
         || matches!(status.code(), Code::Unauthenticated | Code::Unimplemented)
-        // Another article need not hide its text.
-        || status.code() == Code::PermissionDenied && reason(status) != ErrorReason::TextHidden.as_str_name()
+        // Another article can be in the caller's scope, and need not hide its text.
+        || status.code() == Code::PermissionDenied
+            && ![ErrorReason::OutOfScope, ErrorReason::TextHidden].map(|of| of.as_str_name()).contains(&reason(status).as_str())
 }
 
 /// Converts a fatal status to the error that ends a command. The error is no longer a `Status`, so that callers do not

@@ -11,7 +11,7 @@ use crate::{
         Anonymous, Options,
         client_certificate::ClientIdentity,
         jwks_fetcher::KeySource,
-        jwt::{ALGORITHMS, JwtIssuer},
+        jwt::{ALGORITHMS, JwtIssuer, is_own_claim},
     },
     model::role::Role,
 };
@@ -83,6 +83,11 @@ pub struct Jwt {
     /// counts. In a claim whose name contains `readout`, `writer` is enough
     #[arg(long, env = "READOUT_JWT_ROLE_CLAIM", value_name = "CLAIM", default_value = "readout_role")]
     pub jwt_role_claim: String,
+    /// Claim that binds writes to articles: a string with one scope, or a list of strings, such as `publisher=NAME` or
+    /// `label:KEY=VALUE`. Without the claim a JWT is not bound. The name contains `readout`: scopes among the words of
+    /// other services could be overlooked
+    #[arg(long, env = "READOUT_JWT_SCOPE_CLAIM", value_name = "CLAIM", default_value = "readout_scope", value_parser = own_claim)]
+    pub jwt_scope_claim: String,
 }
 
 impl Jwt {
@@ -93,6 +98,7 @@ impl Jwt {
             audience: self.jwt_audience.clone()?,
             algorithms: self.jwt_algorithms.clone(),
             role_claim: self.jwt_role_claim.clone(),
+            scope_claim: self.jwt_scope_claim.clone(),
             keys: self.jwt_jwks.clone()?,
         })
     }
@@ -106,6 +112,7 @@ impl Default for Jwt {
             jwt_jwks: None,
             jwt_algorithms: vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
             jwt_role_claim: "readout_role".to_owned(),
+            jwt_scope_claim: "readout_scope".to_owned(),
         }
     }
 }
@@ -144,6 +151,14 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
     let found = ALGORITHMS.into_iter().find(|algorithm| format!("{algorithm:?}") == name);
     let names = || ALGORITHMS.map(|algorithm| format!("{algorithm:?}")).join(", ");
     found.ok_or_else(|| format!("must be one of {}", names()))
+}
+
+/// Parses the name of a claim that belongs to Readout alone.
+fn own_claim(name: &str) -> Result<String, String> {
+    match is_own_claim(name) {
+        true => Ok(name.to_owned()),
+        false => Err("must contain `readout`, since other services share all other claims".to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod access;
 mod address;
+mod audit;
 mod call_limits;
 mod client;
 mod command_line;
@@ -29,6 +30,7 @@ use uuid::Uuid;
 use self::help::{COMPLETIONS, CONFIG, EXPORT, EXPUNGE, IMPORT, NEW_EPOCH, REINDEX, WATCH};
 pub use self::{
     access::{Access, AnonymousRole, Jwt, Reflection},
+    audit::{Audit, AuditedCalls},
     call_limits::CallLimits,
     client::Server,
     database::Database,
@@ -72,6 +74,8 @@ pub enum Command {
     /// Print the changes of a running service as they are committed, one JSON object per line
     #[command(after_long_help = WATCH)]
     Watch(Watch),
+    /// Print the events of the audit log of a running service, one JSON object per line
+    Audit(AuditEvents),
     /// Manage the API tokens that services on the database accept
     #[command(subcommand)]
     Token(Token),
@@ -171,6 +175,8 @@ pub struct Service {
     pub pools: Pools,
     #[command(flatten)]
     pub feed: Feed,
+    #[command(flatten)]
+    pub audit: Audit,
 }
 
 impl Default for Service {
@@ -183,6 +189,7 @@ impl Default for Service {
             bounds: CallLimits::default(),
             pools: Pools::default(),
             feed: Feed::default(),
+            audit: Audit::default(),
         }
     }
 }
@@ -241,6 +248,25 @@ pub struct Watch {
     /// Exit once all existing changes are printed
     #[arg(long)]
     pub until_caught_up: bool,
+}
+
+/// The options of `audit`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct AuditEvents {
+    #[command(flatten)]
+    pub server: Server,
+    /// Filter of the events, such as `name = "meetings/…" AND time >= "2020-09"`; default: all events
+    #[arg(long, default_value = "", value_name = "FILTER", hide_default_value = true)]
+    pub filter: String,
+    /// Number of events to print, the newest first
+    #[arg(long, default_value = "100", value_name = "N", conflicts_with = "follow")]
+    pub limit: u32,
+    /// Print the events in their order, and each further one when it is stored, until interrupted
+    #[arg(long)]
+    pub follow: bool,
+    /// Start of --follow: `beginning`, or a time (RFC 3339)
+    #[arg(long, default_value = "beginning", value_name = "START", requires = "follow")]
+    pub from: String,
 }
 
 /// The options of `admin expunge`.

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use uuid::Uuid;
 
 use super::{Database, Output, positive_days};
-use crate::model::role::Role;
+use crate::model::{role::Role, scope::Scope};
 
 /// The commands that manage API tokens.
 #[derive(Debug, Subcommand)]
@@ -29,6 +29,9 @@ pub struct CreateToken {
     /// Role of the token: reader, writer, curator or admin
     #[arg(long, value_name = "ROLE")]
     pub role: Role,
+    /// Articles that the token may write: publisher=NAME or label:KEY=VALUE; repeatable, up to 16; default: all
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub scopes: Vec<Scope>,
     /// Days after which the token expires; default: never
     #[arg(long, value_name = "DAYS", value_parser = positive_days)]
     pub expires_in: Option<Duration>,
@@ -59,6 +62,11 @@ pub struct RevokeToken {
 const CREATE: &str = "\
 Prints the token, and nothing else, on standard output. The database stores only a hash of its secret. Services with \
 --api-tokens accept the token at once. Callers send it in the metadata `authorization: Bearer TOKEN`.
+
+With --scope, the token writes only articles in its scope, and what belongs to such an article: its stories, meetings \
+and reports. An article is in scope if its publisher is one of those named, and if it has every label named. Writes \
+without an article (participants, rulings, merges, splits) are refused. Reads are not restricted. The scopes of a token \
+never change. Give --scope only once every instance of the service is at a release that knows it.
 
 Several tokens may share a name: to replace a token, create another one of the same name, distribute it, and revoke \
 the first.";

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{self, Instant};
 
 use crate::store::{
-    Store, StoreError,
+    Store, StoreError, audit_event,
     retention::{self, Retention},
     statistics,
     write::idempotency,
@@ -33,6 +33,21 @@ pub async fn delete_expired_answers(store: Store) {
             Ok(0) => {}
             Ok(deleted) => tracing::debug!(forgotten = deleted, "deleted expired answers to requests"),
             Err(error) => tracing::warn!(%error, "expired answers to requests could not be deleted"),
+        }
+        time::sleep(DELETION_PERIOD).await;
+    }
+}
+
+/// Deletes the audit events that are older than `age`, periodically. Without an age they are kept for ever.
+pub async fn delete_expired_audit_events(store: Store, age: Duration) {
+    if age.is_zero() {
+        return;
+    }
+    loop {
+        match audit_event::delete_expired(store.writes(), age).await {
+            Ok(0) => {}
+            Ok(deleted) => tracing::info!(deleted, "deleted expired audit events"),
+            Err(error) => tracing::warn!(%error, "expired audit events could not be deleted"),
         }
         time::sleep(DELETION_PERIOD).await;
     }

@@ -16,6 +16,7 @@ pub mod report;
 pub mod resource;
 pub mod role;
 pub mod rules;
+pub mod scope;
 pub mod settle;
 pub mod statement;
 pub mod text;

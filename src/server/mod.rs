@@ -45,15 +45,17 @@ use self::{
 };
 use crate::{
     access::Authenticator,
+    audit::{self, AuditLog},
     config::{self, CallLimits, Reflection},
     database::Database,
     fairness::FairQueue,
     feed::{Committer, Feed, RecordLocks},
     jobs::{maintenance, settler},
     pb::{
-        self, article_service_server::ArticleServiceServer, change_service_server::ChangeServiceServer,
-        filter_service_server::FilterServiceServer, ingest_service_server::IngestServiceServer,
-        meeting_service_server::MeetingServiceServer, participant_service_server::ParticipantServiceServer,
+        self, article_service_server::ArticleServiceServer, audit_service_server::AuditServiceServer,
+        change_service_server::ChangeServiceServer, filter_service_server::FilterServiceServer,
+        ingest_service_server::IngestServiceServer, meeting_service_server::MeetingServiceServer,
+        participant_service_server::ParticipantServiceServer,
     },
     service::{
         Api, LARGE_READS, layer,
@@ -166,8 +168,11 @@ async fn serve_with_readiness(
     let feed = Feed::start(store.clone(), stopping.clone()).await?;
     let (committer, committer_task) = Committer::start(store.clone(), feed.clone(), retention, closing.clone());
     let record_locks = RecordLocks::default();
+    let audit = AuditLog::new(config.audit.level());
+    let audit_task = tokio::spawn(audit::run(audit.clone(), store.clone(), closing.clone()));
     let api = Api {
         store: store.clone(),
+        audit: audit.clone(),
         committer,
         feed,
         heartbeat,
@@ -184,6 +189,7 @@ async fn serve_with_readiness(
     let health_watch = tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone()));
     let background_tasks = [
         tokio::spawn(maintenance::delete_expired_answers(store.clone())),
+        tokio::spawn(maintenance::delete_expired_audit_events(store.clone(), config.audit.audit_retention)),
         tokio::spawn(maintenance::maintain_partitions(store.clone(), retention)),
         tokio::spawn(maintenance::renew_statistics(store.clone())),
         tokio::spawn(settler::run(api.clone())),
@@ -197,7 +203,7 @@ async fn serve_with_readiness(
     routes.add_service(health_service.max_decoding_message_size(NAME_BYTES));
     let limits = layer_limits(&config.bounds);
     let server_watch = Arc::clone(store.server_watch());
-    let service = layer::around(routes.routes(), authenticator, limits, stopping.clone(), server_watch);
+    let service = layer::around(routes.routes(), authenticator, limits, audit, stopping.clone(), server_watch);
     let signals = Shutdown { stopping: stopping.clone(), abort: CancellationToken::new() };
     let server = listen::run(
         listener,
@@ -240,6 +246,9 @@ async fn serve_with_readiness(
     // Aborted calls may still hold a committer, but submit nothing more.
     closing.cancel();
     flush(committer_task).await;
+    if time::timeout(FLUSH_TIMEOUT, audit_task).await.is_err() {
+        tracing::warn!("some audit events were not stored");
+    }
     // Reads that are still running have no caller left, so the wait for them is bounded.
     let _ = time::timeout(FLUSH_TIMEOUT, store.close()).await;
     tracing::info!("stopped");
@@ -269,7 +278,8 @@ fn services(api: &Api, reflection_setting: Reflection) -> anyhow::Result<RoutesB
         .add_service(bounded!(MeetingServiceServer, api))
         .add_service(bounded!(IngestServiceServer, api))
         .add_service(bounded!(ChangeServiceServer, api))
-        .add_service(bounded!(FilterServiceServer, api));
+        .add_service(bounded!(FilterServiceServer, api))
+        .add_service(bounded!(AuditServiceServer, api));
     if reflection_setting == Reflection::On {
         routes
             .add_service(reflection().build_v1()?.max_decoding_message_size(NAME_BYTES))

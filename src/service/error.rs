@@ -156,6 +156,13 @@ pub enum ServiceError {
     Contention,
     /// The caller is not admitted.
     Denied(Denied),
+    /// The caller has scopes, and the write is not in them.
+    OutOfScope {
+        /// The scope that is not met.
+        scope: String,
+        /// The article or method that does not meet it.
+        subject: ScopeSubject,
+    },
     /// The service has no method at this path.
     UnknownMethod(String),
     /// The call exceeded its deadline.
@@ -170,6 +177,17 @@ pub enum ServiceError {
     Overloaded,
     /// The store failed.
     Store(Arc<StoreError>),
+}
+
+/// The article or method that is out of scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScopeSubject {
+    /// A stored article, by name.
+    Article(String),
+    /// An article to be created, by uri.
+    NewArticle(String),
+    /// A method of writes without an article, by its full name.
+    Method(String),
 }
 
 impl From<Violations> for ServiceError {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tonic::{Request, codegen::http::HeaderMap, metadata::MetadataMap};
 
-use super::error::ServiceError;
+use super::{error::ServiceError, layer::request_id::RequestId, peer::Peer};
 use crate::{
     access::{Denied, Principal},
     model::{
@@ -13,6 +13,7 @@ use crate::{
         rules::{Path, Violations},
         text::quoted::quoted,
     },
+    store::origin::Origin,
 };
 
 /// Request metadata: the person or program on whose behalf the caller acts.
@@ -38,12 +39,20 @@ pub fn actor<T>(request: &Request<T>) -> Result<String, ServiceError> {
     }
 }
 
-/// The role of the caller.
+/// The origin of a write in the audit log.
 ///
 /// # Errors
 /// `Defect` if the layers have not added the principal.
-pub fn role<T>(request: &Request<T>) -> Result<Role, ServiceError> {
-    Ok(request.extensions().get::<Principal>().ok_or(ServiceError::Defect)?.role)
+pub fn origin<T>(request: &Request<T>, method: &'static str) -> Result<Origin, ServiceError> {
+    let extensions = request.extensions();
+    let principal = extensions.get::<Principal>().ok_or(ServiceError::Defect)?;
+    Ok(Origin {
+        principal: principal.name.clone(),
+        peer: extensions.get::<Peer>().map(|peer| peer.address.ip()),
+        method,
+        call_id: extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default().into(),
+        reason: String::new(),
+    })
 }
 
 /// The actor that the metadata names.

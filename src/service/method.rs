@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use prost_reflect::MethodDescriptor;
+use prost_reflect::{Kind, MethodDescriptor};
 
 use crate::{
     model::{role::Role, rules::wire_limits::RequestType, text::suggestion},
-    pb,
+    pb::{self, ScopeRule},
 };
 
 /// A method of the contract.
@@ -20,30 +20,66 @@ pub struct Method {
     pub sends_stream: bool,
     /// The type of its requests.
     pub request: RequestType,
+    /// The numbers of the request's fields with names of records.
+    pub name_fields: Vec<u32>,
     /// The lowest role that may call the method. build.rs rejects methods without one; `None` would admit no caller.
     pub role: Option<Role>,
+    /// The effect of scopes. build.rs rejects methods above the role reader without one.
+    pub scope_rule: ScopeRule,
 }
+
+/// The fields of requests that have names of records.
+const NAME_FIELDS: [&str; 7] = ["name", "names", "meeting", "article", "participant", "source", "target"];
 
 static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     let role = pb::pool().get_extension_by_name("readout.v1.role");
     let role_of =
         |method: &MethodDescriptor| Role::of(method.options().get_extension(role.as_ref()?).as_enum_number()?);
+    let scope_rule = pb::pool().get_extension_by_name("readout.v1.scope_rule");
+    let scope_rule_of = |method: &MethodDescriptor| {
+        let number = method.options().get_extension(scope_rule.as_ref()?).as_enum_number()?;
+        ScopeRule::try_from(number).ok()
+    };
     let services = pb::pool().services().filter(|service| service.package_name() == "readout.v1");
     let methods = services.flat_map(|service| service.methods().collect::<Vec<_>>());
     let method = |method: MethodDescriptor| {
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let role = role_of(&method);
+        let scope_rule = scope_rule_of(&method).unwrap_or_default();
         let (is_streaming, sends_stream) = (method.is_server_streaming(), method.is_client_streaming());
+        let fields = method.input().fields().filter(|field| NAME_FIELDS.contains(&field.name())).collect::<Vec<_>>();
+        let name_fields = fields.iter().filter(|field| field.kind() == Kind::String).map(|field| field.number());
+        let name_fields = name_fields.collect();
         let request = RequestType::of(&method.input())?;
-        Some((path.clone(), Method { path, is_streaming, sends_stream, request, role }))
+        Some((path.clone(), Method { path, is_streaming, sends_stream, request, name_fields, role, scope_rule }))
     };
     methods.filter_map(method).collect()
 });
 
+/// Prefixes of the names of methods that write.
+const WRITE_PREFIXES: [&str; 10] =
+    ["Create", "Update", "Delete", "Undelete", "Erase", "Add", "Retract", "Merge", "Split", "Ingest"];
+
 impl Method {
+    /// True if the method writes.
+    pub fn is_write(&self) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        WRITE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    }
+
     /// The method of the contract at a path.
     pub fn of(path: &str) -> Option<&'static Self> {
         METHODS.get(path)
+    }
+
+    /// True if callers with scopes may call the method: it writes nothing, or checks the article of the write itself.
+    /// Other methods are closed to them.
+    pub fn is_open_to_scoped(&self) -> bool {
+        match self.scope_rule {
+            ScopeRule::Unspecified => self.role == Some(Role::Reader),
+            ScopeRule::ByArticle | ScopeRule::ChangesNothing => true,
+            ScopeRule::NoArticle => false,
+        }
     }
 
     /// All methods of the contract.
@@ -84,7 +120,9 @@ mod tests {
         for method in METHODS.values() {
             let name = method.path.rsplit('/').next().unwrap_or_default();
             let begins = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
-            let role = if begins(&["Get", "BatchGet", "List", "Stream", "Find", "Aggregate", "Watch"]) {
+            let role = if name.ends_with("AuditEvents") {
+                Role::Admin
+            } else if begins(&["Get", "BatchGet", "List", "Stream", "Find", "Aggregate", "Watch"]) {
                 Role::Reader
             } else if begins(&["Create", "Add", "Ingest", "UpdateArticle", "UpdateParticipant"]) {
                 Role::Writer
@@ -95,6 +133,24 @@ mod tests {
                 Role::Curator
             };
             assert_eq!(method.role, Some(role), "{name}");
+        }
+    }
+
+    /// A method that can write is closed to callers with scopes, or checks the article of its writes.
+    #[test]
+    fn every_method_with_validate_only_has_the_scope_rule_of_a_write() {
+        let by_article = ["Article", "CreateMeeting", "AddReport", "RetractReport", "IngestStory", "IngestStories"];
+        for service in pb::pool().services().filter(|service| service.package_name() == "readout.v1") {
+            for method in service.methods().filter(|method| method.input().get_field_by_name("validate_only").is_some())
+            {
+                let name = method.name();
+                let rule = match by_article.iter().any(|end| name.ends_with(end)) {
+                    true => ScopeRule::ByArticle,
+                    false => ScopeRule::NoArticle,
+                };
+                let path = format!("/{}/{name}", service.full_name());
+                assert_eq!(Method::of(&path).map(|method| method.scope_rule), Some(rule), "{name}");
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The gRPC services: each handler decodes its request, calls `model`, `feed` and `store`, and encodes the answer.
 //!
 //! One directory per noun holds the handlers of that noun's service: `article`, `participant`, `meeting`, `ingest`,
-//! `change`, and the file `filter`. They share `read` (the path of a read) and `write` (the path of a write).
+//! `change`, and the files `audit` and `filter`. They share `read` (the path of a read) and `write` (the path of a write).
 //! `metadata` reads the metadata of requests, `method` and `peer` describe their method and connection.
 //! `layer` holds the middleware that every call passes through. `error` lists every way in which a call can fail, and
 //! `status` is the only place that maps those to gRPC status codes. No SQL is written here.
 
 pub mod article;
+pub mod audit;
 pub mod change;
 pub mod codec;
 pub mod error;
@@ -31,6 +32,7 @@ use self::{
     read::{pagination::TokenKey, stream_lifetime::StreamLimits},
 };
 use crate::{
+    audit::AuditLog,
     fairness::FairQueue,
     feed::{Committer, Feed, RecordLocks},
     model::{
@@ -46,6 +48,8 @@ use crate::{
 pub struct Api {
     /// Serves reads.
     pub store: Store,
+    /// The audit log.
+    pub audit: AuditLog,
     /// Commits writes, in batches.
     pub committer: Committer,
     /// The change feed.

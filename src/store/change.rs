@@ -19,8 +19,15 @@ pub use crate::pb::change::Kind;
 const FEED_LOCK: i64 = 0x5245_4144_4f55_5401;
 
 /// SQL: true if the feed's last positions were given in this server's history, or if the server does not report its own.
-pub const IS_JUDGED: &str =
-    "coalesce(server_history(feed.tableoid), '') in ('', coalesce(feed.history, 'not recorded'))";
+/// A server's history is constant once it is out of recovery, so that a session asks for it once. The last part of
+/// `server_history()` is the table, which a restore can replace meanwhile.
+pub const IS_JUDGED: &str = "case
+        when current_setting('readout.history', true) <> '' then
+            left(current_setting('readout.history'), -1) || feed.tableoid = coalesce(feed.history, 'not recorded')
+        when set_config('readout.history', coalesce(server_history(0), ''), false) <> '' then
+            server_history(feed.tableoid) = coalesce(feed.history, 'not recorded')
+        else true
+    end";
 
 /// SQL: true if a commit of this session waits until a standby has written it to disk, and the feed may be marked so.
 pub const IS_SYNCHRONOUS: &str = "(current_setting('synchronous_commit') in ('on', 'remote_apply')
@@ -53,27 +60,6 @@ impl fmt::Display for Position {
     }
 }
 
-/// A change of one record by a write.
-#[derive(Debug, Clone, Copy)]
-pub struct NewChange {
-    pub collection: Collection,
-    pub id: Uuid,
-    pub kind: Kind,
-    /// The revision that the write gives the record.
-    pub revision: i64,
-}
-
-/// The changes of one write, in the order of their positions.
-#[derive(Debug)]
-pub struct WriteChanges<'a> {
-    /// The caller.
-    pub actor: &'a str,
-    /// The caller's id for the request.
-    pub request_id: &'a str,
-    /// The changes; empty if the write only stores a response.
-    pub entries: Vec<NewChange>,
-}
-
 /// Takes the feed's lock until the transaction ends. Later statements see all changes at earlier positions.
 ///
 /// # Errors
@@ -83,7 +69,7 @@ pub async fn lock(tx: Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The result of [`append`].
+/// What the last statement of a write transaction has appended.
 #[derive(Debug)]
 pub struct Appended {
     /// The epoch before the transaction.
@@ -97,68 +83,6 @@ pub struct Appended {
     pub is_judged: bool,
     /// True if the feed is marked as synchronous, and the commit waits for a standby.
     pub is_synchronous: bool,
-}
-
-/// Assigns the next positions to the changes. The transaction holds the feed's lock, and must commit next.
-///
-/// The lock needs a statement of its own: under READ COMMITTED a statement takes its snapshot when it begins, and the
-/// highest position must be read after the lock was obtained.
-///
-/// # Errors
-/// `NoRange` if the log has no partition for a position, or the database fails.
-pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Appended, StoreError> {
-    let count = writes.iter().map(|write| write.entries.len()).sum();
-    let (mut collections, mut ids, mut kinds) =
-        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
-    let (mut revisions, mut actors, mut request_ids, mut lasts) =
-        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
-    for write in writes {
-        for (index, entry) in write.entries.iter().enumerate() {
-            collections.push(entry.collection as i16);
-            ids.push(entry.id);
-            // The contract has few kinds: the cast cannot overflow.
-            kinds.push(entry.kind as i16);
-            revisions.push(entry.revision);
-            actors.push(write.actor);
-            request_ids.push(write.request_id);
-            lasts.push(index + 1 == write.entries.len());
-        }
-    }
-
-    let (epoch, head, is_judged, is_synchronous): (String, i64, bool, bool) = sqlx::query_as(AssertSqlSafe(format!(
-        "with head as (
-             select greatest(coalesce(max(position), 0), (select floor from feed)) as position,
-                    greatest(clock_timestamp(), (select time from change order by position desc limit 1)) as time
-             from change
-         ),
-         appended as (
-             insert into change (position, collection, id, kind, revision, time, actor, request_id, last)
-             select head.position + entry.number, entry.collection, entry.id, entry.kind, entry.revision, head.time,
-                    entry.actor, entry.request_id, entry.last
-             from head,
-                  unnest($1::smallint[], $2::uuid[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::boolean[])
-                      with ordinality as entry (collection, id, kind, revision, actor, request_id, last, number)
-         )
-         select feed.epoch, head.position, {IS_JUDGED} and feed.synchronous = {IS_SYNCHRONOUS}, {IS_SYNCHRONOUS}
-         from feed, head"
-    )))
-    .bind(collections)
-    .bind(ids)
-    .bind(kinds)
-    .bind(revisions)
-    .bind(actors)
-    .bind(request_ids)
-    .bind(lasts)
-    .fetch_one(&mut *tx)
-    .await?;
-
-    let mut number = head;
-    let numbers = writes.iter().map(|write| {
-        // A batch is bounded: the cast cannot overflow.
-        number += write.entries.len() as i64;
-        number
-    });
-    Ok(Appended { epoch: epoch.into(), head, numbers: numbers.collect(), is_judged, is_synchronous })
 }
 
 /// A change as it is stored.

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{Connection, PgPool};
 use uuid::Uuid;
 
-use super::StoreError;
-use crate::model::role::Role;
+use super::{StoreError, audit_event};
+use crate::model::{role::Role, scope::Scopes};
 
 /// The SHA-256 of a secret.
 #[derive(Clone, Copy)]
@@ -35,6 +35,8 @@ pub struct Token {
     pub name: String,
     /// The role of that principal.
     pub role: Role,
+    /// The articles that the principal may write; `None` for all.
+    pub scopes: Option<Scopes>,
     /// The hash of its secret.
     pub hash: SecretHash,
     /// The time of its creation.
@@ -51,7 +53,7 @@ pub struct Token {
 /// The database fails.
 pub async fn all(pool: &PgPool) -> Result<Vec<Token>, StoreError> {
     let tokens = sqlx::query_as(
-        "select id, name, role, hash, create_time, expire_time, revoke_time
+        "select id, name, role, scopes, hash, create_time, expire_time, revoke_time
          from token
          order by create_time, id",
     )
@@ -60,14 +62,16 @@ pub async fn all(pool: &PgPool) -> Result<Vec<Token>, StoreError> {
     Ok(tokens)
 }
 
-/// Stores a token.
+/// Stores a token, with an event in the audit log.
 ///
 /// # Errors
 /// The database fails.
 pub async fn create(pool: &PgPool, token: &Token) -> Result<(), StoreError> {
+    let mut connection = pool.acquire().await?;
+    let mut tx = connection.begin().await?;
     sqlx::query(
-        "insert into token (id, name, role, hash, create_time, expire_time, revoke_time)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into token (id, name, role, hash, create_time, expire_time, revoke_time, scopes)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(token.id)
     .bind(&token.name)
@@ -76,27 +80,40 @@ pub async fn create(pool: &PgPool, token: &Token) -> Result<(), StoreError> {
     .bind(token.create_time)
     .bind(token.expire_time)
     .bind(token.revoke_time)
-    .execute(pool)
+    .bind(token.scopes.as_ref().map(|scopes| scopes.texts().collect::<Vec<_>>()))
+    .execute(&mut *tx)
     .await?;
+    audit_event::insert_command(&mut tx, "readout/CreateToken", &audit_names(token.id, &token.name)).await?;
+    tx.commit().await?;
     Ok(())
 }
 
-/// Revokes a token, and returns the time of its revocation, which a second call does not change. `None` for an unknown
+/// Revokes a token, with an event in the audit log, and returns the time of its revocation, which a second call does not change. `None` for an unknown
 /// id.
 ///
 /// # Errors
 /// The database fails.
 pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let revoked = sqlx::query_scalar(
+    let mut connection = pool.acquire().await?;
+    let mut tx = connection.begin().await?;
+    let revoked: Option<(DateTime<Utc>, String)> = sqlx::query_as(
         "update token
          set revoke_time = coalesce(revoke_time, now())
          where id = $1
-         returning revoke_time",
+         returning revoke_time, name",
     )
     .bind(id)
-    .fetch_optional(pool)
+    .fetch_optional(&mut *tx)
     .await?;
-    Ok(revoked)
+    let Some((time, name)) = revoked else { return Ok(None) };
+    audit_event::insert_command(&mut tx, "readout/RevokeToken", &audit_names(id, &name)).await?;
+    tx.commit().await?;
+    Ok(Some(time))
+}
+
+/// The names of a token in the audit log: its principal and its own name.
+fn audit_names(id: Uuid, name: &str) -> [String; 2] {
+    [format!("token/{name}"), format!("tokens/{id}")]
 }
 
 /// Reads a row with all columns of `token`.
@@ -108,6 +125,7 @@ impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for Token {
         Ok(Self {
             id: row.try_get("id")?,
             name: row.try_get("name")?,
+            scopes: row.try_get::<Option<Vec<String>>, _>("scopes")?.map(Scopes::of_stored),
             role: role.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
             hash: SecretHash(hash.try_into().map_err(|_| sqlx::Error::Decode("a hash has 32 bytes".into()))?),
             create_time: row.try_get("create_time")?,

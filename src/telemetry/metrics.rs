@@ -56,6 +56,7 @@ pub const METRICS: &[Metric] = &[
     // Access
     counter("readout_refused_credentials_total", "Calls that were denied because of their credentials, by reason"),
     counter("readout_rate_limited_total", "Calls that were refused because their principal exceeded its rate"),
+    counter("readout_audit_dropped_total", "Audit events that were dropped instead of stored, by kind"),
     // Load
     counter("readout_shed_total", "Calls that were shed because of load, by class"),
     counter("readout_held_back_total", "Calls that waited for a share of their caller or were refused it, by caller"),

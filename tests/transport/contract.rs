@@ -13,8 +13,9 @@ use tonic_types::StatusExt;
 
 use crate::support::{Refused, Service, make, raw};
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "readout.v1.ArticleService",
+    "readout.v1.AuditService",
     "readout.v1.ChangeService",
     "readout.v1.FilterService",
     "readout.v1.IngestService",

@@ -222,8 +222,9 @@ async fn prepare_update(
 ) -> Result<WritePlan<Article>, ServiceError> {
     let at = Path::ROOT.field("article");
     let (former, mut next) = update.merge(api, &at).await?;
+    call.scope.require(&next)?;
     let is_sent = update.mask.replaces("text", !update.sent.text.is_empty());
-    require_may_show(call.role, &former, &next)?;
+    require_may_show(call.scope.role, &former, &next)?;
     let is_kept = is_sent || !shows_again(&former, &next) || keeps_text(api, &former).await?;
     let text = take_next_text(&mut next, &former, is_sent, is_kept);
     if is_same(&next, &former) {

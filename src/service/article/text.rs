@@ -60,6 +60,7 @@ pub(super) async fn prepare_erase(
     if !article_text::is_kept(api.store.reads(), id::<Article>(&request.name)?).await? {
         return Err(ServiceError::NoStoredText(former.name));
     }
+    call.scope.require(&former)?;
     let erasure = article_text::erasure(former, SystemTime::now());
     let answer = erasure.put.record.clone();
     Ok(plan_revision(call, request.validate_only, answer, |write| {

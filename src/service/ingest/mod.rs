@@ -25,25 +25,26 @@ use super::{
     Api,
     error::ServiceError,
     layer::request_body::Charges,
-    metadata::{actor, role},
+    metadata::{actor, origin},
     read::stream_lifetime::Ended,
-    write::respond,
+    write::{respond, scope::WriteScope},
 };
 use crate::{
     fairness::{Call, Permit},
-    model::{article::uris, role::Role},
+    model::article::uris,
     pb::{
         IngestStoriesRequest, IngestStoriesResponse, IngestStoryRequest, IngestStoryResponse,
         ingest_service_server::IngestService, ingest_stories_response::Outcome,
     },
-    store::{StoreError, change::Position},
+    store::{StoreError, change::Position, origin::Origin},
 };
 
 /// Maximum number of stories in a chunk, and of their bytes. A single larger story is a chunk of its own.
 const CHUNK_STORIES: usize = 64;
 const CHUNK_BYTES: usize = 512 * 1024;
 
-/// Full name of the streaming method.
+/// Full names of the methods.
+const INGEST_STORY: &str = "readout.v1.IngestService/IngestStory";
 const INGEST_STORIES: &str = "readout.v1.IngestService/IngestStories";
 
 #[tonic::async_trait]
@@ -52,9 +53,9 @@ impl IngestService for Api {
         &self,
         request: Request<IngestStoryRequest>,
     ) -> Result<Response<IngestStoryResponse>, Status> {
-        let (actor, role) = (actor(&request)?, role(&request)?);
-        let method = "readout.v1.IngestService/IngestStory";
-        let story = [ValidatedStory::read(request.into_inner(), method, (&actor, role))?];
+        let actor = actor(&request)?;
+        let (origin, scope) = (origin(&request, INGEST_STORY)?, WriteScope::of(&request, INGEST_STORY)?);
+        let story = [ValidatedStory::read(request.into_inner(), &origin, (&actor, &scope))?];
         let _locks = self.record_locks.lock_all(story[0].meetings()).await;
         let (mut planned, positions) = self.write(|| prepare(self, &story)).await?;
         let (answer, _) = planned.pop().ok_or(ServiceError::Contention)?;
@@ -67,12 +68,14 @@ impl IngestService for Api {
         &self,
         request: Request<Streaming<IngestStoriesRequest>>,
     ) -> Result<Response<Self::IngestStoriesStream>, Status> {
-        let (actor, role) = (actor(&request)?, role(&request)?);
+        let actor = actor(&request)?;
+        let (origin, scope) = (origin(&request, INGEST_STORIES)?, WriteScope::of(&request, INGEST_STORIES)?);
         // A task of its own: a chunk whose write has begun is completed even if the client disconnects.
         let (answers, receiver) = mpsc::channel(CHUNK_STORIES);
         // The layer adds them to every stream of requests.
         let charges = request.extensions().get::<Charges>().cloned().unwrap_or_default();
-        let chunks = Chunks { actor, role, stories: request.into_inner(), charges, next: None, broken: None };
+        let stories = request.into_inner();
+        let chunks = Chunks { actor, origin, scope, stories, charges, next: None, broken: None };
         let ingest = ingest(self.clone(), chunks, answers);
         tokio::spawn(Call::current().scope(ingest));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
@@ -205,8 +208,10 @@ fn with_position((answer, write): PlannedStory, validate_only: bool, positions: 
 struct Chunks {
     /// The actor of the stream.
     actor: String,
-    /// The role of its caller.
-    role: Role,
+    /// Its origin in the audit log.
+    origin: Origin,
+    /// The scopes of its caller.
+    scope: WriteScope,
     stories: Streaming<IngestStoriesRequest>,
     /// The bytes charged to the caller for the stories that were read.
     charges: Charges,
@@ -226,7 +231,7 @@ impl Chunks {
         let first = match self.next.take() {
             Some(first) => first,
             None => match self.stories.message().await? {
-                Some(request) => read(request, (&self.actor, self.role)),
+                Some(request) => read(request, &self.origin, (&self.actor, &self.scope)),
                 None => return Ok(Chunk::default()),
             },
         };
@@ -246,7 +251,7 @@ impl Chunks {
                 // The next call sees the end of the stream again.
                 Poll::Ready(None) | Poll::Pending => break,
             };
-            let (story, size) = read(request, (&self.actor, self.role));
+            let (story, size) = read(request, &self.origin, (&self.actor, &self.scope));
             bytes += size;
             is_alone = !can_join(&story, &mut seen);
             if is_alone || bytes > CHUNK_BYTES {
@@ -274,11 +279,15 @@ fn can_join(story: &Result<ValidatedStory, ServiceError>, seen: &mut HashSet<Str
 }
 
 /// Checks a story, and returns it with its bytes.
-fn read(request: IngestStoriesRequest, caller: (&str, Role)) -> (Result<ValidatedStory, ServiceError>, usize) {
+fn read(
+    request: IngestStoriesRequest,
+    origin: &Origin,
+    caller: (&str, &WriteScope),
+) -> (Result<ValidatedStory, ServiceError>, usize) {
     let size = request.encoded_len();
     let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching } = request;
     let request = IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching };
-    (ValidatedStory::read(request, INGEST_STORIES, caller), size)
+    (ValidatedStory::read(request, origin, caller), size)
 }
 
 /// Converts a status to its message, with its details.

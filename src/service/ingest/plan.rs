@@ -61,6 +61,12 @@ pub async fn prepare(api: &Api, stories: &[ValidatedStory]) -> Result<WritePlan<
     // Stored articles that a story of the chunk updates or adds reports to.
     let mut written: HashSet<Uuid> = HashSet::new();
     for (story, answer) in stories.iter().zip(std::mem::take(&mut lookup.answers)) {
+        // The stored article counts, or the sent one if there is none.
+        let known = lookup.stored(story).map_or(&story.article, |(stored, _)| stored);
+        if let Err(error) = story.call.scope.require(known) {
+            planned.push((Err(error), None));
+            continue;
+        }
         if let Some(answer) = answer {
             planned.push((answer, None));
             continue;
@@ -119,6 +125,7 @@ fn plan_story(
     let mut answer = IngestStoryResponse { article: Collection::Articles.name(article_id), ..Default::default() };
     answer.set_article_outcome(article.outcome());
     let (record, origin) = article.put(story, lookup, now, &mut write);
+    write.read_articles = story.call.scope.require(&record)?;
 
     let mut added: BTreeMap<Uuid, Vec<ReportInput>> = BTreeMap::new();
     for (sent, (existing, meeting)) in story.reports.iter().zip(&targets) {
@@ -154,6 +161,7 @@ fn plan_story(
     answer.warnings = std::mem::take(&mut participants.warnings);
     write.participants = participants.created(now);
 
+    story.call.scope.check(&write)?;
     if story.validate_only {
         clear_new_names(&mut answer);
         return Ok((answer, story.call.empty_write()));
@@ -222,7 +230,7 @@ fn find_article<'a>(story: &ValidatedStory, lookup: &'a ChunkLookup) -> Result<A
     if !story.allow_update {
         return Err(ServiceError::ArticleDiffers { name: stored.name.clone(), uri: uri.to_owned() });
     }
-    require_may_show(story.call.role, stored, &article)?;
+    require_may_show(story.call.scope.role, stored, &article)?;
     let at = Path::ROOT.field("story");
     let at = at.field("article");
     if let Some(source) = source {

@@ -11,11 +11,14 @@ use crate::{
         evidence,
         report::{content, content_hash, content_hash_v1},
         resource::Collection,
-        role::Role,
         rules::{Check, ClearOutput, Path},
     },
     pb::{Article, Extractor, IngestStoryRequest, Participant, ParticipantMatching, Report, StoryReport},
-    service::{error::ServiceError, write::idempotency::WriteCall},
+    service::{
+        error::ServiceError,
+        write::{idempotency::WriteCall, scope::WriteScope},
+    },
+    store::origin::Origin,
 };
 
 /// A story that keeps the rules of the contract.
@@ -49,19 +52,18 @@ pub struct ValidatedReport {
 }
 
 impl ValidatedStory {
-    /// Checks a request. `method` is the full name of its method; the caller is given as its actor and its role.
+    /// Checks a request of this origin.
     ///
     /// # Errors
     /// `Invalid` for broken rules, evidence that the text does not have, and repeated reports.
     pub fn read(
         mut request: IngestStoryRequest,
-        method: &'static str,
-        (actor, role): (&str, Role),
+        origin: &Origin,
+        (actor, scope): (&str, &WriteScope),
     ) -> Result<Self, ServiceError> {
         let former_hashes = former_hashes(&request);
         let request_id = if request.validate_only { String::new() } else { request.request_id.clone() };
-        let mut call = WriteCall::new(method, actor.to_owned(), request_id, &mut request);
-        call.role = role;
+        let call = WriteCall::new(origin.clone(), (actor.to_owned(), scope.clone()), request_id, &mut request);
         request.clear_output();
         let mut violations = request.violations();
         let matching = request.participant_matching();

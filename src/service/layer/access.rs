@@ -16,11 +16,15 @@ use tonic::{
 };
 use tower::Service;
 
-use super::terminate_body::{cut_when, fail_request_when};
+use super::{
+    call_audit::CallAudit,
+    terminate_body::{cut_when, fail_request_when},
+};
 use crate::{
-    access::{Admitted, Authenticator, Credentials, Denied},
+    access::{Admitted, Authenticator, Credentials, Denied, Refusal},
+    audit::AuditLog,
     model::role::Role,
-    service::{error::ServiceError, method::Method, peer::Peer},
+    service::{error::ServiceError, method::Method, peer::Peer, write::scope},
 };
 
 /// Admits authorised callers to a service.
@@ -28,11 +32,12 @@ use crate::{
 pub struct Access<S> {
     inner: S,
     authenticator: Arc<Authenticator>,
+    audit: AuditLog,
 }
 
 impl<S> Access<S> {
-    pub fn new(inner: S, authenticator: Arc<Authenticator>) -> Self {
-        Self { inner, authenticator }
+    pub fn new(inner: S, authenticator: Arc<Authenticator>, audit: AuditLog) -> Self {
+        Self { inner, authenticator, audit }
     }
 }
 
@@ -85,21 +90,43 @@ where
         // `poll_ready` has made this instance ready, not its clone.
         let clone = self.inner.clone();
         let (mut inner, authenticator) = (mem::replace(&mut self.inner, clone), self.authenticator.clone());
+        let audit = CallAudit::new(self.audit.clone(), &request);
         let (mut head, body) = request.into_parts();
         Box::pin(async move {
+            let mut audit = audit;
             let admitted = match admit(&authenticator, &head, required).await {
                 Ok(admitted) if required_role != RequiredRole::UnknownMethod => admitted,
                 Ok(_) => return Ok(Status::from(ServiceError::UnknownMethod(head.uri.path().to_owned())).into_http()),
-                Err(denied) => return Ok(Status::from(ServiceError::from(denied)).into_http()),
+                Err(Refusal { denied, principal }) => {
+                    let status = Status::from(ServiceError::from(denied));
+                    audit.principal = principal;
+                    audit.refused(&status);
+                    return Ok(status.into_http());
+                }
             };
+            audit.admitted(&admitted, &mut head.extensions);
+            if let Err(error) = scope::require_open(&admitted.principal, head.uri.path()) {
+                let status = Status::from(error);
+                audit.refused(&status);
+                return Ok(status.into_http());
+            }
             head.extensions.insert(admitted.principal.clone());
             let request = http::Request::from_parts(head, body);
             // A unary call is always answered: a client would repeat a write that seems to be rejected.
             if is_unary || !admitted.may_end() {
-                return inner.call(request).await;
+                let response = inner.call(request).await?;
+                audit.answered(response.headers());
+                return Ok(response);
             }
             let request = fail_request_when(request, credentials_ended(admitted.clone()));
-            Ok(cut_when(inner.call(request).await?, credentials_ended(admitted)))
+            let response = inner.call(request).await?;
+            audit.answered(response.headers());
+            let ended = async move {
+                let status = credentials_ended(admitted).await;
+                audit.refused(&status);
+                status
+            };
+            Ok(cut_when(response, ended))
         })
     }
 }
@@ -110,15 +137,21 @@ async fn credentials_ended(admitted: Admitted) -> Status {
 }
 
 /// Authenticates and authorises a request, and counts rejections.
-async fn admit(authenticator: &Authenticator, head: &http::request::Parts, required: Role) -> Result<Admitted, Denied> {
+async fn admit(
+    authenticator: &Authenticator,
+    head: &http::request::Parts,
+    required: Role,
+) -> Result<Admitted, Refusal> {
     let admitted = match credentials(head) {
         Ok(credentials) => authenticator.admit(credentials, required).await,
-        Err(denied) => Err(denied),
+        Err(denied) => Err(denied.into()),
     };
     match &admitted {
         Ok(_) => {}
-        Err(Denied::TooOften(_)) => metrics::counter!("readout_rate_limited_total").increment(1),
-        Err(denied) => {
+        Err(Refusal { denied: Denied::TooOften(_), .. }) => {
+            metrics::counter!("readout_rate_limited_total").increment(1)
+        }
+        Err(Refusal { denied, .. }) => {
             metrics::counter!("readout_refused_credentials_total", "reason" => denied.metric()).increment(1);
         }
     }

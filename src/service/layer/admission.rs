@@ -70,7 +70,8 @@ enum Class {
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Methods that are queries: their work grows with the data.
-const QUERIES: [&str; 7] = [
+const QUERIES: [&str; 8] = [
+    "ListAuditEvents",
     "ListArticles",
     "ListParticipants",
     "ListMeetings",
@@ -79,9 +80,6 @@ const QUERIES: [&str; 7] = [
     "FindPath",
     "AggregateMeetings",
 ];
-/// Prefixes of the names of methods that write.
-const WRITE_PREFIXES: [&str; 10] =
-    ["Create", "Update", "Delete", "Undelete", "Erase", "Add", "Retract", "Merge", "Split", "Ingest"];
 
 impl Class {
     fn of(method: &Method) -> Self {
@@ -90,7 +88,7 @@ impl Class {
             _ if method.is_streaming => Self::Stream,
             name if name.starts_with("BatchGet") => Self::Batch,
             name if QUERIES.contains(&name) => Self::Query,
-            name if WRITE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => Self::Write,
+            _ if method.is_write() => Self::Write,
             _ => Self::Read,
         }
     }

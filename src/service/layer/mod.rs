@@ -10,10 +10,11 @@
 //! 8. `same_server` refuses reads with `readout-min-position` if the database server has changed meanwhile.
 //! 9. `compression` keeps small answers uncompressed.
 //!
-//! `call_body` and `terminate_body` are tools that several layers use.
+//! `call_audit`, `call_body` and `terminate_body` are tools that several layers use.
 
 pub mod access;
 pub mod admission;
+pub mod call_audit;
 mod call_body;
 pub mod call_metrics;
 pub mod compression;
@@ -36,7 +37,7 @@ use self::{
     access::Access, admission::Admission, compression::Compression, deadline::Deadlines, error_details::ErrorDetails,
     header_limit::HeaderLimit, observe::Observe, only_grpc::OnlyGrpc, same_server::SameServer,
 };
-use crate::{access::Authenticator, store::pool::server_watch::ServerWatch};
+use crate::{access::Authenticator, audit::AuditLog, store::pool::server_watch::ServerWatch};
 
 /// The limits that the layers enforce.
 #[derive(Debug, Clone, Copy)]
@@ -66,11 +67,12 @@ pub fn around(
     routes: Routes,
     authenticator: Arc<Authenticator>,
     limits: Limits,
+    audit: AuditLog,
     stopping: CancellationToken,
     server_watch: Arc<ServerWatch>,
 ) -> Layers {
     let checked = SameServer::new(Compression::new(routes.prepare()), server_watch);
     let admitted = Admission::new(checked, &limits, stopping);
-    let bounded = Deadlines::new(Access::new(admitted, authenticator), limits.call_timeout);
+    let bounded = Deadlines::new(Access::new(admitted, authenticator, audit), limits.call_timeout);
     OnlyGrpc::new(Observe::new(ErrorDetails::new(HeaderLimit::new(bounded))))
 }

@@ -52,9 +52,10 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let metrics = self.metrics.of(request.uri().path());
         let id = RequestId::of(request.headers());
+        request.extensions_mut().insert(id.clone());
         let call = CallSpan::new(metrics, &id, request.headers());
         let span = call.span.clone();
         let response = span.in_scope(|| self.inner.call(request));

@@ -238,6 +238,7 @@ async fn prepare_create(
     let mut meeting = request.meeting.clone().unwrap_or_default();
     meeting.set_review(Review::Unreviewed);
     let source = load_source(api, &request.source_article).await?;
+    let read_articles = call.scope.require(&source.article)?;
     let report = Report {
         account: meeting.account.take(),
         article: request.source_article.clone(),
@@ -265,6 +266,7 @@ async fn prepare_create(
     let write = Write {
         reports: vec![Put::new(report_id, report)],
         meetings: vec![Put::new(meeting_id, meeting)],
+        read_articles,
         ..call.write(&answer)
     };
     Ok(WritePlan::Write(answer, vec![write]))
@@ -286,6 +288,7 @@ async fn prepare_report(
     };
     let (target, completed) = tokio::join!(load_target(api, request, meeting_id), completed);
     let ((former, mut inputs), (source, mut report)) = (target?, completed?);
+    let read_articles = call.scope.require(&source.article)?;
     report.meeting.clone_from(&request.meeting);
     let now = SystemTime::now();
     report.make_first_revision(report_id, now);
@@ -308,8 +311,8 @@ async fn prepare_report(
         Some(_) => inputs.put(meeting, change::Kind::Reported),
         None => Put::new(meeting_id, meeting),
     };
-    let write =
-        Write { reports: vec![Put::new(report_id, report.clone())], meetings: vec![meeting], ..call.write(&report) };
+    let reports = vec![Put::new(report_id, report.clone())];
+    let write = Write { reports, meetings: vec![meeting], read_articles, ..call.write(&report) };
     Ok(WritePlan::Write(report, vec![write]))
 }
 

@@ -47,6 +47,7 @@ pub async fn prepare(
         return Err(ServiceError::AlreadyRetracted(former.name));
     }
     let former = with_etag(former, &request.etag)?;
+    let read_articles = call.scope.require_stored(&api.store, &former.article).await?;
     let correcting = &request.correcting_article;
     let correcting_ids: Vec<Uuid> = Collection::Articles.id(correcting).into_iter().collect();
     require_live::<Article>(&api.store, &correcting_ids).await?;
@@ -56,6 +57,7 @@ pub async fn prepare(
     let answer = reports.first().map(|put| put.record.clone()).unwrap_or_default();
     Ok(plan_revision(call, request.validate_only, answer, |write| {
         (write.reports, write.meetings, write.reason) = (reports, meetings, reason);
+        write.read_articles = read_articles;
     }))
 }
 

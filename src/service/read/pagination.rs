@@ -5,6 +5,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use chrono::DateTime;
 use futures_util::{Stream, stream};
 use prost::Message;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,12 +16,13 @@ use super::stream_lifetime::Ended;
 use crate::{
     fairness::{Call, FairQueue, Permit},
     pb::{
-        ListArticleRevisionsRequest, ListArticlesRequest, ListCounterpartsRequest, ListMeetingRevisionsRequest,
-        ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
-        ListStatementsRequest,
+        ListArticleRevisionsRequest, ListArticlesRequest, ListAuditEventsRequest, ListCounterpartsRequest,
+        ListMeetingRevisionsRequest, ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest,
+        ListReportsRequest, ListStatementsRequest,
     },
     service::{Api, error::ServiceError},
     store::{
+        audit_event::EventKey,
         change::Position,
         query::{QueryClass, list::Keyset},
         statement::StatementPosition,
@@ -83,6 +85,19 @@ impl Key for Keyset {
     }
 }
 
+/// Lists of audit events.
+impl Key for EventKey {
+    fn to_bytes(self) -> Vec<u8> {
+        [self.time.timestamp_micros().to_be_bytes(), self.id.to_be_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (time, id) = bytes.split_first_chunk()?;
+        let time = DateTime::from_timestamp_micros(i64::from_be_bytes(*time))?;
+        Some(Self { time, id: i64::from_be_bytes(id.try_into().ok()?) })
+    }
+}
+
 /// Lists of revisions, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevisionNumber(pub i64);
@@ -135,6 +150,7 @@ macro_rules! paged {
 paged!(ListArticlesRequest, "articles", Keyset);
 paged!(ListParticipantsRequest, "participants", Keyset);
 paged!(ListMeetingsRequest, "meetings", Keyset);
+paged!(ListAuditEventsRequest, "audit events", EventKey);
 paged!(ListReportsRequest, "reports", Uuid);
 paged!(ListStatementsRequest, "statements", StatementPosition);
 paged!(ListCounterpartsRequest, "counterparts", Keyset);

@@ -6,7 +6,12 @@ use super::{
     details::{info, retry_later, status, with_details},
     store,
 };
-use crate::{access::Denied, model::role::Role, pb::ErrorReason};
+use crate::{
+    access::Denied,
+    model::{role::Role, text::quoted::quoted},
+    pb::ErrorReason,
+    service::error::ScopeSubject,
+};
 
 /// Converts a denial to its status.
 pub(super) fn denied(denied: Denied) -> Status {
@@ -53,6 +58,25 @@ pub(super) fn text_hidden(name: String, role: Role) -> Status {
     );
     let metadata = [("name", name), ("required", required.to_owned()), ("role", role.to_owned())];
     status(Code::PermissionDenied, ErrorReason::TextHidden, message, metadata)
+}
+
+/// The status of a write that is out of the caller's scope.
+pub(super) fn out_of_scope(scope: String, subject: ScopeSubject) -> Status {
+    let required = quoted(&scope);
+    let (key, value, message) = match subject {
+        ScopeSubject::Article(name) => {
+            ("name", name.clone(), format!("{name} is not in the caller's scope {required}"))
+        }
+        ScopeSubject::NewArticle(uri) => {
+            let message = format!("the article {} is not in the caller's scope {required}", quoted(&uri));
+            ("uri", uri, message)
+        }
+        ScopeSubject::Method(name) => {
+            let message = format!("the caller writes only articles in the scope {required}, and this write has none");
+            ("method", name, message)
+        }
+    };
+    status(Code::PermissionDenied, ErrorReason::OutOfScope, message, [("scope", scope), (key, value)])
 }
 
 /// An UNAUTHENTICATED status with `www-authenticate`, which HTTP requires to name the accepted scheme (RFC 9110,

@@ -193,6 +193,7 @@ impl From<ServiceError> for Status {
             }
             ServiceError::Late => late(),
             ServiceError::Denied(denied) => access::denied(denied),
+            ServiceError::OutOfScope { scope, subject } => access::out_of_scope(scope, subject),
             ServiceError::UnknownMethod(path) => unknown_method(&path),
             ServiceError::Stopping => retry_later(Reason::ShuttingDown, STOPPING),
             ServiceError::Ended(Ended { reason, resume }) => match reason {

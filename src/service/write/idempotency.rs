@@ -6,11 +6,13 @@
 use prost::Message;
 use tonic::Request;
 
-use super::WritePlan;
+use super::{
+    WritePlan,
+    scope::{Subject, WriteScope},
+};
 use crate::{
     model::{
         canonical::{Canonical, content},
-        role::Role,
         rules::{Check, ClearOutput},
     },
     pb::{
@@ -22,10 +24,11 @@ use crate::{
     service::{
         check,
         error::ServiceError,
-        metadata::{actor, role},
+        metadata::{actor, origin},
     },
     store::{
         Store,
+        origin::Origin,
         write::{Answer, Write, idempotency},
     },
 };
@@ -35,12 +38,16 @@ use crate::{
 pub struct WriteCall {
     /// The caller, as recorded with the write.
     pub actor: String,
-    /// The caller's role. The lowest one until it is set: some writes of a method need a higher role than the method.
-    pub role: Role,
+    /// The origin in the audit log.
+    origin: Origin,
     /// Full name of the method.
     pub method: &'static str,
     /// The caller's id for the request; empty without one.
     pub request_id: String,
+    /// The scopes of the caller.
+    pub scope: WriteScope,
+    /// The article of the request, if the caller has scopes.
+    subject: Subject,
     /// Hash of the canonical request.
     body_hash: BodyHash,
     /// Hash of the request as it was sent, before canonicalisation. Answers stored by release 0.1.0 have this one.
@@ -57,10 +64,16 @@ pub trait WriteRequest: Message + Canonical + Clone {
     fn request_id(&self) -> &str;
     /// True if the request is only to be checked, and nothing written.
     fn validate_only(&self) -> bool;
+    /// The article by which the write is in scope.
+    fn subject(&self) -> Subject;
+    /// The reason that the caller gives; empty without one.
+    fn reason(&self) -> &str {
+        ""
+    }
 }
 
 macro_rules! write_requests {
-    ($service:literal: $($method:literal $request:ident),+) => {
+    ($service:literal: $($method:literal $request:ident($subject:expr) $($reason:ident)?),+) => {
         $(impl WriteRequest for $request {
             const METHOD: &'static str = concat!("readout.v1.", $service, "/", $method);
 
@@ -71,20 +84,43 @@ macro_rules! write_requests {
             fn validate_only(&self) -> bool {
                 self.validate_only
             }
+
+            fn subject(&self) -> Subject {
+                let subject: fn(&Self) -> Subject = $subject;
+                subject(self)
+            }
+
+            $(fn reason(&self) -> &str {
+                &self.$reason
+            })?
         })+
     };
 }
 
-write_requests!("ArticleService": "CreateArticle" CreateArticleRequest, "UpdateArticle" UpdateArticleRequest,
-    "DeleteArticle" DeleteArticleRequest, "UndeleteArticle" UndeleteArticleRequest,
-    "EraseArticleText" EraseArticleTextRequest);
-write_requests!("ParticipantService": "CreateParticipant" CreateParticipantRequest,
-    "UpdateParticipant" UpdateParticipantRequest, "DeleteParticipant" DeleteParticipantRequest,
-    "UndeleteParticipant" UndeleteParticipantRequest);
-write_requests!("MeetingService": "CreateMeeting" CreateMeetingRequest, "AddReport" AddReportRequest,
-    "UpdateMeeting" UpdateMeetingRequest, "DeleteMeeting" DeleteMeetingRequest,
-    "UndeleteMeeting" UndeleteMeetingRequest, "RetractReport" RetractReportRequest,
-    "MergeMeetings" MergeMeetingsRequest, "SplitMeeting" SplitMeetingRequest);
+write_requests!("ArticleService":
+    "CreateArticle" CreateArticleRequest(|request| Subject::of_new(request.article.as_ref())),
+    "UpdateArticle" UpdateArticleRequest(|request| {
+        Subject::Stored(request.article.as_ref().map(|article| article.name.clone()).unwrap_or_default())
+    }),
+    "DeleteArticle" DeleteArticleRequest(|request| Subject::Stored(request.name.clone())),
+    "UndeleteArticle" UndeleteArticleRequest(|request| Subject::Stored(request.name.clone())),
+    "EraseArticleText" EraseArticleTextRequest(|request| Subject::Stored(request.name.clone())) reason);
+write_requests!("ParticipantService":
+    "CreateParticipant" CreateParticipantRequest(|_| Subject::None),
+    "UpdateParticipant" UpdateParticipantRequest(|_| Subject::None),
+    "DeleteParticipant" DeleteParticipantRequest(|_| Subject::None),
+    "UndeleteParticipant" UndeleteParticipantRequest(|_| Subject::None));
+write_requests!("MeetingService":
+    "CreateMeeting" CreateMeetingRequest(|request| Subject::Stored(request.source_article.clone())),
+    "AddReport" AddReportRequest(|request| {
+        Subject::Stored(request.report.as_ref().map(|report| report.article.clone()).unwrap_or_default())
+    }),
+    "UpdateMeeting" UpdateMeetingRequest(|_| Subject::None) reason,
+    "DeleteMeeting" DeleteMeetingRequest(|_| Subject::None),
+    "UndeleteMeeting" UndeleteMeetingRequest(|_| Subject::None),
+    "RetractReport" RetractReportRequest(|request| Subject::OfReport(request.name.clone())) reason,
+    "MergeMeetings" MergeMeetingsRequest(|_| Subject::None) reason,
+    "SplitMeeting" SplitMeetingRequest(|_| Subject::None) reason);
 
 impl WriteCall {
     /// Reads a write request whose output-only fields are ignored and whose fields keep the rules of the contract.
@@ -103,23 +139,29 @@ impl WriteCall {
     /// # Errors
     /// Those of [`actor`].
     pub fn read<R: WriteRequest>(request: Request<R>) -> Result<(Self, R), ServiceError> {
-        let (actor, role) = (actor(&request)?, role(&request)?);
+        let actor = actor(&request)?;
+        let (mut origin, scope) = (origin(&request, R::METHOD)?, WriteScope::of(&request, R::METHOD)?);
         let mut request = request.into_inner();
+        request.reason().clone_into(&mut origin.reason);
         let id = if request.validate_only() { String::new() } else { request.request_id().to_owned() };
-        let call = Self { role, ..Self::new(R::METHOD, actor, id, &mut request) };
+        let mut call = Self::new(origin, (actor, scope), id, &mut request);
+        if call.scope.is_bound() {
+            call.subject = request.subject();
+        }
         Ok((call, request))
     }
 
-    /// A call of `method`; makes the request canonical. Pass an empty `request_id` for a request that is only
+    /// A call of the origin's method; makes the request canonical. Pass an empty `request_id` for a request that is only
     /// validated: its answer is then not stored.
     pub fn new(
-        method: &'static str,
-        actor: String,
+        origin: Origin,
+        (actor, scope): (String, WriteScope),
         request_id: String,
         request: &mut (impl Message + Canonical + Clone),
     ) -> Self {
-        let mut call =
-            Self { actor, role: Role::Reader, method, request_id, body_hash: [0; 32], former_body_hash: [0; 32] };
+        let (body_hash, former_body_hash) = ([0; 32], [0; 32]);
+        let (method, subject) = (origin.method, Subject::None);
+        let mut call = Self { actor, origin, method, request_id, scope, subject, body_hash, former_body_hash };
         if call.request_id.is_empty() {
             request.canonicalize();
             return call;
@@ -150,16 +192,21 @@ impl WriteCall {
     /// Prepares a write, unless the request was answered before: then the plan is the stored answer.
     ///
     /// # Errors
-    /// Those of [`Self::stored_answer`] and of `prepare`.
+    /// Those of [`Self::stored_answer`] and of `prepare`, and `OutOfScope`.
     pub async fn with_idempotency<T: Message + Default>(
         &self,
         store: &Store,
         prepare: impl Future<Output = Result<WritePlan<T>, ServiceError>>,
     ) -> Result<WritePlan<T>, ServiceError> {
+        self.scope.require_subject(store, &self.subject).await?;
         if let Some(answer) = self.stored_answer(store).await? {
             return Ok(WritePlan::Unchanged(answer));
         }
-        match prepare.await {
+        let prepared = prepare.await;
+        if let Ok(WritePlan::Write(_, writes)) = &prepared {
+            writes.iter().try_for_each(|write| self.scope.check(write))?;
+        }
+        match prepared {
             // A concurrent retry of this request may have caused the error by succeeding: return its stored answer.
             Err(error) => self.stored_answer(store).await?.map(WritePlan::Unchanged).ok_or(error),
             plan => plan,
@@ -168,7 +215,12 @@ impl WriteCall {
 
     /// An empty write of this call.
     pub fn empty_write(&self) -> Write {
-        Write { actor: self.actor.clone(), request_id: self.request_id.clone(), ..Default::default() }
+        Write {
+            actor: self.actor.clone(),
+            audit: Some(self.origin.clone()),
+            request_id: self.request_id.clone(),
+            ..Default::default()
+        }
     }
 
     /// A write of this call that stores only the answer.

@@ -10,11 +10,12 @@
 //!
 //! The locks only avoid wasted preparations within this instance. Correctness rests on the committer's check.
 //!
-//! `revise` holds the steps that updates, deletions and undeletions share. `stale_evidence` checks the evidence of
+//! `scope` keeps the writes of callers with scopes to the articles in them. `revise` holds the steps that updates, deletions and undeletions share. `stale_evidence` checks the evidence of
 //! reports against an article's replaced text.
 
 pub mod idempotency;
 pub mod revise;
+pub mod scope;
 pub mod stale_evidence;
 
 use std::{fmt::Display, future::Future};
@@ -28,6 +29,7 @@ use tonic::{
 use self::idempotency::WriteCall;
 use super::{Api, error::ServiceError, read::NEW_SERVER_TIMEOUT};
 use crate::{
+    audit::AuditLevel,
     feed::committer::SubmitOutcome,
     store::{
         StoreError,
@@ -102,13 +104,21 @@ impl Api {
                 WritePlan::Unchanged(answer) => {
                     return Ok((answer, vec![head(self.store.reads()).await?]));
                 }
-                WritePlan::Write(answer, writes) => match self.committer.submit(writes).await? {
+                WritePlan::Write(answer, writes) => match self.committer.submit(self.audited(writes)).await? {
                     SubmitOutcome::Committed(positions) => return Ok((answer, positions)),
                     SubmitOutcome::Stale => {}
                 },
             }
         }
         Err(ServiceError::Contention)
+    }
+
+    /// The writes without their events, unless writes are audited.
+    fn audited(&self, mut writes: Vec<Write>) -> Vec<Write> {
+        if self.audit.level() == AuditLevel::None {
+            writes.iter_mut().for_each(|write| write.audit = None);
+        }
+        writes
     }
 }
 

@@ -121,10 +121,21 @@ impl ConnectionPools {
             GatedPool { pool: pool(connections).connect_lazy_with(query_options.clone()), queue }
         };
         // A notification need not survive a crash: listeners read the table. The feed's statements belong to no call,
-        // so that the call's timeout does not apply.
-        let feed_options = options.clone().options([("synchronous_commit", "off"), ("statement_timeout", "30s")]);
+        // so that the call's timeout does not apply. They read ranges of positions, for which one plan is right: by the
+        // index, also if the table was empty when the plan was made. To plan a page costs as much as to read it.
+        let feed_options = options.clone().options([
+            ("synchronous_commit", "off"),
+            ("statement_timeout", "30s"),
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_seqscan", "off"),
+            ("enable_bitmapscan", "off"),
+        ]);
+        // Reads by key use the index of the key, however many keys there are, and to plan them costs more than to run
+        // them. A plan that was made while a table was empty must not read the whole table later.
+        let key_options =
+            options.clone().options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")]);
         Self {
-            reads: pool(limits.reads).connect_lazy_with(options.clone()),
+            reads: pool(limits.reads).connect_lazy_with(key_options),
             pages: gated("page", limits.pages, limits.wait),
             // A stream may wait without a limit.
             chunks: gated("chunk", limits.chunks, FOR_EVER),

@@ -11,7 +11,7 @@ use std::{
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::{Instant, timeout};
 
-use super::{BatchOutcome, Claim, Write, idempotency, provenance::attributed, reference, settle_queue};
+use super::{BatchOutcome, Claim, Write, append, idempotency, provenance::attributed, reference, settle_queue};
 use crate::store::{
     BATCH_TIMEOUT, StoreError, Tx, article, article_text,
     change::{self, Position},
@@ -73,9 +73,10 @@ async fn commit_on(
 
     let changes: Vec<_> = batch
         .iter()
-        .map(|write| change::WriteChanges {
+        .map(|write| append::WriteChanges {
             actor: &write.actor,
             request_id: &write.request_id,
+            audit: write.audit.as_ref(),
             entries: write.changes().collect(),
         })
         .collect();
@@ -88,7 +89,7 @@ async fn commit_on(
         return Ok(BatchOutcome::Lost(lost));
     }
     let is_unsettled = settle_queue::enqueue(&mut tx, batch).await?;
-    let appended = change::append(&mut tx, &changes).await?;
+    let appended = append::append(&mut tx, &changes).await?;
     let epoch = epoch::judge_appended(&mut tx, known, &appended).await?;
     let started = Instant::now();
     tx.commit().await.map_err(StoreError::of_commit)?;

@@ -6,6 +6,7 @@
 //! references (see `reference`), assigns the positions and commits. A lost claim rolls the batch back, and its writes
 //! are prepared again.
 
+pub mod append;
 pub mod claims;
 pub mod columns;
 pub mod commit;
@@ -19,7 +20,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::change;
+use super::{change, origin::Origin};
 use crate::{
     model::{
         article::TextHash,
@@ -33,6 +34,8 @@ use crate::{
 pub struct Write {
     /// The caller.
     pub actor: String,
+    /// The origin of the write in the audit log. `None` for writes of the service itself, which are not audited.
+    pub audit: Option<Origin>,
     /// The caller's id for the request; empty without one.
     pub request_id: String,
     /// The caller's reason; empty if none was given.
@@ -51,6 +54,8 @@ pub struct Write {
     pub settles: Option<SettleTask>,
     /// The version of the groups of copies that this write relies on, if it does.
     pub groups: Option<i64>,
+    /// Articles that this write relies on, with the revision that was read, besides those that its new reports cite.
+    pub read_articles: Vec<(Uuid, i64)>,
 }
 
 /// An article or a meeting that must be settled again.
@@ -118,8 +123,8 @@ impl<R: Resource> Put<R> {
         }
     }
 
-    fn change(&self) -> change::NewChange {
-        change::NewChange { collection: R::COLLECTION, id: self.id, kind: self.kind, revision: self.record.revision() }
+    fn change(&self) -> append::NewChange {
+        append::NewChange { collection: R::COLLECTION, id: self.id, kind: self.kind, revision: self.record.revision() }
     }
 }
 
@@ -216,7 +221,7 @@ impl Write {
         self.changes().count()
     }
 
-    fn changes(&self) -> impl Iterator<Item = change::NewChange> {
+    fn changes(&self) -> impl Iterator<Item = append::NewChange> {
         let participants = self.participants.iter().map(|participant| participant.put.change());
         let articles = self.articles.iter().map(|article| article.put.change());
         let reports = self.reports.iter().map(Put::change);

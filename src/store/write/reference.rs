@@ -39,6 +39,7 @@ pub(in crate::store) fn shared_claims(write: &Write) -> BTreeSet<Claim> {
     for report in active_reports() {
         reference(Collection::Articles, &report.record.article);
     }
+    claims.extend(write.read_articles.iter().map(|(id, _)| Claim::Live(Collection::Articles, *id)));
     let accounts = active_reports().filter_map(|report| report.record.account.as_ref());
     claims.extend(accounts.flat_map(participants).map(|id| Claim::Live(Collection::Participants, id)));
 
@@ -110,7 +111,7 @@ pub(in crate::store) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut Has
     check_ancestry(tx, batch, lost).await
 }
 
-/// The articles of new reports, each with the revision on which the report was made. Its evidence was checked against a
+/// The articles that a write relies on, and those of new reports, each with the revision on which the report was made. Its evidence was checked against a
 /// text, and its meeting settled with an origin, that a later revision may not have. Articles of the same write are
 /// left out.
 fn cited_articles(batch: &[&Write]) -> (Vec<Uuid>, Vec<i64>) {
@@ -118,7 +119,7 @@ fn cited_articles(batch: &[&Write]) -> (Vec<Uuid>, Vec<i64>) {
         let is_own = |id: Uuid| write.articles.iter().any(|article| article.put.id == id);
         let new = write.reports.iter().filter(|report| report.replaces.is_none()).map(|report| &report.record);
         let cited = new.filter_map(|report| Some((Collection::Articles.id(&report.article)?, report.article_revision)));
-        cited.filter(move |(id, _)| !is_own(*id))
+        cited.chain(write.read_articles.iter().copied()).filter(move |(id, _)| !is_own(*id))
     });
     cited.collect::<BTreeSet<_>>().into_iter().unzip()
 }

@@ -31,6 +31,7 @@ pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         of("MeetingService/GetReport", &GetReportRequest { name: world.report.clone(), read_time }),
         of("IngestService/IngestStory", &base::ingest(world)),
         of("ChangeService/ListChanges", &list_changes()),
+        of("AuditService/ListAuditEvents", &ListAuditEventsRequest { page_size: 1, ..Default::default() }),
         of("FilterService/ListFilterFields", &ListFilterFieldsRequest { collection: "meetings".into() }),
     ];
     requests.extend(revisions::all(world).await);

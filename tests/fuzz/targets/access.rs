@@ -33,6 +33,7 @@ fn verifier() -> (Runtime, Jwts) {
         audience: "readout".into(),
         algorithms: ALGORITHMS.into(),
         role_claim: "readout_role".into(),
+        scope_claim: "readout_scope".into(),
         keys: KeySource::File(keys.path().to_owned()),
     };
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -165,6 +165,8 @@ impl Comparison {
             ChangeCollection(collection) => subject.collection == *collection,
             ChangeKind(kind) => subject.kind == *kind,
             ChangeName(collection, id) => (subject.collection, subject.id) == (*collection, *id),
+            // Audit events are not changes.
+            EventTime(..) | EventPrincipal(_) | EventMethod(_) | EventName(_) | EventOutcome(_) => false,
         }
     }
 

@@ -227,6 +227,38 @@ pub static ARTICLES: &FilterSchema = &FilterSchema {
     functions: &[],
 };
 
+/// The fields of audit events.
+pub static AUDIT_EVENTS: &FilterSchema = &FilterSchema {
+    fields: &[
+        Field::single("time", Time(EventTime), "time >= \"2020-09-04T12:00:00Z\"", "The time of the event."),
+        Field::single(
+            "principal",
+            Text(EventPrincipal),
+            "principal = \"token/pipeline\"",
+            "The caller, or its address if its credentials do not hold.",
+        ),
+        Field::single(
+            "method",
+            Text(EventMethod),
+            "method = DeleteMeeting",
+            "The method, with or without its service: \"readout.v1.MeetingService/DeleteMeeting\".",
+        ),
+        Field::repeated(
+            "name",
+            Text(EventName),
+            "name = \"meetings/0198f2d1-7c0e-7000-8000-0123456789ab\"",
+            "A record that the call wrote or asked for, or the principal or name of a token.",
+        ),
+        Field::single(
+            "outcome",
+            Text(EventOutcome),
+            "outcome = ROLE_TOO_LOW",
+            "OK, UNCHANGED, or the reason of the error.",
+        ),
+    ],
+    functions: &[],
+};
+
 /// The fields of changes: their own, and those of their resources with the resource's name as prefix. There is no
 /// `meeting.article`, because a meeting does not name its articles: use `report.article`.
 pub static CHANGES: LazyLock<FilterSchema> = LazyLock::new(|| {
@@ -279,10 +311,11 @@ pub static CHANGES: LazyLock<FilterSchema> = LazyLock::new(|| {
     FilterSchema { fields: fields.leak(), functions: functions.collect::<Vec<_>>().leak() }
 });
 
-/// The fields of a collection, or of `changes` or `participations`, by its name in ListFilterFields.
+/// The fields of a collection, or of `audit_events`, `changes` or `participations`, by its name in ListFilterFields.
 pub fn filter_schema(name: &str) -> Option<&'static FilterSchema> {
     match name {
         "articles" => Some(ARTICLES),
+        "audit_events" => Some(AUDIT_EVENTS),
         "changes" => Some(&CHANGES),
         "meetings" => Some(MEETINGS),
         "participants" => Some(PARTICIPANTS),

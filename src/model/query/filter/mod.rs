@@ -22,7 +22,7 @@ use uuid::Uuid;
 pub use self::{
     error::FilterError,
     evaluate::FilterInput,
-    fields::{ARTICLES, CHANGES, MEETINGS, PARTICIPANTS, PARTICIPATIONS, filter_schema},
+    fields::{ARTICLES, AUDIT_EVENTS, CHANGES, MEETINGS, PARTICIPANTS, PARTICIPATIONS, filter_schema},
     parse::{MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, parse},
     range::{ComparisonOp, DateRange, TimeRange},
     schema::{Field, FilterSchema, Function, FunctionCall},
@@ -47,6 +47,15 @@ pub enum Filter {
 impl Filter {
     /// The empty filter.
     pub const EVERYTHING: Self = Self::And(Vec::new());
+
+    /// The bounds of `time` that every event has which the filter matches.
+    pub fn times_of_events(&self) -> Self {
+        match self {
+            Self::And(parts) => Self::And(parts.iter().map(Self::times_of_events).collect()),
+            Self::Compare(Comparison::EventTime(..)) => self.clone(),
+            _ => Self::EVERYTHING,
+        }
+    }
 }
 
 /// A field and the value that it is compared with: for equality, unless there is a [`ComparisonOp`].
@@ -138,4 +147,14 @@ pub enum Comparison {
     ChangeKind(pb::change::Kind),
     /// `name` of a change: the name of its resource.
     ChangeName(Collection, Uuid),
+    /// `time` of an audit event.
+    EventTime(ComparisonOp, TimeRange),
+    /// `principal` of an audit event.
+    EventPrincipal(String),
+    /// `method` of an audit event: its full name, or its name without the service.
+    EventMethod(String),
+    /// `name` of an audit event: one of its names.
+    EventName(String),
+    /// `outcome` of an audit event.
+    EventOutcome(String),
 }

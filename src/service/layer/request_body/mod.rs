@@ -32,6 +32,7 @@ use self::{
     decompress::Compression,
     message_reader::{Content, MessageReader, Part},
 };
+use super::call_audit::RequestedNames;
 use crate::{fairness::Caller, service::method::Method};
 
 /// The header that states the compression of a request.
@@ -57,6 +58,9 @@ pub async fn read_whole(
     loop {
         match poll_fn(|context| reader.poll_part(context, content)).await {
             Some(Ok(Part::Message(chunks))) => {
+                if let Some(names) = head.extensions.get::<RequestedNames>() {
+                    names.read(&chunks, method);
+                }
                 frames.extend(chunks.into_iter().map(|chunk| Ok(Frame::data(chunk))));
                 content = Content::Skip;
             }

@@ -159,6 +159,17 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, positive
         ChangeKind(kind) => column(query, "change.kind", *kind as i16, positive),
         // Ids are unique over all collections.
         ChangeName(_, id) => column(query, "change.id", id, positive),
+        EventTime(order, TimeRange { from, until }) => {
+            moment(query, ["audit_event", ".time"], *order, (*from, *until), positive);
+        }
+        EventPrincipal(name) => column(query, "audit_event.principal", name, positive),
+        EventMethod(method) if method.contains('/') => column(query, "audit_event.method", method, positive),
+        EventMethod(method) => column(query, "split_part(audit_event.method, '/', 2)", method, positive),
+        EventName(name) => {
+            query.push(if positive { "(" } else { "not (" });
+            query.push_bind(name).push(" = any(audit_event.names))");
+        }
+        EventOutcome(outcome) => column(query, "audit_event.outcome", outcome, positive),
     }
 }
 

@@ -1,0 +1,136 @@
+//! The task that stores the events that wait.
+
+use std::{mem, time::Duration};
+
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+
+use super::AuditLog;
+use crate::store::{
+    Store, StoreError,
+    audit_event::{self, NewEvent},
+};
+
+/// Interval between runs.
+const PERIOD: Duration = Duration::from_millis(500);
+/// The principal of events of the service itself.
+const SERVICE: &str = "readout";
+
+/// Stores the events of calls until `stopping` is cancelled, and then those that still wait. Refusals and first uses of
+/// tokens are stored again after an error; reads are dropped.
+pub async fn run(log: AuditLog, store: Store, stopping: CancellationToken) {
+    let mut is_failing = false;
+    loop {
+        let is_last = tokio::select! {
+            () = time::sleep(PERIOD) => false,
+            () = log.shared.wake.notified() => false,
+            () = stopping.cancelled() => true,
+        };
+        match store_waiting(&log, &store).await {
+            Ok(()) => is_failing = false,
+            // A standby cannot store them: the log has them as lines only.
+            Err(error) if !mem::replace(&mut is_failing, true) => {
+                tracing::warn!(%error, "audit events could not be stored, and are stored later or dropped");
+            }
+            Err(_) => {}
+        }
+        if is_last {
+            return;
+        }
+    }
+}
+
+async fn store_waiting(log: &AuditLog, store: &Store) -> Result<(), StoreError> {
+    let (token_uses, reads, unstored) = {
+        let mut waiting = log.waiting();
+        (mem::take(&mut waiting.token_uses), mem::take(&mut waiting.reads), waiting.refusals.unstored())
+    };
+    let stored_reads = insert_reads(log, store, &reads).await;
+    let mut uses = token_uses.into_iter();
+    while let Some(token_use) = uses.next() {
+        match audit_event::insert_first_use(store.feed(), token_use.token, &token_use.event).await {
+            Ok(true) => print(&token_use.event),
+            Ok(false) => {}
+            Err(error) => {
+                log.waiting().token_uses.extend([token_use].into_iter().chain(uses));
+                return Err(error);
+            }
+        }
+    }
+    if !unstored.new.is_empty() {
+        let (kinds, events): (Vec<_>, Vec<_>) = unstored.new.into_iter().unzip();
+        let keys = audit_event::insert(store.feed(), &events).await?;
+        let mut waiting = log.waiting();
+        for ((kind, event), key) in kinds.iter().zip(&events).zip(keys) {
+            waiting.refusals.note_stored(kind, key, event.count);
+        }
+    }
+    if !unstored.counts.is_empty() {
+        let counts: Vec<_> = unstored.counts.iter().map(|(_, key, count)| (*key, *count)).collect();
+        audit_event::set_counts(store.feed(), &counts).await?;
+        let mut waiting = log.waiting();
+        for (kind, key, count) in &unstored.counts {
+            waiting.refusals.note_stored(kind, *key, *count);
+        }
+    }
+    log.waiting().refusals.forget_stored();
+    stored_reads?;
+    store_dropped(log, store).await
+}
+
+async fn insert_reads(log: &AuditLog, store: &Store, reads: &[NewEvent]) -> Result<(), StoreError> {
+    for batch in reads.chunks(super::READS_BATCH) {
+        if let Err(error) = audit_event::insert(store.feed(), batch).await {
+            // The bound of a batch is small: the cast cannot overflow.
+            log.waiting().dropped_reads += batch.len() as i64;
+            return Err(error);
+        }
+        for event in batch {
+            tracing::debug!(
+                target: "readout::audit",
+                principal = event.principal,
+                peer = event.peer,
+                method = event.method,
+                names = event.names,
+                outcome = event.outcome,
+                request_id = event.request_id,
+                "read"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Stores the numbers of events that were dropped.
+async fn store_dropped(log: &AuditLog, store: &Store) -> Result<(), StoreError> {
+    for (kind, outcome) in [("read", "READS_DROPPED"), ("refusal", "REFUSALS_DROPPED")] {
+        let count = mem::take(log.waiting().dropped(kind));
+        if count == 0 {
+            continue;
+        }
+        let (principal, method) = (SERVICE.to_owned(), "readout/DropEvents".to_owned());
+        let event = NewEvent { principal, method, outcome: outcome.to_owned(), count, ..Default::default() };
+        if let Err(error) = audit_event::insert(store.feed(), &[event]).await {
+            *log.waiting().dropped(kind) += count;
+            return Err(error);
+        }
+        metrics::counter!("readout_audit_dropped_total", "kind" => kind).increment(count.unsigned_abs());
+        tracing::warn!(count, kind, "audit events were dropped");
+    }
+    Ok(())
+}
+
+/// Prints an event to the log.
+pub(super) fn print(event: &NewEvent) {
+    tracing::info!(
+        target: "readout::audit",
+        principal = event.principal,
+        peer = event.peer,
+        method = event.method,
+        names = event.names,
+        outcome = event.outcome,
+        request_id = event.request_id,
+        count = event.count,
+        "audited"
+    );
+}
