@@ -97,6 +97,7 @@ const EVENT_DRIVEN: [&str; 7] = [
     "readout_certificate_expiry_timestamp_seconds",
     "readout_rate_limited_total",
     "readout_refused_credentials_total",
+    "readout_audit_dropped_total",
     "readout_held_back_total",
     "readout_shed_total",
 ];
