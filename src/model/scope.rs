@@ -256,6 +256,23 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_scopes_are_limited_as_in_articles() {
+        use crate::model::rules::Check;
+        let (publisher, key, value) = (
+            |text: &str| article(text, &[]),
+            |text: &str| article("A", &[(text, "x")]),
+            |text: &str| article("A", &[("x", text)]),
+        );
+        let limited: [(usize, &dyn Fn(&str) -> Article); 3] =
+            [(MAX_PUBLISHER, &publisher), (MAX_LABEL_KEY, &key), (MAX_LABEL_VALUE, &value)];
+        for (max, article_with) in limited {
+            let violations = |count: usize| format!("{:?}", article_with(&"ə".repeat(count)).violations());
+            let [at_most, above] = [max, max + 1].map(violations);
+            assert!(!at_most.contains(&format!("{max}")) && above.contains(&format!("{max}")), "{max}: {above}");
+        }
+    }
+
+    #[test]
     fn list_of_scopes_is_not_empty_and_has_neither_repetitions_nor_contradictions() {
         let many = |count: usize| Scopes::new((0..count).map(|n| Scope::Publisher(n.to_string())).collect());
         assert_eq!(many(0), Err(ScopeError::None));
