@@ -258,18 +258,14 @@ mod tests {
     #[test]
     fn parts_of_scopes_are_limited_as_in_articles() {
         use crate::model::rules::Check;
-        let (publisher, key, value) = (
-            |text: &str| article(text, &[]),
-            |text: &str| article("A", &[(text, "x")]),
-            |text: &str| article("A", &[("x", text)]),
-        );
-        let limited: [(usize, &dyn Fn(&str) -> Article); 3] =
-            [(MAX_PUBLISHER, &publisher), (MAX_LABEL_KEY, &key), (MAX_LABEL_VALUE, &value)];
-        for (max, article_with) in limited {
+        let check = |max: usize, article_with: fn(&str) -> Article| {
             let violations = |count: usize| format!("{:?}", article_with(&"ə".repeat(count)).violations());
-            let [at_most, above] = [max, max + 1].map(violations);
-            assert!(!at_most.contains(&format!("{max}")) && above.contains(&format!("{max}")), "{max}: {above}");
-        }
+            let ([at_most, above], max) = ([max, max + 1].map(violations), max.to_string());
+            assert!(!at_most.contains(&max) && above.contains(&max), "{max}: {above}");
+        };
+        check(MAX_PUBLISHER, |text| article(text, &[]));
+        check(MAX_LABEL_KEY, |text| article("A", &[(text, "x")]));
+        check(MAX_LABEL_VALUE, |text| article("A", &[("x", text)]));
     }
 
     #[test]
