@@ -49,8 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("sizes.rs"), sizes::table(&pool)?)?;
     fs::write(out.join("migrations.rs"), migrations()?)?;
     fs::write(out.join("canonical.rs"), canonical::impls(&pool)?)?;
-    every_method_has_a_role(&pool)?;
-    every_write_has_a_scope_rule(&pool)
+    every_method_declares_its_callers(&pool)
 }
 
 /// The migrations as an array of `(version, description, statements)`, by version. `sqlx::migrate!` does the same, but
@@ -70,31 +69,24 @@ fn migrations() -> Result<String, Box<dyn Error>> {
     Ok(code)
 }
 
-/// Fails the build on a method without a role: every caller would be denied.
-fn every_method_has_a_role(pool: &DescriptorPool) -> Result<(), Box<dyn Error>> {
-    let role = pool.get_extension_by_name("readout.v1.role").ok_or("role.proto is not among the files")?;
-    let services = pool.services().filter(|service| service.package_name() == "readout.v1");
-    for method in services.flat_map(|service| service.methods().collect::<Vec<_>>()) {
-        if method.options().get_extension(&role).as_enum_number().unwrap_or(0) == 0 {
-            return Err(format!("{}: has no role; declare one, as the other methods do", method.full_name()).into());
-        }
-    }
-    Ok(())
-}
-
-/// Fails the build on a method with a higher role than READER that does not declare the effect of scopes.
-fn every_write_has_a_scope_rule(pool: &DescriptorPool) -> Result<(), Box<dyn Error>> {
+/// Fails the build on a method without a role, which would deny every caller, and on one with a higher role than READER
+/// that does not declare the effect of scopes.
+fn every_method_declares_its_callers(pool: &DescriptorPool) -> Result<(), Box<dyn Error>> {
+    const READER: i32 = 1;
     let role = pool.get_extension_by_name("readout.v1.role").ok_or("role.proto is not among the files")?;
     let rule = pool.get_extension_by_name("readout.v1.scope_rule").ok_or("scope.proto is not among the files")?;
     let services = pool.services().filter(|service| service.package_name() == "readout.v1");
     for method in services.flat_map(|service| service.methods().collect::<Vec<_>>()) {
         let options = method.options();
-        let is_read = options.get_extension(&role).as_enum_number() == Some(1);
-        let has_rule = options.get_extension(&rule).as_enum_number().unwrap_or(0) != 0;
-        if is_read == has_rule {
-            let problem = "methods have a scope_rule if their role is higher than READER, and otherwise none";
-            return Err(format!("{}: {problem}", method.full_name()).into());
-        }
+        let [role, rule] = [&role, &rule].map(|option| options.get_extension(option).as_enum_number().unwrap_or(0));
+        let problem = match (role, rule) {
+            (0, _) => "has no role; declare one, as the other methods do",
+            (READER, 0) => continue,
+            (READER, _) => "has the role READER, and so no scope_rule",
+            (_, 0) => "has no scope_rule; declare one, as the other methods above the role READER do",
+            _ => continue,
+        };
+        return Err(format!("{}: {problem}", method.full_name()).into());
     }
     Ok(())
 }

@@ -193,7 +193,8 @@ def write_reasons(contract, page, enum, path):
     for index, value in enumerate(enum["value"]):
         if value["name"] not in contract.reasons:
             continue
-        comment, _, metadata = "\n".join(page.comment((*path, MEMBER, index))).partition("\nMetadata: ")
+        whole = "\n".join(page.comment((*path, MEMBER, index)))
+        comment, _, metadata = re.sub(r"\nMetadata, one of: ", "\nMetadata: ", whole).partition("\nMetadata: ")
         status, _, cause = comment.partition(": ")
         cause = contract.text(cause.split("\n"), page.name, value["name"])
         examples = " or ".join(f"`{example}`" for example in re.findall(r"\{[^}]*\}", metadata.replace("\n", " ")))

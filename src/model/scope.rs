@@ -256,6 +256,19 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_scopes_are_limited_as_in_articles() {
+        use crate::model::rules::Check;
+        let check = |max: usize, article_with: fn(&str) -> Article| {
+            let violations = |count: usize| format!("{:?}", article_with(&"ə".repeat(count)).violations());
+            let ([at_most, above], max) = ([max, max + 1].map(violations), max.to_string());
+            assert!(!at_most.contains(&max) && above.contains(&max), "{max}: {above}");
+        };
+        check(MAX_PUBLISHER, |text| article(text, &[]));
+        check(MAX_LABEL_KEY, |text| article("A", &[(text, "x")]));
+        check(MAX_LABEL_VALUE, |text| article("A", &[("x", text)]));
+    }
+
+    #[test]
     fn list_of_scopes_is_not_empty_and_has_neither_repetitions_nor_contradictions() {
         let many = |count: usize| Scopes::new((0..count).map(|n| Scope::Publisher(n.to_string())).collect());
         assert_eq!(many(0), Err(ScopeError::None));

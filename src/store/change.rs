@@ -69,7 +69,7 @@ pub async fn lock(tx: Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What the last statement of a write transaction has appended.
+/// The result of the last statement of a write transaction, which appends its changes.
 #[derive(Debug)]
 pub struct Appended {
     /// The epoch before the transaction.

@@ -33,6 +33,7 @@ fn worst_case_kib() -> u64 {
     let shared = |limit: u64| limit + (limit / 8).max(1);
     let (mib, streams) = (1024, shared(limit("--max-streams")) + shared(1_024));
     limit("--max-connections") * 100
+        + 8 * 6 * mib
         + streams * 40
         + shared(limit("--max-calls")) * 32
         + shared(limit("--max-request-mib")) * 2 * mib

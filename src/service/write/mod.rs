@@ -10,8 +10,8 @@
 //!
 //! The locks only avoid wasted preparations within this instance. Correctness rests on the committer's check.
 //!
-//! `scope` keeps the writes of callers with scopes to the articles in them. `revise` holds the steps that updates, deletions and undeletions share. `stale_evidence` checks the evidence of
-//! reports against an article's replaced text.
+//! `scope` keeps the writes of callers with scopes to the articles in them. `revise` holds the steps that updates,
+//! deletions and undeletions share. `stale_evidence` checks the evidence of reports against an article's replaced text.
 
 pub mod idempotency;
 pub mod revise;

@@ -3,10 +3,7 @@
 //! would be missing in some answers.
 
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -51,8 +48,6 @@ pub struct ServerWatch {
     state: Mutex<WatchedServer>,
     /// Number of times that the server has changed.
     changes: watch::Sender<u64>,
-    /// The same number. Every read asks for it, so it is read without a lock.
-    count: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -96,10 +91,7 @@ impl ServerWatch {
             if !server.in_recovery {
                 state.retired_before = Some(now);
             }
-            self.changes.send_modify(|changes| {
-                *changes += 1;
-                self.count.store(*changes, Ordering::Release);
-            });
+            self.changes.send_modify(|changes| *changes += 1);
         }
         true
     }
@@ -124,7 +116,7 @@ impl ServerWatch {
     /// Counts the changes of the server. A read that begins later than a change uses no connection from before it, if
     /// the new server is a primary.
     pub fn changes(&self) -> u64 {
-        self.count.load(Ordering::Acquire)
+        *self.changes.borrow()
     }
 
     /// Follows the number of changes.

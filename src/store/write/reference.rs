@@ -111,9 +111,9 @@ pub(in crate::store) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut Has
     check_ancestry(tx, batch, lost).await
 }
 
-/// The articles that a write relies on, and those of new reports, each with the revision on which the report was made. Its evidence was checked against a
-/// text, and its meeting settled with an origin, that a later revision may not have. Articles of the same write are
-/// left out.
+/// The articles that a write relies on, each with the revision that was read, and those of new reports, each with the
+/// revision on which the report was made. The report's evidence was checked against a text, and its meeting settled with
+/// an origin, that a later revision may not have. Articles of the same write are left out.
 fn cited_articles(batch: &[&Write]) -> (Vec<Uuid>, Vec<i64>) {
     let cited = batch.iter().flat_map(|write| {
         let is_own = |id: Uuid| write.articles.iter().any(|article| article.put.id == id);

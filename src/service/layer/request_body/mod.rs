@@ -2,8 +2,8 @@
 //!
 //! The services below receive checked and uncompressed messages only, each in chunks of limited size.
 //!
-//! `account` charges what arrives to its caller, `chunks` joins small frames, `message_reader` assembles messages from the frames of a body, `decompress` undoes their
-//! compression.
+//! `account` charges what arrives to its caller, `chunks` joins small frames, `message_reader` assembles messages from
+//! the frames of a body, `decompress` undoes their compression.
 
 mod account;
 mod chunks;
