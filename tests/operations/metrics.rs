@@ -91,7 +91,7 @@ async fn caller_above_its_share_is_named_with_the_bound_in_metric_and_log() {
 
 /// Metrics without a series until their event occurs: a connection ends, a limit or share is met, credentials or certificates
 /// are used.
-const EVENT_DRIVEN: [&str; 7] = [
+const EVENT_DRIVEN: [&str; 8] = [
     "readout_connections_total",
     "readout_admission_wait_seconds",
     "readout_certificate_expiry_timestamp_seconds",
