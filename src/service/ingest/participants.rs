@@ -11,8 +11,8 @@ use super::{lookup::ChunkLookup, validated::ValidatedStory};
 use crate::{
     model::{
         article_copies::CopyCandidate,
+        identity::may_match,
         participant::keys,
-        participant_matching::may_match,
         resource::{Collection, Resource},
     },
     pb::{
