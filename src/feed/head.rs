@@ -198,6 +198,15 @@ impl Feed {
     }
 }
 
+impl Feed {
+    /// Waits until the feed has a change after this position, for at most `timeout`.
+    pub async fn await_change_after(&self, number: i64, timeout: Duration) {
+        let mut heads = self.0.head.subscribe();
+        // Without a change in time there is nothing to wait for.
+        let _ = time::timeout(timeout, heads.wait_for(|head| head.bounds.head > number)).await;
+    }
+}
+
 impl FeedInner {
     pub fn committed(&self) -> MutexGuard<'_, Option<Position>> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)

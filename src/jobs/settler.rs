@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The actor of the settler's writes.
-const ACTOR: &str = "readout";
+pub(super) const ACTOR: &str = "readout";
 /// Interval between polls of the queue, which find tasks left by other instances or by one that crashed.
 const POLL: Duration = Duration::from_secs(1);
 /// Maximum number of tasks read at a time, and of articles of one group written at a time.

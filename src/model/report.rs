@@ -1,6 +1,6 @@
 //! Rules on reports: equality of content, and partial decoding for settling.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use prost::Message;
 use prost_types::Timestamp;
@@ -13,7 +13,7 @@ use super::{
     rules::ClearOutput,
 };
 use crate::pb::{
-    Account, Announcement, DateSpan, Delegation, Evidence, Omission, Participation, Place, Report, Ruling,
+    Account, Announcement, Binding, DateSpan, Delegation, Evidence, Omission, Participation, Place, Report, Ruling,
 };
 
 /// The version of the rule that computes `content_hash`. Incremented when the rule changes.
@@ -113,8 +113,9 @@ pub fn reported_bytes(report: &Report) -> usize {
 /// # Errors
 /// If the bytes are not an encoded report.
 pub fn decode_for_view(report: &[u8]) -> Result<Report, prost::DecodeError> {
-    let ViewFields { name, create_time, article, account, ruling, content_hash } = ViewFields::decode(report)?;
-    Ok(Report { name, create_time, article, account, ruling, content_hash, ..Default::default() })
+    let ViewFields { name, create_time, article, account, ruling, content_hash, bindings } =
+        ViewFields::decode(report)?;
+    Ok(Report { name, create_time, article, account, ruling, content_hash, bindings, ..Default::default() })
 }
 
 /// The fields of `Report` that the FULL view of a meeting needs, with the same tags.
@@ -132,6 +133,8 @@ struct ViewFields {
     ruling: Option<Ruling>,
     #[prost(string, tag = "20")]
     content_hash: String,
+    #[prost(message, repeated, tag = "22")]
+    bindings: Vec<Binding>,
 }
 
 /// The report without its large fields, if it has more than `max_bytes`. `omission` has its size.
@@ -150,7 +153,8 @@ pub fn within(report: Report, max_bytes: usize) -> Report {
 /// # Errors
 /// If the bytes are not an encoded report.
 pub fn decode_for_settling(report: &[u8]) -> Result<Report, prost::DecodeError> {
-    let SettleFields { name, create_time, article, account, ruling, content_hash } = SettleFields::decode(report)?;
+    let SettleFields { name, create_time, article, account, ruling, content_hash, bindings } =
+        SettleFields::decode(report)?;
     let account = account.map(|account| Account {
         kind: account.kind,
         status: account.status,
@@ -167,7 +171,7 @@ pub fn decode_for_settling(report: &[u8]) -> Result<Report, prost::DecodeError> 
         outcomes: Vec::new(),
         links: Vec::new(),
     });
-    Ok(Report { name, create_time, article, account, ruling, content_hash, ..Default::default() })
+    Ok(Report { name, create_time, article, account, ruling, content_hash, bindings, ..Default::default() })
 }
 
 /// The fields of `Report` that settling needs, with the same tags.
@@ -185,6 +189,8 @@ struct SettleFields {
     ruling: Option<Ruling>,
     #[prost(string, tag = "20")]
     content_hash: String,
+    #[prost(message, repeated, tag = "22")]
+    bindings: Vec<Binding>,
 }
 
 /// The fields of `Account` that settling needs, with the same tags.
@@ -212,6 +218,41 @@ struct AccountFields {
     participations: Vec<Participation>,
     #[prost(string, tag = "11")]
     initiator: String,
+}
+
+/// Participants that are settled as another one, each with that one.
+pub type Aliases = HashMap<Uuid, Uuid>;
+
+/// The participant that a participation of a report means: that of its binding, or the one that the account names.
+pub fn meant_participant(report: &Report, participation: &Participation) -> Option<Uuid> {
+    let binding = report.bindings.iter().find(|binding| binding.participation == participation.id);
+    let name = binding.map_or(&participation.participant, |binding| &binding.participant);
+    Collection::Participants.id(name)
+}
+
+/// The report with the participants that its participations mean: bound ones replaced by their bindings, and aliases by
+/// the settled participants.
+pub fn resolved<'a>(report: &'a Report, aliases: &Aliases) -> Cow<'a, Report> {
+    let is_alias = |id: Uuid| aliases.contains_key(&id);
+    let named = || report.account.iter().flat_map(participants);
+    if report.bindings.is_empty() && (aliases.is_empty() || !named().any(is_alias)) {
+        return Cow::Borrowed(report);
+    }
+    let mut resolved = report.clone();
+    for participation in resolved.account.iter_mut().flat_map(|account| &mut account.participations) {
+        if let Some(meant) = meant_participant(report, participation) {
+            let settled = aliases.get(&meant).copied().unwrap_or(meant);
+            participation.participant = Collection::Participants.name(settled);
+        }
+    }
+    Cow::Owned(resolved)
+}
+
+/// Ids of the participants that a report refers to, with repetitions: those that its account names, and those of its
+/// bindings.
+pub fn referenced_participants(report: &Report) -> impl Iterator<Item = Uuid> {
+    let bound = report.bindings.iter().filter_map(|binding| Collection::Participants.id(&binding.participant));
+    report.account.iter().flat_map(participants).chain(bound)
 }
 
 /// Ids of the participants that an account names, in the order of participations, with repetitions.

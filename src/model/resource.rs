@@ -64,7 +64,7 @@ impl TryFrom<i16> for Collection {
 
 /// The version of the contract that this binary writes. Incremented when a field or enum value is added, because an
 /// older binary would drop the data that it does not know.
-pub const CONTRACT_VERSION: i16 = 4;
+pub const CONTRACT_VERSION: i16 = 5;
 
 /// A record that has a name and revisions.
 pub trait Resource: Message + Canonical + Default + Clone + 'static {

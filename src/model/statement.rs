@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::settle::{SourceReport, unite};
+use super::{
+    report::{Aliases, resolved},
+    settle::{SourceReport, unite},
+};
 use crate::pb::{Account, Meeting, Participation, Report, Statement};
 
 /// The participations of the speakers, in the report's own account.
@@ -17,8 +20,9 @@ pub fn speakers<'a>(account: &'a Account, statement: &'a Statement) -> impl Iter
 ///
 /// They are derived from this report alone. If another report distinguishes two delegations of a region, a delegation
 /// that speaks as such has a finer id in the meeting. It is left out here.
-pub fn of_report(report: &Report, meeting: &Meeting) -> Vec<Statement> {
-    let source = SourceReport { report, origin: Uuid::nil(), publish_date: None, uri: "" };
+pub fn of_report(report: &Report, meeting: &Meeting, aliases: &Aliases) -> Vec<Statement> {
+    let report = resolved(report, aliases);
+    let source = SourceReport { report: &report, origin: Uuid::nil(), publish_date: None, uri: "" };
     let mut statements = unite(&[source]).statements;
     let ids = meeting.account.as_ref().map(participation_ids).unwrap_or_default();
     statements.iter_mut().for_each(|statement| retain_participating(statement, &ids));

@@ -50,7 +50,7 @@ use crate::{
     database::Database,
     fairness::FairQueue,
     feed::{Committer, Feed, RecordLocks},
-    jobs::{maintenance, settler},
+    jobs::{identity, maintenance, settler},
     pb::{
         self, article_service_server::ArticleServiceServer, audit_service_server::AuditServiceServer,
         change_service_server::ChangeServiceServer, filter_service_server::FilterServiceServer,
@@ -193,6 +193,7 @@ async fn serve_with_readiness(
         tokio::spawn(maintenance::maintain_partitions(store.clone(), retention)),
         tokio::spawn(maintenance::renew_statistics(store.clone())),
         tokio::spawn(settler::run(api.clone())),
+        tokio::spawn(identity::run(api.clone())),
         tokio::spawn({
             let authenticator = authenticator.clone();
             async move { authenticator.refresh().await }

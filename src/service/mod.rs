@@ -37,10 +37,12 @@ use crate::{
     feed::{Committer, Feed, RecordLocks},
     model::{
         message_bound::{MessageBound, Oversize},
+        report::Aliases,
         resource::{Collection, Deletable, Resource},
         rules::{Check, Violations},
     },
-    store::{Doc, Store, StoreError},
+    pb::Participant,
+    store::{Doc, RecordState, Store, StoreError},
 };
 
 /// The state that all services share; each service is implemented on it.
@@ -146,14 +148,26 @@ async fn require_live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<(), S
     if ids.is_empty() {
         return Ok(());
     }
-    let live = live::<R>(store, ids).await?;
-    ids.iter().try_for_each(|id| error::require_live(R::COLLECTION, *id, live.get(id).copied()))
+    let states = states::<R>(store, ids).await?;
+    ids.iter().try_for_each(|id| error::require_live(R::COLLECTION, *id, states.get(id).map(|state| state.is_live)))
 }
 
-/// True for each record that is live, false for each that is deleted. Ids without a record are absent.
-async fn live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, bool>, ServiceError> {
-    let live = store.by_id().live.get_all(ids.iter().map(|id| (R::COLLECTION, *id)).collect()).await?;
-    Ok(live.into_iter().map(|((_, id), is_live)| (id, *is_live)).collect())
+/// Rejects ids of participants that do not exist or are deleted. Returns the aliases among them, each with the
+/// participant that it is settled as.
+async fn require_live_people(store: &Store, ids: &[Uuid]) -> Result<Aliases, ServiceError> {
+    let states = states::<Participant>(store, ids).await?;
+    let state = |id: &Uuid| states.get(id).map(|state| state.is_live);
+    ids.iter().try_for_each(|id| error::require_live(Collection::Participants, *id, state(id)))?;
+    Ok(states.into_iter().filter_map(|(id, state)| Some((id, state.alias_of?))).collect())
+}
+
+/// The states of records. Ids without a record are absent.
+async fn states<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, RecordState>, ServiceError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let states = store.by_id().live.get_all(ids.iter().map(|id| (R::COLLECTION, *id)).collect()).await?;
+    Ok(states.into_iter().map(|((_, id), state)| (id, *state)).collect())
 }
 
 /// Rejects an id that exists. Generated ids are unique, so only a requested one is looked up.

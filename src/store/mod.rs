@@ -65,11 +65,20 @@ pub struct Store {
     of_feed: FeedLoaders,
 }
 
+/// The state of a record that another one refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordState {
+    /// False if it is deleted.
+    pub is_live: bool,
+    /// Of a participant: the one that it is settled as, if it is an alias.
+    pub alias_of: Option<Uuid>,
+}
+
 /// Reads of single records by key. Concurrent reads of one kind share a query.
 #[derive(Debug, Clone)]
 pub struct RecordLoaders {
-    /// True if the record is live, false if it is deleted; no entry for an unknown id.
-    pub live: BatchLoader<(Collection, Uuid), bool>,
+    /// The states of records; no entry for an unknown id.
+    pub live: BatchLoader<(Collection, Uuid), RecordState>,
     /// Participants.
     pub participants: BatchLoader<Uuid, Doc>,
     /// Articles, without their texts.
@@ -292,26 +301,28 @@ async fn batch_docs(pool: PgPool, of: Collection, ids: Vec<Uuid>) -> Result<Batc
     Ok(rows.into_iter().map(doc).collect())
 }
 
-/// The records among these keys that exist, each with true if it is live.
+/// The states of the records among these keys that exist.
 async fn live(
     pool: PgPool,
     keys: Vec<(Collection, Uuid)>,
-) -> Result<BatchResult<(Collection, Uuid), bool>, StoreError> {
+) -> Result<BatchResult<(Collection, Uuid), RecordState>, StoreError> {
     let ids = |of| keys.iter().filter(|key| key.0 == of).map(|key| key.1).collect::<Vec<_>>();
-    let rows: Vec<(i16, Uuid, bool)> = sqlx::query_as(
-        "select 1::smallint, id, delete_time is null from participant where id = any($1)
+    let rows: Vec<(i16, Uuid, bool, Option<Uuid>)> = sqlx::query_as(
+        "select 1::smallint, id, delete_time is null, merged_into from participant where id = any($1)
          union all
-         select 2::smallint, id, delete_time is null from article where id = any($2)
+         select 2::smallint, id, delete_time is null, null from article where id = any($2)
          union all
-         select 4::smallint, id, delete_time is null from meeting where id = any($3)",
+         select 4::smallint, id, delete_time is null, null from meeting where id = any($3)",
     )
     .bind(ids(Collection::Participants))
     .bind(ids(Collection::Articles))
     .bind(ids(Collection::Meetings))
     .fetch_all(&pool)
     .await?;
-    let key = |(collection, id, is_live)| Some(((Collection::try_from(collection).ok()?, id), Some(is_live)));
-    Ok(rows.into_iter().filter_map(key).collect())
+    let state = |(collection, id, is_live, alias_of)| {
+        Some(((Collection::try_from(collection).ok()?, id), Some(RecordState { is_live, alias_of })))
+    };
+    Ok(rows.into_iter().filter_map(state).collect())
 }
 
 /// The table of a collection, for statements that all four collections share.

@@ -44,9 +44,13 @@ pub struct ReportRow {
     pub article_doc: Option<Vec<u8>>,
     /// The version of all groups of copies at which these values were read.
     pub groups: i64,
+    /// The aliases among the participants that the reports of its meeting refer to.
+    pub aliases: Vec<Uuid>,
+    /// The participant that each of them is settled as.
+    pub aliases_of: Vec<Uuid>,
 }
 
-from_row!(ReportRow { ..doc, meeting, origin, publish_from, article_doc, groups });
+from_row!(ReportRow { ..doc, meeting, origin, publish_from, article_doc, groups, aliases, aliases_of });
 
 /// All active reports of these meetings, rulings included, in the order of ids.
 ///
@@ -55,9 +59,17 @@ from_row!(ReportRow { ..doc, meeting, origin, publish_from, article_doc, groups 
 pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<ReportRow>, StoreError> {
     let reports = sqlx::query_as(
         "select report.id, report.contract, report.doc, report.meeting, article.origin, article.publish_from,
-                article.doc as article_doc, (select version from grouping) as groups
+                article.doc as article_doc, (select version from grouping) as groups, alias.aliases, alias.aliases_of
          from report
          left join article on article.id = report.article
+         cross join lateral (
+             select coalesce(array_agg(participant.id order by participant.id), '{}') as aliases,
+                    coalesce(array_agg(participant.merged_into order by participant.id), '{}') as aliases_of
+             from meeting_participant
+             join participant on participant.id = meeting_participant.participant
+             where meeting_participant.meeting = report.meeting
+               and participant.merged_into is not null
+         ) as alias
          where report.meeting = any($1)
            and report.retract_time is null
          order by report.id",

@@ -16,23 +16,23 @@ use crate::{
         },
         article_copies::{CopyCandidate, Precedence},
         evidence,
-        participant::keys as participant_keys,
-        report::{content, has_content, participants},
+        identity::door_keys,
+        report::{Aliases, content, has_content, participants},
         resource::{Collection, Resource},
     },
     pb::{Article, IngestStoryResponse, Meeting, Participant, Report, article::TextRights},
     service::{
         Api,
         error::{ServiceError, require_live},
-        live,
         meeting::settle_inputs::{SettleInputs, load_inputs_to_settle},
+        states,
         write::{
             revise::find_survivor,
             stale_evidence::{load_cited_reports, replaces_text},
         },
     },
     store::{
-        Doc, StoreError, article, article_copies, meeting,
+        Doc, RecordState, StoreError, article, article_copies, meeting,
         participant::{self, Description},
         report,
         write::reference,
@@ -65,18 +65,29 @@ pub struct ChunkLookup {
     /// Stored reports with the same content as a report of a story, by article and the content hash of the story's
     /// report.
     pub reports: HashMap<(Uuid, String), Report>,
-    /// Participants by name key, in no order, with the version of the name at which they were read.
-    pub names: HashMap<String, (i64, Vec<Participant>)>,
-    /// Participants by external id.
-    pub external_ids: HashMap<(String, String), Participant>,
-    /// Participants that stories name: true if live, false if deleted.
-    pub participants: HashMap<Uuid, bool>,
+    /// Ids of participants by name key, in no order, with the version of the name at which they were read.
+    pub names: HashMap<String, (i64, Vec<Uuid>)>,
+    /// Ids of participants by external id.
+    pub external_ids: HashMap<(String, String), Uuid>,
+    /// The participants that these keys and ids lead to, stored or planned.
+    pub candidates: HashMap<Uuid, Candidate>,
+    /// The states of the participants that stories and stored reports name.
+    pub participants: HashMap<Uuid, RecordState>,
     /// Meetings that stories add reports to, by id.
     pub meetings: HashMap<Uuid, (Meeting, Doc)>,
     /// Names of the survivors of merged meetings.
     pub survivors: HashMap<Uuid, String>,
     /// Active reports of the meetings.
     pub inputs: HashMap<Uuid, SettleInputs>,
+}
+
+/// A participant that stories may match.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The participant as the chunk leaves it.
+    pub record: Participant,
+    /// The stored revision; `None` for a planned participant.
+    pub doc: Option<Doc>,
 }
 
 impl ChunkLookup {
@@ -111,6 +122,9 @@ impl ChunkLookup {
         }
         lookup.find_participants(api, stories).await?;
         lookup.reports = lookup.find_same_reports(api, stories).await?;
+        let before: Vec<Uuid> =
+            lookup.reports.values().filter_map(|report| report.account.as_ref()).flat_map(participants).collect();
+        lookup.participants.extend(states::<Participant>(&api.store, &before).await?);
 
         let meetings: Vec<Uuid> = stories.iter().flat_map(ValidatedStory::meetings).collect();
         if !meetings.is_empty() {
@@ -227,7 +241,20 @@ impl ChunkLookup {
     /// # Errors
     /// `NotFound` and `Deleted`.
     pub fn require_live(&self, participant: Uuid) -> Result<(), ServiceError> {
-        require_live(Collection::Participants, participant, self.participants.get(&participant).copied())
+        require_live(
+            Collection::Participants,
+            participant,
+            self.participants.get(&participant).map(|state| state.is_live),
+        )
+    }
+
+    /// The aliases among these participants.
+    pub fn aliases(&self, participants: impl Iterator<Item = Uuid>) -> Aliases {
+        let alias_of = |id: Uuid| match self.candidates.get(&id) {
+            Some(candidate) => Collection::Participants.id(&candidate.record.merged_into),
+            None => self.participants.get(&id)?.alias_of,
+        };
+        participants.filter_map(|id| Some((id, alias_of(id)?))).collect()
     }
 
     /// Finds stored reports with the same content as reports of these stories, by article and the content hash of the
@@ -282,11 +309,11 @@ impl ChunkLookup {
     /// or the two share a name key or an external id.
     fn can_mean(&self, story: &ValidatedStory, key: &str, name: &str) -> bool {
         let Some((_, sent)) = story.participants.iter().find(|(of, _)| of == key) else { return false };
-        let by_name = participant_keys(sent).into_iter().filter_map(|key| self.names.get(&key));
+        let by_name = door_keys(sent).into_iter().filter_map(|key| self.names.get(&key));
         let by_id =
             sent.external_ids.iter().filter_map(|id| self.external_ids.get(&(id.scheme.clone(), id.value.clone())));
         let mut candidates = by_name.flat_map(|(_, namesakes)| namesakes).chain(by_id);
-        sent.name == name || candidates.any(|participant| participant.name == name)
+        sent.name == name || candidates.any(|id| Collection::Participants.name(*id) == name)
     }
 
     /// Reads the participants that these stories name or may match.
@@ -296,20 +323,22 @@ impl ChunkLookup {
 
         let descriptions = |sent: &Participant| {
             let (kind, region) = (sent.kind as i16, sent.region_code.clone()); // the rules allow only known kinds
-            participant_keys(sent).into_iter().map(move |key| Description { key, kind, region: region.clone() })
+            door_keys(sent).into_iter().map(move |key| Description { key, kind, region: region.clone() })
         };
         let sought: HashSet<Description> = unnamed().flat_map(descriptions).collect();
         if !sought.is_empty() {
             for (key, namesakes) in participant::find_by_names(pool, &sought).await? {
-                let docs: Vec<Participant> = namesakes.docs.iter().map(canonical).collect::<Result<_, _>>()?;
-                self.names.insert(key, (namesakes.version, docs));
+                let ids = namesakes.docs.iter().map(|doc| doc.id).collect();
+                self.names.insert(key, (namesakes.version, ids));
+                namesakes.docs.into_iter().try_for_each(|doc| self.add_candidate(doc))?;
             }
         }
         let external_ids = unnamed().flat_map(|participant| &participant.external_ids);
         let ids: Vec<(&str, &str)> = external_ids.map(|id| (id.scheme.as_str(), id.value.as_str())).collect();
         if !ids.is_empty() {
             for (id, doc) in participant::find_by_external_ids(pool, &ids).await? {
-                self.external_ids.insert(id, canonical(&doc)?);
+                self.external_ids.insert(id, doc.id);
+                self.add_candidate(doc)?;
             }
         }
 
@@ -322,8 +351,14 @@ impl ChunkLookup {
         let parents = unnamed().filter_map(|participant| Collection::Participants.id(&participant.parent));
         let named: Vec<Uuid> = in_accounts.chain(given).chain(parents).collect();
         if !named.is_empty() {
-            self.participants = live::<Participant>(&api.store, &named).await?;
+            self.participants = states::<Participant>(&api.store, &named).await?;
         }
+        Ok(())
+    }
+
+    fn add_candidate(&mut self, doc: Doc) -> Result<(), StoreError> {
+        let record = canonical(&doc)?;
+        self.candidates.insert(doc.id, Candidate { record, doc: Some(doc) });
         Ok(())
     }
 }

@@ -1,53 +1,54 @@
-//! Matches the participants of a story: each is named by the story, matched with a stored participant, or created.
+//! Matches the participants of a story: each is named by the story, matched with a stored participant, or created. A
+//! matched participant learns the names and external ids that it did not have.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     time::SystemTime,
 };
 
+use prost::Message;
 use uuid::Uuid;
 
-use super::{lookup::ChunkLookup, validated::ValidatedStory};
+use super::{
+    lookup::{Candidate, ChunkLookup},
+    validated::ValidatedStory,
+};
 use crate::{
     model::{
         article_copies::CopyCandidate,
-        identity::may_match,
-        participant::keys,
+        identity::{door_keys, may_match},
+        participant::{MAX_EXTERNAL_IDS, MAX_NAMES, learn, unknown_ids, unknown_names},
         resource::{Collection, Resource},
     },
     pb::{
-        Account, Participant, ParticipantMatching,
+        Account, ExternalId, Participant, ParticipantMatching,
         ingest_story_response::{Outcome, ParticipantResult},
     },
     service::error::ServiceError,
-    store::write::{Put, PutParticipant, Write},
+    store::{
+        RecordState, change,
+        write::{Put, PutParticipant, Write},
+    },
 };
 
 /// The matched participants of a story, in its order.
 #[derive(Debug)]
 pub struct StoryParticipants<'a> {
     members: Vec<StoryParticipant<'a>>,
-    /// Ambiguous matches, for the answer.
+    /// The participants to create, by id.
+    created: BTreeMap<Uuid, Participant>,
+    /// The matched participants that learned something, by id, not yet as the next revision.
+    taught: BTreeMap<Uuid, Participant>,
+    /// Ambiguous matches and lost ids, for the answer.
     pub warnings: Vec<String>,
 }
 
-/// A participant of a story, matched or to be created. `new` is set if it is created.
+/// A participant of a story.
 #[derive(Debug)]
 struct StoryParticipant<'a> {
     key: &'a str,
     id: Uuid,
     outcome: Outcome,
-    new: Option<NewParticipant<'a>>,
-}
-
-/// A participant to create.
-#[derive(Debug)]
-struct NewParticipant<'a> {
-    participant: &'a Participant,
-    /// The participant's name keys.
-    names: BTreeSet<String>,
-    /// The names under which no match was found, with their versions. The commit checks that these are unchanged.
-    absent: Vec<(String, i64)>,
 }
 
 impl<'a> StoryParticipants<'a> {
@@ -55,20 +56,25 @@ impl<'a> StoryParticipants<'a> {
     /// decides which participants the keys stand for.
     ///
     /// # Errors
-    /// `NotFound` or `Deleted` for a named participant, `DuplicateExternalId`.
+    /// `NotFound` or `Deleted` for a named participant, `DuplicateExternalId` without matching.
     pub fn resolve(story: &'a ValidatedStory, lookup: &ChunkLookup, article: Uuid) -> Result<Self, ServiceError> {
         let before = stored_matches(story, lookup, article);
-        let mut resolved = Self { members: Vec::with_capacity(story.participants.len()), warnings: Vec::new() };
+        let mut resolved = Self {
+            members: Vec::with_capacity(story.participants.len()),
+            created: BTreeMap::new(),
+            taught: BTreeMap::new(),
+            warnings: Vec::new(),
+        };
         for (key, participant) in &story.participants {
-            let member = match (participant.id(), before.get(key.as_str())) {
+            let (id, outcome) = match (participant.id(), before.get(key.as_str())) {
                 (Some(id), _) => {
                     lookup.require_live(id)?;
-                    StoryParticipant { key, id, outcome: Outcome::Given, new: None }
+                    (id, Outcome::Given)
                 }
-                (None, Some(&id)) => StoryParticipant { key, id, outcome: Outcome::Matched, new: None },
+                (None, Some(&id)) => (id, Outcome::Matched),
                 (None, None) => resolved.match_or_create(key, participant, story.matching, lookup)?,
             };
-            resolved.members.push(member);
+            resolved.members.push(StoryParticipant { key, id, outcome });
         }
         let accounts = story.reports.iter().filter_map(|sent| sent.report.account.as_ref());
         accounts.flat_map(crate::model::report::participants).try_for_each(|id| lookup.require_live(id))?;
@@ -78,79 +84,130 @@ impl<'a> StoryParticipants<'a> {
     /// Matches a participant that the story describes, or plans its creation.
     fn match_or_create(
         &mut self,
-        key: &'a str,
-        sent: &'a Participant,
+        key: &str,
+        sent: &Participant,
         matching: ParticipantMatching,
         lookup: &ChunkLookup,
-    ) -> Result<StoryParticipant<'a>, ServiceError> {
+    ) -> Result<(Uuid, Outcome), ServiceError> {
         if let Some(parent) = Collection::Participants.id(&sent.parent) {
             lookup.require_live(parent)?;
         }
-        if matching != ParticipantMatching::None
-            && let Some(id) = self.find_match(key, sent, lookup)
-        {
-            return Ok(StoryParticipant { key, id, outcome: Outcome::Matched, new: None });
+        if matching == ParticipantMatching::None {
+            if let Some((id, owner)) = sent.external_ids.iter().find_map(|id| Some((id, self.owner(id, lookup)?))) {
+                let (name, ExternalId { scheme, value }) = (Collection::Participants.name(owner), id.clone());
+                return Err(ServiceError::DuplicateExternalId { name, scheme, value });
+            }
+        } else if let Some(id) = self.find_match(key, sent, lookup) {
+            let outcome =
+                if self.teach(id, (key, sent), matching, lookup) { Outcome::Updated } else { Outcome::Matched };
+            return Ok((id, outcome));
         }
-        if let Some((id, owner)) = self.find_external_id_owner(sent, lookup) {
-            return Err(ServiceError::DuplicateExternalId {
-                name: Collection::Participants.name(owner),
-                scheme: id.0,
-                value: id.1,
-            });
-        }
-        let names = keys(sent);
-        let absent = match matching {
-            ParticipantMatching::None => Vec::new(),
-            _ => names.iter().map(|name| (name.clone(), lookup.version(name))).collect(),
-        };
-        let new = NewParticipant { participant: sent, names, absent };
-        Ok(StoryParticipant { key, id: Uuid::now_v7(), outcome: Outcome::Created, new: Some(new) })
+        let id = Uuid::now_v7();
+        let mut participant = sent.clone();
+        participant.external_ids = self.free_ids((id, key), sent.external_ids.iter().collect(), lookup);
+        participant.exact_only = !is_settled(matching);
+        self.created.insert(id, participant);
+        Ok((id, Outcome::Created))
     }
 
-    /// Finds the matching participant: by an external id, else the oldest with a name key in common. A match
-    /// must agree with the description.
+    /// Finds the matching participant: by an external id, else the oldest with a name key in common.
     fn find_match(&mut self, key: &str, sent: &Participant, lookup: &ChunkLookup) -> Option<Uuid> {
-        let mut of_story = self.members.iter().filter_map(|member| Some((member.id, member.new.as_ref()?)));
-        let by_id = sent.external_ids.iter().find_map(|id| {
-            let stored = lookup.external_ids.get(&(id.scheme.clone(), id.value.clone()));
-            let stored = stored.and_then(|participant| Some((participant.id()?, participant)));
-            let new = || of_story.clone().map(|(id, new)| (id, new.participant));
-            stored.or_else(|| new().find(|(_, participant)| participant.external_ids.contains(id)))
-        });
-        if let Some((id, _)) = by_id.filter(|(_, participant)| may_match(participant, sent)) {
-            return Some(id);
+        let matches = |id: &Uuid| self.record(*id, lookup).is_some_and(|participant| may_match(participant, sent));
+        let by_id = sent.external_ids.iter().filter_map(|id| self.owner(id, lookup)).find(matches);
+        if by_id.is_some() {
+            return by_id;
         }
-
-        let names = keys(sent);
+        let names = door_keys(sent);
         let stored = names.iter().filter_map(|name| lookup.names.get(name)).flat_map(|(_, namesakes)| namesakes);
-        let mut stored: Vec<&Participant> = stored.filter(|participant| may_match(participant, sent)).collect();
+        let mut stored: Vec<&Participant> = stored
+            .filter(|id| matches(id))
+            .filter_map(|id| lookup.candidates.get(id).map(|candidate| &candidate.record))
+            .collect();
         stored.sort_by_key(|participant| {
             let time = participant.create_time.unwrap_or_default();
             (time.seconds, time.nanos, participant.id())
         });
         stored.dedup_by_key(|participant| participant.id());
-        if stored.len() > 1 {
-            let others: Vec<&str> = stored[1..].iter().take(10).map(|participant| participant.name.as_str()).collect();
+        let person = |participant: &Participant| match participant.merged_into.is_empty() {
+            true => participant.name.clone(),
+            false => participant.merged_into.clone(),
+        };
+        let oldest = stored.first().map(|oldest| person(oldest));
+        let others = stored.iter().skip(1).filter(|other| Some(person(other)) != oldest);
+        let others: Vec<&str> = others.take(10).map(|participant| participant.name.as_str()).collect();
+        if !others.is_empty() {
             let taken = &stored[0].name;
             self.warnings
                 .push(format!("participant {key:?}: {taken} was taken; {} could be meant, too", others.join(", ")));
         }
         let oldest = stored.first().and_then(|participant| participant.id());
-        let is_namesake = |new: &NewParticipant<'_>| !new.names.is_disjoint(&names) && may_match(new.participant, sent);
-        oldest.or_else(|| of_story.find(|(_, new)| is_namesake(new)).map(|(id, _)| id))
+        oldest.or_else(|| self.created.iter().find(|(_, new)| may_match(new, sent)).map(|(id, _)| *id))
     }
 
-    /// Finds an external id that another participant has already, and that participant.
-    fn find_external_id_owner(&self, sent: &Participant, lookup: &ChunkLookup) -> Option<((String, String), Uuid)> {
-        sent.external_ids.iter().find_map(|id| {
-            let scheme_and_value = (id.scheme.clone(), id.value.clone());
-            let stored = lookup.external_ids.get(&scheme_and_value).and_then(Resource::id);
-            let of_story = self
-                .members
-                .iter()
-                .find(|member| member.new.as_ref().is_some_and(|new| new.participant.external_ids.contains(id)));
-            Some((scheme_and_value, stored.or(of_story.map(|member| member.id))?))
-        })
+    /// Adds to a matched participant the names and external ids that it lacks. True if a stored one changes.
+    fn teach(
+        &mut self,
+        id: Uuid,
+        (key, sent): (&str, &Participant),
+        matching: ParticipantMatching,
+        lookup: &ChunkLookup,
+    ) -> bool {
+        let Some(known) = self.record(id, lookup) else { return false };
+        let names = unknown_names(known, sent);
+        let ids = unknown_ids(known, sent);
+        let is_opened = known.exact_only && is_settled(matching);
+        if names.is_empty() && ids.is_empty() && !is_opened {
+            return false;
+        }
+        let mut next = known.clone();
+        let ids = self.free_ids((id, key), ids, lookup);
+        next.exact_only &= !is_opened;
+        if !learn(&mut next, names, ids) {
+            let name = Collection::Participants.name(id);
+            self.warnings.push(format!(
+                "participant {key:?}: {name} has {MAX_NAMES} names or {MAX_EXTERNAL_IDS} external ids, and learns no more"
+            ));
+        }
+        let is_changed = self.record(id, lookup) != Some(&next);
+        if let Some(new) = self.created.get_mut(&id) {
+            *new = next;
+            return false;
+        }
+        if is_changed {
+            self.taught.insert(id, next);
+        }
+        is_changed
+    }
+
+    /// Those of the external ids that no other participant than `id` has. Warns of the others.
+    fn free_ids(&mut self, (id, key): (Uuid, &str), sent: Vec<&ExternalId>, lookup: &ChunkLookup) -> Vec<ExternalId> {
+        let mut free = Vec::with_capacity(sent.len());
+        for external_id in sent {
+            match self.owner(external_id, lookup) {
+                Some(owner) if owner != id => {
+                    let ExternalId { scheme, value } = external_id;
+                    let owner = Collection::Participants.name(owner);
+                    self.warnings.push(format!(
+                        "participant {key:?}: the external id {scheme}:{value} is left out, because {owner} has it"
+                    ));
+                }
+                _ => free.push(external_id.clone()),
+            }
+        }
+        free
+    }
+
+    /// The participant that has an external id, stored or of this story.
+    fn owner(&self, id: &ExternalId, lookup: &ChunkLookup) -> Option<Uuid> {
+        let stored = lookup.external_ids.get(&(id.scheme.clone(), id.value.clone())).copied();
+        let of_story = || self.created.iter().chain(&self.taught).find(|(_, new)| new.external_ids.contains(id));
+        stored.or_else(|| of_story().map(|(id, _)| *id))
+    }
+
+    /// A participant as this story leaves it.
+    fn record<'r>(&'r self, id: Uuid, lookup: &'r ChunkLookup) -> Option<&'r Participant> {
+        let of_story = self.created.get(&id).or_else(|| self.taught.get(&id));
+        of_story.or_else(|| lookup.candidates.get(&id).map(|candidate| &candidate.record))
     }
 
     /// Replaces the `#keys` of participants with their resource names.
@@ -168,16 +225,47 @@ impl<'a> StoryParticipants<'a> {
         self.members.iter().map(|member| result(member.key, member.id, member.outcome)).collect()
     }
 
-    /// The writes of the participants to create.
-    pub fn created(self, now: SystemTime) -> Vec<PutParticipant> {
-        let new = self.members.into_iter().filter_map(|member| Some((member.id, member.new?)));
-        new.map(|(id, new)| {
-            let mut participant = new.participant.clone();
+    /// The writes of the participants to create and of those that learned something.
+    ///
+    /// # Errors
+    /// `NewerContract` for a participant that a newer release wrote.
+    pub fn writes(
+        self,
+        matching: ParticipantMatching,
+        lookup: &ChunkLookup,
+        now: SystemTime,
+    ) -> Result<Vec<PutParticipant>, ServiceError> {
+        let mut writes = Vec::with_capacity(self.created.len() + self.taught.len());
+        for (id, mut participant) in self.created {
             participant.make_first_revision(id, now);
-            PutParticipant { put: Put::new(id, participant), absent: new.absent, former: None }
-        })
-        .collect()
+            // The commit checks that no other participant got one of these names meanwhile.
+            let absent = match matching {
+                ParticipantMatching::None => Vec::new(),
+                _ => absent_names(&participant, lookup),
+            };
+            writes.push(PutParticipant { put: Put::new(id, participant), absent, former: None });
+        }
+        for (id, mut next) in self.taught {
+            let Some(candidate) = lookup.candidates.get(&id) else { continue };
+            let former = match &candidate.doc {
+                Some(doc) => doc.decode_to_rewrite()?,
+                None => candidate.record.clone(),
+            };
+            next.make_next_revision(&former, now);
+            let put = Put::next(id, next, change::Kind::Updated);
+            writes.push(PutParticipant { put, absent: Vec::new(), former: Some(former) });
+        }
+        Ok(writes)
     }
+}
+
+fn is_settled(matching: ParticipantMatching) -> bool {
+    matches!(matching, ParticipantMatching::Unspecified | ParticipantMatching::Settled)
+}
+
+/// The name keys of a new participant, with the version of each at which no match was found.
+fn absent_names(participant: &Participant, lookup: &ChunkLookup) -> Vec<(String, i64)> {
+    door_keys(participant).into_iter().map(|name| (name.clone(), lookup.version(&name))).collect()
 }
 
 /// The participants that the keys stood for when the article's same reports were stored.
@@ -207,6 +295,25 @@ impl ChunkLookup {
         self.names.get(name).map_or(0, |(version, _)| *version)
     }
 
+    /// Moves the revisions of participants that an earlier write of the chunk has into that write: a batch writes each
+    /// record once.
+    pub fn join_planned(&self, write: &mut Write, writes: &mut [Write]) {
+        write.participants.retain(|later| {
+            let earlier = writes.iter_mut().flat_map(|write| &mut write.participants);
+            let Some(earlier) = earlier.into_iter().find(|earlier| earlier.put.id == later.put.id) else { return true };
+            let record = &mut earlier.put.record;
+            record.names.clone_from(&later.put.record.names);
+            record.external_ids.clone_from(&later.put.record.external_ids);
+            record.exact_only = later.put.record.exact_only;
+            record.set_etag();
+            earlier.put.doc = record.encode_to_vec();
+            if !earlier.absent.is_empty() {
+                earlier.absent = absent_names(&earlier.put.record, self);
+            }
+            false
+        });
+    }
+
     /// Adds the records of a planned write, so that later stories of the chunk see them.
     pub fn add_planned(&mut self, write: &Write) {
         for article in &write.articles {
@@ -221,13 +328,18 @@ impl ChunkLookup {
             }
         }
         for PutParticipant { put, .. } in &write.participants {
-            for name in keys(&put.record) {
-                self.names.entry(name).or_default().1.push(put.record.clone());
+            for name in door_keys(&put.record) {
+                let ids = &mut self.names.entry(name).or_default().1;
+                if !ids.contains(&put.id) {
+                    ids.push(put.id);
+                }
             }
             for id in &put.record.external_ids {
-                self.external_ids.insert((id.scheme.clone(), id.value.clone()), put.record.clone());
+                self.external_ids.insert((id.scheme.clone(), id.value.clone()), put.id);
             }
-            self.participants.insert(put.id, true);
+            let doc = self.candidates.remove(&put.id).and_then(|candidate| candidate.doc);
+            self.candidates.insert(put.id, Candidate { record: put.record.clone(), doc });
+            self.participants.insert(put.id, RecordState { is_live: true, alias_of: None });
         }
     }
 }

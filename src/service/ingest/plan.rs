@@ -21,6 +21,7 @@ use crate::{
         article::{carry_withheld_text, may_store_text, same_content, uris},
         article_copies::{CopyCandidate, affects_copy_group},
         message_bound::MessageBound,
+        report::{Aliases, participants as named_participants},
         resource::{Collection, Deletable, Resource},
         rules::{Check, Path, Violations},
     },
@@ -87,6 +88,7 @@ pub async fn prepare(api: &Api, stories: &[ValidatedStory]) -> Result<WritePlan<
         match plan {
             Ok((answer, mut write)) => {
                 lookup.add_planned(&write);
+                lookup.join_planned(&mut write, &mut writes);
                 // The answer to a request with an id is stored even if there are no records to write.
                 write.answer = story.call.answer_to_store(&answer);
                 let index = (!write.is_empty()).then_some(writes.len());
@@ -155,11 +157,14 @@ fn plan_story(
         added.entry(*meeting).or_default().push(ReportInput::new(report, &record, origin));
     }
     for (meeting, reports) in added {
-        write.meetings.push(put_meeting(meeting, reports, lookup, (now, bound))?);
+        let named = reports.iter().filter_map(|input| input.report.account.as_ref()).flat_map(named_participants);
+        let aliases = lookup.aliases(named);
+        write.aliases.extend(&aliases);
+        write.meetings.push(put_meeting(meeting, (reports, aliases), lookup, (now, bound))?);
     }
     answer.participants = participants.results();
     answer.warnings = std::mem::take(&mut participants.warnings);
-    write.participants = participants.created(now);
+    write.participants = participants.writes(story.matching, lookup, now)?;
 
     story.call.scope.check(&write)?;
     if story.validate_only {
@@ -300,21 +305,23 @@ impl ArticleMatch<'_> {
 /// Plans the creation or next revision of a meeting that a story adds reports to.
 fn put_meeting(
     id: Uuid,
-    added: Vec<ReportInput>,
+    (added, aliases): (Vec<ReportInput>, Aliases),
     lookup: &ChunkLookup,
     (now, bound): (SystemTime, MessageBound),
 ) -> Result<Put<Meeting>, ServiceError> {
     let Some((_, doc)) = lookup.meetings.get(&id) else {
         let mut meeting = Meeting::default();
-        SettleInputs { reports: added, ..Default::default() }.settle(&mut meeting);
+        let inputs = SettleInputs { reports: added, aliases, ..Default::default() };
+        inputs.settle(&mut meeting);
         check_settled_size(bound, &meeting, None)?;
         meeting.make_first_revision(id, now);
-        return Ok(Put::new(id, meeting));
+        return Ok(inputs.put(meeting, change::Kind::Created));
     };
     let former: Meeting = doc.decode_to_rewrite()?;
     let mut inputs = lookup.inputs.get(&id).cloned().unwrap_or_default();
     inputs.check_limits(&former.name, added.iter().map(|input| &input.report))?;
     inputs.reports.extend(added);
+    inputs.aliases.extend(aliases);
     let next = inputs.settled(&former, now);
     check_settled_size(bound, &next, Some(&former))?;
     Ok(inputs.put(next, change::Kind::Reported))

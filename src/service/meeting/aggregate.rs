@@ -8,7 +8,7 @@ use crate::{
         filter,
     },
     pb::{AggregateMeetingsRequest, AggregateMeetingsResponse, aggregate_meetings_response},
-    service::{Api, error::ServiceError, read::pagination},
+    service::{Api, error::ServiceError, participant::persons::parse_filter, read::pagination},
     store::query::{
         QueryClass,
         aggregate::{AggregateQuery, GroupCounts, count},
@@ -26,7 +26,7 @@ pub async fn aggregate(
     budget: Duration,
 ) -> Result<AggregateMeetingsResponse, ServiceError> {
     let query = AggregateQuery {
-        filter: filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?,
+        filter: parse_filter(api, filter::MEETINGS, &request.filter).await?,
         groups: groups(&request.group_by)?,
         order: AggregateOrder::parse(&request.order_by)?,
         count_participants: request.count_participants,

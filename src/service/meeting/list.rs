@@ -13,7 +13,7 @@ use crate::{
         resource::Collection,
     },
     pb::{ListMeetingsRequest, ListMeetingsResponse, Meeting, View},
-    service::{Api, error::ServiceError, read::pagination::Cursor},
+    service::{Api, error::ServiceError, participant::persons::parse_filter, read::pagination::Cursor},
     store::{
         query::list::{Keyset, ListQuery, list},
         report,
@@ -21,8 +21,11 @@ use crate::{
 };
 
 /// Parses a request into the start of its page, the query and the view.
-pub(super) fn parse_query(api: &Api, request: &ListMeetingsRequest) -> Result<(Cursor, ListQuery, View), ServiceError> {
-    let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?;
+pub(super) async fn parse_query(
+    api: &Api,
+    request: &ListMeetingsRequest,
+) -> Result<(Cursor, ListQuery, View), ServiceError> {
+    let filter = parse_filter(api, filter::MEETINGS, &request.filter).await?;
     let order = order::parse(order::MEETINGS, &request.order_by).map_err(ServiceError::Order)?;
     let query = ListQuery { filter, question: None, show_deleted: request.show_deleted, order };
     Ok((Cursor::of(request, api.token_key, api.feed.head())?, query, request.view()))

@@ -1,6 +1,9 @@
 //! MeetingService.ListStatements: statements of reports, each with the meeting, report and article from which it comes.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use prost::Message;
 use tonic::Request;
@@ -8,11 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        query::{
-            filter::{self, STATEMENTS},
-            order,
-            search::SearchQuery,
-        },
+        query::{filter::STATEMENTS, order, search::SearchQuery},
+        report::{Aliases, referenced_participants},
         resource::{Collection, Resource},
         statement::of_report,
     },
@@ -23,6 +23,7 @@ use crate::{
     service::{
         Api,
         error::ServiceError,
+        participant::persons::{aliases, parse_statement_filter},
         read::{
             pagination::Cursor,
             snippets::{SearchedText, snippets},
@@ -41,7 +42,7 @@ use crate::{
 /// deadline.
 pub async fn list(api: &Api, request: Request<ListStatementsRequest>) -> Result<ListStatementsResponse, ServiceError> {
     let (request, budget) = api.read_query(request).await?;
-    let filter = filter::parse(STATEMENTS, &request.filter).map_err(ServiceError::Filter)?;
+    let filter = parse_statement_filter(api, STATEMENTS, &request.filter).await?;
     let question = SearchQuery::read(&request.query, &request.query_language);
     let order = order::parse_with_query(order::STATEMENTS, &request.order_by, question.is_some());
     let order = order.map_err(ServiceError::Order)?;
@@ -57,7 +58,7 @@ async fn page(
 ) -> Result<ListStatementsResponse, ServiceError> {
     let mut db = api.store.bounded_query(QueryClass::Page, budget).await?;
     let page = statement::list(&mut db, query, cursor.after, cursor.size).await?;
-    let mut sources = Sources::read(&mut db, &page.found).await?;
+    let mut sources = Sources::read(api, &mut db, &page.found).await?;
     let mut next = page.found.last().filter(|_| page.more);
     let (mut found, mut results, mut bytes) = (Vec::new(), Vec::new(), 0);
     for location in &page.found {
@@ -92,14 +93,19 @@ fn statement_texts<'a>(found: &[&'a StatementLocation], results: &'a [StatementR
 struct Sources {
     reports: HashMap<Uuid, Report>,
     meetings: HashMap<Uuid, Meeting>,
+    /// The aliases among the participants of the reports.
+    aliases: Aliases,
     /// The statements of each report that was used so far.
     statements: HashMap<Uuid, Vec<Statement>>,
 }
 
 impl Sources {
-    async fn read(db: &mut BoundedQuery, found: &[StatementLocation]) -> Result<Self, ServiceError> {
+    async fn read(api: &Api, db: &mut BoundedQuery, found: &[StatementLocation]) -> Result<Self, ServiceError> {
+        let reports: HashMap<Uuid, Report> = records(db, found.iter().map(|location| location.report)).await?;
+        let named: BTreeSet<Uuid> = reports.values().flat_map(referenced_participants).collect();
         Ok(Self {
-            reports: records(db, found.iter().map(|location| location.report)).await?,
+            reports,
+            aliases: aliases(api, &named.into_iter().collect::<Vec<_>>()).await?,
             meetings: records(db, found.iter().map(|location| location.meeting)).await?,
             statements: HashMap::new(),
         })
@@ -109,7 +115,8 @@ impl Sources {
     fn result(&mut self, location: &StatementLocation) -> Option<StatementResult> {
         let meeting = self.meetings.get(&location.meeting)?;
         let report = self.reports.get(&location.report).filter(|report| report.state() == State::Active)?;
-        let statements = self.statements.entry(location.report).or_insert_with(|| of_report(report, meeting));
+        let statements =
+            self.statements.entry(location.report).or_insert_with(|| of_report(report, meeting, &self.aliases));
         let statement = statements.get(usize::try_from(location.number).ok()?)?;
         Some(StatementResult {
             statement: Some(statement.clone()),

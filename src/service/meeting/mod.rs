@@ -108,7 +108,7 @@ impl MeetingService for Api {
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<ListMeetingsResponse>, Status> {
         let (request, budget) = self.read_query(request).await?;
-        let (cursor, query, view) = parse_query(self, &request)?;
+        let (cursor, query, view) = parse_query(self, &request).await?;
         Ok(Response::new(page(self.clone(), budget, cursor, query, view).await?.0))
     }
 
@@ -118,7 +118,7 @@ impl MeetingService for Api {
         &self,
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<Self::StreamMeetingsStream>, Status> {
-        let (cursor, query, view) = parse_query(self, &self.read(request).await?)?;
+        let (cursor, query, view) = parse_query(self, &self.read(request).await?).await?;
         let (api, budget) = (self.clone(), self.question_timeout);
         let page = move |cursor| page(api.clone(), budget, cursor, query.clone(), view);
         let chunks = chunks(self, cursor.in_chunks(), page);
@@ -247,14 +247,14 @@ async fn prepare_create(
         extractor: request.extractor.clone(),
         ..Default::default()
     };
-    let mut report = complete_report(api, report, &source, &Path::ROOT.field("evidence")).await?;
+    let (mut report, aliases) = complete_report(api, report, &source, &Path::ROOT.field("evidence")).await?;
     let now = SystemTime::now();
     if !request.validate_only {
         report.meeting = Collection::Meetings.name(meeting_id);
         report.make_first_revision(report_id, now);
     }
     let input = ReportInput::new(report.clone(), &source.article, source.origin());
-    let inputs = SettleInputs { reports: vec![input], ..Default::default() };
+    let inputs = SettleInputs { reports: vec![input], aliases: aliases.clone(), ..Default::default() };
     inputs.settle(&mut meeting);
     check_settled_size(api.message_bound, &meeting, None)?;
     if request.validate_only {
@@ -265,7 +265,8 @@ async fn prepare_create(
     let answer = inputs.answer(meeting.clone(), api.message_bound);
     let write = Write {
         reports: vec![Put::new(report_id, report)],
-        meetings: vec![Put::new(meeting_id, meeting)],
+        meetings: vec![inputs.put(meeting, change::Kind::Created)],
+        aliases,
         read_articles,
         ..call.write(&answer)
     };
@@ -283,11 +284,12 @@ async fn prepare_report(
     let sent = request.report.clone().unwrap_or_default();
     let completed = async {
         let source = load_source(api, &sent.article).await?;
-        let report = complete_report(api, sent, &source, &Path::ROOT.field("report").field("evidence")).await?;
-        Ok::<_, ServiceError>((source, report))
+        let completed = complete_report(api, sent, &source, &Path::ROOT.field("report").field("evidence")).await?;
+        Ok::<_, ServiceError>((source, completed))
     };
     let (target, completed) = tokio::join!(load_target(api, request, meeting_id), completed);
-    let ((former, mut inputs), (source, mut report)) = (target?, completed?);
+    let ((former, mut inputs), (source, (mut report, aliases))) = (target?, completed?);
+    inputs.aliases.extend(&aliases);
     let read_articles = call.scope.require(&source.article)?;
     report.meeting.clone_from(&request.meeting);
     let now = SystemTime::now();
@@ -309,10 +311,10 @@ async fn prepare_report(
     }
     let meeting = match former {
         Some(_) => inputs.put(meeting, change::Kind::Reported),
-        None => Put::new(meeting_id, meeting),
+        None => inputs.put(meeting, change::Kind::Created),
     };
     let reports = vec![Put::new(report_id, report.clone())];
-    let write = Write { reports, meetings: vec![meeting], read_articles, ..call.write(&report) };
+    let write = Write { reports, meetings: vec![meeting], aliases, read_articles, ..call.write(&report) };
     Ok(WritePlan::Write(report, vec![write]))
 }
 

@@ -2,6 +2,7 @@
 //! its article. Also completes the reports that calls submit, before they are stored.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     sync::Arc,
     time::SystemTime,
@@ -19,14 +20,17 @@ use crate::{
         evidence,
         meeting::{basic, full, settle_on, within},
         message_bound::MessageBound,
-        report::{content, content_hash, decode_for_settling, decode_for_view, has_content, participants},
+        report::{
+            Aliases, content, content_hash, decode_for_settling, decode_for_view, has_content, participants,
+            referenced_participants, resolved,
+        },
         resource::{Collection, Deletable, Resource},
         rules::{Path, Violations},
         settle::SourceReport,
         time::dates,
     },
-    pb::{Article, Meeting, Participant, Report, report::State},
-    service::{Api, error::ServiceError, require_live},
+    pb::{Article, Meeting, Report, report::State},
+    service::{Api, error::ServiceError, require_live_people},
     store::{
         Doc, StoreError, article, change,
         query::history,
@@ -52,9 +56,9 @@ impl ReportInput {
         Self { report, origin, publish_date, uri: article.uri.clone() }
     }
 
-    /// The form that settling takes.
-    fn source_report(&self) -> SourceReport<'_> {
-        SourceReport { report: &self.report, origin: self.origin, publish_date: self.publish_date, uri: &self.uri }
+    /// The form that settling takes, with the resolved report.
+    fn source_report<'a>(&'a self, report: &'a Report) -> SourceReport<'a> {
+        SourceReport { report, origin: self.origin, publish_date: self.publish_date, uri: &self.uri }
     }
 }
 
@@ -69,6 +73,14 @@ pub struct SettleInputs {
     pub bytes: usize,
     /// Version of the groups of copies when they were read.
     pub groups: Option<i64>,
+    /// The aliases among the participants that the reports and rulings refer to.
+    pub aliases: Aliases,
+}
+
+/// The reports and rulings of a meeting, with the participants that they mean.
+struct ResolvedInputs<'a> {
+    reports: Vec<Cow<'a, Report>>,
+    rulings: Vec<Cow<'a, Report>>,
 }
 
 impl SettleInputs {
@@ -87,6 +99,7 @@ impl SettleInputs {
         report.canonicalize();
         self.bytes += row.doc.bytes.len();
         self.groups = self.groups.or(Some(row.groups));
+        self.aliases.extend(row.aliases.iter().copied().zip(row.aliases_of.iter().copied()));
         match (row.origin, &row.article_doc) {
             (Some(origin), Some(article)) => {
                 let uri = uri_of(article).map_err(|_| StoreError::Damaged(report.article.clone()))?;
@@ -114,13 +127,23 @@ impl SettleInputs {
         Ok(())
     }
 
-    /// The reports of articles, in the form that settling takes.
-    fn source_reports(&self) -> Vec<SourceReport<'_>> {
-        self.reports.iter().map(ReportInput::source_report).collect()
+    /// The participants that the reports and rulings refer to, with repetitions.
+    pub fn referenced_participants(&self) -> impl Iterator<Item = Uuid> {
+        let reports = self.reports.iter().map(|input| &input.report).chain(&self.rulings);
+        reports.flat_map(referenced_participants)
     }
 
-    fn rulings(&self) -> Vec<&Report> {
-        self.rulings.iter().collect()
+    fn resolved(&self) -> ResolvedInputs<'_> {
+        ResolvedInputs {
+            reports: self.reports.iter().map(|input| resolved(&input.report, &self.aliases)).collect(),
+            rulings: self.rulings.iter().map(|ruling| resolved(ruling, &self.aliases)).collect(),
+        }
+    }
+
+    /// The reports of articles, in the form that settling takes.
+    fn source_reports<'a>(&'a self, resolved: &'a ResolvedInputs<'a>) -> Vec<SourceReport<'a>> {
+        let reports = self.reports.iter().zip(&resolved.reports);
+        reports.map(|(input, report)| input.source_report(report)).collect()
     }
 
     /// Adds the inputs of another meeting.
@@ -129,6 +152,7 @@ impl SettleInputs {
         self.rulings.extend(other.rulings);
         self.bytes += other.bytes;
         self.groups = self.groups.into_iter().chain(other.groups).min();
+        self.aliases.extend(other.aliases);
         self
     }
 
@@ -139,7 +163,8 @@ impl SettleInputs {
         let (named_rulings, rulings) = self.rulings.into_iter().partition(is_named);
         let part = |reports: Vec<ReportInput>, rulings: Vec<Report>| {
             let all = reports.iter().map(|input| &input.report).chain(&rulings);
-            Self { bytes: all.map(Message::encoded_len).sum(), reports, rulings, groups: self.groups }
+            let bytes = all.map(Message::encoded_len).sum();
+            Self { bytes, reports, rulings, groups: self.groups, aliases: self.aliases.clone() }
         };
         (part(named_reports, named_rulings), part(reports, rulings))
     }
@@ -152,7 +177,8 @@ impl SettleInputs {
 
     /// Settles the meeting on these inputs.
     pub fn settle(&self, meeting: &mut Meeting) {
-        settle_on(meeting, &self.source_reports(), &self.rulings());
+        let resolved = self.resolved();
+        settle_on(meeting, &self.source_reports(&resolved), &resolved.rulings());
     }
 
     /// The next revision of the meeting, settled on these inputs.
@@ -167,9 +193,10 @@ impl SettleInputs {
     pub fn put(&self, meeting: Meeting, kind: change::Kind) -> Put<Meeting> {
         let account = meeting.account.clone().unwrap_or_default();
         let reports = self.reports.iter().map(|input| &input.report).chain(&self.rulings);
-        // Only a ruling can leave out participants that reports name.
-        let accounts = reports.filter(|_| !self.rulings.is_empty()).filter_map(|report| report.account.as_ref());
-        let reported: BTreeSet<Uuid> = accounts.flat_map(participants).collect();
+        // Of the participants that reports refer to, only a ruling, an alias or a binding can leave out one.
+        let is_plain = self.rulings.is_empty() && self.aliases.is_empty();
+        let reports = reports.filter(|report| !is_plain || !report.bindings.is_empty());
+        let reported: BTreeSet<Uuid> = reports.flat_map(referenced_participants).collect();
         let settled: BTreeSet<Uuid> = participants(&account).collect();
         let left_out = Some(reported.difference(&settled).copied().collect());
         let id = meeting.id().unwrap_or_default();
@@ -191,7 +218,8 @@ impl SettleInputs {
 
     /// The meeting in the FULL view, without the parts that exceed `max_bytes`.
     pub fn full(&self, meeting: Meeting, max_bytes: usize) -> Meeting {
-        full(meeting, &self.source_reports(), &self.rulings(), max_bytes)
+        let resolved = self.resolved();
+        full(meeting, &self.source_reports(&resolved), &resolved.rulings(), max_bytes)
     }
 
     /// The answer to a write of the meeting: its FULL view, without the parts that exceed a message. The size of the
@@ -201,6 +229,12 @@ impl SettleInputs {
             true => within(basic(meeting), bound.wrapped()),
             false => self.full(meeting, bound.message()),
         }
+    }
+}
+
+impl ResolvedInputs<'_> {
+    fn rulings(&self) -> Vec<&Report> {
+        self.rulings.iter().map(|ruling| &**ruling).collect()
     }
 }
 
@@ -281,7 +315,7 @@ pub async fn load_source(api: &Api, name: &str) -> Result<ReportArticle, Service
 }
 
 /// Completes a submitted report: sets its hash, state and article revision, and checks and completes its evidence.
-/// `at` is the path of the evidence in the request.
+/// `at` is the path of the evidence in the request. Also returns the aliases among the participants that it names.
 ///
 /// # Errors
 /// `Invalid` for evidence that the text does not have, `NotFound` or `Deleted` for a participant, `DuplicateReport` if
@@ -291,7 +325,7 @@ pub async fn complete_report(
     mut report: Report,
     source: &ReportArticle,
     at: &Path<'_>,
-) -> Result<Report, ServiceError> {
+) -> Result<(Report, Aliases), ServiceError> {
     let text = source.stored.text.as_deref().map(evidence::IndexedText::new);
     let content = content(&report, text.as_ref());
     report.content_hash = content_hash(&content);
@@ -305,9 +339,8 @@ pub async fn complete_report(
     check_report_size(api.message_bound, &report)?;
     let article = source.article.id().unwrap_or_default();
     let key = (article, report.content_hash.clone());
-    let (live, existing) =
-        tokio::join!(require_live::<Participant>(&api.store, &named), api.store.by_id().contents.get(key));
-    live?;
+    let (people, existing) = tokio::join!(require_live_people(&api.store, &named), api.store.by_id().contents.get(key));
+    let aliases = people?;
     let same = match existing?.as_deref() {
         Some(ExistingReport::Same(id)) => Some(*id),
         Some(ExistingReport::Former) => {
@@ -318,7 +351,7 @@ pub async fn complete_report(
     };
     match same {
         Some(same) => Err(ServiceError::DuplicateReport(Collection::Reports.name(same))),
-        None => Ok(report),
+        None => Ok((report, aliases)),
     }
 }
 
@@ -342,7 +375,8 @@ mod tests {
         let report = |name: &str| Report { name: name.into(), content_hash: "f".repeat(40), ..Default::default() };
         let input = |name| ReportInput::new(report(name), &Article::default(), Uuid::nil());
         let reports = vec![input("a"), input("b")];
-        let all = SettleInputs { reports, rulings: vec![report("c")], bytes: MAX_REPORT_BYTES + 1, groups: None };
+        let bytes = MAX_REPORT_BYTES + 1;
+        let all = SettleInputs { reports, rulings: vec![report("c")], bytes, ..Default::default() };
         assert!(all.check_limits("m", []).is_err());
         for part in <[SettleInputs; 2]>::from(all.partition(&BTreeSet::from(["a", "c"]))) {
             assert!((1..200).contains(&part.bytes));

@@ -22,11 +22,11 @@ use crate::{
             suggestion::{did_you_mean, nearest},
         },
     },
-    pb::{Meeting, Participant, Report, Ruling, UpdateMeetingRequest, meeting::Review, report::State},
+    pb::{Meeting, Report, Ruling, UpdateMeetingRequest, meeting::Review, report::State},
     service::{
         Api,
         error::ServiceError,
-        id, new_id, require_free, require_live,
+        id, new_id, require_free, require_live_people,
         write::{
             WritePlan,
             idempotency::WriteCall,
@@ -145,7 +145,8 @@ async fn rule(
     let mut account = update.mask.apply(&Meeting::default(), &update.sent).account.unwrap_or_default();
     account.canonicalize();
     let participants: Vec<Uuid> = report::participants(&account).collect();
-    require_live::<Participant>(&api.store, &participants).await?;
+    let aliases = require_live_people(&api.store, &participants).await?;
+    inputs.aliases.extend(&aliases);
     let is_repeated = |former: &Report| {
         former.ruling.as_ref().is_some_and(|former| is_same(former, ruling))
             && former.account.as_ref().is_some_and(|former| is_same(former, &account))
@@ -179,6 +180,7 @@ async fn rule(
     let answer = inputs.answer(next.clone(), api.message_bound);
     Ok(plan_revision(call, validate_only, answer, |write| {
         write.reason.clone_from(&ruling.reason);
+        write.aliases = aliases;
         write.reports.push(Put::new(id, report));
         write.meetings.push(inputs.put(next, change::Kind::Ruled));
     }))

@@ -12,9 +12,10 @@ use crate::{
     model::{
         meeting::{MAX_REPORT_BYTES, basic},
         message_bound::Oversize,
+        report::Aliases,
         resource::{Collection, Resource},
     },
-    pb::{Meeting, Report, View, report::State},
+    pb::{Meeting, Participant, Report, View, report::State},
     service::{Api, error::ServiceError, in_order, read::history::records, status::MESSAGE_BYTES},
     store::{meeting, query::history, report},
 };
@@ -111,6 +112,14 @@ pub async fn as_of(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> 
             inputs.entry(row.meeting).or_default().push_as_of(report, &row)?;
         }
     }
+    let named: BTreeSet<Uuid> = inputs.values().flat_map(SettleInputs::referenced_participants).collect();
+    let named: Vec<Uuid> = named.into_iter().collect();
+    let mut aliases = Aliases::new();
+    for doc in history::docs(api.store.reads(), Collection::Participants, &named, time).await? {
+        let Participant { merged_into, .. } = doc.decode()?;
+        aliases.extend(Collection::Participants.id(&merged_into).map(|person| (doc.id, person)));
+    }
+    inputs.values_mut().for_each(|inputs| inputs.aliases.clone_from(&aliases));
     let meetings = full_views(meetings, &inputs, api.message_bound.message());
     api.require_records_fit(&meetings)?;
     Ok(meetings)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::list_counterparts::require_existing;
+use super::{list_counterparts::settled_persons, persons::parse_filter};
 use crate::{
     model::{
         query::{
@@ -37,8 +37,12 @@ pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Res
     if source == target {
         return Err(ServiceError::SameParticipant(request.source.clone()));
     }
-    let filter = filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?;
-    require_existing(api, &[source, target]).await?;
+    let filter = parse_filter(api, filter::MEETINGS, &request.filter).await?;
+    let persons = settled_persons(api, &[source, target]).await?;
+    let (source, target) = (persons[0], persons[1]);
+    if source == target {
+        return Err(ServiceError::SameParticipant(request.source.clone()));
+    }
     let max_depth = usize::try_from(request.max_depth).ok().filter(|depth| *depth > 0).unwrap_or(DEFAULT_DEPTH);
     let db = api.store.bounded_query(QueryClass::Question, budget).await?;
     let mut search =

@@ -4,15 +4,16 @@ use std::{collections::HashMap, time::Duration};
 
 use uuid::Uuid;
 
+use super::persons::parse_filter;
 use crate::{
     model::{query::filter, resource::Collection, time::dates},
     pb::{
         ListCounterpartsRequest, ListCounterpartsResponse, Participant, list_counterparts_request::GroupBy,
         list_counterparts_response::Counterpart,
     },
-    service::{Api, error::ServiceError, id, live, read::pagination::Cursor},
+    service::{Api, error::ServiceError, id, read::pagination::Cursor, states},
     store::{
-        StoreError, participant,
+        RecordState, StoreError, participant,
         query::{
             QueryClass,
             counterpart::{self, CounterpartGrouping, CounterpartQuery},
@@ -31,15 +32,16 @@ pub async fn list(
     budget: Duration,
 ) -> Result<ListCounterpartsResponse, ServiceError> {
     let cursor: Cursor = Cursor::of(request, api.token_key, api.feed.head())?;
+    let filter = parse_filter(api, filter::MEETINGS, &request.filter).await?;
+    let persons = settled_persons(api, &[id::<Participant>(&request.participant)?]).await?;
     let query = CounterpartQuery {
-        participant: id::<Participant>(&request.participant)?,
-        filter: filter::parse(filter::MEETINGS, &request.filter).map_err(ServiceError::Filter)?,
+        participant: persons[0],
+        filter,
         by: match request.group_by() {
             GroupBy::Region => CounterpartGrouping::Region,
             GroupBy::Unspecified | GroupBy::Participant => CounterpartGrouping::Participant,
         },
     };
-    require_existing(api, &[query.participant]).await?;
     let after = cursor.after.map(|keyset| (keyset.value, counterpart_of(query.by, keyset.id)));
     let mut db = api.store.bounded_query(QueryClass::Question, budget).await?;
     // One more than the page holds shows that there are more.
@@ -56,13 +58,17 @@ pub async fn list(
     Ok(ListCounterpartsResponse { counterparts, next_page_token, as_of: cursor.as_of.to_string() })
 }
 
-/// Rejects participants that do not exist or are deleted.
-pub(in crate::service) async fn require_existing(api: &Api, ids: &[Uuid]) -> Result<(), ServiceError> {
-    let live = live::<Participant>(&api.store, ids).await?;
-    match ids.iter().find(|id| live.get(id) != Some(&true)) {
-        Some(missing) => Err(ServiceError::NotFound(Collection::Participants.name(*missing))),
-        None => Ok(()),
-    }
+/// The persons that participants are settled as, in the order of the ids.
+///
+/// # Errors
+/// `NotFound` for a participant that does not exist or is deleted.
+pub(in crate::service) async fn settled_persons(api: &Api, ids: &[Uuid]) -> Result<Vec<Uuid>, ServiceError> {
+    let states = states::<Participant>(&api.store, ids).await?;
+    let person = |id: &Uuid| match states.get(id) {
+        Some(RecordState { is_live: true, alias_of }) => Ok(alias_of.unwrap_or(*id)),
+        _ => Err(ServiceError::NotFound(Collection::Participants.name(*id))),
+    };
+    ids.iter().map(person).collect()
 }
 
 /// The keyset of a counterpart. A region has the bytes of its code in place of an id.

@@ -3,7 +3,9 @@
 //! `counterpart` and `find_path` serve the queries about who met whom. Reads, lists and writes are here.
 
 mod find_path;
+pub mod identity;
 mod list_counterparts;
+pub mod persons;
 
 use std::{
     pin::Pin,

@@ -126,7 +126,7 @@ fn push_page(
         query.push(match of {
             Collection::Meetings => " and meeting.listed",
             Collection::Articles => " and article.delete_time is null",
-            Collection::Participants => " and participant.delete_time is null",
+            Collection::Participants => " and participant.delete_time is null and participant.merged_into is null",
             Collection::Reports => "",
         });
     }

@@ -15,10 +15,10 @@ use uuid::Uuid;
 use super::folding;
 use crate::{
     model::resource::{Collection, Resource},
-    pb::{Article, Meeting, Report},
+    pb::{Article, Meeting, Participant, Report},
     store::{
-        Doc, StoreError, account_index, meeting, pool::batch_loader::BATCH_BYTES, query::search, statement,
-        write::columns::Columns,
+        Doc, StoreError, account_index, meeting, participant, pool::batch_loader::BATCH_BYTES, query::search,
+        statement, write::columns::Columns,
     },
 };
 
@@ -154,7 +154,7 @@ async fn reindex_next(
         (Collection::Meetings, _) => meetings(&mut tx, &docs).await?,
         (Collection::Articles, _) => articles(&mut tx, &docs).await?,
         (Collection::Reports, _) => reports(&mut tx, &docs).await?,
-        (Collection::Participants, _) => {}
+        (Collection::Participants, _) => participants(&mut tx, &docs).await?,
     }
     match cause {
         Cause::Marked => {
@@ -206,6 +206,11 @@ async fn lock_next(tx: &mut PgConnection, of: Collection, after: Uuid) -> Result
 fn decode<R: Resource>(docs: &[Doc]) -> Result<(Vec<Uuid>, Vec<R>), StoreError> {
     let records = docs.iter().map(Doc::decode).collect::<Result<_, _>>()?;
     Ok((docs.iter().map(|doc| doc.id).collect(), records))
+}
+
+async fn participants(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
+    let (ids, records) = decode::<Participant>(docs)?;
+    participant::reindex(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
 }
 
 async fn meetings(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {

@@ -9,12 +9,13 @@ use uuid::Uuid;
 
 pub use self::list::{StatementLocation, StatementPage, StatementPosition, StatementQuery, list, plan, sources};
 use super::{
-    StoreError, Tx,
+    Doc, StoreError, Tx, change,
     write::{Put, provenance::Attributed},
 };
 use crate::{
     model::{
         query::search::{MAX_BYTES, fold},
+        report::meant_participant,
         resource::Collection,
         statement::speakers,
     },
@@ -23,17 +24,43 @@ use crate::{
 
 /// Updates the rows for reports that are created, moved or retracted. Their meetings have been written before.
 pub(super) async fn index(tx: Tx<'_>, reports: &[Attributed<'_, Put<Report>>]) -> Result<(), StoreError> {
-    let (mut new, mut kept, mut retracted) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut new, mut kept, mut bound, mut retracted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for report in reports.iter().filter(|report| statements(&report.record).next().is_some()) {
         match (report.replaces, report.record.state()) {
             (_, State::Retracted) => retracted.push((report.id, &report.record)),
             (None, _) => new.push((report.id, &report.record)),
+            // A binding changes the speakers.
+            (Some(_), _) if report.kind == change::Kind::Bound => {
+                bound.push((report.id, &report.record));
+            }
             (Some(_), _) => kept.push((report.id, &report.record)),
         }
     }
     clear(tx, &retracted).await?;
     relocate(tx, &kept).await?;
+    if !bound.is_empty() {
+        let former = former_revisions(tx, &bound).await?;
+        clear(tx, &former.iter().map(|(id, report)| (*id, report)).collect::<Vec<_>>()).await?;
+        new.extend(bound);
+    }
     insert(tx, &new).await
+}
+
+/// The revisions that these replaced.
+async fn former_revisions(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<Vec<(Uuid, Report)>, StoreError> {
+    let docs: Vec<Doc> = sqlx::query_as(
+        "select superseded.id, superseded.contract, superseded.doc
+         from unnest($1::uuid[], $2::bigint[]) as input (id, revision)
+         join superseded
+             on superseded.collection = 3
+            and superseded.id = input.id
+            and superseded.revision = input.revision - 1",
+    )
+    .bind(reports.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(reports.iter().map(|(_, report)| report.revision).collect::<Vec<_>>())
+    .fetch_all(tx)
+    .await?;
+    docs.iter().map(|doc| Ok((doc.id, doc.decode()?))).collect()
 }
 
 /// Rebuilds the rows of these reports.
@@ -295,8 +322,8 @@ impl<'a> Index<'a> {
         for (id, report) in reports {
             for ((account, statement), number) in statements(report).zip(0..) {
                 let location = (*id, number);
-                let participants = speakers(account, statement)
-                    .filter_map(|speaker| Collection::Participants.id(&speaker.participant));
+                let participants =
+                    speakers(account, statement).filter_map(|speaker| meant_participant(report, speaker));
                 index.speakers.add(participants, location);
                 let regions = speakers(account, statement).map(|speaker| speaker.region_code.as_str());
                 index.regions.add(regions.filter(|code| !code.is_empty()), location);

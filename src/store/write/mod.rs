@@ -24,6 +24,7 @@ use super::{change, origin::Origin};
 use crate::{
     model::{
         article::TextHash,
+        report::Aliases,
         resource::{Collection, Resource},
     },
     pb::{Article, Meeting, Participant, Report},
@@ -54,6 +55,8 @@ pub struct Write {
     pub settles: Option<SettleTask>,
     /// The version of the groups of copies that this write relies on, if it does.
     pub groups: Option<i64>,
+    /// The aliases among the participants that its new reports name, with which its meetings were settled.
+    pub aliases: Aliases,
     /// Articles that this write relies on, with the revision that was read, besides those that its new reports cite.
     pub read_articles: Vec<(Uuid, i64)>,
 }
@@ -173,6 +176,11 @@ impl PutParticipant {
     pub(super) fn changes_parent(&self) -> bool {
         has_other_parent(self.former.as_ref().map(|former| former.parent.as_str()), &self.put.record.parent)
     }
+
+    /// True if the participant is settled as another one than before, so that its meetings must be settled again.
+    pub(super) fn changes_person(&self) -> bool {
+        self.former.as_ref().is_some_and(|former| former.merged_into != self.put.record.merged_into)
+    }
 }
 
 /// A condition that a write relies on and that a concurrent write may have changed.
@@ -198,6 +206,8 @@ pub enum Claim {
     Unreferenced(Collection, Uuid),
     /// The groups of copies still have this version.
     Groups(i64),
+    /// A participant that a new report names is still settled as the same one.
+    Person(Uuid),
 }
 
 impl Write {

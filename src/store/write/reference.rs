@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Claim, Write};
 use crate::{
     model::{
-        report::participants,
+        report::{participants, referenced_participants},
         resource::{Collection, Deletable},
     },
     pb::report::State,
@@ -26,6 +26,7 @@ pub(in crate::store) fn shared_claims(write: &Write) -> BTreeSet<Claim> {
     let mut reference = |of: Collection, name: &str| claims.extend(of.id(name).map(|id| Claim::Live(of, id)));
     for participant in write.participants.iter().filter(|participant| !participant.put.record.is_deleted()) {
         reference(Collection::Participants, &participant.put.record.parent);
+        reference(Collection::Participants, &participant.put.record.merged_into);
     }
     for article in write.articles.iter().filter(|article| !article.put.record.is_deleted()) {
         reference(Collection::Articles, &article.put.record.syndicated_from);
@@ -40,8 +41,9 @@ pub(in crate::store) fn shared_claims(write: &Write) -> BTreeSet<Claim> {
         reference(Collection::Articles, &report.record.article);
     }
     claims.extend(write.read_articles.iter().map(|(id, _)| Claim::Live(Collection::Articles, *id)));
-    let accounts = active_reports().filter_map(|report| report.record.account.as_ref());
-    claims.extend(accounts.flat_map(participants).map(|id| Claim::Live(Collection::Participants, id)));
+    let named = active_reports().flat_map(|report| referenced_participants(&report.record));
+    claims.extend(named.map(|id| Claim::Live(Collection::Participants, id)));
+    claims.extend(persons(write).map(|(id, _)| Claim::Person(id)));
 
     // The write has exclusive claims on the records that it writes itself.
     for participant in &write.participants {
@@ -79,36 +81,55 @@ pub(in crate::store) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut Has
 
     if !referenced.is_empty() {
         let (cited, revisions) = cited_articles(batch);
-        let invalid: Vec<(bool, Uuid)> = sqlx::query_as(
-            "select true, id
+        let persons: BTreeSet<(Uuid, Option<Uuid>)> = batch.iter().flat_map(|write| persons(write)).collect();
+        let (named, settled_as): (Vec<Uuid>, Vec<Option<Uuid>>) = persons.into_iter().unzip();
+        let invalid: Vec<(i16, Uuid)> = sqlx::query_as(
+            "select 1::smallint, id
              from participant
              where id = any($1)
                and delete_time is not null
              union all
-             select false, id
+             select 2::smallint, id
              from article
              where id = any($2)
                and delete_time is not null
              union all
-             select false, article.id
+             select 2::smallint, article.id
              from unnest($3::uuid[], $4::bigint[]) as cited (id, revision)
              join article on article.id = cited.id
-             where article.revision <> cited.revision",
+             where article.revision <> cited.revision
+             union all
+             select 0::smallint, named.id
+             from unnest($5::uuid[], $6::uuid[]) as named (id, settled_as)
+             join participant on participant.id = named.id
+             where participant.merged_into is distinct from named.settled_as",
         )
         .bind(referenced.remove(&Collection::Participants).unwrap_or_default())
         .bind(referenced.remove(&Collection::Articles).unwrap_or_default())
         .bind(cited)
         .bind(revisions)
+        .bind(named)
+        .bind(settled_as)
         .fetch_all(&mut *tx)
         .await?;
-        let collection = |is_participant| if is_participant { Collection::Participants } else { Collection::Articles };
-        lost.extend(invalid.into_iter().map(|(is_participant, id)| Claim::Live(collection(is_participant), id)));
+        lost.extend(invalid.into_iter().map(|(of, id)| match Collection::try_from(of) {
+            Ok(of) => Claim::Live(of, id),
+            Err(()) => Claim::Person(id),
+        }));
     }
     for (of, ids) in deleted {
         let referrers = find_referrers(&mut *tx, of, &ids, 1).await?;
         lost.extend(referrers.into_iter().map(|(id, _)| Claim::Unreferenced(of, id)));
     }
     check_ancestry(tx, batch, lost).await
+}
+
+/// The participants that the new reports of a write name, each with the one that it was settled as: `None` for one that
+/// stands for itself.
+fn persons(write: &Write) -> impl Iterator<Item = (Uuid, Option<Uuid>)> {
+    let new = write.reports.iter().filter(|report| report.replaces.is_none());
+    let named = new.filter_map(|report| report.record.account.as_ref()).flat_map(participants);
+    named.map(|id| (id, write.aliases.get(&id).copied()))
 }
 
 /// The articles that a write relies on, each with the revision that was read, and those of new reports, each with the
@@ -193,7 +214,7 @@ pub async fn referrers(pool: &PgPool, of: Collection, id: Uuid, limit: i64) -> R
 }
 
 /// The names of the records that reference each of these, at most `limit` for each. A participant's referrers are its
-/// meetings, deleted ones included since they can be restored, and its live parts. An article's are its live copies and
+/// meetings, deleted ones included since they can be restored, its live parts and its aliases. An article's are its live copies and
 /// its active reports. A meeting has none.
 async fn find_referrers(
     executor: impl PgExecutor<'_>,
@@ -217,6 +238,13 @@ async fn find_referrers(
                   where part.parent = input.id
                     and part.delete_time is null
                   order by part.id
+                  limit $2)
+                 union all
+                 (select 'participants/' || alias.id
+                  from participant as alias
+                  where alias.merged_into = input.id
+                    and alias.delete_time is null
+                  order by alias.id
                   limit $2)
                  limit $2
              ) as referrer"

@@ -151,7 +151,13 @@ pub(in crate::store) async fn enqueue(tx: Tx<'_>, batch: &[&Write]) -> Result<bo
         .filter(|article| article.former.as_ref().is_some_and(|former| affects_settling(former, &article.put.record)))
         .map(|article| article.put.id)
         .collect();
-    if placed.is_empty() && seeds.is_empty() && resettled.is_empty() {
+    let resolved: Vec<Uuid> = batch
+        .iter()
+        .flat_map(|write| &write.participants)
+        .filter(|participant| participant.changes_person())
+        .map(|participant| participant.put.id)
+        .collect();
+    if placed.is_empty() && seeds.is_empty() && resettled.is_empty() && resolved.is_empty() {
         return Ok(false);
     }
     let statement = format!(
@@ -169,6 +175,10 @@ pub(in crate::store) async fn enqueue(tx: Tx<'_>, batch: &[&Write]) -> Result<bo
              from report
              where article = any($3)
                and retract_time is null
+             union
+             select 4::smallint, meeting
+             from meeting_participant
+             where participant = any($4)
          ),
          counted as (
              update grouping
@@ -184,8 +194,13 @@ pub(in crate::store) async fn enqueue(tx: Tx<'_>, batch: &[&Write]) -> Result<bo
              settled = false"
     );
     let seeds: Vec<Uuid> = seeds.into_iter().collect();
-    let enqueued =
-        sqlx::query(AssertSqlSafe(statement)).bind(placed).bind(seeds).bind(resettled).execute(&mut *tx).await?;
+    let enqueued = sqlx::query(AssertSqlSafe(statement))
+        .bind(placed)
+        .bind(seeds)
+        .bind(resettled)
+        .bind(resolved)
+        .execute(&mut *tx)
+        .await?;
     Ok(enqueued.rows_affected() > 0)
 }
 

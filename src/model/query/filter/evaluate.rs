@@ -9,7 +9,8 @@ use crate::{
     model::{
         article::{publisher_region, uris},
         canonical::composed,
-        meeting, participant, report,
+        identity::door_keys,
+        meeting, report,
         resource::{Collection, Record},
         text::names,
         time::dates,
@@ -131,7 +132,7 @@ impl Comparison {
             PartParticipant(_) | PartRegion(_) | PartRole(_) | PartSeniority(..) | PartPresence(_) => false,
             ParticipantKind(kind) => participant.is_some_and(|participant| participant.kind() == *kind),
             ParticipantRegion(code) => participant.is_some_and(|participant| participant.region_code == *code),
-            Name(key) => participant.is_some_and(|participant| participant::keys(participant).contains(key)),
+            Name(key) => participant.is_some_and(|participant| door_keys(participant).contains(key)),
             Parent(id) => {
                 participant.and_then(|participant| Collection::Participants.id(&participant.parent)) == Some(*id)
             }

@@ -8,7 +8,7 @@ use super::{
     Values::{self, Bool, Date, Enum, Number, Region, Resource, Text, Time},
 };
 use crate::{
-    model::{canonical::composed, resource::Collection, text::names},
+    model::{canonical::composed, identity::name_key, resource::Collection, text::names},
     pb::{account, change, meeting, participant, participation},
 };
 use Comparison::*;
@@ -160,7 +160,7 @@ pub static PARTICIPANTS: &FilterSchema = &FilterSchema {
         ),
         Field::repeated(
             "name",
-            Text(|name| Name(names::key(&name))),
+            Text(|name| Name(name_key(&name))),
             "name = \"Karim Valiyev\"",
             "The display name or another name, in upper or lower case.",
         ),

@@ -48,6 +48,22 @@ impl Filter {
     /// The empty filter.
     pub const EVERYTHING: Self = Self::And(Vec::new());
 
+    /// Calls a function with each participant that conditions on meetings and statements name.
+    pub fn for_each_participant(&mut self, call: &mut impl FnMut(&mut Uuid)) {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter_mut().for_each(|part| part.for_each_participant(call)),
+            Self::Not(part) => part.for_each_participant(call),
+            Self::Compare(Comparison::OneParticipation(part)) => part.for_each_participant(call),
+            Self::Compare(
+                Comparison::Participant(id)
+                | Comparison::PartParticipant(id)
+                | Comparison::Announcer(id)
+                | Comparison::StatementCondition(StatementCondition::Speaker(id)),
+            ) => call(id),
+            Self::Compare(_) => {}
+        }
+    }
+
     /// The bounds of `time` that every event has which the filter matches.
     pub fn times_of_events(&self) -> Self {
         match self {

@@ -134,7 +134,7 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, positive
         ParticipantKind(kind) => column(query, "participant.kind", *kind as i16, positive),
         ParticipantRegion(code) => column(query, "participant.region_code", code, positive),
         Name(key) => {
-            row(query, "select 1 from participant_name n where n.participant = participant.id and n.key", key, positive)
+            row(query, "select 1 from participant_name n where n.person = participant.id and n.key", key, positive)
         }
         Parent(id) => column(query, "participant.parent", id, positive),
         Uri(uri) => row(query, "select 1 from article_uri u where u.article = article.id and u.uri", uri, positive),

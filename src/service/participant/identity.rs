@@ -1,0 +1,474 @@
+//! Settles who is one person. [`plan`] reads the participants around some of them, compares them by the rule of
+//! `model::identity`, and returns the aliases that change and the pairs that a curator should judge.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    time::SystemTime,
+};
+
+use uuid::Uuid;
+
+use crate::{
+    model::{
+        identity::{
+            self, Alias, AliasCause, Appearance, CandidateKeys, ClusterNode, Comparison, Context, Edge, Level, Profile,
+            Settlement, Verdict, candidate_keys, clusters, compare,
+        },
+        report::{decode_for_settling, meant_participant},
+        resource::{Collection, Deletable, Resource},
+        time::dates,
+    },
+    pb::{Participant, Report, judgement},
+    service::{Api, error::ServiceError},
+    store::{
+        Doc, StoreError, change,
+        participant::{
+            self,
+            identity::{DuplicatePair, meeting_counts, reports_of, sharing},
+        },
+        write::{Put, PutParticipant},
+    },
+};
+
+/// Maximum number of participants that are settled together. Further ones are left as they are.
+const MAX_COMPONENT: usize = 4_000;
+/// Maximum number of participants of one component whose pairs are all compared.
+const MAX_FULLY_COMPARED: usize = 60;
+/// Maximum number of pairs to review that are kept for one participant: the strongest.
+const MAX_PAIRS: usize = 50;
+/// Maximum number of participants that the reason of a change explains.
+const MAX_EXPLAINED: usize = 3;
+
+/// The result of settling some participants.
+#[derive(Debug, Default)]
+pub struct Settling {
+    /// The participants that change, in groups that must be written together.
+    pub groups: Vec<AliasGroup>,
+    /// The participants whose pairs are in `pairs`.
+    pub reviewed: Vec<Uuid>,
+    /// The pairs to review.
+    pub pairs: Vec<DuplicatePair>,
+    /// The number of participants that were left out, because there were too many of one name.
+    pub left_out: usize,
+}
+
+/// Participants that change together.
+#[derive(Debug, Default)]
+pub struct AliasGroup {
+    /// Their next revisions.
+    pub puts: Vec<PutParticipant>,
+    /// The reason of the change, for its revisions.
+    pub reason: String,
+}
+
+/// Settles the participants around `seeds`. `changed` has participants as a write is about to leave them; they are
+/// written even if they are settled as before.
+///
+/// # Errors
+/// `NewerContract` or `Damaged` for a participant that changes, or the database fails.
+pub async fn plan(
+    api: &Api,
+    seeds: &[Uuid],
+    changed: HashMap<Uuid, Participant>,
+    kind: change::Kind,
+) -> Result<Settling, ServiceError> {
+    let mut surroundings = Surroundings { api, changed, nodes: BTreeMap::new(), pairs: BTreeMap::new() };
+    let left_out = surroundings.expand(seeds.iter().copied().collect()).await?;
+    surroundings.compare_components();
+    let mut settling = surroundings.settle(kind).await?;
+    settling.left_out += left_out;
+    Ok(settling)
+}
+
+/// A participant that was read.
+struct Node {
+    doc: Doc,
+    record: Participant,
+    profile: Profile,
+    keys: CandidateKeys,
+    /// True if all its candidates were read.
+    is_expanded: bool,
+    appearances: Option<Vec<Appearance>>,
+}
+
+impl Node {
+    /// False if the rule does not apply: only judgements join it with others.
+    fn is_open(&self) -> bool {
+        !self.record.exact_only && !self.record.is_deleted()
+    }
+}
+
+/// The participants around the seeds.
+struct Surroundings<'a> {
+    api: &'a Api,
+    changed: HashMap<Uuid, Participant>,
+    nodes: BTreeMap<Uuid, Node>,
+    /// Comparisons of open participants, with the smaller id first.
+    pairs: BTreeMap<(Uuid, Uuid), Comparison>,
+}
+
+impl Surroundings<'_> {
+    /// Reads the participants that can be one person with these, and those that can be one with them, and so on.
+    /// Returns the number of participants that were left out.
+    async fn expand(&mut self, mut frontier: BTreeSet<Uuid>) -> Result<usize, ServiceError> {
+        let mut expanded = 0;
+        while !frontier.is_empty() {
+            let room = MAX_COMPONENT.saturating_sub(expanded);
+            if room == 0 {
+                return Ok(frontier.len());
+            }
+            let ids: Vec<Uuid> = frontier.iter().copied().take(room).collect();
+            frontier.retain(|id| !ids.contains(id));
+            expanded += ids.len();
+            let mut next = self.expand_once(&ids).await?;
+            next.retain(|id| self.nodes.get(id).is_none_or(|node| !node.is_expanded));
+            frontier.extend(next);
+        }
+        Ok(0)
+    }
+
+    /// Reads the candidates of some participants. Returns those of them that must be expanded too.
+    async fn expand_once(&mut self, ids: &[Uuid]) -> Result<BTreeSet<Uuid>, ServiceError> {
+        let pool = self.api.store.reads();
+        self.read(ids).await?;
+        let mut next: BTreeSet<Uuid> = BTreeSet::new();
+        for (_, members) in participant::members(pool, ids).await? {
+            next.extend(members);
+        }
+        let keys: BTreeSet<i64> = ids
+            .iter()
+            .filter_map(|id| self.nodes.get(id).filter(|node| node.is_open()))
+            .flat_map(|node| node.keys.pairs.iter().copied())
+            .collect();
+        let by_key = sharing(pool, &keys.into_iter().collect::<Vec<_>>()).await?;
+        let candidates: BTreeSet<Uuid> = by_key.into_values().flatten().collect();
+        self.read(&candidates.iter().copied().collect::<Vec<_>>()).await?;
+        self.compare_candidates(ids).await?;
+        for id in ids {
+            let Some(node) = self.nodes.get_mut(id) else { continue };
+            node.is_expanded = true;
+            next.extend(judged(&node.record));
+            let confident = self.pairs.iter().filter(|(_, comparison)| comparison.level == Level::Confident);
+            next.extend(confident.filter_map(|((a, b), _)| (a == id).then_some(*b).or((b == id).then_some(*a))));
+        }
+        Ok(next)
+    }
+
+    /// Reads participants that were not read before. Unknown ones are left out.
+    async fn read(&mut self, ids: &[Uuid]) -> Result<(), ServiceError> {
+        let unread: Vec<Uuid> = ids.iter().copied().filter(|id| !self.nodes.contains_key(id)).collect();
+        if unread.is_empty() {
+            return Ok(());
+        }
+        for doc in participant::get(self.api.store.reads(), &unread).await? {
+            let record = match self.changed.get(&doc.id) {
+                Some(changed) => changed.clone(),
+                None => doc.decode()?,
+            };
+            let profile = Profile::of(&record);
+            let keys = candidate_keys(&profile);
+            let node = Node { profile, keys, record, is_expanded: false, appearances: None, doc };
+            self.nodes.insert(node.doc.id, node);
+        }
+        Ok(())
+    }
+
+    /// Compares some participants with all that share a pair key, first by their names, then with their appearances if
+    /// these can decide.
+    async fn compare_candidates(&mut self, ids: &[Uuid]) -> Result<(), ServiceError> {
+        let mut by_key: HashMap<i64, Vec<Uuid>> = HashMap::new();
+        for (id, node) in self.nodes.iter().filter(|(_, node)| node.is_open()) {
+            node.keys.pairs.iter().for_each(|key| by_key.entry(*key).or_default().push(*id));
+        }
+        let mut unclear: BTreeSet<(Uuid, Uuid)> = BTreeSet::new();
+        for id in ids {
+            let Some(node) = self.nodes.get(id).filter(|node| node.is_open()) else { continue };
+            let others: BTreeSet<Uuid> =
+                node.keys.pairs.iter().filter_map(|key| by_key.get(key)).flatten().copied().collect();
+            for other in others.into_iter().filter(|other| other != id) {
+                let pair = ordered(*id, other);
+                if self.pairs.contains_key(&pair) {
+                    continue;
+                }
+                let Some(comparison) = self.compare(pair) else { continue };
+                if comparison.level != Level::No {
+                    unclear.insert(pair);
+                }
+                self.pairs.insert(pair, comparison);
+            }
+        }
+        if unclear.is_empty() {
+            return Ok(());
+        }
+        self.read_appearances(unclear.iter().flat_map(|(a, b)| [*a, *b]).collect()).await?;
+        for pair in unclear {
+            if let Some(comparison) = self.compare(pair) {
+                self.pairs.insert(pair, comparison);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(&self, (a, b): (Uuid, Uuid)) -> Option<Comparison> {
+        let (a, b) = (self.nodes.get(&a)?, self.nodes.get(&b)?);
+        let none: &[Appearance] = &[];
+        let context =
+            Context { a: a.appearances.as_deref().unwrap_or(none), b: b.appearances.as_deref().unwrap_or(none) };
+        Some(compare(&a.profile, &b.profile, &context))
+    }
+
+    async fn read_appearances(&mut self, of: BTreeSet<Uuid>) -> Result<(), ServiceError> {
+        let is_unread = |id: &Uuid| self.nodes.get(id).is_some_and(|node| node.appearances.is_none());
+        let ids: Vec<Uuid> = of.into_iter().filter(is_unread).collect();
+        let mut by_id: HashMap<Uuid, Vec<Appearance>> = HashMap::new();
+        for (id, report) in reports_of(self.api.store.reads(), &ids).await? {
+            let damaged = |_| StoreError::Damaged(Collection::Participants.name(id));
+            let report = decode_for_settling(&report).map_err(damaged)?;
+            by_id.entry(id).or_default().extend(appearances(id, &report));
+        }
+        for id in ids {
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.appearances = Some(by_id.remove(&id).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares all pairs of each small component, so that contradictions are known between participants without a
+    /// common key.
+    fn compare_components(&mut self) {
+        let mut groups = Groups::default();
+        for ((a, b), comparison) in &self.pairs {
+            if comparison.level == Level::Confident {
+                groups.join(*a, *b);
+            }
+        }
+        for members in groups.members() {
+            if members.len() > MAX_FULLY_COMPARED {
+                continue;
+            }
+            for (index, a) in members.iter().enumerate() {
+                for b in &members[index + 1..] {
+                    let pair = ordered(*a, *b);
+                    if !self.pairs.contains_key(&pair)
+                        && let Some(comparison) = self.compare(pair)
+                    {
+                        self.pairs.insert(pair, comparison);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Settles the participants all of whose candidates were read.
+    async fn settle(self, kind: change::Kind) -> Result<Settling, ServiceError> {
+        let expanded = || self.nodes.iter().filter(|(_, node)| node.is_expanded && !node.record.is_deleted());
+        let ids: Vec<Uuid> = expanded().map(|(id, _)| *id).collect();
+        let counts = meeting_counts(self.api.store.reads(), &ids).await?;
+        let nodes: Vec<ClusterNode> =
+            expanded().map(|(id, node)| cluster_node(*id, node, counts.get(id).copied().unwrap_or(0))).collect();
+        let is_settled = |id: &Uuid| self.nodes.get(id).is_some_and(|node| node.is_expanded);
+        let edges: Vec<Edge> = self
+            .pairs
+            .iter()
+            .filter(|((a, b), _)| is_settled(a) && is_settled(b))
+            .map(|((a, b), comparison)| Edge { a: *a, b: *b, level: comparison.level, score: comparison.score })
+            .collect();
+        let judgements: Vec<identity::Judgement> = expanded().flat_map(|(id, node)| judgements(*id, node)).collect();
+        let Settlement { aliases, left_out } = clusters(&nodes, &edges, &judgements);
+        let by_participant: HashMap<Uuid, &Alias> = aliases.iter().map(|alias| (alias.participant, alias)).collect();
+        let person = |id: Uuid| by_participant.get(&id).map_or(id, |alias| alias.into);
+        let groups = self.changes(&by_participant, kind)?;
+        let pairs = self.pairs_to_review(person);
+        Ok(Settling { groups, reviewed: ids, pairs, left_out: left_out.len() })
+    }
+
+    /// The next revisions of the participants that change, in groups that are connected by an alias before or after.
+    fn changes(&self, aliases: &HashMap<Uuid, &Alias>, kind: change::Kind) -> Result<Vec<AliasGroup>, ServiceError> {
+        let now = SystemTime::now();
+        let mut groups = Groups::default();
+        let mut puts: BTreeMap<Uuid, PutParticipant> = BTreeMap::new();
+        for (id, node) in self.nodes.iter().filter(|(_, node)| node.is_expanded || node.record.is_deleted()) {
+            let alias = aliases.get(id).filter(|_| !node.record.is_deleted());
+            let merged_into = alias.map(|alias| Collection::Participants.name(alias.into)).unwrap_or_default();
+            if node.record.merged_into == merged_into && !self.changed.contains_key(id) {
+                continue;
+            }
+            let former: Participant = node.doc.decode_to_rewrite()?;
+            for other in [&former.merged_into, &merged_into] {
+                Collection::Participants.id(other).into_iter().for_each(|other| groups.join(*id, other));
+            }
+            let mut next = node.record.clone();
+            next.merged_into = merged_into;
+            next.make_next_revision(&former, now);
+            let put = Put::next(*id, next, kind);
+            puts.insert(*id, PutParticipant { put, absent: Vec::new(), former: Some(former) });
+        }
+        let mut by_group: BTreeMap<Uuid, AliasGroup> = BTreeMap::new();
+        for (id, put) in puts {
+            let group = by_group.entry(groups.root(id)).or_default();
+            if group.puts.len() < MAX_EXPLAINED {
+                let separator = if group.reason.is_empty() { "" } else { "; " };
+                group.reason.push_str(separator);
+                group.reason.push_str(&self.explain(id, aliases.get(&id).copied()));
+            }
+            group.puts.push(put);
+        }
+        Ok(by_group.into_values().collect())
+    }
+
+    /// A sentence on an alias, or on its end.
+    fn explain(&self, id: Uuid, alias: Option<&Alias>) -> String {
+        let name = |id: Uuid| self.nodes.get(&id).map_or("", |node| node.record.display_name.as_str());
+        let Some(alias) = alias else { return format!("{} stands for itself", name(id)) };
+        let cause = match alias.causes.first() {
+            Some(AliasCause::Judged { with, is_merge, .. }) => {
+                let verb = if *is_merge { "merged with" } else { "judged to be" };
+                format!("{verb} {} ({})", name(*with), Collection::Participants.name(*with))
+            }
+            Some(AliasCause::Rule { with, score }) => {
+                let with_name = Collection::Participants.name(*with);
+                format!("rule {}, score {score:.2} with {} ({with_name})", identity::RULE_VERSION, name(*with))
+            }
+            None => String::new(),
+        };
+        format!("{} is {}: {cause}", name(id), name(alias.into))
+    }
+
+    /// The pairs of persons that the rule does not decide and no curator has judged, the strongest of each participant.
+    fn pairs_to_review(&self, person: impl Fn(Uuid) -> Uuid) -> Vec<DuplicatePair> {
+        let judged: HashSet<(Uuid, Uuid)> = self
+            .nodes
+            .iter()
+            .flat_map(|(id, node)| judged(&node.record).map(|other| ordered(person(*id), person(other))))
+            .collect();
+        let mut found: BTreeMap<(Uuid, Uuid), (i16, f32)> = BTreeMap::new();
+        for ((a, b), comparison) in &self.pairs {
+            let level: i16 = match comparison.level {
+                Level::No => continue,
+                Level::Possible => 2,
+                Level::Confident => 3,
+            };
+            let pair = ordered(person(*a), person(*b));
+            if pair.0 != pair.1 && !judged.contains(&pair) {
+                let best = found.entry(pair).or_insert((level, comparison.score));
+                if (level, comparison.score) > *best {
+                    *best = (level, comparison.score);
+                }
+            }
+        }
+        let mut pairs: Vec<DuplicatePair> = found
+            .into_iter()
+            .map(|((participant, other), (level, score))| DuplicatePair { participant, other, level, score })
+            .collect();
+        pairs.sort_by(|a, b| (b.level, b.score).partial_cmp(&(a.level, a.score)).unwrap_or(std::cmp::Ordering::Equal));
+        let mut counts: HashMap<Uuid, usize> = HashMap::new();
+        pairs.retain(|pair| {
+            let is_full = [pair.participant, pair.other].iter().any(|id| counts.get(id) >= Some(&MAX_PAIRS));
+            [pair.participant, pair.other].iter().for_each(|id| *counts.entry(*id).or_default() += 1);
+            !is_full
+        });
+        pairs
+    }
+}
+
+fn ordered(a: Uuid, b: Uuid) -> (Uuid, Uuid) {
+    if a <= b { (a, b) } else { (b, a) }
+}
+
+fn cluster_node(id: Uuid, node: &Node, reports: u64) -> ClusterNode {
+    ClusterNode {
+        id,
+        kind: node.record.kind,
+        reports,
+        region: node.record.region_code.clone(),
+        external_ids: node.record.external_ids.clone(),
+        door_keys: node.profile.door_keys.clone(),
+    }
+}
+
+/// The participants with which a curator has judged or merged a participant.
+fn judged(participant: &Participant) -> impl Iterator<Item = Uuid> {
+    let judged = participant.judgements.iter().flat_map(|judgement| [&judgement.participant, &judgement.other]);
+    let merged = participant.merge.iter().map(|merge| &merge.into);
+    judged.chain(merged).filter(|name| **name != participant.name).filter_map(|name| Collection::Participants.id(name))
+}
+
+/// The judgements on a participant, its merge by hand included.
+fn judgements(id: Uuid, node: &Node) -> Vec<identity::Judgement> {
+    let sequence = |time: Option<prost_types::Timestamp>| {
+        time.map_or(0, |time| time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos)))
+    };
+    // Both participants have a judgement: the smaller one counts.
+    let judged = node.record.judgements.iter().filter(|judgement| judgement.participant == node.record.name);
+    let judged = judged.filter_map(|judgement| {
+        let verdict = match judgement.verdict() {
+            judgement::Verdict::Same => Verdict::Same,
+            judgement::Verdict::Different => Verdict::Different,
+            judgement::Verdict::Unspecified | judgement::Verdict::Withdrawn => return None,
+        };
+        let b = Collection::Participants.id(&judgement.other)?;
+        Some(identity::Judgement { a: id, b, verdict, sequence: sequence(judgement.time), is_merge: false })
+    });
+    let merged = node.record.merge.iter().filter_map(|merge| {
+        let b = Collection::Participants.id(&merge.into)?;
+        let sequence = sequence(merge.time);
+        Some(identity::Judgement { a: id, b, verdict: Verdict::Same, sequence, is_merge: true })
+    });
+    judged.chain(merged).collect()
+}
+
+/// The appearances of a participant in a report.
+fn appearances(id: Uuid, report: &Report) -> Vec<Appearance> {
+    let Some(account) = &report.account else { return Vec::new() };
+    let days = account.date.as_ref().and_then(dates::span);
+    let day = |date: chrono::NaiveDate| (date - chrono::NaiveDate::default()).num_days().try_into().ok();
+    let meant: Vec<Option<Uuid>> =
+        account.participations.iter().map(|participation| meant_participant(report, participation)).collect();
+    let mut co_participants: Vec<Uuid> = meant.iter().flatten().copied().filter(|other| *other != id).collect();
+    co_participants.sort_unstable();
+    co_participants.dedup();
+    let own = account.participations.iter().zip(&meant).filter(|(_, meant)| **meant == Some(id));
+    own.map(|(participation, _)| {
+        let office = participation.office.clone().unwrap_or_default();
+        Appearance {
+            title: office.title,
+            organization: office.organization,
+            seniority: office.seniority,
+            first_day: days.and_then(|(first, _)| day(first)),
+            last_day: days.and_then(|(_, last)| day(last)),
+            co_participants: co_participants.clone(),
+        }
+    })
+    .collect()
+}
+
+/// Groups of connected participants.
+#[derive(Default)]
+struct Groups(HashMap<Uuid, Uuid>);
+
+impl Groups {
+    fn root(&mut self, id: Uuid) -> Uuid {
+        let mut root = id;
+        while let Some(parent) = self.0.get(&root).filter(|parent| **parent != root) {
+            root = *parent;
+        }
+        self.0.insert(id, root);
+        root
+    }
+
+    fn join(&mut self, a: Uuid, b: Uuid) {
+        let (a, b) = ordered(self.root(a), self.root(b));
+        self.0.insert(b, a);
+    }
+
+    /// The groups of at least two, each in the order of ids.
+    fn members(&mut self) -> Vec<Vec<Uuid>> {
+        let ids: BTreeSet<Uuid> = self.0.keys().copied().collect();
+        let mut groups: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+        for id in ids {
+            groups.entry(self.root(id)).or_default().push(id);
+        }
+        groups.into_values().filter(|members| members.len() > 1).collect()
+    }
+}
