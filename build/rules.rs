@@ -9,22 +9,26 @@ use prost_reflect::{
 use super::{camel, field_behavior, ident, is_output_only, rust_path, sent_messages, snake};
 
 /// Messages with rules that buf.validate cannot express; `model::rules::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 19] = [
+const CROSS_FIELD: [&str; 23] = [
     "Account",
     "AddReportRequest",
     "Article",
+    "BindParticipationRequest",
     "CreateMeetingRequest",
     "DateSpan",
     "EraseArticleTextRequest",
+    "JudgeParticipantsRequest",
     "ListChangesRequest",
     "ListReportsRequest",
     "MergeMeetingsRequest",
+    "MergeParticipantsRequest",
     "OfficeTerm",
     "Participant",
     "Participation",
     "RetractReportRequest",
     "SplitMeetingRequest",
     "Story",
+    "UnmergeParticipantRequest",
     "UpdateArticleRequest",
     "UpdateMeetingRequest",
     "UpdateParticipantRequest",

@@ -34,7 +34,8 @@ create table participant_duplicate (
     constraint participant_duplicate_pkey primary key (participant, other)
 );
 comment on column participant_duplicate.level is 'readout.v1.Level: 2 POSSIBLE, 3 CONFIDENT and not unique';
-create index participant_duplicate_score_idx on participant_duplicate (level desc, score desc, participant, other);
+-- The list of pairs, the strongest first.
+create index participant_duplicate_rank_idx on participant_duplicate ((-level), (-score), participant, other);
 create index participant_duplicate_other_idx on participant_duplicate (other);
 
 -- Judgements, each once, for lists.

@@ -259,7 +259,8 @@ impl Record {
 }
 
 /// Truncates to microseconds, the precision of PostgreSQL.
-fn timestamp(time: SystemTime) -> Timestamp {
+/// The timestamp of a time.
+pub fn timestamp(time: SystemTime) -> Timestamp {
     let mut timestamp = Timestamp::from(time);
     timestamp.nanos -= timestamp.nanos % 1_000;
     timestamp

@@ -31,8 +31,15 @@ pub enum ServiceError {
     HeadersTooLarge { size: usize, limit: usize },
     /// The page token was not issued by this service, or was issued for another request.
     PageToken,
-    /// The source and the target of a path are the same participant.
-    SameParticipant(String),
+    /// Two participants of a request must differ, and are the same.
+    SameParticipant {
+        /// The field of the second one.
+        field: &'static str,
+        /// The name of the participant.
+        name: String,
+    },
+    /// Participants cannot be settled as one person, or as two.
+    Identity(IdentityConflict),
     /// The request id was used before with another body.
     RequestIdReused(String),
     /// The resource does not exist.
@@ -90,6 +97,13 @@ pub enum ServiceError {
     },
     /// The report is retracted already.
     AlreadyRetracted(String),
+    /// The participation has no binding to withdraw.
+    NotBound {
+        /// The name of the report.
+        name: String,
+        /// The id of the participation.
+        participation: String,
+    },
     /// The meeting was not merged into the one that is split.
     NotMerged(String),
     /// The meeting would be left without an active report.
@@ -241,5 +255,46 @@ pub fn require_live(collection: Collection, id: Uuid, is_live: Option<bool>) -> 
         Some(true) => Ok(()),
         Some(false) => Err(ServiceError::Deleted(collection.name(id))),
         None => Err(ServiceError::NotFound(collection.name(id))),
+    }
+}
+
+/// The cause for which a decision on who is one person is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityRule {
+    /// The kinds of the two differ.
+    DifferentKinds,
+    /// The survivor was merged into the source.
+    MergeCycle,
+    /// A curator judged the two to be different.
+    JudgedDifferent,
+    /// The two have different external ids in one scheme.
+    ContradictingIds,
+    /// Too many participants would be settled as one.
+    ClusterTooLarge,
+    /// The participant was not merged by hand.
+    NotMerged,
+    /// There is no judgement on the two.
+    NotJudged,
+    /// The two are merged by hand.
+    MergedByHand,
+    /// One of the two would have too many judgements.
+    TooManyJudgements,
+}
+
+/// A refused decision on who is one person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityConflict {
+    /// The cause.
+    pub rule: IdentityRule,
+    /// One participant.
+    pub name: String,
+    /// The other one; empty if there is none.
+    pub other: String,
+}
+
+impl IdentityRule {
+    /// The conflict of two participants.
+    pub fn between(self, name: &str, other: &str) -> IdentityConflict {
+        IdentityConflict { rule: self, name: name.to_owned(), other: other.to_owned() }
     }
 }

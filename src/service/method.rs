@@ -29,7 +29,8 @@ pub struct Method {
 }
 
 /// The fields of requests that have names of records.
-const NAME_FIELDS: [&str; 7] = ["name", "names", "meeting", "article", "participant", "source", "target"];
+const NAME_FIELDS: [&str; 10] =
+    ["name", "names", "sources", "meeting", "article", "report", "participant", "other", "source", "target"];
 
 static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     let role = pb::pool().get_extension_by_name("readout.v1.role");
@@ -57,8 +58,10 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
 });
 
 /// Prefixes of the names of methods that write.
-const WRITE_PREFIXES: [&str; 10] =
-    ["Create", "Update", "Delete", "Undelete", "Erase", "Add", "Retract", "Merge", "Split", "Ingest"];
+const WRITE_PREFIXES: [&str; 13] = [
+    "Create", "Update", "Delete", "Undelete", "Erase", "Add", "Retract", "Merge", "Unmerge", "Split", "Judge", "Bind",
+    "Ingest",
+];
 
 impl Method {
     /// True if the method writes.

@@ -1,16 +1,19 @@
 //! `IngestService`: matching of participants. Decides which stored participants a story means.
 
+use std::collections::BTreeSet;
+
 use readout::pb::{
-    CreateParticipantRequest, ErrorReason, ExternalId, IngestStoryRequest, IngestStoryResponse, Participant,
-    ParticipantMatching, ParticipantName, ingest_story_response::Outcome, participant::Kind,
+    CreateParticipantRequest, ErrorReason, ExternalId, IngestStoriesRequest, IngestStoryRequest, IngestStoryResponse,
+    Participant, ParticipantMatching, ParticipantName, ingest_story_response::Outcome, participant::Kind,
 };
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::support::{
     Refused, Service,
-    make::{ingest, person, story},
+    make::{ingest, person, story, streamed},
     metadata_of,
+    story_stream::{ingest_all, outcome},
 };
 
 fn with_ids(ids: &[(&str, &str)], participant: Participant) -> Participant {
@@ -75,16 +78,16 @@ async fn participant_is_matched_by_name_alias_or_external_id() {
     let service = Service::start().await;
     let stored = with_ids(&[("wikidata", "Q1")], with_names(&["Karim Valiyev"], person("Kərim Vəliyev", "AZ")));
     let name = create(&service, stored).await;
-    let before = service.contents().await.participants;
     for (number, sent) in [
         person("Kərim Vəliyev", "AZ"),
-        person("Kərim Vəliyev", ""),
         person("KƏRIM\u{3000} VƏLIYEV ", "AZ"),
         person("Karim Valiyev", "AZ"),
         person("ｋａｒｉｍ ＶＡＬＩＹＥＶ", "AZ"),
-        with_names(&["Somebody", "karim  valiyev"], person("K. V.", "")),
+        person("Karim-Valiyev", "AZ"),
+        person("Ka'rim Váliyev.", "AZ"),
+        with_names(&["Somebody", "karim  valiyev"], person("K. V.", "AZ")),
         with_ids(&[("wikidata", "Q1")], person("Another Name", "")),
-        with_ids(&[("isni", "7")], person("Karim Valiyev", "")),
+        with_ids(&[("isni", "7")], person("Karim Valiyev", "AZ")),
         with_ids(&[("wikidata", "Q2"), ("wikidata", "Q1")], person("Karim Valiyev", "")),
     ]
     .into_iter()
@@ -93,12 +96,73 @@ async fn participant_is_matched_by_name_alias_or_external_id() {
         for matching in [ParticipantMatching::Exact, ParticipantMatching::Unspecified] {
             let uri = format!("urn:{number}:{matching:?}");
             let answer = ingest_with(&service, &uri, matching, std::slice::from_ref(&sent)).await.unwrap();
-            assert_eq!(outcomes(&answer), [(Outcome::Matched, name.as_str())], "{sent:?}");
+            let (outcome, matched) = outcomes(&answer)[0];
+            assert_eq!(matched, name, "{sent:?}");
+            // The first match teaches the names and ids that the participant does not have.
+            let is_known = number < 1 || number == 2 || matching != ParticipantMatching::Exact;
+            assert_eq!(outcome, if is_known { Outcome::Matched } else { Outcome::Updated }, "{sent:?}");
             assert!(answer.warnings.is_empty());
         }
     }
-    // A match does not change the stored participant.
-    assert_eq!(service.contents().await.participants, before);
+    assert_eq!(service.contents().await.participants.len(), 1);
+}
+
+#[tokio::test]
+async fn matched_participant_learns_names_and_external_ids() {
+    let service = Service::start().await;
+    let first =
+        ingest_with(&service, "urn:a", ParticipantMatching::Exact, &[person("Imran Khan", "PK")]).await.unwrap();
+    let name = first.participants[0].name.clone();
+    let more = with_ids(&[("wikidata", "Q155164")], with_names(&["عمران خان"], person("Imran Khan", "PK")));
+    let second = ingest_with(&service, "urn:b", ParticipantMatching::Exact, &[more]).await.unwrap();
+    assert_eq!(outcomes(&second), [(Outcome::Updated, name.as_str())]);
+    for (uri, sent) in [
+        ("urn:c", person("عمران خان", "PK")),
+        ("urn:d", with_ids(&[("wikidata", "Q155164")], person("I. Khan", "PK"))),
+        ("urn:e", person("i khan", "PK")),
+    ] {
+        let answer = ingest_with(&service, uri, ParticipantMatching::Exact, &[sent]).await.unwrap();
+        assert_eq!(answer.participants[0].name, name, "{uri}");
+    }
+    let learned = service.participant(&name).await;
+    let texts: Vec<&str> = learned.names.iter().map(|name| name.text.as_str()).collect();
+    assert_eq!(texts, ["I. Khan", "i khan", "عمران خان"]);
+    assert_eq!((learned.external_ids.len(), learned.revision), (1, 4));
+    assert!(learned.exact_only);
+}
+
+#[tokio::test]
+async fn names_of_one_chunk_are_learned_in_one_revision() {
+    let service = Service::start().await;
+    let spellings = ["Ban Ki-moon", "Ban Ki Moon", "BAN Ki-moon", "Ban Kimoon"];
+    let requests: Vec<IngestStoriesRequest> = spellings
+        .iter()
+        .enumerate()
+        .map(|(number, spelling)| streamed(story(&format!("urn:{number}"), &[person(spelling, "KR")])))
+        .collect();
+    let answers = ingest_all(&service.ingest, requests).await;
+    let names: BTreeSet<String> =
+        answers.into_iter().map(|answer| outcome(answer).unwrap().participants.remove(0).name).collect();
+    assert_eq!(names.len(), 1);
+    let learned = service.participant(names.first().unwrap()).await;
+    let texts: BTreeSet<&str> =
+        learned.names.iter().map(|name| name.text.as_str()).chain([learned.display_name.as_str()]).collect();
+    assert_eq!(texts, spellings.into_iter().collect());
+}
+
+#[tokio::test]
+async fn unset_region_is_a_value_in_every_order() {
+    for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+        let service = Service::start().await;
+        let regions = ["", "JO", "SA"];
+        let mut names = BTreeSet::new();
+        for (number, index) in order.into_iter().cycle().take(6).enumerate() {
+            let sent = [person("Abdullah", regions[index])];
+            let answer = ingest_with(&service, &format!("urn:{number}"), ParticipantMatching::Exact, &sent).await;
+            names.insert(answer.unwrap().participants[0].name.clone());
+        }
+        assert_eq!(names.len(), 3);
+    }
 }
 
 #[tokio::test]
@@ -123,18 +187,32 @@ async fn participant_of_another_kind_region_or_external_id_is_not_matched() {
 }
 
 #[tokio::test]
-async fn external_id_of_a_participant_that_does_not_match_is_refused() {
+async fn external_id_of_another_participant_is_refused_without_matching() {
     let service = Service::start().await;
     let name = create(&service, with_ids(&[("wikidata", "Q1")], person("Kerim Veliyev", "AZ"))).await;
     let before = service.contents().await;
-    let other = with_ids(&[("wikidata", "Q1")], person("Ruslan Tsalikov", "RU"));
     let same = with_ids(&[("wikidata", "Q1")], person("Kerim Veliyev", "AZ"));
-    for (matching, sent) in [(ParticipantMatching::Exact, other), (ParticipantMatching::None, same)] {
-        let refused = ingest_with(&service, "urn:a", matching, &[sent]).await.unwrap_err();
-        assert_eq!(metadata_of(&refused, "name"), name);
-        assert_eq!(Refused::from(refused), Refused::with(Code::AlreadyExists, ErrorReason::DuplicateExternalId));
-    }
+    let refused = ingest_with(&service, "urn:a", ParticipantMatching::None, &[same]).await.unwrap_err();
+    assert_eq!(metadata_of(&refused, "name"), name);
+    assert_eq!(Refused::from(refused), Refused::with(Code::AlreadyExists, ErrorReason::DuplicateExternalId));
     assert_eq!(service.contents().await, before);
+}
+
+#[tokio::test]
+async fn external_id_of_another_participant_is_left_out_with_a_warning() {
+    let service = Service::start().await;
+    let name = create(&service, with_ids(&[("wikidata", "Q1")], person("Kerim Veliyev", "AZ"))).await;
+    let other = create(&service, with_ids(&[("isni", "5")], person("Ruslan Tsalikov", "RU"))).await;
+    let state = with_ids(&[("wikidata", "Q1")], of_kind(Kind::State, person("Azerbaijan", "AZ")));
+    let both = with_ids(&[("isni", "5"), ("wikidata", "Q1")], person("Ruslan Tsalikov", "RU"));
+    for (uri, sent, outcome) in [("urn:a", state, Outcome::Created), ("urn:b", both, Outcome::Matched)] {
+        let answer = ingest_with(&service, uri, ParticipantMatching::Exact, &[sent]).await.unwrap();
+        assert_eq!(answer.participants[0].outcome(), outcome);
+        assert_eq!(answer.warnings.len(), 1, "{:?}", answer.warnings);
+        let (owner, id) = if uri == "urn:a" { (&name, "wikidata:Q1") } else { (&name, "wikidata:Q1") };
+        assert!(answer.warnings[0].contains(owner) && answer.warnings[0].contains(id), "{:?}", answer.warnings);
+    }
+    assert_eq!(service.participant(&other).await.external_ids.len(), 1);
 }
 
 #[tokio::test]
@@ -150,7 +228,7 @@ async fn oldest_of_several_candidates_is_matched_with_a_warning() {
     }
     create(&service, person("Wang Yi", "SG")).await;
     let answer = ingest_with(&service, "urn:a", ParticipantMatching::Exact, &[person("wang yi", "CN")]).await.unwrap();
-    assert_eq!(outcomes(&answer), [(Outcome::Matched, names[0].as_str())]);
+    assert_eq!(outcomes(&answer), [(Outcome::Updated, names[0].as_str())]);
     assert_eq!(answer.warnings.len(), 1);
     for part in [&names[1], &names[2], "p0"] {
         assert!(answer.warnings[0].contains(part), "{part} in {:?}", answer.warnings);
@@ -191,12 +269,14 @@ async fn participant_given_by_name_is_used_as_it_is() {
 #[tokio::test]
 async fn participant_under_two_keys_of_a_story_is_created_once() {
     let service = Service::start().await;
-    let people = [person("Kerim Veliyev", "AZ"), person("KERIM VELIYEV", ""), person("Kerim Veliyev", "RU")];
+    let people = [person("Kerim Veliyev", "AZ"), person("KERIM VELIYEV", "AZ"), person("Kerim Veliyev", "RU")];
     let answer = ingest_with(&service, "urn:a", ParticipantMatching::Exact, &people).await.unwrap();
     let outcomes: Vec<_> = answer.participants.iter().map(|participant| participant.outcome()).collect();
     assert_eq!(outcomes, [Outcome::Created, Outcome::Matched, Outcome::Created]);
     assert_eq!(answer.participants[1].name, answer.participants[0].name);
     assert_eq!(service.contents().await.participants.len(), 2);
+    let learned = service.participant(&answer.participants[0].name).await;
+    assert_eq!((learned.revision, learned.names[0].text.as_str()), (1, "KERIM VELIYEV"));
 }
 
 #[tokio::test]

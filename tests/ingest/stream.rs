@@ -89,7 +89,7 @@ async fn ingest_stream_story_sees_the_earlier_stories() {
     let mut changed = first.clone();
     changed.article.as_mut().unwrap().title = "Corrected".into();
     let changed = IngestStoriesRequest { allow_update: true, ..streamed(changed) };
-    let other = story("urn:b", &[person("KERIM VELIYEV", ""), person("Ruslan Tsalikov", "RU")]);
+    let other = story("urn:b", &[person("KERIM VELIYEV", "AZ"), person("Ruslan Tsalikov", "RU")]);
     // Sent without waiting for responses, so that the stories arrive together.
     let requests = [streamed(first.clone()), streamed(first), streamed(other), streamed(more), changed];
     let answers = ingest_all(&service.ingest, requests).await;
@@ -103,7 +103,7 @@ async fn ingest_stream_story_sees_the_earlier_stories() {
         (&answers[1].article, &answers[1].meetings[0].report),
         (&answers[0].article, &answers[0].meetings[0].report)
     );
-    assert_eq!(answers[2].participants[0].outcome(), Matched);
+    assert_eq!(answers[2].participants[0].outcome(), Outcome::Matched);
     assert_eq!(answers[2].participants[0].name, answers[0].participants[0].name);
     assert_eq!(answers[3].meetings.iter().map(|meeting| meeting.outcome()).collect::<Vec<_>>(), [Matched, Created]);
     let contents = service.contents().await;

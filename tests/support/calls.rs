@@ -6,8 +6,8 @@ use prost_types::FieldMask;
 use readout::pb::{
     Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest,
     DeleteArticleRequest, DeleteMeetingRequest, DeleteParticipantRequest, EraseArticleTextRequest, GetArticleRequest,
-    GetReportRequest, ListParticipantsRequest, Meeting, MergeMeetingsRequest, Participant, Report,
-    RetractReportRequest, SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest,
+    GetParticipantRequest, GetReportRequest, ListParticipantsRequest, Meeting, MergeMeetingsRequest, Participant,
+    Report, RetractReportRequest, SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest,
     UndeleteParticipantRequest, UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
 };
 use tonic::{Request, Response, Status};
@@ -106,6 +106,11 @@ impl Service {
     pub async fn article(&self, name: &str) -> Article {
         let request = GetArticleRequest { name: name.into(), ..Default::default() };
         self.articles.clone().get_article(request).await.expect("the article exists").into_inner()
+    }
+
+    pub async fn participant(&self, name: &str) -> Participant {
+        let request = GetParticipantRequest { name: name.to_owned(), ..Default::default() };
+        self.participants.clone().get_participant(request).await.unwrap().into_inner()
     }
 
     pub async fn participants_where(&self, filter: &str) -> Vec<String> {

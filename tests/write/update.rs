@@ -316,7 +316,7 @@ async fn updated_participant_is_matched_by_its_new_names_only() {
         answer.into_inner().participants.remove(0)
     };
     assert_eq!(ingested(&mut service, "urn:a", "Karim Valiyev", "TR").await.name, first.name);
-    assert_eq!(ingested(&mut service, "urn:b", "Керим Велиев", "").await.name, first.name);
+    assert_eq!(ingested(&mut service, "urn:b", "Керим Велиев", "TR").await.name, first.name);
     assert_eq!(ingested(&mut service, "urn:c", "Karim Valiyev", "AZ").await.outcome(), Outcome::Created);
     assert_eq!(ingested(&mut service, "urn:d", "Kerim Veliyev", "TR").await.outcome(), Outcome::Created);
 }

@@ -70,13 +70,15 @@ enum Class {
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Methods that are queries: their work grows with the data.
-const QUERIES: [&str; 8] = [
+const QUERIES: [&str; 10] = [
     "ListAuditEvents",
     "ListArticles",
     "ListParticipants",
     "ListMeetings",
     "ListStatements",
     "ListCounterparts",
+    "ListDuplicates",
+    "MatchParticipants",
     "FindPath",
     "AggregateMeetings",
 ];

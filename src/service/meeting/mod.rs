@@ -5,6 +5,7 @@
 //! creating, reporting and deleting are here. `view`, `list`, `aggregate` and `statement` serve the reads.
 
 mod aggregate;
+mod bind;
 mod list;
 mod list_statements;
 mod merge;
@@ -52,11 +53,11 @@ use crate::{
     },
     pb::{
         AddReportRequest, AggregateMeetingsRequest, AggregateMeetingsResponse, BatchGetMeetingsRequest,
-        BatchGetMeetingsResponse, CreateMeetingRequest, DeleteMeetingRequest, GetMeetingRequest, GetReportRequest,
-        ListMeetingRevisionsRequest, ListMeetingRevisionsResponse, ListMeetingsRequest, ListMeetingsResponse,
-        ListReportsRequest, ListReportsResponse, ListStatementsRequest, ListStatementsResponse, Meeting,
-        MergeMeetingsRequest, Report, RetractReportRequest, SplitMeetingRequest, UndeleteMeetingRequest,
-        UpdateMeetingRequest, View, meeting::Review, meeting_service_server::MeetingService,
+        BatchGetMeetingsResponse, BindParticipationRequest, CreateMeetingRequest, DeleteMeetingRequest,
+        GetMeetingRequest, GetReportRequest, ListMeetingRevisionsRequest, ListMeetingRevisionsResponse,
+        ListMeetingsRequest, ListMeetingsResponse, ListReportsRequest, ListReportsResponse, ListStatementsRequest,
+        ListStatementsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest, SplitMeetingRequest,
+        UndeleteMeetingRequest, UpdateMeetingRequest, View, meeting::Review, meeting_service_server::MeetingService,
     },
     store::{
         StoreError, change, meeting,
@@ -169,6 +170,15 @@ impl MeetingService for Api {
         let update = update::MeetingUpdate::read(request).map_err(ServiceError::from)?;
         let _lock = self.record_locks.lock(update.meeting()?).await;
         self.run_write(&call, || update::prepare(self, &call, &update, validate_only)).await
+    }
+
+    async fn bind_participation(&self, request: Request<BindParticipationRequest>) -> Result<Response<Report>, Status> {
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _locks = match read_report(self, &request.report).await? {
+            Some(report) => self.record_locks.lock_all(Collection::Meetings.id(&report.meeting)).await,
+            None => Vec::new(),
+        };
+        self.run_write(&call, || bind::prepare(self, &call, &request)).await
     }
 
     async fn retract_report(&self, request: Request<RetractReportRequest>) -> Result<Response<Report>, Status> {

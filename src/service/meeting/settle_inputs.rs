@@ -127,6 +127,14 @@ impl SettleInputs {
         Ok(())
     }
 
+    /// Replaces the bindings of a report.
+    pub fn rebind(&mut self, next: &Report) {
+        let reports = self.reports.iter_mut().map(|input| &mut input.report).chain(&mut self.rulings);
+        for report in reports.filter(|report| report.name == next.name) {
+            report.bindings.clone_from(&next.bindings);
+        }
+    }
+
     /// The participants that the reports and rulings refer to, with repetitions.
     pub fn referenced_participants(&self) -> impl Iterator<Item = Uuid> {
         let reports = self.reports.iter().map(|input| &input.report).chain(&self.rulings);

@@ -35,13 +35,13 @@ const DEFAULT_DEPTH: usize = 4;
 pub async fn find(api: &Api, request: &FindPathRequest, budget: Duration) -> Result<FindPathResponse, ServiceError> {
     let (source, target) = (id::<Participant>(&request.source)?, id::<Participant>(&request.target)?);
     if source == target {
-        return Err(ServiceError::SameParticipant(request.source.clone()));
+        return Err(ServiceError::SameParticipant { field: "target", name: request.source.clone() });
     }
     let filter = parse_filter(api, filter::MEETINGS, &request.filter).await?;
     let persons = settled_persons(api, &[source, target]).await?;
     let (source, target) = (persons[0], persons[1]);
     if source == target {
-        return Err(ServiceError::SameParticipant(request.source.clone()));
+        return Err(ServiceError::SameParticipant { field: "target", name: request.source.clone() });
     }
     let max_depth = usize::try_from(request.max_depth).ok().filter(|depth| *depth > 0).unwrap_or(DEFAULT_DEPTH);
     let db = api.store.bounded_query(QueryClass::Question, budget).await?;

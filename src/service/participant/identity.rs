@@ -220,12 +220,7 @@ impl Surroundings<'_> {
     async fn read_appearances(&mut self, of: BTreeSet<Uuid>) -> Result<(), ServiceError> {
         let is_unread = |id: &Uuid| self.nodes.get(id).is_some_and(|node| node.appearances.is_none());
         let ids: Vec<Uuid> = of.into_iter().filter(is_unread).collect();
-        let mut by_id: HashMap<Uuid, Vec<Appearance>> = HashMap::new();
-        for (id, report) in reports_of(self.api.store.reads(), &ids).await? {
-            let damaged = |_| StoreError::Damaged(Collection::Participants.name(id));
-            let report = decode_for_settling(&report).map_err(damaged)?;
-            by_id.entry(id).or_default().extend(appearances(id, &report));
-        }
+        let mut by_id = appearances_of(self.api, &ids).await?;
         for id in ids {
             if let Some(node) = self.nodes.get_mut(&id) {
                 node.appearances = Some(by_id.remove(&id).unwrap_or_default());
@@ -301,6 +296,7 @@ impl Surroundings<'_> {
             let mut next = node.record.clone();
             next.merged_into = merged_into;
             next.make_next_revision(&former, now);
+            let kind = if self.changed.contains_key(id) { kind } else { change::Kind::Settled };
             let put = Put::next(*id, next, kind);
             puts.insert(*id, PutParticipant { put, absent: Vec::new(), former: Some(former) });
         }
@@ -416,6 +412,20 @@ fn judgements(id: Uuid, node: &Node) -> Vec<identity::Judgement> {
         Some(identity::Judgement { a: id, b, verdict: Verdict::Same, sequence, is_merge: true })
     });
     judged.chain(merged).collect()
+}
+
+/// The appearances of participants in reports.
+///
+/// # Errors
+/// `Damaged` for a report that cannot be decoded, or the database fails.
+pub async fn appearances_of(api: &Api, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Appearance>>, ServiceError> {
+    let mut by_id: HashMap<Uuid, Vec<Appearance>> = HashMap::new();
+    for (id, report) in reports_of(api.store.reads(), ids).await? {
+        let damaged = |_| StoreError::Damaged(Collection::Participants.name(id));
+        let report = decode_for_settling(&report).map_err(damaged)?;
+        by_id.entry(id).or_default().extend(appearances(id, &report));
+    }
+    Ok(by_id)
 }
 
 /// The appearances of a participant in a report.

@@ -2,10 +2,12 @@
 //!
 //! `counterpart` and `find_path` serve the queries about who met whom. Reads, lists and writes are here.
 
+mod by_hand;
 mod find_path;
 pub mod identity;
 mod list_counterparts;
 pub mod persons;
+mod similar;
 
 use std::{
     pin::Pin,
@@ -39,11 +41,14 @@ use crate::{
         rules::{ClearOutput, Path},
     },
     pb::{
-        BatchGetParticipantsRequest, BatchGetParticipantsResponse, CreateParticipantRequest, DeleteParticipantRequest,
-        FindPathRequest, FindPathResponse, GetParticipantRequest, ListCounterpartsRequest, ListCounterpartsResponse,
-        ListParticipantRevisionsRequest, ListParticipantRevisionsResponse, ListParticipantsRequest,
-        ListParticipantsResponse, Participant, UndeleteParticipantRequest, UpdateParticipantRequest,
-        participant_service_server::ParticipantService,
+        BatchGetParticipantsRequest, BatchGetParticipantsResponse, CompareParticipantsRequest,
+        CompareParticipantsResponse, CreateParticipantRequest, DeleteParticipantRequest, FindPathRequest,
+        FindPathResponse, GetParticipantRequest, JudgeParticipantsRequest, JudgeParticipantsResponse,
+        ListCounterpartsRequest, ListCounterpartsResponse, ListDuplicatesRequest, ListDuplicatesResponse,
+        ListJudgementsRequest, ListJudgementsResponse, ListParticipantRevisionsRequest,
+        ListParticipantRevisionsResponse, ListParticipantsRequest, ListParticipantsResponse, MatchParticipantsRequest,
+        MatchParticipantsResponse, MergeParticipantsRequest, Participant, UndeleteParticipantRequest,
+        UnmergeParticipantRequest, UpdateParticipantRequest, participant_service_server::ParticipantService,
     },
     store::{
         change, participant,
@@ -161,6 +166,68 @@ impl ParticipantService for Api {
     ) -> Result<Response<ListCounterpartsResponse>, Status> {
         let (request, budget) = self.read_query(request).await?;
         Ok(Response::new(list_counterparts::list(self, &request, budget).await?))
+    }
+
+    async fn compare_participants(
+        &self,
+        request: Request<CompareParticipantsRequest>,
+    ) -> Result<Response<CompareParticipantsResponse>, Status> {
+        let request = self.read(request).await?;
+        Ok(Response::new(similar::compare_sent(&request)))
+    }
+
+    async fn match_participants(
+        &self,
+        request: Request<MatchParticipantsRequest>,
+    ) -> Result<Response<MatchParticipantsResponse>, Status> {
+        let request = self.read(request).await?;
+        Ok(Response::new(similar::find_matches(self, &request).await?))
+    }
+
+    async fn merge_participants(
+        &self,
+        request: Request<MergeParticipantsRequest>,
+    ) -> Result<Response<Participant>, Status> {
+        let (call, request) = WriteCall::read_checked(request)?;
+        let names = [&request.name].into_iter().chain(&request.sources);
+        let _locks = self.record_locks.lock_all(names.filter_map(|name| Collection::Participants.id(name))).await;
+        self.run_write(&call, || by_hand::prepare_merge(self, &call, &request)).await
+    }
+
+    async fn unmerge_participant(
+        &self,
+        request: Request<UnmergeParticipantRequest>,
+    ) -> Result<Response<Participant>, Status> {
+        let (call, request) = WriteCall::read_checked(request)?;
+        let _lock = self.record_locks.lock(id::<Participant>(&request.name)?).await;
+        self.run_write(&call, || by_hand::prepare_unmerge(self, &call, &request)).await
+    }
+
+    async fn judge_participants(
+        &self,
+        request: Request<JudgeParticipantsRequest>,
+    ) -> Result<Response<JudgeParticipantsResponse>, Status> {
+        let (call, request) = WriteCall::read_checked(request)?;
+        let names = [&request.participant, &request.other];
+        let ids = names.into_iter().filter_map(|name| Collection::Participants.id(name));
+        let _locks = self.record_locks.lock_all(ids).await;
+        self.run_write(&call, || by_hand::prepare_judge(self, &call, &request)).await
+    }
+
+    async fn list_judgements(
+        &self,
+        request: Request<ListJudgementsRequest>,
+    ) -> Result<Response<ListJudgementsResponse>, Status> {
+        let request = self.read(request).await?;
+        Ok(Response::new(similar::judgements(self, &request).await?))
+    }
+
+    async fn list_duplicates(
+        &self,
+        request: Request<ListDuplicatesRequest>,
+    ) -> Result<Response<ListDuplicatesResponse>, Status> {
+        let (request, budget) = self.read_query(request).await?;
+        Ok(Response::new(similar::duplicates(self, &request, budget).await?))
     }
 
     async fn find_path(&self, request: Request<FindPathRequest>) -> Result<Response<FindPathResponse>, Status> {

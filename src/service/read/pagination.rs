@@ -17,13 +17,14 @@ use crate::{
     fairness::{Call, FairQueue, Permit},
     pb::{
         ListArticleRevisionsRequest, ListArticlesRequest, ListAuditEventsRequest, ListCounterpartsRequest,
-        ListMeetingRevisionsRequest, ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest,
-        ListReportsRequest, ListStatementsRequest,
+        ListDuplicatesRequest, ListJudgementsRequest, ListMeetingRevisionsRequest, ListMeetingsRequest,
+        ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest, ListStatementsRequest,
     },
     service::{Api, error::ServiceError},
     store::{
         audit_event::EventKey,
         change::Position,
+        participant::identity::DuplicateKey,
         query::{QueryClass, list::Keyset},
         statement::StatementPosition,
     },
@@ -98,6 +99,33 @@ impl Key for EventKey {
     }
 }
 
+/// Lists of pairs of participants to review.
+impl Key for DuplicateKey {
+    fn to_bytes(self) -> Vec<u8> {
+        let Self { level, score, participant, other } = self;
+        [&level.to_be_bytes()[..], &score.to_be_bytes(), participant.as_bytes(), other.as_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (level, rest) = bytes.split_first_chunk()?;
+        let (score, rest) = rest.split_first_chunk()?;
+        let (participant, other) = <(Uuid, Uuid)>::from_bytes(rest)?;
+        Some(Self { level: i16::from_be_bytes(*level), score: f32::from_be_bytes(*score), participant, other })
+    }
+}
+
+/// Lists of pairs, in the order of ids.
+impl Key for (Uuid, Uuid) {
+    fn to_bytes(self) -> Vec<u8> {
+        [self.0.as_bytes().as_slice(), self.1.as_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (first, second) = bytes.split_first_chunk()?;
+        Some((Uuid::from_bytes(*first), Uuid::from_slice(second).ok()?))
+    }
+}
+
 /// Lists of revisions, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevisionNumber(pub i64);
@@ -155,6 +183,8 @@ paged!(ListReportsRequest, "reports", Uuid);
 paged!(ListStatementsRequest, "statements", StatementPosition);
 paged!(ListCounterpartsRequest, "counterparts", Keyset);
 paged!(ListArticleRevisionsRequest, "revisions of an article", RevisionNumber);
+paged!(ListDuplicatesRequest, "duplicates", DuplicateKey);
+paged!(ListJudgementsRequest, "judgements", (Uuid, Uuid));
 paged!(ListParticipantRevisionsRequest, "revisions of a participant", RevisionNumber);
 paged!(ListMeetingRevisionsRequest, "revisions of a meeting", RevisionNumber);
 

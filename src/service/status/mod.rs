@@ -5,6 +5,7 @@
 
 mod access;
 mod details;
+mod identity;
 mod message;
 mod size;
 mod store;
@@ -54,10 +55,12 @@ impl From<ServiceError> for Status {
                 "page_token",
                 "was not given out by this service, or for a request with other fields",
             ),
-            ServiceError::SameParticipant(name) => {
-                let description = "must be another participant than source";
-                field_with(Reason::SameParticipant, "target", description, [("name", name)])
+            ServiceError::SameParticipant { field, name } => {
+                let other = if field == "target" { "source" } else { "participant" };
+                let description = format!("must be another participant than {other}");
+                field_with(Reason::SameParticipant, field, &description, [("name", name)])
             }
+            ServiceError::Identity(conflict) => identity::refused(conflict),
             ServiceError::RequestIdReused(id) => status(
                 Code::InvalidArgument,
                 Reason::RequestIdReused,
@@ -122,6 +125,11 @@ impl From<ServiceError> for Status {
             ServiceError::AlreadyRetracted(name) => {
                 let message = format!("{name} was retracted before");
                 status(Code::FailedPrecondition, Reason::AlreadyRetracted, message, [("name", name)])
+            }
+            ServiceError::NotBound { name, participation } => {
+                let message = format!("the participation {} of {name} has no binding", quoted(&participation));
+                let metadata = [("name", name), ("participation", participation)];
+                status(Code::FailedPrecondition, Reason::NotBound, message, metadata)
             }
             ServiceError::NotMerged(name) => {
                 let message = format!("{name} was not merged into the meeting that is split");

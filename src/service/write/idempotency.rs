@@ -16,10 +16,12 @@ use crate::{
         rules::{Check, ClearOutput},
     },
     pb::{
-        AddReportRequest, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, DeleteArticleRequest,
-        DeleteMeetingRequest, DeleteParticipantRequest, EraseArticleTextRequest, MergeMeetingsRequest,
+        AddReportRequest, BindParticipationRequest, CreateArticleRequest, CreateMeetingRequest,
+        CreateParticipantRequest, DeleteArticleRequest, DeleteMeetingRequest, DeleteParticipantRequest,
+        EraseArticleTextRequest, JudgeParticipantsRequest, MergeMeetingsRequest, MergeParticipantsRequest,
         RetractReportRequest, SplitMeetingRequest, UndeleteArticleRequest, UndeleteMeetingRequest,
-        UndeleteParticipantRequest, UpdateArticleRequest, UpdateMeetingRequest, UpdateParticipantRequest,
+        UndeleteParticipantRequest, UnmergeParticipantRequest, UpdateArticleRequest, UpdateMeetingRequest,
+        UpdateParticipantRequest,
     },
     service::{
         check,
@@ -109,12 +111,16 @@ write_requests!("ParticipantService":
     "CreateParticipant" CreateParticipantRequest(|_| Subject::None),
     "UpdateParticipant" UpdateParticipantRequest(|_| Subject::None),
     "DeleteParticipant" DeleteParticipantRequest(|_| Subject::None),
-    "UndeleteParticipant" UndeleteParticipantRequest(|_| Subject::None));
+    "UndeleteParticipant" UndeleteParticipantRequest(|_| Subject::None),
+    "MergeParticipants" MergeParticipantsRequest(|_| Subject::None) reason,
+    "UnmergeParticipant" UnmergeParticipantRequest(|_| Subject::None) reason,
+    "JudgeParticipants" JudgeParticipantsRequest(|_| Subject::None) reason);
 write_requests!("MeetingService":
     "CreateMeeting" CreateMeetingRequest(|request| Subject::Stored(request.source_article.clone())),
     "AddReport" AddReportRequest(|request| {
         Subject::Stored(request.report.as_ref().map(|report| report.article.clone()).unwrap_or_default())
     }),
+    "BindParticipation" BindParticipationRequest(|request| Subject::OfReport(request.report.clone())) reason,
     "UpdateMeeting" UpdateMeetingRequest(|_| Subject::None) reason,
     "DeleteMeeting" DeleteMeetingRequest(|_| Subject::None),
     "UndeleteMeeting" UndeleteMeetingRequest(|_| Subject::None),

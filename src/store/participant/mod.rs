@@ -16,7 +16,7 @@ pub use self::{
 };
 pub(super) use self::{
     external_ids::{claim_external_ids, new_ids},
-    names::{claim_names, index, reindex, touched_names},
+    names::{claim_names, reindex, touched_names},
 };
 use super::{
     Doc, StoreError, Tx, docs, time,
@@ -94,6 +94,12 @@ pub(super) async fn update(tx: Tx<'_>, participants: &[Attributed<'_, PutPartici
     columns(&next)?.update(&mut *tx).await?;
     sqlx::query("delete from participant_name where participant = any($1)").bind(ids).execute(&mut *tx).await?;
     Ok(())
+}
+
+/// Writes the index rows of participants.
+pub(super) async fn index(tx: Tx<'_>, participants: &[Attributed<'_, PutParticipant>]) -> Result<(), StoreError> {
+    names::index(&mut *tx, participants).await?;
+    identity::index_judgements(tx, participants).await
 }
 
 fn columns(participants: &[Attributed<'_, PutParticipant>]) -> Result<Columns, StoreError> {

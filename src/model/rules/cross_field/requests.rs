@@ -51,6 +51,34 @@ pub fn erase_article_text_request(request: &pb::EraseArticleTextRequest, at: &Pa
     visible_reason(&request.reason, at, out);
 }
 
+/// A reason must have a visible character.
+pub fn bind_participation_request(request: &pb::BindParticipationRequest, at: &Path<'_>, out: &mut Violations) {
+    visible_reason(&request.reason, at, out);
+}
+
+/// A reason must have a visible character.
+pub fn judge_participants_request(request: &pb::JudgeParticipantsRequest, at: &Path<'_>, out: &mut Violations) {
+    visible_reason(&request.reason, at, out);
+}
+
+/// A reason must have a visible character.
+pub fn unmerge_participant_request(request: &pb::UnmergeParticipantRequest, at: &Path<'_>, out: &mut Violations) {
+    visible_reason(&request.reason, at, out);
+}
+
+/// A participant must not be merged with itself, and no source must repeat. A reason must have a visible character.
+pub fn merge_participants_request(request: &pb::MergeParticipantsRequest, at: &Path<'_>, out: &mut Violations) {
+    visible_reason(&request.reason, at, out);
+    let at = at.field("sources");
+    for (index, source) in request.sources.iter().enumerate() {
+        if *source == request.name {
+            out.add(&at.index(index), "must be another participant than the one that stays");
+        } else if request.sources[..index].contains(source) {
+            out.add(&at.index(index), format!("repeats an earlier item: {}", quoted(source)));
+        }
+    }
+}
+
 fn visible_reason(reason: &str, at: &Path<'_>, out: &mut Violations) {
     if !reason.is_empty() && reason.trim().is_empty() {
         out.add(&at.field("reason"), "must have a visible character");
