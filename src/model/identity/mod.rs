@@ -4,11 +4,16 @@
 mod clusters;
 mod compare;
 mod door;
+mod fold;
+mod given_names;
 mod keys;
 mod profile;
+mod region;
+mod sound;
+mod vocabulary;
 
 pub use self::{
-    clusters::{Alias, AliasCause, ClusterNode, Edge, Judgement, Settlement, Verdict, clusters},
+    clusters::{Alias, AliasCause, ClusterNode, Edge, Judgement, MAX_CLUSTER, Settlement, Verdict, clusters},
     compare::{Comparison, Level, Reason, ReasonKind, compare},
     door::{contradicts_on_ids, door_keys, may_match, name_key, shares_an_id},
     keys::{CandidateKeys, MAX_PAIR_KEYS, MAX_SINGLE_KEYS, candidate_keys},
