@@ -17,6 +17,7 @@ mod faults;
 mod fuzz;
 mod history;
 mod house;
+mod identity;
 mod ingest;
 mod load;
 mod meeting;

@@ -125,8 +125,8 @@ async fn matched_participant_learns_names_and_external_ids() {
         assert_eq!(answer.participants[0].name, name, "{uri}");
     }
     let learned = service.participant(&name).await;
-    let texts: Vec<&str> = learned.names.iter().map(|name| name.text.as_str()).collect();
-    assert_eq!(texts, ["I. Khan", "i khan", "عمران خان"]);
+    let texts: BTreeSet<&str> = learned.names.iter().map(|name| name.text.as_str()).collect();
+    assert_eq!(texts, BTreeSet::from(["I. Khan", "i khan", "عمران خان"]));
     assert_eq!((learned.external_ids.len(), learned.revision), (1, 4));
     assert!(learned.exact_only);
 }

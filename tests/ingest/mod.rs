@@ -6,8 +6,8 @@ mod stories;
 mod stream;
 
 use readout::pb::{
-    CreateArticleRequest, CreateParticipantRequest, ErrorReason, Evidence, ExternalId, GetArticleRequest,
-    IngestStoryRequest, Link, Participant, Story, StoryReport, ingest_story_response::Outcome, link::Kind,
+    CreateArticleRequest, ErrorReason, Evidence, GetArticleRequest, IngestStoryRequest, Link, Story, StoryReport,
+    ingest_story_response::Outcome, link::Kind,
 };
 use tonic::Code;
 use uuid::Uuid;

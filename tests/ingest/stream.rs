@@ -103,7 +103,7 @@ async fn ingest_stream_story_sees_the_earlier_stories() {
         (&answers[1].article, &answers[1].meetings[0].report),
         (&answers[0].article, &answers[0].meetings[0].report)
     );
-    assert_eq!(answers[2].participants[0].outcome(), Outcome::Matched);
+    assert_eq!(answers[2].participants[0].outcome(), Updated);
     assert_eq!(answers[2].participants[0].name, answers[0].participants[0].name);
     assert_eq!(answers[3].meetings.iter().map(|meeting| meeting.outcome()).collect::<Vec<_>>(), [Matched, Created]);
     let contents = service.contents().await;

@@ -279,9 +279,13 @@ fn settlement(
             }
         }
     }
+    let merges = merge_ranks(nodes.len(), groups, judgements, index);
     let mut settlement = Settlement::default();
     for members in groups.groups() {
-        let settled = members.iter().copied().min_by(|a, b| precedence(nodes[*a], nodes[*b])).unwrap_or_default();
+        let order = |a: &usize, b: &usize| {
+            merges[*a].cmp(&merges[*b]).then_with(|| precedence(nodes[*a], nodes[*b]))
+        };
+        let settled = members.iter().copied().min_by(order).unwrap_or_default();
         for member in members.into_iter().filter(|member| *member != settled) {
             let causes = std::mem::take(&mut causes[member]);
             settlement.aliases.push(Alias { participant: nodes[member].id, into: nodes[settled].id, causes });
@@ -292,7 +296,37 @@ fn settlement(
     settlement
 }
 
-/// The order in which participants give their cluster its name: most reports, then the least door key, then the least
+/// The place of a participant in the merges by hand of its cluster. The first place gives the cluster its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum MergeRank {
+    /// Others were merged into it, and it into none.
+    Survivor,
+    /// It is in no merge.
+    None,
+    /// It was merged into another.
+    Source,
+}
+
+fn merge_ranks(
+    count: usize,
+    groups: &mut Groups<'_>,
+    judgements: &[&Judgement],
+    index: &HashMap<Uuid, usize>,
+) -> Vec<MergeRank> {
+    let mut ranks = vec![MergeRank::None; count];
+    for judgement in judgements.iter().filter(|judgement| judgement.is_merge) {
+        let (Some(&source), Some(&survivor)) = (index.get(&judgement.a), index.get(&judgement.b)) else { continue };
+        if source != survivor && groups.root(source) == groups.root(survivor) {
+            ranks[source] = MergeRank::Source;
+            if ranks[survivor] == MergeRank::None {
+                ranks[survivor] = MergeRank::Survivor;
+            }
+        }
+    }
+    ranks
+}
+
+/// The order in which participants give their cluster its name, apart from merges by hand: most reports, then the least door key, then the least
 /// id.
 fn precedence(a: &ClusterNode, b: &ClusterNode) -> std::cmp::Ordering {
     let key = |node: &ClusterNode| node.door_keys.iter().min().cloned().unwrap_or_default();
