@@ -20,7 +20,7 @@ async fn create(service: &Service, name: &str, region: &str) -> String {
 async fn merge_and_unmerge_leave_everything_as_before() {
     let service = Service::start().await;
     let a = service.talks_between("urn:a", &[person("Yong Il Kim", "KP"), person("Wen Jiabao", "CN")]).await;
-    let b = service.talks_between("urn:b", &[person("Kim Yong-il", ""), person("Hu Jintao", "CN")]).await;
+    let b = service.talks_between("urn:b", &[person("Ri Man-gap", ""), person("Hu Jintao", "CN")]).await;
     let (survivor, source) = (&a.participants[0].name, &b.participants[0].name);
     let meeting = &b.meetings[0].meeting;
     let before = service.meeting(meeting).await;

@@ -4,6 +4,7 @@ mod bind;
 mod by_hand;
 mod settled;
 mod similar;
+mod stories;
 
 use readout::pb::{
     IngestStoryResponse, JudgeParticipantsRequest, JudgeParticipantsResponse, ListMeetingsRequest,
