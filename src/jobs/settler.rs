@@ -10,6 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::{StreamExt, stream};
 use tokio::time::{self, Instant};
 use uuid::Uuid;
 
@@ -28,7 +29,7 @@ use crate::{
     store::{
         StoreError, article,
         article_copies::{self, GroupMember},
-        change, meeting,
+        change, meeting, report,
         write::{Put, PutArticle, SettleTask, Write, settle_queue},
     },
 };
@@ -39,6 +40,10 @@ pub(super) const ACTOR: &str = "readout";
 const POLL: Duration = Duration::from_secs(1);
 /// Maximum number of tasks read at a time, and of articles of one group written at a time.
 const CHUNK: usize = 64;
+/// Maximum number of small meetings that are settled at the same time, and the bytes of the reports of a small one. Larger
+/// ones take memory, and are settled one after the other.
+const CONCURRENT_MEETINGS: usize = 8;
+const SMALL_MEETING_BYTES: usize = 256 * 1024;
 /// The version in the task of a meeting that has no row in `unsettled`.
 const NEVER: i64 = -1;
 /// The pause between two steps on one group of copies. It bounds the changes that each copy of a large group causes: if
@@ -117,7 +122,32 @@ impl Upgrade {
 
 /// Settles a chunk. `false` if the database accepts no writes at present.
 async fn settle_all(api: &Api, tasks: &[SettleTask], backoff: &mut TaskBackoff) -> bool {
-    for &task in tasks {
+    let meetings: Vec<Uuid> =
+        tasks.iter().filter(|task| task.collection == Collection::Meetings).map(|task| task.id).collect();
+    let sizes = match report::sizes(api.store.reads(), &meetings).await {
+        Ok(sizes) => sizes,
+        Err(error) => {
+            tracing::warn!(%error, "the sizes of meetings could not be read");
+            return false;
+        }
+    };
+    let is_small = |task: &SettleTask| {
+        task.collection == Collection::Meetings && sizes.get(&task.id).is_none_or(|bytes| *bytes <= SMALL_MEETING_BYTES)
+    };
+    let small = tasks.iter().copied().filter(is_small);
+    let settled = stream::iter(small).map(async |task| (task, settle_meeting(api, task).await));
+    let mut settled = std::pin::pin!(settled.buffer_unordered(CONCURRENT_MEETINGS));
+    while let Some((task, settled)) = settled.next().await {
+        match settled {
+            Ok(()) => backoff.clear(task),
+            Err(error) => {
+                if !is_retried(task, error, backoff) {
+                    return false;
+                }
+            }
+        }
+    }
+    for task in tasks.iter().copied().filter(|task| !is_small(task)) {
         if task.collection == Collection::Articles && backoff.are_groups_paused() {
             continue;
         }
@@ -134,18 +164,23 @@ async fn settle_all(api: &Api, tasks: &[SettleTask], backoff: &mut TaskBackoff) 
                 backoff.pause(task, step, begun.elapsed());
             }
             Err(error) => {
-                let wait = backoff.delay(task);
-                let name = task.collection.name(task.id);
-                let concerns_one_record = concerns_one_record(&error);
-                let reason = reason_of(&error.into());
-                tracing::warn!(reason, name, ?wait, "a record could not be settled; trying again later");
-                if !concerns_one_record {
+                if !is_retried(task, error, backoff) {
                     return false;
                 }
             }
         }
     }
     true
+}
+
+/// Logs the failure of a task, which is tried again later. `false` if every other task would fail too.
+fn is_retried(task: SettleTask, error: ServiceError, backoff: &mut TaskBackoff) -> bool {
+    let wait = backoff.delay(task);
+    let name = task.collection.name(task.id);
+    let concerns_one_record = concerns_one_record(&error);
+    let reason = reason_of(&error.into());
+    tracing::warn!(reason, name, ?wait, "a record could not be settled; trying again later");
+    concerns_one_record
 }
 
 /// True if an error concerns one record, and not the database as a whole.

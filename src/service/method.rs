@@ -125,14 +125,15 @@ mod tests {
             let begins = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
             let role = if name.ends_with("AuditEvents") {
                 Role::Admin
-            } else if begins(&["Get", "BatchGet", "List", "Stream", "Find", "Aggregate", "Watch"]) {
+            } else if begins(&["Get", "BatchGet", "List", "Stream", "Find", "Aggregate", "Watch", "Compare", "Match"]) {
                 Role::Reader
             } else if begins(&["Create", "Add", "Ingest", "UpdateArticle", "UpdateParticipant"]) {
                 Role::Writer
             } else if begins(&["Erase"]) {
                 Role::Admin
             } else {
-                assert!(begins(&["UpdateMeeting", "Retract", "Merge", "Split", "Delete", "Undelete"]), "{name}");
+                let decisions = ["UpdateMeeting", "Retract", "Merge", "Unmerge", "Split", "Judge", "Bind", "Delete", "Undelete"];
+                assert!(begins(&decisions), "{name}");
                 Role::Curator
             };
             assert_eq!(method.role, Some(role), "{name}");

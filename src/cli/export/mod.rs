@@ -1,8 +1,9 @@
 //! `readout export`: writes all live records of a running service as lines that `readout import` reads.
 //!
-//! `references` finds references to records that the export misses, `unverifiable_evidence` removes quotes that an import could not
+//! `decisions` collects merges, judgements and bindings, `references` finds references to records that the export misses, `unverifiable_evidence` removes quotes that an import could not
 //! check, `omissions` counts them.
 
+mod decisions;
 mod omissions;
 mod references;
 pub(super) mod unverifiable_evidence;
@@ -16,11 +17,13 @@ use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream};
 use tonic::{Response, Status, Streaming};
 
-use self::{omissions::Omissions, references::References, unverifiable_evidence::keep_checkable};
+use self::{
+    decisions::Decisions, omissions::Omissions, references::References, unverifiable_evidence::keep_checkable,
+};
 use super::{Clients, EXPORT_FORMAT, EXPORT_RECORD, client::Connector, console::Console, is_broken_pipe, json, retry};
 use crate::{
     config,
-    model::rules::ClearOutput,
+    model::{resource::CONTRACT_VERSION, rules::ClearOutput},
     pb::{
         ExportHeader, ExportRecord, ExportReport, ExportReview, ExportRuling, ListArticlesRequest, ListChangesRequest,
         ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest, Meeting, Omission, Report, View,
@@ -64,7 +67,8 @@ pub async fn run(args: config::Export) -> Result<ExitCode> {
 
 /// Writes all records. Returns `false`, and prints the reason, if concurrent writes may be missing.
 async fn export(clients: &Clients, out: &mut ExportWriter) -> Result<bool> {
-    out.write(Record::Header(ExportHeader { format: EXPORT_FORMAT.to_owned() }))?;
+    let contract_version = CONTRACT_VERSION.into();
+    out.write(Record::Header(ExportHeader { format: EXPORT_FORMAT.to_owned(), contract_version }))?;
     let start_position = participants(clients, out).await?;
     articles(clients, out).await?;
     reports(clients, out).await?;
@@ -94,6 +98,7 @@ async fn export(clients: &Clients, out: &mut ExportWriter) -> Result<bool> {
 /// Exports the participants. Returns the position of the feed before them.
 async fn participants(clients: &Clients, out: &mut ExportWriter) -> Result<String> {
     let mut start_position = String::new();
+    let mut decisions = Decisions::default();
     let open = async |page_token| {
         let request =
             ListParticipantsRequest { page_size: PAGE_SIZE, page_token, show_deleted: true, ..Default::default() };
@@ -106,12 +111,16 @@ async fn participants(clients: &Clients, out: &mut ExportWriter) -> Result<Strin
                 out.omissions.deleted_participants += 1;
                 continue;
             }
+            decisions.add(&participant);
             participant.clear_output();
             out.write(Record::Participant(participant))?;
         }
         Ok(page.next_page_token)
     })
     .await?;
+    for record in decisions.in_order() {
+        out.write_decision(record)?;
+    }
     Ok(start_position)
 }
 
@@ -147,7 +156,7 @@ fn oversize(omission: Option<&Omission>) -> Option<i64> {
 
 /// Exports the reports meeting by meeting, because no call lists all reports. Then exports rulings and reviews.
 async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
-    let (mut rulings, mut reviewed) = (Vec::new(), Vec::new());
+    let (mut rulings, mut reviewed, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
     let open = async |page_token| {
         let request = ListMeetingsRequest {
             page_size: PAGE_SIZE,
@@ -175,6 +184,7 @@ async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
                 out.omissions += reports.omissions;
                 let is_ruling = |report: &mut Report| report.ruling.is_some() && report.omission.is_none();
                 rulings.extend(reports.reports.extract_if(.., is_ruling));
+                bindings.extend(reports.reports.iter().flat_map(decisions::bindings));
                 out.write_reports(&meeting, reports.reports)?;
                 if reports.next_page_token.is_empty() {
                     break;
@@ -189,6 +199,10 @@ async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
         Ok(page.next_page_token)
     })
     .await?;
+    bindings.sort_by(|a, b| (&a.report, &a.participation).cmp(&(&b.report, &b.participation)));
+    for binding in bindings {
+        out.write_decision(Record::Binding(binding))?;
+    }
     out.write_rulings(rulings)?;
     for meeting in reviewed {
         out.write(Record::Review(ExportReview { meeting, review: Review::Reviewed.into() }))?;
@@ -342,6 +356,23 @@ impl ExportWriter {
             self.write(Record::Ruling(ExportRuling { name, meeting, account, ruling }))?;
         }
         Ok(())
+    }
+
+    /// Writes a decision of a curator if the records that it concerns are in the export.
+    fn write_decision(&mut self, record: Record) -> Result<()> {
+        let names = match &record {
+            Record::Merge(merge) => [&merge.participant, &merge.into],
+            Record::Judgement(judgement) => [&judgement.participant, &judgement.other],
+            Record::Binding(binding) => [&binding.report, &binding.participant],
+            _ => return self.write(record),
+        };
+        match names.iter().all(|name| self.references.has(name)) {
+            true => self.write(record),
+            false => {
+                self.omissions.decisions += 1;
+                Ok(())
+            }
+        }
     }
 
     fn write(&mut self, record: Record) -> Result<()> {

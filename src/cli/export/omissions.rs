@@ -17,6 +17,8 @@ pub struct Omissions {
     pub stale_quotes: usize,
     /// Quotes of articles whose text is withheld.
     pub withheld_quotes: usize,
+    /// Merges, judgements and bindings that concern a deleted record.
+    pub decisions: usize,
 }
 
 impl AddAssign for Omissions {
@@ -37,7 +39,7 @@ impl Omissions {
             .collect()
     }
 
-    fn counts(&mut self) -> [(&mut usize, &'static str); 8] {
+    fn counts(&mut self) -> [(&mut usize, &'static str); 9] {
         [
             (&mut self.deleted_participants, "participants that are deleted"),
             (&mut self.deleted_articles, "articles that are deleted"),
@@ -47,6 +49,7 @@ impl Omissions {
             (&mut self.retracted_reports, "reports that were retracted and rulings that were withdrawn"),
             (&mut self.stale_quotes, "quotes that are no longer in their article's text"),
             (&mut self.withheld_quotes, "quotes of articles whose text is withheld"),
+            (&mut self.decisions, "merges, judgements and bindings of deleted records"),
         ]
     }
 }

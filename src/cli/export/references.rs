@@ -52,7 +52,7 @@ impl References {
                 self.await_participants(ruling.account.as_ref(), &ruling.name);
                 self.export(&ruling.name)
             }
-            Record::Review(_) => true,
+            Record::Review(_) | Record::Merge(_) | Record::Judgement(_) | Record::Binding(_) => true,
         }
     }
 

@@ -22,7 +22,8 @@ use self::{reader::Reader, tally::ImportSummary};
 use super::{Clients, EXPORT_FORMAT, EXPORT_RECORD, client::Connector, console::Console, json};
 use crate::{
     config,
-    pb::{self, export_record::Record},
+    model::resource::CONTRACT_VERSION,
+    pb::{self, ExportHeader, export_record::Record},
 };
 
 /// Number of concurrent records of an export per configured stream.
@@ -49,13 +50,18 @@ async fn import(args: &config::Import, clients: &Clients, tally: &Arc<ImportSumm
     for file in &args.files {
         let opened = Reader::open(file, &clients.console);
         let mut messages = opened.with_context(|| format!("cannot read {}", file.display()))?;
-        match messages.peek().await.and_then(|first| export_format(first.text.as_ref().ok()?)) {
+        match messages.peek().await.and_then(|first| export_header(first.text.as_ref().ok()?)) {
             None => stories::import(messages, clients, tally, args.concurrency).await?,
-            Some(format) if format == EXPORT_FORMAT => {
+            Some(ExportHeader { format, contract_version })
+                if format == EXPORT_FORMAT && contract_version > CONTRACT_VERSION.into() =>
+            {
+                bail!("{} is an export by a newer release: import it with that release", file.display())
+            }
+            Some(ExportHeader { format, .. }) if format == EXPORT_FORMAT => {
                 let lanes = args.concurrency * RECORDS_PER_STREAM;
                 records::import(messages, clients, tally, lanes).await?;
             }
-            Some(format) => {
+            Some(ExportHeader { format, .. }) => {
                 bail!("{} is an export of format {format:?}, and only {EXPORT_FORMAT:?} can be read", file.display())
             }
         }
@@ -63,10 +69,10 @@ async fn import(args: &config::Import, clients: &Clients, tally: &Arc<ImportSumm
     Ok(())
 }
 
-/// Returns the format of an export if the message is the header of one.
-fn export_format(message: &str) -> Option<String> {
+/// Returns the header of an export if the message is one.
+fn export_header(message: &str) -> Option<ExportHeader> {
     match json::parse::<pb::ExportRecord>(EXPORT_RECORD, message).ok()?.record? {
-        Record::Header(header) => Some(header.format),
+        Record::Header(header) => Some(header),
         _ => None,
     }
 }
@@ -76,12 +82,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn export_format_is_read_from_a_header_only() {
-        let header = r#"{"header":{"format":"readout.v1"}}"#;
-        assert_eq!(export_format(header).as_deref(), Some("readout.v1"));
-        assert_eq!(export_format(r#"{"header":{}}"#).as_deref(), Some(""));
+    fn export_header_is_read_from_a_header_only() {
+        let header = r#"{"header":{"format":"readout.v1","contractVersion":5}}"#;
+        let header = export_header(header).expect("a header");
+        assert_eq!((header.format.as_str(), header.contract_version), ("readout.v1", 5));
+        assert_eq!(export_header(r#"{"header":{}}"#), Some(ExportHeader::default()));
         for message in ["", "{}", "nonsense", r#"{"article":{"uri":"urn:x"}}"#, r#"{"reports":[]}"#] {
-            assert_eq!(export_format(message), None, "{message}");
+            assert_eq!(export_header(message), None, "{message}");
         }
     }
 }

@@ -161,7 +161,9 @@ impl<'a> StoryParticipants<'a> {
         }
         let mut next = known.clone();
         let ids = self.free_ids((id, key), ids, lookup);
-        next.exact_only &= !is_opened;
+        if is_opened {
+            next.exact_only = false;
+        }
         if !learn(&mut next, names, ids) {
             let name = Collection::Participants.name(id);
             self.warnings.push(format!(

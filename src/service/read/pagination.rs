@@ -176,12 +176,12 @@ macro_rules! paged {
 }
 
 paged!(ListArticlesRequest, "articles", Keyset);
-paged!(ListParticipantsRequest, "participants", Keyset);
-paged!(ListMeetingsRequest, "meetings", Keyset);
+paged!(ListParticipantsRequest, "participants of settled persons", Keyset);
+paged!(ListMeetingsRequest, "meetings of settled persons", Keyset);
 paged!(ListAuditEventsRequest, "audit events", EventKey);
 paged!(ListReportsRequest, "reports", Uuid);
-paged!(ListStatementsRequest, "statements", StatementPosition);
-paged!(ListCounterpartsRequest, "counterparts", Keyset);
+paged!(ListStatementsRequest, "statements of settled persons", StatementPosition);
+paged!(ListCounterpartsRequest, "counterparts of settled persons", Keyset);
 paged!(ListArticleRevisionsRequest, "revisions of an article", RevisionNumber);
 paged!(ListDuplicatesRequest, "duplicates", DuplicateKey);
 paged!(ListJudgementsRequest, "judgements", (Uuid, Uuid));

@@ -1,5 +1,6 @@
-//! Imports the records of an export, each under its own name: participants, then articles, reports, rulings (in order
-//! within a meeting) and reviews. A kind begins once all records of the kind before it are written.
+//! Imports the records of an export, each under its own name: participants, judgements and merges (in order), articles,
+//! reports, bindings, rulings (in order within a meeting) and reviews. A kind begins once all records of the kind before
+//! it are written.
 
 mod keyed_workers;
 
@@ -22,8 +23,8 @@ use super::{
 use crate::{
     cli::{Clients, EXPORT_RECORD, json, retry},
     pb::{
-        AddReportRequest, CreateArticleRequest, CreateParticipantRequest, ExportRecord, GetMeetingRequest, Meeting,
-        UpdateMeetingRequest, View, export_record::Record,
+        AddReportRequest, BindParticipationRequest, CreateArticleRequest, CreateParticipantRequest, ExportRecord,
+        GetMeetingRequest, JudgeParticipantsRequest, Meeting, MergeParticipantsRequest, UpdateMeetingRequest, View, export_record::Record,
     },
 };
 
@@ -92,8 +93,11 @@ async fn retry_waiting(mut waiting: Vec<Item>, writer: &Writer, worker_count: u1
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RecordKind {
     Participant,
+    /// A merge or a judgement.
+    Decision,
     Article,
     Report,
+    Binding,
     Ruling,
     Review,
 }
@@ -121,10 +125,10 @@ impl Item {
         }
     }
 
-    /// Returns `true` if every other record would fail for the same reason. The role writer may not make rulings or
-    /// reviews, but may write all other records.
+    /// Returns `true` if every other record would fail for the same reason. The role writer may not make decisions, such
+    /// as rulings, but may write all other records.
     fn ends_import(&self, status: &Status) -> bool {
-        let is_decision = matches!(self.kind, RecordKind::Ruling | RecordKind::Review);
+        let is_decision = matches!(self.kind, RecordKind::Decision | RecordKind::Binding | RecordKind::Ruling | RecordKind::Review);
         retry::is_fatal(status) && !(is_decision && status.code() == Code::PermissionDenied)
     }
 
@@ -160,6 +164,16 @@ fn item(location: Location, text: Result<String, Fault>) -> Result<Option<Item>,
             let name = record.report.as_mut().map(|report| mem::take(&mut report.name));
             (RecordKind::Report, record.meeting.clone(), name.unwrap_or_default(), Record::Report(record))
         }
+        // A later decision may rely on an earlier one: one worker makes all of them.
+        Some(Record::Merge(merge)) => {
+            (RecordKind::Decision, String::new(), merge.participant.clone(), Record::Merge(merge))
+        }
+        Some(Record::Judgement(judgement)) => {
+            (RecordKind::Decision, String::new(), judgement.participant.clone(), Record::Judgement(judgement))
+        }
+        Some(Record::Binding(binding)) => {
+            (RecordKind::Binding, binding.report.clone(), binding.report.clone(), Record::Binding(binding))
+        }
         Some(Record::Ruling(mut ruling)) => {
             let name = mem::take(&mut ruling.name);
             (RecordKind::Ruling, ruling.meeting.clone(), name, Record::Ruling(ruling))
@@ -168,14 +182,15 @@ fn item(location: Location, text: Result<String, Fault>) -> Result<Option<Item>,
             (RecordKind::Review, review.meeting.clone(), review.meeting.clone(), Record::Review(review))
         }
         None => {
-            let problem = "holds no record: one of participant, article, report, ruling, review is required";
+            let problem = "holds no record: one of participant, merge, judgement, article, report, binding, ruling, review is \
+                           required";
             return Err(Fault::new("no record", problem));
         }
     };
     let collection = match kind {
-        RecordKind::Participant => "participants",
+        RecordKind::Participant | RecordKind::Decision => "participants",
         RecordKind::Article => "articles",
-        RecordKind::Report | RecordKind::Ruling => "reports",
+        RecordKind::Report | RecordKind::Binding | RecordKind::Ruling => "reports",
         RecordKind::Review => "meetings",
     };
     match id(&name).filter(|_| name.starts_with(&format!("{collection}/"))) {
@@ -299,6 +314,49 @@ impl Writer {
                 self.update_meeting(request).await?;
                 Ok(RecordOutcome::default())
             }
+            Record::Merge(record) => {
+                let request = MergeParticipantsRequest {
+                    name: record.into.clone(),
+                    sources: vec![record.participant.clone()],
+                    reason: record.reason.clone(),
+                    ..Default::default()
+                };
+                let answer = clients.repeat(&clients.participants, &request, async |mut client, request| {
+                    client.merge_participants(request).await
+                });
+                match answer.await {
+                    Err(status) if survivor(&status).as_ref() != Some(&record.into) => Err(status),
+                    _ => Ok(RecordOutcome::default()),
+                }
+            }
+            Record::Judgement(record) => {
+                let request = JudgeParticipantsRequest {
+                    participant: record.participant.clone(),
+                    other: record.other.clone(),
+                    verdict: record.verdict,
+                    reason: record.reason.clone(),
+                    ..Default::default()
+                };
+                let answer = clients.repeat(&clients.participants, &request, async |mut client, request| {
+                    client.judge_participants(request).await
+                });
+                answer.await?;
+                Ok(RecordOutcome::default())
+            }
+            Record::Binding(record) => {
+                let request = BindParticipationRequest {
+                    report: record.report.clone(),
+                    participation: record.participation.clone(),
+                    participant: record.participant.clone(),
+                    reason: record.reason.clone(),
+                    ..Default::default()
+                };
+                let answer = clients.repeat(&clients.meetings, &request, async |mut client, request| {
+                    client.bind_participation(request).await
+                });
+                answer.await?;
+                Ok(RecordOutcome::default())
+            }
             Record::Header(_) => Ok(RecordOutcome::default()),
         }
     }
@@ -323,6 +381,11 @@ impl Writer {
             Err(status) => Err(status),
         }
     }
+}
+
+/// The participant that one was merged into already, if that is why a merge was refused.
+fn survivor(status: &Status) -> Option<String> {
+    status.get_details_error_info().and_then(|mut info| info.metadata.remove("survivor"))
 }
 
 /// The fault of a record that exists with other content.

@@ -82,7 +82,7 @@ fn participant_and_article_filters_become_sql() {
         (
             PARTICIPANTS,
             "name = \"Karim Valiyev\"",
-            "exists (select 1 from participant_name n where n.participant = participant.id and n.key = $1)",
+            "exists (select 1 from participant_name n where n.person = participant.id and n.key = $1)",
         ),
         (
             ARTICLES,

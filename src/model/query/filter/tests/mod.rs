@@ -87,8 +87,8 @@ fn every_field_of_participants_and_articles_parses_with_its_type() {
     for (text, comparison) in [
         ("kind = PERSON", ParticipantKind(pb::participant::Kind::Person)),
         ("region = \"RU\"", ParticipantRegion("RU".to_owned())),
-        ("name = \"Karim  VALIYEV\"", Name("karim valiyev".to_owned())),
-        ("name:\"Karim Valiyev\"", Name("karim valiyev".to_owned())),
+        ("name = \"Karim  VALIYEV\"", Name("karimvaliyev".to_owned())),
+        ("name:\"Karim Valiyev\"", Name("karimvaliyev".to_owned())),
         (&format!("parent = participants/{ID}"), Parent(id)),
         ("create_time < 2020", CreateTime(Collection::Participants, ComparisonOp::Before, times("2020"))),
         ("update_time > 2020", UpdateTime(Collection::Participants, ComparisonOp::After, times("2020"))),

@@ -119,7 +119,7 @@ proptest! {
         let measured = check(*request, &split(&bytes, &at));
         prop_assert_eq!(&measured, &check(*request, &[&bytes]));
         if let (Ok(decoded), Ok(measured)) = (DynamicMessage::decode(descriptor(name), bytes.as_slice()), measured) {
-            prop_assert!(measured.items >= count(&decoded));
+            prop_assert!(measured.items >= count(&decoded), "{name}: {} items, counted {}", count(&decoded), measured.items);
         }
     }
 }

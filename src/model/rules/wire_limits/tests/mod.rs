@@ -161,7 +161,7 @@ fn only_lists_that_the_service_fills_have_the_default_limit() {
         }
     }
     let names: Vec<_> = names.into_iter().flatten().collect();
-    assert_eq!(names, ["disputes", "fields", "labels", "merged_reports", "reports", "values"]);
+    assert_eq!(names, ["bindings", "disputes", "fields", "labels", "merged_reports", "reports", "values"]);
 }
 
 #[test]
