@@ -61,11 +61,12 @@ impl AuditedCall<'_> {
         self.principal.map_or_else(|| Caller::at(self.address).to_string(), str::to_owned)
     }
 
+    /// The event of this call.
     fn event(&self, outcome: &str, names: String) -> NewEvent {
         NewEvent {
             principal: self.caller(),
             peer: self.address.to_canonical().to_string(),
-            method: printable(self.method),
+            method: self.method.to_owned(),
             names,
             outcome: outcome.to_owned(),
             request_id: self.request_id.to_owned(),
@@ -122,11 +123,12 @@ impl AuditLog {
         self.level
     }
 
-    /// Records a call that was refused for its credentials. `outcome` is the reason of the error.
-    pub fn refused(&self, call: &AuditedCall<'_>, outcome: &str) {
+    /// Records a call that was refused for its credentials. `outcome` is the reason of the error. `name` is the record
+    /// that the error names, or empty.
+    pub fn refused(&self, call: &AuditedCall<'_>, outcome: &str, name: &str) {
         if self.level >= AuditLevel::Writes {
             let mut waiting = self.waiting();
-            if !waiting.refusals.add(call, outcome) {
+            if !waiting.refusals.add(call, outcome, &printable(name)) {
                 waiting.dropped_refusals += 1;
             }
         }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::{BatchOutcome, Claim, Write, append, idempotency, provenance::attributed, reference, settle_queue};
 use crate::store::{
     BATCH_TIMEOUT, StoreError, Tx, article, article_text,
+    audit_event::NewEvent,
     change::{self, Position},
     epoch::{self, KnownHead},
     meeting, participant, report, statement,
@@ -89,10 +90,11 @@ async fn commit_on(
         return Ok(BatchOutcome::Lost(lost));
     }
     let is_unsettled = settle_queue::enqueue(&mut tx, batch).await?;
-    let appended = append::append(&mut tx, &changes).await?;
+    let (appended, events) = append::append(&mut tx, &changes).await?;
     let epoch = epoch::judge_appended(&mut tx, known, &appended).await?;
     let started = Instant::now();
     tx.commit().await.map_err(StoreError::of_commit)?;
+    events.iter().for_each(NewEvent::print);
     if appended.is_synchronous && started.elapsed() > LONG_WAIT {
         confirm(connection).await?;
     }
