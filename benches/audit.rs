@@ -49,8 +49,18 @@ pub async fn measure(table: &mut Table) {
     let [with, without] = compare(IN_FLIGHT, [&sides[0], &sides[1]]).await;
     let figure = "GetParticipant, --audit reads / writes";
     table.add(figure, (with.summary(), without.summary()), with.speedup(&without), Target::AtLeast(0.85));
+    // The service stores all that waits when it stops.
+    let database = reads.database.clone();
     reads.stop().await;
     writes.stop().await;
+    let mut connection = cluster::connect(&database).await;
+    let count = "select coalesce(sum(count), 0)::bigint from audit_event where ";
+    let [stored, dropped] = [
+        cluster::number(&mut connection, &format!("{count} outcome = 'OK' and method like '%GetParticipant'")).await,
+        cluster::number(&mut connection, &format!("{count} outcome = 'READS_DROPPED'")).await,
+    ];
+    assert!(stored > 0);
+    table.report("reads that were dropped, and stored", dropped.to_string(), stored.to_string());
     ingests(table).await;
 }
 
