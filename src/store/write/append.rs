@@ -118,8 +118,7 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<(Appended
                     string_to_array(event.names, ','), event.reason, event.outcome, event.request_id
              from head,
                   unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
-                      with ordinality as event (principal, peer, method, names, reason, outcome, request_id, number)
-             order by event.number
+                      as event (principal, peer, method, names, reason, outcome, request_id)
          )
          select feed.epoch, head.position, {IS_JUDGED} and feed.synchronous = {IS_SYNCHRONOUS}, {IS_SYNCHRONOUS},
                 'database/' || session_user

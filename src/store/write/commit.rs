@@ -14,7 +14,6 @@ use tokio::time::{Instant, timeout};
 use super::{BatchOutcome, Claim, Write, append, idempotency, provenance::attributed, reference, settle_queue};
 use crate::store::{
     BATCH_TIMEOUT, StoreError, Tx, article, article_text,
-    audit_event::NewEvent,
     change::{self, Position},
     epoch::{self, KnownHead},
     meeting, participant, report, statement,
@@ -94,12 +93,11 @@ async fn commit_on(
     let epoch = epoch::judge_appended(&mut tx, known, &appended).await?;
     let started = Instant::now();
     tx.commit().await.map_err(StoreError::of_commit)?;
-    events.iter().for_each(NewEvent::print);
     if appended.is_synchronous && started.elapsed() > LONG_WAIT {
         confirm(connection).await?;
     }
     let position = |number| Position { epoch: Arc::clone(&epoch), number };
-    Ok(BatchOutcome::Committed(appended.numbers.into_iter().map(position).collect(), is_unsettled))
+    Ok(BatchOutcome::Committed(appended.numbers.into_iter().map(position).collect(), is_unsettled, events))
 }
 
 /// Checks that the standby has a transaction that was committed after a long wait. The wait also ends when an operator
