@@ -89,7 +89,8 @@ async fn follow(clients: &Clients, args: &config::AuditEvents) -> Result<()> {
         },
     };
     let backoff = CallBackoff::endless(&clients.service, &clients.console);
-    let mut follower = Follower { clients, filter: &args.filter, from, last: 0, growing: VecDeque::new(), backoff };
+    let mut follower =
+        Follower { clients, filter: &args.filter, from, last: Key::default(), growing: VecDeque::new(), backoff };
     loop {
         follower.print_new().await?;
         follower.print_grown().await?;
@@ -103,9 +104,9 @@ struct Follower<'a> {
     filter: &'a str,
     /// The time of the last event that was read; empty at the beginning.
     from: String,
-    /// The id of the last event that was read. Events become visible in the order of their times and ids, so those
-    /// after it are all that are missing.
-    last: i64,
+    /// The key of the last event that was read. Events become visible in the order of their keys, so those after it are
+    /// all that are missing.
+    last: Key,
     /// The refusals of the last minute, with the times at which they were printed.
     growing: VecDeque<(Instant, AuditEvent)>,
     backoff: CallBackoff,
@@ -116,7 +117,7 @@ impl Follower<'_> {
     async fn print_new(&mut self) -> Result<()> {
         // With a filter that matches few events, the next call need not examine those up to the newest again.
         let newest = self.list("", "time desc", 1, "").await?.events.pop();
-        let Some(newest) = newest.filter(|newest| newest.id > self.last) else { return Ok(()) };
+        let Some(newest) = newest.filter(|newest| key(newest) > self.last) else { return Ok(()) };
         let mut filter = Vec::new();
         if !self.from.is_empty() {
             filter.push(format!("time >= \"{}\"", self.from));
@@ -125,12 +126,12 @@ impl Follower<'_> {
             filter.push(format!("({})", self.filter));
         }
         let (filter, mut page_token) = (filter.join(" AND "), String::new());
-        let mut last = newest.id;
+        let mut last = key(&newest);
         loop {
             let page = self.list(&filter, "time", PAGE_SIZE, &page_token).await?;
-            for event in page.events.into_iter().filter(|event| event.id > self.last) {
+            for event in page.events.into_iter().filter(|event| key(event) > self.last) {
                 print(&event)?;
-                last = last.max(event.id);
+                last = last.max(key(&event));
                 if can_grow(&event) {
                     self.growing.push_back((Instant::now(), event));
                 }
@@ -171,6 +172,14 @@ impl Follower<'_> {
         let request = ListAuditEventsRequest { filter, order_by, page_size, page_token };
         page(self.clients, &request, &mut self.backoff).await
     }
+}
+
+/// The key of an event: its time and id. After a failover that loses events, ids can come again, with later times.
+type Key = (i64, i32, i64);
+
+fn key(event: &AuditEvent) -> Key {
+    let time = event.time.unwrap_or_default();
+    (time.seconds, time.nanos, event.id)
 }
 
 /// True for a refusal whose count may still grow.
