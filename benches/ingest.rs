@@ -47,7 +47,7 @@ pub async fn measure(table: &mut Table) {
     for _ in 0..ROUNDS {
         let service = Service::start().await;
         let begin = Instant::now();
-        ingest(&service, &requests).await;
+        ingest_all(&service, &requests).await;
         let ingested = begin.elapsed();
         let mut connection = connect(&service.database).await;
         let (rows, inserted) = insert_copies(&mut connection).await;
@@ -66,7 +66,8 @@ pub async fn measure(table: &mut Table) {
     table.add(&figure, figures, median(ratios), Target::AtLeast(0.5));
 }
 
-async fn ingest(service: &Service, requests: &[IngestStoriesRequest]) {
+/// Ingests all stories in one stream.
+pub async fn ingest_all(service: &Service, requests: &[IngestStoriesRequest]) {
     let mut client = service.ingest.clone();
     let mut answers = client.ingest_stories(stream::iter(requests.to_vec())).await.expect("a stream").into_inner();
     let mut count = 0;

@@ -4,6 +4,7 @@
 //! `load` keeps calls in flight, `unary` serves the baselines, `table` prints the results; each other file measures
 //! one noun. A call that fails ends the run.
 
+mod audit;
 mod change;
 mod cluster;
 mod history;
@@ -75,6 +76,10 @@ fn main() {
         }
         if is_selected("change") {
             change::measure(&mut table).await;
+        }
+        // Last: it has a log.
+        if is_selected("audit") {
+            audit::measure(&mut table).await;
         }
     });
     println!("{table}");

@@ -27,13 +27,13 @@ const READ: usize = 1_000;
 
 /// The articles and participants of the meetings, by name.
 #[derive(Clone)]
-struct World {
+pub struct World {
     articles: Vec<String>,
     participants: Vec<String>,
 }
 
 impl World {
-    async fn make(service: &Service) -> Self {
+    pub async fn make(service: &Service) -> Self {
         let mut articles = Vec::new();
         for number in 0..ARTICLES {
             let article = Some(article(&format!("urn:bench:{number}")));
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// The request that creates a meeting: talks of three people, with one statement.
-    fn create(&self, number: u64) -> CreateMeetingRequest {
+    pub fn create(&self, number: u64) -> CreateMeetingRequest {
         let cycle = |names: &[String], at: u64| names[at as usize % names.len()].clone();
         let participations =
             (0..3).map(|at| present(&format!("p{at}"), &cycle(&self.participants, 3 * number + at))).collect();

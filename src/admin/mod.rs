@@ -14,6 +14,7 @@ use crate::{
     pb::Article,
     store::{
         Store, StoreError, article, article_text,
+        audit_event::NewEvent,
         epoch::{self, KnownHead},
         origin::Origin,
         retention::{self, Retention},
@@ -87,7 +88,10 @@ async fn expunge_text(store: &Store, id: Uuid, reason: &str) -> anyhow::Result<b
         let audit = Some(Origin { reason: reason.to_owned(), ..Origin::command("readout/ExpungeText") });
         let write = Write { actor: ACTOR.into(), audit, reason: reason.to_owned(), articles, ..Default::default() };
         match commit(store.writes(), &[&write], &KnownHead::default()).await {
-            Ok(BatchOutcome::Committed(..)) => return Ok(true),
+            Ok(BatchOutcome::Committed(.., events)) => {
+                events.iter().for_each(NewEvent::print);
+                return Ok(true);
+            }
             Ok(BatchOutcome::Lost(_)) | Err(StoreError::Contention(_)) => {}
             Err(StoreError::NoRange) => {
                 retention::extend(store.writes(), Retention::default(), write.change_count()).await?;

@@ -61,11 +61,12 @@ impl AuditedCall<'_> {
         self.principal.map_or_else(|| Caller::at(self.address).to_string(), str::to_owned)
     }
 
+    /// The event of this call.
     fn event(&self, outcome: &str, names: String) -> NewEvent {
         NewEvent {
             principal: self.caller(),
             peer: self.address.to_canonical().to_string(),
-            method: printable(self.method),
+            method: self.method.to_owned(),
             names,
             outcome: outcome.to_owned(),
             request_id: self.request_id.to_owned(),
@@ -122,11 +123,12 @@ impl AuditLog {
         self.level
     }
 
-    /// Records a call that was refused for its credentials. `outcome` is the reason of the error.
-    pub fn refused(&self, call: &AuditedCall<'_>, outcome: &str) {
+    /// Records a call that was refused for its credentials. `outcome` is the reason of the error. `name` is the record
+    /// that the error names, or empty.
+    pub fn refused(&self, call: &AuditedCall<'_>, outcome: &str, name: &str) {
         if self.level >= AuditLevel::Writes {
             let mut waiting = self.waiting();
-            if !waiting.refusals.add(call, outcome) {
+            if !waiting.refusals.add(call, outcome, &printable(name)) {
                 waiting.dropped_refusals += 1;
             }
         }
@@ -174,5 +176,53 @@ pub fn printable(text: impl Display) -> String {
     match text.len() <= MAX_NAME_BYTES && text.chars().all(is_plain) {
         true => text,
         false => quoted(&text).to_string().replace(',', "\u{201a}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_are_bounded_and_count_the_events_that_they_drop() {
+        let log = AuditLog::new(AuditLevel::Reads);
+        let call =
+            AuditedCall { principal: Some("token/a"), address: [10, 0, 0, 1].into(), method: "a/A", request_id: "" };
+        for _ in 0..MAX_READS + 5 {
+            log.read(&call, "OK", String::new());
+        }
+        let mut tokens = (0..=MAX_TOKEN_USES).map(|_| log.token_used(&call, Uuid::now_v7()));
+        assert!(tokens.by_ref().take(MAX_TOKEN_USES).all(|is_recorded| is_recorded));
+        assert_eq!(tokens.next(), Some(false));
+        for number in 0..refusals::MAX_KINDS + 7 {
+            log.refused(&call, &format!("REASON_{number}"), "");
+        }
+        let waiting = log.waiting();
+        assert_eq!((waiting.reads.len(), waiting.dropped_reads), (MAX_READS, 5));
+        assert_eq!((waiting.token_uses.len(), waiting.dropped_refusals), (MAX_TOKEN_USES, 7));
+    }
+
+    #[test]
+    fn level_decides_which_calls_are_recorded() {
+        let call = AuditedCall { principal: None, address: [10, 0, 0, 1].into(), method: "a/A", request_id: "" };
+        for (level, reads, refusals) in
+            [(AuditLevel::None, 0, 0), (AuditLevel::Writes, 0, 1), (AuditLevel::Reads, 1, 1)]
+        {
+            let log = AuditLog::new(level);
+            log.read(&call, "OK", String::new());
+            log.refused(&call, "CREDENTIALS_MISSING", "");
+            assert!(log.token_used(&call, Uuid::now_v7()));
+            let waiting = log.waiting();
+            assert_eq!((waiting.reads.len(), waiting.refusals.unstored().new.len()), (reads, refusals), "{level:?}");
+            assert_eq!(waiting.token_uses.len(), 1);
+        }
+    }
+
+    #[test]
+    fn printable_bounds_and_escapes_texts_of_callers() {
+        assert_eq!(printable("articles/1"), "articles/1");
+        let escaped = printable("a,b\n");
+        assert!(!escaped.contains([',', '\n']), "{escaped}");
+        assert!(printable("é".repeat(10_000)).len() < 1_000);
     }
 }

@@ -6,9 +6,12 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::AuditLog;
-use crate::store::{
-    Store, StoreError,
-    audit_event::{self, NewEvent},
+use crate::{
+    model::resource::Collection,
+    store::{
+        Store, StoreError,
+        audit_event::{self, NewEvent},
+    },
 };
 
 /// Interval between runs.
@@ -26,9 +29,11 @@ pub async fn run(log: AuditLog, store: Store, stopping: CancellationToken) {
             () = log.shared.wake.notified() => false,
             () = stopping.cancelled() => true,
         };
-        match store_waiting(&log, &store).await {
+        let stored = store_waiting(&log, &store).await;
+        log.waiting().refusals.print_grown(is_last);
+        match stored {
             Ok(()) => is_failing = false,
-            // A standby cannot store them: the log has them as lines only.
+            // A standby cannot store them: only the lines of the log have them.
             Err(error) if !mem::replace(&mut is_failing, true) => {
                 tracing::warn!(%error, "audit events could not be stored, and are stored later or dropped");
             }
@@ -49,7 +54,7 @@ async fn store_waiting(log: &AuditLog, store: &Store) -> Result<(), StoreError> 
     let mut uses = token_uses.into_iter();
     while let Some(token_use) = uses.next() {
         match audit_event::insert_first_use(store.feed(), token_use.token, &token_use.event).await {
-            Ok(true) => print(&token_use.event),
+            Ok(true) => token_use.event.print(),
             Ok(false) => {}
             Err(error) => {
                 log.waiting().token_uses.extend([token_use].into_iter().chain(uses));
@@ -65,12 +70,13 @@ async fn store_waiting(log: &AuditLog, store: &Store) -> Result<(), StoreError> 
             waiting.refusals.note_stored(kind, key, event.count);
         }
     }
-    if !unstored.counts.is_empty() {
-        let counts: Vec<_> = unstored.counts.iter().map(|(_, key, count)| (*key, *count)).collect();
-        audit_event::set_counts(store.feed(), &counts).await?;
+    if !unstored.grown.is_empty() {
+        let (kinds, grown): (Vec<_>, Vec<_>) =
+            unstored.grown.into_iter().map(|(kind, key, event)| (kind, (key, event))).unzip();
+        audit_event::update_refusals(store.feed(), &grown).await?;
         let mut waiting = log.waiting();
-        for (kind, key, count) in &unstored.counts {
-            waiting.refusals.note_stored(kind, *key, *count);
+        for (kind, (key, event)) in kinds.iter().zip(&grown) {
+            waiting.refusals.note_stored(kind, *key, event.count);
         }
     }
     log.waiting().refusals.forget_stored();
@@ -85,20 +91,24 @@ async fn insert_reads(log: &AuditLog, store: &Store, reads: &[NewEvent]) -> Resu
             log.waiting().dropped_reads += batch.len() as i64;
             return Err(error);
         }
-        for event in batch {
-            tracing::debug!(
-                target: "readout::audit",
-                principal = event.principal,
-                peer = event.peer,
-                method = event.method,
-                names = event.names,
-                outcome = event.outcome,
-                request_id = event.request_id,
-                "read"
-            );
-        }
+        batch.iter().for_each(print_read);
     }
     Ok(())
+}
+
+/// Prints a read to the log, with the names that are those of records: a request can have any text in their place.
+fn print_read(event: &NewEvent) {
+    let names = || event.names.split(',').filter(|name| Collection::of(name).is_some()).collect::<Vec<_>>().join(",");
+    tracing::debug!(
+        target: "readout::audit",
+        principal = event.principal,
+        peer = event.peer,
+        method = event.method,
+        names = names(),
+        outcome = event.outcome,
+        request_id = event.request_id,
+        "read"
+    );
 }
 
 /// Stores the numbers of events that were dropped.
@@ -118,19 +128,4 @@ async fn store_dropped(log: &AuditLog, store: &Store) -> Result<(), StoreError> 
         tracing::warn!(count, kind, "audit events were dropped");
     }
     Ok(())
-}
-
-/// Prints an event to the log.
-pub(super) fn print(event: &NewEvent) {
-    tracing::info!(
-        target: "readout::audit",
-        principal = event.principal,
-        peer = event.peer,
-        method = event.method,
-        names = event.names,
-        outcome = event.outcome,
-        request_id = event.request_id,
-        count = event.count,
-        "audited"
-    );
 }

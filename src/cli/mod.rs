@@ -1,8 +1,8 @@
 //! The commands that are clients of a running service, and `completions` and `man`. Data goes to standard output,
 //! everything else to standard error.
 //!
-//! `address` parses `--server`, `client` connects once `port_probe` has checked the port, `retry` repeats failed calls, `console` writes standard
-//! error, `escape` makes text safe for terminals, and `json` reads and writes ProtoJSON.
+//! `address` parses `--server`, `client` connects once `port_probe` has checked the port, `retry` repeats failed calls,
+//! `console` writes standard error, `escape` makes text safe for terminals, and `json` reads and writes ProtoJSON.
 
 mod address;
 pub mod audit;
@@ -18,7 +18,7 @@ mod retry;
 mod time;
 pub mod watch;
 
-use std::io;
+use std::{io, time::Duration};
 
 use anyhow::Error;
 use tonic::Status;
@@ -88,6 +88,24 @@ impl Clients {
             console: console.clone(),
             service,
         })
+    }
+
+    /// Connects. Transient failures are retried: the service may be starting.
+    async fn connect_patiently(connector: &Connector, console: &Console) -> Result<Self, Error> {
+        let service = connector.address().to_string();
+        let mut backoff = CallBackoff::new(&service, console);
+        loop {
+            let failed = match Self::connect(connector, console).await {
+                Ok(clients) => return Ok(clients),
+                Err(failed) => failed,
+            };
+            if failed.is_transient {
+                console.say_waiting(&format!("{service}: {}", failed.cause));
+            }
+            if !failed.is_transient || !backoff.wait(Duration::ZERO, &failed.cause).await {
+                return Err(failed.into());
+            }
+        }
     }
 
     /// Returns a backoff for calls that are repeated.

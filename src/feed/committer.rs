@@ -22,6 +22,7 @@ use crate::{
     fairness::{Backlog, Call, Caller, FairQueue, Permit},
     store::{
         Store, StoreError,
+        audit_event::NewEvent,
         change::Position,
         error::log_text,
         retention::{Retention, extend},
@@ -184,7 +185,7 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
         let outcome = commit(writer.store.writes(), &writes, &writer.feed.known_head()).await;
         metrics::record_attempt(outcome_name(&outcome), started.elapsed());
         match outcome {
-            Ok(BatchOutcome::Committed(positions, is_unsettled)) => {
+            Ok(BatchOutcome::Committed(positions, is_unsettled, events)) => {
                 metrics::record_batch(positions.len());
                 positions.last().into_iter().for_each(|last| writer.feed.committed(last));
                 if is_unsettled {
@@ -195,6 +196,8 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
                     let of_submission = positions.by_ref().take(submission.writes.len()).collect();
                     answer(submission, Ok(SubmitOutcome::Committed(of_submission)));
                 }
+                // In a task of its own: the next batch does not wait for the lines.
+                tokio::spawn(async move { events.iter().for_each(NewEvent::print) });
                 return;
             }
             Ok(BatchOutcome::Lost(lost)) => {

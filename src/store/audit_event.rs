@@ -1,4 +1,6 @@
-//! The audit log. `change::append` inserts the events of writes; this file inserts the others, and reads and deletes.
+//! The audit log. `write::append` inserts the events of writes; this file inserts the others, and reads and deletes.
+//!
+//! Each event is also a line of the log. The lines show what happens; the table is the record.
 
 use std::time::Duration;
 
@@ -9,12 +11,14 @@ use uuid::Uuid;
 use super::{
     StoreError, Tx, change,
     from_row::from_row,
-    query::{BoundedQuery, filter},
+    query::{BoundedQuery, filter, list::PAGE_BYTES},
 };
 use crate::model::query::filter::Filter;
 
 /// Maximum number of events that a page examines.
 pub const MAX_EXAMINED: usize = 100_000;
+/// A bound on the bytes of the time and the numbers of an event in a response.
+const OTHER_BYTES: usize = 64;
 /// Maximum number of rows that one statement deletes.
 const DELETE_BATCH: i64 = 10_000;
 
@@ -35,6 +39,23 @@ pub struct NewEvent {
     pub request_id: String,
     /// The number of calls.
     pub count: i64,
+}
+
+impl NewEvent {
+    /// Prints the event to the log. The reason is left out, because the log has nothing that callers write.
+    pub fn print(&self) {
+        tracing::info!(
+            target: "readout::audit",
+            principal = self.principal,
+            peer = self.peer,
+            method = self.method,
+            names = self.names,
+            outcome = self.outcome,
+            request_id = self.request_id,
+            count = self.count,
+            "audited"
+        );
+    }
 }
 
 /// The key of an event. Keys increase in the order in which events become visible.
@@ -113,21 +134,23 @@ async fn insert_in(tx: Tx<'_>, events: &[NewEvent]) -> Result<Vec<EventKey>, Sto
     Ok(keys)
 }
 
-/// Sets the counts of events.
+/// Sets the counts and the names of stored refusals.
 ///
 /// # Errors
 /// The database fails.
-pub async fn set_counts(pool: &PgPool, counts: &[(EventKey, i64)]) -> Result<(), StoreError> {
+pub async fn update_refusals(pool: &PgPool, grown: &[(EventKey, NewEvent)]) -> Result<(), StoreError> {
     sqlx::query(
         "update audit_event
-         set count = input.count
-         from unnest($1::timestamptz[], $2::bigint[], $3::bigint[]) as input (time, id, count)
+         set count = input.count,
+             names = string_to_array(input.names, ',')
+         from unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::text[]) as input (time, id, count, names)
          where audit_event.time = input.time
            and audit_event.id = input.id",
     )
-    .bind(counts.iter().map(|(key, _)| key.time).collect::<Vec<_>>())
-    .bind(counts.iter().map(|(key, _)| key.id).collect::<Vec<_>>())
-    .bind(counts.iter().map(|(_, count)| *count).collect::<Vec<_>>())
+    .bind(grown.iter().map(|(key, _)| key.time).collect::<Vec<_>>())
+    .bind(grown.iter().map(|(key, _)| key.id).collect::<Vec<_>>())
+    .bind(grown.iter().map(|(_, event)| event.count).collect::<Vec<_>>())
+    .bind(grown.iter().map(|(_, event)| event.names.as_str()).collect::<Vec<_>>())
     .execute(pool)
     .await?;
     Ok(())
@@ -153,18 +176,20 @@ pub async fn insert_first_use(pool: &PgPool, token: Uuid, event: &NewEvent) -> R
 }
 
 /// Records a command that works on the database, in the transaction of its effect. Its caller is the role in the
-/// database.
-pub(super) async fn insert_command(tx: Tx<'_>, method: &str, names: &[String]) -> Result<(), StoreError> {
+/// database. Returns the event, to be printed after the commit.
+pub(super) async fn insert_command(tx: Tx<'_>, method: &str, names: &[String]) -> Result<NewEvent, StoreError> {
     change::lock(tx).await?;
-    sqlx::query(sqlx::AssertSqlSafe(format!(
+    let (principal, peer): (String, String) = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "insert into audit_event (time, principal, peer, method, names, reason, outcome, request_id)
-         values ({NEXT_TIME}, 'database/' || session_user, coalesce(host(inet_client_addr()), ''), $1, $2, '', 'OK', '')"
+         values ({NEXT_TIME}, 'database/' || session_user, coalesce(host(inet_client_addr()), ''), $1, $2, '', 'OK', '')
+         returning principal, peer"
     )))
     .bind(method)
     .bind(names)
-    .execute(tx)
+    .fetch_one(tx)
     .await?;
-    Ok(())
+    let (method, names) = (method.to_owned(), names.join(","));
+    Ok(NewEvent { principal, peer, method, names, outcome: "OK".to_owned(), request_id: String::new(), count: 1 })
 }
 
 /// A page of events, and the key after which the next page begins, if there is one.
@@ -192,8 +217,9 @@ pub async fn list(
     filter::push(&mut query, filter);
     query.push(order(is_descending)).push(" limit ").push_bind(limit as i64 + 1);
     let mut events: Vec<AuditEvent> = bounded.fetch_all(query.build_query_as()).await?;
-    if events.len() > limit {
-        events.truncate(limit);
+    let fitting = fitting(&events).min(limit);
+    if fitting < events.len() {
+        events.truncate(fitting);
         let next = events.last().map(AuditEvent::key);
         return Ok(EventPage { events, next });
     }
@@ -210,6 +236,22 @@ pub async fn list(
         None => *end,
     });
     Ok(EventPage { events, next })
+}
+
+/// The number of events that a response of [`PAGE_BYTES`] holds; at least the first.
+fn fitting(events: &[AuditEvent]) -> usize {
+    let size = |event: &AuditEvent| {
+        let AuditEvent { principal, peer, method, reason, outcome, request_id, .. } = event;
+        let texts = [principal, peer, method, reason, outcome, request_id].into_iter().chain(&event.names);
+        // A field has a tag and a length.
+        texts.map(|text| text.len() + 4).sum::<usize>() + OTHER_BYTES
+    };
+    let mut bytes = 0;
+    let fits = |event| {
+        bytes += size(event);
+        bytes <= PAGE_BYTES as usize
+    };
+    events.iter().map(fits).take_while(|fits| *fits).count().max(1)
 }
 
 /// Appends the select statement of the events that a page may examine.

@@ -83,13 +83,15 @@ pub async fn create(pool: &PgPool, token: &Token) -> Result<(), StoreError> {
     .bind(token.scopes.as_ref().map(|scopes| scopes.texts().collect::<Vec<_>>()))
     .execute(&mut *tx)
     .await?;
-    audit_event::insert_command(&mut tx, "readout/CreateToken", &audit_names(token.id, &token.name)).await?;
+    let names = audit_names(token.id, &token.name);
+    let event = audit_event::insert_command(&mut tx, "readout/CreateToken", &names).await?;
     tx.commit().await?;
+    event.print();
     Ok(())
 }
 
-/// Revokes a token, with an event in the audit log, and returns the time of its revocation, which a second call does not change. `None` for an unknown
-/// id.
+/// Revokes a token, with an event in the audit log, and returns the time of its revocation. A second call changes
+/// nothing, and has no event. `None` for an unknown id.
 ///
 /// # Errors
 /// The database fails.
@@ -98,16 +100,21 @@ pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<Option<DateTime<Utc>>, St
     let mut tx = connection.begin().await?;
     let revoked: Option<(DateTime<Utc>, String)> = sqlx::query_as(
         "update token
-         set revoke_time = coalesce(revoke_time, now())
+         set revoke_time = now()
          where id = $1
+           and revoke_time is null
          returning revoke_time, name",
     )
     .bind(id)
     .fetch_optional(&mut *tx)
     .await?;
-    let Some((time, name)) = revoked else { return Ok(None) };
-    audit_event::insert_command(&mut tx, "readout/RevokeToken", &audit_names(id, &name)).await?;
+    let Some((time, name)) = revoked else {
+        let former = sqlx::query_scalar("select revoke_time from token where id = $1");
+        return Ok(former.bind(id).fetch_optional(&mut *tx).await?);
+    };
+    let event = audit_event::insert_command(&mut tx, "readout/RevokeToken", &audit_names(id, &name)).await?;
     tx.commit().await?;
+    event.print();
     Ok(Some(time))
 }
 

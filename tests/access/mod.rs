@@ -10,7 +10,7 @@ mod jwt;
 mod rates;
 mod roles;
 mod scope_credentials;
-mod scopes;
+pub mod scopes;
 mod streams;
 mod tokens;
 

@@ -1,6 +1,12 @@
 //! The audit log: the events of writes, refusals, tokens and reads, and their list.
 
+mod flood;
+mod follow;
+mod lasting;
+mod lines;
+mod methods;
 mod refusals;
+mod story;
 mod writes;
 
 use std::time::Duration;

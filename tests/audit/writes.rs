@@ -46,7 +46,7 @@ async fn each_write_leaves_one_event_with_its_caller_and_names() {
         events(&service, Some(&admin), "principal = \"token/desk\" AND outcome = OK AND NOT method = UseToken");
     let events = events.await;
     assert_eq!(events.len(), 2, "{events:?}");
-    assert_eq!(events[0].names, [made.name.clone()]);
+    assert_eq!(events[0].names, std::slice::from_ref(&made.name));
     assert_eq!(
         (events[0].method.as_str(), events[0].request_id.as_str()),
         ("readout.v1.ParticipantService/CreateParticipant", "r-1")

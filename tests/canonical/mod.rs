@@ -6,7 +6,7 @@ pub mod random;
 mod resent_story;
 mod respell;
 mod updates;
-mod upgrade;
+pub mod upgrade;
 mod uris;
 
 use readout::pb::{IngestStoryRequest, IngestStoryResponse, Story, ingest_story_response::Outcome};

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// The database that release 0.1.0 wrote, restored from its dump.
-async fn former_store() -> PgConnectOptions {
+pub async fn former_store() -> PgConnectOptions {
     let database = empty_database().await;
     let mut statements = String::new();
     let packed = File::open(stories::path("release-0.1.0/store.sql.gz")).expect("the dump exists");

@@ -24,12 +24,12 @@ use crate::support::{
 };
 
 impl Service {
-    async fn rights(&self, of: &Article, rights: TextRights) -> Article {
+    pub async fn rights(&self, of: &Article, rights: TextRights) -> Article {
         let sent = Article { name: of.name.clone(), text_rights: rights.into(), ..Default::default() };
         self.update_article(sent, &["text_rights"]).await.expect("an update")
     }
 
-    async fn text_at(&self, of: &Article, read_time: Option<Timestamp>) -> String {
+    pub async fn text_at(&self, of: &Article, read_time: Option<Timestamp>) -> String {
         let request = GetArticleRequest { name: of.name.clone(), read_time, ..Default::default() };
         let single = self.articles.clone().get_article(request).await.expect("an article").into_inner().text;
         let request = BatchGetArticlesRequest { names: vec![of.name.clone()], read_time, ..Default::default() };

@@ -1,6 +1,7 @@
 //! Revisions: the actor, the time, the reason and the changed fields of each.
 
 mod erase;
+mod hidden_races;
 mod hide;
 mod read_time;
 

@@ -4,7 +4,7 @@ use std::{env, ffi::OsStr, fs, net::SocketAddr, process::Stdio};
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStderr, ChildStdout, Command},
     sync::watch,
 };
@@ -138,7 +138,17 @@ pub struct Reader {
 
 impl Reader {
     pub fn start(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        Self::spawn(command(args))
+    }
+
+    /// Starts the program with one environment variable set.
+    pub fn start_with(variable: (&str, &str), args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         let mut command = command(args);
+        command.env(variable.0, variable.1);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.kill_on_drop(true).spawn().expect("the program was built");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -147,13 +157,35 @@ impl Reader {
 
     /// The next line, as JSON.
     pub async fn line(&mut self) -> Value {
-        let line = within_timeout("a line", self.lines.next_line()).await.expect("readable").expect("another line");
+        within_timeout("a line", self.next_line()).await
+    }
+
+    /// The next line, as JSON, however long it takes.
+    pub async fn next_line(&mut self) -> Value {
+        let line = self.lines.next_line().await.expect("readable").expect("another line");
         serde_json::from_str(&line).expect("JSON")
     }
 
     /// Ends the process with SIGKILL.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("a child process");
+    }
+
+    /// Ends the process with SIGTERM. Returns its exit code and its further output.
+    pub async fn terminate(mut self) -> (Option<i32>, String) {
+        signal(self.child.id().expect("not waited for yet"), "TERM").expect("sh is there");
+        let mut rest = String::new();
+        let read = self.lines.get_mut().read_to_string(&mut rest);
+        within_timeout("the output ends", read).await.expect("readable");
+        let status = within_timeout("the program ends", self.child.wait()).await.expect("a child process");
+        (status.code(), rest)
+    }
+
+    /// Closes its standard output, and returns its exit code once it has ended.
+    pub fn close(self) -> impl Future<Output = Option<i32>> {
+        let Self { mut child, lines } = self;
+        drop(lines);
+        async move { within_timeout("the program ends", child.wait()).await.expect("a child process").code() }
     }
 }
 

@@ -5,7 +5,6 @@ mod cursor_file;
 use std::{
     io::{self, BufWriter, Stdout, Write},
     process::ExitCode,
-    time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -45,7 +44,7 @@ pub async fn run(args: config::Watch) -> Result<ExitCode> {
     };
     let has_saved_cursor = cursor_file.as_ref().is_some_and(|cursor_file| cursor_file.cursor().is_some());
     let console = Console::new();
-    let clients = connect(&Connector::new(&args.server)?, &console).await?;
+    let clients = Clients::connect_patiently(&Connector::new(&args.server)?, &console).await?;
     let mut watch = WatchSession {
         clients,
         console,
@@ -64,24 +63,6 @@ pub async fn run(args: config::Watch) -> Result<ExitCode> {
         // The reader closed the pipe early, as `head` does.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::FAILURE),
         Err(error) => Err(error),
-    }
-}
-
-/// Connects. Transient failures are retried: the service may be starting.
-async fn connect(connector: &Connector, console: &Console) -> Result<Clients> {
-    let service = connector.address().to_string();
-    let mut backoff = CallBackoff::new(&service, console);
-    loop {
-        let failed = match Clients::connect(connector, console).await {
-            Ok(clients) => return Ok(clients),
-            Err(failed) => failed,
-        };
-        if failed.is_transient {
-            console.say_waiting(&format!("{service}: {}", failed.cause));
-        }
-        if !failed.is_transient || !backoff.wait(Duration::ZERO, &failed.cause).await {
-            return Err(failed.into());
-        }
     }
 }
 

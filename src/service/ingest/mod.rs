@@ -9,7 +9,13 @@ mod participants;
 mod plan;
 mod validated;
 
-use std::{collections::HashSet, future::poll_fn, pin::Pin, task::Poll};
+use std::{
+    collections::HashSet,
+    future::poll_fn,
+    net::{IpAddr, Ipv4Addr},
+    pin::Pin,
+    task::Poll,
+};
 
 use futures_util::{StreamExt, stream};
 use prost::Message;
@@ -24,12 +30,13 @@ use self::{
 use super::{
     Api,
     error::ServiceError,
-    layer::request_body::Charges,
+    layer::{call_audit::record_refusal, request_body::Charges},
     metadata::{actor, origin},
     read::stream_lifetime::Ended,
     write::{respond, scope::WriteScope},
 };
 use crate::{
+    audit::AuditedCall,
     fairness::{Call, Permit},
     model::article::uris,
     pb::{
@@ -85,6 +92,7 @@ impl IngestService for Api {
 /// Ingests a stream until it ends or the client disconnects. While a chunk is written, up to two further chunks are
 /// read and checked. This bounds memory to three chunks, and flow control reaches back to the client.
 async fn ingest(api: Api, chunks: Chunks, answers: mpsc::Sender<Result<IngestStoriesResponse, Status>>) {
+    let origin = chunks.origin.clone();
     let (sender, mut read) = mpsc::channel(1);
     tokio::spawn(Call::current().scope(read_chunks(chunks, sender)));
     let lifetime = api.stream_limits.begin();
@@ -110,7 +118,12 @@ async fn ingest(api: Api, chunks: Chunks, answers: mpsc::Sender<Result<IngestSto
             let position = position.map(|position| position.to_string()).unwrap_or_default();
             let outcome = match outcome {
                 Ok(result) => Outcome::Result(result),
-                Err(error) => Outcome::Status(rpc_status(&error.into())),
+                Err(error) => {
+                    let status = error.into();
+                    // The layer sees the refusals of calls only: the stream continues.
+                    record_refusal(&api.audit, &audited(&origin), &status);
+                    Outcome::Status(rpc_status(&status))
+                }
             };
             let answer = IngestStoriesResponse { index, position, outcome: Some(outcome) };
             if answers.send(Ok(answer)).await.is_err() {
@@ -118,6 +131,16 @@ async fn ingest(api: Api, chunks: Chunks, answers: mpsc::Sender<Result<IngestSto
             }
             index += 1;
         }
+    }
+}
+
+/// A stream, as the audit log has it.
+fn audited(origin: &Origin) -> AuditedCall<'_> {
+    AuditedCall {
+        principal: Some(&origin.principal),
+        address: origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        method: origin.method,
+        request_id: &origin.call_id,
     }
 }
 

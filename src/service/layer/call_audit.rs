@@ -50,7 +50,7 @@ impl CallAudit {
             log,
             principal: None,
             address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip()),
-            method: path.trim_start_matches('/').to_owned(),
+            method: method_name(path).to_owned(),
             request_id: request.extensions().get::<RequestId>().cloned(),
             names: None,
             is_read,
@@ -84,9 +84,7 @@ impl CallAudit {
 
     /// Records a refusal, if the status is one for the caller's credentials.
     pub fn refused(&self, status: &Status) {
-        if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) {
-            self.log.refused(&self.call(), &outcome(status));
-        }
+        record_refusal(&self.log, &self.call(), status);
     }
 
     /// Records the answer of the services. The status is in the headers if the call failed before a message.
@@ -100,6 +98,25 @@ impl CallAudit {
             let names = self.names.as_ref().map(RequestedNames::joined).unwrap_or_default();
             self.log.read(&self.call(), &outcome, names);
         }
+    }
+}
+
+/// Records that a call or a part of it was refused, if the status is one for the caller's credentials.
+pub fn record_refusal(log: &AuditLog, call: &AuditedCall<'_>, status: &Status) {
+    if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) {
+        let info = status.get_details_error_info();
+        let name = info.as_ref().and_then(|info| info.metadata.get("name"));
+        log.refused(call, &outcome(status), name.map_or("", String::as_str));
+    }
+}
+
+/// The full name of the method at a path, as events have it. Paths without a method have one name: otherwise callers
+/// without credentials could fill the log with kinds of refusals.
+fn method_name(path: &str) -> &str {
+    match Method::of(path) {
+        Some(method) => method.path.trim_start_matches('/'),
+        None if path.starts_with("/grpc.reflection.") => "grpc.reflection",
+        None => "unknown",
     }
 }
 

@@ -1,7 +1,7 @@
 //! The last statement of a write transaction: it appends the changes to the log, at the next positions, and the events
 //! to the audit log.
 
-use std::{fmt::Write, net::IpAddr};
+use std::fmt::Write;
 
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use crate::{
     model::resource::Collection,
     store::{
         StoreError, Tx,
+        audit_event::NewEvent,
         change::{Appended, IS_JUDGED, IS_SYNCHRONOUS, Kind},
         origin::{MAX_NAMES, Origin},
     },
@@ -50,30 +51,32 @@ impl<'a> WriteChanges<'a> {
         names
     }
 
-    /// The outcome in the audit log.
-    fn outcome(&self) -> &'static str {
-        if self.entries.is_empty() { "UNCHANGED" } else { "OK" }
-    }
-
-    /// The request id in the audit log.
-    fn event_id(&self, origin: &'a Origin) -> &'a str {
-        if self.request_id.is_empty() { &origin.call_id } else { self.request_id }
+    /// The event in the audit log, and the reason of the caller. The principal is empty for a command.
+    fn event(&self) -> Option<(NewEvent, &'a str)> {
+        let origin = self.audit?;
+        let request_id = if self.request_id.is_empty() { &origin.call_id } else { self.request_id };
+        let event = NewEvent {
+            principal: origin.principal.to_string(),
+            peer: origin.peer.map(|address| address.to_canonical().to_string()).unwrap_or_default(),
+            method: origin.method.to_owned(),
+            names: self.names(),
+            outcome: if self.entries.is_empty() { "UNCHANGED" } else { "OK" }.to_owned(),
+            request_id: request_id.to_owned(),
+            count: 1,
+        };
+        Some((event, &origin.reason))
     }
 }
 
-/// The address of a caller, as the audit log has it.
-fn peer_text(peer: Option<IpAddr>) -> String {
-    peer.map(|address| address.to_canonical().to_string()).unwrap_or_default()
-}
-
-/// Assigns the next positions to the changes. The transaction holds the feed's lock, and must commit next.
+/// Assigns the next positions to the changes. The transaction holds the feed's lock, and must commit next. Returns also
+/// the events, to be printed after the commit.
 ///
 /// The lock needs a statement of its own: under READ COMMITTED a statement takes its snapshot when it begins, and the
 /// highest position must be read after the lock was obtained.
 ///
 /// # Errors
 /// `NoRange` if the log has no partition for a position, or the database fails.
-pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Appended, StoreError> {
+pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<(Appended, Vec<NewEvent>), StoreError> {
     let count = writes.iter().map(|write| write.entries.len()).sum();
     let (mut collections, mut ids, mut kinds) =
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
@@ -92,8 +95,9 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Appended,
         }
     }
 
-    let events: Vec<_> = writes.iter().filter_map(|write| Some((write, write.audit?))).collect();
-    let (epoch, head, is_judged, is_synchronous): (String, i64, bool, bool) = sqlx::query_as(AssertSqlSafe(format!(
+    let (mut events, reasons): (Vec<_>, Vec<_>) = writes.iter().filter_map(WriteChanges::event).unzip();
+    let column = |of: fn(&NewEvent) -> &str| events.iter().map(of).collect::<Vec<_>>();
+    let (epoch, head, is_judged, is_synchronous, command): (String, i64, bool, bool, String) = sqlx::query_as(AssertSqlSafe(format!(
         "with head as (
              select greatest(coalesce(max(position), 0), (select floor from feed)) as position,
                     greatest(clock_timestamp(), (select time from change order by position desc limit 1)) as time
@@ -114,10 +118,10 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Appended,
                     string_to_array(event.names, ','), event.reason, event.outcome, event.request_id
              from head,
                   unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
-                      with ordinality as event (principal, peer, method, names, reason, outcome, request_id, number)
-             order by event.number
+                      as event (principal, peer, method, names, reason, outcome, request_id)
          )
-         select feed.epoch, head.position, {IS_JUDGED} and feed.synchronous = {IS_SYNCHRONOUS}, {IS_SYNCHRONOUS}
+         select feed.epoch, head.position, {IS_JUDGED} and feed.synchronous = {IS_SYNCHRONOUS}, {IS_SYNCHRONOUS},
+                'database/' || session_user
          from feed, head"
     )))
     .bind(collections)
@@ -127,13 +131,13 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Appended,
     .bind(actors)
     .bind(request_ids)
     .bind(lasts)
-    .bind(events.iter().map(|(_, origin)| &*origin.principal).collect::<Vec<_>>())
-    .bind(events.iter().map(|(_, origin)| peer_text(origin.peer)).collect::<Vec<_>>())
-    .bind(events.iter().map(|(_, origin)| origin.method).collect::<Vec<_>>())
-    .bind(events.iter().map(|(write, _)| write.names()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(_, origin)| origin.reason.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(write, _)| write.outcome()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(write, origin)| write.event_id(origin)).collect::<Vec<_>>())
+    .bind(column(|event| &event.principal))
+    .bind(column(|event| &event.peer))
+    .bind(column(|event| &event.method))
+    .bind(column(|event| &event.names))
+    .bind(reasons)
+    .bind(column(|event| &event.outcome))
+    .bind(column(|event| &event.request_id))
     .fetch_one(&mut *tx)
     .await?;
 
@@ -143,5 +147,9 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<Appended,
         number += write.entries.len() as i64;
         number
     });
-    Ok(Appended { epoch: epoch.into(), head, numbers: numbers.collect(), is_judged, is_synchronous })
+    let appended = Appended { epoch: epoch.into(), head, numbers: numbers.collect(), is_judged, is_synchronous };
+    for event in events.iter_mut().filter(|event| event.principal.is_empty()) {
+        event.principal.clone_from(&command);
+    }
+    Ok((appended, events))
 }

@@ -89,7 +89,7 @@ async fn commit_on(
         return Ok(BatchOutcome::Lost(lost));
     }
     let is_unsettled = settle_queue::enqueue(&mut tx, batch).await?;
-    let appended = append::append(&mut tx, &changes).await?;
+    let (appended, events) = append::append(&mut tx, &changes).await?;
     let epoch = epoch::judge_appended(&mut tx, known, &appended).await?;
     let started = Instant::now();
     tx.commit().await.map_err(StoreError::of_commit)?;
@@ -97,7 +97,7 @@ async fn commit_on(
         confirm(connection).await?;
     }
     let position = |number| Position { epoch: Arc::clone(&epoch), number };
-    Ok(BatchOutcome::Committed(appended.numbers.into_iter().map(position).collect(), is_unsettled))
+    Ok(BatchOutcome::Committed(appended.numbers.into_iter().map(position).collect(), is_unsettled, events))
 }
 
 /// Checks that the standby has a transaction that was committed after a long wait. The wait also ends when an operator

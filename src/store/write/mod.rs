@@ -20,7 +20,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::{change, origin::Origin};
+use super::{audit_event::NewEvent, change, origin::Origin};
 use crate::{
     model::{
         article::TextHash,
@@ -243,8 +243,9 @@ impl Write {
 /// The result of a batch.
 #[derive(Debug)]
 pub enum BatchOutcome {
-    /// The batch is durable. Has the position of each write's last change, and true if settle tasks were enqueued.
-    Committed(Vec<change::Position>, bool),
+    /// The batch is durable. Has the position of each write's last change, true if settle tasks were enqueued, and the
+    /// events of the audit log, which the caller prints.
+    Committed(Vec<change::Position>, bool, Vec<NewEvent>),
     /// Nothing was written: these claims are lost.
     Lost(HashSet<Claim>),
 }

@@ -31,7 +31,6 @@ pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         of("MeetingService/GetReport", &GetReportRequest { name: world.report.clone(), read_time }),
         of("IngestService/IngestStory", &base::ingest(world)),
         of("ChangeService/ListChanges", &list_changes()),
-        of("AuditService/ListAuditEvents", &ListAuditEventsRequest { page_size: 1, ..Default::default() }),
         of("FilterService/ListFilterFields", &ListFilterFieldsRequest { collection: "meetings".into() }),
     ];
     requests.extend(revisions::all(world).await);
@@ -128,7 +127,13 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let reports = ListReportsRequest { meeting, article, page_size: 1, read_time, ..Default::default() };
     let page = service.meetings.list_reports(reports.clone()).await.unwrap().into_inner();
     let reports = ListReportsRequest { page_token: page.next_page_token, ..reports };
+    let (filter, order_by) = ("outcome = OK".to_owned(), "time".to_owned());
+    let mut events = ListAuditEventsRequest { filter, order_by, page_size: 1, ..Default::default() };
+    let mut audit = audit_service_client::AuditServiceClient::new(world.channel.clone());
+    let page = audit.list_audit_events(events.clone()).await.unwrap().into_inner();
+    events.page_token = page.next_page_token;
     let mut requests = vec![
+        of("AuditService/ListAuditEvents", &events),
         of("ArticleService/ListArticles", &articles),
         of("ParticipantService/ListParticipants", &participants),
         of("MeetingService/ListMeetings", &meetings),

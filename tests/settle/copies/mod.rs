@@ -92,6 +92,31 @@ async fn a_copy_gets_the_origin_of_its_group_when_it_is_created() {
 }
 
 #[tokio::test]
+async fn a_hidden_text_still_counts_as_a_copy() {
+    let service = fast_heartbeats().await;
+    let first = service.create_article(printed("urn:first", 3)).await;
+    let hidden = Article { name: first.name.clone(), text_rights: TextRights::Withheld.into(), ..Default::default() };
+    service.update_article(hidden, &["text_rights"]).await.unwrap();
+    let copy = service.create_article(printed("urn:copy", 5)).await;
+    assert_eq!(copy.origin, first.name);
+    // Neither does a copy leave its group when its own text is hidden, shown, or erased.
+    for rights in [TextRights::Withheld, TextRights::FullText] {
+        let sent = Article { name: copy.name.clone(), text_rights: rights.into(), ..Default::default() };
+        service.update_article(sent, &["text_rights"]).await.unwrap();
+        wait_until_settled(&service).await;
+        assert_eq!(service.origin(&copy).await, first.name, "{rights:?}");
+    }
+    for of in [&copy, &first] {
+        service.erase_article_text(&of.name).await.unwrap();
+        wait_until_settled(&service).await;
+        assert_eq!(
+            [service.origin(&first).await, service.origin(&copy).await],
+            [first.name.clone(), first.name.clone()]
+        );
+    }
+}
+
+#[tokio::test]
 async fn only_long_equal_texts_published_within_a_week_are_copies() {
     let service = Service::start().await;
     let first = service.create_article(printed("urn:first", 3)).await;
