@@ -4,7 +4,8 @@ use super::{
     super::{
         fold::Script,
         given_names,
-        profile::{Name, Profile, Token},
+        name::{Name, Token},
+        profile::Profile,
         region::{self, Family},
     },
     Comparison, Level, Reason, ReasonKind,
@@ -30,7 +31,9 @@ pub struct Setting {
 impl Setting {
     pub fn of(a: &Profile, b: &Profile) -> Self {
         let known = if a.region.is_empty() { b } else { a };
-        let is_native = known.family.is_native_latin() || known.family == Family::Syllables;
+        let is_native = known.family.is_native_latin()
+            || matches!(known.family, Family::Syllables | Family::Korean)
+            || known.region == "JP";
         let is_respelled = !is_native || region::is_respelled(&known.region);
         Self {
             family: known.family,
@@ -108,7 +111,7 @@ fn whole_name(a: &Name, b: &Name, setting: &Setting) -> Option<Comparison> {
         return None;
     }
     let likeness = whole_likeness(a, b);
-    let is_long = |name: &Name| name.tokens.iter().map(|token| consonants(token)).sum::<usize>() >= 4;
+    let is_long = |name: &Name| name.tokens.iter().map(consonants).sum::<usize>() >= 4;
     let is_alike = likeness >= SURE_ACROSS && is_long(a) && is_long(b);
     is_alike.then(|| Comparison {
         level: Level::Confident,
@@ -159,7 +162,8 @@ fn aligned(a: &Name, b: &Name, setting: &Setting) -> Comparison {
         comparison.score *= 0.6;
         return comparison;
     }
-    if !alignment.left_a.is_empty() && !alignment.left_b.is_empty() {
+    let is_own = own(a, &alignment.left_a) || own(b, &alignment.left_b);
+    if !alignment.left_a.is_empty() && !alignment.left_b.is_empty() && is_own {
         comparison.lower_to(Level::Possible, ReasonKind::Extra, "", "");
         return comparison;
     }
@@ -197,9 +201,13 @@ fn aligned(a: &Name, b: &Name, setting: &Setting) -> Comparison {
             return comparison;
         }
     }
-    if weak > 0
-        && alignment.pairs.iter().any(|pair| pair.matched.value < least && pair.matched.kind != ReasonKind::Initial)
-    {
+    let is_slight = |pair: &align::Pair| {
+        let length = |token: &Token| token.length >= 7 && !given_names::is_given(&token.text);
+        let is_typo =
+            pair.matched.kind == ReasonKind::Typo && length(&a.tokens[pair.a.0]) && length(&b.tokens[pair.b.0]);
+        pair.matched.value >= least || pair.matched.kind == ReasonKind::Initial || (is_typo && !has_extras)
+    };
+    if weak > 0 && !alignment.pairs.iter().all(is_slight) {
         comparison.lower_to(Level::Possible, ReasonKind::Weak, "", "");
         return comparison;
     }
@@ -328,15 +336,17 @@ fn may_be_extra(at: usize, longer: &Name, shorter: &Name, matched: &[usize], set
         }
         Family::English => !is_leading && (!is_trailing || token.hyphen),
         Family::Native => {
-            !is_leading
-                && !bound_to_given
-                && (!is_trailing || token.hyphen)
-                && !(setting.has_double_names && is_given(token) && !is_trailing)
+            let is_second_given = setting.has_double_names && is_given(token) && !is_trailing;
+            let is_outside = is_leading || (is_trailing && !token.hyphen);
+            !is_outside && !bound_to_given && !is_second_given
         }
         Family::Chain => {
             !is_leading && (!is_trailing || matched.len() >= 3 || shorter.tokens.first().is_some_and(is_given))
         }
-        Family::Other => !is_leading && !bound_to_given && !(is_trailing && all_given),
+        Family::Other => {
+            let is_outside = is_leading || (is_trailing && all_given);
+            !is_outside && !bound_to_given
+        }
         Family::Unknown => false,
     }
 }

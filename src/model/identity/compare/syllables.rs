@@ -3,7 +3,7 @@
 
 use super::super::{
     fold::Script,
-    profile::{Name, Token},
+    name::{Name, Token},
 };
 
 /// True if the names have the same syllables in an order that such names have: the family name first or last.

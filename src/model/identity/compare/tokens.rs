@@ -4,7 +4,7 @@ use super::{
     super::{
         fold::Script,
         given_names,
-        profile::Token,
+        name::Token,
         sound::{self, Scale, Sound},
     },
     ReasonKind,
@@ -64,7 +64,9 @@ pub fn compare(a: &Token, b: &Token, spelling: Spelling) -> Option<TokenMatch> {
     }
     match spelling {
         Spelling::Native => {
-            if a.length.min(b.length) >= 9 && undoubled(&a.text) == undoubled(&b.text) {
+            if a.length.min(b.length) >= 8
+                && (undoubled(&a.text) == undoubled(&b.text) || is_exchange(&a.text, &b.text))
+            {
                 return matched(0.85, ReasonKind::Typo);
             }
             let near = a.length.min(b.length) >= 5 && is_one_edit(&a.text, &b.text);
@@ -91,7 +93,7 @@ fn respelled(a: &Token, b: &Token) -> Option<TokenMatch> {
     if length >= 6 && is_one_edit(&a.text, &b.text) {
         return matched(0.83, ReasonKind::Typo);
     }
-    let bound = 0.3 * weight(&a.sounds).max(weight(&b.sounds));
+    let bound = 0.2 * weight(&a.sounds).max(weight(&b.sounds));
     (cost <= bound).then_some(TokenMatch { value: 0.6, kind: ReasonKind::Sound })
 }
 
@@ -174,6 +176,18 @@ fn is_latin_form(latin: &str, name: &str) -> bool {
 fn undoubled(text: &str) -> String {
     let mut last = None;
     text.chars().filter(|c| last.replace(*c) != Some(*c)).collect()
+}
+
+/// True if two neighbouring letters are exchanged.
+fn is_exchange(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a != b && is_one_edit(a, b) && {
+        let sorted = |text: &str| {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.sort_unstable();
+            letters
+        };
+        sorted(a) == sorted(b)
+    }
 }
 
 /// True if one letter is changed, missing, added, or exchanged with the next.

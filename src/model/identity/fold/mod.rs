@@ -119,13 +119,19 @@ fn joins(left: char, right: char) -> bool {
 }
 
 fn script(run: &[char]) -> Script {
-    run.iter().find_map(|c| script_of(*c)).unwrap_or(Script::Other)
+    run.iter().find_map(|c| script_of(*c)).unwrap_or(Script::Latin)
 }
 
 fn script_of(c: char) -> Option<Script> {
     Some(match c {
-        '0'..='9' => Script::Latin,
-        'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' | '\u{250}'..='\u{2af}' => Script::Latin,
+        'a'..='z'
+        | 'A'..='Z'
+        | '\u{c0}'..='\u{24f}'
+        | '\u{1e00}'..='\u{1eff}'
+        | '\u{250}'..='\u{2af}'
+        | '\u{2c60}'..='\u{2c7f}'
+        | '\u{a720}'..='\u{a7ff}'
+        | '\u{ab30}'..='\u{ab6f}' => Script::Latin,
         '\u{370}'..='\u{3ff}'
         | '\u{400}'..='\u{52f}'
         | '\u{531}'..='\u{587}'
