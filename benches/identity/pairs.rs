@@ -81,10 +81,13 @@ pub fn print_classes(pairs: &[Pair]) {
     }
 }
 
+/// Decides if a pair belongs to a row.
+type Belongs = fn(&&Pair) -> bool;
+
 /// Prints the figures over all classes.
 pub fn print_figures(pairs: &[Pair]) {
     println!("\n{:<24}{:>16}{:>16}{:>16}{:>16}", "pairs", "recall", "false", "false, POSSIBLE", "share a key");
-    let all: [(&str, fn(&&Pair) -> bool); 5] = [
+    let all: [(&str, Belongs); 5] = [
         ("all", |_| true),
         ("easy scripts", |pair| !pair.is_hard),
         ("other scripts", |pair| pair.is_hard),

@@ -2,19 +2,29 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-/// The groups of a given name: two names with a group in common may be one. Empty for a name of no group.
-pub fn groups(name: &str) -> &'static [u16] {
+/// A group that a given name belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// The number of the group.
+    pub group: u16,
+    /// True for the full name. Its short forms are not taken for each other: "Hans" and "Jan" of "Johannes".
+    pub is_head: bool,
+    /// True for a group of romanisations, all of which are one name.
+    pub is_romanised: bool,
+}
+
+/// The groups of a given name. Empty for a name of no group.
+pub fn groups(name: &str) -> &'static [Membership] {
     GROUP_OF.get(name).map_or(&[], Vec::as_slice)
 }
 
-/// The first name of a group.
-pub fn head(group: u16) -> &'static str {
-    GROUPS.get(usize::from(group)).and_then(|names| names.split(' ').next()).unwrap_or_default()
-}
-
-/// True for a name of the tables: a given name.
-pub fn is_given(name: &str) -> bool {
-    GROUP_OF.contains_key(name) || OTHERS.split_ascii_whitespace().any(|other| other == name)
+/// True if two given names may be one: a full name and its short form, or two romanisations.
+pub fn are_variants(a: &[Membership], b: &[Membership], romanised: bool) -> bool {
+    a.iter().any(|left| {
+        b.iter().any(|right| {
+            left.group == right.group && if left.is_romanised { romanised } else { left.is_head || right.is_head }
+        })
+    })
 }
 
 /// The stems of a word with a Latin ending: "lubomir" of "lubomirus".
@@ -23,27 +33,42 @@ pub fn latin_stems(name: &str) -> impl Iterator<Item = &str> {
     stems.filter(|stem| stem.len() >= 3)
 }
 
-static GROUP_OF: LazyLock<HashMap<&'static str, Vec<u16>>> = LazyLock::new(|| {
-    let mut groups: HashMap<_, Vec<u16>> = HashMap::new();
+/// The first name of a group.
+pub fn head(group: u16) -> &'static str {
+    GROUPS
+        .get(usize::from(group))
+        .and_then(|names| names.trim_start_matches("= ").split(' ').next())
+        .unwrap_or_default()
+}
+
+/// True for a name of the tables: a given name.
+pub fn is_given(name: &str) -> bool {
+    GROUP_OF.contains_key(name) || OTHERS.split_ascii_whitespace().any(|other| other == name)
+}
+
+static GROUP_OF: LazyLock<HashMap<&'static str, Vec<Membership>>> = LazyLock::new(|| {
+    let mut groups: HashMap<_, Vec<Membership>> = HashMap::new();
     for (group, names) in (0..).zip(GROUPS) {
-        for name in names.split(' ') {
-            groups.entry(name).or_default().push(group);
+        let is_romanised = names.starts_with("= ");
+        for (at, name) in names.trim_start_matches("= ").split(' ').enumerate() {
+            groups.entry(name).or_default().push(Membership { group, is_head: at == 0, is_romanised });
         }
     }
     groups
 });
 
-/// Short forms, and forms that one bearer has in several languages. General, from dictionaries of given names.
+/// A full name with its short and foreign forms; behind "=", romanisations of one name. From general dictionaries of
+/// given names.
 const GROUPS: &[&str] = &[
     "abraham abe bram",
     "albert al bert",
-    "alexander alex alec sandy sasha alejandro alexandre alessandro aleksandr aleksandar alexandros alexandru oleksandr oleksander aliaksandr alyaksandr aleksander iskander",
-    "alexandra sandra alex sasha aleksandra alessandra",
+    "= alexander alex alec sandy sasha alejandro alexandre alessandro aleksandr aleksandar alexandros alexandru oleksandr oleksander aliaksandr alyaksandr aleksander iskander",
+    "= alexandra sandra alex sasha aleksandra alessandra",
     "alfred alf fred",
-    "alexey alexei aleksei aleksey oleksiy oleksii aliaksei aleksejs alexis",
-    "anatoly anatoli anatoliy anatolii anatol",
+    "= alexey alexei aleksei aleksey oleksiy oleksii aliaksei aleksejs alexis",
+    "= anatoly anatoli anatoliy anatolii anatol",
     "andrew andy drew",
-    "andrey andrei andrej andriy andrii andrzej andrejs andriej",
+    "= andrey andrei andrej andriy andrii andrzej andrejs andriej",
     "anthony tony antony anton antonius",
     "antonio tony toni antonius antonios",
     "arthur art artur",
@@ -56,19 +81,20 @@ const GROUPS: &[&str] = &[
     "carol carolyn caroline carrie",
     "catherine katherine kathryn kate kathy cathy katie kay katharine kitty catherina",
     "charles charlie chuck chas carolus",
-    "christine chris christina cristina tina christie",
+    "christine chris christina tina christie",
+    "christina cristina",
     "christopher chris topher kit",
     "clarence clancy",
     "clifford cliff",
     "clinton clint",
-    "constantine konstantin konstantinos kostas costas costis kostis constantinos constantin kostyantyn",
+    "= constantine konstantin konstantinos kostas costas costis kostis constantinos constantin kostyantyn",
     "cynthia cindy",
     "daniel dan danny danila danylo",
     "david dave davey davy dafydd daibhidh",
     "deborah debbie deb debra",
-    "demetrius dimitris dimitrios demetris demetrios dimitri",
+    "= demetrius dimitris dimitrios demetris demetrios dimitri",
     "dennis denny denys denis",
-    "dmitry dmitri dmitriy dimitri dimitry dmytro dzmitry dmitrij dmitrii dimitrij",
+    "= dmitry dmitri dmitriy dimitri dimitry dmytro dzmitry dmitrij dmitrii dimitrij",
     "donald don donnie donny",
     "dorothy dot dottie dolly",
     "douglas doug",
@@ -79,7 +105,7 @@ const GROUPS: &[&str] = &[
     "eleanor ellie nell nora",
     "elizabeth liz beth betty lizzie betsy eliza libby lisa elisabeth",
     "ernest ernie ernestus",
-    "eugene gene evgeny yevgeny evgeni yevgeni evgeniy yevhen evgenii yauhen",
+    "= eugene gene evgeny yevgeny evgeni yevgeni evgeniy yevhen evgenii yauhen",
     "felix feliks",
     "ferdinand ferdy",
     "florence flo",
@@ -91,7 +117,7 @@ const GROUPS: &[&str] = &[
     "gabriel gabe",
     "garland andy",
     "geoffrey geoff jeff jeffrey",
-    "george georges georgios giorgos yorgos jorge georg georgius giorgi georgy heorhiy",
+    "= george georges georgios giorgos yorgos jorge georg georgius giorgi georgy heorhiy",
     "gerald gerry jerry",
     "gerard gerry jerry",
     "gilbert gil",
@@ -102,13 +128,13 @@ const GROUPS: &[&str] = &[
     "harold harry hal",
     "harriet hattie",
     "henry harry hank hal henri henricus",
-    "heydar haydar heidar geidar geider heider",
+    "= heydar haydar heidar geidar geider heider",
     "herbert herb bert",
     "hilary hillary hilaria",
     "howard howie",
     "hubert bert hugh",
     "ian ioannes",
-    "ihor igor",
+    "= ihor igor",
     "irene rena",
     "isaac ike isaak",
     "jacob jake jack jacobus",
@@ -127,10 +153,10 @@ const GROUPS: &[&str] = &[
     "joshua josh",
     "josip joze jozef",
     "judith judy",
-    "julia julie yulia iulia julija yuliya",
+    "= julia julie yulia iulia julija yuliya",
     "kenneth ken kenny",
     "kimberly kim",
-    "kyrylo kirill cyril kiril",
+    "= kyrylo kirill cyril kiril",
     "lawrence larry laurie laurence laurentius lars",
     "leonard leo len lenny",
     "leslie les",
@@ -140,7 +166,7 @@ const GROUPS: &[&str] = &[
     "luis luiz lius lucho",
     "manuel manny manolo",
     "margaret maggie meg peggy marge margie rita greta maggi megan",
-    "maria marie marija mariya",
+    "= maria marie marija mariya",
     "maria mª ma",
     "marina marine",
     "martin marty martinus",
@@ -151,27 +177,27 @@ const GROUPS: &[&str] = &[
     "maxwell max",
     "melinda mindy",
     "michael mike mick mickey michel michaelis",
-    "mikhail mikheil mykhailo mykhaylo mihail michail mikhal misha",
+    "= mikhail mikheil mykhailo mykhaylo mihail michail mikhal misha",
     "mitchell mitch",
     "nancy nan",
     "nathaniel nathan nat nate",
     "nicholas nick nicky nicolas nicolaus",
-    "nikolai nikolay mykola nicolae mikola mikalai nikola kolya",
-    "nikolaos nikos nicos nicolaos nicolas",
+    "= nikolai nikolay mykola nicolae mikola mikalai nikola kolya",
+    "= nikolaos nikos nicos nicolaos nicolas",
     "norman norm",
     "norbert bert",
-    "oleh oleg aleh",
-    "olena elena yelena jelena alena helena",
+    "= oleh oleg aleh",
+    "= olena elena yelena jelena alena helena",
     "oliver ollie",
     "pamela pam",
     "patricia pat patty patti trish tricia",
     "patrick pat paddy patricius",
     "paul paulus",
-    "pavel pavlo paval pavils",
+    "= pavel pavlo paval pavils",
     "peter pete petrus",
-    "petr petro pyotr piotr pjotr petar",
+    "= petr petro pyotr piotr pjotr petar",
     "philip phil phillip philippus pip",
-    "pyotr petro piotr pjotr",
+    "= pyotr petro piotr pjotr",
     "rafael rafa raphael",
     "ralph rafe",
     "randall randy rand",
@@ -193,7 +219,7 @@ const GROUPS: &[&str] = &[
     "salvador chava",
     "samuel sam sammy",
     "sarah sally sadie",
-    "sergey sergei serhiy sergej siarhei serguei serhii serge sergejs siergiej sergiy",
+    "= sergey sergei serhiy sergej siarhei serguei serhii serge sergejs siergiej sergiy",
     "sidney sid sydney",
     "solomon sol",
     "stanley stan",
@@ -202,7 +228,7 @@ const GROUPS: &[&str] = &[
     "stephane stephanus",
     "stewart stu stuart",
     "susan sue susie suzy suzanne susanna",
-    "sviatoslav svyatoslav",
+    "= sviatoslav svyatoslav",
     "terence terry terrence",
     "theodore ted teddy theo theodorus",
     "theresa terry tess teresa",
@@ -210,20 +236,20 @@ const GROUPS: &[&str] = &[
     "timothy tim timmy timotheus",
     "tobias toby",
     "valentina valya",
-    "valery valeri valeriy valerii valerijs",
-    "vasily vasyl vasili vasiliy vasile vasilii wasyl basil vasil",
+    "= valery valeri valeriy valerii valerijs",
+    "= vasily vasyl vasili vasiliy vasile vasilii wasyl basil vasil",
     "victor viktor vic",
     "victoria vicky vicki tori viktoria",
     "vincent vince vinny vincentius",
     "virginia ginny",
-    "vladimir volodymyr uladzimir wladimir volodimir vladmir",
+    "= vladimir volodymyr uladzimir wladimir volodimir vladmir",
     "walter walt wally",
     "wilfred wilf",
     "wilhelm willi willy",
     "william bill billy will willie liam guillermo gulielmus",
     "winston winnie",
-    "yakov yakiv",
-    "yury yuri yuriy iurie jurijs iouri iurii",
+    "= yakov yakiv",
+    "= yury yuri yuriy iurie jurijs iouri iurii",
     "zachary zach zack zac",
 ];
 

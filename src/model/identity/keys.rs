@@ -135,7 +135,7 @@ fn variants(sounds: &[Sound], token: Option<&Token>) -> Vec<String> {
     let mut variants = skeletons(sounds, MAX_CONSONANTS);
     variants.truncate(MAX_VARIANTS);
     let groups = token.map_or(&[][..], |token| token.groups);
-    variants.extend(groups.iter().take(3).map(|group| given_names::head(*group).to_owned()));
+    variants.extend(groups.iter().take(3).map(|membership| given_names::head(membership.group).to_owned()));
     variants
 }
 

@@ -28,7 +28,7 @@ pub struct Token {
     pub sounds: Vec<Sound>,
     pub script: Script,
     /// Groups of given names.
-    pub groups: &'static [u16],
+    pub groups: &'static [given_names::Membership],
     pub is_initial: bool,
     pub has_digit: bool,
     /// True if the name is too common to identify anybody.

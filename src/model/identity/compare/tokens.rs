@@ -59,7 +59,10 @@ pub fn compare(a: &Token, b: &Token, spelling: Spelling) -> Option<TokenMatch> {
     if a.expanded == b.text || a.text == b.expanded || a.expanded == b.expanded {
         return matched(0.97, ReasonKind::Romanisation);
     }
-    if shares_group(a, b) || is_latin_form(&a.text, &b.text) || is_latin_form(&b.text, &a.text) {
+    if given_names::are_variants(a.groups, b.groups, spelling == Spelling::Respelled)
+        || is_latin_form(&a.text, &b.text)
+        || is_latin_form(&b.text, &a.text)
+    {
         return matched(0.9, ReasonKind::Variant);
     }
     match spelling {
@@ -115,7 +118,7 @@ fn slavic_suffixes_differ(a: &str, b: &str) -> bool {
 fn across_scripts(a: &Token, b: &Token) -> Option<TokenMatch> {
     let likeness = likeness(&a.sounds, &b.sounds, scale(a.script, b.script));
     let kind = ReasonKind::Sound;
-    if shares_group(a, b) {
+    if given_names::are_variants(a.groups, b.groups, true) {
         return Some(TokenMatch { value: 0.9, kind: ReasonKind::Variant });
     }
     match likeness {
@@ -161,10 +164,6 @@ fn stands_for(initial: &Token, full: &Token) -> bool {
     }
     let first = |token: &Token| token.sounds.first().map_or(0, |sound| sound.set());
     first(initial) & first(full) != 0
-}
-
-fn shares_group(a: &Token, b: &Token) -> bool {
-    a.groups.iter().any(|group| b.groups.contains(group))
 }
 
 /// True if `latin` is the Latin form of a given name: "Darius" of "Dario", "Damianus" of "Damian".

@@ -99,23 +99,21 @@ fn is_letter(c: char) -> bool {
         )) && c != '\u{30fb}'
 }
 
-/// Splits a run of letters where the script changes.
+/// Splits a run of letters where the script changes. Digits and marks belong to the letter before them.
 fn push_words(letters: &str, words: &mut Vec<Word>) {
-    let chars: Vec<char> = letters.chars().collect();
-    for run in chars.chunk_by(|left, right| joins(*left, *right)) {
-        if run.iter().all(|c| !c.is_alphanumeric()) {
-            continue;
+    let mut runs: Vec<Vec<char>> = Vec::new();
+    let mut current = None;
+    for c in letters.chars() {
+        let script = script_of(c);
+        let changes = script.is_some() && current.is_some() && script != current;
+        current = script.or(current);
+        match runs.last_mut().filter(|_| !changes) {
+            Some(run) => run.push(c),
+            None => runs.push(vec![c]),
         }
-        words.push(word(run, script(run)));
     }
-}
-
-fn joins(left: char, right: char) -> bool {
-    let (left, right) = (script_of(left), script_of(right));
-    match (left, right) {
-        (Some(left), Some(right)) => left == right,
-        _ => true,
-    }
+    let spoken = runs.iter().filter(|run| run.iter().any(|c| c.is_alphanumeric()));
+    words.extend(spoken.map(|run| word(run, script(run))));
 }
 
 fn script(run: &[char]) -> Script {
