@@ -33,7 +33,7 @@ LOCKED := $(if $(CI),--locked)
 # The profile of cargo that `make release` builds with. Others than release only serve to try the scripts.
 PROFILE ?= release
 
-.PHONY: help run build install test house readme faults fuzz overload bench scale lint contract docs deny release verify-release test-release demo clients clients-tls rust postgres
+.PHONY: help run build install test house readme faults fuzz overload bench scale identity lint contract docs deny release verify-release test-release demo clients clients-tls rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench: postgres rust ## Measure the service and its baselines: one table, about 
 
 scale: postgres rust ## Measure queries over N and N/10 meetings: two tables, one minute (make scale N=1000000: six)
 	cargo bench $(LOCKED) --bench scale -- $(N)
+
+identity: rust ## Measure the rule of identity: labelled pairs of names, and the people of the sample stories
+	cargo bench $(LOCKED) --bench identity
 
 lint: rust ## Check the format and lints of the code, the contract and the alerts
 	cargo fmt --check

@@ -7,7 +7,8 @@
 use super::{
     fold::Script,
     given_names,
-    profile::{Name, Profile, Token},
+    name::{Name, Token},
+    profile::Profile,
     sound::{self, Sound},
 };
 use crate::pb::participant::Kind;
@@ -20,7 +21,7 @@ pub const MAX_SINGLE_KEYS: usize = 32;
 /// Maximum number of consonants of a token in a key.
 const MAX_CONSONANTS: usize = 3;
 /// Maximum number of variants of a token.
-const MAX_VARIANTS: usize = 4;
+const MAX_VARIANTS: usize = 8;
 /// Maximum number of tokens of a name that are paired.
 const MAX_TOKENS: usize = 6;
 
@@ -105,7 +106,7 @@ fn push_person(name: &Name, pairs: &mut Vec<Ranked>, singles: &mut Vec<Ranked>) 
         }
     }
     let whole: Vec<Sound> = tokens.iter().flat_map(|token| token.sounds.iter().copied()).collect();
-    for (rank, variant) in skeletons(&whole, 8).into_iter().enumerate().take(2) {
+    for (rank, variant) in skeletons(&whole, 8).into_iter().enumerate().take(4) {
         pairs.push((rank + 1, hash(&["whole", &variant])));
     }
 }
@@ -134,7 +135,7 @@ fn variants(sounds: &[Sound], token: Option<&Token>) -> Vec<String> {
     let mut variants = skeletons(sounds, MAX_CONSONANTS);
     variants.truncate(MAX_VARIANTS);
     let groups = token.map_or(&[][..], |token| token.groups);
-    variants.extend(groups.iter().take(3).map(|group| given_names::head(*group).to_owned()));
+    variants.extend(groups.iter().take(3).map(|membership| given_names::head(membership.group).to_owned()));
     variants
 }
 

@@ -7,9 +7,12 @@ mod door;
 mod fold;
 mod given_names;
 mod keys;
+mod name;
 mod profile;
 mod region;
 mod sound;
+#[cfg(test)]
+mod tests;
 mod vocabulary;
 
 pub use self::{

@@ -1,7 +1,7 @@
 //! Aligns the tokens of two names.
 
 use super::{
-    super::profile::{Name, Token},
+    super::name::{Name, Token},
     ReasonKind,
     tokens::{self, STRONG, STRONG_ACROSS, SURE_ACROSS, Spelling, TokenMatch},
 };

@@ -4,11 +4,12 @@ use super::{
     super::{
         fold::Script,
         given_names,
-        profile::{Name, Profile, Token},
+        name::{Name, Token},
+        profile::Profile,
         region::{self, Family},
     },
     Comparison, Level, Reason, ReasonKind,
-    align::{self, Alignment},
+    align::{self, Alignment, Pair},
     syllables,
     tokens::{self, ACCENTS, STRONG, STRONG_ACROSS, SURE_ACROSS, Spelling},
 };
@@ -25,18 +26,25 @@ pub struct Setting {
     pub differs: bool,
     /// True if a second given name makes another person of the first.
     pub has_double_names: bool,
+    /// True if sons bear the whole name of the father behind their own.
+    pub is_son_like: bool,
 }
 
 impl Setting {
     pub fn of(a: &Profile, b: &Profile) -> Self {
-        let known = if a.region.is_empty() { b } else { a };
-        let is_native = known.family.is_native_latin() || known.family == Family::Syllables;
+        // Of two regions, the lesser: the comparison is symmetric.
+        let is_b = a.region.is_empty() || (!b.region.is_empty() && b.region < a.region);
+        let known = if is_b { b } else { a };
+        let is_native = known.family.is_native_latin()
+            || matches!(known.family, Family::Syllables | Family::Korean)
+            || known.region == "JP";
         let is_respelled = !is_native || region::is_respelled(&known.region);
         Self {
             family: known.family,
             spelling: if is_respelled { Spelling::Respelled } else { Spelling::Native },
             is_unset: a.region.is_empty() || b.region.is_empty(),
             has_double_names: region::has_double_names(&known.region),
+            is_son_like: known.region == "PH",
             differs: !a.region.is_empty() && !b.region.is_empty() && a.region != b.region,
         }
     }
@@ -108,7 +116,7 @@ fn whole_name(a: &Name, b: &Name, setting: &Setting) -> Option<Comparison> {
         return None;
     }
     let likeness = whole_likeness(a, b);
-    let is_long = |name: &Name| name.tokens.iter().map(|token| consonants(token)).sum::<usize>() >= 4;
+    let is_long = |name: &Name| name.tokens.iter().map(consonants).sum::<usize>() >= 4;
     let is_alike = likeness >= SURE_ACROSS && is_long(a) && is_long(b);
     is_alike.then(|| Comparison {
         level: Level::Confident,
@@ -146,82 +154,156 @@ fn whole_likeness(a: &Name, b: &Name) -> f32 {
 }
 
 fn aligned(a: &Name, b: &Name, setting: &Setting) -> Comparison {
-    let alignment = align::align(a, b, setting.spelling);
-    let mut comparison =
-        Comparison { level: Level::Possible, score: score(a, b, &alignment), reasons: reasons(a, b, &alignment) };
-    let is_across = script(a) != script(b);
-    let least = if is_across { STRONG_ACROSS } else { STRONG };
-    let strong: Vec<_> = alignment.pairs.iter().filter(|pair| pair.matched.value >= least).collect();
-    let is_real = |token: &Token| !token.may_miss;
-    let own = |name: &Name, left: &[usize]| left.iter().any(|at| is_real(&name.tokens[*at]));
-    if own(a, &alignment.left_a) && own(b, &alignment.left_b) {
-        comparison.lower_to(Level::No, ReasonKind::OwnNames, "", "");
-        comparison.score *= 0.6;
-        return comparison;
-    }
-    if !alignment.left_a.is_empty() && !alignment.left_b.is_empty() {
-        comparison.lower_to(Level::Possible, ReasonKind::Extra, "", "");
-        return comparison;
-    }
-    if strong.is_empty() {
-        comparison.lower_to(Level::No, ReasonKind::Weak, "", "");
-        return comparison;
-    }
-    let (shorter, longer, extras) =
-        if alignment.left_a.is_empty() { (a, b, &alignment.left_b) } else { (b, a, &alignment.left_a) };
-    let has_extras = !alignment.left_a.is_empty() || !alignment.left_b.is_empty();
-    let has_real_extras = extras.iter().any(|at| {
-        let token = &longer.tokens[*at];
-        !(token.may_miss || token.is_initial || token.has_article)
-    });
-    // The tokens that identify: common ones count half if something is left over.
-    let weight: f32 = strong
-        .iter()
-        .map(|pair| {
-            let token = &a.tokens[pair.a.0];
-            let joined = if pair.a.1 + pair.b.1 > 2 && !(is_across && has_extras) { 2. } else { 1. };
-            if (token.is_common || token.may_miss) && has_real_extras { 0.5 } else { joined }
-        })
-        .sum();
-    let best = strong.iter().map(|pair| pair.matched.value).fold(0., f32::max);
-    let weak = alignment.pairs.len() - strong.len();
-    let mean = strong.iter().map(|pair| pair.matched.value).sum::<f32>() / strong.len().max(1) as f32;
-    if weight < 2. || (best < 0.9 && !is_across) || weak > 1 || (is_across && mean < SURE_ACROSS) {
-        comparison.lower_to(Level::Possible, ReasonKind::Weak, "", "");
-        return comparison;
-    }
-    if setting.is_unset {
-        let differs = alignment.pairs.iter().any(|pair| pair.matched.value < ACCENTS);
-        if differs || has_extras {
-            comparison.lower_to(Level::Possible, ReasonKind::RegionUnset, "", "");
-            return comparison;
+    let pair = NamePair::of(a, b, setting);
+    let mut comparison = Comparison {
+        level: Level::Confident,
+        score: score(a, b, &pair.alignment),
+        reasons: reasons(a, b, &pair.alignment),
+    };
+    if let Some((level, kind)) = pair.objection(setting) {
+        comparison.lower_to(level, kind, "", "");
+        if kind == ReasonKind::OwnNames {
+            comparison.score *= 0.6;
         }
     }
-    if weak > 0
-        && alignment.pairs.iter().any(|pair| pair.matched.value < least && pair.matched.kind != ReasonKind::Initial)
-    {
-        comparison.lower_to(Level::Possible, ReasonKind::Weak, "", "");
-        return comparison;
-    }
-    let is_native_syllables = matches!(setting.family, Family::Korean) && script(a) == script(b);
-    if is_native_syllables {
-        comparison.lower_to(Level::Possible, ReasonKind::Order, "", "");
-        return comparison;
-    }
-    if !order_agrees(a, b, &alignment, has_extras, longer, extras, setting) {
-        comparison.lower_to(Level::Possible, ReasonKind::Order, "", "");
-        return comparison;
-    }
-    let is_left_a = !alignment.left_a.is_empty();
-    let places = |pair: &align::Pair| if is_left_a { pair.a } else { pair.b };
-    let matched: Vec<usize> =
-        alignment.pairs.iter().flat_map(|pair| places(pair).0..places(pair).0 + places(pair).1).collect();
-    if let Some(extra) = extras.iter().find(|at| !may_be_extra(**at, longer, shorter, &matched, setting)) {
-        comparison.lower_to(Level::Possible, ReasonKind::Extra, &longer.tokens[*extra].text, "");
-        return comparison;
-    }
-    comparison.level = Level::Confident;
     comparison
+}
+
+/// Two names with their aligned tokens.
+struct NamePair<'a> {
+    a: &'a Name,
+    b: &'a Name,
+    alignment: Alignment,
+    is_across: bool,
+    /// The least value of a strong match.
+    least: f32,
+}
+
+impl<'a> NamePair<'a> {
+    fn of(a: &'a Name, b: &'a Name, setting: &Setting) -> Self {
+        let is_across = script(a) != script(b);
+        let least = if is_across { STRONG_ACROSS } else { STRONG };
+        Self { a, b, alignment: align::align(a, b, setting.spelling), is_across, least }
+    }
+
+    /// The tokens that one side has beyond the other, with the longer and the shorter name.
+    fn extras(&self) -> (&'a Name, &'a Name, &[usize]) {
+        if self.alignment.left_a.is_empty() {
+            (self.b, self.a, &self.alignment.left_b)
+        } else {
+            (self.a, self.b, &self.alignment.left_a)
+        }
+    }
+
+    /// The first reason why the two are not surely one, and the level that it allows.
+    fn objection(&self, setting: &Setting) -> Option<(Level, ReasonKind)> {
+        let Alignment { pairs, left_a, left_b } = &self.alignment;
+        let own = |name: &Name, left: &[usize]| left.iter().any(|at| !name.tokens[*at].may_miss);
+        let (own_a, own_b) = (own(self.a, left_a), own(self.b, left_b));
+        let strong: Vec<&Pair> = pairs.iter().filter(|pair| pair.matched.value >= self.least).collect();
+        if own_a && own_b {
+            return Some((Level::No, ReasonKind::OwnNames));
+        }
+        if !left_a.is_empty() && !left_b.is_empty() && (own_a || own_b) {
+            return Some((Level::Possible, ReasonKind::Extra));
+        }
+        if strong.is_empty() {
+            return Some((Level::No, ReasonKind::Weak));
+        }
+        let (longer, shorter, extras) = self.extras();
+        if !self.is_sure(&strong) {
+            return Some((Level::Possible, ReasonKind::Weak));
+        }
+        let has_extras = !extras.is_empty();
+        let differs = pairs.iter().any(|pair| pair.matched.value < ACCENTS);
+        if setting.is_unset && (differs || has_extras) {
+            return Some((Level::Possible, ReasonKind::RegionUnset));
+        }
+        if !pairs.iter().all(|pair| self.is_slight(pair)) {
+            return Some((Level::Possible, ReasonKind::Weak));
+        }
+        // Korean names of one script are compared by their syllables.
+        let is_korean = setting.family == Family::Korean && !self.is_across;
+        if is_korean || !self.order_agrees(longer, extras, setting) {
+            return Some((Level::Possible, ReasonKind::Order));
+        }
+        let side = |pair: &Pair| if left_a.is_empty() { pair.b } else { pair.a };
+        let matched: Vec<usize> = pairs.iter().flat_map(|pair| side(pair).0..side(pair).0 + side(pair).1).collect();
+        let is_bound = extras.iter().all(|at| may_be_extra(*at, longer, shorter, &matched, setting));
+        (!is_bound).then_some((Level::Possible, ReasonKind::Extra))
+    }
+
+    /// True if enough tokens match strongly.
+    fn is_sure(&self, strong: &[&Pair]) -> bool {
+        let (longer, _, extras) = self.extras();
+        let is_real = |at: &usize| {
+            let token = &longer.tokens[*at];
+            !(token.may_miss || token.is_initial || token.has_article)
+        };
+        let has_real_extras = extras.iter().any(is_real);
+        // Common tokens count half if something is left over.
+        let weight = |pair: &&Pair| {
+            let token = &self.a.tokens[pair.a.0];
+            let is_joined = pair.a.1 + pair.b.1 > 2 && !(self.is_across && !extras.is_empty());
+            match (token.is_common || token.may_miss, has_real_extras, is_joined) {
+                (true, true, _) => 0.5,
+                (_, _, true) => 2.,
+                _ => 1.,
+            }
+        };
+        let weights: f32 = strong.iter().map(weight).sum();
+        let values = || strong.iter().map(|pair| pair.matched.value);
+        let best = values().fold(0., f32::max);
+        let mean = values().sum::<f32>() / strong.len().max(1) as f32;
+        let weak = self.alignment.pairs.len() - strong.len();
+        weights >= 2. && weak <= 1 && if self.is_across { mean >= SURE_ACROSS } else { best >= 0.9 }
+    }
+
+    /// True for a strong match, and for a weak match that another name would rarely give: an initial, a typo.
+    fn is_slight(&self, pair: &Pair) -> bool {
+        let is_long = |token: &Token| token.length >= 7 && !given_names::is_given(&token.text);
+        match pair.matched.kind {
+            _ if pair.matched.value >= self.least => true,
+            ReasonKind::Initial => true,
+            ReasonKind::Typo => {
+                self.extras().2.is_empty() && is_long(&self.a.tokens[pair.a.0]) && is_long(&self.b.tokens[pair.b.0])
+            }
+            _ => false,
+        }
+    }
+
+    /// True if the tokens stand in an order that one person's names have: the same, or the family name moved.
+    fn order_agrees(&self, longer: &Name, extras: &[usize], setting: &Setting) -> bool {
+        let order: Vec<usize> = self.alignment.pairs.iter().map(|pair| pair.b.0).collect();
+        let descents = order.windows(2).filter(|pair| pair[0] > pair[1]).count();
+        if descents == 0 {
+            return true;
+        }
+        let is_rotation = (descents == 1 && order.first() > order.last()) || are_rotated(self.a, self.b);
+        let is_syllables = matches!(setting.family, Family::Korean | Family::Syllables);
+        if extras.is_empty() {
+            // Else two family names are exchanged behind the given name.
+            let keeps_given = order.len() >= 4 || (order.len() == 3 && order.first() == Some(&0));
+            return is_rotation || (!is_syllables && keeps_given);
+        }
+        if is_syllables && longer.tokens.iter().any(|token| given_names::is_given(&token.text)) {
+            return true;
+        }
+        let is_small = |at: &usize| {
+            let token = &longer.tokens[*at];
+            token.may_miss || token.is_initial || (setting.family == Family::Iberian && longer.tokens.len() > 3)
+        };
+        let all = || self.a.tokens.iter().chain(&self.b.tokens);
+        let is_marked = self.a.family_first || self.b.family_first || all().any(|token| token.script != Script::Latin);
+        is_rotation && (is_marked || extras.iter().all(is_small))
+    }
+}
+
+/// True if the tokens of one name are those of the other, from another token on.
+fn are_rotated(a: &Name, b: &Name) -> bool {
+    let count = a.tokens.len();
+    let is_equal = |from: usize| (0..count).all(|at| a.tokens[at].text == b.tokens[(at + from) % count].text);
+    count == b.tokens.len() && (1..count).any(is_equal)
 }
 
 fn score(a: &Name, b: &Name, alignment: &Alignment) -> f32 {
@@ -253,52 +335,6 @@ fn reasons(a: &Name, b: &Name, alignment: &Alignment) -> Vec<Reason> {
     reasons
 }
 
-/// True if the tokens stand in an order that one person's names have: the same, or the family name moved.
-fn order_agrees(
-    a: &Name,
-    b: &Name,
-    alignment: &Alignment,
-    has_extras: bool,
-    longer: &Name,
-    extras: &[usize],
-    setting: &Setting,
-) -> bool {
-    let order: Vec<usize> = alignment.pairs.iter().map(|pair| pair.b.0).collect();
-    let descents = order.windows(2).filter(|pair| pair[0] > pair[1]).count();
-    if descents == 0 {
-        return true;
-    }
-    let is_rotation = descents == 1 && order.first() > order.last();
-    fn texts(name: &Name) -> Vec<&str> {
-        name.tokens.iter().map(|token| token.text.as_str()).collect()
-    }
-    let (left, right) = (texts(a), texts(b));
-    let is_rotation = is_rotation
-        || (left.len() == right.len()
-            && (1..left.len()).any(|from| right[from..].iter().chain(&right[..from]).eq(left.iter())));
-    if has_extras {
-        let small = |at: &usize| {
-            let token = &longer.tokens[*at];
-            token.may_miss || token.is_initial || setting.family == Family::Iberian && longer.tokens.len() > 3
-        };
-        let marked = a.family_first
-            || b.family_first
-            || a.tokens.iter().chain(&b.tokens).any(|token| token.script != Script::Latin);
-        let has_given = longer.tokens.iter().any(|token| given_names::is_given(&token.text));
-        if setting.family == Family::Syllables && has_given {
-            return true;
-        }
-        return is_rotation && (marked || extras.iter().all(small));
-    }
-    if is_rotation {
-        return true;
-    }
-    // Two family names exchanged behind the given name.
-    !matches!(setting.family, Family::Korean | Family::Syllables)
-        && order.len() >= 3
-        && (order.first() == Some(&0) || order.len() >= 4)
-}
-
 /// True if a token may be missing in the shorter name of the same person.
 fn may_be_extra(at: usize, longer: &Name, shorter: &Name, matched: &[usize], setting: &Setting) -> bool {
     let token = &longer.tokens[at];
@@ -322,21 +358,20 @@ fn may_be_extra(at: usize, longer: &Name, shorter: &Name, matched: &[usize], set
     match setting.family {
         Family::Korean => false,
         Family::Syllables => shorter.tokens.iter().any(is_given) || (is_given(token) && matched.len() >= 3),
-        Family::Iberian => {
-            let maria = is_leading && matches!(token.text.as_str(), "maria" | "jose" | "juan" | "luis" | "jaime");
-            !all_given && (!is_leading || maria || matched.len() >= 2)
-        }
+        Family::Iberian => !all_given && !(is_leading && setting.is_son_like),
         Family::English => !is_leading && (!is_trailing || token.hyphen),
         Family::Native => {
-            !is_leading
-                && !bound_to_given
-                && (!is_trailing || token.hyphen)
-                && !(setting.has_double_names && is_given(token) && !is_trailing)
+            let is_second_given = setting.has_double_names && is_given(token) && !is_trailing;
+            let is_outside = is_leading || (is_trailing && !token.hyphen);
+            !is_outside && !bound_to_given && !is_second_given
         }
         Family::Chain => {
             !is_leading && (!is_trailing || matched.len() >= 3 || shorter.tokens.first().is_some_and(is_given))
         }
-        Family::Other => !is_leading && !bound_to_given && !(is_trailing && all_given),
+        Family::Other => {
+            let is_outside = is_leading || (is_trailing && all_given);
+            !is_outside && !bound_to_given
+        }
         Family::Unknown => false,
     }
 }

@@ -1,6 +1,6 @@
 //! Names of organizations, states and groups: strict, because one changed word is another body.
 
-use super::{super::profile::Name, Comparison, Level, Reason, ReasonKind};
+use super::{super::name::Name, Comparison, Level, Reason, ReasonKind};
 
 /// Compares two names: equal keys or equal sets of tokens are one body. An abbreviation that the other's first letters
 /// form, and a name within the other, are candidates.

@@ -3,7 +3,7 @@
 
 use super::super::{
     fold::Script,
-    profile::{Name, Token},
+    name::{Name, Token},
 };
 
 /// True if the names have the same syllables in an order that such names have: the family name first or last.
@@ -131,23 +131,24 @@ pub fn are_korean_spellings(a: &Name, b: &Name) -> bool {
     rotations(b).filter_map(|rotation| parts(&rotation)).any(|parts| is_equal(&parts))
 }
 
-/// The vowels of Korean, as bits in the order of Unicode.
+/// The vowels of Korean, as bits in the order of Unicode. The vowels eo and yeo, which are also written u and yu, have
+/// the bits 21 and 22 too, so that o and u stay two vowels.
 const VOWEL_SPELLINGS: [(&str, &[u32]); 33] = [
-    ("yeo", &[6]),
+    ("yeo", &[6, 22]),
     ("yae", &[3]),
     ("wae", &[10, 15]),
     ("weo", &[14]),
-    ("you", &[6, 12, 17]),
+    ("you", &[6, 12, 17, 22]),
     ("yoo", &[17]),
-    ("yuh", &[6]),
+    ("yuh", &[6, 22]),
     ("eui", &[19]),
     ("eu", &[18]),
-    ("eo", &[4]),
+    ("eo", &[4, 21]),
     ("ae", &[1]),
     ("ai", &[1]),
     ("ay", &[1]),
     ("oo", &[13, 18]),
-    ("ou", &[4, 8, 13]),
+    ("ou", &[4, 8, 13, 21]),
     ("ow", &[8]),
     ("oe", &[11]),
     ("oi", &[11]),
@@ -160,12 +161,12 @@ const VOWEL_SPELLINGS: [(&str, &[u32]); 33] = [
     ("ya", &[2]),
     ("ye", &[7, 6]),
     ("yo", &[12, 6]),
-    ("yu", &[17, 6]),
+    ("yu", &[17, 22]),
     ("a", &[0]),
     ("e", &[5, 1]),
     ("i", &[20]),
     ("o", &[8, 4]),
-    ("u", &[13, 18, 4]),
+    ("u", &[13, 18, 21]),
 ];
 
 const CONSONANT_SPELLINGS: [(&str, char); 22] = [
@@ -250,7 +251,13 @@ fn push_hangul(c: char, parts: &mut Vec<Part>) -> Option<()> {
     if initial != ' ' {
         parts.push(Part::Consonant(initial));
     }
-    parts.push(Part::Vowel(1 << (index % 588 / 28)));
+    let vowel = index % 588 / 28;
+    let written_u = match vowel {
+        4 => 1 << 21,
+        6 => 1 << 22,
+        _ => 0,
+    };
+    parts.push(Part::Vowel(1 << vowel | written_u));
     match index % 28 {
         0 | 27 => {}
         1..=3 | 24 => parts.push(Part::Consonant('k')),

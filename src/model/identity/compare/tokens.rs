@@ -4,7 +4,7 @@ use super::{
     super::{
         fold::Script,
         given_names,
-        profile::Token,
+        name::Token,
         sound::{self, Scale, Sound},
     },
     ReasonKind,
@@ -59,12 +59,17 @@ pub fn compare(a: &Token, b: &Token, spelling: Spelling) -> Option<TokenMatch> {
     if a.expanded == b.text || a.text == b.expanded || a.expanded == b.expanded {
         return matched(0.97, ReasonKind::Romanisation);
     }
-    if shares_group(a, b) || is_latin_form(&a.text, &b.text) || is_latin_form(&b.text, &a.text) {
+    if given_names::are_variants(a.groups, b.groups, spelling == Spelling::Respelled)
+        || is_latin_form(&a.text, &b.text)
+        || is_latin_form(&b.text, &a.text)
+    {
         return matched(0.9, ReasonKind::Variant);
     }
     match spelling {
         Spelling::Native => {
-            if a.length.min(b.length) >= 9 && undoubled(&a.text) == undoubled(&b.text) {
+            if a.length.min(b.length) >= 8
+                && (undoubled(&a.text) == undoubled(&b.text) || is_exchange(&a.text, &b.text))
+            {
                 return matched(0.85, ReasonKind::Typo);
             }
             let near = a.length.min(b.length) >= 5 && is_one_edit(&a.text, &b.text);
@@ -91,7 +96,7 @@ fn respelled(a: &Token, b: &Token) -> Option<TokenMatch> {
     if length >= 6 && is_one_edit(&a.text, &b.text) {
         return matched(0.83, ReasonKind::Typo);
     }
-    let bound = 0.3 * weight(&a.sounds).max(weight(&b.sounds));
+    let bound = 0.2 * weight(&a.sounds).max(weight(&b.sounds));
     (cost <= bound).then_some(TokenMatch { value: 0.6, kind: ReasonKind::Sound })
 }
 
@@ -113,7 +118,7 @@ fn slavic_suffixes_differ(a: &str, b: &str) -> bool {
 fn across_scripts(a: &Token, b: &Token) -> Option<TokenMatch> {
     let likeness = likeness(&a.sounds, &b.sounds, scale(a.script, b.script));
     let kind = ReasonKind::Sound;
-    if shares_group(a, b) {
+    if given_names::are_variants(a.groups, b.groups, true) {
         return Some(TokenMatch { value: 0.9, kind: ReasonKind::Variant });
     }
     match likeness {
@@ -161,10 +166,6 @@ fn stands_for(initial: &Token, full: &Token) -> bool {
     first(initial) & first(full) != 0
 }
 
-fn shares_group(a: &Token, b: &Token) -> bool {
-    a.groups.iter().any(|group| b.groups.contains(group))
-}
-
 /// True if `latin` is the Latin form of a given name: "Darius" of "Dario", "Damianus" of "Damian".
 fn is_latin_form(latin: &str, name: &str) -> bool {
     given_names::latin_stems(latin)
@@ -174,6 +175,18 @@ fn is_latin_form(latin: &str, name: &str) -> bool {
 fn undoubled(text: &str) -> String {
     let mut last = None;
     text.chars().filter(|c| last.replace(*c) != Some(*c)).collect()
+}
+
+/// True if two neighbouring letters are exchanged.
+fn is_exchange(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a != b && is_one_edit(a, b) && {
+        let sorted = |text: &str| {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.sort_unstable();
+            letters
+        };
+        sorted(a) == sorted(b)
+    }
 }
 
 /// True if one letter is changed, missing, added, or exchanged with the next.

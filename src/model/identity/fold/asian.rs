@@ -25,7 +25,7 @@ pub fn hangul(c: char, into: &mut Vec<Sound>) {
         K,
         T | TH,
         P | F,
-        H | F | X,
+        H,
     ][initial as usize];
     if initial != 0 {
         push(into, initial);

@@ -99,33 +99,37 @@ fn is_letter(c: char) -> bool {
         )) && c != '\u{30fb}'
 }
 
-/// Splits a run of letters where the script changes.
+/// Splits a run of letters where the script changes. Digits and marks belong to the letter before them.
 fn push_words(letters: &str, words: &mut Vec<Word>) {
-    let chars: Vec<char> = letters.chars().collect();
-    for run in chars.chunk_by(|left, right| joins(*left, *right)) {
-        if run.iter().all(|c| !c.is_alphanumeric()) {
-            continue;
+    let mut runs: Vec<Vec<char>> = Vec::new();
+    let mut current = None;
+    for c in letters.chars() {
+        let script = script_of(c);
+        let changes = script.is_some() && current.is_some() && script != current;
+        current = script.or(current);
+        match runs.last_mut().filter(|_| !changes) {
+            Some(run) => run.push(c),
+            None => runs.push(vec![c]),
         }
-        words.push(word(run, script(run)));
     }
-}
-
-fn joins(left: char, right: char) -> bool {
-    let (left, right) = (script_of(left), script_of(right));
-    match (left, right) {
-        (Some(left), Some(right)) => left == right,
-        _ => true,
-    }
+    let spoken = runs.iter().filter(|run| run.iter().any(|c| c.is_alphanumeric()));
+    words.extend(spoken.map(|run| word(run, script(run))));
 }
 
 fn script(run: &[char]) -> Script {
-    run.iter().find_map(|c| script_of(*c)).unwrap_or(Script::Other)
+    run.iter().find_map(|c| script_of(*c)).unwrap_or(Script::Latin)
 }
 
 fn script_of(c: char) -> Option<Script> {
     Some(match c {
-        '0'..='9' => Script::Latin,
-        'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' | '\u{250}'..='\u{2af}' => Script::Latin,
+        'a'..='z'
+        | 'A'..='Z'
+        | '\u{c0}'..='\u{24f}'
+        | '\u{1e00}'..='\u{1eff}'
+        | '\u{250}'..='\u{2af}'
+        | '\u{2c60}'..='\u{2c7f}'
+        | '\u{a720}'..='\u{a7ff}'
+        | '\u{ab30}'..='\u{ab6f}' => Script::Latin,
         '\u{370}'..='\u{3ff}'
         | '\u{400}'..='\u{52f}'
         | '\u{531}'..='\u{587}'

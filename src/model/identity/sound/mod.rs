@@ -79,27 +79,32 @@ pub fn soften(sounds: &mut [Sound]) {
 /// spellings lack. Empty for vowels, and for sounds that are mostly left out.
 pub fn classes(sound: Sound) -> &'static [u8] {
     let set = sound.set();
-    if set & VOWELS != 0 || sound.0 & (OPTIONAL | SOFT) != 0 {
+    let has = |sounds: u32| set & sounds != 0;
+    let is_sibilant = has(S | Z | SH | ZH | CH | J | TS);
+    if has(VOWELS) {
         return &[];
     }
-    let labial = set & (P | B | F | V) != 0;
-    let dental = set & (T | D) != 0;
-    let sibilant = set & (S | Z | SH | ZH | CH | J | TS) != 0;
-    let velar = set & (K | G | X) != 0;
+    if sound.is_optional() {
+        // The s of an x.
+        return if is_sibilant && !has(K | G | X | CH) { &[3, 0] } else { &[] };
+    }
+    let is_soft = sound.0 & SOFT != 0;
     match set {
-        _ if labial && set & W != 0 => &[1, 0],
-        _ if labial => &[1],
-        _ if set & (M | N) != 0 => &[5],
-        _ if set & (L | R) != 0 => &[6],
-        _ if set & W != 0 => &[],
-        _ if dental && sibilant => &[2, 3],
-        _ if dental => &[2],
-        _ if sibilant && velar && set & (K | G) != 0 => &[4, 3],
-        _ if sibilant && set & (Y | H) != 0 => &[3, 0],
-        _ if sibilant => &[3],
-        _ if velar && set & H != 0 => &[4, 0],
-        _ if velar => &[4],
-        _ if set & TH != 0 => &[2],
+        _ if has(P | B | F | V) && (has(W) || is_soft) => &[1, 0],
+        _ if has(P | B | F | V) => &[1],
+        _ if has(M | N) && has(L | R) => &[6, 5],
+        _ if has(M | N) => &[5],
+        _ if has(L | R) && is_soft => &[6, 0],
+        _ if has(L | R) => &[6],
+        _ if has(T | D) && (is_sibilant || has(TH)) && is_soft => &[2, 0, 3],
+        _ if has(T | D) && (is_sibilant || has(TH)) => &[2, 3],
+        _ if has(T | D) && is_soft => &[2, 0],
+        _ if has(T | D) => &[2],
+        _ if is_sibilant && has(K | G) => &[4, 3],
+        _ if is_sibilant && (has(Y | H) || is_soft) => &[3, 0],
+        _ if is_sibilant => &[3],
+        _ if has(K | G | X) && (has(H) || is_soft) => &[4, 0],
+        _ if has(K | G | X) => &[4],
         _ => &[],
     }
 }
