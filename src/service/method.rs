@@ -122,7 +122,7 @@ mod tests {
             let begins = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
             let role = if name.ends_with("AuditEvents") {
                 Role::Admin
-            } else if begins(&["Get", "BatchGet", "List", "Stream", "Find", "Aggregate", "Watch"]) {
+            } else if begins(&["Get", "BatchGet", "List", "Stream", "Find", "Match", "Aggregate", "Watch"]) {
                 Role::Reader
             } else if begins(&["Create", "Add", "Ingest", "UpdateArticle", "UpdateParticipant"]) {
                 Role::Writer

@@ -7,7 +7,10 @@ use std::{
 
 use uuid::Uuid;
 
-use super::validated::{ValidatedReport, ValidatedStory};
+use super::{
+    meetings::KnownEvents,
+    validated::{ValidatedReport, ValidatedStory},
+};
 use crate::{
     model::{
         article::{
@@ -77,6 +80,8 @@ pub struct ChunkLookup {
     pub survivors: HashMap<Uuid, String>,
     /// Active reports of the meetings.
     pub inputs: HashMap<Uuid, SettleInputs>,
+    /// The meetings that reports may describe.
+    pub events: KnownEvents,
 }
 
 impl ChunkLookup {
@@ -121,6 +126,7 @@ impl ChunkLookup {
             }
             lookup.inputs = load_inputs_to_settle(api, &meetings).await?;
         }
+        lookup.find_candidates(api, stories).await?;
         Ok(lookup)
     }
 

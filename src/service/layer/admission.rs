@@ -70,7 +70,7 @@ enum Class {
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Methods that are queries: their work grows with the data.
-const QUERIES: [&str; 8] = [
+const QUERIES: [&str; 10] = [
     "ListAuditEvents",
     "ListArticles",
     "ListParticipants",
@@ -79,6 +79,8 @@ const QUERIES: [&str; 8] = [
     "ListCounterparts",
     "FindPath",
     "AggregateMeetings",
+    "MatchMeetings",
+    "ListDuplicateMeetings",
 ];
 
 impl Class {

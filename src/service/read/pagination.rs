@@ -17,8 +17,8 @@ use crate::{
     fairness::{Call, FairQueue, Permit},
     pb::{
         ListArticleRevisionsRequest, ListArticlesRequest, ListAuditEventsRequest, ListCounterpartsRequest,
-        ListMeetingRevisionsRequest, ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest,
-        ListReportsRequest, ListStatementsRequest,
+        ListDuplicateMeetingsRequest, ListMeetingRevisionsRequest, ListMeetingsRequest,
+        ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest, ListStatementsRequest,
     },
     service::{Api, error::ServiceError},
     store::{
@@ -70,6 +70,18 @@ impl Key for StatementPosition {
             report: Uuid::from_bytes(*report),
             number: i32::from_be_bytes(number.try_into().ok()?),
         })
+    }
+}
+
+/// Lists of pairs of meetings: the ids of both.
+impl Key for (Uuid, Uuid) {
+    fn to_bytes(self) -> Vec<u8> {
+        [self.0.into_bytes(), self.1.into_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (first, second) = bytes.split_first_chunk::<16>()?;
+        Some((Uuid::from_bytes(*first), Uuid::from_slice(second).ok()?))
     }
 }
 
@@ -151,6 +163,7 @@ paged!(ListArticlesRequest, "articles", Keyset);
 paged!(ListParticipantsRequest, "participants", Keyset);
 paged!(ListMeetingsRequest, "meetings", Keyset);
 paged!(ListAuditEventsRequest, "audit events", EventKey);
+paged!(ListDuplicateMeetingsRequest, "duplicate meetings", (Uuid, Uuid));
 paged!(ListReportsRequest, "reports", Uuid);
 paged!(ListStatementsRequest, "statements", StatementPosition);
 paged!(ListCounterpartsRequest, "counterparts", Keyset);
