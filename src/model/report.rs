@@ -144,13 +144,14 @@ pub fn within(report: Report, max_bytes: usize) -> Report {
     Report { account: None, evidence: Vec::new(), omission, ..report }
 }
 
-/// Decodes the fields of a report that settling needs. Skips evidence, statements, outcomes and links, which are most
+/// Decodes the fields of a report that settling needs, and its prominence. Skips evidence, statements, outcomes and links, which are most
 /// of a report.
 ///
 /// # Errors
 /// If the bytes are not an encoded report.
 pub fn decode_for_settling(report: &[u8]) -> Result<Report, prost::DecodeError> {
-    let SettleFields { name, create_time, article, account, ruling, content_hash } = SettleFields::decode(report)?;
+    let SettleFields { name, create_time, article, account, prominence, ruling, content_hash } =
+        SettleFields::decode(report)?;
     let account = account.map(|account| Account {
         kind: account.kind,
         status: account.status,
@@ -167,7 +168,7 @@ pub fn decode_for_settling(report: &[u8]) -> Result<Report, prost::DecodeError> 
         outcomes: Vec::new(),
         links: Vec::new(),
     });
-    Ok(Report { name, create_time, article, account, ruling, content_hash, ..Default::default() })
+    Ok(Report { name, create_time, article, account, prominence, ruling, content_hash, ..Default::default() })
 }
 
 /// The fields of `Report` that settling needs, with the same tags.
@@ -181,6 +182,8 @@ struct SettleFields {
     article: String,
     #[prost(message, optional, tag = "13")]
     account: Option<AccountFields>,
+    #[prost(int32, tag = "14")]
+    prominence: i32,
     #[prost(message, optional, tag = "17")]
     ruling: Option<Ruling>,
     #[prost(string, tag = "20")]
