@@ -251,7 +251,7 @@ async fn search_for_candidates_scans_no_whole_table() {
     let first = chrono::NaiveDate::from_ymd_opt(2020, 8, 23).unwrap();
     let participants = [&host, &visitor].map(|name| name.rsplit('/').next().unwrap().parse().unwrap()).to_vec();
     let search = CandidateSearch { participants, first, last: first + chrono::Days::new(2) };
-    let plan = plan(&mut ask, &[search], 200).await.unwrap();
+    let plan = plan(&mut ask, &[search]).await.unwrap();
     let plan: Value = serde_json::from_str(&plan).unwrap();
     let mut found = Vec::new();
     nodes(&plan, &mut found);

@@ -30,7 +30,7 @@ use crate::{
         Api,
         error::ServiceError,
         meeting::{
-            match_meetings::facts_of,
+            match_meetings::event_of,
             settle_inputs::{SettleInputs, load_inputs_to_settle},
         },
     },
@@ -230,7 +230,7 @@ impl ChunkLookup {
                 let (found, docs) = meeting_search::search(api.store.reads(), &key, MAX_OF_PRINCIPAL).await?;
                 let mut meetings = HashMap::with_capacity(docs.len());
                 for doc in docs {
-                    meetings.insert(doc.id, (facts_of(&doc.decode()?), doc));
+                    meetings.insert(doc.id, (event_of(&doc.decode()?), doc));
                 }
                 let search = MeetingSearch { key: key.clone(), found, own: BTreeSet::new() };
                 self.events.searches.insert(key, FoundMeetings { search, meetings });
@@ -279,7 +279,7 @@ impl ChunkLookup {
         }
         if !ids.is_empty() {
             for doc in meeting::get(api.store.reads(), &ids.into_iter().collect::<Vec<_>>()).await? {
-                self.events.candidates.insert(doc.id, facts_of(&doc.decode()?));
+                self.events.candidates.insert(doc.id, event_of(&doc.decode()?));
             }
         }
         Ok(())
@@ -307,7 +307,11 @@ impl ChunkLookup {
             }
         }
         let participants: Vec<Uuid> = stored.into_iter().flatten().collect();
-        let (first, last) = (first.pred_opt().unwrap_or(first), last.succ_opt().unwrap_or(last));
+        // A single principal says nothing on another day.
+        let (first, last) = match principals.len() {
+            1 => (first, last),
+            _ => (first.pred_opt().unwrap_or(first), last.succ_opt().unwrap_or(last)),
+        };
         Some(CandidateSearch { participants, first, last }).filter(|search| !search.participants.is_empty())
     }
 
@@ -330,7 +334,7 @@ impl ChunkLookup {
     /// Adds the meetings of a planned write, so that later stories of the chunk see them.
     pub fn add_planned_meetings(&mut self, write: &Write) {
         for put in &write.meetings {
-            let mut facts = facts_of(&put.record);
+            let mut facts = event_of(&put.record);
             let mut reports = write.reports.iter().filter(|report| report.record.meeting == put.record.name);
             let is_background = |report: &Report| report.prominence() == Prominence::Background;
             facts.is_background = put.replaces.is_none() && reports.all(|report| is_background(&report.record));

@@ -20,7 +20,7 @@ use crate::{
         time::dates,
     },
     pb::{
-        Account, Article, MatchMeetingsRequest, MatchMeetingsResponse, Meeting, Participant, Report,
+        Article, MatchMeetingsRequest, MatchMeetingsResponse, Meeting, Participant, Report,
         match_meetings_response::Candidate, meeting_match, meeting_match::reason::Kind as ReasonKind,
         report::Prominence,
     },
@@ -29,16 +29,16 @@ use crate::{
         StoreError, meeting,
         query::{
             BoundedQuery, QueryClass,
-            meeting_candidates::{self, CandidateSearch},
+            meeting_candidates::{self, Candidate as FoundCandidate, CandidateSearch},
         },
         report,
     },
 };
 
 /// Maximum number of meetings that an account is compared with.
-pub(super) const MAX_COMPARED: usize = 200;
-/// Maximum bytes of the meetings that one call compares.
-pub(super) const MAX_COMPARED_BYTES: usize = 8 * 1024 * 1024;
+const MAX_COMPARED: usize = 200;
+/// Maximum bytes of them, and of the meetings that are read together.
+const MAX_COMPARED_BYTES: usize = 8 * 1024 * 1024;
 /// Maximum bytes of results in an answer, not counting the first.
 pub(super) const MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
 /// Number of reports of a meeting that are read to know if it is more than the background of articles.
@@ -121,14 +121,18 @@ fn by_strength(a: &MeetingMatch, b: &MeetingMatch) -> Ordering {
     level(a).cmp(&level(b)).then(by_score).then(a.meeting.cmp(&b.meeting))
 }
 
-/// The facts of a stored meeting, without what is known of its reports only.
-pub(in crate::service) fn facts_of(meeting: &Meeting) -> EventFacts {
-    let empty = Account::default();
-    let account = meeting.account.as_ref().unwrap_or(&empty);
-    let mut facts = EventFacts::of(account, canonical);
-    facts.words = Words::of([account.title.as_str(), &account.summary]);
-    facts.publish_date = meeting.publish_date.as_ref().and_then(dates::first_day);
-    facts
+/// The facts of a stored meeting that decide, without what is known of its reports only.
+pub(in crate::service) fn event_of(meeting: &Meeting) -> EventFacts {
+    meeting.account.as_ref().map(|account| EventFacts::of(account, canonical)).unwrap_or_default()
+}
+
+/// The same, with the facts that order results.
+pub(super) fn facts_of(meeting: &Meeting) -> EventFacts {
+    let words = meeting.account.as_ref().map(|account| Words::of([account.title.as_str(), &account.summary]));
+    let mut event = event_of(meeting);
+    event.words = words.unwrap_or_default();
+    event.publish_date = meeting.publish_date.as_ref().and_then(dates::first_day);
+    event
 }
 
 /// The search for meetings that may be this event. `None` without a date or a principal.
@@ -151,34 +155,58 @@ pub(super) async fn find_matches(
     let searches: Vec<Option<CandidateSearch>> = events.iter().map(|(_, event)| search_of(event)).collect();
     let searches: Vec<CandidateSearch> = searches.into_iter().map(|search| search.unwrap_or_else(nothing)).collect();
     let found = meeting_candidates::find_bounded(db, &searches, MAX_COMPARED).await?;
-    let mut wanted: BTreeSet<Uuid> = BTreeSet::new();
-    let mut bytes = 0;
-    for candidate in &found {
-        // A doc has at most some megabytes: the sum cannot overflow.
-        let size = usize::try_from(candidate.bytes).unwrap_or(0);
-        if wanted.is_empty() || bytes + size <= MAX_COMPARED_BYTES {
-            bytes += if wanted.insert(candidate.meeting) { size } else { 0 };
-        }
-    }
-    let ids: Vec<Uuid> = wanted.into_iter().collect();
-    let docs = if ids.is_empty() { Vec::new() } else { meeting::get(api.store.reads(), &ids).await? };
-    let stored: HashMap<Uuid, EventFacts> =
-        docs.iter().map(|doc| Ok((doc.id, facts_of(&doc.decode()?)))).collect::<Result<_, StoreError>>()?;
     let mut matches: Vec<Vec<MeetingMatch>> = vec![Vec::new(); events.len()];
-    for candidate in &found {
-        let index = usize::try_from(candidate.search).unwrap_or(usize::MAX);
-        let (Some((own, event)), Some(facts)) = (events.get(index), stored.get(&candidate.meeting)) else { continue };
-        if *own == Some(candidate.meeting) {
-            continue;
-        }
-        let comparison = compare(event, facts);
-        if comparison.level > Level::No {
-            matches[index].push(MeetingMatch { meeting: candidate.meeting, comparison });
+    for run in runs(&found) {
+        let ids: Vec<Uuid> =
+            run.iter().map(|candidate| candidate.meeting).collect::<BTreeSet<_>>().into_iter().collect();
+        let docs = meeting::get(api.store.reads(), &ids).await?;
+        let stored: HashMap<Uuid, EventFacts> =
+            docs.iter().map(|doc| Ok((doc.id, facts_of(&doc.decode()?)))).collect::<Result<_, StoreError>>()?;
+        for candidate in run {
+            let index = usize::try_from(candidate.search).unwrap_or(usize::MAX);
+            let (Some((own, event)), Some(facts)) = (events.get(index), stored.get(&candidate.meeting)) else {
+                continue;
+            };
+            if *own == Some(candidate.meeting) {
+                continue;
+            }
+            let comparison = compare(event, facts);
+            if comparison.level > Level::No {
+                matches[index].push(MeetingMatch { meeting: candidate.meeting, comparison });
+            }
         }
     }
     lower_background(api, events, &mut matches).await?;
     matches.iter_mut().for_each(|matches| require_unique(matches.iter_mut().map(|found| &mut found.comparison)));
     Ok(matches)
+}
+
+/// Splits the candidates into runs of at most `MAX_COMPARED_BYTES`, in their order. The candidates of one search that
+/// have more bytes are cut: those that share the fewest principals are dropped.
+fn runs(found: &[FoundCandidate]) -> Vec<Vec<&FoundCandidate>> {
+    // A doc has at most some megabytes: the sums cannot overflow.
+    let size = |candidate: &FoundCandidate| usize::try_from(candidate.bytes).unwrap_or(0);
+    let (mut runs, mut run, mut run_bytes) = (Vec::new(), Vec::new(), 0);
+    for of_search in found.chunk_by(|a, b| a.search == b.search) {
+        let mut bytes = 0;
+        let kept = of_search.iter().take_while(|candidate| {
+            let is_first = bytes == 0;
+            bytes += size(candidate);
+            is_first || bytes <= MAX_COMPARED_BYTES
+        });
+        let kept: Vec<&FoundCandidate> = kept.collect();
+        let bytes: usize = kept.iter().map(|candidate| size(candidate)).sum();
+        if run_bytes + bytes > MAX_COMPARED_BYTES && !run.is_empty() {
+            runs.push(std::mem::take(&mut run));
+            run_bytes = 0;
+        }
+        run.extend(kept);
+        run_bytes += bytes;
+    }
+    if !run.is_empty() {
+        runs.push(run);
+    }
+    runs
 }
 
 /// A search that finds nothing.
@@ -223,4 +251,29 @@ async fn lower_background(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_keep_all_candidates_in_bounded_runs_and_cut_a_single_search() {
+        let candidate = |search, bytes| FoundCandidate { search, meeting: Uuid::now_v7(), bytes };
+        let half = i32::try_from(MAX_COMPARED_BYTES / 2).unwrap();
+        let found = [
+            candidate(0, half),
+            candidate(0, half),
+            candidate(0, 1),
+            candidate(1, half),
+            candidate(2, half),
+            candidate(3, 1),
+        ];
+        let searches: Vec<Vec<i32>> =
+            runs(&found).iter().map(|run| run.iter().map(|candidate| candidate.search).collect()).collect();
+        assert_eq!(searches, [vec![0, 0], vec![1, 2], vec![3]]);
+        let large = [candidate(0, 3 * half)];
+        assert_eq!(runs(&large).len(), 1);
+        assert!(runs(&[]).is_empty());
+    }
 }

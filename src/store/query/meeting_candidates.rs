@@ -1,9 +1,12 @@
 //! Finds the meetings that may describe the same event as an account: those that share a participant with it, around its
 //! days. The index `participation_day_idx` has the first day of each meeting.
 
-use std::collections::BTreeSet;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate, TimeDelta};
 use sqlx::{
     AssertSqlSafe, FromRow, PgPool, Postgres, QueryBuilder,
     postgres::{PgArguments, PgRow},
@@ -46,71 +49,80 @@ pub struct Candidate {
 
 from_row!(Candidate { search, meeting, bytes });
 
-/// A meeting of a year has the first of January as its first day; one of a month has its first day, as others do. Of
-/// each participant the latest meetings are read from the index, those that have none of the days are dropped, and those
-/// that share most participants are kept.
-const STATEMENT: &str = "select found.number as search, found.meeting, octet_length(meeting.doc) as bytes
-     from (
-         select shared.number, shared.meeting,
-                row_number() over (partition by shared.number order by shared.count desc, shared.meeting) as rank
-         from (
-             select input.number, near.meeting, count(*) as count
-             from unnest($1::integer[], $2::uuid[], $3::date[], $4::date[])
-                      as input (number, participant, first_day, last_day)
-             cross join lateral (
-                 (select participation.meeting
-                  from participation
-                  where participation.participant = input.participant
-                    and participation.day between input.first_day - 31 and input.last_day
-                  order by participation.day desc
-                  limit $6)
-                 union
-                 (select participation.meeting
-                  from participation
-                  where participation.participant = input.participant
-                    and participation.day = date_trunc('year', input.first_day)::date
-                  limit $6)
-             ) as near
-             join meeting as dated
-                 on dated.id = near.meeting
-                and dated.listed
-                and dated.days && daterange(input.first_day, input.last_day, '[]')
-             group by input.number, near.meeting
-         ) as shared
-     ) as found
-     join meeting on meeting.id = found.meeting
-     where found.rank <= $5
-     order by found.number, found.rank";
+/// Longest span of days, less one, of a meeting that is found by a day other than its first. A month has as many.
+const LOOK_BACK: i64 = 31;
 
-fn statement<O>(explain: &str, searches: &[CandidateSearch], limit: usize) -> QueryAs<'static, Postgres, O, PgArguments>
+/// The meetings of each row are read from the index, the latest first. The inner `limit 1` keeps the planner from joining
+/// all meetings at once: a row of a meeting is read by its id.
+const STATEMENT: &str = "select input.number as search, found.meeting, dated.bytes
+     from unnest($1::integer[], $2::uuid[], $3::date[], $4::date[], $5::date[], $6::date[])
+              as input (number, participant, first_start, last_start, first_day, last_day)
+     cross join lateral (
+         select participation.meeting
+         from participation
+         where participation.participant = input.participant
+           and participation.day between input.first_start and input.last_start
+         order by participation.day desc
+         limit $7
+     ) as found
+     cross join lateral (
+         select octet_length(meeting.doc) as bytes
+         from meeting
+         where meeting.id = found.meeting
+           and meeting.listed
+           and meeting.days && daterange(input.first_day, input.last_day, '[]')
+         limit 1
+     ) as dated";
+
+fn statement<O>(explain: &str, searches: &[CandidateSearch]) -> QueryAs<'static, Postgres, O, PgArguments>
 where
     O: for<'r> FromRow<'r, PgRow>,
 {
-    let (numbers, participants, firsts, lasts) = rows(searches);
+    let rows: Vec<Row> = (0..).zip(searches).flat_map(|(number, search)| rows(number, search)).collect();
     sqlx::query_as(AssertSqlSafe(format!("{explain}{STATEMENT}")))
-        .bind(numbers)
-        .bind(participants)
-        .bind(firsts)
-        .bind(lasts)
-        .bind(limit as i64) // a small constant: no overflow
+        .bind(rows.iter().map(|row| row.number).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.participant).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.starts.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.starts.1).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.days.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.days.1).collect::<Vec<_>>())
         .bind(MAX_OF_PARTICIPANT)
 }
 
-type Rows = (Vec<i32>, Vec<Uuid>, Vec<NaiveDate>, Vec<NaiveDate>);
+/// A participant of a search, and the first days of the meetings that are read.
+struct Row {
+    number: i32,
+    participant: Uuid,
+    starts: (NaiveDate, NaiveDate),
+    days: (NaiveDate, NaiveDate),
+}
 
-/// A row for each participant of each search.
-fn rows(searches: &[CandidateSearch]) -> Rows {
-    let mut rows = Rows::default();
-    for (number, search) in (0..).zip(searches) {
-        let participants: BTreeSet<Uuid> = search.participants.iter().take(MAX_PARTICIPANTS).copied().collect();
-        for participant in participants {
-            rows.0.push(number);
-            rows.1.push(participant);
-            rows.2.push(search.first);
-            rows.3.push(search.last);
-        }
+/// The rows of a search. A meeting that is dated by a month or a year begins with its first day. A year is longer than
+/// the look-back, so meetings that begin with the year are read on their own.
+fn rows(number: i32, search: &CandidateSearch) -> Vec<Row> {
+    let days = (search.first, search.last);
+    let from = search.first.checked_sub_signed(TimeDelta::days(LOOK_BACK)).unwrap_or(search.first);
+    let new_year = NaiveDate::from_ymd_opt(search.first.year(), 1, 1).filter(|new_year| *new_year < from);
+    let participants: BTreeSet<Uuid> = search.participants.iter().take(MAX_PARTICIPANTS).copied().collect();
+    let starts = [Some((from, search.last)), new_year.map(|day| (day, day))];
+    let row = |(participant, starts)| Row { number, participant, starts, days };
+    let each = |participant| starts.into_iter().flatten().map(move |starts| (participant, starts));
+    participants.into_iter().flat_map(each).map(row).collect()
+}
+
+/// Keeps at most `limit` meetings of each search, those that share most participants first, then by id.
+fn strongest(found: Vec<Candidate>, limit: usize) -> Vec<Candidate> {
+    let mut shared: BTreeMap<(i32, Uuid), (i32, usize)> = BTreeMap::new();
+    for Candidate { search, meeting, bytes } in found {
+        shared.entry((search, meeting)).or_insert((bytes, 0)).1 += 1;
     }
-    rows
+    let mut all: Vec<(Candidate, usize)> = shared
+        .into_iter()
+        .map(|((search, meeting), (bytes, count))| (Candidate { search, meeting, bytes }, count))
+        .collect();
+    all.sort_by_key(|(candidate, count)| (candidate.search, Reverse(*count)));
+    let of_search = all.chunk_by(|(a, _), (b, _)| a.search == b.search);
+    of_search.flat_map(|found| found.iter().take(limit)).map(|(candidate, _)| candidate.clone()).collect()
 }
 
 /// Finds at most `limit` meetings for each search, those that share most participants first.
@@ -118,7 +130,7 @@ fn rows(searches: &[CandidateSearch]) -> Rows {
 /// # Errors
 /// The database fails.
 pub async fn find(pool: &PgPool, searches: &[CandidateSearch], limit: usize) -> Result<Vec<Candidate>, StoreError> {
-    Ok(statement("", searches, limit).fetch_all(pool).await?)
+    Ok(strongest(statement("", searches).fetch_all(pool).await?, limit))
 }
 
 /// As [`find`], within the deadline of a query.
@@ -130,19 +142,15 @@ pub async fn find_bounded(
     searches: &[CandidateSearch],
     limit: usize,
 ) -> Result<Vec<Candidate>, StoreError> {
-    bounded.fetch_all(statement("", searches, limit)).await
+    Ok(strongest(bounded.fetch_all(statement("", searches)).await?, limit))
 }
 
 /// The plan of [`find`]: the output of PostgreSQL's `explain (format json)`.
 ///
 /// # Errors
 /// `OutOfTime` at the deadline, or the database fails.
-pub async fn plan(
-    bounded: &mut BoundedQuery,
-    searches: &[CandidateSearch],
-    limit: usize,
-) -> Result<String, StoreError> {
-    let query = statement("explain (format json) ", searches, limit);
+pub async fn plan(bounded: &mut BoundedQuery, searches: &[CandidateSearch]) -> Result<String, StoreError> {
+    let query = statement("explain (format json) ", searches);
     let plans: Vec<(sqlx::types::JsonValue,)> = bounded.fetch_all(query).await?;
     Ok(plans.into_iter().map(|(plan,)| plan.to_string()).collect())
 }

@@ -68,17 +68,21 @@ pub async fn search(
 async fn run(executor: impl PgExecutor<'_>, keys: &[&SearchKey]) -> Result<Vec<(i32, Uuid, i64)>, StoreError> {
     let numbers: Vec<i32> = (0..).take(keys.len()).collect();
     Ok(sqlx::query_as(
-        "select distinct input.number, meeting.id, meeting.revision
+        "select distinct input.number, participation.meeting, dated.revision
          from unnest($1::integer[], $2::uuid[], $3::date[], $4::date[])
                   as input (number, participant, first_day, last_day)
          join participation
              on participation.participant = input.participant
             and participation.day between input.first_day - 31 and input.last_day
-         join meeting
-             on meeting.id = participation.meeting
-            and meeting.listed
-            and meeting.days && daterange(input.first_day, input.last_day, '[]')
-         order by meeting.id",
+         cross join lateral (
+             select meeting.revision
+             from meeting
+             where meeting.id = participation.meeting
+               and meeting.listed
+               and meeting.days && daterange(input.first_day, input.last_day, '[]')
+             limit 1
+         ) as dated
+         order by participation.meeting",
     )
     .bind(numbers)
     .bind(keys.iter().map(|key| key.participant).collect::<Vec<_>>())
