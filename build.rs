@@ -109,7 +109,15 @@ fn field_behavior(pool: &DescriptorPool) -> Result<ExtensionDescriptor, Box<dyn 
 fn is_answer(message: &MessageDescriptor) -> bool {
     matches!(
         message.name(),
-        "Change" | "Dispute" | "FilterField" | "FilterFunction" | "Heartbeat" | "Notice" | "Revision" | "Snippet"
+        "Change"
+            | "Dispute"
+            | "FilterField"
+            | "FilterFunction"
+            | "Heartbeat"
+            | "MeetingMatch"
+            | "Notice"
+            | "Revision"
+            | "Snippet"
     ) || message.name().ends_with("Response")
         || message.parent_message().is_some_and(|parent| is_answer(&parent))
 }

@@ -9,7 +9,7 @@ use prost_reflect::{
 use super::{camel, field_behavior, ident, is_output_only, rust_path, sent_messages, snake};
 
 /// Messages with rules that buf.validate cannot express; `model::rules::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 23] = [
+const CROSS_FIELD: [&str; 24] = [
     "Account",
     "AddReportRequest",
     "Article",
@@ -20,6 +20,7 @@ const CROSS_FIELD: [&str; 23] = [
     "JudgeParticipantsRequest",
     "ListChangesRequest",
     "ListReportsRequest",
+    "MatchMeetingsRequest",
     "MergeMeetingsRequest",
     "MergeParticipantsRequest",
     "OfficeTerm",

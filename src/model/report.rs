@@ -147,13 +147,13 @@ pub fn within(report: Report, max_bytes: usize) -> Report {
     Report { account: None, evidence: Vec::new(), omission, ..report }
 }
 
-/// Decodes the fields of a report that settling needs. Skips evidence, statements, outcomes and links, which are most
+/// Decodes the fields of a report that settling needs, and its prominence. Skips evidence, statements, outcomes and links, which are most
 /// of a report.
 ///
 /// # Errors
 /// If the bytes are not an encoded report.
 pub fn decode_for_settling(report: &[u8]) -> Result<Report, prost::DecodeError> {
-    let SettleFields { name, create_time, article, account, ruling, content_hash, bindings } =
+    let SettleFields { name, create_time, article, account, prominence, ruling, content_hash, bindings } =
         SettleFields::decode(report)?;
     let account = account.map(|account| Account {
         kind: account.kind,
@@ -171,7 +171,7 @@ pub fn decode_for_settling(report: &[u8]) -> Result<Report, prost::DecodeError> 
         outcomes: Vec::new(),
         links: Vec::new(),
     });
-    Ok(Report { name, create_time, article, account, ruling, content_hash, bindings, ..Default::default() })
+    Ok(Report { name, create_time, article, account, prominence, ruling, content_hash, bindings, ..Default::default() })
 }
 
 /// The fields of `Report` that settling needs, with the same tags.
@@ -185,6 +185,8 @@ struct SettleFields {
     article: String,
     #[prost(message, optional, tag = "13")]
     account: Option<AccountFields>,
+    #[prost(int32, tag = "14")]
+    prominence: i32,
     #[prost(message, optional, tag = "17")]
     ruling: Option<Ruling>,
     #[prost(string, tag = "20")]

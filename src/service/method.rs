@@ -132,7 +132,8 @@ mod tests {
             } else if begins(&["Erase"]) {
                 Role::Admin
             } else {
-                let decisions = ["UpdateMeeting", "Retract", "Merge", "Unmerge", "Split", "Judge", "Bind", "Delete", "Undelete"];
+                let decisions =
+                    ["UpdateMeeting", "Retract", "Merge", "Unmerge", "Split", "Judge", "Bind", "Delete", "Undelete"];
                 assert!(begins(&decisions), "{name}");
                 Role::Curator
             };

@@ -80,6 +80,36 @@ pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<ReportR
     Ok(reports)
 }
 
+/// Active reports of these meetings, without rulings: the newest, at most `limit` of each, each with its meeting.
+///
+/// # Errors
+/// The database fails.
+pub async fn newest_of_meetings(
+    pool: &PgPool,
+    meetings: &[Uuid],
+    limit: usize,
+) -> Result<Vec<(Uuid, Doc)>, StoreError> {
+    let reports: Vec<(Uuid, Uuid, i16, Vec<u8>)> = sqlx::query_as(
+        "select input.id, newest.id, newest.contract, newest.doc
+         from unnest($1::uuid[]) as input (id)
+         cross join lateral (
+             select report.id, report.contract, report.doc
+             from report
+             join article on article.id = report.article
+             where report.meeting = input.id
+               and report.retract_time is null
+             order by report.id desc
+             limit $2
+         ) as newest",
+    )
+    .bind(meetings)
+    .bind(limit as i64) // a small constant: no overflow
+    .fetch_all(pool)
+    .await?;
+    let report = |(meeting, id, contract, bytes)| (meeting, Doc { id, contract, bytes });
+    Ok(reports.into_iter().map(report).collect())
+}
+
 /// The active reports of an article, in the order of ids.
 ///
 /// # Errors

@@ -43,6 +43,13 @@ const SAMPLES: &[(&str, &str)] = &[
     ("GetReport", r#"{"name": "reports/0198c0de-0000-7000-8000-000000000000"}"#),
     ("ListReports", r#"{"meeting": "MEETING"}"#),
     ("ListStatements", r#"{"page_size": 100}"#),
+    (
+        "MatchMeetings",
+        r#"{"account": {"date": {"start": {"year": 2020, "month": 9, "day": 4}},
+            "participations": [{"id": "a", "participant": "PARTICIPANT", "presence": "PRESENT"},
+                               {"id": "b", "participant": "OTHER", "presence": "PRESENT"}]}}"#,
+    ),
+    ("ListDuplicateMeetings", r#"{"page_size": 100}"#),
     ("AggregateMeetings", r#"{"group_by": ["participant"], "count_participants": true}"#),
     ("CreateParticipant", r#"{"participant": {"kind": "PERSON", "display_name": "Hostile NUMBER"}}"#),
     ("GetParticipant", r#"{"name": "PARTICIPANT"}"#),

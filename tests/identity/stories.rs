@@ -93,7 +93,8 @@ async fn people_of_the_real_stories_are_the_same_in_any_order() {
         let persons = service.persons_by_names().await;
         println!("{} people with {streams} streams", persons.len());
         if let Ok(path) = std::env::var("READOUT_PEOPLE") {
-            let text: String = persons.iter().filter(|names| names.len() > 1).map(|names| format!("{names:?}\n")).collect();
+            let text: String =
+                persons.iter().filter(|names| names.len() > 1).map(|names| format!("{names:?}\n")).collect();
             std::fs::write(format!("{path}.{streams}"), text).unwrap();
         }
         assert!(persons.len() <= 1_600, "{}", persons.len());

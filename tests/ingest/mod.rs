@@ -2,6 +2,8 @@
 
 mod azernews;
 mod matching;
+mod meeting_figures;
+mod meeting_matching;
 mod stories;
 mod stream;
 

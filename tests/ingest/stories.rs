@@ -71,7 +71,8 @@ async fn import_of_real_stories_writes_each_story_once() {
     assert_eq!(answers.len(), STORIES);
     assert!(answers.iter().all(|answer| answer.article_outcome() == Outcome::Created));
     assert!(answers.iter().flat_map(|answer| &answer.meetings).all(|meeting| meeting.outcome() == Outcome::Created));
-    assert!(answers.iter().all(|answer| answer.warnings.is_empty()));
+    // Meetings of the same people on neighbouring days; which ones depends on the order of the streams.
+    assert!(answers.iter().flat_map(|answer| &answer.warnings).all(|warning| warning.contains("(CANDIDATE)")));
     let contents = service.contents().await;
     assert_eq!(
         (contents.articles.len(), contents.meetings.len(), contents.reports.len(), contents.participants.len()),
@@ -87,6 +88,7 @@ async fn import_of_real_stories_writes_each_story_once() {
     let again = ingest(&service, &lines).await;
     for (first, again) in answers.into_iter().zip(again) {
         let mut expected = first;
+        expected.warnings.clear();
         expected.set_article_outcome(Outcome::Matched);
         expected.participants.iter_mut().for_each(|participant| participant.set_outcome(Outcome::Matched));
         expected.meetings.iter_mut().for_each(|meeting| meeting.set_outcome(Outcome::Matched));

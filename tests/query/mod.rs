@@ -1,9 +1,11 @@
 //! Queries: lists, filters, orders, full text, counts and paths.
 
+mod duplicate_meetings;
 mod example_filters;
 mod filter;
 mod letters;
 mod list;
+mod match_meetings;
 mod oracle;
 mod order;
 mod people;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use readout::pb::{
-    Account, Article, ExternalId, IngestStoriesRequest, IngestStoryRequest, Participant, Participation, Story,
-    StoryParticipant, StoryReport,
+    Account, Article, Date, DateSpan, ExternalId, IngestStoriesRequest, IngestStoryRequest, Participant, Participation,
+    Story, StoryParticipant, StoryReport,
     account::{Kind, Status},
     participant::Kind as ParticipantKind,
     participation::Presence,
@@ -25,6 +25,11 @@ pub fn person(name: &str, region: &str) -> Participant {
 /// Talks that were held, without participations.
 pub fn talks(title: &str) -> Account {
     Account { kind: Kind::Talks.into(), status: Status::Held.into(), title: title.into(), ..Default::default() }
+}
+
+/// A full date.
+pub fn day(year: i32, month: i32, day: i32) -> Option<DateSpan> {
+    Some(DateSpan { start: Some(Date { year, month, day }), ..Default::default() })
 }
 
 /// A person who was present: the name of a participant, or a `#key`.

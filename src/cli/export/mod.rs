@@ -17,9 +17,7 @@ use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream};
 use tonic::{Response, Status, Streaming};
 
-use self::{
-    decisions::Decisions, omissions::Omissions, references::References, unverifiable_evidence::keep_checkable,
-};
+use self::{decisions::Decisions, omissions::Omissions, references::References, unverifiable_evidence::keep_checkable};
 use super::{Clients, EXPORT_FORMAT, EXPORT_RECORD, client::Connector, console::Console, is_broken_pipe, json, retry};
 use crate::{
     config,

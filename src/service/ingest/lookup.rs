@@ -7,7 +7,10 @@ use std::{
 
 use uuid::Uuid;
 
-use super::validated::{ValidatedReport, ValidatedStory};
+use super::{
+    meetings::KnownEvents,
+    validated::{ValidatedReport, ValidatedStory},
+};
 use crate::{
     model::{
         article::{
@@ -79,6 +82,8 @@ pub struct ChunkLookup {
     pub survivors: HashMap<Uuid, String>,
     /// Active reports of the meetings.
     pub inputs: HashMap<Uuid, SettleInputs>,
+    /// The meetings that reports may describe.
+    pub events: KnownEvents,
 }
 
 /// A participant that stories may match.
@@ -135,6 +140,7 @@ impl ChunkLookup {
             }
             lookup.inputs = load_inputs_to_settle(api, &meetings).await?;
         }
+        lookup.find_candidates(api, stories).await?;
         Ok(lookup)
     }
 
@@ -246,6 +252,11 @@ impl ChunkLookup {
             participant,
             self.participants.get(&participant).map(|state| state.is_live),
         )
+    }
+
+    /// The participant that one is settled as.
+    pub fn person(&self, id: Uuid) -> Uuid {
+        self.aliases(std::iter::once(id)).get(&id).copied().unwrap_or(id)
     }
 
     /// The aliases among these participants.

@@ -5,6 +5,7 @@
 //! stories in chunks, writes each chunk as one batch, and returns one outcome per story, in order.
 
 mod lookup;
+mod meetings;
 mod participants;
 mod plan;
 mod validated;
@@ -191,22 +192,31 @@ async fn write(api: &Api, chunk: Chunk) -> Vec<StoryOutcome> {
 }
 
 /// Writes stories as one batch, or one by one if the batch fails because of some of them.
-async fn write_stories(api: &Api, stories: Vec<ValidatedStory>) -> Vec<StoryOutcome> {
-    if stories.is_empty() {
-        return Vec::new();
-    }
-    let _locks = api.record_locks.lock_all(stories[0].meetings()).await;
-    match api.write(|| prepare(api, &stories)).await {
-        Ok((planned, positions)) => {
-            let outcomes = planned.into_iter().zip(&stories);
-            outcomes.map(|(planned, story)| with_position(planned, story.validate_only, &positions)).collect()
+async fn write_stories(api: &Api, mut stories: Vec<ValidatedStory>) -> Vec<StoryOutcome> {
+    let mut outcomes = Vec::with_capacity(stories.len());
+    // A plan covers the first stories, up to the first that must see the committed writes of those before it.
+    while !stories.is_empty() {
+        let _locks = api.record_locks.lock_all(stories[0].meetings()).await;
+        match api.write(|| prepare(api, &stories)).await {
+            Ok((planned, positions)) => {
+                let rest = stories.split_off(planned.len().clamp(1, stories.len()));
+                let written = planned.into_iter().zip(&stories);
+                outcomes
+                    .extend(written.map(|(planned, story)| with_position(planned, story.validate_only, &positions)));
+                stories = rest;
+            }
+            Err(error) if stories.len() > 1 && is_caused_by_stories(&error) => {
+                let singly = stream::iter(stories).then(|story| Box::pin(write_stories(api, vec![story])));
+                outcomes.extend(singly.collect::<Vec<_>>().await.into_iter().flatten());
+                break;
+            }
+            Err(error) => {
+                outcomes.extend(stories.iter().map(|_| (Err(error.clone()), None)));
+                break;
+            }
         }
-        Err(error) if stories.len() > 1 && is_caused_by_stories(&error) => {
-            let singly = stream::iter(stories).then(|story| Box::pin(write_stories(api, vec![story])));
-            singly.collect::<Vec<_>>().await.into_iter().flatten().collect()
-        }
-        Err(error) => stories.iter().map(|_| (Err(error.clone()), None)).collect(),
     }
+    outcomes
 }
 
 /// True if one story, or two stories together, can have caused the failure of a batch.
@@ -308,8 +318,10 @@ fn read(
     caller: (&str, &WriteScope),
 ) -> (Result<ValidatedStory, ServiceError>, usize) {
     let size = request.encoded_len();
-    let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching } = request;
-    let request = IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching };
+    let IngestStoriesRequest { story, request_id, validate_only, allow_update, participant_matching, meeting_matching } =
+        request;
+    let request =
+        IngestStoryRequest { story, request_id, validate_only, allow_update, participant_matching, meeting_matching };
     (ValidatedStory::read(request, origin, caller), size)
 }
 

@@ -5,7 +5,7 @@
 //! together.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::SystemTime,
 };
 
@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{
     lookup::{ChunkLookup, stored_answer},
+    meetings::{Assignment, Missing, StoryEvents},
     participants::StoryParticipants,
     validated::ValidatedStory,
 };
@@ -49,7 +50,9 @@ use crate::{
 /// The planned outcome of a story: its answer, and the index of its write among those of the chunk.
 pub type PlannedStory = (Result<IngestStoryResponse, ServiceError>, Option<usize>);
 
-/// Plans a chunk of stories. No two of them may share a uri, and a story that adds to a meeting must be alone.
+/// Plans a chunk of stories. No two of them may share a uri, and a story that names a meeting must be alone. The result
+/// covers at least the first story. It ends before a story that adds a report to a meeting of an earlier one: the caller
+/// plans it and those after it once these are written.
 ///
 /// # Errors
 /// `Contention` if two stories find the same article by different uris, and the first of them writes. The caller then
@@ -77,7 +80,15 @@ pub async fn prepare(api: &Api, stories: &[ValidatedStory]) -> Result<WritePlan<
             // This story must see the write of the earlier one.
             return Err(ServiceError::Contention);
         }
-        let plan = plan_story(story, &lookup, now, api.message_bound);
+        let plan = loop {
+            match plan_story(story, &lookup, now, api.message_bound) {
+                Ok(StoryPlan::Missing(missing)) => lookup.read_missing(api, missing).await?,
+                Ok(StoryPlan::AfterEarlier) => break None,
+                Ok(StoryPlan::Complete(answer, write)) => break Some(Ok((answer, write))),
+                Err(error) => break Some(Err(error)),
+            }
+        };
+        let Some(plan) = plan else { break };
         // If there is nothing to write, or an error, a concurrent retry of this request may be the cause: its stored
         // answer takes precedence.
         let has_write = plan.as_ref().is_ok_and(|(_, write)| !write.is_empty());
@@ -89,38 +100,58 @@ pub async fn prepare(api: &Api, stories: &[ValidatedStory]) -> Result<WritePlan<
             Ok((answer, mut write)) => {
                 lookup.add_planned(&write);
                 lookup.join_planned(&mut write, &mut writes);
+                lookup.add_planned_meetings(&write);
                 // The answer to a request with an id is stored even if there are no records to write.
                 write.answer = story.call.answer_to_store(&answer);
                 let index = (!write.is_empty()).then_some(writes.len());
                 written.extend(article.filter(|_| index.is_some()));
-                writes.extend(index.map(|_| write));
+                writes.extend(index.map(|_| *write));
                 planned.push((Ok(answer), index));
             }
             Err(error) => planned.push((Err(error), None)),
         }
     }
+    let own: BTreeSet<Uuid> =
+        writes.iter().flat_map(|write: &Write| &write.meetings).map(|meeting| meeting.id).collect();
+    let searches = writes.iter_mut().flat_map(|write| &mut write.meeting_searches);
+    searches.for_each(|search| search.own.clone_from(&own));
     Ok(if writes.is_empty() { WritePlan::Unchanged(planned) } else { WritePlan::Write(planned, writes) })
 }
 
-/// Plans one story: its answer and its write. The write is empty if all records exist already or the story is only
-/// validated.
+/// The plan of a story.
+enum StoryPlan {
+    /// Its answer and its write. The write is empty if all records exist already or the story is only validated.
+    Complete(IngestStoryResponse, Box<Write>),
+    /// Further records must be read first.
+    Missing(Missing),
+    /// The writes of the earlier stories must be committed first.
+    AfterEarlier,
+}
+
+/// Plans one story.
 fn plan_story(
     story: &ValidatedStory,
     lookup: &ChunkLookup,
     now: SystemTime,
     bound: MessageBound,
-) -> Result<(IngestStoryResponse, Write), ServiceError> {
+) -> Result<StoryPlan, ServiceError> {
     let article = find_article(story, lookup)?;
     let article_id = article.id();
     let mut participants = StoryParticipants::resolve(story, lookup, article_id)?;
 
     let targets = find_targets(story, lookup, article_id)?;
+    let events = StoryEvents::of(story, &participants.results(), lookup);
+    let (meetings, searches) = match events.assign(story, lookup, &targets) {
+        Assignment::Meetings(meetings, searches) => (meetings, searches),
+        Assignment::Missing(missing) => return Ok(StoryPlan::Missing(missing)),
+        Assignment::AfterEarlier => return Ok(StoryPlan::AfterEarlier),
+    };
     // Links name the meetings of other reports by their keys.
     let meeting_names: HashMap<&str, String> = story
         .reports
         .iter()
-        .zip(&targets)
-        .map(|(sent, (_, meeting))| (sent.key.as_str(), Collection::Meetings.name(*meeting)))
+        .zip(&meetings)
+        .map(|(sent, (meeting, _))| (sent.key.as_str(), Collection::Meetings.name(*meeting)))
         .collect();
 
     let mut write = story.call.empty_write();
@@ -130,12 +161,12 @@ fn plan_story(
     write.read_articles = story.call.scope.require(&record)?;
 
     let mut added: BTreeMap<Uuid, Vec<ReportInput>> = BTreeMap::new();
-    for (sent, (existing, meeting)) in story.reports.iter().zip(&targets) {
+    for ((sent, (existing, _)), (meeting, outcome)) in story.reports.iter().zip(&targets).zip(&meetings) {
         let mut result = MeetingResult { key: sent.key.clone(), ..Default::default() };
         result.meeting = Collection::Meetings.name(*meeting);
         if let Some(report) = existing {
             result.report.clone_from(&report.name);
-            result.set_outcome(Outcome::Matched);
+            result.set_outcome(*outcome);
             answer.meetings.push(result);
             continue;
         }
@@ -151,7 +182,7 @@ fn plan_story(
         let id = Uuid::now_v7();
         report.make_first_revision(id, now);
         result.report.clone_from(&report.name);
-        result.set_outcome(if sent.meeting.is_some() { Outcome::Given } else { Outcome::Created });
+        result.set_outcome(*outcome);
         answer.meetings.push(result);
         write.reports.push(Put::new(id, report.clone()));
         added.entry(*meeting).or_default().push(ReportInput::new(report, &record, origin));
@@ -164,23 +195,25 @@ fn plan_story(
     }
     answer.participants = participants.results();
     answer.warnings = std::mem::take(&mut participants.warnings);
+    answer.warnings.extend(events.warnings(story, lookup, &meetings));
+    write.meeting_searches = searches;
     write.participants = participants.writes(story.matching, lookup, now)?;
 
     story.call.scope.check(&write)?;
     if story.validate_only {
         clear_new_names(&mut answer);
-        return Ok((answer, story.call.empty_write()));
+        return Ok(StoryPlan::Complete(answer, Box::new(story.call.empty_write())));
     }
-    Ok((answer, write))
+    Ok(StoryPlan::Complete(answer, Box::new(write)))
 }
 
-/// Finds, for each report of a story, the stored report with the same content, if any, and the id of its meeting. The
-/// meeting is that of the stored report, the one that the story names, or a new one.
+/// Finds, for each report of a story, the stored report with the same content, if any, and the id of its meeting: that
+/// of the stored report, or the one that the story names.
 fn find_targets<'a>(
     story: &ValidatedStory,
     lookup: &'a ChunkLookup,
     article: Uuid,
-) -> Result<Vec<(Option<&'a Report>, Uuid)>, ServiceError> {
+) -> Result<Vec<(Option<&'a Report>, Option<Uuid>)>, ServiceError> {
     let mut targets = Vec::with_capacity(story.reports.len());
     for sent in &story.reports {
         let existing = lookup.reports.get(&(article, sent.report.content_hash.clone()));
@@ -196,7 +229,7 @@ fn find_targets<'a>(
             }
             (None, None) => None,
         };
-        targets.push((existing, meeting.unwrap_or_else(Uuid::now_v7)));
+        targets.push((existing, meeting));
     }
     Ok(targets)
 }
@@ -349,7 +382,7 @@ fn clear_new_names(answer: &mut IngestStoryResponse) {
     for result in &mut answer.meetings {
         match result.outcome() {
             Outcome::Created => (result.meeting, result.report) = Default::default(),
-            Outcome::Given => result.report.clear(),
+            Outcome::Given | Outcome::Updated => result.report.clear(),
             _ => {}
         }
     }

@@ -13,7 +13,10 @@ use crate::{
         resource::Collection,
         rules::{Check, ClearOutput, Path},
     },
-    pb::{Article, Extractor, IngestStoryRequest, Participant, ParticipantMatching, Report, StoryReport},
+    pb::{
+        Article, Extractor, IngestStoryRequest, Participant, ParticipantMatching, Report, StoryReport,
+        ingest_story_request::MeetingMatching,
+    },
     service::{
         error::ServiceError,
         write::{idempotency::WriteCall, scope::WriteScope},
@@ -28,6 +31,7 @@ pub struct ValidatedStory {
     pub validate_only: bool,
     pub allow_update: bool,
     pub matching: ParticipantMatching,
+    pub meeting_matching: MeetingMatching,
     /// The article in its stored form.
     pub article: Article,
     /// The text, even if it may not be stored; empty if none was sent.
@@ -66,7 +70,7 @@ impl ValidatedStory {
         let call = WriteCall::new(origin.clone(), (actor.to_owned(), scope.clone()), request_id, &mut request);
         request.clear_output();
         let mut violations = request.violations();
-        let matching = request.participant_matching();
+        let (matching, meeting_matching) = (request.participant_matching(), request.meeting_matching());
         let (validate_only, allow_update) = (request.validate_only, request.allow_update);
         let story = request.story.unwrap_or_default();
         let mut article = story.article.unwrap_or_default();
@@ -102,7 +106,18 @@ impl ValidatedStory {
             story.participants.into_iter().map(|entry| (entry.key, entry.participant.unwrap_or_default()));
         let participants = participants.collect();
         let text_key = text_key(&text);
-        Ok(Self { call, validate_only, allow_update, matching, article, text, text_key, participants, reports })
+        Ok(Self {
+            call,
+            validate_only,
+            allow_update,
+            matching,
+            meeting_matching,
+            article,
+            text,
+            text_key,
+            participants,
+            reports,
+        })
     }
 
     /// The meetings that the story adds reports to.

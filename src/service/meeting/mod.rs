@@ -7,7 +7,9 @@
 mod aggregate;
 mod bind;
 mod list;
+mod list_duplicate_meetings;
 mod list_statements;
+pub mod match_meetings;
 mod merge;
 pub mod retract;
 pub mod settle_inputs;
@@ -54,9 +56,10 @@ use crate::{
     pb::{
         AddReportRequest, AggregateMeetingsRequest, AggregateMeetingsResponse, BatchGetMeetingsRequest,
         BatchGetMeetingsResponse, BindParticipationRequest, CreateMeetingRequest, DeleteMeetingRequest,
-        GetMeetingRequest, GetReportRequest, ListMeetingRevisionsRequest, ListMeetingRevisionsResponse,
-        ListMeetingsRequest, ListMeetingsResponse, ListReportsRequest, ListReportsResponse, ListStatementsRequest,
-        ListStatementsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest, SplitMeetingRequest,
+        GetMeetingRequest, GetReportRequest, ListDuplicateMeetingsRequest, ListDuplicateMeetingsResponse,
+        ListMeetingRevisionsRequest, ListMeetingRevisionsResponse, ListMeetingsRequest, ListMeetingsResponse,
+        ListReportsRequest, ListReportsResponse, ListStatementsRequest, ListStatementsResponse, MatchMeetingsRequest,
+        MatchMeetingsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest, SplitMeetingRequest,
         UndeleteMeetingRequest, UpdateMeetingRequest, View, meeting::Review, meeting_service_server::MeetingService,
     },
     store::{
@@ -233,6 +236,22 @@ impl MeetingService for Api {
     ) -> Result<Response<AggregateMeetingsResponse>, Status> {
         let (request, budget) = self.read_query(request).await?;
         Ok(Response::new(aggregate::aggregate(self, &request, budget).await?))
+    }
+
+    async fn match_meetings(
+        &self,
+        request: Request<MatchMeetingsRequest>,
+    ) -> Result<Response<MatchMeetingsResponse>, Status> {
+        let (request, budget) = self.read_query(request).await?;
+        Ok(Response::new(match_meetings::match_meetings(self, request, budget).await?))
+    }
+
+    async fn list_duplicate_meetings(
+        &self,
+        request: Request<ListDuplicateMeetingsRequest>,
+    ) -> Result<Response<ListDuplicateMeetingsResponse>, Status> {
+        let (request, budget) = self.read_query(request).await?;
+        Ok(Response::new(list_duplicate_meetings::list(self, &request, budget).await?))
     }
 }
 

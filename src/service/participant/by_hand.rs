@@ -161,8 +161,7 @@ pub async fn prepare_judge(
         Verdict::Withdrawn if former.is_none() => return conflict(IdentityRule::NotJudged),
         Verdict::Withdrawn | Verdict::Unspecified => {}
     }
-    let is_repeated =
-        |former: &Judgement| former.verdict() == request.verdict() && former.reason == request.reason;
+    let is_repeated = |former: &Judgement| former.verdict() == request.verdict() && former.reason == request.reason;
     if let Some(former) = former.filter(is_repeated) {
         let answer = JudgeParticipantsResponse { judgement: Some(former), participants: records };
         return Ok(if request.validate_only { WritePlan::Validated(answer) } else { WritePlan::Unchanged(answer) });

@@ -17,8 +17,9 @@ use crate::{
     fairness::{Call, FairQueue, Permit},
     pb::{
         ListArticleRevisionsRequest, ListArticlesRequest, ListAuditEventsRequest, ListCounterpartsRequest,
-        ListDuplicatesRequest, ListJudgementsRequest, ListMeetingRevisionsRequest, ListMeetingsRequest,
-        ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest, ListStatementsRequest,
+        ListDuplicateMeetingsRequest, ListDuplicatesRequest, ListJudgementsRequest, ListMeetingRevisionsRequest,
+        ListMeetingsRequest, ListParticipantRevisionsRequest, ListParticipantsRequest, ListReportsRequest,
+        ListStatementsRequest,
     },
     service::{Api, error::ServiceError},
     store::{
@@ -74,6 +75,18 @@ impl Key for StatementPosition {
     }
 }
 
+/// Lists of pairs of records: the ids of both.
+impl Key for (Uuid, Uuid) {
+    fn to_bytes(self) -> Vec<u8> {
+        [self.0.into_bytes(), self.1.into_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (first, second) = bytes.split_first_chunk::<16>()?;
+        Some((Uuid::from_bytes(*first), Uuid::from_slice(second).ok()?))
+    }
+}
+
 /// Lists in the order of a field.
 impl Key for Keyset {
     fn to_bytes(self) -> Vec<u8> {
@@ -111,18 +124,6 @@ impl Key for DuplicateKey {
         let (score, rest) = rest.split_first_chunk()?;
         let (participant, other) = <(Uuid, Uuid)>::from_bytes(rest)?;
         Some(Self { level: i16::from_be_bytes(*level), score: f32::from_be_bytes(*score), participant, other })
-    }
-}
-
-/// Lists of pairs, in the order of ids.
-impl Key for (Uuid, Uuid) {
-    fn to_bytes(self) -> Vec<u8> {
-        [self.0.as_bytes().as_slice(), self.1.as_bytes()].concat()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (first, second) = bytes.split_first_chunk()?;
-        Some((Uuid::from_bytes(*first), Uuid::from_slice(second).ok()?))
     }
 }
 
@@ -179,6 +180,7 @@ paged!(ListArticlesRequest, "articles", Keyset);
 paged!(ListParticipantsRequest, "participants of settled persons", Keyset);
 paged!(ListMeetingsRequest, "meetings of settled persons", Keyset);
 paged!(ListAuditEventsRequest, "audit events", EventKey);
+paged!(ListDuplicateMeetingsRequest, "duplicate meetings", (Uuid, Uuid));
 paged!(ListReportsRequest, "reports", Uuid);
 paged!(ListStatementsRequest, "statements of settled persons", StatementPosition);
 paged!(ListCounterpartsRequest, "counterparts of settled persons", Keyset);

@@ -7,6 +7,7 @@ pub mod filter;
 pub mod find_path;
 pub mod history;
 pub mod list;
+pub mod meeting_candidates;
 pub mod search;
 
 use std::time::Duration;

@@ -32,6 +32,7 @@ impl Write {
             let article = Collection::Articles.id(&report.record.article).filter(|_| report.replaces.is_none());
             claims.extend(article.map(|article| Claim::Content(article, report.record.content_hash.clone())));
         }
+        claims.extend(self.meeting_searches.iter().flat_map(|search| search.key.claims()));
         claims.extend(self.meetings.iter().map(|meeting| Claim::Record(Collection::Meetings, meeting.id)));
         claims
     }

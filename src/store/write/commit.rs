@@ -11,7 +11,9 @@ use std::{
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::{Instant, timeout};
 
-use super::{BatchOutcome, Claim, Write, append, idempotency, provenance::attributed, reference, settle_queue};
+use super::{
+    BatchOutcome, Claim, Write, append, idempotency, meeting_search, provenance::attributed, reference, settle_queue,
+};
 use crate::store::{
     BATCH_TIMEOUT, StoreError, Tx, article, article_text,
     change::{self, Position},
@@ -84,6 +86,7 @@ async fn commit_on(
     reference::check(&mut tx, batch, &mut lost).await?;
     report::check_compared(&mut tx, batch, &mut lost).await?;
     settle_queue::check_settled(&mut tx, batch, &mut lost).await?;
+    meeting_search::check(&mut tx, batch, &mut lost).await?;
     if !lost.is_empty() {
         tx.rollback().await?;
         return Ok(BatchOutcome::Lost(lost));
@@ -112,8 +115,8 @@ async fn confirm(connection: &mut PgConnection) -> Result<(), StoreError> {
     }
 }
 
-/// Takes the claims on keys and records, and returns those that are lost. `reference`, `report` and `settle_queue`
-/// check the other claims under the feed's lock. Every instance takes the kinds in this order and each kind sorted, so
+/// Takes the claims on keys and records, and returns those that are lost. `reference`, `report`, `settle_queue` and
+/// `meeting_search` check the other claims under the feed's lock. Every instance takes the kinds in this order and each kind sorted, so
 /// that two instances cannot deadlock.
 async fn claim(tx: Tx<'_>, batch: &[&Write]) -> Result<HashSet<Claim>, StoreError> {
     let mut lost = HashSet::new();

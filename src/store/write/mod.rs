@@ -11,6 +11,7 @@ pub mod claims;
 pub mod columns;
 pub mod commit;
 pub mod idempotency;
+pub mod meeting_search;
 pub mod provenance;
 pub mod reference;
 pub mod revision;
@@ -18,8 +19,10 @@ pub mod settle_queue;
 
 use std::collections::HashSet;
 
+use chrono::NaiveDate;
 use uuid::Uuid;
 
+use self::meeting_search::MeetingSearch;
 use super::{audit_event::NewEvent, change, origin::Origin};
 use crate::{
     model::{
@@ -59,6 +62,8 @@ pub struct Write {
     pub aliases: Aliases,
     /// Articles that this write relies on, with the revision that was read, besides those that its new reports cite.
     pub read_articles: Vec<(Uuid, i64)>,
+    /// The searches for meetings of the same event that this write relies on.
+    pub meeting_searches: Vec<MeetingSearch>,
 }
 
 /// An article or a meeting that must be settled again.
@@ -198,6 +203,8 @@ pub enum Claim {
     Record(Collection, Uuid),
     /// An article has no report with this `content_hash` yet.
     Content(Uuid, String),
+    /// No other meeting has the participant on the day since a search for one.
+    Meeting(Uuid, NaiveDate),
     /// No record of the collection becomes its own ancestor.
     Ancestry(Collection),
     /// A referenced record is live.

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use readout::pb::{
-    account::*, date_span::Basis, extractor, meeting::Review, outcome, participant, report::Prominence, *,
+    account::*, date_span::Basis, extractor, ingest_story_request::MeetingMatching, meeting::Review, outcome,
+    participant, report::Prominence, *,
 };
 
 use super::world::{TEXT, World};
@@ -237,6 +238,7 @@ pub fn ingest(world: &World) -> IngestStoryRequest {
         validate_only: true,
         allow_update: true,
         participant_matching: ParticipantMatching::None.into(),
+        meeting_matching: MeetingMatching::Same.into(),
     }
 }
 

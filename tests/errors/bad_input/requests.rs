@@ -62,7 +62,8 @@ async fn analyses(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     };
     let page = world.service.participants.list_counterparts(counterparts.clone()).await.unwrap().into_inner();
     counterparts.page_token = page.next_page_token;
-    vec![
+    let mut requests = matches(world, &people).await;
+    requests.extend([
         of("ParticipantService/ListCounterparts", &counterparts),
         of("ParticipantService/FindPath", &FindPathRequest { source, target, max_depth: 2, filter: filter.clone() }),
         of(
@@ -75,6 +76,26 @@ async fn analyses(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
                 count_participants: true,
             },
         ),
+    ]);
+    requests
+}
+
+/// Requests that compare meetings. The list has a page token: three meetings of these people make three pairs.
+async fn matches(world: &mut World, people: &[String]) -> Vec<(&'static str, DynamicMessage)> {
+    let article = Article { name: world.articles[0].clone(), ..Default::default() };
+    for title in ["first", "second", "third"] {
+        let participations = people.iter().map(|name| make::present(name, name)).collect();
+        let account = Account { participations, date: make::day(2020, 8, 24), ..make::talks(title) };
+        world.service.create_meeting(&article, account).await.unwrap();
+    }
+    let mut duplicates =
+        ListDuplicateMeetingsRequest { filter: "kind = TALKS".into(), page_size: 1, ..Default::default() };
+    let page = world.service.meetings.list_duplicate_meetings(duplicates.clone()).await.unwrap().into_inner();
+    duplicates.page_token = page.next_page_token;
+    let account = base::account(world, "Talks");
+    vec![
+        of("MeetingService/MatchMeetings", &MatchMeetingsRequest { account, article: article.name, page_size: 1 }),
+        of("MeetingService/ListDuplicateMeetings", &duplicates),
     ]
 }
 

@@ -30,6 +30,7 @@ pub const REQUESTS: &[Request] = requests! {
     DeleteArticleRequest DeleteMeetingRequest DeleteParticipantRequest EraseArticleTextRequest FindPathRequest
     GetArticleRequest GetMeetingRequest GetParticipantRequest GetReportRequest IngestStoriesRequest IngestStoryRequest
     ListArticleRevisionsRequest ListArticlesRequest ListChangesRequest ListCounterpartsRequest
+    ListDuplicateMeetingsRequest MatchMeetingsRequest
     ListAuditEventsRequest ListFilterFieldsRequest ListMeetingRevisionsRequest ListMeetingsRequest ListParticipantRevisionsRequest
     ListParticipantsRequest ListReportsRequest ListStatementsRequest MergeMeetingsRequest RetractReportRequest
     SplitMeetingRequest UndeleteArticleRequest UndeleteMeetingRequest UndeleteParticipantRequest UpdateArticleRequest

@@ -24,7 +24,8 @@ use crate::{
     cli::{Clients, EXPORT_RECORD, json, retry},
     pb::{
         AddReportRequest, BindParticipationRequest, CreateArticleRequest, CreateParticipantRequest, ExportRecord,
-        GetMeetingRequest, JudgeParticipantsRequest, Meeting, MergeParticipantsRequest, UpdateMeetingRequest, View, export_record::Record,
+        GetMeetingRequest, JudgeParticipantsRequest, Meeting, MergeParticipantsRequest, UpdateMeetingRequest, View,
+        export_record::Record,
     },
 };
 
@@ -128,7 +129,8 @@ impl Item {
     /// Returns `true` if every other record would fail for the same reason. The role writer may not make decisions, such
     /// as rulings, but may write all other records.
     fn ends_import(&self, status: &Status) -> bool {
-        let is_decision = matches!(self.kind, RecordKind::Decision | RecordKind::Binding | RecordKind::Ruling | RecordKind::Review);
+        let is_decision =
+            matches!(self.kind, RecordKind::Decision | RecordKind::Binding | RecordKind::Ruling | RecordKind::Review);
         retry::is_fatal(status) && !(is_decision && status.code() == Code::PermissionDenied)
     }
 

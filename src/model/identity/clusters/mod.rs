@@ -282,9 +282,7 @@ fn settlement(
     let merges = merge_ranks(nodes.len(), groups, judgements, index);
     let mut settlement = Settlement::default();
     for members in groups.groups() {
-        let order = |a: &usize, b: &usize| {
-            merges[*a].cmp(&merges[*b]).then_with(|| precedence(nodes[*a], nodes[*b]))
-        };
+        let order = |a: &usize, b: &usize| merges[*a].cmp(&merges[*b]).then_with(|| precedence(nodes[*a], nodes[*b]));
         let settled = members.iter().copied().min_by(order).unwrap_or_default();
         for member in members.into_iter().filter(|member| *member != settled) {
             let causes = std::mem::take(&mut causes[member]);

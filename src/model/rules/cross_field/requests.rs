@@ -129,6 +129,13 @@ pub fn add_report_request(request: &pb::AddReportRequest, at: &Path<'_>, out: &m
     }
 }
 
+/// The account must have no `#key`s.
+pub fn match_meetings_request(request: &pb::MatchMeetingsRequest, at: &Path<'_>, out: &mut Violations) {
+    if let Some(account) = &request.account {
+        no_keys(account, &at.field("account"), out);
+    }
+}
+
 /// Refuses `#key`s: they replace resource names inside a story only.
 fn no_keys(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
     let (participations, links) = account_keys(account);

@@ -1,5 +1,7 @@
 //! The record of a meeting as derived from its reports, and its views.
 
+pub mod matching;
+
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDate;
