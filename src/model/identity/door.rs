@@ -22,6 +22,22 @@ pub fn name_key(text: &str) -> String {
         let key: String = kept.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
         return if key.is_empty() { names::key(text) } else { key };
     }
+    let mut key = without_separators(text);
+    // A separator that is gone may leave marks beside each other, which then change places. One more round suffices
+    // for all but odd texts.
+    for _ in 0..MAX_ROUNDS {
+        let next = without_separators(&key);
+        if next == key {
+            break;
+        }
+        key = next;
+    }
+    if key.is_empty() { names::key(text) } else { key }
+}
+
+const MAX_ROUNDS: usize = 4;
+
+fn without_separators(text: &str) -> String {
     let mut key = String::with_capacity(text.len());
     let mut letters = Vec::new();
     for cluster in Clusters::of(text) {
@@ -34,7 +50,7 @@ pub fn name_key(text: &str) -> String {
         compose(&mut letters);
         key.extend(letters.iter().map(|letter| letter.c));
     }
-    if key.is_empty() { names::key(text) } else { key }
+    key
 }
 
 /// The letter that stands for its variants.

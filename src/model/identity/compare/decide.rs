@@ -244,7 +244,7 @@ impl<'a> NamePair<'a> {
         // Common tokens count half if something is left over.
         let weight = |pair: &&Pair| {
             let token = &self.a.tokens[pair.a.0];
-            let is_joined = pair.a.1 + pair.b.1 > 2 && !(self.is_across && !extras.is_empty());
+            let is_joined = pair.a.1 + pair.b.1 > 2 && (extras.is_empty() || !self.is_across);
             match (token.is_common || token.may_miss, has_real_extras, is_joined) {
                 (true, true, _) => 0.5,
                 (_, _, true) => 2.,
@@ -358,7 +358,10 @@ fn may_be_extra(at: usize, longer: &Name, shorter: &Name, matched: &[usize], set
     match setting.family {
         Family::Korean => false,
         Family::Syllables => shorter.tokens.iter().any(is_given) || (is_given(token) && matched.len() >= 3),
-        Family::Iberian => !all_given && !(is_leading && setting.is_son_like),
+        Family::Iberian => {
+            let is_father = is_leading && setting.is_son_like;
+            !is_father && !all_given
+        }
         Family::English => !is_leading && (!is_trailing || token.hyphen),
         Family::Native => {
             let is_second_given = setting.has_double_names && is_given(token) && !is_trailing;
