@@ -20,7 +20,10 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::{audit_event::NewEvent, change, origin::Origin};
+use super::{
+    change,
+    origin::{NewEvent, Origin},
+};
 use crate::{
     model::{
         article::TextHash,
