@@ -14,9 +14,8 @@ use crate::{
     pb::Article,
     store::{
         Store, StoreError, article, article_text,
-        audit_event::NewEvent,
         epoch::{self, KnownHead},
-        origin::Origin,
+        origin::{NewEvent, Origin},
         retention::{self, Retention},
         schema::{migrate::require_known_folding, reindex},
         write::{BatchOutcome, Write, commit::commit},

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use self::refusals::Refusals;
-use crate::{fairness::Caller, model::text::quoted::quoted, store::audit_event::NewEvent};
+use crate::{fairness::Caller, model::text::quoted::quoted, store::origin::NewEvent};
 
 pub use self::writer::run;
 

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::AuditedCall;
 use crate::store::{
-    audit_event::{EventKey, NewEvent},
-    origin::MAX_NAMES,
+    audit_event::EventKey,
+    origin::{MAX_NAMES, NewEvent},
 };
 
 /// The time for which refusals of one kind are one event.

@@ -8,10 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::AuditLog;
 use crate::{
     model::resource::Collection,
-    store::{
-        Store, StoreError,
-        audit_event::{self, NewEvent},
-    },
+    store::{Store, StoreError, audit_event, origin::NewEvent},
 };
 
 /// Interval between runs.

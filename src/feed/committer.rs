@@ -22,9 +22,9 @@ use crate::{
     fairness::{Backlog, Call, Caller, FairQueue, Permit},
     store::{
         Store, StoreError,
-        audit_event::NewEvent,
         change::Position,
         error::log_text,
+        origin::NewEvent,
         retention::{Retention, extend},
         write::{BatchOutcome, Claim, Write, commit::commit},
     },

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{
     StoreError, Tx, change,
     from_row::from_row,
+    origin::NewEvent,
     query::{BoundedQuery, filter, list::PAGE_BYTES},
 };
 use crate::model::query::filter::Filter;
@@ -21,42 +22,6 @@ pub const MAX_EXAMINED: usize = 100_000;
 const OTHER_BYTES: usize = 64;
 /// Maximum number of rows that one statement deletes.
 const DELETE_BATCH: i64 = 10_000;
-
-/// An event to be inserted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NewEvent {
-    /// The caller.
-    pub principal: String,
-    /// The address of the caller.
-    pub peer: String,
-    /// The full name of the method.
-    pub method: String,
-    /// The names, joined by commas, which they do not contain.
-    pub names: String,
-    /// OK, or the reason of the error.
-    pub outcome: String,
-    /// The id of the call.
-    pub request_id: String,
-    /// The number of calls.
-    pub count: i64,
-}
-
-impl NewEvent {
-    /// Prints the event to the log. The reason is left out, because the log has nothing that callers write.
-    pub fn print(&self) {
-        tracing::info!(
-            target: "readout::audit",
-            principal = self.principal,
-            peer = self.peer,
-            method = self.method,
-            names = self.names,
-            outcome = self.outcome,
-            request_id = self.request_id,
-            count = self.count,
-            "audited"
-        );
-    }
-}
 
 /// The key of an event. Keys increase in the order in which events become visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

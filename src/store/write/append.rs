@@ -10,9 +10,8 @@ use crate::{
     model::resource::Collection,
     store::{
         StoreError, Tx,
-        audit_event::NewEvent,
         change::{Appended, IS_JUDGED, IS_SYNCHRONOUS, Kind},
-        origin::{MAX_NAMES, Origin},
+        origin::{MAX_NAMES, NewEvent, Origin},
     },
 };
 

@@ -23,7 +23,10 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 use self::meeting_search::MeetingSearch;
-use super::{audit_event::NewEvent, change, origin::Origin};
+use super::{
+    change,
+    origin::{NewEvent, Origin},
+};
 use crate::{
     model::{
         article::TextHash,
