@@ -30,10 +30,8 @@ use crate::{
         change,
         participant::{
             self,
-            identity::{
-                ChangedRecords, Progress, advance, changed_after, lease, next_participants, replace_duplicates,
-                replace_keys,
-            },
+            identity::{ChangedRecords, Progress, advance, changed_after, lease, next_participants, replace_keys},
+            review::replace_duplicates,
         },
         write::Write,
     },

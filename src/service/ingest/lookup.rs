@@ -8,7 +8,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    meetings::KnownEvents,
+    known_events::KnownEvents,
     validated::{ValidatedReport, ValidatedStory},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
         article_copies::{CopyCandidate, Precedence},
         evidence,
         identity::door_keys,
-        report::{Aliases, content, has_content, participants},
+        report::{content, has_content, participants},
         resource::{Collection, Resource},
     },
     pb::{Article, IngestStoryResponse, Meeting, Participant, Report, article::TextRights},
@@ -252,20 +252,6 @@ impl ChunkLookup {
             participant,
             self.participants.get(&participant).map(|state| state.is_live),
         )
-    }
-
-    /// The participant that one is settled as.
-    pub fn person(&self, id: Uuid) -> Uuid {
-        self.aliases(std::iter::once(id)).get(&id).copied().unwrap_or(id)
-    }
-
-    /// The aliases among these participants.
-    pub fn aliases(&self, participants: impl Iterator<Item = Uuid>) -> Aliases {
-        let alias_of = |id: Uuid| match self.candidates.get(&id) {
-            Some(candidate) => Collection::Participants.id(&candidate.record.merged_into),
-            None => self.participants.get(&id)?.alias_of,
-        };
-        participants.filter_map(|id| Some((id, alias_of(id)?))).collect()
     }
 
     /// Finds stored reports with the same content as reports of these stories, by article and the content hash of the

@@ -5,18 +5,15 @@
 //! meeting of the participants and days was written since the search. So the outcome is that of some order of the
 //! stories, with any number of streams and instances.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, HashMap},
-};
+use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use super::{lookup::ChunkLookup, validated::ValidatedStory};
+use super::{known_events::FoundMeetings, lookup::ChunkLookup, validated::ValidatedStory};
 use crate::{
     model::{
         identity::door_keys,
-        meeting::matching::{Comparison, EventFacts, Level, compare, principals, require_unique},
+        meeting::matching::{EventFacts, Level, compare, principals},
         resource::{Collection, Resource},
         time::dates,
     },
@@ -35,7 +32,7 @@ use crate::{
         },
     },
     store::{
-        Doc, meeting,
+        meeting,
         query::meeting_candidates::{self, CandidateSearch},
         write::{
             Write,
@@ -47,30 +44,10 @@ use crate::{
 /// Maximum number of stored meetings that a report is compared with for its warning, and of their bytes for a chunk.
 const MAX_COMPARED: usize = 16;
 const MAX_COMPARED_BYTES: usize = 2 * 1024 * 1024;
-/// Maximum number of meetings that a warning names.
-const MAX_NAMED: usize = 10;
 /// Maximum number of stored participants that one participant of a story may be, for the search.
 const MAX_NAMESAKES: usize = 4;
 /// Maximum number of meetings of a principal on the days of a report. With more, the report gets a new meeting.
 const MAX_OF_PRINCIPAL: usize = 256;
-
-/// The meetings that the reports of a chunk may describe.
-#[derive(Debug, Default)]
-pub struct KnownEvents {
-    /// Stored meetings, for warnings.
-    candidates: HashMap<Uuid, EventFacts>,
-    /// Results of searches for the meetings that reports are added to.
-    searches: HashMap<SearchKey, FoundMeetings>,
-    /// Meetings that earlier stories of the chunk write.
-    planned: HashMap<Uuid, EventFacts>,
-}
-
-/// The result of a search.
-#[derive(Debug)]
-struct FoundMeetings {
-    search: MeetingSearch,
-    meetings: HashMap<Uuid, (EventFacts, Doc)>,
-}
 
 /// Records that the plan of a story needs and that the lookup does not have.
 #[derive(Debug)]
@@ -175,27 +152,6 @@ impl StoryEvents {
         let reports = story.reports.iter().zip(&self.events).zip(meetings);
         let new = reports.filter(|(_, (_, outcome))| *outcome == Outcome::Created);
         new.filter_map(|((sent, event), _)| lookup.events.warning(&sent.key, event, &own)).collect()
-    }
-}
-
-impl KnownEvents {
-    fn warning(&self, key: &str, event: &EventFacts, own: &BTreeSet<Uuid>) -> Option<String> {
-        let stored = self.candidates.iter().filter(|(id, _)| !self.planned.contains_key(id));
-        let known = stored.chain(&self.planned).filter(|(id, _)| !own.contains(id));
-        let mut found: Vec<(Uuid, Comparison)> = known
-            .map(|(id, facts)| (*id, compare(event, facts)))
-            .filter(|(_, comparison)| comparison.level > Level::No)
-            .collect();
-        require_unique(found.iter_mut().map(|(_, comparison)| comparison));
-        found.sort_by(|(a_id, a), (b_id, b)| {
-            Reverse(a.level).cmp(&Reverse(b.level)).then(b.score.total_cmp(&a.score)).then(a_id.cmp(b_id))
-        });
-        let named = found.iter().take(MAX_NAMED).map(|(id, comparison)| {
-            let level = if comparison.level == Level::Same { "SAME" } else { "CANDIDATE" };
-            format!("{} ({level})", Collection::Meetings.name(*id))
-        });
-        let named: Vec<String> = named.collect();
-        (!named.is_empty()).then(|| format!("report {key:?}: may be the same event as {}", named.join(", ")))
     }
 }
 

@@ -4,6 +4,7 @@
 //! matches the participants of a story, and `plan` turns stories into writes. This file owns the streams: it reads
 //! stories in chunks, writes each chunk as one batch, and returns one outcome per story, in order.
 
+mod known_events;
 mod lookup;
 mod meetings;
 mod participants;

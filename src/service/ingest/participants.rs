@@ -18,6 +18,7 @@ use crate::{
         article_copies::CopyCandidate,
         identity::{door_keys, may_match},
         participant::{MAX_EXTERNAL_IDS, MAX_NAMES, learn, unknown_ids, unknown_names},
+        report::Aliases,
         resource::{Collection, Resource},
     },
     pb::{
@@ -292,6 +293,20 @@ fn stored_matches<'a>(story: &'a ValidatedStory, lookup: &ChunkLookup, article: 
 }
 
 impl ChunkLookup {
+    /// The participant that one is settled as.
+    pub fn person(&self, id: Uuid) -> Uuid {
+        self.aliases(std::iter::once(id)).get(&id).copied().unwrap_or(id)
+    }
+
+    /// The aliases among these participants.
+    pub fn aliases(&self, participants: impl Iterator<Item = Uuid>) -> Aliases {
+        let alias_of = |id: Uuid| match self.candidates.get(&id) {
+            Some(candidate) => Collection::Participants.id(&candidate.record.merged_into),
+            None => self.participants.get(&id)?.alias_of,
+        };
+        participants.filter_map(|id| Some((id, alias_of(id)?))).collect()
+    }
+
     /// The version of a name at which its participants were read.
     fn version(&self, name: &str) -> i64 {
         self.names.get(name).map_or(0, |(version, _)| *version)

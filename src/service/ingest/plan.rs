@@ -207,13 +207,16 @@ fn plan_story(
     Ok(StoryPlan::Complete(answer, Box::new(write)))
 }
 
+/// The stored report with the same content as a report of a story, if any, and its meeting, if it is known.
+type Target<'a> = (Option<&'a Report>, Option<Uuid>);
+
 /// Finds, for each report of a story, the stored report with the same content, if any, and the id of its meeting: that
 /// of the stored report, or the one that the story names.
 fn find_targets<'a>(
     story: &ValidatedStory,
     lookup: &'a ChunkLookup,
     article: Uuid,
-) -> Result<Vec<(Option<&'a Report>, Option<Uuid>)>, ServiceError> {
+) -> Result<Vec<Target<'a>>, ServiceError> {
     let mut targets = Vec::with_capacity(story.reports.len());
     for sent in &story.reports {
         let existing = lookup.reports.get(&(article, sent.report.content_hash.clone()));

@@ -7,7 +7,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::identity::appearances_of;
+use super::identity::appearances::appearances_of;
 use crate::{
     model::{
         identity::{
@@ -28,7 +28,8 @@ use crate::{
         Doc,
         participant::{
             self,
-            identity::{DuplicateKey, DuplicatePair, judged_pairs, list_duplicates, sharing},
+            identity::sharing,
+            review::{DuplicateKey, DuplicatePair, judged_pairs, list_duplicates},
         },
         query::QueryClass,
     },

@@ -25,7 +25,7 @@ use crate::{
     store::{
         audit_event::EventKey,
         change::Position,
-        participant::identity::DuplicateKey,
+        participant::review::DuplicateKey,
         query::{QueryClass, list::Keyset},
         statement::StatementPosition,
     },

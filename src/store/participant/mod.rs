@@ -1,9 +1,10 @@
 //! Participants: docs, and the columns that filters read. `names` has the keys by which stories match them,
-//! `external_ids` their ids elsewhere, `identity` what settles who is one person.
+//! `external_ids` their ids elsewhere, `identity` what settles who is one person, `review` the pairs that curators judge.
 
 mod external_ids;
 pub mod identity;
 mod names;
+pub mod review;
 
 use std::collections::{HashMap, HashSet};
 
@@ -99,7 +100,7 @@ pub(super) async fn update(tx: Tx<'_>, participants: &[Attributed<'_, PutPartici
 /// Writes the index rows of participants.
 pub(super) async fn index(tx: Tx<'_>, participants: &[Attributed<'_, PutParticipant>]) -> Result<(), StoreError> {
     names::index(&mut *tx, participants).await?;
-    identity::index_judgements(tx, participants).await
+    review::index_judgements(tx, participants).await
 }
 
 fn columns(participants: &[Attributed<'_, PutParticipant>]) -> Result<Columns, StoreError> {

@@ -294,10 +294,10 @@ fn records_of_one_participant_are_one_principal() {
 #[test]
 fn require_unique_lowers_several_same_results() {
     let same = compare(&facts(&talks()), &facts(&talks()));
-    let mut one = vec![same.clone()];
+    let mut one = [same.clone()];
     require_unique(one.iter_mut());
     assert_eq!(one[0].level, Level::Same);
-    let mut two = vec![same.clone(), same];
+    let mut two = [same.clone(), same];
     require_unique(two.iter_mut());
     assert!(two.iter().all(|result| result.level == Level::Candidate));
     assert!(two.iter().all(|result| result.reasons.iter().any(|reason| reason.kind() == ReasonKind::NotUnique)));

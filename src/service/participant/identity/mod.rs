@@ -1,6 +1,10 @@
 //! Settles who is one person. [`plan`] reads the participants around some of them, compares them by the rule of
 //! `model::identity`, and returns the aliases that change and the pairs that a curator should judge.
 
+pub mod appearances;
+mod groups;
+mod judgements;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::SystemTime,
@@ -8,23 +12,27 @@ use std::{
 
 use uuid::Uuid;
 
+use self::{
+    appearances::appearances_of,
+    groups::Groups,
+    judgements::{judged, judgements},
+};
 use crate::{
     model::{
         identity::{
             self, Alias, AliasCause, Appearance, CandidateKeys, ClusterNode, Comparison, Context, Edge, Level, Profile,
-            Settlement, Verdict, candidate_keys, clusters, compare,
+            Settlement, candidate_keys, clusters, compare,
         },
-        report::{decode_for_settling, meant_participant},
         resource::{Collection, Deletable, Resource},
-        time::dates,
     },
-    pb::{Participant, Report, judgement},
+    pb::Participant,
     service::{Api, error::ServiceError},
     store::{
-        Doc, StoreError, change,
+        Doc, change,
         participant::{
             self,
-            identity::{DuplicatePair, meeting_counts, reports_of, sharing},
+            identity::{meeting_counts, sharing},
+            review::DuplicatePair,
         },
         write::{Put, PutParticipant},
     },
@@ -269,7 +277,8 @@ impl Surroundings<'_> {
             .filter(|((a, b), _)| is_settled(a) && is_settled(b))
             .map(|((a, b), comparison)| Edge { a: *a, b: *b, level: comparison.level, score: comparison.score })
             .collect();
-        let judgements: Vec<identity::Judgement> = expanded().flat_map(|(id, node)| judgements(*id, node)).collect();
+        let judgements: Vec<identity::Judgement> =
+            expanded().flat_map(|(id, node)| judgements(*id, &node.record)).collect();
         let Settlement { aliases, left_out } = clusters(&nodes, &edges, &judgements);
         let by_participant: HashMap<Uuid, &Alias> = aliases.iter().map(|alias| (alias.participant, alias)).collect();
         let person = |id: Uuid| by_participant.get(&id).map_or(id, |alias| alias.into);
@@ -368,6 +377,7 @@ impl Surroundings<'_> {
     }
 }
 
+/// The two, the smaller one first.
 fn ordered(a: Uuid, b: Uuid) -> (Uuid, Uuid) {
     if a <= b { (a, b) } else { (b, a) }
 }
@@ -380,105 +390,5 @@ fn cluster_node(id: Uuid, node: &Node, reports: u64) -> ClusterNode {
         region: node.record.region_code.clone(),
         external_ids: node.record.external_ids.clone(),
         door_keys: node.profile.door_keys.clone(),
-    }
-}
-
-/// The participants with which a curator has judged or merged a participant.
-fn judged(participant: &Participant) -> impl Iterator<Item = Uuid> {
-    let judged = participant.judgements.iter().flat_map(|judgement| [&judgement.participant, &judgement.other]);
-    let merged = participant.merge.iter().map(|merge| &merge.into);
-    judged.chain(merged).filter(|name| **name != participant.name).filter_map(|name| Collection::Participants.id(name))
-}
-
-/// The judgements on a participant, its merge by hand included.
-fn judgements(id: Uuid, node: &Node) -> Vec<identity::Judgement> {
-    let sequence = |time: Option<prost_types::Timestamp>| {
-        time.map_or(0, |time| time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos)))
-    };
-    // Both participants have a judgement: the smaller one counts.
-    let judged = node.record.judgements.iter().filter(|judgement| judgement.participant == node.record.name);
-    let judged = judged.filter_map(|judgement| {
-        let verdict = match judgement.verdict() {
-            judgement::Verdict::Same => Verdict::Same,
-            judgement::Verdict::Different => Verdict::Different,
-            judgement::Verdict::Unspecified | judgement::Verdict::Withdrawn => return None,
-        };
-        let b = Collection::Participants.id(&judgement.other)?;
-        Some(identity::Judgement { a: id, b, verdict, sequence: sequence(judgement.time), is_merge: false })
-    });
-    let merged = node.record.merge.iter().filter_map(|merge| {
-        let b = Collection::Participants.id(&merge.into)?;
-        let sequence = sequence(merge.time);
-        Some(identity::Judgement { a: id, b, verdict: Verdict::Same, sequence, is_merge: true })
-    });
-    judged.chain(merged).collect()
-}
-
-/// The appearances of participants in reports.
-///
-/// # Errors
-/// `Damaged` for a report that cannot be decoded, or the database fails.
-pub async fn appearances_of(api: &Api, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Appearance>>, ServiceError> {
-    let mut by_id: HashMap<Uuid, Vec<Appearance>> = HashMap::new();
-    for (id, report) in reports_of(api.store.reads(), ids).await? {
-        let damaged = |_| StoreError::Damaged(Collection::Participants.name(id));
-        let report = decode_for_settling(&report).map_err(damaged)?;
-        by_id.entry(id).or_default().extend(appearances(id, &report));
-    }
-    Ok(by_id)
-}
-
-/// The appearances of a participant in a report.
-fn appearances(id: Uuid, report: &Report) -> Vec<Appearance> {
-    let Some(account) = &report.account else { return Vec::new() };
-    let days = account.date.as_ref().and_then(dates::span);
-    let day = |date: chrono::NaiveDate| (date - chrono::NaiveDate::default()).num_days().try_into().ok();
-    let meant: Vec<Option<Uuid>> =
-        account.participations.iter().map(|participation| meant_participant(report, participation)).collect();
-    let mut co_participants: Vec<Uuid> = meant.iter().flatten().copied().filter(|other| *other != id).collect();
-    co_participants.sort_unstable();
-    co_participants.dedup();
-    let own = account.participations.iter().zip(&meant).filter(|(_, meant)| **meant == Some(id));
-    own.map(|(participation, _)| {
-        let office = participation.office.clone().unwrap_or_default();
-        Appearance {
-            title: office.title,
-            organization: office.organization,
-            seniority: office.seniority,
-            first_day: days.and_then(|(first, _)| day(first)),
-            last_day: days.and_then(|(_, last)| day(last)),
-            co_participants: co_participants.clone(),
-        }
-    })
-    .collect()
-}
-
-/// Groups of connected participants.
-#[derive(Default)]
-struct Groups(HashMap<Uuid, Uuid>);
-
-impl Groups {
-    fn root(&mut self, id: Uuid) -> Uuid {
-        let mut root = id;
-        while let Some(parent) = self.0.get(&root).filter(|parent| **parent != root) {
-            root = *parent;
-        }
-        self.0.insert(id, root);
-        root
-    }
-
-    fn join(&mut self, a: Uuid, b: Uuid) {
-        let (a, b) = ordered(self.root(a), self.root(b));
-        self.0.insert(b, a);
-    }
-
-    /// The groups of at least two, each in the order of ids.
-    fn members(&mut self) -> Vec<Vec<Uuid>> {
-        let ids: BTreeSet<Uuid> = self.0.keys().copied().collect();
-        let mut groups: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
-        for id in ids {
-            groups.entry(self.root(id)).or_default().push(id);
-        }
-        groups.into_values().filter(|members| members.len() > 1).collect()
     }
 }
