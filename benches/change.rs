@@ -1,7 +1,7 @@
 //! The cost of a change: bytes on disk, and processor time compared with the same batches without the feed's part.
 
 use readout::{
-    model::{participant::keys, resource::CONTRACT_VERSION},
+    model::{identity::door_keys, resource::CONTRACT_VERSION},
     store::{
         Store,
         epoch::KnownHead,
@@ -82,7 +82,7 @@ async fn microseconds(store: &Store, with_feed: bool) -> f64 {
 async fn commit_bare(pool: &PgPool, batch: &[&Write]) -> sqlx::Result<()> {
     let participants: Vec<_> = batch.iter().flat_map(|write| &write.participants).map(|write| &write.put).collect();
     let names: Vec<_> =
-        participants.iter().flat_map(|put| keys(&put.record).into_iter().map(|key| (key, put.id))).collect();
+        participants.iter().flat_map(|put| door_keys(&put.record).into_iter().map(|key| (key, put.id))).collect();
     let (keys, ids): (Vec<_>, Vec<_>) = names.iter().cloned().unzip();
     let mut sorted = keys.clone();
     sorted.sort_unstable();
@@ -118,8 +118,8 @@ async fn commit_bare(pool: &PgPool, batch: &[&Write]) -> sqlx::Result<()> {
     .fetch_all(&mut *tx)
     .await?;
     sqlx::query(
-        "insert into participant_name (key, participant)
-          select input.key, input.participant
+        "insert into participant_name (key, participant, person)
+          select input.key, input.participant, input.participant
           from unnest($1::text[], $2::uuid[]) as input (key, participant)",
     )
     .bind(keys)

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use tonic_types::ErrorDetails;
 
 use super::*;
+use crate::cli::import::reader::Location;
 
 const ID: &str = "00000000-0000-7000-8000-000000000001";
 
