@@ -12,6 +12,7 @@ mod database;
 pub mod database_url;
 mod feed;
 mod help;
+mod import;
 mod operations;
 mod pools;
 pub mod print_config;
@@ -35,6 +36,7 @@ pub use self::{
     client::Server,
     database::Database,
     feed::Feed,
+    import::{Import, MeetingRule, ParticipantRule},
     operations::Operations,
     pools::Pools,
     secret::Secret,
@@ -192,26 +194,6 @@ impl Default for Service {
             audit: Audit::default(),
         }
     }
-}
-
-/// The options of `import`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Import {
-    /// Files of JSON messages, concatenated or in an array, plain or compressed (gzip, zstd). `-` reads standard input
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    #[command(flatten)]
-    pub server: Server,
-    /// Number of concurrent story streams; an export is imported with 16 concurrent records per stream
-    #[arg(long, env = "READOUT_CONCURRENCY", default_value = "4", value_name = "N",
-        value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub concurrency: u16,
-    /// Format of the totals: text on standard error, or one line of JSON on standard output
-    #[arg(long, env = "READOUT_OUTPUT", default_value = "text")]
-    pub output: Output,
-    /// Print every error instead of the first few of each kind
-    #[arg(long)]
-    pub all_errors: bool,
 }
 
 /// The format of a command's output.

@@ -144,8 +144,16 @@ mod tests {
     /// A method that can write is closed to callers with scopes, or checks the article of its writes.
     #[test]
     fn every_method_with_validate_only_has_the_scope_rule_of_a_write() {
-        let by_article =
-            ["Article", "ArticleText", "CreateMeeting", "AddReport", "RetractReport", "IngestStory", "IngestStories"];
+        let by_article = [
+            "Article",
+            "ArticleText",
+            "CreateMeeting",
+            "AddReport",
+            "RetractReport",
+            "BindParticipation",
+            "IngestStory",
+            "IngestStories",
+        ];
         for service in pb::pool().services().filter(|service| service.package_name() == "readout.v1") {
             for method in service.methods().filter(|method| method.input().get_field_by_name("validate_only").is_some())
             {

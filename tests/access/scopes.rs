@@ -50,7 +50,8 @@ fn update(article: Article, mask: &str) -> UpdateArticleRequest {
 }
 
 fn report(meeting: &str, article: &str, title: &str) -> AddReportRequest {
-    let report = Report { article: article.into(), account: Some(talks(title)), ..Default::default() };
+    let account = pb::Account { participations: vec![named("host", "Somebody")], ..talks(title) };
+    let report = Report { article: article.into(), account: Some(account), ..Default::default() };
     AddReportRequest { meeting: meeting.into(), report: Some(report), ..Default::default() }
 }
 
@@ -104,7 +105,7 @@ impl Desk {
 }
 
 /// A request of each method that writes by an article, in ProtoJSON. Words in capitals stand for records.
-const BY_ARTICLE: [(&str, &str); 10] = [
+const BY_ARTICLE: [(&str, &str); 11] = [
     ("CreateArticle", r#"{"article": {"uri": "NEW", "publisher": {"display_name": "PUBLISHER"}}}"#),
     ("UpdateArticle", r#"{"article": {"name": "ARTICLE", "title": "Talks"}, "update_mask": "title"}"#),
     ("DeleteArticle", r#"{"name": "ARTICLE", "force": true}"#),
@@ -114,6 +115,10 @@ const BY_ARTICLE: [(&str, &str); 10] = [
     (
         "AddReport",
         r#"{"meeting": "MEETING", "report": {"article": "ARTICLE", "account": {"kind": "TALKS", "title": "more"}}}"#,
+    ),
+    (
+        "BindParticipation",
+        r#"{"report": "REPORT", "participation": "host", "participant": "PERSON", "reason": "known"}"#,
     ),
     ("RetractReport", r#"{"name": "REPORT", "reason": "wrong"}"#),
     ("IngestStory", r#"{"story": {"article": {"uri": "NEW", "publisher": {"display_name": "PUBLISHER"}}}}"#),
@@ -129,7 +134,12 @@ async fn records(desk: &Desk, publisher: &str, uri: &str) -> BTreeMap<&'static s
     desk.service.articles.clone().delete_article(with(&desk.free, request)).await.unwrap();
     let meeting = desk.meeting(&desk.free, &article, "first").await.unwrap().name;
     let report = desk.report(&desk.free, &meeting, &article, "second").await.unwrap().name;
+    let participant = Some(make::person("Kerim Veliyev", "AZ"));
+    let request = pb::CreateParticipantRequest { participant, ..Default::default() };
+    let person = desk.service.participants.clone().create_participant(with(&desk.free, request)).await.unwrap();
+    let person = person.into_inner().name;
     [
+        ("PERSON", person),
         ("NEW", format!("{uri}:new")),
         ("PUBLISHER", publisher.to_owned()),
         ("ARTICLE", article),

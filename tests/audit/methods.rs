@@ -18,12 +18,20 @@ use crate::{
 };
 
 /// A request of each method that writes, in ProtoJSON. Words in capitals stand for records of earlier answers.
-const REQUESTS: [(&str, &str, &str); 21] = [
+const REQUESTS: [(&str, &str, &str); 26] = [
     ("CreateArticle", "ARTICLE", r#"{"article": {"uri": "urn:a", "text": "TEXT"}}"#),
     ("CreateArticle", "SECOND", r#"{"article": {"uri": "urn:b"}}"#),
     ("UpdateArticle", "", r#"{"article": {"name": "ARTICLE", "title": "Talks"}, "update_mask": "title"}"#),
+    ("CreateParticipant", "NAMESAKE", r#"{"participant": {"kind": "PERSON", "display_name": "Ri Man-gap"}}"#),
     ("CreateParticipant", "PERSON", r#"{"participant": {"kind": "PERSON", "display_name": "Kerim Veliyev"}}"#),
     ("UpdateParticipant", "", r#"{"participant": {"name": "PERSON", "note": "Minister"}, "update_mask": "note"}"#),
+    ("MergeParticipants", "", r#"{"name": "PERSON", "sources": ["NAMESAKE"], "reason": "WHY"}"#),
+    ("UnmergeParticipant", "", r#"{"name": "NAMESAKE", "reason": "WHY"}"#),
+    (
+        "JudgeParticipants",
+        "",
+        r#"{"participant": "PERSON", "other": "NAMESAKE", "verdict": "DIFFERENT", "reason": "WHY"}"#,
+    ),
     ("DeleteParticipant", "", r#"{"name": "PERSON"}"#),
     ("UndeleteParticipant", "", r#"{"name": "PERSON"}"#),
     (
@@ -39,7 +47,13 @@ const REQUESTS: [(&str, &str, &str); 21] = [
     (
         "AddReport",
         "REPORT",
-        r#"{"meeting": "MEETING", "report": {"article": "SECOND", "account": {"kind": "TALKS", "title": "more"}}}"#,
+        r#"{"meeting": "MEETING", "report": {"article": "SECOND", "account": {"kind": "TALKS", "title": "more",
+            "participations": [{"id": "host", "name_as_written": "Somebody"}]}}}"#,
+    ),
+    (
+        "BindParticipation",
+        "",
+        r#"{"report": "REPORT", "participation": "host", "participant": "PERSON", "reason": "WHY"}"#,
     ),
     (
         "UpdateMeeting",

@@ -217,7 +217,10 @@ async fn export_of_an_imported_export_has_the_same_bytes_and_meetings() {
 async fn export_of_an_empty_service_is_the_header_only() {
     let service = Service::start().await;
     let exported = export(&service).await;
-    assert_eq!((exported.code, exported.stdout.as_str()), (Some(0), "{\"header\":{\"format\":\"readout.v1\"}}\n"));
+    assert_eq!(
+        (exported.code, exported.stdout.as_str()),
+        (Some(0), "{\"header\":{\"format\":\"readout.v1\",\"contractVersion\":5}}\n")
+    );
 }
 
 #[tokio::test]

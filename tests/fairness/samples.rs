@@ -61,6 +61,14 @@ const SAMPLES: &[(&str, &str)] = &[
         r#"{"participant": {"name": "PARTICIPANT", "labels": {"desk": "NUMBER"}}, "update_mask": "labels"}"#,
     ),
     ("ListParticipantRevisions", r#"{"name": "PARTICIPANT"}"#),
+    (
+        "CompareParticipants",
+        r#"{"participant_a": {"kind": "PERSON", "display_name": "Hostile One"},
+            "participant_b": {"kind": "PERSON", "display_name": "Hostile Two"}}"#,
+    ),
+    ("MatchParticipants", r#"{"participant": {"kind": "PERSON", "display_name": "Hostile NUMBER"}}"#),
+    ("ListDuplicates", r#"{"page_size": 100}"#),
+    ("ListJudgements", r#"{"page_size": 100}"#),
     ("ListCounterparts", r#"{"participant": "PARTICIPANT"}"#),
     ("FindPath", r#"{"source": "PARTICIPANT", "target": "OTHER", "max_depth": 6}"#),
 ];

@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 
 use crate::support::{
     Refused, Service,
-    make::{ingest, named, person, story},
+    make::{named, settled_person, story},
 };
 
 impl Service {
@@ -24,7 +24,7 @@ impl Service {
 #[tokio::test]
 async fn binding_moves_one_participation_and_its_statements_and_can_be_withdrawn() {
     let service = Service::start().await;
-    let mut told = story("urn:a", &[person("Yong Il Kim", "KP")]);
+    let mut told = story("urn:a", &[settled_person("Yong Il Kim", "KP")]);
     let account = told.reports[0].account.as_mut().unwrap();
     account.participations.push(named("x", "Somebody"));
     account.statements.push(Statement {
@@ -33,10 +33,10 @@ async fn binding_moves_one_participation_and_its_statements_and_can_be_withdrawn
         speakers: vec!["p0".into()],
         ..Default::default()
     });
-    let answer = service.ingest.clone().ingest_story(ingest(told)).await.unwrap().into_inner();
+    let answer = service.ingest.clone().ingest_story(super::settled(told)).await.unwrap().into_inner();
     let (premier, report, meeting) =
         (&answer.participants[0].name, &answer.meetings[0].report, &answer.meetings[0].meeting);
-    let secretary = service.create_participant(person("Ri Man-gap", "KP")).await.name;
+    let secretary = service.create_participant(settled_person("Ri Man-gap", "KP")).await.name;
     let before = service.meeting(meeting).await.account.unwrap();
 
     let bound = service.bind(report, "p0", &secretary).await.unwrap();
@@ -83,10 +83,10 @@ async fn binding_moves_one_participation_and_its_statements_and_can_be_withdrawn
 #[tokio::test]
 async fn binding_that_cannot_be_made_is_refused() {
     let service = Service::start().await;
-    let answer = service.talks_between("urn:a", &[person("Yong Il Kim", "KP")]).await;
+    let answer = service.talks_between("urn:a", &[settled_person("Yong Il Kim", "KP")]).await;
     let report = &answer.meetings[0].report;
-    let gone = service.create_participant(person("Cat Day", "US")).await.name;
-    let live = service.create_participant(person("Dan Fox", "US")).await.name;
+    let gone = service.create_participant(settled_person("Cat Day", "US")).await.name;
+    let live = service.create_participant(settled_person("Dan Fox", "US")).await.name;
     service.delete_participant(&gone).await.unwrap();
     let unknown = "00000000-0000-0000-0000-000000000001";
     let cases = [

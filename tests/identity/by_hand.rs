@@ -8,19 +8,22 @@ use tonic::Code;
 
 use crate::support::{
     Refused, Service,
-    make::{person, wikidata},
+    make::{settled_person, wikidata},
     metadata_of,
 };
 
 async fn create(service: &Service, name: &str, region: &str) -> String {
-    service.create_participant(person(name, region)).await.name
+    service.create_participant(settled_person(name, region)).await.name
 }
 
 #[tokio::test]
 async fn merge_and_unmerge_leave_everything_as_before() {
     let service = Service::start().await;
-    let a = service.talks_between("urn:a", &[person("Yong Il Kim", "KP"), person("Wen Jiabao", "CN")]).await;
-    let b = service.talks_between("urn:b", &[person("Ri Man-gap", ""), person("Hu Jintao", "CN")]).await;
+    let a = service
+        .talks_between("urn:a", &[settled_person("Yong Il Kim", "KP"), settled_person("Wen Jiabao", "CN")])
+        .await;
+    let b =
+        service.talks_between("urn:b", &[settled_person("Ri Man-gap", ""), settled_person("Hu Jintao", "CN")]).await;
     let (survivor, source) = (&a.participants[0].name, &b.participants[0].name);
     let meeting = &b.meetings[0].meeting;
     let before = service.meeting(meeting).await;
@@ -53,7 +56,7 @@ async fn merge_and_unmerge_leave_everything_as_before() {
 async fn merge_of_participants_that_cannot_be_one_is_refused() {
     let service = Service::start().await;
     let (a, b) = (create(&service, "Ann Lee", "GB").await, create(&service, "Bob Ray", "US").await);
-    let state = Participant { kind: ParticipantKind::State.into(), ..person("Azerbaijan", "AZ") };
+    let state = Participant { kind: ParticipantKind::State.into(), ..settled_person("Azerbaijan", "AZ") };
     let state = service.create_participant(state).await.name;
     let gone = create(&service, "Cat Day", "US").await;
     service.delete_participant(&gone).await.unwrap();
@@ -86,7 +89,7 @@ async fn merge_of_participants_that_cannot_be_one_is_refused() {
 #[tokio::test]
 async fn contradicting_ids_can_be_merged_only_after_a_judgement() {
     let service = Service::start().await;
-    let with_id = |name: &str, id: &str| Participant { external_ids: wikidata(id), ..person(name, "US") };
+    let with_id = |name: &str, id: &str| Participant { external_ids: wikidata(id), ..settled_person(name, "US") };
     let a = service.create_participant(with_id("Ann Lee", "Q1")).await.name;
     let b = service.create_participant(with_id("Anne Lee", "Q2")).await.name;
     let refused = service.merge_participants(&a, &[&b]).await.unwrap_err();

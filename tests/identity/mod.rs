@@ -7,8 +7,9 @@ mod similar;
 mod stories;
 
 use readout::pb::{
-    IngestStoryResponse, JudgeParticipantsRequest, JudgeParticipantsResponse, ListMeetingsRequest,
-    ListParticipantsRequest, MergeParticipantsRequest, Participant, UnmergeParticipantRequest, judgement::Verdict,
+    IngestStoryRequest, IngestStoryResponse, JudgeParticipantsRequest, JudgeParticipantsResponse, ListMeetingsRequest,
+    ListParticipantsRequest, MergeParticipantsRequest, Participant, ParticipantMatching, Story,
+    UnmergeParticipantRequest, judgement::Verdict,
 };
 use tonic::Status;
 
@@ -18,10 +19,15 @@ use crate::support::{
     make::{ingest, story},
 };
 
+/// A request whose participants are settled.
+fn settled(story: Story) -> IngestStoryRequest {
+    IngestStoryRequest { participant_matching: ParticipantMatching::Settled.into(), ..ingest(story) }
+}
+
 impl Service {
     /// Ingests a story of talks between these participants.
     async fn talks_between(&self, uri: &str, participants: &[Participant]) -> IngestStoryResponse {
-        self.ingest.clone().ingest_story(ingest(story(uri, participants))).await.unwrap().into_inner()
+        self.ingest.clone().ingest_story(settled(story(uri, participants))).await.unwrap().into_inner()
     }
 
     /// Waits until a participant is settled as `person`; empty if it stands for itself.

@@ -5,18 +5,22 @@ use readout::pb::{
     ListStatementsRequest, ParticipantMatching, change::Kind,
 };
 
-use super::super::support::{
+use super::settled;
+use crate::support::{
     Service,
-    make::{ingest, person, story},
+    make::{ingest, settled_person, story},
 };
 
 #[tokio::test]
 async fn spellings_of_one_person_are_settled_as_one() {
     let service = Service::start().await;
-    let first = service.talks_between("urn:a", &[person("Sergei Lavrov", "RU"), person("Wang Yi", "CN")]).await;
+    let first =
+        service.talks_between("urn:a", &[settled_person("Sergei Lavrov", "RU"), settled_person("Wang Yi", "CN")]).await;
     let (sergei, wang) = (&first.participants[0].name, &first.participants[1].name);
-    service.talks_between("urn:b", &[person("Sergei Lavrov", "RU")]).await;
-    let second = service.talks_between("urn:c", &[person("Sergey Lavrov", "RU"), person("Ban Ki-moon", "KR")]).await;
+    service.talks_between("urn:b", &[settled_person("Sergei Lavrov", "RU")]).await;
+    let second = service
+        .talks_between("urn:c", &[settled_person("Sergey Lavrov", "RU"), settled_person("Ban Ki-moon", "KR")])
+        .await;
     let (sergey, ban) = (&second.participants[0].name, &second.participants[1].name);
     service.await_person(sergey, sergei).await;
     let meeting = &second.meetings[0].meeting;
@@ -55,7 +59,7 @@ async fn spellings_of_one_person_are_settled_as_one() {
 #[tokio::test]
 async fn statements_of_an_alias_are_found_by_the_settled_person() {
     let service = Service::start().await;
-    let mut told = story("urn:b", &[person("Sergey Lavrov", "RU")]);
+    let mut told = story("urn:b", &[settled_person("Sergey Lavrov", "RU")]);
     let account = told.reports[0].account.as_mut().unwrap();
     account.statements.push(readout::pb::Statement {
         id: "s".into(),
@@ -63,9 +67,10 @@ async fn statements_of_an_alias_are_found_by_the_settled_person() {
         speakers: vec!["p0".into()],
         ..Default::default()
     });
-    let sergei = service.talks_between("urn:a", &[person("Sergei Lavrov", "RU")]).await.participants.remove(0).name;
-    service.talks_between("urn:c", &[person("Sergei Lavrov", "RU")]).await;
-    let sergey = service.ingest.clone().ingest_story(ingest(told)).await.unwrap().into_inner();
+    let sergei =
+        service.talks_between("urn:a", &[settled_person("Sergei Lavrov", "RU")]).await.participants.remove(0).name;
+    service.talks_between("urn:c", &[settled_person("Sergei Lavrov", "RU")]).await;
+    let sergey = service.ingest.clone().ingest_story(settled(told)).await.unwrap().into_inner();
     let sergey = &sergey.participants[0].name;
     service.await_person(sergey, &sergei).await;
     for name in [&sergei, sergey] {
@@ -83,33 +88,43 @@ async fn stories_with_exact_matching_make_no_aliases() {
     let service = Service::start().await;
     let exact = |uri: &str, name: &str| IngestStoryRequest {
         participant_matching: ParticipantMatching::Exact.into(),
-        ..ingest(story(uri, &[person(name, "RU")]))
+        ..ingest(story(uri, &[settled_person(name, "RU")]))
     };
     let ingest = async |request| service.ingest.clone().ingest_story(request).await.unwrap().into_inner();
     ingest(exact("urn:a", "Sergei Lavrov")).await;
     let sergey = ingest(exact("urn:b", "Sergey Lavrov")).await.participants.remove(0).name;
     // A pair that is settled afterwards shows that the job has read the stories before it.
-    let li = service.talks_between("urn:c", &[person("Muhammad Tahir Khan", "PK")]).await.participants.remove(0).name;
-    service.talks_between("urn:d", &[person("Muhammad Tahir Khan", "PK")]).await;
-    let other =
-        service.talks_between("urn:e", &[person("Mohammed Tahir Khan", "PK")]).await.participants.remove(0).name;
+    let li = service
+        .talks_between("urn:c", &[settled_person("Muhammad Tahir Khan", "PK")])
+        .await
+        .participants
+        .remove(0)
+        .name;
+    service.talks_between("urn:d", &[settled_person("Muhammad Tahir Khan", "PK")]).await;
+    let other = service
+        .talks_between("urn:e", &[settled_person("Mohammed Tahir Khan", "PK")])
+        .await
+        .participants
+        .remove(0)
+        .name;
     service.await_person(&other, &li).await;
     assert_eq!(service.participant(&sergey).await.merged_into, "");
     assert_eq!(service.persons(false).await.len(), 3);
 
     // A story with SETTLED matching opens them to the rule.
-    let sergei = service.talks_between("urn:f", &[person("Sergei Lavrov", "RU")]).await.participants.remove(0).name;
-    service.talks_between("urn:g", &[person("Sergey Lavrov", "RU")]).await;
-    service.talks_between("urn:h", &[person("Sergei Lavrov", "RU")]).await;
+    let sergei =
+        service.talks_between("urn:f", &[settled_person("Sergei Lavrov", "RU")]).await.participants.remove(0).name;
+    service.talks_between("urn:g", &[settled_person("Sergey Lavrov", "RU")]).await;
+    service.talks_between("urn:h", &[settled_person("Sergei Lavrov", "RU")]).await;
     service.await_person(&sergey, &sergei).await;
 }
 
 #[tokio::test]
 async fn alias_is_taken_back_when_it_no_longer_follows() {
     let service = Service::start().await;
-    let first = service.talks_between("urn:a", &[person("Sergei Lavrov", "RU")]).await;
-    service.talks_between("urn:b", &[person("Sergei Lavrov", "RU")]).await;
-    let second = service.talks_between("urn:c", &[person("Sergey Lavrov", "RU")]).await;
+    let first = service.talks_between("urn:a", &[settled_person("Sergei Lavrov", "RU")]).await;
+    service.talks_between("urn:b", &[settled_person("Sergei Lavrov", "RU")]).await;
+    let second = service.talks_between("urn:c", &[settled_person("Sergey Lavrov", "RU")]).await;
     let (sergei, sergey) = (&first.participants[0].name, &second.participants[0].name);
     service.await_person(sergey, sergei).await;
     service.await_meeting_of(&second.meetings[0].meeting, sergei).await;

@@ -9,10 +9,14 @@ use std::{
 use flate2::read::GzDecoder;
 use readout::{
     cli::json,
-    pb::{ListParticipantsRequest, Participant, Story},
+    pb::{IngestStoriesRequest, ListParticipantsRequest, Participant, Story},
 };
 
-use crate::support::{Service, make::streamed, story_stream::ingest_all};
+use crate::support::{Service, story_stream::ingest_all};
+
+fn settled(story: Story) -> IngestStoriesRequest {
+    IngestStoriesRequest { story: Some(story), ..Default::default() }
+}
 
 fn stories() -> Vec<Story> {
     let mut text = String::new();
@@ -27,7 +31,7 @@ impl Service {
             .map(|stream| {
                 let client = self.ingest.clone();
                 let own: Vec<Story> = stories.iter().skip(stream).step_by(streams).cloned().collect();
-                tokio::spawn(async move { ingest_all(&client, own.into_iter().map(streamed)).await.len() })
+                tokio::spawn(async move { ingest_all(&client, own.into_iter().map(settled)).await.len() })
             })
             .collect();
         for task in tasks {

@@ -31,6 +31,7 @@ fn of_kind(kind: Kind, participant: Participant) -> Participant {
 }
 
 async fn create(service: &Service, participant: Participant) -> String {
+    let participant = Participant { exact_only: false, ..participant };
     let request = CreateParticipantRequest { participant: Some(participant), ..Default::default() };
     service.participants.clone().create_participant(request).await.unwrap().into_inner().name
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use readout::pb::{
-    Account, Article, Date, DateSpan, ExternalId, IngestStoriesRequest, IngestStoryRequest, Participant, Participation,
-    Story, StoryParticipant, StoryReport,
+    Account, Article, Date, DateSpan, ExternalId, IngestStoriesRequest, IngestStoryRequest, Participant,
+    ParticipantMatching, Participation, Story, StoryParticipant, StoryReport,
     account::{Kind, Status},
     participant::Kind as ParticipantKind,
     participation::Presence,
@@ -17,7 +17,13 @@ pub fn article(uri: &str) -> Article {
     Article { uri: uri.into(), text: TEXT.into(), language_code: "en".into(), ..Default::default() }
 }
 
+/// A person of whom the service makes no alias, so that it has the revisions that a test gives it.
 pub fn person(name: &str, region: &str) -> Participant {
+    Participant { exact_only: true, ..settled_person(name, region) }
+}
+
+/// A person of whom the service may make an alias.
+pub fn settled_person(name: &str, region: &str) -> Participant {
     let kind = ParticipantKind::Person.into();
     Participant { kind, display_name: name.into(), region_code: region.into(), ..Default::default() }
 }
@@ -64,13 +70,16 @@ pub fn story_report(key: &str, participants: &[StoryParticipant]) -> StoryReport
     StoryReport { key: key.into(), account: Some(account), ..Default::default() }
 }
 
+/// A request whose participants are matched by their keys only.
 pub fn ingest(story: Story) -> IngestStoryRequest {
-    IngestStoryRequest { story: Some(story), ..Default::default() }
+    let participant_matching = ParticipantMatching::Exact.into();
+    IngestStoryRequest { story: Some(story), participant_matching, ..Default::default() }
 }
 
 /// A request in a stream of stories.
 pub fn streamed(story: Story) -> IngestStoriesRequest {
-    IngestStoriesRequest { story: Some(story), ..Default::default() }
+    let participant_matching = ParticipantMatching::Exact.into();
+    IngestStoriesRequest { story: Some(story), participant_matching, ..Default::default() }
 }
 
 /// Talks with this participant.

@@ -5,7 +5,7 @@ use std::{fs::File, io::Read, path::PathBuf};
 use flate2::read::GzDecoder;
 use readout::{
     cli::json,
-    pb::{IngestStoriesRequest, Story},
+    pb::{IngestStoriesRequest, ParticipantMatching, Story},
 };
 
 /// The path of a file of the test data.
@@ -33,5 +33,6 @@ pub fn story(line: &str) -> Story {
 
 /// A request in a stream that writes this story.
 pub fn request(story: &Story) -> IngestStoriesRequest {
-    IngestStoriesRequest { story: Some(story.clone()), ..Default::default() }
+    let participant_matching = ParticipantMatching::Exact.into();
+    IngestStoriesRequest { story: Some(story.clone()), participant_matching, ..Default::default() }
 }

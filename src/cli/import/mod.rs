@@ -51,7 +51,7 @@ async fn import(args: &config::Import, clients: &Clients, tally: &Arc<ImportSumm
         let opened = Reader::open(file, &clients.console);
         let mut messages = opened.with_context(|| format!("cannot read {}", file.display()))?;
         match messages.peek().await.and_then(|first| export_header(first.text.as_ref().ok()?)) {
-            None => stories::import(messages, clients, tally, args.concurrency).await?,
+            None => stories::import(messages, clients, tally, args).await?,
             Some(ExportHeader { format, contract_version })
                 if format == EXPORT_FORMAT && contract_version > CONTRACT_VERSION.into() =>
             {

@@ -25,8 +25,12 @@ use crate::{
         Clients, MESSAGE_LIMIT, json,
         retry::{self, CallBackoff},
     },
+    config::{self, MeetingRule, ParticipantRule},
     model::rules::wire_limits::{self, RequestType},
-    pb::{self, ErrorReason, IngestStoriesRequest, IngestStoriesResponse, Story, ingest_stories_response::Outcome},
+    pb::{
+        self, ErrorReason, IngestStoriesRequest, IngestStoriesResponse, ParticipantMatching, Story,
+        ingest_stories_response::Outcome, ingest_story_request::MeetingMatching,
+    },
 };
 
 const REQUEST: &str = "readout.v1.IngestStoriesRequest";
@@ -39,14 +43,21 @@ const WINDOW_BYTES: usize = 8 << 20;
 ///
 /// # Errors
 /// If the service is unreachable, refuses every call, or breaks the protocol.
-pub async fn import(messages: Reader, clients: &Clients, tally: &Arc<ImportSummary>, streams: u16) -> Result<()> {
+pub async fn import(
+    messages: Reader,
+    clients: &Clients,
+    tally: &Arc<ImportSummary>,
+    args: &config::Import,
+) -> Result<()> {
+    let rules = Rules::of(args);
     let messages = Arc::new(Mutex::new(messages));
     let mut workers = JoinSet::new();
-    for _ in 0..streams {
+    for _ in 0..args.concurrency {
         let worker = Worker {
             messages: messages.clone(),
             clients: clients.clone(),
             tally: tally.clone(),
+            rules,
             backoff: clients.backoff(),
             unanswered: VecDeque::new(),
         };
@@ -58,11 +69,34 @@ pub async fn import(messages: Reader, clients: &Clients, tally: &Arc<ImportSumma
     Ok(())
 }
 
+/// The rules of matching, for all stories of an import.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rules {
+    participants: ParticipantMatching,
+    meetings: MeetingMatching,
+}
+
+impl Rules {
+    fn of(args: &config::Import) -> Self {
+        let participants = match args.participant_matching {
+            ParticipantRule::None => ParticipantMatching::None,
+            ParticipantRule::Exact => ParticipantMatching::Exact,
+            ParticipantRule::Settled => ParticipantMatching::Settled,
+        };
+        let meetings = match args.meeting_matching {
+            MeetingRule::None => MeetingMatching::None,
+            MeetingRule::Same => MeetingMatching::Same,
+        };
+        Self { participants, meetings }
+    }
+}
+
 /// A worker with one stream, which it reopens when it breaks.
 struct Worker {
     messages: Arc<Mutex<Reader>>,
     clients: Clients,
     tally: Arc<ImportSummary>,
+    rules: Rules,
     backoff: CallBackoff,
     /// In the order in which they were sent. Answers have the same order.
     unanswered: VecDeque<PendingStory>,
@@ -79,7 +113,7 @@ impl Worker {
         loop {
             // The stream opens with a first story, as the service may wait for it before it responds.
             if self.unanswered.is_empty() {
-                match next_story(&self.messages, &self.tally).await {
+                match next_story(&self.messages, &self.tally, self.rules).await {
                     Some(story) => self.unanswered.push_back(story),
                     None => return Ok(()),
                 }
@@ -128,7 +162,7 @@ impl Worker {
                         self.unanswered.push_back(story);
                     }
                 }
-                story = next_story(&self.messages, &self.tally), if has_more && has_room => match story {
+                story = next_story(&self.messages, &self.tally, self.rules), if has_more && has_room => match story {
                     Some(story) => {
                         send(&story);
                         self.unanswered.push_back(story);
@@ -196,10 +230,10 @@ async fn next_answer(
 }
 
 /// Returns the next well-formed story. Cancel safe.
-async fn next_story(messages: &Mutex<Reader>, tally: &ImportSummary) -> Option<PendingStory> {
+async fn next_story(messages: &Mutex<Reader>, tally: &ImportSummary, rules: Rules) -> Option<PendingStory> {
     loop {
         let message = messages.lock().await.next().await?;
-        match story(message.text) {
+        match story(message.text, rules) {
             Ok((request, bytes)) => return Some(PendingStory { location: message.location, request, bytes }),
             Err(fault) => tally.failed(&message.location, &fault),
         }
@@ -212,12 +246,14 @@ static REQUEST_TYPE: LazyLock<Option<RequestType>> =
 
 /// Converts a message to a request, with its size in bytes. Refuses what the service would refuse before it decodes the
 /// request: that would end the stream, with all of its stories.
-fn story(text: Result<String, Fault>) -> Result<(IngestStoriesRequest, usize), Fault> {
+fn story(text: Result<String, Fault>, rules: Rules) -> Result<(IngestStoriesRequest, usize), Fault> {
     let text = text?;
     let fault = |fault: Fault| fault.about(uri_in(text.as_bytes()).unwrap_or_default());
     let story = json::parse::<Story>("readout.v1.Story", &text);
     let story = story.map_err(|mismatch| fault(Fault::from_mismatch(&mismatch)))?;
-    let request = IngestStoriesRequest { story: Some(story), ..Default::default() };
+    let mut request = IngestStoriesRequest { story: Some(story), ..Default::default() };
+    request.set_participant_matching(rules.participants);
+    request.set_meeting_matching(rules.meetings);
     match request.encoded_len() {
         bytes if bytes > MESSAGE_LIMIT => {
             let problem = format!("takes {bytes} bytes, and a message can have {MESSAGE_LIMIT}: split its reports");

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        meeting::matching::{Comparison, EventFacts, Level, compare, require_unique},
+        meeting::matching::{EventComparison, EventFacts, Level, compare, require_unique},
         resource::Collection,
     },
     store::{
@@ -45,7 +45,7 @@ impl KnownEvents {
     pub fn warning(&self, key: &str, event: &EventFacts, own: &BTreeSet<Uuid>) -> Option<String> {
         let stored = self.candidates.iter().filter(|(id, _)| !self.planned.contains_key(id));
         let known = stored.chain(&self.planned).filter(|(id, _)| !own.contains(id));
-        let mut found: Vec<(Uuid, Comparison)> = known
+        let mut found: Vec<(Uuid, EventComparison)> = known
             .map(|(id, facts)| (*id, compare(event, facts)))
             .filter(|(_, comparison)| comparison.level > Level::No)
             .collect();

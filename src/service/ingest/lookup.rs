@@ -73,7 +73,7 @@ pub struct ChunkLookup {
     /// Ids of participants by external id.
     pub external_ids: HashMap<(String, String), Uuid>,
     /// The participants that these keys and ids lead to, stored or planned.
-    pub candidates: HashMap<Uuid, Candidate>,
+    pub candidates: HashMap<Uuid, KnownParticipant>,
     /// The states of the participants that stories and stored reports name.
     pub participants: HashMap<Uuid, RecordState>,
     /// Meetings that stories add reports to, by id.
@@ -88,7 +88,7 @@ pub struct ChunkLookup {
 
 /// A participant that stories may match.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub struct KnownParticipant {
     /// The participant as the chunk leaves it.
     pub record: Participant,
     /// The stored revision; `None` for a planned participant.
@@ -355,7 +355,7 @@ impl ChunkLookup {
 
     fn add_candidate(&mut self, doc: Doc) -> Result<(), StoreError> {
         let record = canonical(&doc)?;
-        self.candidates.insert(doc.id, Candidate { record, doc: Some(doc) });
+        self.candidates.insert(doc.id, KnownParticipant { record, doc: Some(doc) });
         Ok(())
     }
 }

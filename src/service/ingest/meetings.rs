@@ -148,6 +148,9 @@ impl StoryEvents {
 
     /// Warnings that name the meetings that may be the same event as a report's new meeting.
     pub fn warnings(&self, story: &ValidatedStory, lookup: &ChunkLookup, meetings: &[(Uuid, Outcome)]) -> Vec<String> {
+        if !story.names_candidates {
+            return Vec::new();
+        }
         let own: BTreeSet<Uuid> = meetings.iter().map(|(id, _)| *id).collect();
         let reports = story.reports.iter().zip(&self.events).zip(meetings);
         let new = reports.filter(|(_, (_, outcome))| *outcome == Outcome::Created);
@@ -216,7 +219,7 @@ impl ChunkLookup {
     /// `Damaged` for a record that cannot be decoded, or the database fails.
     pub async fn find_candidates(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
         let mut searches = Vec::new();
-        for story in stories {
+        for story in stories.iter().filter(|story| story.names_candidates) {
             let article = self.article(story);
             let is_stored =
                 |hash: &String| article.is_some_and(|article| self.reports.contains_key(&(article, hash.clone())));

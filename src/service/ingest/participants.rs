@@ -10,7 +10,7 @@ use prost::Message;
 use uuid::Uuid;
 
 use super::{
-    lookup::{Candidate, ChunkLookup},
+    lookup::{ChunkLookup, KnownParticipant},
     validated::ValidatedStory,
 };
 use crate::{
@@ -355,7 +355,7 @@ impl ChunkLookup {
                 self.external_ids.insert((id.scheme.clone(), id.value.clone()), put.id);
             }
             let doc = self.candidates.remove(&put.id).and_then(|candidate| candidate.doc);
-            self.candidates.insert(put.id, Candidate { record: put.record.clone(), doc });
+            self.candidates.insert(put.id, KnownParticipant { record: put.record.clone(), doc });
             self.participants.insert(put.id, RecordState { is_live: true, alias_of: None });
         }
     }

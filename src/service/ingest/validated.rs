@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
+use super::INGEST_STORIES;
 use crate::{
     model::{
         article::{TextHash, take_text},
@@ -32,6 +33,9 @@ pub struct ValidatedStory {
     pub allow_update: bool,
     pub matching: ParticipantMatching,
     pub meeting_matching: MeetingMatching,
+    /// True if the answer names other meetings that may be the same event: their search takes longer than many stories
+    /// of a stream take to be written.
+    pub names_candidates: bool,
     /// The article in its stored form.
     pub article: Article,
     /// The text, even if it may not be stored; empty if none was sent.
@@ -112,6 +116,7 @@ impl ValidatedStory {
             allow_update,
             matching,
             meeting_matching,
+            names_candidates: origin.method != INGEST_STORIES || meeting_matching == MeetingMatching::Same,
             article,
             text,
             text_key,

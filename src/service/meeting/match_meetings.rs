@@ -13,7 +13,7 @@ use crate::{
     model::{
         article::may_store_text,
         meeting::matching::{
-            Comparison, EventFacts, Level, MAX_TEXT_BYTES, VERSION, Words, canonical, compare, require_unique,
+            EventComparison, EventFacts, Level, MAX_TEXT_BYTES, VERSION, Words, canonical, compare, require_unique,
         },
         report::participants,
         resource::Collection,
@@ -93,7 +93,7 @@ async fn load_article(api: &Api, name: String) -> Result<(Article, String), Serv
 }
 
 fn candidate(found: &MeetingMatch) -> Candidate {
-    let Comparison { level, score, reasons } = found.comparison.clone();
+    let EventComparison { level, score, reasons } = found.comparison.clone();
     let meeting = Collection::Meetings.name(found.meeting);
     Candidate { meeting, level: level_of(level).into(), score, reasons }
 }
@@ -111,7 +111,7 @@ pub(super) fn level_of(level: Level) -> meeting_match::Level {
 #[derive(Debug, Clone)]
 pub(super) struct MeetingMatch {
     pub meeting: Uuid,
-    pub comparison: Comparison,
+    pub comparison: EventComparison,
 }
 
 /// SAME first, then the highest score, then the smallest name.

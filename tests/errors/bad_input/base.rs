@@ -96,6 +96,7 @@ pub fn participant(world: &World) -> Option<Participant> {
         parent: world.participants[0].clone(),
         external_ids: external_ids(),
         note: "A remark.".into(),
+        exact_only: true,
         ..Default::default()
     })
 }

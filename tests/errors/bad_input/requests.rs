@@ -7,7 +7,7 @@ use prost_reflect::DynamicMessage;
 use readout::pb::{self, *};
 
 use super::{base, revisions, world::World};
-use crate::support::make;
+use crate::support::{data_dir::eventually, make};
 
 /// Methods such as `ArticleService/GetArticle`, each with a valid request.
 pub async fn all(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
@@ -63,6 +63,7 @@ async fn analyses(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let page = world.service.participants.list_counterparts(counterparts.clone()).await.unwrap().into_inner();
     counterparts.page_token = page.next_page_token;
     let mut requests = matches(world, &people).await;
+    requests.extend(persons(world).await);
     requests.extend([
         of("ParticipantService/ListCounterparts", &counterparts),
         of("ParticipantService/FindPath", &FindPathRequest { source, target, max_depth: 2, filter: filter.clone() }),
@@ -78,6 +79,61 @@ async fn analyses(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         ),
     ]);
     requests
+}
+
+/// Requests on who is one person. The lists have page tokens: there are two judgements, and two pairs to review.
+async fn persons(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
+    let mut named = Vec::new();
+    for (name, region) in
+        [("Sergei Lavrov", "RU"), ("Sergey Lavrov", ""), ("Nikolai Petrov", "RU"), ("Nikolay Petrov", "")]
+    {
+        named.push(world.service.create_participant(make::settled_person(name, region)).await.name);
+    }
+    for other in [2, 3] {
+        let request = JudgeParticipantsRequest {
+            participant: named[0].clone(),
+            other: named[other].clone(),
+            verdict: judgement::Verdict::Different.into(),
+            reason: "why".into(),
+            ..Default::default()
+        };
+        world.service.participants.judge_participants(request).await.unwrap();
+    }
+    let mut judgements = ListJudgementsRequest { participant: named[0].clone(), page_size: 1, ..Default::default() };
+    let page = world.service.participants.list_judgements(judgements.clone()).await.unwrap().into_inner();
+    judgements.page_token = page.next_page_token;
+    let mut duplicates = ListDuplicatesRequest { filter: "kind = PERSON".into(), page_size: 1, ..Default::default() };
+    eventually("two pairs are to be reviewed", async || {
+        let page = world.service.participants.clone().list_duplicates(duplicates.clone()).await.unwrap().into_inner();
+        duplicates.page_token = page.next_page_token;
+        let is_found = !duplicates.page_token.is_empty();
+        if !is_found {
+            duplicates.page_token.clear();
+        }
+        is_found
+    })
+    .await;
+    vec![
+        of("ParticipantService/ListJudgements", &judgements),
+        of("ParticipantService/ListDuplicates", &duplicates),
+        of(
+            "ParticipantService/CompareParticipants",
+            &CompareParticipantsRequest {
+                participant_a: base::participant(world),
+                participant_b: base::participant(world),
+            },
+        ),
+        of(
+            "ParticipantService/MatchParticipants",
+            &MatchParticipantsRequest {
+                participant: base::participant(world),
+                date: Some(Date { year: 2020, month: 8, day: 24 }),
+                organization: "Ministry of Defence".into(),
+                co_participants: named[..2].to_vec(),
+                page_size: 1,
+            },
+        ),
+    ]
 }
 
 /// Requests that compare meetings. The list has a page token: three meetings of these people make three pairs.

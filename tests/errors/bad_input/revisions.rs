@@ -4,6 +4,7 @@ use prost_reflect::DynamicMessage;
 use readout::pb::*;
 
 use super::{base, requests::of, world::World};
+use crate::support::make;
 
 /// Updates of all fields, deletions of records that nothing references, undeletions, and the operations on meetings.
 pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
@@ -12,7 +13,62 @@ pub async fn all(world: &World) -> Vec<(&'static str, DynamicMessage)> {
     let live = [&world.articles[1], &world.participants[1], &world.meetings[1]].map(String::clone);
     let [article, participant, meeting] = world.named_with_etags(live).await;
     let everything = || Some(prost_types::FieldMask { paths: vec!["*".into()] });
+    let first = world.participants[0].clone();
+    let merged = world.service.create_participant(make::person("Ri Man-gap", "KP")).await.name;
+    let request = MergeParticipantsRequest {
+        name: first.clone(),
+        sources: vec![merged.clone()],
+        reason: "why".into(),
+        ..Default::default()
+    };
+    world.service.participants.clone().merge_participants(request).await.unwrap();
+    let source = world.service.create_participant(make::person("Zhao Qizheng", "CN")).await.name;
+    let report = world.service.report(&world.report).await;
     let mut requests = vec![
+        of(
+            "ParticipantService/MergeParticipants",
+            &MergeParticipantsRequest {
+                name: participant.0.clone(),
+                sources: vec![source],
+                reason: "why".into(),
+                etag: participant.1.clone(),
+                request_id: request_id(),
+                validate_only,
+            },
+        ),
+        of(
+            "ParticipantService/UnmergeParticipant",
+            &UnmergeParticipantRequest {
+                etag: world.service.participant(&merged).await.etag,
+                name: merged,
+                reason: "why".into(),
+                request_id: request_id(),
+                validate_only,
+            },
+        ),
+        of(
+            "ParticipantService/JudgeParticipants",
+            &JudgeParticipantsRequest {
+                participant: participant.0.clone(),
+                other: first.clone(),
+                verdict: judgement::Verdict::Same.into(),
+                reason: "why".into(),
+                request_id: request_id(),
+                validate_only,
+            },
+        ),
+        of(
+            "MeetingService/BindParticipation",
+            &BindParticipationRequest {
+                report: report.name.clone(),
+                participation: "somebody".into(),
+                participant: first,
+                reason: "why".into(),
+                etag: report.etag.clone(),
+                request_id: request_id(),
+                validate_only,
+            },
+        ),
         of(
             "ArticleService/UpdateArticle",
             &UpdateArticleRequest {

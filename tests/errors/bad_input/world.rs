@@ -34,13 +34,17 @@ impl World {
             let request = CreateArticleRequest { article: Some(article), ..Default::default() };
             articles.push(service.articles.create_article(request).await.unwrap().into_inner().name);
 
-            let mut participant = Participant { display_name: "Karim Veliyev".into(), ..Default::default() };
+            // The two have one name, and stay two.
+            let mut participant =
+                Participant { display_name: "Karim Veliyev".into(), exact_only: true, ..Default::default() };
             participant.set_kind(Kind::Person);
             let request = CreateParticipantRequest { participant: Some(participant), ..Default::default() };
             participants.push(service.participants.create_participant(request).await.unwrap().into_inner().name);
 
             let statement = Statement { id: "said".into(), text: TEXT.into(), ..Default::default() };
-            let account = Account { title: label.into(), statements: vec![statement], ..Default::default() };
+            let participations = vec![make::named("somebody", "Somebody")];
+            let account =
+                Account { title: label.into(), statements: vec![statement], participations, ..Default::default() };
             let meeting = Meeting { account: Some(account), ..Default::default() };
             let request = CreateMeetingRequest {
                 meeting: Some(meeting),

@@ -26,11 +26,12 @@ macro_rules! requests {
 /// The requests of the contract. A test compares them with the methods.
 pub const REQUESTS: &[Request] = requests! {
     AddReportRequest AggregateMeetingsRequest BatchGetArticlesRequest BatchGetMeetingsRequest
-    BatchGetParticipantsRequest CreateArticleRequest CreateMeetingRequest CreateParticipantRequest
+    BatchGetParticipantsRequest BindParticipationRequest CompareParticipantsRequest CreateArticleRequest CreateMeetingRequest CreateParticipantRequest
     DeleteArticleRequest DeleteMeetingRequest DeleteParticipantRequest EraseArticleTextRequest FindPathRequest
     GetArticleRequest GetMeetingRequest GetParticipantRequest GetReportRequest IngestStoriesRequest IngestStoryRequest
     ListArticleRevisionsRequest ListArticlesRequest ListChangesRequest ListCounterpartsRequest
-    ListDuplicateMeetingsRequest MatchMeetingsRequest
+    JudgeParticipantsRequest ListDuplicateMeetingsRequest ListDuplicatesRequest ListJudgementsRequest
+    MatchMeetingsRequest MatchParticipantsRequest MergeParticipantsRequest UnmergeParticipantRequest
     ListAuditEventsRequest ListFilterFieldsRequest ListMeetingRevisionsRequest ListMeetingsRequest ListParticipantRevisionsRequest
     ListParticipantsRequest ListReportsRequest ListStatementsRequest MergeMeetingsRequest RetractReportRequest
     SplitMeetingRequest UndeleteArticleRequest UndeleteMeetingRequest UndeleteParticipantRequest UpdateArticleRequest

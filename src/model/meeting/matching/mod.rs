@@ -60,14 +60,14 @@ pub enum Level {
 
 /// A comparison with its explanation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Comparison {
+pub struct EventComparison {
     pub level: Level,
     /// The sum of the weights of the reasons: 0 to 1.
     pub score: f64,
     pub reasons: Vec<Reason>,
 }
 
-impl Comparison {
+impl EventComparison {
     fn no() -> Self {
         Self { level: Level::No, score: 0.0, reasons: Vec::new() }
     }
@@ -86,17 +86,17 @@ impl Comparison {
 }
 
 /// Compares two accounts. The level and the score are the same in both directions.
-pub fn compare(a: &EventFacts, b: &EventFacts) -> Comparison {
-    let mut result = Comparison { level: Level::Same, ..Comparison::no() };
-    let (Some(a_days), Some(b_days)) = (&a.days, &b.days) else { return Comparison::no() };
+pub fn compare(a: &EventFacts, b: &EventFacts) -> EventComparison {
+    let mut result = EventComparison { level: Level::Same, ..EventComparison::no() };
+    let (Some(a_days), Some(b_days)) = (&a.days, &b.days) else { return EventComparison::no() };
     let apart = a_days.apart(b_days);
     let is_full = [a_days, b_days].iter().all(|days| days.precision == Precision::Full);
     if apart > 1 || (apart == 1 && !is_full) {
-        return Comparison::no();
+        return EventComparison::no();
     }
     compare_dates(&mut result, a_days, b_days);
     if !compare_principals(&mut result, a, b, apart == 1) {
-        return Comparison::no();
+        return EventComparison::no();
     }
     let kinds_differ = compare_kinds(&mut result, a.kind, b.kind);
     let is_call = |kind: Kind| matches!(kind, Kind::PhoneCall | Kind::VideoCall);
@@ -114,7 +114,7 @@ pub fn compare(a: &EventFacts, b: &EventFacts) -> Comparison {
     let has_equal_principals = a.principals == b.principals;
     let may_contradict = apart == 0 && is_full && has_equal_principals && a.principals.len() > 1;
     if contradictions > 1 || (contradictions == 1 && !may_contradict) {
-        return Comparison::no();
+        return EventComparison::no();
     }
     let is_visit = a.kind == Kind::Visit && b.kind == Kind::Visit;
     if a.principals.len().min(b.principals.len()) == 1 && !(is_visit && agreement == Agreement::Locality) {
@@ -131,14 +131,14 @@ pub fn compare(a: &EventFacts, b: &EventFacts) -> Comparison {
     result
 }
 
-impl Comparison {
+impl EventComparison {
     fn doubt_with(&mut self, kind: ReasonKind, values: (&str, &str)) {
         self.level = self.level.min(Level::Candidate);
         self.add(kind, values, 0.0);
     }
 }
 
-fn compare_dates(result: &mut Comparison, a: &Days, b: &Days) {
+fn compare_dates(result: &mut EventComparison, a: &Days, b: &Days) {
     let values = (a.text.as_str(), b.text.as_str());
     let all = [a, b];
     let is_sure = all.iter().all(|days| days.precision == Precision::Full && !days.is_inferred);
@@ -163,7 +163,7 @@ fn compare_dates(result: &mut Comparison, a: &Days, b: &Days) {
 
 /// Compares the principals. False if they are not those of one event: neither equal, nor all of one side among those of
 /// the other. A single principal says little on another day, and next to others; so do extra principals on another day.
-fn compare_principals(result: &mut Comparison, a: &EventFacts, b: &EventFacts, is_next_day: bool) -> bool {
+fn compare_principals(result: &mut EventComparison, a: &EventFacts, b: &EventFacts, is_next_day: bool) -> bool {
     let shared = a.principals.intersection(&b.principals).count();
     let is_equal = a.principals == b.principals;
     let is_part = shared == a.principals.len().min(b.principals.len());
@@ -189,7 +189,7 @@ fn compare_principals(result: &mut Comparison, a: &EventFacts, b: &EventFacts, i
 }
 
 /// Compares the kinds. True if they differ.
-fn compare_kinds(result: &mut Comparison, a: Kind, b: Kind) -> bool {
+fn compare_kinds(result: &mut EventComparison, a: Kind, b: Kind) -> bool {
     let values = (a.as_str_name(), b.as_str_name());
     match (a, b) {
         (Kind::Unspecified, _) | (_, Kind::Unspecified) => false,
@@ -210,7 +210,7 @@ fn may_be_one(a: Status, b: Status) -> bool {
     stated(a) == stated(b)
 }
 
-fn compare_texts(result: &mut Comparison, a: &EventFacts, b: &EventFacts) {
+fn compare_texts(result: &mut EventComparison, a: &EventFacts, b: &EventFacts) {
     let likeness = a.words.likeness(&b.words);
     if likeness > 0.0 {
         result.add(ReasonKind::LikeText, ("", ""), TEXT_WEIGHT * likeness);
@@ -223,8 +223,8 @@ fn compare_texts(result: &mut Comparison, a: &EventFacts, b: &EventFacts) {
 }
 
 /// Lowers all SAME results of one account to CANDIDATE if there are several: it is not known which one is meant.
-pub fn require_unique<'a>(results: impl Iterator<Item = &'a mut Comparison>) {
-    let mut same: Vec<&mut Comparison> = results.filter(|result| result.level == Level::Same).collect();
+pub fn require_unique<'a>(results: impl Iterator<Item = &'a mut EventComparison>) {
+    let mut same: Vec<&mut EventComparison> = results.filter(|result| result.level == Level::Same).collect();
     if same.len() > 1 {
         same.iter_mut().for_each(|result| result.doubt(ReasonKind::NotUnique));
     }

@@ -1,4 +1,4 @@
-//! Groups of connected participants.
+//! AliasGroups of connected participants.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::ordered;
 
-/// Groups of connected participants.
+/// AliasGroups of connected participants.
 #[derive(Default)]
-pub struct Groups(HashMap<Uuid, Uuid>);
+pub struct AliasGroups(HashMap<Uuid, Uuid>);
 
-impl Groups {
+impl AliasGroups {
     /// The participant that stands for the group of one.
     pub fn root(&mut self, id: Uuid) -> Uuid {
         let mut root = id;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use self::{
     appearances::appearances_of,
-    groups::Groups,
+    groups::AliasGroups,
     judgements::{judged, judgements},
 };
 use crate::{
@@ -240,7 +240,7 @@ impl Surroundings<'_> {
     /// Compares all pairs of each small component, so that contradictions are known between participants without a
     /// common key.
     fn compare_components(&mut self) {
-        let mut groups = Groups::default();
+        let mut groups = AliasGroups::default();
         for ((a, b), comparison) in &self.pairs {
             if comparison.level == Level::Confident {
                 groups.join(*a, *b);
@@ -290,7 +290,7 @@ impl Surroundings<'_> {
     /// The next revisions of the participants that change, in groups that are connected by an alias before or after.
     fn changes(&self, aliases: &HashMap<Uuid, &Alias>, kind: change::Kind) -> Result<Vec<AliasGroup>, ServiceError> {
         let now = SystemTime::now();
-        let mut groups = Groups::default();
+        let mut groups = AliasGroups::default();
         let mut puts: BTreeMap<Uuid, PutParticipant> = BTreeMap::new();
         for (id, node) in self.nodes.iter().filter(|(_, node)| node.is_expanded || node.record.is_deleted()) {
             let alias = aliases.get(id).filter(|_| !node.record.is_deleted());

@@ -1,7 +1,7 @@
 //! The scan counts whatever the decoder stores, and does not depend on the chunks of a message.
 
 use proptest::{collection::vec, prelude::*, sample::Index};
-use prost::Message;
+use prost::{Message, encoding::decode_varint};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 
 use super::{
@@ -49,6 +49,36 @@ fn count(message: &DynamicMessage) -> usize {
         }
     }
     message.fields().map(|(_, value)| of_value(value)).sum()
+}
+
+/// True if a pair of a map has another wire type than that of a message, at any depth. The decoder of the service refuses
+/// it, so that the count ends there. A dynamic message takes it for a pair.
+fn has_map_of_another_wire_type(of: &MessageDescriptor, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        let Ok(key) = decode_varint(&mut bytes) else { return false };
+        let field = of.get_field((key >> 3) as u32);
+        if field.as_ref().is_some_and(FieldDescriptor::is_map) && key & 7 != 2 {
+            return true;
+        }
+        let length = match key & 7 {
+            0 if decode_varint(&mut bytes).is_ok() => 0,
+            1 => 8,
+            2 => decode_varint(&mut bytes).unwrap_or(u64::MAX),
+            5 => 4,
+            _ => return false,
+        };
+        let Some((content, rest)) = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length))
+        else {
+            return false;
+        };
+        if let (2, Some(Kind::Message(part))) = (key & 7, field.map(|field| field.kind()))
+            && has_map_of_another_wire_type(&part, content)
+        {
+            return true;
+        }
+        bytes = rest;
+    }
+    false
 }
 
 /// Any message of a type, with up to three items in each list.
@@ -119,7 +149,8 @@ proptest! {
         let measured = check(*request, &split(&bytes, &at));
         prop_assert_eq!(&measured, &check(*request, &[&bytes]));
         if let (Ok(decoded), Ok(measured)) = (DynamicMessage::decode(descriptor(name), bytes.as_slice()), measured) {
-            prop_assert!(measured.items >= count(&decoded), "{name}: {} items, counted {}", count(&decoded), measured.items);
+            let is_read_alike = !has_map_of_another_wire_type(&descriptor(name), &bytes);
+            prop_assert!(!is_read_alike || measured.items >= count(&decoded), "{name}: {bytes:02x?}");
         }
     }
 }
