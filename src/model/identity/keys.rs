@@ -28,7 +28,7 @@ const MAX_TOKENS: usize = 6;
 /// The candidate keys of a participant, sorted and without duplicates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CandidateKeys {
-    /// Of pairs of tokens, and of whole names. Participants that [`super::compare`] calls confident share a key, but for
+    /// Of pairs of tokens, and of whole names. Participants that [`super::compare()`] calls confident share a key, but for
     /// rare spellings.
     pub pairs: Vec<i64>,
     /// Of single tokens: for participants without a pair in common. The rarest are the most useful.
