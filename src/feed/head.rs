@@ -199,11 +199,12 @@ impl Feed {
 }
 
 impl Feed {
-    /// Waits until the feed has a change after this position, for at most `timeout`.
-    pub async fn await_change_after(&self, number: i64, timeout: Duration) {
+    /// Waits until the feed has another head than this, in this epoch or a later one.
+    pub async fn await_other_head(&self, known: &Position) {
         let mut heads = self.0.head.subscribe();
-        // Without a change in time there is nothing to wait for.
-        let _ = time::timeout(timeout, heads.wait_for(|head| head.bounds.head > number)).await;
+        let is_other = |head: &Head| head.bounds.epoch != known.epoch || head.bounds.head > known.number;
+        // The sender is part of the feed: the wait ends with a head only.
+        let _ = heads.wait_for(is_other).await;
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
         write::WritePlan,
     },
     store::{
-        change,
+        change::{self, Position},
         participant::{
             self,
             identity::{ChangedRecords, Progress, advance, changed_after, lease, next_participants, replace_keys},
@@ -39,7 +39,7 @@ use crate::{
 
 /// The lease of the work. Each step renews it.
 const LEASE: Duration = Duration::from_secs(3);
-/// Interval between attempts to take the lease, and between polls of the feed.
+/// Interval between attempts to take the lease.
 const POLL: Duration = Duration::from_secs(1);
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_secs(1);
@@ -59,9 +59,9 @@ pub async fn run(api: Api) {
     let instance = Uuid::now_v7();
     loop {
         match step(&api, instance).await {
-            Ok(Step::Idle(position)) => api.feed.await_change_after(position, POLL).await,
-            Ok(Step::Worked(elapsed)) => time::sleep((elapsed * PAUSE_FACTOR).min(MAX_PAUSE)).await,
-            Ok(Step::NotHeld) => time::sleep(POLL).await,
+            Ok(JobStep::Idle(position)) => api.feed.await_other_head(&position).await,
+            Ok(JobStep::Worked(elapsed)) => time::sleep((elapsed * PAUSE_FACTOR).min(MAX_PAUSE)).await,
+            Ok(JobStep::NotHeld) => time::sleep(POLL).await,
             Err(error) => {
                 let reason = reason_of(&error.into());
                 tracing::warn!(reason, "participants could not be settled; trying again later");
@@ -71,20 +71,20 @@ pub async fn run(api: Api) {
     }
 }
 
-enum Step {
+enum JobStep {
     /// Nothing has changed since this position.
-    Idle(i64),
+    Idle(Position),
     /// The step did something, for this long.
     Worked(Duration),
     /// Another instance does the work.
     NotHeld,
 }
 
-async fn step(api: &Api, instance: Uuid) -> Result<Step, ServiceError> {
+async fn step(api: &Api, instance: Uuid) -> Result<JobStep, ServiceError> {
     let begun = Instant::now();
     let head = change::state(api.store.reads()).await?.0;
     let Some(progress) = lease(api.store.writes(), instance, LEASE.as_secs_f64()).await? else {
-        return Ok(Step::NotHeld);
+        return Ok(JobStep::NotHeld);
     };
     let is_current = progress.version == RULE_VERSION
         && progress.epoch == *head.epoch
@@ -105,14 +105,16 @@ async fn step(api: &Api, instance: Uuid) -> Result<Step, ServiceError> {
         (true, None) => {
             let ChangedRecords { last, participants, appeared } =
                 changed_after(api.store.reads(), progress.position, CHANGES).await?;
-            let Some(last) = last else { return Ok(Step::Idle(progress.position)) };
+            let Some(last) = last else {
+                return Ok(JobStep::Idle(Position { epoch: head.epoch, number: progress.position }));
+            };
             settle(api, &participants, &appeared).await?;
             Progress { position: last, ..progress.clone() }
         }
     };
     // If another instance has advanced meanwhile, it has settled the same.
     advance(api.store.writes(), &progress, &next).await?;
-    Ok(Step::Worked(begun.elapsed()))
+    Ok(JobStep::Worked(begun.elapsed()))
 }
 
 /// Settles participants that have changed, and those that have appeared in further reports.

@@ -164,6 +164,8 @@ async fn a_read_that_a_standby_ends_is_repeated_and_then_refused_as_unavailable(
     let known = services.primary.add_person("Known").await.0;
     let client = Client::new(services.standby.channel().await);
     eventually("the participant is replayed", async || read(&client, &known).await.is_ok()).await;
+    // A job that reads on the primary would keep the rows.
+    services.primary.await_rest().await;
     execute(&pair.primary.database(), SLOW_READS).await;
     eventually("the view is replayed", async || {
         let views = "select count(*) from pg_views where viewname = 'participant'";

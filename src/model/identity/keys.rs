@@ -7,7 +7,7 @@
 use super::{
     fold::Script,
     given_names,
-    name::{Name, Token},
+    name::{Name, NameToken},
     profile::Profile,
     sound::{self, Sound},
 };
@@ -75,7 +75,7 @@ fn push_organization(name: &Name, pairs: &mut Vec<Ranked>, singles: &mut Vec<Ran
 }
 
 /// A token, or a run of tokens that may be written together.
-struct Part {
+struct WordPart {
     /// The tokens that it covers, as bits.
     covers: u32,
     rank: usize,
@@ -84,15 +84,15 @@ struct Part {
 
 fn push_person(name: &Name, pairs: &mut Vec<Ranked>, singles: &mut Vec<Ranked>) {
     let tokens = split_syllables(name);
-    let tokens: Vec<&Token> = tokens.iter().filter(|token| !token.is_initial).take(MAX_TOKENS).collect();
-    let mut parts: Vec<Part> = Vec::new();
+    let tokens: Vec<&NameToken> = tokens.iter().filter(|token| !token.is_initial).take(MAX_TOKENS).collect();
+    let mut parts: Vec<WordPart> = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         let rank = usize::from(token.may_miss) * 2;
-        parts.push(Part { covers: 1 << at, rank, variants: variants(&token.sounds, Some(token)) });
+        parts.push(WordPart { covers: 1 << at, rank, variants: variants(&token.sounds, Some(token)) });
         if let Some(next) = tokens.get(at + 1) {
             let mut sounds = token.sounds.clone();
             next.sounds.iter().for_each(|sound| sound::push(&mut sounds, sound.0));
-            parts.push(Part { covers: 3 << at, rank: 2, variants: variants(&sounds, None) });
+            parts.push(WordPart { covers: 3 << at, rank: 2, variants: variants(&sounds, None) });
         }
     }
     for (at, part) in parts.iter().enumerate() {
@@ -111,7 +111,7 @@ fn push_person(name: &Name, pairs: &mut Vec<Ranked>, singles: &mut Vec<Ranked>) 
     }
 }
 
-fn push_pair(part: &Part, other: &Part, pairs: &mut Vec<Ranked>) {
+fn push_pair(part: &WordPart, other: &WordPart, pairs: &mut Vec<Ranked>) {
     for (rank, variant) in part.variants.iter().enumerate() {
         for (other_rank, second) in other.variants.iter().enumerate() {
             let (low, high) = if variant <= second { (variant, second) } else { (second, variant) };
@@ -121,7 +121,7 @@ fn push_pair(part: &Part, other: &Part, pairs: &mut Vec<Ranked>) {
 }
 
 /// The tokens of a name. A name in Han or Hangul without spaces is split behind the family name.
-fn split_syllables(name: &Name) -> Vec<Token> {
+fn split_syllables(name: &Name) -> Vec<NameToken> {
     let [token] = &name.tokens[..] else { return name.tokens.clone() };
     let is_native = matches!(token.script, Script::Han | Script::Hangul) && (2..=4).contains(&token.length);
     if !is_native {
@@ -131,7 +131,7 @@ fn split_syllables(name: &Name) -> Vec<Token> {
 }
 
 /// The variants of a token: by its consonants, and by the groups of a given name.
-fn variants(sounds: &[Sound], token: Option<&Token>) -> Vec<String> {
+fn variants(sounds: &[Sound], token: Option<&NameToken>) -> Vec<String> {
     let mut variants = skeletons(sounds, MAX_CONSONANTS);
     variants.truncate(MAX_VARIANTS);
     let groups = token.map_or(&[][..], |token| token.groups);

@@ -12,7 +12,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Name {
     pub door: String,
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<NameToken>,
     /// The generation, and the ordinal of a ruler.
     pub generation: Option<u8>,
     pub ordinal: Option<u8>,
@@ -22,7 +22,7 @@ pub struct Name {
 
 /// A word of a name that is compared.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Token {
+pub struct NameToken {
     pub text: String,
     pub expanded: String,
     pub sounds: Vec<Sound>,
@@ -120,7 +120,7 @@ impl Name {
 }
 
 /// The tokens of a name: its words without titles and particles.
-fn tokens(words: &[Word], region: &str) -> Vec<Token> {
+fn tokens(words: &[Word], region: &str) -> Vec<NameToken> {
     let is_filler = |at: usize| {
         let word = &words[at];
         let two = words.len() == 2 && at == 0 && !word.hyphen;
@@ -135,10 +135,10 @@ fn tokens(words: &[Word], region: &str) -> Vec<Token> {
     }
     drop_titles(words, region, &mut kept);
     move_given_first(words, &mut kept);
-    let mut tokens: Vec<Token> = Vec::with_capacity(kept.len());
+    let mut tokens: Vec<NameToken> = Vec::with_capacity(kept.len());
     for &at in &kept {
         let before = at.checked_sub(1).map(|before| &words[before]);
-        let mut token = Token::of_region(&words[at], region);
+        let mut token = NameToken::of_region(&words[at], region);
         token.may_miss |= region == "SE" && before.is_some_and(|before| before.text == "i" && before.lower);
         if at.checked_sub(1).is_some_and(is_filler) {
             token.has_article = before.is_some_and(|before| vocab::is_article(&before.text) || words[at].hyphen);
@@ -204,19 +204,19 @@ fn drop_titles(words: &[Word], region: &str, kept: &mut Vec<usize>) {
 
 /// Adds a token. "Abdulaziz" becomes "abd" and "aziz", as in "Abdul Aziz"; an article at the front of an Arabic word is
 /// taken off.
-fn push_token(mut token: Token, tokens: &mut Vec<Token>) {
+fn push_token(mut token: NameToken, tokens: &mut Vec<NameToken>) {
     if token.script == Script::Latin {
         let rest = ["abdul", "abdel", "abdal", "abdol"].into_iter().find_map(|prefix| token.text.strip_prefix(prefix));
         match rest {
-            Some("") => token = Token { may_miss: false, ..Token::of(&plain_word("abd")) },
+            Some("") => token = NameToken { may_miss: false, ..NameToken::of(&plain_word("abd")) },
             Some(rest) if rest.len() >= 3 && !rest.starts_with("la") => {
                 let rest = plain_word(rest);
-                tokens.push(Token {
+                tokens.push(NameToken {
                     hyphen: token.hyphen,
                     is_father: token.is_father,
-                    ..Token::of(&plain_word("abd"))
+                    ..NameToken::of(&plain_word("abd"))
                 });
-                return tokens.push(Token::of(&rest));
+                return tokens.push(NameToken::of(&rest));
             }
             _ => {}
         }
@@ -226,7 +226,7 @@ fn push_token(mut token: Token, tokens: &mut Vec<Token>) {
         && let Some(rest) = token.text.strip_prefix("ال")
     {
         let word = fold::words(rest).into_iter().next();
-        token = word.map_or(token, |word| Token { has_article: true, ..Token::of(&word) });
+        token = word.map_or(token, |word| NameToken { has_article: true, ..NameToken::of(&word) });
     }
     tokens.push(token);
 }
@@ -235,7 +235,7 @@ fn plain_word(text: &str) -> Word {
     fold::words(text).into_iter().next().expect("a word of letters")
 }
 
-impl Token {
+impl NameToken {
     /// The token of a word, without the endings of the region's language.
     fn of_region(word: &Word, region: &str) -> Self {
         let endings: &[&str] = match region {
@@ -246,9 +246,9 @@ impl Token {
         };
         let stem = endings.iter().find_map(|ending| word.text.strip_suffix(ending)).filter(|stem| stem.len() >= 4);
         let mut token = match (stem, region, word.text.as_str()) {
-            (Some(stem), ..) => Token { hyphen: word.hyphen, ..Token::of(&plain_word(stem)) },
-            (None, "MY", "ab") => Token::of(&plain_word("abd")),
-            _ => Token::of(word),
+            (Some(stem), ..) => NameToken { hyphen: word.hyphen, ..NameToken::of(&plain_word(stem)) },
+            (None, "MY", "ab") => NameToken::of(&plain_word("abd")),
+            _ => NameToken::of(word),
         };
         // The ending of masculine names in Latvian.
         if region == "LV" && token.length > 4 && token.text.ends_with('s') && token.script == Script::Latin {

@@ -15,9 +15,12 @@ use super::{
 use crate::support::raw;
 
 /// Fields whose only rule is `ignore`: the rules of their message are not, or not all, checked with the request.
-const IGNORED: [&str; 5] = [
+const IGNORED: [&str; 7] = [
     // Part of an export line, which no method accepts.
+    "ExportJudgement.verdict",
     "ExportReview.review",
+    // Part of a field that only the service sets.
+    "Judgement.verdict",
     "StoryParticipant.participant",
     "UpdateArticleRequest.article",
     "UpdateMeetingRequest.meeting",

@@ -1,7 +1,7 @@
 //! Aligns the tokens of two names.
 
 use super::{
-    super::name::{Name, Token},
+    super::name::{Name, NameToken},
     ReasonKind,
     tokens::{self, STRONG, STRONG_ACROSS, SURE_ACROSS, Spelling, TokenMatch},
 };
@@ -73,7 +73,7 @@ fn mask((from, length): (usize, usize)) -> u32 {
 }
 
 /// Runs of two or three free tokens of `parts` that are one free token of `whole`.
-fn joined(parts: &[Token], whole: &[Token], used_parts: u32, used_whole: u32, spelling: Spelling) -> Vec<Pair> {
+fn joined(parts: &[NameToken], whole: &[NameToken], used_parts: u32, used_whole: u32, spelling: Spelling) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for length in [2, 3] {
         for from in 0..parts.len().saturating_sub(length - 1) {
@@ -91,7 +91,7 @@ fn joined(parts: &[Token], whole: &[Token], used_parts: u32, used_whole: u32, sp
     pairs
 }
 
-fn compare_joined(run: &[Token], token: &Token, spelling: Spelling) -> Option<TokenMatch> {
+fn compare_joined(run: &[NameToken], token: &NameToken, spelling: Spelling) -> Option<TokenMatch> {
     let length: usize = run.iter().map(|part| part.text.len()).sum();
     if token.is_initial || length.abs_diff(token.text.len()) > 4 && run[0].script == token.script {
         return None;
@@ -105,7 +105,8 @@ fn compare_joined(run: &[Token], token: &Token, spelling: Spelling) -> Option<To
     }
     let mut sounds = Vec::new();
     run.iter().flat_map(|part| &part.sounds).for_each(|sound| super::super::sound::push(&mut sounds, sound.0));
-    let whole = Token { text, sounds, length, expanded: String::new(), groups: &[], gender: None, ..run[0].clone() };
+    let whole =
+        NameToken { text, sounds, length, expanded: String::new(), groups: &[], gender: None, ..run[0].clone() };
     let strong = if whole.script == token.script { STRONG } else { SURE_ACROSS };
     tokens::compare(&whole, token, spelling).filter(|matched| matched.value >= strong)
 }

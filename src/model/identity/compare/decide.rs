@@ -4,7 +4,7 @@ use super::{
     super::{
         fold::Script,
         given_names,
-        name::{Name, Token},
+        name::{Name, NameToken},
         profile::Profile,
         region::{self, Family},
     },
@@ -125,7 +125,7 @@ fn whole_name(a: &Name, b: &Name, setting: &Setting) -> Option<Comparison> {
     })
 }
 
-fn consonants(token: &Token) -> usize {
+fn consonants(token: &NameToken) -> usize {
     token.sounds.iter().filter(|sound| !sound.is_vowel() && !sound.is_optional()).count()
 }
 
@@ -135,7 +135,7 @@ fn script(name: &Name) -> Script {
 
 /// How alike two names sound when written together, in either order of the family name.
 fn whole_likeness(a: &Name, b: &Name) -> f32 {
-    let joined = |tokens: &mut dyn Iterator<Item = &Token>| {
+    let joined = |tokens: &mut dyn Iterator<Item = &NameToken>| {
         let mut sounds = Vec::new();
         for token in tokens {
             sounds.extend_from_slice(&token.sounds);
@@ -261,7 +261,7 @@ impl<'a> NamePair<'a> {
 
     /// True for a strong match, and for a weak match that another name would rarely give: an initial, a typo.
     fn is_slight(&self, pair: &Pair) -> bool {
-        let is_long = |token: &Token| token.length >= 7 && !given_names::is_given(&token.text);
+        let is_long = |token: &NameToken| token.length >= 7 && !given_names::is_given(&token.text);
         match pair.matched.kind {
             _ if pair.matched.value >= self.least => true,
             ReasonKind::Initial => true,
@@ -307,7 +307,7 @@ fn are_rotated(a: &Name, b: &Name) -> bool {
 }
 
 fn score(a: &Name, b: &Name, alignment: &Alignment) -> f32 {
-    let weight = |token: &Token| if token.is_initial || token.may_miss { 0.3 } else { 1. };
+    let weight = |token: &NameToken| if token.is_initial || token.may_miss { 0.3 } else { 1. };
     let total = |name: &Name| name.tokens.iter().map(weight).sum::<f32>();
     let matched: f32 = alignment
         .pairs
@@ -348,7 +348,7 @@ fn may_be_extra(at: usize, longer: &Name, shorter: &Name, matched: &[usize], set
     let last = matched.iter().max().copied().unwrap_or(0);
     let is_leading = at < first;
     let is_trailing = at > last;
-    let is_given = |token: &Token| given_names::is_given(&token.text);
+    let is_given = |token: &NameToken| given_names::is_given(&token.text);
     if longer.tokens.iter().map(|token| token.script).max() != shorter.tokens.iter().map(|token| token.script).max() {
         // Sounds of two tokens agree across scripts: another person of such a name would be rare.
         return !matches!(setting.family, Family::Chain | Family::Korean) || !is_leading && !is_trailing;

@@ -3,21 +3,21 @@
 
 use super::super::{
     fold::Script,
-    name::{Name, Token},
+    name::{Name, NameToken},
 };
 
 /// True if the names have the same syllables in an order that such names have: the family name first or last.
 pub fn are_rotations(a: &Name, b: &Name) -> bool {
-    let text = |tokens: &[&Token]| -> String { tokens.iter().map(|token| letters(token)).collect() };
+    let text = |tokens: &[&NameToken]| -> String { tokens.iter().map(|token| letters(token)).collect() };
     let whole = text(&a.tokens.iter().collect::<Vec<_>>());
     rotations(b).any(|rotation| text(&rotation) == whole)
 }
 
-fn letters(token: &Token) -> &str {
+fn letters(token: &NameToken) -> &str {
     if token.script == Script::Han { &token.expanded } else { &token.text }
 }
 
-fn rotations(name: &Name) -> impl Iterator<Item = Vec<&Token>> {
+fn rotations(name: &Name) -> impl Iterator<Item = Vec<&NameToken>> {
     let count = name.tokens.len();
     (0..count).map(move |from| (0..count).map(|at| &name.tokens[(from + at) % count]).collect())
 }
@@ -40,7 +40,7 @@ pub fn are_chinese_spellings(a: &Name, b: &Name) -> bool {
 }
 
 /// True if the syllables can be read as the text in Pinyin.
-fn matches_readings(syllables: &[Token], text: &str) -> bool {
+fn matches_readings(syllables: &[NameToken], text: &str) -> bool {
     let Some((first, rest)) = syllables.split_first() else { return text.is_empty() };
     readings(letters(first))
         .iter()
@@ -105,14 +105,14 @@ fn readings(syllable: &str) -> Vec<String> {
 
 /// A part of a Korean syllable: a consonant class, or the vowels that a spelling may mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum SyllablePart {
     Consonant(char),
     Vowel(u32),
 }
 
 /// True if the names are one Korean name, in Hangul or in any romanisation.
 pub fn are_korean_spellings(a: &Name, b: &Name) -> bool {
-    let parts = |tokens: &[&Token]| -> Option<Vec<Part>> {
+    let parts = |tokens: &[&NameToken]| -> Option<Vec<SyllablePart>> {
         let mut parts = Vec::new();
         tokens.iter().try_for_each(|token| push_korean(token, &mut parts))?;
         Some(parts)
@@ -120,11 +120,11 @@ pub fn are_korean_spellings(a: &Name, b: &Name) -> bool {
     let Some(whole) = parts(&a.tokens.iter().collect::<Vec<_>>()).filter(|parts| parts.len() >= 5) else {
         return false;
     };
-    let is_equal = |parts: &[Part]| {
+    let is_equal = |parts: &[SyllablePart]| {
         parts.len() == whole.len()
             && parts.iter().zip(&whole).all(|pair| match pair {
-                (Part::Consonant(left), Part::Consonant(right)) => left == right,
-                (Part::Vowel(left), Part::Vowel(right)) => left & right != 0,
+                (SyllablePart::Consonant(left), SyllablePart::Consonant(right)) => left == right,
+                (SyllablePart::Vowel(left), SyllablePart::Vowel(right)) => left & right != 0,
                 _ => false,
             })
     };
@@ -194,7 +194,7 @@ const CONSONANT_SPELLINGS: [(&str, char); 22] = [
     ("z", 'c'),
 ];
 
-fn push_korean(token: &Token, parts: &mut Vec<Part>) -> Option<()> {
+fn push_korean(token: &NameToken, parts: &mut Vec<SyllablePart>) -> Option<()> {
     if token.script == Script::Hangul {
         return token.text.chars().try_for_each(|c| push_hangul(c, parts));
     }
@@ -225,7 +225,7 @@ fn push_korean(token: &Token, parts: &mut Vec<Part>) -> Option<()> {
     let mut rest = text;
     while !rest.is_empty() {
         if let Some((spelling, vowels)) = VOWEL_SPELLINGS.iter().find(|(spelling, _)| rest.starts_with(spelling)) {
-            parts.push(Part::Vowel(vowels.iter().fold(0, |set, vowel| set | 1 << vowel)));
+            parts.push(SyllablePart::Vowel(vowels.iter().fold(0, |set, vowel| set | 1 << vowel)));
             rest = &rest[spelling.len()..];
             // A silent h after a vowel: "Ahn".
             let after = rest.strip_prefix('h').filter(|after| !after.starts_with(|c| "aeiouyw".contains(c)));
@@ -233,23 +233,23 @@ fn push_korean(token: &Token, parts: &mut Vec<Part>) -> Option<()> {
             continue;
         }
         if let Some((spelling, class)) = CONSONANT_SPELLINGS.iter().find(|(spelling, _)| rest.starts_with(spelling)) {
-            parts.push(Part::Consonant(*class));
+            parts.push(SyllablePart::Consonant(*class));
             rest = &rest[spelling.len()..];
             continue;
         }
         let c = rest.chars().next().filter(|c| matches!(c, 'n' | 'm' | 'h'))?;
-        parts.push(Part::Consonant(c));
+        parts.push(SyllablePart::Consonant(c));
         rest = &rest[1..];
     }
     Some(())
 }
 
-fn push_hangul(c: char, parts: &mut Vec<Part>) -> Option<()> {
+fn push_hangul(c: char, parts: &mut Vec<SyllablePart>) -> Option<()> {
     let index = u32::from(c).checked_sub(0xac00).filter(|index| *index < 11_172)?;
     let initial = ['k', 'k', 'n', 't', 't', 'r', 'm', 'p', 'p', 's', 's', ' ', 'c', 'c', 'c', 'k', 't', 'p', 'h'];
     let initial = initial[(index / 588) as usize];
     if initial != ' ' {
-        parts.push(Part::Consonant(initial));
+        parts.push(SyllablePart::Consonant(initial));
     }
     let vowel = index % 588 / 28;
     let written_u = match vowel {
@@ -257,16 +257,16 @@ fn push_hangul(c: char, parts: &mut Vec<Part>) -> Option<()> {
         6 => 1 << 22,
         _ => 0,
     };
-    parts.push(Part::Vowel(1 << vowel | written_u));
+    parts.push(SyllablePart::Vowel(1 << vowel | written_u));
     match index % 28 {
         0 | 27 => {}
-        1..=3 | 24 => parts.push(Part::Consonant('k')),
-        4..=6 => parts.push(Part::Consonant('n')),
-        7 | 19 | 20 | 22 | 23 | 25 => parts.push(Part::Consonant('t')),
-        8..=15 => parts.push(Part::Consonant('r')),
-        16 => parts.push(Part::Consonant('m')),
-        17 | 18 | 26 => parts.push(Part::Consonant('p')),
-        _ => parts.extend([Part::Consonant('n'), Part::Consonant('k')]),
+        1..=3 | 24 => parts.push(SyllablePart::Consonant('k')),
+        4..=6 => parts.push(SyllablePart::Consonant('n')),
+        7 | 19 | 20 | 22 | 23 | 25 => parts.push(SyllablePart::Consonant('t')),
+        8..=15 => parts.push(SyllablePart::Consonant('r')),
+        16 => parts.push(SyllablePart::Consonant('m')),
+        17 | 18 | 26 => parts.push(SyllablePart::Consonant('p')),
+        _ => parts.extend([SyllablePart::Consonant('n'), SyllablePart::Consonant('k')]),
     }
     Some(())
 }

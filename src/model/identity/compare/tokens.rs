@@ -4,7 +4,7 @@ use super::{
     super::{
         fold::Script,
         given_names,
-        name::Token,
+        name::NameToken,
         sound::{self, Scale, Sound},
     },
     ReasonKind,
@@ -36,7 +36,7 @@ pub const SURE_ACROSS: f32 = 0.85;
 pub const ACCENTS: f32 = 0.96;
 
 /// Compares two tokens. None if they have nothing in common.
-pub fn compare(a: &Token, b: &Token, spelling: Spelling) -> Option<TokenMatch> {
+pub fn compare(a: &NameToken, b: &NameToken, spelling: Spelling) -> Option<TokenMatch> {
     let matched = |value, kind| Some(TokenMatch { value, kind });
     if a.is_initial || b.is_initial {
         return initial(a, b);
@@ -80,7 +80,7 @@ pub fn compare(a: &Token, b: &Token, spelling: Spelling) -> Option<TokenMatch> {
 }
 
 /// Two spellings in one script.
-fn respelled(a: &Token, b: &Token) -> Option<TokenMatch> {
+fn respelled(a: &NameToken, b: &NameToken) -> Option<TokenMatch> {
     let matched = |value, kind| Some(TokenMatch { value, kind });
     let cost = sound::distance(&a.sounds, &b.sounds, &Scale::ROMANISED);
     let length = a.length.min(b.length);
@@ -115,7 +115,7 @@ fn slavic_suffixes_differ(a: &str, b: &str) -> bool {
 }
 
 /// Spellings in two scripts: by sounds alone.
-fn across_scripts(a: &Token, b: &Token) -> Option<TokenMatch> {
+fn across_scripts(a: &NameToken, b: &NameToken) -> Option<TokenMatch> {
     let likeness = likeness(&a.sounds, &b.sounds, scale(a.script, b.script));
     let kind = ReasonKind::Sound;
     if given_names::are_variants(a.groups, b.groups, true) {
@@ -149,7 +149,7 @@ fn weight(sounds: &[Sound]) -> f32 {
     sounds.iter().map(weight).sum()
 }
 
-fn initial(a: &Token, b: &Token) -> Option<TokenMatch> {
+fn initial(a: &NameToken, b: &NameToken) -> Option<TokenMatch> {
     let agrees = match (a.is_initial, b.is_initial) {
         (true, true) => a.text == b.text,
         (true, false) => stands_for(a, b),
@@ -158,11 +158,11 @@ fn initial(a: &Token, b: &Token) -> Option<TokenMatch> {
     agrees.then_some(TokenMatch { value: 0.5, kind: ReasonKind::Initial })
 }
 
-fn stands_for(initial: &Token, full: &Token) -> bool {
+fn stands_for(initial: &NameToken, full: &NameToken) -> bool {
     if initial.script == full.script {
         return full.text.chars().next() == initial.text.chars().next();
     }
-    let first = |token: &Token| token.sounds.first().map_or(0, |sound| sound.set());
+    let first = |token: &NameToken| token.sounds.first().map_or(0, |sound| sound.set());
     first(initial) & first(full) != 0
 }
 
