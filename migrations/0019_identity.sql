@@ -1,4 +1,5 @@
--- Who is one person (src/model/identity): aliases, the keys by which similar names are found, and pairs to review.
+-- The identity of participants (src/model/identity): aliases, the keys by which similar names are found, and pairs to
+-- review.
 
 alter table participant
     add column merged_into uuid;

@@ -1,4 +1,4 @@
-//! Who is one person: aliases by the rule and by hand, and all that speaks of the settled person.
+//! The identity of participants: aliases by the rule and by hand, and the answers that use the settled person.
 
 mod bind;
 mod by_hand;

@@ -65,7 +65,7 @@ pub fn is_muhammad(word: &str) -> bool {
     is_in(MUHAMMAD, word)
 }
 
-/// True for names that so many bear that they identify nobody beside another such name.
+/// True for a very common name. Two such names together do not identify a person.
 pub fn is_common(word: &str) -> bool {
     is_muhammad(word) || is_in(COMMON, word)
 }

@@ -305,7 +305,7 @@ impl ChunkLookup {
     }
 }
 
-/// True if an article tells of the meeting as more than background.
+/// True if an article reports the meeting as more than background.
 fn is_more_than_background(inputs: &SettleInputs) -> bool {
     inputs.reports.iter().any(|input| input.report.prominence() != Prominence::Background)
 }

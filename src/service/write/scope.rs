@@ -47,7 +47,7 @@ impl Subject {
     }
 }
 
-/// What the caller of a write may write: its role, and its scopes.
+/// The role and the scopes of the caller of a write.
 #[derive(Debug, Clone)]
 pub struct WriteScope {
     /// Some writes of a method need a higher role than the method.

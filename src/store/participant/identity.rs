@@ -1,5 +1,5 @@
-//! What settles who is one person: the keys by which similar names are found, appearances, and how far the service has
-//! read the feed.
+//! The data for settling the identity of participants: the keys by which similar names are found, appearances, and the
+//! position of the feed up to which the service has settled.
 
 use std::collections::HashMap;
 

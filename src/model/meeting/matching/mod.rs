@@ -1,5 +1,5 @@
-//! Whether two accounts describe one event: a pure rule with a version. It compares dates, principals, places, kinds and
-//! states. Words never decide; they only order.
+//! A pure rule with a version decides if two accounts describe one event. It compares dates, principals, places, kinds
+//! and states. Words never decide; they only order.
 //!
 //! The rule is strict, because two meetings of the same people within a day are common: bilateral talks beside
 //! trilateral ones, talks before a signing, the next round on the next day. Contradictions and missing facts therefore
