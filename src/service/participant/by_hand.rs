@@ -147,7 +147,7 @@ pub async fn prepare_judge(
     let former = records[0].judgements.iter().find(|judgement| is_this(judgement)).cloned();
     match request.verdict() {
         Verdict::Same if records[0].kind != records[1].kind => return conflict(IdentityRule::DifferentKinds),
-        Verdict::Same => require_room(api, &ids, &names).await?,
+        Verdict::Same => drop(require_room(api, &ids, &names).await?),
         Verdict::Different => {
             let mut chains = [BTreeSet::new(), BTreeSet::new()];
             for (chain, record) in chains.iter_mut().zip(&records) {
@@ -222,9 +222,7 @@ async fn hand_survivors(api: &Api, participant: &Participant) -> Result<BTreeSet
 async fn require_mergeable(api: &Api, survivor: &Participant, sources: &[Participant]) -> Result<(), ServiceError> {
     let ids: Vec<Uuid> = [survivor].into_iter().chain(sources).filter_map(Resource::id).collect();
     let names: Vec<&str> = [survivor].into_iter().chain(sources).map(|record| record.name.as_str()).collect();
-    require_room(api, &ids, &names).await?;
-    let members = participant::members(api.store.reads(), &ids).await?;
-    let all: Vec<Uuid> = members.values().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let all = require_room(api, &ids, &names).await?;
     let docs = participant::get(api.store.reads(), &all).await?;
     let records: Vec<Participant> = docs.iter().map(Doc::decode).collect::<Result<_, _>>()?;
     let verdicts: HashMap<(&str, &str), Verdict> = records
@@ -248,15 +246,13 @@ async fn require_mergeable(api: &Api, survivor: &Participant, sources: &[Partici
     Ok(())
 }
 
-/// Rejects uniting these participants if too many would be settled as one.
-async fn require_room(api: &Api, ids: &[Uuid], names: &[&str]) -> Result<(), ServiceError> {
+/// Rejects uniting these participants if too many would be settled as one. Returns those that would be.
+async fn require_room(api: &Api, ids: &[Uuid], names: &[&str]) -> Result<Vec<Uuid>, ServiceError> {
     let members = participant::members(api.store.reads(), ids).await?;
-    let count = members.values().flatten().collect::<BTreeSet<_>>().len();
-    match count > MAX_MEMBERS {
-        true => {
-            let other = names.get(1).copied().unwrap_or_default();
-            Err(ServiceError::Identity(IdentityRule::ClusterTooLarge.between(names[0], other)))
-        }
-        false => Ok(()),
+    let all: BTreeSet<Uuid> = members.into_values().flatten().collect();
+    if all.len() > MAX_MEMBERS {
+        let other = names.get(1).copied().unwrap_or_default();
+        return Err(ServiceError::Identity(IdentityRule::ClusterTooLarge.between(names[0], other)));
     }
+    Ok(all.into_iter().collect())
 }

@@ -125,8 +125,8 @@ impl Surroundings<'_> {
             if room == 0 {
                 return Ok(frontier.len());
             }
-            let ids: Vec<Uuid> = frontier.iter().copied().take(room).collect();
-            frontier.retain(|id| !ids.contains(id));
+            let later = frontier.iter().nth(room).copied().map(|id| frontier.split_off(&id)).unwrap_or_default();
+            let ids: Vec<Uuid> = std::mem::replace(&mut frontier, later).into_iter().collect();
             expanded += ids.len();
             let mut next = self.expand_once(&ids).await?;
             next.retain(|id| self.nodes.get(id).is_none_or(|node| !node.is_expanded));
@@ -156,8 +156,12 @@ impl Surroundings<'_> {
             let Some(node) = self.nodes.get_mut(id) else { continue };
             node.is_expanded = true;
             next.extend(judged(&node.record));
-            let confident = self.pairs.iter().filter(|(_, comparison)| comparison.level == Level::Confident);
-            next.extend(confident.filter_map(|((a, b), _)| (a == id).then_some(*b).or((b == id).then_some(*a))));
+        }
+        let expanded: HashSet<&Uuid> = ids.iter().collect();
+        for ((a, b), _) in self.pairs.iter().filter(|(_, comparison)| comparison.level == Level::Confident) {
+            if expanded.contains(a) || expanded.contains(b) {
+                next.extend([*a, *b]);
+            }
         }
         Ok(next)
     }
