@@ -33,7 +33,7 @@ LOCKED := $(if $(CI),--locked)
 # The profile of cargo that `make release` builds with. Others than release only serve to try the scripts.
 PROFILE ?= release
 
-.PHONY: help run build install test house readme faults fuzz overload bench scale identity lint contract docs deny release verify-release test-release demo clients clients-tls rust postgres
+.PHONY: help run build install test house readme faults fuzz overload bench scale identity lint contract docs deny release verify-release test-release demo clients clients-tls examples rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,7 +57,7 @@ install: build ## Install readout, its manual and its completions below PREFIX (
 test: postgres rust ## Run the tests, then the commands of README.md and docs/
 	cargo test --all-features $(LOCKED)
 	cargo test --all-features $(LOCKED) --test it fairness:: -- --ignored
-	@$(MAKE) --no-print-directory readme
+	@$(MAKE) --no-print-directory examples readme
 
 house: rust ## Print the counts of the structure and the language of the code, and fail above their limits
 	@cargo test --all-features $(LOCKED) --quiet --test it house:: -- --nocapture
@@ -84,8 +84,10 @@ bench: postgres rust ## Measure the service and its baselines: one table, about 
 scale: postgres rust ## Measure queries over N and N/10 meetings: two tables, one minute (make scale N=1000000: six)
 	cargo bench $(LOCKED) --bench scale -- $(N)
 
-identity: rust ## Measure the rule of identity: labelled pairs of names, and the people of the sample stories
+identity: postgres rust ## Measure the rule of identity on labelled names and the sample stories, then test it in random orders and histories: ten minutes
 	cargo bench $(LOCKED) --bench identity
+	READOUT_SHUFFLES=$${READOUT_SHUFFLES:-4} READOUT_HISTORIES=$${READOUT_HISTORIES:-4} \
+	  cargo test $(LOCKED) --test it -- identity::stories identity::histories --nocapture --test-threads 1
 
 lint: rust ## Check the format and lints of the code, the contract and the alerts
 	cargo fmt --check
@@ -111,7 +113,7 @@ lint: rust ## Check the format and lints of the code, the contract and the alert
 contract: ## Save the contract as the baseline of `buf breaking` (at a release, once it must stay compatible)
 	cd proto && $(BUF) build --exclude-source-info --path readout -o contract.binpb
 
-docs: ## Write docs/api, the reference in Markdown, from the comments and rules of the contract
+docs: ## Write docs/api, the reference in Markdown and the schema of stories, from the comments and rules of the contract
 	cd proto && $(DOCS) ../docs/api
 
 deny: $(DENY) ## Check licences, duplicates and advisories of the dependencies
@@ -146,9 +148,15 @@ clients: $(VENV)/ready ## Call a running service with grpcio and buf, by reflect
 clients-tls: build $(VENV)/ready ## Start services and call them with grpcio: in plaintext, over TLS, with certificates, with tokens
 	$(VENV)/bin/python tests/clients/all_transports.py $(READOUT)
 
-$(VENV)/ready: tests/clients/requirements.txt
+examples: $(VENV)/ready ## Convert the registers in examples/, and compare the stories with those that the tests import
+	for register in visits travels; do \
+	  $(VENV)/bin/python -B examples/register/$$register.py examples/register/$$register.csv | \
+	    diff examples/register/$$register.ndjson - || exit 1; \
+	done
+
+$(VENV)/ready: tests/clients/requirements.txt examples/register/requirements.txt
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	@touch $@
 
 rust:

@@ -137,8 +137,12 @@ fn has_behavior(field: &FieldDescriptor, behavior: &ExtensionDescriptor, number:
     behaviors.as_list().is_some_and(|list| list.iter().any(|value| value.as_enum_number() == Some(number)))
 }
 
+/// The name of a field in Rust. `match` is the only keyword among the names of the contract.
 fn ident(field: &FieldDescriptor) -> &str {
-    field.name()
+    match field.name() {
+        "match" => "r#match",
+        name => name,
+    }
 }
 
 /// `readout.v1.IngestStoryResponse.ParticipantResult` as prost names it.

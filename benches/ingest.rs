@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use futures_util::stream;
-use readout::pb::{IngestStoriesRequest, ingest_stories_response::Outcome};
+use readout::pb::{
+    IngestStoriesRequest, ParticipantMatching, ingest_stories_response::Outcome, ingest_story_request::MeetingMatching,
+};
 use sqlx::{Connection, PgConnection};
 
 use super::{
@@ -17,9 +19,12 @@ use super::{
 const ROUNDS: usize = 3;
 
 /// The tables to which an ingest writes.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 23] = [
     "request",
+    "audit_event",
     "article_text",
+    "article_text_use",
+    "text_sketch",
     "article_uri",
     "article",
     "participant_external_id",
@@ -64,6 +69,43 @@ pub async fn measure(table: &mut Table) {
     let figures = (format!("{service_rate:.0} rows/s, {:.1} s", median(seconds)), format!("{sql_rate:.0} rows/s"));
     let figure = format!("IngestStories, {} stories / SQL alone", requests.len());
     table.add(&figure, figures, median(ratios), Target::AtLeast(0.5));
+    compare_matching(table, &requests).await;
+}
+
+/// Compares an ingest whose participants are settled, while they are settled, with one that only matches equal keys; and
+/// one whose meetings are matched with one whose are not.
+async fn compare_matching(table: &mut Table, exact: &[IngestStoriesRequest]) {
+    let changed = |change: fn(&mut IngestStoriesRequest)| {
+        let mut requests = exact.to_vec();
+        requests.iter_mut().for_each(change);
+        requests
+    };
+    let settled = changed(|request| request.set_participant_matching(ParticipantMatching::Settled));
+    let matched = changed(|request| request.set_meeting_matching(MeetingMatching::Same));
+    for (figure, requests, target) in [
+        ("IngestStories, participants SETTLED / EXACT", settled, Target::AtLeast(0.9)),
+        ("IngestStories, meetings SAME / NONE", matched, Target::Any),
+    ] {
+        let (mut rates, mut exact_rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let [rate, exact_rate] = [rate_of(&requests).await, rate_of(exact).await];
+            ratios.push(rate / exact_rate);
+            rates.push(rate);
+            exact_rates.push(exact_rate);
+        }
+        let figures = [rates, exact_rates].map(|rates| format!("{:.0} stories/s", median(rates)));
+        table.add(figure, figures.into(), median(ratios), target);
+    }
+}
+
+/// The stories that a new service ingests in a second.
+async fn rate_of(requests: &[IngestStoriesRequest]) -> f64 {
+    let service = Service::start().await;
+    let begin = Instant::now();
+    ingest_all(&service, requests).await;
+    let rate = requests.len() as f64 / begin.elapsed().as_secs_f64();
+    service.stop().await;
+    rate
 }
 
 /// Ingests all stories in one stream.

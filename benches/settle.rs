@@ -7,7 +7,10 @@ use std::{
 
 use chrono::NaiveDate;
 use readout::{
-    model::settle::{SourceReport, settle},
+    model::{
+        participant::NO_PERSONS,
+        settle::{SourceReport, settle},
+    },
     pb::{Account, Date, DateSpan, Delegation, Office, Participation, Place, Report},
 };
 use uuid::Uuid;
@@ -70,6 +73,7 @@ fn measure_reports(table: &mut Table, figure: &str, own: impl Fn(u32, &str) -> S
             origin: Uuid::from_u128(number),
             publish_date: NaiveDate::from_ymd_opt(2020, 9, 4),
             uri,
+            persons: &NO_PERSONS,
         })
         .collect();
     let mut times: Vec<Duration> = (0..RUNS)

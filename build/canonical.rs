@@ -8,10 +8,13 @@ use prost_reflect::{DescriptorPool, ExtensionDescriptor, FieldDescriptor, Kind, 
 use super::{field_behavior, ident, is_answer, is_output_only, is_required, rust_path, sent_messages, snake};
 
 /// Lists that are sets: order and repetition do not matter. All other lists keep their order.
-const SETS: [&str; 7] = [
+const SETS: [&str; 10] = [
+    "readout.v1.Account.external_ids",
     "readout.v1.Account.topics",
     "readout.v1.Article.alternate_uris",
     "readout.v1.Article.external_ids",
+    "readout.v1.IngestStoriesRequest.require_evidence",
+    "readout.v1.IngestStoryRequest.require_evidence",
     "readout.v1.Participant.external_ids",
     "readout.v1.Participant.names",
     "readout.v1.Participation.roles",

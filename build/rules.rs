@@ -9,7 +9,7 @@ use prost_reflect::{
 use super::{camel, field_behavior, ident, is_output_only, rust_path, sent_messages, snake};
 
 /// Messages with rules that buf.validate cannot express; `model::rules::cross_field` has a function for each.
-const CROSS_FIELD: [&str; 24] = [
+const CROSS_FIELD: [&str; 26] = [
     "Account",
     "AddReportRequest",
     "Article",
@@ -18,6 +18,7 @@ const CROSS_FIELD: [&str; 24] = [
     "DateSpan",
     "EraseArticleTextRequest",
     "JudgeParticipantsRequest",
+    "Link",
     "ListChangesRequest",
     "ListReportsRequest",
     "MatchMeetingsRequest",
@@ -28,6 +29,7 @@ const CROSS_FIELD: [&str; 24] = [
     "Participation",
     "RetractReportRequest",
     "SplitMeetingRequest",
+    "Stop",
     "Story",
     "UnmergeParticipantRequest",
     "UpdateArticleRequest",
@@ -237,7 +239,8 @@ fn check_value(value: &str, field: &FieldDescriptor, rules: &mut Rules) -> Resul
             string.finish()?;
             match field.name() {
                 "region_code" => writeln!(code, "rule::region({value}, at, out);")?,
-                "language_code" | "query_language" => writeln!(code, "rule::language({value}, at, out);")?,
+                "language_code" => writeln!(code, "rule::language({value}, at, out);")?,
+                "query_language" => writeln!(code, "rule::query_language({value}, at, out);")?,
                 "query" => writeln!(code, "rule::query({value}, at, out);")?,
                 "time_zone" => writeln!(code, "rule::time_zone({value}, at, out);")?,
                 _ => {}

@@ -19,6 +19,19 @@ SCOPE_RULE = "[readout.v1.scope_rule]"
 # The one page whose name is not that of its file.
 NAMES = {"error_reason": "errors"}
 
+# The schema of a story for language models: the fields of each message, each with True if the schema requires it.
+SCHEMA = "story.schema.json"
+SCHEMA_FIELDS = {
+    ".readout.v1.Story": {"article": True, "reports": True},
+    ".readout.v1.Article": {"uri": True, "text": True},
+    ".readout.v1.StoryReport": {"account": True, "evidence": False},
+    ".readout.v1.Account": {"title": True, "date": False, "participations": True, "kind": False, "status": False},
+    ".readout.v1.DateSpan": {"start": True, "end": False},
+    ".google.type.Date": {"year": True, "month": False, "day": False},
+    ".readout.v1.Participation": {"name_as_written": True, "participant_kind": False, "presence": False},
+    ".readout.v1.Evidence": {"field": True, "quote": True},
+}
+
 # Field numbers in descriptor.proto, by which source information finds elements.
 MESSAGE, ENUM, SERVICE, EXTENSION = 4, 5, 6, 7
 FIELD, NESTED, NESTED_ENUM, ONEOF, MEMBER = 2, 3, 4, 8, 2
@@ -246,6 +259,57 @@ def write_page(contract, page):
     return out
 
 
+class Schema:
+    """The JSON schema of the fields of SCHEMA_FIELDS, with the comments and the rules of the contract."""
+
+    def __init__(self, image):
+        pages = [Page(file) for file in image["file"] if file.get("package") in ("readout.v1", "google.type")]
+        self.types = {f".{page.file['package']}.{name}": (page, element, path)
+                      for page in pages for name, element, path in page.types}
+
+    def message(self, name):
+        page, message, path = self.types[name]
+        properties, required = {}, []
+        for index, field in enumerate(message["field"]):
+            if field["name"] not in SCHEMA_FIELDS[name]:
+                continue
+            comment = " ".join(page.comment((*path, FIELD, index)))
+            properties[field["name"]] = {"description": comment, **self.field(field)}
+            required += [field["name"]] if SCHEMA_FIELDS[name][field["name"]] else []
+        missing = SCHEMA_FIELDS[name].keys() - properties.keys()
+        if missing:
+            sys.exit(f"docs.py: {name} has no field {sorted(missing)[0]}")
+        return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+    def field(self, field):
+        rules = field.get("options", {}).get("[buf.validate.field]", {})
+        if field["label"] != "LABEL_REPEATED":
+            return self.value(field, rules)
+        bounds = rules.get("repeated", {})
+        schema = {"type": "array", "items": self.value(field, bounds.get("items", {}))}
+        schema |= {"maxItems": int(bounds["maxItems"])} if "maxItems" in bounds else {}
+        return schema
+
+    def value(self, field, rules):
+        name, kind = field.get("typeName", ""), field["type"].removeprefix("TYPE_").lower()
+        if kind == "message":
+            return self.message(name)
+        if kind == "enum":
+            return {"enum": [value["name"] for value in self.types[name][1]["value"] if value.get("number", 0)]}
+        if kind == "string":
+            text = rules.get("string", {})
+            bounds = {"minLength": "minLen", "maxLength": "maxLen"}
+            return {"type": "string", **{word: int(text[rule]) for word, rule in bounds.items() if rule in text}}
+        if kind == "int32":
+            return {"type": "integer"}
+        sys.exit(f"docs.py: the schema has no {kind}")
+
+    def text(self):
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Story",
+                  **self.message(".readout.v1.Story")}
+        return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 def write_index(contract):
     out = [GENERATED, "", "# API reference", "",
            "Package `readout.v1`. Clients find the same services by gRPC reflection.", "",
@@ -268,7 +332,8 @@ def write_index(contract):
 
 def main():
     folder = pathlib.Path(sys.argv[1])
-    contract = Contract(json.load(sys.stdin))
+    image = json.load(sys.stdin)
+    contract = Contract(image)
     pages = {page.name: write_page(contract, page) for page in contract.pages}
     pages["README.md"] = write_index(contract)
     folder.mkdir(parents=True, exist_ok=True)
@@ -277,6 +342,7 @@ def main():
     for name, lines in pages.items():
         text = "\n".join(line.rstrip() for line in "\n".join(lines).split("\n"))
         (folder / name).write_text(text.strip("\n") + "\n", encoding="utf-8")
+    (folder / SCHEMA).write_text(Schema(image).text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

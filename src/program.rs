@@ -55,6 +55,7 @@ async fn execute(command: Command, given: &ArgMatches) -> anyhow::Result<ExitCod
         Command::Export(export) => cli::export::run(export).await,
         Command::Watch(watch) => cli::watch::run(watch).await,
         Command::Audit(audit) => cli::audit::run(audit).await,
+        Command::Duplicates(duplicates) => cli::duplicates::run(duplicates).await,
         Command::Completions(shell) => cli::manual::completions(&shell),
         Command::Man(man) => cli::manual::man(&man),
         Command::Token(Token::Create(token)) => Ok(log_failure(admin::token::create(token).await)),

@@ -3,7 +3,8 @@
 use readout::pb::{
     Account, Announcement, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, Date, DateSpan,
     Delegation, ErrorReason, Evidence, Extractor, GetMeetingRequest, GetReportRequest, Link, Meeting, Office, Outcome,
-    Participation, Place, Statement, View, account::Kind, date_span::Basis, participation::Role, report::Prominence,
+    Participation, Place, Statement, View, account::Kind, date_span::Basis, evidence::Match, participation::Role,
+    report::Prominence,
 };
 use tonic::Code;
 use uuid::Uuid;
@@ -95,7 +96,13 @@ async fn create_meeting_settles_the_account_of_its_first_report() {
         meeting_id: meeting_id.to_string(),
         report_id: report_id.to_string(),
         prominence: Prominence::Lead.into(),
-        evidence: vec![Evidence { field: "kind".into(), quote: "met".into(), start: 14, end: 17, stale: false }],
+        evidence: vec![Evidence {
+            field: "kind".into(),
+            quote: "met".into(),
+            start: 14,
+            end: 17,
+            ..Default::default()
+        }],
         extractor: Some(Extractor { name: "hand".into(), ..Default::default() }),
         ..create(&article, sent.clone())
     };
@@ -135,7 +142,7 @@ async fn create_meeting_settles_the_account_of_its_first_report() {
 
     let basic = service.meetings.get_meeting(get(&created.name, View::Basic)).await.unwrap().into_inner();
     let bare = Account { statements: vec![], outcomes: vec![], links: vec![], ..settled };
-    assert_eq!(basic, Meeting { account: Some(bare), ..created.clone() });
+    assert_eq!(basic, Meeting { account: Some(bare), fragile_fields: vec![], ..created.clone() });
 
     // The report keeps the account as sent.
     let read = service
@@ -145,7 +152,8 @@ async fn create_meeting_settles_the_account_of_its_first_report() {
         .unwrap()
         .into_inner();
     assert_eq!((read.name, read.meeting, read.article), (report, created.name, article));
-    assert_eq!((read.account, read.evidence), (Some(sent), request.evidence));
+    let exact = Evidence { r#match: Match::Exact.into(), ..request.evidence.remove(0) };
+    assert_eq!((read.account, read.evidence), (Some(sent), vec![exact]));
     assert_eq!((read.prominence, read.extractor), (Prominence::Lead.into(), request.extractor));
     assert_eq!((read.revision, read.article_revision, read.content_hash.len()), (1, 1, 64));
 }

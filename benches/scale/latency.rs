@@ -52,7 +52,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The value at this fraction of the sorted values.
-fn percentile(values: &mut [Duration], part: f64) -> Duration {
+pub fn percentile(values: &mut [Duration], part: f64) -> Duration {
     values.sort_unstable();
     values[((values.len() as f64 * part) as usize).min(values.len() - 1)]
 }

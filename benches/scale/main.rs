@@ -1,13 +1,14 @@
 //! `make scale N=1000000`: the latency of queries over a tenth of N meetings compared with that over all N.
 //!
 //! `world` generates meetings from the real ones, `load` writes them, `shapes` lists the queries, `times` and `stream`
-//! measure them in a service process, `plan` finds the indexes that they use.
+//! measure them in a service process, `plan` finds the indexes that they use. `names` measures MatchParticipants.
 
 mod chance;
 mod cluster;
 mod filter_values;
 mod latency;
 mod load;
+mod names;
 mod plan;
 mod queries;
 mod query;
@@ -51,11 +52,15 @@ pub struct Stage {
     times: Vec<(Times, Vec<String>)>,
 }
 
-/// `cargo bench --bench scale -- 1000000`
+/// `cargo bench --bench scale -- 1000000`, or `-- names 1000000` for MatchParticipants alone.
 fn main() {
     let size = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(DEFAULT_SIZE);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let begin = Instant::now();
+    if std::env::args().any(|arg| arg == "names") {
+        runtime.block_on(names::measure(size));
+        return;
+    }
     runtime.block_on(async {
         let database = cluster::database().await;
         let small = stage(&database, 0, size / 10).await;

@@ -2,8 +2,6 @@
 
 pub mod token;
 
-use std::time::SystemTime;
-
 use anyhow::{Context, bail};
 use uuid::Uuid;
 
@@ -18,7 +16,7 @@ use crate::{
         origin::{NewEvent, Origin},
         retention::{self, Retention},
         schema::{migrate::require_known_folding, reindex},
-        write::{BatchOutcome, Write, commit::commit},
+        write::{BatchOutcome, Write, clock, commit::commit},
     },
 };
 
@@ -83,7 +81,7 @@ async fn expunge_text(store: &Store, id: Uuid, reason: &str) -> anyhow::Result<b
         if !article_text::is_kept(store.reads(), id).await? {
             return Ok(false);
         }
-        let articles = vec![article_text::erasure(former, SystemTime::now())];
+        let articles = vec![article_text::erasure(former, clock::now())];
         let audit = Some(Origin { reason: reason.to_owned(), ..Origin::command("readout/ExpungeText") });
         let write = Write { actor: ACTOR.into(), audit, reason: reason.to_owned(), articles, ..Default::default() };
         match commit(store.writes(), &[&write], &KnownHead::default()).await {

@@ -8,6 +8,7 @@ mod address;
 pub mod audit;
 mod client;
 mod console;
+pub mod duplicates;
 pub mod escape;
 pub mod export;
 pub mod import;

@@ -12,7 +12,8 @@ records. Records that old instances write after the migration are missing from q
 Services may run at the same time.";
 
 pub const IMPORT: &str = "\
-Each message is a readout.v1.Story in ProtoJSON. In a file that begins with the header of an export, each message is a \
+Each message is a readout.v1.Story in ProtoJSON, unless --format names an extractor, whose messages become stories \
+(docs/extraction.md). In a file that begins with the header of an export, each message is a \
 readout.v1.ExportRecord. The messages of a file are concatenated, with or without line ends between and inside \
 them, or form an array of any length. The encoding is UTF-8, with or without a byte order mark. gzip and zstd are \
 detected by the first bytes of the file, not by its name. A message has at most 64 MiB of JSON, and 8 MiB in its \
@@ -59,6 +60,28 @@ address, host name or credential ends the watch at once.
 
 Exit status: 0 all changes were printed (with --until-caught-up); 1 the reader of standard output has closed it; 2 the \
 watch did not start or resume: its changes have expired, or the database was restored.";
+
+pub const DUPLICATES: &str = "\
+On a terminal, the command shows one pair at a time, the strongest first, and reads one key: s same, d different, n or \
+space skip, u undo the last judgement, q quit. It passes over a pair that has been judged or settled since, or of which a \
+participant is deleted. It ends with the number of judged pairs.
+
+If standard input or standard output is no terminal, each line is a readout.v1.ListDuplicatesResponse.Duplicate in \
+canonical ProtoJSON.
+
+With --apply, each object has the fields participant and other (a name, or an object with the field name), verdict \
+(SAME, DIFFERENT or WITHDRAWN) and, optionally, reason. A printed pair with a verdict is such an object, too; its other \
+fields, and time, are ignored. The objects are concatenated, with or without line ends, or form an array. They are \
+judged in their order. A file has one judgement on a pair: a later object with another verdict or another reason fails.
+
+Totals: `judged` counts the judgements that the service has stored. `unchanged` counts those that it had: the same \
+verdict with the same reason, or with any reason if the object has none, and WITHDRAWN without a judgement. `failed` \
+counts the objects that were refused or could not be read. A file that is applied again changes nothing. A dry run has \
+the same totals and errors, except that it misses a limit that only the objects together exceed, such as that of the \
+judgements of one participant.
+
+Exit status: 0 done; 1 some objects failed, or the reader of standard output has closed it; 2 the command did not start, \
+or stopped early.";
 
 pub const COMPLETIONS: &str = "\
 bash: readout completions bash > ~/.local/share/bash-completion/completions/readout

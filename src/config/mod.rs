@@ -10,6 +10,8 @@ mod client;
 mod command_line;
 mod database;
 pub mod database_url;
+mod duplicates;
+mod evidence;
 mod feed;
 mod help;
 mod import;
@@ -28,15 +30,17 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use uuid::Uuid;
 
-use self::help::{COMPLETIONS, CONFIG, EXPORT, EXPUNGE, IMPORT, NEW_EPOCH, REINDEX, WATCH};
+use self::help::{COMPLETIONS, CONFIG, DUPLICATES, EXPORT, EXPUNGE, IMPORT, NEW_EPOCH, REINDEX, WATCH};
 pub use self::{
     access::{Access, AnonymousRole, Jwt, Reflection},
     audit::{Audit, AuditedCalls},
     call_limits::CallLimits,
     client::Server,
     database::Database,
+    duplicates::Duplicates,
+    evidence::{Evidence, EvidenceMode},
     feed::Feed,
-    import::{Import, MeetingRule, ParticipantRule},
+    import::{Import, MeetingRule, OffsetUnit, ParticipantRule, StoryFormat},
     operations::Operations,
     pools::Pools,
     secret::Secret,
@@ -78,6 +82,9 @@ pub enum Command {
     Watch(Watch),
     /// Print the events of the audit log of a running service, one JSON object per line
     Audit(AuditEvents),
+    /// Review pairs of participants that may be one person: judge them by keys, print them, or judge those of a file
+    #[command(after_long_help = DUPLICATES)]
+    Duplicates(Duplicates),
     /// Manage the API tokens that services on the database accept
     #[command(subcommand)]
     Token(Token),
@@ -178,6 +185,8 @@ pub struct Service {
     #[command(flatten)]
     pub feed: Feed,
     #[command(flatten)]
+    pub evidence: Evidence,
+    #[command(flatten)]
     pub audit: Audit,
 }
 
@@ -191,6 +200,7 @@ impl Default for Service {
             bounds: CallLimits::default(),
             pools: Pools::default(),
             feed: Feed::default(),
+            evidence: Evidence::default(),
             audit: Audit::default(),
         }
     }
@@ -208,6 +218,9 @@ pub enum Output {
 pub struct Export {
     #[command(flatten)]
     pub server: Server,
+    /// Export all records as of this time (RFC 3339), also beside writers; default: the current records
+    #[arg(long, value_name = "TIME")]
+    pub read_time: Option<String>,
 }
 
 /// The options of `watch`.
@@ -258,7 +271,7 @@ pub struct Expunge {
     #[arg(required = true, value_name = "NAME", value_parser = article_name)]
     pub articles: Vec<Uuid>,
     /// Reason, recorded with the erasure: 1 to 1,000 characters
-    #[arg(long, value_name = "TEXT", value_parser = erasure_reason)]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: String,
     #[command(flatten)]
     pub database: Database,
@@ -283,10 +296,10 @@ fn article_name(name: &str) -> Result<Uuid, String> {
     Collection::Articles.id(name).ok_or_else(|| "must be the name of an article, articles/{uuid}".to_owned())
 }
 
-/// The bound of `EraseArticleTextRequest.reason`, in characters.
+/// The bound of `EraseArticleTextRequest.reason` and `JudgeParticipantsRequest.reason`, in characters.
 const MAX_REASON_LENGTH: usize = 1000;
 
-fn erasure_reason(reason: &str) -> Result<String, String> {
+fn reason(reason: &str) -> Result<String, String> {
     let mut reason = reason.to_owned();
     canonical::text(&mut reason);
     match !reason.trim().is_empty() && reason.chars().count() <= MAX_REASON_LENGTH {

@@ -48,16 +48,20 @@ impl FeedEntry {
         BARE + PER_BYTE * self.bytes
     }
 
-    /// True if the filter matches the resource before or after the change.
-    pub fn matches(&self, filter: &Filter) -> bool {
-        if *filter == Filter::EVERYTHING {
-            return true;
-        }
+    /// True if the filter matches the resource before the change. False for a new resource.
+    pub fn matches_before(&self, filter: &Filter) -> bool {
+        let before = self.records.as_ref().and_then(|records| records.before.as_ref());
+        before.is_some_and(|before| filter.holds(&self.input(Some(before))))
+    }
+
+    /// True if the filter matches the resource after the change, or the change itself if its resource is not known.
+    pub fn matches_after(&self, filter: &Filter) -> bool {
+        filter.holds(&self.input(self.records.as_ref().map(|records| &records.after)))
+    }
+
+    fn input<'a>(&self, record: Option<&'a Record>) -> FilterInput<'a> {
         let StoredChange { collection, id, kind, .. } = self.change;
-        let subject = |record| FilterInput { collection, id, kind, record };
-        let Some(Records { before, after }) = &self.records else { return filter.holds(&subject(None)) };
-        filter.holds(&subject(Some(after)))
-            || before.as_ref().is_some_and(|before| filter.holds(&subject(Some(before))))
+        FilterInput { collection, id, kind, record }
     }
 }
 

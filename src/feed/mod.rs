@@ -10,6 +10,7 @@ pub mod entry;
 pub mod head;
 mod metrics;
 mod notification;
+pub mod person_filter;
 pub mod record_locks;
 pub mod ring;
 pub mod tailer;

@@ -13,6 +13,7 @@ use super::{
     entry::{self, FeedEntry},
     head::{Feed, FeedInner, Head},
     metrics::CountGuard,
+    person_filter::PersonFilter,
     tailer::is_contiguous,
 };
 use crate::{
@@ -90,7 +91,7 @@ pub struct Watcher {
     feed: Feed,
     head: watch::Receiver<Head>,
     resume_point: ResumePoint,
-    filter: Filter,
+    filter: PersonFilter,
     counted: CountedWatcher,
     heartbeat: Duration,
     buffered: VecDeque<Arc<FeedEntry>>,
@@ -112,6 +113,7 @@ impl Watcher {
         with_records: bool,
         heartbeat: Duration,
     ) -> Self {
+        let filter = PersonFilter::of(filter);
         let counted = CountedWatcher::new(feed, with_records || filter.needs_record());
         let head = feed.0.head.subscribe();
         Self {
@@ -153,10 +155,13 @@ impl Watcher {
 
     async fn next_event(&mut self) -> Result<WatchEvent, WatchError> {
         loop {
+            if !self.buffered.is_empty() {
+                self.filter.begin(&self.feed, self.resume_point.position).await?;
+            }
             while let Some(entry) = self.buffered.pop_front() {
                 self.resume_point.position = entry.change.position;
                 self.resume_point.mark = entry.change.mark();
-                if entry.matches(&self.filter) {
+                if self.filter.matches(&entry) {
                     return Ok(WatchEvent::Change(entry));
                 }
                 self.skipped += 1;

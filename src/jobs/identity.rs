@@ -30,7 +30,10 @@ use crate::{
         change::{self, Position},
         participant::{
             self,
-            identity::{ChangedRecords, Progress, advance, changed_after, lease, next_participants, replace_keys},
+            identity::{
+                self, ChangedRecords, MAX_SHARING, Progress, advance, changed_after, lease, next_participants,
+                replace_keys,
+            },
             review::replace_duplicates,
         },
         write::Write,
@@ -50,9 +53,9 @@ const PARTICIPANTS: i64 = 500;
 const CHUNK: usize = 200;
 /// After a step the job pauses this many times as long as the step took, so that writes that arrive meanwhile are
 /// settled together, and calls get most of the processor.
-const PAUSE_FACTOR: u32 = 2;
+const PAUSE_FACTOR: u32 = 4;
 /// Upper bound of that pause.
-const MAX_PAUSE: Duration = Duration::from_millis(1_500);
+const MAX_PAUSE: Duration = Duration::from_secs(3);
 
 /// Runs the job; never returns.
 pub async fn run(api: Api) {
@@ -121,12 +124,32 @@ async fn step(api: &Api, instance: Uuid) -> Result<JobStep, ServiceError> {
 async fn settle(api: &Api, changed: &[Uuid], appeared: &[Uuid]) -> Result<(), ServiceError> {
     let mut seeds: BTreeSet<Uuid> = appeared.iter().copied().collect();
     for chunk in changed.chunks(CHUNK) {
-        seeds.extend(index(api, chunk).await?);
+        index(api, chunk).await?;
         seeds.extend(chunk);
     }
+    // Also those of a step that was not completed.
+    let affected = identity::seeds(api.store.writes()).await?;
+    seeds.extend(&affected);
     let seeds: Vec<Uuid> = seeds.into_iter().collect();
     for chunk in seeds.chunks(CHUNK) {
-        let (Settling { reviewed, pairs, left_out, .. }, _) = api.write(|| prepare(api, chunk)).await?;
+        settle_chunk(api, chunk).await?;
+    }
+    Ok(identity::remove_seeds(api.store.writes(), &affected).await?)
+}
+
+/// Settles some participants together, or in parts if there are too many around them.
+async fn settle_chunk(api: &Api, seeds: &[Uuid]) -> Result<(), ServiceError> {
+    let mut chunks = vec![seeds];
+    while let Some(chunk) = chunks.pop() {
+        let (settling, _) = api.write(|| prepare(api, chunk)).await?;
+        let Settling { reviewed, pairs, left_out, is_too_large, .. } = settling;
+        match chunk {
+            [_] if is_too_large => {
+                tracing::warn!("a participant was not settled, because too many others may be the same person");
+            }
+            several if is_too_large => chunks.extend(<[&[Uuid]; 2]>::from(several.split_at(several.len() / 2))),
+            _ => {}
+        }
         if left_out > 0 {
             tracing::warn!(left_out, "participants were not settled, because too many have similar names");
         }
@@ -135,18 +158,26 @@ async fn settle(api: &Api, changed: &[Uuid], appeared: &[Uuid]) -> Result<(), Se
     Ok(())
 }
 
-/// Writes the keys of participants. Returns those that shared a key with one of them before.
-async fn index(api: &Api, ids: &[Uuid]) -> Result<Vec<Uuid>, ServiceError> {
+/// Writes the keys of participants.
+async fn index(api: &Api, ids: &[Uuid]) -> Result<(), ServiceError> {
     let mut keys = Vec::with_capacity(ids.len());
     for doc in participant::get(api.store.reads(), ids).await? {
         let participant: Participant = doc.decode()?;
-        let is_open = !participant.is_deleted() && !participant.exact_only;
-        keys.push((
-            doc.id,
-            if is_open { candidate_keys(&Profile::of(&participant)) } else { CandidateKeys::default() },
-        ));
+        let own = match participant.is_deleted() {
+            true => CandidateKeys::default(),
+            false => candidate_keys(&Profile::of(&participant)),
+        };
+        keys.push((doc.id, if participant.exact_only { own.apart() } else { own }));
     }
-    Ok(replace_keys(api.store.writes(), &keys).await?)
+    let common = replace_keys(api.store.writes(), &keys).await?;
+    if common > 0 {
+        tracing::warn!(
+            keys = common,
+            limit = MAX_SHARING,
+            "parts of names have become too common: participants that share only these are not compared"
+        );
+    }
+    Ok(())
 }
 
 async fn prepare(api: &Api, seeds: &[Uuid]) -> Result<WritePlan<Settling>, ServiceError> {

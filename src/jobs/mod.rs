@@ -1,7 +1,8 @@
 //! Background jobs. Every instance runs all of them.
 //!
-//! - `settler` settles the meetings and groups of copies that a change has made uncertain. It writes through the same
-//!   path as calls do, so two instances that settle the same record conflict harmlessly.
+//! - `settler` settles the meetings and groups of copies that a change has made uncertain, after `near_copies` has
+//!   compared new texts. It writes through the same path as calls do, so two instances that settle the same record
+//!   conflict harmlessly.
 //! - `identity` settles who is one person: it follows the change feed, and aliases participants. One instance at a time
 //!   does the work, under a lease.
 //! - `maintenance` deletes expired rows: stored answers to requests, and ranges of the change log. It renews the
@@ -11,4 +12,5 @@
 
 pub mod identity;
 pub mod maintenance;
+mod near_copies;
 pub mod settler;

@@ -3,20 +3,18 @@
 //! their own.
 //!
 //! It also settles meetings whose `settle_version` is older than the rule, in chunks. A meeting whose account stays the
-//! same gets the new version without a revision. Otherwise an upgrade would put every meeting into the change feed.
+//! same gets the new version, and the fields that the version adds, without a revision. Otherwise an upgrade would put
+//! every meeting into the change feed.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, SystemTime},
-};
+use std::{collections::HashMap, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::{self, Instant};
 use uuid::Uuid;
 
+use super::near_copies;
 use crate::{
     model::{
-        article_copies::{CopyCandidate, origins},
         canonical::is_same,
         meeting::settled_bytes,
         resource::{Collection, Resource},
@@ -24,13 +22,12 @@ use crate::{
     },
     pb::{Article, Meeting},
     service::{
-        Api, error::ServiceError, meeting::settle_inputs::load_inputs_to_settle, status::reason_of, write::WritePlan,
+        Api, article::copies::moved_members, error::ServiceError, meeting::settle_inputs::load_inputs_to_settle,
+        status::reason_of, write::WritePlan,
     },
     store::{
-        StoreError, article,
-        article_copies::{self, GroupMember},
-        change, meeting, report,
-        write::{Put, PutArticle, SettleTask, Write, settle_queue},
+        StoreError, article, article_copies, change, meeting, report,
+        write::{Put, PutArticle, SettleTask, Write, clock, settle_queue},
     },
 };
 
@@ -63,6 +60,10 @@ pub async fn run(api: Api) {
     let mut backoff = TaskBackoff::default();
     let mut upgrade = Upgrade::default();
     loop {
+        let has_more_texts = near_copies::compare_next(&api).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "texts could not be compared with others; trying again later");
+            false
+        });
         let is_idle = match next_tasks(&api, &backoff, &mut upgrade).await {
             Ok(tasks) => {
                 let is_done = settle_all(&api, &tasks, &mut backoff).await;
@@ -73,7 +74,7 @@ pub async fn run(api: Api) {
                 true
             }
         };
-        if is_idle {
+        if is_idle && !has_more_texts {
             // A notification that arrived earlier is kept, so none is missed.
             let _ = time::timeout(backoff.until_due().min(POLL), api.committer.unsettled()).await;
         }
@@ -263,14 +264,14 @@ struct GroupStep {
 async fn prepare_group(api: &Api, task: SettleTask) -> Result<WritePlan<GroupStep>, ServiceError> {
     // Read the version before the groups: a concurrent change of any group then makes this write conflict.
     let groups = article_copies::version(api.store.reads()).await?;
-    let members = article_copies::group(api.store.reads(), task.id).await?;
-    let mut step = GroupStep { has_more: false, members: members.len() };
-    let ids: Vec<Uuid> = members.iter().map(|member| member.id).collect();
+    let group = article_copies::group(api.store.reads(), task.id).await?;
+    let mut step = GroupStep { has_more: false, members: group.members.len() };
+    let ids: Vec<Uuid> = group.members.iter().map(|member| member.id).collect();
     if settle_queue::join_tasks(api.store.reads(), &ids, groups).await?.contains(&task.id) {
         // An older task leads to the same articles.
         return Ok(WritePlan::Unchanged(step));
     }
-    let mut moved = moved_members(&members);
+    let mut moved = moved_members(&group);
     if moved.is_empty() {
         settle_queue::mark_settled(api.store.reads(), task).await?;
         return Ok(WritePlan::Unchanged(step));
@@ -286,29 +287,18 @@ async fn prepare_group(api: &Api, task: SettleTask) -> Result<WritePlan<GroupSte
     Ok(WritePlan::Write(step, writes))
 }
 
-/// The articles whose stored `origin` is not the first article of their group, with the id of that, in the order of
-/// ids.
-fn moved_members(members: &[GroupMember]) -> Vec<(Uuid, Uuid)> {
-    let copies: Vec<CopyCandidate> = members.iter().filter_map(|member| member.candidate.clone()).collect();
-    let origins = origins(&copies);
-    let origin = |member: &GroupMember| origins.get(&member.id).copied().unwrap_or(member.id);
-    let moved = members.iter().filter(|member| origin(member) != member.origin);
-    let mut moved: Vec<(Uuid, Uuid)> = moved.map(|member| (member.id, origin(member))).collect();
-    moved.sort_unstable();
-    moved
-}
-
 /// The next revisions of articles, with their origins.
-async fn revise_origins(api: &Api, moved: &[(Uuid, Uuid)]) -> Result<Vec<PutArticle>, ServiceError> {
-    let origins: HashMap<Uuid, Uuid> = moved.iter().copied().collect();
-    let ids: Vec<Uuid> = moved.iter().map(|(id, _)| *id).collect();
-    let now = SystemTime::now();
+async fn revise_origins(api: &Api, moved: &[(Uuid, Uuid, f32)]) -> Result<Vec<PutArticle>, ServiceError> {
+    let origins: HashMap<Uuid, (Uuid, f32)> =
+        moved.iter().map(|(id, origin, overlap)| (*id, (*origin, *overlap))).collect();
+    let ids: Vec<Uuid> = moved.iter().map(|(id, ..)| *id).collect();
+    let now = clock::now();
     let mut revised = Vec::with_capacity(moved.len());
     for doc in article::get(api.store.reads(), &ids).await? {
         // Fails for an article of a newer release, whose fields this one would lose.
         let former: Article = doc.decode_to_rewrite()?;
-        let origin = origins.get(&doc.id).copied().unwrap_or(doc.id);
-        let mut next = Article { origin: Collection::Articles.name(origin), ..former.clone() };
+        let (origin, origin_overlap) = origins.get(&doc.id).copied().unwrap_or((doc.id, 0.0));
+        let mut next = Article { origin: Collection::Articles.name(origin), origin_overlap, ..former.clone() };
         next.make_next_revision(&former, now);
         let put = Put::next(doc.id, next, change::Kind::Settled);
         revised.push(PutArticle { put, text: None, text_key: None, former: Some(former), compared: None });
@@ -338,7 +328,11 @@ async fn prepare_meeting(api: &Api, task: SettleTask) -> Result<WritePlan<()>, S
     if former.merged_into.is_empty() {
         inputs.settle(&mut next);
     }
-    let confirmed = Meeting { settle_version: VERSION, ..doc.decode()? };
+    let mut confirmed = Meeting { settle_version: VERSION, ..doc.decode()? };
+    if former.settle_version < VERSION {
+        confirmed.evidence_coverage = next.evidence_coverage;
+        confirmed.fragile_fields.clone_from(&next.fragile_fields);
+    }
     next.settle_version = VERSION;
     if is_same(&next, &confirmed) {
         if former.settle_version != VERSION {
@@ -346,7 +340,7 @@ async fn prepare_meeting(api: &Api, task: SettleTask) -> Result<WritePlan<()>, S
         }
         return unchanged.await;
     }
-    next.make_next_revision(&former, SystemTime::now());
+    next.make_next_revision(&former, clock::now());
     let (bytes, max_bytes) = (settled_bytes(&next), api.message_bound.stored());
     if bytes > max_bytes {
         // Refusing would try again for ever, and leave the account of other articles. Reads name the meeting.

@@ -103,6 +103,7 @@ fn without_marks(article: &Article, stored: &Article) -> Article {
     for output in [&mut bare.name, &mut bare.etag, &mut bare.origin] {
         output.clear();
     }
+    bare.origin_overlap = 0.0;
     bare.revision = 0;
     bare.create_time = None;
     bare.update_time = None;

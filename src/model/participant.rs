@@ -1,12 +1,48 @@
 //! Rules on participants: what a stored participant learns from a story that means it.
 
-use super::canonical::Canonical;
-use crate::pb::{ExternalId, Participant, ParticipantName, participant_name};
+use std::{collections::HashMap, sync::LazyLock};
+
+use uuid::Uuid;
+
+use super::{canonical::Canonical, text::names};
+use crate::pb::{ExternalId, Participant, ParticipantName, Participation, participant::Kind, participant_name};
 
 /// Maximum number of `Participant.names`.
 pub const MAX_NAMES: usize = 100;
 /// Maximum number of `Participant.external_ids`.
 pub const MAX_EXTERNAL_IDS: usize = 50;
+
+/// The facts about a participant that settling reads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonFacts {
+    /// Empty if it is unknown.
+    pub region_code: String,
+    pub kind: Kind,
+}
+
+impl PersonFacts {
+    /// Those of a participant.
+    pub fn of(participant: &Participant) -> Self {
+        Self { region_code: participant.region_code.clone(), kind: participant.kind() }
+    }
+}
+
+/// The facts about participants that stand for themselves, by id.
+pub type Persons = HashMap<Uuid, PersonFacts>;
+
+/// No persons, where settling reads none.
+pub static NO_PERSONS: LazyLock<Persons> = LazyLock::new(Persons::new);
+
+/// The identity of a participation that only an office describes: of its title and organization, and the region of the
+/// office or the participation. `None` without a title and an organization. The parts of the text are separated by a
+/// character that they do not have.
+pub fn office_key(participation: &Participation) -> Option<String> {
+    let office = participation.office.as_ref()?;
+    let [title, organization] = [&office.title, &office.organization].map(|text| names::key(text).replace(';', ","));
+    let region = [&office.region_code, &participation.region_code].into_iter().find(|code| !code.is_empty());
+    let region = region.map_or("", String::as_str);
+    (!title.is_empty() || !organization.is_empty()).then(|| format!("{title};{organization};{region}"))
+}
 
 /// The names of `sent` that `known` lacks, as they are written: spellings differ in meaning to readers, and the set of
 /// all of them does not depend on their order.

@@ -6,8 +6,8 @@ use prost::Message;
 use prost_types::Timestamp;
 use uuid::Uuid;
 
-use super::canonical::Canonical;
-use crate::pb;
+use super::{canonical::Canonical, evidence};
+use crate::pb::{self, evidence::Match};
 
 /// The collections of resources. The order is that of the changes of one write in the feed. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,7 +64,7 @@ impl TryFrom<i16> for Collection {
 
 /// The version of the contract that this binary writes. Incremented when a field or enum value is added, because an
 /// older binary would drop the data that it does not know.
-pub const CONTRACT_VERSION: i16 = 5;
+pub const CONTRACT_VERSION: i16 = 8;
 
 /// A record that has a name and revisions.
 pub trait Resource: Message + Canonical + Default + Clone + 'static {
@@ -84,6 +84,12 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
     /// The fields that the service sets.
     fn service_fields(&mut self) -> ServiceFields<'_>;
 
+    /// Sets the fields that follow from the others of the record alone.
+    fn derive(&mut self);
+
+    /// Sets the fields that an older release did not write, to the values that such a record has.
+    fn complete(&mut self);
+
     /// The id in the name.
     fn id(&self) -> Option<Uuid> {
         Self::COLLECTION.id(self.name())
@@ -96,6 +102,7 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
         *marks.revision = 1;
         *marks.create_time = Some(timestamp(now));
         *marks.update_time = Some(timestamp(now));
+        self.derive();
         self.set_etag();
     }
 
@@ -110,6 +117,7 @@ pub trait Resource: Message + Canonical + Default + Clone + 'static {
         *marks.create_time = *before.create_time;
         let earliest = before.update_time.map(just_after).unwrap_or_default();
         *marks.update_time = Some(later(timestamp(now), earliest));
+        self.derive();
         self.set_etag();
     }
 
@@ -168,7 +176,7 @@ pub struct ServiceFields<'a> {
 }
 
 macro_rules! resource {
-    ($message:ident, $collection:ident) => {
+    ($message:ident, $collection:ident, $derive:expr, $complete:expr) => {
         impl Resource for pb::$message {
             const COLLECTION: Collection = Collection::$collection;
             const MESSAGE: &'static str = concat!("readout.v1.", stringify!($message));
@@ -198,6 +206,16 @@ macro_rules! resource {
                     update_time: &mut self.update_time,
                 }
             }
+
+            fn derive(&mut self) {
+                let derive: fn(&mut Self) = $derive;
+                derive(self);
+            }
+
+            fn complete(&mut self) {
+                let complete: fn(&mut Self) = $complete;
+                complete(self);
+            }
         }
     };
 }
@@ -221,10 +239,17 @@ macro_rules! deletable {
     };
 }
 
-resource!(Participant, Participants);
-resource!(Article, Articles);
-resource!(Report, Reports);
-resource!(Meeting, Meetings);
+resource!(Participant, Participants, |_| (), |_| ());
+resource!(Article, Articles, |_| (), |_| ());
+resource!(Report, Reports, evidence::set_coverage, |report| {
+    // Before there was a tolerant lookup, every quote was found as it was sent.
+    let cited = report.evidence.iter_mut().filter(|cited| cited.r#match() == Match::Unspecified);
+    cited.for_each(|cited| cited.set_match(Match::Exact));
+    if report.evidence_coverage == 0.0 {
+        evidence::set_coverage(report);
+    }
+});
+resource!(Meeting, Meetings, |_| (), |_| ());
 
 deletable!(Participant, |_| "");
 deletable!(Article, |_| "");
@@ -250,12 +275,22 @@ impl Record {
     /// If the bytes are not an encoded record of the collection.
     pub fn decode(collection: Collection, bytes: &[u8]) -> Result<Self, prost::DecodeError> {
         Ok(match collection {
-            Collection::Participants => Self::Participant(Box::new(pb::Participant::decode(bytes)?)),
-            Collection::Articles => Self::Article(Box::new(pb::Article::decode(bytes)?)),
-            Collection::Reports => Self::Report(Box::new(pb::Report::decode(bytes)?)),
-            Collection::Meetings => Self::Meeting(Box::new(pb::Meeting::decode(bytes)?)),
+            Collection::Participants => Self::Participant(Box::new(decode(bytes)?)),
+            Collection::Articles => Self::Article(Box::new(decode(bytes)?)),
+            Collection::Reports => Self::Report(Box::new(decode(bytes)?)),
+            Collection::Meetings => Self::Meeting(Box::new(decode(bytes)?)),
         })
     }
+}
+
+/// Decodes a stored record.
+///
+/// # Errors
+/// If the bytes are not an encoded record of this type.
+pub fn decode<R: Resource>(bytes: &[u8]) -> Result<R, prost::DecodeError> {
+    let mut record = R::decode(bytes)?;
+    record.complete();
+    Ok(record)
 }
 
 /// Truncates to microseconds, the precision of PostgreSQL.

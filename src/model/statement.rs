@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use super::{
+    participant::NO_PERSONS,
     report::{Aliases, resolved},
     settle::{SourceReport, unite},
 };
@@ -22,7 +23,8 @@ pub fn speakers<'a>(account: &'a Account, statement: &'a Statement) -> impl Iter
 /// that speaks as such has a finer id in the meeting. It is left out here.
 pub fn of_report(report: &Report, meeting: &Meeting, aliases: &Aliases) -> Vec<Statement> {
     let report = resolved(report, aliases);
-    let source = SourceReport { report: &report, origin: Uuid::nil(), publish_date: None, uri: "" };
+    let source =
+        SourceReport { report: &report, origin: Uuid::nil(), publish_date: None, uri: "", persons: &NO_PERSONS };
     let mut statements = unite(&[source]).statements;
     let ids = meeting.account.as_ref().map(participation_ids).unwrap_or_default();
     statements.iter_mut().for_each(|statement| retain_participating(statement, &ids));

@@ -46,7 +46,7 @@ use self::{
 use crate::{
     access::Authenticator,
     audit::{self, AuditLog},
-    config::{self, CallLimits, Reflection},
+    config::{self, CallLimits, EvidenceMode, Reflection},
     database::Database,
     fairness::FairQueue,
     feed::{Committer, Feed, RecordLocks},
@@ -58,9 +58,12 @@ use crate::{
         participant_service_server::ParticipantServiceServer,
     },
     service::{
-        Api, LARGE_READS, layer,
+        Api, LARGE_READS,
+        ingest::DRY_RUNS,
+        layer,
         read::{pagination::TokenKey, stream_lifetime::StreamLimits},
         status::MESSAGE_BYTES,
+        write::evidence_policy::EvidencePolicy,
     },
     store::{Store, schema::migrate::migrate as migrate_database},
 };
@@ -181,7 +184,12 @@ async fn serve_with_readiness(
         question_timeout: config.bounds.question_timeout,
         stream_limits: StreamLimits { stopping: stopping.clone(), longest: config.bounds.stream_life },
         message_bound: config.transport.message_bound(),
+        evidence_policy: EvidencePolicy {
+            required: config.evidence.require_evidence.as_slice().into(),
+            only_warns: config.evidence.require_evidence_mode == EvidenceMode::Warn,
+        },
         large_reads: FairQueue::new("large_read", LARGE_READS, Duration::MAX),
+        dry_runs: FairQueue::new("dry_run", DRY_RUNS, Duration::MAX),
     };
 
     let (reporter, health_service) = tonic_health::server::health_reporter();

@@ -15,7 +15,7 @@ use crate::{
         role::Role,
         rules::{Violations, wire_limits::Breach},
     },
-    store::StoreError,
+    store::{StoreError, query::former::TooMuchChanged},
 };
 
 /// The reason why a call was rejected or failed.
@@ -63,6 +63,17 @@ pub enum ServiceError {
         scheme: String,
         /// The id in the scheme.
         value: String,
+    },
+    /// Another live meeting has the external id.
+    DuplicateMeeting {
+        /// The name of that meeting.
+        name: String,
+        /// The scheme of the external id.
+        scheme: String,
+        /// The id in the scheme.
+        value: String,
+        /// A second meeting that has ids of the same report; empty if there is none.
+        other: String,
     },
     /// The article has a report with the same content.
     DuplicateReport(String),
@@ -124,6 +135,8 @@ pub enum ServiceError {
         /// The current etag.
         etag: String,
     },
+    /// The stories of a dry run would write more than is kept in memory.
+    DryRunTooLarge,
     /// The meeting would have more reports than it may have.
     TooManyReports(String),
     /// The request is larger than a message may be.
@@ -138,6 +151,8 @@ pub enum ServiceError {
     AnswerTooLarge(Oversize),
     /// The reports that the answer would be made of are larger together than one call may read.
     SourcesTooLarge(Oversize),
+    /// More records have changed since the `read_time` than one call may read.
+    TooMuchChanged(TooMuchChanged),
     /// The report to store would be larger than an answer can carry.
     ReportTooLarge(Oversize),
     /// The cursor was not issued by this service.

@@ -52,6 +52,7 @@ pub fn origin<T>(request: &Request<T>, method: &'static str) -> Result<Origin, S
         method,
         call_id: extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default().into(),
         reason: String::new(),
+        related: None,
     })
 }
 

@@ -30,6 +30,7 @@ use uuid::Uuid;
 use self::{
     error::ServiceError,
     read::{pagination::TokenKey, stream_lifetime::StreamLimits},
+    write::evidence_policy::EvidencePolicy,
 };
 use crate::{
     audit::AuditLog,
@@ -37,6 +38,7 @@ use crate::{
     feed::{Committer, Feed, RecordLocks},
     model::{
         message_bound::{MessageBound, Oversize},
+        participant::Persons,
         report::Aliases,
         resource::{Collection, Deletable, Resource},
         rules::{Check, Violations},
@@ -68,8 +70,12 @@ pub struct Api {
     pub stream_limits: StreamLimits,
     /// The size limit of the messages that are sent.
     pub message_bound: MessageBound,
+    /// The evidence that reports of articles must have.
+    pub evidence_policy: EvidencePolicy,
     /// Permits for reads of meetings with many bytes of reports, which take much memory.
     pub large_reads: FairQueue,
+    /// Permits for dry runs of streams of stories, which keep their records in memory.
+    pub dry_runs: FairQueue,
 }
 
 /// Number of permits in `Api::large_reads`.
@@ -153,12 +159,14 @@ async fn require_live<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<(), S
 }
 
 /// Rejects ids of participants that do not exist or are deleted. Returns the aliases among them, each with the
-/// participant that it is settled as.
-async fn require_live_people(store: &Store, ids: &[Uuid]) -> Result<Aliases, ServiceError> {
+/// participant that it is settled as, and the facts about those that they are settled as.
+async fn require_live_people(store: &Store, ids: &[Uuid]) -> Result<(Aliases, Persons), ServiceError> {
     let states = states::<Participant>(store, ids).await?;
     let state = |id: &Uuid| states.get(id).map(|state| state.is_live);
     ids.iter().try_for_each(|id| error::require_live(Collection::Participants, *id, state(id)))?;
-    Ok(states.into_iter().filter_map(|(id, state)| Some((id, state.alias_of?))).collect())
+    let aliases = states.iter().filter_map(|(id, state)| Some((*id, state.alias_of?))).collect();
+    let persons = states.into_iter().filter_map(|(id, state)| Some((state.alias_of.unwrap_or(id), state.person?)));
+    Ok((aliases, persons.collect()))
 }
 
 /// The states of records. Ids without a record are absent.
@@ -167,7 +175,7 @@ async fn states<R: Deletable>(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uui
         return Ok(HashMap::new());
     }
     let states = store.by_id().live.get_all(ids.iter().map(|id| (R::COLLECTION, *id)).collect()).await?;
-    Ok(states.into_iter().map(|((_, id), state)| (id, *state)).collect())
+    Ok(states.into_iter().map(|((_, id), state)| (id, RecordState::clone(&state))).collect())
 }
 
 /// Rejects an id that exists. Generated ids are unique, so only a requested one is looked up.

@@ -1,15 +1,17 @@
-//! The index tables of meetings' accounts: participations, and the traits, regions and topics of each meeting.
+//! The index tables of meetings' accounts: participations, and the traits, regions, topics and places of each meeting.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, write::columns::array_literal};
 use crate::{
     model::{
-        meeting::{is_listed, is_met, takes_part},
+        meeting::{self, is_listed, is_met, takes_part},
+        query::filter::Term,
         resource::Collection,
+        text::names,
         time::dates,
     },
     pb::{Account, Meeting, Participation, participation::Presence},
@@ -39,6 +41,10 @@ pub(super) async fn clear(tx: Tx<'_>, meetings: &[Uuid]) -> Result<(), StoreErro
              delete from meeting_region
              where meeting = any($1)
          ),
+         of_place as (
+             delete from meeting_place
+             where meeting = any($1)
+         ),
          of_topic as (
              delete from meeting_topic
              where meeting = any($1)
@@ -59,18 +65,27 @@ pub(super) async fn clear(tx: Tx<'_>, meetings: &[Uuid]) -> Result<(), StoreErro
 }
 
 /// Writes the rows of these meetings.
-pub(super) async fn index(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreError> {
-    participations(tx, meetings).await?;
+pub(super) async fn index(
+    tx: Tx<'_>,
+    meetings: &[(Uuid, &Meeting)],
+    terms: &[&ParticipationTerms],
+) -> Result<(), StoreError> {
+    participations(tx, meetings, terms).await?;
     traits(tx, meetings).await?;
     regions(tx, meetings).await?;
-    topics(tx, meetings).await
+    topics(tx, meetings).await?;
+    places(tx, meetings).await
 }
 
 fn accounts<'a>(meetings: &[(Uuid, &'a Meeting)]) -> impl Iterator<Item = (Uuid, &'a Account)> {
     meetings.iter().filter_map(|(id, meeting)| Some((*id, meeting.account.as_ref()?)))
 }
 
-async fn participations(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreError> {
+async fn participations(
+    tx: Tx<'_>,
+    meetings: &[(Uuid, &Meeting)],
+    terms: &[&ParticipationTerms],
+) -> Result<(), StoreError> {
     struct Row<'a> {
         id: Uuid,
         number: i32,
@@ -96,11 +111,13 @@ async fn participations(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(),
         rows.iter().map(|row| is_listed(row.meeting) && is_met(row.participation) && is_first(row)).collect();
     let roles = |row: &Row<'_>| row.participation.roles.iter().fold(0, |bits, role| bits | role_bit(*role));
     sqlx::query(
-        "insert into participation (meeting, number, participant, region_code, presence, seniority, roles, together, day)
-         select input.*
+        "insert into participation (meeting, number, participant, region_code, presence, seniority, roles, together, day,
+                                    terms)
+         select input.meeting, input.number, input.participant, input.region_code, input.presence, input.seniority,
+                input.roles, input.together, input.day, input.terms::bigint[]
          from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::smallint[], $6::smallint[], $7::integer[],
-                     $8::boolean[], $9::date[])
-                  as input (meeting, number, participant, region_code, presence, seniority, roles, together, day)",
+                     $8::boolean[], $9::date[], $10::text[])
+                  as input (meeting, number, participant, region_code, presence, seniority, roles, together, day, terms)",
     )
     .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.number).collect::<Vec<_>>())
@@ -112,9 +129,34 @@ async fn participations(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(),
     .bind(rows.iter().map(roles).collect::<Vec<_>>())
     .bind(together)
     .bind(rows.iter().map(|row| first_day(row.meeting)).collect::<Vec<_>>())
+    .bind(terms.iter().flat_map(|terms| terms.columns()).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// The terms of the participations of a meeting, in their order: the hash of each, and that of its field.
+#[derive(Debug, Default)]
+pub struct ParticipationTerms(Vec<Vec<[i64; 2]>>);
+
+impl ParticipationTerms {
+    /// Makes the terms.
+    pub fn of(meeting: &Meeting) -> Self {
+        let participations = meeting.account.iter().flat_map(|account| &account.participations);
+        let hashes = |term: &Term| [term.hash(), term.field_hash()];
+        let terms = |participation| Term::of_participation(participation).iter().map(hashes).collect();
+        Self(participations.map(terms).collect())
+    }
+
+    /// The hashes of all terms, without those of their fields.
+    pub fn hashes(&self) -> impl Iterator<Item = i64> {
+        self.0.iter().flatten().map(|[hash, _]| *hash)
+    }
+
+    /// The column `terms` of each participation.
+    fn columns(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|terms| array_literal(terms.as_flattened()))
+    }
 }
 
 fn first_day(meeting: &Meeting) -> Option<NaiveDate> {
@@ -202,6 +244,38 @@ async fn topics(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreEr
     )
     .bind(topics)
     .bind(ids)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn places(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreError> {
+    let (mut ids, mut numbers, mut regions, mut localities) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (id, account) in accounts(meetings) {
+        // Without a place of its own, the first stop has number 0: the number only makes the row unique.
+        for (place, number) in meeting::places(account).zip(0_i32..) {
+            let region = Some(place.region_code.as_str()).filter(|code| !code.is_empty());
+            let locality = Some(names::key(&place.locality)).filter(|key| !key.is_empty());
+            if region.is_some() || locality.is_some() {
+                ids.push(id);
+                numbers.push(number);
+                regions.push(region);
+                localities.push(locality);
+            }
+        }
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into meeting_place (meeting, number, region_code, locality)
+         select input.*
+         from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[]) as input (meeting, number, region_code, locality)",
+    )
+    .bind(ids)
+    .bind(numbers)
+    .bind(regions)
+    .bind(localities)
     .execute(tx)
     .await?;
     Ok(())

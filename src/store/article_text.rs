@@ -34,6 +34,22 @@ pub async fn is_kept(pool: &PgPool, article: Uuid) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(statement).bind(article).fetch_one(pool).await?)
 }
 
+/// True if a text of the article, of whichever revision, is stored and not hidden.
+///
+/// # Errors
+/// The database fails.
+pub async fn is_shown(pool: &PgPool, article: Uuid, text: &TextHash) -> Result<bool, StoreError> {
+    let statement = "select exists (
+            select
+            from article
+            join article_text_use on article_text_use.article = article.id
+            where article.id = $1
+              and not article.hides_text
+              and article_text_use.sha256 = $2
+        )";
+    Ok(sqlx::query_scalar(statement).bind(article).bind(text.as_slice()).fetch_one(pool).await?)
+}
+
 /// The write that erases the texts of all revisions of an article: its next revision is WITHHELD.
 pub fn erasure(former: Article, now: SystemTime) -> PutArticle {
     let mut next = former.clone();

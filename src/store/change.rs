@@ -69,6 +69,34 @@ pub async fn lock(tx: Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The time up to which no revision is written any more; `None` if records were never read as of a time.
+///
+/// # Errors
+/// The database fails.
+pub async fn read_time(pool: &PgPool) -> Result<Option<DateTime<Utc>>, StoreError> {
+    Ok(sqlx::query_scalar("select read_time from feed").fetch_one(pool).await?)
+}
+
+/// Makes sure that no revision is written any more with an update time up to `time`. Later reads see all that have one.
+///
+/// The lock is held until the statement has committed. So the transactions that had it before have committed, and those
+/// that get it later read the time.
+///
+/// # Errors
+/// `ReadOnly` on a standby, `Contention` if the lock is not obtained in time, or the database fails.
+pub async fn close_past(pool: &PgPool, time: DateTime<Utc>) -> Result<(), StoreError> {
+    sqlx::query(
+        "update feed
+         set read_time = greatest(read_time, $1)
+         from pg_advisory_xact_lock($2) as locked",
+    )
+    .bind(time)
+    .bind(FEED_LOCK)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// The result of the last statement of a write transaction, which appends its changes.
 #[derive(Debug)]
 pub struct Appended {
@@ -83,6 +111,8 @@ pub struct Appended {
     pub is_judged: bool,
     /// True if the feed is marked as synchronous, and the commit waits for a standby.
     pub is_synchronous: bool,
+    /// Records were read as of this time: the transaction must not commit a revision that is not later.
+    pub read_time: Option<DateTime<Utc>>,
 }
 
 /// A change as it is stored.
@@ -236,6 +266,26 @@ pub async fn after(pool: &PgPool, position: i64, limit: i64) -> Result<ChangePag
 pub async fn at(executor: impl PgExecutor<'_>, position: i64) -> Result<Option<StoredChange>, StoreError> {
     let change = sqlx::query_as("select * from change where position = $1").bind(position).fetch_optional(executor);
     Ok(change.await?)
+}
+
+/// The position before the write to which the change at a position belongs; the position itself if that change is the
+/// last one of its write.
+///
+/// # Errors
+/// The database fails.
+pub async fn before_write(pool: &PgPool, position: i64) -> Result<i64, StoreError> {
+    let last: Option<i64> = sqlx::query_scalar(
+        "select position
+         from change
+         where position <= $1
+           and last
+         order by position desc
+         limit 1",
+    )
+    .bind(position)
+    .fetch_optional(pool)
+    .await?;
+    Ok(last.unwrap_or(position))
 }
 
 /// The changes at these positions that have not been deleted.

@@ -51,7 +51,10 @@ pub use self::{
     error::StoreError,
     pool::{Connections, Limits},
 };
-use crate::model::resource::{CONTRACT_VERSION, Collection, Resource};
+use crate::model::{
+    participant::PersonFacts,
+    resource::{CONTRACT_VERSION, Collection, Resource, decode},
+};
 
 /// The timeout of a batch of reads or of writes, above the longest `statement_timeout`. A batch that exceeds it counts
 /// as unanswered.
@@ -66,12 +69,14 @@ pub struct Store {
 }
 
 /// The state of a record that another one refers to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordState {
     /// False if it is deleted.
     pub is_live: bool,
     /// Of a participant: the one that it is settled as, if it is an alias.
     pub alias_of: Option<Uuid>,
+    /// The facts about the participant that it is settled as. `None` for other records.
+    pub person: Option<PersonFacts>,
 }
 
 /// Reads of single records by key. Concurrent reads of one kind share a query.
@@ -246,7 +251,7 @@ impl Doc {
     /// # Errors
     /// `Damaged` if the bytes are not a record of this collection.
     pub fn decode<R: Resource>(&self) -> Result<R, StoreError> {
-        R::decode(self.bytes.as_slice()).map_err(|_| StoreError::Damaged(R::COLLECTION.name(self.id)))
+        decode(&self.bytes).map_err(|_| StoreError::Damaged(R::COLLECTION.name(self.id)))
     }
 
     /// Decodes the record in order to write its next revision, in canonical form: an older release may have stored
@@ -307,20 +312,26 @@ async fn live(
     keys: Vec<(Collection, Uuid)>,
 ) -> Result<BatchResult<(Collection, Uuid), RecordState>, StoreError> {
     let ids = |of| keys.iter().filter(|key| key.0 == of).map(|key| key.1).collect::<Vec<_>>();
-    let rows: Vec<(i16, Uuid, bool, Option<Uuid>)> = sqlx::query_as(
-        "select 1::smallint, id, delete_time is null, merged_into from participant where id = any($1)
+    type Row = (i16, Uuid, bool, Option<Uuid>, Option<i16>, Option<String>);
+    let rows: Vec<Row> = sqlx::query_as(
+        "select 1::smallint, participant.id, participant.delete_time is null, participant.merged_into, person.kind,
+                person.region_code
+         from participant
+         join participant as person on person.id = coalesce(participant.merged_into, participant.id)
+         where participant.id = any($1)
          union all
-         select 2::smallint, id, delete_time is null, null from article where id = any($2)
+         select 2::smallint, id, delete_time is null, null, null, null from article where id = any($2)
          union all
-         select 4::smallint, id, delete_time is null, null from meeting where id = any($3)",
+         select 4::smallint, id, delete_time is null, null, null, null from meeting where id = any($3)",
     )
     .bind(ids(Collection::Participants))
     .bind(ids(Collection::Articles))
     .bind(ids(Collection::Meetings))
     .fetch_all(&pool)
     .await?;
-    let state = |(collection, id, is_live, alias_of)| {
-        Some(((Collection::try_from(collection).ok()?, id), Some(RecordState { is_live, alias_of })))
+    let state = |(collection, id, is_live, alias_of, kind, region): Row| {
+        let person = kind.map(|kind| participant::facts(kind, region));
+        Some(((Collection::try_from(collection).ok()?, id), Some(RecordState { is_live, alias_of, person })))
     };
     Ok(rows.into_iter().filter_map(state).collect())
 }

@@ -2,6 +2,10 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use uuid::Uuid;
+
+use crate::model::resource::Collection;
+
 /// Maximum number of names in an event.
 pub const MAX_NAMES: usize = 100;
 
@@ -18,12 +22,14 @@ pub struct Origin {
     pub call_id: Arc<str>,
     /// The reason that the caller gave.
     pub reason: String,
+    /// A record that the call concerns, whether the write changes it or not.
+    pub related: Option<(Collection, Uuid)>,
 }
 
 impl Origin {
     /// The origin of a command that works on the database.
     pub fn command(method: &'static str) -> Self {
-        Self { principal: "".into(), peer: None, method, call_id: "".into(), reason: String::new() }
+        Self { principal: "".into(), peer: None, method, call_id: "".into(), reason: String::new(), related: None }
     }
 }
 

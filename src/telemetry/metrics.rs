@@ -75,6 +75,10 @@ pub const METRICS: &[Metric] = &[
     Metric { name: "readout_commit_batch_writes", kind: BATCH_SIZE, help: "Writes that were committed together" },
     Metric { name: "readout_commit_seconds", kind: SECONDS, help: "Time that an attempt to commit a batch took" },
     counter("readout_commits_total", "Attempts to commit a batch, by outcome"),
+    counter(
+        "readout_evidence_missing_total",
+        "Reports without evidence that the policy of the service requires, by field and mode",
+    ),
     // Feed
     gauge("readout_feed_head", "Position of the newest change that this instance has read"),
     gauge("readout_feed_lag", "Changes in the database that this instance has not read"),

@@ -73,7 +73,7 @@ async fn equal_instants_are_not_disputed_and_keep_the_first_wording() {
         let meeting = dated(&service, &format!("urn:{number}"), &dates).await;
         assert_eq!(fields(&meeting.disputes), [""; 0], "{dates:?}");
         assert_eq!(meeting.account.unwrap().date.unwrap(), dates[0]);
-        assert_eq!(meeting.settle_version, 2);
+        assert_eq!(meeting.settle_version, 4);
     }
 }
 

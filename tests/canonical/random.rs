@@ -2,7 +2,7 @@
 
 use readout::pb::{
     Account, Announcement, Article, Date, DateSpan, Delegation, Evidence, ExternalId, Extractor, LatLng, Link, Office,
-    OfficeTerm, Outcome, Participant, ParticipantName, Participation, Place, Publisher, Statement, Story,
+    OfficeTerm, Outcome, Participant, ParticipantName, Participation, Place, Publisher, Statement, Stop, Story,
     StoryParticipant, StoryReport, TimeOfDay, link, outcome, participant, participation::Role,
 };
 
@@ -140,7 +140,7 @@ impl Random<'_> {
         }
     }
 
-    fn account(&mut self, title: &str, people: &[String]) -> Account {
+    fn account(&mut self, uri: &str, title: &str, people: &[String]) -> Account {
         let statement = |random: &mut Self, id: &str| Statement {
             id: id.into(),
             speakers: random.subset(people),
@@ -180,9 +180,21 @@ impl Random<'_> {
                     ..Default::default()
                 }]
             }),
-            links: self.maybe(|_| {
-                vec![Link { kind: link::Kind::PartOf.into(), meeting: "#first".into(), ..Default::default() }]
+            links: self.maybe(|random| {
+                let kind = link::Kind::PartOf.into();
+                let by_id = Link { kind, external_id: random.ids("register").pop(), ..Default::default() };
+                let by_key = Link { kind, meeting: "#first".into(), ..Default::default() };
+                if by_id.external_id.is_some() { vec![by_key, by_id] } else { vec![by_key] }
             }),
+            external_ids: self.ids(&format!("{uri} {title}")),
+            stops: self.maybe(|random| {
+                let stop = |random: &mut Self| Stop {
+                    place: Some(Place { locality: "Ganja".into(), ..random.place() }),
+                    date: random.some(Self::span),
+                };
+                vec![stop(random), stop(random)]
+            }),
+            visit_type: self.number(6),
         }
     }
 
@@ -208,7 +220,7 @@ impl Random<'_> {
         });
         let participants = participants.collect();
         let reports = ["first", "second"].map(|key| {
-            let account = self.account(key, &people);
+            let account = self.account(uri, key, &people);
             StoryReport {
                 key: key.into(),
                 evidence: self.evidence(&account),

@@ -1,5 +1,5 @@
 //! A store written by release 0.1.0: its records are found in every spelling, and its meetings are settled under settle
-//! version 2. `tests/data/README.md` describes how the store was made.
+//! version 3. `tests/data/README.md` describes how the store was made.
 
 use std::{collections::BTreeMap, fs::File, io::Read};
 
@@ -7,8 +7,8 @@ use flate2::read::GzDecoder;
 use prost::Message;
 use readout::{
     pb::{
-        Account, ErrorReason, ExternalId, GetMeetingRequest, IngestStoryRequest, Meeting, Participant, Place,
-        Publisher, Story, StoryReport, change::Kind, ingest_story_response::Outcome,
+        Account, ErrorReason, ExternalId, GetMeetingRequest, IngestStoryRequest, ListMeetingsRequest, Meeting,
+        Participant, Place, Publisher, Story, StoryReport, change::Kind, ingest_story_response::Outcome,
     },
     store::schema::migrate::migrate,
 };
@@ -53,8 +53,8 @@ async fn upgraded() -> Service {
 }
 
 async fn wait_until_settled(service: &Service) {
-    let unsettled = "select count(*) from meeting where settle_version < 2";
-    eventually("all meetings have settle version 2", async || service.count(unsettled).await == 0).await;
+    let unsettled = "select count(*) from meeting where settle_version < 4";
+    eventually("all meetings have settle version 4", async || service.count(unsettled).await == 0).await;
 }
 
 /// The stories that release 0.1.0 ingested.
@@ -141,30 +141,43 @@ async fn a_former_report_is_a_duplicate_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn former_meetings_get_settle_version_2_and_a_revision_only_if_they_change() {
+async fn former_meetings_get_the_settle_version_and_a_revision_only_if_they_change() {
     let database = former_store().await;
     migrate(&database).await.expect("migrated");
     let service = Service::start_on(database.clone()).await;
     wait_until_settled(&service).await;
     let meetings = meetings_by_title(&service).await;
-    // The revisions that release 0.1.0 wrote.
-    let revisions = [("Agreed", 2), ("Disputed", 2), ("Ruled", 2), ("Merged", 2), ("Visit", 1), ("Talks", 1)];
+    // The revisions that release 0.1.0 wrote, and one of those with participations, whose presence nobody states.
+    let revisions = [("Agreed", 2), ("Disputed", 2), ("Ruled", 2), ("Merged", 2), ("Visit", 2), ("Talks", 2)];
     for (title, revision) in revisions {
         let meeting = &meetings[title];
-        assert_eq!((meeting.revision, meeting.settle_version), (revision, 2), "{title}");
+        assert_eq!((meeting.revision, meeting.settle_version), (revision, 4), "{title}");
     }
     assert_eq!(meetings["Disputed"].disputes.len(), 1);
+    // They get the fields of the version without a revision. Two sources of one meeting disagree on its date.
+    assert!(meetings["Talks"].evidence_coverage > 0.0);
+    assert!(meetings["Disputed"].fragile_fields.contains(&"account.date".to_owned()));
+    let found = async |filter: &str| {
+        let request = ListMeetingsRequest { filter: filter.into(), ..Default::default() };
+        let found = service.meetings.clone().list_meetings(request).await.unwrap().into_inner().meetings;
+        found.into_iter().map(|meeting| meeting.name).collect::<Vec<_>>()
+    };
+    assert!(found("evidence_coverage > 0").await.contains(&meetings["Talks"].name));
+    assert!(found("fragile = date").await.contains(&meetings["Disputed"].name));
     let instants = &meetings["Instants"];
-    assert_eq!((instants.revision, instants.settle_version, instants.disputes.len()), (3, 2, 0));
+    assert_eq!((instants.revision, instants.settle_version, instants.disputes.len()), (3, 4, 0));
     let changes = service.all_changes().await;
     let settled: Vec<_> =
         changes.iter().filter(|change| change.kind() == Kind::Settled).map(|change| change.name.as_str()).collect();
-    // The second is the deleted meeting, whose reports give two names of one time zone.
-    assert_eq!(settled.len(), 2, "{settled:?}");
-    assert!(settled.contains(&instants.name.as_str()));
+    for title in ["Instants", "Visit", "Talks"] {
+        assert!(settled.contains(&meetings[title].name.as_str()), "{title}");
+    }
+    for title in ["Agreed", "Disputed", "Ruled", "Merged"] {
+        assert!(!settled.contains(&meetings[title].name.as_str()), "{title}");
+    }
 
     let merged =
-        service.count("select count(*) from meeting where merged_into is not null and settle_version = 2").await;
+        service.count("select count(*) from meeting where merged_into is not null and settle_version = 4").await;
     assert_eq!(merged, 1);
     let head = changes.last().unwrap().position.clone();
     service.stop().await;
@@ -181,13 +194,20 @@ async fn reset_settle_version(database: &PgConnectOptions) {
     let docs: Vec<(Uuid, Vec<u8>)> =
         sqlx::query_as("select id, doc from meeting").fetch_all(&mut connection).await.expect("meetings");
     for (id, doc) in docs {
-        let meeting = Meeting { settle_version: 1, ..Meeting::decode(doc.as_slice()).expect("a meeting") };
-        sqlx::query("update meeting set doc = $2, settle_version = 1 where id = $1")
-            .bind(id)
-            .bind(meeting.encode_to_vec())
-            .execute(&mut connection)
-            .await
-            .expect("the meeting exists");
+        let meeting = Meeting {
+            settle_version: 1,
+            evidence_coverage: 0.0,
+            fragile_fields: Vec::new(),
+            ..Meeting::decode(doc.as_slice()).expect("a meeting")
+        };
+        sqlx::query(
+            "update meeting set doc = $2, settle_version = 1, evidence_coverage = 0, fragile = 0 where id = $1",
+        )
+        .bind(id)
+        .bind(meeting.encode_to_vec())
+        .execute(&mut connection)
+        .await
+        .expect("the meeting exists");
     }
     connection.close().await.expect("closed");
 }
@@ -200,17 +220,20 @@ async fn settling_of_an_upgraded_store_resumes_after_a_kill() {
     let database = service.database.clone();
     service.stop().await;
     reset_settle_version(&database).await;
-    let unsettled = "select count(*) from meeting where settle_version < 2";
+    let unsettled = "select count(*) from meeting where settle_version < 4";
     assert_eq!(scalar::<i64>(&database, unsettled).await, 200);
 
     let url = database.to_url_lossy();
     let program = Program::serve_on(url.as_str()).await;
     eventually("settling has begun", async || scalar::<i64>(&database, unsettled).await < 200).await;
     program.kill().await;
-    let service = Service::start_on(database).await;
+    let service = Service::start_on(database.clone()).await;
     wait_until_settled(&service).await;
     let meetings = service.contents().await.meetings;
-    assert!(meetings.iter().all(|meeting| (meeting.revision, meeting.settle_version) == (1, 2)));
+    assert!(meetings.iter().all(|meeting| (meeting.revision, meeting.settle_version) == (1, 4)));
+    // Their fragile fields are indexed too.
+    assert!(meetings.iter().all(|meeting| meeting.fragile_fields == ["account.kind", "account.status"]));
+    assert_eq!(scalar::<i64>(&database, "select count(*) from meeting where fragile = 6").await, 200);
 }
 
 #[tokio::test]

@@ -52,7 +52,9 @@ async fn a_change_filter_tests_fields_of_the_change_and_of_its_resource() {
         ("meeting.kind = VISIT", vec![]),
         ("meeting.status = HELD", vec![5, 7]),
         ("meeting.region = AZ", vec![5, 7]),
-        ("meeting.region = RU", vec![]),
+        // The region of the second participation is that of its participant.
+        ("meeting.region = RU", vec![5, 7]),
+        ("meeting.region = FR", vec![]),
         ("meeting.topic = trust", vec![5, 7]),
         ("meeting.date >= 2000", vec![]),
         ("meeting.has_dispute = true", vec![]),

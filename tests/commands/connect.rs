@@ -41,7 +41,7 @@ async fn port_that_answers(answer: &'static [u8]) -> SocketAddr {
 
 /// Asserts that each command with these arguments fails at once and prints `message`.
 pub async fn each_fails_at_once(args: &[&str], message: &str) {
-    for command in [vec!["watch"], vec!["import", "/dev/null"], vec!["export"]] {
+    for command in [vec!["watch"], vec!["import", "/dev/null"], vec!["export"], vec!["duplicates"]] {
         let start = Instant::now();
         let ran = run(command.iter().chain(args)).await;
         let Ran { code, stdout, stderr } = &ran;

@@ -94,7 +94,8 @@ async fn articles_and_meetings(service: &mut Service) {
             meeting: Some(meeting),
             meeting_id: id(letter),
             source_article: format!("articles/{}", id(first)),
-            evidence: vec![quote("met")],
+            // The text has another spelling, which is exported.
+            evidence: vec![quote("veliyev\u{a0}MET")],
             ..Default::default()
         };
         let meeting = service.meetings.create_meeting(request).await.unwrap().into_inner().name;
@@ -219,8 +220,21 @@ async fn export_of_an_empty_service_is_the_header_only() {
     let exported = export(&service).await;
     assert_eq!(
         (exported.code, exported.stdout.as_str()),
-        (Some(0), "{\"header\":{\"format\":\"readout.v1\",\"contractVersion\":5}}\n")
+        (Some(0), "{\"header\":{\"format\":\"readout.v1\",\"contractVersion\":8}}\n")
     );
+}
+
+#[tokio::test]
+async fn export_refuses_a_malformed_read_time_and_one_in_the_future() {
+    let service = Service::start().await;
+    let address = service.address.to_string();
+    let at = async |time| run(["export", "--server", &address, "--read-time", time]).await;
+    let malformed = at("yesterday").await;
+    assert_eq!((malformed.code, malformed.stdout.as_str()), (Some(2), ""));
+    assert!(malformed.stderr.contains("--read-time \"yesterday\" must begin with its day"), "{}", malformed.stderr);
+    let future = at("2999-01-01T00:00:00Z").await;
+    assert_ne!(future.code, Some(0));
+    assert!(future.stderr.contains("read_time"), "{}", future.stderr);
 }
 
 #[tokio::test]

@@ -54,6 +54,35 @@ async fn import_errors_are_short_for_any_file() {
 }
 
 #[tokio::test]
+async fn import_with_a_policy_refuses_stories_without_its_evidence_and_no_export() {
+    let service = Service::start().await;
+    let dir = tempdir().unwrap();
+    let (stories, export) = (dir.path().join("stories"), dir.path().join("export"));
+    let proven = r##"{"article":{"uri":"urn:p","text":"Aliyev came."},"participants":[{"key":"a","participant":{"kind":"PERSON","displayName":"Aliyev"}}],
+        "reports":[{"key":"a","account":{"participations":[{"id":"a","participant":"#a","nameAsWritten":"Aliyev"}]},
+        "evidence":[{"field":"participations[0].nameAsWritten","quote":"Aliyev"}]}]}"##;
+    fs::write(&stories, [&line("urn:1", &["Aliyev"]), proven].join("\n")).unwrap();
+    fs::write(&export, r#"{"header":{"format":"readout.v1","contractVersion":5}}"#).unwrap();
+    let address = service.address.to_string();
+    let import = async |policy: &str, file: &Path| {
+        let args = ["import", "--server", &address, "--output", "json", "--policy", policy, file.to_str().unwrap()];
+        run(args).await
+    };
+    let ran = import("date,participations.participant", &stories).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains(r#""failed":1,"#), "{ran:?}");
+    assert!(ran.stderr.contains("EVIDENCE_MISSING"), "{ran:?}");
+    assert!(ran.stderr.contains("story.reports[0].account.participations[0].participant"), "{ran:?}");
+    assert_eq!(service.contents().await.reports.len(), 1);
+    let ran = import("date,plaxe", &stories).await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("did you mean \"place\"?"), "{ran:?}");
+    let ran = import("date", &export).await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("is an export: --policy is for stories"), "{ran:?}");
+}
+
+#[tokio::test]
 async fn import_counts_errors_of_the_service_by_reason_and_field() {
     let service = Service::start().await;
     let dir = tempdir().unwrap();
@@ -88,13 +117,13 @@ async fn story_with_too_many_items_fails_as_its_line() {
     };
     let names = vec![r#"{"key":"a","participant":{"names":[{},{},{},{},{},{},{},{},{},{}]}}"#; 1_900].join(",");
     let many = format!(r#"{{"article":{{"uri":"urn:many"}},"participants":[{names}]}}"#);
-    fs::write(&file, [story(1, 0), story(2, 201), many, story(3, 0)].join("\n")).unwrap();
+    fs::write(&file, [story(1, 0), story(2, 2_001), many, story(3, 0)].join("\n")).unwrap();
     let ran = import(&service, &[&file]).await;
     assert_eq!(ran.code, Some(1));
     assert!(ran.stdout.contains(r#""articles":2,"#) && ran.stdout.contains(r#""failed":2,"#), "{ran:?}");
     let errors: Vec<&str> = ran.stderr.lines().collect();
     assert!(
-        errors[0].ends_with(":2: urn:2: story.reports must have at most 100 items, but has more than 200"),
+        errors[0].ends_with(":2: urn:2: story.reports must have at most 1000 items, but has more than 2000"),
         "{ran:?}"
     );
     assert!(errors[1].ends_with(":3: urn:many: has more than 20000 items in total: split it"), "{ran:?}");

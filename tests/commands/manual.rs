@@ -11,7 +11,7 @@ async fn completions_name_every_command_for_every_shell() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ran = run(["completions", shell]).await;
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{shell}");
-        for word in ["import", "export", "watch", "cursor-file", "completions", "new-epoch"] {
+        for word in ["import", "export", "watch", "cursor-file", "duplicates", "completions", "new-epoch"] {
             assert!(ran.stdout.contains(word), "{shell}: {word}");
         }
     }
@@ -29,7 +29,14 @@ async fn the_man_command_writes_a_page_for_the_program_and_each_command() {
     let pages = dir.path().join("share/man/man1");
     let ran = run(["man", "--dir", pages.to_str().unwrap()]).await;
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""));
-    for name in ["readout", "readout-import", "readout-watch", "readout-admin-new-epoch", "readout-token-create"] {
+    for name in [
+        "readout",
+        "readout-import",
+        "readout-watch",
+        "readout-duplicates",
+        "readout-admin-new-epoch",
+        "readout-token-create",
+    ] {
         let page = fs::read_to_string(pages.join(format!("{name}.1"))).unwrap();
         assert!(page.contains(&format!(".TH {name} 1")), "{name}: {page}");
     }

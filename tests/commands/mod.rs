@@ -2,12 +2,18 @@
 
 pub mod connect;
 mod cursor;
+mod duplicates;
 mod export;
 mod export_omissions;
 mod import_differences;
+mod import_dry_run;
+mod import_edition;
 mod import_errors;
 mod import_files;
+mod import_formats;
+mod import_order;
 mod manual;
+mod random_register;
 mod retry_messages;
 mod serve;
 mod terminal;

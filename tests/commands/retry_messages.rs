@@ -117,7 +117,7 @@ async fn a_watch_prints_that_it_waits_for_a_service_that_has_not_started() {
 async fn client_commands_print_that_they_wait_for_a_silent_service() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap().to_string();
-    for command in [vec!["watch"], vec!["export"], vec!["import", "/dev/null"]] {
+    for command in [vec!["watch"], vec!["export"], vec!["import", "/dev/null"], vec!["duplicates"]] {
         let mut stderr = StderrReader::start(command.iter().copied().chain(["--server", &address]));
         let line = within_timeout("a line", stderr.line()).await;
         assert_eq!(line, format!("waiting for http://{address}: no answer yet"), "{command:?}");

@@ -112,16 +112,7 @@ async fn service_of_root_keeps_its_data_in_var_lib() {
         assert_eq!(configured, Path::new("/var/lib/readout"), "{environment:?}");
     }
 
-    // A mount and a process namespace keep the test away from this machine's /var/lib and processes.
-    let serve = format!("mount -t tmpfs tmpfs /var/lib && exec {} serve --listen 127.0.0.1:0", program.display());
-    let namespace = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"];
-    let possible = Command::new("unshare").args(namespace).arg("mount -t tmpfs tmpfs /var/lib").output();
-    if !possible.is_ok_and(|output| output.status.success()) {
-        eprintln!("not run: this root may not make namespaces");
-        return;
-    }
-    let mut command = with_environment(Path::new("unshare"), &namespace, &[("HOME", &home)]);
-    command.arg(&serve);
+    let Some(command) = with_empty_var_lib(&program, "serve --listen 127.0.0.1:0", &home) else { return };
     let service = Program::spawn(&mut command.into());
     service.address().await;
     kill(service.pid());
@@ -137,7 +128,23 @@ async fn data_directory_of_an_earlier_release_stays_in_use() {
     let earlier = home.join(".local/share/readout");
     fs::create_dir_all(earlier.join("postgres")).expect("the test owns it");
     fs::write(earlier.join("postgres/PG_VERSION"), "15\n").expect("the test owns it");
-    assert_eq!(configured(with_environment(&program, &["config"], &[("HOME", home.as_path())])), earlier);
+    let Some(command) = with_empty_var_lib(&program, "config", &home) else { return };
+    assert_eq!(configured(command), earlier);
+}
+
+/// A command of root with an empty `/var/lib` of its own: a mount and a process namespace keep the test away from this
+/// machine's data and processes. `None` if this root may not make namespaces.
+fn with_empty_var_lib(program: &Path, args: &str, home: &Path) -> Option<Command> {
+    let namespace = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"];
+    let mount = "mount -t tmpfs tmpfs /var/lib";
+    let possible = Command::new("unshare").args(namespace).arg(mount).output();
+    if !possible.is_ok_and(|output| output.status.success()) {
+        eprintln!("not run: this root may not make namespaces");
+        return None;
+    }
+    let mut command = with_environment(Path::new("unshare"), &namespace, &[("HOME", home)]);
+    command.arg(format!("{mount} && exec {} {args}", program.display()));
+    Some(command)
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Reindexing: derived rows are rebuilt from the records with the same values.
 
 use readout::{
-    pb::{Account, Announcement, Participation, Place, Statement, participation::Presence},
+    pb::{Account, Announcement, Participation, Place, Statement, Stop, account::VisitType, participation::Presence},
     store::schema::migrate::migrate,
 };
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
@@ -26,6 +26,10 @@ pub async fn derived(database: &PgConnectOptions) -> String {
             select 'region', row(meeting_region.*)::text from meeting_region
             union all
             select 'topic', row(meeting_topic.*)::text from meeting_topic
+            union all
+            select 'place', row(meeting_place.*)::text from meeting_place
+            union all
+            select 'id of an article', row(article_external_id.*)::text from article_external_id
             union all
             select 'meeting', row(meeting.*)::text from meeting
             union all
@@ -59,9 +63,13 @@ const OUTDATED: &[&str] = &[
     "update meeting_region set takes_part = true",
     "delete from meeting_topic",
     "insert into meeting_topic select 'stale', id from meeting",
+    "delete from meeting_place where number = 0",
+    "update meeting_place set region_code = 'FR'",
+    "delete from article_external_id where value = '1'",
+    "insert into article_external_id select 'stale', '1', id from article",
     "update meeting
      set place_locality = null, announced_by = null, announcer = null, announce_days = null, publish_date = null,
-         create_time = now(), date_precision = 0, kind = 16",
+         create_time = now(), date_precision = 0, kind = 16, visit_type = 5",
     "update article set create_time = now(), search = ''",
     "delete from statement where number = 1",
     "update statement set sort_date = '2001-01-01', language_code = 'xx', search = ''",
@@ -74,12 +82,18 @@ async fn filled() -> Service {
     let person = make::person("Kerim Veliyev", "AZ");
     for number in 0..3 {
         let mut story = make::story(&format!("urn:{number}"), std::slice::from_ref(&person));
+        story.article.as_mut().unwrap().external_ids = make::wikidata(&number.to_string());
         let account = story.reports[0].account.as_mut().unwrap();
         let absent =
             Participation { region_code: "RU".into(), presence: Presence::Absent.into(), ..make::named("a", "A") };
         *account = Account {
             topics: vec!["trade".into()],
             place: Some(Place { locality: "Baku".into(), ..Default::default() }),
+            stops: vec![Stop {
+                place: Some(Place { region_code: "AZ".into(), ..Default::default() }),
+                ..Default::default()
+            }],
+            visit_type: VisitType::State.into(),
             announcement: Some(Announcement {
                 by: "The Ministry".into(),
                 participation: account.participations[0].id.clone(),

@@ -50,6 +50,7 @@ const SAMPLES: &[(&str, &str)] = &[
                                {"id": "b", "participant": "OTHER", "presence": "PRESENT"}]}}"#,
     ),
     ("ListDuplicateMeetings", r#"{"page_size": 100}"#),
+    ("AggregateStatements", r#"{"group_by": ["speaker", "month"]}"#),
     ("AggregateMeetings", r#"{"group_by": ["participant"], "count_participants": true}"#),
     ("CreateParticipant", r#"{"participant": {"kind": "PERSON", "display_name": "Hostile NUMBER"}}"#),
     ("GetParticipant", r#"{"name": "PARTICIPANT"}"#),

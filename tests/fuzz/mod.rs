@@ -39,6 +39,7 @@ fuzz_tests! {
     database_url_reads_any_input: "database_url",
     dates_reads_any_input: "dates",
     evidence_reads_any_input: "evidence",
+    extractions_reads_any_input: "extractions",
     filter_reads_any_input: "filter",
     import_reads_any_input: "import",
     json_reads_any_input: "json",

@@ -22,6 +22,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "settle" => vec![settled(1), settled(3), settled(6)],
         "spans" => samples().iter().flat_map(accounts).map(|account| account.encode_to_vec()).collect(),
         "json" => vec![stories::azernews_line().into_bytes()],
+        "extractions" => extractions(),
         "import" => vec![fs_read("azernews.story.json")],
         "names" | "search" => samples().iter().flat_map(texts).map(String::into_bytes).collect(),
         "filter" => filters().into_iter().map(String::into_bytes).collect(),
@@ -31,6 +32,17 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
 
 fn fs_read(name: &str) -> Vec<u8> {
     std::fs::read(stories::path(name)).expect("the file exists")
+}
+
+/// The samples of extractors, each behind the name of its format.
+fn extractions() -> Vec<Vec<u8>> {
+    let files = [
+        ("langextract", "langextract.jsonl"),
+        ("instructor", "instructor.json"),
+        ("citations", "citations.json"),
+        ("web-annotations", "web-annotations.jsonld"),
+    ];
+    files.map(|(format, file)| named(format, &fs_read(&format!("extractions/{file}")))).into()
 }
 
 /// The article that the project started from, and random stories with every field.

@@ -1,5 +1,6 @@
 //! Revisions: the actor, the time, the reason and the changed fields of each.
 
+mod as_of;
 mod erase;
 mod hidden_races;
 mod hide;
@@ -103,6 +104,7 @@ async fn meeting_revisions_have_the_fields_that_reports_changed() {
         "report_count",
         "article_count",
         "independent_source_count",
+        "fragile_fields",
     ]);
     let expected = [(Kind::Retracted, more.clone()), (Kind::Reported, more), (Kind::Created, fields([]))];
     assert_eq!(changed_fields(&revisions), expected);

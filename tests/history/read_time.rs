@@ -312,12 +312,25 @@ async fn read_time_in_the_future_is_refused() {
 }
 
 #[tokio::test]
-async fn list_reports_refuses_a_read_time_without_a_meeting() {
+async fn reports_of_an_article_are_listed_in_their_state_at_the_read_time() {
     let service = Service::start().await;
     let source = service.create_article(article("urn:1")).await;
-    let request = ListReportsRequest { article: source.name, read_time: now(), ..Default::default() };
-    let refused = service.meetings.clone().list_reports(request).await.unwrap_err();
-    assert_eq!(Refused::from(refused), Refused::invalid(["read_time"]));
+    let before = now();
+    for number in 0..3 {
+        service.create_meeting(&source, talks_with_statement(&format!("{number}"))).await.unwrap();
+    }
+    let list = async |read_time, page_token| {
+        let article = source.name.clone();
+        let request = ListReportsRequest { article, read_time, page_size: 2, page_token, ..Default::default() };
+        service.meetings.clone().list_reports(request).await.unwrap().into_inner()
+    };
+    let first = list(None, String::new()).await;
+    let whole = [first.reports, list(None, first.next_page_token).await.reports].concat();
+    let read_time = now();
+    service.retract_all_of(&source).await;
+    let first = list(read_time, String::new()).await;
+    assert_eq!([first.reports, list(read_time, first.next_page_token).await.reports].concat(), whole);
+    assert_eq!(list(before, String::new()).await.reports, []);
 }
 
 #[tokio::test]

@@ -111,3 +111,25 @@ async fn binding_that_cannot_be_made_is_refused() {
     let refused = service.bind(report, "p0", &live).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::with(Code::FailedPrecondition, ErrorReason::AlreadyRetracted));
 }
+
+#[tokio::test]
+async fn binding_to_an_alias_means_its_person_and_follows_it() {
+    let service = Service::start().await;
+    let answer = service.talks_between("urn:a", &[settled_person("Yong Il Kim", "KP")]).await;
+    let (report, meeting) = (&answer.meetings[0].report, &answer.meetings[0].meeting);
+    let alias = service.create_participant(settled_person("Cat Day", "US")).await.name;
+    let person = service.create_participant(settled_person("Dan Fox", "US")).await.name;
+    service.merge_participants(&person, &[&alias]).await.unwrap();
+    let bound = service.bind(report, "p0", &alias).await.unwrap();
+    assert_eq!(bound.bindings[0].participant, alias);
+    let account = service.meeting(meeting).await.account.unwrap();
+    assert_eq!(account.participations[0].participant, person);
+    service.unmerge_participant(&alias).await.unwrap();
+    service.await_meeting_of(meeting, &alias).await;
+    // A participation can be bound once more, to another participant.
+    let bound = service.bind(report, "p0", &person).await.unwrap();
+    assert_eq!(bound.bindings.len(), 1);
+    service.await_meeting_of(meeting, &person).await;
+    let refused = service.bind(report, "p0", "participants/1").await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::invalid(["participant"]));
+}

@@ -1,10 +1,19 @@
 //! The identity of participants: aliases by the rule and by hand, and the answers that use the settled person.
 
+mod bad_input;
 mod bind;
 mod by_hand;
+mod common_names;
+mod curator;
+mod histories;
+mod picture;
+mod read_time;
+mod recorded_answers;
 mod settled;
 mod similar;
 mod stories;
+mod upgrade;
+mod watches;
 
 use readout::pb::{
     IngestStoryRequest, IngestStoryResponse, JudgeParticipantsRequest, JudgeParticipantsResponse, ListMeetingsRequest,

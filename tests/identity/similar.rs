@@ -1,11 +1,19 @@
 //! CompareParticipants, MatchParticipants and ListDuplicates.
 
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
 use readout::pb::{
     CompareParticipantsRequest, CompareParticipantsResponse, Level, ListDuplicatesRequest, ListDuplicatesResponse,
     MatchParticipantsRequest, MatchParticipantsResponse, Participant, judgement::Verdict,
 };
 
-use crate::support::{Service, data_dir::eventually, make::settled_person};
+use crate::support::{
+    Service,
+    data_dir::eventually,
+    make::{person, settled_person},
+    stories,
+};
 
 impl Service {
     async fn compare(&self, a: Participant, b: Participant) -> CompareParticipantsResponse {
@@ -69,4 +77,32 @@ async fn judgement_takes_a_pair_off_the_list_of_duplicates() {
     assert_eq!(service.duplicates("region = CN").await.duplicates.len(), 0);
     service.judge(&a, &b, Verdict::Different).await.unwrap();
     eventually("the pair is gone", async || service.duplicates("").await.duplicates.is_empty()).await;
+}
+
+/// Runs the labelled pairs: all the right names are stored, as participants that the rule leaves alone.
+#[tokio::test]
+async fn matches_contain_the_right_person_of_the_labelled_pairs() {
+    let service = Service::start().await;
+    let text = std::fs::read_to_string(stories::path("names/pairs-dev.tsv")).unwrap();
+    let pairs: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    let mut stored: BTreeMap<(&str, &str), String> = BTreeMap::new();
+    for pair in &pairs {
+        let name = service.create_participant(person(pair[3], pair[4])).await.name;
+        stored.entry((pair[3], pair[4])).or_insert(name);
+    }
+    let last = pairs.last().unwrap();
+    eventually("the last name is found", async || {
+        let found = service.matches(person(last[3], last[4])).await;
+        found.candidates.iter().any(|candidate| candidate.display_name == last[3])
+    })
+    .await;
+    let same: Vec<&Vec<&str>> = pairs.iter().filter(|pair| pair[0] == "same").collect();
+    let found = stream::iter(&same).map(async |pair| {
+        let found = service.matches(person(pair[1], pair[2])).await;
+        assert!(found.candidates.len() <= 10);
+        found.candidates.iter().any(|candidate| candidate.display_name == pair[3])
+    });
+    let found = found.buffer_unordered(8).filter(|found| std::future::ready(*found)).count().await;
+    println!("{found} of {} are among the first ten", same.len());
+    assert!(found * 100 >= same.len() * 95, "{found} of {}", same.len());
 }

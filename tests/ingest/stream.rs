@@ -50,7 +50,7 @@ async fn ingest_stream_continues_after_a_refused_story() {
     let service = Service::start().await;
     let good = |uri: &str| story(uri, &[person("Kerim Veliyev", "AZ")]);
     let mut no_uri = good("");
-    no_uri.reports[0].key.clear();
+    no_uri.reports[0].account = None;
     let mut quote = good("urn:x");
     quote.reports[0].evidence = vec![Evidence { field: "kind".into(), quote: "Lavrov".into(), ..Default::default() }];
     let mut differs = good("urn:1");
@@ -62,7 +62,7 @@ async fn ingest_stream_continues_after_a_refused_story() {
 
     let not_found = || Err(Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));
     let expected = [
-        Err(Refused::invalid(["story.article.uri", "story.reports[0].key"])),
+        Err(Refused::invalid(["story.article.uri", "story.reports[0].account", "story.participants[0].key"])),
         Ok(()),
         Err(Refused::fields(ErrorReason::EvidenceNotFound, ["story.reports[0].evidence[0].quote"])),
         Err(Refused::with(Code::AlreadyExists, ErrorReason::ArticleDiffers)),

@@ -48,6 +48,8 @@ async fn the_config_command_refuses_an_invalid_configuration_as_serve_does() {
             vec!["--jwt-issuer", "a", "--jwt-audience", "a", "--jwt-jwks", url],
             "the keys of JWTs are not a JSON Web Key Set",
         ),
+        (vec!["--require-evidence", "date,plaxe"], "is not a field of Account: \"plaxe\"; did you mean \"place\"?"),
+        (vec!["--require-evidence", "date", "--require-evidence-mode", "try"], "[possible values: enforce, warn]"),
         (vec!["--log", "readout=loud"], "--log \"readout=loud\" is not a filter: "),
     ] {
         let config = run(["config"].iter().chain(&args)).await;

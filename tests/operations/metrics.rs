@@ -4,8 +4,8 @@ use futures_util::StreamExt;
 use readout::{
     pb::{
         CreateParticipantRequest, GetParticipantRequest, Origin, WatchChangesRequest,
-        change_service_client::ChangeServiceClient, participant_service_client::ParticipantServiceClient,
-        watch_changes_request,
+        change_service_client::ChangeServiceClient, ingest_service_client::IngestServiceClient,
+        participant_service_client::ParticipantServiceClient, watch_changes_request,
     },
     telemetry::metrics::METRICS,
 };
@@ -91,13 +91,14 @@ async fn caller_above_its_share_is_named_with_the_bound_in_metric_and_log() {
 
 /// Metrics without a series until their event occurs: a connection ends, a limit or share is met, credentials or certificates
 /// are used.
-const EVENT_DRIVEN: [&str; 8] = [
+const EVENT_DRIVEN: [&str; 9] = [
     "readout_connections_total",
     "readout_admission_wait_seconds",
     "readout_certificate_expiry_timestamp_seconds",
     "readout_rate_limited_total",
     "readout_refused_credentials_total",
     "readout_audit_dropped_total",
+    "readout_evidence_missing_total",
     "readout_held_back_total",
     "readout_shed_total",
 ];
@@ -133,6 +134,28 @@ async fn feed_metrics_show_the_head_after_a_write() {
     })
     .await;
     service.program.stop().await;
+}
+
+#[tokio::test]
+async fn reports_without_required_evidence_are_counted_by_field_and_mode() {
+    for mode in ["enforce", "warn"] {
+        let fields = "title,participations.participant,place";
+        let args = ["--require-evidence", fields, "--require-evidence-mode", mode];
+        let service = Operated::start_with(&args).await;
+        let mut ingest = IngestServiceClient::new(service.program.channel().await);
+        for name in ["Kerim Veliyev", "Ruslan Tsalikov"] {
+            let people = [make::person(name, "AZ"), make::person("Sergey Shoigu", "RU")];
+            let sent = ingest.ingest_story(make::ingest(make::story(&format!("urn:{name}"), &people))).await;
+            assert_eq!(sent.is_ok(), mode == "warn", "{sent:?}");
+        }
+        let scraped = service.scrape().await;
+        let total =
+            |field| scraped.value(&format!("readout_evidence_missing_total{{field=\"{field}\",mode=\"{mode}\"}}"));
+        assert_eq!(total("title"), Some(2.0), "{}", scraped.0);
+        // Once for a report, however many participations lack it.
+        assert_eq!((total("participations.participant"), total("place")), (Some(2.0), None));
+        service.program.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -10,5 +10,8 @@ mod oracle;
 mod order;
 mod people;
 mod plan;
+mod register;
 mod search;
+mod statement_counts;
 mod statistics;
+mod words;

@@ -1,10 +1,17 @@
 //! `order_by`: lists in the order of a field.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BTreeMap,
+    time::SystemTime,
+};
 
-use readout::pb::{
-    Account, Article, Date, DateSpan, ErrorReason, ListArticlesRequest, ListMeetingsRequest, ListParticipantsRequest,
-    Meeting, Participant,
+use readout::{
+    model::evidence::thousandths,
+    pb::{
+        Account, Article, Date, DateSpan, ErrorReason, Evidence, ListArticlesRequest, ListMeetingsRequest,
+        ListParticipantsRequest, Meeting, Participant, UndeleteMeetingRequest,
+    },
 };
 
 use crate::support::{Refused, Service, make};
@@ -29,6 +36,11 @@ async fn filled() -> Service {
         let account = story.reports[0].account.take().unwrap();
         let span = day.map(|start| DateSpan { start: Some(start), ..Default::default() });
         story.reports[0].account = Some(Account { date: span, ..account });
+        if number % 4 > 0 {
+            let fields = ["title", "kind", "participations"].into_iter().take(number % 4);
+            let cite = |field: &str| Evidence { field: field.into(), quote: "in Baku".into(), ..Default::default() };
+            story.reports[0].evidence = fields.map(cite).collect();
+        }
         let ingested = service.ingest.ingest_story(make::ingest(story)).await.unwrap().into_inner();
         for more in 0..number % 3 {
             let article = service.create_article(make::article(&format!("urn:{number}:{more}"))).await;
@@ -96,6 +108,7 @@ async fn list_meetings_keeps_the_order_of_each_field_for_every_page_size() {
         ("create_time", in_order(&all, name, |meeting| seconds(meeting.create_time))),
         ("update_time", in_order(&all, name, |meeting| seconds(meeting.update_time))),
         ("independent_source_count", in_order(&all, name, |meeting| meeting.independent_source_count)),
+        ("evidence_coverage", in_order(&all, name, |meeting| thousandths(meeting.evidence_coverage))),
     ]
     .into();
     for (field, orders) in expected {
@@ -153,15 +166,78 @@ async fn list_articles_and_participants_keep_the_order_of_each_field_for_every_p
     }
 }
 
+/// An order of all keys of meetings in this direction.
+fn directed<T: Ord>(is_descending: bool, left: T, right: T) -> Ordering {
+    if is_descending { right.cmp(&left) } else { left.cmp(&right) }
+}
+
+#[tokio::test]
+async fn list_meetings_keeps_the_order_of_several_fields_for_every_page_size() {
+    let service = filled().await;
+    let mut client = service.meetings.clone();
+    let all = whole!(client, list_meetings, ListMeetingsRequest, meetings, "", 1_000);
+    let start =
+        |meeting: &Meeting| first_day(meeting.account.as_ref().and_then(|account| account.date.as_ref()?.start));
+    let read_time = Some(SystemTime::now().into());
+    for by_date in [false, true] {
+        for by_sources in [false, true] {
+            for by_name in [false, true] {
+                let mut expected = all.clone();
+                expected.sort_by(|left, right| {
+                    directed(by_sources, left.independent_source_count, right.independent_source_count)
+                        .then(directed(by_date, start(left), start(right)))
+                        .then(directed(by_name, &left.name, &right.name))
+                });
+                let expected: Vec<String> = expected.into_iter().map(|meeting| meeting.name).collect();
+                let desc = |is_descending| if is_descending { " desc" } else { "" };
+                let keys = format!("independent_source_count{}, date{}", desc(by_sources), desc(by_date));
+                let mut orders = vec![format!("{keys}, name{}", desc(by_name))];
+                if by_name == by_date {
+                    orders.push(keys);
+                }
+                for order_by in orders {
+                    for size in SIZES {
+                        let pages =
+                            whole!(client, list_meetings, ListMeetingsRequest, meetings, order_by.clone(), size);
+                        let names: Vec<String> = pages.into_iter().map(|meeting| meeting.name).collect();
+                        assert_eq!(names, expected, "{order_by} by {size}");
+                    }
+                    // As of a time, after which a third of the meetings has changed.
+                    let request = ListMeetingsRequest { page_size: 1_000, order_by, read_time, ..Default::default() };
+                    let page = client.list_meetings(request.clone()).await.unwrap().into_inner();
+                    let names: Vec<String> = page.meetings.into_iter().map(|meeting| meeting.name).collect();
+                    assert_eq!(names, expected, "{request:?}");
+                }
+            }
+        }
+        if !by_date {
+            for meeting in all.iter().step_by(3) {
+                service.delete_meeting(&meeting.name).await.unwrap();
+            }
+            for meeting in all.iter().step_by(3) {
+                let request = UndeleteMeetingRequest { name: meeting.name.clone(), ..Default::default() };
+                client.undelete_meeting(request).await.unwrap();
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn unknown_order_by_is_refused_with_the_supported_fields() {
     let mut service = Service::start().await;
     for (order_by, message) in [
         ("dte", "did you mean \"date\"?"),
-        ("summary", "must be one of name, date, create_time, update_time, independent_source_count"),
-        ("date, name", "must be one field"),
-        ("date; drop table meeting", "must be one field"),
-        ("date DESC", "must be one field"),
+        ("summary", "must be one of name, date, create_time, update_time, independent_source_count, evidence_coverage"),
+        ("date, dte", "not \"dte\" at byte 6; did you mean \"date\"?"),
+        ("date, date", "names date twice, the second time at byte 6"),
+        ("name, date", "after name: no two records have the same name"),
+        (
+            "date, create_time, update_time, independent_source_count, evidence_coverage",
+            "must have at most 3 fields before name, not 5",
+        ),
+        ("date,", "must be fields with an optional direction"),
+        ("date; drop table meeting", "must be fields with an optional direction"),
+        ("date DESC", "must be fields with an optional direction"),
         ("id", "must be one of name"),
     ] {
         let request = ListMeetingsRequest { order_by: order_by.into(), ..Default::default() };

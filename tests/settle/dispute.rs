@@ -60,7 +60,7 @@ async fn dispute_has_the_values_their_reports_and_the_rule_that_chose_one() {
     assert_eq!(dates(dispute), [(on(25), &reports[1..3], 2), (on(24), &copies[..], 1)]);
     assert_eq!(meeting.account.as_ref().unwrap().date, visit(25).date);
     let counts = (meeting.report_count, meeting.article_count, meeting.independent_source_count);
-    assert_eq!((counts, meeting.settle_version), ((4, 4, 3), 2));
+    assert_eq!((counts, meeting.settle_version), ((4, 4, 3), 4));
 
     // Without the third article, both dates have one independent source.
     let force = DeleteArticleRequest { name: third, force: true, ..Default::default() };

@@ -86,7 +86,9 @@ async fn meeting_is_accepted_at_the_bound_and_refused_one_byte_above() {
     service.add_report(&meeting.name, &source.name, fill(0)).await.unwrap();
     let full = service.meeting(&meeting.name).await;
     assert_eq!(settled_bytes(&full), MAX_STORED);
-    assert_eq!(service.in_view(&meeting.name, View::Basic).await.unwrap(), full);
+    assert!(!full.fragile_fields.is_empty(), "they are not stored, and fit into the answer");
+    let basic = Meeting { fragile_fields: Vec::new(), ..full.clone() };
+    assert_eq!(service.in_view(&meeting.name, View::Basic).await.unwrap(), basic);
     assert_fits(&full);
 
     // It is full: labels do not fit, but all that takes nothing is possible.

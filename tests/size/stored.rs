@@ -4,7 +4,7 @@ use prost::Message;
 use readout::pb::{
     Account, BatchGetMeetingsRequest, Change, ErrorReason, Evidence, GetMeetingRequest, GetReportRequest,
     ListChangesRequest, ListMeetingsRequest, ListReportsRequest, Meeting, Report, View, change::Resource,
-    list_changes_request,
+    evidence::Match, list_changes_request,
 };
 use tonic::Code;
 
@@ -33,14 +33,16 @@ impl Oversized {
             let meeting = service.create_meeting(&source, talks(&format!("Talks {number}"))).await.unwrap();
             meetings.push(meeting);
         }
-        let mut large = meetings[1].clone();
+        // The fragile fields of a meeting with one source are not stored.
+        let mut large = Meeting { fragile_fields: Vec::new(), ..meetings[1].clone() };
         let account = large.account.get_or_insert_default();
         for number in 0..14 {
             account.participations.extend(crowd(number, '名').participations);
         }
         store_meeting(&service, &large).await;
         let mut report = service.reports_of(&meetings[2].name).await.remove(0);
-        let quote = Evidence { field: "title".into(), quote: "q".repeat(8_000), start: 0, end: 8_000, stale: true };
+        let (field, quote, end) = ("title".into(), "q".repeat(8_000), 8_000);
+        let quote = Evidence { field, quote, end, stale: true, r#match: Match::Exact.into(), ..Default::default() };
         report.evidence = vec![quote; 550];
         store_report(&service, &report).await;
         meetings[1] = large;

@@ -10,6 +10,7 @@ pub mod follow;
 pub mod frames;
 pub mod make;
 pub mod program;
+pub mod pty;
 pub mod random_filter;
 pub mod raw;
 pub mod repository;

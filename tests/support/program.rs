@@ -260,7 +260,7 @@ async fn finish(mut command: Command, input: &[u8]) -> Ran {
 }
 
 /// `readout` without any configuration from the environment. `READOUT_BIN` names another build of it.
-fn command(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+pub fn command(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut command = Command::new(env::var_os("READOUT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_readout").into()));
     command.args(args).env_remove("DATABASE_URL");
     for (name, _) in env::vars_os() {

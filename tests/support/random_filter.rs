@@ -12,6 +12,10 @@ pub enum Question {
     Not(Box<Question>),
     /// A field, an operator and a value, unquoted.
     Compare(&'static str, &'static str, String),
+    /// A field, an operator and a list of values, joined by OR.
+    CompareAny(&'static str, &'static str, Vec<String>),
+    /// `field:*`
+    IsSet(&'static str),
     /// `participant((...))`
     OneParticipation(Box<Question>),
     /// `between("...", "...")`
@@ -44,14 +48,20 @@ impl fmt::Display for Prefixed<'_> {
             Question::And(parts) => joined(f, parts, " AND "),
             Question::Or(parts) => joined(f, parts, " OR "),
             Question::Not(inner) => write!(f, "NOT ({})", Prefixed(inner, prefix)),
-            Question::Compare(field, operator, value) => {
-                let value = value.replace('\\', "\\\\").replace('"', "\\\"");
-                write!(f, "{prefix}{field} {operator} \"{value}\"")
+            Question::Compare(field, operator, value) => write!(f, "{prefix}{field} {operator} {}", quoted(value)),
+            Question::CompareAny(field, operator, values) => {
+                let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+                write!(f, "{prefix}{field} {operator} ({})", values.join(" OR "))
             }
+            Question::IsSet(field) => write!(f, "{prefix}{field}:*"),
             Question::OneParticipation(conditions) => write!(f, "{prefix}participant(({conditions}))"),
             Question::Between(first, second) => write!(f, "{prefix}between(\"{first}\", \"{second}\")"),
         }
     }
+}
+
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// A field to filter by, with values that occur in records and values that do not.
@@ -124,5 +134,13 @@ fn conditions(chance: &mut Chance, fields: &[Askable], depth: u64) -> Question {
 fn compare(chance: &mut Chance, fields: &[Askable]) -> Question {
     let mut pick = |count: usize| chance.below(count as u64) as usize;
     let Askable { field, operators, values } = &fields[pick(fields.len())];
-    Question::Compare(field, operators[pick(operators.len())], values[pick(values.len())].clone())
+    let operator = operators[pick(operators.len())];
+    let value = values[pick(values.len())].clone();
+    match pick(8) {
+        0 => Question::IsSet(field),
+        1 if matches!(operator, "=" | "!=" | ":") => {
+            Question::CompareAny(field, operator, vec![value, values[pick(values.len())].clone()])
+        }
+        _ => Question::Compare(field, operator, value),
+    }
 }

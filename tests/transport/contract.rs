@@ -116,9 +116,9 @@ async fn request_with_too_many_items_is_refused_with_the_limit() {
         IngestStoryRequest { story, ..Default::default() }.encode_to_vec()
     };
     // Up to twice the limit of a list, the rules answer with all violations.
-    let refused: Refused = raw::unary(&channel, method, story(0, 0, 200)).await.unwrap_err().into();
+    let refused: Refused = raw::unary(&channel, method, story(0, 0, 2_000)).await.unwrap_err().into();
     assert!(refused.reason == ErrorReason::InvalidField && refused.fields.len() > 2, "{refused:?}");
-    let refused = raw::unary(&channel, method, story(0, 0, 201)).await.unwrap_err();
+    let refused = raw::unary(&channel, method, story(0, 0, 2_001)).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::invalid(["story.reports"]));
 
     for (message, key, limit) in
@@ -129,14 +129,17 @@ async fn request_with_too_many_items_is_refused_with_the_limit() {
         assert_eq!(Refused::from(refused), Refused::with(Code::ResourceExhausted, ErrorReason::MessageTooLarge));
     }
     // Few items for their total, but large ones.
-    let account = Some(Account { participations: vec![Participation::default(); 200], ..Default::default() });
-    let reports = vec![StoryReport { account, ..Default::default() }; 90];
+    let account = Some(Account {
+        participations: vec![Participation { id: "x".repeat(100), ..Default::default() }; 9],
+        ..Default::default()
+    });
+    let reports = vec![StoryReport { account, ..Default::default() }; 1_950];
     let story = Some(Story { reports, ..Default::default() });
     let message = IngestStoryRequest { story, ..Default::default() }.encode_to_vec();
     let bytes = message.len().to_string();
     let refused = raw::unary(&channel, method, message).await.unwrap_err();
     let metadata = refused.get_details_error_info().unwrap().metadata;
-    assert_eq!((&metadata["bytes"], metadata["limit_memory_bytes"].as_str()), (&bytes, "4194304"));
+    assert_eq!((&metadata["bytes"], metadata["limit_memory_bytes"].as_str()), (&bytes, "8388608"));
     assert_eq!(Refused::from(refused), Refused::with(Code::ResourceExhausted, ErrorReason::MessageTooLarge));
 }
 

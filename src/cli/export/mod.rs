@@ -1,11 +1,14 @@
 //! `readout export`: writes all live records of a running service as lines that `readout import` reads.
 //!
-//! `decisions` collects merges, judgements and bindings, `references` finds references to records that the export misses, `unverifiable_evidence` removes quotes that an import could not
-//! check, `omissions` counts them.
+//! `source` is the service and the time, `pages` reads the records, `decisions` collects merges, judgements and bindings,
+//! `references` finds references to records that the export misses, `unverifiable_evidence` removes quotes that an import
+//! could not check, `omissions` counts them.
 
 mod decisions;
 mod omissions;
+mod pages;
 mod references;
+mod source;
 pub(super) mod unverifiable_evidence;
 
 use std::{
@@ -15,9 +18,16 @@ use std::{
 
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream};
-use tonic::{Response, Status, Streaming};
+use tonic::Status;
 
-use self::{decisions::Decisions, omissions::Omissions, references::References, unverifiable_evidence::keep_checkable};
+use self::{
+    decisions::Decisions,
+    omissions::Omissions,
+    pages::pages,
+    references::References,
+    source::{Source, parse_time},
+    unverifiable_evidence::keep_checkable,
+};
 use super::{Clients, EXPORT_FORMAT, EXPORT_RECORD, client::Connector, console::Console, is_broken_pipe, json, retry};
 use crate::{
     config,
@@ -43,10 +53,11 @@ const MAX_NAMED: usize = 5;
 /// # Errors
 /// If the export cannot start or continue.
 pub async fn run(args: config::Export) -> Result<ExitCode> {
+    let read_time = args.read_time.as_deref().map(parse_time).transpose()?;
     let console = Console::counting("records");
     let clients = Clients::connect(&Connector::new(&args.server)?, &console).await?;
     let mut out = ExportWriter::new(&console);
-    match export(&clients, &mut out).await {
+    match export(&Source { clients: &clients, read_time }, &mut out).await {
         Ok(is_whole) => {
             console.finish();
             console.say(&format!("{} records", out.records));
@@ -64,14 +75,19 @@ pub async fn run(args: config::Export) -> Result<ExitCode> {
 }
 
 /// Writes all records. Returns `false`, and prints the reason, if concurrent writes may be missing.
-async fn export(clients: &Clients, out: &mut ExportWriter) -> Result<bool> {
+async fn export(source: &Source<'_>, out: &mut ExportWriter) -> Result<bool> {
     let contract_version = CONTRACT_VERSION.into();
     out.write(Record::Header(ExportHeader { format: EXPORT_FORMAT.to_owned(), contract_version }))?;
-    let start_position = participants(clients, out).await?;
-    articles(clients, out).await?;
-    reports(clients, out).await?;
+    let clients = source.clients;
+    let start_position = participants(source, out).await?;
+    articles(source, out).await?;
+    reports(source, out).await?;
     out.flush()?;
-    let moved = have_reports_moved(clients, &start_position).await;
+    // As of a time, no report moves.
+    let moved = match source.read_time {
+        Some(_) => Ok(false),
+        None => have_reports_moved(clients, &start_position).await,
+    };
     if out.repeated > 0 || moved.as_ref().is_ok_and(|moved| *moved) {
         let problem = "meetings were merged or split during the export: reports of them may be missing; export again";
         clients.console.say(problem);
@@ -94,12 +110,18 @@ async fn export(clients: &Clients, out: &mut ExportWriter) -> Result<bool> {
 }
 
 /// Exports the participants. Returns the position of the feed before them.
-async fn participants(clients: &Clients, out: &mut ExportWriter) -> Result<String> {
+async fn participants(source: &Source<'_>, out: &mut ExportWriter) -> Result<String> {
+    let Source { clients, read_time } = *source;
     let mut start_position = String::new();
     let mut decisions = Decisions::default();
     let open = async |page_token| {
-        let request =
-            ListParticipantsRequest { page_size: PAGE_SIZE, page_token, show_deleted: true, ..Default::default() };
+        let request = ListParticipantsRequest {
+            page_size: PAGE_SIZE,
+            page_token,
+            show_deleted: true,
+            read_time,
+            ..Default::default()
+        };
         clients.participants.clone().stream_participants(request).await
     };
     pages(clients, open, async |page| {
@@ -122,13 +144,15 @@ async fn participants(clients: &Clients, out: &mut ExportWriter) -> Result<Strin
     Ok(start_position)
 }
 
-async fn articles(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
+async fn articles(source: &Source<'_>, out: &mut ExportWriter) -> Result<()> {
+    let Source { clients, read_time } = *source;
     let open = async |page_token| {
         let request = ListArticlesRequest {
             page_size: PAGE_SIZE,
             page_token,
             view: View::Full.into(),
             show_deleted: true,
+            read_time,
             ..Default::default()
         };
         clients.articles.clone().stream_articles(request).await
@@ -153,7 +177,8 @@ fn oversize(omission: Option<&Omission>) -> Option<i64> {
 }
 
 /// Exports the reports meeting by meeting, because no call lists all reports. Then exports rulings and reviews.
-async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
+async fn reports(source: &Source<'_>, out: &mut ExportWriter) -> Result<()> {
+    let Source { clients, read_time } = *source;
     let (mut rulings, mut reviewed, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
     let open = async |page_token| {
         let request = ListMeetingsRequest {
@@ -161,6 +186,7 @@ async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
             page_token,
             view: View::Basic.into(),
             show_deleted: true,
+            read_time,
             ..Default::default()
         };
         clients.meetings.clone().stream_meetings(request).await
@@ -168,7 +194,7 @@ async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
     pages(clients, open, async |page| {
         let meetings = page.meetings.into_iter().filter(|meeting| out.is_exported(meeting)).collect::<Vec<_>>();
         let first_pages = meetings.into_iter().map(async |meeting| {
-            let reports = reports_page(clients, &meeting.name, String::new()).await;
+            let reports = reports_page(source, &meeting.name, String::new()).await;
             reports.map(|reports| (meeting, reports))
         });
         let mut first_pages = stream::iter(first_pages).buffered(PREFETCHED_MEETINGS);
@@ -187,7 +213,7 @@ async fn reports(clients: &Clients, out: &mut ExportWriter) -> Result<()> {
                 if reports.next_page_token.is_empty() {
                     break;
                 }
-                reports = reports_page(clients, &meeting.name, reports.next_page_token).await?;
+                reports = reports_page(source, &meeting.name, reports.next_page_token).await?;
             }
             // A meeting without exported reports is left out: an import could not review it.
             if meeting.review() == Review::Reviewed && out.references.has(&meeting.name) {
@@ -234,9 +260,15 @@ struct ReportsPage {
     next_page_token: String,
 }
 
-async fn reports_page(clients: &Clients, meeting: &str, page_token: String) -> Result<ReportsPage> {
-    let request =
-        ListReportsRequest { meeting: meeting.to_owned(), page_size: PAGE_SIZE, page_token, ..Default::default() };
+async fn reports_page(source: &Source<'_>, meeting: &str, page_token: String) -> Result<ReportsPage> {
+    let Source { clients, read_time } = *source;
+    let request = ListReportsRequest {
+        meeting: meeting.to_owned(),
+        page_size: PAGE_SIZE,
+        page_token,
+        read_time,
+        ..Default::default()
+    };
     let page =
         clients.repeat(&clients.meetings, &request, async |mut client, request| client.list_reports(request).await);
     let page = page.await.map_err(retry::given_up)?;
@@ -246,43 +278,9 @@ async fn reports_page(clients: &Clients, meeting: &str, page_token: String) -> R
     reports.retain(|report| report.state() != State::Retracted);
     omissions.retracted_reports = before - reports.len();
     for report in &mut reports {
-        omissions += keep_checkable(clients, report).await.map_err(retry::given_up)?;
+        omissions += keep_checkable(clients, report, read_time).await.map_err(retry::given_up)?;
     }
     Ok(ReportsPage { reports, omissions, next_page_token: page.next_page_token })
-}
-
-/// Reads a stream of pages to its end. If the connection breaks, resumes after the last page. `each` handles a page and
-/// returns the token of the next one.
-async fn pages<P>(
-    clients: &Clients,
-    open: impl AsyncFn(String) -> Result<Response<Streaming<P>>, Status>,
-    mut each: impl AsyncFnMut(P) -> Result<String>,
-) -> Result<()> {
-    let mut backoff = clients.backoff();
-    let mut token = None;
-    loop {
-        let broken = match clients.answer(open(token.clone().unwrap_or_default())).await {
-            Ok(answer) => {
-                let mut stream = answer.into_inner();
-                loop {
-                    match clients.answer(stream.message()).await {
-                        Ok(Some(page)) => {
-                            backoff.reset();
-                            token = Some(each(page).await?);
-                        }
-                        Ok(None) => return Ok(()),
-                        Err(status) => break status,
-                    }
-                }
-            }
-            Err(status) => status,
-        };
-        if token.as_ref().is_some_and(String::is_empty) {
-            // The last page was read: the end of the stream does not matter.
-            return Ok(());
-        }
-        backoff.after(broken).await.map_err(retry::given_up)?;
-    }
 }
 
 /// Writes records to standard output, and counts records and omissions.

@@ -1,5 +1,6 @@
 //! Removes the evidence of a report that an import could not check against the article's text.
 
+use prost_types::Timestamp;
 use tonic::Status;
 
 use super::omissions::Omissions;
@@ -8,15 +9,20 @@ use crate::{
     pb::{Evidence, GetArticleRequest, Report, View, article::TextRights},
 };
 
-/// Removes the evidence that an import could not check, and counts it.
+/// Removes the evidence that an import could not check in the text of the article, as of `read_time` if it is set, and
+/// counts it.
 ///
 /// # Errors
 /// If the article cannot be read.
-pub async fn keep_checkable(clients: &Clients, report: &mut Report) -> Result<Omissions, Status> {
+pub async fn keep_checkable(
+    clients: &Clients,
+    report: &mut Report,
+    read_time: Option<Timestamp>,
+) -> Result<Omissions, Status> {
     if report.evidence.is_empty() {
         return Ok(Omissions::default());
     }
-    let request = GetArticleRequest { name: report.article.clone(), view: View::Full.into(), ..Default::default() };
+    let request = GetArticleRequest { name: report.article.clone(), view: View::Full.into(), read_time };
     let article =
         clients.repeat(&clients.articles, &request, async |mut client, request| client.get_article(request).await);
     let article = article.await?;

@@ -8,6 +8,7 @@ use crate::{
     model::{
         article::{same_content, take_text},
         canonical::is_same,
+        evidence::is_respelled,
         mask::diff::{changed_paths, read},
         resource::{Deletable, Resource},
         rules::ClearOutput,
@@ -70,7 +71,7 @@ pub async fn report(clients: &Clients, name: &str, record: &ExportReport) -> Res
     let sent = as_written(&record.report.clone().unwrap_or_default());
     let mut exported = stored;
     if !is_same_evidence(&sent.evidence, &exported.evidence) {
-        keep_checkable(clients, &mut exported).await?;
+        keep_checkable(clients, &mut exported, None).await?;
     }
     exported.clear_output();
     exported.name.clear();
@@ -125,14 +126,16 @@ fn as_written<M: ClearOutput + Clone>(sent: &M) -> M {
     sent
 }
 
-/// Returns `true` for equal evidence. Sent evidence without offsets matches any: the service fills them in.
+/// Returns `true` for equal evidence. Sent evidence without offsets matches any: the service fills them in. So does
+/// evidence whose quote has another spelling: the service replaces it.
 fn is_same_evidence(sent: &[Evidence], stored: &[Evidence]) -> bool {
     let is_same = |(sent, stored): (&Evidence, &Evidence)| {
         let offsets = match (sent.start, sent.end) {
             (0, 0) => (stored.start, stored.end),
             offsets => offsets,
         };
-        (&sent.field, &sent.quote, offsets) == (&stored.field, &stored.quote, (stored.start, stored.end))
+        let is_same_place = (&sent.field, offsets) == (&stored.field, (stored.start, stored.end));
+        is_same_place && is_respelled(&sent.quote, &stored.quote)
     };
     sent.len() == stored.len() && sent.iter().zip(stored).all(is_same)
 }
@@ -161,6 +164,10 @@ mod tests {
         assert!(is_same_evidence(&[evidence(5, 8)], &[evidence(5, 8)]));
         assert!(!is_same_evidence(&[evidence(6, 9)], &[evidence(5, 8)]));
         assert!(!is_same_evidence(&[], &[evidence(5, 8)]));
+        let respelled = Evidence { quote: "Met ".into(), ..evidence(0, 0) };
+        assert!(is_same_evidence(&[respelled], &[evidence(5, 8)]));
+        let other = Evidence { quote: "mét".into(), ..evidence(0, 0) };
+        assert!(!is_same_evidence(&[other], &[evidence(5, 8)]));
     }
 
     #[test]

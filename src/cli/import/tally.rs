@@ -1,7 +1,7 @@
 //! Counts the outcome of an import, and prints faults and totals.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -108,6 +108,10 @@ pub struct Totals {
     records: u64,
     failed: u64,
     differs: u64,
+    /// Articles and participants with a new revision.
+    updated: HashSet<String>,
+    /// Reports that were added to a meeting that the matching found.
+    joined: u64,
     articles: Resources,
     meetings: Resources,
     reports: Resources,
@@ -119,11 +123,18 @@ impl Totals {
     pub fn story(&mut self, answer: &IngestStoryResponse) -> Result<()> {
         self.stories += 1;
         self.resource(&answer.article, answer.article_outcome() == Outcome::Created)?;
+        if answer.article_outcome() == Outcome::Updated {
+            self.updated.insert(answer.article.clone());
+        }
         for participant in &answer.participants {
+            if participant.outcome() == Outcome::Updated {
+                self.updated.insert(participant.name.clone());
+            }
             self.resource(&participant.name, participant.outcome() == Outcome::Created)?;
         }
         for meeting in &answer.meetings {
             self.resource(&meeting.meeting, meeting.outcome() == Outcome::Created)?;
+            self.joined += u64::from(meeting.outcome() == Outcome::Updated);
             // A report that was added to a given meeting is created too.
             self.resource(&meeting.report, meeting.outcome() != Outcome::Matched)?;
         }
@@ -170,14 +181,25 @@ impl Totals {
         self.kinds().iter().flat_map(|kind| kind.values()).filter(|created| !**created).count()
     }
 
+    /// The counts that are left out if they are zero.
+    fn more(&self) -> impl Iterator<Item = (u64, &'static str)> {
+        // The number of records of an import does not reach 2⁶⁴.
+        let updated = u64::try_from(self.updated.len()).unwrap_or(u64::MAX);
+        [(updated, "updated"), (self.joined, "joined")].into_iter().filter(|(count, _)| *count > 0)
+    }
+
     fn text(&self) -> String {
         let lines = match (self.stories, self.records) {
             (stories, 0) => format!("{stories} stories"),
             (0, records) => format!("{records} records"),
             (stories, records) => format!("{stories} stories and {records} records"),
         };
+        let mut more = String::new();
+        for (count, what) in self.more() {
+            more.push_str(&format!(", {count} {what}"));
+        }
         format!(
-            "{lines}: {} articles, {} meetings, {} reports, {} participants; {} created, {} matched, {} failed, {} differ",
+            "{lines}: {} articles, {} meetings, {} reports, {} participants; {} created, {} matched{more}, {} failed, {} differ",
             self.articles.len(),
             self.meetings.len(),
             self.reports.len(),
@@ -190,8 +212,9 @@ impl Totals {
     }
 
     fn json(&self) -> String {
+        let more: String = self.more().map(|(count, what)| format!(r#","{what}":{count}"#)).collect();
         format!(
-            r#"{{"stories":{},"articles":{},"meetings":{},"reports":{},"participants":{},"created":{},"matched":{},"failed":{},"differs":{}}}"#,
+            r#"{{"stories":{},"articles":{},"meetings":{},"reports":{},"participants":{},"created":{},"matched":{}{more},"failed":{},"differs":{}}}"#,
             self.stories,
             self.articles.len(),
             self.meetings.len(),

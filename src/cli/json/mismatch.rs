@@ -224,7 +224,7 @@ pub fn shortened(text: &str, longest: usize) -> String {
 }
 
 /// Returns a name for a path, in quotes if it has characters that would make the path ambiguous.
-fn shown_name(name: &str) -> String {
+pub fn shown_name(name: &str) -> String {
     let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match is_plain {
         true => shortened(name, MAX_VALUE),

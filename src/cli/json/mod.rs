@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, Kind, MapKey, MessageDescriptor, ReflectMessage, Value};
 
-pub use self::mismatch::{Mismatch, shortened};
+pub use self::mismatch::{Mismatch, shortened, shown, shown_name};
 use super::escape;
 use crate::pb;
 

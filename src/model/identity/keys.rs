@@ -35,6 +35,18 @@ pub struct CandidateKeys {
     pub singles: Vec<i64>,
 }
 
+impl CandidateKeys {
+    /// The same keys in a space of their own, for participants that the rule leaves alone: they are found by
+    /// MatchParticipants, and do not make a key too common for the others.
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        for key in self.pairs.iter_mut().chain(&mut self.singles) {
+            *key = !*key;
+        }
+        self
+    }
+}
+
 /// A key with its rank: keys of lower rank are kept if there are too many.
 type Ranked = (usize, i64);
 

@@ -10,7 +10,7 @@ use crate::pb::{ExternalId, Participant};
 pub struct Profile {
     /// `participant::Kind` as a number.
     pub kind: i32,
-    /// ISO 3166-1 alpha-2, or empty if unknown.
+    /// ISO 3166 alpha-2, or empty if unknown.
     pub region: String,
     /// The external ids, sorted.
     pub external_ids: Vec<ExternalId>,

@@ -29,17 +29,17 @@ impl Family {
             "US" | "GB" | "IE" | "CA" | "AU" | "NZ" | "BS" | "BB" | "JM" | "TT" | "GD" | "AG" | "LC" | "VC" | "KN"
             | "DM" | "BZ" | "GY" | "BM" | "KY" | "VG" | "TC" | "AI" | "MS" | "FK" | "GI" | "SH" | "IM" | "JE"
             | "GG" => Self::English,
-            "ES" | "PT" | "AR" | "BO" | "BR" | "CL" | "CO" | "CR" | "CU" | "DO" | "EC" | "GT" | "HN" | "MX" | "NI"
-            | "PA" | "PE" | "PR" | "PY" | "SV" | "UY" | "VE" | "PH" | "AO" | "MZ" | "CV" | "GW" | "ST" | "TL"
-            | "AD" | "GQ" => Self::Iberian,
-            "FR" | "DE" | "AT" | "CH" | "BE" | "NL" | "LU" | "IT" | "SM" | "VA" | "MC" | "LI" | "NO" | "SE" | "DK"
-            | "FI" | "IS" | "FO" | "GL" | "AX" | "CZ" | "SK" | "PL" | "HU" | "SI" | "HR" | "RO" | "MT" | "NC"
-            | "PF" | "IL" | "EE" | "LT" | "LV" => Self::Native,
-            "CN" | "TW" | "HK" | "MO" | "SG" | "VN" | "MM" | "KH" => Self::Syllables,
+            "ES" | "PT" | "TP" | "AR" | "BO" | "BR" | "CL" | "CO" | "CR" | "CU" | "DO" | "EC" | "GT" | "HN" | "MX"
+            | "NI" | "PA" | "PE" | "PR" | "PY" | "SV" | "UY" | "VE" | "PH" | "AO" | "MZ" | "CV" | "GW" | "ST"
+            | "TL" | "AD" | "GQ" => Self::Iberian,
+            "FR" | "DE" | "DD" | "CS" | "AT" | "CH" | "BE" | "NL" | "LU" | "IT" | "SM" | "VA" | "MC" | "LI" | "NO"
+            | "SE" | "DK" | "FI" | "IS" | "FO" | "GL" | "AX" | "CZ" | "SK" | "PL" | "HU" | "SI" | "HR" | "RO"
+            | "MT" | "NC" | "PF" | "IL" | "EE" | "LT" | "LV" => Self::Native,
+            "CN" | "TW" | "HK" | "MO" | "SG" | "VN" | "VD" | "MM" | "BU" | "KH" => Self::Syllables,
             "KR" | "KP" => Self::Korean,
-            "SA" | "AE" | "QA" | "KW" | "BH" | "OM" | "YE" | "IQ" | "JO" | "LB" | "SY" | "PS" | "EG" | "SD" | "LY"
-            | "TN" | "DZ" | "MA" | "MR" | "SO" | "DJ" | "KM" | "MV" | "PK" | "AF" | "IR" | "MY" | "BN" | "ID"
-            | "TZ" | "KE" | "BD" | "EH" => Self::Chain,
+            "SA" | "AE" | "QA" | "KW" | "BH" | "OM" | "YE" | "YD" | "NT" | "IQ" | "JO" | "LB" | "SY" | "PS" | "EG"
+            | "SD" | "LY" | "TN" | "DZ" | "MA" | "MR" | "SO" | "DJ" | "KM" | "MV" | "PK" | "AF" | "IR" | "MY"
+            | "BN" | "ID" | "TZ" | "KE" | "BD" | "EH" => Self::Chain,
             _ => Self::Other,
         }
     }
@@ -54,7 +54,22 @@ impl Family {
 pub fn has_double_names(region: &str) -> bool {
     matches!(
         region,
-        "NO" | "SE" | "DK" | "FI" | "IS" | "FO" | "AX" | "DE" | "AT" | "CH" | "NL" | "BE" | "LU" | "FR" | "LI" | "IL"
+        "NO" | "SE"
+            | "DK"
+            | "FI"
+            | "IS"
+            | "FO"
+            | "AX"
+            | "DE"
+            | "DD"
+            | "AT"
+            | "CH"
+            | "NL"
+            | "BE"
+            | "LU"
+            | "FR"
+            | "LI"
+            | "IL"
     )
 }
 

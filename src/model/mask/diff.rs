@@ -1,7 +1,9 @@
 //! The difference between two revisions of a record, as field paths.
 
 use prost::DecodeError;
-use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, ReflectMessage, Value};
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, ReflectMessage, SerializeOptions, Value,
+};
 
 use crate::{model::resource::Resource, pb};
 
@@ -17,20 +19,62 @@ pub fn read<R: Resource>(doc: &[u8]) -> Result<DynamicMessage, DecodeError> {
     DynamicMessage::decode(message, doc)
 }
 
+/// A field that differs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldChange {
+    /// Its path, in proto names.
+    pub path: String,
+    /// The value before, as JSON; empty if it is unset.
+    pub before: String,
+    /// The value after.
+    pub after: String,
+}
+
+/// The fields that differ, as [`changed_paths`] has them, with their values.
+pub fn field_changes(before: &DynamicMessage, after: &DynamicMessage) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    compare_records(before, after, &mut |field, path, values| {
+        let [before, after] = values.map(|value| value.map(|value| json(field, value)).unwrap_or_default());
+        changes.push(FieldChange { path, before, after });
+    });
+    changes
+}
+
+/// A value of a field as JSON, with proto names. `value` is that of the field, or of one key of a map.
+fn json(field: &FieldDescriptor, value: &Value) -> String {
+    if field.is_map()
+        && let Value::String(text) = value
+    {
+        return serde_json::to_string(text).unwrap_or_default();
+    }
+    let mut message = DynamicMessage::new(field.parent_message().clone());
+    message.set_field(field, value.clone());
+    let options = SerializeOptions::new().use_proto_field_name(true);
+    let object = message.serialize_with_options(serde_json::value::Serializer, &options).unwrap_or_default();
+    object.get(field.name()).map(ToString::to_string).unwrap_or_default()
+}
+
 /// The fields that differ, as paths in proto names: `account.place.region_code`. A list, a date, and a field that only
 /// one revision has are reported as a whole. A map is reported by key, as in a mask: `labels.desk`. A record has only
 /// the hash of an article's text; its difference is reported as `text`.
 pub fn changed_paths(before: &DynamicMessage, after: &DynamicMessage) -> Vec<String> {
     let mut paths = Vec::new();
+    compare_records(before, after, &mut |_, path, _| paths.push(path));
+    paths
+}
+
+/// Receives a field that differs: its descriptor, its path, and its two values.
+type OnChange<'a> = &'a mut dyn FnMut(&FieldDescriptor, String, [Option<&Value>; 2]);
+
+fn compare_records(before: &DynamicMessage, after: &DynamicMessage, on_change: OnChange<'_>) {
     let fields = after.descriptor();
     for field in fields.fields().filter(|field| !MARKS.contains(&field.name())) {
         match field.name() {
-            "text_sha256" => compare(&field, "text", (before, after), &mut paths),
+            "text_sha256" => compare(&field, "text", (before, after), on_change),
             "text_length" if fields.get_field_by_name("text_sha256").is_some() => {}
-            name => compare(&field, name, (before, after), &mut paths),
+            name => compare(&field, name, (before, after), on_change),
         }
     }
-    paths
 }
 
 /// Compares a field of two messages. `path` is the path to report.
@@ -38,7 +82,7 @@ fn compare(
     field: &FieldDescriptor,
     path: &str,
     (before, after): (&DynamicMessage, &DynamicMessage),
-    paths: &mut Vec<String>,
+    on_change: OnChange<'_>,
 ) {
     let is_set = (before.has_field(field), after.has_field(field));
     if is_set == (false, false) {
@@ -51,17 +95,21 @@ fn compare(
     match (values.0.as_ref(), values.1.as_ref()) {
         (Value::Message(before), Value::Message(after)) if is_set == (true, true) && has_parts(&after.descriptor()) => {
             for part in after.descriptor().fields() {
-                compare(&part, &format!("{path}.{}", part.name()), (before, after), paths);
+                compare(&part, &format!("{path}.{}", part.name()), (before, after), on_change);
             }
         }
         (Value::Map(before), Value::Map(after)) => {
             let mut keys: Vec<&MapKey> = before.keys().chain(after.keys()).collect();
             keys.sort_unstable();
             keys.dedup();
-            let changed = keys.into_iter().filter(|key| before.get(key) != after.get(key));
-            paths.extend(changed.map(|key| format!("{path}.{}", step(key))));
+            for key in keys.into_iter().filter(|key| before.get(key) != after.get(key)) {
+                on_change(field, format!("{path}.{}", step(key)), [before.get(key), after.get(key)]);
+            }
         }
-        _ => paths.push(path.to_owned()),
+        (before, after) => {
+            let values = [(is_set.0, before), (is_set.1, after)];
+            on_change(field, path.to_owned(), values.map(|(is_set, value)| is_set.then_some(value)));
+        }
     }
 }
 

@@ -1,21 +1,24 @@
 //! The record of a meeting as derived from its reports, and its views.
 
 pub mod matching;
+pub mod merge;
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use prost::Message;
 use uuid::Uuid;
 
 use super::{
+    evidence::mean_share,
     resource::Collection,
-    settle::{self, Settled, SourceReport, settle, unite_within},
+    settle::{self, Settled, SourceReport, fragile_of_one_source, has_one_source, settle, unite_within},
     statement::{participation_ids, retain_participating},
-    time::dates,
+    time::{dates, spans},
 };
 use crate::pb::{
-    Account, Dispute, Meeting, Omission, Participation, Report, dispute, meeting::Review, participation::Presence,
+    Account, Dispute, Meeting, Omission, Participation, Place, Report, date_span::Extent, dispute, meeting::Review,
+    participation::Presence,
 };
 
 /// Limit of reports of a meeting, rulings included.
@@ -28,14 +31,15 @@ pub const MAX_REPORT_BYTES: usize = 64 * 1024 * 1024;
 const REPORT_NAME_BYTES: usize = 48;
 /// Maximum bytes of `omission` in a meeting, and of the growth of the lengths of `account` and of the messages around
 /// it.
-const OMISSION_BYTES: usize = 64;
+pub(super) const OMISSION_BYTES: usize = 64;
 
 /// Derives the fields of a meeting from its active reports: the account (without the parts that [`full`] adds), the
-/// disputes, the counts and the review. `sources` are the reports of articles.
+/// disputes, the fragile fields, the counts and the review. `sources` are the reports of articles.
 pub fn settle_on(meeting: &mut Meeting, sources: &[SourceReport<'_>], rulings: &[&Report]) {
-    let Settled { account, disputes } = settle(sources, rulings);
+    let Settled { account, disputes, fragile_fields } = settle(sources, rulings);
     meeting.account = Some(account);
     meeting.disputes = disputes;
+    meeting.fragile_fields = fragile_fields;
     meeting.settle_version = settle::VERSION;
     let articles: BTreeSet<&str> = sources.iter().map(|source| source.report.article.as_str()).collect();
     let origins: BTreeSet<_> = sources.iter().map(|source| source.origin).collect();
@@ -43,6 +47,7 @@ pub fn settle_on(meeting: &mut Meeting, sources: &[SourceReport<'_>], rulings: &
     meeting.report_count = sources.len() as i32;
     meeting.article_count = articles.len() as i32;
     meeting.independent_source_count = origins.len() as i32;
+    meeting.evidence_coverage = mean_share(sources.iter().map(|source| source.report.evidence_coverage));
     let published: Option<NaiveDate> = sources.iter().filter_map(|source| source.publish_date).min();
     meeting.publish_date = published.map(dates::of_day);
     match (sources.is_empty(), meeting.review()) {
@@ -52,14 +57,19 @@ pub fn settle_on(meeting: &mut Meeting, sources: &[SourceReport<'_>], rulings: &
     }
 }
 
-/// The meeting in the FULL view: adds the statements, outcomes and links of its reports, and the reports of each
-/// disputed value. Speakers and addressees are limited to participations of the meeting, because a ruling can remove
+/// The meeting in the FULL view: adds the statements, outcomes and links of its reports, the reports of each disputed
+/// value, and the fragile fields of a meeting with one source. Speakers and addressees are limited to participations of the meeting, because a ruling can remove
 /// some.
 ///
 /// The result has at most `max_bytes`, unless the meeting itself has more. `omission` counts the parts that do not fit.
 /// The names of reports in disputes take at most half of the room.
 pub fn full(mut meeting: Meeting, sources: &[SourceReport<'_>], rulings: &[&Report], max_bytes: usize) -> Meeting {
     let room = |meeting: &Meeting| max_bytes.saturating_sub(meeting.encoded_len() + OMISSION_BYTES);
+    let fragile_fields = fragile_of_one_source(&meeting);
+    // Each has at most 4 bytes besides its text.
+    if !fragile_fields.is_empty() && fragile_fields.iter().map(|path| path.len() + 4).sum::<usize>() <= room(&meeting) {
+        meeting.fragile_fields = fragile_fields;
+    }
     let mut unnamed = 0;
     if !meeting.disputes.is_empty() {
         let max_names = room(&meeting) / 2 / REPORT_NAME_BYTES;
@@ -78,9 +88,9 @@ pub fn full(mut meeting: Meeting, sources: &[SourceReport<'_>], rulings: &[&Repo
 }
 
 /// The bytes of the settled part of a meeting: of all that its reports and its caller decide, without the fields that
-/// the service sets in each revision.
+/// the service sets in each revision, and without the fragile fields that are not stored.
 pub fn settled_bytes(meeting: &Meeting) -> usize {
-    let Meeting { name, etag, revision, create_time, update_time, delete_time, .. } = meeting;
+    let Meeting { name, etag, revision, create_time, update_time, delete_time, fragile_fields, .. } = meeting;
     let own = Meeting {
         name: name.clone(),
         etag: etag.clone(),
@@ -88,6 +98,7 @@ pub fn settled_bytes(meeting: &Meeting) -> usize {
         create_time: *create_time,
         update_time: *update_time,
         delete_time: *delete_time,
+        fragile_fields: if has_one_source(meeting) { fragile_fields.clone() } else { Vec::new() },
         ..Default::default()
     };
     meeting.encoded_len() - own.encoded_len()
@@ -129,6 +140,7 @@ pub fn review(meeting: &Meeting) -> Review {
 /// The meeting in the BASIC view.
 pub fn basic(mut meeting: Meeting) -> Meeting {
     meeting.disputes.clear();
+    meeting.fragile_fields.clear();
     meeting.merged_reports.clear();
     meeting
 }
@@ -154,14 +166,44 @@ pub fn is_listed(meeting: &Meeting) -> bool {
     meeting.delete_time.is_none() && meeting.merged_into.is_empty() && review(meeting) != Review::Retracted
 }
 
-/// The precision of the start date: 1 year, 2 month, 3 day; 0 if it is unknown.
+/// The precision of the start date: 1 year, 2 month, 3 day; 0 if it is unknown. Of an event some time within a span: the
+/// shortest of these periods that contains the span; 0 if none does.
 pub fn date_precision(account: &Account) -> i16 {
-    let start = account.date.as_ref().and_then(|date| date.start.as_ref());
+    let date = account.date.as_ref();
+    if let Some((first, last)) = date.filter(|date| date.extent() == Extent::SometimeWithin).and_then(dates::span) {
+        let period = |day: NaiveDate| (day.year(), day.month());
+        return match first.year() == last.year() {
+            true => 1 + i16::from(period(first) == period(last)),
+            false => 0,
+        };
+    }
+    let start = date.and_then(|date| date.start.as_ref());
     start.filter(|start| dates::first_day(start).is_some()).map_or(0, |start| match (start.month, start.day) {
         (0, _) => 1,
         (_, 0) => 2,
         _ => 3,
     })
+}
+
+/// The instant of the beginning; `None` without a full date, a time of day and a time zone.
+pub fn start_time(account: &Account) -> Option<DateTime<Utc>> {
+    account.date.as_ref().and_then(spans::start_instant)
+}
+
+/// The stated numbers of members of its delegations.
+pub fn stated_sizes(account: &Account) -> impl Iterator<Item = i32> {
+    account.delegations.iter().map(|delegation| delegation.stated_size).filter(|size| *size != 0)
+}
+
+/// The external ids of a meeting: scheme and value.
+pub fn external_ids(meeting: &Meeting) -> impl Iterator<Item = (&str, &str)> {
+    let ids = meeting.account.iter().flat_map(|account| &account.external_ids);
+    ids.map(|id| (id.scheme.as_str(), id.value.as_str()))
+}
+
+/// The places of an event: its place, then its stops.
+pub fn places(account: &Account) -> impl Iterator<Item = &Place> {
+    account.place.iter().chain(account.stops.iter().filter_map(|stop| stop.place.as_ref()))
 }
 
 /// The participant who announced the meeting, if known.

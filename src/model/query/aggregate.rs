@@ -1,4 +1,4 @@
-//! The values of `group_by` and `order_by` of `AggregateMeetings`.
+//! The values of `group_by` and `order_by` of AggregateMeetings and AggregateStatements.
 
 use crate::{
     model::{
@@ -18,6 +18,8 @@ pub enum Group {
     Kind,
     /// The status: planned, held, postponed, cancelled or denied.
     Status,
+    /// The sort of visit.
+    VisitType,
     /// The region of the place.
     PlaceRegion,
     /// The year of the first day.
@@ -41,9 +43,10 @@ pub enum Group {
 }
 
 impl Group {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Kind,
         Self::Status,
+        Self::VisitType,
         Self::PlaceRegion,
         Self::Year,
         Self::Quarter,
@@ -61,6 +64,7 @@ impl Group {
         match self {
             Self::Kind => "kind",
             Self::Status => "status",
+            Self::VisitType => "visit_type",
             Self::PlaceRegion => "place.region",
             Self::Year => "year",
             Self::Quarter => "quarter",
@@ -81,6 +85,91 @@ impl Group {
             Self::Participant => Some(Self::ParticipantPair),
             _ => None,
         }
+    }
+}
+
+/// A property that statements are grouped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatementGroup {
+    /// Each participant that speaks.
+    Speaker,
+    /// Each region of the speakers.
+    Region,
+    /// Each topic.
+    Topic,
+    /// The speech act.
+    Act,
+    /// The sort of speaker.
+    SpeakerKind,
+    /// The form of the quotation.
+    Quotation,
+    /// The language.
+    Language,
+    /// The meeting of the report.
+    Meeting,
+    /// The article of the report.
+    Article,
+    /// The year of the first day of the meeting.
+    Year,
+    /// The quarter of that day.
+    Quarter,
+    /// The month of that day.
+    Month,
+}
+
+impl StatementGroup {
+    const ALL: [Self; 12] = [
+        Self::Speaker,
+        Self::Region,
+        Self::Topic,
+        Self::Act,
+        Self::SpeakerKind,
+        Self::Quotation,
+        Self::Language,
+        Self::Meeting,
+        Self::Article,
+        Self::Year,
+        Self::Quarter,
+        Self::Month,
+    ];
+
+    /// The name in requests and responses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Speaker => "speaker",
+            Self::Region => "region",
+            Self::Topic => "topic",
+            Self::Act => "act",
+            Self::SpeakerKind => "speaker_kind",
+            Self::Quotation => "quotation",
+            Self::Language => "language",
+            Self::Meeting => "meeting",
+            Self::Article => "article",
+            Self::Year => "year",
+            Self::Quarter => "quarter",
+            Self::Month => "month",
+        }
+    }
+}
+
+/// The order of groups of statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatementOrder {
+    /// Most statements first.
+    StatementCount,
+    /// Smallest key first.
+    Key,
+}
+
+impl StatementOrder {
+    const ALL: [(&str, Self); 2] = [("statement_count desc", Self::StatementCount), ("key", Self::Key)];
+
+    /// Parses `order_by`; empty is the default, `StatementCount`.
+    ///
+    /// # Errors
+    /// If the text is not one of the orders.
+    pub fn parse(text: &str) -> Result<Self, Violations> {
+        parse_order(text, Self::StatementCount, &Self::ALL)
     }
 }
 
@@ -111,41 +200,65 @@ impl AggregateOrder {
     /// # Errors
     /// If the text is not one of the orders.
     pub fn parse(text: &str) -> Result<Self, Violations> {
-        let words = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-        if words.is_empty() {
-            return Ok(Self::MeetingCount);
-        }
-        Self::ALL.into_iter().find(|order| order.as_str() == words).ok_or_else(|| {
-            let at = Path::ROOT.field("order_by");
-            unknown_value(ErrorReason::InvalidOrder, &at, &words, &Self::ALL.map(Self::as_str))
-        })
+        parse_order(text, Self::MeetingCount, &Self::ALL.map(|order| (order.as_str(), order)))
     }
 }
 
-/// Parses `group_by`. The contract's rules have already checked its length.
+fn parse_order<T: Copy>(text: &str, default: T, known: &[(&str, T)]) -> Result<T, Violations> {
+    let words = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    if words.is_empty() {
+        return Ok(default);
+    }
+    known.iter().find(|(name, _)| *name == words).map(|(_, order)| *order).ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        unknown_value(ErrorReason::InvalidOrder, &Path::ROOT.field("order_by"), &words, &names)
+    })
+}
+
+/// Parses `group_by` of AggregateMeetings. The contract's rules have already checked its length.
 ///
 /// # Errors
 /// If a word is not a property, or a property that has no pair is repeated.
 pub fn groups(words: &[String]) -> Result<Vec<Group>, Violations> {
-    let at = Path::ROOT.field("group_by");
-    let group = |(index, word): (usize, &String)| {
-        let found = Group::ALL.into_iter().find(|group| group.as_str() == word);
-        found.ok_or_else(|| {
-            unknown_value(ErrorReason::InvalidField, &at.index(index), word, &Group::ALL.map(Group::as_str))
-        })
-    };
-    let groups: Vec<Group> = words.iter().enumerate().map(group).collect::<Result<_, _>>()?;
+    let groups = parse_words(words, &Group::ALL.map(|group| (group.as_str(), group)))?;
     match *groups {
-        [first, second] if first == second => {
-            let Some(pair) = first.pair() else {
-                let mut violations = Violations::default();
-                violations.add(&at.index(1), format!("repeats an earlier item: {:?}", first.as_str()));
-                return Err(violations);
-            };
-            Ok(vec![pair])
-        }
+        [first, second] if first == second => match first.pair() {
+            Some(pair) => Ok(vec![pair]),
+            None => Err(repeated(first.as_str())),
+        },
         _ => Ok(groups),
     }
+}
+
+/// Parses `group_by` of AggregateStatements.
+///
+/// # Errors
+/// If a word is not a property, or is repeated.
+pub fn statement_groups(words: &[String]) -> Result<Vec<StatementGroup>, Violations> {
+    let groups = parse_words(words, &StatementGroup::ALL.map(|group| (group.as_str(), group)))?;
+    match *groups {
+        [first, second] if first == second => Err(repeated(first.as_str())),
+        _ => Ok(groups),
+    }
+}
+
+fn parse_words<T: Copy>(words: &[String], known: &[(&str, T)]) -> Result<Vec<T>, Violations> {
+    let at = Path::ROOT.field("group_by");
+    let group = |(index, word): (usize, &String)| {
+        let found = known.iter().find(|(name, _)| name == word);
+        found.map(|(_, group)| *group).ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            unknown_value(ErrorReason::InvalidField, &at.index(index), word, &names)
+        })
+    };
+    words.iter().enumerate().map(group).collect()
+}
+
+/// The violation by a second word that repeats the first one.
+fn repeated(word: &str) -> Violations {
+    let mut violations = Violations::default();
+    violations.add(&Path::ROOT.field("group_by").index(1), format!("repeats an earlier item: {word:?}"));
+    violations
 }
 
 /// The violation by a word that is not allowed, with a suggestion if one of the allowed words is similar.

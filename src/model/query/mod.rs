@@ -2,6 +2,7 @@
 
 pub mod aggregate;
 pub mod filter;
+pub mod group_values;
 pub mod order;
 pub mod path_frontier;
 pub mod search;

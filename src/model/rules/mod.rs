@@ -14,7 +14,7 @@ use std::{fmt, sync::LazyLock};
 
 use regex_lite::Regex;
 
-use super::time::dates;
+use super::time::{dates, spans};
 use crate::pb::{self, ErrorReason};
 
 /// Checks every string that a caller can set in a message for characters that no string may contain, independently of
@@ -102,6 +102,8 @@ pub struct Violation {
     pub description: String,
     /// The error reason if this is the only violation of the request.
     pub reason: ErrorReason,
+    /// Metadata of the error if this is the first violation with its reason.
+    pub metadata: Vec<(&'static str, String)>,
 }
 
 /// The broken rules of a request, in the order of its fields. Beyond a size limit they are only counted.
@@ -132,6 +134,16 @@ impl Violations {
 
     /// Adds a broken rule with a description that is costly to make. Calls `describe` only if the violation is kept.
     pub fn add_with(&mut self, reason: ErrorReason, at: &Path<'_>, describe: impl FnOnce() -> String) {
+        self.add_detailed(reason, at, || (describe(), Vec::new()));
+    }
+
+    /// As `add_with`, with metadata.
+    pub fn add_detailed(
+        &mut self,
+        reason: ErrorReason,
+        at: &Path<'_>,
+        describe: impl FnOnce() -> (String, Vec<(&'static str, String)>),
+    ) {
         if self.bytes > Self::MAX_BYTES {
             self.omitted += 1;
             return;
@@ -140,9 +152,9 @@ impl Violations {
         if let Some((cut, _)) = field.char_indices().nth(Self::MAX_PATH) {
             field.truncate(cut);
         }
-        let description = describe();
+        let (description, metadata) = describe();
         self.bytes += field.len() + description.len() + 8;
-        self.kept.push(Violation { field, description, reason });
+        self.kept.push(Violation { field, description, reason, metadata });
     }
 
     /// Removes violations.
@@ -167,6 +179,17 @@ impl Violations {
             .find(|reason| *reason == ErrorReason::InvalidField)
             .or_else(|| reasons().next())
             .unwrap_or(ErrorReason::InvalidField)
+    }
+
+    /// The metadata of the error: that of the first violation with its reason, and the field of that one.
+    pub fn metadata(&self) -> Vec<(&'static str, String)> {
+        let reason = self.reason();
+        let first = self.kept.iter().find(|violation| violation.reason == reason && !violation.metadata.is_empty());
+        let details = |violation: &Violation| {
+            let field = [("field", violation.field.clone())];
+            field.into_iter().chain(violation.metadata.clone()).collect()
+        };
+        first.map(details).unwrap_or_default()
     }
 
     /// True if no rule is broken.
@@ -202,14 +225,15 @@ impl Check for pb::Date {
 
 impl Check for pb::TimeOfDay {
     fn check(&self, at: &Path<'_>, out: &mut Violations) {
-        let in_range = (0..24).contains(&self.hours)
+        let in_day = (0..24).contains(&self.hours)
             && (0..60).contains(&self.minutes)
             && (0..60).contains(&self.seconds)
             && (0..1_000_000_000).contains(&self.nanos);
+        let in_range = in_day || *self == spans::END_OF_DAY;
         if !in_range {
             let Self { hours, minutes, seconds, nanos } = self;
             let sent = format!("{hours:02}:{minutes:02}:{seconds:02} and {nanos} ns");
-            out.add(at, format!("must be a time of day from 00:00:00 to 23:59:59.999999999, not {sent}"));
+            out.add(at, format!("must be a time of day from 00:00:00 to 23:59:59.999999999, or 24:00:00, not {sent}"));
         }
     }
 }

@@ -155,8 +155,8 @@ pub fn lte<T: PartialOrd + fmt::Display>(value: T, limit: T, at: &Path<'_>, out:
 pub fn region(value: &str, at: &Path<'_>, out: &mut Violations) {
     if !value.is_empty() && !codes::is_region(value) {
         out.add_with(InvalidField, at, || {
-            let rule = "must be an ISO 3166-1 alpha-2 code in upper case, or XK";
-            format!("{rule}, not {}{}", quoted(value), suggestion::did_you_mean(codes::nearest_region(value)))
+            let rule = codes::REGION_RULE;
+            format!("must be {rule}, not {}{}", quoted(value), suggestion::did_you_mean(codes::nearest_region(value)))
         });
     }
 }
@@ -171,16 +171,26 @@ pub fn language(value: &str, at: &Path<'_>, out: &mut Violations) {
 }
 
 pub fn query(value: &str, at: &Path<'_>, out: &mut Violations) {
-    let words = search::count_words(value);
-    if words > search::MAX_WORDS {
-        out.add(at, format!("must have at most {} words, not {words}", search::MAX_WORDS));
+    if let Err(error) = search::check(value) {
+        out.add(at, error.to_string());
+    }
+}
+
+pub fn query_language(value: &str, at: &Path<'_>, out: &mut Violations) {
+    if !value.is_empty() && !search::is_query_language(value) {
+        out.add_with(InvalidField, at, || {
+            let rule = "must be a BCP 47 language tag such as \"en\", an ISO 639 code such as \"eng\", or a name such as \"english\"";
+            let nearest = suggestion::nearest(search::language_names(), value).map(str::to_owned);
+            let nearest = nearest.or_else(|| codes::nearest_language(value).filter(|tag| search::is_query_language(tag)));
+            format!("{rule}, not {}{}", quoted(value), suggestion::did_you_mean(nearest))
+        });
     }
 }
 
 pub fn time_zone(value: &str, at: &Path<'_>, out: &mut Violations) {
     if !value.is_empty() && !codes::is_time_zone(value) {
         out.add_with(InvalidField, at, || {
-            let rule = "must be an IANA time zone such as \"Asia/Baku\"";
+            let rule = "must be an IANA time zone such as \"Asia/Baku\", an offset from -12:00 to +14:00, or Z";
             format!("{rule}, not {}{}", quoted(value), suggestion::did_you_mean(codes::nearest_time_zone(value)))
         });
     }

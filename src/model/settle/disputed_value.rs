@@ -55,8 +55,9 @@ fn text(text: &str) -> Value {
 }
 
 fn date_span(span: &pb::DateSpan) -> Value {
-    let pb::DateSpan { start, end, start_time, end_time, time_zone, approximate, basis, literal } = span;
+    let pb::DateSpan { start, end, start_time, end_time, time_zone, approximate, basis, literal, extent } = span;
     let basis = pb::date_span::Basis::try_from(*basis).ok().filter(|_| *basis != 0);
+    let extent = pb::date_span::Extent::try_from(*extent).ok().filter(|_| *extent != 0);
     object([
         ("start", start.as_ref().map(date)),
         ("end", end.as_ref().map(date)),
@@ -66,6 +67,7 @@ fn date_span(span: &pb::DateSpan) -> Value {
         ("approximate", approximate.then_some(Value { kind: Some(Kind::BoolValue(true)) })),
         ("basis", basis.map(|basis| text(basis.as_str_name()))),
         ("literal", optional_text(literal)),
+        ("extent", extent.map(|extent| text(extent.as_str_name()))),
     ])
 }
 
@@ -131,6 +133,7 @@ mod tests {
             approximate: true,
             basis: pb::date_span::Basis::Relative.into(),
             literal: "on Monday".into(),
+            extent: pb::date_span::Extent::Throughout.into(),
         };
         let office = pb::Office {
             title: "Minister".into(),

@@ -7,7 +7,7 @@ use prost_types::Value;
 use super::{
     disputed_value::{self, DisputedValue},
     ranked_report::RankedReport,
-    ranking::{Candidate, SourceRanking},
+    ranking::{Candidate, FieldValues, SourceRanking},
     rulings::Rulings,
 };
 use crate::pb::{
@@ -28,6 +28,7 @@ pub enum Field<'a> {
     PlaceRegion,
     Locality,
     Initiator,
+    VisitType,
     /// A field of the participation with this settled id.
     Participation(&'a str, ParticipationField),
 }
@@ -42,11 +43,13 @@ pub enum ParticipationField {
     Delegation,
 }
 
-/// Collects the fields that may be disputed, in the order of the account.
+/// Collects the fields that may be disputed, in the order of the account, and the fragile ones.
 pub struct DisputeCollector<'a> {
     /// Fields with fewer values are not kept.
     min_values: usize,
     fields: Vec<FieldCandidates<'a>>,
+    /// `None` if they are not wanted.
+    fragile: Option<Vec<Field<'a>>>,
 }
 
 struct FieldCandidates<'a> {
@@ -57,8 +60,14 @@ struct FieldCandidates<'a> {
 
 impl<'a> DisputeCollector<'a> {
     /// Keeps fields with a single value only if there are rulings: nothing else can contradict it.
-    pub fn new(has_rulings: bool) -> Self {
-        DisputeCollector { min_values: if has_rulings { 1 } else { 2 }, fields: Vec::new() }
+    pub fn new(has_rulings: bool, wants_fragile: bool) -> Self {
+        let min_values = if has_rulings { 1 } else { 2 };
+        DisputeCollector { min_values, fields: Vec::new(), fragile: wants_fragile.then(Vec::new) }
+    }
+
+    /// The fields on which the reports settle otherwise without some source, rulings aside.
+    pub fn take_fragile(&mut self) -> Option<Vec<Field<'a>>> {
+        self.fragile.take()
     }
 
     /// Settles on the strongest of the values of a field, and keeps all of them for a dispute.
@@ -66,11 +75,18 @@ impl<'a> DisputeCollector<'a> {
         &mut self,
         ranking: &SourceRanking,
         field: Field<'a>,
-        candidates: Vec<Candidate<T>>,
+        values: impl Into<FieldValues<T>>,
         to_disputed: impl Fn(T) -> DisputedValue<'a>,
     ) -> Option<T> {
-        let values = ranking.ranked(candidates);
+        let FieldValues { finest, coarse, has_weaker_evidence } = values.into();
+        let values = ranking.ranked(finest);
         let strongest = values.first()?.value;
+        if let Some(fragile) = &mut self.fragile
+            && !has_weaker_evidence
+            && ranking.is_fragile(&values, &coarse)
+        {
+            fragile.push(field);
+        }
         if values.len() >= self.min_values {
             let values = values.into_iter().map(|candidate| candidate.map(&to_disputed)).collect();
             self.fields.push(FieldCandidates { field, values });
@@ -200,10 +216,10 @@ impl FieldCandidates<'_> {
         if ranking.count_sources(first) != ranking.count_sources(second) {
             return Rule::MostSources;
         }
-        if first.first == second.first {
+        if first.first.rank == second.first.rank {
             return Rule::FirstInReport;
         }
-        let (first, second) = (&reports[first.first], &reports[second.first]);
+        let (first, second) = (&reports[first.first.rank], &reports[second.first.rank]);
         if first.publish_date != second.publish_date {
             Rule::EarliestPublished
         } else if first.uri != second.uri {
@@ -233,7 +249,7 @@ impl Sources<'_> {
 
 impl Field<'_> {
     /// The name of the field in a dispute.
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match self {
             Field::Participation(id, field) => format!("participations[{id}].{}", field.name()),
             field => field.path().trim_start_matches("account.").to_owned(),
@@ -241,7 +257,7 @@ impl Field<'_> {
     }
 
     /// The path of the field in the mask of a ruling.
-    fn path(&self) -> &'static str {
+    pub fn path(&self) -> &'static str {
         match self {
             Field::Kind => "account.kind",
             Field::Status => "account.status",
@@ -249,47 +265,56 @@ impl Field<'_> {
             Field::PlaceRegion => "account.place.region_code",
             Field::Locality => "account.place.locality",
             Field::Initiator => "account.initiator",
+            Field::VisitType => "account.visit_type",
             Field::Participation(..) => "account.participations",
         }
     }
 
     /// The value of the field in an account, if it is set. `None` if the account lacks the participation.
-    fn read<'a>(
+    pub fn read<'a>(
         &self,
         account: &'a pb::Account,
         people: &HashMap<&str, &'a pb::Participation>,
     ) -> Option<Option<DisputedValue<'a>>> {
-        let text = |text: &'a str| Some(DisputedValue::Text(text)).filter(|_| !text.is_empty());
-        let settled_id = |id: &'a str| Some(DisputedValue::Id(id)).filter(|_| !id.is_empty());
+        match self {
+            Field::Participation(id, field) => people.get(id).map(|person| field.read(person)),
+            field => Some(field.read_own(account)),
+        }
+    }
+
+    /// The value of the field in an account, if it is set. `None` for a field of a participation.
+    pub fn read_own<'a>(&self, account: &'a pb::Account) -> Option<DisputedValue<'a>> {
         let place = account.place.as_ref();
-        Some(match self {
+        match self {
             Field::Kind => Some(account.kind).filter(|kind| *kind != 0).map(kind),
             Field::Status => Some(account.status).filter(|status| *status != 0).map(status),
             Field::Date => account.date.as_ref().map(DisputedValue::Date),
             Field::PlaceRegion => place.and_then(|place| text(&place.region_code)),
             Field::Locality => place.and_then(|place| text(&place.locality)),
             Field::Initiator => settled_id(&account.initiator),
-            Field::Participation(id, field) => {
-                let person = *people.get(id)?;
-                match field {
-                    ParticipationField::Office => person
-                        .office
-                        .as_ref()
-                        .filter(|office| **office != pb::Office::default())
-                        .map(DisputedValue::Office),
-                    ParticipationField::Rank => text(&person.rank),
-                    ParticipationField::Region => text(&person.region_code),
-                    ParticipationField::Presence => {
-                        Some(person.presence).filter(|presence| *presence != 0).map(presence)
-                    }
-                    ParticipationField::Delegation => settled_id(&person.delegation),
-                }
-            }
-        })
+            Field::VisitType => Some(account.visit_type).filter(|visit_type| *visit_type != 0).map(visit_type),
+            Field::Participation(..) => None,
+        }
     }
 }
 
 impl ParticipationField {
+    /// All fields.
+    pub const ALL: [Self; 5] = [Self::Office, Self::Rank, Self::Region, Self::Presence, Self::Delegation];
+
+    /// The value of the field in a participation, if it is set.
+    pub fn read(self, person: &pb::Participation) -> Option<DisputedValue<'_>> {
+        match self {
+            Self::Office => {
+                person.office.as_ref().filter(|office| **office != pb::Office::default()).map(DisputedValue::Office)
+            }
+            Self::Rank => text(&person.rank),
+            Self::Region => text(&person.region_code),
+            Self::Presence => Some(person.presence).filter(|presence| *presence != 0).map(presence),
+            Self::Delegation => settled_id(&person.delegation),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             ParticipationField::Office => "office",
@@ -301,12 +326,24 @@ impl ParticipationField {
     }
 }
 
+fn text(text: &str) -> Option<DisputedValue<'_>> {
+    Some(DisputedValue::Text(text)).filter(|_| !text.is_empty())
+}
+
+fn settled_id(id: &str) -> Option<DisputedValue<'_>> {
+    Some(DisputedValue::Id(id)).filter(|_| !id.is_empty())
+}
+
 pub fn kind<'a>(number: i32) -> DisputedValue<'a> {
     DisputedValue::Name(account::Kind::try_from(number).unwrap_or_default().as_str_name())
 }
 
 pub fn status<'a>(number: i32) -> DisputedValue<'a> {
     DisputedValue::Name(account::Status::try_from(number).unwrap_or_default().as_str_name())
+}
+
+pub fn visit_type<'a>(number: i32) -> DisputedValue<'a> {
+    DisputedValue::Name(account::VisitType::try_from(number).unwrap_or_default().as_str_name())
 }
 
 pub fn presence<'a>(number: i32) -> DisputedValue<'a> {

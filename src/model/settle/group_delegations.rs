@@ -1,6 +1,8 @@
 //! Groups the delegations of different reports that are the same delegation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
 
 use super::ranked_report::RankedReport;
 use crate::{model::text::names, pb};
@@ -13,6 +15,14 @@ pub struct DelegationMember<'a> {
     pub delegation: &'a pb::Delegation,
 }
 
+/// The settled delegations.
+pub struct DelegationGroups<'a> {
+    /// The id of each, and the reported delegations that it unites.
+    pub groups: Vec<(String, Vec<DelegationMember<'a>>)>,
+    /// The origins without any one of which other delegations may have another id.
+    pub renaming: BTreeSet<Uuid>,
+}
+
 /// The settled delegations, each with its id and the reported delegations that it unites, in the order in which the
 /// reports, by rank, first mention them.
 ///
@@ -22,7 +32,7 @@ pub struct DelegationMember<'a> {
 /// the report. Heads do not matter: sources that disagree about the head may mean the same delegation.
 ///
 /// The id shows these traits: `region:RU`, `organization:osce`, `region:RU/kind:PARLIAMENT`, `region:RU/2`.
-pub fn group<'a>(reports: &[RankedReport<'a>]) -> Vec<(String, Vec<DelegationMember<'a>>)> {
+pub fn group<'a>(reports: &[RankedReport<'a>]) -> DelegationGroups<'a> {
     let mut classes: BTreeMap<String, Vec<DelegationMember<'a>>> = BTreeMap::new();
     for (rank, report) in reports.iter().enumerate() {
         for (position, delegation) in report.account.delegations.iter().enumerate() {
@@ -30,15 +40,16 @@ pub fn group<'a>(reports: &[RankedReport<'a>]) -> Vec<(String, Vec<DelegationMem
             classes.entry(broad_trait(delegation)).or_default().push(member);
         }
     }
-    let mut groups = Vec::new();
+    let mut division = Division { reports, groups: Vec::new(), renaming: BTreeSet::new() };
     for (id, members) in classes {
-        divide(id, members, &FINER, &mut groups);
+        division.divide(id, members, &FINER);
     }
+    let Division { mut groups, renaming, .. } = division;
     for (id, _) in &mut groups {
         *id = bounded(std::mem::take(id));
     }
     groups.sort_by_key(|(_, members)| members.first().map(|first| (first.rank, first.position)));
-    groups
+    DelegationGroups { groups, renaming }
 }
 
 type DelegationTrait = fn(&pb::Delegation) -> String;
@@ -78,33 +89,57 @@ fn named(name: &str, value: &str) -> String {
     }
 }
 
-/// Divides members, which are sorted by rank and position, until no group has two members of one report.
-fn divide<'a>(
-    id: String,
-    members: Vec<DelegationMember<'a>>,
-    finer: &[DelegationTrait],
-    groups: &mut Vec<(String, Vec<DelegationMember<'a>>)>,
-) {
-    let joined = |part: String| if part.is_empty() { id.clone() } else { format!("{id}/{part}") };
-    if members.windows(2).all(|pair| pair[0].rank != pair[1].rank) {
-        groups.push((id, members));
-        return;
-    }
-    let Some((of, finer)) = finer.split_first() else {
-        for (nth, members) in by_order_in_report(&members).into_iter().enumerate() {
-            let part = if nth == 0 { String::new() } else { (nth + 1).to_string() };
-            groups.push((joined(part), members));
+/// The division of delegations into groups.
+struct Division<'r, 'a> {
+    reports: &'r [RankedReport<'a>],
+    groups: Vec<(String, Vec<DelegationMember<'a>>)>,
+    renaming: BTreeSet<Uuid>,
+}
+
+impl<'a> Division<'_, 'a> {
+    /// Divides members, which are sorted by rank and position, until no group has two members of one report.
+    fn divide(&mut self, id: String, members: Vec<DelegationMember<'a>>, finer: &[DelegationTrait]) {
+        let joined = |part: String| if part.is_empty() { id.clone() } else { format!("{id}/{part}") };
+        let is_pair = |pair: &[DelegationMember<'_>]| pair[0].rank == pair[1].rank;
+        if !members.windows(2).any(is_pair) {
+            self.groups.push((id, members));
+            return;
         }
-        return;
-    };
-    let mut classes: BTreeMap<String, Vec<DelegationMember<'a>>> = BTreeMap::new();
-    for member in members {
-        classes.entry(of(member.delegation)).or_default().push(member);
+        // Without the only origin that distinguishes such delegations, they are one.
+        let dividing = members.windows(2).filter(|pair| is_pair(pair)).map(|pair| pair[0].rank);
+        self.renaming.extend(self.only_origin(dividing));
+        let Some((of, finer)) = finer.split_first() else {
+            for (nth, members) in by_order_in_report(&members).into_iter().enumerate() {
+                let part = if nth == 0 { String::new() } else { (nth + 1).to_string() };
+                self.groups.push((joined(part), members));
+            }
+            return;
+        };
+        let mut classes: BTreeMap<String, Vec<DelegationMember<'a>>> = BTreeMap::new();
+        for member in members {
+            classes.entry(of(member.delegation)).or_default().push(member);
+        }
+        if classes.len() > 1 {
+            // Without the only origin of all classes but one, the id of that one does not have the trait.
+            let mut own_classes: BTreeMap<Uuid, usize> = BTreeMap::new();
+            for members in classes.values() {
+                if let Some(origin) = self.only_origin(members.iter().map(|member| member.rank)) {
+                    *own_classes.entry(origin).or_default() += 1;
+                }
+            }
+            let renaming = own_classes.into_iter().filter(|(_, count)| count + 1 >= classes.len());
+            self.renaming.extend(renaming.map(|(origin, _)| origin));
+        }
+        let is_undivided = classes.len() == 1;
+        for (part, members) in classes {
+            let id = if is_undivided { id.clone() } else { joined(part) };
+            self.divide(id, members, finer);
+        }
     }
-    let is_undivided = classes.len() == 1;
-    for (part, members) in classes {
-        let id = if is_undivided { id.clone() } else { joined(part) };
-        divide(id, members, finer, groups);
+
+    fn only_origin(&self, mut ranks: impl Iterator<Item = usize>) -> Option<Uuid> {
+        let first = self.reports[ranks.next()?].origin;
+        ranks.all(|rank| self.reports[rank].origin == first).then_some(first)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Candidates for the office that a participant held.
 
-use super::ranking::{Candidate, ReportedValue, TextIndex, candidates, finest};
+use super::ranking::{FieldValues, ReportedValue, SourceRanking, TextIndex, candidates, finest};
 use crate::{model::text::names, pb};
 
 /// The key by which offices are compared. Each text is its number among the distinct texts, from 1; 0 if it is unset.
@@ -26,10 +26,11 @@ impl OfficeKey {
     }
 }
 
-/// The offices that can be settled on, from values in order of rank. Drops an office that is a part of another.
+/// The offices, from values in order of rank. Separates an office that is a part of another.
 pub fn office_candidates<'a>(
     values: impl Iterator<Item = ReportedValue<&'a pb::Office>>,
-) -> Vec<Candidate<&'a pb::Office>> {
+    ranking: &SourceRanking,
+) -> FieldValues<&'a pb::Office> {
     let [mut titles, mut organizations, mut regions] = [TextIndex::new(), TextIndex::new(), TextIndex::new()];
     let keyed = values.filter_map(|ReportedValue(rank, office)| {
         let pb::Office { title, organization, region_code, seniority } = office;
@@ -40,10 +41,10 @@ pub fn office_candidates<'a>(
     let offices = candidates(keyed, |(key, _)| *key);
     let have_same_parts = offices.windows(2).all(|pair| pair[0].value.0.parts() == pair[1].value.0.parts());
     let finest = match have_same_parts {
-        true => offices,
-        false => finest(offices, |(coarse, _), (fine, _)| coarse.contains(fine)),
+        true => offices.into(),
+        false => finest(offices, ranking, |(coarse, _), (fine, _)| coarse.contains(fine)),
     };
-    finest.into_iter().map(|candidate| candidate.map(|(_, office)| office)).collect()
+    finest.map(|(_, office)| office)
 }
 
 /// True if two offices are the same value.

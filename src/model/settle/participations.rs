@@ -59,7 +59,7 @@ fn settle_participation<'a>(
 
     let field = |field| Field::Participation(id, field);
     let presence = collector.settle(ranking, field(Disputed::Presence), numbers(presences), disputes::presence);
-    let offices = offices::office_candidates(offices);
+    let offices = offices::office_candidates(offices, ranking);
     let office = collector.settle(ranking, field(Disputed::Office), offices, DisputedValue::Office);
     let rank = collector.settle(ranking, field(Disputed::Rank), texts(ranks), DisputedValue::Text);
     let region = collector.settle(ranking, field(Disputed::Region), texts(regions), DisputedValue::Text);
@@ -79,5 +79,7 @@ fn settle_participation<'a>(
         region_code: region.unwrap_or_default().to_owned(),
         delegation: delegation.map(|delegation| ids.delegations[delegation].clone()).unwrap_or_default(),
         on_behalf_of: principal.map(|principal| ids.participations[principal].clone()).unwrap_or_default(),
+        // Only a story has it.
+        participant_kind: 0,
     }
 }

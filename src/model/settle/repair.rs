@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::rulings::Heads;
 use crate::{
-    model::text::names,
+    model::{participant::office_key, text::names},
     pb::{Account, Announcement, DateSpan, Delegation, Participation, Place, participation::Role},
 };
 
@@ -32,12 +32,14 @@ pub fn repair_account(account: &mut Account, heads: Heads) {
 
 fn remove_dangling_references(account: &mut Account) {
     let groups: HashSet<&str> = account.delegations.iter().map(|delegation| delegation.id.as_str()).collect();
-    for participation in &mut account.participations {
+    account.participations.retain_mut(|participation| {
+        let is_of_delegation = !participation.delegation.is_empty();
         if !groups.contains(participation.delegation.as_str()) {
             participation.delegation.clear();
         }
-    }
-    account.participations.retain(has_identity);
+        // The office of a delegation is no identity without it.
+        has_identity(participation) || (!is_of_delegation && office_key(participation).is_some())
+    });
 
     let people: HashSet<String> = account.participations.iter().map(|participation| participation.id.clone()).collect();
     let clear_dangling = |id: &mut String| {

@@ -9,7 +9,7 @@ type Rulable = (&'static str, fn(&mut Account, &Account));
 /// The fields that can be ruled on. A date, an announcement and a list are each ruled on as a whole, so that the
 /// settled value is never a mixture of two accounts. Statements, outcomes and links cannot be ruled on: they belong to
 /// reports.
-static RULABLE: [Rulable; 15] = [
+static RULABLE: [Rulable; 18] = [
     ("account.kind", |to, from| to.kind = from.kind),
     ("account.status", |to, from| to.status = from.status),
     ("account.title", |to, from| to.title.clone_from(&from.title)),
@@ -27,6 +27,9 @@ static RULABLE: [Rulable; 15] = [
     (DELEGATIONS, |to, from| to.delegations.clone_from(&from.delegations)),
     (PARTICIPATIONS, |to, from| to.participations.clone_from(&from.participations)),
     ("account.initiator", |to, from| to.initiator.clone_from(&from.initiator)),
+    ("account.external_ids", |to, from| to.external_ids.clone_from(&from.external_ids)),
+    ("account.stops", |to, from| to.stops.clone_from(&from.stops)),
+    ("account.visit_type", |to, from| to.visit_type = from.visit_type),
 ];
 
 const DELEGATIONS: &str = "account.delegations";

@@ -2,13 +2,18 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
+use uuid::Uuid;
+
 use super::{
     SourceReport,
-    group_delegations::{bounded, group},
+    group_delegations::{DelegationGroups, bounded, group},
     ranked_report::{RankedReport, ReportParticipation, ranked},
     ranking::TextIndex,
 };
-use crate::{model::text::names, pb};
+use crate::{
+    model::{participant::office_key, text::names},
+    pb,
+};
 
 /// The reports by rank, and the settled ids of their participations and delegations.
 pub struct Ids<'a> {
@@ -17,6 +22,8 @@ pub struct Ids<'a> {
     pub participations: Vec<String>,
     /// Settled ids of the delegations, in the same order.
     pub delegations: Vec<String>,
+    /// The origins without any one of which settled ids may differ, sorted.
+    pub renaming: Vec<Uuid>,
 }
 
 /// The identity of a participation: two participations with equal keys are the same.
@@ -27,18 +34,23 @@ enum ParticipationKey<'a> {
     Name(Option<usize>),
     /// A delegation that itself acts, by its index in `Ids::delegations`.
     Delegation(usize),
+    /// An office without a name: its key.
+    Office(String),
 }
 
 impl<'a> Ids<'a> {
     pub fn of(reports: &[SourceReport<'a>]) -> Self {
-        let mut ids = Ids { reports: ranked(reports), participations: Vec::new(), delegations: Vec::new() };
+        let mut ids =
+            Ids { reports: ranked(reports), participations: Vec::new(), delegations: Vec::new(), renaming: Vec::new() };
         ids.name_delegations();
         ids.name_participations();
         ids
     }
 
     fn name_delegations(&mut self) {
-        for (index, (id, members)) in group(&self.reports).into_iter().enumerate() {
+        let DelegationGroups { groups, renaming } = group(&self.reports);
+        self.renaming.extend(renaming);
+        for (index, (id, members)) in groups.into_iter().enumerate() {
             self.delegations.push(id);
             for member in members {
                 self.reports[member.rank].delegations[member.position] = index;
@@ -59,6 +71,7 @@ impl<'a> Ids<'a> {
                             ParticipationKey::Participant(uuid) => (*uuid).to_owned(),
                             ParticipationKey::Name(_) => format!("name:{}", names::key(&reported.name_as_written)),
                             ParticipationKey::Delegation(at) => format!("delegation:{}", self.delegations[*at]),
+                            ParticipationKey::Office(key) => format!("office:{key}"),
                         }));
                         *entry.insert(self.participations.len() - 1)
                     }
@@ -82,6 +95,10 @@ fn participation_key<'a>(
     }
     match (names.index(&reported.name_as_written), delegation) {
         (None, Some(at)) => ParticipationKey::Delegation(at),
-        (name, _) => ParticipationKey::Name(name),
+        (Some(name), _) => ParticipationKey::Name(Some(name)),
+        (None, None) => match office_key(reported) {
+            Some(office) => ParticipationKey::Office(office),
+            None => ParticipationKey::Name(None),
+        },
     }
 }

@@ -1,6 +1,7 @@
-//! Rules on short texts: letters, names, suggestions and quoted values.
+//! Rules on short texts: letters, names, markup, suggestions and quoted values.
 
 pub mod letters;
+pub mod markup;
 pub mod names;
 pub mod quoted;
 pub mod suggestion;

@@ -25,6 +25,14 @@ pub fn quoted(value: &str) -> String {
     quoted
 }
 
+/// The value, cut after at most this many bytes; a cut value ends with "…".
+pub fn shortened(value: &str, max_bytes: usize) -> String {
+    match value.floor_char_boundary(max_bytes) {
+        end if end == value.len() => value.to_owned(),
+        end => format!("{}…", &value[..end]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -56,19 +56,26 @@ pub fn last_day(date: &pb::Date) -> Option<NaiveDate> {
     }
 }
 
+/// The number of a day, in days since 1 January 1970.
+pub fn day_number(day: NaiveDate) -> i32 {
+    day.to_epoch_days()
+}
+
 /// Converts a day to a full date.
 pub fn of_day(day: NaiveDate) -> pb::Date {
     // Months and days are small: the numbers fit.
     pb::Date { year: day.year(), month: day.month() as i32, day: day.day() as i32 }
 }
 
-/// The date that begins on this day and has this precision (see `meeting::date_precision`).
-pub fn of_precision(day: NaiveDate, precision: i16) -> pb::Date {
+/// The date that begins on this day and has this precision (see `meeting::date_precision`). `None` if not even the year
+/// is known.
+pub fn of_precision(day: NaiveDate, precision: i16) -> Option<pb::Date> {
     let date = of_day(day);
     match precision {
-        1 => pb::Date { month: 0, day: 0, ..date },
-        2 => pb::Date { day: 0, ..date },
-        _ => date,
+        0 => None,
+        1 => Some(pb::Date { month: 0, day: 0, ..date }),
+        2 => Some(pb::Date { day: 0, ..date }),
+        _ => Some(date),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Converts between instants and local times in zones of the IANA time zone database.
+//! Converts between instants and local times in zones of the IANA time zone database, and in zones of a fixed offset.
 //!
 //! The database has several names for one zone: Asia/Calcutta links to Asia/Kolkata. Zones compare by their offsets, so
 //! links need no table.
@@ -8,52 +8,106 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use chrono::{Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use chrono::{Days, FixedOffset, LocalResult, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// The zone with this name. Case matters.
-pub fn zone(name: &str) -> Option<Tz> {
-    name.parse().ok()
+/// The offsets of fixed zones, in minutes east of UTC: those that clocks have.
+const MIN_OFFSET_MINUTES: i32 = -12 * 60;
+const MAX_OFFSET_MINUTES: i32 = 14 * 60;
+
+/// A time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zone {
+    /// A zone of the IANA time zone database.
+    Named(Tz),
+    /// A zone whose clocks always have this offset.
+    Fixed(FixedOffset),
+}
+
+impl Zone {
+    /// The name that [`zone`] takes.
+    pub fn name(self) -> String {
+        match self {
+            Self::Named(zone) => zone.name().to_owned(),
+            Self::Fixed(offset) => offset.to_string(),
+        }
+    }
+
+    fn offset_from_local(self, local: &NaiveDateTime) -> LocalResult<FixedOffset> {
+        match self {
+            Self::Named(zone) => zone.offset_from_local_datetime(local).map(|offset| offset.fix()),
+            Self::Fixed(offset) => LocalResult::Single(offset),
+        }
+    }
+}
+
+/// The zone with this name: of the IANA time zone database, `Z` for UTC, or an offset from `-12:00` to `+14:00` with
+/// hours and minutes (ISO 8601, extended format). Case matters.
+pub fn zone(name: &str) -> Option<Zone> {
+    if name == "Z" {
+        return Some(Zone::Fixed(Utc.fix()));
+    }
+    match name.starts_with(['+', '-']) {
+        true => fixed_offset(name).map(Zone::Fixed),
+        false => name.parse().ok().map(Zone::Named),
+    }
+}
+
+fn fixed_offset(name: &str) -> Option<FixedOffset> {
+    let (sign, rest) = name.split_at_checked(1)?;
+    let (hours, minutes) = rest.split_once(':')?;
+    let number = |digits: &str| -> Option<i32> {
+        let is_number = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse().ok().filter(|_| is_number)
+    };
+    let minutes = number(minutes).filter(|minutes| *minutes < 60)?;
+    let east = number(hours)? * 60 + minutes;
+    let east = if sign == "-" { -east } else { east };
+    let is_used = (MIN_OFFSET_MINUTES..=MAX_OFFSET_MINUTES).contains(&east);
+    FixedOffset::east_opt(east * 60).filter(|_| is_used)
 }
 
 /// The instant of a local time, in UTC.
 ///
 /// A time that occurs twice, because clocks are put back, means the first occurrence. A time that does not occur,
 /// because clocks are put forward, is read with the offset before the change (RFC 5545, 3.3.5).
-pub fn instant(local: NaiveDateTime, zone: Tz) -> NaiveDateTime {
+pub fn instant(local: NaiveDateTime, zone: Zone) -> NaiveDateTime {
     readings(local, zone).0
 }
 
 /// [`instant`], but the second occurrence of a time that occurs twice.
-pub fn last_instant(local: NaiveDateTime, zone: Tz) -> NaiveDateTime {
+pub fn last_instant(local: NaiveDateTime, zone: Zone) -> NaiveDateTime {
     readings(local, zone).1
 }
 
 /// The first and the last instant of a local time.
-fn readings(local: NaiveDateTime, zone: Tz) -> (NaiveDateTime, NaiveDateTime) {
+fn readings(local: NaiveDateTime, zone: Zone) -> (NaiveDateTime, NaiveDateTime) {
     // At the ends of chrono's calendar the time stays as it is.
     let utc = |offset: TimeDelta| local.checked_sub_signed(offset).unwrap_or(local);
-    let offsets = zone.offset_from_local_datetime(&local).map(|offset| shift(offset.fix().local_minus_utc()));
+    let offsets = zone.offset_from_local(&local).map(|offset| shift(offset.local_minus_utc()));
     if let (Some(earliest), Some(latest)) = (offsets.earliest(), offsets.latest()) {
         return (utc(earliest.max(latest)), utc(earliest.min(latest)));
     }
     // No clock was ever put forward by more than a day.
     let before = (1..=25).find_map(|hours| {
         let before = local.checked_sub_signed(TimeDelta::hours(hours))?;
-        zone.offset_from_local_datetime(&before).latest()
+        zone.offset_from_local(&before).latest()
     });
-    let instant = utc(shift(before.map_or(0, |offset| offset.fix().local_minus_utc())));
+    let instant = utc(shift(before.map_or(0, |offset| offset.local_minus_utc())));
     (instant, instant)
 }
 
 /// The local time of an instant.
-pub fn local(instant: NaiveDateTime, zone: Tz) -> NaiveDateTime {
+pub fn local(instant: NaiveDateTime, zone: Zone) -> NaiveDateTime {
     instant.checked_add_signed(shift(offset_at(instant, zone))).unwrap_or(instant)
 }
 
 /// The offset in seconds east of UTC.
-fn offset_at(instant: NaiveDateTime, zone: Tz) -> i32 {
-    zone.offset_from_utc_datetime(&instant).fix().local_minus_utc()
+fn offset_at(instant: NaiveDateTime, zone: Zone) -> i32 {
+    match zone {
+        Zone::Named(zone) => zone.offset_from_utc_datetime(&instant).fix().local_minus_utc(),
+        Zone::Fixed(offset) => offset.local_minus_utc(),
+    }
 }
 
 fn shift(seconds: i32) -> TimeDelta {
@@ -71,8 +125,12 @@ pub struct Offsets {
 
 /// The offsets of a zone from `first` to `last`, inclusive. Two zones with equal offsets have the same local times on
 /// these days.
-pub fn offsets(zone: Tz, first: NaiveDate, last: NaiveDate) -> Offsets {
-    let midnight = |day: NaiveDate| instant(day.into(), zone);
+pub fn offsets(zone: Zone, first: NaiveDate, last: NaiveDate) -> Offsets {
+    let zone = match zone {
+        Zone::Named(zone) => zone,
+        Zone::Fixed(offset) => return Offsets { first: offset.local_minus_utc(), others: Vec::new() },
+    };
+    let midnight = |day: NaiveDate| instant(day.into(), Zone::Named(zone));
     let (from, until) = (midnight(first), midnight(last.checked_add_days(Days::new(1)).unwrap_or(last)));
     let (from, until) = (from.and_utc().timestamp(), until.and_utc().timestamp());
     let all = transitions(zone);
@@ -99,7 +157,7 @@ fn transitions(zone: Tz) -> Transitions {
     }
     let offset = |second: i64| {
         let instant = chrono::DateTime::from_timestamp(second, 0).unwrap_or_default();
-        offset_at(instant.naive_utc(), zone)
+        offset_at(instant.naive_utc(), Zone::Named(zone))
     };
     let second = |day: NaiveDate| NaiveDateTime::from(day).and_utc().timestamp();
     let mut found = vec![(i64::MIN, offset(second(FIRST)))];
@@ -169,7 +227,8 @@ mod tests {
 
     #[test]
     fn instant_does_not_panic_at_the_ends_of_the_calendar() {
-        for zone in chrono_tz::TZ_VARIANTS {
+        let fixed = ["-12:00", "+14:00"].map(|name| zone(name).unwrap());
+        for zone in chrono_tz::TZ_VARIANTS.into_iter().map(Zone::Named).chain(fixed) {
             for day in ["0001-01-01", "9999-12-31", "1799-12-31", "2100-01-01", "+262142-12-31", "-262143-01-01"] {
                 let time = NaiveDateTime::from(day.parse::<NaiveDate>().unwrap());
                 assert!(last_instant(time, zone) >= instant(time, zone));
@@ -211,5 +270,32 @@ mod tests {
         assert_eq!(offsets(berlin, day("2020-01-01"), day("2020-12-31")), expected);
         let summer = Offsets { first: 7200, others: Vec::new() };
         assert_eq!(offsets(berlin, day("2020-04-01"), day("2020-09-30")), summer);
+    }
+
+    #[test]
+    fn zone_accepts_offsets_of_two_digits_each_from_twelve_west_to_fourteen_east() {
+        for (name, minutes) in [
+            ("Z", 0),
+            ("+00:00", 0),
+            ("-00:00", 0),
+            ("+04:00", 240),
+            ("-03:30", -210),
+            ("+05:45", 345),
+            ("-12:00", -720),
+            ("+14:00", 840),
+        ] {
+            let zone = zone(name).unwrap_or_else(|| panic!("{name}"));
+            let noon = at("2020-07-01T12:00:00");
+            assert_eq!(instant(noon, zone), noon - TimeDelta::minutes(minutes), "{name}");
+            assert_eq!(local(instant(noon, zone), zone), noon);
+            assert_eq!(super::zone(&zone.name()), Some(zone), "{name}");
+        }
+        for name in ["+25:00", "-12:01", "+14:01", "+04:60", "+4:00", "+0400", "+04", "+", "z", "", "+04:00 ", "+é4:00"]
+        {
+            assert_eq!(zone(name), None, "{name}");
+        }
+        let all = |name| offsets(zone(name).unwrap(), day("1970-01-01"), day("2099-12-31"));
+        assert_eq!(all("+04:00"), all("Asia/Dubai"));
+        assert_eq!(all("Z"), all("UTC"));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::view::with_texts;
@@ -15,24 +16,39 @@ use crate::{
         Api,
         error::ServiceError,
         read::{
+            as_of::with_former,
             pagination::Cursor,
             snippets::{SearchedText, snippets},
         },
     },
     store::{
         article,
-        query::list::{Keyset, ListQuery, list},
+        query::{
+            QueryClass,
+            list::{Keyset, ListQuery, list},
+        },
     },
 };
 
 /// Parses a request into the start of its page, the query and the view.
-pub(super) fn parse_query(api: &Api, request: &ListArticlesRequest) -> Result<(Cursor, ListQuery, View), ServiceError> {
+pub(super) async fn parse_query(
+    api: &Api,
+    request: &ListArticlesRequest,
+    budget: Duration,
+    time: Option<DateTime<Utc>>,
+) -> Result<(Cursor, ListQuery, View), ServiceError> {
     let filter = filter::parse(filter::ARTICLES, &request.filter).map_err(ServiceError::Filter)?;
     let question = SearchQuery::read(&request.query, &request.query_language);
     let order = order::parse_with_query(order::ARTICLES, &request.order_by, question.is_some());
     let order = order.map_err(ServiceError::Order)?;
-    let query = ListQuery { filter, question, show_deleted: request.show_deleted, order };
-    Ok((Cursor::of(request, api.token_key, api.feed.head())?, query, request.view()))
+    let cursor = Cursor::of(request, api.token_key, api.feed.head())?;
+    let mut query = ListQuery { filter, question, show_deleted: request.show_deleted, order, former: None };
+    if let Some(time) = time {
+        let mut db = api.store.bounded_query(QueryClass::Page, budget).await?;
+        let _permit = api.begin_former().await;
+        query = with_former(api, &mut db, Collection::Articles, query, time).await?;
+    }
+    Ok((cursor, query, request.view()))
 }
 
 /// Reads a page, and returns it with the keyset of its last record if there are more.
@@ -71,5 +87,5 @@ pub(super) async fn page(
 /// The texts of an article that are searched.
 fn searched_texts(article: &Article) -> Vec<SearchedText<'_>> {
     let texts = [(Source::Text, &article.text), (Source::Title, &article.title)];
-    texts.map(|(source, text)| SearchedText { source, text, language: &article.language_code }).into()
+    texts.map(|(source, text)| SearchedText::new(source, text, &article.language_code)).into()
 }

@@ -3,11 +3,12 @@
 //! `list` serves lists and streams, `view` adds texts to articles, `text` hides, shows and erases them. The other writes
 //! are here.
 
+pub mod copies;
 mod list;
 pub mod text;
-mod view;
+pub(super) mod view;
 
-use std::{pin::Pin, sync::Arc, time::SystemTime};
+use std::{pin::Pin, sync::Arc};
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -42,7 +43,7 @@ use super::{
 use crate::{
     model::{
         article::{TextHash, may_store_text, shows_again, take_next_text, take_text, uris},
-        article_copies::{CopyCandidate, affects_copy_group, text_key},
+        article_copies::{CopyCandidate, FirstCopy, affects_copy_group, text_key},
         canonical::is_same,
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
@@ -55,7 +56,7 @@ use crate::{
     },
     store::{
         article, article_copies, change,
-        write::{Put, PutArticle, Write},
+        write::{Put, PutArticle, Write, clock},
     },
 };
 
@@ -98,8 +99,8 @@ impl ArticleService for Api {
         &self,
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<ListArticlesResponse>, Status> {
-        let (request, budget) = self.read_query(request).await?;
-        let (cursor, query, view) = parse_query(self, &request)?;
+        let (request, budget, time) = self.read_query_at(request).await?;
+        let (cursor, query, view) = parse_query(self, &request, budget, time).await?;
         Ok(Response::new(page(self.clone(), budget, cursor, query, view).await?.0))
     }
 
@@ -109,8 +110,9 @@ impl ArticleService for Api {
         &self,
         request: Request<ListArticlesRequest>,
     ) -> Result<Response<Self::StreamArticlesStream>, Status> {
-        let (cursor, query, view) = parse_query(self, &self.read(request).await?)?;
+        let (request, time) = self.read_at(request).await?;
         let (api, budget) = (self.clone(), self.question_timeout);
+        let (cursor, query, view) = parse_query(self, &request, budget, time).await?;
         let page = move |cursor| page(api.clone(), budget, cursor, query.clone(), view);
         let chunks = chunks(self, cursor.in_chunks(), page);
         Ok(Response::new(Box::pin(chunks)))
@@ -192,7 +194,7 @@ async fn prepare_create(
     require_live::<Article>(&api.store, &source(&article)).await?;
     let text = take_text(&mut article);
     let text_key = text_key(&text);
-    article.origin = origin(api, &CopyCandidate::of(id, &article, text_key)).await?;
+    origin(api, &CopyCandidate::of(id, &article, text_key)).await?.set(&mut article);
     let with_kept_text = |mut article: Article| {
         if may_store_text(&article) {
             article.text.clone_from(&text);
@@ -204,9 +206,9 @@ async fn prepare_create(
             article.origin.clear();
         }
         article.name.clear();
-        return Ok(WritePlan::Validated(with_kept_text(article)));
+        return Ok(WritePlan::Validated(with_kept_text(article), Vec::new()));
     }
-    article.make_first_revision(id, SystemTime::now());
+    article.make_first_revision(id, clock::now());
     let put = put_new(id, article, (&text, text_key));
     let answer = with_kept_text(put.put.record.clone());
     let stored_answer = call.write(&put.put.record);
@@ -237,8 +239,8 @@ async fn prepare_update(
         require_acyclic::<Article>(api, &source(&next), id, &at.field("syndicated_from")).await?;
     }
     let text_key = text_key(&text);
-    next.origin = next_origin(api, &former, &next, text_key).await?;
-    let now = SystemTime::now();
+    set_next_origin(api, &former, &mut next, text_key).await?;
+    let now = clock::now();
     next.make_next_revision(&former, now);
     let cited = match replaces_text(&former, &next, &text) {
         true => Some(load_cited_reports(api, id).await?),
@@ -263,7 +265,7 @@ async fn prepare_delete(
     request: &DeleteArticleRequest,
 ) -> Result<WritePlan<Article>, ServiceError> {
     let id = id::<Article>(&request.name)?;
-    let now = SystemTime::now();
+    let now = clock::now();
     let retracted = match request.force {
         true => retract::all_of(api, id, "the article was deleted", now).await?,
         false => Retracted::default(),
@@ -272,6 +274,7 @@ async fn prepare_delete(
         load_to_delete(api, &request.name, &request.etag, request.force.then_some(Collection::Reports)).await?;
     let mut next = former.deleted(now);
     next.origin.clone_from(&next.name);
+    next.origin_overlap = 0.0;
     next.set_etag();
     let put = |write: &mut Write| {
         write.articles.push(put_next((next.clone(), former), ("", None), change::Kind::Deleted));
@@ -290,8 +293,8 @@ async fn prepare_undelete(
     let id = id::<Article>(&request.name)?;
     require_own_uris(api, &former, id).await?;
     require_live::<Article>(&api.store, &source(&former)).await?;
-    let mut next = former.undeleted(SystemTime::now());
-    next.origin = next_origin(api, &former, &next, None).await?;
+    let mut next = former.undeleted(clock::now());
+    set_next_origin(api, &former, &mut next, None).await?;
     next.set_etag();
     let put =
         |write: &mut Write| write.articles.push(put_next((next.clone(), former), ("", None), change::Kind::Undeleted));
@@ -341,23 +344,22 @@ fn source(article: &Article) -> Vec<Uuid> {
 
 /// The first article of the group of copies that this one belongs to, by the stored groups. If it joins several groups
 /// or leaves one, these are recomputed as a whole once it is written.
-async fn origin(api: &Api, article: &CopyCandidate) -> Result<String, ServiceError> {
+async fn origin(api: &Api, article: &CopyCandidate) -> Result<FirstCopy, ServiceError> {
     let firsts = article_copies::firsts(api.store.reads(), std::slice::from_ref(article)).await?;
-    let candidates = firsts.iter().map(|(_, place)| place);
-    let first = candidates.chain([&article.place]).min().unwrap_or(&article.place);
-    Ok(Collection::Articles.name(first.id))
+    Ok(article.first_of(firsts.into_iter().map(|(_, first)| first)))
 }
 
-/// As `origin`, for the next revision of an article. `text_key` is that of the text that was sent, if any.
-async fn next_origin(
+/// Sets the origin of the next revision of an article. `text_key` is that of the text that was sent, if any.
+async fn set_next_origin(
     api: &Api,
     former: &Article,
-    next: &Article,
+    next: &mut Article,
     text_key: Option<TextHash>,
-) -> Result<String, ServiceError> {
+) -> Result<(), ServiceError> {
     let id = id::<Article>(&former.name)?;
     if !affects_copy_group(former, next) && !former.origin.is_empty() {
-        return Ok(former.origin.clone());
+        next.origin.clone_from(&former.origin);
+        return Ok(());
     }
     let text_key = match text_key {
         None if next.text_sha256 == former.text_sha256 => {
@@ -365,5 +367,6 @@ async fn next_origin(
         }
         sent => sent,
     };
-    origin(api, &CopyCandidate::of(id, next, text_key)).await
+    origin(api, &CopyCandidate::of(id, next, text_key)).await?.set(next);
+    Ok(())
 }

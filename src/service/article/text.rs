@@ -3,8 +3,6 @@
 //! A writer hides the text of an article with the text rights WITHHELD. Only a curator shows it again, and only an admin
 //! erases it.
 
-use std::time::SystemTime;
-
 use crate::{
     model::{
         article::{parse_text_hash, shows_again},
@@ -22,7 +20,7 @@ use crate::{
             revise::{load_current, plan_revision, with_etag},
         },
     },
-    store::{article, article_text},
+    store::{article, article_text, write::clock},
 };
 
 /// Rejects a revision with other text rights than WITHHELD after one that is WITHHELD, unless the caller is a curator.
@@ -61,7 +59,7 @@ pub(super) async fn prepare_erase(
         return Err(ServiceError::NoStoredText(former.name));
     }
     call.scope.require(&former)?;
-    let erasure = article_text::erasure(former, SystemTime::now());
+    let erasure = article_text::erasure(former, clock::now());
     let answer = erasure.put.record.clone();
     Ok(plan_revision(call, request.validate_only, answer, |write| {
         write.articles.push(erasure);

@@ -3,12 +3,14 @@
 //! Each response carries a cursor (`cursor`), from which a client resumes after the changes that it has received.
 
 pub mod cursor;
+mod stale_evidence;
 
 use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use prost_types::Timestamp;
+use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -23,6 +25,7 @@ use crate::{
     feed::{
         Feed,
         entry::FeedEntry,
+        person_filter::PersonFilter,
         watch_start::{Start, StartError},
         watcher::{self, BEHIND_RETRY, BEHIND_TIMEOUT, ResumePoint, WatchError, WatchEvent, Watcher},
     },
@@ -61,7 +64,9 @@ impl ChangeService for Api {
         let start = resolve_start(self, &cursors, start, true).await?;
         let watcher = Watcher::new(&self.feed, start, filter, include_resource, self.heartbeat);
         let included = include_resource.then_some(self.message_bound);
-        let changes = ChangeStream { watcher, cursors, included, lifetime: self.stream_limits.begin() };
+        let pool = self.store.reads().clone();
+        let (bound, lifetime) = (self.message_bound, self.stream_limits.begin());
+        let changes = ChangeStream { watcher, pool, cursors, included, bound, lifetime };
         Ok(Response::new(Box::pin(stream::try_unfold(changes, |mut changes| async {
             let response = changes.next().await?;
             Ok(Some((response, changes)))
@@ -79,16 +84,19 @@ impl ChangeService for Api {
             0 => DEFAULT_SIZE,
             size => size.min(MAX_SIZE),
         };
-        Ok(Response::new(page(self, start, &filter, &cursors, include_resource, size).await?))
+        Ok(Response::new(page(self, start, filter, &cursors, include_resource, size).await?))
     }
 }
 
 /// The stream of one watch.
 struct ChangeStream {
     watcher: Watcher,
+    /// Reads the words of stale evidence.
+    pool: PgPool,
     cursors: Cursors,
     /// The bound on the resource of a change; `None` without resources.
     included: Option<MessageBound>,
+    bound: MessageBound,
     lifetime: StreamLifetime,
 }
 
@@ -108,7 +116,13 @@ impl ChangeStream {
         use watch_changes_response::Event as Answer;
         let notice = |kind: notice::Kind| Answer::Notice(Notice { kind: kind.into() });
         let event = match event {
-            WatchEvent::Change(entry) => Answer::Change(change(&entry, &resume_point.epoch, self.included)),
+            WatchEvent::Change(entry) => {
+                let mut change = change(&entry, &resume_point.epoch, self.included);
+                stale_evidence::add(&self.pool, &entry.change, &mut change, self.bound)
+                    .await
+                    .map_err(ServiceError::from)?;
+                Answer::Change(change)
+            }
             WatchEvent::Heartbeat => {
                 let position =
                     Position { epoch: resume_point.epoch.clone(), number: resume_point.position }.to_string();
@@ -201,11 +215,12 @@ fn start_error(error: StartError, cursors: &Cursors) -> ServiceError {
 async fn page(
     api: &Api,
     mut resume_point: ResumePoint,
-    filter: &Filter,
+    filter: Filter,
     cursors: &Cursors,
     include_resource: bool,
     size: usize,
 ) -> Result<ListChangesResponse, ServiceError> {
+    let mut filter = PersonFilter::of(filter);
     let with_records = include_resource || filter.needs_record();
     let included = include_resource.then_some(api.message_bound);
     let first = resume_point.position;
@@ -214,7 +229,7 @@ async fn page(
     let deadline = Instant::now() + BEHIND_TIMEOUT;
     while !is_full && resume_point.position < first + MAX_SCANNED {
         // Without a filter every change matches, so no more than the missing ones are read.
-        let limit = match *filter == Filter::EVERYTHING {
+        let limit = match filter.is_everything() {
             true => (size - answer.changes.len()) as i64, // at most 1,000
             false => MAX_SIZE as i64,
         };
@@ -228,9 +243,13 @@ async fn page(
             }
             Err(error) => return Err(feed_error(&api.feed, cursors, &resume_point, error).await),
         };
+        if !entries.is_empty() {
+            filter.begin(&api.feed, resume_point.position).await?;
+        }
         while let Some(entry) = entries.pop_front() {
-            if entry.matches(filter) {
-                let change = change(&entry, &resume_point.epoch, included);
+            if filter.matches(&entry) {
+                let mut change = change(&entry, &resume_point.epoch, included);
+                stale_evidence::add(api.store.reads(), &entry.change, &mut change, api.message_bound).await?;
                 bytes += prost::Message::encoded_len(&change) + 8;
                 if bytes > PAGE_BYTES as usize && !answer.changes.is_empty() {
                     is_full = true;
@@ -275,6 +294,7 @@ fn change(entry: &FeedEntry, epoch: &Arc<str>, included: Option<MessageBound>) -
             Record::Report(report) => Resource::Report(report::within(*report, max_bytes)),
             Record::Meeting(meeting) => Resource::Meeting(meeting::within(meeting::basic(*meeting), max_bytes)),
         }),
+        ..Default::default()
     }
 }
 

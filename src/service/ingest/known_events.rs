@@ -1,19 +1,21 @@
-//! The meetings that the reports of a chunk of stories may describe, and the warnings that name them.
+//! The meetings that the reports of a chunk of stories may describe or that have their external ids, and the warnings that
+//! name them.
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
 };
 
 use uuid::Uuid;
 
 use crate::{
     model::{
-        meeting::matching::{EventComparison, EventFacts, Level, compare, require_unique},
+        meeting::matching::{EventComparison, EventFacts, Level, Principal, compare, require_unique},
         resource::Collection,
     },
     store::{
         Doc,
+        meeting::ExternalIdKey,
         write::meeting_search::{MeetingSearch, SearchKey},
     },
 };
@@ -31,6 +33,15 @@ pub struct KnownEvents {
     pub planned: HashMap<Uuid, EventFacts>,
 }
 
+/// The meetings that have external ids of the reports of a chunk.
+#[derive(Debug, Default)]
+pub struct KnownIds {
+    /// Live stored meetings.
+    pub stored: HashMap<ExternalIdKey, Uuid>,
+    /// Meetings that earlier stories of the chunk write.
+    pub planned: HashMap<ExternalIdKey, Uuid>,
+}
+
 /// The result of a search.
 #[derive(Debug)]
 pub struct FoundMeetings {
@@ -41,12 +52,40 @@ pub struct FoundMeetings {
 }
 
 impl KnownEvents {
-    /// The warning that names the meetings which may be the event of a report, besides the `own` ones of its story.
-    pub fn warning(&self, key: &str, event: &EventFacts, own: &BTreeSet<Uuid>) -> Option<String> {
+    /// The known meetings by principal, without the `own` ones of a story.
+    pub fn by_principal<'a>(&'a self, own: &BTreeSet<Uuid>) -> EventsByPrincipal<'a> {
         let stored = self.candidates.iter().filter(|(id, _)| !self.planned.contains_key(id));
-        let known = stored.chain(&self.planned).filter(|(id, _)| !own.contains(id));
-        let mut found: Vec<(Uuid, EventComparison)> = known
-            .map(|(id, facts)| (*id, compare(event, facts)))
+        let mut by_principal: BTreeMap<&Principal, Vec<(Uuid, &EventFacts)>> = BTreeMap::new();
+        for (id, facts) in stored.chain(&self.planned).filter(|(id, _)| !own.contains(id)) {
+            for principal in &facts.principals {
+                by_principal.entry(principal).or_default().push((*id, facts));
+            }
+        }
+        EventsByPrincipal(by_principal)
+    }
+}
+
+/// Known meetings, by principal: each report of a story is compared with those of its principals only.
+pub struct EventsByPrincipal<'a>(BTreeMap<&'a Principal, Vec<(Uuid, &'a EventFacts)>>);
+
+impl EventsByPrincipal<'_> {
+    /// The meetings that may be the event: those that share a principal. Of several principals two are needed, so the
+    /// one of most meetings is left out: in a register that is the one whose register it is.
+    fn candidates(&self, event: &EventFacts) -> BTreeMap<Uuid, &EventFacts> {
+        let mut lists: Vec<_> = event.principals.iter().filter_map(|principal| self.0.get(principal)).collect();
+        lists.sort_by_key(|list| list.len());
+        if event.principals.len() > 1 && lists.len() == event.principals.len() {
+            lists.pop();
+        }
+        let candidates = lists.into_iter().flatten().copied();
+        candidates.filter(|(_, facts)| event.may_share_days(facts)).collect()
+    }
+
+    /// The warning that names the meetings which may be the event of a report.
+    pub fn warning(&self, key: &str, event: &EventFacts) -> Option<String> {
+        let candidates = self.candidates(event).into_iter();
+        let mut found: Vec<(Uuid, EventComparison)> = candidates
+            .map(|(id, facts)| (id, compare(event, facts)))
             .filter(|(_, comparison)| comparison.level > Level::No)
             .collect();
         require_unique(found.iter_mut().map(|(_, comparison)| comparison));

@@ -8,8 +8,10 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    known_events::KnownEvents,
-    validated::{ValidatedReport, ValidatedStory},
+    known_events::{KnownEvents, KnownIds},
+    planned::PlannedRecords,
+    repeats::ValidatedReport,
+    validated::ValidatedStory,
 };
 use crate::{
     model::{
@@ -17,7 +19,7 @@ use crate::{
             TextHash, carry_withheld_text, may_store_text, parse_text_hash, same_content, shows_again,
             update_from_story, uris as article_uris,
         },
-        article_copies::{CopyCandidate, Precedence},
+        article_copies::{CopyCandidate, FirstCopy},
         evidence,
         identity::door_keys,
         report::{content, has_content, participants},
@@ -34,12 +36,7 @@ use crate::{
             stale_evidence::{load_cited_reports, replaces_text},
         },
     },
-    store::{
-        Doc, RecordState, StoreError, article, article_copies, meeting,
-        participant::{self, Description},
-        report,
-        write::reference,
-    },
+    store::{Doc, RecordState, StoreError, article, article_copies, meeting, report, write::reference},
 };
 
 /// The stored records that the stories of a chunk may match or refer to.
@@ -58,9 +55,9 @@ pub struct ChunkLookup {
     /// Text keys of stored articles.
     pub text_keys: HashMap<Uuid, TextHash>,
     /// The first articles of the groups of copies that a story's article joins, by that article's uri.
-    pub firsts: HashMap<String, Vec<Precedence>>,
+    pub firsts: HashMap<String, Vec<FirstCopy>>,
     /// Articles of earlier stories of the chunk, each with the first article of its group of copies.
-    pub copies: Vec<(CopyCandidate, Precedence)>,
+    pub copies: Vec<(CopyCandidate, FirstCopy)>,
     /// Source articles by copy, upwards from the articles that stories name as sources. Used to reject cycles.
     pub sources: HashMap<Uuid, Uuid>,
     /// Active reports of articles whose text a story replaces.
@@ -82,6 +79,8 @@ pub struct ChunkLookup {
     pub survivors: HashMap<Uuid, String>,
     /// Active reports of the meetings.
     pub inputs: HashMap<Uuid, SettleInputs>,
+    /// The meetings that have external ids of reports.
+    pub ids: KnownIds,
     /// The meetings that reports may describe.
     pub events: KnownEvents,
 }
@@ -96,12 +95,13 @@ pub struct KnownParticipant {
 }
 
 impl ChunkLookup {
-    /// Reads the records for a chunk of stories.
+    /// Reads the records for a chunk of stories. Those that the earlier stories of a dry run have planned replace the
+    /// stored ones.
     ///
     /// # Errors
     /// `Damaged` for a stored record that cannot be decoded, `NewerContract` for a report that cites a replaced text
     /// and was written by a newer release, or the database fails.
-    pub async fn load(api: &Api, stories: &[ValidatedStory]) -> Result<Self, ServiceError> {
+    pub async fn load(api: &Api, stories: &[ValidatedStory], planned: &PlannedRecords) -> Result<Self, ServiceError> {
         let pool = api.store.reads();
         let mut lookup = Self::default();
         for story in stories {
@@ -110,37 +110,45 @@ impl ChunkLookup {
 
         let uris: Vec<&str> = stories.iter().flat_map(|story| article_uris(&story.article)).collect();
         lookup.uris = article::find(pool, &uris).await?;
+        planned.add_uris(&uris, &mut lookup.uris);
         let sources = stories.iter().filter_map(|story| Collection::Articles.id(&story.article.syndicated_from));
         let ids: Vec<Uuid> = lookup.uris.values().copied().chain(sources).collect();
         if !ids.is_empty() {
             lookup.origins = article::origins(pool, &ids).await?;
             lookup.articles = decoded(article::get(pool, &ids).await?)?;
+            planned.add_articles(&ids, &mut lookup.articles, &mut lookup.origins)?;
         }
-        lookup.find_kept_texts(api, stories).await?;
-        lookup.find_copies(api, stories).await?;
-        lookup.find_cited(api, stories).await?;
+        lookup.find_kept_texts(api, stories, planned).await?;
+        lookup.find_copies(api, stories, planned).await?;
+        lookup.find_cited(api, stories, planned).await?;
         let updates = stories.iter().filter(|story| story.allow_update && lookup.article(story).is_some());
         let sources: Vec<Uuid> =
             updates.filter_map(|story| Collection::Articles.id(&story.article.syndicated_from)).collect();
         if !sources.is_empty() {
+            let sources: Vec<Uuid> = sources.into_iter().chain(planned.sources()).collect();
             lookup.sources = reference::ancestors(pool, Collection::Articles, &sources).await?;
+            planned.add_sources(&mut lookup.sources);
         }
-        lookup.find_participants(api, stories).await?;
-        lookup.reports = lookup.find_same_reports(api, stories).await?;
+        lookup.find_participants(api, stories, planned).await?;
+        lookup.reports = lookup.find_same_reports(api, stories, planned).await?;
         let before: Vec<Uuid> =
             lookup.reports.values().filter_map(|report| report.account.as_ref()).flat_map(participants).collect();
         lookup.participants.extend(states::<Participant>(&api.store, &before).await?);
+        planned.add_states(&before, &mut lookup.participants)?;
 
         let meetings: Vec<Uuid> = stories.iter().flat_map(ValidatedStory::meetings).collect();
         if !meetings.is_empty() {
             lookup.meetings = decoded(meeting::get(pool, &meetings).await?)?;
+            planned.add_meetings(&meetings, &mut lookup.meetings)?;
             let merged = lookup.meetings.iter().filter(|(_, (meeting, _))| !meeting.merged_into.is_empty());
             for (id, (meeting, _)) in merged {
                 lookup.survivors.insert(*id, find_survivor::<Meeting>(api, &meeting.merged_into).await?);
             }
             lookup.inputs = load_inputs_to_settle(api, &meetings).await?;
+            planned.add_inputs(api, &meetings, &mut lookup.inputs).await?;
         }
-        lookup.find_candidates(api, stories).await?;
+        lookup.find_external_ids(api, stories, planned).await?;
+        lookup.find_candidates(api, stories, planned).await?;
         Ok(lookup)
     }
 
@@ -174,12 +182,18 @@ impl ChunkLookup {
     }
 
     /// Finds the hidden texts that stories show again.
-    async fn find_kept_texts(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
+    async fn find_kept_texts(
+        &mut self,
+        api: &Api,
+        stories: &[ValidatedStory],
+        planned: &PlannedRecords,
+    ) -> Result<(), ServiceError> {
         let shown = stories.iter().filter(|story| shows_again_unsent(story, self));
         let key = |story| Some((self.article(story)?, parse_text_hash(&self.stored(story)?.0.text_sha256)?));
         let keys: Vec<_> = shown.filter_map(key).collect();
         if !keys.is_empty() {
             self.kept_texts = article::with_kept_text(api.store.reads(), &keys).await?;
+            planned.add_texts(&keys, &mut self.kept_texts);
         }
         Ok(())
     }
@@ -198,18 +212,24 @@ impl ChunkLookup {
 
     /// The earliest article of the group of copies that this article would join, among stored articles and earlier
     /// stories of the chunk.
-    pub fn first(&self, article: &CopyCandidate) -> Precedence {
-        let found = self.firsts.get(article.place.uri()).into_iter().flatten();
-        let earlier = self.copies.iter().filter(|(copy, _)| copy.is_direct_copy_of(article)).map(|(_, first)| first);
-        found.chain(earlier).chain([&article.place]).min().unwrap_or(&article.place).clone()
+    pub fn first(&self, article: &CopyCandidate) -> FirstCopy {
+        let found = self.firsts.get(article.place.uri()).into_iter().flatten().cloned();
+        let earlier = self.copies.iter().filter(|(copy, _)| copy.is_direct_copy_of(article));
+        article.first_of(found.chain(earlier.map(|(copy, first)| first.seen_by(article, copy))))
     }
 
     /// Finds the groups of copies that the new and changed articles of these stories join.
-    async fn find_copies(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
+    async fn find_copies(
+        &mut self,
+        api: &Api,
+        stories: &[ValidatedStory],
+        planned: &PlannedRecords,
+    ) -> Result<(), ServiceError> {
         let pool = api.store.reads();
         let stored: Vec<Uuid> = stories.iter().filter_map(|story| self.article(story)).collect();
         if !stored.is_empty() {
             self.text_keys = article_copies::text_keys(pool, &stored).await?.into_iter().collect();
+            planned.add_text_keys(&stored, &mut self.text_keys);
         }
         let mut candidates = Vec::new();
         for story in stories {
@@ -222,6 +242,7 @@ impl ChunkLookup {
             }
         }
         if !candidates.is_empty() {
+            self.copies = planned.copies_of(&candidates);
             for (index, first) in article_copies::firsts(pool, &candidates).await? {
                 self.firsts.entry(candidates[index].place.uri().to_owned()).or_default().push(first);
             }
@@ -230,13 +251,20 @@ impl ChunkLookup {
     }
 
     /// Loads the reports whose evidence is to be compared with a replaced text.
-    async fn find_cited(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
+    async fn find_cited(
+        &mut self,
+        api: &Api,
+        stories: &[ValidatedStory],
+        planned: &PlannedRecords,
+    ) -> Result<(), ServiceError> {
         for story in stories.iter().filter(|story| story.allow_update) {
             let stored = self.article(story).and_then(|id| Some((id, &self.articles.get(&id)?.0)));
             if let Some((id, stored)) = stored
                 && replaces_text(stored, &story.article, &story.text)
             {
-                self.cited.insert(id, load_cited_reports(api, id).await?);
+                let mut reports = load_cited_reports(api, id).await?;
+                planned.add_cited(id, &mut reports)?;
+                self.cited.insert(id, reports);
             }
         }
         Ok(())
@@ -260,6 +288,7 @@ impl ChunkLookup {
         &self,
         api: &Api,
         stories: &[ValidatedStory],
+        planned: &PlannedRecords,
     ) -> Result<HashMap<(Uuid, String), Report>, ServiceError> {
         let mut sought: Vec<(&ValidatedStory, Uuid, &ValidatedReport)> = Vec::new();
         for story in stories {
@@ -269,15 +298,20 @@ impl ChunkLookup {
         if sought.is_empty() {
             return Ok(HashMap::new());
         }
-        let hashes = sought.iter().flat_map(|(_, article, sent)| {
-            [&sent.report.content_hash, &sent.former_hash].map(|hash| (*article, hash.as_str()))
-        });
-        let docs = report::find(api.store.reads(), &hashes.collect::<Vec<_>>()).await?;
+        let hashes = sought.iter().flat_map(|(_, article, sent)| sent.hashes().map(|hash| (*article, hash.as_str())));
+        let hashes: Vec<(Uuid, &str)> = hashes.collect();
+        let mut docs = report::find(api.store.reads(), &hashes).await?;
+        planned.add_same_reports(hashes.into_iter(), &mut docs);
         let mut same = HashMap::new();
         let mut not_found = Vec::new();
         for (story, article, sent) in sought {
-            let find = |hash: &String| docs.get(&(article, hash.clone()));
-            match find(&sent.report.content_hash).or_else(|| find(&sent.former_hash)) {
+            // Release 0.2.0 stored equal accounts with other evidence as reports of their own.
+            for hash in &sent.other_hashes {
+                if let Some(doc) = docs.get(&(article, hash.clone())) {
+                    same.insert((article, hash.clone()), doc.decode()?);
+                }
+            }
+            match sent.hashes().find_map(|hash| docs.get(&(article, hash.clone()))) {
                 Some(doc) => drop(same.insert((article, sent.report.content_hash.clone()), doc.decode()?)),
                 None => not_found.push((story, article, sent)),
             }
@@ -312,52 +346,6 @@ impl ChunkLookup {
         let mut candidates = by_name.flat_map(|(_, namesakes)| namesakes).chain(by_id);
         sent.name == name || candidates.any(|id| Collection::Participants.name(*id) == name)
     }
-
-    /// Reads the participants that these stories name or may match.
-    async fn find_participants(&mut self, api: &Api, stories: &[ValidatedStory]) -> Result<(), ServiceError> {
-        let pool = api.store.reads();
-        let unnamed = || stories.iter().flat_map(ValidatedStory::unnamed_participants);
-
-        let descriptions = |sent: &Participant| {
-            let (kind, region) = (sent.kind as i16, sent.region_code.clone()); // the rules allow only known kinds
-            door_keys(sent).into_iter().map(move |key| Description { key, kind, region: region.clone() })
-        };
-        let sought: HashSet<Description> = unnamed().flat_map(descriptions).collect();
-        if !sought.is_empty() {
-            for (key, namesakes) in participant::find_by_names(pool, &sought).await? {
-                let ids = namesakes.docs.iter().map(|doc| doc.id).collect();
-                self.names.insert(key, (namesakes.version, ids));
-                namesakes.docs.into_iter().try_for_each(|doc| self.add_candidate(doc))?;
-            }
-        }
-        let external_ids = unnamed().flat_map(|participant| &participant.external_ids);
-        let ids: Vec<(&str, &str)> = external_ids.map(|id| (id.scheme.as_str(), id.value.as_str())).collect();
-        if !ids.is_empty() {
-            for (id, doc) in participant::find_by_external_ids(pool, &ids).await? {
-                self.external_ids.insert(id, doc.id);
-                self.add_candidate(doc)?;
-            }
-        }
-
-        let in_accounts = stories
-            .iter()
-            .flat_map(|story| story.reports.iter().filter_map(|sent| sent.report.account.as_ref()))
-            .flat_map(participants);
-        let given = stories.iter().flat_map(|story| &story.participants);
-        let given = given.filter_map(|(_, participant)| participant.id());
-        let parents = unnamed().filter_map(|participant| Collection::Participants.id(&participant.parent));
-        let named: Vec<Uuid> = in_accounts.chain(given).chain(parents).collect();
-        if !named.is_empty() {
-            self.participants = states::<Participant>(&api.store, &named).await?;
-        }
-        Ok(())
-    }
-
-    fn add_candidate(&mut self, doc: Doc) -> Result<(), StoreError> {
-        let record = canonical(&doc)?;
-        self.candidates.insert(doc.id, KnownParticipant { record, doc: Some(doc) });
-        Ok(())
-    }
 }
 
 /// True if a story gives a hidden text the rights to be shown, without sending it.
@@ -373,7 +361,7 @@ fn decoded<R: Resource>(docs: Vec<Doc>) -> Result<HashMap<Uuid, (R, Doc)>, Servi
 }
 
 /// Decodes a record and makes it canonical: release 0.1.0 stored records as they were sent.
-fn canonical<R: Resource>(doc: &Doc) -> Result<R, StoreError> {
+pub fn canonical<R: Resource>(doc: &Doc) -> Result<R, StoreError> {
     let mut record: R = doc.decode()?;
     record.canonicalize();
     Ok(record)

@@ -17,7 +17,7 @@ use crate::{
     model::{
         article_copies::CopyCandidate,
         identity::{door_keys, may_match},
-        participant::{MAX_EXTERNAL_IDS, MAX_NAMES, learn, unknown_ids, unknown_names},
+        participant::{MAX_EXTERNAL_IDS, MAX_NAMES, PersonFacts, Persons, learn, unknown_ids, unknown_names},
         report::Aliases,
         resource::{Collection, Resource},
     },
@@ -36,6 +36,8 @@ use crate::{
 #[derive(Debug)]
 pub struct StoryParticipants<'a> {
     members: Vec<StoryParticipant<'a>>,
+    /// Their ids by key.
+    by_key: HashMap<&'a str, Uuid>,
     /// The participants to create, by id.
     created: BTreeMap<Uuid, Participant>,
     /// The matched participants that learned something, by id, not yet as the next revision.
@@ -62,6 +64,7 @@ impl<'a> StoryParticipants<'a> {
         let before = stored_matches(story, lookup, article);
         let mut resolved = Self {
             members: Vec::with_capacity(story.participants.len()),
+            by_key: HashMap::with_capacity(story.participants.len()),
             created: BTreeMap::new(),
             taught: BTreeMap::new(),
             warnings: Vec::new(),
@@ -76,6 +79,7 @@ impl<'a> StoryParticipants<'a> {
                 (None, None) => resolved.match_or_create(key, participant, story.matching, lookup)?,
             };
             resolved.members.push(StoryParticipant { key, id, outcome });
+            resolved.by_key.insert(key, id);
         }
         let accounts = story.reports.iter().filter_map(|sent| sent.report.account.as_ref());
         accounts.flat_map(crate::model::report::participants).try_for_each(|id| lookup.require_live(id))?;
@@ -217,10 +221,19 @@ impl<'a> StoryParticipants<'a> {
     pub fn replace_keys(&self, account: &mut Account) {
         for participation in &mut account.participations {
             let Some(key) = participation.participant.strip_prefix('#') else { continue };
-            if let Some(member) = self.members.iter().find(|member| member.key == key) {
-                participation.participant = Collection::Participants.name(member.id);
+            if let Some(id) = self.by_key.get(key) {
+                participation.participant = Collection::Participants.name(*id);
             }
         }
+    }
+
+    /// The facts about the participants that these are settled as.
+    pub fn persons(&self, participants: impl Iterator<Item = Uuid>, lookup: &ChunkLookup) -> Persons {
+        let participants: Vec<Uuid> = participants.collect();
+        let new = participants.iter().filter_map(|id| Some((*id, PersonFacts::of(self.created.get(id)?))));
+        let mut persons = lookup.persons(participants.iter().copied());
+        persons.extend(new);
+        persons
     }
 
     /// The participants as the answer to the story lists them.
@@ -307,6 +320,19 @@ impl ChunkLookup {
         participants.filter_map(|id| Some((id, alias_of(id)?))).collect()
     }
 
+    /// The facts about the participants that these are settled as, without the new ones of a story.
+    pub fn persons(&self, participants: impl Iterator<Item = Uuid>) -> Persons {
+        let facts = |id: Uuid| {
+            let person = self.person(id);
+            let known = self.candidates.get(&person).map(|candidate| PersonFacts::of(&candidate.record));
+            let is_of_person = |state: &&RecordState| state.alias_of.unwrap_or(id) == person;
+            let of_alias = || self.participants.get(&id).filter(is_of_person);
+            let of_state = || self.participants.get(&person).or_else(of_alias)?.person.clone();
+            Some((person, known.or_else(of_state)?))
+        };
+        participants.filter_map(facts).collect()
+    }
+
     /// The version of a name at which its participants were read.
     fn version(&self, name: &str) -> i64 {
         self.names.get(name).map_or(0, |(version, _)| *version)
@@ -356,7 +382,10 @@ impl ChunkLookup {
             }
             let doc = self.candidates.remove(&put.id).and_then(|candidate| candidate.doc);
             self.candidates.insert(put.id, KnownParticipant { record: put.record.clone(), doc });
-            self.participants.insert(put.id, RecordState { is_live: true, alias_of: None });
+            self.participants.insert(
+                put.id,
+                RecordState { is_live: true, alias_of: None, person: Some(PersonFacts::of(&put.record)) },
+            );
         }
     }
 }

@@ -70,7 +70,7 @@ enum Class {
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Methods that are queries: their work grows with the data.
-const QUERIES: [&str; 12] = [
+const QUERIES: [&str; 13] = [
     "ListAuditEvents",
     "ListArticles",
     "ListParticipants",
@@ -81,6 +81,7 @@ const QUERIES: [&str; 12] = [
     "MatchParticipants",
     "FindPath",
     "AggregateMeetings",
+    "AggregateStatements",
     "MatchMeetings",
     "ListDuplicateMeetings",
 ];

@@ -1,8 +1,6 @@
 //! MeetingService.BindParticipation: says which participant one participation of a report means, and settles the meeting
 //! with it.
 
-use std::time::SystemTime;
-
 use uuid::Uuid;
 
 use super::{
@@ -26,7 +24,10 @@ use crate::{
             revise::{load_current, plan_revision, plan_unchanged, with_etag},
         },
     },
-    store::{change, write::Put},
+    store::{
+        change,
+        write::{Put, clock},
+    },
 };
 
 /// Prepares a binding, or the withdrawal of one.
@@ -64,9 +65,9 @@ pub async fn prepare(
         _ => {}
     }
     let participant: Vec<Uuid> = Collection::Participants.id(&request.participant).into_iter().collect();
-    let aliases = require_live_people(&api.store, &participant).await?;
+    let (aliases, persons) = require_live_people(&api.store, &participant).await?;
 
-    let now = SystemTime::now();
+    let now = clock::now();
     let mut next = former.clone();
     next.bindings.retain(|binding| binding.participation != request.participation);
     if !request.participant.is_empty() {
@@ -87,14 +88,17 @@ pub async fn prepare(
     let meeting: Meeting = load_current(api, &former.meeting).await?;
     let mut inputs = load_inputs_to_settle(api, &[meeting_id]).await?.remove(&meeting_id).unwrap_or_default();
     inputs.aliases.extend(aliases);
+    inputs.persons.extend(persons);
     inputs.rebind(&next);
     let settled = inputs.settled(&meeting, now);
     check_settled_size(api.message_bound, &settled, Some(&meeting))?;
-    let answer = next.clone();
+    let (answer, settled_as, persons) = (next.clone(), inputs.aliases.clone(), inputs.persons.clone());
     Ok(plan_revision(call, request.validate_only, answer, |write| {
         write.reports.push(Put::next(next.id().unwrap_or_default(), next, change::Kind::Bound));
         write.meetings.push(inputs.put(settled, change::Kind::Bound));
         write.reason.clone_from(&request.reason);
         write.read_articles = read_articles;
+        write.aliases = settled_as;
+        write.persons = persons;
     }))
 }

@@ -1,11 +1,12 @@
 //! MeetingService.CreateMeeting and AddReport: a new report, and the meeting that it creates or is added to.
 
-use std::time::SystemTime;
-
 use uuid::Uuid;
 
 use super::{
-    settle_inputs::{ReportInput, SettleInputs, complete_report, load_inputs_to_settle, load_source},
+    external_ids::require_own,
+    links::find_links,
+    new_report::{complete_report, load_source},
+    settle_inputs::{ReportInput, SettleInputs, load_inputs_to_settle},
     size_limits::check_settled_size,
 };
 use crate::{
@@ -22,14 +23,15 @@ use crate::{
     },
     store::{
         change, meeting,
-        write::{Put, Write},
+        write::{Put, Write, clock},
     },
 };
 
 /// Prepares a meeting with its first report.
 ///
 /// # Errors
-/// Those of [`load_source`] and [`complete_report`], `DuplicateId`, `OutOfScope`, `MeetingTooLarge`.
+/// Those of [`load_source`] and [`complete_report`], `DuplicateId`, `DuplicateMeeting`, `OutOfScope`, `MeetingTooLarge`, `Invalid` for missing
+/// evidence.
 pub async fn prepare(
     api: &Api,
     call: &WriteCall,
@@ -51,19 +53,27 @@ pub async fn prepare(
         extractor: request.extractor.clone(),
         ..Default::default()
     };
-    let (mut report, aliases) = complete_report(api, report, &source, &Path::ROOT.field("evidence")).await?;
-    let now = SystemTime::now();
+    let (mut report, aliases, persons) =
+        complete_report(api, report, &source, request.offset_encoding(), &Path::ROOT.field("evidence")).await?;
+    let at = Path::ROOT.field("meeting");
+    api.evidence_policy.check(call, &report, &at.field("account"))?;
+    let now = clock::now();
+    report.derive();
     if !request.validate_only {
         report.meeting = Collection::Meetings.name(meeting_id);
         report.make_first_revision(report_id, now);
     }
     let input = ReportInput::new(report.clone(), &source.article, source.origin());
-    let inputs = SettleInputs { reports: vec![input], aliases: aliases.clone(), ..Default::default() };
+    let people = (aliases.clone(), persons.clone());
+    let mut inputs = SettleInputs { reports: vec![input], aliases: people.0, persons: people.1, ..Default::default() };
+    find_links(api, [&mut inputs].into_iter()).await?;
     inputs.settle(&mut meeting);
     check_settled_size(api.message_bound, &meeting, None)?;
     if request.validate_only {
+        // The meeting is not in a write, of which `Api::commit_and_respond` checks this.
+        require_own(api, &[(meeting_id, &meeting)]).await?;
         meeting.name.clear();
-        return Ok(WritePlan::Validated(inputs.answer(meeting, api.message_bound)));
+        return Ok(WritePlan::Validated(inputs.answer(meeting, api.message_bound), Vec::new()));
     }
     meeting.make_first_revision(meeting_id, now);
     let answer = inputs.answer(meeting.clone(), api.message_bound);
@@ -71,6 +81,7 @@ pub async fn prepare(
         reports: vec![Put::new(report_id, report)],
         meetings: vec![inputs.put(meeting, change::Kind::Created)],
         aliases,
+        persons,
         read_articles,
         ..call.write(&answer)
     };
@@ -92,15 +103,19 @@ pub async fn prepare_report(
     let sent = request.report.clone().unwrap_or_default();
     let completed = async {
         let source = load_source(api, &sent.article).await?;
-        let completed = complete_report(api, sent, &source, &Path::ROOT.field("report").field("evidence")).await?;
+        let (offsets, at) = (request.offset_encoding(), Path::ROOT.field("report"));
+        let completed = complete_report(api, sent, &source, offsets, &at.field("evidence")).await?;
         Ok::<_, ServiceError>((source, completed))
     };
     let (target, completed) = tokio::join!(load_target(api, request, meeting_id), completed);
-    let ((former, mut inputs), (source, (mut report, aliases))) = (target?, completed?);
+    let ((former, mut inputs), (source, (mut report, aliases, persons))) = (target?, completed?);
     inputs.aliases.extend(&aliases);
+    inputs.persons.extend(persons.clone());
     let read_articles = call.scope.require(&source.article)?;
+    let at = Path::ROOT.field("report");
+    api.evidence_policy.check(call, &report, &at.field("account"))?;
     report.meeting.clone_from(&request.meeting);
-    let now = SystemTime::now();
+    let now = clock::now();
     report.make_first_revision(report_id, now);
     inputs.check_limits(&request.meeting, [&report])?;
     inputs.reports.push(ReportInput::new(report.clone(), &source.article, source.origin()));
@@ -114,15 +129,15 @@ pub async fn prepare_report(
         }
     };
     check_settled_size(api.message_bound, &meeting, former.as_ref())?;
-    if request.validate_only {
-        return Ok(WritePlan::Validated(unwritten(report)));
-    }
     let meeting = match former {
         Some(_) => inputs.put(meeting, change::Kind::Reported),
         None => inputs.put(meeting, change::Kind::Created),
     };
     let reports = vec![Put::new(report_id, report.clone())];
-    let write = Write { reports, meetings: vec![meeting], aliases, read_articles, ..call.write(&report) };
+    let write = Write { reports, meetings: vec![meeting], aliases, persons, read_articles, ..call.write(&report) };
+    if request.validate_only {
+        return Ok(WritePlan::Validated(unwritten(report), vec![write]));
+    }
     Ok(WritePlan::Write(report, vec![write]))
 }
 

@@ -51,9 +51,9 @@ pub(super) async fn list(
     budget: Duration,
 ) -> Result<ListDuplicateMeetingsResponse, ServiceError> {
     let cursor: Cursor<(Uuid, Uuid)> = Cursor::of(request, api.token_key, api.feed.head())?;
-    let filter = parse_filter(api, filter::MEETINGS, &request.filter).await?;
+    let filter = parse_filter(api, filter::MEETINGS, &request.filter, None).await?;
     let mut db = api.store.bounded_query(QueryClass::Page, budget).await?;
-    let query = ListQuery { filter: filter.clone(), question: None, show_deleted: false, order: BY_NAME };
+    let query = ListQuery { filter: filter.clone(), question: None, show_deleted: false, order: BY_NAME, former: None };
     // The meeting of the last pair may have more pairs, so the page begins with it.
     let (after, done) = match cursor.after {
         Some((meeting, other)) => (Some(before(meeting)), Some((meeting, other))),
@@ -88,7 +88,7 @@ pub(super) async fn list(
 
 /// The keyset after which a meeting comes first.
 fn before(meeting: Uuid) -> Keyset {
-    Keyset { value: 0, id: Uuid::from_u128(meeting.as_u128().saturating_sub(1)) }
+    Keyset::single(0, Uuid::from_u128(meeting.as_u128().saturating_sub(1)))
 }
 
 /// The pairs that belong to these meetings, in order.

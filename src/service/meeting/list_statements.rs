@@ -5,13 +5,19 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use prost::Message;
 use tonic::Request;
 use uuid::Uuid;
 
+use super::statements_as_of::{members_at, with_former};
 use crate::{
     model::{
-        query::{filter::STATEMENTS, order, search::SearchQuery},
+        query::{
+            filter::{self, STATEMENTS},
+            order,
+            search::SearchQuery,
+        },
         report::{Aliases, referenced_participants},
         resource::{Collection, Resource},
         statement::of_report,
@@ -23,14 +29,14 @@ use crate::{
     service::{
         Api,
         error::ServiceError,
-        participant::persons::{aliases, parse_statement_filter},
+        participant::persons::{aliases, expand_speakers, parse_statement_filter},
         read::{
             pagination::Cursor,
             snippets::{SearchedText, snippets},
         },
     },
     store::{
-        query::{BoundedQuery, QueryClass, list::PAGE_BYTES},
+        query::{BoundedQuery, QueryClass, history, list::PAGE_BYTES},
         statement::{self, StatementLocation, StatementQuery},
     },
 };
@@ -41,13 +47,27 @@ use crate::{
 /// Those of [`Api::read_query`], `Filter`, `Order`, `PageToken`, `Overloaded` without a permit, `OutOfTime` at the
 /// deadline.
 pub async fn list(api: &Api, request: Request<ListStatementsRequest>) -> Result<ListStatementsResponse, ServiceError> {
-    let (request, budget) = api.read_query(request).await?;
-    let filter = parse_statement_filter(api, STATEMENTS, &request.filter).await?;
+    let (request, budget, time) = api.read_query_at(request).await?;
     let question = SearchQuery::read(&request.query, &request.query_language);
     let order = order::parse_with_query(order::STATEMENTS, &request.order_by, question.is_some());
     let order = order.map_err(ServiceError::Order)?;
     let cursor = Cursor::of(&request, api.token_key, api.feed.head())?;
-    page(api, budget, &cursor, &StatementQuery { filter, question, order }).await
+    let query = match time {
+        Some(time) => {
+            let mut db = api.store.bounded_query(QueryClass::Page, budget).await?;
+            let _permit = api.begin_former().await;
+            let mut filter = filter::parse(STATEMENTS, &request.filter).map_err(ServiceError::Filter)?;
+            let members = members_at(api, &mut db, &mut filter, time).await?;
+            expand_speakers(&mut filter, &members);
+            let query = StatementQuery { filter, question, order, former: None };
+            with_former(api, &mut db, query, time).await?
+        }
+        None => {
+            let filter = parse_statement_filter(api, STATEMENTS, &request.filter).await?;
+            StatementQuery { filter, question, order, former: None }
+        }
+    };
+    page(api, budget, &cursor, &query).await
 }
 
 async fn page(
@@ -58,7 +78,7 @@ async fn page(
 ) -> Result<ListStatementsResponse, ServiceError> {
     let mut db = api.store.bounded_query(QueryClass::Page, budget).await?;
     let page = statement::list(&mut db, query, cursor.after, cursor.size).await?;
-    let mut sources = Sources::read(api, &mut db, &page.found).await?;
+    let mut sources = Sources::read(api, &mut db, &page.found, query.former.as_ref().map(|former| former.time)).await?;
     let mut next = page.found.last().filter(|_| page.more);
     let (mut found, mut results, mut bytes) = (Vec::new(), Vec::new(), 0);
     for location in &page.found {
@@ -84,7 +104,7 @@ fn statement_texts<'a>(found: &[&'a StatementLocation], results: &'a [StatementR
     let texts = |(location, result): (&&'a StatementLocation, &'a StatementResult)| {
         let language = location.language_code.as_deref().unwrap_or_default();
         let text = result.statement.as_ref().map(|statement| statement.text.as_str());
-        text.into_iter().map(|text| SearchedText { source: Source::Text, text, language }).collect()
+        text.into_iter().map(|text| SearchedText::new(Source::Text, text, language)).collect()
     };
     found.iter().zip(results).map(texts).collect()
 }
@@ -100,13 +120,33 @@ struct Sources {
 }
 
 impl Sources {
-    async fn read(api: &Api, db: &mut BoundedQuery, found: &[StatementLocation]) -> Result<Self, ServiceError> {
+    async fn read(
+        api: &Api,
+        db: &mut BoundedQuery,
+        found: &[StatementLocation],
+        time: Option<DateTime<Utc>>,
+    ) -> Result<Self, ServiceError> {
+        if let Some(time) = time {
+            return Self::read_at(api, found, time).await;
+        }
         let reports: HashMap<Uuid, Report> = records(db, found.iter().map(|location| location.report)).await?;
         let named: BTreeSet<Uuid> = reports.values().flat_map(referenced_participants).collect();
         Ok(Self {
             reports,
             aliases: aliases(api, &named.into_iter().collect::<Vec<_>>()).await?,
             meetings: records(db, found.iter().map(|location| location.meeting)).await?,
+            statements: HashMap::new(),
+        })
+    }
+
+    async fn read_at(api: &Api, found: &[StatementLocation], time: DateTime<Utc>) -> Result<Self, ServiceError> {
+        let reports: HashMap<Uuid, Report> =
+            records_at(api, found.iter().map(|location| location.report), time).await?;
+        let named: BTreeSet<Uuid> = reports.values().flat_map(referenced_participants).collect();
+        Ok(Self {
+            reports,
+            aliases: api.aliases_at(&named.into_iter().collect::<Vec<_>>(), time).await?,
+            meetings: records_at(api, found.iter().map(|location| location.meeting), time).await?,
             statements: HashMap::new(),
         })
     }
@@ -127,6 +167,17 @@ impl Sources {
             snippet: None,
         })
     }
+}
+
+async fn records_at<R: Resource>(
+    api: &Api,
+    ids: impl Iterator<Item = Uuid>,
+    time: DateTime<Utc>,
+) -> Result<HashMap<Uuid, R>, ServiceError> {
+    let ids: BTreeSet<Uuid> = ids.collect();
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    let docs = history::docs(api.store.reads(), R::COLLECTION, &ids, time).await?;
+    docs.iter().map(|doc| Ok((doc.id, doc.decode()?))).collect()
 }
 
 async fn records<R: Resource>(

@@ -17,6 +17,7 @@ use crate::{
         },
         report::participants,
         resource::Collection,
+        settle::complete,
         time::dates,
     },
     pb::{
@@ -55,9 +56,11 @@ pub(super) async fn match_meetings(
 ) -> Result<MatchMeetingsResponse, ServiceError> {
     let as_of = api.feed.head().to_string();
     let size = pagination::size(request.page_size);
-    let account = request.account.unwrap_or_default();
-    let aliases = require_live_people(&api.store, &participants(&account).collect::<Vec<_>>()).await?;
+    let mut account = request.account.unwrap_or_default();
+    let (aliases, persons) = require_live_people(&api.store, &participants(&account).collect::<Vec<_>>()).await?;
     let person = |name: &str| canonical(name).map(|id| aliases.get(&id).copied().unwrap_or(id));
+    // The account is compared as it would be settled.
+    complete(&mut account, |participation| persons.get(&person(&participation.participant)?));
     let mut event = EventFacts::of(&account, person);
     let article = match request.article.is_empty() {
         true => None,

@@ -6,12 +6,13 @@ use std::{collections::BTreeSet, time::SystemTime};
 use uuid::Uuid;
 
 use super::{
+    links::find_links,
     settle_inputs::{SettleInputs, load_inputs},
     size_limits::{check_settled_size, reports_too_large},
 };
 use crate::{
     model::{
-        merge::{mark_merged, unmark_merged},
+        meeting::merge::{mark_merged, unmark_merged},
         resource::{Collection, Resource},
         rules::{Path, Violations},
         text::quoted::quoted,
@@ -30,7 +31,7 @@ use crate::{
     store::{
         Doc, change,
         report::{self, TooMany},
-        write::{Put, Write},
+        write::{Put, Write, clock},
     },
 };
 
@@ -53,10 +54,11 @@ pub async fn prepare_merge(
     let former = with_etag(meetings.remove(0), &request.etag)?;
     let moved = load_all_reports(api, &source_ids, &former).await?;
     let mut by_meeting = load_inputs(api, &all).await?;
-    let inputs = all.iter().filter_map(|id| by_meeting.remove(id)).fold(SettleInputs::default(), SettleInputs::and);
+    let mut inputs = all.iter().filter_map(|id| by_meeting.remove(id)).fold(SettleInputs::default(), SettleInputs::and);
+    find_links(api, [&mut inputs].into_iter()).await?;
     inputs.check_limits(&former.name, [])?;
 
-    let now = SystemTime::now();
+    let now = clock::now();
     let next = inputs.settled(&former, now);
     check_settled_size(api.message_bound, &next, Some(&former))?;
     // The sources have no reports left. They count as settled at the same state of the groups of copies as the
@@ -154,7 +156,8 @@ async fn prepare(
     let mut by_meeting = load_inputs(api, &[former_id, into_id]).await?;
     let names: BTreeSet<&str> = moved.iter().map(|report| report.name.as_str()).collect();
     let (leaving, remaining) = by_meeting.remove(&former_id).unwrap_or_default().partition(&names);
-    let inputs = by_meeting.remove(&into_id).unwrap_or_default().and(leaving);
+    let mut inputs = by_meeting.remove(&into_id).unwrap_or_default().and(leaving);
+    find_links(api, [&mut inputs].into_iter()).await?;
     let into_name = Collection::Meetings.name(into_id);
     inputs.check_limits(&into_name, [])?;
     if !is_undone {
@@ -166,7 +169,7 @@ async fn prepare(
         }
     }
 
-    let now = SystemTime::now();
+    let now = clock::now();
     let rest = remaining.settled(&former, now);
     let mut next = into.as_ref().map(|(_, next)| next.clone()).unwrap_or_default();
     inputs.settle(&mut next);

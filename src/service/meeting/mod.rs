@@ -5,20 +5,26 @@
 //! creating, reporting and deleting are here. `view`, `list`, `aggregate` and `statement` serve the reads.
 
 mod aggregate;
+mod aggregate_statements;
 mod bind;
 mod create;
+pub mod external_ids;
+mod links;
 mod list;
 mod list_duplicate_meetings;
 mod list_statements;
 pub mod match_meetings;
+mod meeting_search;
 mod merge;
+mod new_report;
 pub mod retract;
 pub mod settle_inputs;
 pub mod size_limits;
+mod statements_as_of;
 mod update;
 mod view;
 
-use std::{pin::Pin, time::SystemTime};
+use std::pin::Pin;
 
 use prost::Message;
 use tokio_stream::Stream;
@@ -46,31 +52,43 @@ use super::{
 use crate::{
     fairness::heavy,
     model::{
+        canonical::Canonical,
         meeting::basic,
         report,
         resource::{Collection, Deletable, Resource},
+        story::account_ids::complete_ids,
     },
     pb::{
-        AddReportRequest, AggregateMeetingsRequest, AggregateMeetingsResponse, BatchGetMeetingsRequest,
-        BatchGetMeetingsResponse, BindParticipationRequest, CreateMeetingRequest, DeleteMeetingRequest,
-        GetMeetingRequest, GetReportRequest, ListDuplicateMeetingsRequest, ListDuplicateMeetingsResponse,
-        ListMeetingRevisionsRequest, ListMeetingRevisionsResponse, ListMeetingsRequest, ListMeetingsResponse,
-        ListReportsRequest, ListReportsResponse, ListStatementsRequest, ListStatementsResponse, MatchMeetingsRequest,
-        MatchMeetingsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest, SplitMeetingRequest,
-        UndeleteMeetingRequest, UpdateMeetingRequest, View, meeting_service_server::MeetingService,
+        AddReportRequest, AggregateMeetingsRequest, AggregateMeetingsResponse, AggregateStatementsRequest,
+        AggregateStatementsResponse, BatchGetMeetingsRequest, BatchGetMeetingsResponse, BindParticipationRequest,
+        CreateMeetingRequest, DeleteMeetingRequest, GetMeetingRequest, GetReportRequest, ListDuplicateMeetingsRequest,
+        ListDuplicateMeetingsResponse, ListMeetingRevisionsRequest, ListMeetingRevisionsResponse, ListMeetingsRequest,
+        ListMeetingsResponse, ListReportsRequest, ListReportsResponse, ListStatementsRequest, ListStatementsResponse,
+        MatchMeetingsRequest, MatchMeetingsResponse, Meeting, MergeMeetingsRequest, Report, RetractReportRequest,
+        SplitMeetingRequest, UndeleteMeetingRequest, UpdateMeetingRequest, View,
+        meeting_service_server::MeetingService,
     },
-    store::{StoreError, change, query::history::list_reports, report as report_store, write::Put},
+    store::{
+        StoreError, change,
+        query::history::list_reports,
+        report as report_store,
+        write::{Put, clock},
+    },
 };
 
 #[tonic::async_trait]
 impl MeetingService for Api {
     async fn create_meeting(&self, request: Request<CreateMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = WriteCall::read_checked(request)?;
+        let (call, request) = WriteCall::read_completed(request, |request: &mut CreateMeetingRequest| {
+            request.meeting.iter_mut().filter_map(|meeting| meeting.account.as_mut()).for_each(complete_ids);
+        })?;
         self.run_write(&call, || create::prepare(self, &call, &request)).await
     }
 
     async fn add_report(&self, request: Request<AddReportRequest>) -> Result<Response<Report>, Status> {
-        let (call, request) = WriteCall::read_checked(request)?;
+        let (call, request) = WriteCall::read_completed(request, |request: &mut AddReportRequest| {
+            request.report.iter_mut().filter_map(|report| report.account.as_mut()).for_each(complete_ids);
+        })?;
         let _lock = self.record_locks.lock(id::<Meeting>(&request.meeting)?).await;
         self.run_write(&call, || create::prepare_report(self, &call, &request)).await
     }
@@ -103,8 +121,8 @@ impl MeetingService for Api {
         &self,
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<ListMeetingsResponse>, Status> {
-        let (request, budget) = self.read_query(request).await?;
-        let (cursor, query, view) = parse_query(self, &request).await?;
+        let (request, budget, time) = self.read_query_at(request).await?;
+        let (cursor, query, view) = parse_query(self, &request, budget, time).await?;
         Ok(Response::new(page(self.clone(), budget, cursor, query, view).await?.0))
     }
 
@@ -114,8 +132,9 @@ impl MeetingService for Api {
         &self,
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<Self::StreamMeetingsStream>, Status> {
-        let (cursor, query, view) = parse_query(self, &self.read(request).await?).await?;
+        let (request, time) = self.read_at(request).await?;
         let (api, budget) = (self.clone(), self.question_timeout);
+        let (cursor, query, view) = parse_query(self, &request, budget, time).await?;
         let page = move |cursor| page(api.clone(), budget, cursor, query.clone(), view);
         let chunks = chunks(self, cursor.in_chunks(), page);
         Ok(Response::new(Box::pin(chunks)))
@@ -139,11 +158,9 @@ impl MeetingService for Api {
         let cursor = Cursor::of(&request, self.token_key, self.feed.head())?;
         let (meeting, article) = (Collection::Meetings.id(&request.meeting), Collection::Articles.id(&request.article));
         let after = cursor.after.unwrap_or_default();
-        let page = match (time, meeting) {
-            (Some(time), Some(meeting)) => {
-                list_reports(self.store.reads(), meeting, article, time, (after, cursor.size)).await?
-            }
-            _ => report_store::list(self.store.reads(), meeting, article, after, cursor.size).await?,
+        let page = match time {
+            Some(time) => list_reports(self.store.reads(), meeting, article, time, (after, cursor.size)).await?,
+            None => report_store::list(self.store.reads(), meeting, article, after, cursor.size).await?,
         };
         let next_page_token = page.next().map(|last| cursor.token(last.id)).unwrap_or_default();
         let as_of = cursor.as_of.to_string();
@@ -160,7 +177,8 @@ impl MeetingService for Api {
     }
 
     async fn update_meeting(&self, request: Request<UpdateMeetingRequest>) -> Result<Response<Meeting>, Status> {
-        let (call, request) = WriteCall::read(request)?;
+        let (call, mut request) = WriteCall::read(request)?;
+        request.meeting.iter_mut().filter_map(|meeting| meeting.account.as_mut()).for_each(complete_ids);
         let validate_only = request.validate_only;
         let update = update::MeetingUpdate::read(request).map_err(ServiceError::from)?;
         let _lock = self.record_locks.lock(update.meeting()?).await;
@@ -226,14 +244,27 @@ impl MeetingService for Api {
         &self,
         request: Request<AggregateMeetingsRequest>,
     ) -> Result<Response<AggregateMeetingsResponse>, Status> {
+        let (request, budget, time) = self.read_query_at(request).await?;
+        Ok(Response::new(aggregate::aggregate(self, &request, budget, time).await?))
+    }
+
+    async fn aggregate_statements(
+        &self,
+        request: Request<AggregateStatementsRequest>,
+    ) -> Result<Response<AggregateStatementsResponse>, Status> {
         let (request, budget) = self.read_query(request).await?;
-        Ok(Response::new(aggregate::aggregate(self, &request, budget).await?))
+        Ok(Response::new(aggregate_statements::aggregate(self, &request, budget).await?))
     }
 
     async fn match_meetings(
         &self,
-        request: Request<MatchMeetingsRequest>,
+        mut request: Request<MatchMeetingsRequest>,
     ) -> Result<Response<MatchMeetingsResponse>, Status> {
+        // The account is the one that a write would store.
+        if let Some(account) = &mut request.get_mut().account {
+            account.canonicalize();
+            complete_ids(account);
+        }
         let (request, budget) = self.read_query(request).await?;
         Ok(Response::new(match_meetings::match_meetings(self, request, budget).await?))
     }
@@ -253,7 +284,7 @@ async fn prepare_delete(
     request: &DeleteMeetingRequest,
 ) -> Result<WritePlan<Meeting>, ServiceError> {
     let former: Meeting = load_to_delete(api, &request.name, &request.etag, None).await?;
-    let next = former.deleted(SystemTime::now());
+    let next = former.deleted(clock::now());
     Ok(put_next(call, request.validate_only, next, change::Kind::Deleted))
 }
 
@@ -263,7 +294,7 @@ async fn prepare_undelete(
     request: &UndeleteMeetingRequest,
 ) -> Result<WritePlan<Meeting>, ServiceError> {
     let former: Meeting = load_to_undelete(api, &request.name, &request.etag).await?;
-    let next = former.undeleted(SystemTime::now());
+    let next = former.undeleted(clock::now());
     Ok(put_next(call, request.validate_only, next, change::Kind::Undeleted))
 }
 

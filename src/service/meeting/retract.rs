@@ -18,7 +18,10 @@ use crate::{
             revise::{load_current, plan_revision, with_etag},
         },
     },
-    store::{Doc, change, meeting, report, write::Put},
+    store::{
+        Doc, change, meeting, report,
+        write::{Put, clock},
+    },
 };
 
 /// The next revisions of reports and of their meetings.
@@ -53,7 +56,7 @@ pub async fn prepare(
     require_live::<Article>(&api.store, &correcting_ids).await?;
     let retraction =
         Retraction { reason: request.reason.clone(), correcting_article: correcting.clone(), ..Default::default() };
-    let Retracted { reports, meetings, reason } = retract(api, &[former], &retraction, SystemTime::now()).await?;
+    let Retracted { reports, meetings, reason } = retract(api, &[former], &retraction, clock::now()).await?;
     let answer = reports.first().map(|put| put.record.clone()).unwrap_or_default();
     Ok(plan_revision(call, request.validate_only, answer, |write| {
         (write.reports, write.meetings, write.reason) = (reports, meetings, reason);

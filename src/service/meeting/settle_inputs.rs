@@ -1,5 +1,5 @@
 //! The inputs of settling: the active reports and rulings of a meeting, each report with what settling needs to know of
-//! its article. Also completes the reports that calls submit, before they are stored.
+//! its article.
 
 use std::{
     borrow::Cow,
@@ -12,31 +12,24 @@ use chrono::NaiveDate;
 use prost::Message;
 use uuid::Uuid;
 
-use super::size_limits::{check_report_limits, check_report_size};
+use super::size_limits::check_report_limits;
 use crate::{
     model::{
         article::uri_of,
         canonical::Canonical,
-        evidence,
         meeting::{basic, full, settle_on, within},
         message_bound::MessageBound,
+        participant::Persons,
         report::{
-            Aliases, content, content_hash, decode_for_settling, decode_for_view, has_content, participants,
-            referenced_participants, resolved,
+            Aliases, decode_for_settling, decode_for_view, participants, referenced_participants, resolved, with_links,
         },
-        resource::{Collection, Deletable, Resource},
-        rules::{Path, Violations},
+        resource::{Collection, Resource},
         settle::SourceReport,
         time::dates,
     },
-    pb::{Article, Meeting, Report, report::State},
-    service::{Api, error::ServiceError, require_live_people},
-    store::{
-        Doc, StoreError, article, change,
-        query::history,
-        report::{self, ExistingReport},
-        write::Put,
-    },
+    pb::{Article, Meeting, Report},
+    service::{Api, error::ServiceError},
+    store::{StoreError, change, meeting::LinkedMeetings, participant, query::history, report, write::Put},
 };
 
 /// A report, with the facts about its article that settling needs.
@@ -44,9 +37,9 @@ use crate::{
 pub struct ReportInput {
     /// The report.
     pub report: Report,
-    origin: Uuid,
-    publish_date: Option<NaiveDate>,
-    uri: String,
+    pub(in crate::service) origin: Uuid,
+    pub(in crate::service) publish_date: Option<NaiveDate>,
+    pub(in crate::service) uri: String,
 }
 
 impl ReportInput {
@@ -57,8 +50,8 @@ impl ReportInput {
     }
 
     /// The form that settling takes, with the resolved report.
-    fn source_report<'a>(&'a self, report: &'a Report) -> SourceReport<'a> {
-        SourceReport { report, origin: self.origin, publish_date: self.publish_date, uri: &self.uri }
+    fn source_report<'a>(&'a self, report: &'a Report, persons: &'a Persons) -> SourceReport<'a> {
+        SourceReport { report, origin: self.origin, publish_date: self.publish_date, uri: &self.uri, persons }
     }
 }
 
@@ -75,6 +68,10 @@ pub struct SettleInputs {
     pub groups: Option<i64>,
     /// The aliases among the participants that the reports and rulings refer to.
     pub aliases: Aliases,
+    /// The facts about the participants that these are settled as.
+    pub persons: Persons,
+    /// The meetings of links by external id, for the FULL view.
+    pub linked: Arc<LinkedMeetings>,
 }
 
 /// The reports and rulings of a meeting, with the participants that they mean.
@@ -118,13 +115,29 @@ impl SettleInputs {
         report.canonicalize();
         match (row.origin, &row.article_doc) {
             (Some(origin), Some(article)) => {
-                let article = Article::decode(article.as_slice());
-                let article = article.map_err(|_| StoreError::Damaged(report.article.clone()))?;
+                let damaged = |_| StoreError::Damaged(report.article.clone());
+                let article = Article::decode(article.as_slice()).map_err(damaged)?;
+                let origin = Collection::Articles.id(&article.origin).unwrap_or(origin); // empty in release 0.1.0
                 self.reports.push(ReportInput::new(report, &article, origin));
             }
             _ => self.rulings.push(report),
         }
         Ok(())
+    }
+
+    /// Replaces what the reports' articles tell, and the persons that participants are settled as: those that are their
+    /// own stand for themselves.
+    pub fn replace_facts(&mut self, articles: &HashMap<Uuid, Article>, persons: &Aliases) {
+        for input in &mut self.reports {
+            let id = Collection::Articles.id(&input.report.article);
+            if let Some((id, article)) = id.and_then(|id| articles.get_key_value(&id)) {
+                let origin = Collection::Articles.id(&article.origin).unwrap_or(*id);
+                let report = std::mem::take(&mut input.report);
+                *input = ReportInput::new(report, article, origin);
+            }
+        }
+        self.aliases.retain(|participant, _| !persons.contains_key(participant));
+        self.aliases.extend(persons.iter().filter(|(participant, person)| participant != person));
     }
 
     /// Replaces the bindings of a report.
@@ -141,9 +154,18 @@ impl SettleInputs {
         reports.flat_map(referenced_participants)
     }
 
+    /// The participants that the reports and rulings are settled as, with repetitions.
+    pub fn settled_participants(&self) -> impl Iterator<Item = Uuid> {
+        self.referenced_participants().map(|id| self.aliases.get(&id).copied().unwrap_or(id))
+    }
+
     fn resolved(&self) -> ResolvedInputs<'_> {
         ResolvedInputs {
-            reports: self.reports.iter().map(|input| resolved(&input.report, &self.aliases)).collect(),
+            reports: self
+                .reports
+                .iter()
+                .map(|input| with_links(resolved(&input.report, &self.aliases), &self.linked))
+                .collect(),
             rulings: self.rulings.iter().map(|ruling| resolved(ruling, &self.aliases)).collect(),
         }
     }
@@ -151,7 +173,7 @@ impl SettleInputs {
     /// The reports of articles, in the form that settling takes.
     fn source_reports<'a>(&'a self, resolved: &'a ResolvedInputs<'a>) -> Vec<SourceReport<'a>> {
         let reports = self.reports.iter().zip(&resolved.reports);
-        reports.map(|(input, report)| input.source_report(report)).collect()
+        reports.map(|(input, report)| input.source_report(report, &self.persons)).collect()
     }
 
     /// Adds the inputs of another meeting.
@@ -161,6 +183,7 @@ impl SettleInputs {
         self.bytes += other.bytes;
         self.groups = self.groups.into_iter().chain(other.groups).min();
         self.aliases.extend(other.aliases);
+        self.persons.extend(other.persons);
         self
     }
 
@@ -172,7 +195,8 @@ impl SettleInputs {
         let part = |reports: Vec<ReportInput>, rulings: Vec<Report>| {
             let all = reports.iter().map(|input| &input.report).chain(&rulings);
             let bytes = all.map(Message::encoded_len).sum();
-            Self { bytes, reports, rulings, groups: self.groups, aliases: self.aliases.clone() }
+            let (aliases, linked) = (self.aliases.clone(), Arc::clone(&self.linked));
+            Self { bytes, reports, rulings, groups: self.groups, aliases, persons: self.persons.clone(), linked }
         };
         (part(named_reports, named_rulings), part(reports, rulings))
     }
@@ -207,9 +231,11 @@ impl SettleInputs {
         let reported: BTreeSet<Uuid> = reports.flat_map(referenced_participants).collect();
         let settled: BTreeSet<Uuid> = participants(&account).collect();
         let left_out = Some(reported.difference(&settled).copied().collect());
+        let unreported = if is_plain { Vec::new() } else { settled.difference(&reported).copied().collect() };
         let id = meeting.id().unwrap_or_default();
-        let put = if meeting.revision == 1 { Put::new(id, meeting) } else { Put::next(id, meeting, kind) };
-        Put { left_out, settled_at: self.groups, ..put }
+        let mut put = if meeting.revision == 1 { Put::new(id, meeting) } else { Put::next(id, meeting, kind) };
+        (put.left_out, put.unreported, put.settled_at) = (left_out, unreported, self.groups);
+        put
     }
 
     /// Rejects the `added` reports if the meeting would then have too many, or too many bytes of them.
@@ -262,6 +288,7 @@ pub async fn load_inputs(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, S
     for row in report::of_meetings(api.store.reads(), meetings).await? {
         inputs.entry(row.meeting).or_default().push(row.doc.decode()?, &row)?;
     }
+    load_persons(api, &mut inputs).await?;
     Ok(inputs)
 }
 
@@ -270,7 +297,28 @@ pub async fn load_inputs(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, S
 /// # Errors
 /// Those of [`load_inputs`].
 pub async fn load_inputs_to_settle(api: &Api, meetings: &[Uuid]) -> Result<HashMap<Uuid, SettleInputs>, ServiceError> {
-    load_decoded(api, meetings, decode_for_settling).await
+    let mut inputs = load_decoded(api, meetings, decode_for_settling).await?;
+    load_persons(api, &mut inputs).await?;
+    Ok(inputs)
+}
+
+/// Loads the facts about the participants of these inputs. They are read after the reports: a later change of them
+/// enqueues the meeting again, with a later version than that of the reports.
+///
+/// # Errors
+/// The database fails.
+pub async fn load_persons(api: &Api, inputs: &mut HashMap<Uuid, SettleInputs>) -> Result<(), ServiceError> {
+    let ids: BTreeSet<Uuid> = inputs.values().flat_map(SettleInputs::settled_participants).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let persons = participant::persons(api.store.reads(), &ids.into_iter().collect::<Vec<_>>()).await?;
+    for of_meeting in inputs.values_mut() {
+        let known = of_meeting.settled_participants().filter_map(|id| Some((id, persons.get(&id)?.clone())));
+        let known: Persons = known.collect();
+        of_meeting.persons.extend(known);
+    }
+    Ok(())
 }
 
 /// As `load_inputs`, without the parts of reports that the FULL view of a meeting does not have.
@@ -291,86 +339,6 @@ async fn load_decoded(
         inputs.entry(row.meeting).or_default().push(decoded(&row, &decode)?, &row)?;
     }
     Ok(inputs)
-}
-
-/// The article of a report, with its text.
-pub struct ReportArticle {
-    /// The article.
-    pub article: Article,
-    stored: Arc<article::ArticleWithText>,
-}
-
-impl ReportArticle {
-    /// The first article of the article's group of copies.
-    pub fn origin(&self) -> Uuid {
-        self.stored.origin
-    }
-}
-
-/// Loads the article of a report.
-///
-/// # Errors
-/// `NotFound`, and `Deleted` if the article is not live.
-pub async fn load_source(api: &Api, name: &str) -> Result<ReportArticle, ServiceError> {
-    let missing = || ServiceError::NotFound(name.to_owned());
-    let id = Collection::Articles.id(name).ok_or_else(missing)?;
-    let stored = api.store.by_id().sources.get(id).await?.ok_or_else(missing)?;
-    let article: Article = stored.doc.decode()?;
-    if article.is_deleted() {
-        return Err(ServiceError::Deleted(article.name));
-    }
-    Ok(ReportArticle { article, stored })
-}
-
-/// Completes a submitted report: sets its hash, state and article revision, and checks and completes its evidence.
-/// `at` is the path of the evidence in the request. Also returns the aliases among the participants that it names.
-///
-/// # Errors
-/// `Invalid` for evidence that the text does not have, `NotFound` or `Deleted` for a participant, `DuplicateReport` if
-/// the article has a report with the same content.
-pub async fn complete_report(
-    api: &Api,
-    mut report: Report,
-    source: &ReportArticle,
-    at: &Path<'_>,
-) -> Result<(Report, Aliases), ServiceError> {
-    let text = source.stored.text.as_deref().map(evidence::IndexedText::new);
-    let content = content(&report, text.as_ref());
-    report.content_hash = content_hash(&content);
-    report.article_revision = source.article.revision;
-    report.set_state(State::Active);
-    let mut violations = Violations::default();
-    let account = report.account.get_or_insert_default();
-    evidence::check(&mut report.evidence, account, text.as_ref(), at, &mut violations);
-    violations.into_result()?;
-    let named: Vec<Uuid> = participants(account).collect();
-    check_report_size(api.message_bound, &report)?;
-    let article = source.article.id().unwrap_or_default();
-    let key = (article, report.content_hash.clone());
-    let (people, existing) = tokio::join!(require_live_people(&api.store, &named), api.store.by_id().contents.get(key));
-    let aliases = people?;
-    let same = match existing?.as_deref() {
-        Some(ExistingReport::Same(id)) => Some(*id),
-        Some(ExistingReport::Former) => {
-            let former = report::hashed_before(api.store.reads(), &[article]).await?;
-            find_same_content(&former, &content)?
-        }
-        None => None,
-    };
-    match same {
-        Some(same) => Err(ServiceError::DuplicateReport(Collection::Reports.name(same))),
-        None => Ok((report, aliases)),
-    }
-}
-
-/// Finds the oldest of these reports with this content, which has no `#keys`.
-fn find_same_content(former: &[(Uuid, Doc)], content: &Report) -> Result<Option<Uuid>, StoreError> {
-    for (_, doc) in former {
-        if has_content(&doc.decode()?, content, |_, _| false) {
-            return Ok(Some(doc.id));
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use super::{
+    links::find_links,
     settle_inputs::{SettleInputs, load_inputs},
     size_limits::{check_report_size, check_settled_size},
 };
@@ -33,7 +34,10 @@ use crate::{
             revise::{Update, plan_revision, plan_unchanged},
         },
     },
-    store::{change, write::Put},
+    store::{
+        change,
+        write::{Put, clock},
+    },
 };
 
 /// A requested update of a meeting.
@@ -125,7 +129,8 @@ pub async fn prepare(
         return Err(ServiceError::NoActiveReport(former.name));
     }
     let id = request.meeting()?;
-    let inputs = load_inputs(api, &[id]).await?.remove(&id).unwrap_or_default();
+    let mut inputs = load_inputs(api, &[id]).await?.remove(&id).unwrap_or_default();
+    find_links(api, [&mut inputs].into_iter()).await?;
     match ruling {
         Some(ruling) => rule(api, call, (update, ruling, report_id, validate_only), former, inputs).await,
         None => replace(api, call, (validate_only, reason), (former, next), &inputs),
@@ -145,8 +150,9 @@ async fn rule(
     let mut account = update.mask.apply(&Meeting::default(), &update.sent).account.unwrap_or_default();
     account.canonicalize();
     let participants: Vec<Uuid> = report::participants(&account).collect();
-    let aliases = require_live_people(&api.store, &participants).await?;
+    let (aliases, persons) = require_live_people(&api.store, &participants).await?;
     inputs.aliases.extend(&aliases);
+    inputs.persons.extend(persons.clone());
     let is_repeated = |former: &Report| {
         former.ruling.as_ref().is_some_and(|former| is_same(former, ruling))
             && former.account.as_ref().is_some_and(|former| is_same(former, &account))
@@ -159,7 +165,7 @@ async fn rule(
     // The newest ruling takes precedence, so this one must be newer than the meeting, hence than all rulings before it,
     // even if the clock went back.
     let former_time = former.update_time.and_then(|time| SystemTime::try_from(time).ok());
-    let now = SystemTime::now().max(former_time.unwrap_or(SystemTime::UNIX_EPOCH) + Duration::from_micros(1));
+    let now = clock::now().max(former_time.unwrap_or(SystemTime::UNIX_EPOCH) + Duration::from_micros(1));
     let mut report = Report {
         meeting: former.name.clone(),
         account: Some(account),
@@ -181,6 +187,7 @@ async fn rule(
     Ok(plan_revision(call, validate_only, answer, |write| {
         write.reason.clone_from(&ruling.reason);
         write.aliases = aliases;
+        write.persons = persons;
         write.reports.push(Put::new(id, report));
         write.meetings.push(inputs.put(next, change::Kind::Ruled));
     }))
@@ -202,7 +209,7 @@ fn replace(
         return Ok(plan_unchanged(call, validate_only, answer));
     }
     check_settled_size(api.message_bound, &next, Some(&former))?;
-    next.make_next_revision(&former, SystemTime::now());
+    next.make_next_revision(&former, clock::now());
     let answer = inputs.answer(next.clone(), api.message_bound);
     Ok(plan_revision(call, validate_only, answer, |write| {
         reason.clone_into(&mut write.reason);

@@ -6,16 +6,18 @@ use chrono::{DateTime, Utc};
 use prost::Message;
 use uuid::Uuid;
 
-use super::settle_inputs::{SettleInputs, load_inputs_to_view};
+use super::{
+    links::find_links,
+    settle_inputs::{SettleInputs, load_inputs_to_view},
+};
 use crate::{
     fairness::{Call, Permit, heavy},
     model::{
         meeting::{MAX_REPORT_BYTES, basic},
         message_bound::Oversize,
-        report::Aliases,
         resource::{Collection, Resource},
     },
-    pb::{Meeting, Participant, Report, View, report::State},
+    pb::{Meeting, Report, View, report::State},
     service::{Api, error::ServiceError, in_order, read::history::records, status::MESSAGE_BYTES},
     store::{meeting, query::history, report},
 };
@@ -33,7 +35,9 @@ pub async fn read_full(api: &Api, id: Uuid) -> Result<Option<Meeting>, ServiceEr
     if found.reports.is_empty() && found.report_bytes > 0 {
         return Ok(with_reports(api, vec![meeting], api.message_bound.message(), found.report_bytes).await?.pop());
     }
-    let meeting = SettleInputs::to_view(&found.reports)?.full(meeting, api.message_bound.message());
+    let mut inputs = SettleInputs::to_view(&found.reports)?;
+    find_links(api, [&mut inputs].into_iter()).await?;
+    let meeting = inputs.full(meeting, api.message_bound.message());
     api.require_fits(meeting.encoded_len(), || Collection::Meetings.name(id))?;
     Ok(Some(meeting))
 }
@@ -72,7 +76,8 @@ pub async fn with_reports(
     }
     let _permit = large_read(api, report_bytes).await;
     let ids: BTreeSet<Uuid> = meetings.iter().filter_map(Resource::id).collect();
-    let inputs = load_inputs_to_view(api, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let mut inputs = load_inputs_to_view(api, &ids.into_iter().collect::<Vec<_>>()).await?;
+    find_links(api, inputs.values_mut()).await?;
     Ok(full_views(meetings, &inputs, max_bytes))
 }
 
@@ -92,13 +97,29 @@ fn full_views(meetings: Vec<Meeting>, inputs: &HashMap<Uuid, SettleInputs>, max_
 
 /// Reads meetings as of a time, in the order of the ids; the FULL view has their reports as of that time.
 pub async fn as_of(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> Result<Vec<Meeting>, ServiceError> {
-    // Retracted reports are read and dropped, so they count too.
-    const MAX_READ_BYTES: i64 = MAX_REPORT_BYTES as i64;
     let meetings: Vec<Meeting> = records(api, ids, time).await?;
     if view == View::Basic {
         return Ok(meetings.into_iter().map(basic).collect());
     }
-    let distinct: Vec<Uuid> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let meetings = with_reports_at(api, meetings, time, api.message_bound.message()).await?;
+    api.require_records_fit(&meetings)?;
+    Ok(meetings)
+}
+
+/// Puts meetings as of a time into the FULL view, each without the parts that exceed `max_bytes`.
+///
+/// # Errors
+/// `SourcesTooLarge` if the reports that they had are larger together than one call may read.
+pub async fn with_reports_at(
+    api: &Api,
+    meetings: Vec<Meeting>,
+    time: DateTime<Utc>,
+    max_bytes: usize,
+) -> Result<Vec<Meeting>, ServiceError> {
+    // Retracted reports are read and dropped, so they count too.
+    const MAX_READ_BYTES: i64 = MAX_REPORT_BYTES as i64;
+    let distinct: BTreeSet<Uuid> = meetings.iter().filter_map(Resource::id).collect();
+    let distinct: Vec<Uuid> = distinct.into_iter().collect();
     // The size is known only afterwards.
     let _permit = large_read(api, MAX_REPORT_BYTES).await;
     let rows = history::reports_of(api.store.reads(), &distinct, time, MAX_READ_BYTES).await?.map_err(|bytes| {
@@ -114,13 +135,7 @@ pub async fn as_of(api: &Api, ids: &[Uuid], view: View, time: DateTime<Utc>) -> 
     }
     let named: BTreeSet<Uuid> = inputs.values().flat_map(SettleInputs::referenced_participants).collect();
     let named: Vec<Uuid> = named.into_iter().collect();
-    let mut aliases = Aliases::new();
-    for doc in history::docs(api.store.reads(), Collection::Participants, &named, time).await? {
-        let Participant { merged_into, .. } = doc.decode()?;
-        aliases.extend(Collection::Participants.id(&merged_into).map(|person| (doc.id, person)));
-    }
+    let aliases = api.aliases_at(&named, time).await?;
     inputs.values_mut().for_each(|inputs| inputs.aliases.clone_from(&aliases));
-    let meetings = full_views(meetings, &inputs, api.message_bound.message());
-    api.require_records_fit(&meetings)?;
-    Ok(meetings)
+    Ok(full_views(meetings, &inputs, max_bytes))
 }

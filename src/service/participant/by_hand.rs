@@ -1,14 +1,11 @@
 //! Decisions of curators on who is one person: merges, their undoing, and judgements. Each is written together with the
 //! aliases that follow from it.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::SystemTime,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use super::identity::{AliasGroup, plan};
+use super::identity::{Settling, plan};
 use crate::{
     model::{
         identity::contradicts_on_ids,
@@ -28,7 +25,10 @@ use crate::{
             revise::{load_active, load_current, plan_revision, with_etag},
         },
     },
-    store::{Doc, change, participant, write::PutParticipant},
+    store::{
+        Doc, change, participant,
+        write::{PutParticipant, Write, clock},
+    },
 };
 
 /// Maximum number of participants that are settled as one.
@@ -68,7 +68,7 @@ pub async fn prepare_merge(
     }
     require_mergeable(api, &survivor, &sources).await?;
 
-    let time = Some(timestamp(SystemTime::now()));
+    let time = Some(timestamp(clock::now()));
     let into = request.name.clone();
     let changed: HashMap<Uuid, Participant> = sources
         .iter()
@@ -77,7 +77,7 @@ pub async fn prepare_merge(
             Some((source.id()?, Participant { merge, ..source.clone() }))
         })
         .collect();
-    let puts = settled(plan(api, &ids, changed, change::Kind::Merged).await?.groups);
+    let puts = settled(api, &ids, changed, change::Kind::Merged).await?;
     let person = |name: &str| {
         let put = puts.iter().find(|put| put.put.record.name == name).map(|put| &put.put.record);
         let record = put.or_else(|| (name == survivor.name).then_some(&survivor));
@@ -92,10 +92,7 @@ pub async fn prepare_merge(
         Some(put) => put.put.record.clone(),
         None => load_current(api, &settled_name).await?,
     };
-    Ok(plan_revision(call, request.validate_only, answer, |write| {
-        write.participants = puts;
-        write.reason.clone_from(&request.reason);
-    }))
+    Ok(plan_revision(call, request.validate_only, answer, |write| write_merge(write, puts, &request.reason, &into)))
 }
 
 /// Prepares the undoing of a merge by hand.
@@ -115,13 +112,21 @@ pub async fn prepare_unmerge(
     };
     let seeds: Vec<Uuid> = [Some(id), Collection::Participants.id(&merge.into)].into_iter().flatten().collect();
     let changed = HashMap::from([(id, Participant { merge: None, ..former.clone() })]);
-    let puts = settled(plan(api, &seeds, changed, change::Kind::Split).await?.groups);
+    let puts = settled(api, &seeds, changed, change::Kind::Split).await?;
     let own = puts.iter().find(|put| put.put.id == id).map(|put| put.put.record.clone());
     let answer = own.ok_or(ServiceError::Contention)?;
     Ok(plan_revision(call, request.validate_only, answer, |write| {
-        write.participants = puts;
-        write.reason.clone_from(&request.reason);
+        write_merge(write, puts, &request.reason, &merge.into)
     }))
+}
+
+/// Completes the write of a merge into a participant, or of its undoing.
+fn write_merge(write: &mut Write, puts: Vec<PutParticipant>, reason: &str, into: &str) {
+    write.participants = puts;
+    reason.clone_into(&mut write.reason);
+    if let Some(origin) = &mut write.audit {
+        origin.related = Collection::Participants.id(into).map(|id| (Collection::Participants, id));
+    }
 }
 
 /// Prepares a judgement.
@@ -163,14 +168,17 @@ pub async fn prepare_judge(
     }
     let is_repeated = |former: &Judgement| former.verdict() == request.verdict() && former.reason == request.reason;
     if let Some(former) = former.filter(is_repeated) {
-        let answer = JudgeParticipantsResponse { judgement: Some(former), participants: records };
-        return Ok(if request.validate_only { WritePlan::Validated(answer) } else { WritePlan::Unchanged(answer) });
+        let answer = JudgeParticipantsResponse { judgement: Some(former), participants: records, ..Default::default() };
+        return Ok(match request.validate_only {
+            true => WritePlan::Validated(answer, Vec::new()),
+            false => WritePlan::Unchanged(answer),
+        });
     }
     let mut judgement = Judgement {
         participant: names[0].to_owned(),
         other: names[1].to_owned(),
         reason: request.reason.clone(),
-        time: Some(timestamp(SystemTime::now())),
+        time: Some(timestamp(clock::now())),
         ..Default::default()
     };
     judgement.set_verdict(request.verdict());
@@ -187,21 +195,32 @@ pub async fn prepare_judge(
         }
         changed.insert(*id, next);
     }
-    let puts = settled(plan(api, &ids, changed, change::Kind::Judged).await?.groups);
+    let puts = settled(api, &ids, changed, change::Kind::Judged).await?;
     let next = |id: &Uuid| puts.iter().find(|put| put.put.id == *id).map(|put| put.put.record.clone());
     let participants = ids.iter().filter_map(next).collect();
-    let answer = JudgeParticipantsResponse { judgement: Some(judgement), participants };
-    if request.validate_only {
-        return Ok(WritePlan::Validated(answer));
-    }
+    let answer = JudgeParticipantsResponse { judgement: Some(judgement), participants, ..Default::default() };
     let mut write = call.write(&answer);
     write.participants = puts;
     write.reason.clone_from(&request.reason);
+    if request.validate_only {
+        return Ok(WritePlan::Validated(answer, vec![write]));
+    }
     Ok(WritePlan::Write(answer, vec![write]))
 }
 
-fn settled(groups: Vec<AliasGroup>) -> Vec<PutParticipant> {
-    groups.into_iter().flat_map(|group| group.puts).collect()
+/// The participants that change if some of them become as in `changed`.
+async fn settled(
+    api: &Api,
+    seeds: &[Uuid],
+    changed: HashMap<Uuid, Participant>,
+    kind: change::Kind,
+) -> Result<Vec<PutParticipant>, ServiceError> {
+    let Settling { groups, is_too_large, .. } = plan(api, seeds, changed, kind).await?;
+    if is_too_large {
+        let name = |at: usize| seeds.get(at).map(|id| Collection::Participants.name(*id)).unwrap_or_default();
+        return Err(ServiceError::Identity(IdentityRule::ClusterTooLarge.between(&name(0), &name(1))));
+    }
+    Ok(groups.into_iter().flat_map(|group| group.puts).collect())
 }
 
 /// The names of the participants that one was merged into by hand, one after the other.

@@ -9,11 +9,9 @@ mod list_counterparts;
 pub mod persons;
 mod similar;
 
-use std::{
-    pin::Pin,
-    time::{Duration, SystemTime},
-};
+use std::{pin::Pin, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -23,8 +21,10 @@ use super::{
     error::ServiceError,
     id, ids, in_order, new_id,
     read::{
+        as_of::with_former,
         history,
         pagination::{Cursor, chunks},
+        snippets::{SearchedText, snippets},
     },
     require_free, require_live,
     write::{
@@ -36,7 +36,7 @@ use super::{
 use crate::{
     model::{
         canonical::is_same,
-        query::{filter, order},
+        query::{filter, order, search::SearchQuery},
         resource::{Collection, Deletable, Resource},
         rules::{ClearOutput, Path},
     },
@@ -49,11 +49,15 @@ use crate::{
         ListParticipantRevisionsResponse, ListParticipantsRequest, ListParticipantsResponse, MatchParticipantsRequest,
         MatchParticipantsResponse, MergeParticipantsRequest, Participant, UndeleteParticipantRequest,
         UnmergeParticipantRequest, UpdateParticipantRequest, participant_service_server::ParticipantService,
+        snippet::Source,
     },
     store::{
         change, participant,
-        query::list::{Keyset, ListQuery, list},
-        write::{Put, PutParticipant, Write},
+        query::{
+            QueryClass,
+            list::{Keyset, ListQuery, list},
+        },
+        write::{Put, PutParticipant, Write, clock},
     },
 };
 
@@ -97,8 +101,8 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<ListParticipantsResponse>, Status> {
-        let (request, budget) = self.read_query(request).await?;
-        let (cursor, query) = parse_query(self, &request)?;
+        let (request, budget, time) = self.read_query_at(request).await?;
+        let (cursor, query) = parse_query(self, &request, budget, time).await?;
         Ok(Response::new(page(self.clone(), budget, cursor, query).await?.0))
     }
 
@@ -108,8 +112,9 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListParticipantsRequest>,
     ) -> Result<Response<Self::StreamParticipantsStream>, Status> {
-        let (cursor, query) = parse_query(self, &self.read(request).await?)?;
+        let (request, time) = self.read_at(request).await?;
         let (api, budget) = (self.clone(), self.question_timeout);
+        let (cursor, query) = parse_query(self, &request, budget, time).await?;
         let page = move |cursor| page(api.clone(), budget, cursor, query.clone());
         let chunks = chunks(self, cursor.in_chunks(), page);
         Ok(Response::new(Box::pin(chunks)))
@@ -164,8 +169,8 @@ impl ParticipantService for Api {
         &self,
         request: Request<ListCounterpartsRequest>,
     ) -> Result<Response<ListCounterpartsResponse>, Status> {
-        let (request, budget) = self.read_query(request).await?;
-        Ok(Response::new(list_counterparts::list(self, &request, budget).await?))
+        let (request, budget, time) = self.read_query_at(request).await?;
+        Ok(Response::new(list_counterparts::list(self, &request, budget, time).await?))
     }
 
     async fn compare_participants(
@@ -231,8 +236,8 @@ impl ParticipantService for Api {
     }
 
     async fn find_path(&self, request: Request<FindPathRequest>) -> Result<Response<FindPathResponse>, Status> {
-        let (request, budget) = self.read_query(request).await?;
-        Ok(Response::new(find_path::find(self, &request, budget).await?))
+        let (request, budget, time) = self.read_query_at(request).await?;
+        Ok(Response::new(find_path::find(self, &request, budget, time).await?))
     }
 }
 
@@ -248,9 +253,9 @@ async fn prepare_create(
     require_live::<Participant>(&api.store, &parent(&participant)).await?;
     if request.validate_only {
         participant.name.clear();
-        return Ok(WritePlan::Validated(participant));
+        return Ok(WritePlan::Validated(participant, Vec::new()));
     }
-    participant.make_first_revision(id, SystemTime::now());
+    participant.make_first_revision(id, clock::now());
     let put = PutParticipant { put: Put::new(id, participant), absent: Vec::new(), former: None };
     let answer = put.put.record.clone();
     let write = Write { participants: vec![put], ..call.write(&answer) };
@@ -273,7 +278,7 @@ async fn prepare_update(
     if next.parent != former.parent {
         require_acyclic::<Participant>(api, &parent(&next), id, &at.field("parent")).await?;
     }
-    next.make_next_revision(&former, SystemTime::now());
+    next.make_next_revision(&former, clock::now());
     Ok(put_next(call, validate_only, next, former, change::Kind::Updated))
 }
 
@@ -283,7 +288,7 @@ async fn prepare_delete(
     request: &DeleteParticipantRequest,
 ) -> Result<WritePlan<Participant>, ServiceError> {
     let former: Participant = load_to_delete(api, &request.name, &request.etag, None).await?;
-    let next = former.deleted(SystemTime::now());
+    let next = former.deleted(clock::now());
     Ok(put_next(call, request.validate_only, next, former, change::Kind::Deleted))
 }
 
@@ -295,7 +300,7 @@ async fn prepare_undelete(
     let former: Participant = load_to_undelete(api, &request.name, &request.etag).await?;
     require_own_ids(api, &former, id::<Participant>(&request.name)?).await?;
     require_live::<Participant>(&api.store, &parent(&former)).await?;
-    let next = former.undeleted(SystemTime::now());
+    let next = former.undeleted(clock::now());
     Ok(put_next(call, request.validate_only, next, former, change::Kind::Undeleted))
 }
 
@@ -335,11 +340,25 @@ fn parent(participant: &Participant) -> Vec<Uuid> {
 }
 
 /// Parses a request into the start of its page and the query.
-fn parse_query(api: &Api, request: &ListParticipantsRequest) -> Result<(Cursor, ListQuery), ServiceError> {
+async fn parse_query(
+    api: &Api,
+    request: &ListParticipantsRequest,
+    budget: Duration,
+    time: Option<DateTime<Utc>>,
+) -> Result<(Cursor, ListQuery), ServiceError> {
     let filter = filter::parse(filter::PARTICIPANTS, &request.filter).map_err(ServiceError::Filter)?;
-    let order = order::parse(order::PARTICIPANTS, &request.order_by).map_err(ServiceError::Order)?;
-    let query = ListQuery { filter, question: None, show_deleted: request.show_deleted, order };
-    Ok((Cursor::of(request, api.token_key, api.feed.head())?, query))
+    let question = SearchQuery::of_names(&request.query);
+    let order = order::parse_with_query(order::PARTICIPANTS, &request.order_by, question.is_some());
+    let order = order.map_err(ServiceError::Order)?;
+    let cursor = Cursor::of(request, api.token_key, api.feed.head())?;
+    let mut query = ListQuery { filter, question, show_deleted: request.show_deleted, order, former: None };
+    if let Some(time) = time {
+        let mut db = api.store.bounded_query(QueryClass::Page, budget).await?;
+        let _permit = api.begin_former().await;
+        api.resolve_names_at(&mut db, &mut query.filter, time).await?;
+        query = with_former(api, &mut db, Collection::Participants, query, time).await?;
+    }
+    Ok((cursor, query))
 }
 
 /// Reads a page, and returns it with the keyset of its last record if there are more.
@@ -349,17 +368,26 @@ async fn page(
     cursor: Cursor,
     query: ListQuery,
 ) -> Result<(ListParticipantsResponse, Option<Keyset>), ServiceError> {
-    let page = list(
-        &mut api.store.bounded_query(cursor.class, budget).await?,
-        Collection::Participants,
-        &query,
-        cursor.after,
-        cursor.size,
-    )
-    .await?;
+    let mut db = api.store.bounded_query(cursor.class, budget).await?;
+    let page = list(&mut db, Collection::Participants, &query, cursor.after, cursor.size).await?;
     let next = page.next();
     let next_page_token = next.map(|after| cursor.token(after)).unwrap_or_default();
     let as_of = cursor.as_of.to_string();
-    let participants = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
-    Ok((ListParticipantsResponse { participants, next_page_token, as_of }, next))
+    let participants: Vec<Participant> = page.docs.iter().map(|doc| doc.decode()).collect::<Result<_, _>>()?;
+    let snippets = match &query.question {
+        Some(question) => snippets(&mut db, question, &participants.iter().map(names).collect::<Vec<_>>()).await?,
+        None => Vec::new(),
+    };
+    Ok((ListParticipantsResponse { participants, next_page_token, as_of, snippets }, next))
+}
+
+/// The names of a participant, which are searched.
+fn names(participant: &Participant) -> Vec<SearchedText<'_>> {
+    let own = SearchedText::new(Source::DisplayName, &participant.display_name, "");
+    let others = participant
+        .names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| SearchedText { index, ..SearchedText::new(Source::OtherName, &name.text, "") });
+    std::iter::once(own).chain(others).collect()
 }

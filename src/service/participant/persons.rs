@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::Participant;
@@ -23,12 +24,21 @@ pub async fn aliases(api: &Api, ids: &[Uuid]) -> Result<Aliases, ServiceError> {
     Ok(states.into_iter().filter_map(|(id, state)| Some((id, state.alias_of?))).collect())
 }
 
-/// Parses a filter on meetings, in which each participant is replaced by the one that it is settled as.
+/// Parses a filter on meetings, in which each participant is replaced by the one that it is settled as, or was at `time`.
 ///
 /// # Errors
 /// `Filter`, or the database fails.
-pub async fn parse_filter(api: &Api, schema: &'static FilterSchema, text: &str) -> Result<Filter, ServiceError> {
+pub async fn parse_filter(
+    api: &Api,
+    schema: &'static FilterSchema,
+    text: &str,
+    time: Option<DateTime<Utc>>,
+) -> Result<Filter, ServiceError> {
     let mut filter = filter::parse(schema, text).map_err(ServiceError::Filter)?;
+    if let Some(time) = time {
+        api.resolve_meetings_at(&mut filter, time).await?;
+        return Ok(filter);
+    }
     let mut named = Vec::new();
     filter.for_each_participant(&mut |id| named.push(*id));
     if !named.is_empty() {
@@ -58,7 +68,8 @@ pub async fn parse_statement_filter(
     Ok(filter)
 }
 
-fn expand_speakers(filter: &mut Filter, members: &HashMap<Uuid, Vec<Uuid>>) {
+/// Replaces each speaker by the members of its person.
+pub fn expand_speakers(filter: &mut Filter, members: &HashMap<Uuid, Vec<Uuid>>) {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => parts.iter_mut().for_each(|part| expand_speakers(part, members)),
         Filter::Not(part) => expand_speakers(part, members),

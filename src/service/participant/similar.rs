@@ -39,7 +39,9 @@ use crate::{
 const DEFAULT_CANDIDATES: usize = 10;
 const MAX_CANDIDATES: usize = 100;
 /// Maximum number of stored participants that are compared with the one that is sent.
-const MAX_COMPARED: usize = 1_000;
+const MAX_COMPARED: usize = 100;
+/// Maximum number of them that are compared because they have the same name.
+const MAX_NAMESAKES: i64 = 50;
 
 /// Compares two participants that are sent.
 pub fn compare_sent(request: &CompareParticipantsRequest) -> CompareParticipantsResponse {
@@ -160,8 +162,7 @@ pub async fn find_matches(
 }
 
 fn own_appearance(request: &MatchParticipantsRequest) -> Appearance {
-    let day = request.date.as_ref().and_then(dates::first_day);
-    let day = day.and_then(|day| (day - chrono::NaiveDate::default()).num_days().try_into().ok());
+    let day = request.date.as_ref().and_then(dates::first_day).map(dates::day_number);
     let co_participants: BTreeSet<Uuid> =
         request.co_participants.iter().filter_map(|name| Collection::Participants.id(name)).collect();
     Appearance {
@@ -173,21 +174,30 @@ fn own_appearance(request: &MatchParticipantsRequest) -> Appearance {
     }
 }
 
-/// The live participants that share a key with the one that is sent: of pairs of words first, then, while there is room,
-/// of parts of words, the rarest first.
+/// The live participants of the same name as the one that is sent, the oldest first, and those that share the rarest keys
+/// with it: keys of pairs of words, and while there is room, of single words.
 async fn candidates(api: &Api, sent: &Profile) -> Result<HashMap<Uuid, Participant>, ServiceError> {
     let keys = candidate_keys(sent);
-    let mut ids: BTreeSet<Uuid> = BTreeSet::new();
-    for keys in [keys.pairs, keys.singles] {
-        let mut by_key: Vec<Vec<Uuid>> = sharing(api.store.reads(), &keys).await?.into_values().collect();
-        by_key.sort_by_key(Vec::len);
-        for sharing in by_key {
-            if ids.len() + sharing.len() <= MAX_COMPARED {
-                ids.extend(sharing);
-            }
+    let apart = keys.clone().apart();
+    // A common name has no keys that are rare enough.
+    let namesakes = participant::find_named(api.store.reads(), &sent.door_keys, MAX_NAMESAKES).await?;
+    // The rarer the keys that two participants share, the likelier they are one.
+    let mut weights: HashMap<Uuid, f64> = namesakes.into_iter().map(|id| (id, f64::INFINITY)).collect();
+    for keys in [[keys.pairs, apart.pairs].concat(), [keys.singles, apart.singles].concat()] {
+        if weights.len() >= MAX_COMPARED {
+            break;
+        }
+        // In one order, since sums of floats depend on it.
+        let sharing: BTreeMap<i64, Vec<Uuid>> = sharing(api.store.reads(), &keys).await?.into_iter().collect();
+        for sharing in sharing.into_values() {
+            let weight = 1.0 / sharing.len() as f64;
+            sharing.into_iter().for_each(|id| *weights.entry(id).or_default() += weight);
         }
     }
-    let mut found = records(api, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let mut ranked: Vec<(Uuid, f64)> = weights.into_iter().collect();
+    ranked.sort_by(|(a, a_weight), (b, b_weight)| b_weight.total_cmp(a_weight).then(a.cmp(b)));
+    ranked.truncate(MAX_COMPARED);
+    let mut found = records(api, &ranked.into_iter().map(|(id, _)| id).collect::<Vec<_>>()).await?;
     found.retain(|_, participant| !participant.is_deleted());
     Ok(found)
 }

@@ -1,11 +1,12 @@
 //! Reads of the past: the revisions of a record, and records as of a time.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use prost::Message;
 use prost_reflect::DynamicMessage;
 use prost_types::Timestamp;
+use tokio::time::sleep;
 use tonic::Request;
 use uuid::Uuid;
 
@@ -17,13 +18,15 @@ use crate::{
         rules::{Check, Path, Violations},
     },
     pb::{
-        self, BatchGetArticlesRequest, BatchGetMeetingsRequest, BatchGetParticipantsRequest, GetArticleRequest,
-        GetMeetingRequest, GetParticipantRequest, GetReportRequest, ListReportsRequest,
+        self, AggregateMeetingsRequest, BatchGetArticlesRequest, BatchGetMeetingsRequest, BatchGetParticipantsRequest,
+        FindPathRequest, GetArticleRequest, GetMeetingRequest, GetParticipantRequest, GetReportRequest,
+        ListArticlesRequest, ListCounterpartsRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest,
+        ListStatementsRequest,
     },
     service::{Api, change::timestamp, error::ServiceError, id, in_order},
     store::{
-        StoreError,
-        change::Kind,
+        BATCH_TIMEOUT, StoreError,
+        change::{self, Kind},
         query::{history, list::PAGE_BYTES},
     },
 };
@@ -46,6 +49,15 @@ macro_rules! at_time {
 
 at_time!(GetArticleRequest, BatchGetArticlesRequest, GetParticipantRequest, BatchGetParticipantsRequest);
 at_time!(GetMeetingRequest, BatchGetMeetingsRequest, GetReportRequest, ListReportsRequest);
+at_time!(ListArticlesRequest, ListParticipantsRequest, ListMeetingsRequest, AggregateMeetingsRequest);
+at_time!(ListCounterpartsRequest, ListStatementsRequest, FindPathRequest);
+
+/// The time that passes between two times up to which the past is closed. Closing refuses the writes that are about to
+/// be committed, which are prepared again. Reads that follow each other closely must not refuse them again and again.
+const MIN_BETWEEN_CLOSINGS: TimeDelta = TimeDelta::milliseconds(500);
+/// A write is committed before it is this old, or not at all. A standby, where nothing can be closed, answers for times
+/// that are older.
+const MAX_WRITE_AGE: TimeDelta = TimeDelta::seconds(2 * BATCH_TIMEOUT.as_secs() as i64);
 
 impl Api {
     /// As `read`, with the time in the past that the request asks for.
@@ -57,7 +69,43 @@ impl Api {
         let mut violations = request.violations();
         let time = request.read_time().and_then(|timestamp| past_time(timestamp, Utc::now(), &mut violations));
         violations.into_result()?;
+        if let Some(time) = time {
+            self.close_past(time).await?;
+        }
         Ok((request, time))
+    }
+
+    /// As `read_query`, with the time in the past that the request asks for.
+    ///
+    /// # Errors
+    /// Those of [`read_at`](Self::read_at).
+    pub async fn read_query_at<R: AtTime>(
+        &self,
+        request: Request<R>,
+    ) -> Result<(R, Duration, Option<DateTime<Utc>>), ServiceError> {
+        let budget = self.query_budget(&request);
+        let (request, time) = self.read_at(request).await?;
+        Ok((request, budget, time))
+    }
+
+    /// Makes sure that no revision is written any more with an update time up to `time`, so that each later read as of
+    /// this time returns the same.
+    async fn close_past(&self, time: DateTime<Utc>) -> Result<(), ServiceError> {
+        loop {
+            let closed = change::read_time(self.store.reads()).await?;
+            if closed.is_some_and(|closed| closed.trunc_subsecs(6) >= time.trunc_subsecs(6)) {
+                return Ok(());
+            }
+            // The clocks of instances differ.
+            let now = Utc::now().max(time);
+            match closed.map(|closed| now - closed).filter(|age| *age < MIN_BETWEEN_CLOSINGS) {
+                Some(age) => sleep((MIN_BETWEEN_CLOSINGS - age).to_std().unwrap_or_default()).await,
+                None => match change::close_past(self.store.reads(), now).await {
+                    Err(StoreError::ReadOnly(_)) if time < now - MAX_WRITE_AGE => return Ok(()),
+                    closed => return Ok(closed?),
+                },
+            }
+        }
     }
 }
 

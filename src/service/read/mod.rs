@@ -1,13 +1,15 @@
 //! The path of a read, from the request to the query.
 //!
-//! Every read begins with one of three methods of [`Api`], which differ in what they add to the checked request:
+//! Every read begins with one of four methods of [`Api`], which differ in what they add to the checked request:
 //! [`read`](Api::read) nothing, [`read_query`](Api::read_query) a time limit for the query, and
-//! [`read_at`](Api::read_at) (in `history`) the time in the past that the caller asks for. All of them first wait for
+//! [`read_at`](Api::read_at) (in `history`) the time in the past that the caller asks for, and
+//! [`read_query_at`](Api::read_query_at) both. All of them first wait for
 //! the position in `readout-min-position`, so that a client can read its own writes from any instance.
 //!
-//! `pagination` owns page tokens and streamed results, `snippets` the excerpts that show search matches, and
-//! `stream_lifetime` the end of long streams.
+//! `as_of` has the queries as of a time, `pagination` page tokens and streamed results, `snippets` the excerpts that show
+//! search matches, and `stream_lifetime` the end of long streams.
 
+pub mod as_of;
 pub mod history;
 pub mod pagination;
 pub mod snippets;
@@ -43,9 +45,14 @@ impl Api {
     /// # Errors
     /// Those of [`read`](Self::read).
     pub async fn read_query<R: Check>(&self, request: Request<R>) -> Result<(R, Duration), ServiceError> {
+        let budget = self.query_budget(&request);
+        Ok((self.read(request).await?, budget))
+    }
+
+    /// The time limit of a query.
+    fn query_budget<R>(&self, request: &Request<R>) -> Duration {
         let remaining = metadata::remaining_time(request.metadata());
-        let request = self.read(request).await?;
-        Ok((request, remaining.unwrap_or(self.question_timeout).min(self.question_timeout)))
+        remaining.unwrap_or(self.question_timeout).min(self.question_timeout)
     }
 
     /// Takes the message out of a request, once reads include the position that the caller requires.

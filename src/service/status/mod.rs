@@ -89,6 +89,9 @@ impl From<ServiceError> for Status {
                 format!("{name} has the external id {} of {scheme} already", quoted(&value)),
                 [("name", name), ("scheme", scheme), ("value", value)],
             ),
+            ServiceError::DuplicateMeeting { name, scheme, value, other } => {
+                duplicate_meeting([name, scheme, value, other])
+            }
             ServiceError::DuplicateReport(name) => status(
                 Code::AlreadyExists,
                 Reason::DuplicateReport,
@@ -156,12 +159,14 @@ impl From<ServiceError> for Status {
                 format!("{name} would have more than {MAX_REPORTS} reports"),
                 [("name", name), ("limit", MAX_REPORTS.to_string())],
             ),
+            ServiceError::DryRunTooLarge => size::dry_run(),
             ServiceError::RequestTooLarge => size::request(),
             ServiceError::TooManyItems(breach) => size::too_many(&breach),
             ServiceError::ReportsTooLarge(over) => size::reports(over),
             ServiceError::MeetingTooLarge(over) => size::meeting(over),
             ServiceError::AnswerTooLarge(over) => size::answer(over),
             ServiceError::SourcesTooLarge(over) => size::sources(over),
+            ServiceError::TooMuchChanged(changed) => size::changed(&changed),
             ServiceError::ReportTooLarge(over) => size::report(over),
             ServiceError::Cursor => field(Reason::InvalidCursor, "cursor", "was not given out by this service"),
             ServiceError::CursorOfAnotherFilter => {
@@ -292,9 +297,10 @@ pub fn add_details(bare: Status, path: &str) -> Status {
 
 fn invalid(violations: Violations) -> Status {
     let (reason, omitted) = (violations.reason(), violations.omitted());
+    let details = info(reason, violations.metadata());
     let message = message::for_violations(&violations);
     let fields = violations.into_iter().map(|violation| FieldViolation::new(violation.field, violation.description));
-    with_fields(info(reason, []), &message, fields.collect(), omitted)
+    with_fields(details, &message, fields.collect(), omitted)
 }
 
 fn filter(error: &FilterError) -> Status {
@@ -318,6 +324,16 @@ fn still_named(name: String, by: Vec<String>) -> Status {
         by.into_iter().map(|subject| PreconditionViolation::new(reason, subject, description.as_str())).collect();
     details.set_precondition_failure(violations);
     with_details(Code::FailedPrecondition, ErrorReason::StillNamed, &message, details)
+}
+
+fn duplicate_meeting([name, scheme, value, other]: [String; 4]) -> Status {
+    let mut message = format!("{name} has the external id {} of {scheme} already", quoted(&value));
+    if !other.is_empty() {
+        message.push_str(&format!(", and {other} another one of the same report: merge the two first"));
+    }
+    let metadata = [("name", name), ("scheme", scheme), ("value", value), ("other", other)];
+    let metadata = metadata.into_iter().filter(|(_, value)| !value.is_empty());
+    status(Code::AlreadyExists, ErrorReason::DuplicateMeeting, message, metadata)
 }
 
 fn unknown_method(path: &str) -> Status {

@@ -6,9 +6,12 @@ use super::{MESSAGE_BYTES, details::status};
 use crate::{
     model::{
         message_bound::Oversize,
+        resource::Collection,
         rules::wire_limits::{Breach, MAX_FIELDS, MAX_ITEMS},
     },
     pb::ErrorReason,
+    service::ingest::MAX_DRY_RUN_BYTES,
+    store::query::former::{MAX_FORMER, TooMuchChanged},
 };
 
 /// The status of a message above the limit, from the message of tonic's status. Only that of a response that a handler
@@ -43,6 +46,16 @@ pub fn too_many(breach: &Breach) -> Status {
     status(Code::ResourceExhausted, ErrorReason::MessageTooLarge, format!("the message {breach}"), metadata)
 }
 
+/// The status of a dry run that would write too much.
+pub fn dry_run() -> Status {
+    status(
+        Code::ResourceExhausted,
+        ErrorReason::DryRunTooLarge,
+        format!("the stories would write more than the {MAX_DRY_RUN_BYTES} bytes that a dry run keeps: divide them"),
+        [("limit_bytes", MAX_DRY_RUN_BYTES.to_string())],
+    )
+}
+
 /// The status of an answer above the limit: one record, or several together.
 pub fn answer(Oversize { name, bytes, max_bytes }: Oversize) -> Status {
     let subject = if name.is_empty() { "the answer" } else { &name };
@@ -57,6 +70,31 @@ pub fn sources(Oversize { name, bytes, max_bytes }: Oversize) -> Status {
          meetings, or for the BASIC view"
     );
     message_too_large(message, name, bytes, max_bytes)
+}
+
+/// The status of a query as of a time since which too much has changed.
+pub fn changed(changed: &TooMuchChanged) -> Status {
+    let subject = |of: Collection| ("collection", of.as_str().to_owned());
+    let (message, metadata) = match changed {
+        TooMuchChanged::Records(of, limit) => (
+            format!("more than {limit} {} have changed since read_time: ask for a later time", of.as_str()),
+            vec![subject(*of), ("limit", limit.to_string())],
+        ),
+        TooMuchChanged::Bytes(of, bytes) => (
+            format!(
+                "the {} that have changed since read_time have {bytes} bytes, and one call reads at most {}: ask for a \
+                 later time",
+                of.as_str(),
+                MAX_FORMER.bytes
+            ),
+            vec![subject(*of), ("bytes", bytes.to_string()), ("limit_bytes", MAX_FORMER.bytes.to_string())],
+        ),
+        TooMuchChanged::Rows(limit) => (
+            format!("the records that have changed since read_time add more than {limit} rows to the query"),
+            vec![("limit_rows", limit.to_string())],
+        ),
+    };
+    status(Code::ResourceExhausted, ErrorReason::TooMuchChanged, message, metadata)
 }
 
 /// The status of a report that no answer could carry.

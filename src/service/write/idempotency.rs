@@ -3,6 +3,8 @@
 //! A caller who sets `request_id` may repeat a request safely. The answer is stored in the transaction of the write,
 //! under the caller, the method and the id, together with a hash of the request.
 
+use std::sync::{Arc, atomic::AtomicBool};
+
 use prost::Message;
 use tonic::Request;
 
@@ -54,6 +56,8 @@ pub struct WriteCall {
     body_hash: BodyHash,
     /// Hash of the request as it was sent, before canonicalisation. Answers stored by release 0.1.0 have this one.
     former_body_hash: BodyHash,
+    /// True once its reports without required evidence are counted: a lost write is prepared again.
+    pub is_evidence_counted: Arc<AtomicBool>,
 }
 
 type BodyHash = [u8; 32];
@@ -134,7 +138,20 @@ impl WriteCall {
     /// # Errors
     /// `Invalid` for broken rules, and those of [`actor`].
     pub fn read_checked<R: WriteRequest + ClearOutput + Check>(request: Request<R>) -> Result<(Self, R), ServiceError> {
+        Self::read_completed(request, |_| ())
+    }
+
+    /// As [`Self::read_checked`], for a request with parts that a caller may leave out: `complete` adds them before the
+    /// check.
+    ///
+    /// # Errors
+    /// Those of [`Self::read_checked`].
+    pub fn read_completed<R: WriteRequest + ClearOutput + Check>(
+        request: Request<R>,
+        complete: impl FnOnce(&mut R),
+    ) -> Result<(Self, R), ServiceError> {
         let (call, mut request) = Self::read(request)?;
+        complete(&mut request);
         request.clear_output();
         check(&request)?;
         Ok((call, request))
@@ -167,7 +184,18 @@ impl WriteCall {
     ) -> Self {
         let (body_hash, former_body_hash) = ([0; 32], [0; 32]);
         let (method, subject) = (origin.method, Subject::None);
-        let mut call = Self { actor, origin, method, request_id, scope, subject, body_hash, former_body_hash };
+        let is_evidence_counted = Arc::default();
+        let mut call = Self {
+            actor,
+            origin,
+            method,
+            request_id,
+            scope,
+            subject,
+            body_hash,
+            former_body_hash,
+            is_evidence_counted,
+        };
         if call.request_id.is_empty() {
             request.canonicalize();
             return call;

@@ -10,9 +10,13 @@
 //!
 //! The locks only avoid wasted preparations within this instance. Correctness rests on the committer's check.
 //!
-//! `scope` keeps the writes of callers with scopes to the articles in them. `revise` holds the steps that updates,
-//! deletions and undeletions share. `stale_evidence` checks the evidence of reports against an article's replaced text.
+//! `effects` lists the changes that a call with `validate_only` would make. `scope` keeps the writes of callers with
+//! scopes to the articles in them. `revise` holds the steps that updates, deletions and undeletions share.
+//! `evidence_policy` has the evidence that reports must have. `stale_evidence` checks the evidence of reports against an
+//! article's replaced text.
 
+pub mod effects;
+pub mod evidence_policy;
 pub mod idempotency;
 pub mod revise;
 pub mod scope;
@@ -20,14 +24,13 @@ pub mod stale_evidence;
 
 use std::{fmt::Display, future::Future};
 
-use prost::Message;
 use tonic::{
     Response, Status,
     metadata::{Ascii, MetadataValue},
 };
 
-use self::idempotency::WriteCall;
-use super::{Api, error::ServiceError, read::NEW_SERVER_TIMEOUT};
+use self::{effects::WriteAnswer, idempotency::WriteCall};
+use super::{Api, error::ServiceError, meeting::external_ids::require_own_external_ids, read::NEW_SERVER_TIMEOUT};
 use crate::{
     audit::AuditLevel,
     feed::committer::SubmitOutcome,
@@ -44,8 +47,8 @@ pub enum WritePlan<T> {
     Write(T, Vec<Write>),
     /// Nothing to write: the requested state exists already.
     Unchanged(T),
-    /// Nothing to write: the request was only to be validated.
-    Validated(T),
+    /// Nothing to write: the request was only to be validated. Has the writes that it would make.
+    Validated(T, Vec<Write>),
 }
 
 /// Maximum number of preparations of one write. In each round of conflicting writes at least one commits, so the rounds
@@ -63,7 +66,7 @@ impl Api {
     /// Those of [`WriteCall::with_idempotency`] and of [`Self::write`], as a status.
     pub async fn run_write<T, F>(&self, call: &WriteCall, mut prepare: impl FnMut() -> F) -> Result<Response<T>, Status>
     where
-        T: Message + Default,
+        T: WriteAnswer + Default,
         F: Future<Output = Result<WritePlan<T>, ServiceError>>,
     {
         self.commit_and_respond(|| call.with_idempotency(&self.store, prepare())).await
@@ -73,10 +76,30 @@ impl Api {
     ///
     /// # Errors
     /// Those of [`Self::write`], as a status.
-    pub async fn commit_and_respond<T, F>(&self, prepare: impl FnMut() -> F) -> Result<Response<T>, Status>
+    pub async fn commit_and_respond<T, F>(&self, mut prepare: impl FnMut() -> F) -> Result<Response<T>, Status>
     where
+        T: WriteAnswer,
         F: Future<Output = Result<WritePlan<T>, ServiceError>>,
     {
+        let prepare = || {
+            let prepared = prepare();
+            async {
+                let plan = prepared.await?;
+                if let WritePlan::Write(_, writes) | WritePlan::Validated(_, writes) = &plan {
+                    for write in writes {
+                        require_own_external_ids(self, write).await?;
+                    }
+                }
+                match plan {
+                    WritePlan::Validated(mut answer, writes) => {
+                        let room = self.message_bound.wrapped().saturating_sub(answer.encoded_len());
+                        answer.show(effects::of(self, &writes.iter().collect::<Vec<_>>(), room).await?);
+                        Ok(WritePlan::Validated(answer, writes))
+                    }
+                    plan => Ok(plan),
+                }
+            }
+        };
         let (answer, positions) = self.write(prepare).await?;
         Ok(respond(answer, positions.last()))
     }
@@ -100,7 +123,7 @@ impl Api {
                 return Err(StoreError::in_recovery().into());
             }
             match prepared? {
-                WritePlan::Validated(answer) => return Ok((answer, Vec::new())),
+                WritePlan::Validated(answer, _) => return Ok((answer, Vec::new())),
                 WritePlan::Unchanged(answer) => {
                     return Ok((answer, vec![head(self.store.reads()).await?]));
                 }

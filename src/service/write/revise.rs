@@ -201,11 +201,11 @@ pub fn plan_revision_with<R: Resource>(
     mut answer: R,
     put: impl FnOnce(&mut Write),
 ) -> WritePlan<R> {
+    put(&mut write);
     if validate_only {
         answer.service_fields().etag.clear();
-        return WritePlan::Validated(answer);
+        return WritePlan::Validated(answer, vec![write]);
     }
-    put(&mut write);
     WritePlan::Write(answer, vec![write])
 }
 
@@ -218,7 +218,7 @@ pub fn plan_unchanged<R: Resource>(call: &WriteCall, validate_only: bool, answer
 /// As `plan_unchanged`, for a write that stores another form of the answer.
 pub fn plan_unchanged_with<R: Resource>(write: Write, validate_only: bool, answer: R) -> WritePlan<R> {
     match (validate_only, write.is_empty()) {
-        (true, _) => WritePlan::Validated(answer),
+        (true, _) => WritePlan::Validated(answer, Vec::new()),
         (false, true) => WritePlan::Unchanged(answer),
         (false, false) => WritePlan::Write(answer, vec![write]),
     }

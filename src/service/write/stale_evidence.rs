@@ -34,14 +34,19 @@ pub async fn load_cited_reports(api: &Api, article: Uuid) -> Result<Vec<Report>,
 }
 
 /// Compares the evidence of an article's reports with its new text, and adds a revision of each report whose evidence
-/// became stale to the write. The write must be of this article alone.
+/// became stale, or is found again, to the write. The write must be of this article alone.
 pub fn mark_stale_evidence(write: &mut Write, reports: &[Report], text: &str, now: SystemTime) {
     let text = IndexedText::new(text);
     for former in reports {
         let mut next = former.clone();
         if mark_stale(&mut next.evidence, &text) {
+            let pairs = || former.evidence.iter().zip(&next.evidence);
+            let kind = match pairs().any(|(former, next)| next.stale && !former.stale) {
+                true => change::Kind::EvidenceStale,
+                false => change::Kind::Updated,
+            };
             next.make_next_revision(former, now);
-            write.reports.push(Put::next(next.id().unwrap_or_default(), next, change::Kind::Updated));
+            write.reports.push(Put::next(next.id().unwrap_or_default(), next, kind));
         }
     }
     let compared: Vec<Uuid> = reports.iter().filter_map(Resource::id).collect();

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     model::identity::CandidateKeys,
-    store::{StoreError, from_row::from_row},
+    store::{Doc, StoreError, from_row::from_row},
 };
 
 /// How far the service has settled who is one person.
@@ -110,6 +110,56 @@ pub async fn changed_after(pool: &PgPool, position: i64, limit: i64) -> Result<C
     Ok(ChangedRecords { last, participants, appeared })
 }
 
+/// The number of changes after a position among which the next change of a participant is looked for.
+const NEAR: i64 = 10_000;
+
+/// Participants as of a position of the feed. Those that did not exist then are left out.
+///
+/// The log has no index of participants. The changes next to the position decide exactly; a participant without one
+/// there is taken as of the time of the first of them, because its next change is later by far.
+///
+/// # Errors
+/// The database fails.
+pub async fn as_of(pool: &PgPool, ids: &[Uuid], position: i64) -> Result<Vec<Doc>, StoreError> {
+    let docs = sqlx::query_as(
+        "with near as materialized (
+             select collection, id, revision, time
+             from change
+             where position > $2
+               and position <= $2 + $3
+         ),
+         sought as (
+             select input.id,
+                    (select min(near.revision) from near where near.collection = 1 and near.id = input.id) as next,
+                    coalesce((select min(near.time) from near), 'infinity') as time
+             from unnest($1::uuid[]) as input (id)
+         )
+         select sought.id, version.contract, version.doc
+         from sought
+         cross join lateral (
+             (select revision, contract, doc
+              from participant
+              where participant.id = sought.id
+                and case when sought.next is null
+                         then participant.update_time <= sought.time
+                         else participant.revision < sought.next end)
+             union all
+             (select revision, contract, doc
+              from superseded
+              where superseded.collection = 1
+                and superseded.id = sought.id
+                and case when sought.next is null
+                         then superseded.update_time <= sought.time
+                         else superseded.revision < sought.next end
+              order by superseded.revision desc
+              limit 1)
+             order by revision desc
+             limit 1
+         ) as version",
+    );
+    Ok(docs.bind(ids).bind(position).bind(NEAR).fetch_all(pool).await?)
+}
+
 /// The next participants in the order of ids.
 ///
 /// # Errors
@@ -125,11 +175,29 @@ pub async fn next_participants(pool: &PgPool, after: Uuid, limit: i64) -> Result
     Ok(ids.bind(after).bind(limit).fetch_all(pool).await?)
 }
 
-/// Replaces the keys of participants. Returns the participants that shared a pair key which one of these lost.
+/// The participants to settle because of [`replace_keys`].
 ///
 /// # Errors
 /// The database fails.
-pub async fn replace_keys(pool: &PgPool, keys: &[(Uuid, CandidateKeys)]) -> Result<Vec<Uuid>, StoreError> {
+pub async fn seeds(pool: &PgPool) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar("select participant from identity_seed").fetch_all(pool).await?)
+}
+
+/// Removes participants from those to settle.
+///
+/// # Errors
+/// The database fails.
+pub async fn remove_seeds(pool: &PgPool, ids: &[Uuid]) -> Result<(), StoreError> {
+    sqlx::query("delete from identity_seed where participant = any($1)").bind(ids).execute(pool).await?;
+    Ok(())
+}
+
+/// Replaces the keys of participants, and stores the participants to settle: those that share a pair key which one of
+/// these has lost, or which has become too common. Returns the number of pair keys that have become too common.
+///
+/// # Errors
+/// The database fails.
+pub async fn replace_keys(pool: &PgPool, keys: &[(Uuid, CandidateKeys)]) -> Result<usize, StoreError> {
     let ids: Vec<Uuid> = keys.iter().map(|(id, _)| *id).collect();
     let (mut participants, mut numbers, mut are_pairs) = (Vec::new(), Vec::new(), Vec::new());
     for (id, CandidateKeys { pairs, singles }) in keys {
@@ -140,7 +208,7 @@ pub async fn replace_keys(pool: &PgPool, keys: &[(Uuid, CandidateKeys)]) -> Resu
         }
     }
     let mut tx = pool.begin().await?;
-    let left: Vec<Uuid> = sqlx::query_scalar(
+    let mut affected: Vec<Uuid> = sqlx::query_scalar(
         "with input as (
              select *
              from unnest($2::uuid[], $3::bigint[]) as input (participant, key)
@@ -167,19 +235,55 @@ pub async fn replace_keys(pool: &PgPool, keys: &[(Uuid, CandidateKeys)]) -> Resu
     .bind(MAX_SHARING + 1)
     .fetch_all(&mut *tx)
     .await?;
-    sqlx::query(
-        "insert into participant_similar (participant, key, is_pair)
-         select input.*
-         from unnest($1::uuid[], $2::bigint[], $3::boolean[]) as input (participant, key, is_pair)
-         on conflict on constraint participant_similar_pkey do nothing",
+    // The outer query sees the rows before the insert.
+    let common: Vec<Vec<Uuid>> = sqlx::query_scalar(
+        "with added as (
+             insert into participant_similar (participant, key, is_pair)
+             select input.*
+             from unnest($1::uuid[], $2::bigint[], $3::boolean[]) as input (participant, key, is_pair)
+             on conflict on constraint participant_similar_pkey do nothing
+             returning key, is_pair
+         ),
+         counted as (
+             select key, count(*) as number
+             from added
+             where is_pair
+             group by key
+         )
+         select before.participants
+         from counted
+         cross join lateral (
+             select coalesce(array_agg(participant), '{}') as participants
+             from (
+                 select participant
+                 from participant_similar
+                 where participant_similar.key = counted.key
+                 limit $4 + 1
+             ) as bounded
+         ) as before
+         where cardinality(before.participants) <= $4
+           and cardinality(before.participants) + counted.number > $4",
     )
     .bind(participants)
     .bind(numbers)
     .bind(are_pairs)
+    .bind(MAX_SHARING)
+    .fetch_all(&mut *tx)
+    .await?;
+    let number = common.len();
+    affected.extend(common.into_iter().flatten());
+    sqlx::query(
+        "insert into identity_seed (participant)
+         select distinct input.participant
+         from unnest($1::uuid[]) as input (participant)
+         order by input.participant
+         on conflict on constraint identity_seed_pkey do nothing",
+    )
+    .bind(affected)
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(left)
+    Ok(number)
 }
 
 /// Maximum number of participants that are compared because they share one key. A key that more of them have is too
@@ -224,6 +328,7 @@ pub async fn meeting_counts(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid,
              select count(*) as meetings
              from meeting_participant
              where participant = input.id
+               and reported
          ) as counted
          where counted.meetings > 0",
     )
@@ -250,6 +355,7 @@ pub async fn reports_of(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, Vec<u8
              from meeting_participant
              join report on report.meeting = meeting_participant.meeting
              where meeting_participant.participant = input.id
+               and meeting_participant.reported
                and report.article is not null
                and report.retract_time is null
              order by report.content_hash, report.id

@@ -8,19 +8,22 @@ pub mod review;
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 pub use self::{
     external_ids::find_by_external_ids,
-    names::{Description, find_by_names},
+    names::{Description, find_by_keys, find_by_names, find_named, unchanged_persons_named, unchanged_with_words},
 };
 pub(super) use self::{
     external_ids::{claim_external_ids, new_ids},
-    names::{claim_names, reindex, touched_names},
+    names::{claim_names, reindex_names, touched_names},
 };
 use super::{
-    Doc, StoreError, Tx, docs, time,
+    Doc, StoreError, Tx, docs,
+    query::search::WordColumns,
+    time,
     write::{
         Claim, PutParticipant,
         columns::Columns,
@@ -29,8 +32,12 @@ use super::{
     },
 };
 use crate::{
-    model::resource::{CONTRACT_VERSION, Collection},
-    pb::Participant,
+    model::{
+        participant::{PersonFacts, Persons},
+        query::filter::Term,
+        resource::{CONTRACT_VERSION, Collection},
+    },
+    pb::{Participant, participant::Kind},
 };
 
 /// The participants with these ids, in no order. Unknown ids are left out.
@@ -39,6 +46,27 @@ use crate::{
 /// The database fails.
 pub async fn get(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     docs(pool, Collection::Participants, ids).await
+}
+
+/// The facts about these participants that settling reads. Unknown ids are left out.
+///
+/// # Errors
+/// The database fails.
+pub async fn persons(pool: &PgPool, ids: &[Uuid]) -> Result<Persons, StoreError> {
+    let rows: Vec<(Uuid, i16, Option<String>)> = sqlx::query_as(
+        "select id, kind, region_code
+         from participant
+         where id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|(id, kind, region)| (id, facts(kind, region))).collect())
+}
+
+/// The facts in these columns.
+pub(super) fn facts(kind: i16, region: Option<String>) -> PersonFacts {
+    PersonFacts { region_code: region.unwrap_or_default(), kind: Kind::try_from(i32::from(kind)).unwrap_or_default() }
 }
 
 /// The participants that are settled as the same person as each of these: with the person itself, in the order of ids.
@@ -64,6 +92,24 @@ pub async fn members(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Uu
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().collect())
+}
+
+/// The aliases of these persons that have not changed since a time, each after its person.
+///
+/// # Errors
+/// The database fails.
+pub async fn unchanged_aliases(
+    pool: &PgPool,
+    persons: &[Uuid],
+    time: DateTime<Utc>,
+) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let aliases = sqlx::query_as(
+        "select merged_into, id
+         from participant
+         where merged_into = any($1)
+           and update_time <= $2",
+    );
+    Ok(aliases.bind(persons).bind(time).fetch_all(pool).await?)
 }
 
 /// Inserts the new participants, and locks those that are to be replaced.
@@ -118,6 +164,7 @@ fn columns(participants: &[Attributed<'_, PutParticipant>]) -> Result<Columns, S
         // The contract has few kinds: the cast cannot overflow.
         .with("kind", "smallint", column(participants, |participant| participant.kind as i16))?
         .with("region_code", "text", column(participants, region))?
+        .with_arrays("terms", "bigint", participants.iter().map(|participant| Some(terms(&participant.put.record))))?
         .with("parent", "uuid", column(participants, |participant| Collection::Participants.id(&participant.parent)))?
         .with(
             "merged_into",
@@ -130,7 +177,23 @@ fn columns(participants: &[Attributed<'_, PutParticipant>]) -> Result<Columns, S
             "timestamptz",
             column(participants, |participant| time(participant.delete_time.as_ref())),
         )?;
+    let mut words = WordColumns::default();
+    participants.iter().for_each(|participant| words.push_participant(&participant.put.record));
+    let rows = rows.input("literal", "text", words.literals)?.expression("search", "input.literal::tsvector");
     Attributions::of(participants).columns(rows)
+}
+
+/// Rebuilds the column `terms` and the names of these participants.
+pub(super) async fn reindex(tx: Tx<'_>, participants: &[(Uuid, &Participant)]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = participants.iter().map(|(id, _)| *id).collect();
+    let terms = participants.iter().map(|(_, participant)| Some(terms(participant)));
+    Columns::of("participant", &ids)?.with_arrays("terms", "bigint", terms)?.update(&mut *tx).await?;
+    reindex_names(tx, participants).await
+}
+
+/// The column `terms`.
+fn terms(participant: &Participant) -> Vec<i64> {
+    Term::of_participant(participant).iter().flat_map(|term| [term.hash(), term.field_hash()]).collect()
 }
 
 fn ids(participants: &[Attributed<'_, PutParticipant>]) -> Vec<Uuid> {

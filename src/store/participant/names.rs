@@ -3,17 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
     model::{
         identity::door_keys,
+        query::filter::PersonKey,
         resource::{Collection, Deletable},
     },
     pb::Participant,
     store::{
         Doc, StoreError, Tx,
+        query::question::Question,
         write::{Claim, PutParticipant, provenance::Attributed},
     },
 };
@@ -52,19 +55,25 @@ pub async fn find_by_names(
     sought: &HashSet<Description>,
 ) -> Result<HashMap<String, Namesakes>, StoreError> {
     type NameRow = (String, i64, Option<Uuid>, Option<i16>, Option<Vec<u8>>);
-    // The inner query orders without fetching any TOASTed doc.
+    // The inner query orders without fetching any TOASTed doc. `offset 0` keeps the planner from reading participants in
+    // another order than that of the names: without statistics it scans those of a region.
     let rows: Vec<NameRow> = sqlx::query_as(
         "select participant_key.key, participant_key.version, participant.id, participant.contract, participant.doc
          from unnest($1::text[], $2::smallint[], $3::text[]) as input (key, kind, region)
          join participant_key on participant_key.key = input.key
          left join lateral (
-             select participant.id
+             select namesake.id
              from participant_name
-             join participant on participant.id = participant_name.participant
+             cross join lateral (
+                 select id, create_time
+                 from participant
+                 where participant.id = participant_name.participant
+                   and participant.kind = input.kind
+                   and coalesce(participant.region_code, '') = input.region
+                 offset 0
+             ) as namesake
              where participant_name.key = input.key
-               and participant.kind = input.kind
-               and coalesce(participant.region_code, '') = input.region
-             order by participant.create_time, participant.id
+             order by namesake.create_time, namesake.id
              limit $4
          ) as found on true
          left join participant on participant.id = found.id",
@@ -87,6 +96,136 @@ pub async fn find_by_names(
         }
     }
     Ok(names)
+}
+
+/// The live participants with one of these name keys, aliases included: at most `limit`, in the order of ids.
+///
+/// # Errors
+/// The database fails.
+pub async fn find_named(pool: &PgPool, keys: &[String], limit: i64) -> Result<Vec<Uuid>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = sqlx::query_scalar(
+        "select distinct participant
+         from participant_name
+         where key = any($1)
+         order by participant
+         limit $2",
+    );
+    Ok(ids.bind(keys).bind(limit).fetch_all(pool).await?)
+}
+
+/// The names and the external ids of keys.
+fn split(keys: &BTreeSet<PersonKey>) -> (Vec<&str>, Vec<&str>, Vec<&str>) {
+    let (mut names, mut schemes, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    for key in keys {
+        match key {
+            PersonKey::Name(name) => names.push(name.as_str()),
+            PersonKey::ExternalId(scheme, value) => {
+                schemes.push(scheme.as_str());
+                values.push(value.as_str());
+            }
+        }
+    }
+    (names, schemes, values)
+}
+
+/// The live participants with one of these names or external ids, aliases included: at most `limit`, in the order of
+/// ids.
+///
+/// # Errors
+/// The database fails.
+pub async fn find_by_keys(pool: &PgPool, keys: &BTreeSet<PersonKey>, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (names, schemes, values) = split(keys);
+    let ids = sqlx::query_scalar(
+        "select participant
+         from participant_name
+         where key = any($1)
+         union
+         select held.participant
+         from unnest($2::text[], $3::text[]) as input (scheme, value)
+         join participant_external_id as held
+             on held.scheme = input.scheme
+            and held.value = input.value
+         order by participant
+         limit $4",
+    );
+    Ok(ids.bind(names).bind(schemes).bind(values).bind(limit).fetch_all(pool).await?)
+}
+
+/// The persons of the participants with one of these names or external ids that have not changed since a time, each with
+/// the key: at most `limit`, and the external ids.
+///
+/// # Errors
+/// The database fails.
+pub async fn unchanged_persons_named(
+    pool: &PgPool,
+    keys: &BTreeSet<PersonKey>,
+    time: DateTime<Utc>,
+    limit: usize,
+) -> Result<BTreeSet<(PersonKey, Uuid)>, StoreError> {
+    let (names, schemes, values) = split(keys);
+    let persons: Vec<(String, Uuid)> = sqlx::query_as(
+        "select distinct name.key, name.person
+         from participant_name as name
+         join participant on participant.id = name.participant
+         where name.key = any($1)
+           and participant.update_time <= $2
+         limit $3",
+    )
+    .bind(names)
+    .bind(time)
+    .bind(limit as i64) // a small constant: no overflow
+    .fetch_all(pool)
+    .await?;
+    // One participant holds each id.
+    let holders: Vec<(String, String, Uuid)> = sqlx::query_as(
+        "select held.scheme, held.value, coalesce(participant.merged_into, participant.id)
+         from unnest($1::text[], $2::text[]) as input (scheme, value)
+         join participant_external_id as held
+             on held.scheme = input.scheme
+            and held.value = input.value
+         join participant on participant.id = held.participant
+         where participant.update_time <= $3",
+    )
+    .bind(schemes)
+    .bind(values)
+    .bind(time)
+    .fetch_all(pool)
+    .await?;
+    let named = persons.into_iter().map(|(name, person)| (PersonKey::Name(name), person));
+    let held = holders.into_iter().map(|(scheme, value, person)| (PersonKey::ExternalId(scheme, value), person));
+    Ok(named.chain(held).collect())
+}
+
+/// The participants that a search finds by their own names and that have not changed since a time, and the persons of
+/// those that are live aliases: at most `limit` participants.
+///
+/// # Errors
+/// The database fails.
+pub async fn unchanged_with_words(
+    pool: &PgPool,
+    question: &Question,
+    time: DateTime<Utc>,
+    limit: usize,
+) -> Result<BTreeSet<Uuid>, StoreError> {
+    let found: Vec<(Uuid, Option<Uuid>)> = sqlx::query_as(
+        "select id, case when delete_time is null then merged_into end
+         from participant
+         where search @@ $1::tsquery
+           and update_time <= $2
+         limit $3",
+    )
+    .bind(question.tsquery())
+    .bind(time)
+    .bind(limit as i64) // a small constant: no overflow
+    .fetch_all(pool)
+    .await?;
+    Ok(found.into_iter().flat_map(|(id, person)| [Some(id), person]).flatten().collect())
 }
 
 /// The name keys that a participant has or had. A concurrent write that relied on the absence of one must look
@@ -185,7 +324,10 @@ async fn index_names(tx: Tx<'_>, participants: &[(Uuid, &Participant)]) -> Resul
 }
 
 /// Rebuilds the name keys of these participants.
-pub(in crate::store) async fn reindex(tx: Tx<'_>, participants: &[(Uuid, &Participant)]) -> Result<(), StoreError> {
+pub(in crate::store) async fn reindex_names(
+    tx: Tx<'_>,
+    participants: &[(Uuid, &Participant)],
+) -> Result<(), StoreError> {
     let ids: Vec<Uuid> = participants.iter().map(|(id, _)| *id).collect();
     sqlx::query("delete from participant_name where participant = any($1)").bind(ids).execute(&mut *tx).await?;
     let names: BTreeSet<String> = participants.iter().flat_map(|(_, participant)| door_keys(participant)).collect();

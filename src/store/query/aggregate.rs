@@ -4,9 +4,11 @@
 //! the group's displayed value: a million meetings began on some thousand days, and only those days are formatted as
 //! months.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
 
 use super::{BoundedQuery, filter};
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
         },
         resource::Collection,
     },
-    pb::account::{Kind, Status},
+    pb::account::{Kind, Status, VisitType},
     store::{StoreError, from_row::from_row},
 };
 
@@ -31,6 +33,19 @@ pub struct AggregateQuery {
     pub order: AggregateOrder,
     /// True to count participants, too.
     pub count_participants: bool,
+    /// For counts as of a time: those of the meetings that have changed since. `None` for the current meetings.
+    pub former: Option<FormerCounts>,
+}
+
+/// The groups of the meetings that have changed since a time and matched the filter then.
+#[derive(Debug, Clone)]
+pub struct FormerCounts {
+    /// The time of the counts.
+    pub time: DateTime<Utc>,
+    /// The number of meetings of each group, by the values of `group_values` for both levels.
+    pub meetings: HashMap<(String, String), i64>,
+    /// The participants of each group.
+    pub participants: HashSet<(String, String, Uuid)>,
 }
 
 /// A group and its counts.
@@ -117,8 +132,14 @@ fn key(group: Group, value: String) -> String {
 
 /// Appends the groups with their counts of meetings: `first`, `second`, `meetings`.
 fn push_meetings(query: &mut QueryBuilder<Postgres>, aggregate: &AggregateQuery) {
-    push_values(query, aggregate);
-    query.push(", sum(found)::bigint as meetings from (select ");
+    if aggregate.former.is_some() {
+        query.push("select first, second, sum(found)::bigint as meetings from (");
+        push_values(query, aggregate);
+        query.push(", found from (select ");
+    } else {
+        push_values(query, aggregate);
+        query.push(", sum(found)::bigint as meetings from (select ");
+    }
     let columns = columns(aggregate);
     columns.iter().for_each(|column| {
         query.push(column).push(", ");
@@ -132,13 +153,24 @@ fn push_meetings(query: &mut QueryBuilder<Postgres>, aggregate: &AggregateQuery)
         let numbers: Vec<String> = (1..=columns.len()).map(|number| number.to_string()).collect();
         query.push(" group by ").push(numbers.join(", "));
     }
-    query.push(") as part group by 1, 2");
+    query.push(") as part");
+    if let Some(former) = &aggregate.former {
+        let groups: Vec<(&(String, String), &i64)> = former.meetings.iter().collect();
+        query.push(
+            " union all select former.first collate \"C\", former.second collate \"C\", former.found from unnest(",
+        );
+        query.push_bind(groups.iter().map(|((first, _), _)| first.clone()).collect::<Vec<_>>()).push("::text[], ");
+        query.push_bind(groups.iter().map(|((_, second), _)| second.clone()).collect::<Vec<_>>()).push("::text[], ");
+        query.push_bind(groups.iter().map(|(_, found)| **found).collect::<Vec<_>>());
+        query.push("::bigint[]) as former (first, second, found)) as both_parts");
+    }
+    query.push(" group by 1, 2");
 }
 
 /// Appends the groups with their counts of participants: `first`, `second`, `participants`. The count over all meetings
 /// does not read the meetings.
 fn push_participants(query: &mut QueryBuilder<Postgres>, aggregate: &AggregateQuery) {
-    if aggregate.groups.is_empty() && aggregate.filter == Filter::EVERYTHING {
+    if aggregate.groups.is_empty() && aggregate.filter == Filter::EVERYTHING && aggregate.former.is_none() {
         query.push(
             "select '' as first, '' as second, count(*) as participants
              from (
@@ -165,7 +197,17 @@ fn push_participants(query: &mut QueryBuilder<Postgres>, aggregate: &AggregateQu
     let attendance =
         " join participation as met on met.meeting = meeting.id and met.together and met.participant is not null";
     push_source(query, aggregate, attendance);
-    query.push(") as part) as met");
+    query.push(") as part");
+    if let Some(former) = &aggregate.former {
+        let met: Vec<&(String, String, Uuid)> = former.participants.iter().collect();
+        query
+            .push(" union all select former.first collate \"C\", former.second collate \"C\", former.who from unnest(");
+        query.push_bind(met.iter().map(|(first, ..)| first.clone()).collect::<Vec<_>>()).push("::text[], ");
+        query.push_bind(met.iter().map(|(_, second, _)| second.clone()).collect::<Vec<_>>()).push("::text[], ");
+        query.push_bind(met.iter().map(|(.., who)| *who).collect::<Vec<_>>());
+        query.push("::uuid[]) as former (first, second, who)");
+    }
+    query.push(") as met");
     // In this order every group is chosen. The condition would then only mislead the planner, which without statistics
     // takes the groups for few and reads the participations group by group.
     if aggregate.order != AggregateOrder::ParticipantCount {
@@ -178,12 +220,15 @@ fn push_participants(query: &mut QueryBuilder<Postgres>, aggregate: &AggregateQu
 fn push_values(query: &mut QueryBuilder<Postgres>, aggregate: &AggregateQuery) {
     for (level, name) in ["first", "second"].into_iter().enumerate() {
         query.push(if level == 0 { "select " } else { ", " });
+        // The counts of changed meetings have their values as text.
+        query.push(if aggregate.former.is_some() { "(" } else { "" });
         match aggregate.groups.get(level) {
             Some(group) => push_value(query, *group),
             None => {
                 query.push("''");
             }
         }
+        query.push(if aggregate.former.is_some() { ")::text collate \"C\"" } else { "" });
         query.push(" as ").push(name);
     }
 }
@@ -205,6 +250,9 @@ fn push_source<'q>(
     });
     query.push(" where meeting.listed and ");
     filter::push(query, &aggregate.filter);
+    if let Some(former) = &aggregate.former {
+        query.push(" and meeting.update_time <= ").push_bind(former.time);
+    }
     query
 }
 
@@ -212,7 +260,7 @@ fn push_source<'q>(
 /// for listed ones.
 fn participation_source(aggregate: &AggregateQuery) -> Option<&'static str> {
     match *aggregate.groups {
-        _ if aggregate.filter != Filter::EVERYTHING => None,
+        _ if aggregate.filter != Filter::EVERYTHING || aggregate.former.is_some() => None,
         [Group::Participant] => {
             Some(" from participation as attendee where attendee.together and attendee.participant is not null")
         }
@@ -237,8 +285,10 @@ fn source(group: Group) -> GroupColumns {
     let (joins, columns): (_, &[_]) = match group {
         Group::Kind => ("", &["meeting.kind"]),
         Group::Status => ("", &["meeting.status"]),
+        Group::VisitType => ("", &["meeting.visit_type"]),
         Group::PlaceRegion => ("", &["meeting.place_region"]),
-        Group::Year | Group::Quarter | Group::Month => ("", &["meeting.sort_date", "meeting.date_precision"]),
+        Group::Year | Group::Month => ("", &["meeting.sort_date", "meeting.date_precision"]),
+        Group::Quarter => ("", &["meeting.sort_date", "meeting.date_precision", "meeting.date_to"]),
         Group::Region => (
             " join meeting_region as of_region on of_region.meeting = meeting.id and of_region.takes_part",
             &["of_region.region_code"],
@@ -275,12 +325,18 @@ fn push_value(query: &mut QueryBuilder<Postgres>, group: Group) {
     match group {
         Group::Kind => push_name(query, "kind", |number| Some(Kind::try_from(number).ok()?.as_str_name())),
         Group::Status => push_name(query, "status", |number| Some(Status::try_from(number).ok()?.as_str_name())),
+        Group::VisitType => {
+            push_name(query, "visit_type", |number| Some(VisitType::try_from(number).ok()?.as_str_name()))
+        }
         _ => {
             query.push(match group {
                 Group::PlaceRegion => "coalesce(place_region, '') collate \"C\"",
                 Group::Year => "case when date_precision >= 1 then to_char(sort_date::timestamp, 'YYYY') else '' end collate \"C\"",
                 Group::Quarter => {
-                    "case when date_precision >= 2 then to_char(sort_date::timestamp, 'YYYY-\"Q\"Q') else '' end collate \"C\""
+                    "case when date_precision >= 2
+                            or date_precision = 1
+                           and date_trunc('quarter', sort_date::timestamp) = date_trunc('quarter', date_to::timestamp)
+                     then to_char(sort_date::timestamp, 'YYYY-\"Q\"Q') else '' end collate \"C\""
                 }
                 Group::Month => {
                     "case when date_precision >= 2 then to_char(sort_date::timestamp, 'YYYY-MM') else '' end collate \"C\""
@@ -291,14 +347,18 @@ fn push_value(query: &mut QueryBuilder<Postgres>, group: Group) {
                 Group::Seniority => "trait - 200",
                 Group::Participant => "participant",
                 Group::ParticipantPair => "array[participant_a, participant_b]",
-                Group::Kind | Group::Status => "",
+                Group::Kind | Group::Status | Group::VisitType => "",
             });
         }
     }
 }
 
 /// Appends the name of an enum value, or the empty text if it is unset or unknown to this release.
-fn push_name(query: &mut QueryBuilder<Postgres>, column: &str, name: fn(i32) -> Option<&'static str>) {
+pub(in crate::store) fn push_name(
+    query: &mut QueryBuilder<Postgres>,
+    column: &str,
+    name: fn(i32) -> Option<&'static str>,
+) {
     // The numbers start at 1. No enum of the contract has as many values as this.
     let names: Vec<&str> = (1..256).map(|number| name(number).unwrap_or_default()).collect();
     query.push("coalesce((").push_bind(names).push("::text[])[").push(column).push("], '') collate \"C\"");

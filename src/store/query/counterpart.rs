@@ -1,6 +1,8 @@
 //! The counterparts of a participant: who attended meetings together with it, from the index table `participation`.
 
-use chrono::NaiveDate;
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -26,6 +28,19 @@ pub struct CounterpartQuery {
     /// A condition on the meetings.
     pub filter: Filter,
     pub by: CounterpartGrouping,
+    /// For counterparts as of a time: those at the meetings that have changed since. `None` for the current meetings.
+    pub former: Option<FormerCounterparts>,
+}
+
+/// The counterparts at the meetings that have changed since a time and matched the filter then.
+#[derive(Debug, Clone)]
+pub struct FormerCounterparts {
+    /// The time of the list.
+    pub time: DateTime<Utc>,
+    /// Each counterpart, as `Counterpart::who`, with each common meeting and the meeting's first day.
+    pub met: Vec<(String, Uuid, Option<NaiveDate>)>,
+    /// The precision of the first day of each of these meetings.
+    pub precisions: HashMap<Uuid, i16>,
 }
 
 /// A participant or a region that the participant met.
@@ -94,8 +109,13 @@ pub async fn list(
              where met.day is not distinct from ranked.last_day
              order by who, met.meeting desc
          )
-         select who::text, ranked.meetings, ranked.first_day, first.date_precision as first_precision,
-                ranked.last_day, last.date_precision as last_precision, last.id as last_meeting
+         select who::text, ranked.meetings, ranked.first_day, ",
+    );
+    push_precision(&mut query, counterparts, "first");
+    query.push(" as first_precision, ranked.last_day, ");
+    push_precision(&mut query, counterparts, "last");
+    query.push(
+        " as last_precision, last.id as last_meeting
          from ranked
          left join earliest using (who)
          left join meeting as first on first.id = earliest.meeting
@@ -118,7 +138,7 @@ fn push_met(query: &mut QueryBuilder<Postgres>, counterparts: &CounterpartQuery)
              from participation as own"
         }
     });
-    push_meetings(query, &counterparts.filter);
+    push_meetings(query, &counterparts.filter, counterparts.former.as_ref().map(|former| former.time));
     query.push(
         " join participation as counterpart on counterpart.meeting = own.meeting
                and counterpart.together
@@ -133,13 +153,45 @@ fn push_met(query: &mut QueryBuilder<Postgres>, counterparts: &CounterpartQuery)
             .push_bind(counterparts.participant),
     };
     query.push(" where own.together and own.participant = ").push_bind(counterparts.participant);
+    if let Some(former) = &counterparts.former {
+        let met = &former.met;
+        query.push(" union all select * from unnest(");
+        query.push_bind(met.iter().map(|(who, ..)| who.clone()).collect::<Vec<_>>());
+        query.push(match counterparts.by {
+            CounterpartGrouping::Participant => "::text[]::uuid[], ",
+            CounterpartGrouping::Region => "::text[], ",
+        });
+        query.push_bind(met.iter().map(|(_, meeting, _)| *meeting).collect::<Vec<_>>()).push("::uuid[], ");
+        query.push_bind(met.iter().map(|(.., day)| *day).collect::<Vec<_>>());
+        query.push("::date[]) as former (who, meeting, day)");
+    }
 }
 
-/// Restricts the participations `own` to meetings that match the filter. An empty filter does not read the meetings:
-/// `together` is only true for listed ones.
-pub(in crate::store) fn push_meetings(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
-    if *filter != Filter::EVERYTHING {
-        query.push(" join meeting on meeting.id = own.meeting and ");
-        filter::push(query, filter);
+/// Appends the precision of the first day of the meeting `first` or `last`.
+fn push_precision(query: &mut QueryBuilder<Postgres>, counterparts: &CounterpartQuery, meeting: &'static str) {
+    let Some(former) = &counterparts.former else {
+        query.push(meeting).push(".date_precision");
+        return;
+    };
+    let (ids, precisions): (Vec<Uuid>, Vec<i16>) = former.precisions.iter().unzip();
+    query.push("coalesce((select former.date_precision from unnest(").push_bind(ids).push("::uuid[], ");
+    query.push_bind(precisions).push("::smallint[]) as former (id, date_precision) where former.id = ").push(meeting);
+    query.push(".id), ").push(meeting).push(".date_precision)");
+}
+
+/// Restricts the participations `own` to meetings that match the filter and, with a time, have not changed since. An
+/// empty filter does not read the meetings: `together` is only true for listed ones.
+pub(in crate::store) fn push_meetings(
+    query: &mut QueryBuilder<Postgres>,
+    filter: &Filter,
+    time: Option<DateTime<Utc>>,
+) {
+    if *filter == Filter::EVERYTHING && time.is_none() {
+        return;
+    }
+    query.push(" join meeting on meeting.id = own.meeting and ");
+    filter::push(query, filter);
+    if let Some(time) = time {
+        query.push(" and meeting.update_time <= ").push_bind(time);
     }
 }

@@ -4,11 +4,16 @@
 //! record up by its key, independently of the planner's estimates, so that the cost of a lookup does not grow with the
 //! tables.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
-use super::list::{PAGE_BYTES, PageRow, RecordPage};
+use super::{
+    former::docs_at,
+    list::{PAGE_BYTES, PageRow, RecordPage},
+};
 use crate::{
     model::resource::Collection,
     store::{Doc, StoreError, from_row::from_row, table},
@@ -87,45 +92,14 @@ pub async fn revisions(
 /// # Errors
 /// The database fails.
 pub async fn docs(pool: &PgPool, of: Collection, ids: &[Uuid], time: DateTime<Utc>) -> Result<Vec<Doc>, StoreError> {
-    let statement = format!(
-        "select input.id, version.contract, version.doc
-         from unnest($2::uuid[]) as input (id)
-         cross join lateral (
-             (select revision, contract, doc
-              from {} as current
-              where current.id = input.id
-                and current.update_time <= $3)
-             union all
-             (select revision, contract, doc
-              from superseded
-              where superseded.collection = $1
-                and superseded.id = input.id
-                and superseded.update_time <= $3
-              order by superseded.update_time desc, superseded.revision desc
-              limit 1)
-             order by revision desc
-             limit 1
-         ) as version",
-        table(of)
-    );
-    let docs = sqlx::query_as(AssertSqlSafe(statement)).bind(of as i16).bind(ids).bind(time).fetch_all(pool).await?;
-    Ok(docs)
+    let query = sqlx::query_as(AssertSqlSafe(docs_at(of))).bind(of as i16).bind(ids).bind(time);
+    Ok(query.fetch_all(pool).await?)
 }
 
-/// The reports that belong or once belonged to the meetings `$1`, in the order of ids: `member` has the id of each,
-/// `version` its state at the time `$2`.
-const REPORTS: &str = "
-    from unnest($1::uuid[]) as input (meeting)
-    cross join lateral (
-        select id
-        from report
-        where report.meeting = input.meeting
-        union
-        select id
-        from superseded
-        where superseded.meeting = input.meeting
-        order by id
-    ) as member
+/// SQL: `version`, the state of the report `member` at the time `$2`.
+macro_rules! version_of_report {
+    () => {
+        "
     cross join lateral (
         (select revision, contract, doc, meeting
          from report
@@ -141,7 +115,37 @@ const REPORTS: &str = "
          limit 1)
         order by revision desc
         limit 1
-    ) as version";
+    ) as version"
+    };
+}
+
+/// The reports that belong or once belonged to the meetings `$1`, in the order of ids: `member` has the id of each,
+/// `version` its state at the time `$2`.
+const REPORTS: &str = concat!(
+    "
+    from unnest($1::uuid[]) as input (meeting)
+    cross join lateral (
+        select id
+        from report
+        where report.meeting = input.meeting
+        union
+        select id
+        from superseded
+        where superseded.meeting = input.meeting
+        order by id
+    ) as member",
+    version_of_report!()
+);
+
+/// The reports of the article `$1`, which a report never changes: `member` has the id of each, `version` its state at
+/// the time `$2`.
+const REPORTS_OF_ARTICLE: &str = concat!(
+    "
+    from report as member",
+    version_of_report!(),
+    "
+    where member.article = $1"
+);
 
 /// A report as of a time, with its article as of the same time.
 #[derive(Debug, Clone)]
@@ -205,30 +209,68 @@ pub async fn reports_of(
     Ok(rows.into_iter().map(report).collect())
 }
 
-/// Lists the reports that a meeting had at a time, only those of `article` if it is given, in the order of ids: at most
-/// `limit` after `after`.
+/// The size of the reports that each meeting had at a time, in bytes, retracted ones included. Meetings without reports
+/// are left out.
+///
+/// # Errors
+/// The database fails.
+pub async fn report_sizes(
+    pool: &PgPool,
+    meetings: &[Uuid],
+    time: DateTime<Utc>,
+) -> Result<HashMap<Uuid, usize>, StoreError> {
+    let statement = format!(
+        "select version.meeting, sum(octet_length(version.doc))
+         {REPORTS}
+         where version.meeting = input.meeting
+         group by version.meeting"
+    );
+    let sizes: Vec<(Uuid, i64)> =
+        sqlx::query_as(AssertSqlSafe(statement)).bind(meetings).bind(time).fetch_all(pool).await?;
+    Ok(sizes.into_iter().map(|(id, size)| (id, usize::try_from(size).unwrap_or(0))).collect())
+}
+
+/// The reports of an article as of a time, retracted ones included, in no order.
+///
+/// # Errors
+/// The database fails.
+pub async fn reports_of_article(pool: &PgPool, article: Uuid, time: DateTime<Utc>) -> Result<Vec<Doc>, StoreError> {
+    let statement = format!("select member.id, version.contract, version.doc {REPORTS_OF_ARTICLE}");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(article).bind(time).fetch_all(pool).await?)
+}
+
+/// Lists the reports that a meeting had at a time, or the reports of an article at that time, or those of both, in the
+/// order of ids: at most `limit` after `after`.
 ///
 /// # Errors
 /// The database fails.
 pub async fn list_reports(
     pool: &PgPool,
-    meeting: Uuid,
+    meeting: Option<Uuid>,
     article: Option<Uuid>,
     time: DateTime<Utc>,
     (after, limit): (Uuid, usize),
 ) -> Result<RecordPage, StoreError> {
     // Like `report::list`, for a time.
+    let found = match meeting {
+        Some(_) => {
+            format!(
+                "{REPORTS}
+                 where version.meeting = input.meeting
+                   and member.id > $3
+                   and ($4::uuid is null or $4 = (select article from report where report.id = member.id))"
+            )
+        }
+        None => format!("{REPORTS_OF_ARTICLE} and member.id > $3 and $4::uuid is null"),
+    };
     let statement = format!(
-        "select id, contract, doc, 0::bigint as sort, found
+        "select id, contract, doc, 0::bigint as sort_1, 0::bigint as sort_2, 0::bigint as sort_3, found
          from (
              select id, contract, doc, count(*) over () as found,
                     sum(octet_length(doc)) over (order by id) - octet_length(doc) as bytes_before
              from (
                  select member.id, version.contract, version.doc
-                 {REPORTS}
-                 where version.meeting = input.meeting
-                   and member.id > $3
-                   and ($4::uuid is null or $4 = (select article from report where report.id = member.id))
+                 {found}
                  order by member.id
                  limit $5
              ) as page
@@ -236,11 +278,12 @@ pub async fn list_reports(
          where bytes_before < $6
          order by id"
     );
-    let rows: Vec<PageRow> = sqlx::query_as(AssertSqlSafe(statement))
-        .bind([meeting])
-        .bind(time)
-        .bind(after)
-        .bind(article)
+    let query = sqlx::query_as(AssertSqlSafe(statement));
+    let query = match meeting {
+        Some(meeting) => query.bind(vec![meeting]).bind(time).bind(after).bind(article),
+        None => query.bind(article).bind(time).bind(after).bind(None::<Uuid>),
+    };
+    let rows: Vec<PageRow> = query
         .bind(limit as i64 + 1) // a page has at most 1,000: no overflow
         .bind(PAGE_BYTES)
         .fetch_all(pool)

@@ -1,22 +1,28 @@
 //! Pages of records by keyset, in the order of ids or of a field with the id as tie-breaker.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use sqlx::{
-    Decode, Encode, Postgres, QueryBuilder, Type,
+    AssertSqlSafe, Decode, Encode, Postgres, QueryBuilder, Type,
     encode::IsNull,
     error::BoxDynError,
     postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef},
 };
 use uuid::Uuid;
 
-use super::{BoundedQuery, filter, search};
+pub use super::keyset::Keyset;
+use super::{
+    BoundedQuery, filter,
+    former::{FormerRecords, docs_at},
+    keyset::compare,
+    question::Question,
+};
 use crate::{
     model::{
         query::{
             filter::Filter,
-            order::{OrderBy, SortField},
+            order::{MAX_KEYS, OrderBy, SortField, SortKey},
             search::SearchQuery,
         },
         resource::Collection,
@@ -32,20 +38,13 @@ pub const PAGE_BYTES: i64 = 2 * 1024 * 1024;
 pub struct ListQuery {
     /// A condition on the records.
     pub filter: Filter,
-    /// A full-text search; only articles have texts.
+    /// A full-text search. For participants as of a time, `filter` has the result, and it only ranks.
     pub question: Option<SearchQuery>,
     /// True to include deleted records.
     pub show_deleted: bool,
     pub order: OrderBy,
-}
-
-/// The sort key of a record: the next page begins after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keyset {
-    /// The value of the sort column, as a number of the same order; 0 if the list is sorted by name.
-    pub value: i64,
-    /// The record's id.
-    pub id: Uuid,
+    /// For a list as of a time: the records that have changed since. `None` for the current records.
+    pub former: Option<Arc<FormerRecords>>,
 }
 
 /// A page of a list.
@@ -53,8 +52,8 @@ pub struct Keyset {
 pub struct RecordPage {
     /// The records, in order.
     pub docs: Vec<Doc>,
-    /// The value of the sort column for each record.
-    values: Vec<i64>,
+    /// The values of the sort columns for each record.
+    values: Vec<[i64; MAX_KEYS]>,
     /// True if more records follow.
     pub more: bool,
 }
@@ -70,9 +69,26 @@ pub async fn list(
     after: Option<Keyset>,
     limit: usize,
 ) -> Result<RecordPage, StoreError> {
+    let question = match &list.question {
+        Some(query) => Some(Question::of(bounded, query).await?),
+        None => None,
+    };
     let mut query = QueryBuilder::<Postgres>::new("");
-    push_page(&mut query, of, list, after, limit);
-    Ok(RecordPage::of(bounded.fetch_all(query.build_query_as()).await?, limit))
+    push_page(&mut query, of, list, (question.as_ref(), after), limit);
+    let page = RecordPage::of(bounded.fetch_all(query.build_query_as()).await?, limit);
+    let Some(former) = &list.former else { return Ok(page) };
+    // Unchanged records follow the last one of an incomplete page, and changed ones between them.
+    let changed = former.between(list.order, after, page.next());
+    let ids: Vec<Uuid> = changed.iter().take(limit).map(|keyset| keyset.id).collect();
+    let docs = match ids.is_empty() {
+        true => Vec::new(),
+        false => {
+            bounded
+                .fetch_all(sqlx::query_as(AssertSqlSafe(docs_at(of))).bind(of as i16).bind(ids).bind(former.time))
+                .await?
+        }
+    };
+    Ok(page.with_former(changed, docs, list.order, limit))
 }
 
 /// The plan of the first page: the output of PostgreSQL's `explain (format json)`.
@@ -85,8 +101,12 @@ pub async fn plan(
     list: &ListQuery,
     limit: usize,
 ) -> Result<String, StoreError> {
+    let question = match &list.question {
+        Some(query) => Some(Question::of(bounded, query).await?),
+        None => None,
+    };
     let mut query = QueryBuilder::<Postgres>::new("explain (format json) ");
-    push_page(&mut query, of, list, None, limit);
+    push_page(&mut query, of, list, (question.as_ref(), None), limit);
     let plans: Vec<(sqlx::types::JsonValue,)> = bounded.fetch_all(query.build_query_as()).await?;
     Ok(plans.into_iter().map(|(plan,)| plan.to_string()).collect())
 }
@@ -97,28 +117,33 @@ fn push_page(
     query: &mut QueryBuilder<Postgres>,
     of: Collection,
     list: &ListQuery,
-    after: Option<Keyset>,
+    (question, after): (Option<&Question>, Option<Keyset>),
     limit: usize,
 ) {
-    let (table, order) = (table(of), list.order);
-    let direction = if order.is_descending { " desc" } else { "" };
+    let table = table(of);
+    let order = order_clause(list.order, "id");
     query.push(format_args!(
-        "select id, contract, doc, sort, found
+        "select id, contract, doc, sort_1, sort_2, sort_3, found
          from (
-             select record.id, record.contract, record.doc, page.sort, count(*) over () as found,
-                    sum(octet_length(record.doc)) over (order by page.sort{direction}, page.id{direction})
+             select record.id, record.contract, record.doc, sort_1, sort_2, sort_3, count(*) over () as found,
+                    sum(octet_length(record.doc)) over (order by {})
                         - octet_length(record.doc) as bytes_before
              from (
-                 select {table}.id, "
+                 select {table}.id, ",
+        order_clause(list.order, "record.id")
     ));
-    push_sort(query, table, order.by, list.question.as_ref());
-    query.push(format_args!(" as sort from {table} where "));
-    if let Some(question) = &list.question {
-        search::push_condition(query, table, question);
+    let keys: Vec<SortKey> = list.order.keys().collect();
+    for number in 0..MAX_KEYS {
+        push_sort(query, table, keys.get(number).map_or(SortField::Name, |key| key.by), question);
+        query.push(format_args!(" as sort_{}{}", number + 1, if number + 1 < MAX_KEYS { ", " } else { "" }));
+    }
+    query.push(format_args!(" from {table} where "));
+    if let Some(question) = question.filter(|_| of != Collection::Participants || list.former.is_none()) {
+        question.push_condition(query, of);
         query.push(" and ");
     }
     if let Some(keyset) = after {
-        push_after(query, table, list, keyset);
+        push_after(query, table, list.order, (question, keyset));
         query.push(" and ");
     }
     filter::push(query, &list.filter);
@@ -130,31 +155,71 @@ fn push_page(
             Collection::Reports => "",
         });
     }
-    query.push(" order by ");
-    if order.by != SortField::Name {
-        query.push(format_args!("sort{direction}, "));
+    if let Some(former) = &list.former {
+        query.push(format_args!(" and {table}.update_time <= ")).push_bind(former.time);
     }
     // One record more than the limit shows that more follow. A page has at most 1,000 records: the cast cannot
     // overflow.
-    query.push(format_args!("{table}.id{direction} limit ")).push_bind(limit as i64 + 1);
+    query.push(format_args!(" order by {} limit ", order_clause(list.order, &format!("{table}.id"))));
+    query.push_bind(limit as i64 + 1);
     query.push(format_args!(") as page join {table} as record on record.id = page.id) as page where bytes_before < "));
-    query.push_bind(PAGE_BYTES).push(format_args!(" order by sort{direction}, id{direction}"));
+    query.push_bind(PAGE_BYTES).push(format_args!(" order by {order}"));
+}
+
+/// The columns of `order by` for an order: `sort_1` and so on, and then the id.
+pub(in crate::store) fn order_clause(order: OrderBy, id: &str) -> String {
+    let direction = |is_descending: bool| if is_descending { " desc" } else { "" };
+    let keys = order.keys().zip(1..).map(|(key, number)| format!("sort_{number}{}, ", direction(key.is_descending)));
+    format!("{}{id}{}", keys.collect::<String>(), direction(order.is_name_descending))
 }
 
 /// Appends the keyset condition: records after `keyset` in the order of the list.
-fn push_after(query: &mut QueryBuilder<Postgres>, table: &'static str, list: &ListQuery, keyset: Keyset) {
-    let OrderBy { by, is_descending } = list.order;
-    query.push("(");
-    if by != SortField::Name {
-        push_sort(query, table, by, list.question.as_ref());
-        query.push(", ");
+fn push_after(
+    query: &mut QueryBuilder<Postgres>,
+    table: &'static str,
+    order: OrderBy,
+    (question, keyset): (Option<&Question>, Keyset),
+) {
+    let keys: Vec<(SortKey, i64)> = order.keys().zip(keyset.values).collect();
+    if keys.iter().all(|(key, _)| key.is_descending == order.is_name_descending) {
+        // A comparison of rows, which an index of all these columns serves.
+        query.push("(");
+        for (key, _) in &keys {
+            push_sort(query, table, key.by, question);
+            query.push(", ");
+        }
+        query.push(format_args!("{table}.id) {} (", comparison(order.is_name_descending)));
+        for (key, value) in &keys {
+            push_value(query, key.by, *value);
+            query.push(", ");
+        }
+        query.push_bind(keyset.id).push(")");
+        return;
     }
-    query.push(format_args!("{table}.id) {} (", if is_descending { "<" } else { ">" }));
-    if by != SortField::Name {
-        push_value(query, by, keyset.value);
-        query.push(", ");
+    // The first key alone is bounded for its index. Then: after in a key, or equal in it and after in the others.
+    if let Some((key, value)) = keys.first() {
+        push_sort(query, table, key.by, question);
+        query.push(format_args!(" {}= ", comparison(key.is_descending)));
+        push_value(query, key.by, *value);
+        query.push(" and ");
     }
-    query.push_bind(keyset.id).push(")");
+    for (key, value) in &keys {
+        query.push("(");
+        push_sort(query, table, key.by, question);
+        query.push(format_args!(" {} ", comparison(key.is_descending)));
+        push_value(query, key.by, *value);
+        query.push(" or (");
+        push_sort(query, table, key.by, question);
+        query.push(" = ");
+        push_value(query, key.by, *value);
+        query.push(" and ");
+    }
+    query.push(format_args!("{table}.id {} ", comparison(order.is_name_descending))).push_bind(keyset.id);
+    query.push("))".repeat(keys.len()));
+}
+
+const fn comparison(is_descending: bool) -> &'static str {
+    if is_descending { "<" } else { ">" }
 }
 
 /// Appends the sort expression of a list, which is never null. It is constant for lists by name.
@@ -162,14 +227,14 @@ pub(in crate::store) fn push_sort(
     query: &mut QueryBuilder<Postgres>,
     table: &'static str,
     by: SortField,
-    question: Option<&SearchQuery>,
+    question: Option<&Question>,
 ) {
     let column = match (by, question) {
         (SortField::Rank, Some(question)) => {
             // As an integer, which compares exactly. The best rank has the lowest value.
-            query.push("(");
-            search::push_rank(query, table, question);
-            query.push(" * -1e9)::bigint");
+            query.push("((");
+            question.push_rank(query, table);
+            query.push(") * -1e9)::bigint");
             return;
         }
         (SortField::Name | SortField::Rank, _) => {
@@ -180,6 +245,7 @@ pub(in crate::store) fn push_sort(
         (SortField::CreateTime, _) => ".create_time",
         (SortField::UpdateTime, _) => ".update_time",
         (SortField::IndependentSourceCount, _) => ".independent_source_count",
+        (SortField::EvidenceCoverage, _) => ".evidence_coverage",
     };
     query.push(table).push(column);
 }
@@ -189,7 +255,9 @@ pub(in crate::store) fn push_value(query: &mut QueryBuilder<Postgres>, by: SortF
     match by {
         SortField::Date => query.push_bind(Days(value)),
         SortField::CreateTime | SortField::UpdateTime => query.push_bind(Micros(value)),
-        SortField::IndependentSourceCount | SortField::Name | SortField::Rank => query.push_bind(value),
+        SortField::IndependentSourceCount | SortField::EvidenceCoverage | SortField::Name | SortField::Rank => {
+            query.push_bind(value)
+        }
     };
 }
 
@@ -252,20 +320,41 @@ impl Decode<'_, Postgres> for Sort {
 /// A row of a page query, which reads one record more than its limit.
 pub(in crate::store) struct PageRow {
     doc: Doc,
-    sort: Sort,
+    sort_1: Sort,
+    sort_2: Sort,
+    sort_3: Sort,
     /// The number of records found, before the limit on bytes.
     found: i64,
 }
 
-from_row!(PageRow { ..doc, sort, found });
+from_row!(PageRow { ..doc, sort_1, sort_2, sort_3, found });
 
 impl RecordPage {
     pub(in crate::store) fn of(rows: Vec<PageRow>, limit: usize) -> Self {
         let found = rows.first().map_or(0, |row| usize::try_from(row.found).unwrap_or(0));
-        let (mut docs, values): (Vec<Doc>, Vec<i64>) = rows.into_iter().map(|row| (row.doc, row.sort.0)).unzip();
+        let values = |row: &PageRow| [row.sort_1.0, row.sort_2.0, row.sort_3.0];
+        let (mut docs, values): (Vec<Doc>, Vec<_>) =
+            rows.into_iter().map(|row| (values(&row), row.doc)).map(|(values, doc)| (doc, values)).unzip();
         docs.truncate(limit);
         let mut page = Self { more: found > docs.len(), docs, values };
         // The query includes the record that exceeds the limit on bytes, so that it always finds one.
+        page.cut(|_| 0);
+        page
+    }
+
+    /// Merges the changed records into a page of unchanged ones. `changed` are the next ones up to the last record of the
+    /// page, `docs` their docs.
+    fn with_former(self, changed: &[Keyset], docs: Vec<Doc>, order: OrderBy, limit: usize) -> Self {
+        let more = self.more || changed.len() + self.docs.len() > limit;
+        let values: HashMap<Uuid, [i64; MAX_KEYS]> = changed.iter().map(|keyset| (keyset.id, keyset.values)).collect();
+        let mut rows: Vec<(Keyset, Doc)> = Vec::with_capacity(self.docs.len() + docs.len());
+        rows.extend(self.values.into_iter().zip(self.docs).map(|(values, doc)| (Keyset { values, id: doc.id }, doc)));
+        let keyset = |doc: &Doc| Some(Keyset { values: *values.get(&doc.id)?, id: doc.id });
+        rows.extend(docs.into_iter().filter_map(|doc| Some((keyset(&doc)?, doc))));
+        rows.sort_by(|(left, _), (right, _)| compare(order, left, right));
+        rows.truncate(limit);
+        let (values, docs) = rows.into_iter().map(|(keyset, doc)| (keyset.values, doc)).unzip();
+        let mut page = Self { docs, values, more };
         page.cut(|_| 0);
         page
     }
@@ -298,6 +387,6 @@ impl RecordPage {
     /// The keyset after which the next page begins; `None` on the last page.
     pub fn next(&self) -> Option<Keyset> {
         let last = self.docs.len().checked_sub(1).filter(|_| self.more)?;
-        Some(Keyset { value: self.values[last], id: self.docs[last].id })
+        Some(Keyset { values: self.values[last], id: self.docs[last].id })
     }
 }

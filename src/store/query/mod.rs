@@ -5,9 +5,12 @@ pub mod aggregate;
 pub mod counterpart;
 pub mod filter;
 pub mod find_path;
+pub mod former;
 pub mod history;
+mod keyset;
 pub mod list;
 pub mod meeting_candidates;
+pub mod question;
 pub mod search;
 
 use std::time::Duration;

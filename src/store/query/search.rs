@@ -1,36 +1,38 @@
-//! Full-text search: the words that articles are indexed by, the condition and the rank of a search, and the
-//! highlighted matches in texts.
+//! The words that articles, meetings and participants are searched by. [`question`](super::question) searches.
 
 use std::collections::HashMap;
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::BoundedQuery;
 use crate::{
     model::{
         article::{TextHash, may_store_text, parse_text_hash},
-        query::search::{END, MAX_BYTES, START, SearchQuery, fold},
+        query::search::WordVector,
     },
-    pb::Article,
+    pb::{Account, Article, Meeting, Participant},
     store::{
         StoreError, Tx,
         write::{PutArticle, provenance::Attributed},
     },
 };
 
-/// Folded titles and texts, one entry per article; `None` for an article whose words do not change.
-#[derive(Default)]
-pub(in crate::store) struct SearchColumns {
-    pub titles: Vec<Option<String>>,
-    pub texts: Vec<Option<String>>,
+/// The words of records, one entry per record: the inputs of the SQL function `search_vector`.
+#[derive(Debug, Default)]
+pub(in crate::store) struct WordColumns {
+    /// `None` for a record whose words do not change.
+    pub literals: Vec<Option<String>>,
+    /// The words of titles whose stems are searched.
+    pub titles: Vec<String>,
+    /// The words of other texts whose stems are searched.
+    pub texts: Vec<String>,
 }
 
-impl SearchColumns {
+impl WordColumns {
     /// The words of new articles.
     pub fn of_new(articles: &[Attributed<'_, PutArticle>]) -> Self {
         let mut words = Self::default();
-        articles.iter().for_each(|article| words.push(&article.put.record, article.text.as_deref()));
+        articles.iter().for_each(|article| words.push_article(&article.put.record, article.text.as_deref()));
         words
     }
 
@@ -42,22 +44,53 @@ impl SearchColumns {
         let mut words = Self::default();
         for article in articles {
             if !changes_words(article) {
-                words.titles.push(None);
-                words.texts.push(None);
+                words.literals.push(None);
+                words.titles.push(String::new());
+                words.texts.push(String::new());
                 continue;
             }
             let stored = || texts.get(&shown_text(&article.put.record)?).map(String::as_str);
-            words.push(&article.put.record, article.text.as_deref().or_else(stored));
+            words.push_article(&article.put.record, article.text.as_deref().or_else(stored));
         }
         Ok(words)
     }
 
-    fn push(&mut self, article: &Article, text: Option<&str>) {
-        let title = fold(&article.title, MAX_BYTES);
-        self.texts.push(text.map(|text| fold(text, MAX_BYTES - title.len())));
-        self.titles.push(Some(title));
+    /// Adds an article with the text that it may show.
+    pub fn push_article(&mut self, article: &Article, text: Option<&str>) {
+        self.push(Some(&article.title), text);
+    }
+
+    /// Adds the own texts of a meeting.
+    pub fn push_meeting(&mut self, meeting: &Meeting) {
+        let account = meeting.account.as_ref();
+        let title = account.map(|account| account.title.as_str());
+        self.push(title, account.into_iter().flat_map(meeting_texts));
+    }
+
+    /// Adds the names of a participant.
+    pub fn push_participant(&mut self, participant: &Participant) {
+        let names = participant.names.iter().map(|name| name.text.as_str());
+        self.push(Some(&participant.display_name), names);
+    }
+
+    /// Adds a record with its title and its other texts.
+    pub fn push<'a>(&mut self, title: Option<&str>, texts: impl IntoIterator<Item = &'a str>) {
+        let mut vector = WordVector::default();
+        self.titles.push(title.map(|title| vector.add(title, true)).unwrap_or_default());
+        let texts: Vec<String> = texts.into_iter().map(|text| vector.add(text, false)).collect();
+        self.texts.push(texts.join(" "));
+        self.literals.push(Some(vector.into_literal()));
     }
 }
+
+/// The texts of a meeting beside its title: the summary and the topics.
+fn meeting_texts(account: &Account) -> impl Iterator<Item = &str> {
+    [&account.summary].into_iter().chain(&account.topics).map(String::as_str).filter(|text| !text.is_empty())
+}
+
+/// The language of the stems of the own texts of meetings. The contract has no language for these, and this is the
+/// default language of queries.
+pub const MEETING_LANGUAGE: &str = "en";
 
 /// The hash of the text that an article may show, if there is one.
 fn shown_text(article: &Article) -> Option<TextHash> {
@@ -87,72 +120,62 @@ pub(in crate::store) async fn reindex(tx: Tx<'_>, articles: &[(Uuid, &Article)])
     // One at a time: texts are large, and those of a whole batch may not fit into memory.
     for (id, article) in articles {
         let texts = bodies(&mut *tx, &shown_text(article).into_iter().collect::<Vec<_>>()).await?;
-        let mut words = SearchColumns::default();
-        words.push(article, texts.values().next().map(String::as_str));
-        sqlx::query(
-            "update article
-             set search = rebuilt.search
-             from (select search_article(language_code, $2, $3) as search from article where id = $1) as rebuilt
-             where article.id = $1
-               and article.search <> rebuilt.search",
-        )
-        .bind(id)
-        .bind(words.titles.pop().flatten())
-        .bind(words.texts.pop().flatten())
-        .execute(&mut *tx)
-        .await?;
+        let mut words = WordColumns::default();
+        words.push_article(article, texts.values().next().map(String::as_str));
+        let language = Some(article.language_code.as_str()).filter(|language| !language.is_empty());
+        rebuild(&mut *tx, "article", &[*id], &[language], words).await?;
     }
     Ok(())
 }
 
-/// Appends the condition that a row of this table matches the question.
-pub fn push_condition(query: &mut QueryBuilder<Postgres>, table: &'static str, question: &SearchQuery) {
-    query.push(table).push(".search @@ ");
-    push_question(query, question);
+/// Rebuilds the search column of these meetings.
+pub(in crate::store) async fn reindex_meetings(tx: Tx<'_>, meetings: &[(Uuid, &Meeting)]) -> Result<(), StoreError> {
+    let (mut ids, mut words) = (Vec::new(), WordColumns::default());
+    for (id, meeting) in meetings {
+        ids.push(*id);
+        words.push_meeting(meeting);
+    }
+    rebuild(tx, "meeting", &ids, &vec![Some(MEETING_LANGUAGE); ids.len()], words).await
 }
 
-/// Appends the rank of a row: a better match has a greater rank.
-pub fn push_rank(query: &mut QueryBuilder<Postgres>, table: &'static str, question: &SearchQuery) {
-    query.push("ts_rank(").push(table).push(".search, ");
-    push_question(query, question);
-    query.push(")");
+/// Rebuilds the search column of these participants.
+pub(in crate::store) async fn reindex_participants(
+    tx: Tx<'_>,
+    participants: &[(Uuid, &Participant)],
+) -> Result<(), StoreError> {
+    let (mut ids, mut words) = (Vec::new(), WordColumns::default());
+    for (id, participant) in participants {
+        ids.push(*id);
+        words.push_participant(participant);
+    }
+    rebuild(tx, "participant", &ids, &vec![None; ids.len()], words).await
 }
 
-fn push_question(query: &mut QueryBuilder<Postgres>, question: &SearchQuery) {
-    query.push("search_question(").push_bind(question.language.clone());
-    query.push(", ").push_bind(question.words.clone()).push(")");
-}
-
-/// A text in which matches are to be marked.
-#[derive(Debug, Clone, Copy)]
-pub struct HighlightSource<'a> {
-    pub text: &'a str,
-    /// The language of the text; may be empty.
-    pub language: &'a str,
-}
-
-/// The folded forms of each text with marks around the matches: once by whole words, and once by stems in the language
-/// of the text if it has a stemmer.
-///
-/// # Errors
-/// `OutOfTime` at the deadline, or the database fails.
-pub async fn marked(
-    bounded: &mut BoundedQuery,
-    question: &SearchQuery,
-    texts: &[HighlightSource<'_>],
-) -> Result<Vec<Vec<String>>, StoreError> {
-    let marked = sqlx::query_as(
-        "select ts_headline('pg_catalog.simple', source.words, search.question, $5),
-                ts_headline(search_config(source.language), source.words, search.question, $5)
-         from unnest($1::text[], $2::text[]) with ordinality as source (language, words, number)
-         cross join (select search_question($3, $4) as question) as search
-         order by source.number",
-    )
-    .bind(texts.iter().map(|source| source.language).collect::<Vec<_>>())
-    .bind(texts.iter().map(|source| fold(source.text, MAX_BYTES)).collect::<Vec<_>>())
-    .bind(&question.language)
-    .bind(&question.words)
-    .bind(format!("HighlightAll=true, StartSel={START}, StopSel={END}"));
-    let rows: Vec<(String, Option<String>)> = bounded.fetch_all(marked).await?;
-    Ok(rows.into_iter().map(|(words, stems)| [Some(words), stems].into_iter().flatten().collect()).collect())
+async fn rebuild(
+    tx: Tx<'_>,
+    table: &'static str,
+    ids: &[Uuid],
+    languages: &[Option<&str>],
+    words: WordColumns,
+) -> Result<(), StoreError> {
+    let statement = format!(
+        "update {table}
+         set search = rebuilt.search
+         from (
+             select input.id, search_vector(input.language_code, input.literal, input.title, input.words) as search
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
+                      as input (id, language_code, literal, title, words)
+         ) as rebuilt
+         where {table}.id = rebuilt.id
+           and {table}.search <> rebuilt.search"
+    );
+    sqlx::query(AssertSqlSafe(statement))
+        .bind(ids)
+        .bind(languages)
+        .bind(words.literals)
+        .bind(words.titles)
+        .bind(words.texts)
+        .execute(tx)
+        .await?;
+    Ok(())
 }

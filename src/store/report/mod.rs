@@ -223,7 +223,7 @@ pub async fn list(
 ) -> Result<RecordPage, StoreError> {
     // Also bounded by bytes: a report can be as large as a message, and a page of the largest would be gigabytes.
     let rows = sqlx::query_as(
-        "select id, contract, doc, 0::bigint as sort, found
+        "select id, contract, doc, 0::bigint as sort_1, 0::bigint as sort_2, 0::bigint as sort_3, found
          from (
              select id, contract, doc, count(*) over () as found,
                     sum(octet_length(doc)) over (order by id) - octet_length(doc) as bytes_before

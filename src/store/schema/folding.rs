@@ -1,8 +1,9 @@
 //! The version of letter folding ([`letters::VERSION`]) that made the stored search words, per collection. `reindex`
 //! rebuilds the words of an older version.
 //!
-//! Version 1 changes the words of articles and statements. Name keys (`model/text/names.rs`) are the same in versions 0
-//! and 1. A version that changes them must also rebuild those of participants, meetings and texts.
+//! Version 1 changes the words of articles and statements. Version 2 changes these again, and adds those of participants
+//! and meetings. Name keys (`model/text/names.rs`) are the same in all versions. A version that changes them must also
+//! rebuild those of participants, meetings and texts.
 
 use std::cmp::Ordering;
 

@@ -17,8 +17,13 @@ use crate::{
     model::resource::{Collection, Resource},
     pb::{Article, Meeting, Participant, Report},
     store::{
-        Doc, StoreError, account_index, meeting, participant, pool::batch_loader::BATCH_BYTES, query::search,
-        statement, write::columns::Columns,
+        Doc, StoreError,
+        account_index::{self, ParticipationTerms},
+        article, meeting, participant,
+        pool::batch_loader::BATCH_BYTES,
+        query::search,
+        statement,
+        write::columns::Columns,
     },
 };
 
@@ -151,6 +156,8 @@ async fn reindex_next(
     match (of, cause) {
         (Collection::Articles, Cause::Folding) => article_words(&mut tx, &docs).await?,
         (Collection::Reports, Cause::Folding) => statement_words(&mut tx, &docs).await?,
+        (Collection::Meetings, Cause::Folding) => meeting_words(&mut tx, &docs).await?,
+        (Collection::Participants, Cause::Folding) => participant_words(&mut tx, &docs).await?,
         (Collection::Meetings, _) => meetings(&mut tx, &docs).await?,
         (Collection::Articles, _) => articles(&mut tx, &docs).await?,
         (Collection::Reports, _) => reports(&mut tx, &docs).await?,
@@ -210,24 +217,34 @@ fn decode<R: Resource>(docs: &[Doc]) -> Result<(Vec<Uuid>, Vec<R>), StoreError> 
 
 async fn participants(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
     let (ids, records) = decode::<Participant>(docs)?;
-    participant::reindex(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
+    let participants: Vec<_> = ids.into_iter().zip(&records).collect();
+    participant::reindex(tx, &participants).await?;
+    search::reindex_participants(tx, &participants).await
 }
 
 async fn meetings(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
     let (ids, records) = decode::<Meeting>(docs)?;
-    meeting::derived(Columns::of("meeting", &ids)?, &records.iter().collect::<Vec<_>>())?.update(tx).await?;
+    let terms: Vec<ParticipationTerms> = records.iter().map(ParticipationTerms::of).collect();
+    let terms: Vec<&ParticipationTerms> = terms.iter().collect();
+    meeting::derived(Columns::of("meeting", &ids)?, &records.iter().collect::<Vec<_>>(), &terms)?.update(tx).await?;
     account_index::clear(tx, &ids).await?;
     // A write that changed a meeting's date while the statements of its reports were being rebuilt has missed them.
     statement::date(tx, &ids).await?;
-    account_index::index(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
+    account_index::index(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>(), &terms).await
 }
 
 async fn articles(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
     let (ids, records) = decode::<Article>(docs)?;
     let create_time = |article: &Article| crate::store::time(article.create_time.as_ref()).unwrap_or_default();
     let create_times: Vec<_> = records.iter().map(create_time).collect();
-    Columns::of("article", &ids)?.with("create_time", "timestamptz", create_times)?.update(&mut *tx).await?;
-    search::reindex(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
+    Columns::of("article", &ids)?
+        .with("create_time", "timestamptz", create_times)?
+        .with_arrays("terms", "bigint", records.iter().map(|article| Some(article::terms(article))))?
+        .update(&mut *tx)
+        .await?;
+    let articles: Vec<(Uuid, &Article)> = ids.into_iter().zip(&records).collect();
+    article::reindex_external_ids(&mut *tx, &articles).await?;
+    search::reindex(tx, &articles).await
 }
 
 async fn reports(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
@@ -238,6 +255,16 @@ async fn reports(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> 
 async fn article_words(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
     let (ids, records) = decode::<Article>(docs)?;
     search::reindex(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
+}
+
+async fn meeting_words(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
+    let (ids, records) = decode::<Meeting>(docs)?;
+    search::reindex_meetings(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
+}
+
+async fn participant_words(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {
+    let (ids, records) = decode::<Participant>(docs)?;
+    search::reindex_participants(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>()).await
 }
 
 async fn statement_words(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {

@@ -1,24 +1,29 @@
 //! Statements: a row for each statement of an active report, and index tables of speakers, regions and topics. Writes
 //! of reports insert, move and delete the rows; writes of meetings date them.
 
+mod aggregate;
+mod best;
+mod former;
 mod list;
+mod location;
 
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-pub use self::list::{StatementLocation, StatementPage, StatementPosition, StatementQuery, list, plan, sources};
+pub use self::aggregate::{StatementCount, StatementCountQuery, count, count_plan};
+pub use self::best::{BestStatement, best};
+pub use self::former::{
+    EVERY_STATEMENT, FormerStatement, FormerStatements, article_languages, searched, unchanged_reports,
+};
+pub use self::list::{StatementPage, StatementQuery, list, plan, sources};
+pub use self::location::{StatementLocation, StatementPosition};
 use super::{
     Doc, StoreError, Tx, change,
     write::{Put, provenance::Attributed},
 };
 use crate::{
-    model::{
-        query::search::{MAX_BYTES, fold},
-        report::meant_participant,
-        resource::Collection,
-        statement::speakers,
-    },
+    model::{query::search::WordVector, report::meant_participant, resource::Collection, statement::speakers},
     pb::{Account, Report, Statement, report::State},
 };
 
@@ -77,8 +82,10 @@ pub(super) async fn reindex_words(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Re
         "update statement
          set search = rebuilt.search
          from (
-             select statement.report, statement.number, search_words(statement.language_code, input.words) as search
-             from unnest($1::uuid[], $2::integer[], $3::text[]) as input (report, number, words)
+             select statement.report, statement.number,
+                    search_vector(statement.language_code, input.literal, '', input.words) as search
+             from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[])
+                      as input (report, number, literal, words)
              join statement
                  on statement.report = input.report
                 and statement.number = input.number
@@ -89,6 +96,7 @@ pub(super) async fn reindex_words(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Re
     )
     .bind(rows.reports)
     .bind(rows.numbers)
+    .bind(rows.literals)
     .bind(rows.words)
     .execute(tx)
     .await?;
@@ -176,10 +184,12 @@ async fn insert(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreErro
                                     sort_date, days, search)
              select input.report, input.number, input.meeting, input.article, input.speaker_kind, input.act,
                     input.quotation, coalesce(input.language_code, article.language_code), meeting.sort_date,
-                    meeting.days, search_words(coalesce(input.language_code, article.language_code), input.words)
+                    meeting.days,
+                    search_vector(coalesce(input.language_code, article.language_code), input.literal, '', input.words)
              from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::smallint[], $6::smallint[],
-                         $7::smallint[], $8::text[], $9::text[])
-                      as input (report, number, meeting, article, speaker_kind, act, quotation, language_code, words)
+                         $7::smallint[], $8::text[], $9::text[], $19::text[])
+                      as input (report, number, meeting, article, speaker_kind, act, quotation, language_code, words,
+                                literal)
              cross join lateral (select sort_date, days from meeting where id = input.meeting limit 1) as meeting
              cross join lateral (select language_code from article where id = input.article limit 1) as article
          ),
@@ -215,6 +225,7 @@ async fn insert(tx: Tx<'_>, reports: &[(Uuid, &Report)]) -> Result<(), StoreErro
     .bind(topics.values)
     .bind(topics.reports)
     .bind(topics.numbers)
+    .bind(rows.literals)
     .execute(tx)
     .await?;
     Ok(())
@@ -267,6 +278,7 @@ struct StatementColumns<'a> {
     quotations: Vec<Option<i16>>,
     languages: Vec<Option<&'a str>>,
     words: Vec<String>,
+    literals: Vec<String>,
 }
 
 impl<'a> StatementColumns<'a> {
@@ -284,7 +296,9 @@ impl<'a> StatementColumns<'a> {
                 rows.acts.push(set(statement.act));
                 rows.quotations.push(set(statement.quotation));
                 rows.languages.push(Some(statement.language_code.as_str()).filter(|code| !code.is_empty()));
-                rows.words.push(fold(&statement.text, MAX_BYTES));
+                let mut vector = WordVector::default();
+                rows.words.push(vector.add(&statement.text, false));
+                rows.literals.push(vector.into_literal());
             }
         }
         rows

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -39,13 +40,15 @@ pub struct WriteChanges<'a> {
 }
 
 impl<'a> WriteChanges<'a> {
-    /// The first names of the changed records, joined by commas.
-    fn names(&self) -> String {
+    /// The first names of the related record and the changed ones, joined by commas.
+    fn names(&self, related: Option<(Collection, Uuid)>) -> String {
+        let changed = self.entries.iter().map(|entry| (entry.collection, entry.id));
+        let related = related.filter(|related| changed.clone().all(|changed| changed != *related));
         let mut names = String::new();
-        for (index, entry) in self.entries.iter().take(MAX_NAMES).enumerate() {
+        for (index, (collection, id)) in related.into_iter().chain(changed).take(MAX_NAMES).enumerate() {
             let separator = if index == 0 { "" } else { "," };
             // Writing to a string does not fail.
-            let _ = write!(names, "{separator}{}/{}", entry.collection.as_str(), entry.id.hyphenated());
+            let _ = write!(names, "{separator}{}/{}", collection.as_str(), id.hyphenated());
         }
         names
     }
@@ -58,7 +61,7 @@ impl<'a> WriteChanges<'a> {
             principal: origin.principal.to_string(),
             peer: origin.peer.map(|address| address.to_canonical().to_string()).unwrap_or_default(),
             method: origin.method.to_owned(),
-            names: self.names(),
+            names: self.names(origin.related),
             outcome: if self.entries.is_empty() { "UNCHANGED" } else { "OK" }.to_owned(),
             request_id: request_id.to_owned(),
             count: 1,
@@ -96,7 +99,8 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<(Appended
 
     let (mut events, reasons): (Vec<_>, Vec<_>) = writes.iter().filter_map(WriteChanges::event).unzip();
     let column = |of: fn(&NewEvent) -> &str| events.iter().map(of).collect::<Vec<_>>();
-    let (epoch, head, is_judged, is_synchronous, command): (String, i64, bool, bool, String) = sqlx::query_as(AssertSqlSafe(format!(
+    type Row = (String, i64, bool, bool, String, Option<DateTime<Utc>>);
+    let (epoch, head, is_judged, is_synchronous, command, read_time): Row = sqlx::query_as(AssertSqlSafe(format!(
         "with head as (
              select greatest(coalesce(max(position), 0), (select floor from feed)) as position,
                     greatest(clock_timestamp(), (select time from change order by position desc limit 1)) as time
@@ -120,7 +124,7 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<(Appended
                       as event (principal, peer, method, names, reason, outcome, request_id)
          )
          select feed.epoch, head.position, {IS_JUDGED} and feed.synchronous = {IS_SYNCHRONOUS}, {IS_SYNCHRONOUS},
-                'database/' || session_user
+                'database/' || session_user, feed.read_time
          from feed, head"
     )))
     .bind(collections)
@@ -146,7 +150,8 @@ pub async fn append(tx: Tx<'_>, writes: &[WriteChanges<'_>]) -> Result<(Appended
         number += write.entries.len() as i64;
         number
     });
-    let appended = Appended { epoch: epoch.into(), head, numbers: numbers.collect(), is_judged, is_synchronous };
+    let appended =
+        Appended { epoch: epoch.into(), head, numbers: numbers.collect(), is_judged, is_synchronous, read_time };
     for event in events.iter_mut().filter(|event| event.principal.is_empty()) {
         event.principal.clone_from(&command);
     }

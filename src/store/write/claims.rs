@@ -2,10 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::{Claim, Write, reference};
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+use uuid::Uuid;
+
+use super::{Claim, Write, provenance::Puts, reference};
 use crate::{
-    model::resource::Collection,
-    store::{article, participant},
+    model::resource::{Collection, Resource},
+    store::{self, article, meeting, participant},
 };
 
 impl Write {
@@ -33,7 +37,10 @@ impl Write {
             claims.extend(article.map(|article| Claim::Content(article, report.record.content_hash.clone())));
         }
         claims.extend(self.meeting_searches.iter().flat_map(|search| search.key.claims()));
-        claims.extend(self.meetings.iter().map(|meeting| Claim::Record(Collection::Meetings, meeting.id)));
+        for meeting in &self.meetings {
+            claims.push(Claim::Record(Collection::Meetings, meeting.id));
+            claims.extend(meeting::external_id_claims(meeting));
+        }
         claims
     }
 
@@ -42,6 +49,22 @@ impl Write {
         let is_lost = |claim: &Claim| lost.contains(claim);
         let shared = reference::shared_claims(self).into_iter().chain(self.groups.map(Claim::Groups));
         self.claims().iter().any(is_lost) || shared.into_iter().any(|claim| is_lost(&claim))
+    }
+
+    /// The claims on the records whose next revisions are not later than `time`.
+    pub fn claims_until(&self, time: DateTime<Utc>) -> impl Iterator<Item = Claim> {
+        fn written<'a, P: Puts + 'a>(puts: &'a [P]) -> impl Iterator<Item = (Collection, Uuid, Option<&'a Timestamp>)>
+        where
+            P::Record: 'a,
+        {
+            puts.iter().map(|put| (P::Record::COLLECTION, put.put().id, put.put().record.update_time()))
+        }
+        let written = written(&self.participants)
+            .chain(written(&self.articles))
+            .chain(written(&self.reports))
+            .chain(written(&self.meetings));
+        let until = written.filter(move |(.., update_time)| store::time(*update_time) <= Some(time));
+        until.map(|(of, id, _)| Claim::Record(of, id))
     }
 
     /// The name keys that participants of this write get or had. A later write of the same batch that relies on

@@ -31,6 +31,18 @@ impl Columns {
         Ok(self.input(name, type_name, values)?.expression(name, format!("input.{name}")))
     }
 
+    /// Adds a column of arrays of numbers with elements of this PostgreSQL type; `None` is null.
+    pub fn with_arrays(
+        self,
+        name: &'static str,
+        element: &'static str,
+        values: impl Iterator<Item = Option<Vec<i64>>>,
+    ) -> Result<Self, StoreError> {
+        let values: Vec<Option<String>> =
+            values.map(|numbers| numbers.map(|numbers| array_literal(&numbers))).collect();
+        Ok(self.input(name, "text", values)?.expression(name, format!("input.{name}::{element}[]")))
+    }
+
     /// Adds input values that no column stores, of this PostgreSQL type. Expressions read them as `input.<name>`.
     pub fn input<'q, T>(
         mut self,
@@ -93,4 +105,10 @@ impl Columns {
         let names: Vec<&str> = self.inputs.iter().map(|(name, _)| *name).collect();
         format!("unnest({}) as input ({})", arrays.join(", "), names.join(", "))
     }
+}
+
+/// The numbers as PostgreSQL writes an array. PostgreSQL cannot unnest arrays of arrays of several lengths.
+pub(in crate::store) fn array_literal(numbers: &[i64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
+    format!("{{{}}}", numbers.join(","))
 }

@@ -12,10 +12,13 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::{Instant, timeout};
 
 use super::{
-    BatchOutcome, Claim, Write, append, idempotency, meeting_search, provenance::attributed, reference, settle_queue,
+    BatchOutcome, Claim, Write, append, clock, idempotency, meeting_search, provenance::attributed, reference,
+    settle_queue,
 };
 use crate::store::{
-    BATCH_TIMEOUT, StoreError, Tx, article, article_text,
+    BATCH_TIMEOUT, StoreError, Tx, article,
+    article_copies::near,
+    article_text,
     change::{self, Position},
     epoch::{self, KnownHead},
     meeting, participant, report, statement,
@@ -38,6 +41,10 @@ pub async fn commit(pool: &PgPool, batch: &[&Write], known: &KnownHead) -> Resul
 }
 
 async fn commit_in_time(pool: &PgPool, batch: &[&Write], known: &KnownHead) -> Result<BatchOutcome, StoreError> {
+    // Folding the names of a large account takes long: before the transaction, which others wait for.
+    for meeting in batch.iter().flat_map(|write| &write.meetings) {
+        meeting.terms();
+    }
     let mut connection = pool.acquire().await?;
     let committed = commit_on(&mut connection, batch, known).await;
     if matches!(committed, Err(StoreError::ReadOnly(_))) {
@@ -63,9 +70,11 @@ async fn commit_on(
     let articles = attributed(batch, |write| &write.articles);
     let reports = attributed(batch, |write| &write.reports);
     let meetings = attributed(batch, |write| &write.meetings);
+    let former_texts = near::former_keys(&mut tx, batch.iter().flat_map(|write| &write.articles)).await?;
     article_text::insert(&mut tx, &articles).await?;
     article_text::erase(&mut tx, &articles).await?;
     article::update(&mut tx, &articles).await?;
+    article::index_external_ids(&mut tx, &articles).await?;
     participant::update(&mut tx, &participants).await?;
     participant::index(&mut tx, &participants).await?;
     report::update(&mut tx, &reports).await?;
@@ -91,8 +100,19 @@ async fn commit_on(
         tx.rollback().await?;
         return Ok(BatchOutcome::Lost(lost));
     }
-    let is_unsettled = settle_queue::enqueue(&mut tx, batch).await?;
+    let articles = batch.iter().flat_map(|write| &write.articles);
+    let has_new_text = near::update(&mut tx, articles, &former_texts).await?;
+    let is_unsettled = settle_queue::enqueue(&mut tx, batch).await? || has_new_text;
     let (appended, events) = append::append(&mut tx, &changes).await?;
+    if let Some(read_time) = appended.read_time {
+        lost.extend(batch.iter().flat_map(|write| write.claims_until(read_time)));
+        if !lost.is_empty() {
+            // The writes are prepared again, with a later time.
+            clock::raise(read_time);
+            tx.rollback().await?;
+            return Ok(BatchOutcome::Lost(lost));
+        }
+    }
     let epoch = epoch::judge_appended(&mut tx, known, &appended).await?;
     let started = Instant::now();
     tx.commit().await.map_err(StoreError::of_commit)?;
@@ -145,6 +165,7 @@ async fn claim(tx: Tx<'_>, batch: &[&Write]) -> Result<HashSet<Claim>, StoreErro
     let mut meetings = attributed(batch, |write| &write.meetings);
     meetings.sort_by_key(|meeting| meeting.id);
     meeting::claim(tx, &meetings, &mut lost).await?;
+    meeting::claim_external_ids(tx, &meetings, &mut lost).await?;
 
     let mut reports = attributed(batch, |write| &write.reports);
     reports

@@ -8,6 +8,7 @@
 
 pub mod append;
 pub mod claims;
+pub mod clock;
 pub mod columns;
 pub mod commit;
 pub mod idempotency;
@@ -17,19 +18,21 @@ pub mod reference;
 pub mod revision;
 pub mod settle_queue;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::OnceLock};
 
 use chrono::NaiveDate;
 use uuid::Uuid;
 
 use self::meeting_search::MeetingSearch;
 use super::{
+    account_index::ParticipationTerms,
     change,
     origin::{NewEvent, Origin},
 };
 use crate::{
     model::{
         article::TextHash,
+        participant::{PersonFacts, Persons},
         report::Aliases,
         resource::{Collection, Resource},
     },
@@ -63,6 +66,8 @@ pub struct Write {
     pub groups: Option<i64>,
     /// The aliases among the participants that its new reports name, with which its meetings were settled.
     pub aliases: Aliases,
+    /// The facts about participants with which its meetings were settled.
+    pub persons: Persons,
     /// Articles that this write relies on, with the revision that was read, besides those that its new reports cite.
     pub read_articles: Vec<(Uuid, i64)>,
     /// The searches for meetings of the same event that this write relies on.
@@ -103,8 +108,20 @@ pub struct Put<R> {
     /// For a settled meeting: the participants that its reports name and that a ruling keeps out of its account. `None`
     /// if the meeting was not settled: the stored ones stay.
     pub left_out: Option<Vec<Uuid>>,
+    /// For a settled meeting: the participants that its account names and to which no report or ruling refers: the
+    /// persons of aliases.
+    pub unreported: Vec<Uuid>,
     /// For a settled meeting: the version of the groups of copies when its reports were read.
     pub settled_at: Option<i64>,
+    /// For a meeting: the terms of its participations. They are made before the transaction.
+    terms: OnceLock<ParticipationTerms>,
+}
+
+impl Put<Meeting> {
+    /// The terms of the participations.
+    pub(in crate::store) fn terms(&self) -> &ParticipationTerms {
+        self.terms.get_or_init(|| ParticipationTerms::of(&self.record))
+    }
 }
 
 impl<R: Resource> Put<R> {
@@ -117,7 +134,9 @@ impl<R: Resource> Put<R> {
             replaces: None,
             kind: change::Kind::Created,
             left_out: None,
+            unreported: Vec::new(),
             settled_at: None,
+            terms: OnceLock::new(),
         }
     }
 
@@ -130,7 +149,9 @@ impl<R: Resource> Put<R> {
             record,
             kind,
             left_out: None,
+            unreported: Vec::new(),
             settled_at: None,
+            terms: OnceLock::new(),
         }
     }
 
@@ -186,8 +207,15 @@ impl PutParticipant {
     }
 
     /// True if the participant is settled as another one than before, so that its meetings must be settled again.
-    pub(super) fn changes_person(&self) -> bool {
+    pub fn changes_person(&self) -> bool {
         self.former.as_ref().is_some_and(|former| former.merged_into != self.put.record.merged_into)
+    }
+
+    /// True if the meetings of the participant must be settled again: it is settled as another one, or a fact that
+    /// settling reads has changed.
+    pub fn affects_settling(&self) -> bool {
+        let facts = |former: &Participant| PersonFacts::of(former) != PersonFacts::of(&self.put.record);
+        self.changes_person() || self.former.as_ref().is_some_and(facts)
     }
 }
 
@@ -200,6 +228,8 @@ pub enum Claim {
     Uri(String),
     /// No other participant has the external id, by scheme and value.
     ExternalId(String, String),
+    /// No other live meeting has the external id, by scheme and value.
+    MeetingId(String, String),
     /// No participant has the name key.
     Name(String),
     /// A record does not exist yet, or still has the revision that was read.
@@ -216,8 +246,11 @@ pub enum Claim {
     Unreferenced(Collection, Uuid),
     /// The groups of copies still have this version.
     Groups(i64),
-    /// A participant that a new report names is still settled as the same one.
+    /// A participant that a new report or a binding names is still settled as the same one, and the person of an alias
+    /// stands for itself.
     Person(Uuid),
+    /// No other participant has the new alias as its person.
+    Alias(Uuid),
 }
 
 impl Write {

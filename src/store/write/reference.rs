@@ -9,9 +9,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use sqlx::{AssertSqlSafe, PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::{Claim, Write};
+use super::{Claim, PutParticipant, Write};
 use crate::{
     model::{
+        participant::PersonFacts,
         report::{participants, referenced_participants},
         resource::{Collection, Deletable},
     },
@@ -44,6 +45,7 @@ pub(in crate::store) fn shared_claims(write: &Write) -> BTreeSet<Claim> {
     let named = active_reports().flat_map(|report| referenced_participants(&report.record));
     claims.extend(named.map(|id| Claim::Live(Collection::Participants, id)));
     claims.extend(persons(write).map(|(id, _)| Claim::Person(id)));
+    claims.extend(new_aliases(write).map(|participant| Claim::Alias(participant.put.id)));
 
     // The write has exclusive claims on the records that it writes itself.
     for participant in &write.participants {
@@ -81,8 +83,13 @@ pub(in crate::store) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut Has
 
     if !referenced.is_empty() {
         let (cited, revisions) = cited_articles(batch);
-        let persons: BTreeSet<(Uuid, Option<Uuid>)> = batch.iter().flat_map(|write| persons(write)).collect();
-        let (named, settled_as): (Vec<Uuid>, Vec<Option<Uuid>>) = persons.into_iter().unzip();
+        let persons: BTreeSet<(Uuid, SettledAs)> = batch.iter().flat_map(|write| persons(write)).collect();
+        let (named, persons): (Vec<Uuid>, Vec<SettledAs>) = persons.into_iter().unzip();
+        let regions: Vec<Option<&str>> =
+            persons.iter().map(|(_, facts)| facts.map(|facts| facts.region_code.as_str())).collect();
+        // The contract has few kinds: the cast cannot overflow.
+        let kinds: Vec<Option<i16>> = persons.iter().map(|(_, facts)| facts.map(|facts| facts.kind as i16)).collect();
+        let settled_as: Vec<Option<Uuid>> = persons.iter().map(|(person, _)| *person).collect();
         let invalid: Vec<(i16, Uuid)> = sqlx::query_as(
             "select 1::smallint, id
              from participant
@@ -100,9 +107,13 @@ pub(in crate::store) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut Has
              where article.revision <> cited.revision
              union all
              select 0::smallint, named.id
-             from unnest($5::uuid[], $6::uuid[]) as named (id, settled_as)
+             from unnest($5::uuid[], $6::uuid[], $7::text[], $8::smallint[])
+                      as named (id, settled_as, region_code, kind)
              join participant on participant.id = named.id
-             where participant.merged_into is distinct from named.settled_as",
+             join participant as person on person.id = coalesce(participant.merged_into, participant.id)
+             where participant.merged_into is distinct from named.settled_as
+                or person.kind <> named.kind
+                or coalesce(person.region_code, '') <> named.region_code",
         )
         .bind(referenced.remove(&Collection::Participants).unwrap_or_default())
         .bind(referenced.remove(&Collection::Articles).unwrap_or_default())
@@ -110,6 +121,8 @@ pub(in crate::store) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut Has
         .bind(revisions)
         .bind(named)
         .bind(settled_as)
+        .bind(regions)
+        .bind(kinds)
         .fetch_all(&mut *tx)
         .await?;
         lost.extend(invalid.into_iter().map(|(of, id)| match Collection::try_from(of) {
@@ -117,6 +130,7 @@ pub(in crate::store) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut Has
             Err(()) => Claim::Person(id),
         }));
     }
+    check_aliases(&mut *tx, batch, lost).await?;
     for (of, ids) in deleted {
         let referrers = find_referrers(&mut *tx, of, &ids, 1).await?;
         lost.extend(referrers.into_iter().map(|(id, _)| Claim::Unreferenced(of, id)));
@@ -124,12 +138,53 @@ pub(in crate::store) async fn check(tx: Tx<'_>, batch: &[&Write], lost: &mut Has
     check_ancestry(tx, batch, lost).await
 }
 
-/// The participants that the new reports of a write name, each with the one that it was settled as: `None` for one that
-/// stands for itself.
-fn persons(write: &Write) -> impl Iterator<Item = (Uuid, Option<Uuid>)> {
+/// The one that a participant was settled as, `None` for one that stands for itself, and the facts that were known of it,
+/// `None` if settling did not read them.
+type SettledAs<'a> = (Option<Uuid>, Option<&'a PersonFacts>);
+
+/// The participants that the new reports and bindings of a write name, each with the one that it was settled as. The
+/// persons of its new aliases stand for themselves.
+fn persons(write: &Write) -> impl Iterator<Item = (Uuid, SettledAs<'_>)> {
     let new = write.reports.iter().filter(|report| report.replaces.is_none());
     let named = new.filter_map(|report| report.record.account.as_ref()).flat_map(participants);
-    named.map(|id| (id, write.aliases.get(&id).copied()))
+    let bound = write.reports.iter().filter(|report| report.kind == change::Kind::Bound);
+    let named = named.chain(bound.flat_map(|report| referenced_participants(&report.record)));
+    let is_own = |id: &Uuid| write.participants.iter().any(|participant| participant.put.id == *id);
+    let into = new_aliases(write).filter_map(|alias| Collection::Participants.id(&alias.put.record.merged_into));
+    let into = into.filter(move |id| !is_own(id)).map(|id| (id, (None, None)));
+    let settled = |id: Uuid| {
+        let alias_of = write.aliases.get(&id).copied();
+        (id, (alias_of, write.persons.get(&alias_of.unwrap_or(id))))
+    };
+    named.map(settled).chain(into)
+}
+
+/// The participants that a write settles as another person than before.
+fn new_aliases(write: &Write) -> impl Iterator<Item = &PutParticipant> {
+    let participants = write.participants.iter().filter(|participant| participant.changes_person());
+    participants.filter(|participant| !participant.put.record.merged_into.is_empty())
+}
+
+/// Adds the claims of new aliases that are the person of another participant to `lost`. Participants that the batch
+/// settles so have lost their own claim on the person.
+async fn check_aliases(tx: Tx<'_>, batch: &[&Write], lost: &mut HashSet<Claim>) -> Result<(), StoreError> {
+    let new: Vec<Uuid> = batch.iter().flat_map(|write| new_aliases(write)).map(|alias| alias.put.id).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let persons: Vec<Uuid> = sqlx::query_scalar(
+        "select distinct merged_into
+         from participant
+         where merged_into = any($1)
+           and delete_time is null
+           and id <> all($2)",
+    )
+    .bind(&new)
+    .bind(&new)
+    .fetch_all(tx)
+    .await?;
+    lost.extend(persons.into_iter().map(Claim::Alias));
+    Ok(())
 }
 
 /// The articles that a write relies on, each with the revision that was read, and those of new reports, each with the

@@ -150,11 +150,12 @@ pub(in crate::store) async fn enqueue(tx: Tx<'_>, batch: &[&Write]) -> Result<bo
     let resettled: Vec<Uuid> = articles()
         .filter(|article| article.former.as_ref().is_some_and(|former| affects_settling(former, &article.put.record)))
         .map(|article| article.put.id)
+        .chain(with_stale_evidence(batch))
         .collect();
     let resolved: Vec<Uuid> = batch
         .iter()
         .flat_map(|write| &write.participants)
-        .filter(|participant| participant.changes_person())
+        .filter(|participant| participant.affects_settling())
         .map(|participant| participant.put.id)
         .collect();
     if placed.is_empty() && seeds.is_empty() && resettled.is_empty() && resolved.is_empty() {
@@ -204,6 +205,34 @@ pub(in crate::store) async fn enqueue(tx: Tx<'_>, batch: &[&Write]) -> Result<bo
     Ok(enqueued.rows_affected() > 0)
 }
 
+/// The meetings with active reports of these articles, and those that these participants take part in, in the order of
+/// ids.
+///
+/// # Errors
+/// The database fails.
+pub async fn affected_meetings(
+    pool: &PgPool,
+    articles: &[Uuid],
+    participants: &[Uuid],
+) -> Result<Vec<Uuid>, StoreError> {
+    let meetings = sqlx::query_scalar(
+        "select meeting
+         from report
+         where article = any($1)
+           and retract_time is null
+         union
+         select meeting
+         from meeting_participant
+         where participant = any($2)
+         order by meeting",
+    )
+    .bind(articles)
+    .bind(participants)
+    .fetch_all(pool)
+    .await?;
+    Ok(meetings)
+}
+
 async fn mark_batch_settled(tx: Tx<'_>, batch: &[&Write]) -> Result<(), StoreError> {
     let tasks: Vec<SettleTask> = batch.iter().filter_map(|write| write.settles).collect();
     if tasks.is_empty() {
@@ -223,6 +252,14 @@ async fn mark_batch_settled(tx: Tx<'_>, batch: &[&Write]) -> Result<(), StoreErr
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// The articles with reports whose evidence the same write marks or unmarks as stale: the coverage of their meetings
+/// depends on it.
+fn with_stale_evidence(batch: &[&Write]) -> impl Iterator<Item = Uuid> {
+    let with_reports = batch.iter().filter(|write| !write.reports.is_empty());
+    let articles = with_reports.flat_map(|write| &write.articles).filter(|article| article.compared.is_some());
+    articles.map(|article| article.put.id)
 }
 
 /// True if an article joins a group of copies or changes its origin, so that its neighbours may have another origin.

@@ -1,6 +1,8 @@
 //! Rules on an account that span several fields.
 
-use readout::pb::{Account, CreateMeetingRequest, Date, DateSpan, ErrorReason, TimeOfDay, participation::Role};
+use readout::pb::{
+    Account, CreateMeetingRequest, Date, DateSpan, ErrorReason, TimeOfDay, date_span::Extent, participation::Role,
+};
 use tonic::Code;
 
 use super::{base, world::World};
@@ -206,8 +208,46 @@ async fn a_one_day_span_whose_end_time_precedes_its_start_time_is_refused() {
 }
 
 #[tokio::test]
+async fn an_event_some_time_within_a_span_needs_several_days_and_no_time() {
+    fn within(account: &mut Account) -> &mut DateSpan {
+        let span = span(account);
+        (span.start_time, span.end_time) = (None, None);
+        span.set_extent(Extent::SometimeWithin);
+        span
+    }
+    assert_refused_fields(&[
+        (|a| drop(within(a).clone()), &[]),
+        (|a| (within(a).start, within(a).end) = (day(2020, 8, 0), None), &[]),
+        (|a| within(a).end = None, &["date.extent"]),
+        (|a| within(a).end = within(a).start, &["date.extent"]),
+        (|a| (within(a).start, within(a).end) = (None, None), &["date.extent"]),
+        (|a| within(a).start_time = hour(10), &["date.start_time"]),
+        (|a| within(a).end_time = hour(10), &["date.end_time"]),
+        (|a| span(a).set_extent(Extent::Throughout), &[]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_time_of_24_hours_is_the_end_of_the_day_and_no_later() {
+    assert_refused_fields(&[
+        (|a| span(a).end_time = hour(24), &[]),
+        (|a| (span(a).end, span(a).end_time) = (None, hour(24)), &[]),
+        (|a| span(a).end_time = Some(TimeOfDay { hours: 24, minutes: 30, ..Default::default() }), &["date.end_time"]),
+        (|a| span(a).end_time = Some(TimeOfDay { hours: 24, nanos: 1, ..Default::default() }), &["date.end_time"]),
+        (|a| span(a).end_time = hour(25), &["date.end_time"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn codes_and_dates_at_the_edge_of_their_range_are_accepted() {
     assert_refused_fields(&[
+        (|a| a.participations[2].region_code = "YU".into(), &[]),
+        (|a| a.participations[2].region_code = "UN".into(), &[]),
+        (|a| span(a).time_zone = "Z".into(), &[]),
+        (|a| span(a).time_zone = "+14:00".into(), &[]),
+        (|a| span(a).time_zone = "-12:00".into(), &[]),
         (|a| a.place.as_mut().unwrap().region_code = "XK".into(), &[]),
         (|a| a.place.as_mut().unwrap().region_code.clear(), &[]),
         (|a| a.participations[2].region_code = "TW".into(), &[]),

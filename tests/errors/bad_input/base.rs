@@ -6,8 +6,15 @@
 use std::collections::BTreeMap;
 
 use readout::pb::{
-    account::*, date_span::Basis, extractor, ingest_story_request::MeetingMatching, meeting::Review, outcome,
-    participant, report::Prominence, *,
+    account::*,
+    date_span::{Basis, Extent},
+    evidence::Match,
+    extractor,
+    ingest_story_request::MeetingMatching,
+    meeting::Review,
+    outcome, participant,
+    report::Prominence,
+    *,
 };
 
 use super::world::{TEXT, World};
@@ -33,6 +40,7 @@ fn span() -> Option<DateSpan> {
         approximate: true,
         basis: Basis::Stated.into(),
         literal: "on August 24".into(),
+        extent: Extent::Throughout.into(),
     })
 }
 
@@ -101,6 +109,10 @@ pub fn participant(world: &World) -> Option<Participant> {
     })
 }
 
+fn external_id(value: &str) -> Option<ExternalId> {
+    Some(ExternalId { scheme: "register".into(), value: value.into() })
+}
+
 pub fn account(world: &World, title: &str) -> Option<Account> {
     use participation::{Presence, Role};
     let head = Participation {
@@ -126,6 +138,7 @@ pub fn account(world: &World, title: &str) -> Option<Account> {
         region_code: "RU".into(),
         delegation: "delegation".into(),
         on_behalf_of: "head".into(),
+        participant_kind: 0,
     };
     let delegation = Delegation {
         id: "delegation".into(),
@@ -182,16 +195,29 @@ pub fn account(world: &World, title: &str) -> Option<Account> {
             date: span(),
             ..Default::default()
         }],
-        links: vec![Link {
-            kind: link::Kind::PartOf.into(),
-            meeting: format!("meetings/{UUID}"),
-            ..Default::default()
-        }],
+        links: vec![
+            Link { kind: link::Kind::PartOf.into(), meeting: format!("meetings/{UUID}"), ..Default::default() },
+            Link { kind: link::Kind::Precedes.into(), external_id: external_id("2"), ..Default::default() },
+        ],
+        external_ids: external_id("1").into_iter().collect(),
+        stops: vec![Stop { place: place(), date: span() }],
+        visit_type: VisitType::Working.into(),
     })
 }
 
 pub fn evidence() -> Vec<Evidence> {
-    vec![Evidence { field: "title".into(), quote: TEXT[6..].into(), start: 6, end: TEXT.len() as i32, stale: false }]
+    let ((prefix, quote), suffix) = (TEXT.split_at(6), "Baku.");
+    let quote = quote.strip_suffix(suffix).unwrap_or(quote);
+    vec![Evidence {
+        field: "title".into(),
+        quote: quote.into(),
+        start: 6,
+        end: (6 + quote.len()) as i32,
+        stale: false,
+        r#match: Match::Unspecified.into(),
+        prefix: prefix.into(),
+        suffix: suffix.into(),
+    }]
 }
 
 pub fn extractor() -> Option<Extractor> {
@@ -199,9 +225,16 @@ pub fn extractor() -> Option<Extractor> {
 }
 
 pub fn story(world: &World) -> Option<Story> {
-    let report = |key: &str| StoryReport { key: key.into(), account: account(world, key), ..Default::default() };
+    let report = |key: &str| StoryReport {
+        key: key.into(),
+        account: account(world, key),
+        evidence: evidence(),
+        ..Default::default()
+    };
     let mut first = report("first");
     if let Some(account) = &mut first.account {
+        let head = account.participations.iter_mut().find(|participation| participation.id == "head");
+        head.expect("the head").participant_kind = participant::Kind::Person.into();
         for key in ["given", "new"] {
             let participation = Participation { id: key.into(), participant: format!("#{key}"), ..Default::default() };
             account.participations.insert(0, participation);
@@ -221,12 +254,7 @@ pub fn story(world: &World) -> Option<Story> {
         reports: vec![
             first,
             report("second"),
-            StoryReport {
-                meeting: world.meetings[0].clone(),
-                prominence: Prominence::Lead.into(),
-                evidence: evidence(),
-                ..report("third")
-            },
+            StoryReport { meeting: world.meetings[0].clone(), prominence: Prominence::Lead.into(), ..report("third") },
         ],
         extractor: extractor(),
     })
@@ -240,6 +268,8 @@ pub fn ingest(world: &World) -> IngestStoryRequest {
         allow_update: true,
         participant_matching: ParticipantMatching::None.into(),
         meeting_matching: MeetingMatching::Same.into(),
+        offset_encoding: OffsetEncoding::Byte.into(),
+        require_evidence: vec!["title".into()],
     }
 }
 
@@ -260,6 +290,7 @@ pub fn create_meeting(world: &World) -> CreateMeetingRequest {
         prominence: Prominence::Lead.into(),
         extractor: extractor(),
         report_id: UUID.into(),
+        offset_encoding: OffsetEncoding::Utf16.into(),
     }
 }
 
@@ -281,6 +312,7 @@ pub fn add_report(world: &World) -> AddReportRequest {
         validate_only: true,
         allow_missing: true,
         meeting_labels: labels(),
+        offset_encoding: OffsetEncoding::CodePoint.into(),
     }
 }
 

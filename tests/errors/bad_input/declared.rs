@@ -44,9 +44,14 @@ fn consequences(case: &Case) -> &'static [&'static str] {
         // A list is lengthened by repeating a name, which then violates uniqueness too.
         "sources" => &["sources[]"],
         "reports" => &["reports[]"],
+        // It is lengthened by paths that are no fields of an account.
+        "require_evidence" => &["require_evidence[]"],
         // Evidence needs an account with the field, an article text, and offsets within the text.
         "account" => &["evidence[].field"],
-        "evidence[].start" | "evidence[].end" | "story.article" | "story.article.text" => &["evidence[].quote"],
+        "story.article.text" => &["evidence[].quote", "evidence[].start", "evidence[].end"],
+        "evidence[].start" | "evidence[].end" | "evidence[].prefix" | "evidence[].suffix" | "story.article" => {
+            &["evidence[].quote"]
+        }
         _ => &[],
     }
 }

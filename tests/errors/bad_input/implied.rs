@@ -22,10 +22,14 @@ pub fn field(field: &FieldDescriptor, value: &Value) -> Vec<Broken> {
         (Kind::String, text) => {
             let mut all = vec![broken("", with_nul(text), NUL)];
             let (codes, says): (&[&str], _) = match field.name() {
-                "region_code" => (&["ZZ", "az", "A", "AZE", "A1", "UK", "EU"], "ISO 3166-1"),
-                "language_code" | "query_language" => (&["e", "en_GB", "english-languages", "-", "az-"], "BCP 47"),
+                "region_code" => (&["ZZ", "az", "A", "AZE", "A1", "UK", "FX", "YUG"], "ISO 3166"),
+                "language_code" => (&["e", "en_GB", "english-languages", "-", "az-"], "BCP 47"),
+                "query_language" => (&["e", "en_GB", "english-languages", "-", "az-", "klingon", "xx"], "BCP 47"),
                 "query" => (&[MANY_WORDS], "at most 100 words"),
-                "time_zone" => (&["Mars/Olympus", "+04:00", "asia/baku ", "GMT+25"], "IANA time zone"),
+                "time_zone" => (
+                    &["Mars/Olympus", "+25:00", "+4", "-12:01", "+14:01", "+04:60", "asia/baku ", "GMT+25"],
+                    "IANA time zone",
+                ),
                 _ => (&[], ""),
             };
             all.extend(codes.iter().map(|code| broken("", Value::String((*code).to_owned()), says)));
@@ -82,7 +86,7 @@ fn message(ty: &MessageDescriptor) -> Vec<Broken> {
         .map(|([y, m, d], says)| broken("", ints(&[("year", *y), ("month", *m), ("day", *d)]), says))
         .collect(),
         "google.type.TimeOfDay" => [
-            ("hours", 24),
+            ("hours", 25),
             ("hours", -1),
             ("minutes", 60),
             ("minutes", -1),

@@ -47,7 +47,10 @@ fn walk(request: &DynamicMessage, ty: &MessageDescriptor, places: &[Vec<Step>], 
         let Some(last) = set.last() else {
             // A ruling is an update of account fields, which excludes the other fields: see ruling.rs.
             let of_ruling = request.descriptor().name() == "UpdateMeetingRequest" && field.name() == "account";
-            let may_be_unset = field.kind() == Kind::Bool || field.containing_oneof().is_some() || of_ruling;
+            // Only a story resolves names: see `no_story_parts`.
+            let of_story = field.name() == "participant_kind" && !request.descriptor().name().starts_with("Ingest");
+            let may_be_unset =
+                field.kind() == Kind::Bool || field.containing_oneof().is_some() || of_ruling || of_story;
             assert!(may_be_unset, "base.rs sets {} nowhere", field.full_name());
             continue;
         };

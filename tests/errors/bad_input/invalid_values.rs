@@ -92,10 +92,31 @@ fn scalar(rules: &DynamicMessage, value: &Value) -> Vec<Broken> {
     all
 }
 
+/// The length from which a list is lengthened by items without parts: a request has a limit of all its items, too.
+const MANY: usize = 1_000;
+
+/// Clears the lists and maps of a message, and the messages in its messages.
+fn clear_parts(value: &mut Value, is_outer: bool) {
+    let Value::Message(message) = value else { return };
+    for field in message.descriptor().fields() {
+        let is_message = matches!(field.kind(), prost_reflect::Kind::Message(_));
+        // The initiator refers to an item of a list.
+        if field.is_list() || field.is_map() || field.name() == "initiator" || is_message && !is_outer {
+            message.clear_field(&field);
+        } else if is_message && message.has_field(&field) {
+            clear_parts(message.get_field_mut(&field), false);
+        }
+    }
+}
+
 fn list(rules: &DynamicMessage, field: &FieldDescriptor, value: &Value) -> Vec<Broken> {
     let items = value.as_list().expect("a list");
     let of_length = |length: usize| {
-        let grown = items.iter().cloned().chain((items.len()..).map(|index| numbered(&items[items.len() - 1], index)));
+        let mut last = items[items.len() - 1].clone();
+        if length >= MANY {
+            clear_parts(&mut last, true);
+        }
+        let grown = items.iter().cloned().chain((items.len()..).map(|index| numbered(&last, index)));
         Some(Value::List(grown.take(length).collect()))
     };
     let mut all = Vec::new();

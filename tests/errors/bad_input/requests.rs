@@ -51,6 +51,7 @@ async fn analyses(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let account = Account { participations, ..make::talks("a meeting of three") };
     world.service.create_meeting(&article, account).await.unwrap();
 
+    let read_time = Some(SystemTime::now().into());
     let filter = "kind = TALKS".to_owned();
     let group_by = list_counterparts_request::GroupBy::Participant.into();
     let mut counterparts = ListCounterpartsRequest {
@@ -58,6 +59,7 @@ async fn analyses(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         filter: filter.clone(),
         page_size: 1,
         group_by,
+        read_time,
         ..Default::default()
     };
     let page = world.service.participants.list_counterparts(counterparts.clone()).await.unwrap().into_inner();
@@ -66,7 +68,21 @@ async fn analyses(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     requests.extend(persons(world).await);
     requests.extend([
         of("ParticipantService/ListCounterparts", &counterparts),
-        of("ParticipantService/FindPath", &FindPathRequest { source, target, max_depth: 2, filter: filter.clone() }),
+        of(
+            "ParticipantService/FindPath",
+            &FindPathRequest { source, target, max_depth: 2, filter: filter.clone(), read_time },
+        ),
+        of(
+            "MeetingService/AggregateStatements",
+            &AggregateStatementsRequest {
+                filter: "act = STRESS".into(),
+                group_by: vec!["speaker".into()],
+                page_size: 1,
+                order_by: "key".into(),
+                query: "peace".into(),
+                query_language: "en".into(),
+            },
+        ),
         of(
             "MeetingService/AggregateMeetings",
             &AggregateMeetingsRequest {
@@ -75,6 +91,7 @@ async fn analyses(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
                 page_size: 1,
                 order_by: "key".into(),
                 count_participants: true,
+                read_time,
             },
         ),
     ]);
@@ -159,6 +176,7 @@ async fn matches(world: &mut World, people: &[String]) -> Vec<(&'static str, Dyn
 async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let service = &mut world.service;
     let order_by = || "update_time desc".to_owned();
+    let read_time = Some(SystemTime::now().into());
     let (query, query_language) = ("veliyev -sport".to_owned(), "en".to_owned());
     let mut articles = ListArticlesRequest {
         filter: "publish_date < 1900 OR NOT section = sport".into(),
@@ -167,6 +185,7 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
         page_size: 1,
         view: View::Full.into(),
         order_by: order_by(),
+        read_time,
         ..Default::default()
     };
     let page = service.articles.list_articles(articles.clone()).await.unwrap().into_inner();
@@ -174,8 +193,10 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
 
     let mut participants = ListParticipantsRequest {
         filter: "kind = PERSON".into(),
+        query: "-sport".into(),
         page_size: 1,
         order_by: order_by(),
+        read_time,
         ..Default::default()
     };
     let page = service.participants.list_participants(participants.clone()).await.unwrap().into_inner();
@@ -184,9 +205,12 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
     let filter = "NOT kind = TALKS".into();
     let mut meetings = ListMeetingsRequest {
         filter,
+        query: "-sport".into(),
+        query_language: query_language.clone(),
         page_size: 1,
         view: View::Full.into(),
         order_by: order_by(),
+        read_time,
         ..Default::default()
     };
     let page = service.meetings.list_meetings(meetings.clone()).await.unwrap().into_inner();
@@ -194,13 +218,19 @@ async fn lists(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
 
     let filter = "NOT act = DENY".into();
     let order_by = "date desc".into();
-    let mut statements =
-        ListStatementsRequest { filter, query, query_language, order_by, page_size: 1, ..Default::default() };
+    let mut statements = ListStatementsRequest {
+        filter,
+        query,
+        query_language,
+        order_by,
+        page_size: 1,
+        read_time,
+        ..Default::default()
+    };
     let page = service.meetings.list_statements(statements.clone()).await.unwrap().into_inner();
     statements.page_token = page.next_page_token;
 
     let (meeting, article) = (world.meetings[0].clone(), world.articles[0].clone());
-    let read_time = Some(SystemTime::now().into());
     let reports = ListReportsRequest { meeting, article, page_size: 1, read_time, ..Default::default() };
     let page = service.meetings.list_reports(reports.clone()).await.unwrap().into_inner();
     let reports = ListReportsRequest { page_token: page.next_page_token, ..reports };

@@ -30,8 +30,9 @@ fn article(article: Article) -> CreateArticleRequest {
 #[tokio::test]
 async fn a_refusal_counts_the_violations_that_do_not_fit() {
     let mut world = World::new().await;
-    // Each participation lacks an id and names no participant: two violations each.
-    let account = Account { participations: vec![Participation::default(); 500], ..Default::default() };
+    // Each participation has an unknown region and names no participant: two violations each.
+    let nobody = Participation { region_code: "XX".into(), ..Default::default() };
+    let account = Account { participations: vec![nobody; 500], ..Default::default() };
     let request = CreateMeetingRequest {
         meeting: Some(Meeting { account: Some(account), ..Default::default() }),
         source_article: world.articles[0].clone(),
@@ -42,7 +43,7 @@ async fn a_refusal_counts_the_violations_that_do_not_fit() {
     let mut violations = status.get_details_bad_request().unwrap().field_violations;
     let rest = violations.pop().unwrap();
     assert!(violations.len() > 20, "only {} are reported", violations.len());
-    assert_eq!(violations[0].field, "meeting.account.participations[0].id");
+    assert_eq!(violations[0].field, "meeting.account.participations[0].region_code");
     assert_eq!(violations[1].field, "meeting.account.participations[0]");
     assert_eq!((rest.field, rest.description), (String::new(), format!("and {} more", 1_000 - violations.len())));
 }

@@ -100,14 +100,26 @@ async fn a_repeated_story_key_is_refused() {
 }
 
 #[tokio::test]
-async fn a_story_refuses_a_repeated_report() {
-    assert_refused_fields(&[(
-        |story| {
-            let again = StoryReport { key: "again".into(), ..story.reports[1].clone() };
-            story.reports.push(again);
-        },
-        &["reports[3]"],
-    )])
+async fn a_story_refuses_equal_reports_for_two_meetings() {
+    const OTHER: &str = "meetings/0198f2d1-7c0e-7000-8000-0123456789ab";
+    const ANOTHER: &str = "meetings/0198f2d1-7c0e-7000-8000-0123456789ac";
+    assert_refused_fields(&[
+        (
+            |story| {
+                let again = StoryReport { key: "again".into(), ..story.reports[1].clone() };
+                story.reports.push(again);
+            },
+            &[],
+        ),
+        (
+            |story| {
+                story.reports[1].meeting = OTHER.into();
+                let again = StoryReport { key: "again".into(), ..story.reports[1].clone() };
+                story.reports.push(StoryReport { meeting: ANOTHER.into(), ..again });
+            },
+            &["reports[3]"],
+        ),
+    ])
     .await;
 }
 

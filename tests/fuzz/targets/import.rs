@@ -5,10 +5,15 @@ use std::io::{Cursor, Read};
 use readout::{
     cli::{
         escape,
-        import::{decompress::unpacked, framing::Messages},
+        import::{
+            decompress::unpacked,
+            formats::{Articles, Converter},
+            framing::Messages,
+        },
         json,
     },
-    pb::{ExportRecord, Story},
+    config::{OffsetUnit, StoryFormat},
+    pb::{Article, ExportRecord, Story},
 };
 
 /// Bytes of a file that are read after decompression.
@@ -55,5 +60,32 @@ fn parse(text: &str) {
     match json::parse::<ExportRecord>("readout.v1.ExportRecord", text) {
         Ok(record) => drop(json::print("readout.v1.ExportRecord", &record)),
         Err(mismatch) => printable(mismatch),
+    }
+}
+
+/// Reads a message of an extractor, behind the name of its format, with an article in each unit of offsets.
+pub fn extractions(input: &[u8]) {
+    let Some((format, message)) = super::named(input) else { return };
+    let format = match format {
+        "langextract" => StoryFormat::Langextract,
+        "instructor" => StoryFormat::Instructor,
+        "citations" => StoryFormat::Citations,
+        _ => StoryFormat::WebAnnotations,
+    };
+    let message = String::from_utf8_lossy(message);
+    for unit in [OffsetUnit::CodePoint, OffsetUnit::Utf16, OffsetUnit::Byte] {
+        let mut articles = Articles::default();
+        let text = "\u{1f4f0} Kerim Veliyev received Ruslan Tsalikov in Baku on September 3.".to_owned();
+        let uri = "https://example.org/2020/talks-in-baku".to_owned();
+        articles.add(Article { uri, text, title: "A".to_owned(), ..Default::default() });
+        let mut converter = Converter::new(format, articles, unit);
+        let mut stories = converter.convert(&Default::default(), &message);
+        stories.extend(converter.finish());
+        for (_, story) in stories {
+            match story {
+                Ok(converted) => drop(json::print("readout.v1.Story", &converted.story).expect("a message")),
+                Err(fault) => super::assert_printable(&escape::text(&fault.line()).replace('\t', " ")),
+            }
+        }
     }
 }

@@ -45,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     target("database_url", Input::Text, text::database_url),
     target("dates", Input::Text, text::dates),
     target("evidence", Input::Message, records::evidence),
+    target("extractions", Input::Text, import::extractions),
     target("filter", Input::Text, queries::filter),
     target("import", Input::Bytes, import::import),
     target("json", Input::Text, import::json),

@@ -8,7 +8,7 @@ use readout::{
                 self, ARTICLES, CHANGES, FilterInput, FilterSchema, MEETINGS, PARTICIPANTS, STATEMENTS, filter_schema,
             },
             order,
-            search::{self, FoldedText, SearchQuery},
+            search::{self, MatchStems, MatchedText, SearchQuery, SplitText, Stems, WordVector},
         },
         resource::{Collection, Record},
     },
@@ -108,16 +108,22 @@ pub fn search(input: &[u8]) {
     let (query, text) = input.split_once('\n').unwrap_or((&input, &input));
     let folded = search::fold(text, search::MAX_BYTES);
     assert_eq!(search::fold(&folded, usize::MAX), folded, "folded text stays as it is");
-    assert!(!folded.contains([search::START, search::END]));
     let Some(read) = SearchQuery::read(query, "") else { return assert!(query.is_empty()) };
-    let terms: Vec<&str> = read.words.split('"').skip(1).step_by(2).collect();
-    assert_eq!(terms.iter().map(|term| term.split(' ').count()).sum::<usize>(), search::count_words(query));
+    if let Err(error) = search::check(query) {
+        assert_printable(&error.to_string());
+    }
+    // Some words of the query and of the text have stems.
+    let cut = |word: &&str| (word.len() > 3 && word.is_ascii()).then(|| (word.to_string(), vec![word[..3].to_owned()]));
+    let split = SplitText::of(text);
+    let stems: Stems =
+        read.stemmed_words().iter().filter_map(cut).chain(split.words().iter().filter_map(cut)).collect();
+    assert_eq!(read.to_tsquery(&stems).is_empty(), read.to_term_queries(&stems).is_empty());
+    let mut vector = WordVector::default();
+    vector.add(text, false);
+    assert!(!vector.into_literal().contains('\0'));
 
-    let mut marked = vec![folded.clone()];
-    marked.extend(terms.iter().take(3).map(|term| folded.replace(term, &format!("<{term}>"))));
-    // Marks that fit no word of the text.
-    marked.push(query.to_owned());
-    let snippet = search::snippet(&[FoldedText { source: Source::Text, text, marked: &marked }]);
+    let matches = split.matches(&read, MatchStems { query: &stems, text: &stems });
+    let (snippet, _) = search::snippet(&[MatchedText { source: Source::Text, text, matches }]);
     let length = snippet.text.chars().count() as i32;
     let part: String = text.chars().skip(snippet.start as usize).take(length as usize).collect();
     assert_eq!(part, snippet.text, "a snippet is a part of its text");

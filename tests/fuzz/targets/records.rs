@@ -6,45 +6,64 @@ use readout::{
         canonical::Canonical,
         evidence::{IndexedText, check, clear_redundant_offsets, mark_stale},
         mask::diff,
+        participant::NO_PERSONS,
         report,
         resource::{Collection, Record},
         rules::{Check, ClearOutput, Path, Violations},
         settle::{SourceReport, disputes, settle, unite},
     },
-    pb::{Account, Article, ListReportsResponse, Meeting, Participant, Report, Story},
+    pb::{
+        Account, Article, Evidence, ListReportsResponse, Meeting, OffsetEncoding, Participant, Report, Story,
+        StoryReport, evidence::Match,
+    },
 };
 use uuid::Uuid;
 
 use super::named;
 
-/// Looks up the evidence of a story's reports in the text of its article.
+/// Looks up the evidence of a story's reports in the text of its article, with offsets in each unit.
 pub fn evidence(input: &[u8]) {
     let Ok(mut story) = Story::decode(input) else { return };
+    let sent = story.article.as_ref().map(|article| article.text.clone()).unwrap_or_default();
     story.canonicalize();
-    let article = story.article.unwrap_or_default();
-    let text = IndexedText::new(&article.text);
-    for report in &mut story.reports {
-        let account = report.account.clone().unwrap_or_default();
-        let mut without_text = report.evidence.clone();
-        check(&mut without_text, &account, None, &Path::ROOT, &mut Violations::default());
-        let mut out = Violations::default();
-        check(&mut report.evidence, &account, Some(&text), &Path::ROOT, &mut out);
-        out.iter().for_each(|violation| super::assert_printable(&violation.description));
-        if !out.is_empty() {
-            continue;
+    let stored = story.article.take().unwrap_or_default().text;
+    for unit in [OffsetEncoding::CodePoint, OffsetEncoding::Utf16, OffsetEncoding::Byte] {
+        let text = IndexedText::new(&stored).with_offsets_in(unit, (sent != stored).then_some(sent.as_str()));
+        for report in &story.reports {
+            evidence_of(&mut report.clone(), &text, &stored);
         }
-        let checked = report.evidence.clone();
-        for cited in &checked {
-            assert_eq!(text.words(cited.start as usize, cited.end as usize), Some(cited.quote.as_str()), "{cited:?}");
-        }
-        mark_stale(&mut report.evidence, &text);
-        assert!(report.evidence.iter().all(|cited| !cited.stale), "evidence that was found is not stale");
-        clear_redundant_offsets(&mut report.evidence, &text);
-        let mut again = Violations::default();
-        check(&mut report.evidence, &account, Some(&text), &Path::ROOT, &mut again);
-        let unmarked = |cited: &readout::pb::Evidence| readout::pb::Evidence { stale: false, ..cited.clone() };
-        assert!(again.is_empty() && report.evidence.iter().eq(checked.iter().map(unmarked).collect::<Vec<_>>().iter()));
     }
+}
+
+fn evidence_of(report: &mut StoryReport, text: &IndexedText<'_>, stored: &str) {
+    let account = report.account.clone().unwrap_or_default();
+    let mut without_text = report.evidence.clone();
+    check(&mut without_text, &account, None, &Path::ROOT, &mut Violations::default());
+    let mut out = Violations::default();
+    check(&mut report.evidence, &account, Some(text), &Path::ROOT, &mut out);
+    out.iter().for_each(|violation| super::assert_printable(&violation.description));
+    if !out.is_empty() {
+        return;
+    }
+    let checked = report.evidence.clone();
+    for cited in &checked {
+        assert_eq!(text.words(cited.start as usize, cited.end as usize), Some(cited.quote.as_str()), "{cited:?}");
+        assert!(
+            cited.prefix.is_empty() && cited.suffix.is_empty() && cited.r#match() != Match::Unspecified,
+            "{cited:?}"
+        );
+    }
+    mark_stale(&mut report.evidence, text);
+    assert!(report.evidence.iter().all(|cited| !cited.stale), "evidence that was found is not stale");
+    clear_redundant_offsets(&mut report.evidence, text);
+    // Stored evidence is found again, as it is: its offsets count code points.
+    let text = IndexedText::new(stored);
+    let mut again = Violations::default();
+    check(&mut report.evidence, &account, Some(&text), &Path::ROOT, &mut again);
+    let exact = |cited: &Evidence| Evidence { stale: false, r#match: Match::Exact.into(), ..cited.clone() };
+    let refused: Vec<_> = again.iter().collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_eq!(report.evidence, checked.iter().map(exact).collect::<Vec<_>>());
 }
 
 /// Settles the reports of a list that keep the rules of the contract, as stored reports do.
@@ -71,6 +90,7 @@ pub fn settling(input: &[u8]) {
         origin: Uuid::from_u128(number as u128 / 2),
         publish_date: None,
         uri: if number % 3 == 0 { "urn:a" } else { "urn:b" },
+        persons: &NO_PERSONS,
     };
     let sources: Vec<SourceReport<'_>> = reports.iter().enumerate().map(source).collect();
     let rulings: Vec<&Report> = rulings.iter().collect();

@@ -25,7 +25,7 @@ macro_rules! requests {
 
 /// The requests of the contract. A test compares them with the methods.
 pub const REQUESTS: &[Request] = requests! {
-    AddReportRequest AggregateMeetingsRequest BatchGetArticlesRequest BatchGetMeetingsRequest
+    AddReportRequest AggregateMeetingsRequest AggregateStatementsRequest BatchGetArticlesRequest BatchGetMeetingsRequest
     BatchGetParticipantsRequest BindParticipationRequest CompareParticipantsRequest CreateArticleRequest CreateMeetingRequest CreateParticipantRequest
     DeleteArticleRequest DeleteMeetingRequest DeleteParticipantRequest EraseArticleTextRequest FindPathRequest
     GetArticleRequest GetMeetingRequest GetParticipantRequest GetReportRequest IngestStoriesRequest IngestStoryRequest

@@ -29,7 +29,7 @@ pub fn names(input: &[u8]) {
     assert!(quoted.len() <= 100, "{quoted}");
     let is_known = codes::is_region(&text) || codes::is_language(&text) || codes::is_time_zone(&text);
     if !is_known {
-        let zone = codes::nearest_time_zone(&text).map(str::to_owned);
+        let zone = codes::nearest_time_zone(&text);
         for nearest in [codes::nearest_region(&text), codes::nearest_language(&text), zone].into_iter().flatten() {
             assert!(nearest.len() <= 100, "{nearest}");
         }

@@ -54,7 +54,10 @@ pub fn tokens(input: &[u8]) {
 fn keyset(input: &[u8]) -> readout::store::query::list::Keyset {
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(input).for_each(|(byte, from)| *byte = *from);
-    readout::store::query::list::Keyset { value: i64::from(bytes[0]), id: uuid::Uuid::from_bytes(bytes) }
+    readout::store::query::list::Keyset {
+        values: bytes[..3].try_into().map_or([0; 3], |values: [u8; 3]| values.map(i64::from)),
+        id: uuid::Uuid::from_bytes(bytes),
+    }
 }
 
 /// Reads the metadata of a request: one entry a line, the name before the first colon.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use readout::pb::{
-    ErrorReason, ListArticlesRequest, ListChangesRequest, ListFilterFieldsRequest, ListFilterFieldsResponse,
-    ListMeetingsRequest, ListParticipantsRequest, Origin, filter_field::Type, list_changes_request::Start,
+    ErrorReason, FilterField, ListArticlesRequest, ListChangesRequest, ListFilterFieldsRequest,
+    ListFilterFieldsResponse, ListMeetingsRequest, ListParticipantsRequest, Origin, filter_field::Type,
+    list_changes_request::Start,
 };
 use tonic::{Response, Status};
 
@@ -15,6 +16,12 @@ const COLLECTIONS: [&str; 5] = ["articles", "changes", "meetings", "participants
 async fn fields(service: &Service, collection: &str) -> Result<ListFilterFieldsResponse, Status> {
     let request = ListFilterFieldsRequest { collection: collection.into() };
     service.filters.clone().list_filter_fields(request).await.map(Response::into_inner)
+}
+
+/// The value in the example of a field: the text after the operator.
+fn value_of(field: &FilterField) -> &str {
+    let operator = field.example.find([' ', ':']).expect("an operator");
+    field.example[operator..].trim_start_matches([' ', '=', '<', '>', ':'])
 }
 
 /// Lists a collection with a filter.
@@ -52,8 +59,9 @@ async fn every_listed_example_operator_and_value_is_accepted_in_a_filter() {
             assert_eq!(field.values.is_empty(), !matches!(field.r#type(), Type::Enum | Type::Bool), "{}", field.name);
             filters.extend(field.values.iter().map(|value| format!("{} = {value}", field.name)));
             // The example is a name, an operator and a value.
-            let value = field.example.trim_start_matches(&field.name).trim_start_matches([' ', '=', '<', '>', ':']);
+            let value = value_of(&field);
             filters.extend(field.operators.iter().map(|operator| format!("{} {operator} {value}", field.name)));
+            filters.push(format!("{}:*", field.name));
             filters.push(field.example);
         }
         for filter in filters {
@@ -71,7 +79,7 @@ async fn an_operator_that_is_not_listed_is_refused_in_a_filter() {
     let all: BTreeSet<&str> = ["=", "!=", "<", "<=", ">", ">=", ":"].into();
     for collection in COLLECTIONS {
         for field in fields(&service, collection).await.unwrap().fields {
-            let value = field.example.trim_start_matches(&field.name).trim_start_matches([' ', '=', '<', '>', ':']);
+            let value = value_of(&field);
             let listed: BTreeSet<&str> = field.operators.iter().map(String::as_str).collect();
             for operator in all.difference(&listed) {
                 let filter = format!("{} {operator} {value}", field.name);
@@ -97,7 +105,18 @@ async fn list_filter_fields_lists_the_fields_of_each_collection() {
             assert_eq!(changes.contains(&within), within != "meeting.article", "{within}");
         }
     }
-    let participations = ["participant", "presence", "region", "role", "seniority"].map(str::to_owned).into();
+    let participations = [
+        "name",
+        "office.organization",
+        "office.title",
+        "participant",
+        "presence",
+        "rank",
+        "region",
+        "role",
+        "seniority",
+    ];
+    let participations = participations.map(str::to_owned).into();
     assert_eq!(names("participations").await, participations);
     for collection in ["", "reports", "Meetings", "meetings "] {
         let refused = fields(&service, collection).await.unwrap_err();

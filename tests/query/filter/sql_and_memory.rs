@@ -1,11 +1,12 @@
 //! A list and a watch with the same filter find the same meetings: filters have the same meaning in SQL and when they
 //! are evaluated on a record in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use readout::pb::{
-    Account, Announcement, Article, Date, DateSpan, ListMeetingsRequest, Office, Participant, Participation, Place,
-    account::{Kind, Status},
+    Account, AddReportRequest, Announcement, Article, CreateMeetingRequest, Date, DateSpan, Delegation, Evidence,
+    ExternalId, ListMeetingsRequest, Meeting, Office, Participant, Participation, Place, Report, Stop, TimeOfDay,
+    account::{Kind, Status, VisitType},
     participation::{Presence, Role},
 };
 
@@ -48,7 +49,9 @@ impl Generator {
         let start = self.date()?;
         // Never before the start.
         let end = self.chance.once_in(4).then_some(Date { year: start.year + 1, month: 1, day: 1 });
-        Some(DateSpan { start: Some(start), end, ..Default::default() })
+        let start_time = self.chance.once_in(2).then(|| TimeOfDay { hours: 10, ..Default::default() });
+        let time_zone = (*self.one_of(&["", "UTC", "Asia/Baku"])).into();
+        Some(DateSpan { start: Some(start), end, start_time, time_zone, ..Default::default() })
     }
 
     fn participation(&mut self, at: usize) -> Participation {
@@ -65,9 +68,21 @@ impl Generator {
             presence: presence.into(),
             roles: roles.into_iter().map(Into::into).collect(),
             region_code: region_code.into(),
-            office: Some(Office { seniority: self.chance.below(5) as i32, ..Default::default() }),
+            office: Some(Office {
+                seniority: self.chance.below(5) as i32,
+                title: (*self.one_of(&["", "Minister", "MINISTER", "President"])).into(),
+                organization: (*self.one_of(&["", "Ministry of Defence"])).into(),
+                ..Default::default()
+            }),
+            rank: (*self.one_of(&["", "General", "general", "Colonel"])).into(),
             ..Default::default()
         }
+    }
+
+    fn labels(&mut self) -> BTreeMap<String, String> {
+        let labels = [("priority", "high"), ("priority", "low"), ("a b", "x"), ("draft", "")];
+        let labels = labels.into_iter().filter(|_| self.chance.once_in(3));
+        labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
     fn account(&mut self, number: u64) -> Account {
@@ -81,19 +96,49 @@ impl Generator {
         let place = (!self.chance.once_in(3)).then(|| Place {
             region_code: (*self.one_of(&["", "AZ", "RU"])).into(),
             locality: (*self.one_of(&["", "Baku", "BAKU", "Moscow"])).into(),
+            venue: (*self.one_of(&["", "The Kremlin", "THE  KREMLIN"])).into(),
             ..Default::default()
         });
+        let delegation = |stated_size: u64| Delegation {
+            label: format!("the delegation of {stated_size}"),
+            stated_size: stated_size as i32,
+            ..Default::default()
+        };
         Account {
+            delegations: (0..self.chance.below(3)).map(|_| delegation(self.chance.below(4) * 5)).collect(),
             kind: (*self.one_of(&[Kind::Unspecified, Kind::Talks, Kind::Visit])).into(),
             status: (*self.one_of(&[Status::Unspecified, Status::Held, Status::Planned])).into(),
-            title: format!("Meeting {number}"),
+            title: format!("Meeting {}", number % 7),
             topics: TOPICS[..2].iter().filter(|_| self.chance.once_in(2)).map(|topic| (*topic).to_owned()).collect(),
             date: self.span(),
             place,
             announcement,
             participations,
+            external_ids: self.external_ids(number),
+            stops: self.stops(),
+            visit_type: (*self.one_of(&[VisitType::Unspecified, VisitType::State, VisitType::Private])).into(),
             ..Default::default()
         }
+    }
+
+    /// Ids that no other meeting has.
+    fn external_ids(&mut self, number: u64) -> Vec<ExternalId> {
+        let values = [number.to_string(), format!("other {number}")];
+        let told = values.into_iter().filter(|_| self.chance.once_in(2));
+        told.map(|value| ExternalId { scheme: "register".into(), value }).collect()
+    }
+
+    fn stops(&mut self) -> Vec<Stop> {
+        let count = self.chance.below(3);
+        let stop = |_| Stop {
+            place: Some(Place {
+                region_code: (*self.one_of(&["XK", "AZ", "RU"])).into(),
+                locality: (*self.one_of(&["", "Baku", "Pristina"])).into(),
+                ..Default::default()
+            }),
+            date: self.span(),
+        };
+        (0..count).map(stop).collect()
     }
 }
 
@@ -109,11 +154,20 @@ async fn service(seed: u64) -> (Service, Vec<Participant>) {
         let article = Article { publish_date: generator.date(), ..make::article(&format!("urn:{number}")) };
         let article = service.create_article(article).await;
         let account = generator.account(number);
-        let meeting = service.create_meeting(&article, account).await.unwrap();
+        let labels = generator.labels();
+        let request = CreateMeetingRequest {
+            meeting: Some(Meeting { labels, account: Some(account), ..Default::default() }),
+            source_article: article.name.clone(),
+            ..Default::default()
+        };
+        let meeting = service.meetings.clone().create_meeting(request).await.unwrap().into_inner();
         if generator.chance.once_in(4) {
             let other = service.create_article(make::article(&format!("urn:other:{number}"))).await;
-            let account = generator.account(number);
-            service.add_report(&meeting.name, &other.name, account).await.unwrap();
+            let account = Some(generator.account(number));
+            let evidence = vec![Evidence { field: "title".into(), quote: "in Baku".into(), ..Default::default() }];
+            let report = Report { article: other.name, account, evidence, ..Default::default() };
+            let request = AddReportRequest { meeting: meeting.name, report: Some(report), ..Default::default() };
+            service.meetings.clone().add_report(request).await.unwrap();
         }
     }
     (service, people)
@@ -129,14 +183,29 @@ fn asker(seed: u64, people: &[Participant]) -> Asker {
             Askable::new("kind", EQUAL, &["TALKS", "VISIT", "SUMMIT"]),
             Askable::new("status", EQUAL, &["HELD", "PLANNED", "DENIED"]),
             Askable::new("region", HAS, &REGIONS),
-            Askable::new("place.region", EQUAL, &["AZ", "RU", "FR"]),
-            Askable::new("place.locality", EQUAL, &["baku", "MOSCOW", "", "B%", "_aku"]),
+            Askable::new("visit_type", EQUAL, &["STATE", "PRIVATE", "TRANSIT"]),
+            Askable::new("external_id", HAS, &["register:0", "register:5", "register:other 8", "other:0"]),
+            Askable::new("place.region", HAS, &["AZ", "RU", "FR", "XK"]),
+            Askable::new("place.locality", HAS, &["baku", "MOSCOW", "", "B%", "_aku"]),
+            Askable::new("title", EQUAL, &["meeting 1", "MEETING  2", "Meeting", ""]),
+            Askable::new("place.venue", HAS, &["the kremlin", "Kremlin"]),
+            Askable::new("start_time", ORDERED, &["2020-08-24T06:00:00Z", "2020-08-24T10:00:00Z", "2020", "2021"]),
+            Askable::new("delegation.stated_size", ORDERED, &["0", "5", "9", "10", "15"]),
+            Askable::new("labels.KEY", EQUAL, &["", "x"]),
+            Askable::new("labels.priority", EQUAL, &["high", "low", ""]),
+            Askable::new("labels.\"a b\"", EQUAL, &["x", ""]),
             Askable::new("participant", HAS, &names),
             Askable::new("topic", HAS, &TOPICS),
             Askable::new("date", ORDERED, &DATES),
             Askable::new("has_dispute", EQUAL, &["true", "false"]),
+            Askable::new(
+                "fragile",
+                HAS,
+                &["date", "kind", "place.region_code", "place.locality", "participations", "visit_type"],
+            ),
             Askable::new("report_count", ORDERED, &["0", "1", "2"]),
             Askable::new("independent_source_count", ORDERED, &["1", "2", "3"]),
+            Askable::new("evidence_coverage", ORDERED, &["0", "0.05", "0.062", "0.1", "1"]),
             Askable::new("review", EQUAL, &["UNREVIEWED", "REVIEWED"]),
             Askable::new("announcement.by", EQUAL, &["THE MINISTRY", "a_source%", "A source%", ""]),
             Askable::new("announcement.participant", EQUAL, &names),
@@ -149,6 +218,10 @@ fn asker(seed: u64, people: &[Participant]) -> Asker {
             Askable::new("participant", EQUAL, &names),
             Askable::new("region", EQUAL, &REGIONS),
             Askable::new("role", HAS, &["HOST", "VISITOR", "CHAIR", "CALLER"]),
+            Askable::new("name", EQUAL, &["person 0", "PERSON-1", "Person"]),
+            Askable::new("office.title", EQUAL, &["minister", "Minister of Defence"]),
+            Askable::new("office.organization", EQUAL, &["ministry of  defence", ""]),
+            Askable::new("rank", EQUAL, &["general", "Lieutenant"]),
             Askable::new("seniority", ORDERED, &["0", "1", "2", "3", "9"]),
             Askable::new("presence", EQUAL, &["PRESENT", "REMOTE", "REPRESENTED", "ABSENT", "REFERENCED"]),
         ],

@@ -12,9 +12,10 @@ use super::{
     world::World,
 };
 
-const EACH: [&str; 12] = [
+const EACH: [&str; 13] = [
     "kind",
     "status",
+    "visit_type",
     "place.region",
     "year",
     "quarter",
@@ -36,6 +37,7 @@ fn values(meeting: &StoryMeeting, group: &str) -> BTreeSet<String> {
     let [year, month, _] = meeting.began();
     match group {
         "kind" | "status" => single(text(&meeting.account[group])),
+        "visit_type" => single(text(&meeting.account["visitType"])),
         "place.region" => single(text(&meeting.account["place"]["regionCode"])),
         "year" if year == 0 => single(""),
         "year" => single(&year.to_string()),

@@ -14,6 +14,8 @@ pub struct StoryMeeting {
     pub source: Value,
     /// `account` of the report.
     pub account: Value,
+    /// The fields with evidence, in JSON names.
+    pub cited: Vec<String>,
     /// `participants/…` by key.
     pub participants: HashMap<String, String>,
 }
@@ -23,11 +25,55 @@ impl StoryMeeting {
         list(&self.account["participations"]).iter()
     }
 
+    /// The share of the told fields of the account that have evidence, in thousandths.
+    pub fn coverage(&self) -> i64 {
+        let is_told = |value: &Value| match value {
+            Value::Null | Value::Bool(false) => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(fields) => !fields.is_empty(),
+            Value::Bool(true) => true,
+            Value::Number(number) => number.as_f64() != Some(0.0),
+        };
+        let mut told = Vec::new();
+        let fields = self.account.as_object().into_iter().flatten().filter(|(name, _)| *name != "externalIds");
+        for (name, value) in fields.filter(|(_, value)| is_told(value)) {
+            match value.as_array() {
+                Some(items) if items[0].is_object() => {
+                    for (index, item) in items.iter().enumerate() {
+                        let parts = item.as_object().into_iter().flatten();
+                        let parts = parts.filter(|(part, value)| *part != "id" && is_told(value));
+                        told.extend(parts.map(|(part, _)| format!("{name}[{index}].{part}")));
+                    }
+                }
+                _ => told.push(name.clone()),
+            }
+        }
+        let is_within = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let count = told.iter().filter(|told| {
+            let words = told.replace("].participant", "].nameAsWritten").replace("].speakers", "].speakerAsWritten");
+            self.cited.iter().any(|cited| is_within(cited, told) || is_within(told, cited) || *cited == words)
+        });
+        (1_000 * count.count()).checked_div(told.len()).unwrap_or_default() as i64
+    }
+
     /// The resource name of the participant of a participation; empty if unknown.
     pub fn participant(&self, participation: &Value) -> &str {
         let key = text(&participation["participant"]).trim_start_matches('#');
         self.participants.get(key).map(String::as_str).unwrap_or_default()
     }
+}
+
+/// A path in JSON names: `nameAsWritten` for `name_as_written`.
+pub fn in_json_names(path: &str) -> String {
+    let mut words = path.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |path, word| {
+        let (initial, rest) = word.split_at(word.len().min(1));
+        path + &initial.to_uppercase() + rest
+    })
 }
 
 /// A text; empty if the JSON has none.

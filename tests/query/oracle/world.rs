@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::json::{StoryMeeting, list, text};
+use super::json::{StoryMeeting, in_json_names, list, text};
 use crate::support::{
     Service,
     make::streamed,
@@ -45,6 +45,7 @@ impl World {
                     article: answer.article.clone(),
                     source: story["article"].clone(),
                     account: report["account"].clone(),
+                    cited: list(&report["evidence"]).iter().map(|cited| in_json_names(text(&cited["field"]))).collect(),
                     participants: answer
                         .participants
                         .iter()
@@ -90,6 +91,20 @@ fn alter(story: &mut Value, number: usize) {
             8 => drop(last.as_object_mut().expect("a participation").remove("roles")),
             _ => {}
         }
+    }
+    if number % 7 == 1 {
+        account["externalIds"] = json!([{"scheme": "register", "value": number.to_string()},
+            {"scheme": "register", "value": format!("{number}:x")}]);
+    }
+    match number % 11 {
+        3 => account["visitType"] = json!("STATE"),
+        4 => account["visitType"] = json!("WORKING"),
+        5 => {
+            let place = |region: &str, locality: &str| json!({"regionCode": region, "locality": locality});
+            account["stops"] =
+                json!([{"place": place("JP", "Nara")}, {"place": place("XK", "Pristina"), "date": {"start": day}}]);
+        }
+        _ => {}
     }
     if number % 17 == 6 {
         account["status"] = json!("PLANNED");

@@ -6,12 +6,12 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use readout::{
-    model::article_copies::{CopyCandidate, origins, text_key},
+    model::article_copies::{CopyCandidate, near::NearCopy, origins, text_key},
     pb::Article,
 };
 use uuid::Uuid;
 
-use super::{fast_heartbeats, on, printed, text, wait_until_settled};
+use super::{fast_heartbeats, near::words, on, printed, text, wait_until_settled};
 use crate::support::Service;
 
 /// An edit of one article: its date, its text, its syndication source, its deletion or undeletion.
@@ -28,11 +28,27 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
     let at = 0..count;
     prop_oneof![
         3 => (at.clone(), proptest::option::of(1..29)).prop_map(|(at, day)| Step::Date(at, day)),
-        3 => (at.clone(), 0..3usize).prop_map(|(at, text)| Step::Text(at, text)),
+        3 => (at.clone(), 0..6usize).prop_map(|(at, text)| Step::Text(at, text)),
         2 => (at.clone(), proptest::option::weighted(0.7, at.clone())).prop_map(|(at, source)| Step::From(at, source)),
         1 => at.clone().prop_map(Step::Delete),
         1 => at.prop_map(Step::Undelete),
     ]
+}
+
+/// The texts of articles: three that are only equal to themselves, and three of which the first is a near copy of the two
+/// others, which are none of each other.
+fn variant_text(variant: usize) -> String {
+    match variant {
+        0..3 => text(450 + variant),
+        3 => words(0, 200),
+        4 => words(0, 120),
+        _ => words(80, 120),
+    }
+}
+
+fn near_copies() -> [NearCopy; 2] {
+    let key = |variant| text_key(&variant_text(variant)).unwrap();
+    [4, 5].map(|variant| NearCopy { texts: [key(3), key(variant)], overlap: 1.0 })
 }
 
 impl Service {
@@ -46,7 +62,7 @@ impl Service {
                     .await
             }
             Step::Text(at, variant) => {
-                let text = text(450 + variant);
+                let text = variant_text(*variant);
                 self.update_article(Article { name: name(at), text, ..Default::default() }, &["text"]).await
             }
             Step::From(at, source) => {
@@ -68,7 +84,7 @@ async fn articles_end_in_the_group_of_their_copies_after_random_edits() {
     let mut articles = Vec::new();
     for at in 0..COUNT {
         let sent =
-            Article { text: text(450 + at % 3), ..printed(&format!("urn:{:02}", at * 7 % COUNT), 1 + at as i32) };
+            Article { text: variant_text(at % 6), ..printed(&format!("urn:{:02}", at * 7 % COUNT), 1 + at as i32) };
         articles.push(service.create_article(sent).await);
     }
     // Deterministic, so that a failure can be reproduced.
@@ -89,7 +105,7 @@ async fn articles_end_in_the_group_of_their_copies_after_random_edits() {
             }
             stored.push((id, article));
         }
-        let origins = origins(&copies);
+        let origins = origins(&copies, &near_copies());
         for (id, article) in stored {
             let expected = format!("articles/{}", origins.get(&id).copied().unwrap_or(id));
             assert_eq!(article.origin, expected, "round {round}: {article:?} after {steps:?}");

@@ -35,7 +35,7 @@ pub struct ClusterNode {
     pub kind: i32,
     /// The number of reports that name it.
     pub reports: u64,
-    /// ISO 3166-1 alpha-2, or empty.
+    /// ISO 3166 alpha-2, or empty.
     pub region: String,
     /// Its external ids.
     pub external_ids: Vec<ExternalId>,
@@ -324,9 +324,17 @@ fn merge_ranks(
     ranks
 }
 
-/// The order in which participants give their cluster its name, apart from merges by hand: most reports, then the least door key, then the least
-/// id.
+/// The order in which participants give their cluster its name, apart from merges by hand: most reports, then the least
+/// door key, a set region before an unset one, the least region, the least door keys and external ids. The id, which
+/// depends on the order of their creation, decides only between participants that agree in all of these.
 fn precedence(a: &ClusterNode, b: &ClusterNode) -> std::cmp::Ordering {
-    let key = |node: &ClusterNode| node.door_keys.iter().min().cloned().unwrap_or_default();
-    b.reports.cmp(&a.reports).then_with(|| (key(a), a.id).cmp(&(key(b), b.id)))
+    let facts = |node: &'_ ClusterNode| {
+        let mut keys = node.door_keys.clone();
+        keys.sort_unstable();
+        let mut ids: Vec<(String, String)> =
+            node.external_ids.iter().map(|id| (id.scheme.clone(), id.value.clone())).collect();
+        ids.sort_unstable();
+        (keys.first().cloned(), node.region.is_empty(), node.region.clone(), keys, ids, node.id)
+    };
+    b.reports.cmp(&a.reports).then_with(|| facts(a).cmp(&facts(b)))
 }

@@ -46,6 +46,15 @@ fn clusters_name_themselves_after_the_most_reports_then_the_least_key() {
 }
 
 #[test]
+fn clusters_name_themselves_independently_of_ids() {
+    let of = |number: u128, region: &str| ClusterNode { door_keys: vec!["hujintao".into()], ..node(number, region) };
+    for (unset, set) in [(1, 2), (2, 1)] {
+        let nodes = [of(unset, ""), of(set, "CN")];
+        assert_eq!(aliases(&nodes, &[confident(1, 2)], &[]), [(unset, set)]);
+    }
+}
+
+#[test]
 fn clusters_join_neither_of_two_that_contradict_each_other() {
     let nodes = [node(1, "US"), node(2, "US"), node(3, "US"), node(4, "US")];
     // George Bush is George H. and George W., who differ.

@@ -13,6 +13,7 @@ use super::{
     syllables,
     tokens::{self, ACCENTS, STRONG, STRONG_ACROSS, SURE_ACROSS, Spelling},
 };
+use crate::model::rules::codes::may_be_one_region;
 
 /// All that the decision depends on beside the names.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,10 +50,11 @@ impl Setting {
         }
     }
 
-    /// Two set regions that differ are two persons, unless the names are equal.
+    /// Two set regions that differ are two persons, unless the names are equal or one region followed the other.
     pub fn apply_region(&self, comparison: &mut Comparison, a: &str, b: &str) {
         if self.differs {
-            let level = if comparison.score >= 0.95 { Level::Possible } else { Level::No };
+            let may_be_one = comparison.score >= 0.95 || may_be_one_region(a, b);
+            let level = if may_be_one { Level::Possible } else { Level::No };
             comparison.lower_to(level, ReasonKind::RegionDiffers, a, b);
         }
     }

@@ -113,7 +113,7 @@ fn push_words(letters: &str, words: &mut Vec<Word>) {
         }
     }
     let spoken = runs.iter().filter(|run| run.iter().any(|c| c.is_alphanumeric()));
-    words.extend(spoken.map(|run| word(run, script(run))));
+    words.extend(spoken.map(|run| word(run, script(run))).filter(|word| !word.text.is_empty()));
 }
 
 fn script(run: &[char]) -> Script {
@@ -127,15 +127,20 @@ fn script_of(c: char) -> Option<Script> {
         | '\u{c0}'..='\u{24f}'
         | '\u{1e00}'..='\u{1eff}'
         | '\u{250}'..='\u{2af}'
+        | '\u{1d00}'..='\u{1d25}'
+        | '\u{1d6b}'..='\u{1d9a}'
         | '\u{2c60}'..='\u{2c7f}'
         | '\u{a720}'..='\u{a7ff}'
         | '\u{ab30}'..='\u{ab6f}' => Script::Latin,
         '\u{370}'..='\u{3ff}'
+        | '\u{345}'
         | '\u{400}'..='\u{52f}'
         | '\u{531}'..='\u{587}'
         | '\u{10a0}'..='\u{10ff}'
-        | '\u{1c90}'..='\u{1cbf}'
-        | '\u{1f00}'..='\u{1fff}' => Script::European,
+        | '\u{1c80}'..='\u{1cbf}'
+        | '\u{1f00}'..='\u{1fff}'
+        | '\u{2d00}'..='\u{2d2d}'
+        | '\u{a640}'..='\u{a69f}' => Script::European,
         '\u{5d0}'..='\u{5ea}' | '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}' | '\u{6d5}' | '\u{750}'..='\u{77f}' => {
             Script::Semitic
         }

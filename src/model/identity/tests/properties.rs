@@ -28,6 +28,25 @@ fn region() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["", "US", "RU", "KR", "CN", "SA", "ES", "NO", "MN", "JP", "BG"])
 }
 
+/// A name is split into words by the scripts of its letters, so a letter and its folded form have the same script.
+#[test]
+fn every_letter_has_the_script_of_its_folded_form() {
+    let words = |text: &str| fold::words(text).into_iter().map(|word| (word.text, word.script)).collect::<Vec<_>>();
+    let changed: Vec<String> = ('\0'..=char::MAX)
+        .filter(|c| c.is_alphanumeric())
+        .map(String::from)
+        .filter(|letter| {
+            let once = words(letter);
+            let texts: Vec<&str> = once.iter().map(|(text, _)| text.as_str()).collect();
+            words(&texts.join(" ")) != once
+        })
+        .map(|letter| {
+            format!("{letter} U+{:04X} {:?}", letter.chars().next().unwrap_or_default() as u32, words(&letter))
+        })
+        .collect();
+    assert!(changed.is_empty(), "{} letters: {changed:#?}", changed.len());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 

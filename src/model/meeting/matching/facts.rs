@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::{MAX_DAYS, place::PlaceFacts, words::Words};
 use crate::{
-    model::{resource::Collection, text::names, time::dates},
+    model::{participant::office_key, resource::Collection, text::names, time::dates},
     pb::{
         Account, Date, DateSpan, Participation,
         account::{Kind, Status},
-        date_span::Basis,
+        date_span::{Basis, Extent},
         participation::{Presence, Role},
     },
 };
@@ -26,6 +26,8 @@ pub struct EventFacts {
     pub(super) place: PlaceFacts,
     pub(super) kind: Kind,
     pub(super) status: Status,
+    /// The external ids: scheme and value.
+    pub(super) external_ids: BTreeSet<(String, String)>,
     /// True if articles only recall the event.
     pub is_background: bool,
     /// Words that order the results; empty to leave them out.
@@ -50,7 +52,7 @@ pub(super) struct Days {
 pub(super) enum Precision {
     /// The first and the last day are known.
     Full,
-    /// Only a month or a year is known.
+    /// Only a month, a year or a longer span is known, within which the event was.
     Partial,
 }
 
@@ -88,6 +90,7 @@ impl EventFacts {
             place: account.place.as_ref().map(PlaceFacts::of).unwrap_or_default(),
             kind: account.kind(),
             status: account.status(),
+            external_ids: account.external_ids.iter().map(|id| (id.scheme.clone(), id.value.clone())).collect(),
             is_background: false,
             words: Words::default(),
             publish_date: None,
@@ -120,6 +123,16 @@ impl EventFacts {
         let is_resolved = self.resolved().count() == self.principals.len();
         let first = self.resolved().min().filter(|_| is_sure && is_resolved && !self.is_background)?;
         Some((days.first, days.last, first))
+    }
+
+    /// True if the two events are not further apart than the rule allows: a day.
+    pub fn may_share_days(&self, other: &Self) -> bool {
+        self.days.as_ref().zip(other.days.as_ref()).is_some_and(|(own, others)| own.apart(others) <= 1)
+    }
+
+    /// True if the two events share a day. Events that do not are not SAME.
+    pub fn shares_a_day(&self, other: &Self) -> bool {
+        self.days.as_ref().zip(other.days.as_ref()).is_some_and(|(own, others)| own.apart(others) == 0)
     }
 
     /// The participants among the principals.
@@ -174,10 +187,15 @@ fn is_role_of_principal(role: Role) -> bool {
     }
 }
 
-/// The name key of a participation without a participant: of its name, or of its delegation.
+/// The name key of a participation without a participant: of its name, or of its delegation, or its office.
 fn written_name(account: &Account, participation: &Participation) -> String {
     if !participation.name_as_written.is_empty() {
         return names::key(&participation.name_as_written);
+    }
+    if participation.delegation.is_empty()
+        && let Some(office) = office_key(participation)
+    {
+        return office;
     }
     let delegation = account.delegations.iter().find(|delegation| delegation.id == participation.delegation);
     let label = delegation.map_or(participation.delegation.as_str(), |delegation| delegation.label.as_str());
@@ -188,7 +206,8 @@ impl Days {
     fn of(span: &DateSpan) -> Option<Self> {
         let (first, last) = dates::span(span)?;
         let is_partial = |date: &Date| date.day == 0;
-        let is_partial = span.start.iter().chain(&span.end).any(is_partial);
+        let is_within = span.extent() == Extent::SometimeWithin;
+        let is_partial = is_within || span.start.iter().chain(&span.end).any(is_partial);
         let is_inferred = match span.basis() {
             Basis::InferredFromAnnouncement | Basis::InferredFromPublication => true,
             // These count as stated, as in settling.

@@ -123,6 +123,9 @@ pub fn compare(a: &EventFacts, b: &EventFacts) -> EventComparison {
     if !may_be_one(a.status, b.status) {
         result.doubt_with(ReasonKind::OtherStatus, (a.status.as_str_name(), b.status.as_str_name()));
     }
+    if have_other_ids(a, b) {
+        result.doubt(ReasonKind::OtherExternalId);
+    }
     if a.is_background || b.is_background {
         result.doubt(ReasonKind::Background);
     }
@@ -202,6 +205,12 @@ fn compare_kinds(result: &mut EventComparison, a: Kind, b: Kind) -> bool {
             true
         }
     }
+}
+
+/// True if both have external ids in one scheme, and share no id at all: a register tells them apart.
+fn have_other_ids(a: &EventFacts, b: &EventFacts) -> bool {
+    let has_scheme = |scheme: &str| b.external_ids.iter().any(|(other, _)| other == scheme);
+    a.external_ids.is_disjoint(&b.external_ids) && a.external_ids.iter().any(|(scheme, _)| has_scheme(scheme))
 }
 
 /// True if events in these states can be one. A state that is not stated counts as HELD: articles report what happened.

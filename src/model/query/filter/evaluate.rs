@@ -4,14 +4,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use prost_types::Timestamp;
 use uuid::Uuid;
 
-use super::{Comparison, Filter};
+use super::{Comparison, Filter, Term};
 use crate::{
     model::{
         article::{publisher_region, uris},
         canonical::composed,
+        evidence::thousandths,
         identity::door_keys,
         meeting, report,
-        resource::{Collection, Record},
+        resource::{Collection, Deletable, Record},
         text::names,
         time::dates,
     },
@@ -31,13 +32,39 @@ pub struct FilterInput<'a> {
     pub record: Option<&'a Record>,
 }
 
+impl<'a> FilterInput<'a> {
+    /// The record, if it is a meeting.
+    pub(super) fn meeting(&self) -> Option<&'a pb::Meeting> {
+        match self.record {
+            Some(Record::Meeting(meeting)) => Some(meeting),
+            _ => None,
+        }
+    }
+
+    /// The record, if it is a participant.
+    pub(super) fn participant(&self) -> Option<&'a pb::Participant> {
+        match self.record {
+            Some(Record::Participant(participant)) => Some(participant),
+            _ => None,
+        }
+    }
+
+    /// The record, if it is an article.
+    pub(super) fn article(&self) -> Option<&'a pb::Article> {
+        match self.record {
+            Some(Record::Article(article)) => Some(article),
+            _ => None,
+        }
+    }
+}
+
 impl Filter {
     /// True if the filter matches. Fields that the resource does not have are unset.
     pub fn holds(&self, subject: &FilterInput<'_>) -> bool {
         self.evaluate(&|comparison| comparison.holds(subject))
     }
 
-    fn evaluate(&self, matches: &impl Fn(&Comparison) -> bool) -> bool {
+    pub(super) fn evaluate(&self, matches: &impl Fn(&Comparison) -> bool) -> bool {
         match self {
             Self::And(parts) => parts.iter().all(|part| part.evaluate(matches)),
             Self::Or(parts) => parts.iter().any(|part| part.evaluate(matches)),
@@ -61,31 +88,26 @@ impl Filter {
 impl Comparison {
     fn holds(&self, subject: &FilterInput<'_>) -> bool {
         use Comparison::*;
-        let meeting = match subject.record {
-            Some(Record::Meeting(meeting)) => Some(&**meeting),
-            _ => None,
-        };
+        let meeting = subject.meeting();
         let account = meeting.and_then(|meeting| meeting.account.as_ref());
-        let participant = match subject.record {
-            Some(Record::Participant(participant)) => Some(&**participant),
-            _ => None,
-        };
-        let article = match subject.record {
-            Some(Record::Article(article)) => Some(&**article),
-            _ => None,
-        };
+        let (participant, article) = (subject.participant(), subject.article());
         let report = match subject.record {
             Some(Record::Report(report)) => Some(&**report),
             _ => None,
         };
         match self {
+            OneOf(collection, ids) => subject.collection == *collection && ids.contains(&subject.id),
+            IsSet(field) => field.is_set(subject),
+            RecordTerm(collection, term) => {
+                subject.collection == *collection && subject.record.is_some_and(|record| terms(record).contains(term))
+            }
             MeetingKind(kind) => account.is_some_and(|account| account.kind() == *kind),
             MeetingStatus(status) => account.is_some_and(|account| account.status() == *status),
             MeetingRegion(code) => {
                 account.is_some_and(|account| meeting::regions(account).any(|region| region == code))
             }
             PlaceRegion(code) => {
-                account.and_then(|account| account.place.as_ref()).is_some_and(|place| place.region_code == *code)
+                account.is_some_and(|account| meeting::places(account).any(|place| place.region_code == *code))
             }
             Participant(id) => {
                 account.is_some_and(|account| report::participants(account).any(|participant| participant == *id))
@@ -93,20 +115,34 @@ impl Comparison {
             // A change of a meeting has no articles: the changes of its reports have them, see `fields::CHANGES`.
             Article(_) => false,
             PlaceLocality(key) => {
-                let place = account.and_then(|account| account.place.as_ref());
-                place.is_some_and(|place| equals_set(&names::key(&place.locality), key))
+                let is_at = |place: &pb::Place| equals_set(&names::key(&place.locality), key);
+                account.is_some_and(|account| meeting::places(account).any(is_at))
+            }
+            VisitType(visit_type) => account.is_some_and(|account| account.visit_type() == *visit_type),
+            MeetingExternalId(scheme, value) => {
+                meeting.is_some_and(|meeting| meeting::external_ids(meeting).any(|id| id == (scheme, value)))
             }
             Topic(topic) => account.is_some_and(|account| account.topics.contains(topic)),
             MeetingDate(order, range) => {
                 let span = account.and_then(|account| account.date.as_ref()).and_then(dates::span);
                 span.is_some_and(|span| range.holds(*order, span))
             }
+            StartTime(order, range) => {
+                let start = account.and_then(meeting::start_time);
+                start.is_some_and(|start| range.holds(*order, start))
+            }
+            StatedSize(order, number) => account
+                .is_some_and(|account| meeting::stated_sizes(account).any(|size| order.holds(size.into(), *number))),
+            Fragile(field) => meeting.is_some_and(|meeting| field.is_fragile_in(meeting)),
             HasDispute(expected) => meeting.is_some_and(|meeting| meeting.disputes.is_empty() != *expected),
             ReportCount(order, number) => {
                 meeting.is_some_and(|meeting| order.holds(meeting.report_count.into(), *number))
             }
             IndependentSourceCount(order, number) => {
                 meeting.is_some_and(|meeting| order.holds(meeting.independent_source_count.into(), *number))
+            }
+            EvidenceCoverage(order, number) => {
+                meeting.is_some_and(|meeting| order.holds(thousandths(meeting.evidence_coverage), *number))
             }
             Review(review) => meeting.is_some_and(|meeting| meeting::review(meeting) == *review),
             AnnouncedBy(key) => {
@@ -129,12 +165,27 @@ impl Comparison {
                 };
                 account.is_some_and(|account| account.participations.iter().any(matches))
             }
-            PartParticipant(_) | PartRegion(_) | PartRole(_) | PartSeniority(..) | PartPresence(_) => false,
+            PartParticipant(_) | PartRegion(_) | PartTerm(_) | PartRole(_) | PartSeniority(..) | PartPresence(_) => {
+                false
+            }
             ParticipantKind(kind) => participant.is_some_and(|participant| participant.kind() == *kind),
             ParticipantRegion(code) => participant.is_some_and(|participant| participant.region_code == *code),
-            Name(key) => participant.is_some_and(|participant| door_keys(participant).contains(key)),
+            // Neither a deleted participant nor an alias has names of its own in lists: the names of an alias are names
+            // of its person, with which `feed::person_filter` compares.
+            Name(key) => participant.is_some_and(|participant| {
+                let is_listed = !participant.is_deleted() && participant.merged_into.is_empty();
+                is_listed && door_keys(participant).contains(key)
+            }),
+            // As for names.
+            ParticipantExternalId(scheme, value) => participant.is_some_and(|participant| {
+                let is_listed = !participant.is_deleted() && participant.merged_into.is_empty();
+                is_listed && has_external_id(&participant.external_ids, (scheme, value))
+            }),
             Parent(id) => {
                 participant.and_then(|participant| Collection::Participants.id(&participant.parent)) == Some(*id)
+            }
+            ArticleExternalId(scheme, value) => {
+                article.is_some_and(|article| has_external_id(&article.external_ids, (scheme, value)))
             }
             Uri(uri) => article.is_some_and(|article| uris(article).any(|known| known == uri)),
             PublisherRegion(code) => article.and_then(publisher_region).is_some_and(|region| region == code),
@@ -172,11 +223,13 @@ impl Comparison {
     }
 
     /// Evaluates a comparison inside `participant((...))`.
-    fn holds_of_participation(&self, participation: &Participation) -> bool {
+    pub(super) fn holds_of_participation(&self, participation: &Participation) -> bool {
         use Comparison::*;
         match self {
             PartParticipant(id) => Collection::Participants.id(&participation.participant) == Some(*id),
             PartRegion(code) => participation.region_code == *code,
+            PartTerm(term) => Term::of_participation(participation).contains(term),
+            IsSet(field) => field.is_set_in_participation(participation),
             PartRole(role) => participation.roles().any(|reported| reported == *role),
             PartSeniority(order, number) => {
                 let seniority = participation.office.as_ref().map_or(0, |office| office.seniority);
@@ -189,9 +242,24 @@ impl Comparison {
     }
 }
 
+/// The terms of a record.
+pub(super) fn terms(record: &Record) -> Vec<Term> {
+    match record {
+        Record::Meeting(meeting) => Term::of_meeting(meeting),
+        Record::Participant(participant) => Term::of_participant(participant),
+        Record::Article(article) => Term::of_article(article),
+        Record::Report(_) => Vec::new(),
+    }
+}
+
 /// True if the text is set and equal to the value. An unset text equals nothing, not even the empty text.
 fn equals_set(text: &str, value: &str) -> bool {
     !text.is_empty() && text == value
+}
+
+/// True if the ids have this one, of a scheme and a value.
+fn has_external_id(ids: &[pb::ExternalId], (scheme, value): (&str, &str)) -> bool {
+    ids.iter().any(|id| id.scheme == scheme && id.value == value)
 }
 
 /// The first and the last day that a date covers.

@@ -3,16 +3,20 @@
 //!
 //! `OR` binds tighter than `AND`, as in the AIP: `a AND b OR c` is `a AND (b OR c)`. Comparisons separated only by
 //! white space are joined by `AND`. An unset field satisfies no comparison. Logic is two-valued and `a != b` is `NOT a
-//! = b`, so the tree has no "not equal". `*` is an ordinary character, not a wildcard.
+//! = b`, so the tree has no "not equal". `field = (a OR b)` is `field = a OR field = b`. `field:*` is true if the field
+//! is set; otherwise `*` is an ordinary character, not a wildcard.
 
 mod error;
 mod evaluate;
 mod fields;
 mod parse;
+mod persons;
 mod positions;
+mod presence;
 mod range;
 mod schema;
 mod statements;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -24,12 +28,17 @@ pub use self::{
     evaluate::FilterInput,
     fields::{ARTICLES, AUDIT_EVENTS, CHANGES, MEETINGS, PARTICIPANTS, PARTICIPATIONS, filter_schema},
     parse::{MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, parse},
+    persons::{Named, PersonKey},
     range::{ComparisonOp, DateRange, TimeRange},
     schema::{Field, FilterSchema, Function, FunctionCall},
-    statements::{STATEMENTS, StatementCondition},
+    statements::{STATEMENTS, StatementCondition, StatementInput},
+    terms::Term,
     values::Values,
 };
-use crate::{model::resource::Collection, pb};
+use crate::{
+    model::{resource::Collection, settle::FragileField},
+    pb,
+};
 
 /// A condition on resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +73,15 @@ impl Filter {
         }
     }
 
+    /// Calls a function with each comparison, except those inside `participant((...))`.
+    pub fn for_each_comparison(&mut self, call: &mut impl FnMut(&mut Comparison)) {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter_mut().for_each(|part| part.for_each_comparison(call)),
+            Self::Not(part) => part.for_each_comparison(call),
+            Self::Compare(comparison) => call(comparison),
+        }
+    }
+
     /// The bounds of `time` that every event has which the filter matches.
     pub fn times_of_events(&self) -> Self {
         match self {
@@ -79,16 +97,27 @@ impl Filter {
 /// Code that applies filters matches on this enum in full, so that a new field breaks the build until it is handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Comparison {
+    /// The record is one of these. No field stands for it: a query as of a time replaces a condition by the records for
+    /// which it was true then.
+    OneOf(Collection, Vec<Uuid>),
+    /// The field of this comparison is set: `field:*`. The value has no meaning.
+    IsSet(Box<Comparison>),
+    /// A text of a resource of the collection, or one of its labels.
+    RecordTerm(Collection, Term),
     /// `kind` of a meeting.
     MeetingKind(pb::account::Kind),
     /// `status` of a meeting.
     MeetingStatus(pb::account::Status),
     /// `region` of a meeting: a participation PRESENT, REMOTE or REPRESENTED has it.
     MeetingRegion(String),
-    /// `place.region` of a meeting.
+    /// `place.region` of a meeting: of its place or of a stop.
     PlaceRegion(String),
-    /// `place.locality` of a meeting: its name key.
+    /// `place.locality` of a meeting: the name key of that of its place or of a stop.
     PlaceLocality(String),
+    /// `visit_type` of a meeting.
+    VisitType(pb::account::VisitType),
+    /// `external_id` of a meeting: scheme and value.
+    MeetingExternalId(String, String),
     /// `participant` of a meeting.
     Participant(Uuid),
     /// `article` of a meeting: the article of one of its active reports.
@@ -97,12 +126,20 @@ pub enum Comparison {
     Topic(String),
     /// `date` of a meeting.
     MeetingDate(ComparisonOp, DateRange),
+    /// `start_time` of a meeting.
+    StartTime(ComparisonOp, TimeRange),
+    /// `delegation.stated_size` of a meeting: of one of its delegations.
+    StatedSize(ComparisonOp, i64),
     /// `has_dispute` of a meeting.
     HasDispute(bool),
+    /// `fragile` of a meeting: one of its fragile fields.
+    Fragile(FragileField),
     /// `report_count` of a meeting.
     ReportCount(ComparisonOp, i64),
     /// `independent_source_count` of a meeting.
     IndependentSourceCount(ComparisonOp, i64),
+    /// `evidence_coverage` of a meeting, in thousandths.
+    EvidenceCoverage(ComparisonOp, i64),
     /// `review` of a meeting.
     Review(pb::meeting::Review),
     /// `announcement.by` of a meeting: its name key.
@@ -125,16 +162,22 @@ pub enum Comparison {
     PartSeniority(ComparisonOp, i64),
     /// `presence` of a participation.
     PartPresence(pb::participation::Presence),
+    /// A text of a participation.
+    PartTerm(Term),
     /// `kind` of a participant.
     ParticipantKind(pb::participant::Kind),
     /// `region` of a participant.
     ParticipantRegion(String),
     /// `name` of a participant: the name key of its display name or another name.
     Name(String),
+    /// `external_id` of a participant: scheme and value, of the participant or of one of its aliases.
+    ParticipantExternalId(String, String),
     /// `parent` of a participant.
     Parent(Uuid),
     /// `uri` of an article, or one of its alternate uris.
     Uri(String),
+    /// `external_id` of an article: scheme and value.
+    ArticleExternalId(String, String),
     /// `publisher.region` of an article.
     PublisherRegion(String),
     /// `language` of an article.

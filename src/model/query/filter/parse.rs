@@ -1,10 +1,13 @@
 //! Parses the text of a filter into its tree. Only this module depends on the crate `aip-160`, which has the grammar.
 
+use std::{borrow::Cow, iter};
+
 use aip_160::{Arg, Comparable, Comparator, Expression, Member, Restriction, Value};
 
 use super::{
     Comparison, ComparisonOp, Field, Filter, FilterError, FilterSchema, Function, FunctionCall, PARTICIPATIONS,
     positions::{self, PositionTracker},
+    schema::NamedField,
 };
 use crate::model::{
     rules::codes::{is_region, nearest_region},
@@ -204,50 +207,108 @@ impl TreeConverter<'_> {
     }
 
     fn comparison(&mut self, restriction: &Restriction) -> Result<Filter, FilterError> {
-        self.count()?;
         let field = self.field(&restriction.comparable)?;
         let (operator, argument) = self.positions.operator();
-        let order = order(field, restriction.comparator, operator)?;
-        let literal = self.literal(field, &restriction.arg, argument)?;
-        let comparison = match order {
-            Some(order) => field.values.ordered(order, literal),
-            None => field.values.equal(literal),
+        if restriction.comparator == Comparator::Has && is_star(&restriction.arg) {
+            self.count()?;
+            self.positions.comparable();
+            let comparison = field.field.values.any(&field.key).ok_or_else(|| bad_value(field.field, argument, "*"))?;
+            return Ok(Filter::Compare(Comparison::IsSet(Box::new(comparison))));
+        }
+        let order = order(field.field, restriction.comparator, operator)?;
+        let filter = match (&restriction.arg, restriction.comparator) {
+            (Arg::Composite(values), Comparator::Equal | Comparator::NotEqual | Comparator::Has) => {
+                self.values(&field, values)?
+            }
+            (arg, _) => self.value(&field, order, arg, argument)?,
         };
-        let comparison = comparison.ok_or_else(|| bad_value(field, argument, literal))?;
         Ok(match restriction.comparator {
-            Comparator::NotEqual => Filter::Not(Box::new(Filter::Compare(comparison))),
-            _ => Filter::Compare(comparison),
+            Comparator::NotEqual => Filter::Not(Box::new(filter)),
+            _ => filter,
         })
     }
 
-    fn field(&mut self, comparable: &Comparable) -> Result<&'static Field, FilterError> {
+    /// The comparison with one value.
+    fn value(
+        &mut self,
+        NamedField { field, key }: &NamedField,
+        order: Option<ComparisonOp>,
+        arg: &Arg,
+        argument: usize,
+    ) -> Result<Filter, FilterError> {
+        self.count()?;
+        let literal = self.literal(field, arg, argument)?;
+        let comparison = match order {
+            Some(order) => field.values.ordered(order, &literal),
+            None => field.values.equal(key, &literal),
+        };
+        comparison.map(Filter::Compare).ok_or_else(|| bad_value(field, argument, &literal))
+    }
+
+    /// The comparisons with a list of values, joined as the values are.
+    fn values(&mut self, field: &NamedField, values: &Expression) -> Result<Filter, FilterError> {
+        let mut all = |parts: &[Expression]| -> Result<Vec<Filter>, FilterError> {
+            parts.iter().map(|part| self.values(field, part)).collect()
+        };
+        match values {
+            Expression::And(parts) => Ok(Filter::And(all(parts)?)),
+            Expression::Or(parts) => Ok(Filter::Or(all(parts)?)),
+            Expression::Global(comparable) => {
+                let position = self.positions.peek();
+                self.value(field, None, &Arg::Comparable(comparable.clone()), position)
+            }
+            Expression::Not(_) | Expression::Sequence(_) | Expression::Restriction(_) => {
+                Err(FilterError::UnsupportedOperator {
+                    position: self.positions.peek(),
+                    operator: "this list",
+                    expected: "values joined by OR or AND, such as (\"AZ\" OR \"RU\")",
+                })
+            }
+        }
+    }
+
+    fn field(&mut self, comparable: &Comparable) -> Result<NamedField, FilterError> {
         let member = match comparable {
             Comparable::Member(member) => member,
             Comparable::Function(function) => return Err(self.misplaced(function)),
         };
         let position = self.positions.comparable();
-        match member.field_path() {
-            Some(name) => self.schema.field(&name, position),
-            None => Err(syntax(position, "expected the name of a field, without quotes")),
-        }
+        let segments: Vec<&str> = iter::once(&member.value).chain(&member.fields).map(Value::as_str).collect();
+        self.schema.field(&segments, member.field_path().is_some(), position)
     }
 
-    fn literal<'a>(&mut self, field: &'static Field, arg: &'a Arg, position: usize) -> Result<&'a str, FilterError> {
+    fn literal<'a>(
+        &mut self,
+        field: &'static Field,
+        arg: &'a Arg,
+        position: usize,
+    ) -> Result<Cow<'a, str>, FilterError> {
         match arg {
             Arg::Comparable(Comparable::Function(function)) => Err(self.misplaced(function)),
             Arg::Composite(_) => Err(FilterError::UnsupportedOperator {
                 position,
-                operator: "a value in brackets",
-                expected: "one comparison for each value, joined by OR",
+                operator: "a list of values",
+                expected: "= or != before it",
             }),
             Arg::Comparable(Comparable::Member(member)) => {
                 self.positions.comparable();
-                let path = || member.field_path().unwrap_or_default();
-                let value = arg.as_value().ok_or_else(|| bad_value(field, position, &path()))?;
-                Ok(value.as_str())
+                if let Some(value) = arg.as_value() {
+                    return Ok(Cow::Borrowed(value.as_str()));
+                }
+                // The only values with a dot that need no quotes are names of enumerated types.
+                let path = member.field_path().unwrap_or_default();
+                match field.values.names().contains(&path.as_str()) {
+                    true => Ok(Cow::Owned(path)),
+                    false => Err(bad_value(field, position, &path)),
+                }
             }
         }
     }
+}
+
+/// True for the `*` of `field:*`, without quotes.
+fn is_star(arg: &Arg) -> bool {
+    matches!(arg.as_value(), Some(Value::Text(text)) if text == "*")
 }
 
 fn bad_value(field: &'static Field, position: usize, literal: &str) -> FilterError {
@@ -271,9 +332,9 @@ fn order(field: &Field, comparator: Comparator, position: usize) -> Result<Optio
     };
     let expected = match (field.values.have_order(), field.is_repeated, order) {
         (true, _, Some(_)) | (_, true, None) => return Ok(order),
-        (true, ..) => "=, !=, <, <=, > or >=",
+        (true, ..) => "=, !=, <, <=, >, >= or :*",
         (false, true, _) => "=, != or :",
-        (false, false, _) => "= or !=",
+        (false, false, _) => "=, != or :*",
     };
     Err(FilterError::UnsupportedOperator { position, operator, expected })
 }

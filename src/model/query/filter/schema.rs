@@ -40,12 +40,25 @@ impl Field {
     /// The operators of the field.
     pub fn operators(&self) -> &'static [&'static str] {
         match (self.values.have_order(), self.is_repeated) {
-            (true, _) => &["=", "!=", "<", "<=", ">", ">="],
+            (true, false) => &["=", "!=", "<", "<=", ">", ">="],
+            (true, true) => &["=", "!=", "<", "<=", ">", ">=", ":"],
             (false, true) => &["=", "!=", ":"],
             (false, false) => &["=", "!="],
         }
     }
 }
+
+/// A field as a filter names it.
+#[derive(Clone)]
+pub(crate) struct NamedField {
+    /// The field.
+    pub field: &'static Field,
+    /// The key of a label; otherwise empty.
+    pub key: String,
+}
+
+/// The end of the names of fields that stand for the labels of a record: a filter has a key in its place.
+const LABEL_KEY: &str = "KEY";
 
 /// A function of a collection. It is true or false of each record.
 #[derive(Clone, Copy)]
@@ -78,18 +91,32 @@ impl FunctionCall {
             Self::OneParticipation => {
                 "conditions on one participation in brackets of their own, such as ((region = \"RU\" AND role = HOST))"
             }
-            Self::Between => "two region codes (ISO 3166-1 alpha-2 in upper case, or XK), such as (\"AZ\", \"RU\")",
+            Self::Between => "two region codes (ISO 3166 alpha-2 in upper case, or XK), such as (\"AZ\", \"RU\")",
         }
     }
 }
 
 impl FilterSchema {
-    /// The field with this name.
-    pub(crate) fn field(&self, name: &str, position: usize) -> Result<&'static Field, FilterError> {
-        self.fields.iter().find(|field| field.name == name).ok_or_else(|| FilterError::UnknownField {
+    /// The field with the name of these segments. `is_plain` if none of them is quoted: only the key of a label may be.
+    pub(crate) fn field(&self, segments: &[&str], is_plain: bool, position: usize) -> Result<NamedField, FilterError> {
+        let name = segments.join(".");
+        let of_label = |field: &'static Field| {
+            let labels = field.name.strip_suffix(LABEL_KEY).filter(|_| matches!(field.values, Values::Label(_)))?;
+            let key = name.strip_prefix(labels).filter(|key| !key.is_empty())?;
+            Some(NamedField { field, key: key.to_owned() })
+        };
+        if let Some(field) = self.fields.iter().find_map(of_label) {
+            return Ok(field);
+        }
+        if !is_plain {
+            let message = "expected the name of a field, without quotes".to_owned();
+            return Err(FilterError::Syntax { position, message });
+        }
+        let field = self.fields.iter().find(|field| field.name == name);
+        field.map(|field| NamedField { field, key: String::new() }).ok_or_else(|| FilterError::UnknownField {
             position,
-            field: truncated(name),
-            nearest: self.nearest(name),
+            field: truncated(&name),
+            nearest: self.nearest(&name),
         })
     }
 

@@ -1,12 +1,16 @@
 //! The fields of the filters of statements.
 
+use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::{
-    Comparison, ComparisonOp, DateRange, Field, FilterSchema,
+    Comparison, ComparisonOp, DateRange, Field, Filter, FilterSchema,
     Values::{Date, Enum, Region, Resource, Text},
 };
-use crate::{model::resource::Collection, pb::statement};
+use crate::{
+    model::{report::meant_participant, resource::Collection, statement::speakers},
+    pb::{Account, Report, Statement, statement},
+};
 
 /// A field of a statement and the value that it is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,78 @@ pub enum StatementCondition {
     Meeting(Uuid),
     /// `article`.
     Article(Uuid),
+}
+
+/// The input of a filter on statements: a statement of a report.
+#[derive(Debug, Clone, Copy)]
+pub struct StatementInput<'a> {
+    pub report: &'a Report,
+    /// The account of the report.
+    pub account: &'a Account,
+    pub statement: &'a Statement,
+    /// The meeting of the report.
+    pub meeting: Uuid,
+    /// The article of the report.
+    pub article: Uuid,
+    /// The language of the statement, else of its article; empty if neither is set.
+    pub language: &'a str,
+    /// The days of the meeting.
+    pub days: Option<(NaiveDate, NaiveDate)>,
+}
+
+impl Filter {
+    /// True if the filter matches a statement.
+    pub fn holds_for_statement(&self, input: &StatementInput<'_>) -> bool {
+        self.evaluate(&|comparison| match comparison {
+            Comparison::StatementCondition(condition) => condition.holds(input),
+            Comparison::IsSet(field) => match &**field {
+                Comparison::StatementCondition(condition) => condition.is_set(input),
+                _ => false,
+            },
+            // Statements have no other fields.
+            _ => false,
+        })
+    }
+}
+
+impl StatementCondition {
+    fn holds(&self, input: &StatementInput<'_>) -> bool {
+        let StatementInput { report, account, statement, .. } = *input;
+        match self {
+            Self::Speaker(id) => {
+                speakers(account, statement).any(|speaker| meant_participant(report, speaker) == Some(*id))
+            }
+            Self::Region(code) => speakers(account, statement).any(|speaker| speaker.region_code == *code),
+            Self::Act(act) => statement.act() == *act,
+            Self::SpeakerKind(kind) => statement.speaker_kind() == *kind,
+            Self::Quotation(quotation) => statement.quotation() == *quotation,
+            Self::Topic(topic) => statement.topics.contains(topic),
+            Self::Language(code) => !input.language.is_empty() && input.language == code,
+            Self::Date(order, range) => input.days.is_some_and(|days| range.holds(*order, days)),
+            Self::Meeting(id) => input.meeting == *id,
+            Self::Article(id) => input.article == *id,
+        }
+    }
+}
+
+impl StatementCondition {
+    /// True if the field of the condition is set.
+    fn is_set(&self, input: &StatementInput<'_>) -> bool {
+        let StatementInput { report, account, statement, .. } = *input;
+        match self {
+            Self::Speaker(_) => {
+                speakers(account, statement).any(|speaker| meant_participant(report, speaker).is_some())
+            }
+            Self::Region(_) => speakers(account, statement).any(|speaker| !speaker.region_code.is_empty()),
+            Self::Act(_) => statement.act() != statement::Act::Unspecified,
+            Self::SpeakerKind(_) => statement.speaker_kind() != statement::SpeakerKind::Unspecified,
+            Self::Quotation(_) => statement.quotation() != statement::Quotation::Unspecified,
+            Self::Topic(_) => !statement.topics.is_empty(),
+            Self::Language(_) => !input.language.is_empty(),
+            Self::Date(..) => input.days.is_some(),
+            Self::Meeting(_) | Self::Article(_) => true,
+        }
+    }
 }
 
 /// The fields of statements.

@@ -14,6 +14,7 @@ use super::{Check, Path, Violations};
 use crate::{
     model::{
         change,
+        participant::office_key,
         text::{
             names,
             quoted::quoted,
@@ -21,7 +22,7 @@ use crate::{
         },
         time::{dates, spans},
     },
-    pb::{self, ErrorReason::InvalidField, participation::Role, watch_changes_request::Start},
+    pb::{self, ErrorReason::InvalidField, date_span::Extent, participation::Role, watch_changes_request::Start},
 };
 
 /// The span must not end before it starts: in days, and on a single full date also in time of day.
@@ -30,8 +31,28 @@ pub fn date_span(span: &pb::DateSpan, at: &Path<'_>, out: &mut Violations) {
     if span.end.is_some() && span.start.is_none() {
         out.add(&at.field("start"), "is required with an end");
     }
+    if span.extent() == Extent::SometimeWithin {
+        sometime_within(span, at, out);
+    }
     if spans::ends_before_it_starts(span) {
         out.add(&at.field("end_time"), "must not be before start_time on a single day");
+    }
+}
+
+/// An event on an unknown day needs several days that it may be, and has no time of day.
+fn sometime_within(span: &pb::DateSpan, at: &Path<'_>, out: &mut Violations) {
+    if span.start.is_none() {
+        out.add(&at.field("extent"), "must not be SOMETIME_WITHIN without a start");
+    }
+    if let Some((first, last)) = dates::span(span)
+        && first == last
+    {
+        out.add(&at.field("extent"), format!("must not be SOMETIME_WITHIN for the single day {first}"));
+    }
+    for (field, time) in [("start_time", span.start_time), ("end_time", span.end_time)] {
+        if time.is_some() {
+            out.add(&at.field(field), "must not be set with the extent SOMETIME_WITHIN: the day is unknown");
+        }
     }
 }
 
@@ -74,6 +95,7 @@ fn start(start: Option<&Start>, at: &Path<'_>, out: &mut Violations) {
     }
 }
 
+/// External ids must not repeat.
 fn external_ids(ids: &[pb::ExternalId], at: &Path<'_>, out: &mut Violations) {
     let at = at.field("external_ids");
     let mut seen = HashSet::new();
@@ -85,11 +107,14 @@ fn external_ids(ids: &[pb::ExternalId], at: &Path<'_>, out: &mut Violations) {
     }
 }
 
-/// The participation must identify a participant or a delegation.
+/// The participation must identify a participant, a delegation or an office.
 pub fn participation(participation: &pb::Participation, at: &Path<'_>, out: &mut Violations) {
-    let is_named = !names::key(&participation.name_as_written).is_empty();
+    let is_named = !names::key(&participation.name_as_written).is_empty() || office_key(participation).is_some();
     if participation.participant.is_empty() && participation.delegation.is_empty() && !is_named {
-        out.add(at, "must have a participant, a name_as_written or a delegation");
+        out.add(
+            at,
+            "must have a participant, a name_as_written, a delegation, or an office with a title or organization",
+        );
     }
 }
 
@@ -108,8 +133,38 @@ pub fn participant(participant: &pb::Participant, at: &Path<'_>, out: &mut Viola
     }
 }
 
-/// Local ids must not repeat, and every reference must match a local id.
+/// The value must not have control characters.
+fn visible_value(id: &pb::ExternalId, at: &Path<'_>, out: &mut Violations) {
+    if id.value.chars().any(char::is_control) {
+        let describe = || format!("must have no control characters, unlike {}", quoted(&id.value));
+        out.add_with(InvalidField, &at.field("value"), describe);
+    }
+}
+
+/// The link must name the other event in one way.
+pub fn link(link: &pb::Link, at: &Path<'_>, out: &mut Violations) {
+    match (link.meeting.is_empty(), &link.external_id) {
+        (true, None) => out.add(&at.field("meeting"), "is required, or external_id"),
+        (false, Some(_)) => out.add(&at.field("external_id"), "must not be set with a meeting: one names the event"),
+        (true, Some(id)) => visible_value(id, &at.field("external_id"), out),
+        (false, None) => {}
+    }
+}
+
+/// The place of a stop must be told.
+pub fn stop(stop: &pb::Stop, at: &Path<'_>, out: &mut Violations) {
+    if stop.place.as_ref().is_none_or(|place| *place == pb::Place::default()) {
+        out.add(&at.field("place"), "is required: a region_code, a locality, a venue or a location");
+    }
+}
+
+/// Local and external ids must not repeat, and every reference must match a local id.
 pub fn account(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
+    external_ids(&account.external_ids, at, out);
+    let of_ids = at.field("external_ids");
+    for (index, id) in account.external_ids.iter().enumerate() {
+        visible_value(id, &of_ids.index(index), out);
+    }
     let lists = (at.field("participations"), at.field("delegations"), at.field("statements"));
     let participations =
         ids(account.participations.iter().map(|participation| participation.id.as_str()), "id", &lists.0, out);
@@ -233,7 +288,8 @@ fn cycles(account: &pb::Account, statements: &HashMap<&str, usize>) -> Vec<usize
     cycles
 }
 
-/// Every `#key` must be defined, every participant key must be used, and keys must not repeat.
+/// Every `#key` must be defined, and keys must not repeat. In a story with reports every participant key must be used: one
+/// that is not is misspelt somewhere. A story without reports is of participants alone.
 pub fn story(story: &pb::Story, at: &Path<'_>, out: &mut Violations) {
     let lists = (at.field("participants"), at.field("reports"));
     let participants = ids(story.participants.iter().map(|participant| participant.key.as_str()), "key", &lists.0, out);
@@ -275,7 +331,7 @@ pub fn story(story: &pb::Story, at: &Path<'_>, out: &mut Violations) {
     for (index, story_participant) in story.participants.iter().enumerate() {
         let at = lists.0.index(index);
         let key = &story_participant.key;
-        if !key.is_empty() && !used.contains(key.as_str()) {
+        if !key.is_empty() && !story.reports.is_empty() && !used.contains(key.as_str()) {
             let describe = || format!("is not used by any participation of this story: {}", quoted(key));
             out.add_with(InvalidField, &at.field("key"), describe);
         }

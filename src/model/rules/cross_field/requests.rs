@@ -35,7 +35,7 @@ pub fn update_meeting_request(request: &pb::UpdateMeetingRequest, at: &Path<'_>,
         Some(meeting) => {
             name(&meeting.name, "meetings", &at.field("name"), out);
             if let Some(account) = &meeting.account {
-                no_keys(account, &at.field("account"), out);
+                no_story_parts(account, &at.field("account"), out);
             }
         }
     }
@@ -113,7 +113,7 @@ pub fn create_meeting_request(request: &pb::CreateMeetingRequest, at: &Path<'_>,
     let at = at.field("account");
     match &meeting.account {
         None => out.add(&at, "is required"),
-        Some(account) => no_keys(account, &at, out),
+        Some(account) => no_story_parts(account, &at, out),
     }
 }
 
@@ -125,19 +125,19 @@ pub fn add_report_request(request: &pb::AddReportRequest, at: &Path<'_>, out: &m
         out.add(&at.field("article"), "is required");
     }
     if let Some(account) = &report.account {
-        no_keys(account, &at.field("account"), out);
+        no_story_parts(account, &at.field("account"), out);
     }
 }
 
-/// The account must have no `#key`s.
+/// The account must have no parts that only a story has.
 pub fn match_meetings_request(request: &pb::MatchMeetingsRequest, at: &Path<'_>, out: &mut Violations) {
     if let Some(account) = &request.account {
-        no_keys(account, &at.field("account"), out);
+        no_story_parts(account, &at.field("account"), out);
     }
 }
 
-/// Refuses `#key`s: they replace resource names inside a story only.
-fn no_keys(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
+/// Refuses `#key`s and the kinds of participants: they replace resource names inside a story only.
+fn no_story_parts(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
     let (participations, links) = account_keys(account);
     for (list, field, keys) in [("participations", "participant", participations), ("links", "meeting", links)] {
         let at = at.field(list);
@@ -147,14 +147,16 @@ fn no_keys(account: &pb::Account, at: &Path<'_>, out: &mut Violations) {
             });
         }
     }
+    let at = at.field("participations");
+    let kinds = account.participations.iter().map(|participation| participation.participant_kind).enumerate();
+    for (index, _) in kinds.filter(|(_, kind)| *kind != 0) {
+        out.add(&at.index(index).field("participant_kind"), "must not be set: only a story resolves names");
+    }
 }
 
 /// The request must select by meeting or by article; a read time requires a meeting.
 pub fn list_reports_request(request: &pb::ListReportsRequest, at: &Path<'_>, out: &mut Violations) {
     if request.meeting.is_empty() && request.article.is_empty() {
         out.add(&at.field("meeting"), "is required, or article");
-    }
-    if request.read_time.is_some() && request.meeting.is_empty() {
-        out.add(&at.field("read_time"), "is for the reports of a meeting");
     }
 }

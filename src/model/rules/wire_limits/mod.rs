@@ -35,8 +35,9 @@ pub const MAX_STRING_BYTES: usize = 64 * 1024;
 /// contract has this many fields, so a client that sets each of them once stays below.
 pub const MAX_FIELDS: usize = 16 * MAX_ITEMS;
 
-/// A message may take this much memory once decoded, however few bytes it has: 1,000 small reports take 3 MiB.
-pub const MIN_MEMORY: usize = 4 * 1024 * 1024;
+/// A message may take this much memory once decoded, however few bytes it has: a story of 1,000 small reports, with a
+/// participant for each, takes about 4 MiB, one with all fields set over 6 MiB.
+pub const MIN_MEMORY: usize = 8 * 1024 * 1024;
 
 /// A message may take this many times its bytes once decoded, if that is more than [`MIN_MEMORY`].
 pub const MAX_MEMORY_PER_BYTE: usize = 4;

@@ -93,6 +93,7 @@ fn any_participation() -> impl Strategy<Value = pb::Participation> {
                 region_code,
                 delegation,
                 on_behalf_of,
+                participant_kind: 0,
             }
         },
     )
@@ -116,6 +117,18 @@ pub fn any_account() -> impl Strategy<Value = pb::Account> {
     let location = select(vec![0.0, -0.0, 40.4]).prop_map(|latitude| pb::LatLng { latitude, longitude: 49.8 });
     let place = (any_text(), any_text(), any_region(), option::of(location))
         .prop_map(|(venue, locality, region_code, location)| pb::Place { venue, locality, region_code, location });
+    let stop_place = (any_text(), select(vec!["Baku", "BAKU", "Ganja", ""]), any_region()).prop_map(
+        |(venue, locality, region_code)| {
+            let is_empty = venue.is_empty() && locality.is_empty() && region_code.is_empty();
+            let venue = if is_empty { "Palace".to_owned() } else { venue };
+            pb::Place { venue, locality: locality.into(), region_code, location: None }
+        },
+    );
+    let stop = (stop_place, any_span()).prop_map(|(place, date)| pb::Stop { place: Some(place), date });
+    let external_ids = vec(select(vec![("isni", "1"), ("isni", "2"), ("nsw", "1")]), 0..3).prop_map(|ids| {
+        let ids = crate::model::settle::sorted_unique(ids.into_iter()).into_iter();
+        ids.map(|(scheme, value)| pb::ExternalId { scheme: scheme.into(), value: value.into() }).collect()
+    });
     let topics = vec(select(vec!["defence", "trade", "energy"]).prop_map(str::to_owned), 0..3);
     (
         (0..3, 0..3, any_text(), any_text()),
@@ -127,6 +140,7 @@ pub fn any_account() -> impl Strategy<Value = pb::Account> {
         vec(any_participation(), 0..5),
         0..6usize,
         vec(any_statement(), 0..3),
+        (external_ids, vec(stop, 0..5), 0..3),
     )
         .prop_map(
             |(
@@ -139,6 +153,7 @@ pub fn any_account() -> impl Strategy<Value = pb::Account> {
                 participations,
                 at,
                 statements,
+                (external_ids, stops, visit_type),
             )| {
                 numbered(pb::Account {
                     kind,
@@ -155,6 +170,9 @@ pub fn any_account() -> impl Strategy<Value = pb::Account> {
                     statements,
                     outcomes: Vec::new(),
                     links: Vec::new(),
+                    external_ids,
+                    stops,
+                    visit_type,
                 })
             },
         )

@@ -53,7 +53,7 @@ fn values(values: &[(&str, i32)]) -> Vec<(String, i32)> {
 #[test]
 fn dispute_lists_all_values_strongest_first() {
     let mut sources = vec![source(1, kind(Kind::Talks)), source(2, kind(Kind::Visit)), source(3, kind(Kind::Visit))];
-    let Settled { account, disputes } = settled(&sources, &[]);
+    let Settled { account, disputes, .. } = settled(&sources, &[]);
     assert_eq!((account.kind(), disputes.len(), disputes[0].field.as_str()), (Kind::Visit, 1, "kind"));
     assert_eq!(read(&disputes[0]), (values(&[("VISIT", 2), ("TALKS", 1)]), 0, Rule::MostSources));
     assert!(disputes[0].values.iter().all(|value| value.reports.is_empty()));
@@ -142,7 +142,7 @@ fn dispute_has_at_most_twenty_values_including_the_chosen_one() {
     assert_eq!((dispute.values.len(), dispute.chosen), (20, 0));
     for (locality, count) in [("town 24", 1), ("Elsewhere", 0)] {
         let ruling = ruling(1, &["account.place.locality"], at(locality));
-        let Settled { account, disputes } = settled(&sources, &[ruling]);
+        let Settled { account, disputes, .. } = settled(&sources, &[ruling]);
         assert_eq!(account.place.unwrap().locality, locality);
         let (values, chosen, rule) = read(&disputes[0]);
         assert_eq!((values.len(), chosen, rule), (20, 19, Rule::Ruling));
@@ -179,7 +179,7 @@ fn newest_ruling_on_a_field_counts() {
     let both = ["account.kind", "account.status"];
     let first = ruling(1, &both, pb::Account { status: Status::Denied.into(), ..kind(Kind::Visit) });
     let second = ruling(2, &["account.kind"], kind(Kind::Summit));
-    let Settled { account, disputes } = settled(&sources, &[second.clone(), first.clone()]);
+    let Settled { account, disputes, .. } = settled(&sources, &[second.clone(), first.clone()]);
     assert_eq!((account.kind(), account.status()), (Kind::Summit, Status::Denied));
     assert_eq!(read(&disputes[0]), (values(&[("TALKS", 1), ("SUMMIT", 0)]), 1, Rule::Ruling));
     let (named, _) = crate::model::settle::disputes(&source_reports(&sources), &[&first, &second], usize::MAX);
@@ -190,7 +190,7 @@ fn newest_ruling_on_a_field_counts() {
 #[test]
 fn ruling_that_all_sources_agree_with_makes_no_dispute() {
     let ruled = [ruling(1, &["account.kind"], kind(Kind::Talks)), ruling(2, &["account.title"], at("Baku"))];
-    let Settled { account, disputes } = settled(&[source(1, kind(Kind::Talks))], &ruled);
+    let Settled { account, disputes, .. } = settled(&[source(1, kind(Kind::Talks))], &ruled);
     assert_eq!((account, disputes), (kind(Kind::Talks), vec![]));
 }
 
@@ -199,7 +199,7 @@ fn ruling_with_an_unset_field_clears_it() {
     let unset = ruling(1, &["account.date", "account.place.locality"], pb::Account::default());
     let mut reported = dated(24, Basis::Stated);
     reported.place = at("Baku").place;
-    let Settled { account, disputes } = settled(&[source(1, reported)], &[unset]);
+    let Settled { account, disputes, .. } = settled(&[source(1, reported)], &[unset]);
     assert_eq!(account, pb::Account::default());
     assert_eq!(disputes[0].field, "date");
     assert_eq!(read(&disputes[1]), (values(&[("Baku", 1), ("null", 0)]), 1, Rule::Ruling));
@@ -233,7 +233,7 @@ fn ruled_list_replaces_the_settled_one_and_dangling_references_are_cleared() {
     let ruling =
         ruling(1, &["account.participations"], pb::Account { participations: ruled.clone(), ..Default::default() });
     let sources = [source(1, reported.clone()), source(2, reported), source(3, dissenting)];
-    let Settled { account, disputes } = settled(&sources, std::slice::from_ref(&ruling));
+    let Settled { account, disputes, .. } = settled(&sources, std::slice::from_ref(&ruling));
     assert_eq!((account.participations, account.initiator.as_str()), (ruled, ""));
     assert_eq!(read(&disputes[0]), (values(&[("colonel", 3), ("general", 0)]), 1, Rule::Ruling));
     let expected = [(Uuid::from_u128(8).to_string(), 2), (id, 1), ("null".into(), 0)].to_vec();

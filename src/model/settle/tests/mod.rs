@@ -2,10 +2,12 @@
 
 pub mod accounts;
 mod disputes;
+mod fragility;
 pub mod generators;
 mod properties;
 
 use super::*;
+use crate::model::participant::NO_PERSONS;
 use crate::pb::{date_span::Basis, participation::Role};
 
 pub const HEAD: i32 = Role::HeadOfDelegation as i32;
@@ -22,7 +24,7 @@ pub struct TestReport {
 pub fn source_reports<'a>(sources: &'a [TestReport]) -> Vec<SourceReport<'a>> {
     let source_report = |source: &'a TestReport| {
         let TestReport { report, origin, publish_date, uri } = source;
-        SourceReport { report, origin: *origin, publish_date: *publish_date, uri }
+        SourceReport { report, origin: *origin, publish_date: *publish_date, uri, persons: &NO_PERSONS }
     };
     sources.iter().map(source_report).collect()
 }
@@ -311,4 +313,64 @@ pub fn ruling(nth: i64, paths: &[&str], account: pb::Account) -> pb::Report {
         ruling: Some(pb::Ruling { mask: Some(mask), reason: "seen".into() }),
         ..Default::default()
     }
+}
+
+#[test]
+fn stops_of_one_place_are_one_if_their_dates_agree() {
+    let place = |region: &str, locality: &str, venue: &str| {
+        Some(pb::Place {
+            region_code: region.into(),
+            locality: locality.into(),
+            venue: venue.into(),
+            ..Default::default()
+        })
+    };
+    let stop = |place: Option<pb::Place>, month: i32, day: i32| pb::Stop {
+        place,
+        date: (month != 0).then(|| span(date(1969, month, day), Basis::Stated)),
+    };
+    let told = |stops: Vec<pb::Stop>| pb::Account { stops, ..Default::default() };
+    let sources = [
+        source(1, told(vec![stop(place("FR", "Paris", ""), 0, 0), stop(place("GB", "LONDON", ""), 2, 25)])),
+        source(2, told(vec![stop(place("GB", "London", "Palace"), 2, 0), stop(place("FR", "", ""), 0, 0)])),
+        source(3, told(vec![stop(place("GB", "London", "Airport"), 2, 24), stop(place("GB", "London", ""), 3, 1)])),
+        source(4, told(vec![stop(place("", "London", ""), 2, 24), stop(place("", "", "Palace"), 0, 0)])),
+    ];
+    let expected = vec![
+        stop(place("GB", "London", "Airport"), 2, 24),
+        stop(place("", "London", ""), 2, 24),
+        stop(place("GB", "LONDON", "Palace"), 2, 25),
+        stop(place("GB", "London", ""), 3, 1),
+        stop(place("FR", "Paris", ""), 0, 0),
+        stop(place("FR", "", ""), 0, 0),
+        stop(place("", "", "Palace"), 0, 0),
+    ];
+    assert_eq!(settled(&sources).stops, expected);
+    assert_eq!(settled(&[source(1, told(expected.clone()))]).stops, expected);
+}
+
+#[test]
+fn stops_of_a_place_with_many_dates_are_united_by_equal_dates() {
+    // All partial dates, each of which contains one of the full ones.
+    let stop = |number: i32, day: i32| pb::Stop {
+        place: Some(pb::Place { locality: "Baku".into(), ..Default::default() }),
+        date: Some(span(date(1900 + number / 12, 1 + number % 12, day), Basis::Stated)),
+    };
+    for (count, left) in [(32, 32), (33, 66)] {
+        let stops: Vec<_> = (0..count).flat_map(|number| [stop(number, 0), stop(number, 3), stop(number, 3)]).collect();
+        assert_eq!(settled(&[source(1, pb::Account { stops, ..Default::default() })]).stops.len(), left);
+    }
+}
+
+#[test]
+fn external_ids_are_united_and_sorted() {
+    let told = |ids: &[(&str, &str)]| pb::Account {
+        external_ids: ids
+            .iter()
+            .map(|(scheme, value)| pb::ExternalId { scheme: (*scheme).into(), value: (*value).into() })
+            .collect(),
+        ..Default::default()
+    };
+    let sources = [source(2, told(&[("nsw", "2"), ("isni", "9")])), source(1, told(&[("nsw", "10"), ("nsw", "2")]))];
+    assert_eq!(settled(&sources).external_ids, told(&[("isni", "9"), ("nsw", "10"), ("nsw", "2")]).external_ids);
 }

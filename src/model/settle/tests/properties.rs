@@ -46,7 +46,7 @@ fn with_local_ids(mut account: pb::Account) -> pb::Account {
 
 /// The value of a disputed field in the account.
 fn value_of(account: &pb::Account, field: &str) -> Option<prost_types::Value> {
-    use self::disputes::{kind, presence, status};
+    use self::disputes::{kind, presence, status, visit_type};
     let text = |text: &str| Some(DisputedValue::Text(text).value()).filter(|_| !text.is_empty());
     let number = |number: i32, to_disputed: fn(i32) -> DisputedValue<'static>| {
         (number != 0).then(|| to_disputed(number).value())
@@ -59,6 +59,7 @@ fn value_of(account: &pb::Account, field: &str) -> Option<prost_types::Value> {
         "place.locality" => text(&place.locality),
         "place.region_code" => text(&place.region_code),
         "initiator" => text(&account.initiator),
+        "visit_type" => number(account.visit_type, visit_type),
         _ => {
             let (id, part) = field.strip_prefix("participations[")?.rsplit_once("].")?;
             let person = account.participations.iter().find(|person| person.id == id).expect("the participation");
@@ -165,7 +166,7 @@ proptest! {
 
     #[test]
     fn dispute_has_several_distinct_values_and_the_account_has_the_chosen_one(case in any_case()) {
-        let Settled { account, disputes } = case.settle();
+        let Settled { account, disputes, .. } = case.settle();
         let sources = case.meeting().independent_source_count;
         for dispute in disputes {
             let values: Vec<_> = dispute.values.iter().map(|value| value.value.clone().expect("a value")).collect();

@@ -22,7 +22,7 @@ pub use self::accents::remove_accents;
 ///
 /// The database stores folded words and keys of names. A service that starts on a database of an older version
 /// recomputes them (`store/schema/folding.rs`). Release 0.1.0 had version 0.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
 
 /// A folded character, and the code points of the text that it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +159,7 @@ pub fn compose(letters: &mut Vec<Letter>) {
 
 /// True for a character that continues the cluster of the preceding one: a mark, a non-initial part of a composition,
 /// or an invisible character.
-fn joins(c: char) -> bool {
+pub(crate) fn joins(c: char) -> bool {
     match c {
         '\0'..'\u{300}' => c == '\u{ad}',
         // Ideographs and syllables.
@@ -188,7 +188,7 @@ fn compute_joins(c: char) -> bool {
 }
 
 /// Default_Ignorable_Code_Point of Unicode 16, DerivedCoreProperties.txt.
-fn is_ignorable(c: char) -> bool {
+pub(crate) fn is_ignorable(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

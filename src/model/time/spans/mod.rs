@@ -4,14 +4,16 @@
 //! UTC on the same day, and 03:00 there is 23:00 in UTC on the day before. A time without a zone is compared as
 //! written. A zone without a time is ignored.
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Timelike};
-use chrono_tz::Tz;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 
 use super::{
-    dates::{date_contains, first_day, last_day, of_day},
-    zones::{Offsets, instant, last_instant, local, offsets, zone},
+    dates::{date_contains, first_day, last_day, of_day, span},
+    zones::{Offsets, Zone, instant, last_instant, local, offsets, zone},
 };
-use crate::pb::{Date, DateSpan, TimeOfDay};
+use crate::pb::{Date, DateSpan, TimeOfDay, date_span::Extent};
+
+/// The time 24:00, which is 00:00 of the next day.
+pub const END_OF_DAY: TimeOfDay = TimeOfDay { hours: 24, minutes: 0, seconds: 0, nanos: 0 };
 
 /// Identifies the time that a span denotes. Leaves out the source of the date (`basis`) and the wording (`literal`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,6 +21,8 @@ pub struct SpanKey {
     start: Moment,
     end: Moment,
     approximate: bool,
+    /// True if the event took place on unknown days within the span.
+    is_within: bool,
 }
 
 /// One end of a span.
@@ -72,7 +76,21 @@ pub fn key(span: &DateSpan) -> SpanKey {
         (Moment::Instant(start), Moment::Instant(end)) => Moment::Instant(not_before(*start, end, span, zone)),
         (_, end) => end,
     };
-    SpanKey { start, end, approximate: span.approximate }
+    SpanKey { start, end, approximate: span.approximate, is_within: is_within(span) }
+}
+
+/// True if the event took place some time within a span of several dates. A single partial date says the same in any
+/// case: the event took place some time in that month or year.
+fn is_within(span: &DateSpan) -> bool {
+    span.extent() == Extent::SometimeWithin && last(span).is_some()
+}
+
+/// The instant at which a span starts; `None` without a full date, a time and a known zone.
+pub fn start_instant(span: &DateSpan) -> Option<DateTime<Utc>> {
+    match moment(span.start, span.start_time?, zone(&span.time_zone)) {
+        Moment::Instant(instant) => Some(instant.and_utc()),
+        _ => None,
+    }
 }
 
 /// The last date, if it differs from the first.
@@ -82,16 +100,17 @@ fn last(span: &DateSpan) -> Option<Date> {
 
 /// The instant at which a span ends. If the time occurs twice that day and the earlier instant is before the start, it
 /// is the later one.
-fn not_before(start: NaiveDateTime, end: NaiveDateTime, span: &DateSpan, zone: Option<Tz>) -> NaiveDateTime {
+fn not_before(start: NaiveDateTime, end: NaiveDateTime, span: &DateSpan, zone: Option<Zone>) -> NaiveDateTime {
     let later = || Some(last_instant(date_time(last(span).or(span.start)?, span.end_time?)?, zone?));
     if end < start { later().unwrap_or(end) } else { end }
 }
 
-fn moment(day: Option<Date>, time: TimeOfDay, zone: Option<Tz>) -> Moment {
-    let (Some(zone), Some(clock)) = (zone, naive(time)) else { return Moment::Local(day, time) };
+fn moment(day: Option<Date>, time: TimeOfDay, zone: Option<Zone>) -> Moment {
+    let Some(zone) = zone else { return Moment::Local(day, time) };
     if let Some(at) = day.and_then(|day| date_time(day, time)) {
         return Moment::Instant(instant(at, zone));
     }
+    let Some(clock) = naive(time) else { return Moment::Local(day, time) };
     let Offsets { first, others } = known_offsets(day, zone);
     let utc = |offset: i32| clock.overflowing_sub_signed(chrono::TimeDelta::seconds(offset.into())).0;
     Moment::Recurring(day, utc(first), others.into_iter().map(|(from, offset)| (from, utc(offset))).collect())
@@ -99,7 +118,7 @@ fn moment(day: Option<Date>, time: TimeOfDay, zone: Option<Tz>) -> Moment {
 
 /// The offsets of a zone on the days that a date covers. For an unknown date those from 1970 on, because the time zone
 /// database does not claim to be right for earlier times.
-fn known_offsets(day: Option<Date>, zone: Tz) -> Offsets {
+fn known_offsets(day: Option<Date>, zone: Zone) -> Offsets {
     const FIRST: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("a day");
     const LAST: NaiveDate = NaiveDate::from_ymd_opt(2099, 12, 31).expect("a day");
     let (first, last) = day.map_or((None, None), |day| (first_day(&day), last_day(&day)));
@@ -111,7 +130,10 @@ fn date_time(day: Date, time: TimeOfDay) -> Option<NaiveDateTime> {
     if day.day == 0 {
         return None;
     }
-    Some(first_day(&day)?.and_time(naive(time)?))
+    match time == END_OF_DAY {
+        true => Some(first_day(&day)?.succ_opt()?.into()),
+        false => Some(first_day(&day)?.and_time(naive(time)?)),
+    }
 }
 
 fn naive(time: TimeOfDay) -> Option<NaiveTime> {
@@ -133,10 +155,14 @@ pub fn ends_before_it_starts(span: &DateSpan) -> bool {
 /// approximate. No span contains itself. A span without a start neither contains another nor is contained.
 ///
 /// The relation is one of precision, not of bounds: 2020-08 contains 2020-08-24 and also 2020-08-24 to 2020-08-27. A
-/// visit from 2020-08-24 to 2020-08-27 does not contain talks on 2020-08-24: these two contradict each other.
+/// visit from 2020-08-24 to 2020-08-27 does not contain talks on 2020-08-24: these two contradict each other. Bounds
+/// count for events some time within a span: October to December contains 2020-11-05, and also November.
 ///
 /// A day is a day in the zone of the span: "on the 4th, Asia/Baku" contains 23:00 in UTC on the 3rd.
 pub fn contains(coarse: &DateSpan, fine: &DateSpan) -> bool {
+    if is_within(coarse) || is_within(fine) {
+        return contains_within(coarse, fine);
+    }
     let zones = (zone(&coarse.time_zone), zone(&fine.time_zone));
     let (Some(coarse_zone), Some(fine_zone)) = zones else { return is_finer(coarse, fine) };
     if coarse_zone == fine_zone || !is_zoned(fine) {
@@ -150,6 +176,16 @@ pub fn contains(coarse: &DateSpan, fine: &DateSpan) -> bool {
             is_finer(coarse, fine) || converted.is_some_and(|coarse| is_finer(&coarse, fine))
         }
     }
+}
+
+/// [`contains`] if one of the events took place some time within its span. Times and zones are not compared: a time
+/// within a day does not change that day.
+fn contains_within(coarse: &DateSpan, fine: &DateSpan) -> bool {
+    let (Some(outer), Some(inner)) = (span(coarse), span(fine)) else { return false };
+    let is_inside = outer.0 <= inner.0 && inner.1 <= outer.1;
+    // Of two that are known to their bounds, the narrower is finer. A month or year without a time is such a one, too.
+    let is_period = last(coarse).is_none() && coarse.start_time.is_none() && coarse.end_time.is_none();
+    is_inside && if is_within(fine) { outer != inner && (is_within(coarse) || is_period) } else { true }
 }
 
 /// [`contains`] for spans of the same zone.
@@ -193,7 +229,7 @@ fn same_zone(left: &DateSpan, right: &DateSpan) -> bool {
 }
 
 /// Converts a span from its zone to another. `None` if it has no time, or a time that cannot be converted.
-fn in_zone(span: &DateSpan, from: Tz, to: Tz) -> Option<DateSpan> {
+fn in_zone(span: &DateSpan, from: Zone, to: Zone) -> Option<DateSpan> {
     if !is_zoned(span) {
         return None;
     }
@@ -207,18 +243,11 @@ fn in_zone(span: &DateSpan, from: Tz, to: Tz) -> Option<DateSpan> {
         (None, Some(_), None) => (end, end),
         _ => (start, end),
     };
-    Some(DateSpan {
-        start: Some(start),
-        end: Some(end),
-        start_time,
-        end_time,
-        time_zone: to.name().into(),
-        ..span.clone()
-    })
+    Some(DateSpan { start: Some(start), end: Some(end), start_time, end_time, time_zone: to.name(), ..span.clone() })
 }
 
 /// Converts one end of a span. Without a time, the date stays as it is.
-fn end_in_zone(day: Date, time: Option<TimeOfDay>, from: Tz, to: Tz) -> Option<(Date, Option<TimeOfDay>)> {
+fn end_in_zone(day: Date, time: Option<TimeOfDay>, from: Zone, to: Zone) -> Option<(Date, Option<TimeOfDay>)> {
     let Some(time) = time else { return Some((day, None)) };
     if let Some(at) = date_time(day, time) {
         let at = local(instant(at, from), to);

@@ -1,3 +1,4 @@
+use chrono_tz::Tz;
 use proptest::{option, prelude::*, sample::select};
 
 use super::*;
@@ -62,6 +63,11 @@ fn keys_are_equal_for_equal_instants() {
         // Clocks that are put back and forward.
         (from_to("2020-10-25", ["2:50", "2:10"], "Europe/Berlin"), from_to("2020-10-25", ["0:50", "1:10"], "UTC")),
         (on("2020-03-29", "2:30", "Europe/Berlin"), on("2020-03-29", "1:30", "UTC")),
+        // Fixed offsets, and the end of a day.
+        (on("2020-09-04", "10:00", "Asia/Baku"), on("2020-09-04", "10:00", "+04:00")),
+        (on("2020-09-04", "10:00", "Asia/Baku"), on("2020-09-04", "6:00", "Z")),
+        (on("2020-09", "10:00", "Asia/Baku"), on("2020-09", "10:00", "+04:00")),
+        (from_to("2020-09-04", ["22:00", "24:00"], "Z"), span(["2020-09-04", "2020-09-05"], ["22:00", "0:00"], "Z")),
     ] {
         assert_eq!(key(&left), key(&right), "{left:?} {right:?}");
         assert!(!contains(&left, &right) && !contains(&right, &left), "{left:?} {right:?}");
@@ -146,6 +152,44 @@ fn ends_before_it_starts_is_true_for_a_single_full_date_only() {
     assert!(!ends_before_it_starts(&from_to("2020-03-29", ["2:30", "3:10"], "Europe/Berlin")));
 }
 
+/// A span within which an event took place.
+fn within(days: [&str; 2]) -> DateSpan {
+    DateSpan { extent: Extent::SometimeWithin.into(), ..span(days, ["", ""], "") }
+}
+
+#[test]
+fn contains_compares_bounds_of_spans_within_which_an_event_took_place() {
+    let quarter = within(["2014-10", "2014-12"]);
+    for fine in [
+        on("2014-11-05", "", ""),
+        on("2014-11-05", "10:00", "Asia/Baku"),
+        on("2014-11", "", ""),
+        on("2014-10-01", "", ""),
+        span(["2014-12-29", "2014-12-31"], ["", ""], ""),
+        span(["2014-10", "2014-12"], ["", ""], ""),
+        within(["2014-10", "2014-11"]),
+        within(["2014-11-02", "2014-11-09"]),
+    ] {
+        assert!(contains(&quarter, &fine) && !contains(&fine, &quarter), "{fine:?}");
+    }
+    for other in [
+        on("2014-09-30", "", ""),
+        on("2015-01-01", "", ""),
+        span(["2014-12-29", "2015-01-02"], ["", ""], ""),
+        within(["2014-09", "2014-11"]),
+        on("", "10:00", ""),
+    ] {
+        assert!(!contains(&quarter, &other) && !contains(&other, &quarter), "{other:?}");
+    }
+    assert!(contains(&on("2014", "", ""), &quarter) && !contains(&quarter, &on("2014", "", "")));
+    assert_ne!(key(&quarter), key(&span(["2014-10", "2014-12"], ["", ""], "")));
+    // Of a single month or year, both extents say the same.
+    let month = DateSpan { extent: Extent::SometimeWithin.into(), ..on("2014-10", "", "") };
+    assert_eq!(key(&month), key(&on("2014-10", "", "")));
+    let throughout = DateSpan { extent: Extent::Throughout.into(), ..span(["2014-10", "2014-12"], ["", ""], "") };
+    assert_eq!(key(&throughout), key(&span(["2014-10", "2014-12"], ["", ""], "")));
+}
+
 fn any_span() -> impl Strategy<Value = DateSpan> {
     let day = || {
         (2020..2022, 0..4, 0..3).prop_map(|(year, month, day)| Date {
@@ -155,15 +199,19 @@ fn any_span() -> impl Strategy<Value = DateSpan> {
         })
     };
     let time = || option::of((0..2).prop_map(|hours| TimeOfDay { hours, ..Default::default() }));
-    let zone = select(vec!["", "UTC", "GMT", "Asia/Baku", "Europe/Berlin", "Europe/Paris", "America/New_York"]);
-    (option::of(day()), option::of(day()), time(), time(), any::<bool>(), zone).prop_map(
-        |(start, end, start_time, end_time, approximate, zone)| DateSpan {
+    let zone =
+        select(vec!["", "UTC", "GMT", "+02:00", "Asia/Baku", "Europe/Berlin", "Europe/Paris", "America/New_York"]);
+    let extent = select(vec![Extent::Unspecified, Extent::Throughout, Extent::SometimeWithin]);
+    (option::of(day()), option::of(day()), time(), time(), any::<bool>(), zone, extent).prop_map(
+        |(start, end, start_time, end_time, approximate, zone, extent)| DateSpan {
             start,
             end,
-            start_time,
-            end_time,
+            // Without a known day there is no time.
+            start_time: start_time.filter(|_| extent != Extent::SometimeWithin),
+            end_time: end_time.filter(|_| extent != Extent::SometimeWithin),
             approximate,
             time_zone: zone.into(),
+            extent: extent.into(),
             ..Default::default()
         },
     )
@@ -174,7 +222,8 @@ proptest! {
 
     #[test]
     fn contains_is_a_strict_order_without_zones(a in any_span(), b in any_span(), c in any_span()) {
-        let [a, b, c] = [a, b, c].map(|span| DateSpan { time_zone: String::new(), ..span });
+        let plain = |span| DateSpan { time_zone: String::new(), extent: 0, ..span };
+        let [a, b, c] = [a, b, c].map(plain);
         prop_assert!(!contains(&a, &a));
         prop_assert!(!(contains(&a, &b) && contains(&b, &a)));
         prop_assert!(!(contains(&a, &b) && contains(&b, &c)) || contains(&a, &c));
@@ -199,16 +248,17 @@ proptest! {
         // Times from 1970 on that are unambiguous in both zones.
         let at = |seconds: i64| chrono::DateTime::from_timestamp(day * 86_400 + seconds, 0).expect("in range").naive_utc();
         let (start, end) = (at(times.0), times.1.map(|lasting| at(times.0 + lasting)));
-        let is_unambiguous = |at: NaiveDateTime, zone| instant(local(at, zone), zone) == at;
+        let is_unambiguous = |at: NaiveDateTime, zone: Tz| instant(local(at, Zone::Named(zone)), Zone::Named(zone)) == at;
         prop_assume!([zones.0, zones.1].iter().all(|zone| is_unambiguous(start, *zone) && end.is_none_or(|end| is_unambiguous(end, *zone))));
         let in_zone = |zone: Tz| {
-            let (start, end) = (local(start, zone), end.map(|end| local(end, zone)));
+            let named = Zone::Named(zone);
+            let (start, end) = (local(start, named), end.map(|end| local(end, named)));
             DateSpan {
                 start: Some(of_day(start.date())),
                 end: end.map(|end| of_day(end.date())),
                 start_time: Some(of_time(start.time())),
                 end_time: end.map(|end| of_time(end.time())),
-                time_zone: zone.name().into(),
+                time_zone: zone.name().to_owned(),
                 ..Default::default()
             }
         };

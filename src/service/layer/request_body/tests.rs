@@ -189,13 +189,13 @@ async fn request_of_unknown_compression_is_left_to_the_services() {
 
 #[tokio::test]
 async fn message_with_too_many_items_is_refused_in_any_frames_and_compression() {
-    let message = story(201);
+    let message = story(2_001);
     for size in [1, 50, 1 << 20] {
         for (encoding, sent) in [(None, framed(0, &message)), (Some("gzip"), framed(1, &gzip(&message)))] {
             let frames = data(&sent.chunks(size).collect::<Vec<_>>());
             let status = arrive(request(INGEST, encoding, frames)).await.unwrap_err();
             assert_eq!(status.code(), Code::InvalidArgument);
-            assert!(status.message().contains("story.reports: must have at most 100 items"), "{}", status.message());
+            assert!(status.message().contains("story.reports: must have at most 1000 items"), "{}", status.message());
         }
     }
 }
@@ -218,7 +218,7 @@ async fn large_message_is_refused_by_its_start() {
 
 #[tokio::test]
 async fn refused_message_ends_a_stream_after_those_before_it() {
-    let (good, bad) = (framed(0, &story(200)), framed(0, &story(201)));
+    let (good, bad) = (framed(0, &story(2_000)), framed(0, &story(2_001)));
     let sent = [good.clone(), good.clone(), bad, good.clone()].concat();
     for size in [10, 1 << 20] {
         let frames = data(&sent.chunks(size).collect::<Vec<_>>());

@@ -34,7 +34,6 @@ pub async fn appearances_of(api: &Api, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec
 fn appearances(id: Uuid, report: &Report) -> Vec<Appearance> {
     let Some(account) = &report.account else { return Vec::new() };
     let days = account.date.as_ref().and_then(dates::span);
-    let day = |date: chrono::NaiveDate| (date - chrono::NaiveDate::default()).num_days().try_into().ok();
     let meant: Vec<Option<Uuid>> =
         account.participations.iter().map(|participation| meant_participant(report, participation)).collect();
     let mut co_participants: Vec<Uuid> = meant.iter().flatten().copied().filter(|other| *other != id).collect();
@@ -47,8 +46,8 @@ fn appearances(id: Uuid, report: &Report) -> Vec<Appearance> {
             title: office.title,
             organization: office.organization,
             seniority: office.seniority,
-            first_day: days.and_then(|(first, _)| day(first)),
-            last_day: days.and_then(|(_, last)| day(last)),
+            first_day: days.map(|(first, _)| dates::day_number(first)),
+            last_day: days.map(|(_, last)| dates::day_number(last)),
             co_participants: co_participants.clone(),
         }
     })

@@ -4,11 +4,9 @@
 pub mod appearances;
 mod groups;
 mod judgements;
+mod review;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    time::SystemTime,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -34,16 +32,15 @@ use crate::{
             identity::{meeting_counts, sharing},
             review::DuplicatePair,
         },
-        write::{Put, PutParticipant},
+        write::{Put, PutParticipant, clock},
     },
 };
 
-/// Maximum number of participants that are settled together. Further ones are left as they are.
+/// Maximum number of participants that are settled together. More are left as they are: to settle a part of them could
+/// divide a person.
 const MAX_COMPONENT: usize = 4_000;
 /// Maximum number of participants of one component whose pairs are all compared.
 const MAX_FULLY_COMPARED: usize = 60;
-/// Maximum number of pairs to review that are kept for one participant: the strongest.
-const MAX_PAIRS: usize = 50;
 /// Maximum number of participants that the reason of a change explains.
 const MAX_EXPLAINED: usize = 3;
 
@@ -56,8 +53,10 @@ pub struct Settling {
     pub reviewed: Vec<Uuid>,
     /// The pairs to review.
     pub pairs: Vec<DuplicatePair>,
-    /// The number of participants that were left out, because there were too many of one name.
+    /// The number of participants that were left out, because the cluster of one name was full.
     pub left_out: usize,
+    /// True if there were too many participants around the seeds. None of them was settled.
+    pub is_too_large: bool,
 }
 
 /// Participants that change together.
@@ -80,12 +79,13 @@ pub async fn plan(
     changed: HashMap<Uuid, Participant>,
     kind: change::Kind,
 ) -> Result<Settling, ServiceError> {
-    let mut surroundings = Surroundings { api, changed, nodes: BTreeMap::new(), pairs: BTreeMap::new() };
-    let left_out = surroundings.expand(seeds.iter().copied().collect()).await?;
+    let (nodes, pairs, rare_keys) = Default::default();
+    let mut surroundings = Surroundings { api, changed, nodes, rare_keys, pairs };
+    if !surroundings.expand(seeds.iter().copied().collect()).await? {
+        return Ok(Settling { is_too_large: true, ..Default::default() });
+    }
     surroundings.compare_components();
-    let mut settling = surroundings.settle(kind).await?;
-    settling.left_out += left_out;
-    Ok(settling)
+    surroundings.settle(kind).await
 }
 
 /// A participant that was read.
@@ -111,28 +111,28 @@ struct Surroundings<'a> {
     api: &'a Api,
     changed: HashMap<Uuid, Participant>,
     nodes: BTreeMap<Uuid, Node>,
+    /// The pair keys that few enough participants have. Participants that share only other keys are not compared, also
+    /// if both were read: the result must not depend on the seeds.
+    rare_keys: HashSet<i64>,
     /// Comparisons of open participants, with the smaller id first.
     pairs: BTreeMap<(Uuid, Uuid), Comparison>,
 }
 
 impl Surroundings<'_> {
     /// Reads the participants that can be one person with these, and those that can be one with them, and so on.
-    /// Returns the number of participants that were left out.
-    async fn expand(&mut self, mut frontier: BTreeSet<Uuid>) -> Result<usize, ServiceError> {
+    /// False if there are too many.
+    async fn expand(&mut self, mut frontier: BTreeSet<Uuid>) -> Result<bool, ServiceError> {
         let mut expanded = 0;
         while !frontier.is_empty() {
-            let room = MAX_COMPONENT.saturating_sub(expanded);
-            if room == 0 {
-                return Ok(frontier.len());
+            expanded += frontier.len();
+            if expanded > MAX_COMPONENT {
+                return Ok(false);
             }
-            let later = frontier.iter().nth(room).copied().map(|id| frontier.split_off(&id)).unwrap_or_default();
-            let ids: Vec<Uuid> = std::mem::replace(&mut frontier, later).into_iter().collect();
-            expanded += ids.len();
-            let mut next = self.expand_once(&ids).await?;
-            next.retain(|id| self.nodes.get(id).is_none_or(|node| !node.is_expanded));
-            frontier.extend(next);
+            let ids: Vec<Uuid> = std::mem::take(&mut frontier).into_iter().collect();
+            frontier = self.expand_once(&ids).await?;
+            frontier.retain(|id| self.nodes.get(id).is_none_or(|node| !node.is_expanded));
         }
-        Ok(0)
+        Ok(true)
     }
 
     /// Reads the candidates of some participants. Returns those of them that must be expanded too.
@@ -149,6 +149,7 @@ impl Surroundings<'_> {
             .flat_map(|node| node.keys.pairs.iter().copied())
             .collect();
         let by_key = sharing(pool, &keys.into_iter().collect::<Vec<_>>()).await?;
+        self.rare_keys.extend(by_key.keys());
         let candidates: BTreeSet<Uuid> = by_key.into_values().flatten().collect();
         self.read(&candidates.iter().copied().collect::<Vec<_>>()).await?;
         self.compare_candidates(ids).await?;
@@ -185,12 +186,13 @@ impl Surroundings<'_> {
         Ok(())
     }
 
-    /// Compares some participants with all that share a pair key, first by their names, then with their appearances if
-    /// these can decide.
+    /// Compares some participants with all that share a rare pair key, first by their names, then with their appearances
+    /// if these can decide.
     async fn compare_candidates(&mut self, ids: &[Uuid]) -> Result<(), ServiceError> {
         let mut by_key: HashMap<i64, Vec<Uuid>> = HashMap::new();
         for (id, node) in self.nodes.iter().filter(|(_, node)| node.is_open()) {
-            node.keys.pairs.iter().for_each(|key| by_key.entry(*key).or_default().push(*id));
+            let keys = node.keys.pairs.iter().filter(|key| self.rare_keys.contains(key));
+            keys.for_each(|key| by_key.entry(*key).or_default().push(*id));
         }
         let mut unclear: BTreeSet<(Uuid, Uuid)> = BTreeSet::new();
         for id in ids {
@@ -288,12 +290,12 @@ impl Surroundings<'_> {
         let person = |id: Uuid| by_participant.get(&id).map_or(id, |alias| alias.into);
         let groups = self.changes(&by_participant, kind)?;
         let pairs = self.pairs_to_review(person);
-        Ok(Settling { groups, reviewed: ids, pairs, left_out: left_out.len() })
+        Ok(Settling { groups, reviewed: ids, pairs, left_out: left_out.len(), is_too_large: false })
     }
 
     /// The next revisions of the participants that change, in groups that are connected by an alias before or after.
     fn changes(&self, aliases: &HashMap<Uuid, &Alias>, kind: change::Kind) -> Result<Vec<AliasGroup>, ServiceError> {
-        let now = SystemTime::now();
+        let now = clock::now();
         let mut groups = AliasGroups::default();
         let mut puts: BTreeMap<Uuid, PutParticipant> = BTreeMap::new();
         for (id, node) in self.nodes.iter().filter(|(_, node)| node.is_expanded || node.record.is_deleted()) {
@@ -323,6 +325,10 @@ impl Surroundings<'_> {
             }
             group.puts.push(put);
         }
+        // A watch compares each change with the aliases of those before it: a person follows its new aliases.
+        for group in by_group.values_mut() {
+            group.puts.sort_by_key(|put| put.put.record.merged_into.is_empty());
+        }
         Ok(by_group.into_values().collect())
     }
 
@@ -342,42 +348,6 @@ impl Surroundings<'_> {
             None => String::new(),
         };
         format!("{} is {}: {cause}", name(id), name(alias.into))
-    }
-
-    /// The pairs of persons that the rule does not decide and no curator has judged, the strongest of each participant.
-    fn pairs_to_review(&self, person: impl Fn(Uuid) -> Uuid) -> Vec<DuplicatePair> {
-        let judged: HashSet<(Uuid, Uuid)> = self
-            .nodes
-            .iter()
-            .flat_map(|(id, node)| judged(&node.record).map(|other| ordered(person(*id), person(other))))
-            .collect();
-        let mut found: BTreeMap<(Uuid, Uuid), (i16, f32)> = BTreeMap::new();
-        for ((a, b), comparison) in &self.pairs {
-            let level: i16 = match comparison.level {
-                Level::No => continue,
-                Level::Possible => 2,
-                Level::Confident => 3,
-            };
-            let pair = ordered(person(*a), person(*b));
-            if pair.0 != pair.1 && !judged.contains(&pair) {
-                let best = found.entry(pair).or_insert((level, comparison.score));
-                if (level, comparison.score) > *best {
-                    *best = (level, comparison.score);
-                }
-            }
-        }
-        let mut pairs: Vec<DuplicatePair> = found
-            .into_iter()
-            .map(|((participant, other), (level, score))| DuplicatePair { participant, other, level, score })
-            .collect();
-        pairs.sort_by(|a, b| (b.level, b.score).partial_cmp(&(a.level, a.score)).unwrap_or(std::cmp::Ordering::Equal));
-        let mut counts: HashMap<Uuid, usize> = HashMap::new();
-        pairs.retain(|pair| {
-            let is_full = [pair.participant, pair.other].iter().any(|id| counts.get(id) >= Some(&MAX_PAIRS));
-            [pair.participant, pair.other].iter().for_each(|id| *counts.entry(*id).or_default() += 1);
-            !is_full
-        });
-        pairs
     }
 }
 

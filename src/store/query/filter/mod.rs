@@ -2,6 +2,7 @@
 
 mod participation;
 mod period;
+mod presence;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,9 @@ fn joined_tables(filter: &Filter, positive: bool) -> usize {
         (Filter::Not(inner), _) => joined_tables(inner, !positive),
         (Filter::Compare(OneParticipation(_)), _) => 2,
         (Filter::Compare(MeetingRegion(_) | Participant(_) | Article(_) | Topic(_) | Name(_) | Uri(_)), _) => 1,
+        (Filter::Compare(PlaceRegion(_) | PlaceLocality(_)), _) => 1,
+        (Filter::Compare(MeetingExternalId(..) | ArticleExternalId(..)), _) => 1,
+        (Filter::Compare(ParticipantExternalId(..)), _) => 2,
         (Filter::Compare(StatementCondition(condition)), _) => statement::joined_tables(condition),
         (Filter::Compare(_), _) => 0,
     }
@@ -83,14 +87,29 @@ fn joined_tables(filter: &Filter, positive: bool) -> usize {
 fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, positive: bool) {
     use Comparison::*;
     match comparison {
+        OneOf(of, ids) => {
+            query.push(if positive { "" } else { "not " }).push(table(*of)).push(".id = any(");
+            query.push_bind(ids.clone()).push(")");
+        }
+        IsSet(field) => presence::push(query, field, positive),
+        RecordTerm(of, term) => has_term(query, table(*of), term.hash(), positive),
         MeetingKind(kind) => column(query, "meeting.kind", *kind as i16, positive),
         MeetingStatus(status) => column(query, "meeting.status", *status as i16, positive),
         MeetingRegion(code) => {
             let rows = "select 1 from meeting_region r where r.takes_part and r.meeting = meeting.id and r.region_code";
             row(query, rows, code, positive);
         }
-        PlaceRegion(code) => column(query, "meeting.place_region", code, positive),
-        PlaceLocality(key) => column(query, "meeting.place_locality", key, positive),
+        PlaceRegion(code) => {
+            row(query, "select 1 from meeting_place l where l.meeting = meeting.id and l.region_code", code, positive);
+        }
+        PlaceLocality(key) => {
+            row(query, "select 1 from meeting_place l where l.meeting = meeting.id and l.locality", key, positive);
+        }
+        VisitType(visit_type) => column(query, "meeting.visit_type", *visit_type as i16, positive),
+        MeetingExternalId(scheme, value) => {
+            let rows = "select 1 from meeting_external_id e where e.meeting = meeting.id and e.scheme";
+            external_id(query, rows, (scheme, value), positive);
+        }
         Participant(id) => row(query, OF_PARTICIPANT, id, positive),
         Article(id) => row(
             query,
@@ -105,10 +124,26 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, positive
         HasDispute(value) => {
             query.push(if *value == positive { "meeting.has_dispute" } else { "not meeting.has_dispute" });
         }
+        Fragile(field) => {
+            // Not bound, so that the planner finds the partial index.
+            query.push("meeting.fragile & ").push(field.bit()).push(if positive { " <> 0" } else { " = 0" });
+        }
+        StartTime(order, TimeRange { from, until }) => {
+            moment(query, ["meeting", ".start_time"], *order, (*from, *until), positive);
+        }
+        StatedSize(order, operand) => {
+            query.push(if positive { "(" } else { "not (" });
+            // For the partial index.
+            query.push("meeting.delegation_sizes is not null and ");
+            query.push("exists (select 1 from unnest(meeting.delegation_sizes) as stated (size) where ");
+            number(query, "stated.size", *order, *operand, true);
+            query.push("))");
+        }
         ReportCount(order, operand) => number(query, "meeting.report_count", *order, *operand, positive),
         IndependentSourceCount(order, operand) => {
             number(query, "meeting.independent_source_count", *order, *operand, positive);
         }
+        EvidenceCoverage(order, operand) => number(query, "meeting.evidence_coverage", *order, *operand, positive),
         Review(review) => column(query, "meeting.review", *review as i16, positive),
         AnnouncedBy(key) => column(query, "meeting.announced_by", key, positive),
         Announcer(id) => column(query, "meeting.announcer", id, positive),
@@ -121,6 +156,7 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, positive
         OneParticipation(conditions) => participation::push(query, conditions, positive),
         PartParticipant(id) => column(query, "p.participant", id, positive),
         PartRegion(code) => column(query, "p.region_code", code, positive),
+        PartTerm(term) => has_term(query, "p", term.hash(), positive),
         PartRole(role) => {
             query.push("p.roles & ").push_bind(role_bit(*role as i32)).push(if positive { " <> 0" } else { " = 0" });
         }
@@ -137,6 +173,16 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, positive
             row(query, "select 1 from participant_name n where n.person = participant.id and n.key", key, positive)
         }
         Parent(id) => column(query, "participant.parent", id, positive),
+        ArticleExternalId(scheme, value) => {
+            let rows = "select 1 from article_external_id e where e.article = article.id and e.scheme";
+            external_id(query, rows, (scheme, value), positive);
+        }
+        // An id of an alias is one of its person.
+        ParticipantExternalId(scheme, value) => {
+            let rows = "select 1 from participant_external_id e join participant h on h.id = e.participant \
+                        where coalesce(h.merged_into, h.id) = participant.id and e.scheme";
+            external_id(query, rows, (scheme, value), positive);
+        }
         Uri(uri) => row(query, "select 1 from article_uri u where u.article = article.id and u.uri", uri, positive),
         PublisherRegion(code) => column(query, "article.publisher_region", code, positive),
         Language(code) => column(query, "article.language_code", code, positive),
@@ -185,6 +231,12 @@ where
     query.push(column).push(if positive { " = " } else { " is distinct from " }).push_bind(value);
 }
 
+/// Appends that a record or a participation has a term.
+fn has_term(query: &mut QueryBuilder<Postgres>, table: &'static str, hash: i64, positive: bool) {
+    query.push(if positive { "" } else { "not " }).push(table);
+    query.push(".terms @> array[").push_bind(hash).push("]");
+}
+
 /// Appends a comparison of a not-null column with a number.
 fn number(query: &mut QueryBuilder<Postgres>, column: &'static str, order: ComparisonOp, operand: i64, positive: bool) {
     query.push(if positive { "" } else { "not " }).push(column);
@@ -229,6 +281,13 @@ where
 {
     query.push(if positive { "exists (" } else { "not exists (" });
     query.push(rows).push(" = ").push_bind(value).push(")");
+}
+
+/// Appends that an index table has a row with the external id. `rows` is the select statement up to the scheme.
+fn external_id(query: &mut QueryBuilder<Postgres>, rows: &'static str, (scheme, value): (&str, &str), positive: bool) {
+    query.push(if positive { "exists (" } else { "not exists (" });
+    query.push(rows).push(" = ").push_bind(scheme.to_owned());
+    query.push(" and e.value = ").push_bind(value.to_owned()).push(")");
 }
 
 /// Appends a comparison of a `daterange` column, which is null if no day is known, with a range of days. Each order is

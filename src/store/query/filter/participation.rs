@@ -2,7 +2,7 @@
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{MAX_JOINED, OF_PARTICIPANT, condition, row};
+use super::{MAX_JOINED, OF_PARTICIPANT, condition, has_term, row};
 use crate::{
     model::query::filter::{Comparison, ComparisonOp, Filter},
     pb::participation::Presence,
@@ -46,6 +46,7 @@ fn push_index_row(query: &mut QueryBuilder<Postgres>, comparison: &Comparison) {
             row(query, "select 1 from meeting_region r where r.meeting = meeting.id and r.region_code", code, true);
         }
         Comparison::PartRole(role) => row(query, OF_TRAIT, ROLE + *role as i16, true),
+        Comparison::PartTerm(term) => has_term(query, "meeting", term.hash(), true),
         // Nearly every meeting has a participant who is PRESENT: this presence is not indexed.
         Comparison::PartPresence(presence) if *presence != Presence::Present => {
             row(query, OF_TRAIT, PRESENCE + *presence as i16, true);

@@ -1,5 +1,6 @@
 mod any_text;
 mod functions;
+mod lists;
 
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ use crate::{
 };
 
 const ID: &str = "0198f2d1-7c0e-7000-8000-0123456789ab";
+const A_SHARE: &str = "a number from 0 to 1 with at most three decimals, such as 0.5";
 const A_DATE: &str = "a year, month or day such as \"2020\", \"2020-09\" or \"2020-09-04\"";
 
 fn meetings(text: &str) -> Result<Filter, FilterError> {
@@ -66,8 +68,15 @@ fn every_field_of_meetings_parses_with_its_type() {
         ("date = 2020-09".to_owned(), MeetingDate(ComparisonOp::In, days("2020-09"))),
         ("has_dispute = true".to_owned(), HasDispute(true)),
         ("has_dispute = \"false\"".to_owned(), HasDispute(false)),
+        ("fragile = \"place.region_code\"".to_owned(), Fragile(FragileField::PlaceRegion)),
+        ("fragile:date".to_owned(), Fragile(FragileField::Date)),
+        ("fragile = place.locality".to_owned(), Fragile(FragileField::Locality)),
         ("report_count = 3".to_owned(), ReportCount(ComparisonOp::In, 3)),
         ("independent_source_count >= 2".to_owned(), IndependentSourceCount(ComparisonOp::InOrAfter, 2)),
+        ("evidence_coverage >= 0.5".to_owned(), EvidenceCoverage(ComparisonOp::InOrAfter, 500)),
+        ("evidence_coverage = 1".to_owned(), EvidenceCoverage(ComparisonOp::In, 1_000)),
+        ("evidence_coverage < 1.000".to_owned(), EvidenceCoverage(ComparisonOp::Before, 1_000)),
+        ("evidence_coverage > \"0.125\"".to_owned(), EvidenceCoverage(ComparisonOp::After, 125)),
         ("review = UNREVIEWED".to_owned(), Review(pb::meeting::Review::Unreviewed)),
         ("place.locality = \"BAKU\"".to_owned(), PlaceLocality("baku".to_owned())),
         ("announcement.by = \"The  Ministry\"".to_owned(), AnnouncedBy("the ministry".to_owned())),
@@ -288,9 +297,9 @@ fn value_of_the_wrong_type_is_rejected() {
         ("status = DONE", 9, "one of PLANNED, HELD, POSTPONED, CANCELLED, DENIED"),
         ("status = held", 9, "one of PLANNED, HELD, POSTPONED, CANCELLED, DENIED"),
         ("topic = x status != STATUS_UNSPECIFIED", 20, "one of PLANNED, HELD, POSTPONED, CANCELLED, DENIED"),
-        ("region = az", 9, "an ISO 3166-1 alpha-2 code in upper case, or XK"),
-        ("place.region =  \"*\"", 16, "an ISO 3166-1 alpha-2 code in upper case, or XK"),
-        ("region = \"\"", 9, "an ISO 3166-1 alpha-2 code in upper case, or XK"),
+        ("region = az", 9, "an ISO 3166 alpha-2 code in upper case, or XK"),
+        ("place.region =  \"*\"", 16, "an ISO 3166 alpha-2 code in upper case, or XK"),
+        ("region = \"\"", 9, "an ISO 3166 alpha-2 code in upper case, or XK"),
         (&wrong_id, 10, "a resource name such as \"articles/0198f2d1-7c0e-7000-8000-0123456789ab\""),
         (
             "participant = participants/0198f2d17c0e700080000123456789ab",
@@ -307,6 +316,14 @@ fn value_of_the_wrong_type_is_rejected() {
         ("report_count > 2.5", 15, "a whole number such as 3"),
         ("report_count < \"\"", 15, "a whole number such as 3"),
         ("independent_source_count < 99999999999999999999", 27, "a whole number such as 3"),
+        ("evidence_coverage < 1.001", 20, A_SHARE),
+        ("evidence_coverage < 0.1234", 20, A_SHARE),
+        ("evidence_coverage < -0.5", 20, A_SHARE),
+        ("evidence_coverage < \"\"", 20, A_SHARE),
+        ("evidence_coverage < \"0.\"", 20, A_SHARE),
+        ("evidence_coverage < \".5\"", 20, A_SHARE),
+        ("evidence_coverage < \"+.5\"", 20, A_SHARE),
+        ("evidence_coverage = half", 20, A_SHARE),
         ("review = GOOD", 9, "one of UNREVIEWED, REVIEWED, RETRACTED"),
     ] {
         let error = rejected(text);
@@ -320,14 +337,16 @@ fn value_of_the_wrong_type_is_rejected() {
 #[test]
 fn unsupported_constructs_of_the_grammar_are_rejected() {
     for (text, at, expected) in [
-        ("kind < TALKS", 5, "< cannot be used here; use = or !="),
+        ("kind < TALKS", 5, "< cannot be used here; use =, != or :*"),
         ("region>=\"AZ\"", 6, ">= cannot be used here; use =, != or :"),
-        ("kind : TALKS", 5, ": cannot be used here; use = or !="),
+        ("kind : TALKS", 5, ": cannot be used here; use =, != or :*"),
         ("topic < peace", 6, "< cannot be used here; use =, != or :"),
-        ("has_dispute > false", 12, "> cannot be used here; use = or !="),
-        ("report_count : 3", 13, ": cannot be used here; use =, !=, <, <=, > or >="),
-        ("date:2020", 4, ": cannot be used here; use =, !=, <, <=, > or >="),
-        ("region = ( AZ OR RU )", 9, "a value in brackets cannot be used here"),
+        ("has_dispute > false", 12, "> cannot be used here; use =, != or :*"),
+        ("report_count : 3", 13, ": cannot be used here; use =, !=, <, <=, >, >= or :*"),
+        ("date:2020", 4, ": cannot be used here; use =, !=, <, <=, >, >= or :*"),
+        ("date > (2020 OR 2021)", 7, "a list of values cannot be used here; use = or != before it"),
+        ("region = (AZ RU)", 10, "this list cannot be used here"),
+        ("region = (AZ OR NOT RU)", 16, "this list cannot be used here"),
         ("topic = peace talks", 14, "a value on its own cannot be used here"),
         ("kind = TALKS and status = HELD", 13, "a value on its own cannot be used here"),
         ("kind = TALKS && status = HELD", 13, "a value on its own cannot be used here"),

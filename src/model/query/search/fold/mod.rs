@@ -1,34 +1,49 @@
 //! Folds text for search: the letters of `letters` without accents, and spaces for everything else.
 
-use std::{ops::ControlFlow, sync::LazyLock};
+mod plain;
+
+use std::sync::LazyLock;
 
 use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 
+use self::plain::write_plain;
 use crate::model::text::letters::{Clusters, Letter, LetterCluster, compose, remove_accents};
 
-/// Maximum number of searched bytes of an article, and of a statement. A `tsvector` holds at most 1 MiB, and takes up
-/// to three bytes for each byte of a text of short words.
-pub const MAX_BYTES: usize = 200_000;
+/// Stands for everything that is neither letter, digit nor white space, in the text of [`fold_for_words`].
+pub(super) const SEPARATOR: char = '|';
 
 /// Folds a text: letters and digits in lower case, without accents, and spaces for everything else. The result has at
 /// most `most` bytes and ends with a whole letter. `fold(fold(x)) == fold(x)`.
 pub fn fold(text: &str, most: usize) -> String {
+    fold_with(text, most, ' ')
+}
+
+/// As [`fold`], with spaces for white space only, and [`SEPARATOR`] for everything else.
+pub(super) fn fold_for_words(text: &str, most: usize) -> String {
+    fold_with(text, most, SEPARATOR)
+}
+
+fn fold_with(text: &str, most: usize, separator: char) -> String {
     let mut folded = String::with_capacity(text.len().min(most));
     let mut clusters = Clusters::of(text);
     let mut letters = Vec::new();
     loop {
         let plain = clusters.take_ascii();
         let room = most - folded.len();
-        let words =
-            plain.bytes().map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b' ' });
-        folded.extend(words.take(room).map(char::from));
+        let letter = |byte: u8| match byte {
+            _ if byte.is_ascii_alphanumeric() => char::from(byte.to_ascii_lowercase()),
+            _ if char::from(byte).is_whitespace() => ' ',
+            _ => separator,
+        };
+        folded.extend(plain.bytes().take(room).map(letter));
         if plain.len() > room {
             return folded;
         }
         let Some(cluster) = clusters.next() else { return folded };
         write_letters(&cluster, &mut letters);
+        let space = space(&cluster, separator);
         let whole = folded.len();
-        folded.extend(letters.iter().map(|letter| letter.c));
+        folded.extend(letters.iter().map(|letter| if letter.c == ' ' { space } else { letter.c }));
         if folded.len() > most {
             folded.truncate(whole);
             return folded;
@@ -36,16 +51,29 @@ pub fn fold(text: &str, most: usize) -> String {
     }
 }
 
-/// Calls `each` with the folded letters and spaces of each cluster, in order, until it breaks. Each letter spans the
-/// text up to the next letter, so that the marks of the last letter of a word belong to the word.
-pub(crate) fn for_each_cluster(text: &str, mut each: impl FnMut(&[Letter]) -> ControlFlow<()>) {
-    let mut letters = Vec::new();
+/// The character that stands for a space of a cluster.
+fn space(cluster: &LetterCluster<'_>, separator: char) -> char {
+    if cluster.text.chars().all(char::is_whitespace) { ' ' } else { separator }
+}
+
+/// As [`fold_for_words`], with the code points of the text that each character comes from. Each letter spans the text up
+/// to the next letter, so that the marks of the last letter of a word belong to the word.
+pub(super) fn fold_with_places(text: &str, most: usize) -> Vec<Letter> {
+    let (mut folded, mut letters) = (Vec::with_capacity(text.len().min(most)), Vec::new());
+    let mut bytes = 0;
     for cluster in Clusters::of(text) {
         write_letters(&cluster, &mut letters);
-        if each(&letters).is_break() {
-            return;
+        bytes += letters.iter().map(|letter| letter.c.len_utf8()).sum::<usize>();
+        if bytes > most {
+            break;
         }
+        let space = space(&cluster, SEPARATOR);
+        folded.extend(letters.drain(..).map(|letter| match letter.c {
+            ' ' => Letter { c: space, ..letter },
+            _ => letter,
+        }));
     }
+    folded
 }
 
 /// Replaces `letters` by the folded letters of a cluster.
@@ -103,33 +131,6 @@ fn fold_cluster(cluster: &LetterCluster<'_>, letters: &mut Vec<Letter>) {
         letters[at].from.end = letters[at].from.end.max(next);
     }
 }
-
-/// Replaces letters by the plain ones that people type on a keyboard without them.
-fn write_plain(letters: &mut Vec<Letter>) {
-    letters.retain(|letter| letter.c != TATWEEL);
-    for at in (0..letters.len()).rev() {
-        let (plain, second) = match letters[at].c {
-            'ı' => ('i', None),
-            'ø' => ('o', None),
-            'ł' => ('l', None),
-            'đ' | 'ð' => ('d', None),
-            'ħ' => ('h', None),
-            'ŧ' => ('t', None),
-            'ə' => ('e', None),
-            'æ' => ('a', Some('e')),
-            'œ' => ('o', Some('e')),
-            _ => continue,
-        };
-        letters[at].c = plain;
-        if let Some(c) = second {
-            let from = letters[at].from.clone();
-            letters.insert(at + 1, Letter { c, from });
-        }
-    }
-}
-
-/// Stretches an Arabic word without being a letter of it.
-const TATWEEL: char = '\u{640}';
 
 /// Replaces everything that is neither letter nor digit by a space. Marks on such characters are removed.
 fn write_spaces(letters: &mut Vec<Letter>) {

@@ -2,97 +2,51 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    ops::{ControlFlow, Range},
+    ops::Range,
 };
 
-use super::fold::{fold, for_each_cluster};
+use super::fold::fold;
 use crate::pb::{
     self,
     snippet::{Highlight, Source},
 };
-
-/// The mark that PostgreSQL puts before a matched word. Folded text never contains it.
-pub const START: char = '<';
-/// The mark after a matched word.
-pub const END: char = '>';
 
 /// Maximum number of code points in a snippet.
 const LENGTH: usize = 240;
 /// Maximum number of matches that the search for the best place considers.
 const MAX_MATCHES: usize = 2_000;
 
-/// A text, and its folded form with marks around the matches. There may be several such forms, each with other matches.
-/// Text beyond the end of a folded form has no marks.
-#[derive(Debug, Clone, Copy)]
-pub struct FoldedText<'a> {
+/// A text, and the places in it that match a query.
+#[derive(Debug, Clone)]
+pub struct MatchedText<'a> {
     /// The field of the record that the text is from.
     pub source: Source,
     /// The text.
     pub text: &'a str,
-    /// The marked folded forms.
-    pub marked: &'a [String],
+    /// The places in code points: disjoint and in order.
+    pub matches: Vec<Range<usize>>,
 }
 
 /// The snippet of the first text with a match; without a match, the beginning of the first text that is not empty.
-pub fn snippet(texts: &[FoldedText<'_>]) -> pb::Snippet {
-    let matched =
-        texts.iter().map(|text| (text, matches(text.text, text.marked))).find(|(_, matches)| !matches.is_empty());
-    let first = || texts.iter().find(|text| !text.text.is_empty()).map(|text| (text, Vec::new()));
-    let Some((FoldedText { source, text, .. }, matches)) = matched.or_else(first) else {
-        return pb::Snippet::default();
+/// Also returns the number of the text.
+pub fn snippet(texts: &[MatchedText<'_>]) -> (pb::Snippet, usize) {
+    let matched = texts.iter().position(|text| !text.matches.is_empty());
+    let Some(number) = matched.or_else(|| texts.iter().position(|text| !text.text.is_empty())) else {
+        return (pb::Snippet::default(), 0);
     };
-    let part = part(text, &matches);
+    let MatchedText { source, text, matches } = &texts[number];
+    let part = part(text, matches);
     let within = matches.iter().map(|place| place.start.max(part.start)..place.end.min(part.end));
     // A text has at most 1 MiB: the numbers fit.
     let highlight = |place: Range<usize>| Highlight { start: place.start as i32, end: place.end as i32 };
-    pb::Snippet {
+    let snippet = pb::Snippet {
         source: (*source).into(),
         text: text.chars().skip(part.start).take(part.len()).collect(),
         start: part.start as i32,
         highlights: within.filter(|place| !place.is_empty()).map(highlight).collect(),
-    }
-}
-
-/// The places of the matches in the text, in code points and in order. Words that share a character, as both words of
-/// `½` do, are one place.
-fn matches(text: &str, marked: &[String]) -> Vec<Range<usize>> {
-    let mut all: Vec<Range<usize>> = marked.iter().flat_map(|marked| marks(text, marked)).collect();
-    all.sort_unstable_by_key(|place| (place.start, place.end));
-    all.dedup_by(|next, place| {
-        let is_shared = next.start < place.end;
-        if is_shared {
-            place.end = place.end.max(next.end);
-        }
-        is_shared
-    });
-    all
-}
-
-/// The places of the marks. Reads the folded text and its marked form in step.
-fn marks(text: &str, marked: &str) -> Vec<Range<usize>> {
-    let mut places = Vec::new();
-    let mut start = None;
-    let mut end = 0;
-    let mut letters = marked.chars().peekable();
-    for_each_cluster(text, |cluster| {
-        for letter in cluster {
-            while let Some(mark) = letters.next_if(|c| matches!(*c, START | END)) {
-                match mark {
-                    START => start = Some(letter.from.start),
-                    _ => places.extend(start.take().map(|start| start..end)),
-                }
-            }
-            // The marked form lacks words that are too long to be searched.
-            if letters.next_if_eq(&letter.c).is_some() {
-                end = letter.from.end;
-            }
-        }
-        if letters.peek().is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    if letters.next() == Some(END) {
-        places.extend(start.map(|start| start..end));
-    }
-    places
+        ..Default::default()
+    };
+    (snippet, number)
 }
 
 /// The range of the snippet: at most `LENGTH` code points, cut at spaces if there are any, around the densest matches.

@@ -1,0 +1,2 @@
+#![no_main]
+readout_fuzz::program!("extractions");
