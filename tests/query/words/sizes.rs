@@ -1,8 +1,11 @@
 //! Long texts of every kind are indexed as far as they are searched.
 
-use readout::pb::{Article, ListArticlesRequest, snippet::Source};
+use readout::{
+    model::query::search::{self, MatchStems, SearchQuery, SplitText, Stems},
+    pb::{Article, ListArticlesRequest, snippet::Source},
+};
 
-use crate::support::{Service, make};
+use crate::support::{Service, allocations, make};
 
 #[tokio::test]
 async fn search_indexes_the_beginning_of_texts_of_any_kind() {
@@ -63,5 +66,27 @@ async fn search_indexes_the_beginning_of_texts_of_any_kind() {
             let found = service.articles.clone().list_articles(request).await.unwrap().into_inner();
             assert_eq!(found.snippets[0].source(), Source::Text, "{word} in {language}");
         }
+    }
+}
+
+#[test]
+fn words_repeated_in_a_query_take_no_more_memory() {
+    let text = "a ".repeat(search::MAX_BYTES / 4);
+    let matches_of = |query: &str| {
+        assert_eq!(search::check(query), Ok(()));
+        let (query, stems) = (SearchQuery::read(query, "").unwrap(), Stems::new());
+        let mut places = Vec::new();
+        let bytes = allocations::peak(|| {
+            places = SplitText::of(&text).matches(&query, MatchStems { query: &stems, text: &stems });
+        });
+        (places, bytes)
+    };
+    let (places, bytes) = matches_of("a");
+    assert_eq!(places.len(), text.len() / 2);
+    let repeated = "a ".repeat(search::MAX_WORDS);
+    let phrases = "\"a a a a\" ".repeat(search::MAX_WORDS / 4);
+    for query in [repeated, phrases] {
+        let (again, held) = matches_of(&query);
+        assert!(again == places && held <= bytes + (64 << 10), "{held} bytes instead of {bytes}: {query}");
     }
 }

@@ -17,7 +17,7 @@ pub struct SearchQuery {
 }
 
 /// Words that stand next to each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Term {
     /// True if the words must not occur.
     pub is_negated: bool,
@@ -26,7 +26,7 @@ pub(super) struct Term {
 }
 
 /// A part of a term.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Part {
     /// The folded text.
     pub text: String,
@@ -35,7 +35,7 @@ pub(super) struct Part {
     pub offset: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum PartKind {
     Word,
     /// The beginning of a word.

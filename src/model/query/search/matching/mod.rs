@@ -1,6 +1,9 @@
 //! Finds the words of a query in a text.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+};
 
 use super::{
     fold::fold_with_places,
@@ -83,17 +86,23 @@ impl SplitText {
 
     /// The places of the words that a query requires, in code points and in order. Those of a term are where its words
     /// stand next to each other. Words that share a character, as both words of `½` do, are one place.
+    ///
+    /// Needs memory for the units of the text, however often the words of the query repeat.
     pub fn matches(&self, query: &SearchQuery, stems: MatchStems<'_>) -> Vec<Range<usize>> {
         let text_stems: Vec<Option<&Vec<String>>> =
             self.units.iter().map(|unit| stems.text.get(self.text(unit)).filter(|_| !unit.is_run)).collect();
         let text = StemmedText { text: self, stems: text_stems };
-        let mut places = Vec::new();
-        for term in query.required_terms() {
-            text.find(term, None, &mut places);
+        let mut found = vec![0; self.units.len()];
+        let terms: HashSet<&Term> = query.required_terms().collect();
+        for term in terms {
+            text.find(term, None, &mut found);
             if query.config.is_some() && term.has_stems() {
-                text.find(term, Some(stems.query), &mut places);
+                text.find(term, Some(stems.query), &mut found);
             }
         }
+        let found = found.into_iter().enumerate().filter(|(_, length)| *length > 0);
+        let place = |(at, length): (usize, usize)| self.units[at].place.start..self.units[at + length - 1].place.end;
+        let mut places: Vec<Range<usize>> = found.map(place).collect();
         places.sort_unstable_by_key(|place| (place.start, place.end));
         places.dedup_by(|next, place| {
             let is_shared = next.start < place.end;
@@ -112,18 +121,18 @@ struct StemmedText<'a> {
 }
 
 impl StemmedText<'_> {
-    /// Adds the places of a term, with the words as written, or with these stems.
-    fn find(&self, term: &Term, stems: Option<&Stems>, places: &mut Vec<Range<usize>>) {
+    /// Sets the number of units of the longest match at its first unit, for each part of a term with the words as
+    /// written, or with these stems.
+    fn find(&self, term: &Term, stems: Option<&Stems>, found: &mut [usize]) {
         let wanted: Vec<Wanted<'_>> = term.parts.iter().filter_map(|part| Wanted::of(part, stems)).collect();
         let Some(first) = wanted.first() else { return };
-        let units = &self.text.units;
-        for start in 0..units.len() {
+        for start in 0..found.len() {
             let at = |wanted: &Wanted<'_>| start + wanted.offset - first.offset;
             if wanted.iter().all(|wanted| self.holds(wanted, at(wanted))) {
-                places.extend(wanted.iter().map(|wanted| {
-                    let at = at(wanted);
-                    units[at].place.start..units[at + wanted.length - 1].place.end
-                }));
+                for wanted in &wanted {
+                    let length = &mut found[at(wanted)];
+                    *length = wanted.length.max(*length);
+                }
             }
         }
     }
