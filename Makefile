@@ -7,6 +7,9 @@ HOST_PORT := $(patsubst http://%,%,$(SERVER))
 # The largest number of meetings that `make scale` measures.
 N ?= 100000
 
+# The call that `make waterfall` measures.
+CALL ?= CreateMeeting
+
 # The seconds that `make fuzz` spends on each target.
 SECONDS ?= 60
 
@@ -20,6 +23,8 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 READOUT := $(TARGET)/release/readout
 VENV := $(TARGET)/clients
+# The packages of the peers in benches/peers/.
+PEERS := $(TARGET)/peers
 BUF := npx --yes @bufbuild/buf@1.75.0
 # Run in proto/, with the folder to write to.
 DOCS := $(BUF) build --path readout -o -\#format=json | python3 docs.py
@@ -33,7 +38,7 @@ LOCKED := $(if $(CI),--locked)
 # The profile of cargo that `make release` builds with. Others than release only serve to try the scripts.
 PROFILE ?= release
 
-.PHONY: help run build install test house readme faults fuzz overload bench scale identity lint contract docs deny release verify-release test-release demo clients clients-tls examples rust postgres
+.PHONY: help run build install test house readme faults fuzz overload bench peers waterfall scale identity lint contract docs deny release verify-release test-release demo clients clients-tls examples rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +85,22 @@ overload: postgres rust ## Offer ten times the capacity for a minute, then attac
 
 bench: postgres rust ## Measure the service and its baselines: one table, about four minutes
 	cargo bench --all-features $(LOCKED) --bench bench
+
+peers: postgres rust $(PEERS)/ready ## Compare the service with small services in Node and Python, one call and 64 in flight: five minutes
+	cargo bench --all-features $(LOCKED) --bench bench -- peers
+
+waterfall: postgres rust ## Print the parts of one call by step and by statement (make waterfall CALL=CreateMeeting)
+	cargo bench --all-features $(LOCKED) --bench bench -- waterfall $(CALL)
+
+$(PEERS)/ready: benches/peers/package.json benches/peers/requirements.txt $(wildcard proto/readout/v1/*.proto)
+	mkdir -p $(PEERS)/generated
+	cp benches/peers/package.json $(PEERS) && cd $(PEERS) && npm install --silent --no-audit --no-fund
+	python3 -m venv $(PEERS)/venv
+	$(PEERS)/venv/bin/python -m pip install --quiet --disable-pip-version-check -r benches/peers/requirements.txt
+	cd proto && $(abspath $(PEERS))/venv/bin/python -m grpc_tools.protoc -I . -I third_party \
+	  --python_out=$(abspath $(PEERS))/generated --grpc_python_out=$(abspath $(PEERS))/generated \
+	  $$(find readout third_party -name '*.proto' | sed 's,^third_party/,,')
+	@touch $@
 
 scale: postgres rust ## Measure queries over N and N/10 meetings: two tables, one minute (make scale N=1000000: six)
 	cargo bench $(LOCKED) --bench scale -- $(N)
@@ -156,7 +177,7 @@ examples: $(VENV)/ready ## Convert the registers in examples/, and compare the s
 
 $(VENV)/ready: tests/clients/requirements.txt examples/register/requirements.txt
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	@touch $@
 
 rust:

@@ -69,7 +69,7 @@ async fn microseconds(store: &Store, with_feed: bool) -> f64 {
         let batch: Vec<&Write> = batch.iter().collect();
         match with_feed {
             true => assert!(matches!(
-                commit(store.writes(), &batch, &KnownHead::default()).await,
+                commit(store.commits(), &batch, &KnownHead::default()).await,
                 Ok(BatchOutcome::Committed(..))
             )),
             false => commit_bare(store.writes(), &batch).await.expect("committed"),

@@ -31,21 +31,32 @@ async fn cluster() -> &'static Cluster {
 
 /// A new database with the schema of this version.
 pub async fn database() -> PgConnectOptions {
+    let database = empty_database().await;
+    migrate(&database).await.expect("migrated");
+    database
+}
+
+/// A new database without tables.
+pub async fn empty_database() -> PgConnectOptions {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let admin = cluster().await.embedded.connect_options();
     let name = format!("bench_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let mut connection = connect(&admin).await;
     execute(&mut connection, format!("create database {name}")).await;
     connection.close().await.expect("closed");
-    let database = admin.database(&name);
-    migrate(&database).await.expect("migrated");
-    database
+    admin.database(&name)
 }
 
 /// The url of a database, for a program that takes it on its command line.
 pub async fn url(database: &PgConnectOptions) -> String {
     let url = cluster().await.embedded.url();
     url.replace("///readout?", &format!("///{}?", database.get_database().expect("named")))
+}
+
+/// The log of the server.
+pub async fn log() -> String {
+    let path = cluster().await.directory.path().join("postgres.log");
+    std::fs::read_to_string(path).expect("readable")
 }
 
 /// Seconds of processor time that the cluster and this process have used so far.

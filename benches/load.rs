@@ -48,8 +48,12 @@ impl Side {
     /// The other side's median latency divided by that of this side. For sequential calls it is more robust than the
     /// rate, which depends on the sum of all latencies.
     pub fn latency_speedup(&self, other: &Self) -> f64 {
-        let p50 = |side: &Self| millis(percentile(&mut side.latencies.clone(), 0.5));
-        p50(other) / p50(self)
+        millis(other.p50()) / millis(self.p50())
+    }
+
+    /// The median latency.
+    pub fn p50(&self) -> Duration {
+        percentile(&mut self.latencies.clone(), 0.5)
     }
 
     /// The figures for the table.

@@ -12,12 +12,14 @@ mod ingest;
 mod load;
 mod meeting;
 mod participant;
+mod peers;
 mod report;
 mod security_cost;
 mod settle;
 mod table;
 mod unary;
 mod watch;
+mod waterfall;
 
 #[path = "../tests/support/certificate_authority.rs"]
 #[allow(dead_code)]
@@ -42,12 +44,17 @@ use std::time::Instant;
 
 use self::table::Table;
 
-/// `cargo bench -- meeting watch` runs these benchmarks alone.
+/// `cargo bench -- meeting watch` runs these benchmarks alone. `peers` runs only if it is named: it needs other languages.
 fn main() {
     let selection: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let is_selected = |noun: &str| selection.is_empty() || selection.iter().any(|name| name == noun);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let begin = Instant::now();
+    if let [noun, call] = selection.as_slice()
+        && noun == "waterfall"
+    {
+        return runtime.block_on(waterfall::print(call));
+    }
     let mut table = Table::default();
     if is_selected("settle") {
         settle::measure(&mut table);
@@ -76,6 +83,9 @@ fn main() {
         }
         if is_selected("change") {
             change::measure(&mut table).await;
+        }
+        if selection.iter().any(|name| name == "peers") {
+            peers::measure(&mut table).await;
         }
         // Last: it has a log.
         if is_selected("audit") {

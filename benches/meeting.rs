@@ -28,8 +28,8 @@ const READ: usize = 1_000;
 /// The articles and participants of the meetings, by name.
 #[derive(Clone)]
 pub struct World {
-    articles: Vec<String>,
-    participants: Vec<String>,
+    pub articles: Vec<String>,
+    pub participants: Vec<String>,
 }
 
 impl World {

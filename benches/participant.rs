@@ -134,7 +134,7 @@ async fn one_transaction_each(store: Store) -> Call {
             request.participant.iter_mut().for_each(ClearOutput::clear_output);
             request.violations().into_result().map_err(ServiceError::from)?;
             let write = write_of(request.participant.unwrap_or_default());
-            match commit(store.writes(), &[&write], &KnownHead::default()).await? {
+            match commit(store.commits(), &[&write], &KnownHead::default()).await? {
                 BatchOutcome::Committed(..) => Ok(write.participants[0].put.record.clone()),
                 BatchOutcome::Lost(lost) => Err(Status::aborted(format!("{lost:?}"))),
             }

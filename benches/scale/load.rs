@@ -88,7 +88,7 @@ async fn write(store: &Store, world: &Arc<World>, numbers: Range<usize>, add: fn
         tokio::spawn(async move {
             let mut write = Write { actor: "scale".into(), ..Default::default() };
             batch.for_each(|number| add(&mut write, &world, number));
-            let outcome = commit(store.writes(), &[&write], &KnownHead::default()).await.expect("written");
+            let outcome = commit(store.commits(), &[&write], &KnownHead::default()).await.expect("written");
             assert!(matches!(outcome, BatchOutcome::Committed(..)), "{outcome:?}");
         })
     });

@@ -127,7 +127,7 @@ async fn load(database: &PgConnectOptions, words: &Words, numbers: std::ops::Ran
                 record.make_first_revision(id, SystemTime::now());
                 write.participants.push(PutParticipant { put: Put::new(id, record), absent: Vec::new(), former: None });
             }
-            let outcome = commit(store.writes(), &[&write], &KnownHead::default()).await.expect("written");
+            let outcome = commit(store.commits(), &[&write], &KnownHead::default()).await.expect("written");
             assert!(matches!(outcome, BatchOutcome::Committed(..)), "{outcome:?}");
             let _alone = one_job.lock().await;
             for keys in keys.chunks(KEYED) {

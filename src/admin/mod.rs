@@ -84,7 +84,7 @@ async fn expunge_text(store: &Store, id: Uuid, reason: &str) -> anyhow::Result<b
         let articles = vec![article_text::erasure(former, clock::now())];
         let audit = Some(Origin { reason: reason.to_owned(), ..Origin::command("readout/ExpungeText") });
         let write = Write { actor: ACTOR.into(), audit, reason: reason.to_owned(), articles, ..Default::default() };
-        match commit(store.writes(), &[&write], &KnownHead::default()).await {
+        match commit(store.commits(), &[&write], &KnownHead::default()).await {
             Ok(BatchOutcome::Committed(.., events)) => {
                 events.iter().for_each(NewEvent::print);
                 return Ok(true);

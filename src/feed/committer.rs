@@ -182,7 +182,7 @@ async fn write(writer: &Writer, mut batch: Vec<Submission>) {
     while !batch.is_empty() {
         let writes: Vec<&Write> = batch.iter().flat_map(|submission| &submission.writes).collect();
         let started = Instant::now();
-        let outcome = commit(writer.store.writes(), &writes, &writer.feed.known_head()).await;
+        let outcome = commit(writer.store.commits(), &writes, &writer.feed.known_head()).await;
         metrics::record_attempt(outcome_name(&outcome), started.elapsed());
         match outcome {
             Ok(BatchOutcome::Committed(positions, is_unsettled, events)) => {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     StoreError, Tx,
-    pool::{batch_loader::BatchResult, server_watch::DatabaseServer},
+    pool::{batch_loader::BatchResult, kept_connections::KeptConnection, server_watch::DatabaseServer},
 };
 use crate::model::resource::Collection;
 pub use crate::pb::change::Kind;
@@ -292,9 +292,13 @@ pub async fn before_write(pool: &PgPool, position: i64) -> Result<i64, StoreErro
 ///
 /// # Errors
 /// The database fails.
-pub(super) async fn all_at(pool: PgPool, positions: Vec<i64>) -> Result<BatchResult<i64, StoredChange>, StoreError> {
-    let changes: Vec<StoredChange> =
-        sqlx::query_as("select * from change where position = any($1)").bind(positions).fetch_all(&pool).await?;
+pub(super) async fn all_at(
+    mut connection: KeptConnection,
+    positions: Vec<i64>,
+) -> Result<BatchResult<i64, StoredChange>, StoreError> {
+    let statement = "select * from change where position = any($1)";
+    let changes: Vec<StoredChange> = sqlx::query_as(statement).bind(positions).fetch_all(&mut *connection).await?;
+    connection.keep();
     Ok(changes.into_iter().map(|change| (change.position, Some(change))).collect())
 }
 
@@ -328,9 +332,9 @@ pub async fn newest(pool: &PgPool) -> Result<(FeedBounds, Source, Option<StoredC
 ///
 /// # Errors
 /// The database fails.
-pub async fn state(pool: &PgPool) -> Result<(FeedBounds, Source), StoreError> {
+pub async fn state(executor: impl PgExecutor<'_>) -> Result<(FeedBounds, Source), StoreError> {
     let statement = format!("select {STATE}, {}, {IS_JUDGED} as is_judged from feed", DatabaseServer::COLUMNS);
-    let row = sqlx::query(AssertSqlSafe(statement)).fetch_one(pool).await?;
+    let row = sqlx::query(AssertSqlSafe(statement)).fetch_one(executor).await?;
     Ok(state_of(&row)?)
 }
 

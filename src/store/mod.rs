@@ -35,7 +35,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, PgPool, postgres::PgConnectOptions};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -44,6 +44,7 @@ use self::{
     pool::{
         ANSWER_TIMEOUT, ConnectionPools, answers,
         batch_loader::{BATCH_BYTES, BatchLoader, BatchResult},
+        kept_connections::{KeptConnection, KeptConnections},
         server_watch::ServerWatch,
     },
 };
@@ -101,8 +102,8 @@ pub struct RecordLoaders {
 }
 
 impl RecordLoaders {
-    fn new(pool: &PgPool) -> Self {
-        let docs = |of| loader(pool, move |pool, ids| batch_docs(pool, of, ids));
+    fn new(pool: &KeptConnections) -> Self {
+        let docs = |of| loader(pool, move |connection, ids| batch_docs(connection, of, ids));
         Self {
             live: loader(pool, live),
             participants: docs(Collection::Participants),
@@ -124,20 +125,31 @@ struct FeedLoaders {
 }
 
 impl FeedLoaders {
-    fn new(pool: &PgPool) -> Self {
-        let state = |pool, _| async move { Ok(HashMap::from([((), Some(change::state(&pool).await?))])) };
+    fn new(pool: &KeptConnections) -> Self {
+        let state = |mut connection: KeptConnection, _| async move {
+            let state = change::state(&mut *connection).await?;
+            connection.keep();
+            Ok(HashMap::from([((), Some(state))]))
+        };
         Self { state: loader(pool, state), changes: loader(pool, change::all_at) }
     }
 }
 
-fn loader<K, V, F>(pool: &PgPool, read: impl Fn(PgPool, Vec<K>) -> F + Send + Sync + 'static) -> BatchLoader<K, V>
+/// A loader that reads batches with `read`, which keeps its connection.
+fn loader<K, V, F>(
+    pool: &KeptConnections,
+    read: impl Fn(KeptConnection, Vec<K>) -> F + Clone + Send + Sync + 'static,
+) -> BatchLoader<K, V>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Send + Sync + 'static,
     F: Future<Output = Result<BatchResult<K, V>, StoreError>> + Send + 'static,
 {
     let pool = pool.clone();
-    BatchLoader::new(move |keys| read(pool.clone(), keys))
+    BatchLoader::new(move |keys| {
+        let (pool, read) = (pool.clone(), read.clone());
+        async move { read(pool.acquire().await?, keys).await }
+    })
 }
 
 impl Store {
@@ -155,7 +167,7 @@ impl Store {
     /// The pool for reads: single statements only. A transaction begun here could stay open when its caller disconnects
     /// (transact-rs/sqlx#4385). Work that needs a transaction runs in its own task, on `writes`.
     pub fn reads(&self) -> &PgPool {
-        &self.pools.reads
+        self.pools.reads.pool()
     }
 
     /// The loaders for single records.
@@ -180,8 +192,13 @@ impl Store {
         Ok(self.of_feed.changes.get(position).await?.map(Arc::unwrap_or_clone))
     }
 
-    /// The pool for the committer.
+    /// The pool for maintenance and for jobs.
     pub fn writes(&self) -> &PgPool {
+        self.pools.writes.pool()
+    }
+
+    /// The connections for the committer, of the same pool.
+    pub fn commits(&self) -> &KeptConnections {
         &self.pools.writes
     }
 
@@ -279,16 +296,22 @@ impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for Doc {
 }
 
 /// The current docs of a collection by id, in no order. Unknown ids are left out.
-pub(crate) async fn docs(pool: &PgPool, of: Collection, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
+pub(crate) async fn docs(executor: impl PgExecutor<'_>, of: Collection, ids: &[Uuid]) -> Result<Vec<Doc>, StoreError> {
     let statement = format!("select id, contract, doc from {} where id = any($1)", table(of));
-    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(ids).fetch_all(pool).await?)
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(ids).fetch_all(executor).await?)
 }
 
 /// The same, for a batch loader: docs past `BATCH_BYTES` are left for a later batch.
-async fn batch_docs(pool: PgPool, of: Collection, ids: Vec<Uuid>) -> Result<BatchResult<Uuid, Doc>, StoreError> {
+async fn batch_docs(
+    mut connection: KeptConnection,
+    of: Collection,
+    ids: Vec<Uuid>,
+) -> Result<BatchResult<Uuid, Doc>, StoreError> {
     // A single doc always fits, and counting its bytes takes as long as reading it.
     if ids.len() == 1 {
-        return Ok(docs(&pool, of, &ids).await?.into_iter().map(|doc| (doc.id, Some(doc))).collect());
+        let docs = docs(&mut *connection, of, &ids).await?;
+        connection.keep();
+        return Ok(docs.into_iter().map(|doc| (doc.id, Some(doc))).collect());
     }
     // The subquery counts bytes without fetching any TOASTed doc.
     let statement = format!(
@@ -301,14 +324,15 @@ async fn batch_docs(pool: PgPool, of: Collection, ids: Vec<Uuid>) -> Result<Batc
         table(of)
     );
     let rows: Vec<(Uuid, i16, Option<Vec<u8>>)> =
-        sqlx::query_as(AssertSqlSafe(statement)).bind(ids).bind(BATCH_BYTES).fetch_all(&pool).await?;
+        sqlx::query_as(AssertSqlSafe(statement)).bind(ids).bind(BATCH_BYTES).fetch_all(&mut *connection).await?;
+    connection.keep();
     let doc = |(id, contract, bytes): (_, _, Option<_>)| (id, bytes.map(|bytes| Doc { id, contract, bytes }));
     Ok(rows.into_iter().map(doc).collect())
 }
 
 /// The states of the records among these keys that exist.
 async fn live(
-    pool: PgPool,
+    mut connection: KeptConnection,
     keys: Vec<(Collection, Uuid)>,
 ) -> Result<BatchResult<(Collection, Uuid), RecordState>, StoreError> {
     let ids = |of| keys.iter().filter(|key| key.0 == of).map(|key| key.1).collect::<Vec<_>>();
@@ -327,8 +351,9 @@ async fn live(
     .bind(ids(Collection::Participants))
     .bind(ids(Collection::Articles))
     .bind(ids(Collection::Meetings))
-    .fetch_all(&pool)
+    .fetch_all(&mut *connection)
     .await?;
+    connection.keep();
     let state = |(collection, id, is_live, alias_of, kind, region): Row| {
         let person = kind.map(|kind| participant::facts(kind, region));
         Some(((Collection::try_from(collection).ok()?, id), Some(RecordState { is_live, alias_of, person })))

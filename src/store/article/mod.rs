@@ -11,7 +11,10 @@ use uuid::Uuid;
 pub(super) use self::external_ids::{index_external_ids, reindex_external_ids};
 use super::{
     Doc, StoreError, Tx, docs,
-    pool::batch_loader::{BATCH_BYTES, BatchResult},
+    pool::{
+        batch_loader::{BATCH_BYTES, BatchResult},
+        kept_connections::KeptConnection,
+    },
     query::search::WordColumns,
     time,
     write::{
@@ -52,7 +55,10 @@ pub struct ArticleWithText {
 
 /// The articles with these ids, with origin and text, for a batch loader: those past `BATCH_BYTES` are left for a later
 /// batch.
-pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<Uuid, ArticleWithText>, StoreError> {
+pub(super) async fn sources(
+    mut connection: KeptConnection,
+    ids: Vec<Uuid>,
+) -> Result<BatchResult<Uuid, ArticleWithText>, StoreError> {
     type SourceRow = (Uuid, i16, Option<Vec<u8>>, Uuid, Option<String>);
     // The subqueries count bytes without fetching any TOASTed value.
     let rows: Vec<SourceRow> = sqlx::query_as(
@@ -70,8 +76,9 @@ pub(super) async fn sources(pool: PgPool, ids: Vec<Uuid>) -> Result<BatchResult<
     )
     .bind(ids)
     .bind(BATCH_BYTES)
-    .fetch_all(&pool)
+    .fetch_all(&mut *connection)
     .await?;
+    connection.keep();
     let source = |(id, contract, bytes, origin, text): SourceRow| {
         let doc = bytes.map(|bytes| Doc { id, contract, bytes });
         (id, doc.map(|doc| ArticleWithText { doc, origin, text }))

@@ -7,16 +7,19 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
 use prost::Message;
-use sqlx::{PgPool, postgres::types::PgRange};
+use sqlx::{AssertSqlSafe, FromRow as _, PgPool, Row as _, postgres::types::PgRange};
 use uuid::Uuid;
 
 pub use self::external_ids::{ExternalIdKey, LinkedMeetings, find_by_external_ids};
 pub(super) use self::external_ids::{claim_external_ids, claims as external_id_claims};
 use super::{
     Doc, StoreError, Tx,
-    account_index::{self, ParticipationTerms},
+    account_index::{self, ParticipantRows, ParticipationTerms},
     docs,
-    pool::batch_loader::{BATCH_BYTES, BatchResult},
+    pool::{
+        batch_loader::{BATCH_BYTES, BatchResult},
+        kept_connections::KeptConnection,
+    },
     query::search::{MEETING_LANGUAGE, WordColumns},
     report, statement, time,
     write::{
@@ -117,16 +120,16 @@ pub struct MeetingWithReports {
 /// The meetings with these ids and their reports, for a batch loader: those past `BATCH_BYTES` are left for a later
 /// batch.
 pub(super) async fn with_reports(
-    pool: PgPool,
+    mut connection: KeptConnection,
     ids: Vec<Uuid>,
 ) -> Result<BatchResult<Uuid, MeetingWithReports>, StoreError> {
-    // The subquery counts bytes without fetching any TOASTed doc.
-    let rows: Vec<(Uuid, i16, Option<Vec<u8>>, i64)> = sqlx::query_as(
-        "select id, contract, case when bytes_before < $2 then doc end, report_bytes
-         from (
-             select meeting.id, meeting.contract, meeting.doc, reports.bytes as report_bytes,
+    // One round trip: a row for each meeting, then one for each report of those that fit. The subquery counts bytes
+    // without fetching any TOASTed doc.
+    let statement = format!(
+        "with counted as materialized (
+             select meeting.id, reports.bytes as report_bytes,
                     sum(octet_length(meeting.doc) + reports.bytes) over (order by meeting.id)
-                        - octet_length(meeting.doc) - reports.bytes as bytes_before
+                        - octet_length(meeting.doc) - reports.bytes < $2 as fits
              from meeting
              cross join lateral (
                  select coalesce(sum(octet_length(report.doc)), 0) as bytes
@@ -135,28 +138,42 @@ pub(super) async fn with_reports(
                    and report.retract_time is null
              ) as reports
              where meeting.id = any($1)
-         ) as counted",
-    )
-    .bind(ids)
-    .bind(BATCH_BYTES)
-    .fetch_all(&pool)
-    .await?;
-    let fits = |report_bytes: i64| (1..=BATCH_BYTES).contains(&report_bytes);
-    let with_reports: Vec<Uuid> =
-        rows.iter().filter(|(_, _, doc, bytes)| doc.is_some() && fits(*bytes)).map(|(id, ..)| *id).collect();
-    let mut reports: HashMap<Uuid, Vec<report::ReportRow>> = HashMap::with_capacity(with_reports.len());
-    for report in report::of_meetings(&pool, &with_reports).await? {
-        reports.entry(report.meeting).or_default().push(report);
+         )
+         select counted.report_bytes, meeting.id, meeting.contract, case when counted.fits then meeting.doc end as doc,
+                null::uuid as meeting, null::uuid as origin, null::date as publish_from, null::bytea as article_doc,
+                0::bigint as groups, '{{}}'::uuid[] as aliases, '{{}}'::uuid[] as aliases_of
+         from counted
+         join meeting on meeting.id = counted.id
+         union all
+         select null, reported.*
+         from counted
+         cross join lateral ({} where report.meeting = counted.id and report.retract_time is null) as reported
+         where counted.fits
+           and counted.report_bytes between 1 and $2",
+        report::ROWS
+    );
+    let rows = sqlx::query(AssertSqlSafe(statement)).bind(ids).bind(BATCH_BYTES).fetch_all(&mut *connection).await?;
+    connection.keep();
+    let mut meetings = HashMap::new();
+    let mut reports: HashMap<Uuid, Vec<report::ReportRow>> = HashMap::new();
+    for row in rows {
+        let Some(report_bytes) = row.try_get::<Option<i64>, _>("report_bytes")? else {
+            let report = report::ReportRow::from_row(&row)?;
+            reports.entry(report.meeting).or_default().push(report);
+            continue;
+        };
+        let (id, contract): (Uuid, i16) = (row.try_get("id")?, row.try_get("contract")?);
+        let doc = row.try_get::<Option<Vec<u8>>, _>("doc")?.map(|bytes| Doc { id, contract, bytes });
+        let report_bytes = usize::try_from(report_bytes).unwrap_or(0);
+        meetings.insert(id, doc.map(|doc| MeetingWithReports { doc, reports: Vec::new(), report_bytes }));
     }
-    let meeting = |(id, contract, bytes, report_bytes): (Uuid, i16, Option<Vec<u8>>, i64)| {
-        let meeting = bytes.map(|bytes| MeetingWithReports {
-            doc: Doc { id, contract, bytes },
-            reports: reports.remove(&id).unwrap_or_default(),
-            report_bytes: usize::try_from(report_bytes).unwrap_or(0),
-        });
-        (id, meeting)
-    };
-    Ok(rows.into_iter().map(meeting).collect())
+    for (id, mut of_meeting) in reports {
+        of_meeting.sort_unstable_by_key(|report| report.doc.id);
+        meetings
+            .entry(id)
+            .and_modify(|meeting| meeting.iter_mut().for_each(|meeting| meeting.reports.append(&mut of_meeting)));
+    }
+    Ok(meetings)
 }
 
 /// Inserts the new meetings, and locks those that are to be replaced.
@@ -204,41 +221,19 @@ pub(super) async fn update(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>]
 /// Writes the index tables.
 pub(super) async fn index(tx: Tx<'_>, meetings: &[Attributed<'_, Put<Meeting>>]) -> Result<(), StoreError> {
     let records: Vec<(Uuid, &Meeting)> = meetings.iter().map(|meeting| (meeting.id, &meeting.record)).collect();
-    account_index::index(tx, &records, &terms_of(meetings)).await?;
-    let named = |&(id, meeting): &(Uuid, &Meeting)| {
-        let named: BTreeSet<Uuid> = meeting.account.iter().flat_map(participants).collect();
-        named.into_iter().map(move |participant| (participant, id))
-    };
-    let left_out = meetings
-        .iter()
-        .flat_map(|meeting| meeting.left_out.iter().flatten().map(|participant| (*participant, meeting.id)));
-    let mut rows: Vec<(Uuid, Uuid)> = records.iter().flat_map(named).collect();
-    let settled = rows.len();
-    rows.extend(left_out);
-    if rows.is_empty() {
-        return Ok(());
+    let mut rows = ParticipantRows::default();
+    for meeting in meetings {
+        let named: BTreeSet<Uuid> = meeting.record.account.iter().flat_map(participants).collect();
+        let settled = named.into_iter().map(|participant| (participant, true));
+        let left_out = meeting.left_out.iter().flatten().map(|participant| (*participant, false));
+        for (participant, is_settled) in settled.chain(left_out) {
+            rows.participants.push(participant);
+            rows.meetings.push(meeting.id);
+            rows.settled.push(is_settled);
+            rows.reported.push(!meeting.unreported.contains(&participant));
+        }
     }
-    let (participants, ids): (Vec<Uuid>, Vec<Uuid>) = rows.into_iter().unzip();
-    let unreported =
-        meetings.iter().flat_map(|meeting| meeting.unreported.iter().map(|participant| (*participant, meeting.id)));
-    let (unreported, of_unreported): (Vec<Uuid>, Vec<Uuid>) = unreported.unzip();
-    sqlx::query(
-        "insert into meeting_participant (participant, meeting, settled, reported)
-         select input.participant, input.meeting, input.number <= $3,
-                (input.participant, input.meeting) not in (
-                    select unreported.participant, unreported.meeting
-                    from unnest($4::uuid[], $5::uuid[]) as unreported (participant, meeting)
-                )
-         from unnest($1::uuid[], $2::uuid[]) with ordinality as input (participant, meeting, number)",
-    )
-    .bind(participants)
-    .bind(ids)
-    .bind(settled as i64) // a batch is bounded: no overflow
-    .bind(unreported)
-    .bind(of_unreported)
-    .execute(&mut *tx)
-    .await?;
-    Ok(())
+    account_index::index(tx, &records, &terms_of(meetings), rows).await
 }
 
 fn terms_of<'a>(meetings: &'a [Attributed<'a, Put<Meeting>>]) -> Vec<&'a ParticipationTerms> {

@@ -1,8 +1,9 @@
 //! Connection pools, one per purpose, so that cheap requests do not wait behind expensive ones. A fair queue in front of
 //! a pool shares its connections among callers, `batch_loader` joins concurrent reads by key into one query,
-//! `server_watch` follows the server that the connections reach.
+//! `kept_connections` saves the pings between statements, `server_watch` follows the server that the connections reach.
 
 pub mod batch_loader;
+pub mod kept_connections;
 pub mod server_watch;
 
 use std::{sync::Arc, time::Duration};
@@ -13,7 +14,10 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use self::server_watch::ServerWatch;
+use self::{
+    kept_connections::{KeptConnections, MAX_KEPT},
+    server_watch::ServerWatch,
+};
 use crate::fairness::FairQueue;
 
 /// Connections of the feed's pool: the tailer, the notifier, the listener, and one for cancellations.
@@ -58,11 +62,11 @@ impl Default for Limits {
 /// All pools of a store.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionPools {
-    pub reads: PgPool,
+    pub reads: KeptConnections,
     pub pages: GatedPool,
     pub chunks: GatedPool,
     pub questions: GatedPool,
-    pub writes: PgPool,
+    pub writes: KeptConnections,
     pub feed: PgPool,
     pub server_watch: Arc<ServerWatch>,
 }
@@ -70,7 +74,7 @@ pub(super) struct ConnectionPools {
 /// A pool behind a queue that admits as many queries as there are connections.
 #[derive(Debug, Clone)]
 pub(super) struct GatedPool {
-    pub pool: PgPool,
+    pub pool: KeptConnections,
     pub queue: FairQueue,
 }
 
@@ -114,11 +118,13 @@ impl ConnectionPools {
         ]);
         let server_watch = Arc::<ServerWatch>::default();
         let pool = |size| pool(size, &server_watch);
+        let kept = |pool, limit| KeptConnections::new(pool, limit, Arc::clone(&server_watch));
         let gated = |class, size: u32, longest_wait| {
             let queue = FairQueue::new(class, size as usize, longest_wait);
             // A connection for each unit of the queue, its reserve included.
             let connections = u32::try_from(queue.total()).unwrap_or(u32::MAX);
-            GatedPool { pool: pool(connections).connect_lazy_with(query_options.clone()), queue }
+            let pool = pool(connections).connect_lazy_with(query_options.clone());
+            GatedPool { pool: kept(pool, connections as usize), queue }
         };
         // A notification need not survive a crash: listeners read the table. The feed's statements belong to no call,
         // so that the call's timeout does not apply. They read ranges of positions, for which one plan is right: by the
@@ -130,17 +136,17 @@ impl ConnectionPools {
             ("enable_seqscan", "off"),
             ("enable_bitmapscan", "off"),
         ]);
-        // Reads by key use the index of the key, however many keys there are, and to plan them costs more than to run
-        // them. A plan that was made while a table was empty must not read the whole table later.
+        // Reads by key and writes use the index of the key, however many keys there are, and to plan them costs more than
+        // to run them. A plan that was made while a table was empty must not read the whole table later.
         let key_options =
             options.clone().options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")]);
         Self {
-            reads: pool(limits.reads).connect_lazy_with(key_options),
+            reads: kept(pool(limits.reads).connect_lazy_with(key_options.clone()), MAX_KEPT),
             pages: gated("page", limits.pages, limits.wait),
             // A stream may wait without a limit.
             chunks: gated("chunk", limits.chunks, FOR_EVER),
             questions: gated("question", limits.questions, limits.wait),
-            writes: pool(limits.writes).connect_lazy_with(options),
+            writes: kept(pool(limits.writes).connect_lazy_with(key_options), 1),
             feed: pool(FEED_CONNECTIONS).connect_lazy_with(feed_options),
             server_watch: Arc::clone(&server_watch),
         }
@@ -148,8 +154,8 @@ impl ConnectionPools {
 
     /// The number of connections in each pool.
     pub fn connections(&self) -> [Connections; 6] {
-        self.all().map(|(name, pool)| {
-            let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        self.all().map(|(name, pool, kept)| {
+            let idle = u32::try_from(pool.num_idle() + kept.map_or(0, KeptConnections::kept)).unwrap_or(u32::MAX);
             let used = pool.size().saturating_sub(idle);
             Connections { pool: name, idle, used, most: pool.options().get_max_connections() }
         })
@@ -157,17 +163,25 @@ impl ConnectionPools {
 
     /// Waits until the connections in use are returned, and closes all.
     pub async fn close(&self) {
-        futures_util::future::join_all(self.all().map(|(_, pool)| pool.close())).await;
+        self.all().into_iter().filter_map(|(.., kept)| kept).for_each(KeptConnections::close);
+        futures_util::future::join_all(self.all().map(|(_, pool, _)| pool.close())).await;
     }
 
-    fn all(&self) -> [(&'static str, &PgPool); 6] {
+    /// The pools by name, and the connections that are kept in front of them.
+    fn all(&self) -> [(&'static str, &PgPool, Option<&KeptConnections>); 6] {
+        fn kept<'a>(
+            name: &'static str,
+            pool: &'a KeptConnections,
+        ) -> (&'static str, &'a PgPool, Option<&'a KeptConnections>) {
+            (name, pool.pool(), Some(pool))
+        }
         [
-            ("reads", &self.reads),
-            ("pages", &self.pages.pool),
-            ("chunks", &self.chunks.pool),
-            ("questions", &self.questions.pool),
-            ("writes", &self.writes),
-            ("feed", &self.feed),
+            kept("reads", &self.reads),
+            kept("pages", &self.pages.pool),
+            kept("chunks", &self.chunks.pool),
+            kept("questions", &self.questions.pool),
+            kept("writes", &self.writes),
+            ("feed", &self.feed, None),
         ]
     }
 }

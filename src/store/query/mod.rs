@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use sqlx::{
     Execute, PgPool, Postgres,
-    pool::PoolConnection,
     postgres::{PgArguments, PgRow},
     query::QueryAs,
     query_as_with,
@@ -27,13 +26,19 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{ANSWER_TIMEOUT, Store, StoreError, answers, pool::GatedPool};
+use super::{
+    ANSWER_TIMEOUT, Store, StoreError, answers,
+    pool::{
+        GatedPool,
+        kept_connections::{KeptConnection, Session},
+    },
+};
 use crate::fairness::{Call, Permit};
 
 /// The number of attempts to cancel a statement before its connection is closed.
 const CANCELLATIONS: usize = 3;
 
-/// The `statement_timeout` exceeds the deadline by this much, so that this process cancels first, and the timeout
+/// The `statement_timeout` exceeds the deadline by at least this much, so that this process cancels first, and the timeout
 /// cannot hit the next query on the connection.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -44,12 +49,14 @@ const MAX_BUDGET: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct BoundedQuery {
     /// `None` only during drop.
-    connection: Option<PoolConnection<Postgres>>,
+    connection: Option<KeptConnection>,
     /// The server process of the connection.
     pid: i32,
     deadline: Instant,
     /// True while a statement runs.
     is_running: bool,
+    /// True if a statement failed.
+    has_failed: bool,
     /// Connections on which a statement can be cancelled.
     cancel_pool: PgPool,
     /// Held until the connection is idle, and the answer to the call is made.
@@ -87,17 +94,35 @@ impl Store {
         let deadline = Instant::now() + budget;
         let opened = async {
             let mut connection = pool.acquire().await?;
-            // If this process dies or hangs, the database ends the statement by itself.
-            let (pid, _): (i32, String) =
-                sqlx::query_as("select pg_backend_pid(), set_config('statement_timeout', $1, false)")
-                    .bind((budget + GRACE).as_millis().to_string())
-                    .fetch_one(&mut *connection)
-                    .await?;
-            let (connection, cancel_pool) = (Some(connection), self.feed().clone());
-            Ok(BoundedQuery { connection, pid, deadline, is_running: false, cancel_pool, permit: Some(permit) })
+            let pid = prepare_session(&mut connection, budget).await?;
+            Ok(BoundedQuery {
+                connection: Some(connection),
+                pid,
+                deadline,
+                is_running: false,
+                has_failed: false,
+                cancel_pool: self.feed().clone(),
+                permit: Some(permit),
+            })
         };
         timeout_at(deadline, opened).await.unwrap_or(Err(StoreError::OutOfTime))
     }
+}
+
+/// Sets the `statement_timeout` of a connection for a query with this budget, and returns the server process. If this
+/// process dies or hangs, the database ends the statement by itself.
+async fn prepare_session(connection: &mut KeptConnection, budget: Duration) -> Result<i32, StoreError> {
+    // The timeouts are few, so that the next query on the connection needs no other one.
+    let statement_timeout = Duration::from_secs((budget + GRACE).as_secs().saturating_add(1).next_power_of_two());
+    if let Some(session) = connection.session.filter(|session| session.statement_timeout == statement_timeout) {
+        return Ok(session.pid);
+    }
+    let (pid, _): (i32, String) = sqlx::query_as("select pg_backend_pid(), set_config('statement_timeout', $1, false)")
+        .bind(statement_timeout.as_millis().to_string())
+        .fetch_one(&mut **connection)
+        .await?;
+    connection.session = Some(Session { pid, statement_timeout });
+    Ok(pid)
 }
 
 impl BoundedQuery {
@@ -132,6 +157,7 @@ impl BoundedQuery {
         // After the deadline the statement runs on until `drop` cancels it.
         let rows = result.map_err(|_| StoreError::OutOfTime)?;
         self.is_running = false;
+        self.has_failed |= rows.is_err();
         rows.map_err(|error| match error.into() {
             StoreError::TimedOut(_) => StoreError::OutOfTime,
             error => error,
@@ -141,10 +167,14 @@ impl BoundedQuery {
 
 impl Drop for BoundedQuery {
     fn drop(&mut self) {
-        let (Some(connection), true) = (self.connection.take(), self.is_running) else {
-            // The work on the rows is a part of the query.
-            self.permit.take().into_iter().for_each(|permit| Call::current().keep(permit));
-            return;
+        let connection = match self.connection.take() {
+            Some(connection) if self.is_running => connection,
+            connection => {
+                connection.filter(|_| !self.has_failed).into_iter().for_each(KeptConnection::keep);
+                // The work on the rows is a part of the query.
+                self.permit.take().into_iter().for_each(|permit| Call::current().keep(permit));
+                return;
+            }
         };
         // The connection returns to the pool only after the statement has ended: a late cancellation would hit the next
         // query on it.
@@ -155,7 +185,7 @@ impl Drop for BoundedQuery {
 }
 
 /// Cancels the statement of a connection, and returns the connection to its pool once it is idle.
-async fn cancel(mut connection: PoolConnection<Postgres>, pid: i32, cancel_pool: PgPool, _permit: Option<Permit>) {
+async fn cancel(mut connection: KeptConnection, pid: i32, cancel_pool: PgPool, _permit: Option<Permit>) {
     for _ in 0..CANCELLATIONS {
         let cancel = sqlx::query("select pg_cancel_backend($1)").bind(pid);
         let cancelled = timeout(ANSWER_TIMEOUT, cancel.execute(&cancel_pool)).await;

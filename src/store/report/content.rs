@@ -8,7 +8,10 @@ use uuid::Uuid;
 use super::content_hash;
 use crate::{
     model::report::CONTENT_VERSION,
-    store::{Doc, StoreError, pool::batch_loader::BatchResult},
+    store::{
+        Doc, StoreError,
+        pool::{batch_loader::BatchResult, kept_connections::KeptConnection},
+    },
 };
 
 /// The reports of articles with this content, by article and `content_hash`.
@@ -68,7 +71,7 @@ pub enum ExistingReport {
 
 /// Looks up reports by article and `content_hash`.
 pub(in crate::store) async fn existing(
-    pool: PgPool,
+    mut connection: KeptConnection,
     contents: Vec<(Uuid, String)>,
 ) -> Result<BatchResult<(Uuid, String), ExistingReport>, StoreError> {
     let (articles, hashes): (Vec<Uuid>, Vec<Vec<u8>>) =
@@ -92,8 +95,9 @@ pub(in crate::store) async fn existing(
     .bind(articles)
     .bind(hashes)
     .bind(CONTENT_VERSION)
-    .fetch_all(&pool)
+    .fetch_all(&mut *connection)
     .await?;
+    connection.keep();
     let existing = |id: Option<Uuid>, has_former: bool| {
         id.map(ExistingReport::Same).or(has_former.then_some(ExistingReport::Former))
     };

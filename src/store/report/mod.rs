@@ -5,7 +5,7 @@ mod content;
 use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgExecutor, PgPool};
 use uuid::Uuid;
 
 pub(super) use self::content::existing;
@@ -55,32 +55,28 @@ pub struct ReportRow {
 
 from_row!(ReportRow { ..doc, meeting, origin, publish_from, article_doc, groups, aliases, aliases_of });
 
+/// The query of the columns of [`ReportRow`], without its condition.
+pub(super) const ROWS: &str =
+    "select report.id, report.contract, report.doc, report.meeting, article.origin, article.publish_from,
+            article.doc as article_doc, (select version from grouping) as groups, alias.aliases, alias.aliases_of
+     from report
+     left join article on article.id = report.article
+     cross join lateral (
+         select coalesce(array_agg(participant.id order by participant.id), '{}') as aliases,
+                coalesce(array_agg(participant.merged_into order by participant.id), '{}') as aliases_of
+         from meeting_participant
+         join participant on participant.id = meeting_participant.participant
+         where meeting_participant.meeting = report.meeting
+           and participant.merged_into is not null
+     ) as alias";
+
 /// All active reports of these meetings, rulings included, in the order of ids.
 ///
 /// # Errors
 /// The database fails.
-pub async fn of_meetings(pool: &PgPool, meetings: &[Uuid]) -> Result<Vec<ReportRow>, StoreError> {
-    let reports = sqlx::query_as(
-        "select report.id, report.contract, report.doc, report.meeting, article.origin, article.publish_from,
-                article.doc as article_doc, (select version from grouping) as groups, alias.aliases, alias.aliases_of
-         from report
-         left join article on article.id = report.article
-         cross join lateral (
-             select coalesce(array_agg(participant.id order by participant.id), '{}') as aliases,
-                    coalesce(array_agg(participant.merged_into order by participant.id), '{}') as aliases_of
-             from meeting_participant
-             join participant on participant.id = meeting_participant.participant
-             where meeting_participant.meeting = report.meeting
-               and participant.merged_into is not null
-         ) as alias
-         where report.meeting = any($1)
-           and report.retract_time is null
-         order by report.id",
-    )
-    .bind(meetings)
-    .fetch_all(pool)
-    .await?;
-    Ok(reports)
+pub async fn of_meetings(executor: impl PgExecutor<'_>, meetings: &[Uuid]) -> Result<Vec<ReportRow>, StoreError> {
+    let statement = format!("{ROWS} where report.meeting = any($1) and report.retract_time is null order by report.id");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(meetings).fetch_all(executor).await?)
 }
 
 /// Active reports of these meetings, without rulings: the newest, at most `limit` of each, each with its meeting.

@@ -18,7 +18,7 @@ use crate::{
     pb::{Article, Meeting, Participant, Report},
     store::{
         Doc, StoreError,
-        account_index::{self, ParticipationTerms},
+        account_index::{self, ParticipantRows, ParticipationTerms},
         article, meeting, participant,
         pool::batch_loader::BATCH_BYTES,
         query::search,
@@ -230,7 +230,8 @@ async fn meetings(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError>
     account_index::clear(tx, &ids).await?;
     // A write that changed a meeting's date while the statements of its reports were being rebuilt has missed them.
     statement::date(tx, &ids).await?;
-    account_index::index(tx, &ids.into_iter().zip(&records).collect::<Vec<_>>(), &terms).await
+    let meetings: Vec<(Uuid, &Meeting)> = ids.into_iter().zip(&records).collect();
+    account_index::index(tx, &meetings, &terms, ParticipantRows::default()).await
 }
 
 async fn articles(tx: &mut PgConnection, docs: &[Doc]) -> Result<(), StoreError> {

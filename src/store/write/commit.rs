@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -21,7 +21,9 @@ use crate::store::{
     article_text,
     change::{self, Position},
     epoch::{self, KnownHead},
-    meeting, participant, report, statement,
+    meeting, participant,
+    pool::kept_connections::KeptConnections,
+    report, statement,
 };
 
 /// A commit that waits for a standby for longer than this may have ended its wait without the standby.
@@ -33,23 +35,33 @@ const LONG_WAIT: Duration = Duration::from_millis(100);
 /// # Errors
 /// `Unknown` if the connection was lost during COMMIT, or the batch timed out: the transaction may have been committed.
 /// Any other error means that nothing was written.
-pub async fn commit(pool: &PgPool, batch: &[&Write], known: &KnownHead) -> Result<BatchOutcome, StoreError> {
-    timeout(BATCH_TIMEOUT, commit_in_time(pool, batch, known)).await.unwrap_or_else(|elapsed| {
+pub async fn commit(
+    connections: &KeptConnections,
+    batch: &[&Write],
+    known: &KnownHead,
+) -> Result<BatchOutcome, StoreError> {
+    timeout(BATCH_TIMEOUT, commit_in_time(connections, batch, known)).await.unwrap_or_else(|elapsed| {
         // The COMMIT may have been sent.
         Err(StoreError::Unknown(sqlx::Error::Io(elapsed.into())))
     })
 }
 
-async fn commit_in_time(pool: &PgPool, batch: &[&Write], known: &KnownHead) -> Result<BatchOutcome, StoreError> {
+async fn commit_in_time(
+    connections: &KeptConnections,
+    batch: &[&Write],
+    known: &KnownHead,
+) -> Result<BatchOutcome, StoreError> {
     // Folding the names of a large account takes long: before the transaction, which others wait for.
     for meeting in batch.iter().flat_map(|write| &write.meetings) {
         meeting.terms();
     }
-    let mut connection = pool.acquire().await?;
+    let mut connection = connections.acquire().await?;
     let committed = commit_on(&mut connection, batch, known).await;
-    if matches!(committed, Err(StoreError::ReadOnly(_))) {
+    match &committed {
+        Ok(_) => connection.keep(),
         // After a failover only a new connection reaches the primary.
-        connection.close_on_drop();
+        Err(StoreError::ReadOnly(_)) => connection.close_on_drop(),
+        Err(_) => {}
     }
     committed
 }
