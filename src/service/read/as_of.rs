@@ -197,15 +197,19 @@ async fn searched(
         let articles = with_texts(api, articles).await?;
         let mut words = FormerWords::default();
         docs.iter().zip(&articles).for_each(|(doc, article)| words.push_article(doc.id, article));
-        for (id, _, rank) in former::ranks(db, question, &words).await? {
-            let row = rows.iter().find(|keyset| keyset.id == id);
-            found.extend(row.map(|keyset| match by {
-                SortField::Rank => Keyset::single(rank, keyset.id),
-                _ => *keyset,
-            }));
-        }
+        let ranks = former::ranks(db, question, &words).await?;
+        found.extend(ranked(rows, by, ranks.into_iter().map(|(id, _, rank)| (id, rank))));
     }
     Ok(found)
+}
+
+/// Those of these rows that a search has found with these ranks, in no order. Rows of an order by rank get their ranks.
+pub fn ranked(rows: &[Keyset], by: SortField, ranks: impl IntoIterator<Item = (Uuid, i64)>) -> Vec<Keyset> {
+    let row = |(id, rank): (Uuid, i64)| {
+        let keyset = rows.iter().find(|keyset| keyset.id == id)?;
+        Some(if by == SortField::Rank { Keyset::single(rank, id) } else { *keyset })
+    };
+    ranks.into_iter().filter_map(row).collect()
 }
 
 impl Api {
