@@ -24,7 +24,7 @@ use crate::{
         error::ServiceError,
         participant::persons::parse_filter,
         read::{
-            as_of::{for_each_former, holds, records_at},
+            as_of::{MAX_FORMER_ROWS, for_each_former, holds, records_at},
             pagination,
         },
     },
@@ -34,9 +34,6 @@ use crate::{
         former::TooMuchChanged,
     },
 };
-
-/// Maximum number of rows that changed meetings add to a count: a group, or a participant of a group.
-const MAX_FORMER_ROWS: usize = 1_000_000;
 
 /// Counts meetings for a checked request.
 ///

@@ -35,6 +35,8 @@ use crate::{
 pub const RECORDS_AT_ONCE: usize = 256;
 /// Number of articles whose texts are searched at once.
 const ARTICLES_AT_ONCE: usize = 32;
+/// Maximum number of rows that changed records add to a count: a group, or a participant of a group.
+pub const MAX_FORMER_ROWS: usize = 1_000_000;
 /// Maximum number of participants that have a name of the filter.
 const MAX_NAMED: usize = 10_000;
 
