@@ -47,7 +47,7 @@ pub async fn aggregate(
     time: Option<DateTime<Utc>>,
 ) -> Result<AggregateMeetingsResponse, ServiceError> {
     let mut query = AggregateQuery {
-        filter: parse_filter(api, filter::MEETINGS, &request.filter, time).await?,
+        filter: parse_filter(api, filter::MEETINGS, &request.filter, (time, budget)).await?,
         groups: groups(&request.group_by)?,
         order: AggregateOrder::parse(&request.order_by)?,
         count_participants: request.count_participants,
