@@ -42,14 +42,7 @@ pub fn group_values(group: Group, meeting: &Meeting) -> Vec<String> {
         }
         Group::PlaceRegion => vec![account.place.as_ref().map(|place| place.region_code.clone()).unwrap_or_default()],
         Group::Year => dated(1, year),
-        Group::Quarter => {
-            let span = account.date.as_ref().and_then(dates::span);
-            // A month is in one quarter, as is a span of a year that does not leave it.
-            let known = span.zip(Some(date_precision(account))).filter(|((first, last), precision)| {
-                *precision >= 2 || (*precision == 1 && quarter(*first) == quarter(*last))
-            });
-            vec![known.map(|((first, _), _)| quarter(first)).unwrap_or_default()]
-        }
+        Group::Quarter => vec![only_quarter(account.date.as_ref().and_then(dates::span), date_precision(account))],
         Group::Month => dated(2, month),
         Group::Region => regions(account).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect(),
         Group::RegionPair => {
@@ -120,7 +113,7 @@ pub fn statement_values(
         StatementGroup::Meeting => meeting.to_string(),
         StatementGroup::Article => article.to_string(),
         StatementGroup::Year => dated(1, year),
-        StatementGroup::Quarter => dated(2, quarter),
+        StatementGroup::Quarter => only_quarter(days, date_precision),
         StatementGroup::Month => dated(2, month),
     };
     vec![single]
@@ -128,6 +121,14 @@ pub fn statement_values(
 
 fn year(day: NaiveDate) -> String {
     format!("{:04}", day.year())
+}
+
+/// The quarter of the first day, if it is known: a month is in one quarter, as is a span of a year that does not leave it.
+fn only_quarter(days: Option<(NaiveDate, NaiveDate)>, precision: i16) -> String {
+    let is_known = |(first, last): &(NaiveDate, NaiveDate)| {
+        precision >= 2 || (precision == 1 && quarter(*first) == quarter(*last))
+    };
+    days.filter(is_known).map(|(first, _)| quarter(first)).unwrap_or_default()
 }
 
 fn quarter(day: NaiveDate) -> String {

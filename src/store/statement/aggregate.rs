@@ -256,7 +256,11 @@ fn push_value(sql: &mut QueryBuilder<Postgres>, group: StatementGroup) {
             "case when meeting.date_precision >= 1 then to_char(meeting.sort_date::timestamp, 'YYYY') else '' end collate \"C\""
         }
         StatementGroup::Quarter => {
-            "case when meeting.date_precision >= 2 then to_char(meeting.sort_date::timestamp, 'YYYY-\"Q\"Q') else '' end collate \"C\""
+            "case when meeting.date_precision >= 2
+                    or meeting.date_precision = 1
+                   and date_trunc('quarter', meeting.sort_date::timestamp)
+                     = date_trunc('quarter', meeting.date_to::timestamp)
+             then to_char(meeting.sort_date::timestamp, 'YYYY-\"Q\"Q') else '' end collate \"C\""
         }
         StatementGroup::Month => {
             "case when meeting.date_precision >= 2 then to_char(meeting.sort_date::timestamp, 'YYYY-MM') else '' end collate \"C\""
