@@ -198,12 +198,12 @@ async fn watch_of_an_external_id(condition: &str) {
         let page = service.participants.clone().list_participants(request).await.unwrap().into_inner();
         page.participants.into_iter().map(|participant| participant.name).collect::<Vec<_>>()
     };
-    assert_eq!(at(merged).await, [y.clone()]);
+    assert_eq!(at(merged).await, [y.as_str()]);
     // Of an alias that has not changed since, too.
     service.merge_participants(&y, &[&x]).await.unwrap();
     let merged = Some(std::time::SystemTime::now().into());
     note(&y, "4").await;
-    assert_eq!(at(merged).await, [y.clone()]);
+    assert_eq!(at(merged).await, [y.as_str()]);
     assert_eq!(at(None).await, [y]);
 }
 

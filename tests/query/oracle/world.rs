@@ -80,7 +80,7 @@ fn alter(story: &mut Value, number: usize) {
         3 => drop(account.as_object_mut().expect("an account").remove("date")),
         4 => account["date"]["end"] = json!({"year": day["year"].as_i64().map(|year| year + 1)}),
         // Some time within a month, within a year, and over the turn of a year.
-        7 | 8 | 9 => {
+        7..=9 => {
             let (year, month) = (day["year"].as_i64().unwrap_or(2008), day["month"].as_i64().unwrap_or(1));
             let of_month = json!({"year": year, "month": month});
             let (start, end) = match number % 15 {
