@@ -24,7 +24,7 @@ def split(field: str) -> list[tuple[str, str]]:
     parts = re.split(rf"(?:, | and )(?={TITLE} )", field)
     if any(not re.match(rf"{TITLE} \S", part) for part in parts):
         parts = [field]
-    return [re.match(rf"((?:{TITLE}(?: and |-| |(?=[A-Z])))*)(.*)", part).groups() for part in parts]
+    return [re.match(rf"((?:{TITLE}(?: and | & |-| |(?=[A-Z])))*)(.*)", part).groups() for part in parts]
 
 
 def person(title: str, name: str, region: str) -> dict:

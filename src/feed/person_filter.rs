@@ -82,10 +82,10 @@ impl PersonFilter {
         }
         let _permit = feed.0.catch_up_reads.acquire_patiently(Call::current().caller(), 1).await;
         let pool = feed.0.store.reads();
-        let mut ids = self.named.participants.clone();
-        ids.extend(find_by_keys(pool, &self.named.keys, MAX_NAMED).await?);
-        let ids: Vec<Uuid> = ids.into_iter().collect();
         let before_write = change::before_write(pool, position).await?;
+        let mut ids = self.named.participants.clone();
+        ids.extend(find_by_keys(pool, &self.named.keys, before_write, MAX_NAMED).await?);
+        let ids: Vec<Uuid> = ids.into_iter().collect();
         let mut states = vec![as_of(pool, &ids, before_write).await?];
         if before_write != position {
             states.push(as_of(pool, &ids, position).await?);

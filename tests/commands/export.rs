@@ -7,18 +7,21 @@ use readout::{
     model::rules::ClearOutput,
     pb::{
         Account, AddReportRequest, Article, CreateArticleRequest, CreateMeetingRequest, CreateParticipantRequest, Date,
-        Evidence, ExternalId, IngestStoryRequest, Link, ListMeetingsRequest, Meeting, OfficeTerm, Participant,
-        ParticipantName, Participation, Report, Story, StoryReport, account::Kind, article::TextRights, link,
-        participant, participant_name,
+        Evidence, ExternalId, IngestStoryRequest, Link, ListMeetingsRequest, ListReportsRequest, Meeting, OfficeTerm,
+        Participant, ParticipantName, Participation, Report, Story, StoryReport, account::Kind, article::TextRights,
+        link, participant, participant_name,
     },
 };
 use tempfile::tempdir;
 
-use crate::support::{
-    Service,
-    make::{article, talks},
-    program::{Ran, run},
-    stories,
+use crate::{
+    ingest::registers::register,
+    support::{
+        Service,
+        make::{self, article, talks},
+        program::{Ran, run},
+        stories,
+    },
 };
 
 /// An id that sorts by its letter, and so fixes the place of a record in an export.
@@ -264,4 +267,23 @@ async fn export_keeps_rulings_and_their_order() {
         assert_eq!((&restored.account, &restored.disputes), (&ruled.account, &ruled.disputes));
         assert_eq!(export(&other).await.stdout, exported.stdout);
     }
+}
+
+#[tokio::test]
+async fn export_of_a_story_with_a_thousand_reports_is_imported_without_loss() {
+    let service = Service::start().await;
+    let register = make::ingest(register("urn:register", 1_000));
+    let answer = service.ingest.clone().ingest_story(register).await.unwrap().into_inner();
+    assert_eq!(answer.meetings.len(), 1_000);
+    let exported = export(&service).await;
+    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    let (directory, copy) = (tempdir().unwrap(), Service::start().await);
+    let file = directory.path().join("export.ndjson");
+    fs::write(&file, &exported.stdout).unwrap();
+    let imported = import(&copy, &file).await;
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    assert!(export(&copy).await.stdout == exported.stdout, "the bytes are the same");
+    let request = ListReportsRequest { article: answer.article, page_size: 1_000, ..Default::default() };
+    let listed = copy.meetings.clone().list_reports(request).await.unwrap().into_inner();
+    assert_eq!(listed.reports.len(), 1_000);
 }

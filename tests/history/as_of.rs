@@ -7,9 +7,9 @@ use prost_types::Timestamp;
 use readout::{
     model::resource::Collection,
     pb::{
-        AggregateMeetingsRequest, Article, ErrorReason, FindPathRequest, ListArticlesRequest, ListCounterpartsRequest,
-        ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest, ListStatementsRequest, Participant, View,
-        article::TextRights,
+        AggregateMeetingsRequest, AggregateStatementsRequest, Article, ErrorReason, FindPathRequest,
+        ListArticlesRequest, ListCounterpartsRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest,
+        ListStatementsRequest, Participant, View, article::TextRights,
     },
     store::{
         Store,
@@ -69,6 +69,9 @@ async fn queries_before_the_first_record_have_empty_answers() {
     let counts = AggregateMeetingsRequest { read_time, ..Default::default() };
     let counts = meetings.aggregate_meetings(counts).await.unwrap().into_inner();
     assert_eq!(counts.groups[0].meeting_count, 0);
+    let counts = AggregateStatementsRequest { read_time, ..Default::default() };
+    let counts = meetings.aggregate_statements(counts).await.unwrap().into_inner();
+    assert_eq!(counts.groups, []);
     let counterparts = ListCounterpartsRequest { participant: veliyev.name, read_time, ..Default::default() };
     let refused = service.participants.clone().list_counterparts(counterparts).await.unwrap_err();
     assert_eq!(Refused::from(refused), Refused::with(Code::NotFound, ErrorReason::ResourceNotFound));
@@ -93,6 +96,7 @@ async fn queries_refuse_a_read_time_in_the_future() {
         meetings.stream_meetings(ListMeetingsRequest { read_time, ..Default::default() }).await.map(drop),
         meetings.list_statements(ListStatementsRequest { read_time, ..Default::default() }).await.map(drop),
         meetings.aggregate_meetings(AggregateMeetingsRequest { read_time, ..Default::default() }).await.map(drop),
+        meetings.aggregate_statements(AggregateStatementsRequest { read_time, ..Default::default() }).await.map(drop),
         participants.list_counterparts(of_participant).await.map(drop),
         participants.find_path(of_ends).await.map(drop),
     ];

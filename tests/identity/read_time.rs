@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use prost_types::Timestamp;
 use readout::pb::{
     Account, Article, Date, DeleteArticleRequest, Meeting, Participant, Statement, UpdateMeetingRequest, account::Kind,
-    judgement::Verdict, meeting::Review, statement::Act,
+    date_span::Extent, judgement::Verdict, meeting::Review, statement::Act,
 };
 use tonic::Status;
 
@@ -67,6 +67,14 @@ impl Service {
         let account = story.reports[0].account.as_mut().unwrap();
         account.title = format!("Talks {number}");
         account.date = day(2001 + chance.below(6) as i32, 1 + chance.below(12) as i32, 3);
+        if chance.once_in(4) {
+            // Some time until a month that is in the same quarter, in another one, or in another year.
+            let date = account.date.as_mut().unwrap();
+            let start = date.start.unwrap();
+            let end = *[(0, start.month), (0, 12), (1, 2)].get(chance.below(3) as usize).unwrap();
+            date.end = Some(Date { year: start.year + end.0, month: end.1, day: 0 });
+            date.set_extent(Extent::SometimeWithin);
+        }
         account.topics = [vec!["peace".into()], vec!["trade".into(), "peace".into()], vec![]][number % 3].clone();
         for (participation, person) in account.participations.iter_mut().zip(&people) {
             participation.region_code.clone_from(&person.region_code);

@@ -8,8 +8,9 @@ use prost_types::Timestamp;
 use readout::{
     cli::json,
     pb::{
-        AggregateMeetingsRequest, FindPathRequest, ListArticlesRequest, ListCounterpartsRequest, ListMeetingsRequest,
-        ListParticipantsRequest, ListReportsRequest, ListStatementsRequest, View, list_counterparts_request::GroupBy,
+        AggregateMeetingsRequest, AggregateStatementsRequest, FindPathRequest, ListArticlesRequest,
+        ListCounterpartsRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest,
+        ListStatementsRequest, View, list_counterparts_request::GroupBy,
     },
 };
 use tonic::Status;
@@ -42,6 +43,21 @@ const GROUPINGS: [&[&str]; 11] = [
     &["participant", "year"],
 ];
 
+/// The groupings of statements that are counted.
+const STATEMENT_GROUPINGS: [&[&str]; 11] = [
+    &[],
+    &["speaker"],
+    &["region"],
+    &["topic", "act"],
+    &["speaker", "topic"],
+    &["month", "speaker"],
+    &["quarter", "language"],
+    &["year", "region"],
+    &["meeting", "speaker_kind"],
+    &["article", "quotation"],
+    &["act"],
+];
+
 fn line<M: Message>(question: &str, kind: &str, record: &M) -> String {
     format!("{question}: {}", json::print(&format!("readout.v1.{kind}"), record).expect("ProtoJSON"))
 }
@@ -59,6 +75,7 @@ impl Service {
         lines.extend(self.report_answers(of, read_time).await);
         lines.extend(self.statement_answers(of, read_time).await);
         lines.extend(self.counts_of(read_time).await);
+        lines.extend(self.statement_counts_of(of, read_time).await);
         lines.extend(self.people_answers(of, read_time).await);
         lines.extend(self.exported_lines(read_time).await);
         lines
@@ -248,6 +265,30 @@ impl Service {
                 let mut counted = self.meetings.clone().aggregate_meetings(request).await.expect("counts").into_inner();
                 counted.as_of.clear();
                 lines.push(line(&format!("counts {words:?} {filter}"), "AggregateMeetingsResponse", &counted));
+            }
+        }
+        lines
+    }
+
+    async fn statement_counts_of(&self, of: &Subjects, read_time: Option<Timestamp>) -> Vec<String> {
+        let speaker = of.participants.first().map(|name| format!("NOT speaker = \"{name}\"")).unwrap_or_default();
+        let mut lines = Vec::new();
+        for (number, words) in STATEMENT_GROUPINGS.into_iter().enumerate() {
+            for (filter, query) in [("", ""), ("NOT topic:\"trade\"", "peace or war"), (&speaker, "")] {
+                let request = AggregateStatementsRequest {
+                    filter: filter.into(),
+                    query: query.into(),
+                    group_by: words.iter().map(|word| (*word).to_owned()).collect(),
+                    order_by: ["", "key"][number % 2].into(),
+                    page_size: 40,
+                    read_time,
+                    ..Default::default()
+                };
+                let counted = self.meetings.clone().aggregate_statements(request).await.expect("counts");
+                let mut counted = counted.into_inner();
+                counted.as_of.clear();
+                let question = format!("statement counts {words:?} {filter} {query}");
+                lines.push(line(&question, "AggregateStatementsResponse", &counted));
             }
         }
         lines

@@ -153,6 +153,16 @@ async fn watch_of_an_alias_delivers_the_changes_of_the_meetings_that_a_list_has(
 
 #[tokio::test]
 async fn watch_of_an_external_id_delivers_the_changes_of_the_person_that_a_list_has() {
+    watch_of_an_external_id(" = \"wikidata:Q7\"").await;
+}
+
+#[tokio::test]
+async fn watch_of_any_external_id_delivers_the_changes_of_the_person_that_a_list_has() {
+    watch_of_an_external_id(":*").await;
+}
+
+/// Compares a list and a watch of the participants that have an external id, of which there is one.
+async fn watch_of_an_external_id(condition: &str) {
     let service = Service::start().await;
     let create = async |name: &str, ids| {
         let participant = Participant { external_ids: ids, ..settled_person(name, "RU") };
@@ -160,7 +170,7 @@ async fn watch_of_an_external_id_delivers_the_changes_of_the_person_that_a_list_
     };
     let x = create("Yong Il Kim", wikidata("Q7")).await;
     let y = create("Ri Man-gap", Vec::new()).await;
-    let filters = ["external_id = \"wikidata:Q7\"".to_owned(), "participant.external_id = \"wikidata:Q7\"".to_owned()];
+    let filters = [format!("external_id{condition}"), format!("participant.external_id{condition}")];
     let mut both = SideBySide::begin(&service, "participants/", filters).await;
     let note = async |name: &str, note: &str| {
         let mut participant = service.participant(name).await;
@@ -183,9 +193,18 @@ async fn watch_of_an_external_id_delivers_the_changes_of_the_person_that_a_list_
     let filter = both.filters[0].clone();
     both.repeat().await;
     // The list as of the merge has the person of then.
-    let request = ListParticipantsRequest { filter, read_time: merged, ..Default::default() };
-    let page = service.participants.clone().list_participants(request).await.unwrap().into_inner();
-    assert_eq!(page.participants.into_iter().map(|participant| participant.name).collect::<Vec<_>>(), [y]);
+    let at = async |read_time| {
+        let request = ListParticipantsRequest { filter: filter.clone(), read_time, ..Default::default() };
+        let page = service.participants.clone().list_participants(request).await.unwrap().into_inner();
+        page.participants.into_iter().map(|participant| participant.name).collect::<Vec<_>>()
+    };
+    assert_eq!(at(merged).await, [y.as_str()]);
+    // Of an alias that has not changed since, too.
+    service.merge_participants(&y, &[&x]).await.unwrap();
+    let merged = Some(std::time::SystemTime::now().into());
+    note(&y, "4").await;
+    assert_eq!(at(merged).await, [y.as_str()]);
+    assert_eq!(at(None).await, [y]);
 }
 
 #[tokio::test]

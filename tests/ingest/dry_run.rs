@@ -4,12 +4,15 @@ use crate::support::{
     Refused, Service,
     make::{day, keyed, person, story, streamed, wikidata},
     reason_of,
+    status::metadata_of,
     story_stream::{Dialogue, ingest_all, outcome},
 };
+use prost::Message;
 use readout::pb::{
-    ErrorReason, IngestStoriesRequest, ParticipantName, Story, ingest_story_request::MeetingMatching,
+    ErrorReason, IngestStoriesRequest, ParticipantName, Statement, Story, ingest_story_request::MeetingMatching,
     ingest_story_response::Outcome,
 };
+use tonic::Code;
 
 fn dry_run(story: Story) -> IngestStoriesRequest {
     IngestStoriesRequest { dry_run: true, ..streamed(story) }
@@ -188,4 +191,37 @@ async fn story_without_an_article_or_with_a_broken_participant_is_refused() {
         let answer = outcome(ingest_all(&service.ingest, [streamed(story)]).await.remove(0));
         assert_eq!(Refused::from(answer.unwrap_err()), Refused::invalid([field]));
     }
+}
+
+#[tokio::test]
+async fn dry_run_above_its_limit_ends_the_stream_and_writes_nothing() {
+    const LIMIT: usize = 128 * 1024 * 1024;
+    // With others, an account of some megabytes.
+    let statement = |at: usize| Statement { id: format!("s{at}"), text: "a".repeat(8_000), ..Default::default() };
+    let statements: Vec<Statement> = (0..480).map(statement).collect();
+    let large = |number: usize| {
+        let mut story = story(&format!("urn:{number}"), &[]);
+        story.reports[0].account.as_mut().unwrap().statements.clone_from(&statements);
+        dry_run(story)
+    };
+    let service = Service::start().await;
+    let mut dialogue = Dialogue::begin(&service.ingest).await;
+    let mut planned = 0;
+    let refused = loop {
+        let request = large(planned);
+        match dialogue.try_send(request).await {
+            Ok(answer) => drop(answer.unwrap()),
+            Err(status) => break status,
+        }
+        planned += 1;
+    };
+    // The story that exceeds the limit is still answered.
+    let of_story = statements.iter().map(Message::encoded_len).sum::<usize>();
+    assert!(planned * of_story <= LIMIT + of_story && (planned + 1) * of_story > LIMIT, "{planned} of {of_story}");
+    assert_eq!(metadata_of(&refused, "limit_bytes"), LIMIT.to_string());
+    assert_eq!(Refused::from(refused), Refused::with(Code::ResourceExhausted, ErrorReason::DryRunTooLarge));
+    // The next stream begins with nothing, and none has written.
+    let mut next = Dialogue::begin(&service.ingest).await;
+    next.send(large(0)).await.unwrap();
+    assert_eq!(service.contents().await.changes, 0);
 }

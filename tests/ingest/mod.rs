@@ -7,7 +7,7 @@ mod external_ids;
 mod matching;
 mod meeting_figures;
 mod meeting_matching;
-mod registers;
+pub mod registers;
 mod stories;
 mod stream;
 

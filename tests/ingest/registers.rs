@@ -49,7 +49,7 @@ async fn groups(service: &Service, word: &str) -> BTreeMap<String, i32> {
 }
 
 /// A register of a minister, who meets another organization in each row.
-fn register(uri: &str, rows: usize) -> Story {
+pub fn register(uri: &str, rows: usize) -> Story {
     let mut story = Story { article: Some(article(uri)), ..Default::default() };
     let organization = |at: usize| {
         let kind = readout::pb::participant::Kind::Organization.into();

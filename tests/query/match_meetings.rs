@@ -23,10 +23,13 @@ use serde_json::Value;
 use tonic::{Code, Status as RpcStatus};
 use uuid::Uuid;
 
-use crate::support::{
-    Refused, Service,
-    make::{article, day, person, present, talks},
-    refused,
+use crate::{
+    external_ids::id,
+    support::{
+        Refused, Service,
+        make::{article, day, person, present, talks},
+        refused,
+    },
 };
 
 pub fn with_role(name: &str, role: Role, region: &str) -> Participation {
@@ -203,6 +206,51 @@ async fn match_meetings_lowers_planned_events_and_background() {
     assert_eq!(found[0].level(), Level::Candidate);
     assert!(found[0].reasons.iter().any(|reason| reason.kind() == ReasonKind::OtherStatus));
     assert_eq!(of_account(&service, planned).await[0].level(), Level::Same);
+}
+
+#[tokio::test]
+async fn match_meetings_finds_the_meeting_with_an_external_id_first() {
+    let service = Service::start().await;
+    let source = service.create_article(article("urn:a")).await;
+    let [host, visitor, third] = people(&service).await;
+    let pair = [host.as_str(), visitor.as_str()];
+    let with_ids = |account: Account, values: &[&str]| Account {
+        external_ids: values.iter().map(|value| id(value)).collect(),
+        ..account
+    };
+    let like = service.create_meeting(&source, account("Talks", 24, pair)).await.unwrap().name;
+    let held = with_ids(account("Other", 3, [&host, &third]), &["1", "2"]);
+    let held = service.create_meeting(&source, held).await.unwrap().name;
+
+    // The id decides, and the event that would be the same is a candidate. IngestStory decides alike.
+    let sent = with_ids(account("Talks", 24, pair), &["3", "2"]);
+    let found = of_account(&service, sent).await;
+    assert_eq!(levels(&found), [(held.as_str(), Level::Same), (like.as_str(), Level::Candidate)]);
+    let reason = &found[0].reasons[0];
+    assert_eq!((reason.kind(), reason.a.as_str(), reason.weight), (ReasonKind::SameExternalId, "nsw:2", 1.0));
+    assert_eq!((found[0].score, found[0].reasons.len()), (1.0, 1));
+    assert_eq!(found[1].reasons.last().unwrap().kind(), ReasonKind::NotUnique);
+    // Without a date and participants it is found too, and an event that is also like the account tells why.
+    let bare = with_ids(talks("Talks"), &["1"]);
+    assert_eq!(levels(&of_account(&service, Account { date: None, ..bare }).await), [(held.as_str(), Level::Same)]);
+    let both = of_account(&service, with_ids(account("Other", 3, [&host, &third]), &["1"])).await;
+    assert_eq!((levels(&both), both[0].score), (vec![(held.as_str(), Level::Same)], 1.0));
+    assert!(both[0].reasons.iter().any(|reason| reason.kind() == ReasonKind::SamePrincipals), "{both:?}");
+
+    // IngestStory refuses an account with the ids of two meetings.
+    let other = with_ids(account("Third", 5, [&host, &third]), &["4"]);
+    let other = service.create_meeting(&source, other).await.unwrap().name;
+    let found = of_account(&service, with_ids(account("Talks", 24, pair), &["1", "4"])).await;
+    let mut two: Vec<_> = levels(&found)[..2].to_vec();
+    two.sort_unstable();
+    let mut expected = [(held.as_str(), Level::Candidate), (other.as_str(), Level::Candidate)];
+    expected.sort_unstable();
+    assert_eq!(two, expected);
+    assert!(found[..2].iter().all(|found| found.reasons.iter().any(|why| why.kind() == ReasonKind::NotUnique)));
+    // A deleted meeting holds no id.
+    service.delete_meeting(&other).await.unwrap();
+    let found = of_account(&service, with_ids(account("Talks", 24, pair), &["4"])).await;
+    assert_eq!(levels(&found), [(like.as_str(), Level::Same)]);
 }
 
 #[tokio::test]

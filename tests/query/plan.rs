@@ -7,6 +7,7 @@ use readout::{
     cli::json,
     model::{
         query::{
+            aggregate::{StatementOrder, statement_groups},
             filter::{self, FilterSchema},
             order::{BEST_FIRST, BY_NAME},
             search::SearchQuery,
@@ -21,7 +22,7 @@ use readout::{
             former::{self, FormerRecords},
             list::{self, plan},
         },
-        statement::{self, FormerStatements},
+        statement::{self, FormerStatementCounts, FormerStatements, StatementCountQuery},
     },
 };
 use serde_json::Value;
@@ -148,6 +149,69 @@ async fn list_filter_on_a_single_field_never_scans_a_whole_table() {
     run(&service, "drop index meeting_topic_meeting_idx").await;
     let found = sequential_scans(&store, Some(Collection::Meetings), filter::MEETINGS, ("topic = x", ""), None).await;
     assert_eq!(found, ["meeting_topic"]);
+    store.close().await;
+}
+
+/// Groups of statements, each alone and some together.
+const STATEMENT_GROUPS: [&[&str]; 15] = [
+    &[],
+    &["speaker"],
+    &["region"],
+    &["topic"],
+    &["act"],
+    &["speaker_kind"],
+    &["quotation"],
+    &["language"],
+    &["meeting"],
+    &["article"],
+    &["year"],
+    &["quarter"],
+    &["month"],
+    &["speaker", "topic"],
+    &["region", "act"],
+];
+
+/// The tables that counts of statements scan sequentially.
+async fn scans_of_counts(
+    store: &Store,
+    (filter, query): (&str, &str),
+    groups: &[&str],
+    former: Option<FormerStatementCounts>,
+) -> Vec<String> {
+    let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
+    let query = StatementCountQuery {
+        filter: filter::parse(filter::STATEMENTS, filter).unwrap(),
+        question: SearchQuery::read(query, ""),
+        groups: statement_groups(&groups).unwrap(),
+        order: StatementOrder::StatementCount,
+        former,
+    };
+    let mut ask = store.bounded_query(QueryClass::Question, Duration::from_secs(30)).await.unwrap();
+    scans_of(&statement::count_plan(&mut ask, &query).await.unwrap())
+}
+
+#[tokio::test]
+async fn counts_of_statements_never_scan_a_whole_table() {
+    let (service, store) = database().await;
+    let former = FormerStatementCounts {
+        time: Utc::now(),
+        statements: [((String::new(), String::new()), 1)].into(),
+        persons: [(uuid::Uuid::nil(), uuid::Uuid::nil())].into(),
+    };
+    for former in [None, Some(former)] {
+        for groups in STATEMENT_GROUPS {
+            let filters = filters(filter::STATEMENTS);
+            let filters = filters.iter().map(|filter| (filter.as_str(), ""));
+            for question in filters.chain(QUERIES.map(|query| ("", query))) {
+                let scans = scans_of_counts(&store, question, groups, former.clone()).await;
+                assert_eq!(scans, [""; 0], "{question:?} by {groups:?}, former: {}", former.is_some());
+            }
+        }
+    }
+    // Without its indexes, a group does scan its table: the check can fail.
+    run(&service, "alter table statement_topic drop constraint statement_topic_pkey").await;
+    run(&service, "drop index if exists statement_topic_statement_idx").await;
+    assert_eq!(scans_of_counts(&store, ("act = STRESS", ""), &["topic"], None).await, ["statement_topic"]);
     store.close().await;
 }
 

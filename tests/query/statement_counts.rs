@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use readout::pb::{
-    AggregateStatementsRequest, AggregateStatementsResponse, ErrorReason, GetMeetingRequest, GetParticipantRequest,
-    ListStatementsRequest, Meeting, MergeParticipantsRequest, list_statements_response::Result as Found,
+    Account, AggregateMeetingsRequest, AggregateStatementsRequest, AggregateStatementsResponse, Date, DateSpan,
+    ErrorReason, GetMeetingRequest, GetParticipantRequest, ListStatementsRequest, Meeting, MergeParticipantsRequest,
+    Statement, date_span::Extent, list_statements_response::Result as Found,
 };
 use tonic::{Response, Status};
 
 use crate::support::{
-    Refused, Service,
+    Refused, Service, make,
     stories::{azernews_line, lines, request, story},
     story_stream::ingest_all,
 };
@@ -203,5 +204,37 @@ async fn aggregate_statements_obeys_filter_query_page_size_and_order() {
     ] {
         let refused = world.service.statement_counts(request.clone()).await.expect_err("refused");
         assert_eq!(Refused::from(refused), expected, "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn aggregate_statements_dates_an_event_some_time_within_a_span_as_counts_of_meetings_do() {
+    let service = Service::start().await;
+    let source = service.create_article(make::article("urn:a")).await;
+    let month = |year, month| Some(Date { year, month, day: 0 });
+    for (title, start, end) in [
+        ("month", month(2014, 11), month(2014, 11)),
+        ("quarter", month(2014, 10), month(2014, 12)),
+        ("year", month(2014, 2), month(2014, 12)),
+        ("years", month(2014, 12), month(2015, 1)),
+    ] {
+        let statement = Statement { id: "s".into(), text: title.into(), ..Default::default() };
+        let mut account = Account { statements: vec![statement], ..make::talks(title) };
+        account.date = Some(DateSpan { start, end, extent: Extent::SometimeWithin.into(), ..Default::default() });
+        service.create_meeting(&source, account).await.unwrap();
+    }
+    for (word, expected) in [
+        ("month", vec![("", 3), ("2014-11", 1)]),
+        ("quarter", vec![("", 2), ("2014-Q4", 2)]),
+        ("year", vec![("2014", 3), ("", 1)]),
+    ] {
+        let counted = service.statement_counts(by(&[word])).await.unwrap().groups;
+        let counted: Vec<_> = counted.iter().map(|group| (group.keys[word].as_str(), group.statement_count)).collect();
+        assert_eq!(counted.len(), expected.len(), "{word}: {counted:?}");
+        assert!(expected.iter().all(|group| counted.contains(group)), "{word}: {counted:?}");
+        let request = AggregateMeetingsRequest { group_by: vec![word.into()], ..Default::default() };
+        let meetings = service.meetings.clone().aggregate_meetings(request).await.unwrap().into_inner().groups;
+        let meetings: Vec<_> = meetings.iter().map(|group| (group.keys[word].as_str(), group.meeting_count)).collect();
+        assert_eq!(meetings, counted, "{word}");
     }
 }

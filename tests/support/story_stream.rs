@@ -54,6 +54,15 @@ impl Dialogue {
         outcome(self.answers.message().await.expect("the stream continues").expect("an answer"))
     }
 
+    /// Sends a story. The error is that of the stream.
+    pub async fn try_send(
+        &mut self,
+        request: IngestStoriesRequest,
+    ) -> Result<Result<IngestStoryResponse, Status>, Status> {
+        self.requests.send(request).await.expect("the stream is open");
+        Ok(outcome(self.answers.message().await?.expect("an answer")))
+    }
+
     pub async fn send_story(&mut self, story: Story) -> Result<IngestStoryResponse, Status> {
         self.send(streamed(story)).await
     }

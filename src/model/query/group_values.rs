@@ -1,11 +1,15 @@
-//! The groups of a meeting in memory, with the same values as in the SQL of `store/query/aggregate.rs`.
+//! The groups of meetings and statements in memory, with the same values as in the SQL of `store/query/aggregate.rs` and
+//! `store/statement/aggregate.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{Datelike, NaiveDate};
 use uuid::Uuid;
 
-use super::aggregate::Group;
+use super::{
+    aggregate::{Group, StatementGroup},
+    filter::StatementInput,
+};
 use crate::{
     model::{
         meeting::{date_precision, is_met, regions},
@@ -37,17 +41,9 @@ pub fn group_values(group: Group, meeting: &Meeting) -> Vec<String> {
             vec![set(account.visit_type, name)]
         }
         Group::PlaceRegion => vec![account.place.as_ref().map(|place| place.region_code.clone()).unwrap_or_default()],
-        Group::Year => dated(1, |day| format!("{:04}", day.year())),
-        Group::Quarter => {
-            let quarter = |day: NaiveDate| format!("{:04}-Q{}", day.year(), day.month0() / 3 + 1);
-            let span = account.date.as_ref().and_then(dates::span);
-            // A month is in one quarter, as is a span of a year that does not leave it.
-            let known = span.zip(Some(date_precision(account))).filter(|((first, last), precision)| {
-                *precision >= 2 || (*precision == 1 && quarter(*first) == quarter(*last))
-            });
-            vec![known.map(|((first, _), _)| quarter(first)).unwrap_or_default()]
-        }
-        Group::Month => dated(2, |day| format!("{:04}-{:02}", day.year(), day.month())),
+        Group::Year => dated(1, year),
+        Group::Quarter => vec![only_quarter(account.date.as_ref().and_then(dates::span), date_precision(account))],
+        Group::Month => dated(2, month),
         Group::Region => regions(account).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect(),
         Group::RegionPair => {
             let regions: Vec<&str> = regions(account).collect::<BTreeSet<_>>().into_iter().collect();
@@ -87,6 +83,60 @@ fn set(number: i32, name: Option<&str>) -> String {
 /// The pairs of different elements of a sorted list, the smaller one first.
 fn pairs<T>(sorted: &[T]) -> impl Iterator<Item = (&T, &T)> {
     sorted.iter().enumerate().flat_map(|(index, a)| sorted[index + 1..].iter().map(move |b| (a, b)))
+}
+
+/// The values of a group that a statement belongs to, each once. `date_precision` is that of the meeting, and `persons`
+/// has the persons that aliases among the speakers are settled as.
+pub fn statement_values(
+    group: StatementGroup,
+    input: &StatementInput<'_>,
+    date_precision: i16,
+    persons: &HashMap<Uuid, Uuid>,
+) -> Vec<String> {
+    let StatementInput { statement, meeting, article, language, days, .. } = *input;
+    let dated = |least: i16, text: fn(NaiveDate) -> String| {
+        days.filter(|_| date_precision >= least).map(|(first, _)| text(first)).unwrap_or_default()
+    };
+    let single = match group {
+        StatementGroup::Speaker => {
+            let person = |id: Uuid| persons.get(&id).copied().unwrap_or(id).to_string();
+            return Vec::from_iter(input.speakers().map(person).collect::<BTreeSet<_>>());
+        }
+        StatementGroup::Region => {
+            return Vec::from_iter(input.regions().map(str::to_owned).collect::<BTreeSet<_>>());
+        }
+        StatementGroup::Topic => return Vec::from_iter(statement.topics.iter().cloned().collect::<BTreeSet<_>>()),
+        StatementGroup::Act => set(statement.act, Some(statement.act().as_str_name())),
+        StatementGroup::SpeakerKind => set(statement.speaker_kind, Some(statement.speaker_kind().as_str_name())),
+        StatementGroup::Quotation => set(statement.quotation, Some(statement.quotation().as_str_name())),
+        StatementGroup::Language => language.to_owned(),
+        StatementGroup::Meeting => meeting.to_string(),
+        StatementGroup::Article => article.to_string(),
+        StatementGroup::Year => dated(1, year),
+        StatementGroup::Quarter => only_quarter(days, date_precision),
+        StatementGroup::Month => dated(2, month),
+    };
+    vec![single]
+}
+
+fn year(day: NaiveDate) -> String {
+    format!("{:04}", day.year())
+}
+
+/// The quarter of the first day, if it is known: a month is in one quarter, as is a span of a year that does not leave it.
+fn only_quarter(days: Option<(NaiveDate, NaiveDate)>, precision: i16) -> String {
+    let is_known = |(first, last): &(NaiveDate, NaiveDate)| {
+        precision >= 2 || (precision == 1 && quarter(*first) == quarter(*last))
+    };
+    days.filter(is_known).map(|(first, _)| quarter(first)).unwrap_or_default()
+}
+
+fn quarter(day: NaiveDate) -> String {
+    format!("{:04}-Q{}", day.year(), day.month0() / 3 + 1)
+}
+
+fn month(day: NaiveDate) -> String {
+    format!("{:04}-{:02}", day.year(), day.month())
 }
 
 #[cfg(test)]

@@ -222,11 +222,26 @@ fn doc<R: Resource>(put: &Put<R>) -> Doc {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{pb::Report, store::change};
+
+    /// A write of a report with a doc of this size.
+    fn write(bytes: usize) -> Vec<Write> {
+        let id = Uuid::now_v7();
+        let mut put = Put::next(id, Report::default(), change::Kind::Moved);
+        put.doc = vec![0; bytes];
+        vec![Write { reports: vec![put], ..Default::default() }]
+    }
 
     #[test]
-    fn check_size_refuses_more_than_the_limit() {
-        let at = |bytes| PlannedRecords { bytes, ..Default::default() };
-        assert!(at(MAX_DRY_RUN_BYTES).check_size().is_ok());
-        assert!(matches!(at(MAX_DRY_RUN_BYTES + 1).check_size(), Err(ServiceError::DryRunTooLarge)));
+    fn writes_are_added_up_to_the_limit_and_not_beyond() {
+        // Half of the limit less a byte, a doc that reaches the limit, and the smallest further one.
+        let mut planned = PlannedRecords::default();
+        planned.add(write(MAX_DRY_RUN_BYTES / 2 - ENTRY_BYTES - 1));
+        assert!(planned.check_size().is_ok());
+        planned.add(write(MAX_DRY_RUN_BYTES / 2 - ENTRY_BYTES + 1));
+        assert_eq!(planned.bytes, MAX_DRY_RUN_BYTES);
+        assert!(planned.check_size().is_ok());
+        planned.add(write(0));
+        assert!(matches!(planned.check_size(), Err(ServiceError::DryRunTooLarge)));
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         error::ServiceError,
         participant::persons::parse_filter,
         read::{
-            as_of::{for_each_former, holds, records_at},
+            as_of::{MAX_FORMER_ROWS, for_each_former, holds, records_at},
             pagination,
         },
     },
@@ -34,9 +34,6 @@ use crate::{
         former::TooMuchChanged,
     },
 };
-
-/// Maximum number of rows that changed meetings add to a count: a group, or a participant of a group.
-const MAX_FORMER_ROWS: usize = 1_000_000;
 
 /// Counts meetings for a checked request.
 ///
@@ -50,7 +47,7 @@ pub async fn aggregate(
     time: Option<DateTime<Utc>>,
 ) -> Result<AggregateMeetingsResponse, ServiceError> {
     let mut query = AggregateQuery {
-        filter: parse_filter(api, filter::MEETINGS, &request.filter, time).await?,
+        filter: parse_filter(api, filter::MEETINGS, &request.filter, (time, budget)).await?,
         groups: groups(&request.group_by)?,
         order: AggregateOrder::parse(&request.order_by)?,
         count_participants: request.count_participants,

@@ -34,7 +34,7 @@ pub(super) async fn parse_query(
     budget: Duration,
     time: Option<DateTime<Utc>>,
 ) -> Result<(Cursor, ListQuery, View), ServiceError> {
-    let filter = parse_filter(api, filter::MEETINGS, &request.filter, time).await?;
+    let filter = parse_filter(api, filter::MEETINGS, &request.filter, (time, budget)).await?;
     let question = SearchQuery::read(&request.query, &request.query_language);
     let order = order::parse_with_query(order::MEETINGS, &request.order_by, question.is_some());
     let order = order.map_err(ServiceError::Order)?;

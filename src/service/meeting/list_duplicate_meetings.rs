@@ -51,7 +51,7 @@ pub(super) async fn list(
     budget: Duration,
 ) -> Result<ListDuplicateMeetingsResponse, ServiceError> {
     let cursor: Cursor<(Uuid, Uuid)> = Cursor::of(request, api.token_key, api.feed.head())?;
-    let filter = parse_filter(api, filter::MEETINGS, &request.filter, None).await?;
+    let filter = parse_filter(api, filter::MEETINGS, &request.filter, (None, budget)).await?;
     let mut db = api.store.bounded_query(QueryClass::Page, budget).await?;
     let query = ListQuery { filter: filter.clone(), question: None, show_deleted: false, order: BY_NAME, former: None };
     // The meeting of the last pair may have more pairs, so the page begins with it.

@@ -31,12 +31,13 @@ use crate::{
         error::ServiceError,
         participant::persons::{aliases, expand_speakers, parse_statement_filter},
         read::{
+            as_of::records_at,
             pagination::Cursor,
             snippets::{SearchedText, snippets},
         },
     },
     store::{
-        query::{BoundedQuery, QueryClass, history, list::PAGE_BYTES},
+        query::{BoundedQuery, QueryClass, list::PAGE_BYTES},
         statement::{self, StatementLocation, StatementQuery},
     },
 };
@@ -140,13 +141,14 @@ impl Sources {
     }
 
     async fn read_at(api: &Api, found: &[StatementLocation], time: DateTime<Utc>) -> Result<Self, ServiceError> {
-        let reports: HashMap<Uuid, Report> =
-            records_at(api, found.iter().map(|location| location.report), time).await?;
+        let reports: BTreeSet<Uuid> = found.iter().map(|location| location.report).collect();
+        let meetings: BTreeSet<Uuid> = found.iter().map(|location| location.meeting).collect();
+        let reports: HashMap<Uuid, Report> = records_at(api, &Vec::from_iter(reports), Some(time)).await?;
         let named: BTreeSet<Uuid> = reports.values().flat_map(referenced_participants).collect();
         Ok(Self {
             reports,
-            aliases: api.aliases_at(&named.into_iter().collect::<Vec<_>>(), time).await?,
-            meetings: records_at(api, found.iter().map(|location| location.meeting), time).await?,
+            aliases: api.aliases_at(&Vec::from_iter(named), time).await?,
+            meetings: records_at(api, &Vec::from_iter(meetings), Some(time)).await?,
             statements: HashMap::new(),
         })
     }
@@ -167,17 +169,6 @@ impl Sources {
             snippet: None,
         })
     }
-}
-
-async fn records_at<R: Resource>(
-    api: &Api,
-    ids: impl Iterator<Item = Uuid>,
-    time: DateTime<Utc>,
-) -> Result<HashMap<Uuid, R>, ServiceError> {
-    let ids: BTreeSet<Uuid> = ids.collect();
-    let ids: Vec<Uuid> = ids.into_iter().collect();
-    let docs = history::docs(api.store.reads(), R::COLLECTION, &ids, time).await?;
-    docs.iter().map(|doc| Ok((doc.id, doc.decode()?))).collect()
 }
 
 async fn records<R: Resource>(

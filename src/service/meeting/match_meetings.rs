@@ -2,7 +2,7 @@
 
 use std::{
     cmp::{Ordering, Reverse},
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -71,6 +71,7 @@ pub(super) async fn match_meetings(
     event.publish_date = article.as_ref().and_then(|(article, _)| dates::first_day(article.publish_date.as_ref()?));
     let mut db = api.store.bounded_query(QueryClass::Page, budget).await?;
     let mut matches = find_matches(api, &mut db, &[(None, &event)]).await?.pop().unwrap_or_default();
+    add_holders(api, &event, &mut matches).await?;
     matches.sort_by(by_strength);
     let mut bytes = 0;
     let candidates = matches.iter().take(size).map(candidate).take_while(|candidate| {
@@ -79,6 +80,35 @@ pub(super) async fn match_meetings(
         is_first || bytes <= MAX_ANSWER_BYTES
     });
     Ok(MatchMeetingsResponse { candidates: candidates.collect(), rule_version: VERSION, as_of })
+}
+
+/// Puts the live meetings that have external ids of the event before the others: IngestStory adds a report to such a
+/// meeting without comparing events, and refuses one with the ids of several meetings.
+async fn add_holders(api: &Api, event: &EventFacts, matches: &mut Vec<MeetingMatch>) -> Result<(), ServiceError> {
+    let ids: BTreeSet<(&str, &str)> =
+        event.external_ids.iter().map(|(scheme, value)| (scheme.as_str(), value.as_str())).collect();
+    let mut holders: BTreeMap<Uuid, String> = BTreeMap::new();
+    // In the order of ids, so that the reason names the first one.
+    let found: BTreeMap<_, _> = meeting::find_by_external_ids(api.store.reads(), &ids).await?.into_iter().collect();
+    for ((scheme, value), holder) in found {
+        holders.entry(holder).or_insert(format!("{scheme}:{value}"));
+    }
+    if holders.is_empty() {
+        return Ok(());
+    }
+    for found in matches.iter_mut().filter(|found| found.comparison.level == Level::Same) {
+        if !holders.contains_key(&found.meeting) {
+            found.comparison.doubt(ReasonKind::NotUnique);
+        }
+    }
+    for (holder, id) in &holders {
+        let at = matches.iter().position(|found| found.meeting == *holder);
+        let compared = at.map(|at| matches.swap_remove(at).comparison);
+        matches.push(MeetingMatch { meeting: *holder, comparison: EventComparison::by_external_id(id, compared) });
+    }
+    let is_holder = |found: &&mut MeetingMatch| holders.contains_key(&found.meeting);
+    require_unique(matches.iter_mut().filter(is_holder).map(|found| &mut found.comparison));
+    Ok(())
 }
 
 /// The article, and the first part of its text unless it is hidden.

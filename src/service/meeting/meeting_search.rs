@@ -14,7 +14,7 @@ use crate::{
         Api,
         error::ServiceError,
         read::{
-            as_of::former_rows,
+            as_of::{former_rows, ranked},
             snippets::{SearchedText, snippets},
         },
     },
@@ -129,13 +129,7 @@ async fn searched_meetings(
                 words.push_text(doc.id, &language, &text);
             }
         }
-        for (id, rank) in meeting_ranks(db, question, &words).await? {
-            let row = rows.iter().find(|keyset| keyset.id == id);
-            found.extend(row.map(|keyset| match by {
-                SortField::Rank => Keyset::single(rank, keyset.id),
-                _ => *keyset,
-            }));
-        }
+        found.extend(ranked(rows, by, meeting_ranks(db, question, &words).await?));
     }
     Ok(found)
 }

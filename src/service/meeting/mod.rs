@@ -252,8 +252,8 @@ impl MeetingService for Api {
         &self,
         request: Request<AggregateStatementsRequest>,
     ) -> Result<Response<AggregateStatementsResponse>, Status> {
-        let (request, budget) = self.read_query(request).await?;
-        Ok(Response::new(aggregate_statements::aggregate(self, &request, budget).await?))
+        let (request, budget, time) = self.read_query_at(request).await?;
+        Ok(Response::new(aggregate_statements::aggregate(self, &request, budget, time).await?))
     }
 
     async fn match_meetings(

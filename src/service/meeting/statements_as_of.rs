@@ -1,4 +1,5 @@
-//! ListStatements as of a time: the statements of reports that have changed since, or whose meetings have.
+//! ListStatements and AggregateStatements as of a time: the statements of reports that have changed since, or whose
+//! meetings have.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        meeting::is_listed,
+        meeting::{date_precision, is_listed},
         query::{
             filter::{Filter, StatementInput},
             order::SortField,
@@ -52,18 +53,81 @@ impl FormerReport {
     }
 }
 
-/// The parts of a meeting as of the time that its statements are listed by.
+/// The parts of a meeting as of the time that its statements are listed and grouped by.
 pub(super) struct MeetingOfThen {
     bytes: usize,
     is_listed: bool,
     days: Option<(NaiveDate, NaiveDate)>,
+    date_precision: i16,
 }
 
 impl MeetingOfThen {
     fn new(meeting: &Meeting, bytes: usize) -> Self {
-        let date = meeting.account.as_ref().and_then(|account| account.date.as_ref());
-        Self { bytes, is_listed: is_listed(meeting), days: date.and_then(dates::span) }
+        let account = meeting.account.as_ref();
+        Self {
+            bytes,
+            is_listed: is_listed(meeting),
+            days: account.and_then(|account| account.date.as_ref()).and_then(dates::span),
+            date_precision: account.map_or(0, date_precision),
+        }
     }
+}
+
+/// A statement as of the time that a filter matches.
+pub(super) struct FoundStatement<'a> {
+    pub input: StatementInput<'a>,
+    pub report: Uuid,
+    /// The size of the encoded report.
+    report_bytes: usize,
+    /// Its number in the report, from 0.
+    number: i32,
+    /// The size of the encoded meeting.
+    meeting_bytes: usize,
+    /// The precision of the date of the meeting.
+    pub date_precision: i16,
+}
+
+/// Calls a function with each statement of listed meetings, among these reports, that a filter matches.
+///
+/// # Errors
+/// Those of the function, `Damaged` for a record that cannot be decoded, `OutOfTime` at the deadline.
+pub(super) async fn for_each_statement(
+    db: &mut BoundedQuery,
+    (reports, meetings): (&[FormerReport], &HashMap<Uuid, MeetingOfThen>),
+    filter: &Filter,
+    mut call: impl FnMut(&FoundStatement<'_>) -> Result<(), ServiceError>,
+) -> Result<(), ServiceError> {
+    let written: Vec<_> =
+        reports.iter().filter_map(|report| Some((report.doc.id, report.article?, report.written?))).collect();
+    let languages = article_languages(db, &written).await?;
+    for (number, FormerReport { doc, meeting: meeting_id, article, .. }) in reports.iter().enumerate() {
+        if number % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
+        let Some(article) = *article else { continue };
+        let Some(meeting) = meetings.get(meeting_id).filter(|meeting| meeting.is_listed) else { continue };
+        let report: Report = doc.decode()?;
+        let Some(account) = &report.account else { continue };
+        for (statement, number) in account.statements.iter().zip(0..) {
+            let of_article = || languages.get(&(doc.id, number)).or_else(|| languages.get(&(doc.id, EVERY_STATEMENT)));
+            let own = Some(&statement.language_code).filter(|code| !code.is_empty());
+            let language = own.or_else(of_article).map(String::as_str).unwrap_or_default();
+            let (meeting_id, days) = (*meeting_id, meeting.days);
+            let input =
+                StatementInput { report: &report, account, statement, meeting: meeting_id, article, language, days };
+            if filter.holds_for_statement(&input) {
+                call(&FoundStatement {
+                    input,
+                    report: doc.id,
+                    report_bytes: doc.bytes.len(),
+                    number,
+                    meeting_bytes: meeting.bytes,
+                    date_precision: meeting.date_precision,
+                })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Adds the statements whose reports or meetings have changed since `time` to a list as of that time.
@@ -77,46 +141,23 @@ pub async fn with_former(
     time: DateTime<Utc>,
 ) -> Result<StatementQuery, ServiceError> {
     let (reports, meetings) = changed(api, db, time).await?;
-    let written: Vec<_> =
-        reports.iter().filter_map(|report| Some((report.doc.id, report.article?, report.written?))).collect();
-    let languages = article_languages(db, &written).await?;
     let (mut rows, mut texts) = (Vec::new(), Vec::new());
-    for (number, FormerReport { doc, meeting: meeting_id, article, .. }) in reports.iter().enumerate() {
-        if number % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1 {
-            tokio::task::yield_now().await;
+    for_each_statement(db, (&reports, &meetings), &query.filter, |found| {
+        let StatementInput { statement, meeting, article, language, days, .. } = found.input;
+        let mut row = FormerStatement::new(
+            (found.report, found.report_bytes, found.number),
+            (meeting, found.meeting_bytes),
+            article,
+            Some(language.to_owned()).filter(|language| !language.is_empty()),
+        );
+        if query.order.first.by == SortField::Date {
+            row.sort_by_day(days.map(|(first, _)| first));
         }
-        let Some(article) = *article else { continue };
-        let Some(meeting) = meetings.get(meeting_id).filter(|meeting| meeting.is_listed) else { continue };
-        let report: Report = doc.decode()?;
-        let Some(account) = &report.account else { continue };
-        for (statement, number) in account.statements.iter().zip(0..) {
-            let of_article = || languages.get(&(doc.id, number)).or_else(|| languages.get(&(doc.id, EVERY_STATEMENT)));
-            let own = Some(&statement.language_code).filter(|code| !code.is_empty());
-            let language = own.or_else(of_article).cloned();
-            let input = StatementInput {
-                report: &report,
-                account,
-                statement,
-                meeting: *meeting_id,
-                article,
-                language: language.as_deref().unwrap_or_default(),
-                days: meeting.days,
-            };
-            if query.filter.holds_for_statement(&input) {
-                let mut row = FormerStatement::new(
-                    (doc.id, doc.bytes.len(), number),
-                    (*meeting_id, meeting.bytes),
-                    article,
-                    language,
-                );
-                if query.order.first.by == SortField::Date {
-                    row.sort_by_day(meeting.days.map(|(first, _)| first));
-                }
-                rows.push(row);
-                texts.extend(query.question.as_ref().map(|_| statement.text.clone()));
-            }
-        }
-    }
+        rows.push(row);
+        texts.extend(query.question.as_ref().map(|_| statement.text.clone()));
+        Ok(())
+    })
+    .await?;
     if let Some(question) = &query.question {
         rows = searched(db, question, query.order.first.by, rows, &texts).await?;
     }

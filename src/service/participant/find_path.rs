@@ -53,7 +53,7 @@ pub async fn find(
     if source == target {
         return Err(ServiceError::SameParticipant { field: "target", name: request.source.clone() });
     }
-    let filter = parse_filter(api, filter::MEETINGS, &request.filter, time).await?;
+    let filter = parse_filter(api, filter::MEETINGS, &request.filter, (time, budget)).await?;
     let persons = settled_persons(api, &[source, target], time).await?;
     let (source, target) = (persons[0], persons[1]);
     if source == target {

@@ -55,7 +55,7 @@ pub async fn list(
     time: Option<DateTime<Utc>>,
 ) -> Result<ListCounterpartsResponse, ServiceError> {
     let cursor: Cursor = Cursor::of(request, api.token_key, api.feed.head())?;
-    let filter = parse_filter(api, filter::MEETINGS, &request.filter, time).await?;
+    let filter = parse_filter(api, filter::MEETINGS, &request.filter, (time, budget)).await?;
     let persons = settled_persons(api, &[id::<Participant>(&request.participant)?], time).await?;
     let mut query = CounterpartQuery {
         participant: persons[0],

@@ -1,6 +1,6 @@
 //! Settled persons: the participants that questions are about, and those that filters name.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -25,18 +25,20 @@ pub async fn aliases(api: &Api, ids: &[Uuid]) -> Result<Aliases, ServiceError> {
 }
 
 /// Parses a filter on meetings, in which each participant is replaced by the one that it is settled as, or was at `time`.
+/// What must be read for that has `budget`.
 ///
 /// # Errors
-/// `Filter`, or the database fails.
+/// `Filter`, those of [`Api::resolve_kinds_at`], or the database fails.
 pub async fn parse_filter(
     api: &Api,
     schema: &'static FilterSchema,
     text: &str,
-    time: Option<DateTime<Utc>>,
+    (time, budget): (Option<DateTime<Utc>>, Duration),
 ) -> Result<Filter, ServiceError> {
     let mut filter = filter::parse(schema, text).map_err(ServiceError::Filter)?;
     if let Some(time) = time {
         api.resolve_meetings_at(&mut filter, time).await?;
+        api.resolve_kinds_at(&mut filter, time, budget).await?;
         return Ok(filter);
     }
     let mut named = Vec::new();

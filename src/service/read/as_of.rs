@@ -1,7 +1,10 @@
 //! Queries as of a time. The records that have not changed since are read from the tables and indexes of current ones,
 //! the others as they were then (`store/query/former.rs`), on which the filter is evaluated in memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -14,15 +17,15 @@ use crate::{
             filter::{Comparison, Filter, FilterInput, PersonKey},
             order::SortField,
         },
-        report::Aliases,
+        report::{Aliases, participants},
         resource::{Collection, Deletable, Record, Resource},
     },
-    pb::{Article, Participant, Report, change::Kind, report::State},
+    pb::{Article, Participant, Report, change, participant::Kind, report::State},
     service::{Api, article::view::with_texts, error::ServiceError},
     store::{
         Doc, StoreError, docs, participant,
         query::{
-            BoundedQuery,
+            BoundedQuery, QueryClass,
             former::{self, FormerRecords, FormerWords, MAX_FORMER, TooMuchChanged, sort_values},
             history,
             list::{Keyset, ListQuery},
@@ -35,6 +38,8 @@ use crate::{
 pub const RECORDS_AT_ONCE: usize = 256;
 /// Number of articles whose texts are searched at once.
 const ARTICLES_AT_ONCE: usize = 32;
+/// Maximum number of rows that changed records add to a count: a group, or a participant of a group.
+pub const MAX_FORMER_ROWS: usize = 1_000_000;
 /// Maximum number of participants that have a name of the filter.
 const MAX_NAMED: usize = 10_000;
 
@@ -78,7 +83,7 @@ pub async fn records_at<R: Resource>(
 
 /// True if a filter matches a record.
 pub fn holds(filter: &Filter, collection: Collection, id: Uuid, record: &Record) -> bool {
-    filter.holds(&FilterInput { collection, id, kind: Kind::Unspecified, record: Some(record) })
+    filter.holds(&FilterInput { collection, id, kind: change::Kind::Unspecified, record: Some(record) })
 }
 
 /// Adds the records that have changed since `time` to a list as of that time. `filter` is evaluated as of that time.
@@ -197,15 +202,19 @@ async fn searched(
         let articles = with_texts(api, articles).await?;
         let mut words = FormerWords::default();
         docs.iter().zip(&articles).for_each(|(doc, article)| words.push_article(doc.id, article));
-        for (id, _, rank) in former::ranks(db, question, &words).await? {
-            let row = rows.iter().find(|keyset| keyset.id == id);
-            found.extend(row.map(|keyset| match by {
-                SortField::Rank => Keyset::single(rank, keyset.id),
-                _ => *keyset,
-            }));
-        }
+        let ranks = former::ranks(db, question, &words).await?;
+        found.extend(ranked(rows, by, ranks.into_iter().map(|(id, _, rank)| (id, rank))));
     }
     Ok(found)
+}
+
+/// Those of these rows that a search has found with these ranks, in no order. Rows of an order by rank get their ranks.
+pub fn ranked(rows: &[Keyset], by: SortField, ranks: impl IntoIterator<Item = (Uuid, i64)>) -> Vec<Keyset> {
+    let row = |(id, rank): (Uuid, i64)| {
+        let keyset = rows.iter().find(|keyset| keyset.id == id)?;
+        Some(if by == SortField::Rank { Keyset::single(rank, id) } else { *keyset })
+    };
+    ranks.into_iter().filter_map(row).collect()
 }
 
 impl Api {
@@ -263,6 +272,54 @@ impl Api {
         Ok(())
     }
 
+    /// Replaces the kinds of the participants of participations by the participants that had them at a time, where these
+    /// may differ from those that have them now, or where the filter is evaluated in memory.
+    ///
+    /// # Errors
+    /// Those of [`for_each_former`], and `Overloaded` without a permit.
+    pub async fn resolve_kinds_at(
+        &self,
+        filter: &mut Filter,
+        time: DateTime<Utc>,
+        budget: Duration,
+    ) -> Result<(), ServiceError> {
+        let mut has_kind = false;
+        filter.for_each_part_kind(&mut |_, _| has_kind = true);
+        if !has_kind {
+            return Ok(());
+        }
+        let mut db = self.store.bounded_query(QueryClass::Page, budget).await?;
+        let _permit = self.begin_former().await;
+        let mut changed: HashMap<Uuid, Kind> = HashMap::new();
+        for_each_former(&mut db, Collection::Participants, time, |doc, record| {
+            if let Record::Participant(participant) = record {
+                changed.insert(doc.id, participant.kind());
+            }
+            Ok(())
+        })
+        .await?;
+        let mut unchanged = BTreeSet::new();
+        for_each_former(&mut db, Collection::Meetings, time, |_, record| {
+            if let Record::Meeting(meeting) = record {
+                let named = meeting.account.iter().flat_map(participants);
+                unchanged.extend(named.filter(|id| !changed.contains_key(id)));
+            }
+            Ok(())
+        })
+        .await?;
+        let unchanged = participant::persons(self.store.reads(), &Vec::from_iter(unchanged)).await?;
+        let changed_ids: BTreeSet<Uuid> = changed.keys().copied().collect();
+        let mut kinds = changed;
+        kinds.extend(unchanged.into_iter().map(|(id, facts)| (id, facts.kind)));
+        filter.for_each_part_kind(&mut |part, kind| {
+            let had = kinds.iter().filter(|(_, known)| **known == kind).map(|(id, _)| *id).collect();
+            let changed = Filter::Compare(Comparison::PartOneOf(changed_ids.clone()));
+            let still = vec![Filter::Compare(Comparison::PartKind(kind)), Filter::Not(Box::new(changed))];
+            *part = Filter::Or(vec![Filter::Compare(Comparison::PartOneOf(had)), Filter::And(still)]);
+        });
+        Ok(())
+    }
+
     /// Replaces the names and external ids in a filter on participants by the persons who had them at a time.
     ///
     /// # Errors
@@ -285,17 +342,25 @@ impl Api {
         for_each_former(db, Collection::Participants, time, |doc, record| {
             let Record::Participant(participant) = record else { return Ok(()) };
             if !participant.is_deleted() {
-                let person = Collection::Participants.id(&participant.merged_into).unwrap_or(doc.id);
-                let own = PersonKey::of(&participant);
-                named.extend(own.into_iter().filter(|key| keys.contains(key)).map(|key| (key, person)));
+                let alias_of = Collection::Participants.id(&participant.merged_into);
+                let person = alias_of.unwrap_or(doc.id);
+                let is_asked =
+                    |key: &PersonKey| keys.contains(key) && (*key != PersonKey::AnyExternalId || alias_of.is_some());
+                named.extend(PersonKey::of(&participant).into_iter().filter(is_asked).map(|key| (key, person)));
             }
             Ok(())
         })
         .await?;
-        filter.for_each_comparison(&mut |comparison| {
-            if let Some(key) = PersonKey::in_comparison(comparison) {
+        filter.for_each_part(&mut |part| {
+            if let Filter::Compare(comparison) = part
+                && let Some(key) = PersonKey::in_comparison(comparison)
+            {
                 let persons = named.iter().filter(|(known, _)| *known == key).map(|(_, person)| *person).collect();
-                *comparison = Comparison::OneOf(Collection::Participants, persons);
+                let persons = Filter::Compare(Comparison::OneOf(Collection::Participants, persons));
+                *part = match key {
+                    PersonKey::AnyExternalId => Filter::Or(vec![Filter::Compare(Comparison::OwnExternalId), persons]),
+                    PersonKey::Name(_) | PersonKey::ExternalId(..) => persons,
+                };
             }
         });
         Ok(())

@@ -18,10 +18,10 @@ use crate::{
         rules::{Check, Path, Violations},
     },
     pb::{
-        self, AggregateMeetingsRequest, BatchGetArticlesRequest, BatchGetMeetingsRequest, BatchGetParticipantsRequest,
-        FindPathRequest, GetArticleRequest, GetMeetingRequest, GetParticipantRequest, GetReportRequest,
-        ListArticlesRequest, ListCounterpartsRequest, ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest,
-        ListStatementsRequest,
+        self, AggregateMeetingsRequest, AggregateStatementsRequest, BatchGetArticlesRequest, BatchGetMeetingsRequest,
+        BatchGetParticipantsRequest, FindPathRequest, GetArticleRequest, GetMeetingRequest, GetParticipantRequest,
+        GetReportRequest, ListArticlesRequest, ListCounterpartsRequest, ListMeetingsRequest, ListParticipantsRequest,
+        ListReportsRequest, ListStatementsRequest,
     },
     service::{Api, change::timestamp, error::ServiceError, id, in_order},
     store::{
@@ -50,7 +50,7 @@ macro_rules! at_time {
 at_time!(GetArticleRequest, BatchGetArticlesRequest, GetParticipantRequest, BatchGetParticipantsRequest);
 at_time!(GetMeetingRequest, BatchGetMeetingsRequest, GetReportRequest, ListReportsRequest);
 at_time!(ListArticlesRequest, ListParticipantsRequest, ListMeetingsRequest, AggregateMeetingsRequest);
-at_time!(ListCounterpartsRequest, ListStatementsRequest, FindPathRequest);
+at_time!(ListCounterpartsRequest, ListStatementsRequest, AggregateStatementsRequest, FindPathRequest);
 
 /// The time that passes between two times up to which the past is closed. Closing refuses the writes that are about to
 /// be committed, which are prepared again. Reads that follow each other closely must not refuse them again and again.

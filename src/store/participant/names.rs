@@ -126,17 +126,24 @@ fn split(keys: &BTreeSet<PersonKey>) -> (Vec<&str>, Vec<&str>, Vec<&str>) {
                 schemes.push(scheme.as_str());
                 values.push(value.as_str());
             }
+            PersonKey::AnyExternalId => {}
         }
     }
     (names, schemes, values)
 }
 
 /// The live participants with one of these names or external ids, aliases included: at most `limit`, in the order of
-/// ids.
+/// ids. Of those with any external id only the ones that are aliases, or have changed after a position of the feed and may
+/// have been aliases then: other participants tell it themselves.
 ///
 /// # Errors
 /// The database fails.
-pub async fn find_by_keys(pool: &PgPool, keys: &BTreeSet<PersonKey>, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+pub async fn find_by_keys(
+    pool: &PgPool,
+    keys: &BTreeSet<PersonKey>,
+    position: i64,
+    limit: i64,
+) -> Result<Vec<Uuid>, StoreError> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -151,14 +158,28 @@ pub async fn find_by_keys(pool: &PgPool, keys: &BTreeSet<PersonKey>, limit: i64)
          join participant_external_id as held
              on held.scheme = input.scheme
             and held.value = input.value
+         union
+         select alias.id
+         from participant as alias
+         where $5
+           and alias.merged_into is not null
+           and exists (select from participant_external_id as held where held.participant = alias.id)
+         union
+         select held.participant
+         from change
+         join participant_external_id as held on held.participant = change.id
+         where $5
+           and change.position > $6
+           and change.collection = 1
          order by participant
          limit $4",
     );
-    Ok(ids.bind(names).bind(schemes).bind(values).bind(limit).fetch_all(pool).await?)
+    let any = keys.contains(&PersonKey::AnyExternalId);
+    Ok(ids.bind(names).bind(schemes).bind(values).bind(limit).bind(any).bind(position).fetch_all(pool).await?)
 }
 
 /// The persons of the participants with one of these names or external ids that have not changed since a time, each with
-/// the key: at most `limit`, and the external ids.
+/// the key: at most `limit`, and the external ids. Of those with any external id only the aliases, at most `limit` too.
 ///
 /// # Errors
 /// The database fails.
@@ -197,9 +218,25 @@ pub async fn unchanged_persons_named(
     .bind(time)
     .fetch_all(pool)
     .await?;
+    let mut of_aliases: Vec<Uuid> = Vec::new();
+    if keys.contains(&PersonKey::AnyExternalId) {
+        of_aliases = sqlx::query_scalar(
+            "select distinct alias.merged_into
+             from participant as alias
+             where alias.merged_into is not null
+               and alias.update_time <= $1
+               and exists (select from participant_external_id as held where held.participant = alias.id)
+             limit $2",
+        )
+        .bind(time)
+        .bind(limit as i64) // a small constant: no overflow
+        .fetch_all(pool)
+        .await?;
+    }
     let named = persons.into_iter().map(|(name, person)| (PersonKey::Name(name), person));
     let held = holders.into_iter().map(|(scheme, value, person)| (PersonKey::ExternalId(scheme, value), person));
-    Ok(named.chain(held).collect())
+    let any = of_aliases.into_iter().map(|person| (PersonKey::AnyExternalId, person));
+    Ok(named.chain(held).chain(any).collect())
 }
 
 /// The participants that a search finds by their own names and that have not changed since a time, and the persons of

@@ -102,9 +102,7 @@ pub async fn searched(
         let location = &statement.location;
         words.push_text(location.report, location.language_code.as_deref().unwrap_or_default(), text);
     }
-    let question = Question::of(bounded, question).await?;
-    let ranks = ranks(bounded, &question, &words).await?;
-    let ranks: HashMap<i64, i64> = ranks.into_iter().map(|(_, number, rank)| (number, rank)).collect();
+    let ranks = text_ranks(bounded, question, &words).await?;
     let found = (1..).zip(statements).filter_map(|(number, mut statement)| {
         let rank = *ranks.get(&number)?;
         if by == SortField::Rank {
@@ -113,6 +111,20 @@ pub async fn searched(
         Some(statement)
     });
     Ok(found.collect())
+}
+
+/// The ranks of the texts that a search finds, by their numbers from 1.
+///
+/// # Errors
+/// `OutOfTime` at the deadline, or the database fails.
+pub async fn text_ranks(
+    bounded: &mut BoundedQuery,
+    question: &SearchQuery,
+    words: &FormerWords,
+) -> Result<HashMap<i64, i64>, StoreError> {
+    let question = Question::of(bounded, question).await?;
+    let ranks = ranks(bounded, &question, words).await?;
+    Ok(ranks.into_iter().map(|(_, number, rank)| (number, rank)).collect())
 }
 
 /// The active reports of these meetings that have not changed since `time`, in no order.

@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-pub use self::aggregate::{StatementCount, StatementCountQuery, count, count_plan};
+pub use self::aggregate::{FormerStatementCounts, StatementCount, StatementCountQuery, count, count_plan};
 pub use self::best::{BestStatement, best};
 pub use self::former::{
-    EVERY_STATEMENT, FormerStatement, FormerStatements, article_languages, searched, unchanged_reports,
+    EVERY_STATEMENT, FormerStatement, FormerStatements, article_languages, searched, text_ranks, unchanged_reports,
 };
 pub use self::list::{StatementPage, StatementQuery, list, plan, sources};
 pub use self::location::{StatementLocation, StatementPosition};

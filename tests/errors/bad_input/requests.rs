@@ -81,6 +81,7 @@ async fn analyses(world: &mut World) -> Vec<(&'static str, DynamicMessage)> {
                 order_by: "key".into(),
                 query: "peace".into(),
                 query_language: "en".into(),
+                read_time,
             },
         ),
         of(

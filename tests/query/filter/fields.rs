@@ -106,6 +106,7 @@ async fn list_filter_fields_lists_the_fields_of_each_collection() {
         }
     }
     let participations = [
+        "kind",
         "name",
         "office.organization",
         "office.title",

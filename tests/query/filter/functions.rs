@@ -1,12 +1,20 @@
 //! Filter functions, for conditions that fields cannot express: several conditions on one participation, and two sides.
 
+use std::time::SystemTime;
+
 use readout::pb::{
-    Account, ErrorReason, ListChangesRequest, ListMeetingsRequest, Office, Origin, Participation,
+    Account, AggregateMeetingsRequest, ErrorReason, ListChangesRequest, ListCounterpartsRequest, ListMeetingsRequest,
+    Office, Origin, Participant, Participation,
     list_changes_request::Start,
+    participant::Kind,
     participation::{Presence, Role},
 };
 
-use crate::support::{Refused, Service, make, metadata_of};
+use crate::support::{
+    Refused, Service,
+    follow::{beginning, matching},
+    make, metadata_of,
+};
 
 fn participation(name: &str, region: &str, roles: &[Role], seniority: i32, presence: Presence) -> Participation {
     Participation {
@@ -200,4 +208,89 @@ async fn a_filter_with_the_maximum_of_conditions_is_answered_in_time() {
         assert_eq!(found(&service, &vec![condition; count].join(" ")).await, titles, "{condition}");
     }
     assert_eq!(found(&service, &format!("participant(({}))", ["region = RU"; 199].join(" "))).await, "abcd");
+}
+
+/// Meetings `a` to `d`: of a minister and a ministry, of the ministry, of an unresolved name, and of the minister.
+async fn meetings_of_kinds(service: &Service) -> [Participant; 2] {
+    let ministry = Participant { kind: Kind::Organization.into(), ..make::person("Ministry of Defence", "AZ") };
+    let ministry = service.create_participant(ministry).await;
+    let minister = service.create_participant(make::person("Zakir Hasanov", "AZ")).await;
+    let of_minister = make::present("p", &minister.name);
+    let of_ministry = Participation { region_code: "AZ".into(), ..make::present("o", &ministry.name) };
+    for (title, participations) in [
+        ("a", vec![of_minister.clone(), of_ministry.clone()]),
+        ("b", vec![of_ministry]),
+        ("c", vec![make::named("n", "Hasanov")]),
+        ("d", vec![of_minister]),
+    ] {
+        let article = service.create_article(make::article(&format!("urn:{title}"))).await;
+        let account = Account { participations, ..make::talks(title) };
+        service.create_meeting(&article, account).await.unwrap();
+    }
+    [minister, ministry]
+}
+
+#[tokio::test]
+async fn kind_of_a_participation_is_that_of_its_participant() {
+    let service = Service::start().await;
+    let [minister, ministry] = meetings_of_kinds(&service).await;
+    let questions = [
+        ("participant((kind = ORGANIZATION))", "ab"),
+        ("participant((kind = PERSON))", "ad"),
+        ("participant((kind != ORGANIZATION))", "acd"),
+        ("NOT participant((kind = ORGANIZATION))", "cd"),
+        ("participant((kind = ORGANIZATION AND region = AZ))", "ab"),
+        ("participant((kind = PERSON AND region = RU))", ""),
+        ("participant((kind = (PERSON OR ORGANIZATION)))", "abd"),
+        ("participant((kind:*))", "abd"),
+        ("participant((NOT kind:*))", "c"),
+        ("participant((kind = STATE))", ""),
+        ("participant((NOT (kind = STATE OR kind = PERSON)))", "abc"),
+    ];
+    for (filter, titles) in questions {
+        assert_eq!(found(&service, filter).await, titles, "{filter}");
+    }
+    // As of a time it is the kind of then, also in meetings that have changed since.
+    let then = Some(SystemTime::now().into());
+    let state = Participant { name: ministry.name.clone(), kind: Kind::State.into(), ..Default::default() };
+    service.update_participant(state, &["kind"]).await.unwrap();
+    for title in ["title = a", "title = d"] {
+        let changed = ListMeetingsRequest { filter: title.into(), ..Default::default() };
+        let changed = service.meetings.clone().list_meetings(changed).await.unwrap().into_inner().meetings.remove(0);
+        service.delete_meeting(&changed.name).await.unwrap();
+    }
+    assert_eq!(found(&service, "participant((kind = STATE))").await, "b");
+    assert_eq!(found(&service, "participant((kind = ORGANIZATION))").await, "");
+    for (filter, titles) in questions {
+        let request = ListMeetingsRequest { filter: filter.into(), read_time: then, ..Default::default() };
+        let list = service.meetings.clone().list_meetings(request).await.unwrap().into_inner().meetings;
+        let mut listed: Vec<String> = list.into_iter().map(|meeting| meeting.account.unwrap().title).collect();
+        listed.sort();
+        assert_eq!(listed.concat(), titles, "{filter}");
+        let request = AggregateMeetingsRequest { filter: filter.into(), read_time: then, ..Default::default() };
+        let counted = service.meetings.clone().aggregate_meetings(request).await.unwrap().into_inner().groups;
+        assert_eq!(counted[0].meeting_count as usize, titles.len(), "{filter}");
+    }
+    let met = ListCounterpartsRequest {
+        participant: minister.name,
+        filter: "participant((kind = ORGANIZATION))".into(),
+        read_time: then,
+        ..Default::default()
+    };
+    let met = service.participants.clone().list_counterparts(met).await.unwrap().into_inner().counterparts;
+    assert_eq!(met.into_iter().map(|met| met.participant).collect::<Vec<_>>(), [ministry.name]);
+}
+
+#[tokio::test]
+async fn filter_of_changes_refuses_the_kind_of_a_participation() {
+    let service = Service::start().await;
+    let filter = "meeting.participant((region = AZ AND kind = ORGANIZATION))";
+    let start = Some(Start::Origin(Origin::Beginning.into()));
+    let request = ListChangesRequest { filter: filter.into(), start, ..Default::default() };
+    let refused = service.changes.clone().list_changes(request).await.unwrap_err();
+    assert_eq!(metadata_of(&refused, "position"), filter.find("kind").unwrap().to_string());
+    assert!(refused.message().contains("does not tell the kinds of its participants"), "{}", refused.message());
+    assert_eq!(Refused::from(refused), Refused::fields(ErrorReason::InvalidFilter, ["filter"]));
+    let refused = service.changes.clone().watch_changes(matching(beginning(), filter)).await.unwrap_err();
+    assert_eq!(Refused::from(refused), Refused::fields(ErrorReason::InvalidFilter, ["filter"]));
 }

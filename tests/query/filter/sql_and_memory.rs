@@ -7,6 +7,7 @@ use readout::pb::{
     Account, AddReportRequest, Announcement, Article, CreateMeetingRequest, Date, DateSpan, Delegation, Evidence,
     ExternalId, ListMeetingsRequest, Meeting, Office, Participant, Participation, Place, Report, Stop, TimeOfDay,
     account::{Kind, Status, VisitType},
+    date_span::Extent,
     participation::{Presence, Role},
 };
 
@@ -51,6 +52,11 @@ impl Generator {
         let end = self.chance.once_in(4).then_some(Date { year: start.year + 1, month: 1, day: 1 });
         let start_time = self.chance.once_in(2).then(|| TimeOfDay { hours: 10, ..Default::default() });
         let time_zone = (*self.one_of(&["", "UTC", "Asia/Baku"])).into();
+        // An unknown day within the span, which has several days.
+        if self.chance.once_in(4) && (start.day == 0 || end.is_some()) {
+            let extent = Extent::SometimeWithin.into();
+            return Some(DateSpan { start: Some(start), end, time_zone, extent, ..Default::default() });
+        }
         Some(DateSpan { start: Some(start), end, start_time, time_zone, ..Default::default() })
     }
 

@@ -155,6 +155,7 @@ fn is_set_in_participation(meeting: &StoryMeeting, person: &Value, field: &str) 
         }
         "role" => !list(&person["roles"]).is_empty(),
         "presence" => !matches!(text(&person["presence"]), "" | "PRESENCE_UNSPECIFIED"),
+        "kind" => !meeting.participant(person).is_empty(),
         "seniority" => person["office"]["seniority"].as_i64() > Some(0),
         other => panic!("the oracle does not know the field {other}"),
     }
@@ -210,6 +211,7 @@ fn compare_participation(meeting: &StoryMeeting, person: &Value, field: &str, op
         "office.organization" => is_written(&person["office"]["organization"], value),
         "role" => list(&person["roles"]).iter().any(|role| role == value),
         "presence" => person["presence"] == value,
+        "kind" => meeting.kind_of(person) == value,
         "seniority" => seniority().is_some_and(|seniority| number(seniority, operator, value)),
         other => panic!("the oracle does not know the field {other}"),
     }
@@ -305,6 +307,7 @@ fn asker(world: &World, chance: Chance) -> Asker {
             Askable::new("rank", EQUAL, &["lieutenant general", "General"]),
             Askable::new("seniority", ORDERED, &["0", "1", "2", "3", "4", "5", "6"]),
             Askable::new("presence", EQUAL, &["PRESENT", "REMOTE", "REPRESENTED", "ABSENT", "REFERENCED"]),
+            Askable::new("kind", EQUAL, &["PERSON", "ORGANIZATION", "STATE", "GROUP"]),
         ],
         regions: regions.map(str::to_owned).to_vec(),
     }

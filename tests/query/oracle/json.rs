@@ -18,6 +18,8 @@ pub struct StoryMeeting {
     pub cited: Vec<String>,
     /// `participants/…` by key.
     pub participants: HashMap<String, String>,
+    /// The kinds of the participants, by key.
+    pub kinds: HashMap<String, String>,
 }
 
 impl StoryMeeting {
@@ -57,6 +59,12 @@ impl StoryMeeting {
             self.cited.iter().any(|cited| is_within(cited, told) || is_within(told, cited) || *cited == words)
         });
         (1_000 * count.count()).checked_div(told.len()).unwrap_or_default() as i64
+    }
+
+    /// The kind of the participant of a participation; empty if unknown.
+    pub fn kind_of(&self, participation: &Value) -> &str {
+        let key = text(&participation["participant"]).trim_start_matches('#');
+        self.kinds.get(key).map(String::as_str).unwrap_or_default()
     }
 
     /// The resource name of the participant of a participation; empty if unknown.

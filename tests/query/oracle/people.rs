@@ -40,13 +40,34 @@ impl StoryMeeting {
         others.map(|person| text(&person["regionCode"])).filter(|code| !code.is_empty()).collect()
     }
 
-    /// The date on which the meeting began.
+    /// The date on which the meeting began, as far as it is known: some time within a span, the month or the year that
+    /// the whole span is in.
     pub fn began(&self) -> Parts {
+        let date = &self.account["date"];
+        let [year, month, _] = self.start();
+        let days = Days::of_span(date).filter(|_| date["extent"] == "SOMETIME_WITHIN");
+        match days.map(|Days { first, last }| (first / 10_000 == last / 10_000, first / 100 == last / 100)) {
+            None => self.start(),
+            Some((true, true)) => [year, month.max(1), 0],
+            Some((true, false)) => [year, 0, 0],
+            Some((false, _)) => [0; 3],
+        }
+    }
+
+    /// The first quarter of the span that the day is within, if it is the only one.
+    pub fn quarter(&self) -> Option<String> {
+        let Days { first, last } = Days::of_span(&self.account["date"])?;
+        let quarter = |day: i64| (day / 10_000, (day / 100 % 100 + 2) / 3);
+        let is_known = self.began()[1] > 0 || (self.began()[0] > 0 && quarter(first) == quarter(last));
+        is_known.then(|| format!("{}-Q{}", quarter(first).0, quarter(first).1))
+    }
+
+    fn start(&self) -> Parts {
         ["year", "month", "day"].map(|part| self.account["date"]["start"][part].as_i64().unwrap_or(0))
     }
 
     fn first_day(&self) -> Parts {
-        let [year, month, day] = self.began();
+        let [year, month, day] = self.start();
         if year == 0 { [0; 3] } else { [year, month.max(1), day.max(1)] }
     }
 }
@@ -62,11 +83,13 @@ fn ranked<'a>(
     let mut in_order: Vec<&StoryMeeting> = meetings.iter().collect();
     in_order.sort_by_key(|meeting| (meeting.first_day(), &meeting.name));
     let mut counterparts: BTreeMap<&str, Encounters> = BTreeMap::new();
+    let mut dated = BTreeSet::new();
     for meeting in in_order {
         for counterpart in with(meeting) {
             let (times, first, last, last_meeting) = counterparts.entry(counterpart).or_default();
             *times += 1;
-            if *first == [0; 3] {
+            // The earliest one with a day: the day may be some time within several years.
+            if meeting.first_day() != [0; 3] && dated.insert(counterpart) {
                 *first = meeting.began();
             }
             (*last, *last_meeting) = (meeting.began(), meeting.name.clone());

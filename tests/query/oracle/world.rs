@@ -45,6 +45,10 @@ impl World {
                     article: answer.article.clone(),
                     source: story["article"].clone(),
                     account: report["account"].clone(),
+                    kinds: list(&story["participants"])
+                        .iter()
+                        .map(|sent| (text(&sent["key"]).to_owned(), text(&sent["participant"]["kind"]).to_owned()))
+                        .collect(),
                     cited: list(&report["evidence"]).iter().map(|cited| in_json_names(text(&cited["field"]))).collect(),
                     participants: answer
                         .participants
@@ -75,6 +79,17 @@ fn alter(story: &mut Value, number: usize) {
         2 => remove(&mut account["date"]["start"], &["day", "month"]),
         3 => drop(account.as_object_mut().expect("an account").remove("date")),
         4 => account["date"]["end"] = json!({"year": day["year"].as_i64().map(|year| year + 1)}),
+        // Some time within a month, within a year, and over the turn of a year.
+        7..=9 => {
+            let (year, month) = (day["year"].as_i64().unwrap_or(2008), day["month"].as_i64().unwrap_or(1));
+            let of_month = json!({"year": year, "month": month});
+            let (start, end) = match number % 15 {
+                7 => (json!({"year": year, "month": month, "day": 2}), of_month),
+                8 => (of_month, json!({"year": year, "month": 12})),
+                _ => (of_month, json!({"year": year + 1, "month": 2, "day": 3})),
+            };
+            account["date"] = json!({"start": start, "end": end, "extent": "SOMETIME_WITHIN"});
+        }
         _ => {}
     }
     if number % 7 == 3 {

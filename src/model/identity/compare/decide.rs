@@ -231,7 +231,11 @@ impl<'a> NamePair<'a> {
         }
         let side = |pair: &Pair| if left_a.is_empty() { pair.b } else { pair.a };
         let matched: Vec<usize> = pairs.iter().flat_map(|pair| side(pair).0..side(pair).0 + side(pair).1).collect();
-        let is_bound = extras.iter().all(|at| may_be_extra(*at, longer, shorter, &matched, setting));
+        // A son who bears a name of the father twice: Seretse Khama Ian Khama. Next to each other they are a misprint.
+        let repeats = |at: &usize| {
+            matched.iter().any(|other| at.abs_diff(*other) > 1 && longer.tokens[*other].text == longer.tokens[*at].text)
+        };
+        let is_bound = extras.iter().all(|at| !repeats(at) && may_be_extra(*at, longer, shorter, &matched, setting));
         (!is_bound).then_some((Level::Possible, ReasonKind::Extra))
     }
 
@@ -340,7 +344,11 @@ fn reasons(a: &Name, b: &Name, alignment: &Alignment) -> Vec<Reason> {
 /// True if a token may be missing in the shorter name of the same person.
 fn may_be_extra(at: usize, longer: &Name, shorter: &Name, matched: &[usize], setting: &Setting) -> bool {
     let token = &longer.tokens[at];
-    if token.may_miss || token.is_initial || token.has_article && at > 0 {
+    if token.is_initial {
+        // A name that has an initial has all of them: George W. Bush is not George H. W. Bush.
+        return !shorter.tokens.iter().any(|token| token.is_initial);
+    }
+    if token.may_miss || token.has_article && at > 0 {
         return true;
     }
     if token.has_digit {

@@ -27,7 +27,7 @@ pub struct EventFacts {
     pub(super) kind: Kind,
     pub(super) status: Status,
     /// The external ids: scheme and value.
-    pub(super) external_ids: BTreeSet<(String, String)>,
+    pub external_ids: BTreeSet<(String, String)>,
     /// True if articles only recall the event.
     pub is_background: bool,
     /// Words that order the results; empty to leave them out.

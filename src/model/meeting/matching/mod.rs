@@ -62,7 +62,7 @@ pub enum Level {
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventComparison {
     pub level: Level,
-    /// The sum of the weights of the reasons: 0 to 1.
+    /// The sum of the weights of the reasons, at most 1.
     pub score: f64,
     pub reasons: Vec<Reason>,
 }
@@ -76,6 +76,15 @@ impl EventComparison {
         let value = |text: &str| text.chars().take(MAX_VALUE_CHARS).collect();
         self.reasons.push(Reason { kind: kind.into(), a: value(a), b: value(b), weight });
         self.score += weight;
+    }
+
+    /// The comparison with a meeting that has an external id of the account: one event, whatever else they tell. The
+    /// other reasons explain it too.
+    pub fn by_external_id(id: &str, compared: Option<Self>) -> Self {
+        let mut result = Self { level: Level::Same, ..Self::no() };
+        result.add(ReasonKind::SameExternalId, (id, id), 1.0);
+        result.reasons.extend(compared.into_iter().flat_map(|compared| compared.reasons));
+        result
     }
 
     /// Lowers SAME to CANDIDATE, for this reason.

@@ -165,9 +165,8 @@ impl Comparison {
                 };
                 account.is_some_and(|account| account.participations.iter().any(matches))
             }
-            PartParticipant(_) | PartRegion(_) | PartTerm(_) | PartRole(_) | PartSeniority(..) | PartPresence(_) => {
-                false
-            }
+            PartParticipant(_) | PartRegion(_) | PartTerm(_) | PartRole(_) | PartSeniority(..) | PartPresence(_)
+            | PartKind(_) | PartOneOf(_) => false,
             ParticipantKind(kind) => participant.is_some_and(|participant| participant.kind() == *kind),
             ParticipantRegion(code) => participant.is_some_and(|participant| participant.region_code == *code),
             // Neither a deleted participant nor an alias has names of its own in lists: the names of an alias are names
@@ -181,6 +180,7 @@ impl Comparison {
                 let is_listed = !participant.is_deleted() && participant.merged_into.is_empty();
                 is_listed && has_external_id(&participant.external_ids, (scheme, value))
             }),
+            OwnExternalId => self.is_set(subject),
             Parent(id) => {
                 participant.and_then(|participant| Collection::Participants.id(&participant.parent)) == Some(*id)
             }
@@ -236,6 +236,9 @@ impl Comparison {
                 seniority != 0 && order.holds(seniority.into(), *number)
             }
             PartPresence(presence) => participation.presence() == *presence,
+            PartOneOf(ids) => {
+                Collection::Participants.id(&participation.participant).is_some_and(|id| ids.contains(&id))
+            }
             // Participations have no other fields.
             _ => false,
         }

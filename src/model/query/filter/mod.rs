@@ -21,6 +21,8 @@ mod terms;
 mod tests;
 mod values;
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 pub use self::{
@@ -73,13 +75,35 @@ impl Filter {
         }
     }
 
+    /// Calls a function with each comparison as a filter, which it may replace; except those inside `participant((...))`.
+    pub fn for_each_part(&mut self, call: &mut impl FnMut(&mut Self)) {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter_mut().for_each(|part| part.for_each_part(call)),
+            Self::Not(part) => part.for_each_part(call),
+            Self::Compare(_) => call(self),
+        }
+    }
+
     /// Calls a function with each comparison, except those inside `participant((...))`.
     pub fn for_each_comparison(&mut self, call: &mut impl FnMut(&mut Comparison)) {
-        match self {
-            Self::And(parts) | Self::Or(parts) => parts.iter_mut().for_each(|part| part.for_each_comparison(call)),
-            Self::Not(part) => part.for_each_comparison(call),
-            Self::Compare(comparison) => call(comparison),
-        }
+        self.for_each_part(&mut |part| {
+            if let Self::Compare(comparison) = part {
+                call(comparison);
+            }
+        });
+    }
+
+    /// Calls a function with each comparison of a kind inside `participant((...))`, which it may replace.
+    pub fn for_each_part_kind(&mut self, call: &mut impl FnMut(&mut Self, pb::participant::Kind)) {
+        self.for_each_comparison(&mut |comparison| {
+            if let Comparison::OneParticipation(inside) = comparison {
+                inside.for_each_part(&mut |part| {
+                    if let Self::Compare(Comparison::PartKind(kind)) = *part {
+                        call(part, kind);
+                    }
+                });
+            }
+        });
     }
 
     /// The bounds of `time` that every event has which the filter matches.
@@ -164,6 +188,11 @@ pub enum Comparison {
     PartPresence(pb::participation::Presence),
     /// A text of a participation.
     PartTerm(Term),
+    /// `kind` of the participant of a participation. A meeting does not have it: only a list can compare it.
+    PartKind(pb::participant::Kind),
+    /// The participant of a participation is one of these. No field stands for it: a query as of a time replaces a kind
+    /// by the participants that had it then.
+    PartOneOf(BTreeSet<Uuid>),
     /// `kind` of a participant.
     ParticipantKind(pb::participant::Kind),
     /// `region` of a participant.
@@ -172,6 +201,9 @@ pub enum Comparison {
     Name(String),
     /// `external_id` of a participant: scheme and value, of the participant or of one of its aliases.
     ParticipantExternalId(String, String),
+    /// A participant has an external id of its own. No field stands for it: a query as of a time replaces
+    /// `external_id:*` by it, and by the persons whose aliases had ids then.
+    OwnExternalId,
     /// `parent` of a participant.
     Parent(Uuid),
     /// `uri` of an article, or one of its alternate uris.

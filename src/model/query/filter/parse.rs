@@ -5,7 +5,9 @@ use std::{borrow::Cow, iter};
 use aip_160::{Arg, Comparable, Comparator, Expression, Member, Restriction, Value};
 
 use super::{
-    Comparison, ComparisonOp, Field, Filter, FilterError, FilterSchema, Function, FunctionCall, PARTICIPATIONS,
+    CHANGES, Comparison, ComparisonOp, Field, Filter, FilterError, FilterSchema, Function, FunctionCall,
+    PARTICIPATIONS,
+    fields::IN_LISTS_ONLY,
     positions::{self, PositionTracker},
     schema::NamedField,
 };
@@ -54,7 +56,9 @@ fn read(schema: &'static FilterSchema, text: &str) -> Result<Filter, FilterError
     let tree = aip_160::parse_filter_with_max_depth(text, MAX_DEPTH).map_err(|error| syntax_error(error, text))?;
     match &tree.expression {
         Some(expression) => {
-            TreeConverter { schema, positions: PositionTracker::new(text), comparisons: 0 }.filter(expression)
+            let is_of_changes = std::ptr::eq(schema, &*CHANGES);
+            let positions = PositionTracker::new(text);
+            TreeConverter { schema, is_of_changes, positions, comparisons: 0 }.filter(expression)
         }
         None => Ok(Filter::EVERYTHING),
     }
@@ -99,6 +103,7 @@ fn is_condition(text: &str, position: usize) -> bool {
 /// A walk through the parser's tree, in the order of the text.
 struct TreeConverter<'a> {
     schema: &'static FilterSchema,
+    is_of_changes: bool,
     positions: PositionTracker<'a>,
     comparisons: usize,
 }
@@ -274,7 +279,15 @@ impl TreeConverter<'_> {
         };
         let position = self.positions.comparable();
         let segments: Vec<&str> = iter::once(&member.value).chain(&member.fields).map(Value::as_str).collect();
-        self.schema.field(&segments, member.field_path().is_some(), position)
+        let field = self.schema.field(&segments, member.field_path().is_some(), position)?;
+        if self.is_of_changes && std::ptr::eq(self.schema, PARTICIPATIONS) && field.field.name == IN_LISTS_ONLY {
+            return Err(FilterError::UnsupportedOperator {
+                position,
+                operator: "the kind of a participation",
+                expected: "another field: a change of a meeting does not tell the kinds of its participants",
+            });
+        }
+        Ok(field)
     }
 
     fn literal<'a>(

@@ -17,13 +17,16 @@ pub enum PersonKey {
     Name(String),
     /// An external id: scheme and value.
     ExternalId(String, String),
+    /// Any external id.
+    AnyExternalId,
 }
 
 impl PersonKey {
     /// The keys of a participant.
     pub fn of(participant: &Participant) -> BTreeSet<Self> {
         let ids = participant.external_ids.iter().map(|id| Self::ExternalId(id.scheme.clone(), id.value.clone()));
-        door_keys(participant).into_iter().map(Self::Name).chain(ids).collect()
+        let any = participant.external_ids.first().map(|_| Self::AnyExternalId);
+        door_keys(participant).into_iter().map(Self::Name).chain(ids).chain(any).collect()
     }
 
     /// The key in a comparison.
@@ -31,6 +34,9 @@ impl PersonKey {
         match comparison {
             Comparison::Name(key) => Some(Self::Name(key.clone())),
             Comparison::ParticipantExternalId(scheme, value) => Some(Self::ExternalId(scheme.clone(), value.clone())),
+            Comparison::IsSet(field) if matches!(**field, Comparison::ParticipantExternalId(..)) => {
+                Some(Self::AnyExternalId)
+            }
             _ => None,
         }
     }
@@ -84,9 +90,9 @@ impl Filter {
             Self::Compare(comparison) => {
                 let persons = PersonKey::in_comparison(comparison).map(|key| persons_with(&key)).unwrap_or_default();
                 if !persons.is_empty() {
-                    let is = |id| Self::Compare(Comparison::ChangeName(Collection::Participants, id));
                     let own = Self::Compare(comparison.clone());
-                    *self = Self::Or(persons.into_iter().map(is).chain([own]).collect());
+                    let others = Comparison::OneOf(Collection::Participants, persons.into_iter().collect());
+                    *self = Self::Or(vec![own, Self::Compare(others)]);
                 }
             }
         }

@@ -39,8 +39,8 @@ impl Comparison {
                 .is_some_and(|account| meeting::places(account).any(|place| !names::key(&place.locality).is_empty())),
             VisitType(_) => account.is_some_and(|account| account.visit_type != 0),
             MeetingExternalId(..) => meeting.is_some_and(|meeting| meeting::external_ids(meeting).next().is_some()),
-            // Of a participant its own ones: those of aliases are found by their values.
-            ParticipantExternalId(..) => participant.is_some_and(|participant| {
+            // Of a participant its own ones: those of aliases are ids of its person, with which `feed::person_filter` compares.
+            ParticipantExternalId(..) | OwnExternalId => participant.is_some_and(|participant| {
                 let is_listed = !participant.is_deleted() && participant.merged_into.is_empty();
                 is_listed && !participant.external_ids.is_empty()
             }),
@@ -87,6 +87,8 @@ impl Comparison {
             | PartRole(_)
             | PartSeniority(..)
             | PartPresence(_)
+            | PartKind(_)
+            | PartOneOf(_)
             | StatementCondition(_)
             | EventTime(..)
             | EventPrincipal(_)
@@ -100,7 +102,8 @@ impl Comparison {
     pub(super) fn is_set_in_participation(&self, participation: &Participation) -> bool {
         use Comparison::*;
         match self {
-            PartParticipant(_) => !participation.participant.is_empty(),
+            // Every participant has a kind.
+            PartParticipant(_) | PartKind(_) => !participation.participant.is_empty(),
             PartRegion(_) => !participation.region_code.is_empty(),
             PartTerm(term) => Term::of_participation(participation).iter().any(|known| known.has_field_of(term)),
             PartRole(_) => !participation.roles.is_empty(),

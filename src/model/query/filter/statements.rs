@@ -54,6 +54,20 @@ pub struct StatementInput<'a> {
     pub days: Option<(NaiveDate, NaiveDate)>,
 }
 
+impl StatementInput<'_> {
+    /// The participants that speak, by the report's own account. Some may be named twice.
+    pub fn speakers(&self) -> impl Iterator<Item = Uuid> {
+        speakers(self.account, self.statement).filter_map(|speaker| meant_participant(self.report, speaker))
+    }
+
+    /// The regions that the speakers act for. Some may be named twice.
+    pub fn regions(&self) -> impl Iterator<Item = &str> {
+        speakers(self.account, self.statement)
+            .map(|speaker| speaker.region_code.as_str())
+            .filter(|code| !code.is_empty())
+    }
+}
+
 impl Filter {
     /// True if the filter matches a statement.
     pub fn holds_for_statement(&self, input: &StatementInput<'_>) -> bool {
@@ -71,12 +85,10 @@ impl Filter {
 
 impl StatementCondition {
     fn holds(&self, input: &StatementInput<'_>) -> bool {
-        let StatementInput { report, account, statement, .. } = *input;
+        let StatementInput { statement, .. } = *input;
         match self {
-            Self::Speaker(id) => {
-                speakers(account, statement).any(|speaker| meant_participant(report, speaker) == Some(*id))
-            }
-            Self::Region(code) => speakers(account, statement).any(|speaker| speaker.region_code == *code),
+            Self::Speaker(id) => input.speakers().any(|speaker| speaker == *id),
+            Self::Region(code) => input.regions().any(|region| region == code),
             Self::Act(act) => statement.act() == *act,
             Self::SpeakerKind(kind) => statement.speaker_kind() == *kind,
             Self::Quotation(quotation) => statement.quotation() == *quotation,
@@ -92,12 +104,10 @@ impl StatementCondition {
 impl StatementCondition {
     /// True if the field of the condition is set.
     fn is_set(&self, input: &StatementInput<'_>) -> bool {
-        let StatementInput { report, account, statement, .. } = *input;
+        let StatementInput { statement, .. } = *input;
         match self {
-            Self::Speaker(_) => {
-                speakers(account, statement).any(|speaker| meant_participant(report, speaker).is_some())
-            }
-            Self::Region(_) => speakers(account, statement).any(|speaker| !speaker.region_code.is_empty()),
+            Self::Speaker(_) => input.speakers().next().is_some(),
+            Self::Region(_) => input.regions().next().is_some(),
             Self::Act(_) => statement.act() != statement::Act::Unspecified,
             Self::SpeakerKind(_) => statement.speaker_kind() != statement::SpeakerKind::Unspecified,
             Self::Quotation(_) => statement.quotation() != statement::Quotation::Unspecified,

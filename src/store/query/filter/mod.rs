@@ -92,6 +92,7 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, positive
             query.push_bind(ids.clone()).push(")");
         }
         IsSet(field) => presence::push(query, field, positive),
+        OwnExternalId => presence::push(query, comparison, positive),
         RecordTerm(of, term) => has_term(query, table(*of), term.hash(), positive),
         MeetingKind(kind) => column(query, "meeting.kind", *kind as i16, positive),
         MeetingStatus(status) => column(query, "meeting.status", *status as i16, positive),
@@ -167,6 +168,15 @@ fn compare(query: &mut QueryBuilder<Postgres>, comparison: &Comparison, positive
             query.push(")");
         }
         PartPresence(presence) => column(query, "p.presence", *presence as i16, positive),
+        // A scalar subquery is never joined: the planner's time would grow with the number of kinds.
+        PartKind(kind) => {
+            let of_participant = "(select k.kind from participant k where k.id = p.participant)";
+            column(query, of_participant, *kind as i16, positive);
+        }
+        PartOneOf(ids) => {
+            query.push("(p.participant = any(").push_bind(Vec::from_iter(ids.iter().copied()));
+            query.push(if positive { ")) is true" } else { ")) is not true" });
+        }
         ParticipantKind(kind) => column(query, "participant.kind", *kind as i16, positive),
         ParticipantRegion(code) => column(query, "participant.region_code", code, positive),
         Name(key) => {

@@ -35,7 +35,14 @@ fn is_set(field: &Comparison) -> &'static str {
         VisitType(_) => "meeting.visit_type is not null",
         MeetingExternalId(..) => "exists (select 1 from meeting_external_id e where e.meeting = meeting.id)",
         ArticleExternalId(..) => "exists (select 1 from article_external_id e where e.article = article.id)",
+        // An id of an alias is one of its person.
         ParticipantExternalId(..) => {
+            "participant.delete_time is null and participant.merged_into is null and \
+             (exists (select 1 from participant_external_id e where e.participant = participant.id) or \
+              exists (select 1 from participant a join participant_external_id e on e.participant = a.id \
+                      where a.merged_into = participant.id))"
+        }
+        OwnExternalId => {
             "participant.delete_time is null and participant.merged_into is null and \
              exists (select 1 from participant_external_id e where e.participant = participant.id)"
         }
@@ -52,7 +59,8 @@ fn is_set(field: &Comparison) -> &'static str {
         Announcer(_) => "meeting.announcer is not null",
         AnnouncementDate(..) => "meeting.announce_days is not null",
         MeetingPublishDate(..) => "meeting.publish_date is not null",
-        PartParticipant(_) => "p.participant is not null",
+        // Every participant has a kind.
+        PartParticipant(_) | PartKind(_) => "p.participant is not null",
         PartRegion(_) => "p.region_code is not null",
         PartRole(_) => "p.roles <> 0",
         PartSeniority(..) => "p.seniority <> 0",
@@ -89,7 +97,7 @@ fn is_set(field: &Comparison) -> &'static str {
         | EventMethod(_)
         | EventOutcome(_) => "true",
         // `push` has handled the terms; the others have no name in filters.
-        RecordTerm(..) | PartTerm(_) | IsSet(_) | OneOf(..) | OneParticipation(_) => "false",
+        RecordTerm(..) | PartTerm(_) | PartOneOf(_) | IsSet(_) | OneOf(..) | OneParticipation(_) => "false",
     }
 }
 

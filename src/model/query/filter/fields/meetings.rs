@@ -11,7 +11,7 @@ use crate::{
         settle::FragileField,
         text::names,
     },
-    pb::{account, meeting, participation},
+    pb::{account, meeting, participant, participation},
 };
 use Comparison::*;
 
@@ -176,6 +176,10 @@ pub static MEETINGS: &FilterSchema = &FilterSchema {
     ],
 };
 
+/// The field of participations that filters of changes do not have: a change of a meeting does not tell the kinds of its
+/// participants, which are in records of their own.
+pub const IN_LISTS_ONLY: &str = "kind";
+
 /// The fields of a participation, inside `participant((...))`.
 pub static PARTICIPATIONS: &FilterSchema = &FilterSchema {
     fields: &[
@@ -224,6 +228,13 @@ pub static PARTICIPATIONS: &FilterSchema = &FilterSchema {
             "presence = PRESENT",
             "The presence: in person, remote, represented, absent or only referenced.",
         ),
+        Field::single(
+            IN_LISTS_ONLY,
+            Enum(part_kind),
+            "kind = ORGANIZATION",
+            "The kind of the participant, as it is or at the time of the query; unset while unresolved. Not in filters of \
+             changes.",
+        ),
     ],
     functions: &[],
 };
@@ -256,6 +267,11 @@ fn fragile_field(number: i32) -> Option<(&'static str, Comparison)> {
 fn role(number: i32) -> Option<(&'static str, Comparison)> {
     let role = participation::Role::try_from(number).ok()?;
     Some((role.as_str_name(), PartRole(role)))
+}
+
+fn part_kind(number: i32) -> Option<(&'static str, Comparison)> {
+    let kind = participant::Kind::try_from(number).ok()?;
+    Some((kind.as_str_name(), PartKind(kind)))
 }
 
 fn presence(number: i32) -> Option<(&'static str, Comparison)> {

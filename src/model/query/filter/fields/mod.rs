@@ -7,7 +7,7 @@ mod records;
 
 pub use self::{
     events::{AUDIT_EVENTS, CHANGES},
-    meetings::{MEETINGS, PARTICIPATIONS},
+    meetings::{IN_LISTS_ONLY, MEETINGS, PARTICIPATIONS},
     records::{ARTICLES, PARTICIPANTS},
 };
 use super::{Field, FilterSchema, STATEMENTS, Values};

@@ -81,7 +81,12 @@ fn wrong_argument_is_rejected_at_its_position() {
 fn errors_inside_a_function_equal_those_outside() {
     for (text, at, message) in [
         ("participant((regin = RU))", 13, "there is no field \"regin\"; did you mean \"region\"?"),
-        ("participant((kind = TALKS))", 13, "there is no field \"kind\""),
+        ("participant((status = HELD))", 13, "there is no field \"status\""),
+        (
+            "participant((kind = TALKS))",
+            20,
+            "kind must be compared with one of PERSON, ORGANIZATION, STATE, GROUP, not",
+        ),
         ("participant((region = RU AND role = BOSS))", 36, "role must be compared with one of HOST, VISITOR,"),
         ("participant((seniority : 3))", 23, ": cannot be used here; use =, !=, <, <=, >, >= or :*"),
         ("participant((presence:PRESENT))", 21, ": cannot be used here; use =, != or :*"),
