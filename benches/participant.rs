@@ -33,7 +33,7 @@ use super::{
 
 /// A person with a unique name and a record like that of an official: some 400 bytes.
 pub fn official(number: u64) -> Participant {
-    let alias = ParticipantName { text: format!("K. V. {number}"), language_code: "az".into(), ..Default::default() };
+    let alias = ParticipantName { text: format!("K. {number}"), language_code: "az".into(), ..Default::default() };
     let office = OfficeTerm {
         title: "First Deputy Minister of Defense, Chief of the General Staff".into(),
         organization: "Ministry of Defense of the Republic of Azerbaijan".into(),
@@ -44,8 +44,24 @@ pub fn official(number: u64) -> Participant {
         names: vec![alias],
         offices: vec![office],
         note: "Colonel General; took part in the talks on military and technical cooperation in Baku.".into(),
-        ..person(&format!("Kerim Veliyev {number}"), "AZ")
+        ..person(&format!("{} {}", made_up(number), made_up(!number)), "AZ")
     }
+}
+
+/// A made-up part of a name, of three syllables. People whose names share parts are compared with each other in the
+/// background, and few officials have the same surname.
+fn made_up(number: u64) -> String {
+    const CONSONANTS: &[u8; 16] = b"bdfghjklmnprstvz";
+    const VOWELS: &[u8; 4] = b"aeiu";
+    // The constant of Fibonacci hashing: neighbouring numbers get names that differ.
+    let mut bits = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let mut name = String::new();
+    for _ in 0..3 {
+        name.push(char::from(CONSONANTS[(bits % 16) as usize]));
+        name.push(char::from(VOWELS[(bits / 16 % 4) as usize]));
+        bits /= 64;
+    }
+    name[..1].to_uppercase() + &name[1..] + "ev"
 }
 
 /// The request that creates an official.
