@@ -10,6 +10,7 @@ pub mod frames;
 mod grpc_web;
 pub mod guard;
 mod once;
+mod openapi;
 mod protocol;
 pub mod rpc;
 mod small_request;
@@ -188,6 +189,11 @@ fn convert(request: http::Request<Body>) -> Routed {
                 Err(status) => Routed::Answered(Answer::Unary(Codec::Json).refused(status)),
             },
             Some(_) => Routed::Answered(not_allowed(None)),
+            None if request.uri().path() == openapi::PATH => {
+                let mut response = http::Response::new(Body::new(Once::of(openapi::text())));
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                Routed::Answered(response)
+            }
             None => Routed::Answered(text(StatusCode::NOT_FOUND, PORT_SPEAKS)),
         },
         _ => Routed::Answered(not_allowed(rpc)),
