@@ -70,8 +70,12 @@ impl Slot<'_> {
             }
             Ok(time) => {
                 return self.writer.part(self.number, |writer| {
-                    writer.scalar(Some(1), Scalar::of_i64(time.seconds))?;
-                    writer.scalar(Some(2), Scalar::of_i64(time.nanos.into()))
+                    for (number, value) in [(1, time.seconds), (2, time.nanos.into())] {
+                        if value != 0 {
+                            writer.scalar(Some(number), Scalar::of_i64(value))?;
+                        }
+                    }
+                    Ok(())
                 });
             }
             Err(problem) => problem,

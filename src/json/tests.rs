@@ -239,10 +239,12 @@ fn filled(of: &MessageDescriptor, depth: usize, odd: bool) -> DynamicMessage {
         kind => panic!("{kind:?}: add a value"),
     };
     for (index, field) in of.fields().enumerate() {
-        if depth > 4 || (odd && index % 2 == 0) {
+        let kind = field.kind();
+        // Only answers have details of any type.
+        let is_any = matches!(&kind, Kind::Message(of) if of.full_name() == "google.protobuf.Any");
+        if is_any || depth > 4 || (odd && index % 2 == 0) {
             continue;
         }
-        let kind = field.kind();
         let value = match (field.is_map(), field.is_list()) {
             (true, _) => {
                 let Kind::Message(entry) = &kind else { unreachable!("a map has entries") };
