@@ -38,7 +38,7 @@ LOCKED := $(if $(CI),--locked)
 # The profile of cargo that `make release` builds with. Others than release only serve to try the scripts.
 PROFILE ?= release
 
-.PHONY: help run build install test house readme faults fuzz overload bench peers waterfall scale identity lint contract docs deny release verify-release test-release demo clients clients-tls examples rust postgres
+.PHONY: help run build install test house readme faults fuzz overload bench peers waterfall scale identity lint contract docs deny release verify-release test-release demo clients clients-connect clients-tls examples rust postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -168,6 +168,11 @@ clients: $(VENV)/ready ## Call a running service with grpcio and buf, by reflect
 
 clients-tls: build $(VENV)/ready ## Start services and call them with grpcio: in plaintext, over TLS, with certificates, with tokens
 	$(VENV)/bin/python tests/clients/all_transports.py $(READOUT)
+
+clients-connect: ## Call a running service with connect-node, and from a page in Chromium (--cors-origins http://127.0.0.1:50990)
+	cd tests/clients/connect && npm install --no-audit --no-fund --silent && \
+	  PATH="$$PWD/node_modules/.bin:$$PATH" buf generate ../../../proto --template buf.gen.yaml && \
+	  node session.mjs http://$(HOST_PORT) ../../data/azernews.story.json && node chromium.mjs http://$(HOST_PORT)
 
 examples: $(VENV)/ready ## Convert the registers in examples/, and compare the stories with those that the tests import
 	for register in visits travels; do \

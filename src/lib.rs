@@ -17,6 +17,7 @@ pub mod error_chain;
 pub mod fairness;
 pub mod feed;
 pub mod jobs;
+pub mod json;
 pub mod model;
 pub mod pb;
 pub mod program;

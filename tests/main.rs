@@ -25,6 +25,7 @@ mod load;
 mod meeting;
 mod operations;
 mod participant;
+mod protocols;
 mod query;
 mod report;
 mod settle;

@@ -177,6 +177,11 @@ impl Authenticator {
         })
     }
 
+    /// True if callers without credentials have a role.
+    pub fn is_open(&self) -> bool {
+        self.anonymous.is_some()
+    }
+
     /// Refreshes tokens and keys, and evicts idle rate limits. Never returns.
     pub async fn refresh(&self) {
         let tokens = async {

@@ -14,9 +14,10 @@ use tokio::{
 };
 use tonic::Status;
 
-use super::{Clients, client::Connector, console::Console, is_broken_pipe, json, retry::CallBackoff, time};
+use super::{Clients, client::Connector, console::Console, is_broken_pipe, json, retry::CallBackoff};
 use crate::{
     config,
+    model::time::rfc3339,
     pb::{AuditEvent, ListAuditEventsRequest, ListAuditEventsResponse},
 };
 
@@ -83,7 +84,7 @@ async fn newest(clients: &Clients, args: &config::AuditEvents) -> Result<()> {
 async fn follow(clients: &Clients, args: &config::AuditEvents) -> Result<()> {
     let from = match args.from.as_str() {
         "beginning" => String::new(),
-        from => match time::parse(from) {
+        from => match rfc3339::parse(from) {
             Ok(_) => from.to_owned(),
             Err(problem) => bail!("--from {from:?} {problem}, and is not beginning"),
         },

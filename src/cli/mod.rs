@@ -16,7 +16,6 @@ pub mod json;
 pub mod manual;
 mod port_probe;
 mod retry;
-mod time;
 pub mod watch;
 
 use std::{io, time::Duration};

@@ -14,6 +14,7 @@ mod duplicates;
 mod evidence;
 mod feed;
 mod help;
+mod http;
 mod import;
 mod operations;
 mod pools;
@@ -40,6 +41,7 @@ pub use self::{
     duplicates::Duplicates,
     evidence::{Evidence, EvidenceMode},
     feed::Feed,
+    http::Http,
     import::{Import, MeetingRule, OffsetUnit, ParticipantRule, StoryFormat},
     operations::Operations,
     pools::Pools,
@@ -177,6 +179,8 @@ pub struct Service {
     #[command(flatten)]
     pub transport: Transport,
     #[command(flatten)]
+    pub http: Http,
+    #[command(flatten)]
     pub access: Access,
     #[command(flatten)]
     pub bounds: CallLimits,
@@ -196,6 +200,7 @@ impl Default for Service {
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             transport: Transport::default(),
+            http: Http::default(),
             access: Access::default(),
             bounds: CallLimits::default(),
             pools: Pools::default(),

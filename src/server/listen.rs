@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
 use tokio_util::task::TaskTracker;
 
-use super::{connection, connection_limit::ConnectionLimit, context::ServerContext, lingering_close::LingeringStream};
+use super::{
+    connection, connection_end, connection_limit::ConnectionLimit, context::ServerContext,
+    lingering_close::LingeringStream,
+};
 
 /// The pause after a failed accept, for example when file descriptors run out.
 const RETRY_DELAY: Duration = Duration::from_millis(50);
@@ -28,7 +31,7 @@ pub async fn run(listener: TcpListener, context: ServerContext) {
             }
         };
         let Some(slot) = limit.acquire(address.ip()) else {
-            connection::count_connection("refused");
+            connection_end::count_connection("refused");
             tracing::debug!(%address, "the connection limit is reached");
             continue;
         };

@@ -5,6 +5,7 @@
 
 mod bound_socket;
 mod connection;
+mod connection_end;
 mod connection_limit;
 mod context;
 mod dropped_connection_log;
@@ -17,6 +18,7 @@ mod open_calls;
 mod operations;
 mod protocol_detection;
 mod readiness;
+mod served_calls;
 mod tls;
 mod tls_certificates;
 mod write_timeout;
@@ -59,6 +61,7 @@ use crate::{
     },
     service::{
         Api, LARGE_READS,
+        http::guard::Guard,
         ingest::DRY_RUNS,
         layer,
         read::{pagination::TokenKey, stream_lifetime::StreamLimits},
@@ -212,7 +215,13 @@ async fn serve_with_readiness(
     routes.add_service(health_service.max_decoding_message_size(NAME_BYTES));
     let limits = layer_limits(&config.bounds);
     let server_watch = Arc::clone(store.server_watch());
-    let service = layer::around(routes.routes(), authenticator, limits, audit, stopping.clone(), server_watch);
+    let guard = Guard {
+        is_on: address.ip().to_canonical().is_loopback() && authenticator.is_open(),
+        allowed_hosts: config.http.allowed_hosts.clone(),
+        allowed_origins: config.http.cors_origins.clone(),
+    };
+    let stop = stopping.clone();
+    let service = layer::around(routes.routes(), authenticator, limits, audit, stop, server_watch, guard);
     let signals = Shutdown { stopping: stopping.clone(), abort: CancellationToken::new() };
     let server = listen::run(
         listener,

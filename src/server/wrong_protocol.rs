@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::protocol_detection::PrefaceStream;
-use crate::service::layer::only_grpc::PORT_SPEAKS;
+use crate::service::http::PORT_SPEAKS;
 
 /// Maximum number of bytes of a request head that are read before the response.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -43,6 +43,17 @@ fn ends_head(bytes: &[u8]) -> bool {
     };
     let is_request = first.windows(6).any(|word| word == b" HTTP/");
     !is_request || lines.any(|line| matches!(line, b"\n" | b"\r\n"))
+}
+
+/// True if the first line is that of a request in HTTP/1.0 or 1.1, or the begin of one that is too long to be read here.
+pub fn is_http1(head: &[u8]) -> bool {
+    let is_cut = !head.contains(&b'\n');
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+    let mut words = line.split(|&byte| byte == b' ');
+    let (method, target, version) = (words.next(), words.next(), words.next());
+    method.is_some_and(|method| !method.is_empty())
+        && target.is_some_and(|target| !target.is_empty())
+        && (is_cut && version.is_none() || matches!(version, Some(b"HTTP/1.0" | b"HTTP/1.1")) && words.next().is_none())
 }
 
 /// Answers an HTTP/1.1 request with the protocol that this port speaks.

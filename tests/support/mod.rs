@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod data_dir;
 pub mod follow;
 pub mod frames;
+pub mod http;
 pub mod make;
 pub mod program;
 pub mod pty;

@@ -1,4 +1,4 @@
-//! Clients that speak HTTP/1.1 get an answer which says that the port serves gRPC.
+//! Requests of HTTP/1.1 that are no calls, and other protocols, get an answer which says what the port serves.
 
 use std::net::SocketAddr;
 
@@ -48,22 +48,18 @@ fn assert_names_the_protocol(body: &str) {
     }
 }
 
+/// Checks the status of an answer and returns its body.
+#[track_caller]
+fn body_of<'a>(answer: &'a str, status: &str) -> &'a str {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
+    assert!(head.split(' ').nth(1) == Some(status), "{answer:?}");
+    body
+}
+
 #[tokio::test]
-async fn http1_request_is_answered_with_426_however_it_is_fragmented() {
+async fn other_protocol_is_answered_with_426_however_it_is_fragmented() {
     let service = serve(Transport::default()).await;
-    for request in [
-        &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
-        b"POST /readout.v1.MeetingService/GetMeeting HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
-        b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"PATCH / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
-        b"PRI / HTTP/1.1\r\n\r\n",
-        b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"DELETE / HTTP/1.0\r\n\r\n",
-        b"GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n\r\n",
-        b"GET /\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
-        b"SSH-2.0-OpenSSH_9.2\r\n",
-    ] {
+    for request in [&b"GET /\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"] {
         for piece in [1, 7, 1_000] {
             let answer = ask(connect(service.address).await, request, piece).await;
             assert_names_the_protocol(body(&answer));
@@ -74,12 +70,34 @@ async fn http1_request_is_answered_with_426_however_it_is_fragmented() {
 }
 
 #[tokio::test]
+async fn http1_request_that_is_no_call_is_answered_however_it_is_fragmented() {
+    let service = serve(Transport::default()).await;
+    let grpc = "POST /readout.v1.MeetingService/GetMeeting HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                Content-Type: application/grpc\r\nContent-Length: 0\r\n\r\n";
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "404"),
+        ("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", "415"),
+        ("PUT / HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "405"),
+        ("OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "405"),
+        ("GET / HTTP/1.0\r\n\r\n", "404"),
+        (grpc, "426"),
+    ] {
+        for piece in [1, 7, 1_000] {
+            let answer = ask(connect(service.address).await, request.as_bytes(), piece).await;
+            assert_names_the_protocol(body_of(&answer, status));
+        }
+    }
+    service.add_person("Kerim Veliyev").await;
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn http1_head_request_is_answered_without_a_body() {
     let service = serve(Transport::default()).await;
-    let get = ask(connect(service.address).await, b"GET / HTTP/1.1\r\n\r\n", 100).await;
-    let head = ask(connect(service.address).await, b"HEAD / HTTP/1.1\r\n\r\n", 100).await;
-    assert_eq!(body(&head), "");
-    let length = format!("Content-Length: {}\r\n", body(&get).len());
+    let get = ask(connect(service.address).await, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 100).await;
+    let head = ask(connect(service.address).await, b"HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n", 100).await;
+    assert_eq!(body_of(&head, "404"), "");
+    let length = format!("content-length: {}\r\n", body_of(&get, "404").len());
     assert!(head.contains(&length) && get.contains(&length), "{head}");
     service.stop().await;
 }
@@ -92,7 +110,7 @@ async fn http1_client_that_sends_a_large_body_first_reads_the_answer() {
     let mut request = format!("POST / HTTP/1.1\r\nContent-Length: {size}\r\n\r\n").into_bytes();
     request.resize(request.len() + size, b'x');
     let answer = ask(connect(service.address).await, &request, 1024 * 1024).await;
-    assert_names_the_protocol(body(&answer));
+    assert_names_the_protocol(body_of(&answer, "415"));
     service.stop().await;
 }
 
@@ -106,7 +124,7 @@ async fn http1_request_with_an_endless_head_is_answered() {
     let service = serve(Transport::default()).await;
     let endless = [&b"GET / HTTP/1.1\r\n"[..], &b"a: b\r\n".repeat(20_000)].concat();
     let answer = ask(connect(service.address).await, &endless, 4_096).await;
-    assert_names_the_protocol(body(&answer));
+    body_of(&answer, "431");
     service.stop().await;
 }
 
@@ -127,8 +145,9 @@ async fn http1_request_over_tls_is_answered_over_tls() {
     let service = serve_tls(certificates(dir.path(), &authority, None), &authority, None).await;
     for alpn in [&["http/1.1"][..], &[], &["h2"]] {
         let stream = tls::connect_over(&authority, service.address, alpn).await.unwrap();
-        let answer = ask(stream, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 10).await;
-        assert_names_the_protocol(body(&answer));
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let answer = ask(stream, request, 10).await;
+        assert_names_the_protocol(body_of(&answer, "404"));
     }
     // HTTP/2 over TLS must be negotiated by ALPN.
     for alpn in [&["http/1.1"][..], &[]] {

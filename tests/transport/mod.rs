@@ -15,7 +15,7 @@ mod non_grpc_requests;
 mod refused_configurations;
 mod reload;
 mod silence;
-mod tls;
+pub mod tls;
 
 use std::{net::SocketAddr, path::Path};
 
@@ -32,12 +32,12 @@ use crate::support::{
 };
 
 /// A service with these transport options.
-async fn serve(transport: Transport) -> Service {
+pub async fn serve(transport: Transport) -> Service {
     Service::start_as(cluster::database().await, config::Service { transport, ..Default::default() }).await
 }
 
 /// Writes the certificates of a service into the directory, and the client authority if one is given.
-fn certificates(dir: &Path, authority: &Authority, clients: Option<(&Authority, ClientAuth)>) -> Tls {
+pub fn certificates(dir: &Path, authority: &Authority, clients: Option<(&Authority, ClientAuth)>) -> Tls {
     authority.service().write(dir, "service");
     let mut tls =
         Tls { tls_cert: Some(dir.join("service.pem")), tls_key: Some(dir.join("service.key")), ..Default::default() };
@@ -50,14 +50,14 @@ fn certificates(dir: &Path, authority: &Authority, clients: Option<(&Authority, 
 }
 
 /// A service over TLS, with clients that present this certificate.
-async fn serve_tls(tls: Tls, authority: &Authority, client: Option<&Pair>) -> Service {
+pub async fn serve_tls(tls: Tls, authority: &Authority, client: Option<&Pair>) -> Service {
     let config = config::Service { transport: Transport { tls, ..Default::default() }, ..Default::default() };
     let connect = async |address| authority.connect(address, client).await.expect("the service accepts the client");
     Service::start_over(cluster::database().await, config, connect).await
 }
 
 /// Makes a small call.
-async fn call(channel: Channel) -> Result<(), Status> {
+pub async fn call(channel: Channel) -> Result<(), Status> {
     let request = ListArticlesRequest { page_size: 1, ..Default::default() };
     ArticleServiceClient::new(channel).list_articles(request).await.map(drop)
 }

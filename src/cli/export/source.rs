@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use prost_types::Timestamp;
 
-use crate::cli::{Clients, time};
+use crate::{cli::Clients, model::time::rfc3339};
 
 /// The service that is exported, and the time.
 pub struct Source<'a> {
@@ -17,5 +17,5 @@ pub struct Source<'a> {
 /// # Errors
 /// If it is not a time in RFC 3339.
 pub fn parse_time(text: &str) -> Result<Timestamp> {
-    time::parse(text).map_err(|problem| anyhow!("--read-time {text:?} {problem}"))
+    rfc3339::parse(text).map_err(|problem| anyhow!("--read-time {text:?} {problem}"))
 }

@@ -18,10 +18,10 @@ use super::{
     console::Console,
     is_broken_pipe, json,
     retry::{self, CallBackoff},
-    time,
 };
 use crate::{
     config,
+    model::time::rfc3339,
     pb::{
         Change, ErrorReason, Origin, WatchChangesRequest, WatchChangesResponse, change::Resource, notice,
         watch_changes_request::Start, watch_changes_response::Event,
@@ -73,8 +73,8 @@ fn start(from: &str) -> Result<Start> {
         "now" => return Ok(Start::Origin(Origin::Now.into())),
         _ => {}
     }
-    if time::looks_like_time(from) {
-        return match time::parse(from) {
+    if rfc3339::looks_like_time(from) {
+        return match rfc3339::parse(from) {
             Ok(time) => Ok(Start::StartTime(time)),
             Err(problem) => Err(anyhow!("--from {from:?} {problem}")),
         };

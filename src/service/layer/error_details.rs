@@ -75,7 +75,7 @@ where
 }
 
 /// Encodes the message of a status again: tonic also encodes characters that the protocol leaves as they are.
-pub(super) fn encode(headers: &mut HeaderMap) {
+pub fn encode(headers: &mut HeaderMap) {
     let Some(message) = headers.get(MESSAGE) else { return };
     let message: Vec<u8> = percent_decode(message.as_bytes()).collect();
     // The encoded message is printable ASCII, so the conversion succeeds.

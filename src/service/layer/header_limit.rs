@@ -58,6 +58,11 @@ pub fn mark<B>(request: &mut http::Request<B>, limit: usize) {
     request.extensions_mut().insert(HeadersTooLarge { size, limit });
 }
 
+/// True if the headers of a request were too large.
+pub fn is_marked<B>(request: &http::Request<B>) -> bool {
+    request.extensions().get::<HeadersTooLarge>().is_some()
+}
+
 /// The size of the headers of a request, with the pseudo-headers, as RFC 9113, 6.5.2, counts it.
 fn size<B>(request: &http::Request<B>) -> usize {
     let uri = request.uri();

@@ -1,6 +1,6 @@
 //! The layers that every call passes through, from the outside in:
 //!
-//! 1. `only_grpc` answers requests that are not gRPC calls, in HTTP.
+//! 1. `service::http` lets the web pages of other origins call, as configured. It converts calls of gRPC-Web and Connect to gRPC, and answers all other requests.
 //! 2. `observe` gives each call a request id, a span and metrics (`request_id`, `call_metrics`).
 //! 3. `error_details` adds a reason to statuses that have none, and converts panics.
 //! 4. `header_limit` refuses calls with too large headers.
@@ -9,6 +9,7 @@
 //! 7. `admission` bounds the calls in progress, reads and checks messages (`request_body`) and sheds load.
 //! 8. `same_server` refuses reads with `readout-min-position` if the database server has changed meanwhile.
 //! 9. `compression` keeps small answers uncompressed.
+//! 10. `json_answers` converts answers to JSON.
 //!
 //! `call_audit`, `call_body` and `terminate_body` are tools that several layers use.
 
@@ -21,8 +22,8 @@ pub mod compression;
 pub mod deadline;
 pub mod error_details;
 pub mod header_limit;
+pub mod json_answers;
 pub mod observe;
-pub mod only_grpc;
 pub mod request_body;
 pub mod request_id;
 pub mod same_server;
@@ -35,8 +36,9 @@ use tonic::service::Routes;
 
 use self::{
     access::Access, admission::Admission, compression::Compression, deadline::Deadlines, error_details::ErrorDetails,
-    header_limit::HeaderLimit, observe::Observe, only_grpc::OnlyGrpc, same_server::SameServer,
+    header_limit::HeaderLimit, json_answers::JsonAnswers, observe::Observe, same_server::SameServer,
 };
+use super::http::{Http, cors::Cors, guard::Guard};
 use crate::{access::Authenticator, audit::AuditLog, store::pool::server_watch::ServerWatch};
 
 /// The limits that the layers enforce.
@@ -59,8 +61,11 @@ pub struct Limits {
 }
 
 /// The services inside their layers.
-pub type Layers =
-    OnlyGrpc<Observe<ErrorDetails<HeaderLimit<Deadlines<Access<Admission<SameServer<Compression<Routes>>>>>>>>>;
+pub type Layers = Cors<Calls>;
+
+type Calls = Http<
+    Observe<ErrorDetails<HeaderLimit<Deadlines<Access<Admission<SameServer<Compression<JsonAnswers<Routes>>>>>>>>>,
+>;
 
 /// Puts the layers around the services.
 pub fn around(
@@ -70,9 +75,12 @@ pub fn around(
     audit: AuditLog,
     stopping: CancellationToken,
     server_watch: Arc<ServerWatch>,
+    guard: Guard,
 ) -> Layers {
-    let checked = SameServer::new(Compression::new(routes.prepare()), server_watch);
+    let answers = JsonAnswers::new(routes.prepare());
+    let checked = SameServer::new(Compression::new(answers), server_watch);
     let admitted = Admission::new(checked, &limits, stopping);
     let bounded = Deadlines::new(Access::new(admitted, authenticator, audit), limits.call_timeout);
-    OnlyGrpc::new(Observe::new(ErrorDetails::new(HeaderLimit::new(bounded))))
+    let origins = guard.allowed_origins.clone();
+    Cors::new(Http::new(Observe::new(ErrorDetails::new(HeaderLimit::new(bounded))), guard), &origins)
 }

@@ -21,6 +21,7 @@ use super::{
     read::stream_lifetime::{EndReason, Ended},
 };
 use crate::{
+    json::Mismatch,
     model::{meeting::MAX_REPORTS, query::filter::FilterError, rules::Violations, text::quoted::quoted},
     pb::ErrorReason,
 };
@@ -256,6 +257,27 @@ pub fn reason_of(status: &Status) -> String {
 /// The status of a message that cannot be decoded.
 pub fn malformed(problem: &str) -> Status {
     status(Code::InvalidArgument, ErrorReason::MalformedMessage, format!("not a valid message: {problem}"), [])
+}
+
+/// The status of a JSON text that is not a message of the contract. It names the value, if there is one at fault.
+pub fn mismatch(mismatch: &Mismatch) -> Status {
+    let bare = malformed(&mismatch.to_string());
+    if mismatch.path.is_empty() {
+        return bare;
+    }
+    let violation = FieldViolation::new(mismatch.path.clone(), mismatch.problem.clone());
+    with_fields(info(ErrorReason::MalformedMessage, []), bare.message(), vec![violation], 0)
+}
+
+/// The status of a call whose client sends a stream over HTTP/1.1.
+pub fn needs_http2() -> Status {
+    let message = "this method sends and receives at the same time, which needs HTTP/2: connect with it";
+    status(Code::Unimplemented, ErrorReason::NeedsHttp2, message, [])
+}
+
+/// The status of a request that a foreign web page may have sent.
+pub fn host_not_allowed(reason: &str) -> Status {
+    status(Code::PermissionDenied, ErrorReason::HostNotAllowed, reason, [])
 }
 
 /// The status of an internal error, whose cause is in the log.

@@ -22,6 +22,7 @@ use crate::{
     model::rules::wire_limits::{self, RequestType},
     service::{
         error::ServiceError,
+        message_form::{MessageForm, from_json},
         status::{MESSAGE_BYTES, malformed},
     },
 };
@@ -29,9 +30,13 @@ use crate::{
 /// The bytes before each message: the compressed flag and the length.
 const PREFIX: usize = 5;
 
+/// The bytes by which a message without a stated length is announced.
+const UNFRAMED_STEP: usize = 64 * 1024;
+
 /// Reads the messages of one body.
 pub struct MessageReader {
     body: Body,
+    form: MessageForm,
     request: RequestType,
     compression: Option<Compression>,
     /// Bytes that were received and belong to the next message, or to the rest of this one.
@@ -51,6 +56,8 @@ pub struct MessageReader {
     /// A message that is checked, and is being charged.
     checked: Option<Vec<Bytes>>,
     is_refused: bool,
+    /// The body is one message without a prefix, which has not been read to its end.
+    is_unframed: bool,
 }
 
 /// Checks the start of a large message while it arrives or is decompressed, each time that four times the bytes are
@@ -110,9 +117,17 @@ pub enum Part {
 
 impl MessageReader {
     /// `compression` is that of the messages whose compressed flag is set.
-    pub fn new(body: Body, request: RequestType, compression: Option<Compression>, account: Account) -> Self {
+    pub fn new(
+        body: Body,
+        form: MessageForm,
+        request: RequestType,
+        compression: Option<Compression>,
+        account: Account,
+    ) -> Self {
         Self {
+            is_unframed: form.is_unframed,
             body,
+            form,
             request,
             compression,
             received: Bytes::new(),
@@ -168,11 +183,21 @@ impl MessageReader {
             let frame = match frame {
                 Some(Ok(frame)) => frame,
                 Some(Err(status)) => return Poll::Ready(Some(Err(status))),
+                None if self.is_unframed => match self.end_unframed() {
+                    Ok((message, bytes)) => {
+                        self.account.charge(bytes);
+                        self.checked = Some(message);
+                        continue;
+                    }
+                    Err(status) => return self.refuse(status),
+                },
                 None if self.prefix_len == 0 => return Poll::Ready(None),
                 None => return self.refuse(malformed("the body ends within a message")),
             };
             match frame.into_data().map_err(http_body::Frame::into_trailers) {
                 Ok(data) => self.received = data,
+                // Trailers that HTTP/1.1 sends after a message without a prefix say nothing.
+                Err(Ok(_)) if self.is_unframed => {}
                 Err(Ok(trailers)) if self.prefix_len == 0 => return Poll::Ready(Some(Ok(Part::Trailers(trailers)))),
                 Err(Ok(_)) => return self.refuse(malformed("the body ends within a message")),
                 Err(Err(_)) => {}
@@ -187,11 +212,44 @@ impl MessageReader {
         Poll::Ready(Some(Err(status)))
     }
 
+    /// Takes what was received of a message without a prefix. Its length is announced before it is read, if the client
+    /// states it, and in steps otherwise.
+    fn assemble_unframed(&mut self) -> Result<Assembled, Status> {
+        let read = self.chunks.len() + self.received.len();
+        let stated =
+            http_body::Body::size_hint(&self.body).exact().map_or(0, |rest| read.saturating_add(rest as usize));
+        if read.max(stated) > MESSAGE_BYTES {
+            return Err(ServiceError::RequestTooLarge.into());
+        }
+        if read.max(stated) > self.announced {
+            self.announced = stated.max(read.next_multiple_of(UNFRAMED_STEP));
+            return Ok(Assembled::Announced(self.announced));
+        }
+        self.chunks.push(mem::take(&mut self.received));
+        if self.compression.is_none() && self.form.json.is_none() {
+            self.early_checks.check(&self.chunks, MESSAGE_BYTES)?;
+        }
+        Ok(Assembled::Part)
+    }
+
+    /// Takes the message whose body has ended.
+    fn end_unframed(&mut self) -> Result<(Vec<Bytes>, usize), Status> {
+        self.is_unframed = false;
+        match self.finish(self.compression.is_some())? {
+            Assembled::Whole(message, bytes) => Ok((message, bytes)),
+            Assembled::Announced(_) | Assembled::Part => Err(malformed("the body ends within a message")),
+        }
+    }
+
     /// Takes what was received.
     fn assemble(&mut self, content: Content) -> Result<Assembled, Status> {
+        if self.is_unframed {
+            return self.assemble_unframed();
+        }
         while !self.received.is_empty() {
             if self.prefix_len == 0
                 && content == Content::Check
+                && self.form.json.is_none()
                 && let Some(message) = self.whole_frame()
             {
                 let measure = wire_limits::check(self.request, &[&message[PREFIX..]]).map_err(ServiceError::from)?;
@@ -209,7 +267,7 @@ impl MessageReader {
                 self.chunks.push(piece);
             }
             if self.message_len < len {
-                if !is_compressed {
+                if !is_compressed && self.form.json.is_none() {
                     self.early_checks.check(&self.chunks, len)?;
                 }
                 return Ok(Assembled::Part);
@@ -251,14 +309,21 @@ impl MessageReader {
         }
     }
 
-    /// Decompresses and checks a whole message.
+    /// Decompresses, converts and checks a whole message.
     fn finish(&mut self, is_compressed: bool) -> Result<Assembled, Status> {
         let mut message = mem::take(&mut self.chunks);
         self.early_checks = EarlyChecks::of(self.request);
         if let Some(compression) = self.compression.filter(|_| is_compressed) {
             let mut early_checks = self.early_checks;
-            let check = |start: &Chunks| early_checks.check(start, MESSAGE_BYTES);
+            let is_json = self.form.json.is_some();
+            let check = |start: &Chunks| if is_json { Ok(()) } else { early_checks.check(start, MESSAGE_BYTES) };
             message = decompress(compression, message.into_vec(), check)?;
+        }
+        if let Some(types) = &self.form.json {
+            let json = message.into_vec();
+            let json = if let [whole] = json.as_slice() { whole.clone() } else { json.concat().into() };
+            message = Chunks::default();
+            message.push(from_json(&json, &types.request)?.into());
         }
         let len = (message.len() as u32).to_be_bytes();
         let chunks = message.into_vec();

@@ -1,4 +1,5 @@
-//! Reads the bodies of requests: assembles each message, decompresses it, and checks its size before it is decoded.
+//! Reads the bodies of requests: assembles each message, decompresses it, converts it from JSON, and checks its size
+//! before it is decoded.
 //!
 //! The services below receive checked and uncompressed messages only, each in chunks of limited size.
 //!
@@ -109,7 +110,8 @@ fn reader(
 ) -> (http::request::Parts, MessageReader) {
     let (mut head, body) = request.into_parts();
     head.headers.remove(ENCODING);
-    (head, MessageReader::new(body, method.request, compression, account))
+    let form = head.extensions.get().cloned().unwrap_or_default();
+    (head, MessageReader::new(body, form, method.request, compression, account))
 }
 
 /// A body that was read.
