@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::escape;
 pub use crate::json::{Mismatch, shortened, shown, shown_name};
 use crate::{
-    json::{Fault, Limits, from_wire, to_wire},
+    json::{Fault, JsonLimits, from_wire, to_wire},
     pb,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 pub fn parse<M: Message + Default>(full_name: &str, text: &str) -> Result<M, Mismatch> {
     let general = |problem| Mismatch { path: String::new(), problem, kind: "a message that does not fit the contract" };
     let of = descriptor(full_name).map_err(|error| general(error.to_string()))?;
-    let bytes = to_wire(text.as_bytes(), &of, Limits::NONE).map_err(|fault| match fault {
+    let bytes = to_wire(text.as_bytes(), &of, JsonLimits::NONE).map_err(|fault| match fault {
         Fault::Mismatch(mismatch) => mismatch,
         Fault::TooManyItems | Fault::TooLarge => general(fault.to_string()),
     })?;

@@ -20,7 +20,7 @@ pub use self::{
     parse::to_wire,
     print::{Malformed, from_wire},
     shown::{shortened, shown, shown_name},
-    writer::Limits,
+    writer::JsonLimits,
 };
 
 /// Maximum number of characters of a problem that a library describes. The libraries quote the text in full, and a
@@ -33,10 +33,10 @@ pub enum Fault {
     /// The text is not JSON, or a value does not match its descriptor.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
-    /// The message has more items than [`Limits::items`].
+    /// The message has more items than [`JsonLimits::items`].
     #[error("has too many items")]
     TooManyItems,
-    /// The message would have more bytes than [`Limits::bytes`].
+    /// The message would have more bytes than [`JsonLimits::bytes`].
     #[error("is too large")]
     TooLarge,
 }

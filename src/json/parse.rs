@@ -9,7 +9,7 @@ use super::{
     Fault, MAX_PROBLEM, Mismatch,
     kinds::{self, Scalar},
     shown::{Excerpt, cut, shortened, shown_name},
-    writer::{Limits, Writer},
+    writer::{JsonLimits, WireWriter},
 };
 use crate::model::text::suggestion::nearest;
 
@@ -22,9 +22,9 @@ const MAX_VALUE_DEPTH: usize = 30;
 /// # Errors
 /// The text is not one JSON value, has an unknown field or enum value, a field twice, a value of another type or a leap
 /// second, or exceeds a limit.
-pub fn to_wire(json: &[u8], of: &MessageDescriptor, limits: Limits) -> Result<Vec<u8>, Fault> {
+pub fn to_wire(json: &[u8], of: &MessageDescriptor, limits: JsonLimits) -> Result<Vec<u8>, Fault> {
     let out = Vec::with_capacity(json.len().min(limits.bytes) / 2);
-    let mut writer = Writer { out, path: String::new(), items: 0, value_depth: 0, limits, fault: None };
+    let mut writer = WireWriter { out, path: String::new(), items: 0, value_depth: 0, limits, fault: None };
     let kind = Kind::Message(of.clone());
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let whole = Slot { writer: &mut writer, kind: &kind, shape: Shape::Single, number: None, is_nullable: false };
@@ -58,7 +58,7 @@ pub enum Shape {
 
 /// A place for a value.
 pub struct Slot<'a> {
-    pub writer: &'a mut Writer,
+    pub writer: &'a mut WireWriter,
     /// The kind of the value, of the items of a list, or of the entries of a map.
     pub kind: &'a Kind,
     pub shape: Shape,
@@ -176,7 +176,11 @@ impl Slot<'_> {
 }
 
 /// Reads the fields of a message.
-fn fields<'de, A: MapAccess<'de>>(writer: &mut Writer, of: &MessageDescriptor, mut pairs: A) -> Result<(), A::Error> {
+fn fields<'de, A: MapAccess<'de>>(
+    writer: &mut WireWriter,
+    of: &MessageDescriptor,
+    mut pairs: A,
+) -> Result<(), A::Error> {
     let mut seen: Vec<FieldDescriptor> = Vec::new();
     while let Some(name) = pairs.next_key_seed(FieldName { of })? {
         let step = match &name {
@@ -366,7 +370,7 @@ impl<'de> Visitor<'de> for Slot<'_> {
 
 /// Reads the items of a list. A packed one has no numbers.
 fn list<'de, A: SeqAccess<'de>>(
-    writer: &mut Writer,
+    writer: &mut WireWriter,
     kind: &Kind,
     number: Option<u32>,
     mut items: A,

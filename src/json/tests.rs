@@ -15,7 +15,7 @@ fn printed(name: &str, bytes: &[u8]) -> String {
 }
 
 fn wire(name: &str, json: &str) -> Result<Vec<u8>, Fault> {
-    to_wire(json.as_bytes(), &descriptor(name), Limits::NONE)
+    to_wire(json.as_bytes(), &descriptor(name), JsonLimits::NONE)
 }
 
 fn mismatch_of(json: &str) -> String {
@@ -139,7 +139,7 @@ fn malformed_json_has_its_place() {
     ] {
         assert_eq!(wire("readout.v1.Article", json).expect_err(json).to_string(), expected, "{json}");
     }
-    let invalid = to_wire(b"{\"uri\":\"\xff\"}", &descriptor("readout.v1.Article"), Limits::NONE);
+    let invalid = to_wire(b"{\"uri\":\"\xff\"}", &descriptor("readout.v1.Article"), JsonLimits::NONE);
     assert!(invalid.unwrap_err().to_string().contains("invalid unicode"));
 }
 
@@ -148,7 +148,7 @@ fn malformed_json_has_its_place() {
 fn limits_end_the_conversion() {
     let of = descriptor("readout.v1.Story");
     let story = |items: usize| format!(r#"{{"reports":[{}]}}"#, vec!["{}"; items].join(","));
-    let limits = Limits { bytes: 100, items: 10 };
+    let limits = JsonLimits { bytes: 100, items: 10 };
     assert!(to_wire(story(10).as_bytes(), &of, limits).is_ok());
     assert_eq!(to_wire(story(11).as_bytes(), &of, limits), Err(Fault::TooManyItems));
     // The rest is not even read.
@@ -157,9 +157,9 @@ fn limits_end_the_conversion() {
     assert_eq!(to_wire(article(96).as_bytes(), &of, limits).map(|bytes| bytes.len()), Ok(100));
     assert_eq!(to_wire(article(97).as_bytes(), &of, limits), Err(Fault::TooLarge));
     let nested = format!("{}{}", r#"{"article":"#.repeat(10_000), "}".repeat(10_000));
-    assert!(to_wire(nested.as_bytes(), &of, Limits::NONE).is_err());
+    assert!(to_wire(nested.as_bytes(), &of, JsonLimits::NONE).is_err());
     let values = format!(r#"{{"values":[{{"value":{}}}]}}"#, "[".repeat(100_000));
-    let nested = to_wire(values.as_bytes(), &descriptor("readout.v1.Dispute"), Limits::NONE);
+    let nested = to_wire(values.as_bytes(), &descriptor("readout.v1.Dispute"), JsonLimits::NONE);
     assert!(nested.unwrap_err().to_string().contains("nested more than 30 levels deep"));
 }
 
@@ -271,7 +271,8 @@ fn every_message_of_the_contract_is_converted_as_the_reference_converts_it() {
             let json = printed(of.full_name(), &bytes);
             let value: serde_json::Value = serde_json::from_str(&json).unwrap();
             assert_eq!(value, serde_json::to_value(&message).unwrap(), "{}", of.full_name());
-            let back = to_wire(json.as_bytes(), &of, Limits::NONE).unwrap_or_else(|fault| panic!("{fault}: {json}"));
+            let back =
+                to_wire(json.as_bytes(), &of, JsonLimits::NONE).unwrap_or_else(|fault| panic!("{fault}: {json}"));
             assert_eq!(DynamicMessage::decode(of.clone(), back.as_slice()).unwrap(), message, "{}", of.full_name());
             seen += 1;
         }

@@ -7,31 +7,31 @@ use super::{Fault, Mismatch, kinds::Scalar};
 
 /// The limits of a message.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct JsonLimits {
     /// Maximum bytes on the wire.
     pub bytes: usize,
     /// Maximum items of all lists and maps.
     pub items: usize,
 }
 
-impl Limits {
+impl JsonLimits {
     /// No limits, for texts that are trusted.
     pub const NONE: Self = Self { bytes: usize::MAX, items: usize::MAX };
 }
 
 /// Writes a message, and keeps the place of the value that is read.
-pub struct Writer {
+pub struct WireWriter {
     pub out: Vec<u8>,
     /// The path of the value that is read, in JSON names.
     pub path: String,
     pub items: usize,
     pub value_depth: usize,
-    pub limits: Limits,
+    pub limits: JsonLimits,
     /// The first fault. It ends the parsing.
     pub fault: Option<Fault>,
 }
 
-impl Writer {
+impl WireWriter {
     pub fn fail<E: Error>(&mut self, fault: impl Into<Fault>) -> E {
         self.fault.get_or_insert(fault.into());
         E::custom("the value does not match")

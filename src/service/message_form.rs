@@ -8,7 +8,7 @@ use super::{
     status::{self, MESSAGE_BYTES},
 };
 use crate::{
-    json::{Fault, Limits, to_wire},
+    json::{Fault, JsonLimits, to_wire},
     model::rules::wire_limits::{Breach, MAX_ITEMS},
 };
 
@@ -34,7 +34,7 @@ pub struct JsonTypes {
 /// # Errors
 /// The status of a text that is malformed, too large or has too many items.
 pub fn from_json(json: &[u8], request: &MessageDescriptor) -> Result<Vec<u8>, Status> {
-    to_wire(json, request, Limits { bytes: MESSAGE_BYTES, items: MAX_ITEMS }).map_err(|fault| match fault {
+    to_wire(json, request, JsonLimits { bytes: MESSAGE_BYTES, items: MAX_ITEMS }).map_err(|fault| match fault {
         Fault::Mismatch(mismatch) => status::mismatch(&mismatch),
         Fault::TooManyItems => ServiceError::from(Breach::Items).into(),
         Fault::TooLarge => ServiceError::RequestTooLarge.into(),

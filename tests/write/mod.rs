@@ -3,5 +3,6 @@
 mod actor;
 mod delete;
 mod masks;
+mod plans;
 mod races;
 mod update;

@@ -37,7 +37,7 @@ use self::{
     connect::{error::error_response, get, headers, lines_response, stream_response, unary_response},
     guard::Guard,
     once::Once,
-    protocol::{Codec, Protocol},
+    protocol::{CallProtocol, Codec},
     rpc::Rpc,
     small_request::SmallRequest,
 };
@@ -181,11 +181,11 @@ fn convert(request: http::Request<Body>) -> Routed {
             let (mut head, _) = request.into_parts();
             head.method = HttpMethod::POST;
             let request = http::Request::from_parts(head, Body::empty());
-            call(request, Protocol::ConnectUnary, Codec::Json, None)
+            call(request, CallProtocol::ConnectUnary, Codec::Json, None)
         }
         (&HttpMethod::GET | &HttpMethod::HEAD, _) => match rpc {
             Some(rpc) if rpc.allows_get() => match get::to_post(request) {
-                Ok((request, codec)) => call(request, Protocol::ConnectUnary, codec, Some(rpc)),
+                Ok((request, codec)) => call(request, CallProtocol::ConnectUnary, codec, Some(rpc)),
                 Err(status) => Routed::Answered(Answer::Unary(Codec::Json).refused(status)),
             },
             Some(_) => Routed::Answered(not_allowed(None)),
@@ -201,21 +201,21 @@ fn convert(request: http::Request<Body>) -> Routed {
 }
 
 /// Converts a call.
-fn call(request: http::Request<Body>, protocol: Protocol, codec: Codec, rpc: Option<&'static Rpc>) -> Routed {
+fn call(request: http::Request<Body>, protocol: CallProtocol, codec: Codec, rpc: Option<&'static Rpc>) -> Routed {
     let (is_stream, receives_stream) = rpc.map_or((false, false), |rpc| (rpc.sends_stream, rpc.receives_stream));
     let answer = match protocol {
-        Protocol::Grpc => Answer::Grpc(codec.clone()),
-        Protocol::GrpcWeb { is_text } => Answer::GrpcWeb(codec.clone(), is_text),
+        CallProtocol::Grpc => Answer::Grpc(codec.clone()),
+        CallProtocol::GrpcWeb { is_text } => Answer::GrpcWeb(codec.clone(), is_text),
         // A stream of lines is no part of Connect: curl and scripts read it.
-        Protocol::ConnectUnary if is_stream && !receives_stream && codec == Codec::Json => Answer::Lines,
-        Protocol::ConnectUnary => Answer::Unary(codec.clone()),
-        Protocol::ConnectStream => Answer::Stream(codec.clone()),
+        CallProtocol::ConnectUnary if is_stream && !receives_stream && codec == Codec::Json => Answer::Lines,
+        CallProtocol::ConnectUnary => Answer::Unary(codec.clone()),
+        CallProtocol::ConnectStream => Answer::Stream(codec.clone()),
     };
     if let Codec::Other(name) = &codec {
         return unsupported_codec(name, &answer);
     }
     let is_http2 = request.version() > Version::HTTP_11;
-    if protocol == Protocol::Grpc && !is_http2 {
+    if protocol == CallProtocol::Grpc && !is_http2 {
         let mut response = text(StatusCode::UPGRADE_REQUIRED, PORT_SPEAKS);
         response.headers_mut().insert(UPGRADE, HeaderValue::from_static("HTTP/2.0"));
         return Routed::Answered(response);
@@ -240,13 +240,13 @@ fn call(request: http::Request<Body>, protocol: Protocol, codec: Codec, rpc: Opt
     }
     let (mut head, body) = request.into_parts();
     let converted = match protocol {
-        Protocol::Grpc => {
+        CallProtocol::Grpc => {
             head.headers.insert(CONTENT_TYPE, GRPC);
             Ok(())
         }
-        Protocol::GrpcWeb { .. } => Ok(()),
-        Protocol::ConnectUnary => headers::to_grpc(&mut head.headers, false),
-        Protocol::ConnectStream => headers::to_grpc(&mut head.headers, true),
+        CallProtocol::GrpcWeb { .. } => Ok(()),
+        CallProtocol::ConnectUnary => headers::to_grpc(&mut head.headers, false),
+        CallProtocol::ConnectStream => headers::to_grpc(&mut head.headers, true),
     };
     if let Err(status) = converted {
         return Routed::Answered(answer.refused(status));
@@ -257,10 +257,10 @@ fn call(request: http::Request<Body>, protocol: Protocol, codec: Codec, rpc: Opt
     }
     let form = MessageForm {
         json: rpc.filter(|_| codec == Codec::Json).map(|rpc| rpc.types.clone()),
-        is_unframed: protocol == Protocol::ConnectUnary,
+        is_unframed: protocol == CallProtocol::ConnectUnary,
     };
     let mut request = http::Request::from_parts(head, body);
-    if let Protocol::GrpcWeb { is_text } = protocol {
+    if let CallProtocol::GrpcWeb { is_text } = protocol {
         request = grpc_web::to_grpc(request, is_text);
     }
     if form.json.is_some() || form.is_unframed {
@@ -286,9 +286,9 @@ fn unsupported_codec(name: &str, answer: &Answer) -> Routed {
 /// The response to a request of a foreign web page.
 fn forbidden(request: &http::Request<Body>, reason: &str) -> http::Response<Body> {
     let answer = match protocol::spoken(request.headers()) {
-        Some((Protocol::Grpc, codec)) => Answer::Grpc(codec),
-        Some((Protocol::GrpcWeb { is_text }, codec)) => Answer::GrpcWeb(codec, is_text),
-        Some((Protocol::ConnectUnary | Protocol::ConnectStream, codec)) => Answer::Unary(codec),
+        Some((CallProtocol::Grpc, codec)) => Answer::Grpc(codec),
+        Some((CallProtocol::GrpcWeb { is_text }, codec)) => Answer::GrpcWeb(codec, is_text),
+        Some((CallProtocol::ConnectUnary | CallProtocol::ConnectStream, codec)) => Answer::Unary(codec),
         None => return text(StatusCode::FORBIDDEN, format!("{reason}\n")),
     };
     answer.refused(host_not_allowed(reason))

@@ -11,7 +11,7 @@ pub const ACCEPTED: HeaderValue = HeaderValue::from_static(
 
 /// A protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
+pub enum CallProtocol {
     Grpc,
     GrpcWeb {
         /// True if the bodies are in base64.
@@ -53,21 +53,21 @@ impl Codec {
 
 /// The protocol and the encoding that the content type names. `None` for any other content type. Parameters are
 /// ignored.
-pub fn spoken(headers: &HeaderMap) -> Option<(Protocol, Codec)> {
+pub fn spoken(headers: &HeaderMap) -> Option<(CallProtocol, Codec)> {
     let sent = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let essence = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let subtype = essence.strip_prefix("application/")?;
     match subtype {
-        "json" => return Some((Protocol::ConnectUnary, Codec::Json)),
-        "proto" => return Some((Protocol::ConnectUnary, Codec::Proto)),
+        "json" => return Some((CallProtocol::ConnectUnary, Codec::Json)),
+        "proto" => return Some((CallProtocol::ConnectUnary, Codec::Proto)),
         _ => {}
     }
     let (protocol, codec) = subtype.split_once('+').unwrap_or((subtype, "proto"));
     let protocol = match protocol {
-        "grpc" => Protocol::Grpc,
-        "grpc-web" => Protocol::GrpcWeb { is_text: false },
-        "grpc-web-text" => Protocol::GrpcWeb { is_text: true },
-        "connect" if subtype.contains('+') => Protocol::ConnectStream,
+        "grpc" => CallProtocol::Grpc,
+        "grpc-web" => CallProtocol::GrpcWeb { is_text: false },
+        "grpc-web-text" => CallProtocol::GrpcWeb { is_text: true },
+        "connect" if subtype.contains('+') => CallProtocol::ConnectStream,
         _ => return None,
     };
     Some((protocol, Codec::of(codec)))
@@ -80,26 +80,26 @@ mod tests {
     #[test]
     fn content_type_is_parsed_as_each_protocol_specifies() {
         let other = |name: &str| Codec::Other(name.to_owned());
-        let web = |is_text| Protocol::GrpcWeb { is_text };
+        let web = |is_text| CallProtocol::GrpcWeb { is_text };
         for (content_type, expected) in [
-            ("application/grpc", Some((Protocol::Grpc, Codec::Proto))),
-            ("application/grpc+proto", Some((Protocol::Grpc, Codec::Proto))),
-            ("Application/gRPC", Some((Protocol::Grpc, Codec::Proto))),
-            ("application/grpc; charset=utf-8", Some((Protocol::Grpc, Codec::Proto))),
-            ("application/grpc+proto;a=b", Some((Protocol::Grpc, Codec::Proto))),
-            ("application/grpc+json", Some((Protocol::Grpc, Codec::Json))),
-            ("application/grpc+thrift", Some((Protocol::Grpc, other("thrift")))),
+            ("application/grpc", Some((CallProtocol::Grpc, Codec::Proto))),
+            ("application/grpc+proto", Some((CallProtocol::Grpc, Codec::Proto))),
+            ("Application/gRPC", Some((CallProtocol::Grpc, Codec::Proto))),
+            ("application/grpc; charset=utf-8", Some((CallProtocol::Grpc, Codec::Proto))),
+            ("application/grpc+proto;a=b", Some((CallProtocol::Grpc, Codec::Proto))),
+            ("application/grpc+json", Some((CallProtocol::Grpc, Codec::Json))),
+            ("application/grpc+thrift", Some((CallProtocol::Grpc, other("thrift")))),
             ("application/grpc-web", Some((web(false), Codec::Proto))),
             ("application/grpc-web+proto", Some((web(false), Codec::Proto))),
             ("application/grpc-web+json", Some((web(false), Codec::Json))),
             ("application/grpc-web-text", Some((web(true), Codec::Proto))),
             ("application/grpc-web-text+proto", Some((web(true), Codec::Proto))),
-            ("application/json", Some((Protocol::ConnectUnary, Codec::Json))),
-            ("application/json; charset=utf-8", Some((Protocol::ConnectUnary, Codec::Json))),
-            ("application/proto", Some((Protocol::ConnectUnary, Codec::Proto))),
-            ("application/connect+json", Some((Protocol::ConnectStream, Codec::Json))),
-            ("application/connect+proto", Some((Protocol::ConnectStream, Codec::Proto))),
-            ("application/connect+cbor", Some((Protocol::ConnectStream, other("cbor")))),
+            ("application/json", Some((CallProtocol::ConnectUnary, Codec::Json))),
+            ("application/json; charset=utf-8", Some((CallProtocol::ConnectUnary, Codec::Json))),
+            ("application/proto", Some((CallProtocol::ConnectUnary, Codec::Proto))),
+            ("application/connect+json", Some((CallProtocol::ConnectStream, Codec::Json))),
+            ("application/connect+proto", Some((CallProtocol::ConnectStream, Codec::Proto))),
+            ("application/connect+cbor", Some((CallProtocol::ConnectStream, other("cbor")))),
             ("application/connect", None),
             ("application/grpcx", None),
             ("application/x-www-form-urlencoded", None),

@@ -20,11 +20,11 @@ pub const MAX_KEPT: usize = 2;
 #[derive(Debug, Clone)]
 pub struct KeptConnections {
     pool: PgPool,
-    shared: Arc<Shared>,
+    shared: Arc<KeptShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct KeptShared {
     kept: Mutex<Kept>,
     /// Maximum number of kept connections.
     limit: usize,
@@ -58,7 +58,7 @@ struct IdleConnection {
 impl KeptConnections {
     /// Keeps connections of this pool, at most `limit`.
     pub fn new(pool: PgPool, limit: usize, server_watch: Arc<ServerWatch>) -> Self {
-        let shared = Shared { kept: Mutex::default(), limit, server_watch };
+        let shared = KeptShared { kept: Mutex::default(), limit, server_watch };
         Self { pool, shared: Arc::new(shared) }
     }
 
@@ -96,7 +96,7 @@ impl KeptConnections {
     }
 }
 
-impl Shared {
+impl KeptShared {
     /// The lock is never poisoned: no code that holds it panics.
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -109,7 +109,7 @@ pub struct KeptConnection {
     connection: PoolConnection<Postgres>,
     /// `None` until its user sets it. Kept with the connection.
     pub session: Option<Session>,
-    shared: Arc<Shared>,
+    shared: Arc<KeptShared>,
 }
 
 impl KeptConnection {
