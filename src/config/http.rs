@@ -11,7 +11,7 @@ pub struct Http {
     #[arg(long, env = "READOUT_ALLOWED_HOSTS", value_name = "HOSTS", value_delimiter = ',', value_parser = host)]
     pub allowed_hosts: Vec<String>,
     /// Origins of the web pages that may call the service from a browser (CORS), separated by commas, such as
-    /// https://app.example; *: all. Default: none
+    /// `https://app.example`; `*`: all. Default: none
     #[arg(long, env = "READOUT_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
 }
