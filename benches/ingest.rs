@@ -155,7 +155,8 @@ async fn insert_copies(connection: &mut PgConnection) -> (i64, Duration) {
         .await
         .expect("columns");
         inserts.push(format!(
-            "insert into copied.{table} ({columns}) select {columns} from dump.{table} where batch = $1"
+            "insert into copied.{table} ({columns}) overriding system value
+             select {columns} from dump.{table} where batch = $1"
         ));
     }
     execute(connection, "checkpoint".to_owned()).await;
