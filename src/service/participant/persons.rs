@@ -25,7 +25,7 @@ pub async fn aliases(api: &Api, ids: &[Uuid]) -> Result<Aliases, ServiceError> {
 }
 
 /// Parses a filter on meetings, in which each participant is replaced by the one that it is settled as, or was at `time`.
-/// What must be read for that has `budget`.
+/// `budget` bounds the time of the reads that this needs.
 ///
 /// # Errors
 /// `Filter`, those of [`Api::resolve_kinds_at`], or the database fails.
