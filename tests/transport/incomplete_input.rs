@@ -37,7 +37,7 @@ async fn incomplete_preface_is_closed_after_the_handshake_timeout() {
     }
     // Bytes of another protocol are answered without waiting.
     let default_service = serve(Transport::default()).await;
-    for sent in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nXX", &[22, 3, 1, 0, 200, 1], &[0; 3]] {
+    for sent in [&b"GET / HTTP/3.1\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nXX", &[22, 3, 1, 0, 200, 1], &[0; 3]] {
         let mut wire = Wire::silent(default_service.address).await;
         wire.write(sent).await.unwrap();
         assert_eq!(wire.end().await, None);
