@@ -94,6 +94,10 @@ impl World {
         self.meetings.push(meeting.name);
     }
 
+    pub fn meetings(&self) -> usize {
+        self.meetings.len()
+    }
+
     fn one_of(&mut self, names: &[String]) -> String {
         names[self.chance.below(names.len() as u64) as usize].clone()
     }

@@ -155,7 +155,9 @@ impl ConnectionPools {
     /// The number of connections in each pool.
     pub fn connections(&self) -> [Connections; 6] {
         self.all().map(|(name, pool, kept)| {
-            let idle = u32::try_from(pool.num_idle() + kept.map_or(0, KeptConnections::kept)).unwrap_or(u32::MAX);
+            // sqlx counts an idle connection after it can be taken, so that its count can be below zero for a moment.
+            let waiting = usize::try_from(pool.num_idle().cast_signed()).unwrap_or(0);
+            let idle = u32::try_from(waiting + kept.map_or(0, KeptConnections::kept)).unwrap_or(u32::MAX);
             let used = pool.size().saturating_sub(idle);
             Connections { pool: name, idle, used, most: pool.options().get_max_connections() }
         })
