@@ -53,7 +53,7 @@ const PARTICIPANTS: i64 = 500;
 const CHUNK: usize = 200;
 /// After a step the job pauses this many times as long as the step took, so that writes that arrive meanwhile are
 /// settled together, and calls get most of the processor.
-const PAUSE_FACTOR: u32 = 4;
+const PAUSE_FACTOR: u32 = 9;
 /// Upper bound of that pause.
 const MAX_PAUSE: Duration = Duration::from_secs(3);
 

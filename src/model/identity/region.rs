@@ -34,7 +34,8 @@ impl Family {
             | "TL" | "AD" | "GQ" => Self::Iberian,
             "FR" | "DE" | "DD" | "CS" | "AT" | "CH" | "BE" | "NL" | "LU" | "IT" | "SM" | "VA" | "MC" | "LI" | "NO"
             | "SE" | "DK" | "FI" | "IS" | "FO" | "GL" | "AX" | "CZ" | "SK" | "PL" | "HU" | "SI" | "HR" | "RO"
-            | "MT" | "NC" | "PF" | "IL" | "EE" | "LT" | "LV" => Self::Native,
+            | "MT" | "NC" | "PF" | "IL" | "EE" | "LT" | "LV" | "MH" | "FM" | "PW" | "NR" | "KI" | "TV" | "WS"
+            | "AS" | "TO" | "VU" | "SB" | "PG" | "FJ" | "CK" | "NU" | "TK" | "WF" | "GU" | "MP" => Self::Native,
             "CN" | "TW" | "HK" | "MO" | "SG" | "VN" | "VD" | "MM" | "BU" | "KH" => Self::Syllables,
             "KR" | "KP" => Self::Korean,
             "SA" | "AE" | "QA" | "KW" | "BH" | "OM" | "YE" | "YD" | "NT" | "IQ" | "JO" | "LB" | "SY" | "PS" | "EG"

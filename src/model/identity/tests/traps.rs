@@ -182,6 +182,10 @@ fn compare_separates_successors_of_like_name() {
         ("King Norodom Sihanouk", "King Norodom Sihamoni", "KH"),
         ("Norodom Sihanouk", "Norodom Monineath Sihanouk", "KH"),
         ("Kim Hyong-o", "Kim One-ki", "KR"),
+        // Bearers write these names in Latin letters.
+        ("Amata Kabua", "Imata Kabua", "MH"),
+        ("Tofilau Eti", "Tofilau Eta", "WS"),
+        ("Feleti Sevele", "Feleti Savele", "TO"),
     ]);
     // The same office, but one after the other.
     let office = |day| Appearance { title: "King".into(), first_day: Some(day), ..Appearance::default() };
