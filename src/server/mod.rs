@@ -195,6 +195,7 @@ async fn serve_with_readiness(
         dry_runs: FairQueue::new("dry_run", DRY_RUNS, Duration::MAX),
     };
 
+    api.warm_up().await;
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::set(&reporter, ServingStatus::Serving).await;
     let health_watch = tokio::spawn(health::watch(reporter.clone(), store.clone(), readiness.clone()));

@@ -4,7 +4,8 @@
 //! `change`, and the files `audit` and `filter`. They share `read` (the path of a read) and `write` (the path of a write).
 //! `metadata` reads the metadata of requests, `method` and `peer` describe their method and connection.
 //! `layer` holds the middleware that every call passes through. `error` lists every way in which a call can fail, and
-//! `status` is the only place that maps those to gRPC status codes. No SQL is written here.
+//! `status` is the only place that maps those to gRPC status codes. `warm_up` makes the first calls at the start. No SQL is
+//! written here.
 
 pub mod article;
 pub mod audit;
@@ -23,6 +24,7 @@ pub mod participant;
 pub mod peer;
 pub mod read;
 pub mod status;
+mod warm_up;
 pub mod write;
 
 use std::{collections::HashMap, time::Duration};
