@@ -48,9 +48,14 @@ const SEND_BUFFER: usize = 16 * 1024;
 /// The time that a connection which lost its slot has to end, with calls that its client began at the same time.
 const EVICTION_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The bytes of requests that a connection may send before the service reads them. The worst case of memory is this for
-/// each connection, so that it is smaller than the default of the library.
+/// The bytes of a request that a connection may send before the service reads them.
 const RECEIVE_WINDOW: u32 = 64 * 1024;
+
+/// The bytes of all requests that a connection may send before the service reads them, for each call that it may have
+/// open. The library counts an unread frame as at least 256 bytes, and closes a connection whose frames take more than
+/// half of its window: too small a window would close that of a client with many small calls. The worst case of memory is
+/// this for each connection, so that it is smaller than the default of the library.
+const RECEIVED_PER_CALL: u32 = 2 * 256;
 
 /// Bytes of a request that are buffered, its head included.
 const HTTP1_BUFFER: usize = 64 * 1024;
@@ -165,6 +170,11 @@ where
     }
 }
 
+fn connection_window(config: &Transport) -> u32 {
+    // The largest window of HTTP/2 (RFC 9113, 6.9.1).
+    RECEIVED_PER_CALL.saturating_mul(config.max_concurrent_streams).clamp(RECEIVE_WINDOW, (1 << 31) - 1)
+}
+
 fn http2_builder(config: &Transport) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -173,7 +183,7 @@ fn http2_builder(config: &Transport) -> http2::Builder<TokioExecutor> {
         .keep_alive_timeout(config.keepalive_timeout)
         .max_concurrent_streams(config.max_concurrent_streams)
         .max_header_list_size(MAX_HEADER_LIST)
-        .initial_connection_window_size(RECEIVE_WINDOW)
+        .initial_connection_window_size(connection_window(config))
         .initial_stream_window_size(RECEIVE_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(RESETS.0)

@@ -32,7 +32,7 @@ fn worst_case_kib() -> u64 {
     let limit = |flag: &str| LIMITS.iter().find(|(name, _)| *name == flag).map_or(0, |(_, limit)| *limit);
     let shared = |limit: u64| limit + (limit / 8).max(1);
     let (mib, streams) = (1024, shared(limit("--max-streams")) + shared(1_024));
-    limit("--max-connections") * 100
+    limit("--max-connections") * 164
         + 8 * 6 * mib
         + streams * 40
         + shared(limit("--max-calls")) * 32

@@ -113,6 +113,26 @@ async fn concurrent_calls_of_a_connection_are_limited() {
     service.stop().await;
 }
 
+/// The library closes a connection that has too many small frames unread.
+#[tokio::test]
+async fn small_messages_of_all_the_calls_that_a_connection_may_have_are_read() {
+    const BEGIN: [u8; 1] = [0];
+    const REST: [u8; 4] = [0; 4];
+    let transport = Transport::default();
+    let streams: Vec<u32> = (0..transport.max_concurrent_streams).map(|call| 2 * call + 1).collect();
+    let service = serve(transport).await;
+    let mut wire = try_connect(&service).await.expect("accepted");
+    let block = headers("/readout.v1.ArticleService/GetArticle", &[]);
+    let begun = |&stream: &u32| [frame(HEADERS, END_HEADERS, stream, &block), frame(0, 0, stream, &BEGIN)].concat();
+    wire.write(&streams.iter().flat_map(begun).collect::<Vec<u8>>()).await.unwrap();
+    let ended = |&stream: &u32| frame(0, 1, stream, &REST);
+    wire.write(&streams.iter().flat_map(ended).collect::<Vec<u8>>()).await.unwrap();
+    for _ in &streams {
+        wire.until(|frame| frame.kind == HEADERS).await.expect("an answer to each call");
+    }
+    service.stop().await;
+}
+
 #[tokio::test]
 async fn idle_connection_is_closed_and_one_with_a_call_stays_open() {
     let timeout = Duration::from_millis(200);
