@@ -55,7 +55,7 @@ pub async fn load(world: &Arc<World>, database: &PgConnectOptions, participants:
     let rate = count as f64 / begin.elapsed().as_secs_f64();
     println!("{count} meetings written, {rate:.0} a second");
     store.close().await;
-    // Nine of ten meetings have no report, so that they would be retracted if they were settled anew for an alias.
+    // One meeting in ten has a report. The settler would retract the others after a change of an alias.
     execute(&mut connection, "update identity_progress set holder = gen_random_uuid(), expires = 'infinity'").await;
     let begin = Instant::now();
     for index in indexes {

@@ -33,7 +33,7 @@ impl Api {
             self.read_nothing().await;
             let mut story = Request::new(IngestStoryRequest { validate_only: true, ..story() });
             story.extensions_mut().insert(Principal::anonymous(Role::Admin, true));
-            // Reports without required evidence are counted: this one is nobody's.
+            // The policy would count this report as one without evidence.
             let api = Self { evidence_policy: EvidencePolicy::default(), ..self.clone() };
             let _ = api.ingest_story(story).await;
         })

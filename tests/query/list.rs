@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::{StreamExt, stream};
 use readout::pb::{
     Account, Article, CreateArticleRequest, CreateParticipantRequest, ErrorReason, ListArticlesRequest,
     ListMeetingsRequest, ListParticipantsRequest, ListReportsRequest, Meeting, Participant, Statement, View,
@@ -135,8 +134,7 @@ async fn list_page_has_50_records_by_default_and_1000_at_most() {
         let request = CreateParticipantRequest { participant: Some(participant), ..Default::default() };
         async move { participants.create_participant(request).await.unwrap() }
     };
-    // So few at a time that none waits too long on a busy machine.
-    stream::iter((0..1_001).map(create)).buffer_unordered(32).collect::<Vec<_>>().await;
+    futures_util::future::join_all((0..1_001).map(create)).await;
     for (requested, returned) in [(0, 50), (1_000, 1_000), (1_001, 1_000), (i32::MAX, 1_000)] {
         let request = ListParticipantsRequest { page_size: requested, ..Default::default() };
         let page = service.participants.clone().list_participants(request).await.unwrap().into_inner();
